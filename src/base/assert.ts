@@ -1,0 +1,19 @@
+import { InvariantError } from "./errors.ts";
+
+/**
+ * Stops the process on a broken invariant: our bug, never the caller's.
+ *
+ * @throws {InvariantError} when `condition` is false; `values` end up in the message.
+ */
+export function assert(
+  condition: boolean,
+  message: string,
+  values: Readonly<Record<string, unknown>> = {},
+): asserts condition {
+  if (!condition) throw new InvariantError(message, values);
+}
+
+/** Closes an exhaustive switch: a new union member fails to compile here instead of slipping through. */
+export function assertNever(value: never): never {
+  throw new InvariantError("Unhandled variant", { value });
+}

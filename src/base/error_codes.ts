@@ -1,0 +1,46 @@
+/**
+ * Every stable error code, the family it belongs to and the HTTP status it maps to. Callers and tests look at codes,
+ * never at message texts. Texts follow the wire contract where it fixes them.
+ */
+export const ERROR_CODES = {
+  // RequestError: the caller can fix it.
+  invalid_request: { family: "request", status: 400 },
+  invalid_model_name: { family: "request", status: 400 },
+  model_required: { family: "request", status: 400 },
+  model_not_found: { family: "request", status: 404 },
+  unsupported_capability: { family: "request", status: 400 },
+  invalid_option: { family: "request", status: 500 },
+  invalid_format: { family: "request", status: 500 },
+  invalid_template: { family: "request", status: 400 },
+  invalid_modelfile: { family: "request", status: 400 },
+  invalid_gguf: { family: "request", status: 400 },
+  invalid_digest: { family: "request", status: 400 },
+  digest_mismatch: { family: "request", status: 400 },
+  blob_not_found: { family: "request", status: 404 },
+  prompt_too_long: { family: "request", status: 400 },
+  body_too_large: { family: "request", status: 413 },
+  model_too_large: { family: "request", status: 500 },
+  conflict: { family: "request", status: 409 },
+  // UnavailableError: try later or elsewhere.
+  queue_full: { family: "unavailable", status: 503 },
+  stopping: { family: "unavailable", status: 503 },
+  no_quorum: { family: "unavailable", status: 503 },
+  runner_lost: { family: "unavailable", status: 500 },
+  load_failed: { family: "unavailable", status: 500 },
+  load_timeout: { family: "unavailable", status: 500 },
+  // StorageError: checksum, full disk, failed sync.
+  disk_full: { family: "storage", status: 503 },
+  corrupt_file: { family: "storage", status: 503 },
+  storage_failed: { family: "storage", status: 503 },
+  data_folder_locked: { family: "storage", status: 503 },
+  // PeerError: the other end sent nonsense.
+  malformed_frame: { family: "peer", status: 502 },
+  unknown_version: { family: "peer", status: 502 },
+  registry_failed: { family: "peer", status: 500 },
+} as const satisfies Record<
+  string,
+  { family: "request" | "unavailable" | "storage" | "peer"; status: number }
+>;
+
+/** A key of {@link ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES;

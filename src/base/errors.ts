@@ -1,0 +1,91 @@
+import { ERROR_CODES, type ErrorCode } from "./error_codes.ts";
+
+/** Codes of one family, so that a class can't be built with a code of another. */
+type CodeOf<Family extends string> = {
+  [Code in ErrorCode]: (typeof ERROR_CODES)[Code]["family"] extends Family ? Code : never;
+}[ErrorCode];
+
+/** A failure with a stable code and a text that is safe to show to the caller. */
+abstract class CodedError extends Error {
+  readonly code: ErrorCode;
+  /** HTTP status the edge answers with, 400..599; the code's own unless the contract fixes another for this case. */
+  readonly status: number;
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; status?: number }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.status = options.status ?? ERROR_CODES[code].status;
+  }
+}
+
+/** Our bug. Nobody catches it; the process exits and restarts. */
+export class InvariantError extends Error {
+  override readonly name = "InvariantError";
+  constructor(message: string, values: Readonly<Record<string, unknown>> = {}) {
+    const shown = Object.entries(values).map(([key, value]) => `${key}=${String(value)}`).join(" ");
+    super(shown === "" ? message : `${message}: ${shown}`);
+  }
+}
+
+/** The caller can fix it; nothing was changed. */
+export class RequestError extends CodedError {
+  override readonly name = "RequestError";
+  constructor(
+    code: CodeOf<"request">,
+    message: string,
+    options: { cause?: unknown; status?: number } = {},
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** Try later or elsewhere; nothing was changed. */
+export class UnavailableError extends CodedError {
+  override readonly name = "UnavailableError";
+  /** Milliseconds after which a retry makes sense; undefined when unknown. */
+  readonly retryAfterMs: number | undefined;
+  constructor(
+    code: CodeOf<"unavailable">,
+    message: string,
+    options: { cause?: unknown; status?: number; retryAfterMs?: number } = {},
+  ) {
+    super(code, message, options);
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** Checksum, full disk, failed sync. A bad blob fails one model; a bad log fences the node. */
+export class StorageError extends CodedError {
+  override readonly name = "StorageError";
+  constructor(
+    code: CodeOf<"storage">,
+    message: string,
+    options: { cause?: unknown; status?: number } = {},
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** A peer, runner or registry sent nonsense or speaks another version. */
+export class PeerError extends CodedError {
+  override readonly name = "PeerError";
+  constructor(
+    code: CodeOf<"peer">,
+    message: string,
+    options: { cause?: unknown; status?: number } = {},
+  ) {
+    super(code, message, options);
+  }
+}
+
+/** Any of the four families that reach an edge. */
+export type EdgeError = RequestError | UnavailableError | StorageError | PeerError;
+
+/** True for errors that carry a stable code. */
+export function isEdgeError(error: unknown): error is EdgeError {
+  return error instanceof CodedError;
+}
+
+/** The text of anything thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

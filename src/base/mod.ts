@@ -1,0 +1,29 @@
+/**
+ * Small pure pieces everyone needs. Imports nothing, reads no clock, draws no randomness of its own. Start with
+ * `errors.ts` (the five families) and `ids.ts`.
+ *
+ * @module
+ */
+export { assert, assertNever } from "./assert.ts";
+export { ERROR_CODES, type ErrorCode } from "./error_codes.ts";
+export {
+  type EdgeError,
+  errorMessage,
+  InvariantError,
+  isEdgeError,
+  PeerError,
+  RequestError,
+  StorageError,
+  UnavailableError,
+} from "./errors.ts";
+export {
+  type Branded,
+  type Digest,
+  type Incarnation,
+  type LogIndex,
+  type NodeId,
+  parseDigest,
+  type RequestId,
+  type Term,
+} from "./ids.ts";
+export { mixSeed, Random } from "./random.ts";
