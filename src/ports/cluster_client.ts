@@ -1,0 +1,254 @@
+import type { Digest } from "../base/mod.ts";
+import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts";
+
+/**
+ * What HTTP may ask of the node, and so of the cluster. Names are as the client wrote them; the implementation trims,
+ * parses and resolves them (contract 1.2), checks capabilities and throws the errors of contract 1.3. Shapes are parsed,
+ * never trusted beyond their types.
+ */
+export interface ClusterClient {
+  generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer>;
+  chat(request: ChatRequest, signal: AbortSignal): Promise<Answer>;
+  embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer>;
+  /** Newest `modifiedAtMs` first. */
+  listModels(): Promise<readonly ListedModel[]>;
+  /** Latest expiry first; loading models included. */
+  listLoaded(): Promise<readonly LoadedModelRow[]>;
+  showModel(request: ShowRequest): Promise<ShownModel>;
+  /** Progress until `success`; throws RequestError before the first line when the request is bad. */
+  createModel(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  copyModel(request: { readonly source: string; readonly destination: string }): Promise<void>;
+  deleteModel(request: { readonly model: string }): Promise<void>;
+  pullModel(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  pushModel(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  findBlob(digest: Digest): Promise<{ readonly blobBytes: number } | undefined>;
+  writeBlob(digest: Digest, bytes: ReadableStream<Uint8Array>): Promise<"created" | "exists">;
+  /** Ready = would admit a request now. */
+  readiness(): Readiness;
+}
+
+/** Whether the node serves; `reasons` say why not. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Options of contract 1.7 as sent: known keys with right types only, absent ones undefined. Unknown keys were dropped
+ * by the parser, wrong types refused with `invalid_option`.
+ */
+export interface RequestOptions {
+  readonly numCtx?: number;
+  readonly numBatch?: number;
+  readonly numGpu?: number;
+  readonly mainGpu?: number;
+  readonly useMmap?: boolean;
+  readonly numThread?: number;
+  readonly numKeep?: number;
+  readonly numPredict?: number;
+  readonly seed?: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly typicalP?: number;
+  readonly repeatLastN?: number;
+  readonly repeatPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly stop?: readonly string[];
+}
+
+/** Fields that every inference request shares. */
+interface InferenceRequest {
+  readonly model: string;
+  readonly options: RequestOptions;
+  /** Milliseconds an idle model stays loaded; Infinity = forever, 0 = unload when idle; undefined = keep the current value. */
+  readonly keepAliveMs?: number;
+  /** `"json"`, or a JSON Schema; undefined = free text. */
+  readonly format?: "json" | Readonly<Record<string, unknown>>;
+  readonly think?: ThinkLevel;
+  readonly truncate: boolean;
+  readonly shift: boolean;
+  /** Alternatives per token, 0..20; -1 = no log probabilities. */
+  readonly topLogprobs: number;
+  readonly debugRenderOnly: boolean;
+  /** The `/v1` shims drop an unsupported `think` instead of refusing it. */
+  readonly relaxedThinking?: boolean;
+}
+
+/** POST /api/generate (contract 1.4). */
+export interface GenerateRequest extends InferenceRequest {
+  readonly prompt: string;
+  readonly suffix: string;
+  readonly system?: string;
+  readonly template?: string;
+  readonly context?: readonly number[];
+  readonly raw: boolean;
+  readonly images: readonly Uint8Array[];
+}
+
+/** POST /api/chat (contract 1.5). */
+export interface ChatRequest extends InferenceRequest {
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly Tool[];
+}
+
+/** What an inference request comes to. */
+export type Answer =
+  /** Nothing to generate: the model was loaded or told to unload. */
+  | { readonly kind: "load" | "unload" }
+  | { readonly kind: "rendered"; readonly text: string; readonly imageCount: number }
+  /** Ends with exactly one `done` chunk, or throws; throwing mid-way is the contract's error line. */
+  | { readonly kind: "stream"; readonly chunks: AsyncIterable<AnswerChunk> };
+
+/** One piece of an answer; `content` may be "" when the chunk only carries thinking, calls or log probabilities. */
+export type AnswerChunk =
+  | {
+    readonly kind: "text";
+    readonly content: string;
+    readonly thinking?: string;
+    readonly toolCalls?: readonly ToolCall[];
+    readonly logprobs?: readonly TokenLogprobRow[];
+  }
+  | {
+    readonly kind: "done";
+    readonly doneReason: "stop" | "length";
+    readonly metrics: AnswerMetrics;
+    /** Prompt and answer tokens, for /api/generate's `context`. */
+    readonly context: readonly number[];
+  };
+
+/** Contract 1.8. */
+export interface TokenLogprobRow {
+  readonly token: string;
+  readonly bytes: Uint8Array;
+  readonly logprob: number;
+  readonly topLogprobs?: readonly {
+    readonly token: string;
+    readonly bytes: Uint8Array;
+    readonly logprob: number;
+  }[];
+}
+
+/** Durations in nanoseconds. */
+export interface AnswerMetrics {
+  readonly totalNs: number;
+  readonly loadNs: number;
+  readonly promptEvalCount: number;
+  readonly promptEvalNs: number;
+  readonly evalCount: number;
+  readonly evalNs: number;
+}
+
+/** POST /api/embed (contract 1.9); empty `inputs` only loads. */
+export interface EmbedRequest {
+  readonly model: string;
+  readonly inputs: readonly string[];
+  readonly truncate: boolean;
+  readonly dimensions?: number;
+  readonly keepAliveMs?: number;
+  readonly options: RequestOptions;
+}
+
+export interface EmbedAnswer {
+  readonly vectors: readonly Float32Array[];
+  readonly promptEvalCount: number;
+  readonly totalNs: number;
+  readonly loadNs: number;
+}
+
+/** Contract 1.10 `details`. */
+export interface ModelDetails {
+  readonly parentModel: string;
+  readonly format: string;
+  readonly family: string;
+  readonly families: readonly string[] | null;
+  readonly parameterSize: string;
+  readonly quantizationLevel: string;
+  readonly contextLength?: number;
+  readonly embeddingLength?: number;
+}
+
+export interface ListedModel {
+  /** Shortest display name, tag included. */
+  readonly name: string;
+  readonly modifiedAtMs: number;
+  readonly size: number;
+  /** SHA-256 hex of the manifest. */
+  readonly digest: string;
+  readonly details: ModelDetails;
+  readonly capabilities: readonly string[];
+  /** Namespace, for `/v1/models`. */
+  readonly namespace: string;
+}
+
+export interface LoadedModelRow {
+  readonly name: string;
+  readonly size: number;
+  readonly sizeVram: number;
+  readonly digest: string;
+  readonly details: ModelDetails;
+  /** Infinity = forever. */
+  readonly expiresAtMs: number;
+  readonly contextLength: number;
+}
+
+export interface ShowRequest {
+  readonly model: string;
+  readonly verbose: boolean;
+  readonly system?: string;
+  readonly options: RequestOptions;
+}
+
+/** Contract 1.10 `/api/show`; absent keys are left out of the answer. */
+export interface ShownModel {
+  readonly license?: string;
+  readonly modelfile?: string;
+  readonly parameters?: string;
+  readonly template?: string;
+  readonly system?: string;
+  readonly details: ModelDetails;
+  readonly messages?: readonly { readonly role: string; readonly content: string }[];
+  readonly modelInfo: Readonly<Record<string, unknown>>;
+  readonly projectorInfo?: Readonly<Record<string, unknown>>;
+  readonly tensors?: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly shape: readonly number[];
+  }[];
+  readonly capabilities: readonly string[];
+  readonly modifiedAtMs: number;
+  readonly requires?: string;
+}
+
+/** POST /api/create (contract 1.11). */
+export interface CreateRequest {
+  readonly model: string;
+  readonly from?: string;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly adapters?: Readonly<Record<string, string>>;
+  readonly template?: string;
+  readonly system?: string;
+  readonly license: readonly string[];
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly messages?: readonly { readonly role: string; readonly content: string }[];
+  readonly quantize?: string;
+  readonly renderer?: string;
+  readonly parser?: string;
+  readonly requires?: string;
+}
+
+/** POST /api/pull and /api/push (contract 1.12). */
+export interface TransferRequest {
+  readonly model: string;
+  readonly insecure: boolean;
+}
+
+/** A progress line. */
+export interface TransferProgress {
+  readonly status: string;
+  readonly digest?: string;
+  readonly total?: number;
+  readonly completed?: number;
+}

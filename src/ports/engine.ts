@@ -1,0 +1,40 @@
+import type { LoadedFacts, LoadSettings, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
+
+/** Loads models. The real one starts a runner process per loaded model; each load is a fresh process. */
+export interface Engine {
+  /**
+   * Resolves once the model can serve.
+   *
+   * @throws UnavailableError `load_failed` with llama.cpp's reason, `load_timeout` after no progress for the limit;
+   *   `signal`'s reason when aborted. The runner is gone in each case.
+   */
+  load(
+    settings: LoadSettings,
+    options: { signal: AbortSignal; onProgress?: (fraction: number) => void },
+  ): Promise<LoadedModel>;
+}
+
+/** One runner with one model in it. After `exited` every call fails with UnavailableError `runner_lost`. */
+export interface LoadedModel {
+  readonly facts: LoadedFacts;
+  /** Process id of the runner, for status pages and tests. */
+  readonly processId: number;
+  /** Resolves when the runner is gone, with what is known of the reason; also after {@link unload}. */
+  readonly exited: Promise<{ readonly expected: boolean; readonly reason: string }>;
+  /**
+   * Runs one answer. Events come in order: `started`, `tokens`..., `finished`. Waits inside the runner when all slots are
+   * busy. Aborting `signal` frees the slot within one batch and ends the iteration with `finished: cancelled`.
+   *
+   * @throws RequestError `prompt_too_long`, `invalid_format` (grammar the engine refuses); UnavailableError `runner_lost`.
+   */
+  generate(request: SequenceRequest, signal: AbortSignal): AsyncIterable<SequenceEvent>;
+  /** Vectors in the order of `inputs`, L2-normalised. @throws RequestError `prompt_too_long`. */
+  embed(
+    inputs: readonly string[],
+    options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal },
+  ): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }>;
+  tokenize(text: string, options: { addSpecial: boolean }): Promise<readonly number[]>;
+  detokenize(tokens: readonly number[]): Promise<Uint8Array>;
+  /** Ends the runner; resolves when the process is gone. Running answers fail with `runner_lost`. */
+  unload(): Promise<void>;
+}

@@ -1,0 +1,38 @@
+/**
+ * The interfaces between core and world: types only, one file each, with the contract (ordering, durability, limits,
+ * how it fails) beside each method.
+ *
+ * @module
+ */
+export type { BlobStore } from "./blob_store.ts";
+export type { Clock } from "./clock.ts";
+export type {
+  Answer,
+  AnswerChunk,
+  AnswerMetrics,
+  ChatRequest,
+  ClusterClient,
+  CreateRequest,
+  EmbedAnswer,
+  EmbedRequest,
+  GenerateRequest,
+  ListedModel,
+  LoadedModelRow,
+  ModelDetails,
+  Readiness,
+  RequestOptions,
+  ShownModel,
+  ShowRequest,
+  TokenLogprobRow,
+  TransferProgress,
+  TransferRequest,
+} from "./cluster_client.ts";
+export type { Engine, LoadedModel } from "./engine.ts";
+export type {
+  BlobLayer,
+  CatalogEntry,
+  Manifest,
+  ModelCatalog,
+  ModelName,
+} from "./model_catalog.ts";
+export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";

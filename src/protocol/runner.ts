@@ -1,0 +1,95 @@
+import type { SequenceEvent, SequenceRequest } from "./sequence.ts";
+
+/**
+ * Version of the frames between a node and its runner. Both come from one build, so any difference is refused.
+ */
+export const RUNNER_PROTOCOL_VERSION = 1;
+/** Bytes of one frame at most, either way: a 4-byte big-endian length, then that many bytes of CBOR. */
+export const RUNNER_FRAME_BYTES_MAX = 64 * 1024 * 1024;
+
+/** How a model is loaded. A change in any of these needs a new runner. */
+export interface LoadSettings {
+  readonly modelPath: string;
+  /** LoRA adapters, GGUF. */
+  readonly adapterPaths: readonly string[];
+  /** Context window per slot in tokens; capped at the training context. */
+  readonly contextTokens: number;
+  /** Sequences decoded together, >= 1. */
+  readonly slots: number;
+  /** Tokens per `decode` call at most. */
+  readonly batchTokens: number;
+  /** Threads of llama.cpp in this runner, >= 1. */
+  readonly threads: number;
+  /** Layers on the GPU; -1 = as many as fit, 0 = none. */
+  readonly gpuLayers: number;
+  readonly mmap: boolean;
+  readonly flashAttention: "auto" | "on" | "off";
+  readonly kvCacheType: "f16" | "q8_0" | "q4_0";
+  /** Embedding models compute vectors and no answers. */
+  readonly mode: "generate" | "embed";
+}
+
+/** What a loaded model is. */
+export interface LoadedFacts {
+  readonly contextTokens: number;
+  readonly trainingContextTokens: number;
+  readonly vocabularyTokens: number;
+  readonly embeddingLength: number;
+  readonly slots: number;
+  /** Weights + KV cache + compute buffers in bytes; the part on GPUs. */
+  readonly memoryBytes: number;
+  readonly deviceMemoryBytes: number;
+  /** Text of the begin- and end-of-sequence tokens, "" when the vocabulary has none. */
+  readonly bosText: string;
+  readonly eosText: string;
+  /** True when the KV cache can be shifted in place. */
+  readonly canShift: boolean;
+  /** llama.cpp build, instruction set and thread policy: equal values promise equal logits for equal batches. */
+  readonly numericClass: string;
+}
+
+/** Node to runner. `id` is chosen by the node and unique within one runner. */
+export type RunnerCommand =
+  | { readonly kind: "load"; readonly version: number; readonly settings: LoadSettings }
+  | { readonly kind: "generate"; readonly id: number; readonly request: SequenceRequest }
+  | { readonly kind: "cancel"; readonly id: number }
+  | {
+    readonly kind: "embed";
+    readonly id: number;
+    readonly inputs: readonly string[];
+    /** An input longer than the context window: cut its tail, or fail with `prompt_too_long`. */
+    readonly onLongInput: "truncate" | "refuse";
+  }
+  | {
+    readonly kind: "tokenize";
+    readonly id: number;
+    readonly text: string;
+    readonly addSpecial: boolean;
+  }
+  | { readonly kind: "detokenize"; readonly id: number; readonly tokens: readonly number[] };
+
+/** Runner to node. One frame may carry the events of many sequences: one `events` frame per decoded batch. */
+export type RunnerReply =
+  | { readonly kind: "load_progress"; readonly fraction: number }
+  | { readonly kind: "loaded"; readonly facts: LoadedFacts }
+  | { readonly kind: "load_failed"; readonly message: string }
+  | {
+    readonly kind: "events";
+    readonly events: readonly { readonly id: number; readonly event: SequenceEvent }[];
+  }
+  | {
+    readonly kind: "embedded";
+    readonly id: number;
+    /** One per input, L2-normalised. */
+    readonly vectors: readonly Float32Array[];
+    readonly promptTokens: number;
+  }
+  | { readonly kind: "tokenized"; readonly id: number; readonly tokens: readonly number[] }
+  | { readonly kind: "detokenized"; readonly id: number; readonly bytes: Uint8Array }
+  | {
+    readonly kind: "failed";
+    readonly id: number;
+    /** A code of `src/base/error_codes.ts`. */
+    readonly code: string;
+    readonly message: string;
+  };

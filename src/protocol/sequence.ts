@@ -1,0 +1,92 @@
+/**
+ * How the random draws of one answer are made. All fields are concrete: defaults were applied before (contract 1.7).
+ * The draw of the token at answer position `i` depends on `seed` and `i` alone, so that another runner can continue.
+ */
+export interface SamplerSettings {
+  /** 0 = greedy. >= 0. */
+  readonly temperature: number;
+  /** <= 0 = off. */
+  readonly topK: number;
+  /** 1 = off; (0, 1]. */
+  readonly topP: number;
+  /** 0 = off; [0, 1]. */
+  readonly minP: number;
+  /** 1 = off; (0, 1]. */
+  readonly typicalP: number;
+  /** Tokens looked back at by the penalties; 0 = off, -1 = the whole context window. */
+  readonly repeatLastTokens: number;
+  /** 1 = off; > 0. */
+  readonly repeatPenalty: number;
+  /** 0 = off. */
+  readonly presencePenalty: number;
+  /** 0 = off. */
+  readonly frequencyPenalty: number;
+  /** Unsigned 32-bit; already drawn when the caller gave none. */
+  readonly seed: number;
+}
+
+/** What a prompt is made of: text to be tokenized by the runner, or tokens as they are. */
+export type Prompt =
+  | {
+    readonly kind: "text";
+    readonly text: string;
+    /** Adds the vocabulary's begin-of-sequence token if the model wants one and the text lacks it. */
+    readonly addSpecial: boolean;
+  }
+  | { readonly kind: "tokens"; readonly tokens: readonly number[] };
+
+/** One answer to be generated in one slot. */
+export interface SequenceRequest {
+  readonly prompt: Prompt;
+  /** Answer tokens another runner already produced: prefilled, counted, never emitted again. Empty for a new answer. */
+  readonly emittedTokens: readonly number[];
+  readonly sampler: SamplerSettings;
+  /** Answer tokens at most, emitted ones included; >= 0. */
+  readonly predictTokensMax: number;
+  /** Tokens at the front of the prompt that survive truncation and shifting; -1 = the whole prompt. Default 4. */
+  readonly keepTokens: number;
+  /** A prompt longer than the context window: cut its middle, or fail with `prompt_too_long`. */
+  readonly onLongPrompt: "truncate" | "refuse";
+  /** A full context window while generating: drop the older half after `keepTokens`, or end with `length`. */
+  readonly onFullContext: "shift" | "stop";
+  /** GBNF with the root rule `root`; null = unconstrained. */
+  readonly grammar: string | null;
+  /** Alternatives reported per token: 0..20; -1 = no log probabilities at all. */
+  readonly topLogprobs: number;
+}
+
+/** One alternative of the distribution before sampling. `logprob` <= 0, natural logarithm. */
+export interface TokenLogprob {
+  readonly token: number;
+  readonly bytes: Uint8Array;
+  readonly logprob: number;
+}
+
+/** One token of an answer. `bytes` may be a part of a UTF-8 sequence, or empty for a control token. */
+export interface AnswerToken {
+  readonly token: number;
+  readonly bytes: Uint8Array;
+  readonly logprob?: number;
+  readonly topLogprobs?: readonly TokenLogprob[];
+}
+
+/** Why a runner ended an answer. `cancelled` only after the caller's signal. */
+export type FinishReason = "end" | "length" | "cancelled";
+
+/** What a slot reports, in order: one `started`, any number of `tokens`, one `finished`. */
+export type SequenceEvent =
+  | {
+    readonly kind: "started";
+    /** The prompt as tokenized and possibly truncated: what a journal needs. */
+    readonly promptTokens: readonly number[];
+    /** Leading tokens whose KV cache was reused. */
+    readonly cachedTokens: number;
+  }
+  | { readonly kind: "tokens"; readonly tokens: readonly AnswerToken[] }
+  | {
+    readonly kind: "finished";
+    readonly reason: FinishReason;
+    /** Prefill and decode time in nanoseconds, as the runner measured them. */
+    readonly prefillNs: number;
+    readonly decodeNs: number;
+  };
