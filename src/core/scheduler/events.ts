@@ -1,0 +1,103 @@
+/** A loaded or loading copy of a model on this node; unique per boot, never reused. */
+export type InstanceId = number;
+
+/** What a request needs before it can run. */
+export interface ModelNeed {
+  /** Identity of weights and adapters: names that share them share the instance (contract 4.1). */
+  readonly modelKey: string;
+  /** Identity of the load options; a difference means a reload. */
+  readonly settingsKey: string;
+  /** Name to show in `ps`: the one that loaded it. */
+  readonly displayName: string;
+  /** Estimate of weights + KV cache + compute buffers in bytes. */
+  readonly memoryBytes: number;
+  /** Sequences decoded together, >= 1. */
+  readonly slots: number;
+  /** Milliseconds, Infinity = forever; undefined = keep the instance's value, or the node's default on first load. */
+  readonly keepAliveMs: number | undefined;
+}
+
+/** Facts the driver tells the scheduler. */
+export type SchedulerEvent =
+  | {
+    readonly kind: "request_arrived";
+    readonly requestId: string;
+    readonly need: ModelNeed;
+    /** `resumed` requests lost their runner: they go to the front and are never refused for a full queue. */
+    readonly standing: "fresh" | "resumed";
+  }
+  /** Finished, failed or cancelled, waiting or running alike; unknown ids are ignored. */
+  | { readonly kind: "request_ended"; readonly requestId: string }
+  | {
+    readonly kind: "model_loaded";
+    readonly instanceId: InstanceId;
+    readonly memoryBytes: number;
+    readonly slots: number;
+  }
+  | { readonly kind: "load_failed"; readonly instanceId: InstanceId; readonly message: string }
+  /** The process is gone, whether asked to or not. */
+  | { readonly kind: "runner_exited"; readonly instanceId: InstanceId }
+  /** A client wants the model out of memory once idle (contract 4.3, keep_alive 0). */
+  | { readonly kind: "unload_requested"; readonly modelKey: string }
+  | { readonly kind: "time_elapsed" }
+  /** Graceful stop: fresh requests are refused, running and waiting ones go on. */
+  | { readonly kind: "stop_requested" };
+
+/** What the driver saw when the event happened. */
+export interface Observation {
+  /** Milliseconds, monotonic. */
+  readonly nowMs: number;
+  /** Memory a new process could take now, in bytes. */
+  readonly availableBytes: number;
+}
+
+/** Orders the scheduler gives. */
+export type SchedulerEffect =
+  | {
+    readonly kind: "load_model";
+    readonly instanceId: InstanceId;
+    readonly need: ModelNeed;
+    readonly threads: number;
+  }
+  | { readonly kind: "unload_model"; readonly instanceId: InstanceId; readonly why: UnloadReason }
+  /** The request holds a slot of the instance until `request_ended`. */
+  | { readonly kind: "grant_slot"; readonly requestId: string; readonly instanceId: InstanceId }
+  | { readonly kind: "refuse_request"; readonly requestId: string; readonly refusal: Refusal }
+  /** Give `time_elapsed` at that time; replaces an earlier order. */
+  | { readonly kind: "wake_at"; readonly atMs: number };
+
+/** Why an instance goes. */
+export type UnloadReason = "expired" | "evicted" | "reload" | "requested";
+
+/** Why a request can't run, with the figures its message needs. */
+export type Refusal =
+  | { readonly kind: "queue_full"; readonly waiting: number; readonly limit: number }
+  | { readonly kind: "stopping" }
+  | {
+    readonly kind: "does_not_fit";
+    readonly neededBytes: number;
+    readonly availableBytes: number;
+    readonly reserveBytes: number;
+  }
+  | { readonly kind: "load_failed"; readonly message: string };
+
+/** One row of {@link SchedulerView}. */
+export interface InstanceView {
+  readonly instanceId: InstanceId;
+  readonly modelKey: string;
+  readonly displayName: string;
+  readonly state: "loading" | "ready" | "unloading";
+  readonly memoryBytes: number;
+  readonly slots: number;
+  readonly running: number;
+  /** Monotonic milliseconds; Infinity = never; undefined while requests run or it loads. */
+  readonly expiresAtMs: number | undefined;
+  readonly keepAliveMs: number;
+}
+
+/** A snapshot for status pages and tests. */
+export interface SchedulerView {
+  readonly instances: readonly InstanceView[];
+  readonly waiting: number;
+  readonly running: number;
+}

@@ -1,0 +1,383 @@
+import { assert, assertNever } from "../../base/mod.ts";
+import type {
+  InstanceId,
+  ModelNeed,
+  Observation,
+  Refusal,
+  SchedulerEffect,
+  SchedulerEvent,
+  SchedulerView,
+  UnloadReason,
+} from "./events.ts";
+import { planThreads } from "./threads.ts";
+
+/** Limits and defaults of one node. */
+export interface SchedulerOptions {
+  /** Loaded models at most, >= 1. Default 3 (contract 4.2, CPU). */
+  readonly loadedModelsMax: number;
+  /** Requests waiting at most, >= 1. Default 512. */
+  readonly queueRequestsMax: number;
+  /** Keep-alive of a first load without one. Milliseconds, default 300_000. */
+  readonly keepAliveMs: number;
+  /** Bytes that stay free after a load. */
+  readonly reserveBytes: number;
+  /** Cores of this machine, >= 1. */
+  readonly cores: number;
+  /** Threads per runner; 0 = by {@link planThreads}. */
+  readonly threads: number;
+}
+
+interface Instance {
+  readonly id: InstanceId;
+  readonly need: ModelNeed;
+  state: "loading" | "ready" | "unloading";
+  memoryBytes: number;
+  slots: number;
+  keepAliveMs: number;
+  /** Invariant: Infinity or a time while idle and ready; undefined otherwise. */
+  expiresAtMs: number | undefined;
+  readonly running: Set<string>;
+  /** An earlier waiting request needs this one's place: nothing later is granted here. */
+  retiring: boolean;
+}
+
+interface Waiting {
+  readonly requestId: string;
+  readonly need: ModelNeed;
+}
+
+/**
+ * Decides on one node which model is loaded, which is evicted, who gets a slot and who waits (contract 4). Synchronous
+ * and deterministic. One load at a time, because two at once would both count the same free memory. Running requests
+ * are never cut. First come, first served per instance; a request for a loaded model never waits behind a load.
+ */
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #instances = new Map<InstanceId, Instance>();
+  /** Where each granted request runs. */
+  readonly #granted = new Map<string, InstanceId>();
+  #waiting: Waiting[] = [];
+  #nextInstanceId = 1;
+  #stopping = false;
+  #wakeAtMs = Infinity;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  /** Takes one fact and returns what the driver must now do, in this order. */
+  step(event: SchedulerEvent, observed: Observation): readonly SchedulerEffect[] {
+    const effects: SchedulerEffect[] = [];
+    this.#take(event, observed, effects);
+    this.#expire(observed, effects);
+    this.#serveWaiting(observed, effects);
+    this.#orderWake(effects);
+    return effects;
+  }
+
+  /** A snapshot; never live state. */
+  view(): SchedulerView {
+    const instances = [...this.#instances.values()].map((instance) => ({
+      instanceId: instance.id,
+      modelKey: instance.need.modelKey,
+      displayName: instance.need.displayName,
+      state: instance.state,
+      memoryBytes: instance.memoryBytes,
+      slots: instance.slots,
+      running: instance.running.size,
+      expiresAtMs: instance.expiresAtMs,
+      keepAliveMs: instance.keepAliveMs,
+    }));
+    return { instances, waiting: this.#waiting.length, running: this.#granted.size };
+  }
+
+  #take(event: SchedulerEvent, observed: Observation, effects: SchedulerEffect[]): void {
+    switch (event.kind) {
+      case "request_arrived":
+        return this.#arrive(event, effects);
+      case "request_ended":
+        return this.#end(event.requestId, observed);
+      case "model_loaded":
+        return this.#loaded(event, observed);
+      case "load_failed":
+        return this.#loadFailed(event.instanceId, event.message, effects);
+      case "runner_exited":
+        return this.#exited(event.instanceId);
+      case "unload_requested":
+        return this.#requestUnload(event.modelKey, observed);
+      case "time_elapsed":
+        return;
+      case "stop_requested":
+        this.#stopping = true;
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+
+  #arrive(
+    event: Extract<SchedulerEvent, { kind: "request_arrived" }>,
+    effects: SchedulerEffect[],
+  ): void {
+    const { requestId, need, standing } = event;
+    const refuse = (refusal: Refusal) =>
+      effects.push({ kind: "refuse_request", requestId, refusal });
+    if (standing === "resumed") {
+      // It was admitted once, and what was admitted is answered: ahead of all that came later.
+      this.#waiting.unshift({ requestId, need });
+      return;
+    }
+    if (this.#stopping) {
+      refuse({ kind: "stopping" });
+      return;
+    }
+    const limit = this.#options.queueRequestsMax;
+    if (this.#waiting.length >= limit && !this.#hasFreeSlot(need)) {
+      refuse({ kind: "queue_full", waiting: this.#waiting.length, limit });
+      return;
+    }
+    this.#waiting.push({ requestId, need });
+  }
+
+  #end(requestId: string, observed: Observation): void {
+    const instanceId = this.#granted.get(requestId);
+    if (instanceId === undefined) {
+      this.#waiting = this.#waiting.filter((waiting) => waiting.requestId !== requestId);
+      return;
+    }
+    this.#granted.delete(requestId);
+    const instance = this.#instances.get(instanceId);
+    instance?.running.delete(requestId);
+    if (instance !== undefined) restartExpiry(instance, observed.nowMs);
+  }
+
+  #loaded(event: Extract<SchedulerEvent, { kind: "model_loaded" }>, observed: Observation): void {
+    const instance = this.#instances.get(event.instanceId);
+    // It may have exited between the load and this event.
+    if (instance === undefined || instance.state !== "loading") return;
+    instance.state = "ready";
+    instance.memoryBytes = event.memoryBytes;
+    instance.slots = event.slots;
+    restartExpiry(instance, observed.nowMs);
+  }
+
+  #loadFailed(instanceId: InstanceId, message: string, effects: SchedulerEffect[]): void {
+    const instance = this.#instances.get(instanceId);
+    if (instance === undefined) return;
+    this.#instances.delete(instanceId);
+    // The same weights with the same options would fail again: all who wait for just that are told.
+    this.#refuseWaiting(
+      (need) =>
+        need.modelKey === instance.need.modelKey && need.settingsKey === instance.need.settingsKey,
+      { kind: "load_failed", message },
+      effects,
+    );
+  }
+
+  #exited(instanceId: InstanceId): void {
+    const instance = this.#instances.get(instanceId);
+    if (instance === undefined) return;
+    this.#instances.delete(instanceId);
+    // Their streams notice by themselves and come back as `resumed`.
+    for (const requestId of instance.running) this.#granted.delete(requestId);
+  }
+
+  #requestUnload(modelKey: string, observed: Observation): void {
+    for (const instance of this.#instances.values()) {
+      if (instance.need.modelKey !== modelKey) continue;
+      instance.keepAliveMs = 0;
+      restartExpiry(instance, observed.nowMs);
+    }
+  }
+
+  #expire(observed: Observation, effects: SchedulerEffect[]): void {
+    for (const instance of this.#instances.values()) {
+      if (instance.expiresAtMs !== undefined && instance.expiresAtMs <= observed.nowMs) {
+        // A waiting request for just this instance keeps it: unloading would only load it again.
+        if (this.#waiting.some(({ need }) => fits(instance, need))) continue;
+        this.#unload(instance, "expired", effects);
+      }
+    }
+  }
+
+  /** Walks the queue in order; each request gets a slot, starts a load, makes room, or stays. */
+  #serveWaiting(observed: Observation, effects: SchedulerEffect[]): void {
+    for (const instance of this.#instances.values()) instance.retiring = false;
+    const stays: Waiting[] = [];
+    // Only the first request that needs a load acts on it: later ones would undo its choice.
+    let loadClaimed = this.#isBusyLoading();
+    for (const waiting of this.#waiting) {
+      const same = this.#findInstance(waiting.need.modelKey);
+      if (same !== undefined && fits(same, waiting.need)) {
+        if (!this.#grantSlot(waiting, same, effects)) stays.push(waiting);
+        continue;
+      }
+      if (loadClaimed) {
+        if (same !== undefined) same.retiring = true;
+        stays.push(waiting);
+        continue;
+      }
+      const outcome = this.#makeRoomAndLoad(waiting, same, { observed, effects });
+      if (outcome === "stays") stays.push(waiting);
+      if (outcome !== "refused") loadClaimed = true;
+    }
+    this.#waiting = stays;
+  }
+
+  #grantSlot(waiting: Waiting, instance: Instance, effects: SchedulerEffect[]): boolean {
+    if (instance.state !== "ready" || instance.retiring) return false;
+    if (instance.running.size >= instance.slots) return false;
+    const { requestId, need } = waiting;
+    assert(!this.#granted.has(requestId), "A request is granted once", { requestId });
+    instance.running.add(requestId);
+    instance.expiresAtMs = undefined;
+    if (need.keepAliveMs !== undefined) instance.keepAliveMs = need.keepAliveMs;
+    this.#granted.set(requestId, instance.id);
+    effects.push({ kind: "grant_slot", requestId, instanceId: instance.id });
+    return true;
+  }
+
+  /** Loads what `waiting` needs, or unloads one victim towards it, or waits for one to become idle. */
+  #makeRoomAndLoad(
+    waiting: Waiting,
+    same: Instance | undefined,
+    turn: { observed: Observation; effects: SchedulerEffect[] },
+  ): "stays" | "refused" {
+    const { need, requestId } = waiting;
+    const { observed, effects } = turn;
+    const refusal = this.#cannotEverFit(need, observed);
+    if (refusal !== undefined) {
+      effects.push({ kind: "refuse_request", requestId, refusal });
+      return "refused";
+    }
+    if (same !== undefined) {
+      this.#retire(same, "reload", effects);
+      return "stays";
+    }
+    const countOk = this.#instances.size < this.#options.loadedModelsMax;
+    const memoryOk = need.memoryBytes + this.#options.reserveBytes <= observed.availableBytes;
+    if (countOk && memoryOk) {
+      this.#load(need, effects);
+    } else {
+      const victim = this.#chooseVictim();
+      if (victim !== undefined) this.#retire(victim, "evicted", effects);
+    }
+    return "stays";
+  }
+
+  #cannotEverFit(need: ModelNeed, observed: Observation): Refusal | undefined {
+    let reclaimable = observed.availableBytes;
+    for (const instance of this.#instances.values()) reclaimable += instance.memoryBytes;
+    const { reserveBytes } = this.#options;
+    if (need.memoryBytes + reserveBytes <= reclaimable) return undefined;
+    return {
+      kind: "does_not_fit",
+      neededBytes: need.memoryBytes,
+      availableBytes: reclaimable,
+      reserveBytes,
+    };
+  }
+
+  #load(need: ModelNeed, effects: SchedulerEffect[]): void {
+    const instance: Instance = {
+      id: this.#nextInstanceId++,
+      need,
+      state: "loading",
+      memoryBytes: need.memoryBytes,
+      slots: need.slots,
+      keepAliveMs: need.keepAliveMs ?? this.#options.keepAliveMs,
+      expiresAtMs: undefined,
+      running: new Set(),
+      retiring: false,
+    };
+    this.#instances.set(instance.id, instance);
+    const threads = this.#options.threads > 0
+      ? this.#options.threads
+      : planThreads({ cores: this.#options.cores, runners: this.#instances.size });
+    effects.push({ kind: "load_model", instanceId: instance.id, need, threads });
+  }
+
+  /** Idle first, shortest keep-alive first, then key; else the busy one with the shortest keep-alive (contract 4.2). */
+  #chooseVictim(): Instance | undefined {
+    const ready = [...this.#instances.values()].filter((instance) => instance.state === "ready");
+    return ready.sort((a, b) =>
+      Math.sign(a.running.size) - Math.sign(b.running.size) ||
+      compareNumbers(a.keepAliveMs, b.keepAliveMs) ||
+      (a.need.modelKey < b.need.modelKey ? -1 : 1)
+    )[0];
+  }
+
+  /** Unloads an idle instance; a busy one takes nothing more until it is idle. */
+  #retire(instance: Instance, why: UnloadReason, effects: SchedulerEffect[]): void {
+    if (instance.state === "ready" && instance.running.size === 0) {
+      this.#unload(instance, why, effects);
+    } else {
+      instance.retiring = true;
+    }
+  }
+
+  #unload(instance: Instance, why: UnloadReason, effects: SchedulerEffect[]): void {
+    assert(instance.running.size === 0, "Only an idle instance is unloaded", { id: instance.id });
+    instance.state = "unloading";
+    instance.expiresAtMs = undefined;
+    effects.push({ kind: "unload_model", instanceId: instance.id, why });
+  }
+
+  #refuseWaiting(
+    matches: (need: ModelNeed) => boolean,
+    refusal: Refusal,
+    effects: SchedulerEffect[],
+  ): void {
+    this.#waiting = this.#waiting.filter(({ requestId, need }) => {
+      if (!matches(need)) return true;
+      effects.push({ kind: "refuse_request", requestId, refusal });
+      return false;
+    });
+  }
+
+  /** The driver needs one timer: for the earliest expiry. */
+  #orderWake(effects: SchedulerEffect[]): void {
+    let earliest = Infinity;
+    for (const { expiresAtMs } of this.#instances.values()) {
+      if (expiresAtMs !== undefined && expiresAtMs < earliest) earliest = expiresAtMs;
+    }
+    if (earliest !== this.#wakeAtMs && earliest !== Infinity) {
+      effects.push({ kind: "wake_at", atMs: earliest });
+    }
+    this.#wakeAtMs = earliest;
+  }
+
+  #isBusyLoading(): boolean {
+    return [...this.#instances.values()].some(({ state }) => state !== "ready");
+  }
+
+  #hasFreeSlot(need: ModelNeed): boolean {
+    const instance = this.#findInstance(need.modelKey);
+    return instance !== undefined && fits(instance, need) && instance.state === "ready" &&
+      !instance.retiring && instance.running.size < instance.slots;
+  }
+
+  /** An unloading one counts: its memory is not back yet, and the same model is never loaded twice. */
+  #findInstance(modelKey: string): Instance | undefined {
+    for (const instance of this.#instances.values()) {
+      if (instance.need.modelKey === modelKey) return instance;
+    }
+    return undefined;
+  }
+}
+
+function fits(instance: Instance, need: ModelNeed): boolean {
+  return instance.state !== "unloading" && instance.need.modelKey === need.modelKey &&
+    instance.need.settingsKey === need.settingsKey;
+}
+
+/** The timer starts when the last request ends (contract 4.3). */
+function restartExpiry(instance: Instance, nowMs: number): void {
+  const idle = instance.state === "ready" && instance.running.size === 0;
+  instance.expiresAtMs = idle ? nowMs + instance.keepAliveMs : undefined;
+}
+
+function compareNumbers(a: number, b: number): number {
+  // Subtracting would give NaN for two infinities.
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import {
+  type ModelNeed,
+  Scheduler,
+  type SchedulerEffect,
+  type SchedulerEvent,
+  type SchedulerOptions,
+} from "./mod.ts";
+
+const GIB = 2 ** 30;
+
+/** Drives one scheduler; time and memory are what the test says. */
+class Stage {
+  readonly scheduler: Scheduler;
+  nowMs = 0;
+  availableBytes = 16 * GIB;
+  constructor(options: Partial<SchedulerOptions> = {}) {
+    this.scheduler = new Scheduler({
+      loadedModelsMax: 3,
+      queueRequestsMax: 512,
+      keepAliveMs: 300_000,
+      reserveBytes: GIB,
+      cores: 2,
+      threads: 0,
+      ...options,
+    });
+  }
+  step(event: SchedulerEvent): readonly SchedulerEffect[] {
+    return this.scheduler.step(event, { nowMs: this.nowMs, availableBytes: this.availableBytes });
+  }
+  arrive(requestId: string, need: ModelNeed, standing: "fresh" | "resumed" = "fresh") {
+    return this.step({ kind: "request_arrived", requestId, need, standing });
+  }
+  end(requestId: string) {
+    return this.step({ kind: "request_ended", requestId });
+  }
+  loaded(instanceId: number, slots = 1) {
+    return this.step({ kind: "model_loaded", instanceId, memoryBytes: GIB, slots });
+  }
+  exited(instanceId: number) {
+    return this.step({ kind: "runner_exited", instanceId });
+  }
+  advance(ms: number) {
+    this.nowMs += ms;
+    return this.step({ kind: "time_elapsed" });
+  }
+}
+
+function need(model: string, changes: Partial<ModelNeed> = {}): ModelNeed {
+  return {
+    modelKey: model,
+    settingsKey: "ctx=4096",
+    displayName: `${model}:latest`,
+    memoryBytes: GIB,
+    slots: 1,
+    keepAliveMs: undefined,
+    ...changes,
+  };
+}
+
+const kinds = (effects: readonly SchedulerEffect[]) => effects.map(({ kind }) => kind);
+const granted = (effects: readonly SchedulerEffect[]) =>
+  effects.flatMap((effect) => effect.kind === "grant_slot" ? [effect.requestId] : []);
+const loads = (effects: readonly SchedulerEffect[]) =>
+  effects.flatMap((effect) => effect.kind === "load_model" ? [effect.need.modelKey] : []);
+const unloads = (effects: readonly SchedulerEffect[]) =>
+  effects.flatMap((effect) =>
+    effect.kind === "unload_model" ? [[effect.instanceId, effect.why]] : []
+  );
+
+Deno.test("Scheduler loads a model on the first request and grants it when loaded", () => {
+  const stage = new Stage();
+  assert.deepEqual(loads(stage.arrive("r1", need("a"))), ["a"]);
+  assert.deepEqual(granted(stage.loaded(1)), ["r1"]);
+});
+
+Deno.test("Scheduler grants a loaded model at once", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  stage.end("r1");
+  assert.deepEqual(granted(stage.arrive("r2", need("a"))), ["r2"]);
+});
+
+Deno.test("Scheduler never runs more requests than slots and serves them in order", () => {
+  const stage = new Stage();
+  for (const id of ["r1", "r2", "r3", "r4"]) stage.arrive(id, need("a", { slots: 2 }));
+  assert.deepEqual(granted(stage.loaded(1, 2)), ["r1", "r2"]);
+  assert.deepEqual(granted(stage.end("r2")), ["r3"]);
+  assert.deepEqual(granted(stage.end("r1")), ["r4"]);
+});
+
+Deno.test("Scheduler refuses past the queue limit with both figures", () => {
+  const stage = new Stage({ queueRequestsMax: 1 });
+  stage.arrive("r1", need("a"));
+  const [refusal] = stage.arrive("r2", need("a"));
+  assert.deepEqual(refusal, {
+    kind: "refuse_request",
+    requestId: "r2",
+    refusal: { kind: "queue_full", waiting: 1, limit: 1 },
+  });
+});
+
+Deno.test("Scheduler takes a resumed request past the queue limit and ahead of others", () => {
+  const stage = new Stage({ queueRequestsMax: 1 });
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  stage.arrive("r2", need("a"));
+  stage.exited(1);
+  assert.deepEqual(kinds(stage.arrive("r1", need("a"), "resumed")), []);
+  assert.deepEqual(granted(stage.loaded(2)), ["r1"]);
+});
+
+Deno.test("Scheduler loads again after a runner died under waiting requests", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  stage.arrive("r2", need("a"));
+  assert.deepEqual(loads(stage.exited(1)), ["a"]);
+});
+
+Deno.test("Scheduler unloads an idle model when its keep-alive ends, and not before", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a", { keepAliveMs: 1000 }));
+  stage.loaded(1);
+  const effects = stage.end("r1");
+  assert.deepEqual(effects, [{ kind: "wake_at", atMs: 1000 }]);
+  assert.deepEqual(stage.advance(999), []);
+  assert.deepEqual(unloads(stage.advance(1)), [[1, "expired"]]);
+});
+
+Deno.test("Scheduler keeps the instance's keep-alive for a request without one", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a", { keepAliveMs: 600_000 }));
+  stage.loaded(1);
+  stage.end("r1");
+  stage.arrive("r2", need("a"));
+  stage.end("r2");
+  assert.equal(stage.scheduler.view().instances[0]?.keepAliveMs, 600_000);
+});
+
+Deno.test("Scheduler never unloads a model with an endless keep-alive", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a", { keepAliveMs: Infinity }));
+  stage.loaded(1);
+  assert.deepEqual(stage.end("r1"), []);
+  assert.deepEqual(stage.advance(1e12), []);
+});
+
+Deno.test("Scheduler unloads at once on keep_alive 0, after the running request", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  assert.deepEqual(unloads(stage.step({ kind: "unload_requested", modelKey: "a" })), []);
+  assert.deepEqual(unloads(stage.end("r1")), [[1, "expired"]]);
+});
+
+Deno.test("Scheduler evicts the idle model with the shortest keep-alive at the model limit", () => {
+  const stage = new Stage({ loadedModelsMax: 2 });
+  stage.arrive("r1", need("a", { keepAliveMs: 9000 }));
+  stage.loaded(1);
+  stage.end("r1");
+  stage.arrive("r2", need("b", { keepAliveMs: 5000 }));
+  stage.loaded(2);
+  stage.end("r2");
+  assert.deepEqual(unloads(stage.arrive("r3", need("c"))), [[2, "evicted"]]);
+  assert.deepEqual(loads(stage.exited(2)), ["c"]);
+});
+
+Deno.test("Scheduler never cuts a running request to make room, and starves no load", () => {
+  const stage = new Stage({ loadedModelsMax: 1 });
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  assert.deepEqual(unloads(stage.arrive("r2", need("b"))), []);
+  // A steady stream for the old model must not hold the new one up for ever.
+  assert.deepEqual(granted(stage.arrive("r3", need("a"))), []);
+  assert.deepEqual(unloads(stage.end("r1")), [[1, "evicted"]]);
+  assert.deepEqual(loads(stage.exited(1)), ["b"]);
+  assert.deepEqual(granted(stage.loaded(2)), ["r2"]);
+  assert.deepEqual(unloads(stage.end("r2")), [[2, "evicted"]]);
+});
+
+Deno.test("Scheduler evicts until a model fits into free memory", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  stage.end("r1");
+  stage.availableBytes = 2 * GIB;
+  assert.deepEqual(unloads(stage.arrive("r2", need("b", { memoryBytes: 2 * GIB }))), [[
+    1,
+    "evicted",
+  ]]);
+  stage.availableBytes = 3 * GIB;
+  assert.deepEqual(loads(stage.exited(1)), ["b"]);
+});
+
+Deno.test("Scheduler refuses a model that can't fit into an empty machine, with the figures", () => {
+  const stage = new Stage();
+  stage.availableBytes = 4 * GIB;
+  const [effect] = stage.arrive("r1", need("a", { memoryBytes: 8 * GIB }));
+  assert.deepEqual(effect, {
+    kind: "refuse_request",
+    requestId: "r1",
+    refusal: {
+      kind: "does_not_fit",
+      neededBytes: 8 * GIB,
+      availableBytes: 4 * GIB,
+      reserveBytes: GIB,
+    },
+  });
+});
+
+Deno.test("Scheduler reloads for other load options once the instance is idle", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  assert.deepEqual(unloads(stage.arrive("r2", need("a", { settingsKey: "ctx=8192" }))), []);
+  assert.deepEqual(unloads(stage.end("r1")), [[1, "reload"]]);
+  assert.deepEqual(loads(stage.exited(1)), ["a"]);
+  assert.deepEqual(granted(stage.loaded(2)), ["r2"]);
+});
+
+Deno.test("Scheduler loads one model at a time while loaded ones go on serving", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  stage.end("r1");
+  assert.deepEqual(loads(stage.arrive("r2", need("b"))), ["b"]);
+  assert.deepEqual(loads(stage.arrive("r3", need("c"))), []);
+  assert.deepEqual(granted(stage.arrive("r4", need("a"))), ["r4"]);
+  assert.deepEqual(loads(stage.loaded(2)), ["c"]);
+});
+
+Deno.test("Scheduler tells every request that waits for a load that failed", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.arrive("r2", need("a"));
+  stage.arrive("r3", need("b"));
+  const effects = stage.step({ kind: "load_failed", instanceId: 1, message: "bad magic" });
+  assert.deepEqual(kinds(effects), ["refuse_request", "refuse_request", "load_model"]);
+});
+
+Deno.test("Scheduler forgets a request cancelled while waiting", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.end("r1");
+  assert.deepEqual(granted(stage.loaded(1)), []);
+});
+
+Deno.test("Scheduler refuses fresh requests while stopping and finishes the running ones", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  stage.step({ kind: "stop_requested" });
+  assert.deepEqual(kinds(stage.arrive("r2", need("a"))), ["refuse_request"]);
+  assert.equal(stage.scheduler.view().running, 1);
+});
+
+Deno.test("Scheduler gives a second runner its share of the threads, never none", () => {
+  const stage = new Stage({ cores: 9 });
+  const first = stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  const second = stage.arrive("r2", need("b"));
+  assert.deepEqual(
+    [...first, ...second].flatMap((effect) => effect.kind === "load_model" ? [effect.threads] : []),
+    [8, 4],
+  );
+});
