@@ -170,7 +170,7 @@ Deno.test("Scheduler evicts the idle model with the shortest keep-alive at the m
 Deno.test("Scheduler never cuts a running request to make room, and starves no load", () => {
   const stage = new Stage({ loadedModelsMax: 1 });
   stage.arrive("r1", need("a"));
-  stage.loaded(1);
+  stage.loaded(1, 2);
   assert.deepEqual(unloads(stage.arrive("r2", need("b"))), []);
   // A steady stream for the old model must not hold the new one up for ever.
   assert.deepEqual(granted(stage.arrive("r3", need("a"))), []);
