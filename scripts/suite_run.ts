@@ -1,0 +1,152 @@
+/**
+ * Runs one suite as one `deno test` process and reads Deno's own report of it.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { countResults, parseJunit, type TestCounts, type TestResult } from "./junit.ts";
+import type { Suite } from "./suites.ts";
+
+/** How a suite ended. */
+export interface SuiteOutcome extends TestCounts {
+  readonly name: string;
+  readonly seconds: number;
+  /** Why the suite failed beyond its tests: it crashed, was stopped, or left no report. */
+  readonly trouble?: string;
+  readonly results: readonly TestResult[];
+}
+
+/** Where and how a suite runs. */
+export interface SuiteRunOptions {
+  readonly root: string;
+  /** Test files relative to `root`. */
+  readonly files: readonly string[];
+  /** The run's own folder; logs, reports and coverage go there. */
+  readonly artifactsFolder: string;
+  /** Added to the environment of the tests. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Adds `--frozen`: the lock file must already name every dependency. */
+  readonly frozen: boolean;
+  readonly coverage: boolean;
+  /** Only tests whose name has this text. */
+  readonly filter?: string;
+  readonly signal: AbortSignal;
+  /** Takes each piece of output as it comes. */
+  readonly onOutput: (bytes: Uint8Array) => void;
+}
+
+/** Time a stopped suite gets to write its report before its whole process group is killed. */
+const REPORT_GRACE_MS = 3_000;
+
+/** Runs the suite to its end, or until `signal` says so. */
+export async function runSuite(suite: Suite, options: SuiteRunOptions): Promise<SuiteOutcome> {
+  const startedAtMs = performance.now();
+  const report = join(options.artifactsFolder, `${suite.name}.junit.xml`);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: suiteArguments(suite, report, options),
+    cwd: options.root,
+    env: { ...options.environment },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    // A group of its own, so that nodes and runners the tests started can't outlive the suite.
+    detached: Deno.build.os !== "windows",
+  }).spawn();
+  const stop = () => stopGroup(child.pid);
+  options.signal.addEventListener("abort", stop);
+  if (options.signal.aborted) stop();
+  const logged = writeLog(suite, child, options);
+  const { code } = await child.status;
+  options.signal.removeEventListener("abort", stop);
+  // First the group, then the log: a process left behind would hold the pipe open for ever.
+  killGroup(child.pid);
+  await logged;
+  const { results, missing } = await readReport(report);
+  const counts = countResults(results);
+  const trouble = troubleOf({ code, counts, missing, stopped: options.signal.aborted });
+  return {
+    name: suite.name,
+    seconds: (performance.now() - startedAtMs) / 1_000,
+    results,
+    ...counts,
+    ...(trouble === undefined ? {} : { trouble }),
+  };
+}
+
+/** What the exit code says that the report does not, or undefined. */
+export function troubleOf(end: {
+  readonly code: number;
+  readonly counts: TestCounts;
+  readonly missing: boolean;
+  readonly stopped: boolean;
+}): string | undefined {
+  if (end.stopped) return "stopped before its end";
+  if (end.missing) return `left no report (exit code ${end.code})`;
+  if (end.code !== 0 && end.counts.failed === 0) {
+    return `ended with exit code ${end.code} outside its tests`;
+  }
+  const total = end.counts.passed + end.counts.failed + end.counts.skipped;
+  return total === 0 ? "ran no test" : undefined;
+}
+
+function suiteArguments(suite: Suite, report: string, options: SuiteRunOptions): string[] {
+  const args = ["test", "--no-prompt", `--junit-path=${report}`];
+  if (suite.permissions === "all") args.push("-A", "--unstable-net");
+  if (suite.parallel) args.push("--parallel");
+  if (options.frozen) args.push("--frozen");
+  if (options.coverage) {
+    args.push(
+      `--coverage=${join(options.artifactsFolder, "coverage")}`,
+      "--coverage-raw-data-only",
+    );
+  }
+  if (options.filter !== undefined) args.push("--filter", options.filter);
+  return [...args, ...options.files];
+}
+
+async function writeLog(
+  suite: Suite,
+  child: Deno.ChildProcess,
+  options: SuiteRunOptions,
+): Promise<void> {
+  using log = await Deno.create(join(options.artifactsFolder, `${suite.name}.log`));
+  const copy = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const bytes of stream) {
+      log.writeSync(bytes);
+      options.onOutput(bytes);
+    }
+  };
+  await Promise.all([copy(child.stdout), copy(child.stderr)]);
+}
+
+async function readReport(
+  path: string,
+): Promise<{ readonly results: TestResult[]; readonly missing: boolean }> {
+  try {
+    return { results: parseJunit(await Deno.readTextFile(path)), missing: false };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof TypeError) {
+      return { results: [], missing: true };
+    }
+    throw error;
+  }
+}
+
+/** Deno writes its report on SIGINT; a suite that hangs past that is killed. */
+function stopGroup(pid: number): void {
+  signalQuietly(pid, "SIGINT");
+  Deno.unrefTimer(setTimeout(() => killGroup(pid), REPORT_GRACE_MS));
+}
+
+function killGroup(pid: number): void {
+  if (Deno.build.os !== "windows") signalQuietly(-pid, "SIGKILL");
+}
+
+/** A process that is already gone is what the caller wanted. */
+function signalQuietly(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { runSuite, type SuiteOutcome } from "./suite_run.ts";
+import type { Suite } from "./suites.ts";
+
+const SUITE: Suite = {
+  name: "fixture",
+  roots: ["."],
+  except: [],
+  permissions: "none",
+  parallel: false,
+};
+
+/** Runs one test file as a suite; `stopOn` aborts it when its output holds that text. */
+async function runFixture(source: string, stopOn?: string): Promise<SuiteOutcome> {
+  const root = await Deno.makeTempDir({ prefix: "odist-suite-" });
+  const stopped = new AbortController();
+  try {
+    await Deno.writeTextFile(join(root, "deno.json"), "{}");
+    await Deno.writeTextFile(join(root, "a_test.ts"), source);
+    return await runSuite(SUITE, {
+      root,
+      files: ["a_test.ts"],
+      artifactsFolder: root,
+      environment: { NO_COLOR: "1" },
+      frozen: false,
+      coverage: false,
+      signal: stopped.signal,
+      onOutput: (bytes) => {
+        const text = new TextDecoder().decode(bytes);
+        if (stopOn !== undefined && text.includes(stopOn)) stopped.abort();
+      },
+    });
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+Deno.test("runSuite() counts from Deno's report and leaves steps out", async () => {
+  const outcome = await runFixture(`
+    Deno.test("a", async (t) => { await t.step("inner", () => {}); });
+    Deno.test.ignore("b", () => {});
+    Deno.test("c", () => { throw new Error("no"); });
+  `);
+  assert.deepEqual([outcome.passed, outcome.failed, outcome.skipped], [1, 1, 1]);
+  assert.equal(outcome.trouble, undefined);
+});
+
+Deno.test("runSuite() gives pure suites no permission", async () => {
+  const outcome = await runFixture(`Deno.test("reads", () => { Deno.readTextFileSync("x"); });`);
+  assert.deepEqual([outcome.passed, outcome.failed], [0, 1]);
+});
+
+Deno.test("runSuite() reports a suite that does not compile", async () => {
+  const outcome = await runFixture(`import "./missing.ts";`);
+  assert.match(outcome.trouble ?? "", /left no report/);
+});
+
+Deno.test("runSuite() reports a process that ended in the middle of its tests", async () => {
+  const outcome = await runFixture(`
+    Deno.test("a", () => {});
+    Deno.test("b", () => { Deno.exit(0); });
+  `);
+  assert.equal(outcome.failed + (outcome.trouble === undefined ? 0 : 1) > 0, true);
+});
+
+Deno.test("runSuite() reports an empty suite", async () => {
+  const outcome = await runFixture(`export {};`);
+  assert.equal(outcome.trouble, "ran no test");
+});
+
+Deno.test("runSuite() stops a suite that hangs and keeps what it had finished", async () => {
+  const outcome = await runFixture(
+    `
+    Deno.test("done", () => {});
+    Deno.test("hangs", async () => { console.log("hanging"); await new Promise((r) => setTimeout(r, 1e9)); });
+  `,
+    "hanging",
+  );
+  assert.equal(outcome.passed, 1);
+  assert.equal(outcome.trouble, "stopped before its end");
+});

@@ -1,0 +1,161 @@
+/**
+ * The test runner behind `deno task test` and its parts. Runs each suite as a `deno test` process, gathers logs,
+ * reports and coverage in one folder, and ends with one line counted from Deno's own reports.
+ *
+ * Usage: `deno task test`, `deno task test:unit -- --filter "Random"`, `deno task test:unit -- src/http`.
+ *
+ * @module
+ */
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { LINE_COVERAGE_MIN, reportCoverage } from "./coverage.ts";
+import { runSuite, type SuiteOutcome } from "./suite_run.ts";
+import { findTestFiles, type Suite, SUITES, TASKS } from "./suites.ts";
+import { readTestSettings, type TestSettings } from "./test_settings.ts";
+
+/** Older runs' folders are deleted. */
+const KEPT_RUNS_MAX = 20;
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** One call of the runner. */
+interface TestRun {
+  readonly task: string;
+  /** Only test files below one of these; all when empty. */
+  readonly paths: readonly string[];
+  readonly filter: string | undefined;
+  readonly settings: TestSettings;
+  readonly artifactsFolder: string;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: Deno.args.filter((argument) => argument !== "--"),
+    allowPositionals: true,
+    options: { filter: { type: "string" } },
+  });
+  const [task = "all", ...paths] = positionals;
+  if (TASKS[task] === undefined) {
+    throw new TypeError(`Cannot run "${task}": wanted one of ${Object.keys(TASKS).join(", ")}`);
+  }
+  const settings = readTestSettings(Deno.env.toObject(), ROOT);
+  const artifactsFolder = await makeArtifactsFolder(settings.artifactsFolder, task);
+  return await runTask({ task, paths, filter: values.filter, settings, artifactsFolder });
+}
+
+async function runTask(run: TestRun): Promise<number> {
+  const timeout = AbortSignal.timeout(run.settings.timeoutMs);
+  const stopped = new AbortController();
+  Deno.addSignalListener("SIGINT", () => stopped.abort());
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", () => stopped.abort());
+  const signal = AbortSignal.any([timeout, stopped.signal]);
+  const outcomes: SuiteOutcome[] = [];
+  for (const suite of SUITES) {
+    if (!TASKS[run.task]?.includes(suite.name) || signal.aborted) continue;
+    const files = (await findTestFiles(suite, ROOT)).filter((file) => isWanted(file, run.paths));
+    if (files.length === 0) continue;
+    outcomes.push(await runOne(suite, files, { run, signal }));
+  }
+  const troubles = outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []);
+  if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
+  if (run.settings.ci) troubles.push(...await findMissingVectors(run.settings.vectorsFolder));
+  if (run.task === "coverage") troubles.push(...await checkCoverage(run.artifactsFolder));
+  return await conclude(run, { outcomes, troubles });
+}
+
+async function runOne(
+  suite: Suite,
+  files: readonly string[],
+  options: { readonly run: TestRun; readonly signal: AbortSignal },
+): Promise<SuiteOutcome> {
+  const { settings, artifactsFolder, filter, task } = options.run;
+  const outcome = await runSuite(suite, {
+    root: ROOT,
+    files,
+    artifactsFolder,
+    environment: {
+      ODIST_TEST_NODE_COUNT: String(settings.nodeCount),
+      ODIST_TEST_CI: String(settings.ci),
+      ODIST_TEST_VECTORS: settings.vectorsFolder,
+      ODIST_TEST_ARTIFACTS_DIR: artifactsFolder,
+    },
+    frozen: settings.ci,
+    coverage: task === "coverage",
+    ...(filter === undefined ? {} : { filter }),
+    signal: options.signal,
+    onOutput: (bytes) => Deno.stdout.writeSync(bytes),
+  });
+  console.log(`${suite.name}: ${summary(outcome)} in ${outcome.seconds.toFixed(1)} s`);
+  return outcome;
+}
+
+/** Prints what went wrong and, alone on the last line, the counts; returns the exit code. */
+async function conclude(
+  run: TestRun,
+  end: { readonly outcomes: readonly SuiteOutcome[]; readonly troubles: readonly string[] },
+): Promise<number> {
+  const add = (key: "passed" | "failed" | "skipped") =>
+    end.outcomes.reduce((sum, outcome) => sum + outcome[key], 0);
+  const counts = { passed: add("passed"), failed: add("failed"), skipped: add("skipped") };
+  const troubles = [...end.troubles];
+  if (counts.passed + counts.failed === 0) troubles.push("no test ran");
+  const results = { task: run.task, ...counts, troubles, suites: end.outcomes };
+  await Deno.writeTextFile(
+    join(run.artifactsFolder, "results.json"),
+    JSON.stringify(results, null, 2) + "\n",
+  );
+  for (const trouble of troubles) console.log(`error: ${trouble}`);
+  console.log(`Artifacts: ${relative(Deno.cwd(), run.artifactsFolder)}`);
+  console.log(summary(counts));
+  return counts.failed === 0 && troubles.length === 0 ? 0 : 1;
+}
+
+function summary(counts: { passed: number; failed: number; skipped: number }): string {
+  const skipped = counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`;
+  return `${counts.passed} passed, ${counts.failed} failed${skipped}`;
+}
+
+function isWanted(file: string, paths: readonly string[]): boolean {
+  if (paths.length === 0) return true;
+  return paths.map((path) => path.replace(/^\.\//, "").replace(/\/$/, ""))
+    .some((path) => file === path || file.startsWith(`${path}/`));
+}
+
+async function checkCoverage(artifactsFolder: string): Promise<string[]> {
+  const covered = await reportCoverage({ root: ROOT, artifactsFolder });
+  if (covered === undefined || covered.lines === 0) return ["no coverage was collected"];
+  const share = covered.linesHit / covered.lines;
+  const text = `${(share * 100).toFixed(1)} % of ${covered.lines} lines of src`;
+  console.log(`coverage: ${text}`);
+  return share >= LINE_COVERAGE_MIN
+    ? []
+    : [`unit tests must cover ${LINE_COVERAGE_MIN * 100} % of lines: covered ${text}`];
+}
+
+async function findMissingVectors(folder: string): Promise<string[]> {
+  try {
+    await Deno.stat(folder);
+    return [];
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return [`ODIST_TEST_VECTORS must name the folder of test vectors: "${folder}" is missing`];
+  }
+}
+
+async function makeArtifactsFolder(parent: string, task: string): Promise<string> {
+  await Deno.mkdir(parent, { recursive: true });
+  const runs = [];
+  for await (const entry of Deno.readDir(parent)) {
+    if (/^\d{8}T\d{6}/.test(entry.name)) runs.push(entry.name);
+  }
+  for (const name of runs.sort().reverse().slice(KEPT_RUNS_MAX - 1)) {
+    await Deno.remove(join(parent, name), { recursive: true });
+  }
+  const startedAt = new Date().toISOString().replaceAll(/[-:]|\..*/g, "");
+  const folder = join(parent, `${startedAt}-${task}-${Deno.pid}`);
+  await Deno.mkdir(folder);
+  return folder;
+}
+
+if (import.meta.main) Deno.exit(await main());
