@@ -1,0 +1,158 @@
+import { RequestError } from "../base/mod.ts";
+import type { RequestOptions } from "../ports/mod.ts";
+import type { LoadSettings, SamplerSettings } from "../protocol/mod.ts";
+
+/** Context window below which nothing works (contract 1.7). */
+const CONTEXT_TOKENS_MIN = 4;
+/** An answer is at most this many context windows long (contract 1.7). */
+const PREDICT_CONTEXTS_MAX = 10;
+/** Context windows above this are refused as a mistake, whatever the model says. */
+const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
+
+/** What the options of one request come to. */
+export interface ResolvedOptions {
+  readonly sampler: SamplerSettings;
+  readonly predictTokensMax: number;
+  readonly keepTokens: number;
+  readonly stop: readonly string[];
+  readonly load: ResolvedLoad;
+}
+
+/** The load options without the parts only the scheduler and the model know. */
+export type ResolvedLoad =
+  & Pick<
+    LoadSettings,
+    | "contextTokens"
+    | "slots"
+    | "batchTokens"
+    | "gpuLayers"
+    | "mmap"
+    | "flashAttention"
+    | "kvCacheType"
+    | "mode"
+  >
+  & { /** 0 = the scheduler decides. */ readonly threads: number };
+
+/** Where values come from when neither request nor model gives one. */
+export interface OptionDefaults {
+  /** 0 = {@link AUTO_CONTEXT_TOKENS}. */
+  readonly contextTokens: number;
+  readonly slots: number;
+  /** 0 = by context window. */
+  readonly batchTokens: number;
+  readonly flashAttention: LoadSettings["flashAttention"];
+  readonly kvCacheType: LoadSettings["kvCacheType"];
+}
+
+/** Context window when nobody says one: the contract's for machines with little device memory. */
+const AUTO_CONTEXT_TOKENS = 4096;
+
+/** What the model brings into the decision. */
+export interface ModelBounds {
+  readonly trainingContextTokens: number;
+  readonly mode: LoadSettings["mode"];
+}
+
+/**
+ * Applies contract 1.7: request over model PARAMETERs over configuration over default.
+ *
+ * `drawSeed` is asked only when nobody gave a seed or gave a negative one.
+ *
+ * @throws RequestError `invalid_request` for values outside their range.
+ */
+export function resolveOptions(
+  layers: {
+    readonly request: RequestOptions;
+    readonly model: RequestOptions;
+    readonly defaults: OptionDefaults;
+    readonly bounds: ModelBounds;
+  },
+  drawSeed: () => number,
+): ResolvedOptions {
+  const { request, model, defaults, bounds } = layers;
+  const options: RequestOptions = { ...model, ...withoutUndefined(request) };
+  const contextTokens = resolveContext(options.numCtx, defaults, bounds);
+  const load: ResolvedLoad = {
+    contextTokens,
+    slots: bounds.mode === "embed" ? 1 : defaults.slots,
+    batchTokens: resolveBatch(options.numBatch, defaults, contextTokens),
+    gpuLayers: options.numGpu ?? -1,
+    mmap: options.useMmap ?? true,
+    flashAttention: defaults.flashAttention,
+    kvCacheType: defaults.kvCacheType,
+    mode: bounds.mode,
+    threads: checkRange("num_thread", options.numThread ?? 0, { low: 0, high: 1024 }),
+  };
+  return {
+    sampler: resolveSampler(options, drawSeed),
+    predictTokensMax: resolvePredict(options.numPredict, contextTokens),
+    keepTokens: Math.max(-1, options.numKeep ?? 4),
+    stop: (options.stop ?? []).filter((text) => text !== ""),
+    load,
+  };
+}
+
+function resolveSampler(options: RequestOptions, drawSeed: () => number): SamplerSettings {
+  const seed = options.seed ?? -1;
+  return {
+    temperature: checkRange("temperature", options.temperature ?? 0.8, { low: 0, high: 1e6 }),
+    topK: options.topK ?? 40,
+    topP: checkRange("top_p", options.topP ?? 0.9, { low: 0, high: 1 }),
+    minP: checkRange("min_p", options.minP ?? 0, { low: 0, high: 1 }),
+    typicalP: checkRange("typical_p", options.typicalP ?? 1, { low: 0, high: 1 }),
+    repeatLastTokens: checkRange("repeat_last_n", options.repeatLastN ?? 64, {
+      low: -1,
+      high: CONTEXT_TOKENS_MAX,
+    }),
+    repeatPenalty: checkRange("repeat_penalty", options.repeatPenalty ?? 1, { low: 0, high: 1e6 }),
+    presencePenalty: options.presencePenalty ?? 0,
+    frequencyPenalty: options.frequencyPenalty ?? 0,
+    seed: seed < 0 ? drawSeed() >>> 0 : seed >>> 0,
+  };
+}
+
+function resolveContext(
+  asked: number | undefined,
+  defaults: OptionDefaults,
+  bounds: ModelBounds,
+): number {
+  const automatic = defaults.contextTokens > 0 ? defaults.contextTokens : AUTO_CONTEXT_TOKENS;
+  const wanted = checkRange("num_ctx", asked ?? automatic, { low: 0, high: CONTEXT_TOKENS_MAX });
+  const floored = Math.max(CONTEXT_TOKENS_MIN, wanted === 0 ? automatic : wanted);
+  return bounds.trainingContextTokens > 0
+    ? Math.min(floored, bounds.trainingContextTokens)
+    : floored;
+}
+
+function resolveBatch(
+  asked: number | undefined,
+  defaults: OptionDefaults,
+  contextTokens: number,
+): number {
+  const given = asked ?? defaults.batchTokens;
+  const wanted = checkRange("num_batch", given, { low: 0, high: CONTEXT_TOKENS_MAX });
+  if (wanted > 0) return Math.min(wanted, contextTokens);
+  const automatic = contextTokens <= 4096 ? 512 : contextTokens <= 32_768 ? 1024 : 2048;
+  return Math.min(automatic, contextTokens);
+}
+
+function resolvePredict(asked: number | undefined, contextTokens: number): number {
+  const bound = PREDICT_CONTEXTS_MAX * contextTokens;
+  return asked === undefined || asked < 0 ? bound : Math.min(asked, bound);
+}
+
+function checkRange(
+  name: string,
+  value: number,
+  range: { readonly low: number; readonly high: number },
+): number {
+  if (value >= range.low && value <= range.high) return value;
+  throw new RequestError(
+    "invalid_request",
+    `option "${name}" must be between ${range.low} and ${range.high}: current value is ${value}`,
+  );
+}
+
+function withoutUndefined(options: RequestOptions): RequestOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import type { RequestOptions } from "../ports/mod.ts";
+import { resolveOptions } from "./options.ts";
+
+function resolve(
+  request: RequestOptions,
+  model: RequestOptions = {},
+  trainingContextTokens = 8192,
+) {
+  return resolveOptions({
+    request,
+    model,
+    defaults: {
+      contextTokens: 0,
+      slots: 4,
+      batchTokens: 0,
+      flashAttention: "auto",
+      kvCacheType: "f16",
+    },
+    bounds: { trainingContextTokens, mode: "generate" },
+  }, () => 77);
+}
+
+Deno.test("resolveOptions() lets the request win over the model and the model over the default", () => {
+  const resolved = resolve({ temperature: 0.1 }, { temperature: 0.5, topK: 7 });
+  assert.equal(resolved.sampler.temperature, 0.1);
+  assert.equal(resolved.sampler.topK, 7);
+  assert.equal(resolved.sampler.topP, 0.9);
+});
+
+Deno.test("resolveOptions() caps the context window at the training context", () => {
+  assert.equal(resolve({ numCtx: 100_000 }).load.contextTokens, 8192);
+  assert.equal(resolve({}, {}, 1024).load.contextTokens, 1024);
+  assert.equal(resolve({ numCtx: 1 }).load.contextTokens, 4);
+});
+
+Deno.test("resolveOptions() bounds endless answers to ten context windows", () => {
+  assert.equal(resolve({ numCtx: 100 }).predictTokensMax, 1000);
+  assert.equal(resolve({ numCtx: 100, numPredict: -2 }).predictTokensMax, 1000);
+  assert.equal(resolve({ numCtx: 100, numPredict: 5 }).predictTokensMax, 5);
+  assert.equal(resolve({ numCtx: 100, numPredict: 1e9 }).predictTokensMax, 1000);
+});
+
+Deno.test("resolveOptions() draws a seed only when none is given", () => {
+  assert.equal(resolve({}).sampler.seed, 77);
+  assert.equal(resolve({ seed: -1 }).sampler.seed, 77);
+  assert.equal(resolve({ seed: 0 }).sampler.seed, 0);
+  assert.equal(resolve({ seed: 2 ** 33 + 5 }).sampler.seed, 5);
+});
+
+Deno.test("resolveOptions() refuses absurd values with the range and the value", () => {
+  for (const options of [{ numCtx: 1e12 }, { numCtx: -1 }, { temperature: -0.1 }, { topP: 2 }]) {
+    assert.throws(() => resolve(options), /must be between .* current value is/);
+  }
+});

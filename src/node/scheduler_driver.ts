@@ -1,0 +1,323 @@
+import { assertNever, errorMessage, RequestError, UnavailableError } from "../base/mod.ts";
+import {
+  type InstanceId,
+  type ModelNeed,
+  type Refusal,
+  Scheduler,
+  type SchedulerEffect,
+  type SchedulerEvent,
+  type SchedulerOptions,
+  type SchedulerView,
+} from "../core/scheduler/mod.ts";
+import type { Clock, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
+import type { LoadSettings } from "../protocol/mod.ts";
+import type { Machine } from "./system.ts";
+
+/** What the driver drives and watches. */
+export interface SchedulerDriverParts {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly machine: Machine;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly options: SchedulerOptions;
+  /** A load without progress for longer fails; milliseconds, Infinity = never. */
+  readonly loadTimeoutMs: number;
+}
+
+/** A slot held on a loaded model. Exactly one of `release` and `lost` ends it; further calls do nothing. */
+export interface Lease {
+  readonly model: LoadedModel;
+  /** Nanoseconds from asking to holding the slot when the model had to be loaded for it, else 0. */
+  readonly loadNs: number;
+  release(): void;
+  /** The runner died under it. */
+  lost(): void;
+}
+
+/** Who asks for a slot. */
+export interface LeaseRequest {
+  readonly requestId: string;
+  readonly need: ModelNeed;
+  /** 0 threads = the scheduler decides. */
+  readonly settings: LoadSettings;
+  readonly standing: "fresh" | "resumed";
+}
+
+interface Pending {
+  readonly request: LeaseRequest;
+  readonly askedMs: number;
+  readonly loadsBefore: number;
+  resolve(lease: Lease): void;
+  reject(reason: unknown): void;
+}
+
+interface Running {
+  readonly need: ModelNeed;
+  readonly abort: AbortController;
+  model: LoadedModel | undefined;
+}
+
+/** Turns the scheduler's effects into loads, unloads and slots, and what happens into its events. No policy here. */
+export class SchedulerDriver {
+  readonly #parts: SchedulerDriverParts;
+  readonly #scheduler: Scheduler;
+  readonly #pending = new Map<string, Pending>();
+  readonly #instances = new Map<InstanceId, Running>();
+  readonly #settings = new WeakMap<ModelNeed, LoadSettings>();
+  #wake: { cancel(): void } | undefined;
+  #loads = 0;
+
+  constructor(parts: SchedulerDriverParts) {
+    this.#parts = parts;
+    this.#scheduler = new Scheduler(parts.options);
+  }
+
+  /**
+   * Resolves with a slot on a loaded model.
+   *
+   * @throws RequestError `model_too_large`; UnavailableError `queue_full`, `stopping`, `load_failed`; the signal's reason.
+   */
+  acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
+    signal.throwIfAborted();
+    const { requestId, need, standing } = request;
+    return new Promise<Lease>((resolve, reject) => {
+      const onAbort = () => {
+        this.#pending.delete(requestId);
+        this.#step({ kind: "request_ended", requestId });
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      const settled = () => signal.removeEventListener("abort", onAbort);
+      this.#pending.set(requestId, {
+        request,
+        askedMs: this.#parts.clock.monotonicMs(),
+        loadsBefore: this.#loads,
+        resolve: (lease) => (settled(), resolve(lease)),
+        reject: (reason) => (settled(), reject(reason)),
+      });
+      this.#settings.set(need, request.settings);
+      this.#step({ kind: "request_arrived", requestId, need, standing });
+    });
+  }
+
+  /** Unloads the model once idle; does nothing when it is not loaded. */
+  requestUnload(modelKey: string): void {
+    this.#step({ kind: "unload_requested", modelKey });
+  }
+
+  view(): SchedulerView {
+    return this.#scheduler.view();
+  }
+
+  /** The running copy of an instance, for facts that only the loaded model knows. */
+  findModel(instanceId: InstanceId): LoadedModel | undefined {
+    return this.#instances.get(instanceId)?.model;
+  }
+
+  stopAdmitting(): void {
+    this.#step({ kind: "stop_requested" });
+  }
+
+  /** Ends every runner, running answers included; resolves when all processes are gone. */
+  async close(): Promise<void> {
+    this.#wake?.cancel();
+    // Those who still wait go first: otherwise the memory that comes free would load their models.
+    for (const [requestId, pending] of [...this.#pending]) {
+      this.#pending.delete(requestId);
+      this.#step({ kind: "request_ended", requestId });
+      pending.reject(new UnavailableError("stopping", "the node is stopping"));
+    }
+    await Promise.allSettled([...this.#instances.values()].map((instance) => {
+      instance.abort.abort(new UnavailableError("stopping", "the node is stopping"));
+      return instance.model?.unload();
+    }));
+  }
+
+  #step(event: SchedulerEvent): void {
+    const { clock, machine, metrics } = this.#parts;
+    const effects = this.#scheduler.step(event, {
+      nowMs: clock.monotonicMs(),
+      availableBytes: machine.availableBytes(),
+    });
+    for (const effect of effects) this.#obey(effect);
+    const view = this.#scheduler.view();
+    metrics.set("odist_queue_requests", view.waiting);
+    metrics.set("odist_running_requests", view.running);
+    metrics.set("odist_loaded_models", view.instances.length);
+  }
+
+  #obey(effect: SchedulerEffect): void {
+    switch (effect.kind) {
+      case "load_model":
+        void this.#load(effect.instanceId, effect.need, effect.threads);
+        return;
+      case "unload_model":
+        this.#parts.log.log("info", "model_unloading", {
+          model: this.#instances.get(effect.instanceId)?.need.displayName,
+          why: effect.why,
+        });
+        void this.#instances.get(effect.instanceId)?.model?.unload();
+        return;
+      case "grant_slot":
+        return this.#grant(effect.requestId, effect.instanceId);
+      case "refuse_request": {
+        const pending = this.#pending.get(effect.requestId);
+        this.#pending.delete(effect.requestId);
+        pending?.reject(refusalError(effect.refusal, pending.request.need));
+        return;
+      }
+      case "wake_at":
+        return this.#wakeAt(effect.atMs);
+      default:
+        assertNever(effect);
+    }
+  }
+
+  #wakeAt(atMs: number): void {
+    this.#wake?.cancel();
+    const { clock } = this.#parts;
+    this.#wake = clock.after(atMs - clock.monotonicMs(), () => {
+      this.#step({ kind: "time_elapsed" });
+      // A timer may fire early or be cut short; then the scheduler, whose order did not change, stays silent.
+      if (clock.monotonicMs() < atMs) this.#wakeAt(atMs);
+    });
+  }
+
+  #grant(requestId: string, instanceId: InstanceId): void {
+    const pending = this.#pending.get(requestId);
+    const model = this.#instances.get(instanceId)?.model;
+    this.#pending.delete(requestId);
+    if (pending === undefined || model === undefined) {
+      // Cancelled in the same turn; the slot goes back at once.
+      queueMicrotask(() => this.#step({ kind: "request_ended", requestId }));
+      return;
+    }
+    const waitedNs = (this.#parts.clock.monotonicMs() - pending.askedMs) * 1e6;
+    pending.resolve({
+      model,
+      loadNs: this.#loads > pending.loadsBefore ? Math.round(waitedNs) : 0,
+      release: once(() => this.#step({ kind: "request_ended", requestId })),
+      lost: once(() => {
+        // First the exit, so that the scheduler does not hand the dead runner to the next in line.
+        this.#exited(instanceId);
+        this.#step({ kind: "request_ended", requestId });
+      }),
+    });
+  }
+
+  async #load(instanceId: InstanceId, need: ModelNeed, threads: number): Promise<void> {
+    const { engine, log, clock, metrics } = this.#parts;
+    const instance: Running = { need, abort: new AbortController(), model: undefined };
+    this.#instances.set(instanceId, instance);
+    const settings = this.#settings.get(need);
+    const startedMs = clock.monotonicMs();
+    const stall = this.#watchStall(instance.abort);
+    try {
+      if (settings === undefined) throw new Error("Load settings of the need are gone");
+      instance.model = await engine.load(
+        { ...settings, threads: settings.threads > 0 ? settings.threads : threads },
+        { signal: instance.abort.signal, onProgress: stall.progress },
+      );
+    } catch (error) {
+      this.#instances.delete(instanceId);
+      log.log("warn", "model_load_failed", {
+        model: need.displayName,
+        reason: errorMessage(error),
+      });
+      this.#step({ kind: "load_failed", instanceId, message: errorMessage(error) });
+      return;
+    } finally {
+      stall.end();
+    }
+    this.#loads++;
+    const { facts } = instance.model;
+    const seconds = (clock.monotonicMs() - startedMs) / 1000;
+    metrics.observe("odist_model_load_seconds", seconds);
+    log.log("info", "model_loaded", {
+      model: need.displayName,
+      seconds,
+      processId: instance.model.processId,
+    });
+    void instance.model.exited.then(({ expected, reason }) => {
+      if (!expected) {
+        metrics.increment("odist_runner_deaths_total");
+        log.log("warn", "runner_died", { model: need.displayName, reason });
+      }
+      this.#exited(instanceId);
+    });
+    this.#step({
+      kind: "model_loaded",
+      instanceId,
+      memoryBytes: facts.memoryBytes,
+      slots: facts.slots,
+    });
+  }
+
+  /** Aborts a load that reports no progress for the limit. */
+  #watchStall(abort: AbortController): { progress(): void; end(): void } {
+    const { clock, loadTimeoutMs } = this.#parts;
+    if (!Number.isFinite(loadTimeoutMs)) return { progress() {}, end() {} };
+    const start = () =>
+      clock.after(loadTimeoutMs, () =>
+        abort.abort(
+          new UnavailableError(
+            "load_timeout",
+            `timed out waiting for llama runner to start: no progress for ${
+              loadTimeoutMs / 1000
+            } s`,
+          ),
+        ));
+    let timer = start();
+    return {
+      progress() {
+        timer.cancel();
+        timer = start();
+      },
+      end: () => timer.cancel(),
+    };
+  }
+
+  #exited(instanceId: InstanceId): void {
+    if (this.#instances.delete(instanceId)) this.#step({ kind: "runner_exited", instanceId });
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    action();
+  };
+}
+
+/** Texts of contract 1.3 where it has them. */
+function refusalError(refusal: Refusal, need: ModelNeed): Error {
+  switch (refusal.kind) {
+    case "queue_full":
+      return new UnavailableError(
+        "queue_full",
+        "server busy, please try again.  maximum pending requests exceeded",
+        { retryAfterMs: 1000 },
+      );
+    case "stopping":
+      return new UnavailableError("stopping", "the node is stopping");
+    case "load_failed":
+      return new UnavailableError("load_failed", refusal.message);
+    case "does_not_fit":
+      return new RequestError(
+        "model_too_large",
+        `model "${need.displayName}" requires more system memory (${
+          gib(refusal.neededBytes)
+        }) than is available ` +
+          `(${gib(refusal.availableBytes)}, of which ${gib(refusal.reserveBytes)} stay reserved)`,
+      );
+    default:
+      return assertNever(refusal);
+  }
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}
