@@ -1,0 +1,203 @@
+import type { AnswerToken, FinishReason, ToolCall } from "../../protocol/mod.ts";
+import { RepeatGuard } from "./repeat_guard.ts";
+import { StopStrings } from "./stop_strings.ts";
+import { ThinkingParser, type ThinkingPiece, type ThinkingTags } from "./thinking_parser.ts";
+import { ToolCallParser } from "./tool_call_parser.ts";
+import { Utf8Tail } from "./utf8_tail.ts";
+
+/** How an answer is to be read. */
+export interface AnswerStreamOptions {
+  /** Stop strings of the request and the model. */
+  readonly stops: readonly string[];
+  /** Absent = the answer isn't searched for thinking. */
+  readonly thinking?: {
+    readonly tags: ThinkingTags;
+    /** The prompt ends with the opening tag. */
+    readonly startsInside: boolean;
+  };
+  /** Absent = the answer isn't searched for calls. */
+  readonly tools?: {
+    /** What a call begins with; "" = only an answer that begins with JSON. */
+    readonly tag: string;
+    readonly names: readonly string[];
+  };
+  /**
+   * What happens at the first content after thinking: `go_on` (default), or `pause` so that the caller restarts the run with
+   * a grammar that must not bind the thinking (contract 1.5). Without `thinking` it has no effect.
+   */
+  readonly atContent?: "go_on" | "pause";
+}
+
+/** A part of the answer, in order. `text` is never empty; a call has its index but no id. */
+export type AnswerPiece =
+  | { readonly kind: "content"; readonly text: string }
+  | { readonly kind: "thinking"; readonly text: string }
+  | { readonly kind: "tool_call"; readonly call: ToolCall };
+
+/**
+ * Why nothing more comes. `stop_string`, `repetition` and `paused` end an answer that the runner is still working on: the
+ * caller must cancel the run. The others repeat the runner's own reason.
+ */
+export type AnswerEnd = FinishReason | "stop_string" | "repetition" | "paused";
+
+/** A fact about the run, as runners report it. */
+export type AnswerEvent =
+  | { readonly kind: "started"; readonly promptTokens: readonly number[] }
+  | { readonly kind: "tokens"; readonly tokens: readonly AnswerToken[] };
+
+/**
+ * What another runner needs to go on: it prefills both lists and emits the token after them. Text that was received but is
+ * still held back lives on in the {@link AnswerStream}, which outlives runners.
+ */
+export interface AnswerJournal {
+  readonly promptTokens: readonly number[];
+  readonly emittedTokens: readonly number[];
+}
+
+/**
+ * One answer from tokens to what the reader sees, through any number of runners. Bytes are decoded, cut at stop strings,
+ * split into thinking and content, searched for tool calls; what comes out doesn't depend on how the bytes were cut into
+ * tokens or the tokens into events. Each token of an event is in the journal as soon as it was read, so a run that goes on
+ * from the journal can neither lose nor repeat a byte.
+ */
+export class AnswerStream {
+  readonly #options: AnswerStreamOptions;
+  readonly #thinking: ThinkingParser | undefined;
+  readonly #tools: ToolCallParser | undefined;
+  readonly #guard = new RepeatGuard();
+  #utf8 = new Utf8Tail();
+  #stops: StopStrings;
+  #end: AnswerEnd | undefined;
+  #promptTokens: readonly number[] = [];
+  #emittedTokens: number[] = [];
+  #tokenCount = 0;
+  /** Everything that passed the stop strings; kept only where {@link resumeAtContent} may need it. */
+  #rawText = "";
+
+  constructor(options: AnswerStreamOptions) {
+    this.#options = options;
+    this.#stops = new StopStrings(options.stops);
+    this.#thinking = options.thinking &&
+      new ThinkingParser(options.thinking.tags, { startsInside: options.thinking.startsInside });
+    this.#tools = options.tools &&
+      new ToolCallParser({ tag: options.tools.tag, toolNames: options.tools.names });
+  }
+
+  /** Undefined while the answer goes on. */
+  get end(): AnswerEnd | undefined {
+    return this.#end;
+  }
+
+  /** Tokens read so far, those before a pause included: the reader's `eval_count`. */
+  get tokenCount(): number {
+    return this.#tokenCount;
+  }
+
+  /** Takes what a runner reported; tokens after the end are ignored. */
+  step(event: AnswerEvent): readonly AnswerPiece[] {
+    if (event.kind === "started") {
+      this.#promptTokens = event.promptTokens;
+      return [];
+    }
+    const pieces: AnswerPiece[] = [];
+    for (const token of event.tokens) {
+      if (this.#end !== undefined) break;
+      this.#emittedTokens.push(token.token);
+      this.#tokenCount++;
+      const text = this.#utf8.push(token.bytes);
+      this.#readText(text, pieces);
+      if (this.#end === undefined && this.#guard.push(text)) this.#close("repetition", pieces);
+    }
+    return joinPieces(pieces);
+  }
+
+  /** The runner is done: releases everything held back. After an end of its own the stream ignores it. */
+  finish(reason: FinishReason): readonly AnswerPiece[] {
+    if (this.#end !== undefined) return [];
+    const pieces: AnswerPiece[] = [];
+    this.#readText(this.#utf8.flush(), pieces);
+    if (this.#end === undefined) this.#close(reason, pieces);
+    return joinPieces(pieces);
+  }
+
+  /** A copy; stays true when the stream goes on. */
+  journal(): AnswerJournal {
+    return { promptTokens: this.#promptTokens, emittedTokens: [...this.#emittedTokens] };
+  }
+
+  /**
+   * Goes on after `paused` with a run of its own. Returns what the new prompt must have after the old one: the thinking
+   * with its tags. The journal starts anew with the new run's `started`.
+   */
+  resumeAtContent(): string {
+    if (this.#end !== "paused") return "";
+    this.#end = undefined;
+    this.#promptTokens = [];
+    this.#emittedTokens = [];
+    this.#utf8 = new Utf8Tail();
+    this.#stops = new StopStrings(this.#options.stops);
+    return this.#rawText;
+  }
+
+  /** Decoded text through stop strings and parsers. */
+  #readText(text: string, pieces: AnswerPiece[]): void {
+    if (text === "") return;
+    const shown = this.#stops.push(text);
+    this.#parse(shown.text, pieces);
+    if (shown.hit !== undefined && this.#end === undefined) this.#close("stop_string", pieces);
+  }
+
+  #parse(text: string, pieces: AnswerPiece[]): void {
+    if (text === "") return;
+    if (this.#thinking === undefined) return this.#parseContent(text, pieces);
+    // Read before the push, because the push may be what begins the content.
+    const mayPause = this.#mayPause();
+    if (mayPause) this.#rawText += text;
+    for (const piece of this.#thinking.push(text)) this.#take(piece, { mayPause, pieces });
+  }
+
+  #mayPause(): boolean {
+    return this.#options.atContent === "pause" && this.#thinking?.inContent === false;
+  }
+
+  #take(piece: ThinkingPiece, to: { mayPause: boolean; pieces: AnswerPiece[] }): void {
+    if (piece.kind === "thinking") {
+      to.pieces.push(piece);
+    } else if (to.mayPause) {
+      // The parser holds nothing back once content began, so the content is exactly the end of the raw text. It is
+      // dropped: the run under the grammar writes it again.
+      this.#rawText = this.#rawText.slice(0, this.#rawText.length - piece.text.length);
+      this.#end = "paused";
+    } else {
+      this.#parseContent(piece.text, to.pieces);
+    }
+  }
+
+  #parseContent(text: string, pieces: AnswerPiece[]): void {
+    if (this.#tools === undefined) pieces.push({ kind: "content", text });
+    else pieces.push(...this.#tools.push(text));
+  }
+
+  #close(reason: AnswerEnd, pieces: AnswerPiece[]): void {
+    this.#parse(this.#stops.flush(), pieces);
+    const mayPause = this.#mayPause();
+    for (const piece of this.#thinking?.flush() ?? []) this.#take(piece, { mayPause, pieces });
+    pieces.push(...this.#tools?.flush() ?? []);
+    // Content found only now was written without the grammar: the pause stands, though the run is over.
+    this.#end ??= reason;
+  }
+}
+
+/** Neighbours of one kind become one piece, so that a batch of tokens costs one line of the reply. */
+function joinPieces(pieces: readonly AnswerPiece[]): readonly AnswerPiece[] {
+  const joined: AnswerPiece[] = [];
+  for (const piece of pieces) {
+    const last = joined.at(-1);
+    if (piece.kind !== "tool_call" && last?.kind === piece.kind) {
+      joined[joined.length - 1] = { kind: piece.kind, text: last.text + piece.text };
+    } else {
+      joined.push(piece);
+    }
+  }
+  return joined;
+}

@@ -1,0 +1,25 @@
+/**
+ * Turns a stream of tokens into what the reader sees, and keeps the journal that lets another runner continue it. Never
+ * knows which runner the tokens come from, nor what is done with the pieces. Start with `answer_stream.ts`; the other files
+ * are its stages, in order: bytes to text, stop strings, thinking, tool calls.
+ *
+ * @module
+ */
+export {
+  type AnswerEnd,
+  type AnswerEvent,
+  type AnswerJournal,
+  type AnswerPiece,
+  AnswerStream,
+  type AnswerStreamOptions,
+} from "./answer_stream.ts";
+export { REPEATED_CHUNKS_MAX, RepeatGuard } from "./repeat_guard.ts";
+export { type StopResult, StopStrings } from "./stop_strings.ts";
+export { ThinkingParser, type ThinkingPiece, type ThinkingTags } from "./thinking_parser.ts";
+export {
+  TOOL_CALL_CHARS_MAX,
+  TOOL_CALL_PREFIX_CHARS_MAX,
+  ToolCallParser,
+  type ToolPiece,
+} from "./tool_call_parser.ts";
+export { Utf8Tail } from "./utf8_tail.ts";

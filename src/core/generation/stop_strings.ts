@@ -1,0 +1,58 @@
+import { partialMatchLength } from "./text_search.ts";
+
+/** What may be shown, and the stop string that ended the text, if any. */
+export interface StopResult {
+  readonly text: string;
+  readonly hit: string | undefined;
+}
+
+/**
+ * Ends a text before the first stop string in it. Whatever may become a stop string is held back, so nothing that was
+ * shown must ever be taken back. The string that is complete first wins; of several complete at once, the longest: so the
+ * result doesn't depend on where chunks end.
+ */
+export class StopStrings {
+  readonly #stops: readonly string[];
+  #held = "";
+
+  /** Empty strings are ignored, because they would end every answer at once. */
+  constructor(stops: readonly string[]) {
+    this.#stops = stops.filter((stop) => stop !== "");
+  }
+
+  /** After a hit the caller must not push again. */
+  push(text: string): StopResult {
+    const buffer = this.#held + text;
+    const hit = this.#firstHit(buffer);
+    if (hit !== undefined) {
+      this.#held = "";
+      return { text: buffer.slice(0, hit.start), hit: hit.stop };
+    }
+    let heldLength = 0;
+    for (const stop of this.#stops) {
+      heldLength = Math.max(heldLength, partialMatchLength(buffer, stop));
+    }
+    this.#held = buffer.slice(buffer.length - heldLength);
+    return { text: buffer.slice(0, buffer.length - heldLength), hit: undefined };
+  }
+
+  /** Releases what was held back, because nothing can complete it any more. */
+  flush(): string {
+    const held = this.#held;
+    this.#held = "";
+    return held;
+  }
+
+  #firstHit(buffer: string): { stop: string; start: number } | undefined {
+    let first: { stop: string; start: number; end: number } | undefined;
+    for (const stop of this.#stops) {
+      const start = buffer.indexOf(stop);
+      if (start === -1) continue;
+      const end = start + stop.length;
+      if (first === undefined || end < first.end || (end === first.end && start < first.start)) {
+        first = { stop, start, end };
+      }
+    }
+    return first;
+  }
+}
