@@ -1,0 +1,355 @@
+import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import {
+  type AnswerPiece,
+  AnswerStream,
+  type AnswerStreamOptions,
+} from "../core/generation/mod.ts";
+import { decideResume, type ModelNeed } from "../core/scheduler/mod.ts";
+import type {
+  AnswerChunk,
+  AnswerMetrics,
+  Clock,
+  LoadedModel,
+  Log,
+  Metrics,
+  TokenLogprobRow,
+} from "../ports/mod.ts";
+import type {
+  AnswerToken,
+  LoadSettings,
+  Prompt,
+  SequenceEvent,
+  SequenceRequest,
+  ToolCall,
+} from "../protocol/mod.ts";
+import type { Lease, LeaseRequest, SchedulerDriver } from "./scheduler_driver.ts";
+
+/** Everything one answer needs, decided before anything runs. */
+export interface AnswerPlan {
+  readonly requestId: string;
+  readonly need: ModelNeed;
+  readonly settings: LoadSettings;
+  readonly sequence: Omit<SequenceRequest, "emittedTokens">;
+  readonly stream: AnswerStreamOptions;
+  /** Constrains the content after unconstrained thinking; needs `stream.atContent` = "pause". */
+  readonly grammarAtContent?: string;
+  /** Asked once when the prompt is longer than the context window; throws when nothing shorter exists. */
+  readonly shortenPrompt?: (
+    model: LoadedModel,
+  ) => Promise<Pick<SequenceRequest, "prompt" | "onLongPrompt">>;
+}
+
+/** What answering uses. */
+export interface AnsweringParts {
+  readonly driver: Pick<SchedulerDriver, "acquire">;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Letters and digits for tool-call ids. */
+  readonly drawId: () => string;
+}
+
+/**
+ * Starts an answer and resolves once its prompt is accepted, so that refusals still have a status of their own. The
+ * iteration goes on through dead runners: the stream of tokens is journalled, and a new runner continues it.
+ *
+ * @throws what {@link SchedulerDriver.acquire} and {@link LoadedModel.generate} throw before the first token.
+ */
+export async function startAnswer(
+  plan: AnswerPlan,
+  parts: AnsweringParts,
+  signal: AbortSignal,
+): Promise<AsyncIterable<AnswerChunk>> {
+  const run = new AnswerRun(plan, parts, signal);
+  await run.start();
+  return run.chunks();
+}
+
+/** One attempt of one runner at the answer. */
+interface Attempt {
+  readonly lease: Lease;
+  readonly abort: AbortController;
+  readonly events: AsyncIterator<SequenceEvent>;
+}
+
+class AnswerRun {
+  readonly #plan: AnswerPlan;
+  readonly #parts: AnsweringParts;
+  readonly #signal: AbortSignal;
+  readonly #stream: AnswerStream;
+  readonly #startedMs: number;
+  #sequence: Omit<SequenceRequest, "emittedTokens">;
+  #attempt: Attempt | undefined;
+  #standing: LeaseRequest["standing"] = "fresh";
+  #fruitlessAttempts = 0;
+  #loadNs = 0;
+  #grantedMs = 0;
+  #firstTokenMs: number | undefined;
+  #lastTokenMs = 0;
+  #prefillNs = 0;
+  #decodeNs = 0;
+  #promptTokenCount = 0;
+  #toolCallCount = 0;
+
+  constructor(plan: AnswerPlan, parts: AnsweringParts, signal: AbortSignal) {
+    this.#plan = plan;
+    this.#parts = parts;
+    this.#signal = signal;
+    this.#sequence = plan.sequence;
+    this.#stream = new AnswerStream(plan.stream);
+    this.#startedMs = parts.clock.monotonicMs();
+  }
+
+  /** Runs until a runner has accepted the prompt. */
+  async start(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#open();
+        return;
+      } catch (error) {
+        if (await this.#survives(error)) continue;
+        this.#leave();
+        throw error;
+      }
+    }
+  }
+
+  async *chunks(): AsyncGenerator<AnswerChunk> {
+    try {
+      while (this.#stream.end === undefined) {
+        try {
+          if (this.#attempt === undefined) await this.#open();
+          const chunk = await this.#next();
+          if (chunk !== undefined) yield chunk;
+        } catch (error) {
+          if (!(await this.#survives(error))) throw error;
+        }
+      }
+      yield this.#done();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** Takes a slot, starts the sequence and reads its `started`. */
+  async #open(): Promise<void> {
+    const { need, settings, requestId } = this.#plan;
+    const request: LeaseRequest = { requestId, need, settings, standing: this.#standing };
+    const lease = await this.#parts.driver.acquire(request, this.#signal);
+    this.#loadNs += lease.loadNs;
+    this.#grantedMs = this.#parts.clock.monotonicMs();
+    const abort = new AbortController();
+    const signal = AbortSignal.any([this.#signal, abort.signal]);
+    const journal = this.#stream.journal();
+    const prompt: Prompt = journal.promptTokens.length > 0
+      ? { kind: "tokens", tokens: journal.promptTokens }
+      : this.#sequence.prompt;
+    const emittedTokens = journal.emittedTokens;
+    const events = lease.model.generate({ ...this.#sequence, prompt, emittedTokens }, signal);
+    this.#attempt = { lease, abort, events: events[Symbol.asyncIterator]() };
+    const first = await this.#attempt.events.next();
+    if (first.done === true || first.value.kind !== "started") {
+      throw new UnavailableError("runner_lost", "The runner ended a sequence before it started");
+    }
+    this.#stream.step({ kind: "started", promptTokens: first.value.promptTokens });
+    this.#promptTokenCount = first.value.promptTokens.length;
+  }
+
+  /** One event of the runner as at most one chunk. */
+  async #next(): Promise<AnswerChunk | undefined> {
+    const result = await this.#attempt?.events.next();
+    if (result === undefined || result.done === true) {
+      throw new UnavailableError("runner_lost", "The runner ended a sequence without saying why");
+    }
+    const event = result.value;
+    switch (event.kind) {
+      case "started":
+        return undefined;
+      case "tokens":
+        return this.#readTokens(event.tokens);
+      case "finished": {
+        this.#signal.throwIfAborted();
+        this.#prefillNs += event.prefillNs;
+        this.#decodeNs += event.decodeNs;
+        return this.#chunk(this.#stream.finish(event.reason), []);
+      }
+    }
+  }
+
+  #readTokens(tokens: readonly AnswerToken[]): AnswerChunk | undefined {
+    const now = this.#parts.clock.monotonicMs();
+    this.#firstTokenMs ??= now;
+    this.#lastTokenMs = now;
+    this.#fruitlessAttempts = 0;
+    const chunk = this.#chunk(this.#stream.step({ kind: "tokens", tokens }), tokens);
+    if (this.#stream.end === "paused") this.#restartAtContent();
+    return chunk;
+  }
+
+  /** The thinking is done: a new run, whose prompt ends with it, writes the content under the grammar. */
+  #restartAtContent(): void {
+    const { prompt } = this.#sequence;
+    const thinking = this.#stream.resumeAtContent();
+    this.#leave();
+    this.#standing = "resumed";
+    this.#sequence = {
+      ...this.#sequence,
+      prompt: prompt.kind === "text" ? { ...prompt, text: prompt.text + thinking } : prompt,
+      grammar: this.#plan.grammarAtContent ?? null,
+    };
+  }
+
+  /** True when the answer goes on after `error`: a prompt made shorter, or another runner. */
+  async #survives(error: unknown): Promise<boolean> {
+    const attempt = this.#attempt;
+    if (this.#signal.aborted || !isEdgeError(error)) return false;
+    if (error.code === "prompt_too_long" && attempt !== undefined) {
+      return await this.#shorten(attempt.lease.model);
+    }
+    if (error.code !== "runner_lost" || attempt === undefined) return false;
+    this.#attempt = undefined;
+    attempt.lease.lost();
+    this.#fruitlessAttempts++;
+    const { log, metrics } = this.#parts;
+    const decision = decideResume({ fruitlessAttempts: this.#fruitlessAttempts });
+    const { requestId } = this.#plan;
+    log.log("warn", "answer_lost_its_runner", {
+      requestId,
+      decision,
+      tokens: this.#stream.tokenCount,
+    });
+    if (decision === "give_up") {
+      throw new UnavailableError(
+        "runner_lost",
+        "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error: " +
+          error.message,
+        { cause: error },
+      );
+    }
+    metrics.increment("odist_answers_resumed_total");
+    this.#standing = "resumed";
+    return true;
+  }
+
+  async #shorten(model: LoadedModel): Promise<boolean> {
+    const { shortenPrompt } = this.#plan;
+    if (shortenPrompt === undefined || this.#standing !== "fresh") return false;
+    try {
+      this.#sequence = { ...this.#sequence, ...(await shortenPrompt(model)) };
+    } finally {
+      this.#leave();
+    }
+    this.#standing = "resumed";
+    return true;
+  }
+
+  #chunk(pieces: readonly AnswerPiece[], tokens: readonly AnswerToken[]): AnswerChunk | undefined {
+    const logprobs = this.#plan.sequence.topLogprobs < 0 ? [] : tokens.flatMap(logprobRow);
+    if (pieces.length === 0 && logprobs.length === 0) return undefined;
+    let content = "";
+    let thinking = "";
+    const toolCalls: ToolCall[] = [];
+    for (const piece of pieces) {
+      if (piece.kind === "content") content += piece.text;
+      else if (piece.kind === "thinking") thinking += piece.text;
+      else {toolCalls.push({
+          ...piece.call,
+          id: `call_${this.#parts.drawId()}`,
+          index: this.#toolCallCount++,
+        });}
+    }
+    return {
+      kind: "text",
+      content,
+      ...(thinking === "" ? {} : { thinking }),
+      ...(toolCalls.length === 0 ? {} : { toolCalls }),
+      ...(logprobs.length === 0 ? {} : { logprobs }),
+    };
+  }
+
+  #done(): AnswerChunk {
+    const { promptTokens, emittedTokens } = this.#stream.journal();
+    const end = this.#stream.end;
+    const metrics: AnswerMetrics = {
+      totalNs: nanoseconds(this.#parts.clock.monotonicMs() - this.#startedMs),
+      loadNs: this.#loadNs,
+      promptEvalCount: this.#promptTokenCount,
+      // A run cut at a stop string is not waited for: what was seen from here stands for its own figures.
+      promptEvalNs: this.#prefillNs ||
+        nanoseconds((this.#firstTokenMs ?? this.#grantedMs) - this.#grantedMs),
+      evalCount: this.#stream.tokenCount,
+      evalNs: this.#decodeNs ||
+        nanoseconds(this.#lastTokenMs - (this.#firstTokenMs ?? this.#lastTokenMs)),
+    };
+    this.#observe(metrics);
+    return {
+      kind: "done",
+      // A reader must be able to tell an answer that was cut for repeating itself from a whole one.
+      doneReason: end === "length" || end === "repetition" ? "length" : "stop",
+      metrics,
+      context: [...promptTokens, ...emittedTokens],
+    };
+  }
+
+  #observe(answer: AnswerMetrics): void {
+    const { metrics } = this.#parts;
+    metrics.increment("odist_prompt_tokens_total", {}, answer.promptEvalCount);
+    metrics.increment("odist_generated_tokens_total", {}, answer.evalCount);
+    if (this.#firstTokenMs !== undefined) {
+      metrics.observe(
+        "odist_time_to_first_token_seconds",
+        (this.#firstTokenMs - this.#startedMs) / 1000,
+      );
+    }
+  }
+
+  /** Ends the attempt; the slot goes back when the runner says that it is free. */
+  #leave(): void {
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
+    if (attempt === undefined) return;
+    attempt.abort.abort();
+    void drain(attempt.events).then((lost) =>
+      lost ? attempt.lease.lost() : attempt.lease.release()
+    );
+  }
+}
+
+/** Reads to the end; true when the runner died meanwhile. */
+async function drain(events: AsyncIterator<SequenceEvent>): Promise<boolean> {
+  try {
+    while ((await events.next()).done !== true);
+    return false;
+  } catch (error) {
+    return isEdgeError(error) && error.code === "runner_lost";
+  }
+}
+
+function logprobRow(token: AnswerToken): TokenLogprobRow[] {
+  if (token.logprob === undefined) return [];
+  const decoder = new TextDecoder();
+  const top = token.topLogprobs?.map(({ bytes, logprob }) => ({
+    token: decoder.decode(bytes),
+    bytes,
+    logprob,
+  }));
+  return [{
+    token: decoder.decode(token.bytes),
+    bytes: token.bytes,
+    logprob: token.logprob,
+    ...(top === undefined || top.length === 0 ? {} : { topLogprobs: top }),
+  }];
+}
+
+function nanoseconds(ms: number): number {
+  return Math.max(0, Math.round(ms * 1e6));
+}
+
+/** The contract's refusal of a prompt that nothing can shorten. */
+export function promptTooLong(): RequestError {
+  return new RequestError(
+    "prompt_too_long",
+    "the prompt is longer than the context length currently available to the model; shorten the prompt, adjust the " +
+      "context length in settings, or use a model with a longer context length",
+  );
+}
