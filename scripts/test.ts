@@ -9,10 +9,10 @@
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { LINE_COVERAGE_MIN, reportCoverage } from "./coverage.ts";
-import { runSuite, type SuiteOutcome } from "./suite_run.ts";
-import { findTestFiles, type Suite, SUITES, TASKS } from "./suites.ts";
-import { readTestSettings, type TestSettings } from "./test_settings.ts";
+import { LINE_COVERAGE_MIN, reportCoverage } from "./testing/coverage.ts";
+import { runSuite, type SuiteOutcome } from "./testing/suite_run.ts";
+import { findTestFiles, type Suite, SUITES, TASKS } from "./testing/suites.ts";
+import { readTestSettings, type TestSettings } from "./testing/test_settings.ts";
 
 /** Older runs' folders are deleted. */
 const KEPT_RUNS_MAX = 20;

@@ -1,0 +1,119 @@
+/**
+ * The table of allowed imports between folders, each row with its reason. Whatever has no row is forbidden; so a new
+ * arrow shows up in review as a new row.
+ *
+ * @module
+ */
+
+/** Files of `from` may import `to`, through its `mod.ts`. */
+export interface Arrow {
+  /** A folder as {@link folderOf} names it, `main.ts`, or `src/core/*` for every part of the core. */
+  readonly from: string;
+  readonly to: string;
+  readonly because: string;
+  /** Only `import type`: the code behind it is not called. */
+  readonly typesOnly?: true;
+}
+
+/** Third-party package or `node:` module, and the only folders that may import it. */
+export interface PackageRule {
+  /** A package name, or a prefix ending in `*`. */
+  readonly name: string;
+  readonly folders: readonly string[];
+  readonly because: string;
+}
+
+/** A file or folder that `main.ts` need not reach, until it does. */
+export interface UnreachedRule {
+  readonly path: string;
+  readonly because: string;
+}
+
+/** Everything the import check knows about the layout. */
+export interface ImportRules {
+  readonly arrows: readonly Arrow[];
+  readonly packages: readonly PackageRule[];
+  readonly unreached: readonly UnreachedRule[];
+}
+
+const SHELL = ["http", "transport", "storage", "models", "inference", "telemetry"]
+  .map((name) => `src/${name}`);
+
+const CORE_PARTS = ["raft", "membership", "cluster", "scheduler"].map((name) => `src/core/${name}`);
+
+function arrowsTo(to: string, from: readonly string[], because: string): Arrow[] {
+  return from.map((folder) => ({ from: folder, to, because }));
+}
+
+export const IMPORT_RULES: ImportRules = {
+  arrows: [
+    { from: "main.ts", to: "src/cli", because: "The command line is the way in." },
+    {
+      from: "main.ts",
+      to: "src/inference",
+      because: "A runner is this program's hidden subcommand and loads nothing of the node.",
+    },
+    { from: "main.ts", to: "src/config", because: "Arguments and environment are read once." },
+    ...arrowsTo("src/base", ["main.ts", "src/cli"], "Errors and durations are shown to people."),
+    { from: "src/cli", to: "src/config", because: "Flags come from the one schema." },
+    { from: "src/cli", to: "src/node", because: "`serve` starts a node." },
+    { from: "src/cli", to: "src/ports", because: "`serve` and `doctor` name what they ask of." },
+    { from: "src/cli", to: "src/protocol", because: "Commands print shapes that nodes send." },
+    { from: "src/config", to: "src/base", because: "Durations, sizes and errors." },
+    ...[...SHELL, ...CORE_PARTS, "src/config", "src/ports", "src/protocol", "src/base"].map((
+      to,
+    ) => ({
+      from: "src/node",
+      to,
+      because: "The node is the only place where parts meet.",
+    })),
+    ...arrowsTo("src/ports", SHELL, "An adapter implements a port."),
+    ...arrowsTo("src/protocol", SHELL, "Adapters carry the shapes that nodes send."),
+    ...arrowsTo("src/base", SHELL, "Errors, ids and formatting."),
+    { from: "src/core/*", to: "src/protocol", because: "Messages and commands are protocol." },
+    { from: "src/core/*", to: "src/base", because: "Assertions, ids and the integer random." },
+    {
+      from: "src/core/scheduler",
+      to: "src/core/cluster",
+      because: "Placement reads what the cluster agreed on; the only arrow inside the core.",
+      typesOnly: true,
+    },
+    ...arrowsTo("src/protocol", ["src/ports"], "Ports speak in protocol shapes."),
+    ...arrowsTo("src/base", ["src/ports", "src/protocol"], "Ids are branded once."),
+  ],
+  packages: [
+    { name: "hono", folders: ["src/http"], because: "The router is an HTTP matter." },
+    { name: "valibot", folders: ["src/http"], because: "Bodies are decoded at the HTTP edge." },
+    { name: "commander", folders: ["src/cli", "main.ts"], because: "Argument parsing." },
+    {
+      name: "cborg",
+      folders: ["src/inference", "src/transport"],
+      because: "Frames are encoded where they leave the process.",
+    },
+    { name: "prom-client", folders: ["src/telemetry"], because: "Metrics have one owner." },
+    {
+      name: "@huggingface/jinja",
+      folders: ["src/models"],
+      because: "A chat template is part of a model.",
+    },
+    {
+      name: "@node-llama-cpp/*",
+      folders: ["src/inference"],
+      because: "Only a runner touches llama.cpp.",
+    },
+    {
+      name: "node:*",
+      folders: ["main.ts", "src/cli", "src/config", "src/node", ...SHELL],
+      because: "Pure folders must run without any runtime.",
+    },
+  ],
+  unreached: [],
+};
+
+/** The folder a file's rules come from: `main.ts`, `src/http`, `src/core/raft`, or its top folder. */
+export function folderOf(path: string): string {
+  const parts = path.split("/");
+  if (parts.length === 1) return path;
+  if (parts[0] !== "src") return parts[0] ?? path;
+  return parts.slice(0, parts[1] === "core" ? 3 : 2).join("/");
+}

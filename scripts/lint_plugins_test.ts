@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import pureCore from "./lint_pure_core.ts";
+import sizes from "./lint_sizes.ts";
+
+function lint(plugin: Deno.lint.Plugin, file: string, source: string): string[] {
+  return Deno.lint.runPlugin(plugin, file, source).map((finding) => finding.message);
+}
+
+Deno.test("lint_pure_core finds clocks, randomness, timers and I/O in pure folders only", () => {
+  for (
+    const source of [
+      "Date.now();",
+      "Math.random();",
+      "setTimeout(f, 1);",
+      "Deno.readTextFile('x');",
+      "console.log(1);",
+      "crypto.randomUUID();",
+      "fetch('x');",
+      "async () => { await f(); };",
+      "a.localeCompare(b);",
+    ]
+  ) {
+    assert.equal(lint(pureCore, "/r/src/core/raft/a.ts", source).length, 1, source);
+    assert.equal(lint(pureCore, "/r/src/base/a.ts", source).length, 1, source);
+    assert.deepEqual(lint(pureCore, "/r/src/node/a.ts", source), [], source);
+  }
+  assert.deepEqual(lint(pureCore, "/r/src/core/raft/a.ts", "x.Date; ({ process: 1 });"), []);
+});
+
+Deno.test("lint_sizes finds a long function", () => {
+  const body = (lines: number) => `function f() {\n${"g();\n".repeat(lines - 2)}}`;
+  assert.deepEqual(lint(sizes, "/r/src/http/a.ts", body(70)), []);
+  assert.deepEqual(lint(sizes, "/r/src/http/a.ts", body(71)), [
+    "Function `f` has 71 lines, at most 70 are allowed",
+  ]);
+  assert.deepEqual(lint(sizes, "/r/src/http/a_test.ts", body(71)), []);
+});
+
+Deno.test("lint_sizes finds deep nesting once, and keeps else-if level", () => {
+  const nested = (depth: number) =>
+    `function f() { ${"if (a) { ".repeat(depth)}g();${" }".repeat(depth)} }`;
+  assert.deepEqual(lint(sizes, "/r/src/http/a.ts", nested(3)), []);
+  assert.equal(lint(sizes, "/r/src/http/a.ts", nested(4)).length, 1);
+  assert.equal(lint(sizes, "/r/src/http/a.ts", nested(6)).length, 1);
+  const ladder = "function f() { if (a) b(); else if (c) d(); else if (e) g(); else if (h) i(); }";
+  assert.deepEqual(lint(sizes, "/r/src/http/a.ts", ladder), []);
+  const callback = "function f() { if (a) { if (b) { if (c) { d(() => { if (e) g(); }); } } } }";
+  assert.deepEqual(lint(sizes, "/r/src/http/a.ts", callback), []);
+});
