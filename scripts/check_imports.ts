@@ -26,7 +26,7 @@ function findForbiddenArrows(graph: ModuleGraph, rules: ImportRules): string[] {
     const from = folderOf(file);
     const to = folderOf(target);
     if (from === to) continue;
-    const arrow = rules.arrows.find((row) => matches(row.from, from) && row.to === to);
+    const arrow = rules.arrows.find((row) => matches(row.from, from) && matches(row.to, to));
     if (arrow === undefined) {
       findings.push(`${file}: ${from} must not import ${to} (${target}): no such row in the table`);
     } else if (arrow.typesOnly === true && kind !== "type") {

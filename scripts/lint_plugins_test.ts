@@ -44,6 +44,8 @@ Deno.test("lint_sizes finds deep nesting once, and keeps else-if level", () => {
   assert.equal(lint(sizes, "/r/src/http/a.ts", nested(6)).length, 1);
   const ladder = "function f() { if (a) b(); else if (c) d(); else if (e) g(); else if (h) i(); }";
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", ladder), []);
+  const guard = "function f() { if (a) { if (b) { if (c) { if (d) return; } } } }";
+  assert.deepEqual(lint(sizes, "/r/src/http/a.ts", guard), []);
   const callback = "function f() { if (a) { if (b) { if (c) { d(() => { if (e) g(); }); } } } }";
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", callback), []);
 });

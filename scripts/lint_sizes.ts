@@ -67,7 +67,7 @@ const plugin: Deno.lint.Plugin = {
       create(context) {
         if (context.filename.endsWith("_test.ts")) return {};
         const check = (node: Deno.lint.Node) => {
-          if (nestingOf(node) !== NESTING_MAX + 1) return;
+          if (isOneLiner(node) || nestingOf(node) !== NESTING_MAX + 1) return;
           context.report({
             node,
             message: `Control structures are nested deeper than ${NESTING_MAX}`,
@@ -84,6 +84,12 @@ export default plugin;
 /** A node, or the one kind of parent that Deno does not count among its nodes. */
 type Ancestor = Deno.lint.Node | Deno.lint.TSParameterProperty;
 
+/** `if (a) b();` opens no block that a reader must keep in mind. */
+function isOneLiner(node: Ancestor): boolean {
+  return node.type === "IfStatement" && node.consequent.type !== "BlockStatement" &&
+    !node.alternate;
+}
+
 /** How many control structures of the same function the node is in, itself included; `else if` stays level. */
 function nestingOf(start: Deno.lint.Node): number {
   let depth = 0;
@@ -92,7 +98,7 @@ function nestingOf(start: Deno.lint.Node): number {
     const parent: Ancestor = node.parent;
     const isElseIf = node.type === "IfStatement" && parent.type === "IfStatement" &&
       parent.alternate === node;
-    if (CONTROL.has(node.type) && !isElseIf) depth++;
+    if (CONTROL.has(node.type) && !isElseIf && !isOneLiner(node)) depth++;
     node = parent;
   }
   return depth;
