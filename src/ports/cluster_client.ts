@@ -5,6 +5,10 @@ import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts
  * What HTTP may ask of the node, and so of the cluster. Names are as the client wrote them; the implementation trims,
  * parses and resolves them (contract 1.2), checks capabilities and throws the errors of contract 1.3. Shapes are parsed,
  * never trusted beyond their types.
+ *
+ * HTTP has already refused what needs no model: wrong types, bad `think`, `format`, `keep_alive` and base64,
+ * `top_logprobs` out of range, raw mode with template or system, and empty model names (copy's two names apart, which
+ * arrive as sent). Option ranges, names, `from`/`files` and everything about models are the implementation's.
  */
 export interface ClusterClient {
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer>;
@@ -34,8 +38,8 @@ export interface Readiness {
 }
 
 /**
- * Options of contract 1.7 as sent: known keys with right types only, absent ones undefined. Unknown keys were dropped
- * by the parser, wrong types refused with `invalid_option`.
+ * Options of contract 1.7 as sent: known keys with right types only, absent ones undefined, integers whole and safe,
+ * floats finite. Unknown keys were dropped by the parser, wrong types refused with `invalid_option`.
  */
 export interface RequestOptions {
   readonly numCtx?: number;

@@ -1,0 +1,153 @@
+import { RequestError, UnavailableError } from "../base/mod.ts";
+import type { AnswerMetrics, Clock, ClusterClient, Log, Metrics } from "../ports/mod.ts";
+import type { HttpSettings } from "./settings.ts";
+import {
+  describeFailure,
+  type Failure,
+  Fields,
+  readJsonBody,
+  streamAnswer,
+  type StreamEncoder,
+} from "./wire/mod.ts";
+
+/** What every handler works with. */
+export interface HttpParts {
+  readonly client: ClusterClient;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly config: HttpSettings;
+  /** What `/api/version` says: a semantic version, because clients gate features on it. */
+  readonly version: string;
+}
+
+/** Where a request was routed to. */
+export interface ExchangeOrigin {
+  /** API family, a metrics label. */
+  readonly family: string;
+  /** The route's pattern, a metrics label: never the path as sent. */
+  readonly route: string;
+  readonly requestId: string;
+  readonly admitting: () => boolean;
+}
+
+/** One request on its way through a handler: its body, its cancellation and what is measured about it. */
+export class Exchange {
+  readonly request: Request;
+  readonly params: Readonly<Record<string, string>>;
+  readonly origin: ExchangeOrigin;
+  readonly #parts: HttpParts;
+  readonly #startedMs: number;
+  readonly #abort = new AbortController();
+  readonly #onAbort = () => this.#abort.abort(this.request.signal.reason);
+  #streaming = false;
+  #ended = false;
+
+  constructor(
+    parts: HttpParts,
+    origin: ExchangeOrigin,
+    sent: { readonly request: Request; readonly params: Readonly<Record<string, string>> },
+  ) {
+    this.#parts = parts;
+    this.origin = origin;
+    this.request = sent.request;
+    this.params = sent.params;
+    this.#startedMs = parts.clock.monotonicMs();
+    this.request.signal.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Aborted when the client goes away before its answer is complete. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The JSON body as fields. @throws RequestError when it is empty, malformed, too large or not an object. */
+  async readFields(options: { readonly zstd: boolean } = { zstd: false }): Promise<Fields> {
+    const rules = { bodyBytesMax: this.#parts.config.bodyBytesMax, zstd: options.zstd };
+    return new Fields(await readJsonBody(this.request, rules));
+  }
+
+  /** @throws UnavailableError `stopping` once the node no longer admits inference. */
+  checkAdmitting(): void {
+    if (this.origin.admitting()) return;
+    throw new UnavailableError("stopping", "server is stopping and takes no new requests");
+  }
+
+  /** Streams items to the client; a client that leaves aborts {@link signal}. Rejects with an error before the first item. */
+  async stream<T>(items: AsyncIterable<T>, encode: StreamEncoder<T>): Promise<Response> {
+    const response = await streamAnswer(items, encode, {
+      gone: () => this.#abort.abort(new DOMException("The client went away", "AbortError")),
+      ended: () => this.#end(200),
+    });
+    this.#streaming = true;
+    return response;
+  }
+
+  /** Marks the first output of an answer, for the time to first token. */
+  markFirstOutput(): void {
+    this.#parts.metrics.observe(
+      "odist_time_to_first_token_seconds",
+      this.#elapsedSeconds(),
+      { family: this.origin.family },
+    );
+  }
+
+  /** Counts the tokens of a complete answer. */
+  countTokens(metrics: Pick<AnswerMetrics, "promptEvalCount" | "evalCount">): void {
+    const labels = { family: this.origin.family };
+    this.#parts.metrics.increment("odist_prompt_tokens_total", labels, metrics.promptEvalCount);
+    this.#parts.metrics.increment("odist_generated_tokens_total", labels, metrics.evalCount);
+  }
+
+  /** Sorts an error and logs one that no one foresaw. */
+  describe(error: unknown): Failure {
+    const failure = describeFailure(error, this.signal);
+    if (failure.unforeseen) {
+      this.#parts.log.log("error", "request failed unexpectedly", {
+        requestId: this.origin.requestId,
+        route: this.origin.route,
+        error: error instanceof Error ? error.stack ?? error.message : String(error),
+      });
+    }
+    return failure;
+  }
+
+  /** The handler returned; a stream goes on until its last byte. */
+  answered(response: Response): void {
+    this.request.signal.removeEventListener("abort", this.#onAbort);
+    if (!this.#streaming) this.#end(response.status);
+  }
+
+  #end(status: number): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { family, route, requestId } = this.origin;
+    const seconds = this.#elapsedSeconds();
+    const { metrics, log } = this.#parts;
+    metrics.increment("odist_http_requests_total", { family, route, status: String(status) });
+    metrics.observe("odist_http_request_duration_seconds", seconds, { family, route });
+    log.log("debug", "request answered", {
+      requestId,
+      method: this.request.method,
+      route,
+      status,
+      durationMs: Math.round(seconds * 1000),
+    });
+  }
+
+  #elapsedSeconds(): number {
+    return (this.#parts.clock.monotonicMs() - this.#startedMs) / 1000;
+  }
+}
+
+/** A model name that must be there. @throws RequestError `model_required`. */
+export function requireModel(fields: Fields): string {
+  const model = modelField(fields);
+  if (model.trim() !== "") return model;
+  throw new RequestError("model_required", "model is required");
+}
+
+/** `model`, or `name` as older clients send it; "" when neither is there. */
+export function modelField(fields: Fields): string {
+  return fields.string("model") || fields.string("name") || "";
+}

@@ -1,0 +1,10 @@
+/**
+ * The HTTP edge: shapes in, shapes out. It parses what clients send, asks the cluster client port, and words the
+ * answers as the wire contract does. It never decides what should happen to a model or a request, and opens no socket.
+ * Start with `app.ts`, then one API family such as `ollama.ts`.
+ *
+ * @module
+ */
+export { createHttpApp, type HttpApp } from "./app.ts";
+export type { HttpParts } from "./exchange.ts";
+export { BODY_BYTES_MAX_DEFAULT, type HttpSettings } from "./settings.ts";

@@ -1,0 +1,249 @@
+import { RequestError } from "../base/mod.ts";
+import type {
+  Answer,
+  AnswerChunk,
+  ChatRequest,
+  EmbedRequest,
+  GenerateRequest,
+} from "../ports/mod.ts";
+import { type Exchange, type HttpParts, requireModel } from "./exchange.ts";
+import { ChatLines, GenerateLines, type LineShape, spanNs } from "./ollama_lines.ts";
+import type { ApiFamily } from "./routes.ts";
+import {
+  defined,
+  type Failure,
+  failureHeaders,
+  type Fields,
+  jsonAnswer,
+  parseFormat,
+  parseImages,
+  parseKeepAlive,
+  parseMessages,
+  parseOptions,
+  parseThink,
+  parseTools,
+  parseTopLogprobs,
+  textAnswer,
+} from "./wire/mod.ts";
+
+/** Native streams: one JSON object per line. */
+export const NDJSON_CONTENT_TYPE = "application/x-ndjson";
+
+/** An error in the native API's words. */
+export function nativeFailureAnswer(failure: Failure): Response {
+  const response = jsonAnswer({ error: failure.message }, failure.status);
+  for (const [name, value] of Object.entries(failureHeaders(failure))) {
+    response.headers.set(name, value);
+  }
+  return response;
+}
+
+/** The native inference endpoints (contract 1.4, 1.5, 1.9) and what identifies the server. */
+export function ollamaFamily(parts: HttpParts): ApiFamily {
+  const post = ["POST"] as const;
+  return {
+    name: "ollama",
+    failureAnswer: nativeFailureAnswer,
+    routes: [
+      { methods: ["GET", "HEAD"], path: "/", handle: () => textAnswer("Ollama is running") },
+      {
+        methods: ["GET", "HEAD"],
+        path: "/api/version",
+        handle: () => jsonAnswer({ version: parts.version }),
+      },
+      {
+        methods: ["GET"],
+        path: "/api/status",
+        // There is no hosted service behind odist, which is what "disabled" tells clients.
+        handle: () => jsonAnswer({ cloud: { disabled: true, source: "config" } }),
+      },
+      { methods: post, path: "/api/generate", handle: (exchange) => generate(parts, exchange) },
+      { methods: post, path: "/api/chat", handle: (exchange) => chat(parts, exchange) },
+      { methods: post, path: "/api/embed", handle: (exchange) => embed(parts, exchange) },
+      { methods: post, path: "/api/embeddings", handle: (exchange) => embeddings(parts, exchange) },
+    ],
+  };
+}
+
+async function generate(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  exchange.checkAdmitting();
+  const request = parseGenerate(fields);
+  const answer = await parts.client.generate(request, exchange.signal);
+  const lines = new GenerateLines(request.model, parts.clock, { raw: request.raw });
+  return await answerWith({ exchange, answer, lines, stream: fields.boolean("stream") ?? true });
+}
+
+async function chat(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  exchange.checkAdmitting();
+  const request = parseChat(fields);
+  const answer = await parts.client.chat(request, exchange.signal);
+  const lines = new ChatLines(request.model, parts.clock, { tools: request.tools.length > 0 });
+  return await answerWith({ exchange, answer, lines, stream: fields.boolean("stream") ?? true });
+}
+
+function parseGenerate(fields: Fields): GenerateRequest {
+  const request = defined({
+    ...parseInference(fields),
+    prompt: fields.string("prompt") ?? "",
+    suffix: fields.string("suffix") ?? "",
+    system: fields.string("system"),
+    template: fields.string("template"),
+    context: fields.integers("context"),
+    raw: fields.boolean("raw") ?? false,
+    images: parseImages(fields),
+  });
+  if (request.model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
+  if (request.raw && (request.template || request.system || request.context?.length)) {
+    throw new RequestError(
+      "invalid_request",
+      "raw mode does not support template, system, or context",
+    );
+  }
+  return request;
+}
+
+function parseChat(fields: Fields): ChatRequest {
+  const request = {
+    ...parseInference(fields),
+    messages: parseMessages(fields),
+    tools: parseTools(fields),
+  };
+  requireModel(fields);
+  return request;
+}
+
+function parseInference(fields: Fields) {
+  return defined({
+    model: fields.string("model") ?? "",
+    topLogprobs: parseTopLogprobs(fields),
+    think: parseThink(fields.raw("think")),
+    keepAliveMs: parseKeepAlive(fields.raw("keep_alive")),
+    options: parseOptions(fields.object("options")),
+    format: parseFormat(fields.raw("format")),
+    truncate: fields.boolean("truncate") ?? true,
+    shift: fields.boolean("shift") ?? true,
+    debugRenderOnly: fields.boolean("_debug_render_only") ?? false,
+  });
+}
+
+async function answerWith(parts: {
+  readonly exchange: Exchange;
+  readonly answer: Answer;
+  readonly lines: LineShape;
+  readonly stream: boolean;
+}): Promise<Response> {
+  const { exchange, answer, lines } = parts;
+  switch (answer.kind) {
+    case "load":
+    case "unload":
+      return jsonAnswer(lines.loadLine(answer.kind));
+    case "rendered":
+      return jsonAnswer(lines.renderedLine(answer));
+    case "stream":
+      return parts.stream
+        ? await streamLines(exchange, answer.chunks, lines)
+        : jsonAnswer(await collect(exchange, answer.chunks, lines));
+  }
+}
+
+function streamLines(
+  exchange: Exchange,
+  chunks: AsyncIterable<AnswerChunk>,
+  lines: LineShape,
+): Promise<Response> {
+  let first = true;
+  return exchange.stream(chunks, {
+    contentType: NDJSON_CONTENT_TYPE,
+    encode: (chunk) => {
+      if (first) exchange.markFirstOutput();
+      first = false;
+      if (chunk.kind === "done") exchange.countTokens(chunk.metrics);
+      return `${JSON.stringify(lines.line(chunk))}\n`;
+    },
+    encodeFailure: (error) => encodeFailureLine(exchange, error),
+  });
+}
+
+/** The last line of a native stream that failed after its first byte. */
+export function encodeFailureLine(exchange: Exchange, error: unknown): string {
+  return `${JSON.stringify({ error: exchange.describe(error).message })}\n`;
+}
+
+async function collect(
+  exchange: Exchange,
+  chunks: AsyncIterable<AnswerChunk>,
+  lines: LineShape,
+): Promise<unknown> {
+  for await (const chunk of chunks) {
+    if (chunk.kind === "text") {
+      lines.gather(chunk);
+    } else {
+      exchange.countTokens(chunk.metrics);
+      return lines.whole(chunk);
+    }
+  }
+  throw new Error("The answer ended without its done chunk");
+}
+
+async function embed(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  exchange.checkAdmitting();
+  const model = fields.string("model") ?? "";
+  const request: EmbedRequest = defined({
+    model,
+    inputs: parseEmbedInputs(fields.raw("input")),
+    truncate: fields.boolean("truncate") ?? true,
+    dimensions: fields.integer("dimensions"),
+    keepAliveMs: parseKeepAlive(fields.raw("keep_alive")),
+    options: parseOptions(fields.object("options")),
+  });
+  if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
+  const answer = await parts.client.embed(request, exchange.signal);
+  exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
+  return jsonAnswer({
+    model,
+    embeddings: answer.vectors.map((vector) => vectorNumbers(vector)),
+    total_duration: spanNs(answer.totalNs),
+    load_duration: spanNs(answer.loadNs),
+    prompt_eval_count: answer.promptEvalCount || undefined,
+  });
+}
+
+async function embeddings(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  exchange.checkAdmitting();
+  const prompt = fields.string("prompt") ?? "";
+  const request: EmbedRequest = defined({
+    model: fields.string("model") ?? "",
+    inputs: prompt === "" ? [] : [prompt],
+    truncate: true,
+    keepAliveMs: parseKeepAlive(fields.raw("keep_alive")),
+    options: parseOptions(fields.object("options")),
+  });
+  requireModel(fields);
+  const answer = await parts.client.embed(request, exchange.signal);
+  exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
+  const [vector] = answer.vectors;
+  return jsonAnswer({ embedding: vector === undefined ? [] : vectorNumbers(vector) });
+}
+
+/** `""`, `[]`, null and absent only load the model. @throws RequestError `invalid_request`. */
+export function parseEmbedInputs(input: unknown): readonly string[] {
+  if (input === undefined || input === "") return [];
+  if (typeof input === "string") return [input];
+  if (Array.isArray(input) && input.every((item) => typeof item === "string")) return input;
+  throw new RequestError("invalid_request", "invalid input type");
+}
+
+/** Numbers as JSON carries them; a vector JSON can't carry is refused. */
+export function vectorNumbers(vector: Float32Array): number[] {
+  if (vector.every(Number.isFinite)) return Array.from(vector, shortestNumber);
+  throw new RequestError("invalid_request", "embedding contains NaN or Inf values");
+}
+
+/** A float32 needs nine digits at most; its double's seventeen would only say noise. */
+function shortestNumber(value: number): number {
+  return Number(value.toPrecision(9));
+}

@@ -1,0 +1,232 @@
+import { parseDigest, RequestError } from "../base/mod.ts";
+import type {
+  CreateRequest,
+  ListedModel,
+  LoadedModelRow,
+  ModelDetails,
+  ShownModel,
+  TransferProgress,
+} from "../ports/mod.ts";
+import { type Exchange, type HttpParts, modelField, requireModel } from "./exchange.ts";
+import { encodeFailureLine, nativeFailureAnswer, NDJSON_CONTENT_TYPE } from "./ollama.ts";
+import type { ApiFamily, Route } from "./routes.ts";
+import {
+  defined,
+  DURATION_MS_MAX,
+  type Fields,
+  jsonAnswer,
+  localTime,
+  parseMessages,
+  parseOptions,
+} from "./wire/mod.ts";
+
+/** A client of this kind is shown the requested name as the model's own (contract 1.0). */
+const NAME_ECHO_USER_AGENT = "GitHubCopilotChat/";
+/** Fields of /api/create that odist has no feature for: refused rather than dropped. */
+const CREATE_UNSUPPORTED = ["remote_host", "draft_files", "draft_quantize"];
+
+/** The native endpoints about stored models (contract 1.10 to 1.12). */
+export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
+  const { client } = parts;
+  const routes: Route[] = [
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/tags",
+      handle: async () => jsonAnswer({ models: (await client.listModels()).map(listedRow) }),
+    },
+    {
+      methods: ["GET"],
+      path: "/api/ps",
+      handle: async () => {
+        const nowMs = parts.clock.nowMs();
+        const rows = await client.listLoaded();
+        return jsonAnswer({ models: rows.map((row) => loadedRow(row, nowMs)) });
+      },
+    },
+    { methods: ["POST"], path: "/api/show", handle: (exchange) => show(parts, exchange) },
+    { methods: ["POST"], path: "/api/create", handle: (exchange) => create(parts, exchange) },
+    { methods: ["POST"], path: "/api/copy", handle: (exchange) => copy(parts, exchange) },
+    { methods: ["DELETE"], path: "/api/delete", handle: (exchange) => remove(parts, exchange) },
+    { methods: ["POST"], path: "/api/pull", handle: (exchange) => pull(parts, exchange) },
+    { methods: ["POST"], path: "/api/push", handle: (exchange) => push(parts, exchange) },
+    { methods: ["HEAD"], path: "/api/blobs/:digest", handle: (it) => findBlob(parts, it) },
+    { methods: ["POST"], path: "/api/blobs/:digest", handle: (it) => writeBlob(parts, it) },
+  ];
+  return { name: "ollama", routes, failureAnswer: nativeFailureAnswer };
+}
+
+function detailsRow(details: ModelDetails): object {
+  return {
+    parent_model: details.parentModel,
+    format: details.format,
+    family: details.family,
+    families: details.families,
+    parameter_size: details.parameterSize,
+    quantization_level: details.quantizationLevel,
+    context_length: details.contextLength,
+    embedding_length: details.embeddingLength,
+  };
+}
+
+function listedRow(model: ListedModel): object {
+  return {
+    name: model.name,
+    model: model.name,
+    modified_at: localTime(model.modifiedAtMs),
+    size: model.size,
+    digest: model.digest,
+    details: detailsRow(model.details),
+    capabilities: model.capabilities.length === 0 ? undefined : model.capabilities,
+  };
+}
+
+function loadedRow(model: LoadedModelRow, nowMs: number): object {
+  const expiresAtMs = Math.min(model.expiresAtMs, nowMs + DURATION_MS_MAX);
+  return {
+    name: model.name,
+    model: model.name,
+    size: model.size,
+    digest: model.digest,
+    details: detailsRow(model.details),
+    expires_at: localTime(expiresAtMs),
+    size_vram: model.sizeVram,
+    context_length: model.contextLength,
+  };
+}
+
+async function show(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  const model = requireModel(fields);
+  const shown = await parts.client.showModel(defined({
+    model,
+    verbose: fields.boolean("verbose") ?? false,
+    system: fields.string("system") || undefined,
+    options: parseOptions(fields.object("options")),
+  }));
+  const echoName = exchange.request.headers.get("user-agent")?.startsWith(NAME_ECHO_USER_AGENT);
+  const echoed = echoName ? { "general.basename": model } : {};
+  return jsonAnswer({ ...shownRow(shown), model_info: { ...shown.modelInfo, ...echoed } });
+}
+
+function shownRow(shown: ShownModel): object {
+  return {
+    license: shown.license || undefined,
+    modelfile: shown.modelfile || undefined,
+    parameters: shown.parameters || undefined,
+    template: shown.template || undefined,
+    system: shown.system || undefined,
+    details: detailsRow(shown.details),
+    messages: shown.messages?.length ? shown.messages : undefined,
+    model_info: shown.modelInfo,
+    projector_info: shown.projectorInfo,
+    tensors: shown.tensors?.length ? shown.tensors : undefined,
+    capabilities: shown.capabilities.length === 0 ? undefined : shown.capabilities,
+    modified_at: localTime(shown.modifiedAtMs),
+    requires: shown.requires || undefined,
+  };
+}
+
+async function create(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  const request = parseCreate(fields);
+  const progress = parts.client.createModel(request, exchange.signal);
+  return await answerProgress({ exchange, progress, stream: fields.boolean("stream") ?? true });
+}
+
+function parseCreate(fields: Fields): CreateRequest {
+  const unsupported = CREATE_UNSUPPORTED.find((name) => fields.has(name));
+  if (unsupported !== undefined) {
+    throw new RequestError("invalid_request", `"${unsupported}" is not supported`);
+  }
+  const license = fields.raw("license");
+  const messages = parseMessages(fields).map(({ role, content }) => ({ role, content }));
+  return defined({
+    model: requireTransferModel(fields),
+    from: fields.string("from") || undefined,
+    files: fields.stringMap("files"),
+    adapters: fields.stringMap("adapters"),
+    template: fields.string("template") || undefined,
+    system: fields.string("system") || undefined,
+    license: typeof license === "string" ? [license] : fields.strings("license") ?? [],
+    parameters: fields.object("parameters"),
+    messages: messages.length === 0 ? undefined : messages,
+    quantize: fields.string("quantize") || fields.string("quantization") || undefined,
+    renderer: fields.string("renderer") || undefined,
+    parser: fields.string("parser") || undefined,
+    requires: fields.string("requires") || undefined,
+  });
+}
+
+/** A missing name in these requests is worded as a bad one (contract 1.3). */
+function requireTransferModel(fields: Fields): string {
+  const model = modelField(fields);
+  if (model.trim() !== "") return model;
+  throw new RequestError("invalid_model_name", "invalid model name");
+}
+
+async function copy(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  await parts.client.copyModel({
+    source: fields.string("source") ?? "",
+    destination: fields.string("destination") ?? "",
+  });
+  return new Response(null);
+}
+
+async function remove(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  await parts.client.deleteModel({ model: requireModel(fields) });
+  return new Response(null);
+}
+
+async function pull(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  const model = requireTransferModel(fields);
+  const request = { model, insecure: fields.boolean("insecure") ?? false };
+  const progress = parts.client.pullModel(request, exchange.signal);
+  return await answerProgress({ exchange, progress, stream: fields.boolean("stream") ?? true });
+}
+
+async function push(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields();
+  const model = requireModel(fields);
+  const request = { model, insecure: fields.boolean("insecure") ?? false };
+  const progress = parts.client.pushModel(request, exchange.signal);
+  return await answerProgress({ exchange, progress, stream: fields.boolean("stream") ?? true });
+}
+
+async function answerProgress(parts: {
+  readonly exchange: Exchange;
+  readonly progress: AsyncIterable<TransferProgress>;
+  readonly stream: boolean;
+}): Promise<Response> {
+  const { exchange, progress } = parts;
+  if (parts.stream) {
+    return await exchange.stream(progress, {
+      contentType: NDJSON_CONTENT_TYPE,
+      encode: (line) => `${JSON.stringify(line)}\n`,
+      encodeFailure: (error) => encodeFailureLine(exchange, error),
+    });
+  }
+  let last: TransferProgress = { status: "success" };
+  for await (const line of progress) last = line;
+  return jsonAnswer(last);
+}
+
+async function findBlob(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const found = await parts.client.findBlob(digestOf(exchange));
+  return new Response(null, { status: found === undefined ? 404 : 200 });
+}
+
+async function writeBlob(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const digest = digestOf(exchange);
+  const bytes = exchange.request.body ?? new Blob([]).stream();
+  const outcome = await parts.client.writeBlob(digest, bytes);
+  return new Response(null, { status: outcome === "created" ? 201 : 200 });
+}
+
+function digestOf(exchange: Exchange) {
+  const digest = parseDigest(exchange.params["digest"] ?? "");
+  if (digest !== undefined) return digest;
+  throw new RequestError("invalid_digest", "invalid digest format");
+}

@@ -1,0 +1,102 @@
+import { Hono } from "hono";
+import { Exchange, type HttpParts } from "./exchange.ts";
+import { type Failure, textAnswer } from "./wire/mod.ts";
+
+/** One endpoint. `path` may hold `:name` parameters, one segment each. */
+export interface Route {
+  readonly methods: readonly ("GET" | "HEAD" | "POST" | "DELETE")[];
+  readonly path: string;
+  handle(exchange: Exchange): Response | Promise<Response>;
+}
+
+/** The endpoints that word their errors alike. */
+export interface ApiFamily {
+  readonly name: string;
+  readonly routes: readonly Route[];
+  /** The only place where this family writes an error body. */
+  failureAnswer(failure: Failure): Response;
+}
+
+/** What the app hands to the routes besides the request. */
+export interface RouteBindings {
+  readonly requestId: string;
+}
+
+/** Answers requests by path and method, and says 404, 405 or a redirect where there is no such route. */
+export class Router {
+  readonly #hono = new Hono<{ Bindings: RouteBindings }>();
+  readonly #paths = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
+  readonly #parts: HttpParts;
+  readonly #admitting: () => boolean;
+
+  constructor(parts: HttpParts, families: readonly ApiFamily[], admitting: () => boolean) {
+    this.#parts = parts;
+    this.#admitting = admitting;
+    for (const family of families) {
+      for (const route of family.routes) this.#mount(family, route);
+    }
+    this.#hono.notFound((context) => this.#unrouted(context.req.raw));
+  }
+
+  answer(request: Request, bindings: RouteBindings): Response | Promise<Response> {
+    return this.#hono.fetch(request, bindings);
+  }
+
+  #mount(family: ApiFamily, route: Route): void {
+    const known = this.#paths.get(route.path) ??
+      { pattern: pathPattern(route.path), methods: new Set<string>() };
+    for (const method of route.methods) known.methods.add(method);
+    this.#paths.set(route.path, known);
+    // Hono dispatches HEAD as GET, so a HEAD-only route is mounted as GET and the method checked here.
+    const mounted = new Set(route.methods.map((method) => method === "HEAD" ? "GET" : method));
+    const methods: ReadonlySet<string> = new Set(route.methods);
+    this.#hono.on([...mounted], route.path, async (context) => {
+      const request = context.req.raw;
+      if (!methods.has(request.method)) return this.#unrouted(request);
+      const exchange = new Exchange(this.#parts, {
+        family: family.name,
+        route: route.path,
+        requestId: context.env.requestId,
+        admitting: this.#admitting,
+      }, { request, params: context.req.param() });
+      const response = await handle(family, route, exchange);
+      exchange.answered(response);
+      return response;
+    });
+  }
+
+  #unrouted(request: Request): Response {
+    const url = new URL(request.url);
+    const methods = this.#methodsOf(url.pathname);
+    if (methods !== undefined) {
+      const response = textAnswer("405 method not allowed", 405);
+      response.headers.set("allow", [...methods].join(", "));
+      return response;
+    }
+    const bare = url.pathname.slice(0, -1);
+    if (url.pathname.endsWith("/") && this.#methodsOf(bare) !== undefined) {
+      const status = request.method === "GET" ? 301 : 307;
+      return new Response(null, { status, headers: { location: `${bare}${url.search}` } });
+    }
+    return textAnswer("404 page not found", 404);
+  }
+
+  #methodsOf(path: string): ReadonlySet<string> | undefined {
+    for (const { pattern, methods } of this.#paths.values()) {
+      if (pattern.test(path)) return methods;
+    }
+    return undefined;
+  }
+}
+
+async function handle(family: ApiFamily, route: Route, exchange: Exchange): Promise<Response> {
+  try {
+    return await route.handle(exchange);
+  } catch (error) {
+    return family.failureAnswer(exchange.describe(error));
+  }
+}
+
+function pathPattern(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll(/:[a-z]+/g, "[^/]+")}$`);
+}

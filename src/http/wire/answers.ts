@@ -1,0 +1,53 @@
+import { errorMessage, isEdgeError, UnavailableError } from "../../base/mod.ts";
+
+const JSON_CONTENT_TYPE = "application/json; charset=utf-8";
+const TEXT_CONTENT_TYPE = "text/plain; charset=utf-8";
+/** What a cancelled request is answered with; by then the client is usually gone. */
+const STATUS_CANCELED = 499;
+
+/** A JSON answer; keys whose value is undefined are left out. */
+export function jsonAnswer(value: unknown, status = 200): Response {
+  return new Response(JSON.stringify(value), {
+    status,
+    headers: { "content-type": JSON_CONTENT_TYPE },
+  });
+}
+
+/** A plain text answer, as unknown paths and wrong methods get it. */
+export function textAnswer(text: string, status = 200): Response {
+  return new Response(text, { status, headers: { "content-type": TEXT_CONTENT_TYPE } });
+}
+
+/** An error in the terms every API family needs to word it. */
+export interface Failure {
+  readonly status: number;
+  /** Safe to show to the caller. */
+  readonly message: string;
+  /** Seconds for the `Retry-After` header, or undefined. */
+  readonly retryAfterSeconds: number | undefined;
+  /** True for an error no one foresaw: our bug, to be logged with its stack. */
+  readonly unforeseen: boolean;
+}
+
+/** Sorts anything thrown. `signal` is the request's own: once it is aborted, whatever was thrown is a cancellation. */
+export function describeFailure(error: unknown, signal: AbortSignal): Failure {
+  const plain = { retryAfterSeconds: undefined, unforeseen: false };
+  if (isEdgeError(error)) {
+    const retryAfterMs = error instanceof UnavailableError ? error.retryAfterMs : undefined;
+    return {
+      ...plain,
+      status: error.status,
+      message: errorMessage(error),
+      retryAfterSeconds: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000),
+    };
+  }
+  if (signal.aborted) return { ...plain, status: STATUS_CANCELED, message: "request canceled" };
+  return { ...plain, status: 500, message: "internal error", unforeseen: true };
+}
+
+/** The headers a failure asks for. */
+export function failureHeaders(failure: Failure): Record<string, string> {
+  return failure.retryAfterSeconds === undefined
+    ? {}
+    : { "retry-after": String(failure.retryAfterSeconds) };
+}

@@ -1,0 +1,134 @@
+import { RequestError } from "../../base/mod.ts";
+import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
+import { defined, type Fields, isObject, typeName } from "./fields.ts";
+import { DURATION_MS_MAX, parseGoDuration } from "./time.ts";
+
+/** Alternatives per token that may be asked for at most. */
+const TOP_LOGPROBS_MAX = 20;
+const THINK_LEVELS: ReadonlySet<unknown> = new Set(["high", "medium", "low", "max", true, false]);
+
+/**
+ * `keep_alive` in milliseconds: a Go duration or a number of seconds; anything negative is Infinity, absent undefined.
+ *
+ * @throws RequestError `invalid_request` on other text, among it a bare number in quotes, and on other types.
+ */
+export function parseKeepAlive(value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "number") return boundKeepAlive(value * 1000);
+  if (typeof value !== "string") {
+    throw new RequestError(
+      "invalid_request",
+      `cannot read keep_alive: wants a duration such as "5m" or a number of seconds, got ${
+        typeName(value)
+      }`,
+    );
+  }
+  const durationMs = parseGoDuration(value);
+  if (durationMs !== undefined) return boundKeepAlive(durationMs);
+  const quoted = JSON.stringify(value);
+  throw new RequestError(
+    "invalid_request",
+    /^[-+]?[\d.]+$/.test(value)
+      ? `time: missing unit in duration ${quoted}`
+      : `time: invalid duration ${quoted}`,
+  );
+}
+
+function boundKeepAlive(durationMs: number): number {
+  return durationMs < 0 || durationMs > DURATION_MS_MAX ? Infinity : durationMs;
+}
+
+/** `think`: a boolean or a level. @throws RequestError `invalid_request` on anything else. */
+export function parseThink(value: unknown): ThinkLevel | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (THINK_LEVELS.has(value)) return value as ThinkLevel;
+  const shown = typeof value === "string" ? value : typeName(value);
+  throw new RequestError(
+    "invalid_request",
+    `invalid think value: "${shown}" (must be "high", "medium", "low", "max", true, or false)`,
+  );
+}
+
+/** `format`: `"json"`, a JSON Schema object, or nothing. @throws RequestError `invalid_format` on anything else. */
+export function parseFormat(
+  value: unknown,
+): "json" | Readonly<Record<string, unknown>> | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  if (value === "json" || isObject(value)) return value;
+  // A list may be nested deeper than the serializer can follow, so it is not printed.
+  const shown = Array.isArray(value) ? "[...]" : JSON.stringify(value);
+  throw new RequestError(
+    "invalid_format",
+    `invalid format: ${JSON.stringify(shown)}; expected "json" or a valid JSON Schema object`,
+  );
+}
+
+/** Alternatives per token, or -1 when no log probabilities are wanted. @throws RequestError `invalid_request`. */
+export function parseTopLogprobs(fields: Fields): number {
+  const wanted = fields.boolean("logprobs") ?? false;
+  const alternatives = fields.integer("top_logprobs") ?? 0;
+  if (alternatives < 0 || alternatives > TOP_LOGPROBS_MAX) {
+    throw new RequestError(
+      "invalid_request",
+      `top_logprobs must be between 0 and ${TOP_LOGPROBS_MAX}`,
+    );
+  }
+  return wanted ? alternatives : -1;
+}
+
+/** Standard padded base64, never a data URI. @throws RequestError `invalid_request`. */
+export function parseBase64(text: string, what: string): Uint8Array {
+  try {
+    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+  } catch (cause) {
+    throw new RequestError("invalid_request", `illegal base64 data in ${what}`, { cause });
+  }
+}
+
+export function parseImages(fields: Fields): readonly Uint8Array[] {
+  return (fields.strings("images") ?? []).map((image, index) =>
+    parseBase64(image, `images[${index}]`)
+  );
+}
+
+/** The messages of /api/chat and of a Modelfile. Roles are lower-cased and otherwise taken as they are. */
+export function parseMessages(fields: Fields): readonly ChatMessage[] {
+  return (fields.fieldsList("messages") ?? []).map((message) => {
+    const images = parseImages(message);
+    const toolCalls = message.fieldsList("tool_calls")?.map(parseToolCall);
+    return defined({
+      role: (message.string("role") ?? "").toLowerCase(),
+      content: message.string("content") ?? "",
+      thinking: message.string("thinking"),
+      images: images.length === 0 ? undefined : images,
+      toolCalls,
+      toolName: message.string("tool_name"),
+      toolCallId: message.string("tool_call_id"),
+    });
+  });
+}
+
+function parseToolCall(call: Fields): ToolCall {
+  const called = call.fields("function");
+  return defined({
+    id: call.string("id"),
+    index: called.integer("index"),
+    name: called.string("name") ?? "",
+    arguments: called.object("arguments") ?? {},
+  });
+}
+
+/** The tools of a chat; the parameter schema keeps its own keys and their order. */
+export function parseTools(fields: Fields): readonly Tool[] {
+  return (fields.fieldsList("tools") ?? []).map((tool) => {
+    const described = tool.fields("function");
+    return {
+      type: tool.string("type") ?? "function",
+      function: defined({
+        name: described.string("name") ?? "",
+        description: described.string("description"),
+        parameters: described.object("parameters") ?? { type: "object", properties: {} },
+      }),
+    };
+  });
+}

@@ -1,0 +1,28 @@
+/**
+ * How requests become typed values and answers become bytes, the same for every API family: bodies, fields, options,
+ * times, error sorting and streams. Knows no endpoint and no error body. Start with `fields.ts` and `stream.ts`.
+ *
+ * @module
+ */
+export {
+  describeFailure,
+  type Failure,
+  failureHeaders,
+  jsonAnswer,
+  textAnswer,
+} from "./answers.ts";
+export { type BodyRules, readJsonBody } from "./body.ts";
+export { type Defined, defined, Fields, isObject } from "./fields.ts";
+export {
+  parseBase64,
+  parseFormat,
+  parseImages,
+  parseKeepAlive,
+  parseMessages,
+  parseThink,
+  parseTools,
+  parseTopLogprobs,
+} from "./inference_fields.ts";
+export { parseOptions } from "./options.ts";
+export { streamAnswer, type StreamEncoder, type StreamWatcher } from "./stream.ts";
+export { DURATION_MS_MAX, localTime, utcTime } from "./time.ts";

@@ -1,0 +1,126 @@
+/** Characters waiting for a slow reader at most; above, the producer must wait. */
+const PENDING_CHARS_MAX = 64 * 1024;
+
+const encoder = new TextEncoder();
+
+/** Where a producer writes the text of a streamed answer. */
+export class TextSink {
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #pending = "";
+  #room: PromiseWithResolvers<void> | undefined;
+  #gone = false;
+
+  /** True once the reader has left; writing then has no effect. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /**
+   * Hands text to the reader at once when it is waiting; otherwise keeps it, so that everything written meanwhile
+   * leaves as one write. Returns a promise only when the producer must wait for the reader.
+   */
+  write(text: string): Promise<void> | undefined {
+    if (this.#gone) return undefined;
+    this.#pending += text;
+    if (this.#controller !== undefined && (this.#controller.desiredSize ?? 0) > 0) this.#flush();
+    if (this.#pending.length <= PENDING_CHARS_MAX) return undefined;
+    this.#room ??= Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
+
+  /** The stream's own calls; not for producers. */
+  source(onGone: () => void): UnderlyingDefaultSource<Uint8Array> {
+    return {
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => this.#flush(),
+      cancel: () => {
+        this.#gone = true;
+        this.#pending = "";
+        this.#release();
+        onGone();
+      },
+    };
+  }
+
+  /** Ends the stream after what was written. */
+  close(): void {
+    if (this.#gone) return;
+    this.#flush();
+    this.#gone = true;
+    this.#controller?.close();
+  }
+
+  #flush(): void {
+    if (this.#pending === "") return;
+    const text = this.#pending;
+    this.#pending = "";
+    this.#controller?.enqueue(encoder.encode(text));
+    this.#release();
+  }
+
+  #release(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+}
+
+/** How the items of a stream become text. */
+export interface StreamEncoder<T> {
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Text of one item: one or more whole lines or events. */
+  encode(item: T): string;
+  /** Text for an error after the first byte; the stream ends after it. */
+  encodeFailure(error: unknown): string;
+}
+
+/** What a stream tells the one who started it. */
+export interface StreamWatcher {
+  /** The client went away: stop the work. */
+  gone(): void;
+  /** The last byte was handed over, or the client went away. */
+  ended(): void;
+}
+
+/**
+ * Streams items as text. The first item is awaited before the answer begins, so that an error up to there is an
+ * ordinary answer with its own status; this function rejects with it then.
+ */
+export async function streamAnswer<T>(
+  items: AsyncIterable<T>,
+  encode: StreamEncoder<T>,
+  watcher: StreamWatcher,
+): Promise<Response> {
+  const iterator = items[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  const sink = new TextSink();
+  const body = new ReadableStream(sink.source(() => watcher.gone()), { highWaterMark: 1 });
+  pump({ iterator, first, sink, encode }).finally(() => watcher.ended());
+  return new Response(body, {
+    headers: { ...encode.headers, "content-type": encode.contentType },
+  });
+}
+
+async function pump<T>(parts: {
+  readonly iterator: AsyncIterator<T>;
+  readonly first: IteratorResult<T>;
+  readonly sink: TextSink;
+  readonly encode: StreamEncoder<T>;
+}): Promise<void> {
+  const { iterator, sink, encode } = parts;
+  try {
+    for (let next = parts.first; next.done !== true; next = await iterator.next()) {
+      const room = sink.write(encode.encode(next.value));
+      if (room !== undefined) await room;
+      if (sink.gone) {
+        await iterator.return?.();
+        break;
+      }
+    }
+  } catch (error) {
+    sink.write(encode.encodeFailure(error));
+  }
+  sink.close();
+}

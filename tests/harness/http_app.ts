@@ -1,0 +1,58 @@
+import { createHttpApp, type HttpApp, type HttpSettings } from "../../src/http/mod.ts";
+import {
+  type ClientScript,
+  RecordingTelemetry,
+  ScriptedClient,
+  STILL_CLOCK,
+} from "./scripted_client.ts";
+
+/** An app over a scripted client, and everything a test wants to look at. */
+export interface AppUnderTest {
+  readonly app: HttpApp;
+  readonly client: ScriptedClient;
+  readonly telemetry: RecordingTelemetry;
+  /** Sends `body` (text as it is, anything else as JSON) and returns the answer. */
+  send(method: string, path: string, body?: unknown): Promise<Response>;
+}
+
+export function appUnderTest(
+  options: { script?: ClientScript; words?: readonly string[]; config?: Partial<HttpSettings> } =
+    {},
+): AppUnderTest {
+  const client = new ScriptedClient(options);
+  const telemetry = new RecordingTelemetry();
+  const app = createHttpApp({
+    client,
+    metrics: telemetry,
+    log: telemetry,
+    clock: STILL_CLOCK,
+    config: {
+      bindAddress: "127.0.0.1",
+      ownHosts: [],
+      extraOrigins: [],
+      bodyBytesMax: 64 * 1024,
+      ...options.config,
+    },
+    version: "0.33.0",
+  });
+  return {
+    app,
+    client,
+    telemetry,
+    send: (method, path, body) => app.fetch(httpRequest(method, path, body)),
+  };
+}
+
+/** A request as a client on this machine sends it. */
+export function httpRequest(method: string, path: string, body?: unknown): Request {
+  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+  return new Request(`http://localhost:11434${path}`, {
+    method,
+    ...(text === undefined ? {} : { body: text }),
+  });
+}
+
+/** The JSON lines of a stream. */
+export function parseLines(text: string): Record<string, unknown>[] {
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}

@@ -1,0 +1,178 @@
+import { RequestError } from "../../src/base/mod.ts";
+import type {
+  Answer,
+  AnswerChunk,
+  AnswerMetrics,
+  Clock,
+  ClusterClient,
+  Log,
+  Metrics,
+} from "../../src/ports/mod.ts";
+
+/** The port's methods that return promises or streams, each replaceable by a test. */
+export type ClientScript = Partial<ClusterClient>;
+
+/** One call the client received. */
+export interface RecordedCall {
+  readonly method: string;
+  readonly request: unknown;
+  readonly signal?: AbortSignal;
+}
+
+export const SCRIPTED_METRICS: AnswerMetrics = {
+  totalNs: 5_000_000,
+  loadNs: 1_000_000,
+  promptEvalCount: 7,
+  promptEvalNs: 2_000_000,
+  evalCount: 3,
+  evalNs: 2_000_000,
+};
+
+/**
+ * A cluster client that answers every inference with the words it was given and keeps what it was asked. It knows no
+ * models: tests that need an error script it.
+ */
+export class ScriptedClient implements ClusterClient {
+  readonly calls: RecordedCall[] = [];
+  readonly #words: readonly string[];
+  readonly #script: ClientScript;
+
+  constructor(options: { words?: readonly string[]; script?: ClientScript } = {}) {
+    this.#words = options.words ?? ["Hel", "lo"];
+    this.#script = options.script ?? {};
+  }
+
+  /** What the last call asked for. */
+  get lastRequest(): unknown {
+    return this.calls.at(-1)?.request;
+  }
+
+  generate: ClusterClient["generate"] = async (request, signal) => {
+    this.calls.push({ method: "generate", request, signal });
+    return await (this.#script.generate?.(request, signal) ?? this.#answer());
+  };
+
+  chat: ClusterClient["chat"] = async (request, signal) => {
+    this.calls.push({ method: "chat", request, signal });
+    return await (this.#script.chat?.(request, signal) ?? this.#answer());
+  };
+
+  embed: ClusterClient["embed"] = async (request, signal) => {
+    this.calls.push({ method: "embed", request, signal });
+    if (this.#script.embed !== undefined) return await this.#script.embed(request, signal);
+    return {
+      vectors: request.inputs.map(() => new Float32Array([0.6, 0.8])),
+      promptEvalCount: request.inputs.length,
+      totalNs: 10,
+      loadNs: 0,
+    };
+  };
+
+  listModels: ClusterClient["listModels"] = async () => await this.#script.listModels?.() ?? [];
+  listLoaded: ClusterClient["listLoaded"] = async () => await this.#script.listLoaded?.() ?? [];
+
+  showModel: ClusterClient["showModel"] = async (request) => {
+    this.calls.push({ method: "showModel", request });
+    if (this.#script.showModel === undefined) throw notFound(request.model);
+    return await this.#script.showModel(request);
+  };
+
+  createModel: ClusterClient["createModel"] = (request, signal) => {
+    this.calls.push({ method: "createModel", request, signal });
+    return this.#script.createModel?.(request, signal) ??
+      progress(["creating new layer", "writing manifest", "success"]);
+  };
+
+  copyModel: ClusterClient["copyModel"] = async (request) => {
+    this.calls.push({ method: "copyModel", request });
+    await this.#script.copyModel?.(request);
+  };
+
+  deleteModel: ClusterClient["deleteModel"] = async (request) => {
+    this.calls.push({ method: "deleteModel", request });
+    await this.#script.deleteModel?.(request);
+  };
+
+  pullModel: ClusterClient["pullModel"] = (request, signal) => {
+    this.calls.push({ method: "pullModel", request, signal });
+    return this.#script.pullModel?.(request, signal) ?? progress(["pulling manifest", "success"]);
+  };
+
+  pushModel: ClusterClient["pushModel"] = (request, signal) => {
+    this.calls.push({ method: "pushModel", request, signal });
+    return this.#script.pushModel?.(request, signal) ?? progress(["pushing manifest", "success"]);
+  };
+
+  findBlob: ClusterClient["findBlob"] = async (digest) => await this.#script.findBlob?.(digest);
+
+  writeBlob: ClusterClient["writeBlob"] = async (digest, bytes) => {
+    const sent = await new Response(bytes).bytes();
+    this.calls.push({ method: "writeBlob", request: { digest, sent } });
+    return await this.#script.writeBlob?.(digest, new Blob([sent]).stream()) ?? "created";
+  };
+
+  readiness: ClusterClient["readiness"] = () =>
+    this.#script.readiness?.() ?? { ready: true, reasons: [] };
+
+  #answer(): Answer {
+    return streamOf(textChunks(this.#words));
+  }
+}
+
+/** Text chunks with these contents. */
+export function textChunks(words: readonly string[]): AnswerChunk[] {
+  return words.map((content) => ({ kind: "text", content }));
+}
+
+/** An answer of these chunks and a done chunk. */
+export function streamOf(chunks: readonly AnswerChunk[]): Answer {
+  async function* all(): AsyncGenerator<AnswerChunk> {
+    yield* chunks;
+    yield {
+      kind: "done",
+      doneReason: "stop",
+      metrics: SCRIPTED_METRICS,
+      context: [1, 2, 3],
+    };
+  }
+  return { kind: "stream", chunks: all() };
+}
+
+async function* progress(statuses: readonly string[]) {
+  for (const status of statuses) yield { status };
+}
+
+function notFound(model: string): RequestError {
+  return new RequestError("model_not_found", `model '${model}:latest' not found`);
+}
+
+/** A clock that stands still at a fixed time. */
+export const STILL_CLOCK: Clock = {
+  nowMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 678),
+  monotonicMs: () => 0,
+  after: () => ({ cancel() {} }),
+};
+
+/** Keeps every sample and every log line. */
+export class RecordingTelemetry implements Metrics, Log {
+  readonly samples: { name: string; labels: Readonly<Record<string, string>>; value: number }[] =
+    [];
+  readonly lines: { level: string; event: string; values: Readonly<Record<string, unknown>> }[] =
+    [];
+
+  increment(name: string, labels = {}, by = 1): void {
+    this.samples.push({ name, labels, value: by });
+  }
+  set(name: string, value: number, labels = {}): void {
+    this.samples.push({ name, labels, value });
+  }
+  observe(name: string, value: number, labels = {}): void {
+    this.samples.push({ name, labels, value });
+  }
+  async render() {
+    return { contentType: "text/plain; version=0.0.4", text: "# recorded\n" };
+  }
+  log(level: string, event: string, values = {}): void {
+    this.lines.push({ level, event, values });
+  }
+}
