@@ -281,7 +281,6 @@ class AnswerRun {
       evalNs: this.#decodeNs ||
         nanoseconds(this.#lastTokenMs - (this.#firstTokenMs ?? this.#lastTokenMs)),
     };
-    this.#observe(metrics);
     return {
       kind: "done",
       // A reader must be able to tell an answer that was cut for repeating itself from a whole one.
@@ -289,18 +288,6 @@ class AnswerRun {
       metrics,
       context: [...promptTokens, ...emittedTokens],
     };
-  }
-
-  #observe(answer: AnswerMetrics): void {
-    const { metrics } = this.#parts;
-    metrics.increment("odist_prompt_tokens_total", {}, answer.promptEvalCount);
-    metrics.increment("odist_generated_tokens_total", {}, answer.evalCount);
-    if (this.#firstTokenMs !== undefined) {
-      metrics.observe(
-        "odist_time_to_first_token_seconds",
-        (this.#firstTokenMs - this.#startedMs) / 1000,
-      );
-    }
   }
 
   /** Ends the attempt; the slot goes back when the runner says that it is free. */
