@@ -1,0 +1,10 @@
+/**
+ * Log lines, metrics and the watch over the event loop. Every metric is declared in `metric_table.ts`; nothing here
+ * ever sees a prompt, an answer or a secret. Start with `metric_table.ts`.
+ *
+ * @module
+ */
+export { createLog, LOG_LEVELS, type LogOptions } from "./log.ts";
+export { METRIC_TABLE, type MetricRow } from "./metric_table.ts";
+export { PromMetrics } from "./prom_metrics.ts";
+export { watchStalls } from "./stall_watch.ts";

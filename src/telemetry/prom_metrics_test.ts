@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { InvariantError } from "../base/mod.ts";
+import type { Clock, Log } from "../ports/mod.ts";
+import { METRIC_TABLE, PromMetrics, watchStalls } from "./mod.ts";
+
+/** A clock whose time moves only when a test moves it. */
+class HandClock implements Clock {
+  #nowMs = 0;
+  readonly #timers = new Set<{ dueMs: number; callback: () => void }>();
+  nowMs = () => this.#nowMs;
+  monotonicMs = () => this.#nowMs;
+  after = (delayMs: number, callback: () => void) => {
+    const timer = { dueMs: this.#nowMs + delayMs, callback };
+    this.#timers.add(timer);
+    return { cancel: () => void this.#timers.delete(timer) };
+  };
+  /** Moves time, then runs the timers that became due: late, as after a stall. */
+  advance(byMs: number): void {
+    this.#nowMs += byMs;
+    for (const timer of [...this.#timers]) {
+      if (timer.dueMs > this.#nowMs) continue;
+      this.#timers.delete(timer);
+      timer.callback();
+    }
+  }
+}
+
+const NO_LOG: Log = { log() {} };
+
+Deno.test("PromMetrics keeps the samples taken before the library is loaded", async () => {
+  const metrics = new PromMetrics(new HandClock());
+  metrics.increment("odist_generated_tokens_total", { family: "ollama" }, 3);
+  metrics.increment("odist_generated_tokens_total", { family: "ollama" }, 4);
+  const { text, contentType } = await metrics.render();
+  assert.match(text, /^odist_generated_tokens_total\{family="ollama"\} 7$/m);
+  assert.match(contentType, /^text\/plain/);
+});
+
+Deno.test("PromMetrics renders every declared metric with its help", async () => {
+  const { text } = await new PromMetrics(new HandClock()).render();
+  for (const [name, row] of Object.entries(METRIC_TABLE)) {
+    assert.ok(text.includes(`# HELP ${name} ${row.help}`), name);
+  }
+  assert.match(text, /^odist_process_resident_bytes [1-9]/m);
+});
+
+Deno.test("PromMetrics refuses a name or an operation that is not declared", () => {
+  const metrics = new PromMetrics(new HandClock());
+  assert.throws(() => metrics.increment("odist_unheard_of"), InvariantError);
+  assert.throws(() => metrics.set("odist_generated_tokens_total", 1), InvariantError);
+});
+
+Deno.test("PromMetrics sorts durations into the declared buckets", async () => {
+  const metrics = new PromMetrics(new HandClock());
+  metrics.observe("odist_queue_wait_seconds", 0.02);
+  const { text } = await metrics.render();
+  assert.match(text, /^odist_queue_wait_seconds_bucket\{le="0.01"\} 0$/m);
+  assert.match(text, /^odist_queue_wait_seconds_bucket\{le="0.025"\} 1$/m);
+});
+
+Deno.test("watchStalls() counts timers later than 50 ms and nothing else", async () => {
+  const clock = new HandClock();
+  const metrics = new PromMetrics(clock);
+  const watch = watchStalls({ clock, metrics, log: NO_LOG });
+  clock.advance(51);
+  clock.advance(80);
+  clock.advance(350);
+  watch.stop();
+  clock.advance(10_000);
+  const { text } = await metrics.render();
+  assert.match(text, /^odist_event_loop_stall_seconds_count 1$/m);
+  assert.match(text, /^odist_event_loop_stall_seconds_sum 0.3$/m);
+});
