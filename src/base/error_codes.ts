@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   model_required: { family: "request", status: 400 },
   model_not_found: { family: "request", status: 404 },
   unsupported_capability: { family: "request", status: 400 },
+  invalid_config: { family: "request", status: 400 },
   invalid_option: { family: "request", status: 500 },
   invalid_format: { family: "request", status: 500 },
   invalid_template: { family: "request", status: 400 },

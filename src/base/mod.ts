@@ -5,6 +5,7 @@
  * @module
  */
 export { assert, assertNever } from "./assert.ts";
+export { formatGoDuration, parseGoDuration } from "./durations.ts";
 export { ERROR_CODES, type ErrorCode } from "./error_codes.ts";
 export {
   type EdgeError,
@@ -26,4 +27,5 @@ export {
   type RequestId,
   type Term,
 } from "./ids.ts";
+export { findNearest } from "./nearest.ts";
 export { mixSeed, Random } from "./random.ts";

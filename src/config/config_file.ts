@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { RequestError } from "../base/mod.ts";
+import { type ConfigSources, loadConfig, type LoadedConfig } from "./load_config.ts";
+
+/** The file in the data folder that is read when no other is named. */
+const FILE_NAME = "config.json";
+
+/**
+ * Finds the configuration file and loads everything. `path` (`--config`) or ODIST_CONFIG must exist; the file in the
+ * data folder need not.
+ *
+ * @throws RequestError `invalid_config` for bad values and for a named file that can't be read.
+ */
+export function readConfig(
+  given: Pick<ConfigSources, "flags" | "env"> & { readonly path?: string },
+): LoadedConfig {
+  const named = given.path ?? given.env.ODIST_CONFIG;
+  // Only flags and environment can say where the data folder is when its own file isn't read yet.
+  const path = named || join(loadConfig(dataFolderOf(given)).config.storage.dataFolder, FILE_NAME);
+  const text = readText(path, named ? "required" : "optional");
+  return loadConfig({ ...given, ...(text === undefined ? {} : { file: { path, text } }) });
+}
+
+/** The sources with nothing in them but where the data folder is, so that no other mistake is reported twice. */
+function dataFolderOf(given: Pick<ConfigSources, "flags" | "env">): ConfigSources {
+  const { dataFolder } = given.flags;
+  const wanted = ["ODIST_DATA", "HOME", "USERPROFILE"];
+  return {
+    flags: dataFolder === undefined ? {} : { dataFolder },
+    env: Object.fromEntries(Object.entries(given.env).filter(([name]) => wanted.includes(name))),
+  };
+}
+
+function readText(path: string, presence: "required" | "optional"): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (presence === "optional" && error instanceof Deno.errors.NotFound) return undefined;
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : String(error);
+    throw new RequestError("invalid_config", `Cannot read the configuration ${path}: ${reason}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,204 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { errorMessage, findNearest, formatGoDuration, RequestError } from "../base/mod.ts";
+import { formatHost, type HostAddress } from "./host_address.ts";
+import { flagOf, type OptionSpec, type OptionValue, variableOf } from "./option_spec.ts";
+import { formatByteCount, type Parsed, parseLenient, parseStrict } from "./parse_option.ts";
+import { type Config, type OptionName, OPTIONS, type OptionValues, RELATIONS } from "./schema.ts";
+
+/** Where values come from, in the order in which they win. */
+export interface ConfigSources {
+  /** Texts as given on the command line; `"false"` for a `--no-…` flag. */
+  readonly flags: Readonly<Partial<Record<OptionName, string>>>;
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The configuration file: its path for messages, and its JSON text. */
+  readonly file?: { readonly path: string; readonly text: string };
+}
+
+/** Where one value came from; `name` is the flag, the variable or the file's path. */
+export type Origin =
+  | { readonly kind: "flag" | "environment" | "file"; readonly name: string }
+  | { readonly kind: "default" };
+
+/** What the sources come to. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly origins: Readonly<Record<OptionName, Origin>>;
+  /** What Ollama's variables said that could not be read, one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+interface Finding {
+  readonly text: string;
+  readonly origin: Origin;
+  readonly reading: "strict" | "lenient";
+}
+
+const OPTION_ROWS = Object.entries(OPTIONS) as readonly (readonly [OptionName, OptionSpec])[];
+
+/**
+ * Merges flags over environment over file over defaults and checks everything before anything is started.
+ *
+ * @throws RequestError `invalid_config` naming every bad value, the wanted range and the origin.
+ */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const warnings: string[] = [];
+  const problems: string[] = [];
+  const fileTexts = sources.file === undefined ? {} : readFile(sources.file, problems);
+  const values = new Map<OptionName, OptionValue>();
+  const origins = new Map<OptionName, Origin>();
+  for (const [name, spec] of OPTION_ROWS) {
+    const findings = findValues(name, spec, { ...sources, fileTexts });
+    const accepted = accept(spec, findings, { warnings, problems });
+    values.set(name, accepted.value);
+    origins.set(name, accepted.origin);
+  }
+  const home = trimmed(sources.env.HOME) ?? trimmed(sources.env.USERPROFILE) ?? homedir();
+  resolveFolders(values, home);
+  const flat = Object.fromEntries(values) as unknown as OptionValues;
+  // A relation between values that are wrong by themselves would only repeat the complaint.
+  if (problems.length === 0) problems.push(...findBrokenRelations(flat));
+  if (problems.length > 0) {
+    const text = problems.length === 1 ? ` ${problems[0]}` : `\n  ${problems.join("\n  ")}`;
+    throw new RequestError("invalid_config", `Cannot use this configuration:${text}`);
+  }
+  return {
+    config: freezeSlices(flat),
+    origins: Object.freeze(Object.fromEntries(origins)) as Readonly<Record<OptionName, Origin>>,
+    warnings,
+  };
+}
+
+/** Each value as text in the form users write it, and where it came from; secrets are masked. */
+export function describeConfig(
+  loaded: LoadedConfig,
+): readonly { readonly name: string; readonly value: string; readonly origin: string }[] {
+  return OPTION_ROWS.map(([name, spec]) => {
+    const slice: Readonly<Record<string, OptionValue>> = loaded.config[spec.slice];
+    const origin = loaded.origins[name];
+    return {
+      name: spec.flag,
+      value: spec.secret ? "(secret)" : formatValue(spec, slice[name] ?? ""),
+      origin: origin.kind === "default" ? "default" : `${origin.kind} ${origin.name}`,
+    };
+  });
+}
+
+/** A value in the form users write it. */
+export function formatValue(spec: OptionSpec, value: OptionValue): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "object") {
+    return "hostname" in value ? formatHost(value as HostAddress) : value.join(",");
+  }
+  if (typeof value === "boolean" || spec.kind === "count") return String(value);
+  if (value === Infinity) return "-1";
+  return spec.kind === "bytes" ? formatByteCount(value) : formatGoDuration(value);
+}
+
+/** Every place that names a value, the winning one first. */
+function findValues(
+  name: OptionName,
+  spec: OptionSpec,
+  sources: ConfigSources & { readonly fileTexts: Readonly<Record<string, string>> },
+): readonly Finding[] {
+  const findings: Finding[] = [];
+  const add = (text: string | undefined, origin: Origin, reading: Finding["reading"]) => {
+    if (text !== undefined) findings.push({ text, origin, reading });
+  };
+  add(sources.flags[name], { kind: "flag", name: flagOf(spec) }, "strict");
+  const variables = [variableOf(spec), ...(spec.alias ? [spec.alias.variable] : [])];
+  for (const [index, variable] of variables.entries()) {
+    const origin = { kind: "environment", name: variable } as const;
+    add(trimmed(sources.env[variable]), origin, index === 0 ? "strict" : "lenient");
+  }
+  const path = sources.file?.path ?? "";
+  add(sources.fileTexts[spec.flag], { kind: "file", name: path }, "strict");
+  return findings;
+}
+
+function accept(
+  spec: OptionSpec,
+  findings: readonly Finding[],
+  notes: { readonly warnings: string[]; readonly problems: string[] },
+): { readonly value: OptionValue; readonly origin: Origin } {
+  for (const { text, origin, reading } of findings) {
+    const name = origin.kind === "default" ? spec.flag : origin.name;
+    const parsed: Partial<Parsed> & { readonly warning?: string } = reading === "strict"
+      ? parseStrict(spec, text)
+      : parseLenient(spec, text);
+    if (parsed.warning !== undefined) notes.warnings.push(`${name}: ${parsed.warning}`);
+    if ("value" in parsed && parsed.value !== undefined) return { value: parsed.value, origin };
+    if ("problem" in parsed) {
+      const place = origin.kind === "file" ? `"${spec.flag}" in ${name}` : name;
+      notes.problems.push(`${place} ${parsed.problem}: current value is "${text}"`);
+      break;
+    }
+  }
+  const parsed = parseStrict(spec, spec.default);
+  return { value: "value" in parsed ? parsed.value : "", origin: { kind: "default" } };
+}
+
+/** Texts by flag name; numbers, booleans and lists count as what users would type. */
+function readFile(
+  file: { readonly path: string; readonly text: string },
+  problems: string[],
+): Readonly<Record<string, string>> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(file.text);
+  } catch (error) {
+    problems.push(`${file.path} must be JSON: ${errorMessage(error)}`);
+    return {};
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    problems.push(`${file.path} must be a JSON object of options`);
+    return {};
+  }
+  const known = OPTION_ROWS.map(([, spec]) => spec.flag);
+  const texts: Record<string, string> = {};
+  for (const [key, value] of Object.entries(parsed)) {
+    const isPlain = Array.isArray(value) || ["string", "number", "boolean"].includes(typeof value);
+    if (!known.includes(key)) {
+      const nearest = findNearest(key, known);
+      const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
+      problems.push(`${file.path} has no option "${key}"${hint}`);
+    } else if (isPlain) texts[key] = String(value).trim();
+    else problems.push(`"${key}" in ${file.path} must be a text, number, boolean or list`);
+  }
+  return texts;
+}
+
+function resolveFolders(values: Map<OptionName, OptionValue>, home: string): void {
+  const absolute = (path: string) =>
+    resolve(path === "~" || /^~[/\\]/.test(path) ? join(home, path.slice(1)) : path);
+  const dataFolder = absolute(String(values.get("dataFolder")));
+  values.set("dataFolder", dataFolder);
+  const models = String(values.get("modelsFolder"));
+  values.set("modelsFolder", absolute(models.replace(/^\{data\}/, () => dataFolder)));
+}
+
+function findBrokenRelations(values: OptionValues): readonly string[] {
+  return RELATIONS.filter((relation) => !relation.holds(values)).map(({ options, rule }) => {
+    const [left, right] = options.map((name) => ({
+      flag: flagOf(OPTIONS[name]),
+      text: formatValue(OPTIONS[name], values[name]),
+    }));
+    return `${left?.flag} ${rule} (${right?.text}): current value is ${left?.text}`;
+  });
+}
+
+function freezeSlices(values: OptionValues): Config {
+  const slices: Record<string, Record<string, OptionValue>> = {};
+  for (const [name, spec] of OPTION_ROWS) {
+    (slices[spec.slice] ??= {})[name] = values[name];
+  }
+  for (const slice of Object.values(slices)) Object.freeze(slice);
+  return Object.freeze(slices) as unknown as Config;
+}
+
+/** Without the spaces and quotes Ollama also drops; undefined when nothing is left. */
+function trimmed(text: string | undefined): string | undefined {
+  const inner = text?.trim().replace(/^["']+|["']+$/g, "").trim();
+  return inner === "" ? undefined : inner;
+}

@@ -1,0 +1,18 @@
+/**
+ * The one schema of every option, and how flags, environment, file and defaults become one frozen {@link Config}.
+ * Starts nothing and decides nothing but which value wins. Start with `schema.ts`.
+ *
+ * @module
+ */
+export { readConfig } from "./config_file.ts";
+export { formatHost, type HostAddress, readHost } from "./host_address.ts";
+export {
+  type ConfigSources,
+  describeConfig,
+  loadConfig,
+  type LoadedConfig,
+  type Origin,
+} from "./load_config.ts";
+export { flagOf, type OptionSpec, variableOf } from "./option_spec.ts";
+export { formatRange } from "./parse_option.ts";
+export { type Config, type ConfigSlice, type OptionName, OPTIONS, RELATIONS } from "./schema.ts";

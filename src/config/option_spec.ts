@@ -1,0 +1,72 @@
+import type { HostAddress } from "./host_address.ts";
+
+/** What every option says about itself. */
+interface SpecShared {
+  /** Which part of the program is handed the value. */
+  readonly slice: "http" | "scheduler" | "engine" | "storage" | "telemetry" | "cli";
+  /** `keep-alive`: the flag without dashes, the key in the file and, as `ODIST_KEEP_ALIVE`, the variable. */
+  readonly flag: string;
+  /** Ollama's variable for it, read by Ollama's lenient rules (contract section 6). */
+  readonly alias?: {
+    readonly variable: string;
+    /** What a value means where Ollama's words differ; a boolean is looked up as `true` or `false`. */
+    readonly words?: Readonly<Record<string, string>>;
+  };
+  /** Never shown by `odist config`. */
+  readonly secret?: true;
+  /** One sentence for `--help`. */
+  readonly summary: string;
+  /** What a reader of docs/CONFIG.md wants to know besides. */
+  readonly details?: string;
+}
+
+/** A bounded number. `automatic` says what 0 means where 0 stands for the node's own choice. */
+interface SpecRange {
+  readonly low: number;
+  readonly high: number;
+  readonly automatic?: string;
+}
+
+/** One option. `default` is a text in the same form as users write it. */
+export type OptionSpec =
+  & SpecShared
+  & (
+    | { readonly kind: "address"; readonly default: string }
+    /** A folder; `~` and relative paths are resolved. `{data}` in the default is the data folder. */
+    | { readonly kind: "folder"; readonly default: string }
+    /** Milliseconds. `endless` names the values that stand for Infinity. */
+    | (SpecRange & {
+      readonly kind: "duration";
+      readonly default: string;
+      readonly endless?: "negative" | "zero_or_negative";
+    })
+    | (SpecRange & { readonly kind: "count"; readonly unit: string; readonly default: string })
+    | (SpecRange & { readonly kind: "bytes"; readonly default: string })
+    | { readonly kind: "boolean"; readonly default: "true" | "false" }
+    | { readonly kind: "choice"; readonly choices: readonly string[]; readonly default: string }
+    | { readonly kind: "list"; readonly unit: string; readonly default: "" }
+  );
+
+/** The type a spec's values have in the Config. */
+export type ValueOf<Spec extends OptionSpec> = Spec extends { readonly kind: "address" }
+  ? HostAddress
+  : Spec extends { readonly kind: "folder" } ? string
+  : Spec extends { readonly kind: "duration" | "count" | "bytes" } ? number
+  : Spec extends { readonly kind: "boolean" } ? boolean
+  : Spec extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] } ? Choice
+  : readonly string[];
+
+/** Any option's value. */
+export type OptionValue = HostAddress | string | number | boolean | readonly string[];
+
+/** `ODIST_KEEP_ALIVE` for the flag `keep-alive`. */
+export function variableOf(spec: OptionSpec): string {
+  return `ODIST_${spec.flag.replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** The flag as users type it; a boolean that is on by default has only a flag that turns it off. */
+export function flagOf(spec: OptionSpec): string {
+  return spec.kind === "boolean" && spec.default === "true"
+    ? `--no-${spec.flag}`
+    : `--${spec.flag}`;
+}

@@ -1,0 +1,281 @@
+import type { OptionSpec, ValueOf } from "./option_spec.ts";
+
+/** Context windows above this are refused as a mistake. */
+const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const MIB = 1024 * 1024;
+const TIB = MIB * MIB;
+
+/**
+ * Every option, once. The parser, `--help`, the file format, `odist config` and docs/CONFIG.md are made from this
+ * table. Keys are the names in {@link Config}, with their units; users see the flag.
+ */
+export const OPTIONS = {
+  host: {
+    slice: "http",
+    kind: "address",
+    flag: "host",
+    alias: { variable: "OLLAMA_HOST" },
+    default: "127.0.0.1:11434",
+    summary: "Address a node listens on and commands talk to.",
+    details:
+      "`host`, `host:port`, `:port`, `[ipv6]:port` or `scheme://host:port/path`. A scheme without a port means that scheme's own port. " +
+      "Port 0 listens on any free port. Any address but a loopback one opens the API to everyone who can reach it.",
+  },
+  origins: {
+    slice: "http",
+    kind: "list",
+    unit: "origins",
+    flag: "origins",
+    alias: { variable: "OLLAMA_ORIGINS" },
+    default: "",
+    summary: "Web origins that may call the API, besides this machine's own; comma-separated.",
+    details: "Each entry may hold one `*`.",
+  },
+  bodyBytesMax: {
+    slice: "http",
+    kind: "bytes",
+    low: 1024,
+    high: 4096 * MIB,
+    flag: "max-body",
+    default: "64MiB",
+    summary: "Largest JSON request body; uploaded model files are not bound by it.",
+  },
+  drainTimeoutMs: {
+    slice: "http",
+    kind: "duration",
+    low: 0,
+    high: DAY_MS,
+    flag: "drain-timeout",
+    default: "30s",
+    summary: "How long a stopping node lets running answers finish.",
+    details: "After it the answers still running are cut. 0 cuts them at once.",
+  },
+  keepAliveMs: {
+    slice: "scheduler",
+    kind: "duration",
+    low: 0,
+    high: 3_650 * DAY_MS,
+    endless: "negative",
+    flag: "keep-alive",
+    alias: { variable: "OLLAMA_KEEP_ALIVE" },
+    default: "5m",
+    summary: "How long an idle model stays loaded.",
+    details:
+      "0 unloads as soon as the last answer ends, a negative value never. Longer trades memory for the time to the first token.",
+  },
+  loadTimeoutMs: {
+    slice: "scheduler",
+    kind: "duration",
+    low: 1,
+    high: DAY_MS,
+    endless: "zero_or_negative",
+    flag: "load-timeout",
+    alias: { variable: "OLLAMA_LOAD_TIMEOUT" },
+    default: "5m",
+    summary: "A model whose loading makes no progress for this long has failed.",
+    details: "0 or a negative value waits for ever.",
+  },
+  loadedModelsMax: {
+    slice: "scheduler",
+    kind: "count",
+    unit: "models",
+    low: 1,
+    high: 1_000,
+    automatic: "3",
+    flag: "max-loaded-models",
+    alias: { variable: "OLLAMA_MAX_LOADED_MODELS" },
+    default: "0",
+    summary: "Models loaded at the same time.",
+  },
+  queueRequestsMax: {
+    slice: "scheduler",
+    kind: "count",
+    unit: "requests",
+    low: 1,
+    high: 1_000_000,
+    flag: "max-queue",
+    alias: { variable: "OLLAMA_MAX_QUEUE" },
+    default: "512",
+    summary: "Requests that may wait for a model or a slot; more are answered 503.",
+  },
+  memoryReserveBytes: {
+    slice: "scheduler",
+    kind: "bytes",
+    low: 0,
+    high: TIB,
+    flag: "memory-reserve",
+    default: "256MiB",
+    summary: "Memory that must stay free after a model is loaded.",
+    details: "A model that would leave less is refused, with the figures.",
+  },
+  threads: {
+    slice: "scheduler",
+    kind: "count",
+    unit: "threads",
+    low: 1,
+    high: 1_024,
+    automatic: "chosen by the node from its cores and its loaded models",
+    flag: "threads",
+    default: "0",
+    summary: "Threads that compute one model.",
+    details:
+      "The threads of llama.cpp wait for each other in a loop: one more than there are idle cores makes it many times slower, not faster.",
+  },
+  slots: {
+    slice: "engine",
+    kind: "count",
+    unit: "requests",
+    low: 1,
+    high: 256,
+    flag: "slots",
+    alias: { variable: "OLLAMA_NUM_PARALLEL" },
+    default: "1",
+    summary: "Requests one loaded model answers at the same time.",
+    details:
+      "Every slot holds a context window of its own in memory, which is why there is one unless more are asked for: a model that " +
+      "fits beside Ollama fits beside odist. With several readers 4 to 8 give more tokens per second in all.",
+  },
+  contextTokens: {
+    slice: "engine",
+    kind: "count",
+    unit: "tokens",
+    low: 4,
+    high: CONTEXT_TOKENS_MAX,
+    automatic: "4096",
+    flag: "context",
+    alias: { variable: "OLLAMA_CONTEXT_LENGTH" },
+    default: "0",
+    summary: "Context window where neither request nor model says one.",
+    details: "Never more than the model was trained for.",
+  },
+  batchTokens: {
+    slice: "engine",
+    kind: "count",
+    unit: "tokens",
+    low: 1,
+    high: 65_536,
+    automatic: "512, 1024 or 2048, by the context window",
+    flag: "batch",
+    default: "0",
+    summary: "Prompt tokens computed in one step.",
+    details: "Larger batches read long prompts faster and take more memory.",
+  },
+  flashAttention: {
+    slice: "engine",
+    kind: "choice",
+    choices: ["auto", "on", "off"],
+    flag: "flash-attention",
+    alias: { variable: "OLLAMA_FLASH_ATTENTION", words: { true: "on", false: "off" } },
+    default: "auto",
+    summary: "Whether attention is computed in one pass over the cache.",
+  },
+  kvCacheType: {
+    slice: "engine",
+    kind: "choice",
+    choices: ["f16", "q8_0", "q4_0"],
+    flag: "kv-cache-type",
+    alias: { variable: "OLLAMA_KV_CACHE_TYPE" },
+    default: "f16",
+    summary: "Number format of the cached keys and values.",
+    details:
+      "`q8_0` halves the memory of a context window, `q4_0` quarters it, at some loss of quality. Both want flash attention.",
+  },
+  dataFolder: {
+    slice: "storage",
+    kind: "folder",
+    flag: "data",
+    default: "~/.odist",
+    summary: "Folder of everything a node keeps; one node at a time.",
+  },
+  modelsFolder: {
+    slice: "storage",
+    kind: "folder",
+    flag: "models",
+    alias: { variable: "OLLAMA_MODELS" },
+    default: "{data}/models",
+    summary: "Folder of the models, in Ollama's layout.",
+    details: "Ollama's own folder works as it is.",
+  },
+  prune: {
+    slice: "storage",
+    kind: "boolean",
+    flag: "prune",
+    alias: { variable: "OLLAMA_NOPRUNE", words: { true: "false", false: "true" } },
+    default: "true",
+    summary: "Delete model files that no model uses any more.",
+  },
+  logLevel: {
+    slice: "telemetry",
+    kind: "choice",
+    choices: ["trace", "debug", "info", "warn", "error"],
+    flag: "log-level",
+    alias: {
+      variable: "OLLAMA_DEBUG",
+      words: { "2": "trace", true: "debug", false: "info" },
+    },
+    default: "info",
+    summary: "Least severity of a log line.",
+  },
+  logFormat: {
+    slice: "telemetry",
+    kind: "choice",
+    choices: ["text", "json"],
+    flag: "log-format",
+    default: "text",
+    summary: "Log lines for people or for programs.",
+  },
+  metrics: {
+    slice: "telemetry",
+    kind: "boolean",
+    flag: "metrics",
+    default: "true",
+    summary: "Serve Prometheus metrics at /metrics.",
+  },
+  history: {
+    slice: "cli",
+    kind: "boolean",
+    flag: "history",
+    alias: { variable: "OLLAMA_NOHISTORY", words: { true: "false", false: "true" } },
+    default: "true",
+    summary: "Keep what is typed in `odist run` for the next time.",
+  },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+/** A key of {@link OPTIONS}. */
+export type OptionName = keyof typeof OPTIONS;
+
+/** Each option's value by name. */
+export type OptionValues = { readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
+
+/** The options of one part of the program. */
+export type ConfigSlice<Slice extends OptionSpec["slice"]> = {
+  readonly [
+    Name in OptionName as (typeof OPTIONS)[Name]["slice"] extends Slice ? Name : never
+  ]: OptionValues[Name];
+};
+
+/** Every option, frozen; each part of the program is handed only its own slice. */
+export type Config = { readonly [Slice in OptionSpec["slice"]]: ConfigSlice<Slice> };
+
+/** A rule between two options. */
+export interface OptionRelation {
+  readonly options: readonly [OptionName, OptionName];
+  /** What must hold, in the words of an error. */
+  readonly rule: string;
+  holds(values: OptionValues): boolean;
+}
+
+export const RELATIONS: readonly OptionRelation[] = [
+  {
+    options: ["batchTokens", "contextTokens"],
+    rule: "must be at most --context",
+    // 0 is the node's own choice, which keeps to the rule by itself.
+    holds: ({ batchTokens, contextTokens }) => contextTokens === 0 || batchTokens <= contextTokens,
+  },
+  {
+    options: ["kvCacheType", "flashAttention"],
+    rule: "must be f16 while --flash-attention is off",
+    holds: ({ kvCacheType, flashAttention }) => flashAttention !== "off" || kvCacheType === "f16",
+  },
+];
