@@ -103,7 +103,7 @@ export class Exchange {
   describe(error: unknown): Failure {
     const failure = describeFailure(error, this.signal);
     if (failure.unforeseen) {
-      this.#parts.log.log("error", "request failed unexpectedly", {
+      this.#parts.log.log("error", "request_failed", {
         requestId: this.origin.requestId,
         route: this.origin.route,
         error: error instanceof Error ? error.stack ?? error.message : String(error),
@@ -126,7 +126,7 @@ export class Exchange {
     const { metrics, log } = this.#parts;
     metrics.increment("odist_http_requests_total", { family, route, status: String(status) });
     metrics.observe("odist_http_request_duration_seconds", seconds, { family, route });
-    log.log("debug", "request answered", {
+    log.log("debug", "request_answered", {
       requestId,
       method: this.request.method,
       route,

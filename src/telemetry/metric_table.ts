@@ -51,46 +51,20 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Requests waiting for a model to load or for a slot.",
     labels: [],
   },
-  odist_queue_wait_seconds: {
-    kind: "histogram",
-    help: "Seconds from admission until a slot is held.",
-    labels: [],
-    buckets: ANSWER_SECONDS,
-  },
-  odist_queue_refused_total: {
-    kind: "counter",
-    help: "Requests refused because the queue was full.",
-    labels: [],
-  },
-  odist_slots_busy: { kind: "gauge", help: "Slots that run a request.", labels: [] },
+  odist_running_requests: { kind: "gauge", help: "Requests that hold a slot.", labels: [] },
   odist_loaded_models: { kind: "gauge", help: "Models loaded in runners.", labels: [] },
-  odist_loaded_model_bytes: {
-    kind: "gauge",
-    help: "Memory of all loaded models, as the engine reports it.",
-    labels: [],
-  },
-  odist_model_loads_total: {
-    kind: "counter",
-    help: "Model loads by outcome: loaded or failed.",
-    labels: ["outcome"],
-  },
   odist_model_load_seconds: {
     kind: "histogram",
     help: "Seconds a successful model load took.",
     labels: [],
     buckets: ANSWER_SECONDS,
   },
-  odist_model_evictions_total: {
+  odist_runner_deaths_total: {
     kind: "counter",
-    help: "Models unloaded to make room or because they were idle.",
-    labels: ["reason"],
-  },
-  odist_runner_restarts_total: {
-    kind: "counter",
-    help: "Runners started again because one had died.",
+    help: "Runners that ended without being told to.",
     labels: [],
   },
-  odist_requests_resumed_total: {
+  odist_answers_resumed_total: {
     kind: "counter",
     help: "Answers continued from their journals after a runner died.",
     labels: [],

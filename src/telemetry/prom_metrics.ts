@@ -23,15 +23,18 @@ type Instrument = Counter | Gauge | Histogram;
 /** Metrics over `prom-client`, which is loaded a while after start-up, or when somebody asks for the metrics. */
 export class PromMetrics implements Metrics {
   readonly #clock: Clock;
+  readonly #version: string;
   readonly #startedMs: number;
   readonly #pending: Sample[] = [];
   readonly #instruments = new Map<string, Instrument>();
   #registry: Registry | undefined;
   #loading: Promise<Registry> | undefined;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#startedMs = clock.monotonicMs();
+  /** `version` of the program, for the `odist_build` gauge. */
+  constructor(parts: { readonly clock: Clock; readonly version: string }) {
+    this.#clock = parts.clock;
+    this.#version = parts.version;
+    this.#startedMs = parts.clock.monotonicMs();
   }
 
   increment(name: string, labels: MetricLabels = {}, by = 1): void {
@@ -49,6 +52,7 @@ export class PromMetrics implements Metrics {
   async render(): Promise<{ readonly contentType: string; readonly text: string }> {
     const registry = await this.#load();
     const { rss, heapUsed } = Deno.memoryUsage();
+    this.set("odist_build", 1, { version: this.#version });
     this.set("odist_process_resident_bytes", rss);
     this.set("odist_process_heap_bytes", heapUsed);
     const uptimeMs = this.#clock.monotonicMs() - this.#startedMs;

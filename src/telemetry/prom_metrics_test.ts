@@ -28,7 +28,7 @@ class HandClock implements Clock {
 const NO_LOG: Log = { log() {} };
 
 Deno.test("PromMetrics keeps the samples taken before the library is loaded", async () => {
-  const metrics = new PromMetrics(new HandClock());
+  const metrics = new PromMetrics({ clock: new HandClock(), version: "1.2.3" });
   metrics.increment("odist_generated_tokens_total", { family: "ollama" }, 3);
   metrics.increment("odist_generated_tokens_total", { family: "ollama" }, 4);
   const { text, contentType } = await metrics.render();
@@ -37,30 +37,31 @@ Deno.test("PromMetrics keeps the samples taken before the library is loaded", as
 });
 
 Deno.test("PromMetrics renders every declared metric with its help", async () => {
-  const { text } = await new PromMetrics(new HandClock()).render();
+  const { text } = await new PromMetrics({ clock: new HandClock(), version: "1.2.3" }).render();
   for (const [name, row] of Object.entries(METRIC_TABLE)) {
     assert.ok(text.includes(`# HELP ${name} ${row.help}`), name);
   }
   assert.match(text, /^odist_process_resident_bytes [1-9]/m);
+  assert.match(text, /^odist_build\{version="1.2.3"\} 1$/m);
 });
 
 Deno.test("PromMetrics refuses a name or an operation that is not declared", () => {
-  const metrics = new PromMetrics(new HandClock());
+  const metrics = new PromMetrics({ clock: new HandClock(), version: "1.2.3" });
   assert.throws(() => metrics.increment("odist_unheard_of"), InvariantError);
   assert.throws(() => metrics.set("odist_generated_tokens_total", 1), InvariantError);
 });
 
 Deno.test("PromMetrics sorts durations into the declared buckets", async () => {
-  const metrics = new PromMetrics(new HandClock());
-  metrics.observe("odist_queue_wait_seconds", 0.02);
+  const metrics = new PromMetrics({ clock: new HandClock(), version: "1.2.3" });
+  metrics.observe("odist_model_load_seconds", 0.02);
   const { text } = await metrics.render();
-  assert.match(text, /^odist_queue_wait_seconds_bucket\{le="0.01"\} 0$/m);
-  assert.match(text, /^odist_queue_wait_seconds_bucket\{le="0.025"\} 1$/m);
+  assert.match(text, /^odist_model_load_seconds_bucket\{le="0.01"\} 0$/m);
+  assert.match(text, /^odist_model_load_seconds_bucket\{le="0.025"\} 1$/m);
 });
 
 Deno.test("watchStalls() counts timers later than 50 ms and nothing else", async () => {
   const clock = new HandClock();
-  const metrics = new PromMetrics(clock);
+  const metrics = new PromMetrics({ clock, version: "1.2.3" });
   const watch = watchStalls({ clock, metrics, log: NO_LOG });
   clock.advance(51);
   clock.advance(80);

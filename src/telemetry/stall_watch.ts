@@ -20,7 +20,7 @@ export function watchStalls(
     const lateMs = nowMs - dueMs;
     if (lateMs > STALL_MS_MIN) metrics.observe("odist_event_loop_stall_seconds", lateMs / 1000);
     if (lateMs > STALL_LOG_MS_MIN) {
-      log.log("warn", "event loop stalled", { stallMs: Math.round(lateMs) });
+      log.log("warn", "event_loop_stalled", { stallMs: Math.round(lateMs) });
     }
     dueMs = nowMs + LOOK_EVERY_MS;
     timer = clock.after(LOOK_EVERY_MS, look);
