@@ -1,0 +1,84 @@
+#!/bin/sh
+# odist @VERSION@ for @PLATFORM@: Deno, the program, llama.cpp and a tiny model in one file.
+# The first start unpacks it into the user's cache (@MEBIBYTES@ MiB); later starts only look whether it is still whole.
+set -eu
+PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
+export PATH
+name='@VERSION@-@DIGEST@'
+offset='@OFFSET@'
+files='@FILES@'
+
+say() { printf 'odist: %s\n' "$1" >&2; }
+
+# Whole means: finished once, nothing missing or empty, and nothing written to since.
+is_whole() {
+  [ -f "$1/.complete" ] || return 1
+  for file in $files; do
+    [ -s "$1/$file" ] || return 1
+    if [ "$1/$file" -nt "$1/.complete" ]; then return 1; fi
+  done
+}
+
+# Unpacks into a folder of its own and lets install.ts verify and rename it, so that no start, however many run at
+# once, ever sees half a copy.
+unpack() {
+  unpacking=$(mktemp -d "$1/.unpack-XXXXXX" 2>/dev/null) || return 1
+  trap 'rm -rf "$unpacking"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  if [ -t 2 ]; then say "unpacking into $1/$name (once)"; fi
+  if tail -c "+$offset" "$0" | gzip -dc 2>/dev/null | tar -xof - -C "$unpacking" 2>/dev/null &&
+    DENO_DIR="$unpacking/deno-dir" "$unpacking/deno" run --quiet --no-config --no-lock --no-prompt --cached-only -A \
+      "$unpacking/install.ts" "$unpacking" "$1/$name"; then
+    status=0
+  else
+    status=1
+  fi
+  rm -rf "$unpacking"
+  trap - EXIT INT TERM
+  return "$status"
+}
+
+# The folder for this user below the temporary one; another user's folder of that name is never trusted.
+temporary_parent() {
+  parent="${TMPDIR:-/tmp}/odist-$(id -u)"
+  (umask 077 && mkdir -p "$parent") 2>/dev/null || true
+  [ -d "$parent" ] && [ -O "$parent" ] && ! [ -h "$parent" ]
+}
+
+# Deno looks for a .npmrc in HOME and gives up where that is no folder.
+if [ -e "${HOME:-/}" ] && ! [ -d "${HOME:-/}" ]; then unset HOME; fi
+
+home=
+if [ -n "${XDG_CACHE_HOME:-}" ]; then
+  home="$XDG_CACHE_HOME/odist"
+elif [ -n "${HOME:-}" ]; then
+  home="$HOME/.cache/odist"
+fi
+
+folder=
+if [ -n "$home" ]; then
+  if is_whole "$home/$name" || { mkdir -p "$home" 2>/dev/null && unpack "$home"; }; then folder="$home/$name"; fi
+fi
+if [ -z "$folder" ]; then
+  if ! temporary_parent; then
+    say "cannot unpack: wanted a folder of this user at $parent: set XDG_CACHE_HOME to a writable folder"
+    exit 1
+  fi
+  if ! is_whole "$parent/$name"; then
+    say "cannot unpack into ${home:-a cache folder, because neither XDG_CACHE_HOME nor HOME is set}: using $parent"
+    if ! unpack "$parent"; then
+      say "cannot unpack into $parent: needs @MEBIBYTES@ MiB on a file system that may hold programs, and an undamaged $0"
+      exit 1
+    fi
+  fi
+  folder="$parent/$name"
+fi
+
+DENO_DIR="$folder/deno-dir"
+DENO_NO_UPDATE_CHECK=1
+ODIST_NATIVE_DIR=${ODIST_NATIVE_DIR:-"$folder/native"}
+ODIST_EMBEDDED_MODEL=${ODIST_EMBEDDED_MODEL:-"$folder/models/tiny.gguf"}
+export DENO_DIR DENO_NO_UPDATE_CHECK ODIST_NATIVE_DIR ODIST_EMBEDDED_MODEL
+exec "$folder/deno" run --quiet -A --unstable-net --no-config --no-lock --no-prompt --cached-only "$folder/main.js" "$@"
+exit 1

@@ -1,0 +1,123 @@
+/**
+ * Gathers what goes into a self-extracting `odist`: the pinned Deno, the bundled program, llama.cpp for this platform,
+ * the tiny model and everybody's licence.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readLicenses } from "./licenses.ts";
+import { runDeno } from "./run_deno.ts";
+import type { TarFile } from "./tar.ts";
+
+/** Release of llama.cpp's prebuilt libraries; the newest whose platform packages are complete. */
+const NATIVE_RELEASE = "3.21.1";
+
+/** GPU libraries that can be added to the CPU ones. */
+export type Gpu = "cuda" | "vulkan";
+
+/** What is packed. */
+export interface PayloadOptions {
+  readonly root: string;
+  /** Empty folder for intermediate files. */
+  readonly workFolder: string;
+  readonly gpu: Gpu | undefined;
+}
+
+/** The files of the archive, sorted by path, with their manifest. */
+export async function gatherPayload(options: PayloadOptions): Promise<TarFile[]> {
+  const files = [
+    { path: "deno", bytes: await Deno.readFile(Deno.execPath()), executable: true },
+    ...await bundleProgram(options),
+    ...await readNativeLibraries(options.gpu),
+    await plain("models/tiny.gguf", join(options.root, "src/models/embedded/tiny.gguf")),
+    await plain("install.ts", fileURLToPath(new URL("./install.ts", import.meta.url))),
+    ...await readLicenses(options.root),
+  ];
+  return withManifest(files);
+}
+
+/** The files sorted by path, and the manifest that `install.ts` checks them against. */
+export function withManifest(files: readonly TarFile[]): TarFile[] {
+  const sorted = [...files].sort((a, b) => a.path < b.path ? -1 : 1);
+  return [...sorted, manifestOf(sorted)];
+}
+
+/** First half of the SHA-256 over the manifest, so over every file. */
+export function payloadDigest(files: readonly TarFile[]): string {
+  const manifest = files.find((file) => file.path === "manifest.json");
+  if (manifest === undefined) throw new TypeError("Cannot name payload: wanted manifest.json");
+  return createHash("sha256").update(manifest.bytes).digest("hex").slice(0, 32);
+}
+
+/** CPU libraries by `os-arch` of the machine that builds. */
+const NATIVE_PLATFORMS: Readonly<Record<string, string>> = {
+  "linux-x86_64": "linux-x64",
+  "linux-aarch64": "linux-arm64",
+  "darwin-x86_64": "mac-x64",
+  "darwin-aarch64": "mac-arm64-metal",
+  "windows-x86_64": "win-x64",
+  "windows-aarch64": "win-arm64",
+};
+
+/** The npm packages with llama.cpp for this machine; throws RangeError where there are none. */
+export function nativePackages(gpu: Gpu | undefined): string[] {
+  const machine = `${Deno.build.os}-${Deno.build.arch}`;
+  const platform = NATIVE_PLATFORMS[machine];
+  if (platform === undefined) {
+    throw new RangeError(`Cannot build: no native libraries for "${machine}"`);
+  }
+  const names = gpu === undefined ? [platform] : [platform, `${platform}-${gpu}`];
+  return names.map((name) => `npm:@node-llama-cpp/${name}@${NATIVE_RELEASE}`);
+}
+
+async function bundleProgram({ root, workFolder }: PayloadOptions): Promise<TarFile[]> {
+  const outFolder = join(workFolder, "program");
+  await runDeno(root, [
+    "bundle",
+    "--quiet",
+    // Chunks keep dynamic imports lazy: a runner must not load the node, nor `version` the engine.
+    "--code-splitting",
+    "--external=npm:@node-llama-cpp/*",
+    "--outdir",
+    outFolder,
+    "main.ts",
+  ]);
+  return await readFolder(outFolder, "");
+}
+
+async function readNativeLibraries(gpu: Gpu | undefined): Promise<TarFile[]> {
+  const files: TarFile[] = [];
+  for (const name of nativePackages(gpu)) {
+    const module: { getBinsDir(): { binsDir: string } } = await import(name);
+    const folder = module.getBinsDir().binsDir;
+    for await (const entry of Deno.readDir(folder)) {
+      files.push(...await readFolder(join(folder, entry.name), "native/"));
+    }
+  }
+  // The addon for Node is the one library that nothing here opens.
+  return files.filter((file) => basename(file.path) !== "llama-addon.node");
+}
+
+async function readFolder(folder: string, prefix: string): Promise<TarFile[]> {
+  const files: TarFile[] = [];
+  for await (const entry of Deno.readDir(folder)) {
+    if (entry.isFile) files.push(await plain(prefix + entry.name, join(folder, entry.name)));
+  }
+  return files;
+}
+
+async function plain(path: string, source: string): Promise<TarFile> {
+  return { path, bytes: await Deno.readFile(source), executable: false };
+}
+
+function manifestOf(files: readonly TarFile[]): TarFile {
+  const rows = files.map(({ path, bytes }) => ({
+    path,
+    bytes: bytes.length,
+    digest: createHash("sha256").update(bytes).digest("hex"),
+  }));
+  const text = JSON.stringify({ files: rows }, null, 1) + "\n";
+  return { path: "manifest.json", bytes: new TextEncoder().encode(text), executable: false };
+}
