@@ -6,19 +6,72 @@ export interface BlobStore {
   find(digest: Digest): Promise<{ readonly blobBytes: number } | undefined>;
   /** Where the file lies; the runner opens it. The file may be absent. */
   path(digest: Digest): string;
-  /** @throws StorageError `corrupt_file` when absent or unreadable. */
+  /** Whole content, for small blobs. @throws StorageError `corrupt_file` when absent or unreadable. */
   read(digest: Digest): Promise<Uint8Array>;
+  /** For parts of large blobs. The caller closes it. @throws StorageError `corrupt_file` when absent or unreadable. */
+  open(digest: Digest): Promise<BlobReader>;
   /**
-   * Stores a stream under the digest it is said to have.
+   * Stores a stream under the digest it is said to have. A stream for a blob that is already there is cancelled unread.
    *
-   * @throws RequestError `digest_mismatch` (nothing is stored under the wanted name), StorageError `disk_full`.
+   * @throws RequestError `digest_mismatch`, StorageError `disk_full` or `storage_failed`, or what the stream failed with;
+   *   in each case nothing is stored.
    */
   write(digest: Digest, bytes: ReadableStream<Uint8Array>): Promise<"created" | "exists">;
   /** Stores small bytes under their own digest. */
   put(
     bytes: Uint8Array,
   ): Promise<{ readonly digest: Digest; readonly outcome: "created" | "exists" }>;
+  /** Takes up a download where it was left, or undefined when none was begun. The caller closes it. */
+  findPartial(digest: Digest): Promise<PartialBlob | undefined>;
+  /**
+   * Begins a download in parts of `partBytes` (the last one may be shorter), none of it there yet. Only one may be open
+   * per digest. The caller closes it.
+   *
+   * @throws StorageError `disk_full` when `blobBytes` can't fit.
+   */
+  createPartial(
+    digest: Digest,
+    size: { readonly blobBytes: number; readonly partBytes: number },
+  ): Promise<PartialBlob>;
   /** Absent is fine. */
   delete(digest: Digest): Promise<void>;
   list(): Promise<readonly Digest[]>;
+}
+
+/** An open blob. */
+export interface BlobReader {
+  readonly blobBytes: number;
+  /** Bytes from `offset` on; fewer than `length` only at the end. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): void;
+}
+
+/** A blob on its way, kept over restarts. */
+export interface PartialBlob {
+  readonly blobBytes: number;
+  readonly parts: readonly PartialBlobPart[];
+  /**
+   * Appends to part `index`; calls for one part must not overlap. What was reported complete is on disk before the
+   * progress that says so.
+   *
+   * @throws StorageError `disk_full` or `storage_failed`.
+   */
+  append(index: number, bytes: Uint8Array): Promise<void>;
+  /** Makes the progress of all parts durable. */
+  sync(): Promise<void>;
+  /**
+   * Verifies the whole and gives it its name. Closes this.
+   *
+   * @throws StorageError `corrupt_file` when the digest differs; then all of it is deleted.
+   */
+  commit(): Promise<void>;
+  close(): void;
+}
+
+/** One part of a {@link PartialBlob}: `[offset, offset + partBytes)`, of which the first `completedBytes` are there. */
+export interface PartialBlobPart {
+  readonly index: number;
+  readonly offset: number;
+  readonly partBytes: number;
+  readonly completedBytes: number;
 }

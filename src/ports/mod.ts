@@ -4,7 +4,7 @@
  *
  * @module
  */
-export type { BlobStore } from "./blob_store.ts";
+export type { BlobReader, BlobStore, PartialBlob, PartialBlobPart } from "./blob_store.ts";
 export type { Clock } from "./clock.ts";
 export type {
   Answer,
@@ -28,11 +28,5 @@ export type {
   TransferRequest,
 } from "./cluster_client.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
-export type {
-  BlobLayer,
-  CatalogEntry,
-  Manifest,
-  ModelCatalog,
-  ModelName,
-} from "./model_catalog.ts";
+export type { CatalogEntry, ModelCatalog } from "./model_catalog.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";

@@ -1,35 +1,12 @@
-import type { Digest } from "../base/mod.ts";
-
-/** A full model name, defaults applied (contract 2.1). */
-export interface ModelName {
-  readonly host: string;
-  readonly namespace: string;
-  readonly model: string;
-  readonly tag: string;
-}
-
-/** A manifest's entry (contract 2.3). */
-export interface BlobLayer {
-  readonly mediaType: string;
-  readonly digest: Digest;
-  readonly size: number;
-  readonly from?: string;
-  readonly name?: string;
-}
-
-/** What a tag points at (contract 2.3). */
-export interface Manifest {
-  readonly schemaVersion: number;
-  readonly mediaType: string;
-  readonly config: BlobLayer;
-  readonly layers: readonly BlobLayer[];
-}
+import type { Manifest, ModelName } from "../protocol/mod.ts";
 
 /** A name with its manifest as stored. */
 export interface CatalogEntry {
   /** Spelling as stored. */
   readonly name: ModelName;
   readonly manifest: Manifest;
+  /** The manifest exactly as stored: a copy or a push must not change its digest. */
+  readonly bytes: Uint8Array;
   /** SHA-256 hex of the manifest's bytes. */
   readonly manifestDigest: string;
   readonly modifiedAtMs: number;
@@ -41,7 +18,12 @@ export interface ModelCatalog {
   find(name: ModelName): Promise<CatalogEntry | undefined>;
   /** Newest first. Manifests that don't parse are skipped. */
   list(): Promise<readonly CatalogEntry[]>;
-  /** Atomically replaces what the name points at. `bytes` are kept exactly. */
+  /**
+   * Atomically replaces what the name points at. `bytes` are kept exactly. Parts of the name that differ only in case
+   * from a stored name take the stored spelling.
+   *
+   * @throws StorageError `disk_full` or `storage_failed`; the old manifest stays.
+   */
   put(name: ModelName, bytes: Uint8Array): Promise<void>;
   /** False when there was none. */
   delete(name: ModelName): Promise<boolean>;

@@ -21,3 +21,19 @@ export type {
   SequenceRequest,
   TokenLogprob,
 } from "./sequence.ts";
+export {
+  type BlobLayer,
+  encodeManifest,
+  type Manifest,
+  MANIFEST_BYTES_MAX,
+  MANIFEST_MEDIA_TYPE,
+  parseManifest,
+} from "./manifest.ts";
+export {
+  displayModelName,
+  formatModelName,
+  isModelName,
+  isSameModelName,
+  type ModelName,
+  parseModelName,
+} from "./model_name.ts";
