@@ -2,6 +2,7 @@ import type { HttpParts } from "./exchange.ts";
 import { Guard } from "./guard.ts";
 import { ollamaFamily } from "./ollama.ts";
 import { ollamaModelsFamily } from "./ollama_models.ts";
+import { openAiFamily } from "./openai.ts";
 import { operationsFamily } from "./operations.ts";
 import { Router } from "./routes.ts";
 
@@ -27,6 +28,7 @@ export function createHttpApp(parts: HttpParts): HttpApp {
     operationsFamily(parts, admitting),
     ollamaFamily(parts),
     ollamaModelsFamily(parts),
+    openAiFamily(parts),
   ], admitting);
 
   return {

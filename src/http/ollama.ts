@@ -1,13 +1,14 @@
 import { RequestError } from "../base/mod.ts";
-import type {
-  Answer,
-  AnswerChunk,
-  ChatRequest,
-  EmbedRequest,
-  GenerateRequest,
-} from "../ports/mod.ts";
+import type { Answer, ChatRequest, EmbedRequest, GenerateRequest } from "../ports/mod.ts";
+import { answerChunks } from "./answer_shape.ts";
 import { type Exchange, type HttpParts, requireModel } from "./exchange.ts";
-import { ChatLines, GenerateLines, type LineShape, spanNs } from "./ollama_lines.ts";
+import {
+  ChatLines,
+  GenerateLines,
+  nativeErrorBody,
+  type NativeLines,
+  spanNs,
+} from "./ollama_lines.ts";
 import type { ApiFamily } from "./routes.ts";
 import {
   defined,
@@ -26,12 +27,9 @@ import {
   textAnswer,
 } from "./wire/mod.ts";
 
-/** Native streams: one JSON object per line. */
-export const NDJSON_CONTENT_TYPE = "application/x-ndjson";
-
 /** An error in the native API's words. */
 export function nativeFailureAnswer(failure: Failure): Response {
-  const response = jsonAnswer({ error: failure.message }, failure.status);
+  const response = jsonAnswer(nativeErrorBody(failure), failure.status);
   for (const [name, value] of Object.entries(failureHeaders(failure))) {
     response.headers.set(name, value);
   }
@@ -131,7 +129,7 @@ function parseInference(fields: Fields) {
 async function answerWith(parts: {
   readonly exchange: Exchange;
   readonly answer: Answer;
-  readonly lines: LineShape;
+  readonly lines: NativeLines;
   readonly stream: boolean;
 }): Promise<Response> {
   const { exchange, answer, lines } = parts;
@@ -142,49 +140,8 @@ async function answerWith(parts: {
     case "rendered":
       return jsonAnswer(lines.renderedLine(answer));
     case "stream":
-      return parts.stream
-        ? await streamLines(exchange, answer.chunks, lines)
-        : jsonAnswer(await collect(exchange, answer.chunks, lines));
+      return await answerChunks(answer.chunks, { exchange, shape: lines, stream: parts.stream });
   }
-}
-
-function streamLines(
-  exchange: Exchange,
-  chunks: AsyncIterable<AnswerChunk>,
-  lines: LineShape,
-): Promise<Response> {
-  let first = true;
-  return exchange.stream(chunks, {
-    contentType: NDJSON_CONTENT_TYPE,
-    encode: (chunk) => {
-      if (first) exchange.markFirstOutput();
-      first = false;
-      if (chunk.kind === "done") exchange.countTokens(chunk.metrics);
-      return `${JSON.stringify(lines.line(chunk))}\n`;
-    },
-    encodeFailure: (error) => encodeFailureLine(exchange, error),
-  });
-}
-
-/** The last line of a native stream that failed after its first byte. */
-export function encodeFailureLine(exchange: Exchange, error: unknown): string {
-  return `${JSON.stringify({ error: exchange.describe(error).message })}\n`;
-}
-
-async function collect(
-  exchange: Exchange,
-  chunks: AsyncIterable<AnswerChunk>,
-  lines: LineShape,
-): Promise<unknown> {
-  for await (const chunk of chunks) {
-    if (chunk.kind === "text") {
-      lines.gather(chunk);
-    } else {
-      exchange.countTokens(chunk.metrics);
-      return lines.whole(chunk);
-    }
-  }
-  throw new Error("The answer ended without its done chunk");
 }
 
 async function embed(parts: HttpParts, exchange: Exchange): Promise<Response> {

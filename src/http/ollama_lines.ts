@@ -1,19 +1,21 @@
 import type { Answer, AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../ports/mod.ts";
 import type { ToolCall } from "../protocol/mod.ts";
-import { utcTime } from "./wire/mod.ts";
+import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
+import { type Failure, utcTime } from "./wire/mod.ts";
 
-type TextChunk = Extract<AnswerChunk, { kind: "text" }>;
-type DoneChunk = Extract<AnswerChunk, { kind: "done" }>;
+/** Native streams: one JSON object per line. */
+export const NDJSON_CONTENT_TYPE = "application/x-ndjson";
+
 type RenderedAnswer = Extract<Answer, { kind: "rendered" }>;
 
-/** How one native endpoint words its answer: line by line, or gathered into one object. */
-export interface LineShape {
-  loadLine(reason: "load" | "unload"): unknown;
-  renderedLine(answer: RenderedAnswer): unknown;
-  line(chunk: AnswerChunk): unknown;
-  /** Keeps a chunk for {@link whole}. */
-  gather(chunk: TextChunk): void;
-  whole(chunk: DoneChunk): unknown;
+/** An error in the native API's words, whether as an answer or as a stream's last line. */
+export function nativeErrorBody(failure: Failure): object {
+  return { error: failure.message };
+}
+
+/** One line of a native stream. */
+export function ndjsonLine(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
 }
 
 /** What `stream:false` gathers from the chunks of an answer. */
@@ -31,35 +33,69 @@ class Gathered {
   }
 }
 
-/** Lines of /api/generate (contract 1.4). */
-export class GenerateLines implements LineShape {
+/** How a native endpoint words its answers. */
+export abstract class NativeLines implements AnswerShape {
+  readonly contentType = NDJSON_CONTENT_TYPE;
+  protected readonly gathered = new Gathered();
   readonly #model: string;
   readonly #clock: Clock;
+
+  /** `model` is echoed as the client spelled it. */
+  constructor(model: string, clock: Clock) {
+    this.#model = model;
+    this.#clock = clock;
+  }
+
+  /** The answer to a request that only loads or unloads. */
+  abstract loadLine(reason: "load" | "unload"): unknown;
+  /** The answer to `_debug_render_only`. */
+  abstract renderedLine(answer: RenderedAnswer): unknown;
+  abstract whole(done: DoneChunk): unknown;
+  protected abstract line(chunk: AnswerChunk): object;
+
+  encode(chunk: AnswerChunk): string {
+    return ndjsonLine(this.line(chunk));
+  }
+
+  encodeFailure(failure: Failure): string {
+    return ndjsonLine(nativeErrorBody(failure));
+  }
+
+  gather(chunk: TextChunk): void {
+    this.gathered.add(chunk);
+  }
+
+  /** What every line begins with. */
+  protected head() {
+    return { model: this.#model, created_at: utcTime(this.#clock.nowMs()) };
+  }
+}
+
+/** Lines of /api/generate (contract 1.4). */
+export class GenerateLines extends NativeLines {
   readonly #raw: boolean;
-  readonly #gathered = new Gathered();
   // Only the last line carries calls here, so a stream keeps them until then.
   readonly #toolCalls: ToolCall[] = [];
 
-  /** `model` is echoed as the client spelled it. */
+  /** `raw`: the reply carries no context then. */
   constructor(model: string, clock: Clock, options: { readonly raw: boolean }) {
-    this.#model = model;
-    this.#clock = clock;
+    super(model, clock);
     this.#raw = options.raw;
   }
 
-  loadLine(reason: "load" | "unload"): unknown {
-    return { ...this.#head(), response: "", done: true, done_reason: reason };
+  override loadLine(reason: "load" | "unload"): unknown {
+    return { ...this.head(), response: "", done: true, done_reason: reason };
   }
 
-  renderedLine(answer: RenderedAnswer): unknown {
-    return { ...this.#head(), response: "", done: false, _debug_info: debugBody(answer) };
+  override renderedLine(answer: RenderedAnswer): unknown {
+    return { ...this.head(), response: "", done: false, _debug_info: debugBody(answer) };
   }
 
-  line(chunk: AnswerChunk): unknown {
+  protected override line(chunk: AnswerChunk): object {
     if (chunk.kind === "done") return this.#last(chunk, { response: "" }, this.#toolCalls);
     this.#toolCalls.push(...chunk.toolCalls ?? []);
     return {
-      ...this.#head(),
+      ...this.head(),
       response: chunk.content,
       thinking: chunk.thinking || undefined,
       done: false,
@@ -67,19 +103,15 @@ export class GenerateLines implements LineShape {
     };
   }
 
-  gather(chunk: TextChunk): void {
-    this.#gathered.add(chunk);
-  }
-
-  whole(chunk: DoneChunk): unknown {
-    const { content, thinking, logprobs, toolCalls } = this.#gathered;
+  override whole(chunk: DoneChunk): unknown {
+    const { content, thinking, logprobs, toolCalls } = this.gathered;
     const text = { response: content, thinking: thinking || undefined };
     return { ...this.#last(chunk, text, toolCalls), logprobs: logprobRows(logprobs) };
   }
 
   #last(chunk: DoneChunk, text: object, toolCalls: readonly ToolCall[]): object {
     return {
-      ...this.#head(),
+      ...this.head(),
       ...text,
       tool_calls: toolCallRows(toolCalls),
       done: true,
@@ -88,71 +120,55 @@ export class GenerateLines implements LineShape {
       ...metricFields(chunk.metrics),
     };
   }
-
-  #head() {
-    return { model: this.#model, created_at: utcTime(this.#clock.nowMs()) };
-  }
 }
 
 /** Lines of /api/chat (contract 1.5). */
-export class ChatLines implements LineShape {
-  readonly #model: string;
-  readonly #clock: Clock;
+export class ChatLines extends NativeLines {
   readonly #tools: boolean;
-  readonly #gathered = new Gathered();
 
   /** `tools`: whether the request offered any; only then a gathered answer carries calls. */
   constructor(model: string, clock: Clock, options: { readonly tools: boolean }) {
-    this.#model = model;
-    this.#clock = clock;
+    super(model, clock);
     this.#tools = options.tools;
   }
 
-  loadLine(reason: "load" | "unload"): unknown {
-    return { ...this.#head(), message: assistant(), done: true, done_reason: reason };
+  override loadLine(reason: "load" | "unload"): unknown {
+    return { ...this.head(), message: assistant(), done: true, done_reason: reason };
   }
 
-  renderedLine(answer: RenderedAnswer): unknown {
+  override renderedLine(answer: RenderedAnswer): unknown {
     return {
-      ...this.#head(),
+      ...this.head(),
       message: assistant(),
       done: false,
       _debug_info: debugBody(answer),
     };
   }
 
-  line(chunk: AnswerChunk): unknown {
+  protected override line(chunk: AnswerChunk): object {
     if (chunk.kind === "done") return this.#last(chunk, assistant());
     return {
-      ...this.#head(),
+      ...this.head(),
       message: assistant(chunk.content, chunk.thinking, chunk.toolCalls),
       done: false,
       logprobs: logprobRows(chunk.logprobs),
     };
   }
 
-  gather(chunk: TextChunk): void {
-    this.#gathered.add(chunk);
-  }
-
-  whole(chunk: DoneChunk): unknown {
-    const { content, thinking, toolCalls, logprobs } = this.#gathered;
+  override whole(chunk: DoneChunk): unknown {
+    const { content, thinking, toolCalls, logprobs } = this.gathered;
     const message = assistant(content, thinking, this.#tools ? toolCalls : undefined);
     return { ...this.#last(chunk, message), logprobs: logprobRows(logprobs) };
   }
 
   #last(chunk: DoneChunk, message: object): object {
     return {
-      ...this.#head(),
+      ...this.head(),
       message,
       done: true,
       done_reason: chunk.doneReason,
       ...metricFields(chunk.metrics),
     };
-  }
-
-  #head() {
-    return { model: this.#model, created_at: utcTime(this.#clock.nowMs()) };
   }
 }
 

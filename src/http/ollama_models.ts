@@ -8,7 +8,8 @@ import type {
   TransferProgress,
 } from "../ports/mod.ts";
 import { type Exchange, type HttpParts, modelField, requireModel } from "./exchange.ts";
-import { encodeFailureLine, nativeFailureAnswer, NDJSON_CONTENT_TYPE } from "./ollama.ts";
+import { nativeFailureAnswer } from "./ollama.ts";
+import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
 import type { ApiFamily, Route } from "./routes.ts";
 import {
   defined,
@@ -204,8 +205,8 @@ async function answerProgress(parts: {
   if (parts.stream) {
     return await exchange.stream(progress, {
       contentType: NDJSON_CONTENT_TYPE,
-      encode: (line) => `${JSON.stringify(line)}\n`,
-      encodeFailure: (error) => encodeFailureLine(exchange, error),
+      encode: ndjsonLine,
+      encodeFailure: (error) => ndjsonLine(nativeErrorBody(exchange.describe(error))),
     });
   }
   let last: TransferProgress = { status: "success" };

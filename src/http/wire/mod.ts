@@ -11,7 +11,7 @@ export {
   jsonAnswer,
   textAnswer,
 } from "./answers.ts";
-export { type BodyRules, readJsonBody } from "./body.ts";
+export { type BodyRules, parseFirstJson, readJsonBody } from "./body.ts";
 export { type Defined, defined, Fields, isObject } from "./fields.ts";
 export {
   parseBase64,

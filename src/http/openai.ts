@@ -1,0 +1,145 @@
+import type { Answer, AnswerMetrics } from "../ports/mod.ts";
+import { answerChunks } from "./answer_shape.ts";
+import type { Exchange, HttpParts } from "./exchange.ts";
+import { vectorNumbers } from "./ollama.ts";
+import { answerHead, ChatCompletion, openAiErrorBody, TextCompletion } from "./openai_answers.ts";
+import {
+  parseChatCompletion,
+  parseCompletion,
+  parseEmbedding,
+  parseStreaming,
+} from "./openai_requests.ts";
+import type { ApiFamily } from "./routes.ts";
+import { type Failure, failureHeaders, jsonAnswer } from "./wire/mod.ts";
+
+/** Who owns a model whose name has no namespace. */
+const DEFAULT_NAMESPACE = "library";
+/** Usage of an answer that only loaded the model. */
+const NO_TOKENS: AnswerMetrics = {
+  totalNs: 0,
+  loadNs: 0,
+  promptEvalCount: 0,
+  promptEvalNs: 0,
+  evalCount: 0,
+  evalNs: 0,
+};
+
+/** The OpenAI-compatible endpoints (contract 1.13). */
+export function openAiFamily(parts: HttpParts): ApiFamily {
+  const post = ["POST"] as const;
+  const get = ["GET"] as const;
+  return {
+    name: "openai",
+    failureAnswer: openAiFailureAnswer,
+    routes: [
+      { methods: post, path: "/v1/chat/completions", handle: (it) => chatCompletion(parts, it) },
+      { methods: post, path: "/v1/completions", handle: (it) => completion(parts, it) },
+      { methods: post, path: "/v1/embeddings", handle: (it) => embedding(parts, it) },
+      { methods: get, path: "/v1/models", handle: () => listModels(parts) },
+      { methods: get, path: "/v1/models/:model", handle: (it) => showModel(parts, it) },
+    ],
+  };
+}
+
+/** An error in the OpenAI API's words. */
+function openAiFailureAnswer(failure: Failure): Response {
+  const response = jsonAnswer(openAiErrorBody(failure), failure.status);
+  for (const [name, value] of Object.entries(failureHeaders(failure))) {
+    response.headers.set(name, value);
+  }
+  return response;
+}
+
+async function chatCompletion(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields({ zstd: true });
+  exchange.checkAdmitting();
+  const request = parseChatCompletion(fields);
+  const { stream, includeUsage } = parseStreaming(fields);
+  const answer = await parts.client.chat(request, exchange.signal);
+  const head = answerHead("chatcmpl", request.model, parts.clock);
+  const shape = new ChatCompletion(head, { includeUsage });
+  return await answerWith({ exchange, answer, shape, stream });
+}
+
+async function completion(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields({ zstd: true });
+  exchange.checkAdmitting();
+  const request = parseCompletion(fields);
+  const { stream, includeUsage } = parseStreaming(fields);
+  const answer = await parts.client.generate(request, exchange.signal);
+  const head = answerHead("cmpl", request.model, parts.clock);
+  const shape = new TextCompletion(head, { includeUsage });
+  return await answerWith({ exchange, answer, shape, stream });
+}
+
+async function answerWith(parts: {
+  readonly exchange: Exchange;
+  readonly answer: Answer;
+  readonly shape: ChatCompletion | TextCompletion;
+  readonly stream: boolean;
+}): Promise<Response> {
+  const { exchange, answer, shape, stream } = parts;
+  if (answer.kind === "rendered") {
+    return jsonAnswer({
+      ...emptyAnswer(shape),
+      _debug_info: { rendered_template: answer.text, image_count: answer.imageCount || undefined },
+    });
+  }
+  if (answer.kind !== "stream") return jsonAnswer(emptyAnswer(shape));
+  return await answerChunks(answer.chunks, { exchange, shape, stream });
+}
+
+function emptyAnswer(shape: ChatCompletion | TextCompletion): object {
+  return shape.whole({ doneReason: "stop", metrics: NO_TOKENS });
+}
+
+async function embedding(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const fields = await exchange.readFields({ zstd: true });
+  exchange.checkAdmitting();
+  const { request, encoding } = parseEmbedding(fields);
+  const answer = await parts.client.embed(request, exchange.signal);
+  exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
+  return jsonAnswer({
+    object: "list",
+    data: answer.vectors.map((vector, index) => ({
+      object: "embedding",
+      embedding: encoding === "float" ? vectorNumbers(vector) : vectorBase64(vector),
+      index,
+    })),
+    model: request.model,
+    usage: { prompt_tokens: answer.promptEvalCount, total_tokens: answer.promptEvalCount },
+  });
+}
+
+/** Little-endian float32, as every machine odist runs on holds them. */
+function vectorBase64(vector: Float32Array): string {
+  return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength).toBase64();
+}
+
+async function listModels(parts: HttpParts): Promise<Response> {
+  const models = await parts.client.listModels();
+  return jsonAnswer({
+    object: "list",
+    data: models.map((model) =>
+      modelRow({ id: model.name, modifiedAtMs: model.modifiedAtMs, owner: model.namespace })
+    ),
+  });
+}
+
+async function showModel(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const model = exchange.params["model"] ?? "";
+  const shown = await parts.client.showModel({ model, verbose: false, options: {} });
+  const owner = model.split("/").at(-2) ?? DEFAULT_NAMESPACE;
+  return jsonAnswer(modelRow({ id: model, modifiedAtMs: shown.modifiedAtMs, owner }));
+}
+
+function modelRow(
+  model: { readonly id: string; readonly modifiedAtMs: number; readonly owner: string },
+): object {
+  return {
+    id: model.id,
+    object: "model",
+    created: Math.floor(model.modifiedAtMs / 1000),
+    owned_by: model.owner,
+  };
+}

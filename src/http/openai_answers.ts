@@ -1,0 +1,224 @@
+import type { AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../ports/mod.ts";
+import type { ToolCall } from "../protocol/mod.ts";
+import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
+import { logprobRows } from "./ollama_lines.ts";
+import type { Failure } from "./wire/mod.ts";
+
+/** Ids count from 0 to below this, as the contract has them. */
+const ANSWER_IDS = 999;
+const TOOL_CALL_ID_LENGTH = 8;
+const TOOL_CALL_ID_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+/** What an answer object says in every one of its chunks. */
+export interface AnswerHead {
+  readonly id: string;
+  readonly created: number;
+  readonly model: string;
+}
+
+/** A head with a fresh id. `model` is echoed as the client spelled it. */
+export function answerHead(prefix: "chatcmpl" | "cmpl", model: string, clock: Clock): AnswerHead {
+  return {
+    id: `${prefix}-${Math.floor(Math.random() * ANSWER_IDS)}`,
+    created: Math.floor(clock.nowMs() / 1000),
+    model,
+  };
+}
+
+/** One event of a stream. */
+function sseEvent(value: unknown): string {
+  return `data: ${JSON.stringify(value)}\n\n`;
+}
+
+const STREAM_END = "data: [DONE]\n\n";
+
+/** An error in the OpenAI API's words, whether as an answer or as a stream's last event. */
+export function openAiErrorBody(failure: Failure): object {
+  const type = failure.status === 400
+    ? "invalid_request_error"
+    : failure.status === 404
+    ? "not_found_error"
+    : "api_error";
+  return { error: { message: failure.message, type, param: null, code: null } };
+}
+
+/** What both kinds of completion share. */
+abstract class EventShape implements AnswerShape {
+  readonly contentType = "text/event-stream";
+  abstract encode(chunk: AnswerChunk): string;
+  abstract gather(chunk: TextChunk): void;
+  abstract whole(done: Pick<DoneChunk, "doneReason" | "metrics">): object;
+
+  encodeFailure(failure: Failure): string {
+    // The official clients raise an event with `error`; a stream that merely stopped would pass for a whole answer.
+    return sseEvent(openAiErrorBody(failure));
+  }
+}
+
+/** /v1/chat/completions (contract 1.13). One object serves one answer. */
+export class ChatCompletion extends EventShape {
+  readonly #head: AnswerHead;
+  readonly #includeUsage: boolean;
+  #roleSent = false;
+  #callCount = 0;
+  #content = "";
+  #reasoning = "";
+  readonly #calls: unknown[] = [];
+  readonly #logprobs: TokenLogprobRow[] = [];
+
+  constructor(head: AnswerHead, options: { readonly includeUsage: boolean }) {
+    super();
+    this.#head = head;
+    this.#includeUsage = options.includeUsage;
+  }
+
+  override encode(chunk: AnswerChunk): string {
+    if (chunk.kind === "done") return this.#lastEvents(chunk);
+    const reasoning = chunk.thinking ?? "";
+    const calls = this.#toolCalls(chunk.toolCalls ?? []);
+    const logprobs = chunkLogprobs(chunk.logprobs);
+    const rest = { content: chunk.content, tool_calls: calls };
+    if (reasoning === "") return this.#event({ ...rest }, { logprobs });
+    if (chunk.content === "" && calls === undefined) {
+      return this.#event({ ...rest, reasoning }, { logprobs });
+    }
+    // Clients expect one kind of text per chunk: the thought, then what was said.
+    return this.#event({ reasoning }) + this.#event({ ...rest }, { logprobs });
+  }
+
+  override gather(chunk: TextChunk): void {
+    this.#content += chunk.content;
+    this.#reasoning += chunk.thinking ?? "";
+    this.#calls.push(...this.#toolCalls(chunk.toolCalls ?? []) ?? []);
+    this.#logprobs.push(...chunk.logprobs ?? []);
+  }
+
+  override whole(chunk: Pick<DoneChunk, "doneReason" | "metrics">): object {
+    const message = {
+      role: "assistant",
+      content: this.#content,
+      reasoning: this.#reasoning || undefined,
+      tool_calls: this.#calls.length === 0 ? undefined : this.#calls,
+    };
+    const finishReason = this.#finishReason(chunk);
+    const logprobs = chunkLogprobs(this.#logprobs);
+    return {
+      ...this.#fields("chat.completion"),
+      choices: [{ index: 0, message, finish_reason: finishReason, logprobs }],
+      usage: usageOf(chunk.metrics),
+    };
+  }
+
+  #lastEvents(chunk: DoneChunk): string {
+    const opening = this.#roleSent ? "" : this.#event({ content: "" });
+    const finish = sseEvent({
+      ...this.#fields("chat.completion.chunk"),
+      choices: [{ index: 0, delta: {}, finish_reason: this.#finishReason(chunk) }],
+    });
+    const usage = this.#includeUsage
+      ? sseEvent({
+        ...this.#fields("chat.completion.chunk"),
+        choices: [],
+        usage: usageOf(chunk.metrics),
+      })
+      : "";
+    return opening + finish + usage + STREAM_END;
+  }
+
+  #event(delta: object, extras: object = {}): string {
+    const role = this.#roleSent ? undefined : "assistant";
+    this.#roleSent = true;
+    return sseEvent({
+      ...this.#fields("chat.completion.chunk"),
+      choices: [{ index: 0, delta: { role, ...delta }, finish_reason: null, ...extras }],
+    });
+  }
+
+  #toolCalls(calls: readonly ToolCall[]): unknown[] | undefined {
+    if (calls.length === 0) return undefined;
+    return calls.map((call) => {
+      const index = call.index ?? this.#callCount;
+      this.#callCount++;
+      const called = { name: call.name, arguments: JSON.stringify(call.arguments) };
+      return { id: call.id ?? toolCallId(), index, type: "function", function: called };
+    });
+  }
+
+  #finishReason(chunk: Pick<DoneChunk, "doneReason">): string {
+    return this.#callCount > 0 ? "tool_calls" : chunk.doneReason;
+  }
+
+  #fields(object: string): object {
+    const { id, created, model } = this.#head;
+    return { id, object, created, model, system_fingerprint: "fp_ollama" };
+  }
+}
+
+/** /v1/completions (contract 1.13). One object serves one answer. */
+export class TextCompletion extends EventShape {
+  readonly #head: AnswerHead;
+  readonly #includeUsage: boolean;
+  #text = "";
+
+  constructor(head: AnswerHead, options: { readonly includeUsage: boolean }) {
+    super();
+    this.#head = head;
+    this.#includeUsage = options.includeUsage;
+  }
+
+  override encode(chunk: AnswerChunk): string {
+    const text = chunk.kind === "text" ? chunk.content : "";
+    const finishReason = chunk.kind === "text" ? null : chunk.doneReason;
+    const event = sseEvent(
+      this.#body([{ text, index: 0, finish_reason: finishReason }], this.#zeroUsage()),
+    );
+    if (chunk.kind === "text") return event;
+    const usage = this.#includeUsage ? sseEvent(this.#body([], usageOf(chunk.metrics))) : "";
+    return event + usage + STREAM_END;
+  }
+
+  override gather(chunk: TextChunk): void {
+    this.#text += chunk.content;
+  }
+
+  override whole(chunk: Pick<DoneChunk, "doneReason" | "metrics">): object {
+    const choice = { text: this.#text, index: 0, finish_reason: chunk.doneReason };
+    return this.#body([choice], usageOf(chunk.metrics));
+  }
+
+  #zeroUsage(): object | undefined {
+    return this.#includeUsage ? usageOf({ promptEvalCount: 0, evalCount: 0 }) : undefined;
+  }
+
+  #body(choices: readonly object[], usage: object | undefined): object {
+    const { id, created, model } = this.#head;
+    return {
+      id,
+      object: "text_completion",
+      created,
+      model,
+      system_fingerprint: "fp_ollama",
+      choices,
+      usage,
+    };
+  }
+}
+
+function chunkLogprobs(rows: readonly TokenLogprobRow[] | undefined): object | undefined {
+  const content = logprobRows(rows);
+  return content === undefined ? undefined : { content };
+}
+
+function usageOf(metrics: Pick<AnswerMetrics, "promptEvalCount" | "evalCount">): object {
+  return {
+    prompt_tokens: metrics.promptEvalCount,
+    completion_tokens: metrics.evalCount,
+    total_tokens: metrics.promptEvalCount + metrics.evalCount,
+  };
+}
+
+function toolCallId(): string {
+  const draws = crypto.getRandomValues(new Uint8Array(TOOL_CALL_ID_LENGTH));
+  const chars = Array.from(draws, (draw) => TOOL_CALL_ID_CHARS[draw % TOOL_CALL_ID_CHARS.length]);
+  return `call_${chars.join("")}`;
+}

@@ -1,0 +1,230 @@
+import { RequestError } from "../base/mod.ts";
+import type { ChatRequest, EmbedRequest, GenerateRequest, RequestOptions } from "../ports/mod.ts";
+import type { ChatMessage, ThinkLevel, ToolCall } from "../protocol/mod.ts";
+import { requireModel } from "./exchange.ts";
+import {
+  defined,
+  type Fields,
+  isObject,
+  parseBase64,
+  parseFirstJson,
+  parseFormat,
+  parseTools,
+  parseTopLogprobs,
+} from "./wire/mod.ts";
+
+/** What the shims send when the client gives none, so that the model's own PARAMETERs never apply (contract 1.13). */
+const SAMPLING_DEFAULT = 1.0;
+const EFFORT_LEVELS: Readonly<Record<string, ThinkLevel>> = {
+  none: false,
+  minimal: "low",
+  low: "low",
+  medium: "medium",
+  high: "high",
+  max: "max",
+  xhigh: "max",
+  ultra: "max",
+};
+const IMAGE_URL_PATTERN = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
+
+/** POST /v1/chat/completions. @throws RequestError with the contract's texts. */
+export function parseChatCompletion(fields: Fields): ChatRequest {
+  const sent = fields.fieldsList("messages") ?? [];
+  if (sent.length === 0) throw new RequestError("invalid_request", "[] is too short - 'messages'");
+  return defined({
+    model: requireModel(fields),
+    messages: sent.flatMap((message, position) => parseMessage(message, sent.slice(0, position))),
+    tools: parseTools(fields),
+    options: parseSampling(fields),
+    format: parseResponseFormat(fields),
+    think: parseEffort(fields),
+    topLogprobs: parseTopLogprobs(fields),
+    truncate: true,
+    shift: true,
+    debugRenderOnly: fields.boolean("_debug_render_only") ?? false,
+  });
+}
+
+/** POST /v1/completions: the model's template applies, and log probabilities are not part of the answer. */
+export function parseCompletion(fields: Fields): GenerateRequest {
+  const model = fields.string("model") ?? "";
+  if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
+  // Computed by none: the contract has them asked for and never returned, so only the type is checked.
+  fields.integer("logprobs");
+  return {
+    model,
+    prompt: fields.string("prompt") ?? "",
+    suffix: fields.string("suffix") ?? "",
+    raw: false,
+    images: [],
+    options: parseSampling(fields),
+    topLogprobs: -1,
+    truncate: true,
+    shift: true,
+    debugRenderOnly: fields.boolean("_debug_render_only") ?? false,
+  };
+}
+
+/** POST /v1/embeddings, and how its vectors are to be written. */
+export function parseEmbedding(
+  fields: Fields,
+): { readonly request: EmbedRequest; readonly encoding: "float" | "base64" } {
+  const encoding = fields.string("encoding_format")?.toLowerCase() || "float";
+  if (encoding !== "float" && encoding !== "base64") {
+    throw new RequestError(
+      "invalid_request",
+      `invalid value for 'encoding_format': "${encoding}" (must be "float" or "base64")`,
+    );
+  }
+  const input = fields.raw("input");
+  const inputs = typeof input === "string" ? [input] : input;
+  if (inputs === undefined || (Array.isArray(inputs) && inputs.length === 0)) {
+    throw new RequestError("invalid_request", "invalid input");
+  }
+  if (!Array.isArray(inputs) || !inputs.every((item) => typeof item === "string")) {
+    throw new RequestError("invalid_request", "invalid input type");
+  }
+  const model = fields.string("model") ?? "";
+  if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
+  const dimensions = fields.integer("dimensions");
+  return { encoding, request: defined({ model, inputs, truncate: true, dimensions, options: {} }) };
+}
+
+/** Whether a stream is asked for, and whether it ends with usage. */
+export function parseStreaming(
+  fields: Fields,
+): { readonly stream: boolean; readonly includeUsage: boolean } {
+  return {
+    stream: fields.boolean("stream") ?? false,
+    includeUsage: fields.fields("stream_options").boolean("include_usage") ?? false,
+  };
+}
+
+function parseSampling(fields: Fields): RequestOptions {
+  return defined({
+    numPredict: fields.integer("max_tokens"),
+    seed: fields.integer("seed"),
+    stop: parseStop(fields.raw("stop")),
+    temperature: fields.number("temperature") ?? SAMPLING_DEFAULT,
+    topP: fields.number("top_p") ?? SAMPLING_DEFAULT,
+    frequencyPenalty: fields.number("frequency_penalty"),
+    presencePenalty: fields.number("presence_penalty"),
+  });
+}
+
+function parseStop(stop: unknown): readonly string[] | undefined {
+  if (stop === undefined) return undefined;
+  if (typeof stop === "string") return [stop];
+  if (Array.isArray(stop) && stop.every((item) => typeof item === "string")) return stop;
+  throw new RequestError("invalid_request", "invalid type for 'stop': wants string or strings");
+}
+
+function parseResponseFormat(fields: Fields) {
+  const wanted = fields.fields("response_format");
+  switch (wanted.string("type")?.trim().toLowerCase()) {
+    case "json_object":
+      return "json";
+    case "json_schema":
+      return parseFormat(wanted.fields("json_schema").raw("schema"));
+    default:
+      return undefined;
+  }
+}
+
+function parseEffort(fields: Fields): ThinkLevel | undefined {
+  const effort = fields.fields("reasoning").string("effort") || fields.string("reasoning_effort");
+  if (effort === undefined || effort === "") return undefined;
+  if (Object.hasOwn(EFFORT_LEVELS, effort)) return EFFORT_LEVELS[effort];
+  throw new RequestError(
+    "invalid_request",
+    `invalid reasoning value: '${effort}' (must be "high", "medium", "low", "max", or "none")`,
+  );
+}
+
+/** One message, as many as it has content parts. `earlier` are the messages before it, for the names of tools. */
+function parseMessage(message: Fields, earlier: readonly Fields[]): ChatMessage[] {
+  const role = (message.string("role") ?? "").toLowerCase();
+  const toolCallId = message.string("tool_call_id");
+  const sentCalls = message.fieldsList("tool_calls");
+  const extras = defined({
+    thinking: message.string("reasoning"),
+    toolCalls: sentCalls?.map(parseToolCall),
+    toolName: role === "tool"
+      ? message.string("name") ?? toolNameOf(toolCallId, earlier)
+      : undefined,
+    toolCallId,
+  });
+  const content = message.raw("content");
+  if (content === undefined && sentCalls === undefined) {
+    throw new RequestError("invalid_request", "invalid message content type: null");
+  }
+  if (content === undefined || typeof content === "string") {
+    return [{ role, content: content ?? "", ...extras }];
+  }
+  if (!Array.isArray(content)) throw invalidMessage();
+  const parts = content.map((part) => ({ role, ...parsePart(part) }));
+  const last = parts.pop();
+  // Calls and names belong to the message as a whole, so they ride on its last part.
+  return last === undefined
+    ? [{ role, content: "", ...extras }]
+    : [...parts, { ...last, ...extras }];
+}
+
+function parsePart(part: unknown): Pick<ChatMessage, "content" | "images"> {
+  if (!isObject(part)) throw invalidMessage();
+  switch (part["type"]) {
+    case "text":
+      if (typeof part["text"] !== "string") throw invalidMessage();
+      return { content: part["text"] };
+    case "image_url":
+      return { content: "", images: [parseImageUrl(part["image_url"])] };
+    case "input_audio": {
+      const audio = part["input_audio"];
+      if (!isObject(audio) || typeof audio["data"] !== "string") throw invalidMessage();
+      return { content: "", images: [parseBase64(audio["data"], "input_audio")] };
+    }
+    default:
+      throw invalidMessage();
+  }
+}
+
+function parseImageUrl(image: unknown): Uint8Array {
+  const url = isObject(image) ? image["url"] : image;
+  if (typeof url !== "string") throw invalidMessage();
+  if (/^https?:/i.test(url)) {
+    throw new RequestError(
+      "invalid_request",
+      "image URLs are not currently supported, please use base64 encoded data instead",
+    );
+  }
+  const head = IMAGE_URL_PATTERN.exec(url);
+  if (head === null) throw new RequestError("invalid_request", "invalid image input");
+  return parseBase64(url.slice(head[0].length), "image_url");
+}
+
+function parseToolCall(call: Fields): ToolCall {
+  const called = call.fields("function");
+  return defined({
+    id: call.string("id"),
+    index: call.integer("index"),
+    name: called.string("name") ?? "",
+    arguments: parseArguments(called.string("arguments") ?? ""),
+  });
+}
+
+function parseArguments(text: string): Readonly<Record<string, unknown>> {
+  const value = text.trim() === "" ? {} : parseFirstJson(text);
+  if (isObject(value)) return value;
+  throw new RequestError("invalid_request", "invalid tool call arguments");
+}
+
+/** The tool that the latest call with this id asked for. */
+function toolNameOf(toolCallId: string | undefined, earlier: readonly Fields[]) {
+  if (toolCallId === undefined) return undefined;
+  return earlier.flatMap((message) => message.fieldsList("tool_calls") ?? [])
+    .findLast((call) => call.string("id") === toolCallId)?.fields("function").string("name");
+}
+
+function invalidMessage(): RequestError {
+  return new RequestError("invalid_request", "invalid message format");
+}
