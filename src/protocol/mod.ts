@@ -3,7 +3,41 @@
  *
  * @module
  */
+export { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
 export type { ChatMessage, ThinkLevel, Tool, ToolCall } from "./chat.ts";
+export {
+  type Accusation,
+  ADDRESS_BYTES_MAX,
+  DATAGRAM_BYTES_MAX,
+  type LifeStamp,
+  type MemberClaim,
+  MEMBERSHIP_PROTOCOL_VERSION,
+  type MembershipDatagram,
+  type MembershipSync,
+  type MemberStanding,
+  type Piggyback,
+  SYNC_BUCKETS,
+  SYNC_BYTES_MAX,
+  type SyncRow,
+  VALUE_BYTES_MAX,
+  VALUE_KEY_BYTES_MAX,
+  VALUE_RUMOR_BYTES_MAX,
+  type ValueDelta,
+  type ValueEntry,
+  type ValueRumor,
+  type ValueWant,
+} from "./membership.ts";
+export {
+  decodeDatagram,
+  decodeSync,
+  encodeClaimPart,
+  encodeDatagram,
+  encodeDatagramHead,
+  encodeSync,
+  encodeValuePart,
+  syncRowBytes,
+  valueEntryBytes,
+} from "./membership_codec.ts";
 export {
   type LoadedFacts,
   type LoadSettings,
