@@ -1,0 +1,400 @@
+import assert from "node:assert/strict";
+import { type Incarnation, type NodeId, Random } from "../../base/mod.ts";
+import {
+  type Accusation,
+  DATAGRAM_BYTES_MAX,
+  decodeDatagram,
+  decodeSync,
+  encodeDatagram,
+  encodeSync,
+  type MemberClaim,
+  type MembershipDatagram,
+  type MembershipSync,
+} from "../../protocol/mod.ts";
+import { Membership, type MembershipEffect, type MembershipEvent } from "./mod.ts";
+import { MEMBERSHIP_PRESETS } from "./mod.ts";
+
+const timing = MEMBERSHIP_PRESETS.lan;
+const SELF = "00000000000000aa" as NodeId;
+const PEER = "00000000000000bb" as NodeId;
+const OTHER = "00000000000000cc" as NodeId;
+
+type Body = MembershipDatagram["body"];
+type Fact = MembershipEvent extends infer Event
+  ? Event extends { readonly nowMs: number } ? Omit<Event, "nowMs"> : never
+  : never;
+
+/** One Membership, its clock, and what it said. */
+class Scene {
+  readonly membership: Membership;
+  nowMs = 0;
+  effects: MembershipEffect[] = [];
+  #wake: { atMs: number; token: number } | undefined;
+
+  constructor(options: { bootEpoch?: number; incarnation?: number } = {}) {
+    const { bootEpoch = 5, incarnation = 0 } = options;
+    this.membership = new Membership({
+      nodeId: SELF,
+      address: "self:1",
+      bootEpoch,
+      incarnation: incarnation as Incarnation,
+      timing,
+    }, new Random(1));
+    this.tell({ kind: "started" });
+    this.effects = [];
+  }
+
+  tell(fact: Fact): void {
+    for (const effect of this.membership.step({ ...fact, nowMs: this.nowMs })) {
+      if (effect.kind === "wake_at") this.#wake = effect;
+      else this.effects.push(effect);
+    }
+  }
+
+  /** Runs every wake-up of the span. */
+  advance(spanMs: number): void {
+    const endMs = this.nowMs + spanMs;
+    for (let wake = this.#wake; wake !== undefined && wake.atMs <= endMs; wake = this.#wake) {
+      this.#wake = undefined;
+      this.nowMs = Math.max(this.nowMs, wake.atMs);
+      this.tell({ kind: "woke", token: wake.token });
+    }
+    this.nowMs = endMs;
+  }
+
+  /** A datagram arrives. */
+  hear(from: NodeId, body: Body, said: {
+    claims?: MemberClaim[];
+    accusation?: Accusation;
+    epoch?: number;
+    incarnation?: number;
+  } = {}): void {
+    const bytes = encodeDatagram({
+      source: { bootEpoch: said.epoch ?? 1, incarnation: (said.incarnation ?? 0) as Incarnation },
+      body,
+      piggyback: { accusation: said.accusation, claims: said.claims ?? [], values: [] },
+    });
+    this.tell({ kind: "datagram_received", from, bytes });
+  }
+
+  hearSync(from: NodeId, body: MembershipSync["body"]): void {
+    const source = { bootEpoch: 1, incarnation: 0 as Incarnation };
+    this.tell({ kind: "stream_received", from, bytes: encodeSync({ source, body }) });
+  }
+
+  meet(...ids: NodeId[]): void {
+    for (const id of ids) this.hear(id, { kind: "gossip" }, { claims: [claim(id, "alive")] });
+    this.effects = [];
+  }
+
+  /** Datagrams sent since the last look, decoded. */
+  sent(to?: NodeId): MembershipDatagram[] {
+    const found: MembershipDatagram[] = [];
+    for (const effect of this.effects) {
+      if (effect.kind !== "send_datagram") continue;
+      assert.ok(effect.bytes.length <= DATAGRAM_BYTES_MAX);
+      const decoded = decodeDatagram(effect.bytes);
+      assert.equal(decoded.kind, "decoded");
+      if (decoded.kind === "decoded" && (to === undefined || effect.nodeId === to)) {
+        found.push(decoded.value);
+      }
+    }
+    this.effects = [];
+    return found;
+  }
+
+  standing(id: NodeId): string | undefined {
+    return this.membership.find(id)?.standing;
+  }
+}
+
+function claim(
+  nodeId: NodeId,
+  standing: MemberClaim["standing"],
+  stamp: { epoch?: number; incarnation?: number; accuser?: NodeId } = {},
+): MemberClaim {
+  return {
+    nodeId,
+    standing,
+    bootEpoch: stamp.epoch ?? 1,
+    incarnation: (stamp.incarnation ?? 0) as Incarnation,
+    address: standing === "alive" ? "peer:1" : "",
+    accuser: standing === "suspect" ? stamp.accuser ?? OTHER : undefined,
+  };
+}
+
+Deno.test("Membership answers a ping, whoever sends it, and asks a stranger to introduce itself", () => {
+  const scene = new Scene();
+  scene.hear(PEER, { kind: "ping", sequence: 7 });
+  const [ack] = scene.sent(PEER);
+  assert.deepEqual(ack?.body, { kind: "ack", sequence: 7 });
+  assert.equal(ack?.piggyback.accusation?.standing, "unknown");
+  // When asked the same, it introduces itself.
+  scene.hear(PEER, { kind: "ping", sequence: 8 }, {
+    accusation: { standing: "unknown", bootEpoch: 5, incarnation: 0 as Incarnation },
+  });
+  const [answer] = scene.sent(PEER);
+  assert.equal(answer?.piggyback.claims[0]?.nodeId, SELF);
+  assert.equal(answer?.piggyback.claims[0]?.address, "self:1");
+});
+
+Deno.test("Membership tells a suspect with every ping and ack (Lifeguard, buddy system; memberlist 85)", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "suspect")] });
+  scene.effects = [];
+  scene.advance(timing.probeIntervalMs);
+  const ping = scene.sent(PEER).find((message) => message.body.kind === "ping");
+  assert.equal(ping?.piggyback.accusation?.standing, "suspect");
+  scene.hear(PEER, { kind: "ping", sequence: 1 });
+  assert.equal(scene.sent(PEER)[0]?.piggyback.accusation?.standing, "suspect");
+});
+
+Deno.test("Membership refutes a suspicion of itself with a higher incarnation, persisted first", () => {
+  const scene = new Scene({ incarnation: 3 });
+  scene.meet(PEER);
+  const accusation = { standing: "suspect", bootEpoch: 5, incarnation: 9 as Incarnation } as const;
+  scene.hear(PEER, { kind: "ping", sequence: 1 }, { accusation });
+  const kinds = scene.effects.map((effect) => effect.kind);
+  assert.deepEqual(scene.effects.find((effect) => effect.kind === "persist_identity"), {
+    kind: "persist_identity",
+    bootEpoch: 5,
+    incarnation: 10,
+  });
+  assert.ok(kinds.indexOf("persist_identity") < kinds.indexOf("send_datagram"));
+  const ack = scene.sent(PEER).find((message) => message.body.kind === "ack");
+  assert.equal(ack?.piggyback.claims[0]?.incarnation, 10);
+  assert.equal(scene.membership.view().health, 1, "a slow node collects doubts");
+});
+
+Deno.test("Membership does not refute what it has already outlived", () => {
+  const scene = new Scene({ incarnation: 3 });
+  scene.meet(PEER);
+  scene.hear(PEER, { kind: "gossip" }, { claims: [claim(SELF, "down", { epoch: 4 })] });
+  scene.hear(PEER, { kind: "gossip" }, {
+    claims: [claim(SELF, "down", { epoch: 5, incarnation: 2 })],
+  });
+  assert.equal(scene.membership.view().self.incarnation, 3);
+  assert.equal(scene.standing(SELF), undefined, "it is no member of its own list (serf 336)");
+});
+
+Deno.test("Membership probes by others when a member is silent, and suspects it when all are", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  const [target, relay] = [PEER, OTHER];
+  scene.tell({ kind: "connection_lost", to: target });
+  scene.effects = [];
+  scene.advance(timing.probeTimeoutMs);
+  const request = scene.sent(relay).find((message) => message.body.kind === "ping_request");
+  assert.ok(request?.body.kind === "ping_request");
+  assert.equal(request.body.target, target);
+  scene.hear(relay, { kind: "nack", sequence: request.body.sequence });
+  scene.advance(timing.probeDeadlineMs - timing.probeTimeoutMs);
+  assert.equal(scene.standing(target), "suspect");
+  assert.equal(scene.membership.view().health, 0, "the relay's answer cleared this node");
+});
+
+Deno.test("Membership blames itself when its relays are silent too (Lifeguard, local health)", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  scene.advance(timing.probeIntervalMs + timing.probeDeadlineMs);
+  assert.equal(scene.membership.view().health, 1);
+});
+
+Deno.test("Membership takes an indirect ack for life, and only from those it asked", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.advance(timing.probeIntervalMs);
+  const [ping] = scene.sent(PEER);
+  assert.ok(ping?.body.kind === "ping");
+  const { sequence } = ping.body;
+  scene.hear(OTHER, { kind: "ack", sequence });
+  scene.advance(timing.probeDeadlineMs);
+  assert.equal(scene.standing(PEER), "suspect");
+});
+
+Deno.test("Membership relays a probe and its answer, or says that there was none", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  scene.hear(OTHER, { kind: "ping_request", sequence: 40, target: PEER });
+  const [ping] = scene.sent(PEER);
+  assert.ok(ping?.body.kind === "ping");
+  scene.hear(PEER, { kind: "ack", sequence: ping.body.sequence });
+  assert.deepEqual(scene.sent(OTHER).map((message) => message.body), [{
+    kind: "ack",
+    sequence: 40,
+  }]);
+  scene.hear(OTHER, { kind: "ping_request", sequence: 41, target: PEER });
+  scene.effects = [];
+  scene.advance(timing.probeTimeoutMs);
+  assert.ok(scene.sent(OTHER).some(({ body }) => body.kind === "nack" && body.sequence === 41));
+  // Asked for itself, it answers for itself (foca 34).
+  scene.hear(OTHER, { kind: "ping_request", sequence: 42, target: SELF });
+  assert.deepEqual(scene.sent(OTHER)[0]?.body, { kind: "ack", sequence: 42 });
+});
+
+Deno.test("Membership counts a failed send as silence at once (memberlist 242)", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  scene.tell({ kind: "connection_lost", to: PEER });
+  scene.effects = [];
+  scene.tell({ kind: "send_failed", to: PEER });
+  assert.ok(scene.sent().some((message) => message.body.kind === "ping_request"));
+});
+
+Deno.test("Membership passes on an accusation of a node it has not met", () => {
+  const scene = new Scene();
+  scene.meet(OTHER);
+  scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "down", { incarnation: 100 })] });
+  scene.advance(timing.gossipIntervalMs);
+  const said = scene.sent().flatMap((message) => message.piggyback.claims);
+  assert.ok(said.some((found) => found.nodeId === PEER && found.standing === "down"));
+  // So that the node hears of it when it starts again below that (memberlist 311).
+  scene.hear(PEER, { kind: "ping", sequence: 1 });
+  const accusation = scene.sent(PEER)[0]?.piggyback.accusation;
+  assert.deepEqual(accusation, { standing: "down", bootEpoch: 1, incarnation: 100 });
+});
+
+Deno.test("Membership tells a member that it holds it for down on any message, at a bounded rate", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "down")] });
+  scene.effects = [];
+  for (let message = 0; message < 10; message++) scene.hear(PEER, { kind: "gossip" });
+  const accusations = scene.sent(PEER).map((message) => message.piggyback.accusation?.standing);
+  assert.deepEqual(accusations, ["down"]);
+});
+
+Deno.test("Membership starts a suspicion anew after a refutation (memberlist 2016)", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  const doubt = (incarnation: number) =>
+    scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "suspect", { incarnation })] });
+  doubt(0);
+  scene.advance(1_000);
+  scene.hear(PEER, { kind: "gossip" }, { claims: [claim(PEER, "alive", { incarnation: 1 })] });
+  assert.equal(scene.standing(PEER), "alive");
+  doubt(1);
+  scene.advance(timing.suspicionFactor * timing.probeIntervalMs - 200);
+  assert.equal(scene.standing(PEER), "suspect");
+});
+
+Deno.test("Membership doubts what push-pull calls down, and believes what gossip does", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  const row = { goneSeconds: 5, valueVersion: 0, collectedVersion: 0 };
+  scene.hearSync(OTHER, {
+    kind: "sync_update",
+    rows: [{ claim: claim(PEER, "down"), ...row }],
+    deltas: [],
+    wants: [],
+  });
+  assert.equal(scene.standing(PEER), "suspect");
+  scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "down")] });
+  assert.equal(scene.standing(PEER), "down");
+});
+
+Deno.test("Membership ignores an expelled member until it is admitted again", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.tell({ kind: "member_expelled", nodeId: PEER });
+  scene.effects = [];
+  scene.hear(PEER, { kind: "ping", sequence: 1 });
+  scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "alive")] });
+  assert.deepEqual(scene.sent(PEER), []);
+  assert.equal(scene.standing(PEER), undefined);
+  scene.tell({ kind: "member_admitted", nodeId: PEER });
+  scene.meet(PEER);
+  assert.equal(scene.standing(PEER), "alive");
+});
+
+Deno.test("Membership announces a new address under a new incarnation", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.tell({ kind: "address_changed", address: "self:2" });
+  scene.advance(timing.gossipIntervalMs);
+  const [said] = scene.sent(PEER).flatMap((message) => message.piggyback.claims)
+    .filter((found) => found.nodeId === SELF).slice(-1);
+  assert.deepEqual([said?.address, said?.incarnation], ["self:2", 1]);
+});
+
+Deno.test("Membership probes out of turn when a connection is lost, and judges only by that", () => {
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  scene.tell({ kind: "connection_lost", to: PEER });
+  const [ping] = scene.sent(PEER);
+  assert.ok(ping?.body.kind === "ping");
+  assert.equal(scene.standing(PEER), "alive");
+  scene.hear(PEER, { kind: "ack", sequence: ping.body.sequence });
+  scene.advance(timing.probeTimeoutMs);
+  assert.equal(scene.standing(PEER), "alive");
+});
+
+Deno.test("Membership says goodbye several times and is done, and refutes nothing meanwhile", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.tell({ kind: "leave_requested" });
+  scene.hear(PEER, { kind: "gossip" }, { claims: [claim(SELF, "suspect", { epoch: 5 })] });
+  scene.advance(timing.gossipIntervalMs * 3);
+  assert.ok(scene.effects.some((effect) => effect.kind === "leave_completed"));
+  const said = scene.sent(PEER).flatMap((message) => message.piggyback.claims)
+    .filter((found) => found.nodeId === SELF);
+  assert.ok(said.length >= 3);
+  assert.ok(said.every((found) => found.standing === "left" && found.incarnation === 0));
+  // A later join is a new incarnation.
+  scene.tell({ kind: "join_requested", seeds: [{ nodeId: PEER, address: "peer:1" }] });
+  assert.equal(scene.membership.view().self.incarnation, 1);
+});
+
+Deno.test("Membership leaves at once when no one is there", () => {
+  const scene = new Scene();
+  scene.tell({ kind: "leave_requested" });
+  assert.ok(scene.effects.some((effect) => effect.kind === "leave_completed"));
+});
+
+Deno.test("Membership refuses a value that is too long and says why", () => {
+  const scene = new Scene();
+  scene.tell({ kind: "value_published", key: "big", value: new Uint8Array(9_000) });
+  assert.deepEqual(scene.effects, [{
+    kind: "value_refused",
+    key: "big",
+    reason: "value_too_long",
+  }]);
+  scene.tell({ kind: "value_published", key: "load", value: Uint8Array.of(1) });
+  assert.deepEqual([...scene.membership.values(SELF).keys()], ["load"]);
+  assert.equal(scene.membership.values(PEER).size, 0);
+});
+
+Deno.test("Membership ignores a wake-up that was replaced and time that runs backwards", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.tell({ kind: "woke", token: -5 });
+  scene.nowMs -= 10_000;
+  scene.hear(PEER, { kind: "ping", sequence: 1 });
+  assert.equal(scene.sent(PEER).length, 1);
+});
+
+Deno.test("Membership survives any messages, and says so when they are malformed", () => {
+  const random = new Random(9);
+  const scene = new Scene();
+  scene.meet(PEER, OTHER);
+  const heard: Uint8Array[] = [];
+  for (let turn = 0; turn < 5_000; turn++) {
+    const bytes = Uint8Array.from(random.pick(heard) ?? [1, 0]);
+    for (let change = random.below(4); change > 0; change--) {
+      bytes[random.below(bytes.length)] = random.below(256);
+    }
+    const kind = random.pick(["datagram_received", "stream_received"] as const) ??
+      "datagram_received";
+    scene.tell({ kind, from: random.chance(1, 2) ? PEER : OTHER, bytes });
+    scene.advance(random.below(50));
+    for (const effect of scene.effects) {
+      if (effect.kind !== "send_datagram" && effect.kind !== "send_stream") continue;
+      if (heard.length < 200) heard.push(effect.bytes);
+      const decode = effect.kind === "send_datagram" ? decodeDatagram : decodeSync;
+      assert.equal(decode(effect.bytes).kind, "decoded");
+    }
+    scene.effects = scene.effects.filter((effect) => effect.kind === "note").slice(-5);
+  }
+  assert.ok(scene.effects.some((effect) => effect.kind === "note"));
+});
