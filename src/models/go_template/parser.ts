@@ -221,7 +221,7 @@ class GoParser {
       const sign = this.#peekWord();
       if (sign.kind === ":=" || sign.kind === "=") {
         this.#takeWord();
-        if (sign.kind === "=") { for (const name of variables) this.#checkVariable(name); }
+        if (sign.kind === "=") variables.forEach((name) => this.#checkVariable(name));
         return { variables, binding: sign.kind === "=" ? "assign" : "declare" };
       }
       if (sign.kind !== ",") break;
