@@ -10,26 +10,32 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { type BenchModel, ensureBenchModel, ensureLlamaServer } from "./assets.ts";
-import { figuresOf, type Level, markdownReport, ratiosOf, type Round } from "./comparison.ts";
+import { ensureBenchModel, ensureLlamaServer } from "./comparing/assets.ts";
+import {
+  figuresOf,
+  type Level,
+  markdownReport,
+  ratiosOf,
+  type Round,
+} from "./comparing/comparison.ts";
 import {
   completeAll,
   type CompletionApi,
   type CompletionRequest,
   LLAMA_SERVER_API,
   ODIST_API,
-} from "./load.ts";
-import { describeMachine } from "./machine.ts";
-import { barChart } from "./plot.ts";
-import { promptOf } from "./prompts.ts";
+} from "./measuring/load.ts";
+import { describeMachine } from "./measuring/machine.ts";
+import { barChart } from "./measuring/plot.ts";
+import { promptOf } from "./measuring/prompts.ts";
 import {
   llamaServerCommand,
   odistCommand,
   ROOT,
   type RunningServer,
   startServer,
-} from "./servers.ts";
-import { createModel } from "./setup.ts";
+} from "./measuring/servers.ts";
+import { type BenchModel, createModel } from "./measuring/setup.ts";
 
 /** Context window of each slot in tokens; prompt and answer must fit. */
 const CONTEXT_TOKENS = 512;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Completion } from "./load.ts";
-import { fixed, median, percentile, sum } from "./stats.ts";
+import type { Completion } from "../measuring/load.ts";
+import { fixed, median, percentile, sum } from "../measuring/stats.ts";
 
 /** One server's answers in one round. */
 export interface Round {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { figuresOf, type Level, markdownReport, ratiosOf } from "./comparison.ts";
-import { barChart } from "./plot.ts";
-import { promptOf } from "./prompts.ts";
+import { barChart } from "../measuring/plot.ts";
+import { promptOf } from "../measuring/prompts.ts";
 
 function round(server: string, wallMs: number, text: string) {
   const completion = {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Random } from "../src/base/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 
 const SUBJECTS =
   "a lighthouse|two brothers|the harbour|an old clock|my neighbour|the last train|a violin|winter"

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Random } from "../src/base/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 
 const SHAPE = {
   layers: 30,

@@ -4,7 +4,12 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { BenchModel } from "./assets.ts";
+
+/** A model to measure with, and what to call it. */
+export interface BenchModel {
+  readonly name: string;
+  readonly path: string;
+}
 
 /** Creates `model.name` from the file unless the node has it; throws Error when the node refuses. */
 export async function createModel(origin: string, model: BenchModel): Promise<void> {

@@ -6,7 +6,8 @@
  */
 import { join } from "node:path";
 import { writeRandomGguf } from "./random_gguf.ts";
-import { ROOT } from "./servers.ts";
+import { ROOT } from "../measuring/servers.ts";
+import type { BenchModel } from "../measuring/setup.ts";
 
 /** Must be the release whose prebuilt libraries odist runs, or the comparison is one of llama.cpp with itself. */
 const NODE_LLAMA_CPP_RELEASE = "3.21.1";
@@ -38,12 +39,6 @@ export async function ensureLlamaServer(): Promise<string> {
   ]);
   await run("cmake", ["--build", join(folder, "build"), "--target", "llama-server", "-j", "2"]);
   return binary;
-}
-
-/** A model to measure with, and what to call it in the report. */
-export interface BenchModel {
-  readonly name: string;
-  readonly path: string;
 }
 
 /** SmolLM2-135M-Instruct from the Python package that carries it, otherwise random weights of the same shape. */

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const ROOT: string = dirname(dirname(fileURLToPath(import.meta.url)));
+export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/[/\\]$/, "");
 
 /** Milliseconds until a server must answer its readiness path. */
 const READY_TIMEOUT_MS = 120_000;
