@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { RequestError } from "../base/mod.ts";
+import type { ListedModel, ModelDetails, ShownModel, TransferProgress } from "../ports/mod.ts";
+import { appUnderTest, parseLines } from "../../tests/harness/http_app.ts";
+
+const MODIFIED_MS = Date.UTC(2026, 0, 1);
+const DIGEST = "a".repeat(64);
+const DETAILS: ModelDetails = {
+  parentModel: "",
+  format: "gguf",
+  family: "llama",
+  families: ["llama"],
+  parameterSize: "5M",
+  quantizationLevel: "Q8_0",
+  contextLength: 1024,
+};
+const DETAILS_ON_WIRE = {
+  parent_model: "",
+  format: "gguf",
+  family: "llama",
+  families: ["llama"],
+  parameter_size: "5M",
+  quantization_level: "Q8_0",
+  context_length: 1024,
+};
+const LISTED: ListedModel = {
+  name: "m:latest",
+  modifiedAtMs: MODIFIED_MS,
+  size: 5,
+  digest: DIGEST,
+  details: DETAILS,
+  capabilities: ["completion"],
+  namespace: "library",
+};
+const SHOWN: ShownModel = {
+  modelfile: "FROM x",
+  template: "",
+  details: DETAILS,
+  modelInfo: { "general.architecture": "llama", "tokenizer.ggml.tokens": null },
+  capabilities: ["completion"],
+  modifiedAtMs: MODIFIED_MS,
+};
+
+Deno.test("GET /api/tags lists models with every field of the contract (#87)", async () => {
+  const { send } = appUnderTest({ script: { listModels: async () => [LISTED] } });
+  const { models } = await (await send("GET", "/api/tags")).json();
+  const [{ modified_at, ...rest }] = models;
+  assert.equal(Date.parse(modified_at), MODIFIED_MS);
+  assert.deepEqual(rest, {
+    name: "m:latest",
+    model: "m:latest",
+    size: 5,
+    digest: DIGEST,
+    details: DETAILS_ON_WIRE,
+    capabilities: ["completion"],
+  });
+});
+
+Deno.test("GET /api/ps shows a model kept forever as expiring in about 292 years (#89, #90)", async () => {
+  const row = { ...LISTED, sizeVram: 0, contextLength: 512, expiresAtMs: Infinity };
+  const { send } = appUnderTest({ script: { listLoaded: async () => [row] } });
+  const { models } = await (await send("GET", "/api/ps")).json();
+  assert.equal(models[0].context_length, 512);
+  assert.equal(models[0].size_vram, 0);
+  const years = (Date.parse(models[0].expires_at) - Date.UTC(2026)) / (365.25 * 86_400_000);
+  assert.ok(years > 291 && years < 293, `${years}`);
+});
+
+Deno.test("POST /api/show leaves out what is empty and takes name for model (#91, #93)", async () => {
+  const { send, client } = appUnderTest({ script: { showModel: async () => SHOWN } });
+  const shown = await (await send("POST", "/api/show", { name: "m", verbose: true })).json();
+  assert.deepEqual(client.lastRequest, { model: "m", verbose: true, options: {} });
+  assert.deepEqual(Object.keys(shown), [
+    "modelfile",
+    "details",
+    "model_info",
+    "capabilities",
+    "modified_at",
+  ]);
+  assert.deepEqual(shown.model_info, SHOWN.modelInfo);
+});
+
+Deno.test("POST /api/show echoes the requested name to one kind of client", async () => {
+  const { app } = appUnderTest({ script: { showModel: async () => SHOWN } });
+  const response = await app.fetch(
+    new Request("http://localhost/api/show", {
+      method: "POST",
+      headers: { "user-agent": "GitHubCopilotChat/0.1" },
+      body: '{"model":"My-Model"}',
+    }),
+  );
+  assert.equal((await response.json()).model_info["general.basename"], "My-Model");
+});
+
+Deno.test("POST /api/show names an absent model as the client port does (#24)", async () => {
+  const response = await appUnderTest().send("POST", "/api/show", { model: "nope" });
+  assert.equal(response.status, 404);
+  assert.deepEqual(await response.json(), { error: "model 'nope:latest' not found" });
+});
+
+Deno.test("POST /api/create streams progress and hands every field over (#102)", async () => {
+  const { send, client } = appUnderTest();
+  const response = await send("POST", "/api/create", {
+    name: "n",
+    from: "m",
+    files: { "a.gguf": "sha256:1" },
+    adapters: { "b.gguf": "sha256:2" },
+    template: "{{ .Prompt }}",
+    system: "s",
+    license: "one",
+    parameters: { temperature: 1, stop: ["x"] },
+    messages: [{ role: "User", content: "hi" }],
+    quantization: "Q8_0",
+    requires: "0.1.0",
+  });
+  assert.equal(response.headers.get("content-type"), "application/x-ndjson");
+  const lines = parseLines(await response.text());
+  assert.deepEqual(lines.map((line) => line["status"]), [
+    "creating new layer",
+    "writing manifest",
+    "success",
+  ]);
+  assert.deepEqual(client.lastRequest, {
+    model: "n",
+    from: "m",
+    files: { "a.gguf": "sha256:1" },
+    adapters: { "b.gguf": "sha256:2" },
+    template: "{{ .Prompt }}",
+    system: "s",
+    license: ["one"],
+    parameters: { temperature: 1, stop: ["x"] },
+    messages: [{ role: "user", content: "hi" }],
+    quantize: "Q8_0",
+    requires: "0.1.0",
+  });
+});
+
+Deno.test("POST /api/create without stream answers the last status only (#109)", async () => {
+  const response = await appUnderTest().send("POST", "/api/create", {
+    model: "n",
+    from: "m",
+    license: ["a", "b"],
+    stream: false,
+  });
+  assert.deepEqual(await response.json(), { status: "success" });
+});
+
+Deno.test("POST /api/create answers an error before the first line with its status (#103 to #108)", async () => {
+  const { send } = appUnderTest({
+    script: {
+      createModel: () => ({
+        [Symbol.asyncIterator]: () => ({
+          next: () =>
+            Promise.reject(
+              new RequestError("invalid_request", "neither 'from' or 'files' was specified"),
+            ),
+        }),
+      }),
+    },
+  });
+  for (const stream of [true, false]) {
+    const response = await send("POST", "/api/create", { model: "x", stream });
+    assert.equal(response.status, 400);
+    assert.deepEqual(await response.json(), { error: "neither 'from' or 'files' was specified" });
+  }
+});
+
+Deno.test("POST /api/pull ends with an error line, or 500 without stream (#112)", async () => {
+  async function* failing(): AsyncGenerator<TransferProgress> {
+    yield { status: "pulling manifest" };
+    throw new RequestError("model_not_found", "pull model manifest: file does not exist", {
+      status: 500,
+    });
+  }
+  const { send, client } = appUnderTest({ script: { pullModel: failing } });
+  const streamed = await send("POST", "/api/pull", { name: "nope", insecure: true });
+  assert.equal(streamed.status, 200);
+  assert.deepEqual(parseLines(await streamed.text()), [
+    { status: "pulling manifest" },
+    { error: "pull model manifest: file does not exist" },
+  ]);
+  assert.deepEqual(client.lastRequest, { model: "nope", insecure: true });
+  const whole = await send("POST", "/api/pull", { model: "nope", stream: false });
+  assert.equal(whole.status, 500);
+  assert.deepEqual(await whole.json(), { error: "pull model manifest: file does not exist" });
+});
+
+Deno.test("POST /api/push streams progress", async () => {
+  const response = await appUnderTest().send("POST", "/api/push", { model: "ns/m" });
+  assert.deepEqual(parseLines(await response.text()).at(-1), { status: "success" });
+});
+
+Deno.test("POST /api/copy and DELETE /api/delete answer 200 with an empty body (#94, #97)", async () => {
+  const { send, client } = appUnderTest();
+  const copied = await send("POST", "/api/copy", { source: "a", destination: "b" });
+  assert.equal(copied.status, 200);
+  assert.equal(await copied.text(), "");
+  assert.deepEqual(client.lastRequest, { source: "a", destination: "b" });
+  const deleted = await send("DELETE", "/api/delete", { name: "b" });
+  assert.equal(deleted.status, 200);
+  assert.equal(await deleted.text(), "");
+  assert.deepEqual(client.lastRequest, { model: "b" });
+});
+
+Deno.test("blobs are found and stored by digest (#99, #100)", async () => {
+  const { send, client } = appUnderTest({
+    script: {
+      findBlob: async (digest) => digest.endsWith("b") ? { blobBytes: 1 } : undefined,
+      writeBlob: async (digest) => digest.endsWith("b") ? "exists" : "created",
+    },
+  });
+  const absent = `/api/blobs/sha256:${DIGEST}`;
+  const present = `/api/blobs/sha256-${"b".repeat(64)}`;
+  assert.equal((await send("HEAD", absent)).status, 404);
+  assert.equal((await send("HEAD", present)).status, 200);
+  assert.equal((await send("POST", absent, "bytes")).status, 201);
+  assert.equal((await send("POST", present)).status, 200);
+  assert.deepEqual(client.calls.map((call) => call.request), [
+    { digest: `sha256:${DIGEST}`, sent: new TextEncoder().encode("bytes") },
+    { digest: `sha256:${"b".repeat(64)}`, sent: new Uint8Array() },
+  ]);
+});
+
+Deno.test("a blob body is not bound by the limit on JSON bodies", async () => {
+  const { send } = appUnderTest({ config: { bodyBytesMax: 10 } });
+  const response = await send("POST", `/api/blobs/sha256:${DIGEST}`, "x".repeat(1000));
+  assert.equal(response.status, 201);
+});

@@ -1,0 +1,446 @@
+import assert from "node:assert/strict";
+import { RequestError, UnavailableError } from "../base/mod.ts";
+import type { AnswerChunk, ChatRequest, GenerateRequest } from "../ports/mod.ts";
+import { appUnderTest } from "../../tests/harness/http_app.ts";
+import { streamOf, textChunks } from "../../tests/harness/scripted_client.ts";
+
+const CHAT = { model: "M", messages: [{ role: "user", content: "hi" }] };
+const CREATED = Date.UTC(2026, 0, 2, 3, 4, 5) / 1000;
+const USAGE = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
+
+/** The events of a stream; the closing `[DONE]` as it is. */
+function parseEvents(text: string) {
+  return text.split("\n\n").filter((event) => event !== "").map((event) => {
+    assert.ok(event.startsWith("data: "), event);
+    const rest = event.slice("data: ".length);
+    return rest === "[DONE]" ? rest : JSON.parse(rest);
+  });
+}
+
+function chatScript(chunks: readonly AnswerChunk[]) {
+  return { script: { chat: async () => streamOf(chunks) } };
+}
+
+Deno.test("POST /v1/chat/completions answers one object whose usage sums up (#119)", async () => {
+  const response = await appUnderTest().send("POST", "/v1/chat/completions", CHAT);
+  const { id, ...answer } = await response.json();
+  assert.match(id, /^chatcmpl-\d{1,3}$/);
+  assert.deepEqual(answer, {
+    object: "chat.completion",
+    created: CREATED,
+    model: "M",
+    system_fingerprint: "fp_ollama",
+    choices: [{
+      index: 0,
+      message: { role: "assistant", content: "Hello" },
+      finish_reason: "stop",
+    }],
+    usage: USAGE,
+  });
+});
+
+Deno.test("POST /v1/chat/completions streams role first, a finish chunk and [DONE] (#120)", async () => {
+  const response = await appUnderTest().send("POST", "/v1/chat/completions", {
+    ...CHAT,
+    stream: true,
+  });
+  assert.equal(response.headers.get("content-type"), "text/event-stream");
+  const events = parseEvents(await response.text());
+  assert.deepEqual(events.map((event) => event.choices?.[0] ?? event), [
+    { index: 0, delta: { role: "assistant", content: "Hel" }, finish_reason: null },
+    { index: 0, delta: { content: "lo" }, finish_reason: null },
+    { index: 0, delta: {}, finish_reason: "stop" },
+    "[DONE]",
+  ]);
+  const heads = new Set(
+    events.slice(0, -1).map((event) => `${event.id} ${event.created} ${event.object}`),
+  );
+  assert.equal(heads.size, 1);
+  assert.match([...heads][0] ?? "", /chat\.completion\.chunk$/);
+});
+
+Deno.test("POST /v1/chat/completions with include_usage ends with one usage chunk (#121)", async () => {
+  const response = await appUnderTest().send("POST", "/v1/chat/completions", {
+    ...CHAT,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  const events = parseEvents(await response.text());
+  assert.deepEqual(events.at(-2).choices, []);
+  assert.deepEqual(events.at(-2).usage, USAGE);
+  assert.equal(events.filter((event) => event.usage).length, 1);
+});
+
+Deno.test("a chat stream says its role even when nothing was generated", async () => {
+  const { send } = appUnderTest(chatScript([]));
+  const response = await send("POST", "/v1/chat/completions", { ...CHAT, stream: true });
+  const [first] = parseEvents(await response.text());
+  assert.deepEqual(first.choices[0].delta, { role: "assistant", content: "" });
+});
+
+Deno.test("a chunk of thinking and text is split into two events", async () => {
+  const { send } = appUnderTest(chatScript([
+    { kind: "text", content: "", thinking: "a" },
+    { kind: "text", content: "c", thinking: "b" },
+  ]));
+  const response = await send("POST", "/v1/chat/completions", { ...CHAT, stream: true });
+  const events = parseEvents(await response.text());
+  assert.deepEqual(events.slice(0, 3).map((event) => event.choices[0].delta), [
+    { role: "assistant", content: "", reasoning: "a" },
+    { reasoning: "b" },
+    { content: "c" },
+  ]);
+});
+
+Deno.test("tool calls carry their arguments as text and finish with tool_calls (#124)", async () => {
+  const calls = [{ name: "f", arguments: { b: 1, a: "x" } }, {
+    id: "call_9",
+    name: "g",
+    arguments: {},
+  }];
+  const { send } = appUnderTest(chatScript([
+    { kind: "text", content: "", toolCalls: calls.slice(0, 1) },
+    { kind: "text", content: "", toolCalls: calls.slice(1) },
+  ]));
+  const whole = await (await send("POST", "/v1/chat/completions", CHAT)).json();
+  const [choice] = whole.choices;
+  assert.equal(choice.finish_reason, "tool_calls");
+  assert.match(choice.message.tool_calls[0].id, /^call_[a-z0-9]{8}$/);
+  assert.deepEqual(choice.message.tool_calls[0].function, {
+    name: "f",
+    arguments: '{"b":1,"a":"x"}',
+  });
+  assert.deepEqual(choice.message.tool_calls[1], {
+    id: "call_9",
+    index: 1,
+    type: "function",
+    function: { name: "g", arguments: "{}" },
+  });
+  const response = await send("POST", "/v1/chat/completions", { ...CHAT, stream: true });
+  const events = parseEvents(await response.text());
+  assert.equal(events[1].choices[0].delta.tool_calls[0].index, 1);
+  assert.equal(events.at(-2).choices[0].finish_reason, "tool_calls");
+});
+
+Deno.test("log probabilities ride in the choice", async () => {
+  const bytes = new Uint8Array([104]);
+  const { send, client } = appUnderTest(chatScript([
+    { kind: "text", content: "h", logprobs: [{ token: "h", bytes, logprob: -1 }] },
+  ]));
+  const body = { ...CHAT, logprobs: true, top_logprobs: 0 };
+  const answer = await (await send("POST", "/v1/chat/completions", body)).json();
+  assert.deepEqual(answer.choices[0].logprobs, {
+    content: [{ token: "h", logprob: -1, bytes: [104] }],
+  });
+  assert.equal((client.lastRequest as ChatRequest).topLogprobs, 0);
+});
+
+Deno.test("POST /v1/chat/completions maps its fields to the port's", async () => {
+  const { send, client } = appUnderTest();
+  await send("POST", "/v1/chat/completions", {
+    ...CHAT,
+    max_tokens: 5,
+    seed: 3,
+    stop: "x",
+    frequency_penalty: 0.5,
+    response_format: { type: "json_schema", json_schema: { schema: { type: "object" } } },
+    reasoning_effort: "minimal",
+    tool_choice: "auto",
+    n: 2,
+    options: { num_ctx: 1 },
+    keep_alive: "never parsed",
+  });
+  assert.deepEqual(client.lastRequest, {
+    model: "M",
+    messages: [{ role: "user", content: "hi" }],
+    tools: [],
+    options: {
+      numPredict: 5,
+      seed: 3,
+      stop: ["x"],
+      temperature: 1,
+      topP: 1,
+      frequencyPenalty: 0.5,
+    },
+    format: { type: "object" },
+    think: "low",
+    topLogprobs: -1,
+    truncate: true,
+    shift: true,
+    debugRenderOnly: false,
+  });
+});
+
+for (
+  const [effort, think] of [["none", false], ["low", "low"], ["xhigh", "max"], ["ultra", "max"]]
+) {
+  Deno.test(`reasoning effort ${effort} means think ${think} (#125)`, async () => {
+    const { send, client } = appUnderTest();
+    await send("POST", "/v1/chat/completions", { ...CHAT, reasoning: { effort } });
+    assert.equal((client.lastRequest as ChatRequest).think, think);
+  });
+}
+
+Deno.test("content parts become messages of their own, and calls ride on the last", async () => {
+  const { send, client } = appUnderTest();
+  await send("POST", "/v1/chat/completions", {
+    model: "M",
+    messages: [
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "see" },
+          { type: "image_url", image_url: { url: "data:image/png;base64,aGk=" } },
+          { type: "input_audio", input_audio: { data: "aGk=", format: "wav" } },
+        ],
+      },
+      {
+        role: "assistant",
+        content: null,
+        reasoning: "hm",
+        tool_calls: [{ id: "c1", type: "function", function: { name: "f", arguments: '{"a":1}' } }],
+      },
+      { role: "tool", tool_call_id: "c1", content: "4" },
+    ],
+  });
+  const image = new Uint8Array([104, 105]);
+  assert.deepEqual((client.lastRequest as ChatRequest).messages, [
+    { role: "user", content: "see" },
+    { role: "user", content: "", images: [image] },
+    { role: "user", content: "", images: [image] },
+    {
+      role: "assistant",
+      content: "",
+      thinking: "hm",
+      toolCalls: [{ id: "c1", name: "f", arguments: { a: 1 } }],
+    },
+    { role: "tool", content: "4", toolName: "f", toolCallId: "c1" },
+  ]);
+});
+
+const REFUSALS: readonly (readonly [name: string, body: unknown, error: string])[] = [
+  ["no messages (#122)", { model: "M", messages: [] }, "[] is too short - 'messages'"],
+  ["no model", { ...CHAT, model: "" }, "model is required"],
+  [
+    "an effort nobody knows",
+    { ...CHAT, reasoning_effort: "hard" },
+    "invalid reasoning value: 'hard' …",
+  ],
+  [
+    "null content",
+    { model: "M", messages: [{ role: "user" }] },
+    "invalid message content type: null",
+  ],
+  [
+    "content that is a number",
+    { model: "M", messages: [{ role: "user", content: 1 }] },
+    "invalid message format",
+  ],
+  [
+    "an image by URL (#123)",
+    {
+      model: "M",
+      messages: [{
+        role: "user",
+        content: [{ type: "image_url", image_url: { url: "http://x/a.png" } }],
+      }],
+    },
+    "image URLs are not currently supported, please use base64 encoded data instead",
+  ],
+  [
+    "an image of another kind",
+    {
+      model: "M",
+      messages: [{
+        role: "user",
+        content: [{ type: "image_url", image_url: "data:image/gif;base64,aGk=" }],
+      }],
+    },
+    "invalid image input",
+  ],
+  ["temperature as text", { ...CHAT, temperature: "hot" }, "cannot read temperature: …"],
+  ["stop as a number", { ...CHAT, stop: 1 }, "invalid type for 'stop': …"],
+];
+for (const [name, body, error] of REFUSALS) {
+  Deno.test(`POST /v1/chat/completions refuses ${name} in the OpenAI envelope`, async () => {
+    const response = await appUnderTest().send("POST", "/v1/chat/completions", body);
+    assert.equal(response.status, 400);
+    const { message, ...rest } = (await response.json()).error;
+    assert.deepEqual(rest, { type: "invalid_request_error", param: null, code: null });
+    if (error.endsWith("…")) assert.ok(message.startsWith(error.slice(0, -1)), message);
+    else assert.equal(message, error);
+  });
+}
+
+Deno.test("an error mid-stream is an event clients raise, without [DONE]", async () => {
+  async function* failing(): AsyncGenerator<AnswerChunk> {
+    yield* textChunks(["a"]);
+    throw new UnavailableError("runner_lost", "model runner has unexpectedly stopped");
+  }
+  const { send } = appUnderTest({
+    script: { chat: async () => ({ kind: "stream", chunks: failing() }) },
+  });
+  const response = await send("POST", "/v1/chat/completions", { ...CHAT, stream: true });
+  const events = parseEvents(await response.text());
+  assert.deepEqual(events.at(-1), {
+    error: {
+      message: "model runner has unexpectedly stopped",
+      type: "api_error",
+      param: null,
+      code: null,
+    },
+  });
+});
+
+Deno.test("POST /v1/completions answers text from the model's template", async () => {
+  const { send, client } = appUnderTest();
+  const body = { model: "M", prompt: "p", suffix: "s", logprobs: 2, max_tokens: 4, stop: ["a"] };
+  const { id, ...answer } = await (await send("POST", "/v1/completions", body)).json();
+  assert.match(id, /^cmpl-\d{1,3}$/);
+  assert.deepEqual(answer, {
+    object: "text_completion",
+    created: CREATED,
+    model: "M",
+    system_fingerprint: "fp_ollama",
+    choices: [{ text: "Hello", index: 0, finish_reason: "stop" }],
+    usage: USAGE,
+  });
+  const request = client.lastRequest as GenerateRequest;
+  assert.equal(request.raw, false);
+  assert.equal(request.suffix, "s");
+  assert.deepEqual(request.options, { numPredict: 4, stop: ["a"], temperature: 1, topP: 1 });
+});
+
+Deno.test("POST /v1/completions streams text chunks, usage in each when asked, and [DONE] (#127)", async () => {
+  const response = await appUnderTest().send("POST", "/v1/completions", {
+    model: "M",
+    prompt: "p",
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  const events = parseEvents(await response.text());
+  assert.deepEqual(events.slice(0, 3).map((event) => event.choices[0]), [
+    { text: "Hel", index: 0, finish_reason: null },
+    { text: "lo", index: 0, finish_reason: null },
+    { text: "", index: 0, finish_reason: "stop" },
+  ]);
+  assert.equal(events[0].usage.total_tokens, 0);
+  assert.deepEqual(events[3].choices, []);
+  assert.deepEqual(events[3].usage, USAGE);
+  assert.equal(events[4], "[DONE]");
+});
+
+Deno.test("POST /v1/completions refuses a list of prompts", async () => {
+  const response = await appUnderTest().send("POST", "/v1/completions", {
+    model: "M",
+    prompt: ["a"],
+  });
+  assert.equal(response.status, 400);
+});
+
+Deno.test("POST /v1/completions with an empty prompt answers empty text", async () => {
+  const { send } = appUnderTest({ script: { generate: async () => ({ kind: "load" }) } });
+  const answer = await (await send("POST", "/v1/completions", { model: "M" })).json();
+  assert.equal(answer.choices[0].text, "");
+});
+
+Deno.test("POST /v1/embeddings writes vectors as numbers or as base64 of float32 (#128)", async () => {
+  const { send, client } = appUnderTest();
+  const body = { model: "E", input: ["a", ""], dimensions: 2 };
+  const floats = await (await send("POST", "/v1/embeddings", body)).json();
+  assert.equal(floats.object, "list");
+  assert.deepEqual(floats.data.map((row: { index: number }) => row.index), [0, 1]);
+  assert.deepEqual(floats.usage, { prompt_tokens: 2, total_tokens: 2 });
+  const coded = await (await send("POST", "/v1/embeddings", { ...body, encoding_format: "base64" }))
+    .json();
+  const bytes = Uint8Array.fromBase64(coded.data[0].embedding);
+  assert.deepEqual(new Float32Array(bytes.buffer), new Float32Array([0.6, 0.8]));
+  assert.deepEqual(client.lastRequest, {
+    model: "E",
+    inputs: ["a", ""],
+    truncate: true,
+    dimensions: 2,
+    options: {},
+  });
+});
+
+for (
+  const [name, body, error] of [
+    [
+      "an unknown encoding",
+      { model: "E", input: "a", encoding_format: "hex" },
+      /"float" or "base64"/,
+    ],
+    ["no input", { model: "E" }, /^invalid input$/],
+    ["an empty list", { model: "E", input: [] }, /^invalid input$/],
+    ["tokens", { model: "E", input: [[1, 2]] }, /^invalid input type$/],
+  ] as const
+) {
+  Deno.test(`POST /v1/embeddings refuses ${name}`, async () => {
+    const response = await appUnderTest().send("POST", "/v1/embeddings", body);
+    assert.equal(response.status, 400);
+    assert.match((await response.json()).error.message, error);
+  });
+}
+
+Deno.test("GET /v1/models lists names, times and owners (#117)", async () => {
+  const model = {
+    name: "ns/m:latest",
+    modifiedAtMs: 1_500,
+    size: 1,
+    digest: "",
+    namespace: "ns",
+    capabilities: [],
+    details: {
+      parentModel: "",
+      format: "gguf",
+      family: "",
+      families: null,
+      parameterSize: "",
+      quantizationLevel: "",
+    },
+  };
+  const { send } = appUnderTest({
+    script: {
+      listModels: async () => [model],
+      showModel: async () => ({ ...model, modelInfo: {} }),
+    },
+  });
+  const row = { id: "ns/m:latest", object: "model", created: 1, owned_by: "ns" };
+  assert.deepEqual(await (await send("GET", "/v1/models")).json(), { object: "list", data: [row] });
+  const one = await (await send("GET", "/v1/models/m")).json();
+  assert.deepEqual(one, { id: "m", object: "model", created: 1, owned_by: "library" });
+});
+
+Deno.test("GET /v1/models/nope is 404 in the OpenAI envelope (#118)", async () => {
+  const response = await appUnderTest().send("GET", "/v1/models/nope");
+  assert.equal(response.status, 404);
+  assert.equal((await response.json()).error.type, "not_found_error");
+});
+
+Deno.test("a status without a type of its own is an api_error", async () => {
+  const failed = new RequestError("model_too_large", "too large");
+  const { send } = appUnderTest({ script: { chat: () => Promise.reject(failed) } });
+  const response = await send("POST", "/v1/chat/completions", CHAT);
+  assert.equal(response.status, 500);
+  assert.equal((await response.json()).error.type, "api_error");
+});
+
+Deno.test("a zstd body is inflated on /v1, and an oversized or broken one refused", async () => {
+  const { zstdCompressSync } = await import("node:zlib");
+  const { app, client } = appUnderTest();
+  const post = (bytes: Uint8Array<ArrayBuffer>) =>
+    app.fetch(
+      new Request("http://localhost/v1/chat/completions", {
+        method: "POST",
+        headers: { "content-encoding": "zstd" },
+        body: bytes,
+      }),
+    );
+  const good = await post(new Uint8Array(zstdCompressSync(JSON.stringify(CHAT))));
+  assert.equal(good.status, 200);
+  assert.equal((client.lastRequest as ChatRequest).model, "M");
+  const bomb = await post(new Uint8Array(zstdCompressSync(new Uint8Array(21 * 1024 * 1024))));
+  assert.equal(bomb.status, 413);
+  assert.equal((await post(new Uint8Array([1, 2, 3]))).status, 400);
+});
