@@ -29,4 +29,5 @@ export type {
 } from "./cluster_client.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
 export type { CatalogEntry, ModelCatalog } from "./model_catalog.ts";
+export type { RaftLogReader } from "./raft_log.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";

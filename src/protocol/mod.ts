@@ -5,6 +5,31 @@
  */
 export { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
 export type { ChatMessage, ThinkLevel, Tool, ToolCall } from "./chat.ts";
+export type {
+  AppendRejection,
+  AppendRequest,
+  AppendResponse,
+  Entry,
+  EntryId,
+  GroupAction,
+  GroupChange,
+  GroupConfiguration,
+  GroupStep,
+  HardState,
+  HeartbeatRequest,
+  HeartbeatResponse,
+  Proposal,
+  ProposalForward,
+  RaftMessage,
+  ReadIndexRequest,
+  ReadIndexResponse,
+  Snapshot,
+  SnapshotRequest,
+  TimeoutNow,
+  TransferRequest,
+  VoteRequest,
+  VoteResponse,
+} from "./raft.ts";
 export {
   type Accusation,
   ADDRESS_BYTES_MAX,

@@ -1,0 +1,339 @@
+import { assert, type NodeId, type Random } from "../../base/mod.ts";
+import type { RaftLogReader } from "../../ports/mod.ts";
+import type {
+  Entry,
+  GroupChange,
+  GroupConfiguration,
+  HardState,
+  RaftMessage,
+  Snapshot,
+} from "../../protocol/mod.ts";
+import { toGroup } from "./configuration.ts";
+import { entriesBytes } from "./log.ts";
+import type { ProgressMode } from "./peers.ts";
+import {
+  type AppendDone,
+  type ApplyDone,
+  Raft,
+  type RaftInput,
+  type SnapshotDelivery,
+} from "./raft.ts";
+import { caughtUpLearners } from "./reconfiguration.ts";
+import {
+  type RaftNote,
+  type RaftOptions,
+  type RaftRole,
+  type ReadState,
+  refuse,
+  type SoftState,
+  type StepOutcome,
+} from "./state.ts";
+
+/** An order to the disk. Orders are carried out in the order given; each answer goes out when its order is durable. */
+export interface AppendOrder {
+  /** Undefined when unchanged. */
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+  readonly snapshot: Snapshot | undefined;
+  /** Peers' messages are sent; those to this node, and the {@link AppendDone}, are stepped. */
+  readonly answers: readonly (RaftMessage | AppendDone)[];
+}
+
+/** An order to the state machine, in the order given. */
+export interface ApplyOrder {
+  readonly entries: readonly Entry[];
+  readonly answers: readonly ApplyDone[];
+}
+
+/**
+ * What the driver must do now. In this order: write `entries`, `hardState` and `snapshot` (synced before going on when
+ * `mustSync`), send `messages`, apply `committed`, then call `advance`. With asynchronous storage writes: send
+ * `messages` at once, carry out `append` and `apply` in their own time, and never call `advance`.
+ */
+export interface Ready {
+  readonly softState: SoftState | undefined;
+  readonly hardState: HardState | undefined;
+  readonly readStates: readonly ReadState[];
+  readonly entries: readonly Entry[];
+  readonly snapshot: Snapshot | undefined;
+  readonly committed: readonly Entry[];
+  readonly messages: readonly RaftMessage[];
+  /** False when nothing is to be written, or only a commit index, which a crash may lose. */
+  readonly mustSync: boolean;
+  readonly append: AppendOrder | undefined;
+  readonly apply: ApplyOrder | undefined;
+  /** For log lines and counters only. */
+  readonly notes: readonly RaftNote[];
+}
+
+/** What the leader knows of a member. */
+export interface PeerView {
+  readonly id: NodeId;
+  readonly mode: ProgressMode;
+  readonly match: number;
+  readonly next: number;
+  readonly isLearner: boolean;
+  readonly paused: boolean;
+  readonly pendingSnapshot: number;
+  readonly recentlyActive: boolean;
+  readonly inflightCount: number;
+  readonly inflightFull: boolean;
+}
+
+/** A copy of the state for status pages and checkers. */
+export interface RaftView {
+  readonly id: NodeId;
+  readonly role: RaftRole;
+  readonly term: number;
+  readonly vote: NodeId | undefined;
+  readonly leader: NodeId | undefined;
+  readonly committed: number;
+  readonly applied: number;
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly configuration: GroupConfiguration;
+  readonly transferTarget: NodeId | undefined;
+  /** Sorted by id; empty unless this node leads. */
+  readonly members: readonly PeerView[];
+}
+
+/**
+ * One node's view of the replicated log, to be driven: inputs in, {@link Ready} out. Synchronous and deterministic;
+ * performs no I/O.
+ */
+export class RaftNode {
+  readonly #raft: Raft;
+  readonly #asyncWrites: boolean;
+  #previousSoftState: SoftState;
+  #previousHardState: HardState;
+  #onAdvance: RaftInput[] = [];
+  #awaitsAdvance = false;
+
+  /** `random` decides election timeouts only. */
+  constructor(options: RaftOptions, stable: RaftLogReader, random: Random) {
+    this.#raft = new Raft(options, stable, random);
+    this.#asyncWrites = options.asyncStorageWrites;
+    this.#previousSoftState = this.#raft.state.softState;
+    this.#previousHardState = this.#raft.state.hardState;
+  }
+
+  /** One unit of time passed. */
+  tick(): void {
+    this.#raft.tick();
+  }
+
+  /** Takes a message of a peer, or an answer that an order of {@link Ready} carried. */
+  step(input: RaftInput): StepOutcome {
+    // Answers of someone who was removed, or never was a member, count for nothing.
+    if (isAnswer(input) && this.#raft.state.peers.find(input.from) === undefined) {
+      return refuse("unknown_peer", input.from);
+    }
+    return this.#raft.step(input);
+  }
+
+  /** Starts an election now. */
+  campaign(): void {
+    this.#raft.campaign();
+  }
+
+  /** Proposes one command; it may still be lost, and then has to be proposed again by whoever wants it. */
+  propose(data: Uint8Array): StepOutcome {
+    return this.#raft.propose([{ kind: "command", data }]);
+  }
+
+  /** Proposes a membership change; a refused one is applied as an empty command. */
+  proposeChange(change: GroupChange): StepOutcome {
+    return this.#raft.propose([{ kind: "group_change", change }]);
+  }
+
+  /** See {@link Raft.applyChange}; to be called for each committed change, even one the driver ignores. */
+  applyChange(change: GroupChange): GroupConfiguration {
+    return this.#raft.applyChange(change);
+  }
+
+  /** See {@link Raft.readIndex}. */
+  readIndex(context: string): StepOutcome {
+    return this.#raft.readIndex(context);
+  }
+
+  /** See {@link Raft.transferLeadership}. */
+  transferLeadership(target: NodeId): StepOutcome {
+    return this.#raft.transferLeadership(target);
+  }
+
+  /** See {@link Raft.forgetLeader}. */
+  forgetLeader(): StepOutcome {
+    return this.#raft.forgetLeader();
+  }
+
+  /** See {@link Raft.reportUnreachable}. */
+  reportUnreachable(id: NodeId): void {
+    this.#raft.reportUnreachable(id);
+  }
+
+  /** See {@link Raft.reportSnapshot}. */
+  reportSnapshot(id: NodeId, delivery: SnapshotDelivery): void {
+    this.#raft.reportSnapshot(id, delivery);
+  }
+
+  /** Learners that may be promoted: they answer and lack at most `lagMax` entries. Sorted; empty unless leading. */
+  caughtUpLearners(lagMax: number): readonly NodeId[] {
+    return caughtUpLearners(this.#raft.state, lagMax);
+  }
+
+  /** Replaces the drawn election timeout until the next draw: recorded scenarios fix it. Ticks, >= 1. */
+  setElectionTimeout(ticks: number): void {
+    this.#raft.state.electionTimeoutTicks = ticks;
+  }
+
+  /** True when {@link ready} would hold anything. */
+  hasReady(): boolean {
+    const { state } = this.#raft;
+    return !sameSoftState(state.softState, this.#previousSoftState) ||
+      !sameHardState(state.hardState, this.#previousHardState) ||
+      state.log.nextUnstableSnapshot !== undefined ||
+      state.messages.length > 0 || state.messagesAfterAppend.length > 0 ||
+      state.log.nextUnstableEntries.length > 0 ||
+      state.log.hasNextCommitted(!this.#asyncWrites) ||
+      state.readStates.length > 0;
+  }
+
+  /** What is to be done now; calling it means that it will be. */
+  ready(): Ready {
+    assert(!this.#awaitsAdvance, "The last Ready must be advanced before the next");
+    const { state } = this.#raft;
+    const committed = state.log.nextCommitted(!this.#asyncWrites);
+    const { softState, hardState } = state;
+    const softChanged = !sameSoftState(softState, this.#previousSoftState);
+    const hardChanged = !sameHardState(hardState, this.#previousHardState);
+    const entries = state.log.nextUnstableEntries;
+    const work = {
+      entries,
+      hardState: hardChanged ? hardState : undefined,
+      snapshot: state.log.nextUnstableSnapshot,
+    };
+    const answers: (RaftMessage | AppendDone)[] = [...state.messagesAfterAppend];
+    // Also without new entries: a write of an earlier term does not confirm what it wrote, this one does.
+    if (state.log.hasUnstableEntries || work.snapshot !== undefined) {
+      const last = state.log.hasUnstableEntries ? state.log.last : undefined;
+      answers.push({ kind: "append_done", term: state.term, last, snapshot: work.snapshot });
+    }
+    const applied: ApplyDone[] = committed.length > 0
+      ? [{ kind: "apply_done", entries: committed }]
+      : [];
+    const ready: Ready = {
+      ...work,
+      softState: softChanged ? softState : undefined,
+      readStates: state.readStates,
+      committed,
+      messages: this.#asyncWrites
+        ? state.messages
+        : [...state.messages, ...state.messagesAfterAppend.filter(({ to }) => to !== state.id)],
+      mustSync: entries.length > 0 || hardState.term !== this.#previousHardState.term ||
+        hardState.vote !== this.#previousHardState.vote,
+      append: this.#asyncWrites ? appendOrder(work, answers) : undefined,
+      apply: this.#asyncWrites && committed.length > 0
+        ? { entries: committed, answers: applied }
+        : undefined,
+      notes: state.notes,
+    };
+    this.#accept(ready, [...answers.filter((answer) => isOwn(answer, state.id)), ...applied]);
+    return ready;
+  }
+
+  /** All of the last {@link Ready} is done. Only without asynchronous storage writes. */
+  advance(): void {
+    assert(!this.#asyncWrites, "Orders carry their own answers: there is nothing to advance");
+    this.#awaitsAdvance = false;
+    const inputs = this.#onAdvance;
+    this.#onAdvance = [];
+    for (const input of inputs) this.#raft.step(input);
+  }
+
+  /** A copy of the state. */
+  view(): RaftView {
+    const { state } = this.#raft;
+    const members = state.role === "leader" ? state.peers.members : [];
+    return {
+      id: state.id,
+      role: state.role,
+      term: state.term,
+      vote: state.vote,
+      leader: state.leader,
+      committed: state.log.committed,
+      applied: state.log.applied,
+      firstIndex: state.log.firstIndex,
+      lastIndex: state.log.lastIndex,
+      configuration: toGroup(state.peers.configuration),
+      transferTarget: state.transferTarget,
+      members: members.map((id) => this.#viewMember(id)),
+    };
+  }
+
+  #viewMember(id: NodeId): PeerView {
+    const progress = this.#raft.state.peers.get(id);
+    return {
+      id,
+      mode: progress.mode,
+      match: progress.match,
+      next: progress.next,
+      isLearner: progress.isLearner,
+      paused: progress.paused,
+      pendingSnapshot: progress.pendingSnapshot,
+      recentlyActive: progress.recentlyActive,
+      inflightCount: progress.inflights.count,
+      inflightFull: progress.inflights.full,
+    };
+  }
+
+  #accept(ready: Ready, ownAnswers: RaftInput[]): void {
+    const { state } = this.#raft;
+    this.#previousSoftState = ready.softState ?? this.#previousSoftState;
+    this.#previousHardState = ready.hardState ?? this.#previousHardState;
+    if (!this.#asyncWrites) {
+      this.#onAdvance = ownAnswers;
+      this.#awaitsAdvance = true;
+    }
+    state.readStates = [];
+    state.messages = [];
+    state.messagesAfterAppend = [];
+    state.notes = [];
+    state.log.acceptUnstable();
+    const last = ready.committed.at(-1);
+    if (last !== undefined) {
+      state.log.acceptApplying(last.index, entriesBytes(ready.committed), !this.#asyncWrites);
+    }
+  }
+}
+
+function appendOrder(
+  work: Pick<AppendOrder, "entries" | "hardState" | "snapshot">,
+  answers: readonly (RaftMessage | AppendDone)[],
+): AppendOrder | undefined {
+  const idle = work.entries.length === 0 && work.hardState === undefined &&
+    work.snapshot === undefined &&
+    !answers.some((answer) => answer.kind !== "append_done");
+  return idle ? undefined : { ...work, answers };
+}
+
+function isOwn(answer: RaftMessage | AppendDone, id: NodeId): boolean {
+  return answer.kind === "append_done" || answer.to === id;
+}
+
+function isAnswer(
+  input: RaftInput,
+): input is Extract<
+  RaftMessage,
+  { kind: "append_response" | "heartbeat_response" | "vote_response" | "read_index_response" }
+> {
+  return input.kind === "append_response" || input.kind === "heartbeat_response" ||
+    input.kind === "vote_response" || input.kind === "read_index_response";
+}
+
+function sameSoftState(left: SoftState, right: SoftState): boolean {
+  return left.role === right.role && left.leader === right.leader;
+}
+
+function sameHardState(left: HardState, right: HardState): boolean {
+  return left.term === right.term && left.vote === right.vote && left.commit === right.commit;
+}

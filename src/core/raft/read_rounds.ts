@@ -1,0 +1,101 @@
+import type { NodeId } from "../../base/mod.ts";
+
+/** A read waiting for a quorum to confirm that its leader still leads. */
+export interface PendingRead {
+  /** Who asked; the leader itself or a follower. */
+  readonly from: NodeId;
+  readonly context: string;
+  /** The commit index when it was asked. */
+  readonly index: number;
+}
+
+/**
+ * Reads and the heartbeat rounds that confirm them (paper, section 8; thesis, 6.4).
+ *
+ * Each read opens a round with a number never used before in this leadership, and acknowledgements are counted like
+ * commit indexes: who echoed round 7 confirmed all up to 7. Reusing what the asker chose as the round's name would let
+ * an old echo confirm a new read.
+ */
+export class ReadRounds {
+  #lastRound = 0;
+  #waiting: { readonly round: number; readonly read: PendingRead }[] = [];
+  readonly #acknowledged = new Map<NodeId, number>();
+  /** Reads that came before this leader committed an entry of its term: it can't know the commit index yet. */
+  #early: PendingReadRequest[] = [];
+  #sentTicks: { readonly round: number; readonly tick: number }[] = [];
+  #leaseStartTick: number | undefined;
+  #leaseForfeited = false;
+
+  /** The newest round, 0 before the first; heartbeats carry it. */
+  get lastRound(): number {
+    return this.#lastRound;
+  }
+
+  get count(): number {
+    return this.#waiting.length + this.#early.length;
+  }
+
+  /** Opens a round without a read: what a lease rests on. */
+  open(tick: number): number {
+    this.#lastRound++;
+    this.#sentTicks.push({ round: this.#lastRound, tick });
+    // Unanswered rounds are forgotten from the oldest on; a lease can't start from them any more anyway.
+    if (this.#sentTicks.length > SENT_ROUNDS_MAX) this.#sentTicks.shift();
+    return this.#lastRound;
+  }
+
+  /** Opens a round for a read. */
+  add(read: PendingRead, tick: number): number {
+    const round = this.open(tick);
+    this.#waiting.push({ round, read });
+    return round;
+  }
+
+  postpone(request: PendingReadRequest): void {
+    this.#early.push(request);
+  }
+
+  takeEarly(): readonly PendingReadRequest[] {
+    const early = this.#early;
+    this.#early = [];
+    return early;
+  }
+
+  /** The highest round this node echoed. */
+  acknowledgedBy(id: NodeId): number | undefined {
+    return this.#acknowledged.get(id);
+  }
+
+  /** Counts an echo; echoes of rounds never opened are nonsense and count for nothing. */
+  acknowledge(id: NodeId, round: number): void {
+    if (round > this.#lastRound) return;
+    this.#acknowledged.set(id, Math.max(round, this.#acknowledged.get(id) ?? 0));
+  }
+
+  /** A quorum confirmed all rounds up to `round`: renews the lease and takes the reads out. */
+  confirm(round: number): readonly PendingRead[] {
+    while (this.#sentTicks[0] !== undefined && this.#sentTicks[0].round <= round) {
+      this.#leaseStartTick = this.#sentTicks.shift()?.tick;
+    }
+    const confirmed = this.#waiting.filter((waiting) => waiting.round <= round);
+    this.#waiting = this.#waiting.slice(confirmed.length);
+    return confirmed.map((waiting) => waiting.read);
+  }
+
+  /** True while no other leader can have been elected, counted from when the last confirmed round was sent. */
+  holdsLease(tick: number, leaseTicks: number): boolean {
+    return !this.#leaseForfeited && this.#leaseStartTick !== undefined &&
+      tick - this.#leaseStartTick < leaseTicks;
+  }
+
+  /** Someone was told to take over at once: votes for it ignore this leader, for the rest of the term. */
+  forfeitLease(): void {
+    this.#leaseForfeited = true;
+  }
+}
+
+/** A read as it was asked. */
+export type PendingReadRequest = Pick<PendingRead, "from" | "context">;
+
+/** Rounds whose sending time is remembered. */
+const SENT_ROUNDS_MAX = 1024;

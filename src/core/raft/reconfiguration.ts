@@ -1,0 +1,172 @@
+import type { NodeId } from "../../base/mod.ts";
+import type {
+  GroupChange,
+  GroupConfiguration,
+  Proposal,
+  Snapshot,
+  SnapshotRequest,
+} from "../../protocol/mod.ts";
+import {
+  changeConfiguration,
+  type Configuration,
+  fromGroup,
+  isJoint,
+  toGroup,
+} from "./configuration.ts";
+import { appendProposals, broadcastAppends, commitByQuorum, sendAppend } from "./replication.ts";
+import { ACCEPTED, type RaftState, refuse, type StepOutcome } from "./state.ts";
+
+/**
+ * Checks the membership changes among proposals before they get a place in the log. A refused one becomes an empty
+ * command, so that its proposer sees it applied as nothing.
+ */
+export function screenProposals(raft: RaftState, proposals: readonly Proposal[]): Proposal[] {
+  return proposals.map((proposal, position) => {
+    if (proposal.kind !== "group_change") return proposal;
+    const reason = refusalOf(raft, proposal.change);
+    if (reason !== undefined && raft.options.validateChanges) {
+      raft.note({ kind: "change_refused", reason });
+      return { kind: "command", data: new Uint8Array() };
+    }
+    raft.pendingChangeIndex = raft.log.lastIndex + position + 1;
+    return proposal;
+  });
+}
+
+function refusalOf(raft: RaftState, change: GroupChange) {
+  // Two changes under way could give two disjoint majorities; after becoming leader this also covers what earlier
+  // leaders left in the log (Ongaro, raft-dev 2015).
+  if (raft.pendingChangeIndex > raft.log.applied) return "change_pending";
+  const leaves = change.steps.length === 0;
+  if (isJoint(raft.peers.configuration) && !leaves) return "already_joint";
+  if (!isJoint(raft.peers.configuration) && leaves) return "not_joint";
+  return undefined;
+}
+
+/**
+ * Takes over a committed change. One that does not fit changes nothing: all nodes meet it at the same index with the
+ * same configuration, so all ignore it alike.
+ */
+export function applyChange(raft: RaftState, change: GroupChange): GroupConfiguration {
+  const result = changeConfiguration(raft.peers.configuration, change);
+  if (result.kind === "refused") {
+    raft.note({ kind: "change_refused", reason: result.reason });
+    return toGroup(raft.peers.configuration);
+  }
+  return switchTo(raft, result.configuration, result.fresh);
+}
+
+function switchTo(
+  raft: RaftState,
+  configuration: Configuration,
+  fresh: ReadonlySet<NodeId>,
+): GroupConfiguration {
+  raft.peers.switchTo(configuration, raft.log.lastIndex, fresh);
+  raft.note({ kind: "configuration_switched", index: raft.log.applied });
+  const group = toGroup(configuration);
+  if (raft.role !== "leader") return group;
+  const own = raft.peers.find(raft.id);
+  if (own === undefined || own.isLearner) {
+    // A leader that no longer belongs manages the group only until the change is applied (paper, section 6).
+    if (raft.options.stepDownOnRemoval) raft.becomeFollower(raft.term, undefined);
+    return group;
+  }
+  if (commitByQuorum(raft)) {
+    // A smaller quorum may have committed more at once.
+    broadcastAppends(raft);
+  } else {
+    for (const id of raft.peers.members) {
+      if (id !== raft.id) sendAppend(raft, id, { evenEmpty: false });
+    }
+  }
+  if (raft.transferTarget !== undefined && !raft.peers.isVoter(raft.transferTarget)) {
+    raft.abortTransfer();
+  }
+  return group;
+}
+
+/**
+ * Entries up to `index` were applied. A joint configuration that is to be left by itself is left now; the proposal
+ * is repeated on each applied entry until it gets through, for example after a transfer of leadership failed.
+ */
+export function onApplied(raft: RaftState, index: number, bytes: number): void {
+  const applied = Math.max(index, raft.log.applied);
+  raft.log.appliedTo(applied, bytes);
+  if (
+    raft.role === "leader" && raft.peers.configuration.autoLeave &&
+    applied >= raft.pendingChangeIndex
+  ) propose(raft, [{ kind: "group_change", change: LEAVE_JOINT }]);
+}
+
+/** The change that ends a joint configuration. */
+export const LEAVE_JOINT: GroupChange = {
+  transition: "auto",
+  steps: [],
+  context: new Uint8Array(),
+  form: "batch",
+};
+
+/** The leader takes proposals. */
+export function propose(raft: RaftState, proposals: readonly Proposal[]): StepOutcome {
+  if (proposals.length === 0) return refuse("malformed", "no proposals");
+  if (raft.peers.find(raft.id) === undefined) {
+    return refuse("proposal_dropped", "leader was removed from the group");
+  }
+  if (raft.transferTarget !== undefined) {
+    return refuse("proposal_dropped", "leadership is being transferred");
+  }
+  if (!appendProposals(raft, screenProposals(raft, proposals))) {
+    return refuse("proposal_dropped", "too many uncommitted bytes");
+  }
+  broadcastAppends(raft);
+  return ACCEPTED;
+}
+
+/** A follower takes a snapshot of its leader. */
+export function onSnapshotRequest(raft: RaftState, message: SnapshotRequest): StepOutcome {
+  const { snapshot } = message;
+  const configuration = fromGroup(snapshot.configuration);
+  if (configuration === undefined || snapshot.id.term > message.term) {
+    return refuse("malformed", "snapshot contradicts itself");
+  }
+  const restored = restore(raft, snapshot, configuration);
+  raft.send({
+    kind: "append_response",
+    from: raft.id,
+    to: message.from,
+    term: raft.term,
+    index: restored ? raft.log.lastIndex : raft.log.committed,
+    rejection: undefined,
+  });
+  return ACCEPTED;
+}
+
+function restore(raft: RaftState, snapshot: Snapshot, configuration: Configuration): boolean {
+  if (snapshot.id.index <= raft.log.committed) return false;
+  const { incoming, outgoing, learners } = configuration;
+  // Not for this node: taking it over would make it forget that it belongs to the group.
+  if (![incoming, outgoing, learners].some((ids) => ids.has(raft.id))) return false;
+  if (raft.log.has(snapshot.id)) {
+    // The log has it all: keep the entries behind it, they may be acknowledged already (paper, figure 13, 6).
+    raft.log.commitTo(snapshot.id.index);
+    return false;
+  }
+  raft.log.restore(snapshot);
+  // The snapshot's configuration replaces whatever the old log said.
+  raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(raft.peers.members));
+  raft.note({ kind: "snapshot_restored", index: snapshot.id.index });
+  return true;
+}
+
+/**
+ * Learners that hold all but the newest `lagMax` entries and answer: promoting one of them now does not slow the
+ * group down (thesis, 4.2.1). Empty on any node but the leader. Sorted by id.
+ */
+export function caughtUpLearners(raft: RaftState, lagMax: number): readonly NodeId[] {
+  if (raft.role !== "leader") return [];
+  return raft.peers.members.filter((id) => {
+    const progress = raft.peers.get(id);
+    return progress.isLearner && progress.mode === "replicate" && progress.recentlyActive &&
+      progress.match + lagMax >= raft.log.lastIndex;
+  });
+}

@@ -1,0 +1,326 @@
+import { assert, type NodeId, type Random } from "../../base/mod.ts";
+import type { RaftLogReader } from "../../ports/mod.ts";
+import type { HardState, RaftMessage } from "../../protocol/mod.ts";
+import { type ChangeRefusal, fromGroup } from "./configuration.ts";
+import { RaftLog } from "./log.ts";
+import { Peers } from "./peers.ts";
+import { ReadRounds } from "./read_rounds.ts";
+
+/** How one node of the group behaves. Limits of Infinity are off. */
+export interface RaftOptions {
+  /** This node; stable over restarts, because votes are remembered by it. */
+  readonly id: NodeId;
+  /**
+   * Ticks without a leader after which a follower campaigns; drawn anew in [electionTicks, 2 * electionTicks) for each
+   * wait, so that candidates rarely collide. Default 10, > heartbeatTicks. Too low: elections whenever a node is slow;
+   * too high: a dead leader is noticed late.
+   */
+  readonly electionTicks: number;
+  /** Ticks between a leader's heartbeats. Default 1, >= 1. */
+  readonly heartbeatTicks: number;
+  /** Bytes of entries in one append; one entry may go beyond. Default 1 MiB. */
+  readonly messageBytesMax: number;
+  /** Bytes of entries handed out for applying and not yet applied; one entry may go beyond. Default 16 MiB. */
+  readonly applyingBytesMax: number;
+  /** Payload bytes a leader holds uncommitted before it drops proposals. Default 64 MiB. One may always be in. */
+  readonly uncommittedBytesMax: number;
+  /** Appends on the way to one follower. Default 256, >= 1. */
+  readonly inflightMessagesMax: number;
+  /** Payload bytes on the way to one follower, >= messageBytesMax. Default 16 MiB. */
+  readonly inflightBytesMax: number;
+  /** Reads waiting at the leader for their quorum; more are refused. Default 4096. */
+  readonly readsPendingMax: number;
+  /** Asks whether an election could be won before raising the term, so that a node cut off disturbs nobody. Default on. */
+  readonly preVote: boolean;
+  /** A leader that hears no quorum for an election timeout steps down, and votes are refused while one leads. Default on. */
+  readonly checkQuorum: boolean;
+  /** A leader that a membership change removes or demotes steps down once that is applied. Default on. */
+  readonly stepDownOnRemoval: boolean;
+  /**
+   * `quorum`: each read is confirmed by a round of heartbeats. `lease`: reads are answered at once while the last
+   * confirmed round is younger than an election timeout; relies on bounded clock drift and needs checkQuorum.
+   * Default `quorum`.
+   */
+  readonly reads: "quorum" | "lease";
+  /** Storage work is handed out as orders with their answers attached, and may overlap. Default off. */
+  readonly asyncStorageWrites: boolean;
+  /** Followers pass proposals on to the leader instead of dropping them. Default on. */
+  readonly forwardProposals: boolean;
+  /**
+   * The leader refuses a membership change that can't follow the present configuration. Off only for appliers that
+   * check for themselves. Default on.
+   */
+  readonly validateChanges: boolean;
+  /** Index the state machine has applied at start; entries up to it are not handed out again. Default 0: all are. */
+  readonly applied: number;
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+/** The product's choices; see {@link RaftOptions} for each. */
+export const RAFT_DEFAULTS: Omit<RaftOptions, "id"> = {
+  electionTicks: 10,
+  heartbeatTicks: 1,
+  messageBytesMax: MEBIBYTE,
+  applyingBytesMax: 16 * MEBIBYTE,
+  uncommittedBytesMax: 64 * MEBIBYTE,
+  inflightMessagesMax: 256,
+  inflightBytesMax: 16 * MEBIBYTE,
+  readsPendingMax: 4096,
+  preVote: true,
+  checkQuorum: true,
+  stepDownOnRemoval: true,
+  reads: "quorum",
+  asyncStorageWrites: false,
+  forwardProposals: true,
+  validateChanges: true,
+  applied: 0,
+};
+
+/** @throws {InvariantError} when options contradict each other: they are constants of the program, not input. */
+function checkOptions(options: RaftOptions): void {
+  const { electionTicks, heartbeatTicks, messageBytesMax, inflightBytesMax } = options;
+  assert(heartbeatTicks >= 1, "heartbeatTicks must be at least 1", { heartbeatTicks });
+  assert(electionTicks > heartbeatTicks, "electionTicks must be greater than heartbeatTicks", {
+    electionTicks,
+    heartbeatTicks,
+  });
+  assert(options.inflightMessagesMax >= 1, "inflightMessagesMax must be at least 1");
+  assert(inflightBytesMax >= messageBytesMax, "inflightBytesMax must hold one message", {
+    inflightBytesMax,
+    messageBytesMax,
+  });
+  assert(options.reads === "quorum" || options.checkQuorum, "Lease reads need checkQuorum");
+}
+
+/**
+ * Why an input changed nothing. `proposal_dropped`: no leader, no room, or leadership on its way elsewhere; try again.
+ * `reads_full`: too many reads wait; try again. `unknown_peer`: an answer from someone outside the group.
+ * `malformed`: no correct node sends this. `conflicts_with_committed` and `log_lost`: this node's log and the group's
+ * contradict each other, so one of the disks lost or changed what was acknowledged; the node must fence itself.
+ */
+export type RefusalReason =
+  | "proposal_dropped"
+  | "reads_full"
+  | "unknown_peer"
+  | "malformed"
+  | "conflicts_with_committed"
+  | "log_lost";
+
+/** What became of an input. Accepted inputs may still have had no effect: late and repeated messages are normal. */
+export type StepOutcome =
+  | { readonly kind: "accepted" }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly detail: string };
+
+export const ACCEPTED: StepOutcome = { kind: "accepted" };
+
+export function refuse(reason: RefusalReason, detail = ""): StepOutcome {
+  return { kind: "refused", reason, detail };
+}
+
+/** What a node is doing in its term. */
+export type RaftRole = "follower" | "pre_candidate" | "candidate" | "leader";
+
+/** The part of the state that need not be durable but that the driver acts on. */
+export interface SoftState {
+  readonly role: RaftRole;
+  readonly leader: NodeId | undefined;
+}
+
+/** A read may be served once `index` is applied; `context` is the asker's. */
+export interface ReadState {
+  readonly index: number;
+  readonly context: string;
+}
+
+/** Something worth a log line or a counter; nothing depends on it. */
+export type RaftNote =
+  | { readonly kind: "role_changed"; readonly role: RaftRole; readonly term: number }
+  | { readonly kind: "quorum_lost"; readonly term: number }
+  | { readonly kind: "campaign_refused"; readonly reason: "not_a_voter" | "change_unapplied" }
+  | { readonly kind: "configuration_switched"; readonly index: number }
+  | { readonly kind: "change_refused"; readonly reason: ChangeRefusal | "change_pending" }
+  | { readonly kind: "transfer_started" | "transfer_aborted"; readonly target: NodeId }
+  | { readonly kind: "snapshot_needed"; readonly by: NodeId; readonly index: number }
+  | { readonly kind: "snapshot_restored"; readonly index: number }
+  | { readonly kind: "append_rejected"; readonly from: NodeId; readonly index: number };
+
+/** Notes kept until the driver takes them; older ones give way. */
+const NOTES_MAX = 256;
+
+/**
+ * All that one node knows: fields and the few moves that every concern makes. The concerns themselves (elections,
+ * replication, reads, membership) are functions over it, in their own files.
+ */
+export class RaftState {
+  readonly options: RaftOptions;
+  readonly log: RaftLog;
+  readonly peers: Peers;
+  readonly #random: Random;
+  readonly #restarted: boolean;
+
+  /** Durable before anything that depends on it leaves. Invariant: term never falls; one vote per term. */
+  term = 0;
+  vote: NodeId | undefined;
+  role: RaftRole = "follower";
+  leader: NodeId | undefined;
+
+  /** Ticks since start. */
+  ticks = 0;
+  electionElapsedTicks = 0;
+  heartbeatElapsedTicks = 0;
+  electionTimeoutTicks = 0;
+
+  /** Who is to lead next; proposals are refused meanwhile (thesis, 3.10). */
+  transferTarget: NodeId | undefined;
+  /** A new change is refused until this index is applied: at most one may be between proposed and applied. */
+  pendingChangeIndex = 0;
+  uncommittedBytes = 0;
+  reads: ReadRounds;
+
+  /** May leave at once. */
+  messages: RaftMessage[] = [];
+  /** Promises: votes and acknowledgements, which must not leave before what they promise is durable. */
+  messagesAfterAppend: RaftMessage[] = [];
+  readStates: ReadState[] = [];
+  notes: RaftNote[] = [];
+
+  constructor(options: RaftOptions, stable: RaftLogReader, random: Random) {
+    checkOptions(options);
+    this.options = options;
+    this.#random = random;
+    this.log = new RaftLog(stable, options.applyingBytesMax);
+    this.peers = new Peers({
+      messagesMax: options.inflightMessagesMax,
+      bytesMax: options.inflightBytesMax,
+    });
+    this.reads = new ReadRounds();
+    const { hardState, configuration } = stable.initial();
+    const restored = fromGroup(configuration);
+    assert(restored !== undefined, "The stored configuration must be sound");
+    this.peers.switchTo(restored, this.log.lastIndex);
+    this.#load(hardState);
+    this.#restarted = this.term > 0;
+    this.becomeFollower(this.term, undefined);
+    this.notes = [];
+  }
+
+  get id(): NodeId {
+    return this.options.id;
+  }
+
+  get hardState(): HardState {
+    return { term: this.term, vote: this.vote, commit: this.log.committed };
+  }
+
+  get softState(): SoftState {
+    return { role: this.role, leader: this.leader };
+  }
+
+  /** True when this node may campaign: a voter whose log holds no snapshot that is still to be written. */
+  get promotable(): boolean {
+    const progress = this.peers.find(this.id);
+    return progress !== undefined && !progress.isLearner && !this.log.hasPendingSnapshot;
+  }
+
+  /**
+   * True while a leader is known to be alive, so that votes for anyone else are refused (thesis, 4.2.3). Where reads
+   * rest on that refusal, it must survive a restart: what was promised before it is unknown, so it is kept for a
+   * whole election timeout.
+   */
+  get heardLeaderLately(): boolean {
+    const { checkQuorum, electionTicks, reads } = this.options;
+    if (!checkQuorum) return false;
+    if (reads === "lease" && this.#restarted && this.ticks < electionTicks) return true;
+    return this.leader !== undefined && this.electionElapsedTicks < electionTicks;
+  }
+
+  send(message: RaftMessage): void {
+    if (message.kind === "append_response" || message.kind === "vote_response") {
+      this.messagesAfterAppend.push(message);
+      return;
+    }
+    assert(message.to !== this.id, "Only promises are addressed to oneself", {
+      kind: message.kind,
+    });
+    this.messages.push(message);
+  }
+
+  note(note: RaftNote): void {
+    if (this.notes.length >= NOTES_MAX) this.notes.shift();
+    this.notes.push(note);
+  }
+
+  becomeFollower(term: number, leader: NodeId | undefined): void {
+    this.startTerm(term);
+    this.leader = leader;
+    this.#become("follower");
+  }
+
+  becomePreCandidate(): void {
+    assert(this.role !== "leader", "A leader has no election to ask for");
+    // Neither term nor vote change: only the real election may cost the others anything.
+    this.peers.clearVotes();
+    this.leader = undefined;
+    this.#become("pre_candidate");
+  }
+
+  becomeCandidate(): void {
+    assert(this.role !== "leader", "A leader has no election to win");
+    this.startTerm(this.term + 1);
+    this.vote = this.id;
+    this.#become("candidate");
+  }
+
+  becomeLeader(): void {
+    assert(this.role === "candidate", "Only a candidate can win", { role: this.role });
+    this.startTerm(this.term);
+    this.leader = this.id;
+    const own = this.peers.get(this.id);
+    own.becomeReplicate();
+    own.recentlyActive = true;
+    this.#become("leader");
+    // The tail of the log may hold a change: wait for all of it rather than look through it.
+    this.pendingChangeIndex = this.log.lastIndex;
+  }
+
+  /** Clears what belongs to a term or a role. */
+  startTerm(term: number): void {
+    assert(term >= this.term, "The term must never fall", { term, current: this.term });
+    if (term !== this.term) {
+      this.term = term;
+      this.vote = undefined;
+    }
+    this.leader = undefined;
+    this.electionElapsedTicks = 0;
+    this.heartbeatElapsedTicks = 0;
+    this.electionTimeoutTicks = this.options.electionTicks +
+      this.#random.below(this.options.electionTicks);
+    this.abortTransfer();
+    this.peers.clearVotes();
+    this.peers.restart(this.id, this.log.lastIndex);
+    this.pendingChangeIndex = 0;
+    this.uncommittedBytes = 0;
+    this.reads = new ReadRounds();
+  }
+
+  abortTransfer(): void {
+    if (this.transferTarget !== undefined) {
+      this.note({ kind: "transfer_aborted", target: this.transferTarget });
+    }
+    this.transferTarget = undefined;
+  }
+
+  #become(role: RaftRole): void {
+    this.role = role;
+    this.note({ kind: "role_changed", role, term: this.term });
+  }
+
+  #load(hardState: HardState): void {
+    const { term, vote, commit } = hardState;
+    this.term = term;
+    this.vote = vote;
+    this.log.commitTo(commit);
+    if (this.options.applied > 0) this.log.appliedTo(this.options.applied, 0);
+  }
+}
