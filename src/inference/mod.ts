@@ -1,0 +1,8 @@
+/**
+ * The engine port over runner processes: starts one per loaded model, speaks frames over its pipes, and turns its death
+ * into an error of every call. Never opens a native library; that is `runner/`, which only `main.ts` loads, in a process
+ * of its own. Start with `engine.ts`.
+ *
+ * @module
+ */
+export { createEngine, type EngineOptions } from "./engine.ts";

@@ -1,0 +1,335 @@
+import { assert, RequestError, UnavailableError } from "../../base/mod.ts";
+import type {
+  AnswerToken,
+  FinishReason,
+  SequenceEvent,
+  SequenceRequest,
+} from "../../protocol/mod.ts";
+import { Batch } from "./batch.ts";
+import { scoreChoice } from "./logprobs.ts";
+import type { RunnerModel } from "./model.ts";
+import { chooseSlot, planBatch, type SlotChoice } from "./planning.ts";
+import { Candidates, type Outputs, Sampler } from "./sampler.ts";
+import { type RunningAnswer, Slot } from "./slot.ts";
+import {
+  keptTokens,
+  replayWindow,
+  shiftTokens,
+  truncatePrompt,
+  type WindowLimits,
+} from "./window.ts";
+
+/** Answers waiting for a slot at most. The node hands out slots itself, so that a long queue here is its mistake. */
+const WAITING_ANSWERS_MAX = 4096;
+
+/** An event and the request it belongs to. */
+export interface AddressedEvent {
+  readonly id: number;
+  readonly event: SequenceEvent;
+}
+
+/**
+ * Continuous batching: every round puts one token of each answer being written and parts of waiting prompts into one
+ * batch, decodes it on another thread, and draws one token per answer. Requests join and leave between batches.
+ */
+export class Decoder {
+  readonly #model: RunnerModel;
+  readonly #emit: (events: readonly AddressedEvent[]) => void;
+  readonly #slots: readonly Slot[];
+  readonly #batch: Batch;
+  readonly #candidates: Candidates;
+  readonly #outputs: Outputs;
+  #waiting: RunningAnswer[] = [];
+  #events: AddressedEvent[] = [];
+  /** Counts uses of slots: a clock without time. */
+  #order = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(model: RunnerModel, emit: (events: readonly AddressedEvent[]) => void) {
+    this.#model = model;
+    this.#emit = emit;
+    this.#slots = Array.from({ length: model.settings.slots }, (_, index) => new Slot(index));
+    this.#batch = new Batch(model.batchTokens);
+    this.#candidates = new Candidates(model.llama.call, model.vocabulary.tokenCount);
+    const { context, llama, vocabulary } = model;
+    this.#outputs = {
+      context,
+      logits(batchIndex) {
+        const row = llama.call.llama_get_logits_ith(context, batchIndex);
+        assert(row !== null, "A sampled token has logits", { batchIndex });
+        const bytes = vocabulary.tokenCount * Float32Array.BYTES_PER_ELEMENT;
+        return new Float32Array(Deno.UnsafePointerView.getArrayBuffer(row, bytes));
+      },
+    };
+  }
+
+  /**
+   * Queues an answer.
+   *
+   * @throws RequestError `prompt_too_long`, `invalid_format`, `invalid_request`; UnavailableError `queue_full`.
+   */
+  submit(id: number, request: SequenceRequest): void {
+    if (this.#waiting.length >= WAITING_ANSWERS_MAX) {
+      throw new UnavailableError("queue_full", "Too many answers wait for a slot of this runner");
+    }
+    this.#waiting.push(this.#prepare(id, request));
+    this.#wake?.();
+  }
+
+  /** Ends an answer before the next batch; unknown ids have finished already. */
+  cancel(id: number): void {
+    for (const answer of [...this.#waiting, ...this.#slots.map((slot) => slot.answer)]) {
+      if (answer?.id === id) answer.isCancelled = true;
+    }
+    this.#wake?.();
+  }
+
+  /** Runs for ever. @throws Error when llama.cpp fails: its context is then in an unknown state. */
+  async run(): Promise<never> {
+    for (;;) {
+      this.#dropCancelled();
+      this.#admit();
+      this.#flush();
+      const outputs = this.#assemble();
+      if (this.#batch.count === 0) {
+        await this.#work();
+        continue;
+      }
+      await this.#decode();
+      for (const { slot, batchIndex } of outputs) this.#step(slot, batchIndex);
+      this.#flush();
+    }
+  }
+
+  #prepare(id: number, request: SequenceRequest): RunningAnswer {
+    const { vocabulary, facts } = this.#model;
+    const limits = this.#limits(request);
+    const asked = this.#tokenizePrompt(request);
+    if (asked.length > limits.contextTokens && request.onLongPrompt === "refuse") {
+      throw new RequestError(
+        "prompt_too_long",
+        `The prompt has ${asked.length} tokens, the context window ${limits.contextTokens}`,
+      );
+    }
+    const promptTokens = truncatePrompt(asked, limits);
+    const sampler = new Sampler(
+      { call: this.#model.llama.call, vocabulary, candidates: this.#candidates },
+      request.sampler,
+      { grammar: request.grammar, contextTokens: facts.contextTokens },
+    );
+    try {
+      sampler.acceptPrompt(promptTokens);
+      sampler.acceptEmitted(request.emittedTokens);
+    } catch (error) {
+      sampler.free();
+      throw error;
+    }
+    return {
+      id,
+      request,
+      promptTokens,
+      windowTokens: replayWindow(promptTokens, request.emittedTokens, limits),
+      sampler,
+      emittedCount: request.emittedTokens.length,
+      isCancelled: false,
+      startedMs: 0,
+      firstTokenMs: 0,
+    };
+  }
+
+  #tokenizePrompt(request: SequenceRequest): readonly number[] {
+    const { prompt } = request;
+    const { vocabulary } = this.#model;
+    const tokens = prompt.kind === "text"
+      ? vocabulary.tokenize(prompt.text, prompt.addSpecial)
+      : prompt.tokens;
+    for (const token of [...tokens, ...request.emittedTokens]) {
+      if (!vocabulary.has(token)) {
+        throw new RequestError("invalid_request", `The model has no token ${token}`);
+      }
+    }
+    // Something must be computed for there to be an output.
+    return tokens.length > 0 ? tokens : [vocabulary.firstToken()];
+  }
+
+  #limits(request: SequenceRequest): WindowLimits {
+    return { contextTokens: this.#model.facts.contextTokens, keepTokens: request.keepTokens };
+  }
+
+  #dropCancelled(): void {
+    for (const slot of this.#slots) {
+      if (slot.answer?.isCancelled) this.#finish(slot, slot.answer, "cancelled");
+    }
+    const isLeaving = this.#waiting.some((answer) => answer.isCancelled);
+    if (!isLeaving) return;
+    for (const answer of this.#waiting) {
+      if (answer.isCancelled) this.#conclude(answer, "cancelled");
+    }
+    this.#waiting = this.#waiting.filter((answer) => !answer.isCancelled);
+  }
+
+  /** Gives idle slots to waiting answers, first come, first served. */
+  #admit(): void {
+    while (this.#waiting.length > 0) {
+      const answer = this.#waiting[0];
+      const choice = answer && chooseSlot(this.#caches(), answer.windowTokens);
+      const slot = choice && this.#slots[choice.slot];
+      if (answer === undefined || choice === undefined || slot === undefined) return;
+      this.#waiting.shift();
+      slot.begin(answer, this.#reuse(choice));
+      answer.startedMs = performance.now();
+      const cachedTokens = Math.min(slot.computed, answer.promptTokens.length);
+      const { id, promptTokens } = answer;
+      this.#events.push({ id, event: { kind: "started", promptTokens, cachedTokens } });
+      if (answer.emittedCount >= answer.request.predictTokensMax) {
+        this.#finish(slot, answer, "length");
+      }
+    }
+  }
+
+  #caches() {
+    return this.#slots.map((slot) => ({
+      slot: slot.index,
+      isBusy: slot.answer !== undefined,
+      cachedTokens: slot.computed === slot.window.length
+        ? slot.window
+        : slot.window.slice(0, slot.computed),
+      usedOrder: slot.usedOrder,
+    }));
+  }
+
+  /** Makes the slot's KV cache hold exactly the shared prefix; returns its length, 0 where the memory can't be cut. */
+  #reuse({ slot, sharedTokens, copyFrom }: SlotChoice): number {
+    const { memory, slidingWindowTokens } = this.#model;
+    const { call } = this.#model.llama;
+    if (copyFrom !== undefined) {
+      call.llama_memory_seq_rm(memory, slot, -1, -1);
+      call.llama_memory_seq_cp(memory, copyFrom, slot, -1, -1);
+    }
+    // A sliding window forgets old cells; what a shorter prefix would attend to may be gone.
+    const oldest = call.llama_memory_seq_pos_min(memory, slot);
+    const isWhole = slidingWindowTokens === 0 ||
+      oldest <= Math.max(0, sharedTokens - slidingWindowTokens);
+    if (isWhole && call.llama_memory_seq_rm(memory, slot, sharedTokens, -1)) return sharedTokens;
+    call.llama_memory_seq_rm(memory, slot, -1, -1);
+    return 0;
+  }
+
+  /** Fills the batch; returns which slots will have an output, and where. */
+  #assemble(): { slot: Slot; batchIndex: number }[] {
+    this.#batch.clear();
+    const busy = this.#slots.filter((slot) => slot.answer !== undefined);
+    const plan = planBatch(
+      busy.map((slot) => ({
+        slot: slot.index,
+        pendingTokens: slot.pendingTokens,
+        phase: slot.answer?.firstTokenMs === 0 || slot.pendingTokens > 1 ? "prefill" : "decode",
+        order: slot.answer?.startedMs ?? 0,
+      })),
+      this.#model.batchTokens,
+    );
+    const outputs: { slot: Slot; batchIndex: number }[] = [];
+    // In the order of slots: llama.cpp computes runs of consecutive sequences together.
+    for (const slot of busy) {
+      const end = slot.computed + (plan.get(slot.index) ?? 0);
+      let batchIndex = -1;
+      while (slot.computed < end) {
+        const position = slot.computed++;
+        batchIndex = this.#batch.add(slot.window[position] ?? 0, {
+          position,
+          sequence: slot.index,
+          wantsOutput: slot.computed === slot.window.length,
+        });
+      }
+      if (batchIndex >= 0 && slot.pendingTokens === 0) outputs.push({ slot, batchIndex });
+    }
+    return outputs;
+  }
+
+  async #decode(): Promise<void> {
+    const { context, llama } = this.#model;
+    const code = await llama.call.llama_decode_later(context, this.#batch.struct);
+    if (code !== 0) throw new Error(`llama_decode failed with code ${code}`);
+    // On a GPU decoding only starts the work; waiting for it here keeps the wait off this thread.
+    if (llama.gpuCount > 0) await llama.call.llama_synchronize_later(context);
+  }
+
+  /** Draws a slot's next token and decides whether its answer goes on. */
+  #step(slot: Slot, batchIndex: number): void {
+    const answer = slot.answer;
+    if (answer === undefined || answer.isCancelled) return;
+    const token = answer.sampler.sample(this.#outputs, batchIndex);
+    if (answer.firstTokenMs === 0) answer.firstTokenMs = performance.now();
+    if (this.#model.vocabulary.isEnd(token)) return this.#finish(slot, answer, "end");
+    answer.emittedCount++;
+    const tokens = [this.#describe(token, answer, batchIndex)];
+    this.#events.push({ id: answer.id, event: { kind: "tokens", tokens } });
+    const isFull = slot.window.length >= this.#model.facts.contextTokens;
+    const isLast = answer.emittedCount >= answer.request.predictTokensMax ||
+      (isFull && answer.request.onFullContext === "stop");
+    if (isLast) return this.#finish(slot, answer, "length");
+    slot.window.push(token);
+    if (isFull) this.#shift(slot, answer);
+  }
+
+  #describe(token: number, answer: RunningAnswer, batchIndex: number): AnswerToken {
+    const { vocabulary } = this.#model;
+    const bytes = vocabulary.piece(token);
+    const { topLogprobs } = answer.request;
+    if (topLogprobs < 0) return { token, bytes };
+    const { logprob, top } = scoreChoice(this.#outputs.logits(batchIndex), token, topLogprobs);
+    return {
+      token,
+      bytes,
+      logprob,
+      topLogprobs: top.map((scored) => ({ ...scored, bytes: vocabulary.piece(scored.token) })),
+    };
+  }
+
+  /** Drops the older half behind the kept tokens; where the cache can't be moved, the rest is computed again. */
+  #shift(slot: Slot, answer: RunningAnswer): void {
+    const { memory, facts } = this.#model;
+    const { call } = this.#model.llama;
+    const kept = keptTokens(answer.promptTokens.length, this.#limits(answer.request));
+    const count = shiftTokens(kept, facts.contextTokens);
+    slot.window.splice(kept, count);
+    const isMoved = facts.canShift &&
+      call.llama_memory_seq_rm(memory, slot.index, kept, kept + count);
+    if (isMoved) {
+      call.llama_memory_seq_add(memory, slot.index, kept + count, -1, -count);
+      slot.computed -= count;
+    } else {
+      call.llama_memory_seq_rm(memory, slot.index, -1, -1);
+      slot.computed = 0;
+    }
+  }
+
+  #finish(slot: Slot, answer: RunningAnswer, reason: FinishReason): void {
+    slot.end(++this.#order);
+    this.#conclude(answer, reason);
+  }
+
+  #conclude(answer: RunningAnswer, reason: FinishReason): void {
+    answer.sampler.free();
+    const now = performance.now();
+    const firstMs = answer.firstTokenMs || now;
+    const prefillNs = Math.round((firstMs - (answer.startedMs || now)) * 1e6);
+    const decodeNs = Math.round((now - firstMs) * 1e6);
+    const event = { kind: "finished", reason, prefillNs, decodeNs } as const;
+    this.#events.push({ id: answer.id, event });
+  }
+
+  #flush(): void {
+    if (this.#events.length === 0) return;
+    this.#emit(this.#events);
+    this.#events = [];
+  }
+
+  async #work(): Promise<void> {
+    if (this.#waiting.length > 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await promise;
+    this.#wake = undefined;
+  }
+}

@@ -1,0 +1,112 @@
+import { RequestError } from "../../base/mod.ts";
+import { Batch } from "./batch.ts";
+import { POOLING } from "./layouts.ts";
+import type { RunnerModel } from "./model.ts";
+
+/** The vectors of one request. */
+export interface Embedded {
+  /** In the order of the inputs, L2-normalised. */
+  readonly vectors: readonly Float32Array[];
+  readonly promptTokens: number;
+}
+
+/** Computes vectors, many short inputs per batch. Requests run one after the other. */
+export class Embedder {
+  readonly #model: RunnerModel;
+  readonly #batch: Batch;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(model: RunnerModel) {
+    this.#model = model;
+    this.#batch = new Batch(model.batchTokens);
+  }
+
+  /** @throws RequestError `prompt_too_long` for an input over the limit unless it may be cut. */
+  embed(inputs: readonly string[], onLongInput: "truncate" | "refuse"): Promise<Embedded> {
+    const tokens = inputs.map((input) => this.#fit(input, onLongInput));
+    // The context is one: its batches must not overlap. A failure belongs to its own caller alone.
+    const run = this.#last.then(() => this.#run(tokens));
+    this.#last = run.catch(() => {});
+    return run;
+  }
+
+  #fit(input: string, onLongInput: "truncate" | "refuse"): readonly number[] {
+    const { vocabulary, facts, batchTokens } = this.#model;
+    const tokens = vocabulary.tokenize(input, true);
+    if (tokens.length === 0) return [vocabulary.firstToken()];
+    const limit = Math.min(facts.contextTokens, batchTokens);
+    if (tokens.length <= limit) return tokens;
+    if (onLongInput === "refuse") {
+      throw new RequestError(
+        "prompt_too_long",
+        `The input has ${tokens.length} tokens, at most ${limit} are possible`,
+      );
+    }
+    const cut = tokens.slice(0, limit);
+    // Models that were trained with a closing token read their vector off it.
+    const closing = tokens.at(-1);
+    if (closing !== undefined && vocabulary.closesTexts()) cut[limit - 1] = closing;
+    return cut;
+  }
+
+  async #run(inputs: readonly (readonly number[])[]): Promise<Embedded> {
+    const vectors: Float32Array[] = [];
+    let at = 0;
+    while (at < inputs.length) {
+      const end = this.#fill(inputs, at);
+      vectors.push(...(await this.#compute(inputs.slice(at, end))));
+      at = end;
+    }
+    return { vectors, promptTokens: inputs.reduce((sum, { length }) => sum + length, 0) };
+  }
+
+  /** Puts as many inputs into the batch as fit, one sequence each; returns where the next batch begins. */
+  #fill(inputs: readonly (readonly number[])[], start: number): number {
+    const { sequences, batchTokens } = this.#model;
+    this.#batch.clear();
+    let end = start;
+    for (const tokens of inputs.slice(start, start + sequences)) {
+      if (this.#batch.count + tokens.length > batchTokens) break;
+      tokens.forEach((token, position) =>
+        this.#batch.add(token, { position, sequence: end - start, wantsOutput: true })
+      );
+      end++;
+    }
+    return end;
+  }
+
+  async #compute(inputs: readonly (readonly number[])[]): Promise<Float32Array[]> {
+    const { context, memory, llama: { call } } = this.#model;
+    const code = memory === null
+      ? await call.llama_encode_later(context, this.#batch.struct)
+      : await call.llama_decode_later(context, this.#batch.struct);
+    if (code !== 0) throw new Error(`llama.cpp cannot compute an embedding batch (code ${code})`);
+    await call.llama_synchronize_later(context);
+    let count = 0;
+    const vectors = inputs.map((tokens, sequence) => {
+      count += tokens.length;
+      return this.#read({ sequence, lastIndex: count - 1 });
+    });
+    if (memory !== null) call.llama_memory_clear(memory, false);
+    return vectors;
+  }
+
+  #read(place: { sequence: number; lastIndex: number }): Float32Array {
+    const { context, facts, llama: { call } } = this.#model;
+    // Models without pooling of their own are read at their last token, which has seen all others.
+    const pointer = call.llama_pooling_type(context) === POOLING.none
+      ? call.llama_get_embeddings_ith(context, place.lastIndex)
+      : call.llama_get_embeddings_seq(context, place.sequence);
+    if (pointer === null) throw new Error("llama.cpp has no vector for an embedded input");
+    const bytes = facts.embeddingLength * Float32Array.BYTES_PER_ELEMENT;
+    return normalize(new Float32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, bytes)));
+  }
+}
+
+/** A copy of length 1; a vector of zeros stays as it is. */
+function normalize(vector: Float32Array): Float32Array {
+  let sum = 0;
+  for (const value of vector) sum += value * value;
+  const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
+  return vector.map((value) => value * scale);
+}

@@ -1,0 +1,167 @@
+/**
+ * The runner: a child process that holds one model and drives llama.cpp's prebuilt libraries directly. Never imported by
+ * the node process, which must survive llama.cpp. Standard input and output carry frames only; whatever llama.cpp says
+ * goes to standard error. Start with `decoder.ts`.
+ *
+ * @module
+ */
+import {
+  assertNever,
+  type ErrorCode,
+  errorMessage,
+  isEdgeError,
+  PeerError,
+  RequestError,
+} from "../../base/mod.ts";
+import {
+  type LoadSettings,
+  RUNNER_PROTOCOL_VERSION,
+  type RunnerCommand,
+  type RunnerReply,
+} from "../../protocol/mod.ts";
+import { encodeFrame, FrameReader } from "../frames.ts";
+import { Decoder } from "./decoder.ts";
+import { Embedder } from "./embedder.ts";
+import { openLlama } from "./llama.ts";
+import { loadModel, type RunnerModel } from "./model.ts";
+
+/** Progress is told in steps of a percent: llama.cpp reports each tensor. */
+const PROGRESS_STEP = 0.01;
+
+/** Everything a loaded runner answers with: a decoder or an embedder, as it was loaded. */
+interface Loaded {
+  readonly model: RunnerModel;
+  readonly decoder?: Decoder;
+  readonly embedder?: Embedder;
+}
+
+/**
+ * Serves one node over standard input and output, and ends the process when its input closes.
+ *
+ * @param nativeFolder Where llama.cpp's libraries lie (`ODIST_NATIVE_DIR`); undefined = the platform's npm package.
+ */
+export async function runRunner(nativeFolder: string | undefined): Promise<never> {
+  try {
+    await serve(nativeFolder);
+    Deno.exit(0);
+  } catch (error) {
+    // The node keeps the end of this stream as the reason.
+    console.error(error);
+    Deno.exit(1);
+  }
+}
+
+/** Returns when the input closes. */
+async function serve(nativeFolder: string | undefined): Promise<void> {
+  const reader = new FrameReader();
+  const chunk = new Uint8Array(64 * 1024);
+  const failure = Promise.withResolvers<never>();
+  let loaded: Loaded | undefined;
+  for (;;) {
+    const count = await Promise.race([Deno.stdin.read(chunk), failure.promise]);
+    if (count === null) return;
+    for (const value of reader.push(chunk.subarray(0, count))) {
+      // Both ends come from one build and the version is checked on load, so that the cast holds.
+      const command = value as RunnerCommand;
+      if (command.kind === "load") {
+        refuseOtherVersion(command.version);
+        loading(command.settings, nativeFolder).then((result) => {
+          loaded = result;
+          loaded?.decoder?.run().catch(failure.reject);
+        }, failure.reject);
+      } else if (loaded === undefined) {
+        throw new PeerError(
+          "malformed_frame",
+          `A ${command.kind} came before the model was loaded`,
+        );
+      } else {
+        obey(loaded, command);
+      }
+    }
+  }
+}
+
+/** undefined when the load failed, which the node has then been told. */
+async function loading(
+  settings: LoadSettings,
+  nativeFolder: string | undefined,
+): Promise<Loaded | undefined> {
+  let told = 0;
+  try {
+    const llama = await openLlama(nativeFolder);
+    const model = await loadModel(llama, settings, (fraction) => {
+      if (fraction < told + PROGRESS_STEP) return;
+      told = fraction;
+      send({ kind: "load_progress", fraction });
+    });
+    send({ kind: "loaded", facts: model.facts });
+    if (settings.mode === "embed") return { model, embedder: new Embedder(model) };
+    return { model, decoder: new Decoder(model, (events) => send({ kind: "events", events })) };
+  } catch (error) {
+    send({ kind: "load_failed", message: errorMessage(error) });
+    return undefined;
+  }
+}
+
+function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>): void {
+  const { model, decoder, embedder } = loaded;
+  try {
+    switch (command.kind) {
+      case "generate":
+        return can(decoder).submit(command.id, command.request);
+      case "cancel":
+        return decoder?.cancel(command.id);
+      case "embed":
+        can(embedder).embed(command.inputs, command.onLongInput).then(
+          (embedded) => send({ kind: "embedded", id: command.id, ...embedded }),
+          (error) => refuse(command.id, error),
+        );
+        return;
+      case "tokenize": {
+        const tokens = model.vocabulary.tokenize(command.text, command.addSpecial);
+        return send({ kind: "tokenized", id: command.id, tokens });
+      }
+      case "detokenize": {
+        const bytes = model.vocabulary.detokenize(command.tokens);
+        return send({ kind: "detokenized", id: command.id, bytes });
+      }
+      default:
+        assertNever(command);
+    }
+  } catch (error) {
+    if (command.kind === "cancel") throw error;
+    refuse(command.id, error);
+  }
+}
+
+function can<Part>(part: Part | undefined): Part {
+  if (part !== undefined) return part;
+  throw new RequestError(
+    "unsupported_capability",
+    "This runner was loaded either to generate or to embed, and is asked for the other",
+  );
+}
+
+function refuse(id: number, error: unknown): void {
+  if (!isEdgeError(error)) throw error;
+  const code: ErrorCode = error.code;
+  send({ kind: "failed", id, code, message: error.message });
+}
+
+function refuseOtherVersion(version: number): void {
+  if (version === RUNNER_PROTOCOL_VERSION) return;
+  throw new PeerError(
+    "unknown_version",
+    `This runner speaks version ${RUNNER_PROTOCOL_VERSION}, the node asks for ${version}`,
+  );
+}
+
+/**
+ * Written in place: a node that doesn't read stops its runner at a full pipe, which bounds what lies between them, and
+ * an asynchronous write would cost a change of threads per batch.
+ */
+function send(reply: RunnerReply): void {
+  const frame = encodeFrame(reply);
+  let at = 0;
+  while (at < frame.length) at += Deno.stdout.writeSync(frame.subarray(at));
+}

@@ -1,0 +1,115 @@
+/** What a slot wants of the next batch. */
+export interface SlotDemand {
+  readonly slot: number;
+  /** Tokens whose KV cache is still to be computed, >= 1. */
+  readonly pendingTokens: number;
+  readonly phase: "prefill" | "decode";
+  /** Smaller is older. */
+  readonly order: number;
+}
+
+/**
+ * Prompt tokens of one batch beside answers that are being written: they bound the pause readers see between two
+ * tokens, and a CPU gains nothing from larger ones.
+ */
+export const PREFILL_TOKENS_BESIDE_DECODE = 256;
+
+/**
+ * How many tokens each slot puts into the next batch. Every answer being written gets its one token first, so that
+ * prompts can't starve it; the rest goes to prompts, oldest first, so that the first of many starts soon.
+ */
+export function planBatch(
+  demands: readonly SlotDemand[],
+  batchTokens: number,
+): ReadonlyMap<number, number> {
+  const plan = new Map<number, number>();
+  let room = batchTokens;
+  for (const { slot, phase } of demands) {
+    if (phase !== "decode" || room === 0) continue;
+    plan.set(slot, 1);
+    room--;
+  }
+  if (plan.size > 0) room = Math.min(room, PREFILL_TOKENS_BESIDE_DECODE);
+  const prompts = demands.filter(({ phase }) => phase === "prefill");
+  for (const { slot, pendingTokens } of prompts.toSorted((a, b) => a.order - b.order)) {
+    const count = Math.min(room, pendingTokens);
+    if (count === 0) break;
+    plan.set(slot, count);
+    room -= count;
+  }
+  return plan;
+}
+
+/** A slot and the tokens whose KV cache it holds. */
+export interface SlotCache {
+  readonly slot: number;
+  readonly isBusy: boolean;
+  readonly cachedTokens: readonly number[];
+  /** When it was last used; smaller is longer ago. */
+  readonly usedOrder: number;
+}
+
+/** Where a prompt goes and what of it needs no prefill. */
+export interface SlotChoice {
+  readonly slot: number;
+  readonly sharedTokens: number;
+  /** Another slot, whose whole cache is to be copied first because it shares more. */
+  readonly copyFrom?: number;
+}
+
+/** A copy moves a slot's whole cache; below this many tokens saved, prefilling them is as fast. */
+const COPY_SAVES_TOKENS_MIN = 64;
+
+/**
+ * The idle slot for a prompt; undefined when all are busy. The longest shared prefix wins if it is worth its place:
+ * half of the slot's cache or half of the prompt. Otherwise an empty slot or the one unused for longest gives way, so
+ * that a common template at the front of all prompts does not let one conversation evict the other. Ties go to the
+ * lowest slot: batches of neighbouring slots are computed together.
+ */
+export function chooseSlot(
+  slots: readonly SlotCache[],
+  prompt: readonly number[],
+): SlotChoice | undefined {
+  const shared = slots.map((slot) => ({ ...slot, sharedTokens: sharedPrefix(slot, prompt) }));
+  const idle = shared.filter((slot) => !slot.isBusy);
+  const best = longest(idle);
+  if (best === undefined) return undefined;
+  const isWorth = best.sharedTokens * 2 >= best.cachedTokens.length ||
+    best.sharedTokens * 2 >= prompt.length;
+  const place = best.sharedTokens > 0 && isWorth ? best : leastUsed(idle) ?? best;
+  const source = longest(shared);
+  const gain = (source?.sharedTokens ?? 0) - place.sharedTokens;
+  const choice = { slot: place.slot, sharedTokens: place.sharedTokens };
+  if (source === undefined || gain < COPY_SAVES_TOKENS_MIN) return choice;
+  return { slot: place.slot, sharedTokens: source.sharedTokens, copyFrom: source.slot };
+}
+
+/** Leading tokens in common. The prompt's last token never counts: it must be computed to have an output. */
+function sharedPrefix(slot: SlotCache, prompt: readonly number[]): number {
+  const limit = Math.min(slot.cachedTokens.length, prompt.length - 1);
+  let count = 0;
+  while (count < limit && slot.cachedTokens[count] === prompt[count]) count++;
+  return count;
+}
+
+function longest<T extends { sharedTokens: number }>(slots: readonly T[]): T | undefined {
+  let best: T | undefined;
+  for (const slot of slots) {
+    if (best === undefined || slot.sharedTokens > best.sharedTokens) best = slot;
+  }
+  return best;
+}
+
+function leastUsed<T extends SlotCache>(slots: readonly T[]): T | undefined {
+  let least: T | undefined;
+  for (const slot of slots) {
+    const age = slot.cachedTokens.length === 0 ? -1 : slot.usedOrder;
+    const leastAge = least === undefined
+      ? Infinity
+      : least.cachedTokens.length === 0
+      ? -1
+      : least.usedOrder;
+    if (age < leastAge) least = slot;
+  }
+  return least;
+}

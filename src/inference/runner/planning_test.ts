@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  chooseSlot,
+  planBatch,
+  PREFILL_TOKENS_BESIDE_DECODE,
+  type SlotCache,
+  type SlotDemand,
+} from "./planning.ts";
+
+const prefill = (slot: number, pendingTokens: number, order = slot): SlotDemand => ({
+  slot,
+  pendingTokens,
+  phase: "prefill",
+  order,
+});
+const decode = (slot: number): SlotDemand => ({
+  slot,
+  pendingTokens: 1,
+  phase: "decode",
+  order: slot,
+});
+const cache = (slot: number, text: string, more: Partial<SlotCache> = {}): SlotCache => ({
+  slot,
+  isBusy: false,
+  cachedTokens: tokens(text),
+  usedOrder: slot,
+  ...more,
+});
+const tokens = (text: string) => [...text].map((letter) => letter.charCodeAt(0));
+
+Deno.test("planBatch() gives each answer being written its token before any prompt", () => {
+  const plan = planBatch([prefill(0, 500), decode(1), decode(2)], 100);
+  assert.deepEqual([...plan].sort(), [[0, 98], [1, 1], [2, 1]]);
+});
+
+Deno.test("planBatch() fills the batch with prompts, oldest first", () => {
+  const plan = planBatch([prefill(0, 300, 2), prefill(1, 300, 1), prefill(2, 300, 3)], 512);
+  assert.deepEqual([...plan].sort(), [[0, 212], [1, 300]]);
+});
+
+Deno.test("planBatch() bounds prompts beside an answer being written, so that its reader does not wait", () => {
+  const plan = planBatch([prefill(0, 2000), decode(1)], 2048);
+  assert.equal(plan.get(0), PREFILL_TOKENS_BESIDE_DECODE);
+});
+
+Deno.test("planBatch() never exceeds the batch or a slot's need, and leaves no room while a prompt waits", () => {
+  const demand = fc.record({
+    pendingTokens: fc.integer({ min: 1, max: 900 }),
+    phase: fc.constantFrom("prefill" as const, "decode" as const),
+    order: fc.nat(50),
+  });
+  fc.assert(
+    fc.property(fc.array(demand, { maxLength: 40 }), fc.integer({ min: 40, max: 600 }), (
+      drawn,
+      batchTokens,
+    ) => {
+      const demands = drawn.map((row, slot) => ({
+        ...row,
+        slot,
+        pendingTokens: row.phase === "decode" ? 1 : row.pendingTokens,
+      }));
+      const plan = planBatch(demands, batchTokens);
+      const planned = [...plan.values()].reduce((sum, count) => sum + count, 0);
+      assert.ok(planned <= batchTokens);
+      for (const row of demands) {
+        const count = plan.get(row.slot) ?? 0;
+        assert.ok(count <= row.pendingTokens);
+        if (row.phase === "decode") assert.equal(count, 1);
+      }
+      const wanted = demands.reduce((sum, row) => sum + row.pendingTokens, 0);
+      if (demands.every((row) => row.phase === "prefill")) {
+        assert.equal(planned, Math.min(wanted, batchTokens));
+      }
+    }),
+  );
+});
+
+Deno.test("chooseSlot() finds the slot with the longest shared prefix", () => {
+  const slots = [cache(0, ""), cache(1, "abcdefX"), cache(2, "abcX")];
+  assert.deepEqual(chooseSlot(slots, tokens("abcdefgh")), { slot: 1, sharedTokens: 6 });
+});
+
+Deno.test("chooseSlot() leaves the prompt's last token to be computed", () => {
+  assert.deepEqual(chooseSlot([cache(0, "abcdef")], tokens("abc")), { slot: 0, sharedTokens: 2 });
+});
+
+Deno.test("chooseSlot() answers undefined while every slot is busy", () => {
+  assert.equal(chooseSlot([cache(0, "ab", { isBusy: true })], tokens("ab")), undefined);
+});
+
+Deno.test("chooseSlot() does not evict a conversation for a shared template", () => {
+  const long = "system:" + "x".repeat(40);
+  const slots = [cache(0, long, { usedOrder: 9 }), cache(1, "other", { usedOrder: 3 })];
+  assert.equal(chooseSlot(slots, tokens("system:" + "y".repeat(40)))?.slot, 1);
+});
+
+Deno.test("chooseSlot() prefers an empty slot, the lowest first, over one that holds something", () => {
+  const slots = [cache(0, "zzz"), cache(1, ""), cache(2, "")];
+  assert.deepEqual(chooseSlot(slots, tokens("abc")), { slot: 1, sharedTokens: 0 });
+});
+
+Deno.test("chooseSlot() copies a long prefix from a busy slot", () => {
+  const shared = "s".repeat(100);
+  const slots = [cache(0, shared + "a", { isBusy: true }), cache(1, "")];
+  assert.deepEqual(chooseSlot(slots, tokens(shared + "b")), {
+    slot: 1,
+    sharedTokens: 100,
+    copyFrom: 0,
+  });
+});

@@ -1,0 +1,52 @@
+import type { SequenceRequest } from "../../protocol/mod.ts";
+import type { Sampler } from "./sampler.ts";
+
+/** An answer that waits for a slot or is being written in one. */
+export interface RunningAnswer {
+  readonly id: number;
+  readonly request: SequenceRequest;
+  /** As it entered the window: tokenized, and cut if it was too long. */
+  readonly promptTokens: readonly number[];
+  /** Prompt and emitted tokens after the shifts they caused. */
+  readonly windowTokens: readonly number[];
+  readonly sampler: Sampler;
+  /** Answer tokens so far, those of earlier runners included. */
+  emittedCount: number;
+  isCancelled: boolean;
+  /** Milliseconds of `performance.now()`; 0 = not yet. */
+  startedMs: number;
+  firstTokenMs: number;
+}
+
+/** One sequence of the context: what its KV cache holds and who uses it. */
+export class Slot {
+  readonly index: number;
+  /** Tokens by position. Invariant: the KV cache of the first `computed` exists, that of the others does not. */
+  readonly window: number[] = [];
+  computed = 0;
+  answer: RunningAnswer | undefined;
+  usedOrder = 0;
+
+  constructor(index: number) {
+    this.index = index;
+  }
+
+  get pendingTokens(): number {
+    return this.window.length - this.computed;
+  }
+
+  /** Takes an answer whose first `shared` window tokens are computed already. */
+  begin(answer: RunningAnswer, shared: number): void {
+    this.answer = answer;
+    this.window.length = 0;
+    for (const token of answer.windowTokens) this.window.push(token);
+    this.computed = shared;
+  }
+
+  /** Lets go of the answer; what is computed stays for the next one. */
+  end(usedOrder: number): void {
+    this.answer = undefined;
+    this.window.length = this.computed;
+    this.usedOrder = usedOrder;
+  }
+}

@@ -1,0 +1,50 @@
+/** How a context window is filled. All counts in tokens. */
+export interface WindowLimits {
+  readonly contextTokens: number;
+  /** Tokens at the front that are never dropped; -1 = the whole prompt. */
+  readonly keepTokens: number;
+}
+
+/** Tokens that stay free behind what is kept, so that a shift always has something to drop. */
+const ROOM_TOKENS = 4;
+
+/** Tokens kept at the front in fact: at most all but {@link ROOM_TOKENS} of the window. */
+export function keptTokens(promptCount: number, limits: WindowLimits): number {
+  const wanted = limits.keepTokens < 0 ? promptCount : Math.min(limits.keepTokens, promptCount);
+  return Math.max(0, Math.min(wanted, limits.contextTokens - ROOM_TOKENS));
+}
+
+/** A prompt that fits the window: its middle is cut, the front that is kept and the newest tokens stay. */
+export function truncatePrompt(prompt: readonly number[], limits: WindowLimits): readonly number[] {
+  if (prompt.length <= limits.contextTokens) return prompt;
+  const kept = keptTokens(prompt.length, limits);
+  return [
+    ...prompt.slice(0, kept),
+    ...prompt.slice(prompt.length - (limits.contextTokens - kept)),
+  ];
+}
+
+/** How many tokens behind the kept ones a full window drops: half of them, at least one. */
+export function shiftTokens(kept: number, contextTokens: number): number {
+  return Math.max(1, Math.floor((contextTokens - kept) / 2));
+}
+
+/**
+ * The window as it stands after `prompt` and then `emitted`, token by token, with a shift whenever one more would not
+ * fit: what a continued answer must see so that it continues from the same window.
+ */
+export function replayWindow(
+  prompt: readonly number[],
+  emitted: readonly number[],
+  limits: WindowLimits,
+): number[] {
+  const window = [...prompt];
+  const kept = keptTokens(prompt.length, limits);
+  for (const token of emitted) {
+    window.push(token);
+    if (window.length > limits.contextTokens) {
+      window.splice(kept, shiftTokens(kept, limits.contextTokens));
+    }
+  }
+  return window;
+}

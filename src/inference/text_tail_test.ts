@@ -1,0 +1,16 @@
+import assert from "node:assert/strict";
+import { failureLines, TextTail } from "./text_tail.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("TextTail keeps the end", () => {
+  const tail = new TextTail(5);
+  for (const chunk of ["abc", "", "defgh", "i"]) tail.push(bytes(chunk));
+  assert.equal(tail.text(), "efghi");
+});
+
+Deno.test("failureLines() shows the last distinct lines that speak of failure", () => {
+  const text = "loaded meta data\nerror: one\nerror: one\nprint_info: n_ctx\nfailed to load\n";
+  assert.equal(failureLines(text), "error: one; failed to load");
+  assert.equal(failureLines("all is well\n"), "");
+});
