@@ -7,4 +7,4 @@
  */
 export { createHttpApp, type HttpApp } from "./app.ts";
 export type { HttpParts } from "./exchange.ts";
-export { BODY_BYTES_MAX_DEFAULT, type HttpSettings } from "./settings.ts";
+export type { HttpSettings } from "./settings.ts";

@@ -395,6 +395,11 @@ Deno.test("every request is counted under its route, and answers are measured", 
   assert.equal(await (await send("GET", "/metrics")).text(), "# recorded\n");
 });
 
+Deno.test("/metrics is absent when it is switched off", async () => {
+  const { send } = appUnderTest({ config: { metrics: false } });
+  assert.equal((await send("GET", "/metrics")).status, 404);
+});
+
 Deno.test("every answer carries a request id, the caller's own when it is harmless", async () => {
   const { app, send } = appUnderTest();
   for (const path of ["/", "/nope", "/api/generate"]) {

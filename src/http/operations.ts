@@ -1,6 +1,6 @@
 import type { HttpParts } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
-import type { ApiFamily } from "./routes.ts";
+import type { ApiFamily, Route } from "./routes.ts";
 import { jsonAnswer } from "./wire/mod.ts";
 
 /** What operators and load balancers ask: liveness, readiness with reasons, and metrics for Prometheus. */
@@ -24,14 +24,18 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
           return jsonAnswer({ ready: ready && open, reasons: shown }, ready && open ? 200 : 503);
         },
       },
-      {
-        methods: ["GET"],
-        path: "/metrics",
-        handle: async () => {
-          const { contentType, text } = await parts.metrics.render();
-          return new Response(text, { headers: { "content-type": contentType } });
-        },
-      },
+      ...(parts.config.metrics ? [metricsRoute(parts)] : []),
     ],
+  };
+}
+
+function metricsRoute(parts: HttpParts): Route {
+  return {
+    methods: ["GET"],
+    path: "/metrics",
+    handle: async () => {
+      const { contentType, text } = await parts.metrics.render();
+      return new Response(text, { headers: { "content-type": contentType } });
+    },
   };
 }

@@ -6,9 +6,8 @@ export interface HttpSettings {
   readonly ownHosts: readonly string[];
   /** Origins allowed besides the built-in ones (contract 1.0): exact, or with one `*`; `*` alone allows all. */
   readonly extraOrigins: readonly string[];
-  /** Bytes of a JSON body at most, default {@link BODY_BYTES_MAX_DEFAULT}; blobs are streamed and not counted. */
+  /** Bytes of a JSON body at most; blobs are streamed and not counted. */
   readonly bodyBytesMax: number;
+  /** Whether `/metrics` is there at all. */
+  readonly metrics: boolean;
 }
-
-/** Enough for the largest image a client attaches (100 MB, a third more in base64). */
-export const BODY_BYTES_MAX_DEFAULT = 160 * 1024 * 1024;

@@ -31,6 +31,7 @@ export function appUnderTest(
       ownHosts: [],
       extraOrigins: [],
       bodyBytesMax: 64 * 1024,
+      metrics: true,
       ...options.config,
     },
     version: "0.33.0",

@@ -1,7 +1,7 @@
-import { RequestError } from "../../base/mod.ts";
+import { parseGoDuration, RequestError } from "../../base/mod.ts";
 import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
 import { defined, type Fields, isObject, typeName } from "./fields.ts";
-import { DURATION_MS_MAX, parseGoDuration } from "./time.ts";
+import { DURATION_MS_MAX } from "./time.ts";
 
 /** Alternatives per token that may be asked for at most. */
 const TOP_LOGPROBS_MAX = 20;
