@@ -29,3 +29,4 @@ export {
 } from "./ids.ts";
 export { findNearest } from "./nearest.ts";
 export { mixSeed, Random } from "./random.ts";
+export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_options.ts";

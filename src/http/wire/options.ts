@@ -1,30 +1,10 @@
-import { RequestError } from "../../base/mod.ts";
+import {
+  MODEL_OPTIONS,
+  modelOptionField,
+  type ModelOptionType,
+  RequestError,
+} from "../../base/mod.ts";
 import type { RequestOptions } from "../../ports/mod.ts";
-
-type OptionType = "integer" | "boolean" | "float32" | "array";
-
-/** Every option of contract 1.7: its name on the wire, its name in the ports, its type. */
-const OPTION_TABLE: Readonly<Record<string, readonly [keyof RequestOptions, OptionType]>> = {
-  num_ctx: ["numCtx", "integer"],
-  num_batch: ["numBatch", "integer"],
-  num_gpu: ["numGpu", "integer"],
-  main_gpu: ["mainGpu", "integer"],
-  use_mmap: ["useMmap", "boolean"],
-  num_thread: ["numThread", "integer"],
-  num_keep: ["numKeep", "integer"],
-  num_predict: ["numPredict", "integer"],
-  seed: ["seed", "integer"],
-  temperature: ["temperature", "float32"],
-  top_k: ["topK", "integer"],
-  top_p: ["topP", "float32"],
-  min_p: ["minP", "float32"],
-  typical_p: ["typicalP", "float32"],
-  repeat_last_n: ["repeatLastN", "integer"],
-  repeat_penalty: ["repeatPenalty", "float32"],
-  presence_penalty: ["presencePenalty", "float32"],
-  frequency_penalty: ["frequencyPenalty", "float32"],
-  stop: ["stop", "array"],
-};
 
 /**
  * Types the options of a request. Unknown keys and nulls are ignored; a fraction given for an integer is cut. Ranges
@@ -37,15 +17,14 @@ export function parseOptions(
 ): RequestOptions {
   const parsed: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options ?? {})) {
-    const row = Object.hasOwn(OPTION_TABLE, name) ? OPTION_TABLE[name] : undefined;
-    if (row === undefined || value === null) continue;
-    const [key, type] = row;
-    parsed[key] = readOption(name, type, value);
+    const type = Object.hasOwn(MODEL_OPTIONS, name) ? MODEL_OPTIONS[name] : undefined;
+    if (type === undefined || value === null) continue;
+    parsed[modelOptionField(name)] = readOption(name, type, value);
   }
   return parsed as RequestOptions;
 }
 
-function readOption(name: string, type: OptionType, value: unknown): unknown {
+function readOption(name: string, type: ModelOptionType, value: unknown): unknown {
   switch (type) {
     case "integer":
     case "float32":

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { Random } from "../../base/mod.ts";
+import {
+  type GgufEntry,
+  ggufFile,
+  LLAMA_METADATA,
+  llamaFile,
+} from "../../../tests/harness/gguf_file.ts";
+import { ggufFacts, type GgufSource, isFactArray, readGguf } from "./mod.ts";
+
+function sourceOf(bytes: Uint8Array): GgufSource {
+  return {
+    blobBytes: bytes.length,
+    read: (offset, length) => Promise.resolve(bytes.slice(offset, offset + length)),
+  };
+}
+
+const read = (bytes: Uint8Array) => readGguf(sourceOf(bytes), { arrays: isFactArray });
+
+async function factsOf(extra: Readonly<Record<string, GgufEntry>>) {
+  return ggufFacts(await read(llamaFile(extra)));
+}
+
+Deno.test("readGguf() reads the tiny model", async () => {
+  const path = fileURLToPath(new URL("../embedded/tiny.gguf", import.meta.url));
+  const facts = ggufFacts(await read(await Deno.readFile(path)));
+  assert.equal(facts.architecture, "llama");
+  assert.equal(facts.parameterCount, 4_197_632);
+  assert.equal(facts.quantization, "Q8_0");
+  assert.equal(facts.contextLength, 1024);
+  assert.equal(facts.embeddingLength, 256);
+  assert.equal(facts.kvHeads, 4);
+  assert.equal(facts.keyValueLength, 64);
+  assert.equal(facts.vocabularyTokens, 2560);
+  assert.match(facts.chatTemplate ?? "", /add_generation_prompt/);
+});
+
+Deno.test("readGguf() counts arrays that were not asked for and keeps the others", async () => {
+  const bytes = llamaFile({ "x.list": [1, 2, 3], "x.texts": ["p", "q"] });
+  const lean = await readGguf(sourceOf(bytes), { arrays: "none" });
+  assert.deepEqual(lean.metadata.get("x.list"), { count: 3, values: undefined });
+  assert.deepEqual(lean.metadata.get("x.texts"), { count: 2, values: undefined });
+  const whole = await readGguf(sourceOf(bytes), { arrays: "all" });
+  assert.deepEqual(whole.metadata.get("x.texts"), { count: 2, values: ["p", "q"] });
+});
+
+Deno.test("ggufFacts() tells models, embedders, adapters and projectors apart", async () => {
+  assert.equal((await factsOf({})).hasPooling, false);
+  assert.equal((await factsOf({ "llama.pooling_type": 1 })).hasPooling, true);
+  assert.equal((await factsOf({ "general.type": "adapter" })).kind, "adapter");
+  const projector = await factsOf({
+    "general.architecture": "clip",
+    "clip.has_vision_encoder": true,
+  });
+  assert.equal(projector.kind, "projector");
+  assert.equal(projector.hasVision, true);
+  assert.equal((await factsOf({ "llama.vision.block_count": 2 })).hasVision, true);
+});
+
+Deno.test("ggufFacts() takes the largest head count of models whose blocks differ", async () => {
+  const facts = await factsOf({ "llama.attention.head_count_kv": [1, 4, 2] });
+  assert.equal(facts.kvHeads, 4);
+  assert.equal(facts.keyValueLength, 32);
+});
+
+Deno.test("readGguf() names what is wrong and where", async () => {
+  const good = llamaFile();
+  const cases: [string, Uint8Array, RegExp][] = [
+    ["empty", new Uint8Array(), /the file ends in the header \(at byte 0\)/],
+    ["magic", new Uint8Array(64), /does not begin with GGUF \(at byte 0\)/],
+    ["version", ggufFile({ metadata: {}, version: 9 }), /version 9 is not supported/],
+    ["tensor data cut", good.slice(0, -10), /cut off: tensor "token_embd.weight" ends at byte/],
+    ["header cut", good.slice(0, 150), /the file ends in .* \(at byte 150\)/],
+    ["bad alignment", llamaFile({ "general.alignment": 0 }), /alignment 0 is impossible/],
+    ["huge counts", withUint64(good, 8, 2n ** 60n), /tensors, at most \d+ are allowed/],
+    ["huge metadata", withUint64(good, 16, 2n ** 63n), /metadata keys, at most/],
+    ["huge key", withUint64(good, 24, 2n ** 62n), /bytes in a metadata key, at most/],
+  ];
+  for (const [label, bytes, reason] of cases) {
+    await assert.rejects(read(bytes), { code: "invalid_gguf", message: reason }, label);
+  }
+});
+
+Deno.test("readGguf() refuses impossible tensors", async () => {
+  const tensor = { name: "t", shape: [33], type: 8, tensorBytes: 34 };
+  const odd = ggufFile({ metadata: LLAMA_METADATA, tensors: [tensor] });
+  await assert.rejects(read(odd), { message: /impossible shape \[33\] for Q8_0/ });
+  const unknown = ggufFile({ metadata: LLAMA_METADATA, tensors: [{ ...tensor, type: 77 }] });
+  await assert.rejects(read(unknown), { message: /tensor "t" has the unknown type 77/ });
+  const deep = ggufFile({ metadata: {}, tensors: [{ ...tensor, shape: [1, 1, 1, 1, 1] }] });
+  await assert.rejects(read(deep), { message: /5 dimensions in tensor "t", at most 4/ });
+});
+
+Deno.test("readGguf() answers random damage with a result or one kind of error", async () => {
+  const random = new Random(11);
+  const good = llamaFile({ "llama.attention.head_count_kv": [1, 2], "x.texts": ["p", "q"] });
+  for (let round = 0; round < 500; round++) {
+    const damaged = good.slice();
+    for (let hit = 0; hit < 1 + round % 4; hit++) {
+      damaged[random.below(damaged.length)] = random.below(256);
+    }
+    const cut = random.chance(1, 4) ? damaged.slice(0, random.below(damaged.length)) : damaged;
+    await read(cut).catch((error) => assert.equal(error.code, "invalid_gguf", String(error)));
+  }
+});
+
+function withUint64(bytes: Uint8Array, offset: number, value: bigint): Uint8Array {
+  const copy = bytes.slice();
+  new DataView(copy.buffer).setBigUint64(offset, value, true);
+  return copy;
+}

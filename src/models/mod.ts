@@ -1,0 +1,20 @@
+/**
+ * Models on top of the blob store and the catalog: what they are made of, listing, showing, creating, copying, deleting,
+ * and moving them from and to registries. Never runs one, and never touches a disk but through the ports. Start with
+ * `model_store.ts`; `gguf/` reads weights files, `template/` turns conversations into prompts.
+ *
+ * @module
+ */
+export { ensureEmbeddedModel } from "./embedded_model.ts";
+export type { GgufFacts } from "./gguf/mod.ts";
+export type { ModelDefinition } from "./model_definition.ts";
+export type { Asker } from "./model_reference.ts";
+export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
+export {
+  compileTemplate,
+  type PromptInput,
+  type PromptRenderer,
+  type RenderedPrompt,
+  type TemplateCapabilities,
+  type TemplateSources,
+} from "./template/mod.ts";

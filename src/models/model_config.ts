@@ -1,0 +1,106 @@
+/** The config blob of a model (contract 2.3). Empty text where the blob says nothing. */
+export interface ModelConfig {
+  readonly format: string;
+  readonly family: string;
+  readonly families: readonly string[];
+  /** Parameter size such as `8.0B`. */
+  readonly parameterSize: string;
+  /** Such as `Q4_K_M`. */
+  readonly quantization: string;
+  readonly renderer?: string;
+  readonly parser?: string;
+  readonly requires?: string;
+  readonly remoteHost?: string;
+  readonly remoteModel?: string;
+  readonly capabilities: readonly string[];
+  readonly contextLength?: number;
+  readonly embeddingLength?: number;
+}
+
+/** Media type of the config blob in a manifest. */
+export const CONFIG_MEDIA_TYPE = "application/vnd.docker.container.image.v1+json";
+
+/** Reads a config blob; fields of a wrong type count as absent, since some registries write less. */
+export function parseModelConfig(bytes: Uint8Array): ModelConfig {
+  const fields = new FieldReader(parseObject(bytes));
+  return {
+    format: fields.text("model_format") ?? "",
+    family: fields.text("model_family") ?? "",
+    families: fields.texts("model_families"),
+    parameterSize: fields.text("model_type") ?? "",
+    quantization: fields.text("file_type") ?? "",
+    capabilities: fields.texts("capabilities"),
+    ...definedOnly({
+      renderer: fields.text("renderer"),
+      parser: fields.text("parser"),
+      requires: fields.text("requires"),
+      remoteHost: fields.text("remote_host"),
+      remoteModel: fields.text("remote_model"),
+      contextLength: fields.count("context_length"),
+      embeddingLength: fields.count("embedding_length"),
+    }),
+  };
+}
+
+/** The bytes of a config blob. */
+export function encodeModelConfig(config: ModelConfig): Uint8Array {
+  const families = config.families.length > 0 ? config.families : undefined;
+  const capabilities = config.capabilities.length > 0 ? config.capabilities : undefined;
+  return new TextEncoder().encode(JSON.stringify({
+    model_format: config.format || undefined,
+    model_family: config.family || undefined,
+    model_families: families,
+    model_type: config.parameterSize || undefined,
+    file_type: config.quantization || undefined,
+    renderer: config.renderer,
+    parser: config.parser,
+    requires: config.requires,
+    remote_host: config.remoteHost,
+    remote_model: config.remoteModel,
+    capabilities,
+    context_length: config.contextLength,
+    embedding_length: config.embeddingLength,
+    architecture: "amd64",
+    os: "linux",
+  }));
+}
+
+class FieldReader {
+  readonly #fields: Readonly<Record<string, unknown>>;
+
+  constructor(fields: Readonly<Record<string, unknown>>) {
+    this.#fields = fields;
+  }
+
+  text(key: string): string | undefined {
+    const value = this.#fields[key];
+    return typeof value === "string" && value !== "" ? value : undefined;
+  }
+
+  texts(key: string): readonly string[] {
+    const value = this.#fields[key];
+    return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+  }
+
+  count(key: string): number | undefined {
+    const value = this.#fields[key];
+    return typeof value === "number" && value > 0 ? value : undefined;
+  }
+}
+
+function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === "object" && value !== null ? { ...value } : {};
+  } catch {
+    return {}; // A broken config loses descriptions only; the weights say what matters.
+  }
+}
+
+type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+function definedOnly<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Defined<T>;
+}

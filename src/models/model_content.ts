@@ -1,0 +1,108 @@
+import { type Digest, UnavailableError } from "../base/mod.ts";
+import type { BlobStore, CatalogEntry } from "../ports/mod.ts";
+import { type BlobLayer, displayModelName } from "../protocol/mod.ts";
+import { BoundedCache } from "./bounded_cache.ts";
+import { type LayerKind, layersOf } from "./layer_types.ts";
+import { type ModelConfig, parseModelConfig } from "./model_config.ts";
+import { parseParameters, type StoredParameters } from "./parameters.ts";
+
+/** A stored turn that precedes every conversation. */
+export interface StoredMessage {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** What the small blobs of a manifest say. */
+export interface ModelContent {
+  readonly config: ModelConfig;
+  /** Go template text; undefined when the manifest has none. */
+  readonly goTemplate: string | undefined;
+  readonly system: string;
+  readonly parameters: StoredParameters;
+  readonly messages: readonly StoredMessage[];
+  readonly licenses: readonly string[];
+}
+
+/** Bytes of one text blob at most: a manifest that calls weights a template must not fill the memory. */
+const TEXT_BYTES_MAX = 16 * 1024 * 1024;
+/** Contents kept. Usually a few KB each, licenses included. */
+const CONTENTS_MAX = 64;
+
+/** Reads contents, and keeps them by the manifest's digest, under which they never change. */
+export class ContentReader {
+  readonly #blobs: BlobStore;
+  readonly #contents = new BoundedCache<string, ModelContent>(CONTENTS_MAX);
+
+  constructor(blobs: BlobStore) {
+    this.#blobs = blobs;
+  }
+
+  /** @throws UnavailableError `load_failed` naming model and blob when one is absent or too large. */
+  async read(entry: CatalogEntry): Promise<ModelContent> {
+    const known = this.#contents.find(entry.manifestDigest);
+    if (known) return known;
+    const content = await this.#readContent(entry);
+    this.#contents.put(entry.manifestDigest, content);
+    return content;
+  }
+
+  async #readContent(entry: CatalogEntry): Promise<ModelContent> {
+    const { manifest } = entry;
+    const readAll = async (...kinds: readonly LayerKind[]) =>
+      await Promise.all(layersOf(manifest, ...kinds).map((layer) => this.#read(layer, entry)));
+    const texts = async (...kinds: readonly LayerKind[]) =>
+      (await readAll(...kinds)).map((bytes) => new TextDecoder().decode(bytes));
+    const parameters = await readAll("params");
+    return {
+      config: parseModelConfig(await this.#read(manifest.config, entry)),
+      goTemplate: (await texts("template", "prompt")).at(-1),
+      system: (await texts("system")).at(-1) ?? "",
+      parameters: Object.assign({}, ...parameters.map(parseParameters)),
+      messages: (await readAll("messages")).flatMap(parseStoredMessages),
+      licenses: await texts("license"),
+    };
+  }
+
+  async #read(layer: BlobLayer, entry: CatalogEntry): Promise<Uint8Array> {
+    const found = await this.#blobs.find(layer.digest);
+    if (found === undefined) throw missingBlob(entry, layer.digest);
+    if (found.blobBytes > TEXT_BYTES_MAX) {
+      throw loadFailed(
+        entry,
+        `blob ${layer.digest} has ${found.blobBytes} bytes, at most ${TEXT_BYTES_MAX} are allowed`,
+      );
+    }
+    return await this.#blobs.read(layer.digest);
+  }
+}
+
+/** A manifest names a blob that is not there. */
+export function missingBlob(entry: CatalogEntry, digest: Digest): UnavailableError {
+  return loadFailed(entry, `blob ${digest} is missing; pull or create the model again`);
+}
+
+/** The model is known but can't be used. */
+export function loadFailed(
+  entry: CatalogEntry,
+  reason: string,
+  cause?: unknown,
+): UnavailableError {
+  const name = displayModelName(entry.name);
+  return new UnavailableError("load_failed", `Cannot load model "${name}": ${reason}`, {
+    cause,
+  });
+}
+
+function parseStoredMessages(bytes: Uint8Array): StoredMessage[] {
+  try {
+    const rows: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return Array.isArray(rows) ? rows.filter(isStoredMessage) : [];
+  } catch {
+    return []; // As with parameters: the model itself is not lost.
+  }
+}
+
+function isStoredMessage(row: unknown): row is StoredMessage {
+  return typeof row === "object" && row !== null && "role" in row && "content" in row &&
+    typeof row.role === "string" && typeof row.content === "string";
+}

@@ -1,0 +1,137 @@
+import { errorMessage, RequestError } from "../base/mod.ts";
+import type { BlobStore, CatalogEntry, ModelDetails, RequestOptions } from "../ports/mod.ts";
+import type { BlobLayer, ModelName } from "../protocol/mod.ts";
+import type { FactsCache } from "./facts_cache.ts";
+import type { GgufFacts } from "./gguf/mod.ts";
+import { layersOf } from "./layer_types.ts";
+import type { ModelConfig } from "./model_config.ts";
+import {
+  type ContentReader,
+  loadFailed,
+  missingBlob,
+  type ModelContent,
+  type StoredMessage,
+} from "./model_content.ts";
+import { capabilitiesOf, detailsOf } from "./model_details.ts";
+import { optionsOf } from "./parameters.ts";
+import type { TemplateSources } from "./template/mod.ts";
+import type { TemplateInspector } from "./template_inspector.ts";
+
+/** Everything inference needs to know of a stored model. */
+export interface ModelDefinition {
+  readonly name: ModelName;
+  /** SHA-256 hex of the manifest: changes with anything below. */
+  readonly manifestDigest: string;
+  readonly modelPath: string;
+  readonly adapterPaths: readonly string[];
+  readonly projectorPath: string | undefined;
+  /** Bytes of weights, adapters and projector on disk. */
+  readonly weightsBytes: number;
+  /** For `compileTemplate`, but for the special tokens' texts. */
+  readonly template: Pick<TemplateSources, "goTemplate" | "jinjaTemplate">;
+  readonly system: string;
+  readonly parameters: RequestOptions;
+  /** Precede every conversation. */
+  readonly messages: readonly StoredMessage[];
+  readonly config: ModelConfig;
+  readonly facts: GgufFacts;
+  readonly details: ModelDetails;
+  readonly capabilities: readonly string[];
+}
+
+/** What {@link loadModelDefinition} reads from. */
+export interface DefinitionSources {
+  readonly blobs: BlobStore;
+  readonly facts: FactsCache;
+  readonly contents: ContentReader;
+  readonly templates: TemplateInspector;
+}
+
+/**
+ * Reads a stored model as inference needs it.
+ *
+ * @throws UnavailableError `load_failed` naming what is missing or damaged; RequestError when it can't run here at all.
+ */
+export async function loadModelDefinition(
+  entry: CatalogEntry,
+  sources: DefinitionSources,
+): Promise<ModelDefinition> {
+  const content = await sources.contents.read(entry);
+  const { config } = content;
+  if (config.remoteHost !== undefined || config.remoteModel !== undefined) {
+    throw new RequestError("invalid_request", "this server cannot run this remote model");
+  }
+  const [weights] = layersOf(entry.manifest, "model");
+  if (weights === undefined) throw loadFailed(entry, "its manifest names no GGUF weights");
+  const adapters = layersOf(entry.manifest, "adapter");
+  const projectors = layersOf(entry.manifest, "projector");
+  for (const layer of [weights, ...adapters, ...projectors]) {
+    await requireWhole(layer, entry, sources.blobs);
+  }
+  const facts = await readFacts(weights, entry, sources.facts);
+  const projectorFacts = await Promise.all(
+    projectors.map((layer) => readFacts(layer, entry, sources.facts)),
+  );
+  const template = templateSourcesOf(content, facts);
+  const pathOf = (layer: BlobLayer) => sources.blobs.path(layer.digest);
+  return {
+    name: entry.name,
+    manifestDigest: entry.manifestDigest,
+    modelPath: pathOf(weights),
+    adapterPaths: adapters.map(pathOf),
+    projectorPath: projectors[0] && pathOf(projectors[0]),
+    weightsBytes: [weights, ...adapters, ...projectors].reduce((sum, { size }) => sum + size, 0),
+    template,
+    system: content.system,
+    parameters: optionsOf(content.parameters),
+    messages: content.messages,
+    config,
+    facts,
+    details: detailsOf(config, facts, weights.from),
+    capabilities: capabilitiesOf({
+      weights: facts,
+      projectors: projectorFacts,
+      template: sources.templates.inspect(template),
+    }),
+  };
+}
+
+/** The templates that a manifest and its weights bring along. */
+export function templateSourcesOf(
+  content: ModelContent,
+  weights: GgufFacts,
+): Pick<TemplateSources, "goTemplate" | "jinjaTemplate"> {
+  const { goTemplate } = content;
+  const jinjaTemplate = weights.chatTemplate;
+  return {
+    ...(goTemplate !== undefined && { goTemplate }),
+    ...(jinjaTemplate !== undefined && { jinjaTemplate }),
+  };
+}
+
+/** A blob that shrank on disk would only be noticed by llama.cpp, mid-load and with a worse text. */
+async function requireWhole(
+  layer: BlobLayer,
+  entry: CatalogEntry,
+  blobs: BlobStore,
+): Promise<void> {
+  const found = await blobs.find(layer.digest);
+  if (found === undefined) throw missingBlob(entry, layer.digest);
+  if (found.blobBytes === layer.size) return;
+  throw loadFailed(
+    entry,
+    `blob ${layer.digest} has ${found.blobBytes} bytes, its manifest says ${layer.size}`,
+  );
+}
+
+async function readFacts(
+  layer: BlobLayer,
+  entry: CatalogEntry,
+  facts: FactsCache,
+): Promise<GgufFacts> {
+  try {
+    return await facts.get(layer.digest);
+  } catch (cause) {
+    throw loadFailed(entry, errorMessage(cause), cause);
+  }
+}
