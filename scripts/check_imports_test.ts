@@ -16,9 +16,12 @@ const GOOD: Readonly<Record<string, string>> = {
   "src/base/mod.ts": `export type Id = string;`,
 };
 
+/** Without the excuses of today, which the small repository has no use for. */
+const RULES: ImportRules = { ...IMPORT_RULES, unreached: [] };
+
 async function findingsWith(
   changes: Readonly<Record<string, string>>,
-  rules: ImportRules = IMPORT_RULES,
+  rules: ImportRules = RULES,
 ): Promise<string[]> {
   const root = await Deno.makeTempDir({ prefix: "odist-imports-" });
   try {

@@ -59,7 +59,7 @@ async function runTask(run: TestRun): Promise<number> {
   }
   const troubles = outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []);
   if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
-  if (run.settings.ci) troubles.push(...await findMissingVectors(run.settings.vectorsFolder));
+  if (run.settings.ci) troubles.push(...await findCiTroubles(run.settings));
   if (run.task === "coverage") troubles.push(...await checkCoverage(run.artifactsFolder));
   return await conclude(run, { outcomes, troubles });
 }
@@ -80,7 +80,7 @@ async function runOne(
       ODIST_TEST_VECTORS: settings.vectorsFolder,
       ODIST_TEST_ARTIFACTS_DIR: artifactsFolder,
     },
-    frozen: settings.ci,
+    lockPath: join(artifactsFolder, "deno.lock"),
     coverage: task === "coverage",
     ...(filter === undefined ? {} : { filter }),
     signal: options.signal,
@@ -133,13 +133,30 @@ async function checkCoverage(artifactsFolder: string): Promise<string[]> {
     : [`unit tests must cover ${LINE_COVERAGE_MIN * 100} % of lines: covered ${text}`];
 }
 
-async function findMissingVectors(folder: string): Promise<string[]> {
+/** What a person's own run may lack and continuous integration may not. */
+async function findCiTroubles(settings: TestSettings): Promise<string[]> {
+  const troubles: string[] = [];
+  const locked = await new Deno.Command(Deno.execPath(), {
+    args: ["cache", "--frozen", "--quiet", "main.ts"],
+    cwd: ROOT,
+    stdin: "null",
+  }).output();
+  if (!locked.success) troubles.push("deno.lock must name every dependency of main.ts");
+  if (!await exists(settings.vectorsFolder)) {
+    troubles.push(
+      `ODIST_TEST_VECTORS must name the folder of test vectors: "${settings.vectorsFolder}" is missing`,
+    );
+  }
+  return troubles;
+}
+
+async function exists(path: string): Promise<boolean> {
   try {
-    await Deno.stat(folder);
-    return [];
+    await Deno.stat(path);
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return [`ODIST_TEST_VECTORS must name the folder of test vectors: "${folder}" is missing`];
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
@@ -155,6 +172,8 @@ async function makeArtifactsFolder(parent: string, task: string): Promise<string
   const startedAt = new Date().toISOString().replaceAll(/[-:]|\..*/g, "");
   const folder = join(parent, `${startedAt}-${task}-${Deno.pid}`);
   await Deno.mkdir(folder);
+  // A copy, because Deno adds what tests import by a computed name, and that differs from machine to machine.
+  await Deno.copyFile(join(ROOT, "deno.lock"), join(folder, "deno.lock"));
   return folder;
 }
 

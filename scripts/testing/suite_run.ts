@@ -25,8 +25,8 @@ export interface SuiteRunOptions {
   readonly artifactsFolder: string;
   /** Added to the environment of the tests. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Adds `--frozen`: the lock file must already name every dependency. */
-  readonly frozen: boolean;
+  /** Lock file, which a test that loads this machine's own llama.cpp package may extend; undefined for none. */
+  readonly lockPath: string | undefined;
   readonly coverage: boolean;
   /** Only tests whose name has this text. */
   readonly filter?: string;
@@ -93,7 +93,7 @@ function suiteArguments(suite: Suite, report: string, options: SuiteRunOptions):
   const args = ["test", "--no-prompt", `--junit-path=${report}`];
   if (suite.permissions === "all") args.push("-A", "--unstable-net");
   if (suite.parallel) args.push("--parallel");
-  if (options.frozen) args.push("--frozen");
+  args.push(options.lockPath === undefined ? "--no-lock" : `--lock=${options.lockPath}`);
   if (options.coverage) {
     args.push(
       `--coverage=${join(options.artifactsFolder, "coverage")}`,

@@ -23,7 +23,7 @@ async function runFixture(source: string, stopOn?: string): Promise<SuiteOutcome
       files: ["a_test.ts"],
       artifactsFolder: root,
       environment: { NO_COLOR: "1" },
-      frozen: false,
+      lockPath: undefined,
       coverage: false,
       signal: stopped.signal,
       onOutput: (bytes) => {
