@@ -1,9 +1,9 @@
 import { errorMessage } from "../base/mod.ts";
 import type { CatalogEntry, ListedModel, Log } from "../ports/mod.ts";
 import { displayModelName, type Manifest } from "../protocol/mod.ts";
-import { layersOf } from "./layer_types.ts";
-import { capabilitiesOf, detailsOf } from "./model_details.ts";
-import { type DefinitionSources, templateSourcesOf } from "./model_definition.ts";
+import { layersOf } from "./stored/layer_types.ts";
+import { capabilitiesOf, detailsOf } from "./stored/model_details.ts";
+import { type DefinitionSources, templateSourcesOf } from "./stored/model_definition.ts";
 
 /** Contract 1.10 `/api/tags`, in the order given. A model whose blobs are damaged is listed with what is known of it. */
 export async function listModels(

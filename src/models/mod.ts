@@ -7,7 +7,7 @@
  */
 export { ensureEmbeddedModel } from "./embedded_model.ts";
 export type { GgufFacts } from "./gguf/mod.ts";
-export type { ModelDefinition } from "./model_definition.ts";
+export type { ModelDefinition } from "./stored/model_definition.ts";
 export type { Asker } from "./model_reference.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
 export {

@@ -1,19 +1,19 @@
 import type { BlobStore, CatalogEntry, ListedModel, Log, ModelCatalog } from "../ports/mod.ts";
-import { FactsCache } from "./facts_cache.ts";
+import { FactsCache } from "./stored/facts_cache.ts";
 import { listModels } from "./list_models.ts";
-import { ContentReader } from "./model_content.ts";
+import { ContentReader } from "./stored/model_content.ts";
 import {
   type DefinitionSources,
   loadModelDefinition,
   type ModelDefinition,
-} from "./model_definition.ts";
+} from "./stored/model_definition.ts";
 import {
   type Asker,
   modelNotFound,
   type ModelReference,
   parseReference,
 } from "./model_reference.ts";
-import { TemplateInspector } from "./template_inspector.ts";
+import { TemplateInspector } from "./stored/template_inspector.ts";
 
 /** What a model store stands on. */
 export interface ModelStoreOptions {

@@ -1,4 +1,4 @@
-import type { BlobLayer, Manifest } from "../protocol/mod.ts";
+import type { BlobLayer, Manifest } from "../../protocol/mod.ts";
 
 const PREFIX = "application/vnd.ollama.image.";
 

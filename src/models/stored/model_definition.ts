@@ -1,8 +1,8 @@
-import { errorMessage, RequestError } from "../base/mod.ts";
-import type { BlobStore, CatalogEntry, ModelDetails, RequestOptions } from "../ports/mod.ts";
-import type { BlobLayer, ModelName } from "../protocol/mod.ts";
+import { errorMessage, RequestError } from "../../base/mod.ts";
+import type { BlobStore, CatalogEntry, ModelDetails, RequestOptions } from "../../ports/mod.ts";
+import type { BlobLayer, ModelName } from "../../protocol/mod.ts";
 import type { FactsCache } from "./facts_cache.ts";
-import type { GgufFacts } from "./gguf/mod.ts";
+import type { GgufFacts } from "../gguf/mod.ts";
 import { layersOf } from "./layer_types.ts";
 import type { ModelConfig } from "./model_config.ts";
 import {
@@ -14,7 +14,7 @@ import {
 } from "./model_content.ts";
 import { capabilitiesOf, detailsOf } from "./model_details.ts";
 import { optionsOf } from "./parameters.ts";
-import type { TemplateSources } from "./template/mod.ts";
+import type { TemplateSources } from "../template/mod.ts";
 import type { TemplateInspector } from "./template_inspector.ts";
 
 /** Everything inference needs to know of a stored model. */

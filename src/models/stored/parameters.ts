@@ -1,5 +1,5 @@
-import { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "../base/mod.ts";
-import type { RequestOptions } from "../ports/mod.ts";
+import { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "../../base/mod.ts";
+import type { RequestOptions } from "../../ports/mod.ts";
 
 /** PARAMETERs as stored: a JSON object whose keys are the contract's names. */
 export type StoredParameters = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
-import { type Digest, UnavailableError } from "../base/mod.ts";
-import type { BlobStore, CatalogEntry } from "../ports/mod.ts";
-import { type BlobLayer, displayModelName } from "../protocol/mod.ts";
+import { type Digest, UnavailableError } from "../../base/mod.ts";
+import type { BlobStore, CatalogEntry } from "../../ports/mod.ts";
+import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
 import { BoundedCache } from "./bounded_cache.ts";
 import { type LayerKind, layersOf } from "./layer_types.ts";
 import { type ModelConfig, parseModelConfig } from "./model_config.ts";

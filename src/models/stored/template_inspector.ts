@@ -3,7 +3,7 @@ import {
   compileTemplate,
   type TemplateCapabilities,
   type TemplateSources,
-} from "./template/mod.ts";
+} from "../template/mod.ts";
 
 /** Inspections kept; listing many models would compile the same few templates again and again. */
 const INSPECTIONS_MAX = 256;

@@ -1,7 +1,7 @@
-import type { ModelDetails } from "../ports/mod.ts";
-import type { GgufFacts } from "./gguf/mod.ts";
+import type { ModelDetails } from "../../ports/mod.ts";
+import type { GgufFacts } from "../gguf/mod.ts";
 import type { ModelConfig } from "./model_config.ts";
-import type { TemplateCapabilities } from "./template/mod.ts";
+import type { TemplateCapabilities } from "../template/mod.ts";
 
 /** Contract 1.10 `details`: the config's word first, then the weights'. */
 export function detailsOf(

@@ -1,7 +1,7 @@
-import type { Digest } from "../base/mod.ts";
-import type { BlobStore } from "../ports/mod.ts";
+import type { Digest } from "../../base/mod.ts";
+import type { BlobStore } from "../../ports/mod.ts";
 import { BoundedCache } from "./bounded_cache.ts";
-import { type Gguf, type GgufFacts, ggufFacts, isFactArray, readGguf } from "./gguf/mod.ts";
+import { type Gguf, type GgufFacts, ggufFacts, isFactArray, readGguf } from "../gguf/mod.ts";
 
 /** Facts kept; each takes a few KB, mostly its chat template. */
 const FACTS_MAX = 256;
