@@ -30,3 +30,4 @@ export {
 export { findNearest } from "./nearest.ts";
 export { mixSeed, Random } from "./random.ts";
 export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_options.ts";
+export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts";
