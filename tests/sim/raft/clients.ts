@@ -1,0 +1,157 @@
+import type { Random } from "../../../src/base/mod.ts";
+import type { Operation, Specification } from "../checkers/linearizability.ts";
+import { encodeCommand, type RegisterCommand, type RegisterResult } from "./register_machine.ts";
+import type { Replica } from "./replica.ts";
+import type { VirtualTime } from "./virtual_time.ts";
+
+/** How long a client waits for an answer before it asks another node. */
+const ATTEMPT_MS = 700;
+/** After so many attempts nobody knows what became of the operation. */
+const ATTEMPTS_MAX = 4;
+const KEYS = ["a", "b", "c"] as const;
+
+/** What a client asks; a history is made of these. */
+export type ClientInput = RegisterCommand["action"] | { readonly kind: "get" };
+/** What it is told: a value for a get, whether it was done for the others. */
+export type ClientOutput = number | boolean;
+
+/** The sequential register. */
+export const REGISTER: Specification<number, ClientInput, ClientOutput> = {
+  initial: 0,
+  step(state, input, output) {
+    if (input.kind === "get") return output === undefined || output === state ? state : undefined;
+    if (input.kind === "put") return input.value;
+    const applies = state === input.expected;
+    if (output !== undefined && output !== applies) return undefined;
+    return applies ? input.value : state;
+  },
+  describe: String,
+};
+
+interface Open {
+  readonly key: string;
+  readonly input: ClientInput;
+  readonly invokedAt: number;
+  readonly serial: number;
+  attempt: number;
+}
+
+/** What a client uses of the world. */
+export interface ClientWorld {
+  readonly time: VirtualTime;
+  readonly random: Random;
+  readonly replicas: readonly Replica[];
+}
+
+/** A client that asks one thing at a time, whichever node it happens to choose, and remembers what it was told. */
+export class Client {
+  readonly history: Operation<ClientInput, ClientOutput>[] = [];
+  readonly #world: ClientWorld;
+  readonly #id: number;
+  #serial = 0;
+  #open: Open | undefined;
+  #lastSeen = 0;
+  #stopped = false;
+
+  constructor(world: ClientWorld, id: number) {
+    this.#world = world;
+    this.#id = id;
+    this.#world.time.after(world.random.below(500), () => this.#ask());
+  }
+
+  get finished(): number {
+    return this.history.filter(({ outcome }) => outcome !== undefined).length;
+  }
+
+  /** Asks nothing new; what is open becomes unknown. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#open !== undefined) this.#giveUp(this.#open);
+  }
+
+  /** A node applied a command of this client. */
+  onApplied(serial: number, result: RegisterResult): void {
+    const open = this.#open;
+    if (open === undefined || open.serial !== serial || open.input.kind === "get") return;
+    // The answer travels back and may be late, but not lost: a lost one is a timeout, which the attempts have.
+    this.#reply(open, open.input.kind === "put" ? true : result.applied);
+  }
+
+  /** A node may serve a read of this client. */
+  onReadable(replica: Replica, context: string): void {
+    const open = this.#open;
+    if (open === undefined || open.input.kind !== "get") return;
+    if (context !== this.#context(open)) return;
+    this.#reply(open, replica.machine.read(open.key));
+  }
+
+  /** True when the read context is one of this client. */
+  owns(context: string): boolean {
+    return context.startsWith(`${this.#id}/`);
+  }
+
+  get id(): number {
+    return this.#id;
+  }
+
+  #ask(): void {
+    if (this.#stopped) return;
+    const { random, time } = this.#world;
+    const serial = ++this.#serial;
+    const key = random.pick(KEYS) ?? "a";
+    const value = this.#id * 100_000 + serial;
+    const input: ClientInput = random.pick<ClientInput>([
+      { kind: "get" },
+      { kind: "get" },
+      { kind: "put", value },
+      { kind: "swap", expected: this.#lastSeen, value },
+    ]) ?? { kind: "get" };
+    this.#open = { key, input, invokedAt: time.nowMs, serial, attempt: 0 };
+    this.#attempt(this.#open);
+  }
+
+  #attempt(open: Open): void {
+    if (this.#open !== open) return;
+    if (open.attempt >= ATTEMPTS_MAX) {
+      this.#giveUp(open);
+      this.#askLater();
+      return;
+    }
+    open.attempt++;
+    const { random, time, replicas } = this.#world;
+    const replica = random.pick(replicas);
+    time.after(ATTEMPT_MS, () => this.#attempt(open));
+    if (replica === undefined) return;
+    const { key, input, serial } = open;
+    replica.handle(() => {
+      if (input.kind === "get") replica.raft.readIndex(this.#context(open));
+      else replica.raft.propose(encodeCommand({ client: this.#id, serial, key, action: input }));
+    });
+  }
+
+  #reply(open: Open, output: ClientOutput): void {
+    const { time } = this.#world;
+    const { key, input, invokedAt } = open;
+    this.history.push({ key, input, invokedAt, outcome: { output, returnedAt: time.nowMs } });
+    if (typeof output === "number") this.#lastSeen = output;
+    this.#open = undefined;
+    this.#askLater();
+  }
+
+  #giveUp(open: Open): void {
+    const { key, input, invokedAt } = open;
+    this.#open = undefined;
+    // A read that nobody answered changed nothing; a write may still come.
+    if (input.kind !== "get") this.history.push({ key, input, invokedAt });
+  }
+
+  #askLater(): void {
+    const { time, random } = this.#world;
+    time.after(random.between(20, 400), () => this.#ask());
+  }
+
+  /** Each attempt has a context of its own: a read confirmed for an earlier one is too old for a later one. */
+  #context(open: Open): string {
+    return `${this.#id}/${open.serial}/${open.attempt}`;
+  }
+}

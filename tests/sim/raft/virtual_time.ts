@@ -1,0 +1,76 @@
+interface Scheduled {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+/** A queue of actions under virtual time: ordered by time, then by the order of asking. */
+export class VirtualTime {
+  nowMs = 0;
+  /** Actions run so far. */
+  events = 0;
+  readonly #heap: Scheduled[] = [];
+  #order = 0;
+
+  /** Runs `action` `delayMs` (>= 0) from now. */
+  after(delayMs: number, action: () => void): void {
+    const item = { atMs: this.nowMs + delayMs, order: this.#order++, run: action };
+    this.#heap.push(item);
+    this.#siftUp(this.#heap.length - 1);
+  }
+
+  /** Runs everything that is due until `endMs`, or until `stop` holds after an action. */
+  runUntil(endMs: number, stop: () => boolean = () => false): void {
+    for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0]) {
+      this.#removeFirst();
+      this.nowMs = next.atMs;
+      this.events++;
+      next.run();
+      if (stop()) return;
+    }
+    this.nowMs = endMs;
+  }
+
+  #removeFirst(): void {
+    const last = this.#heap.pop();
+    if (last === undefined || this.#heap.length === 0) return;
+    this.#heap[0] = last;
+    this.#siftDown();
+  }
+
+  #siftUp(from: number): void {
+    let index = from;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (!this.#swapIfBefore(index, parent)) return;
+      index = parent;
+    }
+  }
+
+  #siftDown(): void {
+    let index = 0;
+    for (;;) {
+      const left = 2 * index + 1;
+      const right = left + 1;
+      const smaller = this.#isBefore(right, left) ? right : left;
+      if (!this.#swapIfBefore(smaller, index)) return;
+      index = smaller;
+    }
+  }
+
+  #isBefore(left: number, right: number): boolean {
+    const [a, b] = [this.#heap[left], this.#heap[right]];
+    if (a === undefined || b === undefined) return false;
+    return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+  }
+
+  #swapIfBefore(index: number, other: number): boolean {
+    if (!this.#isBefore(index, other)) return false;
+    const heap = this.#heap;
+    const [a, b] = [heap[index], heap[other]];
+    if (a === undefined || b === undefined) return false;
+    heap[index] = b;
+    heap[other] = a;
+    return true;
+  }
+}
