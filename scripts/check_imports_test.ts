@@ -7,7 +7,7 @@ import { readGraph } from "./module_graph.ts";
 /** A small repository in which everything is allowed that the table allows. */
 const GOOD: Readonly<Record<string, string>> = {
   "deno.json": `{ "imports": { "hono": "npm:hono@4.13.19" } }`,
-  "main.ts": `await import("./src/cli/mod.ts");`,
+  "main.ts": `import "./deno.json" with { type: "json" }; await import("./src/cli/mod.ts");`,
   "src/cli/mod.ts": `import "../node/mod.ts";`,
   "src/node/mod.ts": `import "../http/mod.ts"; import type { Id } from "../base/mod.ts";`,
   "src/http/mod.ts": `import { type Id } from "../base/mod.ts"; import "hono"; import "./a.ts";`,

@@ -53,6 +53,7 @@ export const IMPORT_RULES: ImportRules = {
       because: "A runner is this program's hidden subcommand and loads nothing of the node.",
     },
     { from: "main.ts", to: "src/config", because: "Arguments and environment are read once." },
+    { from: "main.ts", to: "deno.json", because: "The version stands in one place." },
     ...arrowsTo("src/base", ["main.ts", "src/cli"], "Errors and durations are shown to people."),
     { from: "src/cli", to: "src/config", because: "Flags come from the one schema." },
     { from: "src/cli", to: "src/node", because: "`serve` starts a node." },
