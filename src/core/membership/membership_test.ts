@@ -398,3 +398,90 @@ Deno.test("Membership survives any messages, and says so when they are malformed
   }
   assert.ok(scene.effects.some((effect) => effect.kind === "note"));
 });
+
+Deno.test("Membership does not hold its own stall against others", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.tell({ kind: "connection_lost", to: PEER });
+  const [ping] = scene.sent(PEER);
+  assert.ok(ping?.body.kind === "ping");
+  // The process stops for a minute; its timers come before the ack that has been waiting all the time.
+  scene.nowMs += 60_000;
+  scene.advance(0);
+  assert.ok(scene.effects.some((effect) => effect.kind === "note" && effect.event === "stalled"));
+  scene.hear(PEER, { kind: "ack", sequence: ping.body.sequence });
+  scene.advance(20);
+  assert.equal(scene.standing(PEER), "alive");
+  // A node that is always late still acts.
+  for (let wake = 0; wake < 60; wake++) {
+    scene.nowMs += 200;
+    scene.advance(0);
+  }
+  assert.notEqual(scene.standing(PEER), "alive");
+});
+
+Deno.test("Membership neither takes nor keeps a row that is gone too long (foca 32)", () => {
+  const scene = new Scene();
+  scene.meet(OTHER);
+  const rowOf = (nodeId: NodeId, goneSeconds: number) => ({
+    claim: claim(nodeId, "down"),
+    goneSeconds,
+    valueVersion: 0,
+    collectedVersion: 0,
+  });
+  const keptSeconds = timing.downKeptMs / 1000;
+  const fresh = "00000000000000dd" as NodeId;
+  const rows = [rowOf(PEER, keptSeconds), rowOf(fresh, keptSeconds - 5)];
+  scene.hearSync(OTHER, { kind: "sync_update", rows, deltas: [], wants: [] });
+  assert.equal(scene.standing(PEER), undefined);
+  assert.equal(scene.standing(fresh), "down");
+  scene.advance(2 * timing.announceIntervalMs);
+  assert.equal(scene.standing(fresh), undefined);
+});
+
+Deno.test("Membership tells a node that speaks with an older life than is known (nodedb 165)", () => {
+  const scene = new Scene();
+  scene.hear(PEER, { kind: "gossip" }, { claims: [claim(PEER, "alive", { epoch: 4 })] });
+  scene.effects = [];
+  scene.hear(PEER, { kind: "ping", sequence: 1 }, { epoch: 1 });
+  const accusation = { standing: "unknown", bootEpoch: 4, incarnation: 0 };
+  assert.deepEqual(scene.sent(PEER)[0]?.piggyback.accusation, accusation);
+});
+
+Deno.test("Membership asks a suspect directly, twice, before it counts as down", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "suspect")] });
+  const gapMs = 2 * timing.probeTimeoutMs;
+  // Alone with it, the shortest suspicion counts. Probes have their turns too, so calls are told by their moments.
+  const endMs = timing.suspicionFactor * timing.probeIntervalMs;
+  const pingedAtMs: number[] = [];
+  for (let waited = 0; waited < endMs; waited++) {
+    scene.advance(1);
+    if (scene.sent(PEER).some((message) => message.body.kind === "ping")) {
+      pingedAtMs.push(scene.nowMs);
+    }
+  }
+  assert.ok(pingedAtMs.includes(endMs - 2 * gapMs), `pinged at ${pingedAtMs}`);
+  assert.ok(pingedAtMs.includes(endMs - gapMs), `pinged at ${pingedAtMs}`);
+  assert.equal(scene.standing(PEER), "down");
+});
+
+Deno.test("Membership compares lists with a random member at every interval, and with one that returned", () => {
+  const scene = new Scene();
+  scene.meet(PEER);
+  let requests = 0;
+  for (let waited = 0; waited < 2 * timing.syncIntervalMs; waited += 10) {
+    scene.advance(10);
+    requests += scene.effects.filter((effect) => effect.kind === "send_stream").length;
+    for (const { body } of scene.sent(PEER)) {
+      if (body.kind === "ping") scene.hear(PEER, { kind: "ack", sequence: body.sequence });
+    }
+  }
+  assert.equal(requests, 2);
+  scene.hear(OTHER, { kind: "gossip" }, { claims: [claim(PEER, "down")] });
+  scene.effects = [];
+  scene.hear(PEER, { kind: "gossip" }, { claims: [claim(PEER, "alive", { incarnation: 1 })] });
+  const asked = scene.effects.filter((effect) => effect.kind === "send_stream");
+  assert.deepEqual(asked.map((effect) => effect.nodeId), [PEER]);
+});
