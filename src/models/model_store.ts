@@ -1,19 +1,35 @@
-import type { BlobStore, CatalogEntry, ListedModel, Log, ModelCatalog } from "../ports/mod.ts";
-import { FactsCache } from "./stored/facts_cache.ts";
+import { RequestError } from "../base/mod.ts";
+import type {
+  BlobStore,
+  CatalogEntry,
+  CreateRequest,
+  ListedModel,
+  Log,
+  ModelCatalog,
+  ShownModel,
+  ShowRequest,
+  TransferProgress,
+} from "../ports/mod.ts";
+import { isSameModelName, parseModelName } from "../protocol/mod.ts";
+import { createModel } from "./create/create_model.ts";
+import { Exclusive } from "./exclusive.ts";
 import { listModels } from "./list_models.ts";
-import { ContentReader } from "./stored/model_content.ts";
-import {
-  type DefinitionSources,
-  loadModelDefinition,
-  type ModelDefinition,
-} from "./stored/model_definition.ts";
 import {
   type Asker,
   modelNotFound,
   type ModelReference,
   parseReference,
 } from "./model_reference.ts";
+import { showModel } from "./show_model.ts";
+import { FactsCache } from "./stored/facts_cache.ts";
+import { ContentReader } from "./stored/model_content.ts";
+import {
+  type DefinitionSources,
+  loadModelDefinition,
+  type ModelDefinition,
+} from "./stored/model_definition.ts";
 import { TemplateInspector } from "./stored/template_inspector.ts";
+import { removeUnused } from "./unused_blobs.ts";
 
 /** What a model store stands on. */
 export interface ModelStoreOptions {
@@ -37,32 +53,99 @@ export interface ModelStore {
    *   is missing or damaged.
    */
   getDefinition(model: string, asker: Asker): Promise<ModelDefinition>;
+  /** Contract 1.10. @throws as {@link ModelStore.getDefinition}. */
+  show(request: ShowRequest): Promise<ShownModel>;
+  /** Contract 1.11, with its progress lines. @throws RequestError before the first one when the request is bad. */
+  create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  /** Copies the manifest only. The same name is fine. @throws RequestError in the contract's words. */
+  copy(request: { readonly source: string; readonly destination: string }): Promise<void>;
+  /** Blobs that other models share stay. @throws RequestError in the contract's words. */
+  delete(request: { readonly model: string }): Promise<void>;
 }
 
 export function createModelStore(options: ModelStoreOptions): ModelStore {
-  const { blobs, catalog, log } = options;
-  const sources: DefinitionSources = {
-    blobs,
-    facts: new FactsCache(blobs),
-    contents: new ContentReader(blobs),
-    templates: new TemplateInspector(options.preferGo ?? "unless_poorer"),
-  };
-  const findEntry = async (reference: ModelReference): Promise<CatalogEntry | undefined> => {
-    const entry = await catalog.find(reference.name);
-    if (entry === undefined || !reference.isLocalOnly) return entry;
-    const { config } = await sources.contents.read(entry);
-    return config.remoteHost === undefined ? entry : undefined;
-  };
-  const getEntry = async (model: string, asker: Asker): Promise<CatalogEntry> => {
+  return new StoredModels(options);
+}
+
+class StoredModels implements ModelStore {
+  readonly #options: ModelStoreOptions;
+  readonly #sources: DefinitionSources;
+  readonly #changes = new Exclusive();
+
+  constructor(options: ModelStoreOptions) {
+    this.#options = options;
+    this.#sources = {
+      blobs: options.blobs,
+      facts: new FactsCache(options.blobs),
+      contents: new ContentReader(options.blobs),
+      templates: new TemplateInspector(options.preferGo ?? "unless_poorer"),
+    };
+  }
+
+  async list(): Promise<readonly ListedModel[]> {
+    const { catalog, log } = this.#options;
+    return await listModels(await catalog.list(), this.#sources, log);
+  }
+
+  async find(model: string, asker: Asker): Promise<CatalogEntry | undefined> {
+    return await this.#findEntry(parseReference(model, asker));
+  }
+
+  async getDefinition(model: string, asker: Asker): Promise<ModelDefinition> {
+    return await loadModelDefinition(await this.#getEntry(model, asker), this.#sources);
+  }
+
+  async show(request: ShowRequest): Promise<ShownModel> {
+    return await showModel(await this.#getEntry(request.model, "show"), request, this.#sources);
+  }
+
+  create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
+    const { blobs, catalog } = this.#options;
+    const { facts, contents } = this.#sources;
+    const context = { blobs, catalog, facts, contents, changes: this.#changes };
+    return createModel(request, context, signal);
+  }
+
+  async copy(request: { readonly source: string; readonly destination: string }): Promise<void> {
+    const source = parseCopied(request.source, "source");
+    const destination = parseCopied(request.destination, "destination");
+    await this.#changes.run(async () => {
+      const entry = await this.#options.catalog.find(source);
+      if (entry === undefined) {
+        throw new RequestError("model_not_found", `model "${request.source}" not found`);
+      }
+      if (isSameModelName(source, destination)) return;
+      await this.#options.catalog.put(destination, entry.bytes);
+    });
+  }
+
+  async delete(request: { readonly model: string }): Promise<void> {
+    const reference = parseReference(request.model, "delete");
+    await this.#changes.run(async () => {
+      const entry = await this.#findEntry(reference);
+      if (entry === undefined) throw modelNotFound(reference, "delete");
+      await this.#options.catalog.delete(entry.name);
+      await removeUnused(entry.manifest, this.#options);
+    });
+  }
+
+  async #getEntry(model: string, asker: Asker): Promise<CatalogEntry> {
     const reference = parseReference(model, asker);
-    const entry = await findEntry(reference);
+    const entry = await this.#findEntry(reference);
     if (entry === undefined) throw modelNotFound(reference, asker);
     return entry;
-  };
-  return {
-    list: async () => await listModels(await catalog.list(), sources, log),
-    find: async (model, asker) => await findEntry(parseReference(model, asker)),
-    getDefinition: async (model, asker) =>
-      await loadModelDefinition(await getEntry(model, asker), sources),
-  };
+  }
+
+  async #findEntry(reference: ModelReference): Promise<CatalogEntry | undefined> {
+    const entry = await this.#options.catalog.find(reference.name);
+    if (entry === undefined || !reference.isLocalOnly) return entry;
+    const { config } = await this.#sources.contents.read(entry);
+    return config.remoteHost === undefined ? entry : undefined;
+  }
+}
+
+function parseCopied(text: string, role: "source" | "destination") {
+  const name = parseModelName(text.trim());
+  if (name !== undefined) return name;
+  throw new RequestError("invalid_model_name", `${role} "${text}" is invalid`);
 }

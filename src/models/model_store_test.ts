@@ -135,3 +135,37 @@ Deno.test("ModelStore.list() describes models newest first, damaged ones too", a
   const config = '{"model_format":"gguf","model_family":"llama","model_families":["llama"]}';
   assert.equal(rows[0]?.size, llamaFile().length + "Be kind.".length + config.length);
 });
+
+Deno.test("ModelStore.copy() keeps the manifest's bytes and refuses in the contract's words", async () => {
+  const { blobs, catalog, store } = createParts();
+  await storeModel({ blobs, catalog }, { name: "m", layers: [["model", llamaFile()]] });
+  await store.copy({ source: "M", destination: "ns/twin:t" });
+  await store.copy({ source: "m", destination: "m:latest" });
+  const rows = await store.list();
+  assert.deepEqual(rows.map((row) => row.name).sort(), ["m:latest", "ns/twin:t"]);
+  assert.equal(rows[0]?.digest, rows[1]?.digest);
+  const cases: [string, string, number, string][] = [
+    ["a b", "c", 400, 'source "a b" is invalid'],
+    ["m", "a b", 400, 'destination "a b" is invalid'],
+    ["nope", "c", 404, 'model "nope" not found'],
+  ];
+  for (const [source, destination, status, message] of cases) {
+    await assert.rejects(store.copy({ source, destination }), { status, message });
+  }
+});
+
+Deno.test("ModelStore.delete() keeps blobs that other models share", async () => {
+  const { blobs, catalog, store } = createParts();
+  const parts = { blobs, catalog };
+  await storeModel(parts, { name: "a", layers: [["model", llamaFile()], ["system", "of a"]] });
+  await storeModel(parts, { name: "b", layers: [["model", llamaFile()]] });
+  await store.delete({ model: "A" });
+  assert.equal(await blobs.find(digestOf(new TextEncoder().encode("of a"))), undefined);
+  assert.ok(await store.getDefinition("b", "chat"));
+  await assert.rejects(store.delete({ model: "a" }), {
+    status: 404,
+    message: "model 'a' not found",
+  });
+  await store.delete({ model: "b" });
+  assert.deepEqual(await blobs.list(), []);
+});

@@ -26,6 +26,9 @@ export function isLayerOf(layer: BlobLayer, ...kinds: readonly LayerKind[]): boo
 }
 
 /** All layers of the kinds, in the manifest's order. */
-export function layersOf(manifest: Manifest, ...kinds: readonly LayerKind[]): readonly BlobLayer[] {
+export function layersOf(
+  manifest: Pick<Manifest, "layers">,
+  ...kinds: readonly LayerKind[]
+): readonly BlobLayer[] {
   return manifest.layers.filter((layer) => isLayerOf(layer, ...kinds));
 }

@@ -124,7 +124,8 @@ async function requireWhole(
   );
 }
 
-async function readFacts(
+/** Facts of a layer. @throws UnavailableError `load_failed` with the reason. */
+export async function readFacts(
   layer: BlobLayer,
   entry: CatalogEntry,
   facts: FactsCache,

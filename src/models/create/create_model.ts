@@ -1,0 +1,97 @@
+import { RequestError } from "../../base/mod.ts";
+import type {
+  BlobStore,
+  CatalogEntry,
+  CreateRequest,
+  ModelCatalog,
+  TransferProgress,
+} from "../../ports/mod.ts";
+import {
+  type BlobLayer,
+  encodeManifest,
+  MANIFEST_MEDIA_TYPE,
+  type ModelName,
+} from "../../protocol/mod.ts";
+import type { Exclusive } from "../exclusive.ts";
+import { parseReference } from "../model_reference.ts";
+import type { FactsCache } from "../stored/facts_cache.ts";
+import { layerMediaType } from "../stored/layer_types.ts";
+import { CONFIG_MEDIA_TYPE, encodeModelConfig } from "../stored/model_config.ts";
+import type { ContentReader } from "../stored/model_content.ts";
+import { removeUnused } from "../unused_blobs.ts";
+import { type ParentModel, type Recipe, writeRecipe } from "./recipe.ts";
+
+/** What creating a model works with. */
+export interface CreateContext {
+  readonly blobs: BlobStore;
+  readonly catalog: ModelCatalog;
+  readonly facts: FactsCache;
+  readonly contents: ContentReader;
+  /** Held while the catalog changes, so that no other change removes a blob about to be named. */
+  readonly changes: Exclusive;
+}
+
+/**
+ * Makes a model (contract 1.11), with its progress lines. Everything is checked before the first blob is written.
+ *
+ * @throws RequestError when the request is bad; StorageError when the store can't take it. The old model stays then.
+ */
+export async function* createModel(
+  request: CreateRequest,
+  context: CreateContext,
+  signal: AbortSignal,
+): AsyncIterable<TransferProgress> {
+  const { name } = parseReference(request.model, "create");
+  const hasFrom = request.from !== undefined && request.from !== "";
+  if (!hasFrom && request.files === undefined) {
+    throw new RequestError("invalid_request", "neither 'from' or 'files' was specified");
+  }
+  const parent = hasFrom ? await findParent(request.from ?? "", context) : undefined;
+  const recipe = await writeRecipe(request, parent, context);
+  signal.throwIfAborted();
+  if (recipe.readFiles) yield { status: "parsing GGUF" };
+  const steps = await context.changes.run(() => storeModel(name, recipe, context));
+  for (const status of steps) yield { status };
+  yield { status: "success" };
+}
+
+async function findParent(from: string, context: CreateContext): Promise<ParentModel> {
+  const { name } = parseReference(from, "create");
+  const entry = await context.catalog.find(name);
+  if (entry === undefined) throw new RequestError("model_not_found", `model '${from}' not found`);
+  return { entry, content: await context.contents.read(entry) };
+}
+
+/** Writes the blobs, then the manifest; what only the overwritten model used goes last. */
+async function storeModel(
+  name: ModelName,
+  recipe: Recipe,
+  context: CreateContext,
+): Promise<readonly string[]> {
+  const { blobs, catalog } = context;
+  for (const layer of recipe.kept) await requireBlob(layer, blobs);
+  const steps = recipe.kept.map((layer) => `using existing layer ${layer.digest}`);
+  const put = async (bytes: Uint8Array, mediaType: string): Promise<BlobLayer> => {
+    const { digest, outcome } = await blobs.put(bytes);
+    steps.push(
+      outcome === "created" ? `creating new layer ${digest}` : `using existing layer ${digest}`,
+    );
+    return { mediaType, digest, size: bytes.length };
+  };
+  const layers = [...recipe.kept];
+  for (const { kind, text } of recipe.added) {
+    layers.push(await put(new TextEncoder().encode(text), layerMediaType(kind)));
+  }
+  const config = await put(encodeModelConfig(recipe.config), CONFIG_MEDIA_TYPE);
+  const manifest = { schemaVersion: 2, mediaType: MANIFEST_MEDIA_TYPE, config, layers };
+  const overwritten: CatalogEntry | undefined = await catalog.find(name);
+  await catalog.put(name, encodeManifest(manifest));
+  steps.push("writing manifest");
+  if (overwritten) await removeUnused(overwritten.manifest, context);
+  return steps;
+}
+
+async function requireBlob(layer: BlobLayer, blobs: BlobStore): Promise<void> {
+  if (await blobs.find(layer.digest) !== undefined) return;
+  throw new RequestError("blob_not_found", `blob ${layer.digest} not found`, { status: 400 });
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import type { CreateRequest } from "../../ports/mod.ts";
+import { llamaFile } from "../../../tests/harness/gguf_file.ts";
+import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../../tests/harness/memory_models.ts";
+import { createModelStore } from "../mod.ts";
+
+const SIGNAL = new AbortController().signal;
+
+function createParts() {
+  const blobs = new MemoryBlobStore();
+  const catalog = new MemoryCatalog();
+  const store = createModelStore({ blobs, catalog, log: { log: () => {} } });
+  /** Statuses of the request's progress lines. */
+  const create = async (request: Partial<CreateRequest> & { readonly model: string }) => {
+    const statuses: string[] = [];
+    for await (const line of store.create({ license: [], ...request }, SIGNAL)) {
+      statuses.push(line.status);
+    }
+    return statuses;
+  };
+  const upload = async (bytes: Uint8Array) => (await blobs.put(bytes)).digest;
+  return { blobs, catalog, store, create, upload };
+}
+
+Deno.test("createModel() makes a model from an uploaded GGUF", async () => {
+  const { store, create, upload } = createParts();
+  const digest = await upload(llamaFile());
+  const statuses = await create({
+    model: "mine",
+    files: { "weights.gguf": digest },
+    system: "Be kind.",
+    parameters: { stop: "END", num_ctx: 512 },
+  });
+  assert.deepEqual(statuses.slice(0, 2), ["parsing GGUF", `using existing layer ${digest}`]);
+  assert.ok(
+    statuses.slice(2, 5).every((status) => status.startsWith("creating new layer sha256:")),
+  );
+  assert.deepEqual(statuses.slice(5), ["writing manifest", "success"]);
+  const definition = await store.getDefinition("mine", "chat");
+  assert.equal(definition.system, "Be kind.");
+  assert.deepEqual(definition.parameters, { stop: ["END"], numCtx: 512 });
+  assert.deepEqual(definition.details, {
+    parentModel: "",
+    format: "gguf",
+    family: "llama",
+    families: ["llama"],
+    parameterSize: "192",
+    quantizationLevel: "F16",
+    contextLength: 2048,
+    embeddingLength: 64,
+  });
+});
+
+Deno.test("createModel() lets a child replace, merge and append", async () => {
+  const { store, create, upload } = createParts();
+  await create({
+    model: "parent",
+    files: { "w.gguf": await upload(llamaFile()) },
+    template: "{{ .Prompt }}",
+    system: "old",
+    license: ["MIT"],
+    parameters: { top_k: 1, top_p: 0.5 },
+    messages: [{ role: "user", content: "old" }],
+    renderer: "r",
+  });
+  await create({
+    model: "child",
+    from: "Parent",
+    system: "new",
+    license: ["and more"],
+    parameters: { top_p: 0.9 },
+    messages: [{ role: "user", content: "new" }],
+  });
+  const shown = await store.show({ model: "child", verbose: false, options: {} });
+  assert.equal(shown.system, "new");
+  assert.equal(shown.template, "{{ .Prompt }}");
+  assert.equal(shown.license, "MIT\nand more");
+  assert.deepEqual(shown.messages, [{ role: "user", content: "new" }]);
+  assert.equal(shown.details.parentModel, "parent:latest");
+  const { parameters, config } = await store.getDefinition("child", "chat");
+  assert.deepEqual(parameters, { topK: 1, topP: 0.9 });
+  assert.equal(config.renderer, "r");
+});
+
+Deno.test("createModel() stores adapters and projectors as such", async () => {
+  const { blobs, store, create, upload } = createParts();
+  const adapter = llamaFile({ "general.type": "adapter" });
+  const projector = llamaFile({ "general.architecture": "clip", "clip.has_vision_encoder": true });
+  await create({
+    model: "m",
+    files: { "w.gguf": await upload(llamaFile()), "mmproj.bin": await upload(projector) },
+    adapters: { "lora.gguf": await upload(adapter) },
+  });
+  const definition = await store.getDefinition("m", "chat");
+  assert.deepEqual(definition.adapterPaths, [blobs.path(digestOf(adapter))]);
+  assert.equal(definition.projectorPath, blobs.path(digestOf(projector)));
+  assert.ok(definition.capabilities.includes("vision"));
+});
+
+Deno.test("createModel() removes what only the overwritten model used", async () => {
+  const { blobs, create, upload } = createParts();
+  const files = { "w.gguf": await upload(llamaFile()) };
+  await create({ model: "m", files, system: "old" });
+  await create({ model: "M", files, system: "new" });
+  const old = digestOf(new TextEncoder().encode("old"));
+  assert.equal(await blobs.find(old), undefined);
+  assert.ok(await blobs.find(digestOf(llamaFile())));
+});
+
+Deno.test("createModel() refuses bad requests and changes nothing", async () => {
+  const { blobs, catalog, create, upload } = createParts();
+  const good = await upload(llamaFile());
+  const cut = await upload(llamaFile().slice(0, -8));
+  const text = await upload(new TextEncoder().encode("no weights"));
+  const split = await upload(llamaFile({ "split.count": 3 }));
+  const absent = digestOf(new Uint8Array([7]));
+  await create({ model: "base", files: { "w.gguf": good } });
+  const before = [await blobs.list(), (await catalog.list()).map((entry) => entry.manifestDigest)];
+  const files = { "w.gguf": good };
+  const cases: [Partial<CreateRequest>, string | RegExp][] = [
+    [{}, "neither 'from' or 'files' was specified"],
+    [{ model: "a b", files }, "invalid model name"],
+    [{ from: "nobody" }, /model 'nobody' not found/],
+    [{ files: {} }, "unknown type"],
+    [{ files: { "/etc/w.gguf": good } }, "file path must be relative"],
+    [{ files: { "a/../w.gguf": good } }, "file path must be relative"],
+    [{ files: { "w.gguf": "sha256:zz" } }, "invalid digest format"],
+    [{ files: { "w.gguf": absent } }, /blob sha256:.* of "w.gguf" not found/],
+    [{ files: { "w.gguf": text } }, "supplied file was not in GGUF format"],
+    [{ files: { "w.bin": text } }, "unknown type"],
+    [{ files: { "w.safetensors": text } }, /converting safetensors is not supported/],
+    [{ files: { "w.gguf": cut } }, /"w.gguf": invalid GGUF file: the file is cut off: tensor/],
+    [{ files: { "w.gguf": split } }, /one part of a split model/],
+    [{ files, adapters: { "a.gguf": good } }, '"a.gguf" is not an adapter'],
+    [{ files, adapters: { "a": good, "b": good } }, "only one adapter is currently supported"],
+    [{ files, template: "{{ if }}" }, /./],
+    [{ files, parameters: { top_k: "many" } }, 'option "top_k" must be of type integer'],
+    [
+      { files, quantize: "q3_k" },
+      "unsupported quantization type Q3_K - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0",
+    ],
+    [{ files, quantize: "Q4_K" }, /quantizing F16 model to Q4_K_M is not supported/],
+  ];
+  for (const [request, message] of cases) {
+    await assert.rejects(create({ model: "base", ...request }), { message }, String(message));
+  }
+  assert.deepEqual(
+    [await blobs.list(), (await catalog.list()).map((entry) => entry.manifestDigest)],
+    before,
+  );
+});
+
+Deno.test("createModel() takes a quantization that the weights already have", async () => {
+  const { create, upload } = createParts();
+  const files = { "w.gguf": await upload(llamaFile()) };
+  assert.equal((await create({ model: "m", files, quantize: "f16" })).at(-1), "success");
+  const quantized = { "w.gguf": await upload(llamaFile({ "general.file_type": 2 })) };
+  await assert.rejects(create({ model: "m", files: quantized, quantize: "q8_0" }), {
+    message: "quantization is only supported for F16, BF16 and F32 models",
+  });
+});

@@ -1,0 +1,159 @@
+import { MODEL_OPTIONS, RequestError } from "../../base/mod.ts";
+import type { CatalogEntry, CreateRequest } from "../../ports/mod.ts";
+import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
+import { isLayerOf, type LayerKind, layersOf } from "../stored/layer_types.ts";
+import type { ModelConfig } from "../stored/model_config.ts";
+import type { ModelContent } from "../stored/model_content.ts";
+import { configOf, detailsOf } from "../stored/model_details.ts";
+import { isOfType, type StoredParameters } from "../stored/parameters.ts";
+import { compileTemplate } from "../template/mod.ts";
+import { type GgufPart, type PartSources, readAdapterParts, readFileParts } from "./model_parts.ts";
+import { checkQuantization } from "./quantization.ts";
+
+/** A model that another one is made from. */
+export interface ParentModel {
+  readonly entry: CatalogEntry;
+  readonly content: ModelContent;
+}
+
+/** What a new model will be, checked and not yet written. */
+export interface Recipe {
+  readonly config: ModelConfig;
+  /** Blobs that must be there already. */
+  readonly kept: readonly BlobLayer[];
+  /** Texts to store, in the manifest's order. */
+  readonly added: readonly { readonly kind: LayerKind; readonly text: string }[];
+  /** Whether GGUF files of the request were read. */
+  readonly readFiles: boolean;
+}
+
+/**
+ * Works out the new model from its parent or files and what the request changes (contract 1.11). Reads everything it
+ * checks and writes nothing, so a refused request leaves no trace.
+ *
+ * @throws RequestError for anything the model can't be made of.
+ */
+export async function writeRecipe(
+  request: CreateRequest,
+  parent: ParentModel | undefined,
+  sources: PartSources,
+): Promise<Recipe> {
+  checkTexts(request);
+  const files = parent === undefined ? await readFileParts(request.files ?? {}, sources) : [];
+  const adapters = await readAdapterParts(request.adapters ?? {}, sources);
+  const inherited = parent === undefined ? [] : inheritedLayers(parent, request);
+  const weights = await findWeights(files, inherited, sources);
+  if (weights === undefined && parent?.content.config.remoteHost === undefined) {
+    throw new RequestError("invalid_gguf", "the files hold no model, only parts of one");
+  }
+  if (request.quantize !== undefined && weights !== undefined) {
+    checkQuantization(request.quantize, weights.facts);
+  }
+  return {
+    config: mergeConfig(request, { parent, weights }),
+    kept: [...inherited, ...files.map(({ layer }) => layer), ...adapters.map(({ layer }) => layer)],
+    added: addedTexts(request, parent?.content.parameters ?? {}),
+    readFiles: files.length > 0 || adapters.length > 0,
+  };
+}
+
+function checkTexts(request: CreateRequest): void {
+  if (request.template !== undefined) compileTemplate({ goTemplate: request.template });
+  for (const [key, value] of Object.entries(normalized(request.parameters))) {
+    const type = Object.hasOwn(MODEL_OPTIONS, key) ? MODEL_OPTIONS[key] : undefined;
+    if (type !== undefined && !isOfType(value, type)) {
+      throw new RequestError("invalid_option", `option "${key}" must be of type ${type}`, {
+        status: 400,
+      });
+    }
+  }
+}
+
+/** The parent's layers that the request doesn't replace. They say where they come from, as a push can then mount them. */
+function inheritedLayers(parent: ParentModel, request: CreateRequest): readonly BlobLayer[] {
+  const replaced: LayerKind[] = [];
+  if (request.template !== undefined) replaced.push("template", "prompt");
+  if (request.system !== undefined) replaced.push("system");
+  if (request.messages !== undefined && request.messages.length > 0) replaced.push("messages");
+  if (hasParameters(request)) replaced.push("params");
+  if (Object.keys(request.adapters ?? {}).length > 0) replaced.push("adapter");
+  const from = displayModelName(parent.entry.name);
+  return parent.entry.manifest.layers.filter((layer) => !isLayerOf(layer, ...replaced))
+    .map((layer) => ({ ...layer, from }));
+}
+
+async function findWeights(
+  files: readonly GgufPart[],
+  inherited: readonly BlobLayer[],
+  sources: PartSources,
+): Promise<GgufPart | undefined> {
+  const [layer] = layersOf({ layers: inherited }, "model");
+  if (layer) return { layer, facts: await sources.facts.get(layer.digest) };
+  return files.find((part) => part.facts.kind === "model");
+}
+
+function mergeConfig(
+  request: CreateRequest,
+  base: { readonly parent: ParentModel | undefined; readonly weights: GgufPart | undefined },
+): ModelConfig {
+  const { parent, weights } = base;
+  const inherited = parent?.content.config;
+  const own = weights && configOf(weights.facts);
+  // The weights know themselves best; a stub for a remote model has only its parent's word.
+  const config = { ...inherited, ...own };
+  const { renderer, parser, requires } = { ...config, ...withoutUndefined(request) };
+  const { contextLength, embeddingLength } = detailsOf(
+    { ...EMPTY_CONFIG, ...config },
+    weights?.facts,
+  );
+  return {
+    ...EMPTY_CONFIG,
+    ...config,
+    ...withoutUndefined({ renderer, parser, requires, contextLength, embeddingLength }),
+  };
+}
+
+const EMPTY_CONFIG: ModelConfig = {
+  format: "gguf",
+  family: "",
+  families: [],
+  parameterSize: "",
+  quantization: "",
+  capabilities: [],
+};
+
+function addedTexts(request: CreateRequest, inherited: StoredParameters): Recipe["added"] {
+  const added: { kind: LayerKind; text: string }[] = [];
+  const add = (kind: LayerKind, text: string | undefined) => {
+    if (text !== undefined && text !== "") added.push({ kind, text });
+  };
+  add("template", request.template);
+  add("system", request.system);
+  for (const license of request.license) add("license", license);
+  if (hasParameters(request)) {
+    add("params", JSON.stringify({ ...inherited, ...normalized(request.parameters) }));
+  }
+  if (request.messages !== undefined && request.messages.length > 0) {
+    add("messages", JSON.stringify(request.messages));
+  }
+  return added;
+}
+
+function hasParameters(request: CreateRequest): boolean {
+  return Object.keys(request.parameters ?? {}).length > 0;
+}
+
+/** One stop text is as good as a list of one; stored it is always a list. */
+function normalized(parameters: CreateRequest["parameters"]): StoredParameters {
+  const { stop, ...others } = parameters ?? {};
+  if (stop === undefined) return others;
+  return { ...others, stop: typeof stop === "string" ? [stop] : stop };
+}
+
+type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+function withoutUndefined<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Defined<T>;
+}
