@@ -22,8 +22,13 @@ export const ERROR_CODES = {
   body_too_large: { family: "request", status: 413 },
   model_too_large: { family: "request", status: 500 },
   conflict: { family: "request", status: 409 },
+  // A command's own arguments, and what a node said to a command.
+  bad_usage: { family: "request", status: 400 },
+  request_failed: { family: "request", status: 400 },
   // UnavailableError: try later or elsewhere.
   queue_full: { family: "unavailable", status: 503 },
+  address_unusable: { family: "unavailable", status: 503 },
+  node_unreachable: { family: "unavailable", status: 503 },
   stopping: { family: "unavailable", status: 503 },
   no_quorum: { family: "unavailable", status: 503 },
   runner_lost: { family: "unavailable", status: 500 },

@@ -18,6 +18,14 @@ export {
   UnavailableError,
 } from "./errors.ts";
 export {
+  displayWidth,
+  formatBinaryBytes,
+  formatBytes,
+  formatCount,
+  formatRelativeTime,
+  formatTable,
+} from "./format.ts";
+export {
   type Branded,
   type Digest,
   type Incarnation,
