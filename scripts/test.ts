@@ -17,9 +17,6 @@ import { readTestSettings, type TestSettings } from "./testing/test_settings.ts"
 /** Older runs' folders are deleted. */
 const KEPT_RUNS_MAX = 20;
 
-/** Tasks that collect coverage, of unit tests only: others start processes that it can't see. */
-const COVERED_TASKS = new Set(["all", "coverage"]);
-
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** One call of the runner. */
@@ -63,7 +60,7 @@ async function runTask(run: TestRun): Promise<number> {
   const troubles = outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []);
   if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
   if (run.settings.ci) troubles.push(...await findCiTroubles(run.settings));
-  if (COVERED_TASKS.has(run.task)) troubles.push(...await checkCoverage(run));
+  if (run.task === "coverage") troubles.push(...await checkCoverage(run.artifactsFolder));
   return await conclude(run, { outcomes, troubles });
 }
 
@@ -84,7 +81,7 @@ async function runOne(
       ODIST_TEST_ARTIFACTS_DIR: artifactsFolder,
     },
     lockPath: join(artifactsFolder, "deno.lock"),
-    coverage: COVERED_TASKS.has(task) && suite.name.startsWith("unit"),
+    coverage: task === "coverage",
     ...(filter === undefined ? {} : { filter }),
     signal: options.signal,
     onOutput: (bytes) => Deno.stdout.writeSync(bytes),
@@ -125,15 +122,13 @@ function isWanted(file: string, paths: readonly string[]): boolean {
     .some((path) => file === path || file.startsWith(`${path}/`));
 }
 
-async function checkCoverage(run: TestRun): Promise<string[]> {
-  const covered = await reportCoverage({ root: ROOT, artifactsFolder: run.artifactsFolder });
+async function checkCoverage(artifactsFolder: string): Promise<string[]> {
+  const covered = await reportCoverage({ root: ROOT, artifactsFolder });
   if (covered === undefined || covered.lines === 0) return ["no coverage was collected"];
   const share = covered.linesHit / covered.lines;
   const text = `${(share * 100).toFixed(1)} % of ${covered.lines} lines of src`;
   console.log(`coverage: ${text}`);
-  // Only the task of that name demands it, and of a part of the tests nothing can be demanded.
-  const isDemanded = run.task === "coverage" && run.paths.length === 0 && run.filter === undefined;
-  return share >= LINE_COVERAGE_MIN || !isDemanded
+  return share >= LINE_COVERAGE_MIN
     ? []
     : [`unit tests must cover ${LINE_COVERAGE_MIN * 100} % of lines: covered ${text}`];
 }

@@ -86,7 +86,7 @@ export function describeConfig(
 }
 
 /** A value in the form users write it. */
-export function formatValue(spec: OptionSpec, value: OptionValue): string {
+function formatValue(spec: OptionSpec, value: OptionValue): string {
   if (typeof value === "string") return value;
   if (typeof value === "object") {
     return "hostname" in value ? formatHost(value as HostAddress) : value.join(",");

@@ -5,7 +5,7 @@
  * @module
  */
 export { readConfig } from "./config_file.ts";
-export { formatHost, type HostAddress, readHost } from "./host_address.ts";
+export { formatHost, type HostAddress } from "./host_address.ts";
 export {
   type ConfigSources,
   describeConfig,

@@ -62,6 +62,17 @@ export async function openLlama(folder: string | undefined): Promise<Llama> {
   };
 }
 
+/**
+ * Opens llama.cpp's libraries and prints what they are as one JSON line: `{"build", "gpus"}`. A process of its own does
+ * this, because a library made for another machine may end it.
+ *
+ * @throws UnavailableError `load_failed`, as {@link openLlama} does.
+ */
+export async function printNatives(nativeFolder: string | undefined): Promise<void> {
+  const llama = await openLlama(nativeFolder);
+  console.log(JSON.stringify({ build: llama.buildText, gpus: llama.gpuCount }));
+}
+
 /** A NUL-terminated copy, as C wants it. */
 export function cText(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);

@@ -5,6 +5,7 @@
  *
  * @module
  */
+export { printNatives } from "./llama.ts";
 import {
   assertNever,
   type ErrorCode,

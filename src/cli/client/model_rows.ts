@@ -1,0 +1,16 @@
+import { type JsonObject, objectsOf, textOf } from "./json.ts";
+
+/** Characters of a digest that tell models apart for people. */
+const ID_CHARS = 12;
+
+/** The models of a list whose names begin with `prefix`; names compare without case, as everywhere. */
+export function modelsNamed(answer: JsonObject, prefix: string | undefined): readonly JsonObject[] {
+  const wanted = (prefix ?? "").toLowerCase();
+  return objectsOf(answer, "models")
+    .filter((model) => (textOf(model, "name") ?? "").toLowerCase().startsWith(wanted));
+}
+
+/** The ID column of a model. */
+export function shortId(model: JsonObject): string {
+  return (textOf(model, "digest") ?? "").slice(0, ID_CHARS);
+}

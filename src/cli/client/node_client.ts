@@ -1,0 +1,134 @@
+import { errorMessage, RequestError, UnavailableError } from "../../base/mod.ts";
+import { formatHost, type HostAddress } from "../../config/mod.ts";
+import { isJsonObject, type JsonObject, textOf } from "./json.ts";
+import { readJsonLines } from "./json_lines.ts";
+
+/** One node's HTTP API as commands use it. Holds no connection between calls. */
+export class NodeClient {
+  /** Without a slash at its end. */
+  readonly #baseUrl: string;
+
+  constructor(host: HostAddress) {
+    const address = formatHost({ ...host, hostname: reachable(host.hostname) });
+    this.#baseUrl = address.includes("://") ? address : `http://${address}`;
+  }
+
+  /** The node's address, for messages. */
+  get url(): string {
+    return this.#baseUrl;
+  }
+
+  /**
+   * One request with one JSON answer; `{}` when the answer has no body.
+   *
+   * @throws RequestError `request_failed` or `model_not_found` with the node's own text; UnavailableError
+   * `node_unreachable`.
+   */
+  async ask(
+    method: "GET" | "POST" | "DELETE",
+    path: string,
+    body?: JsonObject,
+  ): Promise<JsonObject> {
+    const response = await this.#fetch(path, { method, ...jsonBody(body) });
+    const text = await response.text();
+    const answer = text === "" ? {} : parseJson(text);
+    if (!isJsonObject(answer)) throw this.#nonsense(text);
+    return answer;
+  }
+
+  /**
+   * A streamed answer, line by line. Leaving the loop early cancels the request.
+   *
+   * @throws as {@link NodeClient.ask}, also in the middle; the signal's reason.
+   */
+  async *stream(path: string, body: JsonObject, signal?: AbortSignal): AsyncGenerator<JsonObject> {
+    const init = { method: "POST", ...jsonBody(body), ...(signal ? { signal } : {}) };
+    const response = await this.#fetch(path, init);
+    for await (const line of readJsonLines(response.body)) {
+      const failure = textOf(line, "error");
+      if (failure !== undefined) throw new RequestError("request_failed", failure);
+      yield line;
+    }
+  }
+
+  /** Lets a model go as soon as its running answers have ended; throws as {@link NodeClient.ask}. */
+  async unload(model: string): Promise<void> {
+    await this.ask("POST", "/api/generate", { model, keep_alive: 0, stream: false });
+  }
+
+  /** Whether the node holds the blob. */
+  async hasBlob(digest: string): Promise<boolean> {
+    const response = await this.#send(`/api/blobs/${digest}`, { method: "HEAD" });
+    await response.body?.cancel();
+    if (response.ok) return true;
+    if (response.status === 404) return false;
+    throw new RequestError("request_failed", `Cannot ask for ${digest}: status ${response.status}`);
+  }
+
+  /** Uploads the bytes of one blob; the node checks them against the digest. */
+  async uploadBlob(digest: string, bytes: ReadableStream<Uint8Array>): Promise<void> {
+    const response = await this.#fetch(`/api/blobs/${digest}`, { method: "POST", body: bytes });
+    await response.body?.cancel();
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const response = await this.#send(path, init);
+    if (response.ok) return response;
+    const text = await response.text();
+    const parsed = parseJson(text);
+    const reason = isJsonObject(parsed) ? textOf(parsed, "error") : undefined;
+    const shown = reason ?? (text.trim() || `status ${response.status}`);
+    const isMissing = response.status === 404 && reason !== undefined;
+    throw new RequestError(isMissing ? "model_not_found" : "request_failed", shown, {
+      status: response.status,
+    });
+  }
+
+  async #send(path: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(`${this.#baseUrl}${path}`, init);
+    } catch (error) {
+      if (init.signal?.aborted) throw init.signal.reason;
+      throw new UnavailableError(
+        "node_unreachable",
+        `Cannot reach a node at ${this.#baseUrl}: start one with "odist serve", or name another with --host ` +
+          `(${reasonOf(error)})`,
+        { cause: error },
+      );
+    }
+  }
+
+  #nonsense(text: string): RequestError {
+    const start = text.slice(0, 80);
+    return new RequestError(
+      "request_failed",
+      `${this.#baseUrl} does not answer as a node: ${start}`,
+    );
+  }
+}
+
+/** An address to listen on everywhere is reached on this machine. */
+function reachable(hostname: string): string {
+  if (hostname === "0.0.0.0") return "127.0.0.1";
+  return hostname === "::" ? "::1" : hostname;
+}
+
+function jsonBody(body: JsonObject | undefined): RequestInit {
+  if (body === undefined) return {};
+  return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // A proxy's HTML page, for one; the caller shows the text.
+  }
+}
+
+/** The innermost reason: the outer ones only repeat the address. */
+function reasonOf(error: unknown): string {
+  let inner = error;
+  while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
+  return errorMessage(inner).replace(/^.*?: (?=[A-Z])/, "");
+}

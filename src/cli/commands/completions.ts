@@ -1,0 +1,31 @@
+import { Argument, type Command } from "commander";
+import type { CliContext } from "../context.ts";
+import { addExamples } from "../options.ts";
+import { type CommandWords, renderCompletions, SHELLS } from "../terminal/completion_scripts.ts";
+
+/** Commands whose first argument is a model that is already there. */
+const MODEL_COMMANDS = new Set(["run", "show", "stop", "rm", "cp", "push"]);
+
+export function defineCompletions(
+  command: Command,
+  context: CliContext,
+  loadAll: () => Promise<Command>,
+): void {
+  command.addArgument(new Argument("<SHELL>", "Shell to complete for").choices(SHELLS));
+  addExamples(
+    command,
+    `source <(odist completions bash)`,
+    "odist completions zsh > ~/.zfunc/_odist",
+    "odist completions fish > ~/.config/fish/completions/odist.fish",
+  );
+  command.action(async (shell: (typeof SHELLS)[number]) => {
+    const program = await loadAll();
+    const commands: CommandWords[] = program.commands.map((one) => ({
+      names: [one.name(), ...one.aliases()],
+      summary: one.summary(),
+      flags: one.options.flatMap((option) => option.long ?? []).concat("--help"),
+      takesModel: MODEL_COMMANDS.has(one.name()),
+    }));
+    context.terminal.out.write(renderCompletions(shell, commands));
+  });
+}

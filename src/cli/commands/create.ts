@@ -1,0 +1,102 @@
+import { homedir } from "node:os";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { errorMessage, type Modelfile, parseModelfile, RequestError } from "../../base/mod.ts";
+import type { JsonObject } from "../client/json.ts";
+import type { NodeClient } from "../client/node_client.ts";
+import { showTransfer } from "../client/transfer.ts";
+import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { findAdapters, findSource } from "../create/model_files.ts";
+import { uploadFiles } from "../create/upload.ts";
+import { addClientOptions, addExamples } from "../options.ts";
+import { type ProgressLine, ProgressView } from "../terminal/progress_view.ts";
+
+interface CreateOptions extends ClientOptions {
+  readonly file: string;
+  readonly quantize?: string;
+}
+
+/** Reads the Modelfile from standard input. */
+const STDIN = "-";
+
+export function defineCreate(command: Command, context: CliContext): void {
+  command.argument("<MODEL>", "Name of the new model")
+    .option("-f, --file <FILE>", "Modelfile, - for standard input", "Modelfile")
+    .option("-q, --quantize <TYPE>", "Quantize the weights, such as Q4_K_M");
+  addClientOptions(command);
+  addExamples(command, "odist create pirate -f Modelfile");
+  command.action(async (model: string, options: CreateOptions) => {
+    const modelfile = parseModelfile(await readModelfile(context, options.file));
+    const { err } = context.terminal;
+    for (const name of modelfile.obsoleteParameters) {
+      err.write(`Warning: parameter '${name}' has no effect any more\n`);
+    }
+    const client = clientFor(context, options);
+    const body = await gather(context, { client, modelfile, options });
+    const lines = client.stream("/api/create", { model, ...body });
+    await showTransfer(context, lines, { json: options.json ?? false, picture: "keep" });
+  });
+}
+
+async function readModelfile(context: CliContext, file: string): Promise<string> {
+  if (file === STDIN) return await context.terminal.input.readText();
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    const isMissing = error instanceof Deno.errors.NotFound;
+    const reason = isMissing ? "there is no such file; name one with -f" : errorMessage(error);
+    throw new RequestError("bad_usage", `Cannot read the Modelfile ${file}: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The request's fields, after the node was given every file they name. */
+async function gather(
+  context: CliContext,
+  given: {
+    readonly client: NodeClient;
+    readonly modelfile: Modelfile;
+    readonly options: CreateOptions;
+  },
+): Promise<JsonObject> {
+  const { client, modelfile, options } = given;
+  if (modelfile.drafts.length > 0) {
+    throw new RequestError("invalid_modelfile", "DRAFT: speculative decoding is not there");
+  }
+  const home = context.env.HOME || context.env.USERPROFILE || homedir();
+  const place = { modelfile: resolve(options.file === STDIN ? "Modelfile" : options.file), home };
+  const source = await findSource(modelfile.from, place);
+  const adapters = await findAdapters(modelfile.adapters, place);
+  const view = options.json ? undefined : new ProgressView(context.terminal);
+  const show = (line: ProgressLine) => view?.show(line);
+  try {
+    show({ status: "gathering model components" });
+    const files = source.kind === "files"
+      ? { files: await uploadFiles(client, source.files, show) }
+      : { from: source.name };
+    const adapterFiles = adapters.length === 0
+      ? {}
+      : { adapters: await uploadFiles(client, adapters, show) };
+    const quantize = options.quantize === undefined ? {} : { quantize: options.quantize };
+    return { ...files, ...adapterFiles, ...quantize, ...settingsOf(modelfile) };
+  } finally {
+    view?.end("keep");
+  }
+}
+
+/** What a Modelfile says besides files; what it doesn't say stays as it is in the model it builds on. */
+function settingsOf(modelfile: Modelfile): JsonObject {
+  const { template, system, renderer, parser, requires } = modelfile;
+  const texts = Object.fromEntries(
+    Object.entries({ template, system, renderer, parser, requires })
+      .filter(([, text]) => text !== undefined),
+  );
+  const { parameters, licenses, messages } = modelfile;
+  return {
+    ...texts,
+    ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+    ...(licenses.length === 0 ? {} : { license: licenses }),
+    ...(messages.length === 0 ? {} : { messages }),
+  };
+}

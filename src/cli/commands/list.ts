@@ -1,0 +1,32 @@
+import type { Command } from "commander";
+import { formatBytes, formatRelativeTime, formatTable } from "../../base/mod.ts";
+import { numberOf, textOf } from "../client/json.ts";
+import { modelsNamed, shortId } from "../client/model_rows.ts";
+import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { addClientOptions, addExamples } from "../options.ts";
+import { printJson } from "../terminal/print.ts";
+
+export function defineList(command: Command, context: CliContext): void {
+  command.argument("[PREFIX]", "Only names that begin so");
+  addClientOptions(command);
+  addExamples(command, "odist list", "odist list llama --json");
+  command.action(async (prefix: string | undefined, options: ClientOptions) => {
+    const answer = await clientFor(context, options).ask("GET", "/api/tags");
+    const models = modelsNamed(answer, prefix);
+    if (options.json) return printJson(context, { ...answer, models });
+    const rows = models.map((model) => [
+      textOf(model, "name") ?? "",
+      shortId(model),
+      // A model that lives elsewhere has no size here.
+      textOf(model, "remote_model") ? "-" : formatBytes(numberOf(model, "size") ?? 0),
+      formatTime(textOf(model, "modified_at"), context.nowMs()),
+    ]);
+    const lines = formatTable([["NAME", "ID", "SIZE", "MODIFIED"], ...rows]);
+    context.terminal.out.write(`${lines.join("\n")}\n`);
+  });
+}
+
+function formatTime(text: string | undefined, nowMs: number): string {
+  const atMs = Date.parse(text ?? "");
+  return Number.isNaN(atMs) ? "Never" : formatRelativeTime({ atMs, nowMs });
+}

@@ -1,0 +1,165 @@
+import { type Command, Option } from "commander";
+import { isEdgeError, RequestError } from "../../base/mod.ts";
+import { isJsonObject, type JsonObject, textsOf } from "../client/json.ts";
+import type { NodeClient } from "../client/node_client.ts";
+import { showTransfer } from "../client/transfer.ts";
+import { type CliContext, clientFor, type ClientOptions, configFor } from "../context.ts";
+import { addClientOptions, addExamples } from "../options.ts";
+import { showAnswer } from "../repl/answer_view.ts";
+import { requestFields, type RunSettings } from "../repl/settings.ts";
+
+interface RunOptions extends ClientOptions {
+  readonly keepalive?: string;
+  readonly verbose?: boolean;
+  readonly insecure?: boolean;
+  readonly nowordwrap?: boolean;
+  readonly format?: string;
+  readonly think?: string | true;
+  readonly hidethinking?: boolean;
+  readonly truncate?: boolean;
+  readonly dimensions?: string;
+}
+
+const THINK_LEVELS = ["true", "false", "low", "medium", "high", "max"];
+
+export function defineRun(command: Command, context: CliContext): void {
+  command.argument("<MODEL>", "Name of the model; it is pulled when it is not there")
+    .argument("[PROMPT...]", "What to ask; without it a conversation starts")
+    .option("--keepalive <DURATION>", "How long the model stays loaded afterwards, such as 5m")
+    .option("--verbose", "Print figures after each answer")
+    .option("--insecure", "Talk plain HTTP to the registry when pulling")
+    .option("--nowordwrap", "Do not break lines at words")
+    .option("--format <FORMAT>", "json, or a JSON Schema the answer must follow")
+    .addOption(
+      new Option("--think [LEVEL]", "Let the model think first, or not").choices(THINK_LEVELS),
+    )
+    .option("--hidethinking", "Do not print what the model thinks")
+    .option("--truncate", "Embedding models: cut inputs that are too long")
+    .option("--dimensions <N>", "Embedding models: length of the vector");
+  addClientOptions(command);
+  addExamples(
+    command,
+    `odist run tiny`,
+    `odist run tiny "Why is the sky blue?"`,
+    `odist run tiny "Summarize:" < notes.txt`,
+  );
+  command.action(async (model: string, words: readonly string[], options: RunOptions) => {
+    await run(context, { model, words, options });
+  });
+}
+
+async function run(
+  context: CliContext,
+  given: {
+    readonly model: string;
+    readonly words: readonly string[];
+    readonly options: RunOptions;
+  },
+): Promise<void> {
+  const { model, words, options } = given;
+  const { input } = context.terminal;
+  const client = clientFor(context, options);
+  const settings = settingsOf(context, options);
+  const piped = input.isTerminal ? "" : await input.readText();
+  const prompt = [piped, words.join(" ")].filter((text) => text !== "").join(" ");
+  const facts = await findOrPull(context, { client, model, options });
+  const capabilities = textsOf(facts, "capabilities");
+  if (capabilities.includes("embedding") && !capabilities.includes("completion")) {
+    return await printEmbedding(context, client, { model, prompt, options });
+  }
+  if (prompt === "" && input.isTerminal && !options.json) {
+    const { converse } = await import("../repl/repl.ts");
+    return await converse(context, { client, model, settings });
+  }
+  const body = {
+    model,
+    prompt,
+    ...requestFields(settings),
+    ...(settings.system === undefined ? {} : { system: settings.system }),
+  };
+  const lines = client.stream("/api/generate", body);
+  if (!options.json) return void await showAnswer(context, lines, settings);
+  for await (const line of lines) context.terminal.out.write(`${JSON.stringify(line)}\n`);
+}
+
+/** What the node knows of the model, after fetching it where it is not there. */
+async function findOrPull(
+  context: CliContext,
+  wanted: {
+    readonly client: NodeClient;
+    readonly model: string;
+    readonly options: RunOptions;
+  },
+): Promise<JsonObject> {
+  const { client, model, options } = wanted;
+  try {
+    return await client.ask("POST", "/api/show", { model });
+  } catch (error) {
+    if (!isEdgeError(error) || error.code !== "model_not_found") throw error;
+  }
+  const body = { model, insecure: options.insecure ?? false };
+  await showTransfer(context, client.stream("/api/pull", body), { picture: "clear" });
+  return await client.ask("POST", "/api/show", { model });
+}
+
+async function printEmbedding(
+  context: CliContext,
+  client: NodeClient,
+  asked: {
+    readonly model: string;
+    readonly prompt: string;
+    readonly options: RunOptions;
+  },
+): Promise<void> {
+  const { model, prompt, options } = asked;
+  if (prompt === "") {
+    throw new RequestError("bad_usage", `"${model}" computes vectors: give it a text to embed`);
+  }
+  const dimensions = options.dimensions === undefined ? {} : { dimensions: wholeNumber(options) };
+  const body = { model, input: prompt, truncate: options.truncate ?? true, ...dimensions };
+  const answer = await client.ask("POST", "/api/embed", body);
+  const vector = Array.isArray(answer.embeddings) ? answer.embeddings[0] : undefined;
+  context.terminal.out.write(`${JSON.stringify(options.json ? answer : vector ?? [])}\n`);
+}
+
+function wholeNumber(options: RunOptions): number {
+  const value = Number(options.dimensions);
+  if (Number.isInteger(value) && value > 0) return value;
+  const text =
+    `--dimensions must be a whole number above 0: current value is "${options.dimensions}"`;
+  throw new RequestError("bad_usage", text);
+}
+
+function settingsOf(context: CliContext, options: RunOptions): RunSettings {
+  const { history } = configFor(context, {}).config.cli;
+  return {
+    keepAlive: options.keepalive,
+    format: formatOf(options.format),
+    think: thinkOf(options.think),
+    showThinking: !options.hidethinking,
+    verbose: options.verbose ?? false,
+    wordWrap: !options.nowordwrap,
+    history,
+    system: undefined,
+    parameters: {},
+  };
+}
+
+function formatOf(text: string | undefined): string | JsonObject | undefined {
+  if (text === undefined || text === "json") return text;
+  try {
+    const schema: unknown = JSON.parse(text);
+    if (isJsonObject(schema)) return schema;
+  } catch {
+    // Told below, together with JSON that is no object.
+  }
+  throw new RequestError(
+    "bad_usage",
+    `--format must be json or a JSON Schema: current value is "${text}"`,
+  );
+}
+
+function thinkOf(level: string | true | undefined): boolean | string | undefined {
+  if (level === true || level === "true") return true;
+  return level === "false" ? false : level;
+}

@@ -1,0 +1,44 @@
+import type { ConfigSources, OptionName } from "../config/mod.ts";
+import { type LoadedConfig, readConfig } from "../config/mod.ts";
+import { NodeClient } from "./client/node_client.ts";
+import type { Terminal } from "./terminal/terminal.ts";
+
+/** What every command is given. */
+export interface CliContext {
+  readonly env: ConfigSources["env"];
+  readonly version: string;
+  readonly terminal: Terminal;
+  /** Command line of a runner process. */
+  readonly runnerCommand: readonly string[];
+  /** The model that ships with the program; a GGUF file. */
+  readonly embeddedModelPath: string;
+  /** Milliseconds since the Unix epoch. */
+  nowMs(): number;
+}
+
+/** Options of a command that talks to a node. */
+export interface ClientOptions {
+  readonly host?: string;
+  readonly json?: boolean;
+}
+
+/** Merges a command's flags with everything else that configures the program. */
+export function configFor(
+  context: CliContext,
+  given: {
+    readonly flags?: Partial<Record<OptionName, string>>;
+    readonly path?: string | undefined;
+  },
+): LoadedConfig {
+  return readConfig({
+    flags: given.flags ?? {},
+    env: context.env,
+    ...(given.path === undefined ? {} : { path: given.path }),
+  });
+}
+
+/** The node that `--host`, the environment or the file names. */
+export function clientFor(context: CliContext, options: ClientOptions): NodeClient {
+  const flags = options.host === undefined ? {} : { host: options.host };
+  return new NodeClient(configFor(context, { flags }).config.http.host);
+}

@@ -1,0 +1,179 @@
+import { statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errorMessage } from "../../base/mod.ts";
+import { type Config, formatHost } from "../../config/mod.ts";
+import { isJsonObject, numberOf, textOf } from "../client/json.ts";
+import { NodeClient } from "../client/node_client.ts";
+import type { CliContext } from "../context.ts";
+import {
+  type Finding,
+  judgeClock,
+  judgeDisk,
+  judgeMemory,
+  judgeOpenFiles,
+  readOpenFilesLimit,
+} from "./checks.ts";
+
+/** Native libraries that take longer to open than this hang. */
+const NATIVES_TIMEOUT_MS = 20_000;
+const NODE_TIMEOUT_MS = 2_000;
+
+/** Every check, in the order people should read them. Looks only; leaves nothing behind. */
+export async function lookAround(context: CliContext, config: Config): Promise<Finding[]> {
+  const node = await lookAtNode(config);
+  return [
+    node.finding,
+    lookAtFolder("data folder", config.storage.dataFolder),
+    lookAtFolder("models folder", config.storage.modelsFolder),
+    lookAtDisk(config.storage.modelsFolder),
+    judgeMemory(Deno.systemMemoryInfo().available, config.scheduler.memoryReserveBytes),
+    await lookAtNatives(context.runnerCommand),
+    lookAtEmbeddedModel(context.embeddedModelPath),
+    judgeClock(context.nowMs(), node.clockMs),
+    judgeOpenFiles(findOpenFilesLimit()),
+    { name: "cores", state: "ok", text: `${navigator.hardwareConcurrency} for this process` },
+  ];
+}
+
+/** A port is well when it is free, or when a node already answers there. */
+async function lookAtNode(
+  config: Config,
+): Promise<{ readonly finding: Finding; readonly clockMs?: number }> {
+  const { host } = config.http;
+  const address = formatHost(host);
+  const name = "port";
+  try {
+    Deno.listen({ hostname: host.hostname, port: host.port }).close();
+    return { finding: { name, state: "ok", text: `${address} is free for a node` } };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) {
+      const text = `Cannot listen on ${address}: ${errorMessage(error)}`;
+      const advice = "Choose an address of this machine and a port above 1023 with --host.";
+      return { finding: { name, state: "broken", text, advice } };
+    }
+  }
+  const answer = await askVersion(config);
+  if (answer !== undefined) {
+    const text = `a node answers at ${address}, version ${answer.version}`;
+    return {
+      finding: { name, state: "ok", text },
+      ...(answer.clockMs === undefined ? {} : { clockMs: answer.clockMs }),
+    };
+  }
+  const text = `${address} is taken by a program that is no node`;
+  const advice = `Stop it, or choose another port: --host ${host.hostname}:${host.port + 1}`;
+  return { finding: { name, state: "broken", text, advice } };
+}
+
+async function askVersion(
+  config: Config,
+): Promise<{ readonly version: string; readonly clockMs: number | undefined } | undefined> {
+  const client = new NodeClient(config.http.host);
+  try {
+    const response = await fetch(`${client.url}/api/version`, {
+      signal: AbortSignal.timeout(NODE_TIMEOUT_MS),
+    });
+    const clockMs = Date.parse(response.headers.get("date") ?? "");
+    const body: unknown = await response.json();
+    const version = isJsonObject(body) ? textOf(body, "version") : undefined;
+    if (version === undefined) return undefined;
+    return { version, clockMs: Number.isNaN(clockMs) ? undefined : clockMs };
+  } catch {
+    return undefined; // Whatever listens there, it does not speak like a node.
+  }
+}
+
+/** The folder, or the nearest one above it that exists, must take new files. */
+function lookAtFolder(name: string, folder: string): Finding {
+  const place = nearestFolder(folder);
+  const advice = `Make it writable for this user, or choose another with --${name.split(" ")[0]}.`;
+  try {
+    if (!Deno.statSync(place).isDirectory) {
+      return { name, state: "broken", text: `${place} is no folder`, advice };
+    }
+    Deno.removeSync(Deno.makeTempFileSync({ dir: place, prefix: ".odist-doctor-" }));
+  } catch (error) {
+    return { name, state: "broken", text: `Cannot write: ${errorMessage(error)}`, advice };
+  }
+  const text = place === folder ? folder : `${folder} (made on the first start)`;
+  return { name, state: "ok", text };
+}
+
+function lookAtDisk(folder: string): Finding {
+  const place = nearestFolder(folder);
+  try {
+    const { bavail, bsize } = statfsSync(place);
+    return judgeDisk("disk", place, bavail * bsize);
+  } catch (error) {
+    return { name: "disk", state: "warning", text: `Cannot tell: ${errorMessage(error)}` };
+  }
+}
+
+/** Asks a runner process, which may die of libraries that don't fit this machine. */
+async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding> {
+  const name = "llama.cpp";
+  const advice =
+    "Install odist anew for this kind of machine; unset ODIST_NATIVE_DIR if it is set.";
+  const [program = "", ...args] = runnerCommand;
+  try {
+    const child = new Deno.Command(program, {
+      args: [...args, "--probe"],
+      stdin: "null",
+      signal: AbortSignal.timeout(NATIVES_TIMEOUT_MS),
+    });
+    const { success, code, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    if (!success) {
+      const reason = lastLine(decoder.decode(stderr)) || `it ended with code ${code}`;
+      return { name, state: "broken", text: `Cannot open its libraries: ${reason}`, advice };
+    }
+    const facts: unknown = JSON.parse(lastLine(decoder.decode(stdout)));
+    const build = isJsonObject(facts) ? textOf(facts, "build") : undefined;
+    const gpus = isJsonObject(facts) ? numberOf(facts, "gpus") ?? 0 : 0;
+    return { name, state: "ok", text: `${build}, ${gpus === 0 ? "no GPU" : `GPUs: ${gpus}`}` };
+  } catch (error) {
+    const text = `Cannot start a runner process: ${errorMessage(error)}`;
+    return { name, state: "broken", text, advice };
+  }
+}
+
+function lookAtEmbeddedModel(path: string): Finding {
+  const name = "tiny model";
+  try {
+    const { size } = Deno.statSync(path);
+    return { name, state: "ok", text: `${path} (${size} bytes)` };
+  } catch (error) {
+    const advice = "Install odist anew; unset ODIST_EMBEDDED_MODEL if it is set.";
+    return { name, state: "warning", text: errorMessage(error), advice };
+  }
+}
+
+function findOpenFilesLimit(): number | undefined {
+  try {
+    return readOpenFilesLimit(Deno.readTextFileSync("/proc/self/limits"));
+  } catch {
+    return undefined; // Only Linux tells it in a file.
+  }
+}
+
+function nearestFolder(folder: string): string {
+  let place = folder;
+  while (dirname(place) !== place && !exists(place)) place = dirname(place);
+  return place;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(join(path, "."));
+    return true;
+  } catch {
+    return false; // Missing or hidden: the folder above it decides.
+  }
+}
+
+function lastLine(text: string): string {
+  // The colours of an uncaught error are of no use inside another line.
+  // deno-lint-ignore no-control-regex
+  const plain = text.replaceAll(/\x1b\[[0-9;]*m/g, "");
+  return plain.split("\n").filter((line) => line.trim() !== "").at(-1)?.trim() ?? "";
+}

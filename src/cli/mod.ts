@@ -1,0 +1,29 @@
+/**
+ * The command line: one file per command in `commands/`. Commands parse, call a node over HTTP and print; they decide
+ * nothing about models or clusters. Start with `program.ts`.
+ *
+ * @module
+ */
+import { runProgram } from "./program.ts";
+import { openTerminal } from "./terminal/terminal.ts";
+
+/** What the process hands over. */
+export interface CliSetting {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly version: string;
+  /** Command line of a runner process. */
+  readonly runnerCommand: readonly string[];
+  /** The model that ships with the program; a GGUF file. */
+  readonly embeddedModelPath: string;
+}
+
+/** Runs one command line on the process's own streams; returns the exit code. */
+export function runCli(setting: CliSetting): Promise<number> {
+  const { args, ...rest } = setting;
+  return runProgram(args, {
+    ...rest,
+    terminal: openTerminal(setting.env),
+    nowMs: () => Date.now(),
+  });
+}

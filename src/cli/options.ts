@@ -1,0 +1,70 @@
+import { type Command, Option } from "commander";
+import { flagOf, type OptionName, OPTIONS, type OptionSpec, variableOf } from "../config/mod.ts";
+
+const PLACEHOLDERS: Readonly<Record<Exclude<OptionSpec["kind"], "boolean" | "choice">, string>> = {
+  address: "HOST",
+  folder: "FOLDER",
+  duration: "DURATION",
+  count: "N",
+  bytes: "SIZE",
+  list: "LIST",
+};
+
+const OPTION_ROWS = Object.entries(OPTIONS) as readonly (readonly [OptionName, OptionSpec])[];
+
+/** Adds a flag for every option of the schema, and `--config`. */
+export function addConfigOptions(command: Command): void {
+  for (const [, spec] of OPTION_ROWS) command.addOption(new Option(flagsOf(spec), describe(spec)));
+  command.option("--config <FILE>", "Configuration file (ODIST_CONFIG)");
+}
+
+/** The schema's flags among those given on the command line. */
+export function configFlagsOf(command: Command): Partial<Record<OptionName, string>> {
+  const flags: Partial<Record<OptionName, string>> = {};
+  for (const [name, spec] of OPTION_ROWS) {
+    const attribute = new Option(flagsOf(spec)).attributeName();
+    if (command.getOptionValueSource(attribute) !== "cli") continue;
+    flags[name] = String(command.getOptionValue(attribute));
+  }
+  return flags;
+}
+
+/** `--host` and `--json`, for commands that talk to a node. */
+export function addClientOptions(command: Command): void {
+  command.option(
+    "--host <HOST>",
+    "Node to talk to (default 127.0.0.1:11434; ODIST_HOST, OLLAMA_HOST)",
+  );
+  addJsonOption(command);
+}
+
+/** `--json`, for commands whose output programs may read. */
+export function addJsonOption(command: Command): void {
+  command.option("--json", "Print JSON instead of text");
+}
+
+/** Shown below the options in `--help`. */
+export function addExamples(command: Command, ...lines: readonly string[]): void {
+  const title = lines.length === 1 ? "Example:" : "Examples:";
+  command.addHelpText("after", `\n${title}\n${lines.map((line) => `  $ ${line}`).join("\n")}`);
+}
+
+function flagsOf(spec: OptionSpec): string {
+  if (spec.kind === "boolean") return flagOf(spec);
+  const placeholder = spec.kind === "choice" ? spec.choices.join("|") : PLACEHOLDERS[spec.kind];
+  return `${flagOf(spec)} <${placeholder}>`;
+}
+
+function describe(spec: OptionSpec): string {
+  const automatic = "automatic" in spec && spec.default === "0" ? `0 = ${spec.automatic}` : "";
+  const plain = spec.default.replace("{data}", "<data>");
+  const fallback = automatic || (spec.kind === "boolean" || plain === "" ? "" : plain);
+  const variables = [variableOf(spec), spec.alias?.variable].filter((name) => name !== undefined);
+  const start = spec.kind === "boolean" ? `Do not: ${lowerFirst(spec.summary)}` : spec.summary;
+  const text = start.replace(/\.$/, "");
+  return `${text} (${fallback === "" ? "" : `default ${fallback}; `}${variables.join(", ")})`;
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
+}
