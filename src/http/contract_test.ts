@@ -1,7 +1,8 @@
 // Contract section 8, the cases about shape: one test per row, its number first. The client is scripted, so these hold
 // for every implementation behind the port; tests/conformance asks a running node.
 import assert from "node:assert/strict";
-import { appUnderTest, parseLines } from "../../tests/harness/http_app.ts";
+import { appUnderTest } from "../../tests/harness/http_app.ts";
+import { parseLines } from "../../tests/harness/json_lines.ts";
 
 /** One request and what must come back. */
 interface Row {

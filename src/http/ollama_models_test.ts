@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { RequestError } from "../base/mod.ts";
 import type { ListedModel, ModelDetails, ShownModel, TransferProgress } from "../ports/mod.ts";
-import { appUnderTest, parseLines } from "../../tests/harness/http_app.ts";
+import { appUnderTest } from "../../tests/harness/http_app.ts";
+import { parseLines } from "../../tests/harness/json_lines.ts";
 
 const MODIFIED_MS = Date.UTC(2026, 0, 1);
 const DIGEST = "a".repeat(64);

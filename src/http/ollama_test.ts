@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { RequestError, UnavailableError } from "../base/mod.ts";
 import type { AnswerChunk, ChatRequest, EmbedRequest, GenerateRequest } from "../ports/mod.ts";
-import { appUnderTest, httpRequest, parseLines } from "../../tests/harness/http_app.ts";
+import { appUnderTest, httpRequest } from "../../tests/harness/http_app.ts";
+import { parseLines } from "../../tests/harness/json_lines.ts";
 import { SCRIPTED_METRICS, streamOf, textChunks } from "../../tests/harness/scripted_client.ts";
 
 const CREATED_AT = "2026-01-02T03:04:05.678Z";

@@ -52,8 +52,3 @@ export function httpRequest(method: string, path: string, body?: unknown): Reque
     ...(text === undefined ? {} : { body: text }),
   });
 }
-
-/** The JSON lines of a stream. */
-export function parseLines(text: string): Record<string, unknown>[] {
-  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
-}
