@@ -89,7 +89,6 @@ export const IMPORT_RULES: ImportRules = {
   ],
   packages: [
     { name: "hono", folders: ["src/http"], because: "The router is an HTTP matter." },
-    { name: "valibot", folders: ["src/http"], because: "Bodies are decoded at the HTTP edge." },
     { name: "commander", folders: ["src/cli", "main.ts"], because: "Argument parsing." },
     {
       name: "cborg",

@@ -187,7 +187,7 @@ async function embeddings(parts: HttpParts, exchange: Exchange): Promise<Respons
 }
 
 /** `""`, `[]`, null and absent only load the model. @throws RequestError `invalid_request`. */
-export function parseEmbedInputs(input: unknown): readonly string[] {
+function parseEmbedInputs(input: unknown): readonly string[] {
   if (input === undefined || input === "") return [];
   if (typeof input === "string") return [input];
   if (Array.isArray(input) && input.every((item) => typeof item === "string")) return input;

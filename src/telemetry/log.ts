@@ -1,7 +1,7 @@
 import type { Clock, Log, LogLevel } from "../ports/mod.ts";
 
 /** Severities, least first. */
-export const LOG_LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error"];
+const LOG_LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error"];
 
 /** Keys whose values never reach a line, in whatever case and wherever they are nested. */
 const SECRET_KEY =

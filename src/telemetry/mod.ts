@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { createLog, LOG_LEVELS, type LogOptions } from "./log.ts";
+export { createLog, type LogOptions } from "./log.ts";
 export { METRIC_TABLE, type MetricRow } from "./metric_table.ts";
 export { PromMetrics } from "./prom_metrics.ts";
 export { watchStalls } from "./stall_watch.ts";

@@ -4,8 +4,8 @@ import { parseLines } from "./json_lines.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A node that isn't listening by then never will. */
 const START_TIMEOUT_MS = 60_000;
-/** Longer than the drain timeout the tests configure. */
-const STOP_TIMEOUT_MS = 20_000;
+/** Longer than any drain timeout the tests configure. */
+const STOP_TIMEOUT_MS = 90_000;
 /** Of what a node printed, the end is kept for error messages. */
 const PRINTED_CHARS_MAX = 20_000;
 /** Variables the runtime itself needs to find its cache and its registry; nothing else of ours reaches a node. */

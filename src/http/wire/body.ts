@@ -2,7 +2,7 @@ import type { Buffer } from "node:buffer";
 import { errorMessage, RequestError } from "../../base/mod.ts";
 
 /** Bytes of a zstd body after inflation at most (contract 1.0): a bomb must not fill the memory. */
-export const INFLATED_BYTES_MAX = 20 * 1024 * 1024;
+const INFLATED_BYTES_MAX = 20 * 1024 * 1024;
 
 /** How a JSON body is read. */
 export interface BodyRules {

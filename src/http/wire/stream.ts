@@ -4,7 +4,7 @@ const PENDING_CHARS_MAX = 64 * 1024;
 const encoder = new TextEncoder();
 
 /** Where a producer writes the text of a streamed answer. */
-export class TextSink {
+class TextSink {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #pending = "";
   #room: PromiseWithResolvers<void> | undefined;
