@@ -17,7 +17,7 @@ export const TINY_PATH = `${ROOT}src/models/embedded/tiny.gguf`;
 const clock = { after: () => ({ cancel() {} }) };
 
 export function startEngine(): Engine {
-  const command = [Deno.execPath(), "run", "-A", "--no-check", `${ROOT}main.ts`, "runner"];
+  const command = [Deno.execPath(), "run", "-A", "--no-lock", `${ROOT}main.ts`, "runner"];
   return createEngine({ command, env: {}, log: { log() {} }, clock });
 }
 
