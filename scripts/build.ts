@@ -69,6 +69,7 @@ async function compile({ root, out, gpu }: BuildOptions): Promise<string | undef
       "--self-extracting",
       "-A",
       "--unstable-net",
+      "--unstable-no-legacy-abort",
       "--exclude-unused-npm",
       "--include=src/models/embedded",
       ...natives,

@@ -80,5 +80,5 @@ DENO_NO_UPDATE_CHECK=1
 ODIST_NATIVE_DIR=${ODIST_NATIVE_DIR:-"$folder/native"}
 ODIST_EMBEDDED_MODEL=${ODIST_EMBEDDED_MODEL:-"$folder/models/tiny.gguf"}
 export DENO_DIR DENO_NO_UPDATE_CHECK ODIST_NATIVE_DIR ODIST_EMBEDDED_MODEL
-exec "$folder/deno" run --quiet -A --unstable-net --no-config --no-lock --no-prompt --cached-only "$folder/main.js" "$@"
+exec "$folder/deno" run --quiet -A --unstable-net --unstable-no-legacy-abort --no-config --no-lock --no-prompt --cached-only "$folder/main.js" "$@"
 exit 1

@@ -1,0 +1,102 @@
+// The HTTP app on a real socket: what Deno.serve makes of clients that leave, and of answers in pieces.
+import assert from "node:assert/strict";
+import type { AnswerChunk } from "../../src/ports/mod.ts";
+import { type AppUnderTest, appUnderTest } from "../harness/http_app.ts";
+import type { ClientScript } from "../harness/scripted_client.ts";
+
+/** Serves an app over a scripted client on a free port until disposed. */
+function serve(script: ClientScript): AppUnderTest & AsyncDisposable & { readonly origin: string } {
+  const tested = appUnderTest({ script });
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => tested.app.fetch(request),
+  );
+  return {
+    ...tested,
+    origin: `http://127.0.0.1:${server.addr.port}`,
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+    },
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve());
+  });
+}
+
+const ASK = { method: "POST", body: '{"model":"M","prompt":"x"}' };
+
+Deno.test("a client that closes before the answer aborts the work", async () => {
+  const asked = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
+  await using server = serve({
+    generate: async (_request, signal) => {
+      asked.resolve();
+      await aborted(signal);
+      stopped.resolve();
+      throw signal.reason;
+    },
+  });
+  const gone = new AbortController();
+  const answer = fetch(`${server.origin}/api/generate`, { ...ASK, signal: gone.signal });
+  await asked.promise;
+  gone.abort();
+  await assert.rejects(answer);
+  await stopped.promise;
+});
+
+Deno.test("a client that closes while no token comes aborts the work", async () => {
+  const stopped = Promise.withResolvers<void>();
+  await using server = serve({
+    generate: async (_request, signal) => {
+      async function* quiet(): AsyncGenerator<AnswerChunk> {
+        yield { kind: "text", content: "first" };
+        await aborted(signal);
+        stopped.resolve();
+        throw signal.reason;
+      }
+      return { kind: "stream", chunks: quiet() };
+    },
+  });
+  const gone = new AbortController();
+  const response = await fetch(`${server.origin}/api/generate`, { ...ASK, signal: gone.signal });
+  const reader = response.body?.getReader();
+  assert.match(new TextDecoder().decode((await reader?.read())?.value), /"first"/);
+  gone.abort();
+  await reader?.read().catch(() => undefined);
+  await stopped.promise;
+});
+
+Deno.test("a line arrives before the next one exists", async () => {
+  const second = Promise.withResolvers<void>();
+  await using server = serve({
+    generate: async () => {
+      async function* slow(): AsyncGenerator<AnswerChunk> {
+        yield { kind: "text", content: "one" };
+        await second.promise;
+        yield { kind: "text", content: "two" };
+      }
+      return { kind: "stream", chunks: slow() };
+    },
+  });
+  const response = await fetch(`${server.origin}/api/generate`, ASK);
+  const reader = response.body?.getReader();
+  assert.match(new TextDecoder().decode((await reader?.read())?.value), /"one"/);
+  second.resolve();
+  assert.match(new TextDecoder().decode((await reader?.read())?.value), /"two"/);
+  await reader?.cancel();
+});
+
+Deno.test("a body that declares more than the limit is refused and the connection survives", async () => {
+  await using server = serve({});
+  const body = JSON.stringify({ model: "M", prompt: "x".repeat(100_000) });
+  const refused = await fetch(`${server.origin}/api/generate`, { method: "POST", body });
+  assert.equal(refused.status, 413);
+  await refused.body?.cancel();
+  const next = await fetch(`${server.origin}/api/generate`, ASK);
+  assert.equal(next.status, 200);
+  await next.body?.cancel();
+});
