@@ -1,0 +1,348 @@
+import { arrayRule } from "./array_rule.ts";
+import { GrammarBuilder, literal } from "./grammar_builder.ts";
+import { mergeSchemas } from "./merge_schemas.ts";
+import { numberRule } from "./number_rule.ts";
+import { objectRule } from "./object_rule.ts";
+import { SchemaRefusal } from "./refusal.ts";
+import {
+  below,
+  isSchemaObject,
+  locate,
+  type Located,
+  readSchemas,
+  restrictions,
+  type Schema,
+} from "./schema.ts";
+import { stringRule } from "./string_rule.ts";
+
+/** Schemas inside schemas at most. */
+export const SCHEMA_DEPTH_MAX = 64;
+/** Values of one `enum` at most. */
+export const SCHEMA_ENUM_MAX = 1_000;
+
+/** What a schema comes to. `reason` names the place as a JSON pointer and is fit to be shown. */
+export type GrammarResult =
+  | { readonly kind: "grammar"; readonly gbnf: string }
+  | { readonly kind: "refused"; readonly reason: string };
+
+type TypeName = "object" | "array" | "string" | "number" | "integer" | "boolean" | "null";
+const TYPE_NAMES: readonly TypeName[] = [
+  "object",
+  "array",
+  "string",
+  "number",
+  "integer",
+  "boolean",
+  "null",
+];
+/** Which type a keyword speaks of, for schemas that don't name one. */
+const TYPE_OF_KEYWORD: ReadonlyMap<string, TypeName> = new Map([
+  ...keywordsOf("object", "properties required additionalProperties minProperties maxProperties"),
+  ...keywordsOf("array", "items prefixItems minItems maxItems uniqueItems"),
+  ...keywordsOf("string", "minLength maxLength pattern"),
+  ...keywordsOf("number", "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf"),
+]);
+
+/** Keywords that may stand beside `enum` and `const`. */
+const BESIDE_VALUES = new Set(["type", "enum", "const", "format"]);
+
+function keywordsOf(type: TypeName, names: string): [string, TypeName][] {
+  return names.split(" ").map((name) => [name, type]);
+}
+
+/** The grammar for `format: "json"`: any JSON object. */
+export function jsonGrammar(): string {
+  const builder = new GrammarBuilder();
+  return builder.text(builder.shared("object"));
+}
+
+/**
+ * Turns a JSON Schema into a llama.cpp grammar whose rule is `root`. Every text of the grammar is valid under the schema,
+ * but for three things no grammar can follow: of a `oneOf` more than one choice may match, 29 February is allowed in every
+ * year, and unknown `format`s are annotations. Not every valid text is in the grammar: members keep the schema's order, and
+ * members nobody named are left out. What can't be expressed is refused with its place.
+ */
+export function schemaToGrammar(schema: Schema): GrammarResult {
+  try {
+    return { kind: "grammar", gbnf: new SchemaConverter(schema).run() };
+  } catch (error) {
+    if (error instanceof SchemaRefusal) return { kind: "refused", reason: error.message };
+    throw error;
+  }
+}
+
+class SchemaConverter {
+  readonly #builder = new GrammarBuilder();
+  readonly #root: Schema;
+  /** Rules of `$ref`s that stand alone, by pointer; reserved before they are defined, so that they may be recursive. */
+  readonly #references = new Map<string, string>();
+  /** References on the way from the last bracket to here: meeting one again would be left recursion. */
+  #open: ReadonlySet<string> = new Set();
+  /** For each reference those that its texts may begin with. */
+  readonly #beginsWith = new Map<string, Set<string>>();
+  #depth = 0;
+
+  constructor(schema: Schema) {
+    this.#root = schema;
+  }
+
+  run(): string {
+    return this.#builder.text(this.#convert(this.#root, "#"));
+  }
+
+  #convert(schema: unknown, at: string): string {
+    if (++this.#depth > SCHEMA_DEPTH_MAX) {
+      throw new SchemaRefusal(at, `lies deeper than ${SCHEMA_DEPTH_MAX} schemas`);
+    }
+    const text = this.#located(locate(schema, at));
+    this.#depth--;
+    return text;
+  }
+
+  /** What stands behind a bracket may refer to what is around it. */
+  readonly #convertInside = (schema: unknown, at: string): string => {
+    const outside = this.#open;
+    this.#open = new Set();
+    const text = this.#convert(schema, at);
+    this.#open = outside;
+    return text;
+  };
+
+  #located(located: Located): string {
+    const { schema, at } = located;
+    const keywords = restrictions(located);
+    if (keywords.length === 0) return this.#builder.shared("value");
+    const { nullable, ...rest } = schema;
+    if (nullable !== undefined) {
+      const text = this.#convert(rest, at);
+      const isAsked = nullable === true;
+      return isAsked ? this.#builder.choice([text, this.#builder.shared("null")]) : text;
+    }
+    if (schema["$ref"] !== undefined) return this.#reference(located, keywords.length > 1);
+    if (schema["allOf"] !== undefined) return this.#merged(located);
+    if (schema["anyOf"] !== undefined) return this.#alternatives(located, "anyOf");
+    if (schema["oneOf"] !== undefined) return this.#alternatives(located, "oneOf");
+    if (Object.hasOwn(schema, "const")) return this.#values(located, [schema["const"]]);
+    if (schema["enum"] !== undefined) return this.#enumeration(located);
+    return this.#builder.choice(this.#types(located).map((type) => this.#typed(located, type)));
+  }
+
+  #reference(located: Located, hasMore: boolean): string {
+    const { schema, at } = located;
+    const pointer = this.#pointer(located);
+    if (hasMore) {
+      const { $ref: _dropped, ...beside } = schema;
+      return this.#opened([pointer], () => {
+        const target = locate(this.#find(pointer, at), pointer);
+        return this.#convert(mergeSchemas(target, { schema: beside, at }).schema, at);
+      });
+    }
+    const known = this.#references.get(pointer);
+    if (known !== undefined) return known;
+    const name = this.#builder.reserve("ref");
+    this.#references.set(pointer, name);
+    const body = this.#opened([pointer], () => this.#convert(this.#find(pointer, at), pointer));
+    this.#builder.define(name, body);
+    return name;
+  }
+
+  /** The `$ref`, if nothing but references stands between it and itself. */
+  #pointer({ schema, at }: Located): string {
+    const pointer = schema["$ref"];
+    const place = below(at, "$ref");
+    if (typeof pointer !== "string" || !/^#(\/|$)/.test(pointer)) {
+      throw new SchemaRefusal(place, "only references into the schema itself are known");
+    }
+    const from = [...this.#open].at(-1);
+    if (from !== undefined) {
+      const reached = this.#beginsWith.get(from) ?? new Set();
+      this.#beginsWith.set(from, reached.add(pointer));
+    }
+    if (this.#open.has(pointer) || this.#leadsBack(pointer, from)) {
+      throw new SchemaRefusal(place, "refers to itself with nothing in between");
+    }
+    return pointer;
+  }
+
+  /** True when a text of `pointer` may begin with one of `target`: llama.cpp refuses such a circle. */
+  #leadsBack(pointer: string, target: string | undefined): boolean {
+    if (target === undefined) return false;
+    const seen = new Set<string>();
+    const next = [pointer];
+    for (let reached = next.pop(); reached !== undefined; reached = next.pop()) {
+      if (reached === target) return true;
+      if (seen.has(reached)) continue;
+      seen.add(reached);
+      next.push(...this.#beginsWith.get(reached) ?? []);
+    }
+    return false;
+  }
+
+  #opened(pointers: readonly string[], convert: () => string): string {
+    const outside = this.#open;
+    this.#open = new Set([...outside, ...pointers]);
+    const text = convert();
+    this.#open = outside;
+    return text;
+  }
+
+  #find(pointer: string, at: string): unknown {
+    let found: unknown = this.#root;
+    for (const part of pointer.split("/").slice(1)) {
+      const key = decodePointer(part);
+      const inner: unknown = Array.isArray(found)
+        ? found[Number(key)]
+        : isSchemaObject(found) && Object.hasOwn(found, key)
+        ? found[key]
+        : undefined;
+      if (inner === undefined) {
+        throw new SchemaRefusal(below(at, "$ref"), `"${pointer}" is not there`);
+      }
+      found = inner;
+    }
+    return found;
+  }
+
+  #merged(located: Located): string {
+    const { allOf: _dropped, ...beside } = located.schema;
+    let merged: Located = { schema: beside, at: located.at };
+    const passed: string[] = [];
+    readSchemas(located, "allOf").forEach((part, index) => {
+      const inner = this.#resolved(locate(part, below(located.at, "allOf", index)));
+      passed.push(...inner.passed);
+      merged = mergeSchemas(merged, inner.found);
+    });
+    return this.#opened(passed, () => this.#convert(merged.schema, located.at));
+  }
+
+  /** A part with its own reference put in its place, and the references passed on the way. */
+  #resolved(located: Located): { found: Located; passed: readonly string[] } {
+    let found = located;
+    const passed: string[] = [];
+    while (found.schema["$ref"] !== undefined) {
+      const pointer = this.#pointer(found);
+      if (passed.includes(pointer)) {
+        throw new SchemaRefusal(
+          below(found.at, "$ref"),
+          "refers to itself with nothing in between",
+        );
+      }
+      passed.push(pointer);
+      const { $ref: _dropped, ...beside } = found.schema;
+      const target = locate(this.#find(pointer, found.at), pointer);
+      found = mergeSchemas(target, { schema: beside, at: found.at });
+    }
+    return { found, passed };
+  }
+
+  /** Keywords beside the choice hold for each of its parts. */
+  #alternatives(located: Located, name: "anyOf" | "oneOf"): string {
+    const { [name]: _dropped, ...beside } = located.schema;
+    const common = { schema: beside, at: located.at };
+    const isFree = restrictions(common).length === 0;
+    const choices = readSchemas(located, name).map((part, index) => {
+      const at = below(located.at, name, index);
+      if (isFree) return this.#convert(part, at);
+      const { found, passed } = this.#resolved(locate(part, at));
+      return this.#opened(passed, () => this.#convert(mergeSchemas(common, found).schema, at));
+    });
+    return this.#builder.choice(choices);
+  }
+
+  #enumeration(located: Located): string {
+    const values = located.schema["enum"];
+    const at = below(located.at, "enum");
+    if (!Array.isArray(values) || values.length === 0) {
+      throw new SchemaRefusal(at, "must be a list that isn't empty");
+    }
+    if (values.length > SCHEMA_ENUM_MAX) {
+      throw new SchemaRefusal(at, `holds more than ${SCHEMA_ENUM_MAX} values`);
+    }
+    return this.#values(located, values);
+  }
+
+  #values(located: Located, values: readonly unknown[]): string {
+    for (const name of restrictions(located)) {
+      if (BESIDE_VALUES.has(name)) continue;
+      throw new SchemaRefusal(below(located.at, name), "can't be combined with given values");
+    }
+    const types = located.schema["type"] === undefined ? TYPE_NAMES : this.#types(located);
+    const fitting = values.filter((value) => types.some((type) => isOfType(value, type)));
+    if (fitting.length === 0) throw new SchemaRefusal(located.at, "no value is of the type");
+    const texts = fitting.map((value) => literal(JSON.stringify(value)));
+    return this.#builder.rule("one-of", this.#builder.choice(texts));
+  }
+
+  #types({ schema, at }: Located): readonly TypeName[] {
+    const written = schema["type"];
+    if (written === undefined) {
+      const meant = new Set<TypeName>();
+      for (const name of Object.keys(schema)) {
+        const type = TYPE_OF_KEYWORD.get(name) ??
+          (name === "format" ? "string" as const : undefined);
+        if (type !== undefined) meant.add(type);
+      }
+      if (meant.size > 0) return [...meant];
+      throw new SchemaRefusal(at, "needs a type");
+    }
+    const names: unknown[] = Array.isArray(written) ? written : [written];
+    const known = TYPE_NAMES.filter((type) => names.includes(type));
+    if (known.length === 0 || known.length < new Set(names).size) {
+      throw new SchemaRefusal(below(at, "type"), `unknown type ${JSON.stringify(written)}`);
+    }
+    // Every integer is a number, so one of the two is enough.
+    return known.includes("number") ? known.filter((type) => type !== "integer") : known;
+  }
+
+  #typed(located: Located, type: TypeName): string {
+    switch (type) {
+      case "object":
+        return isPlain(located, type)
+          ? this.#builder.shared("object")
+          : objectRule(this.#builder, { located, convert: this.#convertInside });
+      case "array":
+        return isPlain(located, type)
+          ? this.#builder.shared("array")
+          : arrayRule(this.#builder, { located, convert: this.#convertInside });
+      case "string":
+        return stringRule(this.#builder, located);
+      case "number":
+      case "integer":
+        return numberRule(this.#builder, { located, type });
+      default:
+        return this.#builder.shared(type);
+    }
+  }
+}
+
+/** True when no keyword says more about the type. */
+function isPlain({ schema }: Located, type: TypeName): boolean {
+  return !Object.keys(schema).some((name) => TYPE_OF_KEYWORD.get(name) === type);
+}
+
+function isOfType(value: unknown, type: TypeName): boolean {
+  switch (type) {
+    case "null":
+      return value === null;
+    case "array":
+      return Array.isArray(value);
+    case "object":
+      return isSchemaObject(value);
+    case "integer":
+      return Number.isInteger(value);
+    default:
+      return kindOf(value) === type;
+  }
+}
+
+function kindOf(value: unknown): string {
+  return typeof value;
+}
+
+function decodePointer(part: string): string {
+  const plain = part.replace(/%[0-9A-Fa-f]{2}/g, (code) => {
+    const point = parseInt(code.slice(1), 16);
+    return point < 0x80 ? String.fromCharCode(point) : code;
+  });
+  return plain.replaceAll("~1", "/").replaceAll("~0", "~");
+}
