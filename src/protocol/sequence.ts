@@ -32,6 +32,8 @@ export type Prompt =
     readonly text: string;
     /** Adds the vocabulary's begin-of-sequence token if the model wants one and the text lacks it. */
     readonly addSpecial: boolean;
+    /** Put in front of the text's own tokens: a conversation so far, as `context` brings it back (contract 1.4). */
+    readonly tokensBefore?: readonly number[];
   }
   | { readonly kind: "tokens"; readonly tokens: readonly number[] };
 

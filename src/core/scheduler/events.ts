@@ -13,6 +13,8 @@ export interface ModelNeed {
   readonly memoryBytes: number;
   /** Sequences decoded together, >= 1. */
   readonly slots: number;
+  /** Context window per slot in tokens, to be shown. */
+  readonly contextTokens: number;
   /** Milliseconds, Infinity = forever; undefined = keep the instance's value, or the node's default on first load. */
   readonly keepAliveMs: number | undefined;
 }
@@ -89,6 +91,7 @@ export interface InstanceView {
   readonly state: "loading" | "ready" | "unloading";
   readonly memoryBytes: number;
   readonly slots: number;
+  readonly contextTokens: number;
   readonly running: number;
   /** Monotonic milliseconds; Infinity = never; undefined while requests run or it loads. */
   readonly expiresAtMs: number | undefined;

@@ -84,6 +84,7 @@ export class Scheduler {
       state: instance.state,
       memoryBytes: instance.memoryBytes,
       slots: instance.slots,
+      contextTokens: instance.need.contextTokens,
       running: instance.running.size,
       expiresAtMs: instance.expiresAtMs,
       keepAliveMs: instance.keepAliveMs,

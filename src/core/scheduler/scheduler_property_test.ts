@@ -65,6 +65,7 @@ class World {
       displayName: "m",
       memoryBytes: 20 + random.below(30),
       slots: 2,
+      contextTokens: 4096,
       keepAliveMs: random.pick([undefined, 0, 20, Infinity]),
     };
     return { kind: "request_arrived", requestId: `r${this.#requests++}`, need, standing: "fresh" };

@@ -53,6 +53,7 @@ function need(model: string, changes: Partial<ModelNeed> = {}): ModelNeed {
     displayName: `${model}:latest`,
     memoryBytes: GIB,
     slots: 1,
+    contextTokens: 4096,
     keepAliveMs: undefined,
     ...changes,
   };

@@ -141,7 +141,7 @@ export class Decoder {
     const { prompt } = request;
     const { vocabulary } = this.#model;
     const tokens = prompt.kind === "text"
-      ? vocabulary.tokenize(prompt.text, prompt.addSpecial)
+      ? [...prompt.tokensBefore ?? [], ...vocabulary.tokenize(prompt.text, prompt.addSpecial)]
       : prompt.tokens;
     for (const token of [...tokens, ...request.emittedTokens]) {
       if (!vocabulary.has(token)) {

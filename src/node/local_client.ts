@@ -1,0 +1,126 @@
+import { type Digest, RequestError } from "../base/mod.ts";
+import type { ModelStore } from "../models/mod.ts";
+import type {
+  Answer,
+  BlobStore,
+  ChatRequest,
+  Clock,
+  ClusterClient,
+  CreateRequest,
+  EmbedAnswer,
+  EmbedRequest,
+  GenerateRequest,
+  ListedModel,
+  LoadedModelRow,
+  Readiness,
+  ShownModel,
+  ShowRequest,
+  TransferProgress,
+} from "../ports/mod.ts";
+import type { Inference } from "./inference.ts";
+import type { SchedulerDriver } from "./scheduler_driver.ts";
+
+/** What the client of one node puts together. */
+export interface LocalClientParts {
+  readonly inference: Inference;
+  readonly models: ModelStore;
+  readonly blobs: BlobStore;
+  readonly driver: SchedulerDriver;
+  readonly clock: Clock;
+}
+
+/** Answers for this node alone: inference, models, and what is loaded. */
+export class LocalClient implements ClusterClient {
+  readonly #parts: LocalClientParts;
+  #stopping = false;
+
+  constructor(parts: LocalClientParts) {
+    this.#parts = parts;
+  }
+
+  /** From now on {@link readiness} says that the node stops. */
+  stopAdmitting(): void {
+    this.#stopping = true;
+  }
+
+  generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer> {
+    return this.#parts.inference.generate(request, signal);
+  }
+
+  chat(request: ChatRequest, signal: AbortSignal): Promise<Answer> {
+    return this.#parts.inference.chat(request, signal);
+  }
+
+  embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer> {
+    return this.#parts.inference.embed(request, signal);
+  }
+
+  listModels(): Promise<readonly ListedModel[]> {
+    return this.#parts.models.list();
+  }
+
+  async listLoaded(): Promise<readonly LoadedModelRow[]> {
+    const { driver, models, clock } = this.#parts;
+    const { instances } = driver.view();
+    if (instances.length === 0) return [];
+    const listed = new Map((await models.list()).map((model) => [model.name, model]));
+    const rows = instances.flatMap((instance): LoadedModelRow[] => {
+      const model = listed.get(instance.displayName);
+      // Deleted while loaded: it runs on until it expires, but there is nothing left to show of it.
+      if (model === undefined) return [];
+      const facts = driver.findModel(instance.instanceId)?.facts;
+      const idleMs = (instance.expiresAtMs ?? clock.monotonicMs() + instance.keepAliveMs) -
+        clock.monotonicMs();
+      return [{
+        name: model.name,
+        size: instance.memoryBytes,
+        sizeVram: facts?.deviceMemoryBytes ?? 0,
+        digest: model.digest,
+        details: model.details,
+        expiresAtMs: clock.nowMs() + idleMs,
+        contextLength: instance.contextTokens,
+      }];
+    });
+    return rows.sort((a, b) => (a.expiresAtMs < b.expiresAtMs ? 1 : -1));
+  }
+
+  showModel(request: ShowRequest): Promise<ShownModel> {
+    return this.#parts.models.show(request);
+  }
+
+  createModel(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
+    return this.#parts.models.create(request, signal);
+  }
+
+  copyModel(names: { readonly source: string; readonly destination: string }): Promise<void> {
+    return this.#parts.models.copy(names);
+  }
+
+  deleteModel(request: { readonly model: string }): Promise<void> {
+    return this.#parts.models.delete(request);
+  }
+
+  pullModel(): AsyncIterable<TransferProgress> {
+    throw transfersAbsent();
+  }
+
+  pushModel(): AsyncIterable<TransferProgress> {
+    throw transfersAbsent();
+  }
+
+  findBlob(digest: Digest): Promise<{ readonly blobBytes: number } | undefined> {
+    return this.#parts.blobs.find(digest);
+  }
+
+  writeBlob(digest: Digest, bytes: ReadableStream<Uint8Array>): Promise<"created" | "exists"> {
+    return this.#parts.blobs.write(digest, bytes);
+  }
+
+  readiness(): Readiness {
+    return this.#stopping ? { ready: false, reasons: ["stopping"] } : { ready: true, reasons: [] };
+  }
+}
+
+function transfersAbsent(): RequestError {
+  return new RequestError("unsupported_capability", "this node has no registry client", { status: 501 });
+}

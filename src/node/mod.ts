@@ -1,0 +1,8 @@
+/**
+ * One running node: the only place where core and shell meet. Turns effects of the core into I/O and what happens into
+ * its events; decides nothing itself. Start with `node.ts` (what is wired), then `inference.ts` and `answering.ts` (a
+ * request's way).
+ *
+ * @module
+ */
+export { type NodeOptions, type RunningNode, startNode } from "./node.ts";

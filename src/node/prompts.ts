@@ -1,0 +1,154 @@
+import { RequestError } from "../base/mod.ts";
+import type { ModelDefinition, PromptRenderer } from "../models/mod.ts";
+import type { ChatRequest, GenerateRequest, LoadedModel } from "../ports/mod.ts";
+import {
+  type ChatMessage,
+  formatModelName,
+  type SequenceRequest,
+  type ThinkLevel,
+} from "../protocol/mod.ts";
+
+/** A prompt as the template made it. */
+export interface RenderedText {
+  readonly text: string;
+  readonly startsInsideThinking: boolean;
+}
+
+/** What rendering needs besides what is said. */
+export interface RenderOptions {
+  readonly template: PromptRenderer;
+  readonly think: ThinkLevel | undefined;
+  readonly date: Date;
+}
+
+/** Refuses what the model can't do, in the words of contract 1.3. */
+export function checkGenerate(request: GenerateRequest, model: ModelDefinition): void {
+  checkCompletion(request.model, model, "generate");
+  if (request.suffix !== "" && !model.capabilities.includes("insert")) {
+    throw unsupported(`${formatModelName(model.name)} does not support insert`);
+  }
+  checkImages(request.images.length, model);
+}
+
+/** The same for chat. */
+export function checkChat(request: ChatRequest, model: ModelDefinition): void {
+  checkCompletion(request.model, model, "chat");
+  if (request.tools.length > 0 && !model.capabilities.includes("tools")) {
+    throw unsupported(`${formatModelName(model.name)} does not support tools`);
+  }
+  checkImages(
+    request.messages.reduce((count, { images }) => count + (images?.length ?? 0), 0),
+    model,
+  );
+}
+
+/** Whether to think: the request's word, else yes for models that can (contract 1.4). */
+export function decideThinking(
+  request: {
+    readonly model: string;
+    readonly think?: ThinkLevel;
+    readonly relaxedThinking?: boolean;
+  },
+  model: ModelDefinition,
+): ThinkLevel | undefined {
+  if (model.capabilities.includes("thinking")) return request.think ?? true;
+  if (request.think === undefined || request.think === false) return undefined;
+  if (request.relaxedThinking === true) return undefined;
+  throw unsupported(`"${request.model}" does not support thinking`);
+}
+
+/** The model's stored messages go first; its system text leads unless the request brings its own (contract 1.5). */
+export function withModelMessages(
+  messages: readonly ChatMessage[],
+  model: ModelDefinition,
+): readonly ChatMessage[] {
+  const all = [...model.messages, ...messages];
+  if (model.system === "" || messages[0]?.role === "system") return all;
+  return [{ role: "system", content: model.system }, ...all];
+}
+
+/** Generate's prompt (contract 1.4): raw text, the infill template, or a conversation of one turn. */
+export function renderGenerate(
+  request: GenerateRequest,
+  model: ModelDefinition,
+  options: RenderOptions,
+): RenderedText {
+  const { template, date } = options;
+  if (request.raw) return { text: request.prompt, startsInsideThinking: false };
+  if (request.suffix !== "") {
+    return template.render({ messages: [], prompt: request.prompt, suffix: request.suffix, date });
+  }
+  const system = request.system ?? model.system;
+  const messages: ChatMessage[] = [];
+  if (system !== "") messages.push({ role: "system", content: system });
+  if (request.context === undefined) messages.push(...model.messages);
+  messages.push({ role: "user", content: request.prompt });
+  return template.render({ messages, ...thinkField(options.think), date });
+}
+
+/** Chat's prompt. */
+export function renderChat(
+  conversation: Pick<ChatRequest, "messages" | "tools">,
+  options: RenderOptions,
+): RenderedText {
+  const { template, think, date } = options;
+  return template.render({ ...conversation, ...thinkField(think), date });
+}
+
+/**
+ * Drops the oldest messages until the prompt fits, keeping all system messages and the last message (contract 1.5). The
+ * prompt of what is left may still be too long; `onLongPrompt` then says what the runner does with it.
+ */
+export async function shortenChat(
+  loaded: LoadedModel,
+  conversation: {
+    readonly messages: readonly ChatMessage[];
+    readonly render: (messages: readonly ChatMessage[]) => RenderedText;
+    readonly shift: boolean;
+  },
+): Promise<Pick<SequenceRequest, "prompt" | "onLongPrompt">> {
+  const { messages, render, shift } = conversation;
+  const droppable = messages.flatMap(({ role }, index) =>
+    role === "system" || index === messages.length - 1 ? [] : [index]
+  );
+  const without = (count: number) => {
+    const dropped = new Set(droppable.slice(0, count));
+    return render(messages.filter((_, index) => !dropped.has(index)));
+  };
+  const fits = async (count: number) => {
+    const tokens = await loaded.tokenize(without(count).text, { addSpecial: true });
+    return tokens.length < loaded.facts.contextTokens;
+  };
+  // More dropped is never longer, so the least number that fits is found by halving.
+  let low = 1;
+  let high = droppable.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (await fits(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return {
+    prompt: { kind: "text", text: without(high).text, addSpecial: true },
+    onLongPrompt: shift ? "truncate" : "refuse",
+  };
+}
+
+function checkCompletion(asked: string, model: ModelDefinition, action: "chat" | "generate"): void {
+  if (!model.capabilities.includes("completion")) {
+    throw unsupported(`"${asked}" does not support ${action}`);
+  }
+}
+
+function checkImages(imageCount: number, model: ModelDefinition): void {
+  if (imageCount > 0) {
+    throw unsupported(`${formatModelName(model.name)} does not support images`);
+  }
+}
+
+function thinkField(think: ThinkLevel | undefined): { readonly think?: ThinkLevel } {
+  return think === undefined ? {} : { think };
+}
+
+function unsupported(message: string): RequestError {
+  return new RequestError("unsupported_capability", message);
+}
