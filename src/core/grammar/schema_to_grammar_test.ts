@@ -82,7 +82,7 @@ const CASES: readonly [name: string, Schema, valid: string[], invalid: string[]]
     "additional properties",
     {
       type: "object",
-      properties: { ab: { type: "null" }, ac: { type: "null" } },
+      properties: { ab: { type: "null" }, abd: { type: "null" }, ac: { type: "null" } },
       required: ["ab"],
       additionalProperties: { type: "integer" },
     },
@@ -186,8 +186,8 @@ const CASES: readonly [name: string, Schema, valid: string[], invalid: string[]]
         Named: { type: "object", properties: { name: { type: "string" } }, required: ["name"] },
       },
     },
-    ['{"name":"x","age":9}'],
-    ['{"name":"x"}', '{"name":"x","age":10}', '{"age":1}'],
+    ['{"name":"x","age":2}', '{"name":"x","age":9}'],
+    ['{"name":"x","age":1}', '{"name":"x"}', '{"name":"x","age":10}', '{"age":1}'],
   ],
   ["recursive references", TREE, [
     '{"value":1}',
