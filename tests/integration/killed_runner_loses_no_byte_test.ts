@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { Random } from "../../src/base/mod.ts";
+import { startNode } from "../harness/node.ts";
+import { killRunners } from "../harness/runners.ts";
+
+const KILLS = 50;
+const PROMPTS = [
+  "Tell me a story about a fox.",
+  "Write a poem.",
+  "Count from 1 to 10.",
+  "What is Raft?",
+  "What can you do?",
+];
+
+/** One streamed answer as lines, cut where the network cut it. */
+async function* linesOf(response: Response): AsyncGenerator<Record<string, unknown>> {
+  let rest = "";
+  for await (
+    const text of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())
+  ) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield JSON.parse(line);
+  }
+}
+
+Deno.test({
+  name: "A stream loses and repeats no byte when its runner is killed at a random token, 50 times",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using node = await startNode();
+    const ask = (prompt: string) => node.post("/api/generate", { model: "tiny", prompt });
+    const undisturbed = new Map<string, string>();
+    for (const prompt of PROMPTS) {
+      let text = "";
+      for await (const line of linesOf(await ask(prompt))) text += line["response"];
+      undisturbed.set(prompt, text);
+    }
+    const random = new Random(4);
+    let killed = 0;
+    for (let round = 0; round < KILLS; round++) {
+      const prompt = PROMPTS[round % PROMPTS.length] ?? "";
+      let killAtLine = 1 + random.below(8);
+      let text = "";
+      let last: Record<string, unknown> = {};
+      for await (const line of linesOf(await ask(prompt))) {
+        text += line["response"];
+        last = line;
+        if (--killAtLine === 0) killed += await killRunners(node.pid);
+      }
+      assert.equal(text, undisturbed.get(prompt), `round ${round}`);
+      assert.equal(last["done"], true, `round ${round}`);
+    }
+    assert.ok(killed >= KILLS * 0.9, `only ${killed} runners were killed`);
+  },
+});
