@@ -1,8 +1,8 @@
 /** The candidate a typing mistake most likely meant, or undefined when none is close. Ties go to the earlier one. */
 export function findNearest(text: string, candidates: readonly string[]): string | undefined {
   let nearest: string | undefined;
-  // A third of the letters may differ: beyond that a suggestion confuses more than it helps.
-  let best = Math.max(1, Math.floor(text.length / 3)) + 1;
+  // A third of the letters may differ: beyond that a suggestion confuses more than it helps. One of them must be right.
+  let best = Math.min(text.length - 1, Math.max(1, Math.floor(text.length / 3))) + 1;
   for (const candidate of candidates) {
     const distance = candidate.startsWith(text) && text.length >= 3
       ? 1

@@ -9,6 +9,7 @@ Deno.test("findNearest names what was meant, and nothing when nothing is close",
   assert.equal(findNearest("shwo", commands), "show");
   assert.equal(findNearest("deploy", commands), undefined);
   assert.equal(findNearest("", commands), undefined);
+  assert.equal(findNearest("x", ["?", "y"]), undefined);
 });
 
 Deno.test("findNearest takes a long enough beginning for the whole word", () => {

@@ -28,7 +28,7 @@ export class KeyTokenizer {
     while (open !== "") {
       const marker = this.#place === "typed" ? PASTE_BEGIN : PASTE_END;
       const at = open.indexOf(marker);
-      const end = at < 0 ? open.length - partialLength(open, marker) : at;
+      const end = at < 0 ? open.length - this.#unfinishedLength(open, marker) : at;
       const part = open.slice(0, end);
       tokens.push(...this.#place === "typed" ? typedTokens(part) : pastedTokens(part));
       if (at < 0) {
@@ -40,14 +40,18 @@ export class KeyTokenizer {
     }
     return tokens;
   }
-}
 
-/** Characters at the end that may be the beginning of `marker`; a lone Escape is a key of its own. */
-function partialLength(text: string, marker: string): number {
-  for (let length = marker.length - 1; length >= 2; length--) {
-    if (text.endsWith(marker.slice(0, length))) return length;
+  /**
+   * Characters at the end that only the next piece explains: the beginning of `marker`, or of a pasted line end of two
+   * characters. An Escape pressed alone waits with them, which costs nothing: by itself it does nothing.
+   */
+  #unfinishedLength(text: string, marker: string): number {
+    if (this.#place === "pasted" && text.endsWith("\r")) return 1;
+    for (let length = marker.length - 1; length > 0; length--) {
+      if (text.endsWith(marker.slice(0, length))) return length;
+    }
+    return 0;
   }
-  return 0;
 }
 
 function typedTokens(text: string): KeyToken[] {

@@ -103,7 +103,7 @@ export class LineEditor {
 
   /** A line may end the conversation while a read is under way; that read is then nobody's. */
   #read(buffer: Uint8Array): Promise<number | null> {
-    return Promise.race([Deno.stdin.read(buffer), this.#closed.promise]);
+    return Promise.race([this.#terminal.input.read(buffer), this.#closed.promise]);
   }
 
   #take(token: KeyToken): void {
@@ -217,7 +217,7 @@ export class LineEditor {
   }
 
   #setRaw(on: boolean): void {
-    Deno.stdin.setRaw(on);
+    this.#terminal.input.setRaw(on);
     this.#terminal.out.write(on ? PASTE_ON : PASTE_OFF);
   }
 }

@@ -13,6 +13,10 @@ export interface Input {
   readonly isTerminal: boolean;
   /** Everything up to the end of input, as UTF-8. */
   readText(): Promise<string>;
+  /** The next bytes, or null at the end of input. At most one call at a time. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Raw: keys arrive as they are pressed, Ctrl-C among them. Only on a terminal. */
+  setRaw(on: boolean): void;
 }
 
 /** The three streams of a command, and how wide the terminal is. */
@@ -35,6 +39,8 @@ export function openTerminal(env: Readonly<Record<string, string>>): Terminal {
     input: {
       isTerminal: Deno.stdin.isTerminal(),
       readText: () => new Response(Deno.stdin.readable).text(),
+      read: (buffer) => Deno.stdin.read(buffer),
+      setRaw: (on) => Deno.stdin.setRaw(on),
     },
     columns() {
       try {

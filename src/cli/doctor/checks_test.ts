@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import {
+  judgeClock,
+  judgeDisk,
+  judgeMemory,
+  judgeOpenFiles,
+  readOpenFilesLimit,
+} from "./checks.ts";
+
+const GIB = 2 ** 30;
+
+Deno.test("doctor judges by what a node needs and says what to do", () => {
+  const now = Date.UTC(2026, 10, 1);
+  const rows = [
+    [judgeDisk("disk", "/", 100 * GIB), "ok"],
+    [judgeDisk("disk", "/", GIB), "warning"],
+    [judgeDisk("disk", "/", 1), "broken"],
+    [judgeMemory(16 * GIB, GIB), "ok"],
+    [judgeMemory(2 * GIB, GIB), "warning"],
+    [judgeMemory(GIB, 2 * GIB), "broken"],
+    [judgeOpenFiles(undefined), "ok"],
+    [judgeOpenFiles(Infinity), "ok"],
+    [judgeOpenFiles(1024), "warning"],
+    [judgeOpenFiles(64), "broken"],
+    [judgeClock(now, undefined), "ok"],
+    [judgeClock(now, now + 1_000), "ok"],
+    [judgeClock(now, now + 3_600_000), "warning"],
+    [judgeClock(0, undefined), "broken"],
+  ] as const;
+  for (const [finding, state] of rows) {
+    assert.equal(finding.state, state, finding.text);
+    assert.equal(finding.advice === undefined, state === "ok", finding.text);
+  }
+});
+
+Deno.test("readOpenFilesLimit reads the soft limit", () => {
+  assert.equal(readOpenFilesLimit("Max open files            1024        4096      files"), 1024);
+  assert.equal(readOpenFilesLimit("Max open files            unlimited   unlimited"), Infinity);
+  assert.equal(readOpenFilesLimit("Max cpu time"), undefined);
+});
