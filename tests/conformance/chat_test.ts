@@ -121,23 +121,41 @@ nodeTest("a streamed tool call comes in a line of its own, without its text", as
   assert.equal(messages.map((message) => message.content).join(""), "");
 });
 
-nodeTest("contract #76 a long history keeps the system text and the last message", async () => {
-  const filler = Array.from({ length: 200 }, (_, index) => ({
-    role: index % 2 === 0 ? "user" : "assistant",
-    content: `Number ${index} of many words that fill the window.`,
-  }));
-  const messages = [
-    { role: "system", content: "You are Nova, a space captain." },
-    ...filler,
-    { role: "user", content: "Who are you?" },
-  ];
-  const text = await rendered({ messages });
-  assert.ok(text.includes("You are Nova, a space captain."));
-  assert.ok(text.includes("Who are you?"));
-  assert.ok(!text.includes("Number 0 of many"));
-  const answer = await node().ask("/api/chat", { ...HELLO, messages, stream: false });
-  assert.equal(answer["done"], true);
-});
+nodeTest(
+  "contract #76 a long history loses its oldest messages, never the system text or the last",
+  async () => {
+    const filler = Array.from({ length: 120 }, (_, index) => ({
+      role: index % 2 === 0 ? "user" : "assistant",
+      content: `Number ${index} of many words that fill the window.`,
+    }));
+    const body = (dropped: number, fields: object) => ({
+      ...HELLO,
+      messages: [
+        { role: "system", content: "You are Nova, a space captain." },
+        ...filler.slice(dropped),
+        { role: "user", content: "Who are you?" },
+      ],
+      options: { ...GREEDY, num_predict: 8 },
+      stream: false,
+      ...fields,
+    });
+    const shortened = await node().ask("/api/chat", body(0, {}));
+    // Shortened by hand to the longest history that fits, the prompt and so the answer must be the same.
+    let [low, high] = [0, filler.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const whole = body(middle, { truncate: false, shift: false });
+      const response = await node().post("/api/chat", whole);
+      await response.body?.cancel();
+      if (response.ok) high = middle;
+      else low = middle + 1;
+    }
+    assert.ok(low > 0 && low < filler.length, `${low}`);
+    const byHand = await node().ask("/api/chat", body(low, { truncate: false }));
+    assert.equal(shortened["prompt_eval_count"], byHand["prompt_eval_count"]);
+    assert.deepEqual(shortened["message"], byHand["message"]);
+  },
+);
 
 nodeTest("contract #77 one message over the limit without shift gets 400", async () => {
   const response = await node().post("/api/chat", {
