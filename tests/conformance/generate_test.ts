@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { nodeForFile, nodeTest } from "../harness/node.ts";
 
-const node = nodeForFile();
+// One slot, so that a request that still runs is in the way of the next.
+const node = nodeForFile({ environment: { OLLAMA_NUM_PARALLEL: "1" } });
 const GREEDY = { temperature: 0, seed: 1 };
 const HELLO = { model: "tiny", prompt: "Hello!", options: GREEDY };
 const METRICS = [
@@ -209,10 +210,18 @@ nodeTest("contract #61 a name in another case is served and echoed", async () =>
 
 nodeTest("contract #62 a client that closes mid-stream frees the slot", async () => {
   const gone = new AbortController();
-  const body = { model: "tiny", prompt: "Count", options: { ...GREEDY, num_predict: 900 } };
+  // Two minutes of answer, if nobody stopped it: the next request could not wait for its end.
+  const format = { type: "array", items: { type: "integer" }, minItems: 1000 };
+  const body = {
+    model: "tiny",
+    prompt: "Count",
+    format,
+    options: { ...GREEDY, num_predict: 10_000 },
+  };
   const response = await node().post("/api/generate", body, { signal: gone.signal });
   const reader = response.body?.getReader();
-  await reader?.read();
+  const first = await reader?.read();
+  assert.match(new TextDecoder().decode(first?.value), /"done":false/);
   gone.abort();
   await reader?.read().catch(() => undefined);
   const next = await node().ask("/api/generate", { ...HELLO, stream: false });
