@@ -20,6 +20,12 @@ interface CommandRow {
 
 const COMMANDS: readonly CommandRow[] = [
   {
+    name: "serve",
+    alias: "start",
+    summary: "Start a node",
+    load: async () => (await import("./commands/serve.ts")).defineServe,
+  },
+  {
     name: "run",
     summary: "Ask a model, or talk with it",
     load: async () => (await import("./commands/run.ts")).defineRun,
@@ -136,7 +142,7 @@ function createProgram(context: CliContext): Command {
       getErrHelpWidth: columns,
       outputError: (text, write) => write(text.replace(/^error: /, "Error: ")),
     })
-    .addHelpText("after", "\nStart here:\n  $ odist run tiny");
+    .addHelpText("after", "\nStart here:\n  $ odist serve\n  $ odist run tiny");
   return program;
 }
 

@@ -1,0 +1,100 @@
+import type { Command } from "commander";
+import { UnavailableError } from "../../base/mod.ts";
+import { type Config, formatHost } from "../../config/mod.ts";
+import { type CliContext, configFor } from "../context.ts";
+import { addConfigOptions, addExamples, configFlagsOf } from "../options.ts";
+
+const EXIT_INTERRUPTED = 130;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
+export function defineServe(command: Command, context: CliContext): void {
+  command.description("Start a node on this machine, until Ctrl-C or SIGTERM");
+  addConfigOptions(command);
+  addExamples(command, "odist serve", "odist serve --host 0.0.0.0:11434 --slots 4");
+  command.action(async (options: { readonly config?: string }) => {
+    const loaded = configFor(context, { flags: configFlagsOf(command), path: options.config });
+    const { err } = context.terminal;
+    for (const warning of loaded.warnings) err.write(`Warning: ${warning}\n`);
+    await serve(context, loaded.config);
+  });
+}
+
+async function serve(context: CliContext, config: Config): Promise<void> {
+  // Loaded only here: no other command needs a node, and this one must not wait for anything else.
+  const { startNode } = await import("../../node/mod.ts");
+  const { embeddedModelPath, runnerCommand, version } = context;
+  const node = await startNode(config, { embeddedModelPath, runnerCommand, version })
+    .catch((error) => {
+      throw explain(error, config);
+    });
+  const stopListening = listenForSignals(() => node.stop());
+  announce(context, node.address);
+  try {
+    await node.finished;
+  } finally {
+    stopListening();
+  }
+}
+
+function announce(
+  context: CliContext,
+  address: { readonly hostname: string; readonly port: number },
+): void {
+  const { out, err } = context.terminal;
+  const shown = (hostname: string) =>
+    formatHost({ scheme: "http", hostname, port: address.port, path: "" });
+  const reachable = address.hostname === "0.0.0.0" || address.hostname === "::"
+    ? "127.0.0.1"
+    : address.hostname;
+  out.write(`Listening on http://${shown(address.hostname)}\n`);
+  out.write(
+    `curl http://${shown(reachable)}/api/generate ` +
+      `-d '{"model":"tiny","prompt":"Why is the sky blue?"}'\n`,
+  );
+  if (LOOPBACK.test(address.hostname)) return;
+  err.write(
+    `Warning: everyone who can reach ${
+      shown(address.hostname)
+    } can use, change and delete the models of this node\n`,
+  );
+}
+
+/** The first signal stops the node gracefully, a second Ctrl-C at once. Returns how to stop listening. */
+function listenForSignals(stop: () => Promise<void>): () => void {
+  let interrupts = 0;
+  const onInterrupt = () => {
+    interrupts++;
+    if (interrupts > 1) Deno.exit(EXIT_INTERRUPTED);
+    void stop();
+  };
+  const onTerminate = () => void stop();
+  const hasTerminate = Deno.build.os !== "windows";
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  if (hasTerminate) Deno.addSignalListener("SIGTERM", onTerminate);
+  return () => {
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+    if (hasTerminate) Deno.removeSignalListener("SIGTERM", onTerminate);
+  };
+}
+
+/** What the user can do about an address that can't be listened on; other errors say it themselves. */
+function explain(error: unknown, config: Config): unknown {
+  const { host } = config.http;
+  const address = `${host.hostname}:${host.port}`;
+  const say = (text: string) => new UnavailableError("address_unusable", text, { cause: error });
+  if (error instanceof Deno.errors.AddrInUse) {
+    return say(
+      `Cannot listen on ${address}: another program uses port ${host.port}. ` +
+        `Stop it (is a node or Ollama running?), or choose another: odist serve --host ${host.hostname}:${
+          host.port + 1
+        }`,
+    );
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return say(`Cannot listen on ${address}: this machine has no address ${host.hostname}`);
+  }
+  if (error instanceof Deno.errors.PermissionDenied && host.port > 0 && host.port < 1024) {
+    return say(`Cannot listen on ${address}: ports below 1024 need more rights on this machine`);
+  }
+  return error;
+}
