@@ -104,7 +104,7 @@ class AnswerView {
 }
 
 /** The figures of `--verbose`, in the contract's words; durations come in nanoseconds. */
-export function renderFigures(last: JsonObject): string {
+function renderFigures(last: JsonObject): string {
   const lines: string[] = [];
   const add = (name: string, text: string) => lines.push(`${`${name}:`.padEnd(22)}${text}\n`);
   const addSpan = (name: string, ns: number | undefined) => {
