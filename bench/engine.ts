@@ -158,6 +158,9 @@ async function measureLevel(
       const startedAtMs = performance.now();
       const completions = await completeAll(requests, { api, origin, streams });
       const wallMs = performance.now() - startedAtMs;
+      if (completions.some((completion) => completion.answerTokens === 0)) {
+        throw new Error(`${api.name} answered a prompt with nothing: there is nothing to measure`);
+      }
       if (number > 0) rounds.push({ server: api.name, completions, wallMs });
     }
     console.log(`${streams} streams: round ${number} of ${options.rounds}`);
@@ -168,13 +171,15 @@ async function measureLevel(
 function requestsOf(
   round: number,
   streams: number,
-  options: { readonly answerTokens: number; readonly model: BenchModel },
+  options: { readonly answerTokens: number; readonly smoke: boolean; readonly model: BenchModel },
 ): CompletionRequest[] {
   const count = Math.max(streams, ROUND_REQUESTS_MIN);
   return Array.from({ length: count }, (_, index) => ({
     model: options.model.name,
     prompt: promptOf(1 + index + 1_000 * round, PROMPT_WORDS),
     answerTokens: round === 0 ? Math.min(16, options.answerTokens) : options.answerTokens,
+    // Tiny answers nothing to a story without its template.
+    form: options.smoke ? "templated" : "raw",
     sampling: { temperature: 0, topK: 40, topP: 0.95, seed: 1 },
   }));
 }

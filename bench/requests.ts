@@ -51,6 +51,7 @@ function requestsFrom(first: number, count: number, answerTokens: number): Compl
     model: "tiny",
     prompt: promptOf(first + index, PROMPT_WORDS),
     answerTokens,
+    form: "templated",
     sampling: { temperature: 0, topK: 40, topP: 0.95, seed: 1 },
   }));
 }

@@ -22,6 +22,8 @@ export interface CompletionRequest {
   readonly model: string;
   readonly prompt: string;
   readonly answerTokens: number;
+  /** `raw` sends the prompt as it is; `templated` as one user's message. */
+  readonly form: "raw" | "templated";
   readonly sampling: Sampling;
 }
 
@@ -116,15 +118,15 @@ async function* jsonLines(
   }
 }
 
-/** Ollama's native API, raw: no template between prompt and model. */
+/** Ollama's native API. */
 export const ODIST_API: CompletionApi = {
   name: "odist",
   path: "/api/generate",
   linePrefix: "",
-  body: ({ model, prompt, answerTokens, sampling }) => ({
+  body: ({ model, prompt, answerTokens, form, sampling }) => ({
     model,
     prompt,
-    raw: true,
+    raw: form === "raw",
     keep_alive: -1,
     options: {
       num_predict: answerTokens,
@@ -142,14 +144,14 @@ export const ODIST_API: CompletionApi = {
     return line.done === true
       ? {
         text,
-        answerTokens: Number(line.eval_count),
-        promptTokens: Number(line.prompt_eval_count),
+        answerTokens: Number(line.eval_count ?? 0),
+        promptTokens: Number(line.prompt_eval_count ?? 0),
       }
       : { text };
   },
 };
 
-/** llama-server's native completion endpoint. */
+/** llama-server's native completion endpoint, which knows no templates. */
 export const LLAMA_SERVER_API: CompletionApi = {
   name: "llama-server",
   path: "/completion",

@@ -4,7 +4,7 @@ import { complete, completeAll, LLAMA_SERVER_API, ODIST_API } from "./load.ts";
 const SAMPLING = { temperature: 0, topK: 40, topP: 0.95, seed: 1 };
 
 function request(prompt: string) {
-  return { model: "m", prompt, answerTokens: 4, sampling: SAMPLING };
+  return { model: "m", prompt, answerTokens: 4, form: "raw" as const, sampling: SAMPLING };
 }
 
 /** Serves `answer` for the length of `use`. */

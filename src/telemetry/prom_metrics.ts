@@ -72,7 +72,7 @@ export class PromMetrics implements Metrics {
   }
 
   #load(): Promise<Registry> {
-    this.#loading ??= import("prom-client").then((library) => {
+    this.#loading ??= import("./prom_client.ts").then((library) => {
       const registry = new library.Registry();
       for (const [name, row] of Object.entries(METRIC_TABLE)) {
         this.#instruments.set(name, createInstrument(library, { name, row, registry }));
@@ -94,7 +94,7 @@ export class PromMetrics implements Metrics {
 }
 
 function createInstrument(
-  library: typeof import("prom-client"),
+  library: typeof import("./prom_client.ts"),
   parts: { readonly name: string; readonly row: MetricRow; readonly registry: Registry },
 ): Instrument {
   const { name, row, registry } = parts;
