@@ -16,7 +16,8 @@ function ownCommand(): string[] {
   const path = fileURLToPath(Deno.mainModule);
   // A bundle is whole; any configuration found above its folder would be somebody else's.
   const closed = ["--no-config", "--no-lock", "--no-prompt", "--cached-only"];
-  const flags = path.endsWith(".js") ? closed : [];
+  // From source, Deno would add this machine's own llama.cpp package to the lock file of all machines.
+  const flags = path.endsWith(".js") ? closed : ["--no-lock"];
   return [Deno.execPath(), "run", "--quiet", "-A", ...flags, path];
 }
 
