@@ -204,7 +204,9 @@ class AnswerRun {
     const attempt = this.#attempt;
     if (this.#signal.aborted || !isEdgeError(error)) return false;
     if (error.code === "prompt_too_long" && attempt !== undefined) {
-      return await this.#shorten(attempt.lease.model);
+      if (await this.#shorten(attempt.lease.model)) return true;
+      this.#leave();
+      throw promptTooLong();
     }
     if (error.code !== "runner_lost" || attempt === undefined) return false;
     this.#attempt = undefined;
@@ -333,7 +335,7 @@ function nanoseconds(ms: number): number {
 }
 
 /** The contract's refusal of a prompt that nothing can shorten. */
-export function promptTooLong(): RequestError {
+function promptTooLong(): RequestError {
   return new RequestError(
     "prompt_too_long",
     "the prompt is longer than the context length currently available to the model; shorten the prompt, adjust the " +

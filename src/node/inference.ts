@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { isEdgeError, RequestError } from "../base/mod.ts";
 import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import { jsonGrammar, schemaToGrammar } from "../core/grammar/mod.ts";
 import type { ModelDefinition, ModelStore, PromptRenderer } from "../models/mod.ts";
@@ -133,7 +133,7 @@ export class Inference {
       const onLongInput = request.truncate ? "truncate" : "refuse";
       const { vectors, promptTokens } = request.inputs.length === 0
         ? { vectors: [], promptTokens: 0 }
-        : await lease.model.embed(request.inputs, { onLongInput, signal });
+        : await lease.model.embed(request.inputs, { onLongInput, signal }).catch(rewordLongInput);
       return {
         vectors: vectors.map((vector) => shortenVector(vector, request.dimensions)),
         promptEvalCount: promptTokens,
@@ -269,4 +269,11 @@ function shortenVector(vector: Float32Array, dimensions: number | undefined): Fl
   const cut = vector.slice(0, dimensions);
   const norm = Math.hypot(...cut);
   return norm === 0 ? cut : cut.map((value) => value / norm);
+}
+
+/** Passes on a runner's failure, a refused input in the contract's words. */
+function rewordLongInput(cause: unknown): never {
+  if (!isEdgeError(cause) || cause.code !== "prompt_too_long") throw cause;
+  const message = "the input length exceeds the context length";
+  throw new RequestError("prompt_too_long", message, { cause });
 }

@@ -122,5 +122,7 @@ export class LocalClient implements ClusterClient {
 }
 
 function transfersAbsent(): RequestError {
-  return new RequestError("unsupported_capability", "this node has no registry client", { status: 501 });
+  return new RequestError("unsupported_capability", "this node has no registry client", {
+    status: 501,
+  });
 }

@@ -9,6 +9,9 @@ const PREDICT_CONTEXTS_MAX = 10;
 /** Context windows above this are refused as a mistake, whatever the model says. */
 const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
 
+/** Batch of an embedding model when nobody says one (contract 1.7). */
+const EMBED_BATCH_TOKENS_MAX = 2048;
+
 /** What the options of one request come to. */
 export interface ResolvedOptions {
   readonly sampler: SamplerSettings;
@@ -75,7 +78,7 @@ export function resolveOptions(
   const load: ResolvedLoad = {
     contextTokens,
     slots: bounds.mode === "embed" ? 1 : defaults.slots,
-    batchTokens: resolveBatch(options.numBatch, defaults, contextTokens),
+    batchTokens: resolveBatch(options.numBatch ?? defaults.batchTokens, bounds, contextTokens),
     gpuLayers: options.numGpu ?? -1,
     mmap: options.useMmap ?? true,
     flashAttention: defaults.flashAttention,
@@ -124,14 +127,12 @@ function resolveContext(
     : floored;
 }
 
-function resolveBatch(
-  asked: number | undefined,
-  defaults: OptionDefaults,
-  contextTokens: number,
-): number {
-  const given = asked ?? defaults.batchTokens;
-  const wanted = checkRange("num_batch", given, { low: 0, high: CONTEXT_TOKENS_MAX });
+/** `asked` 0 = by the context window. */
+function resolveBatch(asked: number, bounds: ModelBounds, contextTokens: number): number {
+  const wanted = checkRange("num_batch", asked, { low: 0, high: CONTEXT_TOKENS_MAX });
   if (wanted > 0) return Math.min(wanted, contextTokens);
+  // An embedding's input is one batch, so the batch bounds how long it may be.
+  if (bounds.mode === "embed") return Math.min(EMBED_BATCH_TOKENS_MAX, contextTokens);
   const automatic = contextTokens <= 4096 ? 512 : contextTokens <= 32_768 ? 1024 : 2048;
   return Math.min(automatic, contextTokens);
 }

@@ -6,6 +6,7 @@ function resolve(
   request: RequestOptions,
   model: RequestOptions = {},
   trainingContextTokens = 8192,
+  mode: "generate" | "embed" = "generate",
 ) {
   return resolveOptions({
     request,
@@ -17,7 +18,7 @@ function resolve(
       flashAttention: "auto",
       kvCacheType: "f16",
     },
-    bounds: { trainingContextTokens, mode: "generate" },
+    bounds: { trainingContextTokens, mode },
   }, () => 77);
 }
 
@@ -52,4 +53,11 @@ Deno.test("resolveOptions() refuses absurd values with the range and the value",
   for (const options of [{ numCtx: 1e12 }, { numCtx: -1 }, { temperature: -0.1 }, { topP: 2 }]) {
     assert.throws(() => resolve(options), /must be between .* current value is/);
   }
+});
+
+Deno.test("resolveOptions() gives embedding models a batch as long as their input may be", () => {
+  assert.equal(resolve({}, {}, 8192, "embed").load.batchTokens, 2048);
+  assert.equal(resolve({}, {}, 1024, "embed").load.batchTokens, 1024);
+  assert.equal(resolve({}, {}, 8192).load.batchTokens, 512);
+  assert.equal(resolve({ numBatch: 64 }, {}, 8192, "embed").load.batchTokens, 64);
 });
