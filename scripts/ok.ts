@@ -26,7 +26,8 @@ const CHECKS: readonly Check[] = [
   script("imports", "scripts/check_imports.ts"),
   script("sizes", "scripts/check_sizes.ts"),
   script("exports", "scripts/check_exports.ts"),
-  script("docs", "scripts/generate_config.ts", "--check"),
+  script("docs/CONFIG.md", "scripts/generate_config.ts", "--check"),
+  script("docs/CLI.md", "scripts/generate_cli.ts", "--check"),
   script("tests", "scripts/test.ts", "quick"),
   script("bench", "bench/engine.ts", "--smoke"),
 ];

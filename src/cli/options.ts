@@ -1,20 +1,26 @@
 import { type Command, Option } from "commander";
 import { flagOf, type OptionName, OPTIONS, type OptionSpec, variableOf } from "../config/mod.ts";
 
-const PLACEHOLDERS: Readonly<Record<Exclude<OptionSpec["kind"], "boolean" | "choice">, string>> = {
+const PLACEHOLDERS: Readonly<Record<Exclude<OptionSpec["kind"], "boolean">, string>> = {
   address: "HOST",
   folder: "FOLDER",
   duration: "DURATION",
   count: "N",
   bytes: "SIZE",
   list: "LIST",
+  choice: "WORD",
 };
 
 const OPTION_ROWS = Object.entries(OPTIONS) as readonly (readonly [OptionName, OptionSpec])[];
 
-/** Adds a flag for every option of the schema, and `--config`. */
-export function addConfigOptions(command: Command): void {
-  for (const [, spec] of OPTION_ROWS) command.addOption(new Option(flagsOf(spec), describe(spec)));
+/** Adds a flag for each wanted option of the schema, and `--config`. */
+export function addConfigOptions(
+  command: Command,
+  isWanted: (name: OptionName, spec: OptionSpec) => boolean,
+): void {
+  for (const [name, spec] of OPTION_ROWS) {
+    if (isWanted(name, spec)) command.addOption(new Option(flagsOf(spec), describe(spec)));
+  }
   command.option("--config <FILE>", "Configuration file (ODIST_CONFIG)");
 }
 
@@ -50,21 +56,20 @@ export function addExamples(command: Command, ...lines: readonly string[]): void
 }
 
 function flagsOf(spec: OptionSpec): string {
-  if (spec.kind === "boolean") return flagOf(spec);
-  const placeholder = spec.kind === "choice" ? spec.choices.join("|") : PLACEHOLDERS[spec.kind];
-  return `${flagOf(spec)} <${placeholder}>`;
+  return spec.kind === "boolean" ? flagOf(spec) : `${flagOf(spec)} <${PLACEHOLDERS[spec.kind]}>`;
 }
 
+/** The summary, and in brackets the default and the variables. */
 function describe(spec: OptionSpec): string {
-  const automatic = "automatic" in spec && spec.default === "0" ? `0 = ${spec.automatic}` : "";
-  const plain = spec.default.replace("{data}", "<data>");
-  const fallback = automatic || (spec.kind === "boolean" || plain === "" ? "" : plain);
   const variables = [variableOf(spec), spec.alias?.variable].filter((name) => name !== undefined);
-  const start = spec.kind === "boolean" ? `Do not: ${lowerFirst(spec.summary)}` : spec.summary;
-  const text = start.replace(/\.$/, "");
-  return `${text} (${fallback === "" ? "" : `default ${fallback}; `}${variables.join(", ")})`;
+  const notes = [...defaultNotes(spec), variables.join(", ")].join("; ");
+  const text = spec.kind === "boolean" ? spec.off : spec.summary;
+  return `${text.replace(/\.$/, "")} (${notes})`;
 }
 
-function lowerFirst(text: string): string {
-  return text.slice(0, 1).toLowerCase() + text.slice(1);
+function defaultNotes(spec: OptionSpec): readonly string[] {
+  if (spec.kind === "boolean" || spec.default === "") return [];
+  if ("automatic" in spec && spec.default === "0") return [`default 0 = ${spec.automatic}`];
+  const choices = spec.kind === "choice" ? [spec.choices.join(", ")] : [];
+  return [...choices, `default ${spec.default.replace("{data}", "<data>")}`];
 }

@@ -42,7 +42,8 @@ export type OptionSpec =
     })
     | (SpecRange & { readonly kind: "count"; readonly unit: string; readonly default: string })
     | (SpecRange & { readonly kind: "bytes"; readonly default: string })
-    | { readonly kind: "boolean"; readonly default: "true" | "false" }
+    /** On by default; `off` says what its flag, which turns it off, then does. */
+    | { readonly kind: "boolean"; readonly default: "true"; readonly off: string }
     | { readonly kind: "choice"; readonly choices: readonly string[]; readonly default: string }
     | { readonly kind: "list"; readonly unit: string; readonly default: "" }
   );

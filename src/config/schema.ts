@@ -204,6 +204,7 @@ export const OPTIONS = {
     alias: { variable: "OLLAMA_NOPRUNE", words: { true: "false", false: "true" } },
     default: "true",
     summary: "Delete model files that no model uses any more.",
+    off: "Keep model files that no model uses any more.",
   },
   logLevel: {
     slice: "telemetry",
@@ -231,6 +232,7 @@ export const OPTIONS = {
     flag: "metrics",
     default: "true",
     summary: "Serve Prometheus metrics at /metrics.",
+    off: "Serve no metrics at /metrics.",
   },
   history: {
     slice: "cli",
@@ -239,6 +241,7 @@ export const OPTIONS = {
     alias: { variable: "OLLAMA_NOHISTORY", words: { true: "false", false: "true" } },
     default: "true",
     summary: "Keep what is typed in `odist run` for the next time.",
+    off: "Keep nothing of what is typed for the next time.",
   },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 

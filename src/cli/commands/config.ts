@@ -7,7 +7,7 @@ import { printJson } from "../terminal/print.ts";
 
 export function defineConfig(command: Command, context: CliContext): void {
   command.description("Print every setting, its value and where it came from");
-  addConfigOptions(command);
+  addConfigOptions(command, () => true);
   addJsonOption(command);
   addExamples(command, "odist config", "ODIST_SLOTS=4 odist config --json");
   command.action((options: { readonly config?: string; readonly json?: boolean }) => {

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { OptionName } from "../../config/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
 import type { Finding } from "../doctor/checks.ts";
 import { lookAround } from "../doctor/look.ts";
@@ -7,6 +8,13 @@ import { addConfigOptions, addExamples, addJsonOption, configFlagsOf } from "../
 import { printJson } from "../terminal/print.ts";
 import type { Style } from "../terminal/style.ts";
 
+/** Options that change what is looked at. */
+const LOOKED_AT: ReadonlySet<OptionName> = new Set([
+  "host",
+  "dataFolder",
+  "modelsFolder",
+  "memoryReserveBytes",
+]);
 const NAME_COLUMNS = 16;
 const MARKS = { ok: "ok", warning: "warning", broken: "BROKEN" } as const;
 const MARK_COLUMNS = 9;
@@ -15,7 +23,7 @@ export function defineDoctor(command: Command, context: CliContext): void {
   command.description(
     "Check this machine for a node with this configuration; exit code 1 when something is broken",
   );
-  addConfigOptions(command);
+  addConfigOptions(command, (name) => LOOKED_AT.has(name));
   addJsonOption(command);
   addExamples(command, "odist doctor", "odist doctor --models /srv/models --json");
   command.action(async (options: { readonly config?: string; readonly json?: boolean }) => {

@@ -16,6 +16,7 @@ interface RunOptions extends ClientOptions {
   readonly format?: string;
   readonly think?: string | true;
   readonly hidethinking?: boolean;
+  readonly history: boolean;
   readonly truncate?: boolean;
   readonly dimensions?: string;
 }
@@ -36,6 +37,7 @@ export function defineRun(command: Command, context: CliContext): void {
     .option("--hidethinking", "Do not print what the model thinks")
     .option("--truncate", "Embedding models: cut inputs that are too long")
     .option("--dimensions <N>", "Embedding models: length of the vector");
+  command.option("--no-history", "Keep nothing of what is typed for the next time");
   addClientOptions(command);
   addExamples(
     command,
@@ -139,7 +141,7 @@ function settingsOf(context: CliContext, options: RunOptions): RunSettings {
     showThinking: !options.hidethinking,
     verbose: options.verbose ?? false,
     wordWrap: !options.nowordwrap,
-    history,
+    history: options.history && history,
     system: undefined,
     parameters: {},
   };

@@ -9,7 +9,7 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 export function defineServe(command: Command, context: CliContext): void {
   command.description("Start a node on this machine, until Ctrl-C or SIGTERM");
-  addConfigOptions(command);
+  addConfigOptions(command, (_, spec) => spec.slice !== "cli");
   addExamples(command, "odist serve", "odist serve --host 0.0.0.0:11434 --slots 4");
   command.action(async (options: { readonly config?: string }) => {
     const loaded = configFor(context, { flags: configFlagsOf(command), path: options.config });

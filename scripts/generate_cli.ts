@@ -1,0 +1,41 @@
+/**
+ * Writes docs/CLI.md from the help of every command. `--check` writes nothing and fails when the page differs.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { loadWholeProgram } from "../src/cli/program.ts";
+import { cliContext, runCommand } from "../tests/harness/cli.ts";
+import { ScriptedTerminal } from "../tests/harness/scripted_terminal.ts";
+
+const INTRODUCTION = `# Command line
+
+<!-- Made by scripts/generate_cli.ts from the commands themselves; edit those, not this page. -->
+
+Commands end with 0 when they did what was asked, 1 when they failed, and 2 when they were asked wrongly; Ctrl-C ends
+them with 130. What programs may read goes to standard output, everything else to standard error. Colours appear on
+terminals only, and nowhere when \`NO_COLOR\` is set.
+
+Every option of \`serve\`, and what else sets it, is described in [CONFIG.md](CONFIG.md).
+`;
+
+/** The whole page. */
+export async function renderCliPage(): Promise<string> {
+  const program = await loadWholeProgram(cliContext({ terminal: new ScriptedTerminal() }));
+  const sections = ["", ...program.commands.map((command) => command.name())].map(async (name) => {
+    const { out } = await runCommand([...name === "" ? [] : [name], "--help"]);
+    return `## odist${name === "" ? "" : ` ${name}`}\n\n\`\`\`text\n${out.trimEnd()}\n\`\`\`\n`;
+  });
+  return `${INTRODUCTION}\n${(await Promise.all(sections)).join("\n")}`;
+}
+
+if (import.meta.main) {
+  const page = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs", "CLI.md");
+  const wanted = await renderCliPage();
+  if (!Deno.args.includes("--check")) await Deno.writeTextFile(page, wanted);
+  else if ((await Deno.readTextFile(page)).replaceAll("\r\n", "\n") !== wanted) {
+    console.error("docs/CLI.md differs from the commands: run deno run -A scripts/generate_cli.ts");
+    Deno.exit(1);
+  }
+}
