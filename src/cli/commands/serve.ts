@@ -46,9 +46,10 @@ function announce(
   const reachable = address.hostname === "0.0.0.0" || address.hostname === "::"
     ? "127.0.0.1"
     : address.hostname;
-  out.write(`Listening on http://${shown(address.hostname)}\n`);
+  // In one piece: whoever waits for the first line may use the second at once.
   out.write(
-    `curl http://${shown(reachable)}/api/generate ` +
+    `Listening on http://${shown(address.hostname)}\n` +
+      `curl http://${shown(reachable)}/api/generate ` +
       `-d '{"model":"tiny","prompt":"Why is the sky blue?"}'\n`,
   );
   if (LOOPBACK.test(address.hostname)) return;
