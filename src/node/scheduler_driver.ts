@@ -67,6 +67,7 @@ export class SchedulerDriver {
   readonly #settings = new WeakMap<ModelNeed, LoadSettings>();
   #wake: { cancel(): void } | undefined;
   #loads = 0;
+  #closed = false;
 
   constructor(parts: SchedulerDriverParts) {
     this.#parts = parts;
@@ -78,10 +79,12 @@ export class SchedulerDriver {
    *
    * @throws RequestError `model_too_large`; UnavailableError `queue_full`, `stopping`, `load_failed`; the signal's reason.
    */
-  acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
+  async acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
+    // An answer cut by the close would otherwise resume: into a fresh runner that nobody ends.
+    if (this.#closed) throw stopping();
     const { requestId, need, standing } = request;
-    return new Promise<Lease>((resolve, reject) => {
+    return await new Promise<Lease>((resolve, reject) => {
       const onAbort = () => {
         this.#pending.delete(requestId);
         this.#step({ kind: "request_ended", requestId });
@@ -121,15 +124,16 @@ export class SchedulerDriver {
 
   /** Ends every runner, running answers included; resolves when all processes are gone. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#wake?.cancel();
     // Those who still wait go first: otherwise the memory that comes free would load their models.
     for (const [requestId, pending] of [...this.#pending]) {
       this.#pending.delete(requestId);
       this.#step({ kind: "request_ended", requestId });
-      pending.reject(new UnavailableError("stopping", "the node is stopping"));
+      pending.reject(stopping());
     }
     await Promise.allSettled([...this.#instances.values()].map((instance) => {
-      instance.abort.abort(new UnavailableError("stopping", "the node is stopping"));
+      instance.abort.abort(stopping());
       return instance.model?.unload();
     }));
   }
@@ -302,7 +306,7 @@ function refusalError(refusal: Refusal, need: ModelNeed): Error {
         { retryAfterMs: 1000 },
       );
     case "stopping":
-      return new UnavailableError("stopping", "the node is stopping");
+      return stopping();
     case "load_failed":
       return new UnavailableError("load_failed", refusal.message);
     case "does_not_fit":
@@ -316,6 +320,10 @@ function refusalError(refusal: Refusal, need: ModelNeed): Error {
     default:
       return assertNever(refusal);
   }
+}
+
+function stopping(): UnavailableError {
+  return new UnavailableError("stopping", "the node is stopping");
 }
 
 function gib(bytes: number): string {

@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { UnavailableError } from "../base/mod.ts";
+import type { ModelNeed } from "../core/scheduler/mod.ts";
+import type { Clock, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
+import type { LoadedFacts, LoadSettings } from "../protocol/mod.ts";
+import { SchedulerDriver } from "./scheduler_driver.ts";
+
+/** A clock that stands still until told otherwise. */
+class HandClock implements Clock {
+  #now = 0;
+  #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
+  nowMs = () => this.#now;
+  monotonicMs = () => this.#now;
+  after(delayMs: number, run: () => void) {
+    const timer = { atMs: this.#now + delayMs, run };
+    this.#timers.add(timer);
+    return { cancel: () => void this.#timers.delete(timer) };
+  }
+  advance(ms: number): void {
+    this.#now += ms;
+    for (const timer of [...this.#timers]) {
+      if (timer.atMs > this.#now || !this.#timers.delete(timer)) continue;
+      timer.run();
+    }
+  }
+}
+
+/** Loads at once unless told to fail or to hang; a model ends when unloaded or killed. */
+class ScriptedEngine implements Engine {
+  loads: LoadSettings[] = [];
+  unloads = 0;
+  failsWith: Error | undefined;
+  hangs = false;
+  readonly kill: (() => void)[] = [];
+
+  load(settings: LoadSettings, options: { signal: AbortSignal }): Promise<LoadedModel> {
+    this.loads.push(settings);
+    if (this.failsWith !== undefined) return Promise.reject(this.failsWith);
+    if (this.hangs) {
+      return new Promise((_, reject) =>
+        options.signal.addEventListener("abort", () => reject(options.signal.reason))
+      );
+    }
+    const exited = Promise.withResolvers<{ expected: boolean; reason: string }>();
+    this.kill.push(() => exited.resolve({ expected: false, reason: "killed" }));
+    const facts: Partial<LoadedFacts> = { memoryBytes: 10, slots: settings.slots };
+    const model: Partial<LoadedModel> = {
+      facts: facts as LoadedFacts,
+      processId: this.loads.length,
+      exited: exited.promise,
+      unload: async () => {
+        this.unloads++;
+        exited.resolve({ expected: true, reason: "stopped" });
+        await exited.promise;
+      },
+    };
+    return Promise.resolve(model as LoadedModel);
+  }
+}
+
+function stage() {
+  const clock = new HandClock();
+  const engine = new ScriptedEngine();
+  const quiet: Log & Metrics = {
+    log() {},
+    increment() {},
+    set() {},
+    observe() {},
+    render: () => Promise.resolve({ contentType: "", text: "" }),
+  };
+  const driver = new SchedulerDriver({
+    engine,
+    clock,
+    machine: { availableBytes: () => 1e9, cores: 2 },
+    log: quiet,
+    metrics: quiet,
+    options: {
+      loadedModelsMax: 1,
+      queueRequestsMax: 2,
+      keepAliveMs: 1000,
+      reserveBytes: 0,
+      cores: 2,
+      threads: 0,
+    },
+    loadTimeoutMs: 500,
+  });
+  let requests = 0;
+  const acquire = (model: string, signal = new AbortController().signal) => {
+    const need: ModelNeed = {
+      modelKey: model,
+      settingsKey: "s",
+      displayName: model,
+      memoryBytes: 10,
+      slots: 1,
+      contextTokens: 100,
+      keepAliveMs: undefined,
+    };
+    const settings = { modelPath: model, slots: 1, threads: 0 } as LoadSettings;
+    const requestId = `r${requests++}`;
+    return driver.acquire({ requestId, need, settings, standing: "fresh" }, signal);
+  };
+  return { clock, engine, driver, acquire };
+}
+
+/** Lets everything that is ready to run, run. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+}
+
+Deno.test("SchedulerDriver loads with the scheduler's threads and hands out the model", async () => {
+  const { acquire, engine } = stage();
+  const lease = await acquire("a");
+  assert.equal(engine.loads[0]?.threads, 1);
+  assert.equal(lease.model.processId, 1);
+  lease.release();
+});
+
+Deno.test("SchedulerDriver unloads when the keep-alive ends on the clock", async () => {
+  const { acquire, engine, clock } = stage();
+  (await acquire("a")).release();
+  clock.advance(999);
+  assert.equal(engine.unloads, 0);
+  clock.advance(1);
+  await settle();
+  assert.equal(engine.unloads, 1);
+});
+
+Deno.test("SchedulerDriver gives a waiting request the slot that a cancelled one never took", async () => {
+  const { acquire } = stage();
+  const first = await acquire("a");
+  const abort = new AbortController();
+  const cancelled = acquire("a", abort.signal);
+  const waiting = acquire("a");
+  abort.abort(new Error("gone"));
+  await assert.rejects(cancelled, /gone/);
+  first.release();
+  (await waiting).release();
+});
+
+Deno.test("SchedulerDriver refuses past the queue limit", async () => {
+  const { acquire } = stage();
+  const first = await acquire("a");
+  const waiting = [acquire("a"), acquire("a")];
+  await assert.rejects(acquire("a"), { code: "queue_full", status: 503 });
+  first.release();
+  for (const lease of waiting) (await lease).release();
+});
+
+Deno.test("SchedulerDriver loads again after a runner died, also when the lease notices first", async () => {
+  const { acquire, engine } = stage();
+  const lease = await acquire("a");
+  lease.lost();
+  engine.kill[0]?.();
+  (await acquire("a")).release();
+  assert.equal(engine.loads.length, 2);
+});
+
+Deno.test("SchedulerDriver tells who waits why the load failed", async () => {
+  const { acquire, engine } = stage();
+  engine.failsWith = new Error("bad magic");
+  await assert.rejects(acquire("a"), { code: "load_failed", message: "bad magic" });
+});
+
+Deno.test("SchedulerDriver gives up a load that makes no progress", async () => {
+  const { acquire, engine, clock } = stage();
+  engine.hangs = true;
+  const lease = acquire("a");
+  const refused = assert.rejects(lease, /no progress for 0.5 s/);
+  await settle();
+  clock.advance(500);
+  await refused;
+});
+
+Deno.test("SchedulerDriver loads nothing after it is closed, not even for an answer it cut", async () => {
+  const { acquire, engine, driver } = stage();
+  await acquire("a");
+  const waiting = acquire("b");
+  const refused = assert.rejects(waiting, { code: "stopping" });
+  await driver.close();
+  await refused;
+  await assert.rejects(acquire("a"), UnavailableError);
+  assert.equal(engine.loads.length, 1);
+});
