@@ -2,13 +2,16 @@ import { RequestError } from "../base/mod.ts";
 import type {
   BlobStore,
   CatalogEntry,
+  Clock,
   CreateRequest,
   ListedModel,
   Log,
   ModelCatalog,
+  RegistryKey,
   ShownModel,
   ShowRequest,
   TransferProgress,
+  TransferRequest,
 } from "../ports/mod.ts";
 import { isSameModelName, parseModelName } from "../protocol/mod.ts";
 import { createModel } from "./create/create_model.ts";
@@ -20,6 +23,10 @@ import {
   type ModelReference,
   parseReference,
 } from "./model_reference.ts";
+import { type PullContext, pullModel } from "./registry/pull_model.ts";
+import { type PushContext, pushModel } from "./registry/push_model.ts";
+import { SharedDownloads } from "./registry/shared_downloads.ts";
+import { TRANSFER_LIMITS, type TransferLimits } from "./registry/transfer_limits.ts";
 import { showModel } from "./show_model.ts";
 import { FactsCache } from "./stored/facts_cache.ts";
 import { ContentReader } from "./stored/model_content.ts";
@@ -35,7 +42,16 @@ import { removeUnused } from "./unused_blobs.ts";
 export interface ModelStoreOptions {
   readonly blobs: BlobStore;
   readonly catalog: ModelCatalog;
+  readonly clock: Clock;
   readonly log: Log;
+  /** What registries are told of this program. */
+  readonly userAgent: string;
+  /** For registries that want a signature; without it they can't be used. */
+  readonly registryKey?: RegistryKey;
+  /** True keeps blobs that only a replaced manifest named (`OLLAMA_NOPRUNE`). Default false. */
+  readonly noPrune?: boolean;
+  /** Default {@link TRANSFER_LIMITS}. */
+  readonly transferLimits?: TransferLimits;
   /** As in `compileTemplate`. */
   readonly preferGo?: "always" | "unless_poorer";
 }
@@ -57,6 +73,10 @@ export interface ModelStore {
   show(request: ShowRequest): Promise<ShownModel>;
   /** Contract 1.11, with its progress lines. @throws RequestError before the first one when the request is bad. */
   create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  /** Contract 1.12. @throws RequestError before the first line for a bad name. */
+  pull(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  /** As {@link ModelStore.pull}. */
+  push(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
   /** Copies the manifest only. The same name is fine. @throws RequestError in the contract's words. */
   copy(request: { readonly source: string; readonly destination: string }): Promise<void>;
   /** Blobs that other models share stay. @throws RequestError in the contract's words. */
@@ -71,6 +91,7 @@ class StoredModels implements ModelStore {
   readonly #options: ModelStoreOptions;
   readonly #sources: DefinitionSources;
   readonly #changes = new Exclusive();
+  readonly #transfers: PullContext & PushContext;
 
   constructor(options: ModelStoreOptions) {
     this.#options = options;
@@ -79,6 +100,18 @@ class StoredModels implements ModelStore {
       facts: new FactsCache(options.blobs),
       contents: new ContentReader(options.blobs),
       templates: new TemplateInspector(options.preferGo ?? "unless_poorer"),
+    };
+    const { blobs, catalog, clock, userAgent, registryKey: key } = options;
+    const limits = options.transferLimits ?? TRANSFER_LIMITS;
+    this.#transfers = {
+      blobs,
+      catalog,
+      clock,
+      limits,
+      access: { clock, userAgent, ...(key && { key }) },
+      downloads: new SharedDownloads({ blobs, clock, limits }),
+      changes: this.#changes,
+      removesUnused: options.noPrune !== true,
     };
   }
 
@@ -102,8 +135,24 @@ class StoredModels implements ModelStore {
   create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
     const { blobs, catalog } = this.#options;
     const { facts, contents } = this.#sources;
-    const context = { blobs, catalog, facts, contents, changes: this.#changes };
+    const context = {
+      blobs,
+      catalog,
+      facts,
+      contents,
+      changes: this.#changes,
+      pullParent: (model: string, pullSignal: AbortSignal) =>
+        this.pull({ model, insecure: false }, pullSignal),
+    };
     return createModel(request, context, signal);
+  }
+
+  pull(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
+    return pullModel(request, this.#transfers, signal);
+  }
+
+  push(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
+    return pushModel(request, this.#transfers, signal);
   }
 
   async copy(request: { readonly source: string; readonly destination: string }): Promise<void> {

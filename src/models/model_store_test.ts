@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { llamaFile } from "../../tests/harness/gguf_file.ts";
 import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../tests/harness/memory_models.ts";
-import { storeModel } from "../../tests/harness/stored_models.ts";
+import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.ts";
 import { createModelStore, ensureEmbeddedModel } from "./mod.ts";
 import type { Asker } from "./mod.ts";
 
@@ -13,7 +13,7 @@ function createParts() {
   let nowMs = 0;
   const blobs = new MemoryBlobStore();
   const catalog = new MemoryCatalog(() => ++nowMs);
-  return { blobs, catalog, store: createModelStore({ blobs, catalog, log: SILENT }) };
+  return { blobs, catalog, store: createModelStore(modelStoreParts({ blobs, catalog })) };
 }
 
 Deno.test("ensureEmbeddedModel() makes tiny usable and leaves a user's own tiny", async () => {

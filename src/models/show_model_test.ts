@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { parseModelfile } from "../base/mod.ts";
 import { llamaFile } from "../../tests/harness/gguf_file.ts";
 import { MemoryBlobStore, MemoryCatalog } from "../../tests/harness/memory_models.ts";
-import { storeModel } from "../../tests/harness/stored_models.ts";
+import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.ts";
 import { createModelStore } from "./mod.ts";
 
 async function createShown() {
   const blobs = new MemoryBlobStore();
   const catalog = new MemoryCatalog();
-  const store = createModelStore({ blobs, catalog, log: { log: () => {} } });
+  const store = createModelStore(modelStoreParts({ blobs, catalog }));
   const weights = llamaFile({
     "general.name": "Hidden",
     "tokenizer.chat_template": "hidden too",

@@ -11,15 +11,20 @@ export function temporaryPath(folder: string): string {
 }
 
 /**
- * Replaces a file as a whole: after a crash the path holds the old bytes or the new ones, never a part.
+ * Replaces a file as a whole: after a crash the path holds the old bytes or the new ones, never a part. `mode` is the
+ * Unix permissions from the first byte on; default as the system has it.
  *
  * @throws StorageError `disk_full` or `storage_failed`; the old file stays.
  */
-export async function writeFileDurably(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeFileDurably(
+  path: string,
+  bytes: Uint8Array,
+  options: { readonly mode?: number } = {},
+): Promise<void> {
   const folder = dirname(path);
   const temporary = temporaryPath(folder);
   try {
-    using file = await Deno.open(temporary, { write: true, createNew: true });
+    using file = await Deno.open(temporary, { write: true, createNew: true, ...options });
     await writeWhole(file, bytes);
     await file.sync();
   } catch (error) {

@@ -8,3 +8,4 @@
 export { type BlobStoreOptions, openBlobStore } from "./blob_store.ts";
 export { type FolderLock, lockFolder } from "./folder_lock.ts";
 export { openModelCatalog } from "./model_catalog.ts";
+export { openRegistryKey } from "./registry_key.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { BlobStore, ModelCatalog } from "../../src/ports/mod.ts";
+import type { ModelStoreOptions } from "../../src/models/mod.ts";
+import type { BlobStore, Clock, ModelCatalog } from "../../src/ports/mod.ts";
 import {
   type BlobLayer,
   encodeManifest,
@@ -40,6 +41,23 @@ export async function storeModel(
   if (name === undefined) throw new Error(`bad name ${model.name}`);
   const manifest = { schemaVersion: 2, mediaType: MANIFEST_MEDIA_TYPE, config, layers };
   await parts.catalog.put(name, encodeManifest(manifest));
+}
+
+/** The machine's time; its timers keep a test alive, unlike a node's. */
+export const REAL_CLOCK: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, callback) {
+    const id = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(id) };
+  },
+};
+
+/** Options of a model store that logs nothing. */
+export function modelStoreParts(
+  parts: { readonly blobs: BlobStore; readonly catalog: ModelCatalog },
+): ModelStoreOptions {
+  return { ...parts, clock: REAL_CLOCK, log: { log: () => {} }, userAgent: "odist-test" };
 }
 
 function bytesOf(content: Uint8Array | string | object): Uint8Array {

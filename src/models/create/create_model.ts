@@ -29,6 +29,8 @@ export interface CreateContext {
   readonly contents: ContentReader;
   /** Held while the catalog changes, so that no other change removes a blob about to be named. */
   readonly changes: Exclusive;
+  /** Brings a parent that is not here. Ends with the model in the catalog, or throws. */
+  pullParent(model: string, signal: AbortSignal): AsyncIterable<TransferProgress>;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function* createModel(
   if (!hasFrom && request.files === undefined) {
     throw new RequestError("invalid_request", "neither 'from' or 'files' was specified");
   }
-  const parent = hasFrom ? await findParent(request.from ?? "", context) : undefined;
+  const parent = hasFrom ? yield* findParent(request.from ?? "", context, signal) : undefined;
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
@@ -55,9 +57,20 @@ export async function* createModel(
   yield { status: "success" };
 }
 
-async function findParent(from: string, context: CreateContext): Promise<ParentModel> {
+async function* findParent(
+  from: string,
+  context: CreateContext,
+  signal: AbortSignal,
+): AsyncGenerator<TransferProgress, ParentModel> {
   const { name } = parseReference(from, "create");
-  const entry = await context.catalog.find(name);
+  let entry = await context.catalog.find(name);
+  if (entry === undefined) {
+    for await (const progress of context.pullParent(from, signal)) {
+      // The parent's success is not this model's.
+      if (progress.status !== "success") yield progress;
+    }
+    entry = await context.catalog.find(name);
+  }
   if (entry === undefined) throw new RequestError("model_not_found", `model '${from}' not found`);
   return { entry, content: await context.contents.read(entry) };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { CreateRequest } from "../../ports/mod.ts";
 import { llamaFile } from "../../../tests/harness/gguf_file.ts";
 import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../../tests/harness/memory_models.ts";
+import { modelStoreParts } from "../../../tests/harness/stored_models.ts";
 import { createModelStore } from "../mod.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -9,7 +10,7 @@ const SIGNAL = new AbortController().signal;
 function createParts() {
   const blobs = new MemoryBlobStore();
   const catalog = new MemoryCatalog();
-  const store = createModelStore({ blobs, catalog, log: { log: () => {} } });
+  const store = createModelStore(modelStoreParts({ blobs, catalog }));
   /** Statuses of the request's progress lines. */
   const create = async (request: Partial<CreateRequest> & { readonly model: string }) => {
     const statuses: string[] = [];

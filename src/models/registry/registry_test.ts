@@ -1,0 +1,382 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { digestOf } from "../../../tests/harness/memory_models.ts";
+import { nameOf } from "../../../tests/harness/model_storage_contract.ts";
+import { type RegistrySettings, FaultyRegistry } from "../../../tests/harness/faulty_registry.ts";
+import { modelStoreParts, REAL_CLOCK, storeModel } from "../../../tests/harness/stored_models.ts";
+import { Random } from "../../base/mod.ts";
+import type { Clock, TransferProgress } from "../../ports/mod.ts";
+import { MANIFEST_MEDIA_TYPE } from "../../protocol/mod.ts";
+import { openBlobStore, openModelCatalog, openRegistryKey } from "../../storage/mod.ts";
+import { createModelStore, type ModelStoreOptions, TRANSFER_LIMITS } from "../mod.ts";
+
+const SIGNAL = new AbortController().signal;
+/** Parts of 1000 bytes, and pauses nobody notices. */
+const LIMITS = {
+  ...TRANSFER_LIMITS,
+  partBytesMin: 1_000,
+  partBytesMax: 1_000,
+  pauseMs: 1,
+  progressMs: 1,
+};
+const WEIGHTS = randomBytes(10_500);
+const CONFIG = new TextEncoder().encode("{}");
+
+function randomBytes(count: number): Uint8Array {
+  const random = new Random(5);
+  return Uint8Array.from({ length: count }, () => random.below(256));
+}
+
+const MANIFEST = {
+  schemaVersion: 2,
+  mediaType: MANIFEST_MEDIA_TYPE,
+  config: { mediaType: "application/json", digest: digestOf(CONFIG), size: CONFIG.length },
+  layers: [
+    {
+      mediaType: "application/vnd.ollama.image.model",
+      digest: digestOf(WEIGHTS),
+      size: WEIGHTS.length,
+    },
+  ],
+};
+
+interface Scene {
+  readonly registry: FaultyRegistry;
+  /** Name of the offered model. */
+  readonly model: string;
+  readonly folder: string;
+  /** A node on the same folder, as after a restart. */
+  start(options?: Partial<ModelStoreOptions>): ReturnType<typeof startNode>;
+}
+
+async function startNode(folder: string, options: Partial<ModelStoreOptions>) {
+  const log = { log: () => {} };
+  const blobs = await openBlobStore(folder, { log, nowMs: () => Date.now() });
+  const catalog = await openModelCatalog(folder);
+  const store = createModelStore({
+    ...modelStoreParts({ blobs, catalog }),
+    transferLimits: LIMITS,
+    ...options,
+  });
+  const pull = (model: string, signal = SIGNAL) =>
+    linesOf(store.pull({ model, insecure: true }, signal));
+  return { blobs, catalog, store, pull };
+}
+
+async function withRegistry(
+  settings: RegistrySettings,
+  use: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "odist-registry-" });
+  try {
+    await using registry = new FaultyRegistry(settings);
+    registry.offer("m", MANIFEST, [WEIGHTS, CONFIG]);
+    await use({
+      registry,
+      model: `${registry.host}/library/m`,
+      folder,
+      start: (options = {}) => startNode(folder, options),
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function linesOf(progress: AsyncIterable<TransferProgress>): Promise<TransferProgress[]> {
+  const lines: TransferProgress[] = [];
+  for await (const line of progress) lines.push(line);
+  return lines;
+}
+
+/** Statuses without repeats. */
+function statusesOf(lines: readonly TransferProgress[]): string[] {
+  return [...new Set(lines.map((line) => line.status))];
+}
+
+const shortOf = (bytes: Uint8Array) => digestOf(bytes).slice(7, 19);
+
+for (const blobStyle of ["location", "redirect", "plain"] as const) {
+  Deno.test(`pullModel() brings a model whole from a registry of style ${blobStyle}`, () =>
+    withRegistry({ blobStyle }, async ({ registry, model, start }) => {
+      const node = await start();
+      const lines = await node.pull(model);
+      assert.deepEqual(statusesOf(lines), [
+        "pulling manifest",
+        `pulling ${shortOf(WEIGHTS)}`,
+        `pulling ${shortOf(CONFIG)}`,
+        "verifying sha256 digest",
+        "writing manifest",
+        "success",
+      ]);
+      assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
+      const entry = await node.catalog.find(nameOf(model));
+      assert.deepEqual(entry?.bytes, registry.manifests.get("library/m/latest"));
+      assert.equal(registry.ranges().length, 12);
+      const last = lines.findLast((line) => line.digest === digestOf(WEIGHTS));
+      assert.equal(last?.completed, WEIGHTS.length);
+    }));
+}
+
+Deno.test("pullModel() asks for nothing that is there already", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    const node = await start();
+    await node.pull(model);
+    registry.seen.length = 0;
+    const lines = await node.pull(model);
+    assert.deepEqual(registry.seen.map((request) => request.method), ["GET"]);
+    assert.deepEqual(lines[1], {
+      status: `pulling ${shortOf(WEIGHTS)}`,
+      digest: digestOf(WEIGHTS),
+      total: WEIGHTS.length,
+      completed: WEIGHTS.length,
+    });
+    assert.ok(!statusesOf(lines).includes("verifying sha256 digest"));
+  }));
+
+Deno.test("pullModel() goes on after a crash with the missing ranges only", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    // Given a pull that was cancelled while one part hung at its 300th byte.
+    const leaving = new AbortController();
+    registry.rangeFault = (request, right) => {
+      if (request.headers.get("range") !== "bytes=4000-4999") return undefined;
+      return new Response(hangAfter(right.slice(0, 300)), { status: 206 });
+    };
+    const first = await start();
+    const others = 10_500 - 700;
+    await assert.rejects(
+      async () => {
+        for await (const line of first.store.pull({ model, insecure: true }, leaving.signal)) {
+          if (line.completed === others) leaving.abort(new Error("left"));
+        }
+      },
+      { message: "left" },
+    );
+
+    // When another process pulls again.
+    registry.rangeFault = () => undefined;
+    registry.seen.length = 0;
+    const second = await start();
+    const lines = await second.pull(model);
+
+    // Then it asks for what is missing and no more.
+    assert.equal(lines.at(-1)?.status, "success");
+    assert.deepEqual(registry.ranges(), ["4300-4999", "0-1"]);
+    assert.deepEqual(await second.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
+  }));
+
+/** Bytes, then silence until the reader leaves. */
+function hangAfter(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({ start: (controller) => controller.enqueue(bytes) });
+}
+
+Deno.test("pullModel() repeats parts that fail, each from where it was cut", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    let faults = 0;
+    registry.rangeFault = (request, right) => {
+      if (request.headers.get("range") !== "bytes=2000-2999" || faults++ > 0) return undefined;
+      return new Response(right.slice(0, 400), { status: 206 });
+    };
+    const node = await start();
+    await node.pull(model);
+    assert.ok(registry.ranges().includes("2400-2999"));
+    assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
+  }));
+
+Deno.test("pullModel() gives a part up after six tries and keeps the others", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    registry.rangeFault = (request) =>
+      request.headers.get("range")?.startsWith("bytes=2000-")
+        ? new Response("broken", { status: 500 })
+        : undefined;
+    const node = await start();
+    await assert.rejects(node.pull(model), {
+      code: "registry_failed",
+      message: /^max retries exceeded: the registry answered 500/,
+    });
+    const tries = registry.ranges().filter((range) => range.startsWith("2000-"));
+    assert.equal(tries.length, 6);
+    assert.equal(await node.catalog.find(nameOf(model)), undefined);
+    registry.rangeFault = () => undefined;
+    registry.seen.length = 0;
+    await node.pull(model);
+    assert.ok(registry.ranges().length < 12, `asked for ${registry.ranges()}`);
+  }));
+
+Deno.test("pullModel() begins a part again when the registry falls silent", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    const clock = new StallClock();
+    let hangs = 0;
+    registry.rangeFault = (request, right) => {
+      if (request.headers.get("range") !== "bytes=1000-1999" || hangs++ > 0) return undefined;
+      return new Response(hangAfter(right.slice(0, 10)), { status: 206 });
+    };
+    const node = await start({ clock });
+    const others = 10_500 - 990;
+    for await (const line of node.store.pull({ model, insecure: true }, SIGNAL)) {
+      if (line.completed === others) clock.stallNow();
+    }
+    assert.ok(registry.ranges().includes("1010-1999"));
+    assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
+  }));
+
+/** Real but for the stall timers, which fire by hand. */
+class StallClock implements Clock {
+  readonly #stalls = new Set<() => void>();
+  nowMs = REAL_CLOCK.nowMs;
+  monotonicMs = REAL_CLOCK.monotonicMs;
+
+  after(delayMs: number, callback: () => void): { cancel(): void } {
+    if (delayMs !== LIMITS.stallMs) return REAL_CLOCK.after(delayMs, callback);
+    this.#stalls.add(callback);
+    return { cancel: () => this.#stalls.delete(callback) };
+  }
+
+  stallNow(): void {
+    for (const callback of this.#stalls) callback();
+    this.#stalls.clear();
+  }
+}
+
+Deno.test("pullModel() refuses a corrupted blob and keeps nothing of it", () =>
+  withRegistry({}, async ({ registry, model, folder, start }) => {
+    registry.rangeFault = (_request, right) =>
+      new Response(right.map((byte, index) => index === 0 ? byte ^ 1 : byte), { status: 206 });
+    const node = await start();
+    await assert.rejects(node.pull(model), {
+      message: new RegExp(
+        `^digest mismatch, file must be downloaded again: want ${digestOf(WEIGHTS)}, got sha256:`,
+      ),
+    });
+    assert.equal(await node.catalog.find(nameOf(model)), undefined);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "blobs"))], []);
+  }));
+
+Deno.test("pullModel() says that an unknown model does not exist", () =>
+  withRegistry({}, async ({ registry, start }) => {
+    const node = await start();
+    await assert.rejects(node.pull(`${registry.host}/library/nobody`), {
+      code: "registry_failed",
+      status: 500,
+      message: "pull model manifest: file does not exist",
+    });
+    await assert.rejects(node.pull("a b"), { status: 400, message: "invalid model name" });
+  }));
+
+Deno.test("pullModel() refuses nonsense for a manifest", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    registry.manifests.set("library/m/latest", new TextEncoder().encode("<html>"));
+    await assert.rejects((await start()).pull(model), {
+      message: "pull model manifest: the registry's answer is no manifest",
+    });
+  }));
+
+Deno.test("pullModel() names a registry that can't be reached", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "odist-registry-" });
+  const node = await startNode(folder, {});
+  await assert.rejects(node.pull("127.0.0.1:1/library/m"), {
+    message: /^pull model manifest: cannot reach 127\.0\.0\.1:1: /,
+  });
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("pullModel() gets a token for a registry that wants one, and shows it to no other host", () =>
+  withRegistry({ wantsToken: true, blobStyle: "redirect" }, async (scene) => {
+    const { registry, model, folder, start } = scene;
+    const node = await start({ registryKey: openRegistryKey(join(folder, "id_ed25519")) });
+    assert.equal((await node.pull(model)).at(-1)?.status, "success");
+    const direct = registry.seen.filter((request) => request.path.startsWith("/direct/"));
+    assert.ok(direct.length > 0);
+    assert.ok(direct.every((request) => !request.headers.has("authorization")));
+    const tokens = registry.seen.filter((request) => request.path.startsWith("/token"));
+    assert.equal(tokens.length, 1);
+  }));
+
+Deno.test("pullModel() is denied where it has no key", () =>
+  withRegistry({ wantsToken: true }, async ({ model, start }) => {
+    await assert.rejects((await start()).pull(model), {
+      message: "pull model manifest: unauthorized: access denied",
+    });
+  }));
+
+Deno.test("two pulls of one blob share its transfer", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    const node = await start();
+    const [first, second] = await Promise.all([node.pull(model), node.pull(model)]);
+    assert.equal(first.at(-1)?.status, "success");
+    assert.equal(second.at(-1)?.status, "success");
+    assert.equal(registry.ranges().length, 12);
+  }));
+
+Deno.test("pullModel() removes what only the replaced manifest named", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    const node = await start();
+    await node.pull(model);
+    const newer = randomBytes(100);
+    const [layer] = MANIFEST.layers;
+    assert.ok(layer);
+    registry.offer("m", {
+      ...MANIFEST,
+      layers: [{ ...layer, digest: digestOf(newer), size: newer.length }],
+    }, [newer]);
+    assert.ok(statusesOf(await node.pull(model)).includes("removing unused layers"));
+    assert.equal(await node.blobs.find(digestOf(WEIGHTS)), undefined);
+    assert.ok(await node.blobs.find(digestOf(CONFIG)));
+  }));
+
+for (const redirectsUploads of [false, true]) {
+  const label = redirectsUploads ? "through redirects to storage" : "in parts";
+  Deno.test(`pushModel() sends a model ${label}, and a pull brings it back`, () =>
+    withRegistry({ redirectsUploads, wantsToken: true }, async ({ registry, folder, start }) => {
+      const key = { registryKey: openRegistryKey(join(folder, "id_ed25519")) };
+      const node = await start(key);
+      const name = `${registry.host}/library/sent`;
+      const content = randomBytes(3_300);
+      await storeModel(node, { name, layers: [["model", content], ["system", "Be kind."]] });
+      const lines = await linesOf(node.store.push({ model: name, insecure: true }, SIGNAL));
+      assert.equal(lines[0]?.status, "retrieving manifest");
+      assert.deepEqual(statusesOf(lines).slice(-2), ["pushing manifest", "success"]);
+      assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+      const etags = registry.seen.map((request) =>
+        /etag=([0-9a-f]{32}-\d+)/.exec(request.path)?.[1]
+      );
+      assert.ok(etags.some((etag) => etag?.endsWith("-4")), "four parts");
+      const pushed = (await node.catalog.find(nameOf(name)))?.bytes;
+      assert.deepEqual(registry.manifests.get("library/sent/latest"), pushed);
+
+      await node.store.delete({ model: name });
+      assert.equal((await node.pull(name)).at(-1)?.status, "success");
+      assert.deepEqual(await node.blobs.read(digestOf(content)), content);
+    }));
+}
+
+Deno.test("pushModel() sends only what the registry lacks", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    const node = await start();
+    await node.pull(model);
+    registry.seen.length = 0;
+    await linesOf(node.store.push({ model, insecure: true }, SIGNAL));
+    assert.deepEqual(registry.seen.map((request) => request.method), ["HEAD", "HEAD", "PUT"]);
+  }));
+
+Deno.test("pushModel() tells of an unknown model in a line and an error", () =>
+  withRegistry({}, async ({ start }) => {
+    const statuses: string[] = [];
+    const { store } = await start();
+    await assert.rejects(async () => {
+      for await (const line of store.push({ model: "nope", insecure: true }, SIGNAL)) {
+        statuses.push(line.status);
+      }
+    }, { status: 404, message: "model 'nope:latest' not found" });
+    assert.deepEqual(statuses, ["retrieving manifest", "couldn't retrieve manifest"]);
+  }));
+
+Deno.test("createModel() pulls a parent that is not here", () =>
+  withRegistry({}, async ({ registry, start }) => {
+    const node = await start();
+    const request = { model: "child", from: `${registry.host}/library/m`, license: [] };
+    // Without `insecure` the registry is spoken to in HTTPS, which this one can't.
+    await assert.rejects(linesOf(node.store.create(request, SIGNAL)), {
+      code: "registry_failed",
+      message: /^pull model manifest: cannot reach/,
+    });
+  }));
