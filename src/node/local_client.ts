@@ -1,4 +1,4 @@
-import { type Digest, RequestError } from "../base/mod.ts";
+import type { Digest } from "../base/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type {
   Answer,
@@ -16,6 +16,7 @@ import type {
   ShownModel,
   ShowRequest,
   TransferProgress,
+  TransferRequest,
 } from "../ports/mod.ts";
 import type { Inference } from "./inference.ts";
 import type { SchedulerDriver } from "./scheduler_driver.ts";
@@ -100,12 +101,12 @@ export class LocalClient implements ClusterClient {
     return this.#parts.models.delete(request);
   }
 
-  pullModel(): AsyncIterable<TransferProgress> {
-    throw transfersAbsent();
+  pullModel(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
+    return this.#parts.models.pull(request, signal);
   }
 
-  pushModel(): AsyncIterable<TransferProgress> {
-    throw transfersAbsent();
+  pushModel(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
+    return this.#parts.models.push(request, signal);
   }
 
   findBlob(digest: Digest): Promise<{ readonly blobBytes: number } | undefined> {
@@ -119,10 +120,4 @@ export class LocalClient implements ClusterClient {
   readiness(): Readiness {
     return this.#stopping ? { ready: false, reasons: ["stopping"] } : { ready: true, reasons: [] };
   }
-}
-
-function transfersAbsent(): RequestError {
-  return new RequestError("unsupported_capability", "this node has no registry client", {
-    status: 501,
-  });
 }

@@ -1,9 +1,10 @@
+import { join } from "node:path";
 import type { Config } from "../config/mod.ts";
 import { createHttpApp, type HttpApp } from "../http/mod.ts";
 import { createEngine } from "../inference/mod.ts";
 import { createModelStore, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
-import { lockFolder, openBlobStore, openModelCatalog } from "../storage/mod.ts";
+import { lockFolder, openBlobStore, openModelCatalog, openRegistryKey } from "../storage/mod.ts";
 import { createLog, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import { systemClock } from "./clock.ts";
 import { Inference } from "./inference.ts";
@@ -140,7 +141,22 @@ async function openModels(config: Config, wiring: Wiring) {
   const blobs = await openBlobStore(modelsFolder, { log, nowMs, noPrune: !prune });
   const catalog = await openModelCatalog(modelsFolder);
   await ensureEmbeddedModel({ blobs, catalog, ggufPath: wiring.embeddedModelPath, log });
-  return { blobs, models: createModelStore({ blobs, catalog, log }) };
+  const models = createModelStore({
+    blobs,
+    catalog,
+    clock: systemClock,
+    log,
+    userAgent: userAgentOf(wiring.version),
+    registryKey: openRegistryKey(join(config.storage.dataFolder, "id_ed25519")),
+    noPrune: !prune,
+  });
+  return { blobs, models };
+}
+
+/** In the form registries know from their usual clients (contract 2.4). */
+function userAgentOf(version: string): string {
+  const machine = `${Deno.build.arch === "aarch64" ? "arm64" : "amd64"} ${Deno.build.os}`;
+  return `ollama/${version} (${machine}) odist/${version}`;
 }
 
 function listen(config: Config, app: HttpApp): Deno.HttpServer<Deno.NetAddr> {

@@ -121,7 +121,7 @@ Deno.test("createModel() refuses bad requests and changes nothing", async () => 
   const cases: [Partial<CreateRequest>, string | RegExp][] = [
     [{}, "neither 'from' or 'files' was specified"],
     [{ model: "a b", files }, "invalid model name"],
-    [{ from: "nobody" }, /model 'nobody' not found/],
+    [{ from: "127.0.0.1:1/library/nobody" }, /pull model manifest: cannot reach 127.0.0.1:1/],
     [{ files: {} }, "unknown type"],
     [{ files: { "/etc/w.gguf": good } }, "file path must be relative"],
     [{ files: { "a/../w.gguf": good } }, "file path must be relative"],

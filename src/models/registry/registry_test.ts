@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { digestOf } from "../../../tests/harness/memory_models.ts";
 import { nameOf } from "../../../tests/harness/model_storage_contract.ts";
-import { type RegistrySettings, FaultyRegistry } from "../../../tests/harness/faulty_registry.ts";
+import { FaultyRegistry, type RegistrySettings } from "../../../tests/harness/faulty_registry.ts";
 import { modelStoreParts, REAL_CLOCK, storeModel } from "../../../tests/harness/stored_models.ts";
 import { Random } from "../../base/mod.ts";
 import type { Clock, TransferProgress } from "../../ports/mod.ts";
