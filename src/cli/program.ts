@@ -119,7 +119,7 @@ export async function runProgram(args: readonly string[], context: CliContext): 
 }
 
 /** The whole tree with every command defined, for completions and for tests of the help. */
-export async function loadWholeProgram(context: CliContext): Promise<Command> {
+async function loadWholeProgram(context: CliContext): Promise<Command> {
   const program = createProgram(context);
   await defineCommands(program, context, COMMANDS);
   return program;

@@ -9,7 +9,6 @@ export { formatHost, type HostAddress } from "./host_address.ts";
 export {
   type ConfigSources,
   describeConfig,
-  loadConfig,
   type LoadedConfig,
   type Origin,
 } from "./load_config.ts";

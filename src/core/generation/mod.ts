@@ -13,8 +13,7 @@ export {
   AnswerStream,
   type AnswerStreamOptions,
 } from "./answer_stream.ts";
-export { REPEATED_CHUNKS_MAX, RepeatGuard } from "./repeat_guard.ts";
-export { type StopResult, StopStrings } from "./stop_strings.ts";
+export { REPEATED_CHUNKS_MAX } from "./repeat_guard.ts";
 export { ThinkingParser, type ThinkingPiece, type ThinkingTags } from "./thinking_parser.ts";
 export {
   TOOL_CALL_CHARS_MAX,
@@ -22,4 +21,3 @@ export {
   ToolCallParser,
   type ToolPiece,
 } from "./tool_call_parser.ts";
-export { Utf8Tail } from "./utf8_tail.ts";

@@ -1,14 +1,14 @@
 import { SchemaRefusal } from "./refusal.ts";
 
 /** Rules of one grammar at most. */
-export const GRAMMAR_RULES_MAX = 2_000;
+const GRAMMAR_RULES_MAX = 2_000;
 /** Characters of one grammar's text at most. */
-export const GRAMMAR_CHARS_MAX = 256 * 1024;
+const GRAMMAR_CHARS_MAX = 256 * 1024;
 /**
  * Copies that all repetitions of one grammar ask for at most: llama.cpp turns `x{0,n}` into n rules, and keeps them for as
  * long as the answer runs.
  */
-export const GRAMMAR_COPIES_MAX = 50_000;
+const GRAMMAR_COPIES_MAX = 50_000;
 /** Largest number in one repetition: llama.cpp refuses 2000, and silently takes more as "no end". */
 const REPEAT_MAX = 1_000;
 /** Longer repetitions are made of blocks of this length. */

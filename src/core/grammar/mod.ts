@@ -5,7 +5,6 @@
  * @module
  */
 export { ARRAY_ITEMS_MAX } from "./array_rule.ts";
-export { GRAMMAR_CHARS_MAX, GRAMMAR_COPIES_MAX, GRAMMAR_RULES_MAX } from "./grammar_builder.ts";
 export type { Schema } from "./schema.ts";
 export {
   type GrammarResult,

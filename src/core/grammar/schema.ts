@@ -79,7 +79,7 @@ export function restrictions({ schema, at }: Located): string[] {
 }
 
 /** A whole number >= 0, or undefined. */
-export function readCount({ schema, at }: Located, name: string): number | undefined {
+function readCount({ schema, at }: Located, name: string): number | undefined {
   const value = schema[name];
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;

@@ -16,6 +16,5 @@ export type {
   UnloadReason,
 } from "./events.ts";
 export { estimateMemoryBytes, type MemoryShape } from "./memory.ts";
-export { decideResume, FRUITLESS_ATTEMPTS_MAX, type LostRunner } from "./resume.ts";
+export { decideResume, type LostRunner } from "./resume.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";
-export { planThreads } from "./threads.ts";

@@ -1,5 +1,5 @@
 /** Deaths of runners in a row, without a new token between them, that one request survives. */
-export const FRUITLESS_ATTEMPTS_MAX = 3;
+const FRUITLESS_ATTEMPTS_MAX = 3;
 
 /** What a stream knows when its runner is gone. */
 export interface LostRunner {

@@ -6,7 +6,7 @@
  * @module
  */
 export type { GoNode, GoOperand, GoPipeline, GoTemplate } from "./ast.ts";
-export { executeGoTemplate, TEMPLATE_OUTPUT_CHARS_MAX, TEMPLATE_STEPS_MAX } from "./executor.ts";
+export { executeGoTemplate, TEMPLATE_OUTPUT_CHARS_MAX } from "./executor.ts";
 export { GO_FUNCTION_NAMES, type GoDates } from "./functions.ts";
 export { parseGoTemplate, TEMPLATE_CHARS_MAX, TEMPLATE_DEPTH_MAX } from "./parser.ts";
 export {
