@@ -64,7 +64,7 @@ export function allMembers(configuration: Configuration): NodeId[] {
 }
 
 /** Sorted, because the order of members decides the order of messages, which must replay. */
-export function sortedIds(ids: ReadonlySet<NodeId>): NodeId[] {
+function sortedIds(ids: ReadonlySet<NodeId>): NodeId[] {
   return [...ids].sort((left, right) => left < right ? -1 : left > right ? 1 : 0);
 }
 
@@ -101,7 +101,7 @@ export function changeConfiguration(before: Configuration, change: GroupChange):
 }
 
 /** True for the change that ends a joint configuration. */
-export function leavesJoint(change: GroupChange): boolean {
+function leavesJoint(change: GroupChange): boolean {
   return change.transition === "auto" && change.steps.length === 0;
 }
 
@@ -182,7 +182,10 @@ class Draft {
       case "remove":
         this.#forget(step.node);
         // The old half still needs its progress until the joint configuration is left.
-        if (!this.#outgoing.has(step.node)) this.#members.delete(step.node);
+        if (!this.#outgoing.has(step.node)) {
+          this.#members.delete(step.node);
+          this.#fresh.delete(step.node);
+        }
         return;
       case "update":
         return;

@@ -16,7 +16,6 @@ export {
   type Configuration,
   EMPTY_CONFIGURATION,
   enterJoint,
-  fromGroup,
   leaveJoint,
   NO_NODE,
   toGroup,
@@ -33,6 +32,7 @@ export {
   type RaftView,
   type Ready,
 } from "./raft_node.ts";
+export { foundingSnapshot } from "./reconfiguration.ts";
 export {
   RAFT_DEFAULTS,
   type RaftNote,

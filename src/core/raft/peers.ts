@@ -185,7 +185,7 @@ export class Progress {
 export class Peers {
   readonly #limits: InflightLimits;
   #configuration = EMPTY_CONFIGURATION;
-  #members: readonly NodeId[] = [];
+  #ids: readonly NodeId[] = [];
   #progress = new Map<NodeId, Progress>();
   #votes = new Map<NodeId, boolean>();
 
@@ -198,8 +198,8 @@ export class Peers {
   }
 
   /** Everyone replicated to, sorted by id: the order in which messages are made. */
-  get members(): readonly NodeId[] {
-    return this.#members;
+  get ids(): readonly NodeId[] {
+    return this.#ids;
   }
 
   /** Voters of either half, sorted. */
@@ -237,9 +237,9 @@ export class Peers {
   ): void {
     const before = this.#progress;
     this.#configuration = configuration;
-    this.#members = allMembers(configuration);
+    this.#ids = allMembers(configuration);
     this.#progress = new Map();
-    for (const id of this.#members) {
+    for (const id of this.#ids) {
       const isLearner = configuration.learners.has(id);
       const known = fresh.has(id) ? undefined : before.get(id);
       const progress = known ?? new Progress(Math.max(lastIndex, 1), this.#limits, { isLearner });

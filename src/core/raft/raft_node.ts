@@ -94,7 +94,7 @@ export interface RaftView {
   readonly configuration: GroupConfiguration;
   readonly transferTarget: NodeId | undefined;
   /** Sorted by id; empty unless this node leads. */
-  readonly members: readonly PeerView[];
+  readonly peers: readonly PeerView[];
 }
 
 /**
@@ -124,6 +124,10 @@ export class RaftNode {
 
   /** Takes a message of a peer, or an answer that an order of {@link Ready} carried. */
   step(input: RaftInput): StepOutcome {
+    // Only answers of its own disk come from the node itself; anything else was misrouted or forged.
+    if (!isLocal(input) && (input.to !== this.#raft.state.id || !mayComeFrom(input, input.to))) {
+      return refuse("malformed", `${input.kind} from ${input.from} to ${input.to}`);
+    }
     // Answers of someone who was removed, or never was a member, count for nothing.
     if (isAnswer(input) && this.#raft.state.peers.find(input.from) === undefined) {
       return refuse("unknown_peer", input.from);
@@ -253,7 +257,7 @@ export class RaftNode {
   /** A copy of the state. */
   view(): RaftView {
     const { state } = this.#raft;
-    const members = state.role === "leader" ? state.peers.members : [];
+    const ids = state.role === "leader" ? state.peers.ids : [];
     return {
       id: state.id,
       role: state.role,
@@ -266,11 +270,11 @@ export class RaftNode {
       lastIndex: state.log.lastIndex,
       configuration: toGroup(state.peers.configuration),
       transferTarget: state.transferTarget,
-      members: members.map((id) => this.#viewMember(id)),
+      peers: ids.map((id) => this.#viewPeer(id)),
     };
   }
 
-  #viewMember(id: NodeId): PeerView {
+  #viewPeer(id: NodeId): PeerView {
     const progress = this.#raft.state.peers.get(id);
     return {
       id,
@@ -314,6 +318,15 @@ function appendOrder(
     work.snapshot === undefined &&
     !answers.some((answer) => answer.kind !== "append_done");
   return idle ? undefined : { ...work, answers };
+}
+
+function isLocal(input: RaftInput): input is AppendDone | ApplyDone {
+  return input.kind === "append_done" || input.kind === "apply_done";
+}
+
+function mayComeFrom(message: RaftMessage, self: NodeId): boolean {
+  return message.from !== self || message.kind === "append_response" ||
+    message.kind === "vote_response";
 }
 
 function isOwn(answer: RaftMessage | AppendDone, id: NodeId): boolean {

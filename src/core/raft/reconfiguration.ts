@@ -9,6 +9,7 @@ import type {
 import {
   changeConfiguration,
   type Configuration,
+  EMPTY_CONFIGURATION,
   fromGroup,
   isJoint,
   toGroup,
@@ -20,7 +21,7 @@ import { ACCEPTED, type RaftState, refuse, type StepOutcome } from "./state.ts";
  * Checks the membership changes among proposals before they get a place in the log. A refused one becomes an empty
  * command, so that its proposer sees it applied as nothing.
  */
-export function screenProposals(raft: RaftState, proposals: readonly Proposal[]): Proposal[] {
+function screenProposals(raft: RaftState, proposals: readonly Proposal[]): Proposal[] {
   return proposals.map((proposal, position) => {
     if (proposal.kind !== "group_change") return proposal;
     const reason = refusalOf(raft, proposal.change);
@@ -75,7 +76,7 @@ function switchTo(
     // A smaller quorum may have committed more at once.
     broadcastAppends(raft);
   } else {
-    for (const id of raft.peers.members) {
+    for (const id of raft.peers.ids) {
       if (id !== raft.id) sendAppend(raft, id, { evenEmpty: false });
     }
   }
@@ -99,7 +100,7 @@ export function onApplied(raft: RaftState, index: number, bytes: number): void {
 }
 
 /** The change that ends a joint configuration. */
-export const LEAVE_JOINT: GroupChange = {
+const LEAVE_JOINT: GroupChange = {
   transition: "auto",
   steps: [],
   context: new Uint8Array(),
@@ -120,6 +121,16 @@ export function propose(raft: RaftState, proposals: readonly Proposal[]): StepOu
   }
   broadcastAppends(raft);
   return ACCEPTED;
+}
+
+/**
+ * What the first nodes of a group start from: a snapshot of the empty state, which carries who they are. Because it is
+ * a snapshot and not the empty log, every later node is sent it or a newer one, and so meets each change with the
+ * configuration it was made for.
+ */
+export function foundingSnapshot(voters: readonly NodeId[], data: Uint8Array): Snapshot {
+  const configuration = toGroup({ ...EMPTY_CONFIGURATION, incoming: new Set(voters) });
+  return { id: { term: 1, index: 1 }, configuration, data };
 }
 
 /** A follower takes a snapshot of its leader. */
@@ -143,17 +154,15 @@ export function onSnapshotRequest(raft: RaftState, message: SnapshotRequest): St
 
 function restore(raft: RaftState, snapshot: Snapshot, configuration: Configuration): boolean {
   if (snapshot.id.index <= raft.log.committed) return false;
-  const { incoming, outgoing, learners } = configuration;
-  // Not for this node: taking it over would make it forget that it belongs to the group.
-  if (![incoming, outgoing, learners].some((ids) => ids.has(raft.id))) return false;
   if (raft.log.has(snapshot.id)) {
     // The log has it all: keep the entries behind it, they may be acknowledged already (paper, figure 13, 6).
     raft.log.commitTo(snapshot.id.index);
     return false;
   }
   raft.log.restore(snapshot);
-  // The snapshot's configuration replaces whatever the old log said.
-  raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(raft.peers.members));
+  // The snapshot's configuration replaces whatever the old log said. It may be from before this node was added; the
+  // entries behind it will say so.
+  raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(raft.peers.ids));
   raft.note({ kind: "snapshot_restored", index: snapshot.id.index });
   return true;
 }
@@ -164,7 +173,7 @@ function restore(raft: RaftState, snapshot: Snapshot, configuration: Configurati
  */
 export function caughtUpLearners(raft: RaftState, lagMax: number): readonly NodeId[] {
   if (raft.role !== "leader") return [];
-  return raft.peers.members.filter((id) => {
+  return raft.peers.ids.filter((id) => {
     const progress = raft.peers.get(id);
     return progress.isLearner && progress.mode === "replicate" && progress.recentlyActive &&
       progress.match + lagMax >= raft.log.lastIndex;

@@ -56,7 +56,7 @@ export function commitByQuorum(raft: RaftState): boolean {
 
 /** Sends everyone what they lack, at least an empty append that tells the commit index. */
 export function broadcastAppends(raft: RaftState): void {
-  for (const id of raft.peers.members) {
+  for (const id of raft.peers.ids) {
     if (id !== raft.id) sendAppend(raft, id, { evenEmpty: true });
   }
 }
@@ -114,7 +114,7 @@ export function broadcastHeartbeats(raft: RaftState): void {
 
 /** As {@link broadcastHeartbeats}, for a round that is open already. */
 export function sendHeartbeats(raft: RaftState): void {
-  for (const id of raft.peers.members) {
+  for (const id of raft.peers.ids) {
     if (id === raft.id) continue;
     const progress = raft.peers.get(id);
     // A follower may hold other entries beyond what it acknowledged: those must not be committed by a heartbeat.
@@ -231,7 +231,14 @@ function onRejection(raft: RaftState, message: AppendResponse, progress: Progres
   const next = hint.hintTerm > 0
     ? raft.log.lastBelowTerm(hint.hintIndex, hint.hintTerm).index
     : hint.hintIndex;
+  const probed = progress.next;
   if (!progress.reject(message.index, next)) return;
+  if (progress.mode === "probe" && progress.next === probed) {
+    // It rejects what it acknowledged: late, or its disk lost it. Asked again at once, it would answer the same at the
+    // speed of the network; the next heartbeat is soon enough.
+    progress.hold();
+    return;
+  }
   if (progress.mode === "replicate") progress.becomeProbe();
   sendAppend(raft, message.from, { evenEmpty: true });
 }

@@ -48,7 +48,7 @@ export class ChangeCases {
     if (result.kind === "refused") return REFUSALS[result.reason];
     this.#configuration = result.configuration;
     this.#peers.switchTo(result.configuration, lastIndex, result.fresh);
-    const lines = this.#peers.members.map((id) =>
+    const lines = this.#peers.ids.map((id) =>
       `${nodeNumber(id)}: ${describeMember(viewOf(this.#peers, id))}`
     );
     return [describeConfiguration(toGroup(this.#configuration)), ...lines].join("\n");

@@ -205,7 +205,7 @@ export class Interaction {
   }
 
   #printStatus({ node }: Replica): undefined {
-    for (const member of node.view().members) {
+    for (const member of node.view().peers) {
       this.#print(`${nodeNumber(member.id)}: ${describeMember(member)}`);
     }
   }

@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { MemoryLog } from "../../../tests/sim/memory_log.ts";
+import { change, idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
+import { Random } from "../../base/mod.ts";
+import { RAFT_DEFAULTS, RaftNode, type RaftOptions } from "./mod.ts";
+
+const ENCODER = new TextEncoder();
+
+function nodeWith(options: Partial<RaftOptions>): RaftNode {
+  const full = { ...RAFT_DEFAULTS, ...options, id: idOf(1) };
+  return new RaftNode(full, new MemoryLog(), new Random(1));
+}
+
+Deno.test("RaftNode refuses options that contradict each other", () => {
+  const bad: Partial<RaftOptions>[] = [
+    { heartbeatTicks: 0 },
+    { electionTicks: 3, heartbeatTicks: 3 },
+    { inflightMessagesMax: 0 },
+    { inflightBytesMax: 10, messageBytesMax: 20 },
+    { reads: "lease", checkQuorum: false },
+  ];
+  for (const options of bad) {
+    assert.throws(() => nodeWith(options), { name: "InvariantError" }, JSON.stringify(options));
+  }
+});
+
+Deno.test("RaftNode has nothing to do at first, and one Ready at a time", () => {
+  const group = new RaftGroup(1);
+  const node = group.node(1);
+  assert.equal(node.hasReady(), false);
+  node.campaign();
+  assert.ok(node.hasReady());
+  node.ready();
+  assert.throws(() => node.ready(), { name: "InvariantError" });
+});
+
+Deno.test("RaftNode must sync for terms, votes and entries, not for a commit index", () => {
+  const group = new RaftGroup(1);
+  const node = group.node(1);
+  node.campaign();
+  const vote = node.ready();
+  assert.deepEqual([vote.mustSync, vote.hardState], [true, {
+    term: 1,
+    vote: idOf(1),
+    commit: 1,
+  }]);
+  group.log(1).hardState = vote.hardState ?? group.log(1).hardState;
+  node.advance();
+  const entry = node.ready();
+  assert.deepEqual([entry.mustSync, entry.entries.length, entry.hardState], [true, 1, undefined]);
+  group.log(1).append(entry.entries);
+  node.advance();
+  const commit = node.ready();
+  assert.deepEqual([commit.mustSync, commit.hardState?.commit], [false, 2]);
+});
+
+Deno.test("RaftNode commits a single voter's entry only once its own write is confirmed (etcd 14370)", () => {
+  const group = new RaftGroup(1, { asyncStorageWrites: true });
+  const node = group.node(1);
+  node.campaign();
+  const election = node.ready();
+  for (const answer of election.append?.answers ?? []) node.step(answer);
+  node.propose(ENCODER.encode("a"));
+  const written = node.ready();
+  assert.deepEqual(written.committed, []);
+  assert.equal(node.view().committed, 1);
+  group.log(1).append(written.append?.entries ?? []);
+  for (const answer of written.append?.answers ?? []) node.step(answer);
+  assert.equal(node.view().committed, 3);
+  const applying = node.ready();
+  assert.equal(applying.apply?.entries.length, 2);
+  assert.equal(node.view().applied, 1);
+  for (const answer of applying.apply?.answers ?? []) node.step(answer);
+  assert.equal(node.view().applied, 3);
+  assert.throws(() => node.advance(), { name: "InvariantError" });
+});
+
+Deno.test("RaftNode confirms with a later write what an earlier term's write could not", () => {
+  const group = new RaftGroup(2, { asyncStorageWrites: true });
+  const node = group.node(2);
+  const append = (term: number) =>
+    node.step({
+      kind: "append_request",
+      from: idOf(1),
+      to: idOf(2),
+      term,
+      previous: { term: 1, index: 1 },
+      entries: [{ kind: "command", term: 1, index: 2, data: new Uint8Array() }],
+      commit: 0,
+    });
+  append(1);
+  const first = node.ready();
+  append(2);
+  const second = node.ready();
+  assert.equal(second.entries.length, 0, "the same entry is already on its way");
+  group.log(2).append(first.append?.entries ?? []);
+  for (const answer of first.append?.answers ?? []) {
+    if (answer.kind === "append_done") node.step(answer);
+  }
+  assert.equal(second.append?.answers.at(-1)?.kind, "append_done");
+  for (const answer of second.append?.answers ?? []) {
+    if (answer.kind === "append_done") node.step(answer);
+  }
+  const third = node.hasReady() ? node.ready() : undefined;
+  assert.equal(third?.append?.answers.some(({ kind }) => kind === "append_done") ?? false, false);
+});
+
+Deno.test("RaftNode trusts no write of an earlier term, though it wrote the same entry (A-B-A)", () => {
+  const group = new RaftGroup(3, { asyncStorageWrites: true });
+  const node = group.node(3);
+  const write = (from: number, term: number, entryTerm: number) => {
+    node.step({
+      kind: "append_request",
+      from: idOf(from),
+      to: idOf(3),
+      term,
+      previous: { term: 1, index: 1 },
+      entries: [{ kind: "command", term: entryTerm, index: 2, data: new Uint8Array() }],
+      commit: 0,
+    });
+    const order = node.ready().append;
+    group.log(3).append(order?.entries ?? []);
+    return order?.answers.filter(({ kind }) => kind === "append_done") ?? [];
+  };
+  const first = write(1, 1, 1);
+  write(2, 2, 2);
+  const third = write(1, 3, 1);
+  // The disk still has the second write before it, which will remove what the first one wrote.
+  for (const answer of first) node.step(answer);
+  node.step({
+    kind: "heartbeat_request",
+    from: idOf(1),
+    to: idOf(3),
+    term: 3,
+    commit: 2,
+    round: 0,
+  });
+  assert.equal(node.ready().committed.length, 0);
+  for (const answer of third) node.step(answer);
+  assert.equal(node.ready().committed.length, 1);
+});
+
+Deno.test("RaftNode refuses messages that are not for it, or claim to be from itself", () => {
+  const group = new RaftGroup(2);
+  const beat = { kind: "heartbeat_request", term: 1, commit: 0, round: 0 } as const;
+  for (const [from, to] of [[2, 2], [1, 1]] as const) {
+    const outcome = group.node(1).step({ ...beat, from: idOf(from), to: idOf(to) });
+    assert.equal(outcome.kind === "refused" && outcome.reason, "malformed");
+  }
+});
+
+Deno.test("RaftNode.setElectionTimeout() holds until the next draw", () => {
+  const group = new RaftGroup(2);
+  group.node(1).setElectionTimeout(2);
+  group.node(1).tick();
+  assert.equal(group.view(1).role, "follower");
+  group.node(1).tick();
+  assert.equal(group.view(1).role, "candidate");
+});
+
+Deno.test("RaftNode tells what happened, in bounded notes", () => {
+  const group = new RaftGroup(1);
+  const node = group.node(1);
+  node.campaign();
+  const kinds = node.ready().notes.map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["role_changed"]);
+  node.advance();
+  for (let count = 0; count < 1_000; count++) node.proposeChange(change([]));
+  assert.ok(node.ready().notes.length <= 256);
+});
+
+Deno.test("RaftNode forgets a leader on request, without leaving its term", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.node(2).forgetLeader();
+  assert.deepEqual([group.view(2).leader, group.view(2).term], [undefined, 1]);
+  assert.equal(group.node(1).forgetLeader().kind, "accepted");
+  assert.equal(group.view(1).role, "leader");
+  group.tick(1);
+  assert.equal(group.view(2).leader, idOf(1));
+});
+
+Deno.test("RaftNode replays the same inputs to the same outputs", () => {
+  const run = () => {
+    const group = new RaftGroup(3, { preVote: true, checkQuorum: true }, 7);
+    const seen: unknown[] = [];
+    for (let tick = 0; tick < 60; tick++) {
+      group.tick(1);
+      if (tick % 7 === 0) {
+        for (const leader of group.leaders()) group.propose(leader, `${tick}`);
+      }
+      if (tick === 30) { for (const leader of group.leaders()) group.isolate(leader); }
+      seen.push([1, 2, 3].map((number) => group.view(number)));
+    }
+    return JSON.stringify(seen);
+  };
+  assert.equal(run(), run());
+});
+
+Deno.test("No sequence of random messages makes a node throw, and none changes what was committed", () => {
+  const random = new Random(11);
+  const id = () => idOf(1 + random.below(4));
+  const place = () => ({ term: random.below(5), index: random.below(8) });
+  const entries = (term: number, index: number) =>
+    Array.from({ length: random.below(3) }, (_, at) => ({
+      kind: "command" as const,
+      term: random.chance(1, 5) ? random.below(6) : term,
+      index: random.chance(1, 20) ? random.below(9) : index + 1 + at,
+      data: Uint8Array.of(random.below(3)),
+    }));
+  for (let round = 0; round < 150; round++) {
+    const group = new RaftGroup(3, { preVote: random.chance(1, 2), checkQuorum: true }, round);
+    const node = group.node(1);
+    const committed: string[] = [];
+    for (let step = 0; step < 120; step++) {
+      const from = id();
+      const envelope = { from, to: idOf(1), term: random.below(6) };
+      const previous = place();
+      const flag = random.chance(1, 2);
+      const { configuration } = group.view(2);
+      const last = place();
+      const messages = [
+        { kind: "append_request" as const, previous, commit: random.below(8) },
+        { kind: "append_response" as const, index: random.below(8) },
+        { kind: "heartbeat_request" as const, commit: random.below(8), round: random.below(4) },
+        { kind: "heartbeat_response" as const, round: random.below(4) },
+        { kind: "vote_request" as const, preVote: flag, last, transfer: random.chance(1, 4) },
+        { kind: "vote_response" as const, preVote: flag, granted: random.chance(1, 2) },
+        { kind: "timeout_now" as const },
+        { kind: "transfer_request" as const, target: id() },
+        { kind: "read_index_request" as const, context: "r" },
+        { kind: "read_index_response" as const, index: random.below(8), context: "r" },
+        { kind: "snapshot_request" as const },
+      ];
+      const message = random.pick(messages);
+      if (message === undefined) continue;
+      switch (message.kind) {
+        case "append_request":
+          node.step({
+            ...envelope,
+            ...message,
+            entries: entries(previous.term, previous.index),
+          });
+          break;
+        case "append_response": {
+          const rejection = flag
+            ? { hintIndex: random.below(8), hintTerm: random.below(5) }
+            : undefined;
+          node.step({ ...envelope, ...message, rejection });
+          break;
+        }
+        case "snapshot_request": {
+          const snapshot = { id: place(), configuration, data: new Uint8Array() };
+          // Replacing the log is what a snapshot is for; only rarely, so that the rest is tried too.
+          if (random.chance(1, 10)) node.step({ ...envelope, ...message, snapshot });
+          break;
+        }
+        case "read_index_request":
+          node.step({ ...message, from, to: idOf(1) });
+          break;
+        default:
+          node.step({ ...envelope, ...message });
+      }
+      if (random.chance(1, 3)) node.tick();
+      const commit = node.view().committed;
+      while (group.drive(1));
+      assert.ok(node.view().committed >= commit);
+      assert.deepEqual(group.applied(1).slice(0, committed.length), committed);
+      committed.push(...group.applied(1).slice(committed.length));
+    }
+  }
+});

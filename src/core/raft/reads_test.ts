@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
+
+Deno.test("A read index is confirmed by a quorum of heartbeats (thesis, 6.4)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.propose(1, "a");
+  group.settle();
+  group.isolate(3);
+  assert.equal(group.node(1).readIndex("r").kind, "accepted");
+  assert.deepEqual(group.reads(1), []);
+  group.settle();
+  assert.deepEqual(group.reads(1), [{ index: 3, context: "r" }]);
+});
+
+Deno.test("A leader that was replaced answers no read (thesis, 6.4)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.isolate(1);
+  group.elect(2);
+  group.propose(2, "new");
+  group.settle();
+  group.node(1).readIndex("stale");
+  group.tick(5);
+  assert.deepEqual(group.reads(1), []);
+  group.heal();
+  group.tick(2);
+  assert.deepEqual(group.reads(1), []);
+});
+
+Deno.test("Followers read through their leader", () => {
+  const group = new RaftGroup(3);
+  assert.equal(group.node(2).readIndex("early").kind, "refused");
+  group.elect(1);
+  group.node(2).readIndex("r");
+  group.settle();
+  assert.deepEqual(group.reads(2), [{ index: 2, context: "r" }]);
+});
+
+Deno.test("No read is answered before a leader committed in its term (etcd 7331)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.propose(1, "a");
+  group.settle();
+  group.cut(2, 3);
+  group.cut(2, 1);
+  group.node(2).campaign();
+  group.drive(2);
+  const vote = { kind: "vote_response", preVote: false, granted: true } as const;
+  group.deliver({ ...vote, from: idOf(3), to: idOf(2), term: 2 });
+  assert.equal(group.view(2).role, "leader");
+  group.node(2).readIndex("r");
+  group.settle();
+  assert.deepEqual(group.reads(2), []);
+  group.heal();
+  group.tick(2);
+  assert.deepEqual(group.reads(2), [{ index: group.view(2).committed, context: "r" }]);
+});
+
+Deno.test("A group of one reads at once, but not before its first commit of the term", () => {
+  const group = new RaftGroup(1);
+  group.elect(1);
+  group.node(1).readIndex("r");
+  group.settle();
+  assert.deepEqual(group.reads(1), [{ index: 2, context: "r" }]);
+  group.restart(1);
+  group.node(1).campaign();
+  group.drive(1);
+  group.node(1).readIndex("early");
+  assert.equal(group.reads(1).length, 1);
+  group.settle();
+  assert.deepEqual(group.reads(1).at(-1), { index: 3, context: "early" });
+});
+
+Deno.test("The same context asked twice needs two confirmations (etcd 20418)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.node(1).readIndex("same");
+  group.drive(1);
+  const [first] = group.messages.filter((message) => message.kind === "heartbeat_request");
+  group.messages = [];
+  assert.ok(first?.kind === "heartbeat_request");
+  // The echo of the first round arrives only after the retry was asked, and after a new entry was committed.
+  group.propose(1, "a");
+  group.settle();
+  const before = group.reads(1).length;
+  group.cut(1, 2);
+  group.cut(1, 3);
+  group.node(1).readIndex("same");
+  group.settle();
+  const echo = { kind: "heartbeat_response", to: idOf(1), term: 1, round: first.round } as const;
+  group.deliver({ ...echo, from: idOf(2) });
+  group.settle();
+  for (const read of group.reads(1).slice(before)) assert.equal(read.index, 2);
+  assert.ok(group.reads(1).length <= before + 1);
+});
+
+Deno.test("Reads that wait are bounded, and echoes of rounds never opened count for nothing", () => {
+  const group = new RaftGroup(3, { readsPendingMax: 2 });
+  group.elect(1);
+  group.isolate(1);
+  group.node(1).readIndex("a");
+  group.node(1).readIndex("b");
+  const third = group.node(1).readIndex("c");
+  assert.equal(third.kind === "refused" && third.reason, "reads_full");
+  const echo = { kind: "heartbeat_response", to: idOf(1), term: 1, round: 99 } as const;
+  group.deliver({ ...echo, from: idOf(2) });
+  group.settle();
+  assert.deepEqual(group.reads(1), []);
+});
+
+Deno.test("A lease answers at once, for less than an election timeout (thesis, 6.4.1)", () => {
+  const group = new RaftGroup(3, { reads: "lease", checkQuorum: true });
+  group.elect(1);
+  group.node(1).readIndex("first");
+  assert.equal(group.reads(1).length, 0, "no heartbeat was confirmed yet");
+  group.settle();
+  group.tick(1);
+  group.isolate(1);
+  group.node(1).readIndex("leased");
+  group.drive(1);
+  assert.deepEqual(group.reads(1).map(({ context }) => context), ["first", "leased"]);
+  for (let tick = 0; tick < 8; tick++) group.node(1).tick();
+  group.node(1).readIndex("late");
+  group.settle();
+  assert.deepEqual(group.reads(1).map(({ context }) => context), ["first", "leased"]);
+});
+
+Deno.test("A leader that told another to take over has no lease any more in its term (openraft 1747)", () => {
+  const group = new RaftGroup(3, { reads: "lease", checkQuorum: true });
+  group.elect(1);
+  group.tick(1);
+  group.isolate(1);
+  group.node(1).transferLeadership(idOf(2));
+  group.node(1).readIndex("r");
+  group.settle();
+  assert.deepEqual(group.reads(1), []);
+});
+
+Deno.test("With leases a follower may not forget its leader, nor a restarted one elect another at once", () => {
+  const group = new RaftGroup(3, { reads: "lease", checkQuorum: true });
+  group.elect(1);
+  assert.equal(group.node(2).forgetLeader().kind, "refused");
+  group.restart(3);
+  group.isolate(1);
+  group.elect(2);
+  assert.deepEqual(group.leaders(), [1]);
+  group.tick(10, 3);
+  group.elect(2);
+  assert.deepEqual(group.leaders(), [2]);
+});

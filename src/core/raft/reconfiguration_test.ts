@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { change, idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
+import type { GroupStep } from "../../protocol/mod.ts";
+
+function add(number: number): GroupStep {
+  return { action: "add_voter", node: idOf(number) };
+}
+
+function learn(number: number): GroupStep {
+  return { action: "add_learner", node: idOf(number) };
+}
+
+function remove(number: number): GroupStep {
+  return { action: "remove", node: idOf(number) };
+}
+
+Deno.test("A learner catches up before it is promoted, and counts for quorums only then (thesis, 4.2.1)", () => {
+  const group = new RaftGroup(1);
+  group.elect(1);
+  for (const text of ["a", "b"]) group.propose(1, text);
+  group.settle();
+  group.add(2);
+  group.node(1).proposeChange(change([learn(2)]));
+  assert.deepEqual(group.node(1).caughtUpLearners(0), []);
+  group.settle();
+  group.tick(2);
+  assert.deepEqual(group.node(1).caughtUpLearners(0), [idOf(2)]);
+  assert.deepEqual(group.node(2).caughtUpLearners(0), [], "only the leader knows");
+  group.isolate(2);
+  group.propose(1, "c");
+  group.settle();
+  assert.deepEqual(group.applied(1), ["a", "b", "c"], "a learner holds nobody up");
+  assert.deepEqual(group.node(1).caughtUpLearners(0), []);
+  assert.deepEqual(group.node(1).caughtUpLearners(1), [idOf(2)]);
+  group.heal();
+  group.tick(2);
+  group.node(1).proposeChange(change([add(2)]));
+  group.settle();
+  group.isolate(2);
+  group.propose(1, "d");
+  group.settle();
+  assert.deepEqual(group.applied(1), ["a", "b", "c"], "two voters need each other");
+});
+
+Deno.test("Several voters change through a joint configuration that is left by itself (paper, section 6)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.add(4);
+  group.add(5);
+  group.node(1).proposeChange(change([add(4), add(5), remove(2), remove(3)]));
+  group.settle();
+  group.tick(3);
+  for (const number of [1, 4, 5]) {
+    assert.deepEqual(group.view(number).configuration.voters, [idOf(1), idOf(4), idOf(5)]);
+    assert.deepEqual(group.view(number).configuration.votersOutgoing, []);
+  }
+  group.propose(1, "a");
+  group.settle();
+  assert.deepEqual(group.applied(5), ["a"]);
+});
+
+Deno.test("While joint, both majorities must agree (paper, section 6)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.add(4);
+  group.add(5);
+  group.node(1).proposeChange(change([add(4), add(5), remove(2), remove(3)], "explicit"));
+  group.settle();
+  group.tick(3);
+  group.isolate(2);
+  group.isolate(3);
+  group.propose(1, "a");
+  group.settle();
+  assert.deepEqual(group.applied(4), [], "the new majority alone commits nothing");
+  group.heal();
+  group.isolate(4);
+  group.isolate(5);
+  group.propose(1, "b");
+  group.tick(3);
+  assert.deepEqual(group.applied(2), ["a"], "nor does the old one");
+  group.heal();
+  group.tick(3);
+  assert.deepEqual(group.applied(4), ["a", "b"]);
+  group.node(1).proposeChange(change([]));
+  group.settle();
+  assert.deepEqual(group.view(1).configuration.votersOutgoing, []);
+});
+
+Deno.test("A second change is refused until the first is applied, and becomes an empty command", () => {
+  const group = new RaftGroup(1);
+  group.elect(1);
+  group.node(1).proposeChange(change([learn(2)]));
+  group.node(1).proposeChange(change([learn(3)]));
+  group.settle();
+  assert.deepEqual(group.view(1).configuration.learners, [idOf(2)]);
+  group.node(1).proposeChange(change([]));
+  group.settle();
+  assert.equal(group.view(1).configuration.learners.length, 1, "nothing to leave");
+});
+
+Deno.test("A new leader takes no change before it committed in its own term (Ongaro, raft-dev 2015)", () => {
+  const group = new RaftGroup(2);
+  group.elect(1);
+  group.cut(1, 2);
+  group.propose(1, "a");
+  group.settle();
+  group.restart(1, 2);
+  group.heal();
+  group.node(1).campaign();
+  while (group.view(1).role !== "leader") {
+    group.drive(1);
+    group.drive(2);
+    const messages = group.messages;
+    group.messages = [];
+    for (const message of messages) group.deliver(message);
+  }
+  group.node(1).proposeChange(change([learn(3)]));
+  group.settle();
+  assert.deepEqual(group.view(1).configuration.learners, [], "it became an empty command");
+  group.node(1).proposeChange(change([learn(3)]));
+  group.settle();
+  assert.deepEqual(group.view(1).configuration.learners, [idOf(3)]);
+});
+
+Deno.test("A leader that is removed manages until that is applied, then steps down (paper, section 6)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.node(1).proposeChange(change([remove(1)]));
+  group.settle();
+  assert.equal(group.view(1).role, "follower");
+  group.elect(1);
+  assert.deepEqual(group.view(1).role, "follower", "it has no vote to win with");
+  group.elect(2);
+  assert.deepEqual(group.leaders(), [2]);
+});
+
+Deno.test("A removed leader that stays does not count itself (etcd, confchange_v1_remove_leader)", () => {
+  const group = new RaftGroup(3, { stepDownOnRemoval: false });
+  group.elect(1);
+  group.node(1).proposeChange(change([remove(1)]));
+  group.settle();
+  assert.equal(group.view(1).role, "leader");
+  const dropped = group.propose(1, "a");
+  assert.equal(dropped.kind === "refused" && dropped.reason, "proposal_dropped");
+});
+
+Deno.test("A demoted leader steps down, and becomes a learner", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.node(1).proposeChange(change([learn(1)]));
+  group.settle();
+  assert.equal(group.view(1).role, "follower");
+  assert.deepEqual(group.view(2).configuration.learners, [idOf(1)]);
+});
+
+Deno.test("Removing a voter commits what the smaller quorum already holds, at once", () => {
+  const group = new RaftGroup(4, { voters: [1, 2, 3, 4] });
+  group.elect(1);
+  group.cut(1, 3);
+  group.cut(1, 4);
+  group.node(1).proposeChange(change([remove(4)]));
+  group.propose(1, "a");
+  group.settle();
+  assert.deepEqual(group.applied(1), []);
+  group.heal();
+  group.cut(1, 4);
+  group.tick(2);
+  assert.deepEqual(group.applied(1), ["a"]);
+});
+
+Deno.test("A transfer to a node that is removed meanwhile is given up", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.node(1).proposeChange(change([remove(3)]));
+  group.cut(1, 3);
+  group.cut(2, 3);
+  group.node(1).transferLeadership(idOf(3));
+  group.settle();
+  assert.equal(group.view(1).transferTarget, undefined);
+});
+
+Deno.test("A new leader leaves a joint configuration that its predecessor entered (etcd bd3c759)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.add(4);
+  group.node(1).proposeChange(change([add(4), remove(3)]));
+  // All but the leader's own leave entry gets through.
+  group.drive(1);
+  for (let round = 0; round < 6; round++) {
+    const messages = group.messages.filter((message) =>
+      message.kind !== "append_request" ||
+      message.entries.every((entry) =>
+        entry.kind !== "group_change" || entry.change.steps.length > 0
+      )
+    );
+    group.messages = [];
+    for (const message of messages) group.deliver(message);
+    for (const number of [1, 2, 3, 4]) group.drive(number);
+  }
+  assert.ok(group.view(2).configuration.autoLeave);
+  group.messages = [];
+  group.isolate(1);
+  group.elect(2);
+  group.tick(3);
+  assert.deepEqual(group.leaders(), [2]);
+  assert.deepEqual(group.view(2).configuration.votersOutgoing, []);
+  assert.deepEqual(group.view(2).configuration.voters, [1, 2, 4].map(idOf));
+});
+
+Deno.test("A restart takes the configuration from the snapshot, joint or not (etcd e515a67)", () => {
+  const group = new RaftGroup(2);
+  group.elect(1);
+  group.node(1).proposeChange(change([learn(2)], "explicit"));
+  group.settle();
+  group.compact(1);
+  const before = group.view(1).configuration;
+  assert.deepEqual(before.learnersNext, [idOf(2)]);
+  group.restart(1, group.log(1).lastIndex());
+  assert.deepEqual(group.view(1).configuration, before);
+});
+
+Deno.test("A committed change that does not fit is ignored by everyone alike", () => {
+  const group = new RaftGroup(2, { validateChanges: false });
+  group.elect(1);
+  group.node(1).proposeChange(change([]));
+  group.settle();
+  for (const number of [1, 2]) {
+    assert.equal(group.view(number).configuration.voters.length, 2);
+    assert.equal(group.view(number).applied, 3);
+  }
+});
