@@ -15,6 +15,8 @@ interface CommandRow {
   readonly name: string;
   readonly alias?: string;
   readonly summary: string;
+  /** Flags whose value only ever follows `=`, so that `run m --think "why?"` asks why; alone they mean true. */
+  readonly equalsFlags?: readonly string[];
   load(): Promise<DefineCommand>;
 }
 
@@ -28,6 +30,7 @@ const COMMANDS: readonly CommandRow[] = [
   {
     name: "run",
     summary: "Ask a model, or talk with it",
+    equalsFlags: ["--think"],
     load: async () => (await import("./commands/run.ts")).defineRun,
   },
   {
@@ -111,7 +114,7 @@ export async function runProgram(args: readonly string[], context: CliContext): 
   try {
     const asked = COMMANDS.find((row) => isAskedFor(row, args));
     await defineCommands(program, context, asked === undefined ? [] : [asked]);
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(withValues(args, asked?.equalsFlags ?? []), { from: "user" });
     return 0;
   } catch (error) {
     return reportFailure(error, context);
@@ -163,6 +166,12 @@ async function defineCommands(
 function isAskedFor(row: CommandRow, args: readonly string[]): boolean {
   const name = args[0] === "help" ? args[1] : args[0];
   return name !== undefined && (name === row.name || name === row.alias);
+}
+
+/** Gives each of the flags that stands alone the value commander would otherwise take from the next argument. */
+function withValues(args: readonly string[], flags: readonly string[]): readonly string[] {
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  return args.map((arg, index) => index < end && flags.includes(arg) ? `${arg}=true` : arg);
 }
 
 function reportFailure(error: unknown, context: CliContext): number {

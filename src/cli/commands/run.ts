@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import { isEdgeError, RequestError } from "../../base/mod.ts";
-import { isJsonObject, type JsonObject, textsOf } from "../client/json.ts";
+import { findNearest, isEdgeError, RequestError } from "../../base/mod.ts";
+import { isJsonObject, type JsonObject, objectsOf, textOf, textsOf } from "../client/json.ts";
 import type { NodeClient } from "../client/node_client.ts";
 import { showTransfer } from "../client/transfer.ts";
 import { type CliContext, clientFor, type ClientOptions, configFor } from "../context.ts";
@@ -32,7 +32,8 @@ export function defineRun(command: Command, context: CliContext): void {
     .option("--nowordwrap", "Do not break lines at words")
     .option("--format <FORMAT>", "json, or a JSON Schema the answer must follow")
     .addOption(
-      new Option("--think [LEVEL]", "Let the model think first, or not").choices(THINK_LEVELS),
+      new Option("--think [LEVEL]", "Let the model think first, or not; as in --think=high")
+        .choices(THINK_LEVELS),
     )
     .option("--hidethinking", "Do not print what the model thinks")
     .option("--truncate", "Embedding models: cut inputs that are too long")
@@ -100,8 +101,23 @@ async function findOrPull(
     if (!isEdgeError(error) || error.code !== "model_not_found") throw error;
   }
   const body = { model, insecure: options.insecure ?? false };
-  await showTransfer(context, client.stream("/api/pull", body), { picture: "clear" });
+  try {
+    await showTransfer(context, client.stream("/api/pull", body), { picture: "clear" });
+  } catch (error) {
+    if (!isEdgeError(error)) throw error;
+    // A mistyped name ends here too, so that both halves must be said.
+    const nearest = await findNearestModel(client, model);
+    const hint = nearest === undefined ? "." : `: did you mean '${nearest}'?`;
+    const text = `model '${model}' is not there${hint} It can't be pulled either: ${error.message}`;
+    throw new RequestError("model_not_found", text, { cause: error });
+  }
   return await client.ask("POST", "/api/show", { model });
+}
+
+async function findNearestModel(client: NodeClient, model: string): Promise<string | undefined> {
+  const answer = await client.ask("GET", "/api/tags");
+  const names = objectsOf(answer, "models").map((row) => textOf(row, "name") ?? "");
+  return findNearest(model, names.map((name) => name.replace(/:latest$/, "")));
 }
 
 async function printEmbedding(

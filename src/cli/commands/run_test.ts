@@ -29,7 +29,7 @@ Deno.test("run asks once when a prompt is given, and puts what is piped in befor
 
 Deno.test("run sends its flags as the API wants them", async () => {
   await using node = new ScriptedNode(SCRIPT);
-  const flags = ["--keepalive", "90", "--think", "low", "--format", '{"type":"object"}'];
+  const flags = ["--keepalive", "90", "--think=low", "--format", '{"type":"object"}'];
   await runCommand(["run", "tiny", "x", "--host", node.host, ...flags]);
   assert.deepEqual(node.asked[1]?.body, {
     model: "tiny",
@@ -38,6 +38,12 @@ Deno.test("run sends its flags as the API wants them", async () => {
     format: { type: "object" },
     think: "low",
   });
+});
+
+Deno.test("run takes a level of thinking only behind =, so that a prompt may follow --think", async () => {
+  await using node = new ScriptedNode(SCRIPT);
+  await runCommand(["run", "tiny", "--think", "high", "--host", node.host, "--", "--think"]);
+  assert.deepEqual(node.asked[1]?.body, { model: "tiny", prompt: "high --think", think: true });
 });
 
 Deno.test("run sets thinking apart and prints figures when asked to", async () => {
@@ -89,6 +95,21 @@ Deno.test("run pulls a model that is not there", async () => {
   ]);
 });
 
+Deno.test("run says both that a model is not there and why it can't be pulled", async () => {
+  await using node = new ScriptedNode({
+    "POST /api/show": { json: { error: "model 'tinny' not found" }, status: 404 },
+    "POST /api/pull": { lines: [{ error: "pull model manifest: file does not exist" }] },
+    "GET /api/tags": { json: { models: [{ name: "tiny:latest" }] } },
+  });
+  const { code, err } = await runCommand(["run", "tinny", "x", "--host", node.host]);
+  assert.equal(code, 1);
+  assert.equal(
+    err,
+    "Error: model 'tinny' is not there: did you mean 'tiny'? " +
+      "It can't be pulled either: pull model manifest: file does not exist\n",
+  );
+});
+
 Deno.test("run prints the vector of an embedding model", async () => {
   await using node = new ScriptedNode({
     "POST /api/show": { json: { capabilities: ["embedding"] } },
@@ -111,7 +132,7 @@ Deno.test("run refuses flags it can't use before it asks anything", async () => 
   const format = await runCommand(["run", "tiny", "x", "--format", "xml", "--host", node.host]);
   assert.equal(format.code, 2);
   assert.match(format.err, /--format must be json or a JSON Schema/);
-  const think = await runCommand(["run", "tiny", "x", "--think", "deep", "--host", node.host]);
+  const think = await runCommand(["run", "tiny", "x", "--think=deep", "--host", node.host]);
   assert.equal(think.code, 2);
   assert.deepEqual(node.asked, []);
 });
