@@ -87,7 +87,9 @@ export class MemoryLog implements RaftLogReader {
 
   /** Drops entries up to and including `index`. */
   compact(index: number): void {
-    if (index <= this.#compacted.index) throw new RangeError("Already compacted");
+    if (index <= this.#compacted.index) {
+      throw new RangeError("requested index is unavailable due to compaction");
+    }
     const term = this.term(index);
     if (term === undefined) throw new RangeError(`Cannot compact to ${index}: not in the log`);
     this.#entries = this.#entries.slice(index + 1 - this.firstIndex());
