@@ -95,7 +95,7 @@ class FolderBlobStore implements BlobStore {
     }
     const temporary = temporaryPath(this.#folder.blobs);
     try {
-      const found = await this.#writeTemporary(temporary, bytes);
+      const found = await writeStream(temporary, bytes);
       if (found !== digest) {
         throw new RequestError(
           "digest_mismatch",
@@ -104,7 +104,13 @@ class FolderBlobStore implements BlobStore {
       }
     } catch (error) {
       await removeQuietly(temporary);
-      throw error;
+      if (!(error instanceof WriteFailure)) throw error;
+      // Only now, so that the free bytes it names count what was just given back.
+      throw await storageErrorFrom(error.cause, {
+        action: "write a blob",
+        folder: this.#folder.blobs,
+        neededBytes: error.neededBytes,
+      });
     }
     await publishFile(temporary, this.path(digest));
     return "created";
@@ -149,32 +155,6 @@ class FolderBlobStore implements BlobStore {
     }
   }
 
-  /** The digest of what was written and synced. What the sender's stream throws passes through. */
-  async #writeTemporary(path: string, bytes: ReadableStream<Uint8Array>): Promise<string> {
-    const hash = createHash("sha256");
-    let neededBytes = 0;
-    using file = await this.#guard(Deno.open(path, { write: true, createNew: true }), neededBytes);
-    for await (const chunk of bytes) {
-      neededBytes += chunk.length;
-      hash.update(chunk);
-      await this.#guard(writeWhole(file, chunk), neededBytes);
-    }
-    await this.#guard(file.sync(), neededBytes);
-    return `sha256:${hash.digest("hex")}`;
-  }
-
-  async #guard<T>(work: Promise<T>, neededBytes: number): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      throw await storageErrorFrom(error, {
-        action: "write a blob",
-        folder: this.#folder.blobs,
-        neededBytes,
-      });
-    }
-  }
-
   async #openPartial<T extends FilePartialBlob | undefined>(
     digest: Digest,
     open: (place: Parameters<typeof FilePartialBlob.find>[0]) => Promise<T>,
@@ -195,6 +175,37 @@ class FolderBlobStore implements BlobStore {
   async #failed(action: string, cause: unknown): Promise<StorageError> {
     return await storageErrorFrom(cause, { action, folder: this.#folder.blobs });
   }
+}
+
+/** The file system's failure, kept apart from what the sender's stream throws. */
+class WriteFailure extends Error {
+  override readonly name = "WriteFailure";
+  readonly neededBytes: number;
+  constructor(cause: unknown, neededBytes: number) {
+    super(errorMessage(cause), { cause });
+    this.neededBytes = neededBytes;
+  }
+}
+
+/** The digest of what was written and synced. @throws WriteFailure, or what the stream throws. */
+async function writeStream(path: string, bytes: ReadableStream<Uint8Array>): Promise<string> {
+  const hash = createHash("sha256");
+  let neededBytes = 0;
+  const guard = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (cause) {
+      throw new WriteFailure(cause, neededBytes);
+    }
+  };
+  using file = await guard(Deno.open(path, { write: true, createNew: true }));
+  for await (const chunk of bytes) {
+    neededBytes += chunk.length;
+    hash.update(chunk);
+    await guard(writeWhole(file, chunk));
+  }
+  await guard(file.sync());
+  return `sha256:${hash.digest("hex")}`;
 }
 
 class FileBlobReader implements BlobReader {

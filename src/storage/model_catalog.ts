@@ -16,6 +16,9 @@ export async function openModelCatalog(modelsFolder: string): Promise<ModelCatal
   return new FolderCatalog(await openModelsFolder(modelsFolder));
 }
 
+/** Elsewhere a path opens in any spelling, and the stored one must still be found out. */
+const IS_CASE_SENSITIVE = Deno.build.os === "linux";
+
 class FolderCatalog implements ModelCatalog {
   readonly #folder: ModelsFolder;
 
@@ -24,6 +27,9 @@ class FolderCatalog implements ModelCatalog {
   }
 
   async find(name: ModelName): Promise<CatalogEntry | undefined> {
+    // Nearly every request spells a name as it is stored, and four folder listings cost more than the file.
+    const exact = IS_CASE_SENSITIVE ? await readManifestFile(this.#path(name), name) : undefined;
+    if (exact !== undefined) return exact;
     const stored = await this.#storedSpelling(name);
     return await readManifestFile(this.#path(stored), stored);
   }

@@ -107,7 +107,7 @@ export class FilePartialBlob implements PartialBlob {
       await writeWhole(this.#file, bytes);
       part.completedBytes += bytes.length;
       this.#unsynced.add(index);
-    }, bytes.length);
+    });
   }
 
   async sync(): Promise<void> {
@@ -119,7 +119,7 @@ export class FilePartialBlob implements PartialBlob {
         if (part) await Deno.writeTextFile(statePath(this.#place, index), encodePart(part));
       }
       this.#unsynced.clear();
-    }, 0);
+    });
   }
 
   async commit(): Promise<void> {
@@ -156,11 +156,11 @@ export class FilePartialBlob implements PartialBlob {
         if (count === null) return;
         hash.update(chunk.subarray(0, count));
       }
-    }, 0);
+    });
     return `sha256:${hash.digest("hex")}`;
   }
 
-  async #inTurn(work: () => Promise<void>, neededBytes: number): Promise<void> {
+  async #inTurn(work: () => Promise<void>): Promise<void> {
     const run = this.#turn.then(work);
     this.#turn = run.catch(() => {}); // The caller below gets the failure; the next one gets its turn.
     try {
@@ -169,9 +169,13 @@ export class FilePartialBlob implements PartialBlob {
       throw await storageErrorFrom(error, {
         action: "write a download",
         folder: this.#place.folder.blobs,
-        neededBytes,
+        neededBytes: this.#missingBytes(),
       });
     }
+  }
+
+  #missingBytes(): number {
+    return this.#parts.reduce((sum, part) => sum + part.partBytes - part.completedBytes, 0);
   }
 }
 

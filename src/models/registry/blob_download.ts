@@ -146,7 +146,8 @@ class Download {
     const watch = new StallWatch({ stallMs: limits.stallMs, clock, signal: this.#signal });
     try {
       const response = await sendOrFail(url, {
-        headers: { ...headers, range: `bytes=${first}-${last}` },
+        // A compressed answer would make a range of other bytes.
+        headers: { ...headers, range: `bytes=${first}-${last}`, "accept-encoding": "identity" },
         signal: watch.signal,
       });
       await this.#checkRange(response, { first, last });

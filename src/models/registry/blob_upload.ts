@@ -5,7 +5,7 @@ import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { errorMessage, PeerError } from "../../base/mod.ts";
 import type { BlobReader, BlobStore, Clock } from "../../ports/mod.ts";
-import type { BlobLayer } from "../../protocol/mod.ts";
+import { type BlobLayer, parseModelName } from "../../protocol/mod.ts";
 import { parseUrl, type RegistryClient } from "./registry_client.ts";
 import { partBytesOf, type TransferLimits } from "./transfer_limits.ts";
 import { pause } from "./waiting.ts";
@@ -53,9 +53,12 @@ async function beginUpload(
   client: RegistryClient,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const mount = layer.from === undefined
-    ? ""
-    : `?${new URLSearchParams({ mount: layer.digest, from: layer.from })}`;
+  const origin = parseModelName(layer.from ?? "");
+  // Only a repository of the same registry can lend a blob.
+  const mount = origin === undefined || origin.host !== client.host ? "" : `?${new URLSearchParams({
+    mount: layer.digest,
+    from: `${origin.namespace}/${origin.model}`,
+  })}`;
   const url = client.url(`blobs/uploads/${mount}`);
   const response = await client.check(
     await client.request(url, { method: "POST", signal }),

@@ -28,6 +28,8 @@ const NONCE_BYTES = 16;
 
 /** Speaks to the registry of one model, with a token once it was asked for one (contract 2.4). */
 export class RegistryClient {
+  /** Host and port as in model names. */
+  readonly host: string;
   readonly #access: RegistryAccess;
   readonly #origin: string;
   readonly #repository: string;
@@ -39,6 +41,7 @@ export class RegistryClient {
     access: RegistryAccess,
     options: { readonly insecure: boolean },
   ) {
+    this.host = name.host;
     this.#access = access;
     // The contract's reading of `insecure`: plain HTTP, not unchecked certificates.
     this.#origin = `${options.insecure ? "http" : "https"}://${name.host}`;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { llamaFile } from "../../../tests/harness/gguf_file.ts";
 import { digestOf } from "../../../tests/harness/memory_models.ts";
 import { nameOf } from "../../../tests/harness/model_storage_contract.ts";
 import { FaultyRegistry, type RegistrySettings } from "../../../tests/harness/faulty_registry.ts";
@@ -356,6 +357,31 @@ Deno.test("pushModel() sends only what the registry lacks", () =>
     registry.seen.length = 0;
     await linesOf(node.store.push({ model, insecure: true }, SIGNAL));
     assert.deepEqual(registry.seen.map((request) => request.method), ["HEAD", "HEAD", "PUT"]);
+  }));
+
+Deno.test("pushModel() lets the registry take a parent's blob from the parent's repository", () =>
+  withRegistry({}, async ({ registry, start }) => {
+    const node = await start();
+    const parts = [["model", llamaFile()], ["system", "old"]] as const;
+    await storeModel(node, { name: `${registry.host}/team/parent`, layers: parts });
+    await linesOf(
+      node.store.create({
+        model: `${registry.host}/team/child`,
+        from: `${registry.host}/team/parent`,
+        system: "new",
+        license: [],
+      }, SIGNAL),
+    );
+    await linesOf(
+      node.store.push({ model: `${registry.host}/team/child`, insecure: true }, SIGNAL),
+    );
+    const begun = registry.seen.filter((request) => request.method === "POST")
+      .map((request) => decodeURIComponent(request.path.split("uploads/")[1] ?? ""));
+    assert.deepEqual(begun.slice(0, 2), [
+      `?mount=${digestOf(llamaFile())}&from=team/parent`,
+      "",
+    ]);
+    assert.equal(registry.blobs.size, 5);
   }));
 
 Deno.test("pushModel() tells of an unknown model in a line and an error", () =>
