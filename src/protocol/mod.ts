@@ -4,6 +4,31 @@
  * @module
  */
 export { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
+export {
+  accessIdField,
+  CATALOGUE_COMMAND_BYTES_MAX,
+  CATALOGUE_MANIFEST_BYTES_MAX,
+  CATALOGUE_SCHEMA,
+  type CatalogueCommand,
+  decodeCommand,
+  type DecodedCommand,
+  digestField,
+  encodeCommand,
+  labelField,
+  modelNameField,
+  nodeIdField,
+  publicKeyField,
+  REPLICAS_MAX,
+  type RequestStamp,
+  schemaOf,
+  secretHashField,
+  settingKeyField,
+  settingValueField,
+  type StampedCommand,
+  timeField,
+  VOTERS_MAX,
+  votersField,
+} from "./catalogue.ts";
 export type { ChatMessage, ThinkLevel, Tool, ToolCall } from "./chat.ts";
 export type {
   AppendRejection,
@@ -63,6 +88,16 @@ export {
   syncRowBytes,
   valueEntryBytes,
 } from "./membership_codec.ts";
+export {
+  bytesField,
+  type FieldCodec,
+  listField,
+  optionalField,
+  recordField,
+  textField,
+  uintField,
+  type ValueOf,
+} from "./field_codec.ts";
 export {
   type LoadedFacts,
   type LoadSettings,
