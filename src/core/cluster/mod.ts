@@ -1,0 +1,18 @@
+/**
+ * The replicated state itself: which commands exist is in `protocol`, what each does is here. Pure; knows nothing of logs,
+ * leaders or disks. Start with `catalogue.ts`; `rows.ts` names every table and limit.
+ *
+ * @module
+ */
+export { type Applied, Catalogue, type CatalogueModel } from "./catalogue.ts";
+export type {
+  ApiKeyRow,
+  MemberRow,
+  ModelRow,
+  QuarantineRow,
+  Refusal,
+  SettingRow,
+  TokenRow,
+  VotersRow,
+} from "./rows.ts";
+export type { Outcome } from "./sessions.ts";

@@ -1,0 +1,192 @@
+import type { Digest, NodeId } from "../../base/mod.ts";
+import {
+  accessIdField,
+  bytesField,
+  CATALOGUE_MANIFEST_BYTES_MAX,
+  digestField,
+  labelField,
+  listField,
+  modelNameField,
+  nodeIdField,
+  publicKeyField,
+  recordField,
+  REPLICAS_MAX,
+  secretHashField,
+  settingKeyField,
+  settingValueField,
+  textField,
+  timeField,
+  uintField,
+  type ValueOf,
+  votersField,
+} from "../../protocol/mod.ts";
+
+/** Rows of each table; a command that would exceed one is refused with `table_full`. */
+export const TABLE_ROWS_MAX = {
+  models: 10_000,
+  members: 4_096,
+  tokens: 256,
+  apiKeys: 4_096,
+  settings: 1_024,
+  quarantine: 10_000,
+} as const;
+/** Bytes of all manifests together: each node holds them in memory and in every snapshot. */
+export const MANIFESTS_BYTES_MAX = 64 * 1024 * 1024;
+/** Nodes one model can be pinned to. */
+export const PINS_MAX = 64;
+/** Client sessions; the one unused longest makes room. */
+export const SESSIONS_MAX = 256;
+/** Outcomes remembered per session: requests one client may have under way at once. */
+export const SESSION_OUTCOMES_MAX = 256;
+
+/** Why a command changed nothing. The order is the wire number: only ever appended to. */
+export const REFUSALS = [
+  "malformed_command",
+  "schema_not_active",
+  "session_unknown",
+  "request_stale",
+  "revision_mismatch",
+  "not_found",
+  "already_exists",
+  "table_full",
+  "bad_manifest",
+  "member_revoked",
+  "token_unknown",
+  "token_expired",
+  "not_a_member",
+  "bad_voters",
+  "bad_schema",
+] as const;
+/** Why a command changed nothing. */
+export type Refusal = (typeof REFUSALS)[number];
+
+// A revision is the index of the entry that last changed the row.
+const revisionField = uintField();
+const hashHexField = textField(64, (text) => /^[0-9a-f]{64}$/.test(text));
+
+/** A name and what it points at. */
+export const modelRow = recordField({
+  name: modelNameField,
+  manifestDigest: hashHexField,
+  modifiedAtMs: timeField,
+  /** 0 = as the default says. */
+  replicas: uintField(REPLICAS_MAX),
+  /** By id. */
+  pins: listField(nodeIdField, PINS_MAX),
+  revision: revisionField,
+});
+export type ModelRow = ValueOf<typeof modelRow>;
+
+/** A manifest's exact bytes, under their own hash. */
+export const manifestRow = recordField({
+  digest: hashHexField,
+  bytes: bytesField(2, CATALOGUE_MANIFEST_BYTES_MAX),
+});
+
+/** A node that was let in, or shut out. */
+export const memberRow = recordField({
+  nodeId: nodeIdField,
+  publicKey: publicKeyField,
+  label: labelField,
+  standing: textField<"admitted" | "revoked">(
+    8,
+    (text) => text === "admitted" || text === "revoked",
+  ),
+  changedAtMs: timeField,
+  revision: revisionField,
+});
+export type MemberRow = ValueOf<typeof memberRow>;
+
+/** Who should vote. */
+export const votersRow = recordField({ voters: votersField, revision: revisionField });
+export type VotersRow = ValueOf<typeof votersRow>;
+
+/** A join token that is not used up. */
+export const tokenRow = recordField({
+  tokenId: accessIdField,
+  secretHash: secretHashField,
+  expiresAtMs: timeField,
+  usesLeft: uintField(1_000),
+  revision: revisionField,
+});
+export type TokenRow = ValueOf<typeof tokenRow>;
+
+/** A key of the HTTP API. */
+export const apiKeyRow = recordField({
+  keyId: accessIdField,
+  secretHash: secretHashField,
+  label: labelField,
+  expiresAtMs: timeField,
+  createdAtMs: timeField,
+  revision: revisionField,
+});
+export type ApiKeyRow = ValueOf<typeof apiKeyRow>;
+
+/** A cluster-wide setting. */
+export const settingRow = recordField({
+  key: settingKeyField,
+  value: settingValueField,
+  revision: revisionField,
+});
+export type SettingRow = ValueOf<typeof settingRow>;
+
+/** A blob that must not be used. */
+export const quarantineRow = recordField({
+  digest: digestField,
+  nodeId: nodeIdField,
+  reason: labelField,
+  atMs: timeField,
+  revision: revisionField,
+});
+export type QuarantineRow = ValueOf<typeof quarantineRow>;
+
+/** What became of one request of a session. */
+export const sessionOutcome = recordField({
+  sequence: uintField(),
+  /** 0 = applied, else 1 + the number of the refusal. */
+  refusal: uintField(REFUSALS.length),
+  revision: revisionField,
+});
+
+/** A client's memory in the replicated state. */
+export const sessionRow = recordField({
+  session: uintField(),
+  lastUsedIndex: uintField(),
+  firstUnanswered: uintField(),
+  /** By sequence. */
+  outcomes: listField(sessionOutcome, SESSION_OUTCOMES_MAX),
+});
+export type SessionRow = ValueOf<typeof sessionRow>;
+
+/** Everything the log has agreed on. */
+export interface CatalogueTables {
+  /** Commands above this are refused. */
+  schema: number;
+  /** By lower-case full name: names differ by more than case. */
+  readonly models: Map<string, ModelRow>;
+  /** By hex digest. Invariant: exactly those that a model points at. */
+  readonly manifests: Map<string, Uint8Array>;
+  readonly members: Map<NodeId, MemberRow>;
+  voters: VotersRow;
+  readonly tokens: Map<string, TokenRow>;
+  readonly apiKeys: Map<string, ApiKeyRow>;
+  readonly settings: Map<string, SettingRow>;
+  readonly quarantine: Map<Digest, QuarantineRow>;
+  readonly sessions: Map<number, SessionRow>;
+}
+
+/** The state before the first entry. */
+export function emptyTables(): CatalogueTables {
+  return {
+    schema: 1,
+    models: new Map(),
+    manifests: new Map(),
+    members: new Map(),
+    voters: { voters: [], revision: 0 },
+    tokens: new Map(),
+    apiKeys: new Map(),
+    settings: new Map(),
+    quarantine: new Map(),
+    sessions: new Map(),
+  };
+}
