@@ -43,6 +43,9 @@ Deno.test("MemberValues does not bring back a deleted key (chitchat)", () => {
   owner.publish("gone", undefined);
   // Filling the table collects the deletion.
   for (let key = 0; key < VALUE_KEYS_MAX - 1; key++) owner.publish(`key-${key}`, bytes("z"));
+  for (let key = 0; key < 3; key++) owner.publish(`key-${key}`, undefined);
+  // Room again, so that nothing but the collected version keeps a deleted key out.
+  owner.publish("new", bytes("n"));
   assert.equal(owner.collectedVersion > 0, true);
   sync(owner, awake);
   assert.equal(awake.applyRumor(old), false);
