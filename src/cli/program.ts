@@ -122,7 +122,7 @@ export async function runProgram(args: readonly string[], context: CliContext): 
 }
 
 /** The whole tree with every command defined, for completions and for tests of the help. */
-async function loadWholeProgram(context: CliContext): Promise<Command> {
+export async function loadWholeProgram(context: CliContext): Promise<Command> {
   const program = createProgram(context);
   await defineCommands(program, context, COMMANDS);
   return program;
@@ -136,6 +136,8 @@ function createProgram(context: CliContext): Command {
     .version(`odist version ${context.version}`, "-v, --version", "Print the version")
     .helpOption("-h, --help", "Print this help")
     .helpCommand("help [command]", "Print the help of a command")
+    // A command's own -v is not the program's.
+    .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError(true)
     .configureOutput({

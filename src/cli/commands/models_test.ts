@@ -126,7 +126,7 @@ Deno.test("show prints the contract's blocks", async () => {
 
 Deno.test("show --verbose adds metadata and tensors", async () => {
   await using node = new ScriptedNode({ "POST /api/show": { json: SHOWN } });
-  const { out } = await runCommand(["show", "tiny", "--verbose", "--host", node.host]);
+  const { out } = await runCommand(["show", "tiny", "-v", "--host", node.host]);
   assert.match(out, /tokenizer\.ggml\.tokens +\[a b c \.\.\.\+2 more\]/);
   assert.match(out, /tokenizer\.ggml\.scores +\[1 2\]/);
   assert.match(out, /output\.weight {4}F16 {4}\[3072 128256\]/);

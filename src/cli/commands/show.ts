@@ -19,7 +19,7 @@ type ShowOptions =
 export function defineShow(command: Command, context: CliContext): void {
   command.argument("<MODEL>", "Name of the model");
   for (const part of PARTS) command.option(`--${part}`, `Print only the ${part}`);
-  command.option("--verbose", "Print all metadata and tensors too");
+  command.option("-v, --verbose", "Print all metadata and tensors too");
   addClientOptions(command);
   addExamples(command, "odist show tiny", "odist show tiny --modelfile > Modelfile");
   command.action(async (model: string, options: ShowOptions) => {

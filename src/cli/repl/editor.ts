@@ -13,7 +13,7 @@ export async function editText(
   text: string,
   env: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const editor = env.ODIST_EDITOR || env.OLLAMA_EDITOR || env.VISUAL || env.EDITOR ||
+  const editor = env.OLLAMA_EDITOR || env.VISUAL || env.EDITOR ||
     DEFAULT_EDITOR;
   const [program = DEFAULT_EDITOR, ...args] = editor.split(/\s+/);
   const folder = await Deno.makeTempDir({ prefix: "odist-prompt-" });
