@@ -13,6 +13,7 @@ interface ScriptedTerminalOptions {
   /** What is piped in. */
   readonly piped?: string;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 /** Keeps everything that was written; keys are pressed by the test. */
@@ -23,6 +24,7 @@ export class ScriptedTerminal implements Terminal {
   outText = "";
   errText = "";
   readonly #columns: number;
+  readonly #rows: number;
   readonly #keys: string[] = [];
   readonly #watchers = new Set<() => void>();
   #pending: ((text: string | null) => void) | undefined;
@@ -31,6 +33,7 @@ export class ScriptedTerminal implements Terminal {
     const isTerminal = options.isTerminal ?? false;
     const style = styleFor("plain");
     this.#columns = options.columns ?? 80;
+    this.#rows = options.rows ?? 24;
     this.out = { isTerminal, style, write: (text) => this.#note(() => this.outText += text) };
     this.err = { isTerminal, style, write: (text) => this.#note(() => this.errText += text) };
     this.input = {
@@ -43,6 +46,10 @@ export class ScriptedTerminal implements Terminal {
 
   columns(): number {
     return this.#columns;
+  }
+
+  rows(): number {
+    return this.#rows;
   }
 
   /** Types; the program reads it when it asks for it. */

@@ -23,7 +23,7 @@ const SYNC_END = "\x1b[?2026l";
  */
 export class ProgressView {
   readonly #output: Output;
-  readonly #columns: () => number;
+  readonly #terminal: Terminal;
   readonly #rows = new Map<string, Tracked>();
   readonly #timer: ReturnType<typeof setInterval> | undefined;
   #frame = 0;
@@ -31,7 +31,7 @@ export class ProgressView {
 
   constructor(terminal: Terminal) {
     this.#output = terminal.err;
-    this.#columns = () => terminal.columns();
+    this.#terminal = terminal;
     if (this.#output.isTerminal) this.#timer = setInterval(() => this.#paint(), FRAME_MS);
   }
 
@@ -74,7 +74,10 @@ export class ProgressView {
 
   #paint(): void {
     const rows = [...this.#rows.values()].map(({ row }) => row);
-    const lines = renderProgress(rows, { columns: this.#columns() - 1, frame: this.#frame++ });
+    // What has scrolled out of a terminal can't be repainted: only the last rows stay alive.
+    const alive = rows.slice(1 - this.#terminal.rows());
+    const columns = this.#terminal.columns() - 1;
+    const lines = renderProgress(alive, { columns, frame: this.#frame++ });
     const body = lines.map((line) => `${line}\x1b[K\n`).join("");
     this.#output.write(`${SYNC_BEGIN}${this.#backToStart()}${body}${SYNC_END}`);
     this.#paintedLines = lines.length;

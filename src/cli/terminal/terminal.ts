@@ -19,17 +19,21 @@ export interface Input {
   setRaw(on: boolean): void;
 }
 
-/** The three streams of a command, and how wide the terminal is. */
+/** The three streams of a command, and how large the terminal is. */
 export interface Terminal {
   readonly out: Output;
   readonly err: Output;
   readonly input: Input;
   /** Columns right now, >= 20; 80 where nobody says. */
   columns(): number;
+  /** Lines right now, >= 2; 24 where nobody says. */
+  rows(): number;
 }
 
 const COLUMNS_DEFAULT = 80;
 const COLUMNS_MIN = 20;
+const ROWS_DEFAULT = 24;
+const ROWS_MIN = 2;
 
 /** The process's own streams. `env` decides on colours: NO_COLOR and TERM=dumb turn them off. */
 export function openTerminal(env: Readonly<Record<string, string>>): Terminal {
@@ -42,14 +46,17 @@ export function openTerminal(env: Readonly<Record<string, string>>): Terminal {
       read: (buffer) => Deno.stdin.read(buffer),
       setRaw: (on) => Deno.stdin.setRaw(on),
     },
-    columns() {
-      try {
-        return Math.max(COLUMNS_MIN, Deno.consoleSize().columns);
-      } catch {
-        return COLUMNS_DEFAULT; // Neither stream is a terminal.
-      }
-    },
+    columns: () => Math.max(COLUMNS_MIN, findSize()?.columns ?? COLUMNS_DEFAULT),
+    rows: () => Math.max(ROWS_MIN, findSize()?.rows ?? ROWS_DEFAULT),
   };
+}
+
+function findSize(): { readonly columns: number; readonly rows: number } | undefined {
+  try {
+    return Deno.consoleSize();
+  } catch {
+    return undefined; // No stream of this process is a terminal.
+  }
 }
 
 function openOutput(
