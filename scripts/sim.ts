@@ -7,6 +7,7 @@
 import { parseArgs } from "node:util";
 import type { Fault } from "../tests/sim/raft/faults.ts";
 import {
+  optionsOfSeed,
   simulate,
   type SimulationOptions,
   type SimulationReport,
@@ -29,7 +30,8 @@ const { values } = parseArgs({
 });
 
 function optionsOf(seed: number): SimulationOptions {
-  const nodeCount = values.nodes === undefined ? 3 + 2 * (seed % 3) : Number(values.nodes);
+  const options = optionsOfSeed(seed);
+  const nodeCount = values.nodes === undefined ? options.nodeCount : Number(values.nodes);
   return { seed, nodeCount, spanMs: Number(values.seconds) * 1000 };
 }
 

@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { RAFT_MUTANTS } from "./catalogue.ts";
+import { patch } from "./mutant.ts";
+
+const ROOT = new URL("../../../", import.meta.url);
+
+Deno.test("Every mutant fits the sources and has a name of its own", () => {
+  const names = new Set<string>();
+  for (const mutant of RAFT_MUTANTS) {
+    assert.ok(!names.has(mutant.name), mutant.name);
+    names.add(mutant.name);
+    for (const { file } of mutant.edits) {
+      const source = Deno.readTextFileSync(new URL(file, ROOT));
+      assert.notEqual(patch(source, file, mutant), source, mutant.name);
+    }
+  }
+});
