@@ -35,13 +35,15 @@ export interface SeenRequest {
 /** Answers a range request otherwise than rightly; undefined = rightly. */
 type RangeFault = (request: SeenRequest, right: Uint8Array) => Response | undefined;
 
-const TOKEN = "good-token";
-
 export class FaultyRegistry {
   readonly seen: SeenRequest[] = [];
   readonly manifests = new Map<string, Uint8Array>();
   readonly blobs = new Map<string, Uint8Array>();
   rangeFault: RangeFault = () => undefined;
+  readonly #firstRange = Promise.withResolvers<void>();
+  /** Issues tokens `token-1`, `token-2`...; only the latest is good. */
+  #tokens = 0;
+  #expiry = { method: "", requests: Infinity };
   readonly #settings: RegistrySettings;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #uploads = new Map<string, Uint8Array>();
@@ -71,6 +73,16 @@ export class FaultyRegistry {
     return bytes;
   }
 
+  /** Resolves once a range was asked for. */
+  get seenRange(): Promise<void> {
+    return this.#firstRange.promise;
+  }
+
+  /** The token in force goes bad with the `requests`th request of this method. */
+  expireTokenAfter(method: string, requests: number): void {
+    this.#expiry = { method, requests };
+  }
+
   /** Ranges asked for so far, as `first-last`. */
   ranges(): string[] {
     return this.seen.map((request) => request.headers.get("range")?.replace("bytes=", ""))
@@ -85,11 +97,16 @@ export class FaultyRegistry {
       headers: request.headers,
     };
     this.seen.push(seen);
+    if (request.headers.has("range")) this.#firstRange.resolve();
+    if (seen.method === this.#expiry.method && --this.#expiry.requests === 0) this.#tokens++;
     if (url.pathname === "/token") return await this.#issueToken(request);
     if (url.pathname.startsWith("/storage/")) return await this.#store(request, url);
     const isDirect = url.pathname.startsWith("/direct/") || request.headers.has("range");
-    const isAllowed = request.headers.get("authorization") === `Bearer ${TOKEN}`;
-    if (this.#settings.wantsToken && !isDirect && !isAllowed) return this.#challenge(request);
+    const isAllowed = request.headers.get("authorization") === `Bearer token-${this.#tokens}`;
+    if (this.#settings.wantsToken && !isDirect && !isAllowed) {
+      await request.body?.cancel();
+      return this.#challenge(request);
+    }
     const [, repository = "", kind, reference = ""] =
       /^\/(?:v2|direct)\/(.+)\/(manifests|blobs)\/(.+)$/.exec(url.pathname) ?? [];
     if (kind === "manifests") return await this.#manifest(request, `${repository}/${reference}`);
@@ -203,7 +220,7 @@ export class FaultyRegistry {
     const isWhole = query.get("service") === "test" && query.getAll("scope").length === 2 &&
       query.has("ts") && query.has("nonce");
     if (!isSigned || !isWhole) return new Response("bad signature", { status: 403 });
-    return Response.json({ token: TOKEN });
+    return Response.json({ token: `token-${++this.#tokens}` });
   }
 }
 

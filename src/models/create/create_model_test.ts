@@ -160,3 +160,20 @@ Deno.test("createModel() takes a quantization that the weights already have", as
     message: "quantization is only supported for F16, BF16 and F32 models",
   });
 });
+
+Deno.test("createModel() and delete take turns, so a new model never lacks a blob", async () => {
+  const { blobs, store, create, upload } = createParts();
+  for (let round = 0; round < 20; round++) {
+    await create({ model: "parent", files: { "w.gguf": await upload(llamaFile()) } });
+    const outcomes = await Promise.allSettled([
+      create({ model: "child", from: "parent", system: `round ${round}` }),
+      store.delete({ model: "parent" }),
+    ]);
+    assert.equal(outcomes[1]?.status, "fulfilled");
+    if (outcomes[0]?.status === "fulfilled") {
+      assert.ok(await store.getDefinition("child", "chat"));
+      await store.delete({ model: "child" });
+    }
+    assert.deepEqual(await blobs.list(), []);
+  }
+});

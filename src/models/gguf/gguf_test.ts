@@ -45,6 +45,53 @@ Deno.test("readGguf() counts arrays that were not asked for and keeps the others
   assert.deepEqual(whole.metadata.get("x.texts"), { count: 2, values: ["p", "q"] });
 });
 
+Deno.test("readGguf() reads every type of value, single and in arrays", async () => {
+  // The type's number in the file, its bytes for the value, and the value.
+  const scalars: [number, (view: DataView) => void, number, number | boolean][] = [
+    [0, (view) => view.setUint8(0, 200), 1, 200],
+    [1, (view) => view.setInt8(0, -2), 1, -2],
+    [2, (view) => view.setUint16(0, 60_000, true), 2, 60_000],
+    [3, (view) => view.setInt16(0, -3, true), 2, -3],
+    [4, (view) => view.setUint32(0, 4e9, true), 4, 4e9],
+    [5, (view) => view.setInt32(0, -5, true), 4, -5],
+    [6, (view) => view.setFloat32(0, 1e-5, true), 4, 1e-5],
+    [7, (view) => view.setUint8(0, 1), 1, true],
+    [10, (view) => view.setBigUint64(0, 2n ** 40n, true), 8, 2 ** 40],
+    [11, (view) => view.setBigInt64(0, -(2n ** 40n), true), 8, -(2 ** 40)],
+    [12, (view) => view.setFloat64(0, 0.1, true), 8, 0.1],
+  ];
+  for (const [type, write, valueBytes, value] of scalars) {
+    const bytes = new Uint8Array(valueBytes);
+    write(new DataView(bytes.buffer));
+    const single = await readGguf(sourceOf(oneEntryFile([type], bytes)), { arrays: "all" });
+    assert.equal(single.metadata.get("k"), value, `type ${type}`);
+    const list = oneEntryFile([9, type, 2, 0], new Uint8Array([...bytes, ...bytes]));
+    for (const arrays of ["all", "none"] as const) {
+      const values = arrays === "all" ? [value, value] : undefined;
+      const { metadata } = await readGguf(sourceOf(list), { arrays });
+      assert.deepEqual(metadata.get("k"), { count: 2, values }, `array of type ${type}`);
+    }
+  }
+  await assert.rejects(read(oneEntryFile([13], new Uint8Array(8))), {
+    message: /metadata "k" has the unknown type 13 \(at byte 33\)/,
+  });
+  await assert.rejects(read(oneEntryFile([9, 9, 1, 0], new Uint8Array(20))), {
+    message: /array "k" has the unsupported element type 9/,
+  });
+});
+
+/** A file without tensors and with the one key `k`, whose value is the given numbers of 4 bytes and then `bytes`. */
+function oneEntryFile(words: readonly number[], bytes: Uint8Array): Uint8Array {
+  const head = [0x46554747, 3, 0, 0, 1, 0, 1, 0];
+  const file = new Uint8Array(32 + 1 + words.length * 4 + bytes.length);
+  const view = new DataView(file.buffer);
+  head.forEach((word, index) => view.setUint32(index * 4, word, true));
+  file[32] = "k".charCodeAt(0);
+  words.forEach((word, index) => view.setUint32(33 + index * 4, word, true));
+  file.set(bytes, 33 + words.length * 4);
+  return file;
+}
+
 Deno.test("ggufFacts() tells models, embedders, adapters and projectors apart", async () => {
   assert.equal((await factsOf({})).hasPooling, false);
   assert.equal((await factsOf({ "llama.pooling_type": 1 })).hasPooling, true);

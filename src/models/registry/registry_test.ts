@@ -308,6 +308,23 @@ Deno.test("two pulls of one blob share its transfer", () =>
     assert.equal(registry.ranges().length, 12);
   }));
 
+Deno.test("a pull that comes as the last one leaves begins anew", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    let hangs = true;
+    registry.rangeFault = (_request, right) =>
+      hangs ? new Response(hangAfter(right.slice(0, 1)), { status: 206 }) : undefined;
+    const node = await start();
+    const leaving = new AbortController();
+    const first = node.pull(model, leaving.signal);
+    await registry.seenRange;
+    hangs = false;
+    leaving.abort(new Error("left"));
+    const second = node.pull(model);
+    await assert.rejects(first, { message: "left" });
+    assert.equal((await second).at(-1)?.status, "success");
+    assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
+  }));
+
 Deno.test("pullModel() removes what only the replaced manifest named", () =>
   withRegistry({}, async ({ registry, model, start }) => {
     const node = await start();
@@ -349,6 +366,19 @@ for (const redirectsUploads of [false, true]) {
       assert.deepEqual(await node.blobs.read(digestOf(content)), content);
     }));
 }
+
+Deno.test("pushModel() gets a new token when the old one expires between parts", () =>
+  withRegistry({ wantsToken: true }, async ({ registry, folder, start }) => {
+    const node = await start({ registryKey: openRegistryKey(join(folder, "id_ed25519")) });
+    const name = `${registry.host}/library/long`;
+    const content = randomBytes(2_500);
+    await storeModel(node, { name, layers: [["model", content]] });
+    registry.expireTokenAfter("PATCH", 2);
+    await linesOf(node.store.push({ model: name, insecure: true }, SIGNAL));
+    assert.deepEqual(registry.blobs.get(digestOf(content)), content);
+    const tokens = registry.seen.filter((request) => request.path.startsWith("/token"));
+    assert.equal(tokens.length, 2);
+  }));
 
 Deno.test("pushModel() sends only what the registry lacks", () =>
   withRegistry({}, async ({ registry, model, start }) => {
