@@ -56,6 +56,11 @@ async function newestMs(path: string): Promise<number> {
 
 let built: Promise<string> | undefined;
 
+/** Path of the file under test; built first where that is needed. */
+export function builtFile(): Promise<string> {
+  return built ??= ensureBuilt();
+}
+
 /** What a finished command said. */
 export interface Said {
   readonly code: number;
@@ -75,7 +80,7 @@ export class Machine {
 
   /** A `fresh` machine never ran the file before; others find it unpacked by an earlier one. */
   static async make(history: "fresh" | "ran_before" = "ran_before"): Promise<Machine> {
-    const file = await (built ??= ensureBuilt());
+    const file = await builtFile();
     const machine = new Machine(file, await Deno.makeTempDir({ prefix: "odist-e2e-" }));
     await Deno.mkdir(machine.home);
     await Deno.mkdir(join(machine.folder, "bin"));
