@@ -22,6 +22,16 @@ import {
 /** Answers waiting for a slot at most. The node hands out slots itself, so that a long queue here is its mistake. */
 const WAITING_ANSWERS_MAX = 4096;
 
+/**
+ * Prompt tokens of one batch while others have work. A CPU computes 128 tokens as efficiently as 512, so that smaller
+ * steps only shorten the wait for a first and for a next token; a GPU would starve on them.
+ */
+const SHARED_PREFILL_TOKENS = { cpu: 128, gpu: 512 } as const;
+/** Batches expected to be shorter are decoded in place: a change of threads and back costs as much as a tenth of them. */
+const IN_PLACE_MS_MAX = 4;
+/** How long pipes may wait while batches are decoded in place, so that requests and cancels are seen between them. */
+const UNSEEN_MS_MAX = 6;
+
 /** An event and the request it belongs to. */
 export interface AddressedEvent {
   readonly id: number;
@@ -44,6 +54,10 @@ export class Decoder {
   /** Counts uses of slots: a clock without time. */
   #order = 0;
   #wake: (() => void) | undefined;
+  /** Milliseconds per batch token, as last measured. */
+  #tokenMs = IN_PLACE_MS_MAX;
+  /** When pipes were last served, in milliseconds of `performance.now()`. */
+  #servedMs = 0;
 
   constructor(model: RunnerModel, emit: (events: readonly AddressedEvent[]) => void) {
     this.#model = model;
@@ -226,7 +240,10 @@ export class Decoder {
         phase: slot.answer?.firstTokenMs === 0 || slot.pendingTokens > 1 ? "prefill" : "decode",
         order: slot.answer?.startedMs ?? 0,
       })),
-      this.#model.batchTokens,
+      {
+        batchTokens: this.#model.batchTokens,
+        sharedPrefillTokens: SHARED_PREFILL_TOKENS[this.#model.llama.gpuCount > 0 ? "gpu" : "cpu"],
+      },
     );
     const outputs: { slot: Slot; batchIndex: number }[] = [];
     // In the order of slots: llama.cpp computes runs of consecutive sequences together.
@@ -248,10 +265,19 @@ export class Decoder {
 
   async #decode(): Promise<void> {
     const { context, llama } = this.#model;
-    const code = await llama.call.llama_decode_later(context, this.#batch.struct);
+    const { struct, count } = this.#batch;
+    const startedMs = performance.now();
+    const isShort = count * this.#tokenMs < IN_PLACE_MS_MAX && llama.gpuCount === 0;
+    const isInPlace = isShort && startedMs - this.#servedMs < UNSEEN_MS_MAX;
+    const code = isInPlace
+      ? llama.call.llama_decode(context, struct)
+      : await llama.call.llama_decode_later(context, struct);
     if (code !== 0) throw new Error(`llama_decode failed with code ${code}`);
     // On a GPU decoding only starts the work; waiting for it here keeps the wait off this thread.
     if (llama.gpuCount > 0) await llama.call.llama_synchronize_later(context);
+    const endedMs = performance.now();
+    if (!isInPlace) this.#servedMs = endedMs;
+    this.#tokenMs = (endedMs - startedMs) / count;
   }
 
   /** Draws a slot's next token and decides whether its answer goes on. */

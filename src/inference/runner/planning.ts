@@ -8,11 +8,12 @@ export interface SlotDemand {
   readonly order: number;
 }
 
-/**
- * Prompt tokens of one batch beside answers that are being written: they bound the pause readers see between two
- * tokens, and a CPU gains nothing from larger ones.
- */
-export const PREFILL_TOKENS_BESIDE_DECODE = 256;
+/** How large a batch may be, in tokens. */
+export interface BatchLimits {
+  readonly batchTokens: number;
+  /** Prompt tokens at most while anybody else has work: it bounds how long others wait for this batch. */
+  readonly sharedPrefillTokens: number;
+}
 
 /**
  * How many tokens each slot puts into the next batch. Every answer being written gets its one token first, so that
@@ -20,16 +21,16 @@ export const PREFILL_TOKENS_BESIDE_DECODE = 256;
  */
 export function planBatch(
   demands: readonly SlotDemand[],
-  batchTokens: number,
+  limits: BatchLimits,
 ): ReadonlyMap<number, number> {
   const plan = new Map<number, number>();
-  let room = batchTokens;
+  let room = limits.batchTokens;
   for (const { slot, phase } of demands) {
     if (phase !== "decode" || room === 0) continue;
     plan.set(slot, 1);
     room--;
   }
-  if (plan.size > 0) room = Math.min(room, PREFILL_TOKENS_BESIDE_DECODE);
+  if (demands.length > 1) room = Math.min(room, limits.sharedPrefillTokens);
   const prompts = demands.filter(({ phase }) => phase === "prefill");
   for (const { slot, pendingTokens } of prompts.toSorted((a, b) => a.order - b.order)) {
     const count = Math.min(room, pendingTokens);

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  chooseSlot,
-  planBatch,
-  PREFILL_TOKENS_BESIDE_DECODE,
-  type SlotCache,
-  type SlotDemand,
-} from "./planning.ts";
+import { chooseSlot, planBatch, type SlotCache, type SlotDemand } from "./planning.ts";
 
+const WIDE = { batchTokens: 512, sharedPrefillTokens: 512 };
 const prefill = (slot: number, pendingTokens: number, order = slot): SlotDemand => ({
   slot,
   pendingTokens,
@@ -30,18 +25,23 @@ const cache = (slot: number, text: string, more: Partial<SlotCache> = {}): SlotC
 const tokens = (text: string) => [...text].map((letter) => letter.charCodeAt(0));
 
 Deno.test("planBatch() gives each answer being written its token before any prompt", () => {
-  const plan = planBatch([prefill(0, 500), decode(1), decode(2)], 100);
+  const plan = planBatch([prefill(0, 500), decode(1), decode(2)], {
+    ...WIDE,
+    batchTokens: 100,
+  });
   assert.deepEqual([...plan].sort(), [[0, 98], [1, 1], [2, 1]]);
 });
 
 Deno.test("planBatch() fills the batch with prompts, oldest first", () => {
-  const plan = planBatch([prefill(0, 300, 2), prefill(1, 300, 1), prefill(2, 300, 3)], 512);
+  const plan = planBatch([prefill(0, 300, 2), prefill(1, 300, 1), prefill(2, 300, 3)], WIDE);
   assert.deepEqual([...plan].sort(), [[0, 212], [1, 300]]);
 });
 
-Deno.test("planBatch() bounds prompts beside an answer being written, so that its reader does not wait", () => {
-  const plan = planBatch([prefill(0, 2000), decode(1)], 2048);
-  assert.equal(plan.get(0), PREFILL_TOKENS_BESIDE_DECODE);
+Deno.test("planBatch() bounds prompts while anybody else has work, and only then", () => {
+  const limits = { batchTokens: 2048, sharedPrefillTokens: 128 };
+  assert.equal(planBatch([prefill(0, 2000), decode(1)], limits).get(0), 128);
+  assert.deepEqual([...planBatch([prefill(0, 100), prefill(1, 100)], limits)], [[0, 100], [1, 28]]);
+  assert.equal(planBatch([prefill(0, 2000)], limits).get(0), 2000);
 });
 
 Deno.test("planBatch() never exceeds the batch or a slot's need, and leaves no room while a prompt waits", () => {
@@ -60,7 +60,7 @@ Deno.test("planBatch() never exceeds the batch or a slot's need, and leaves no r
         slot,
         pendingTokens: row.phase === "decode" ? 1 : row.pendingTokens,
       }));
-      const plan = planBatch(demands, batchTokens);
+      const plan = planBatch(demands, { batchTokens, sharedPrefillTokens: batchTokens });
       const planned = [...plan.values()].reduce((sum, count) => sum + count, 0);
       assert.ok(planned <= batchTokens);
       for (const row of demands) {

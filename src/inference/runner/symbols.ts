@@ -46,6 +46,7 @@ export const LLAMA_SYMBOLS = {
   llama_memory_seq_pos_max: { parameters: ["pointer", "i32"], result: "i32" },
   llama_memory_clear: { parameters: ["pointer", "bool"], result: "void" },
   llama_memory_can_shift: { parameters: ["pointer"], result: "bool" },
+  llama_decode: { parameters: ["pointer", BATCH.nativeType], result: "i32" },
   llama_decode_later: {
     name: "llama_decode",
     parameters: ["pointer", BATCH.nativeType],
