@@ -16,9 +16,14 @@ export const TINY_PATH = `${ROOT}src/models/embedded/tiny.gguf`;
 /** Timers that never fire on their own account: no test here waits for a load to stall. */
 const clock = { after: () => ({ cancel() {} }) };
 
+/** Program and arguments that become a runner. */
+export const RUNNER_COMMAND: readonly string[] = [
+  Deno.execPath(),
+  ...["run", "-A", "--no-lock", "--no-check", `${ROOT}main.ts`, "runner"],
+];
+
 export function startEngine(): Engine {
-  const command = [Deno.execPath(), "run", "-A", "--no-lock", `${ROOT}main.ts`, "runner"];
-  return createEngine({ command, env: {}, log: { log() {} }, clock });
+  return createEngine({ command: RUNNER_COMMAND, env: {}, log: { log() {} }, clock });
 }
 
 export const TINY_SETTINGS: LoadSettings = {

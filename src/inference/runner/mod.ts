@@ -42,24 +42,37 @@ interface Loaded {
  * @param nativeFolder Where llama.cpp's libraries lie (`ODIST_NATIVE_DIR`); undefined = the platform's npm package.
  */
 export async function runRunner(nativeFolder: string | undefined): Promise<never> {
+  leaveStoppingToTheNode();
   try {
     await serve(nativeFolder);
     Deno.exit(0);
   } catch (error) {
-    // The node keeps the end of this stream as the reason.
-    console.error(error);
-    Deno.exit(1);
+    die(error);
   }
+}
+
+/**
+ * Terminals and service managers signal every process of a group. The node drains its answers first and then closes
+ * this one's input; a runner that obeyed the signal itself would cut them.
+ */
+function leaveStoppingToTheNode(): void {
+  Deno.addSignalListener("SIGINT", () => {});
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", () => {});
+}
+
+/** The node keeps the end of standard error as the reason. */
+function die(error: unknown): never {
+  console.error(error);
+  Deno.exit(1);
 }
 
 /** Returns when the input closes. */
 async function serve(nativeFolder: string | undefined): Promise<void> {
   const reader = new FrameReader();
   const chunk = new Uint8Array(64 * 1024);
-  const failure = Promise.withResolvers<never>();
   let loaded: Loaded | undefined;
   for (;;) {
-    const count = await Promise.race([Deno.stdin.read(chunk), failure.promise]);
+    const count = await Deno.stdin.read(chunk);
     if (count === null) return;
     for (const value of reader.push(chunk.subarray(0, count))) {
       // Both ends come from one build and the version is checked on load, so that the cast holds.
@@ -68,8 +81,8 @@ async function serve(nativeFolder: string | undefined): Promise<void> {
         refuseOtherVersion(command.version);
         loading(command.settings, nativeFolder).then((result) => {
           loaded = result;
-          loaded?.decoder?.run().catch(failure.reject);
-        }, failure.reject);
+          return loaded?.decoder?.run();
+        }).catch(die);
       } else if (loaded === undefined) {
         throw new PeerError(
           "malformed_frame",
