@@ -185,6 +185,23 @@ nodeTest("contract #7 and #8 origins", async () => {
   assert.equal(await far.text(), "");
 });
 
+nodeTest("contract #9 a preflight", async () => {
+  const response = await node().get("/api/chat", {
+    method: "OPTIONS",
+    headers: { origin: "http://127.0.0.1:8080", "access-control-request-method": "POST" },
+  });
+  assert.equal(response.status, 204);
+  assert.equal(response.headers.get("access-control-max-age"), "43200");
+  assert.match(response.headers.get("access-control-allow-headers") ?? "", /Authorization/);
+});
+
+nodeTest("contract #10 every origin, when the configuration says so", async () => {
+  await using open = await startNode({ environment: { OLLAMA_ORIGINS: "*" } });
+  const response = await open.get("/api/tags", { headers: { origin: "https://any.example" } });
+  assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  await response.body?.cancel();
+});
+
 nodeTest("contract #11 and #12 hosts on a loopback listener", async () => {
   assert.match(await rawStatusLine("evil.example"), / 403 /);
   assert.match(await rawStatusLine("box.local"), / 200 /);
