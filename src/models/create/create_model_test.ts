@@ -7,8 +7,7 @@ import { createModelStore } from "../mod.ts";
 
 const SIGNAL = new AbortController().signal;
 
-function createParts() {
-  const blobs = new MemoryBlobStore();
+function createParts(blobs = new MemoryBlobStore()) {
   const catalog = new MemoryCatalog();
   const store = createModelStore(modelStoreParts({ blobs, catalog }));
   /** Statuses of the request's progress lines. */
@@ -161,19 +160,46 @@ Deno.test("createModel() takes a quantization that the weights already have", as
   });
 });
 
-Deno.test("createModel() and delete take turns, so a new model never lacks a blob", async () => {
-  const { blobs, store, create, upload } = createParts();
-  for (let round = 0; round < 20; round++) {
-    await create({ model: "parent", files: { "w.gguf": await upload(llamaFile()) } });
-    const outcomes = await Promise.allSettled([
-      create({ model: "child", from: "parent", system: `round ${round}` }),
-      store.delete({ model: "parent" }),
-    ]);
-    assert.equal(outcomes[1]?.status, "fulfilled");
-    if (outcomes[0]?.status === "fulfilled") {
-      assert.ok(await store.getDefinition("child", "chat"));
-      await store.delete({ model: "child" });
-    }
-    assert.deepEqual(await blobs.list(), []);
+/** Blobs whose next `put` waits for the gate. */
+class GatedBlobStore extends MemoryBlobStore {
+  readonly #reached = Promise.withResolvers<void>();
+  readonly #gate = Promise.withResolvers<void>();
+  #isClosed = false;
+
+  /** Resolves when a `put` stands at the gate. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.#reached.promise;
   }
+
+  openGate(): void {
+    this.#gate.resolve();
+  }
+
+  override async put(bytes: Uint8Array) {
+    if (this.#isClosed) {
+      this.#reached.resolve();
+      await this.#gate.promise;
+    }
+    return await super.put(bytes);
+  }
+}
+
+Deno.test("createModel() and delete take turns, so a new model never lacks a blob", async () => {
+  const blobs = new GatedBlobStore();
+  const { store, create, upload } = createParts(blobs);
+  await create({ model: "parent", files: { "w.gguf": await upload(llamaFile()) } });
+
+  // Given a create that has seen its parent's weights and not yet named them.
+  const reached = blobs.close();
+  const creation = create({ model: "child", from: "parent", system: "new" });
+  await reached;
+  // When the parent is deleted, with all the time it wants.
+  const deletion = store.delete({ model: "parent" });
+  for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+  blobs.openGate();
+  await Promise.all([creation, deletion]);
+
+  // Then the child still has them.
+  assert.ok(await store.getDefinition("child", "chat"));
 });
