@@ -16,6 +16,8 @@ export interface GgufContent {
     readonly shape: readonly number[];
     readonly type: number;
     readonly tensorBytes: number;
+    /** Value of each byte, 0..255. Default: the tensor's position. */
+    readonly fill?: number;
   }[];
   readonly version?: number;
 }
@@ -32,7 +34,7 @@ export const LLAMA_METADATA: Readonly<Record<string, GgufEntry>> = {
   "tokenizer.ggml.tokens": ["a", "b", "c"],
 };
 
-/** Bytes of a GGUF file of version 3, tensors filled with their index. */
+/** Bytes of a GGUF file of version 3, tensors filled with one value each. */
 export function ggufFile(content: GgufContent): Uint8Array {
   const writer = new Writer();
   const tensors = content.tensors ?? [];
@@ -55,7 +57,7 @@ export function ggufFile(content: GgufContent): Uint8Array {
   }
   writer.align(32);
   for (const [index, tensor] of tensors.entries()) {
-    writer.fill(tensor.tensorBytes, index);
+    writer.fill(tensor.tensorBytes, tensor.fill ?? index);
     if (index < tensors.length - 1) writer.align(32);
   }
   return writer.bytes();

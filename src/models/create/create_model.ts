@@ -19,6 +19,7 @@ import { layerMediaType } from "../stored/layer_types.ts";
 import { CONFIG_MEDIA_TYPE, encodeModelConfig } from "../stored/model_config.ts";
 import type { ContentReader } from "../stored/model_content.ts";
 import { removeUnused } from "../unused_blobs.ts";
+import type { GgufPart } from "./gguf_part.ts";
 import { type ParentModel, type Recipe, writeRecipe } from "./recipe.ts";
 
 /** What creating a model works with. */
@@ -52,6 +53,7 @@ export async function* createModel(
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
+  for (const part of recipe.merges) yield { status: await writeMerged(part, context) };
   const steps = await context.changes.run(() => storeModel(name, recipe, context));
   for (const status of steps) yield { status };
   yield { status: "success" };
@@ -73,6 +75,12 @@ async function* findParent(
   }
   if (entry === undefined) throw new RequestError("model_not_found", `model '${from}' not found`);
   return { entry, content: await context.contents.read(entry) };
+}
+
+async function writeMerged(part: GgufPart, context: CreateContext): Promise<string> {
+  const { digest } = part.layer;
+  await part.merged?.((whole) => context.blobs.write(digest, ReadableStream.from(whole.read())));
+  return `creating new layer ${digest}`;
 }
 
 /** Writes the blobs, then the manifest; what only the overwritten model used goes last. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { CreateRequest } from "../../ports/mod.ts";
-import { llamaFile } from "../../../tests/harness/gguf_file.ts";
+import { ggufFile, LLAMA_METADATA, llamaFile } from "../../../tests/harness/gguf_file.ts";
 import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../../tests/harness/memory_models.ts";
 import { modelStoreParts } from "../../../tests/harness/stored_models.ts";
 import { createModelStore } from "../mod.ts";
@@ -97,6 +97,48 @@ Deno.test("createModel() stores adapters and projectors as such", async () => {
   assert.ok(definition.capabilities.includes("vision"));
 });
 
+Deno.test("createModel() merges a split model, whatever the order of its parts", async () => {
+  const { blobs, store, create, upload } = createParts();
+  const tensor = (name: string, fill: number) => ({
+    name,
+    shape: [33],
+    type: 0,
+    tensorBytes: 132,
+    fill,
+  });
+  const { "general.file_type": fileType, ...shape } = LLAMA_METADATA;
+  const metadata = { ...shape, "split.count": 2, "general.file_type": fileType ?? 0 };
+  const whole = ggufFile({
+    metadata: { ...shape, "general.file_type": fileType ?? 0 },
+    tensors: [tensor("a", 1), tensor("b", 2), tensor("c", 3)],
+  });
+  const first = ggufFile({
+    metadata: { "split.no": 0, ...metadata },
+    tensors: [tensor("a", 1), tensor("b", 2)],
+  });
+  const second = ggufFile({
+    metadata: { "split.no": 1, "split.count": 2 },
+    tensors: [tensor("c", 3)],
+  });
+
+  const files = { "2.gguf": await upload(second), "1.gguf": await upload(first) };
+  await create({ model: "m", files });
+
+  const { modelPath, facts } = await store.getDefinition("m", "chat");
+  const merged = await blobs.read(digestOf(padded(whole)));
+  assert.deepEqual(merged, padded(whole));
+  assert.equal(modelPath, blobs.path(digestOf(merged)));
+  assert.equal(facts.parameterCount, 99);
+  assert.equal(facts.split, undefined);
+});
+
+/** Merged files end aligned; the test's own writer stops at the last tensor. */
+function padded(file: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(Math.ceil(file.length / 32) * 32);
+  whole.set(file);
+  return whole;
+}
+
 Deno.test("createModel() removes what only the overwritten model used", async () => {
   const { blobs, create, upload } = createParts();
   const files = { "w.gguf": await upload(llamaFile()) };
@@ -112,7 +154,7 @@ Deno.test("createModel() refuses bad requests and changes nothing", async () => 
   const good = await upload(llamaFile());
   const cut = await upload(llamaFile().slice(0, -8));
   const text = await upload(new TextEncoder().encode("no weights"));
-  const split = await upload(llamaFile({ "split.count": 3 }));
+  const split = await upload(llamaFile({ "split.count": 3, "split.no": 0 }));
   const absent = digestOf(new Uint8Array([7]));
   await create({ model: "base", files: { "w.gguf": good } });
   const before = [await blobs.list(), (await catalog.list()).map((entry) => entry.manifestDigest)];
@@ -130,7 +172,11 @@ Deno.test("createModel() refuses bad requests and changes nothing", async () => 
     [{ files: { "w.bin": text } }, "unknown type"],
     [{ files: { "w.safetensors": text } }, /converting safetensors is not supported/],
     [{ files: { "w.gguf": cut } }, /"w.gguf": invalid GGUF file: the file is cut off: tensor/],
-    [{ files: { "w.gguf": split } }, /one part of a split model/],
+    [{ files: { "w.gguf": split } }, "the split model is not whole: part 2 of 3 is missing"],
+    [
+      { files: { "a.gguf": split, "b.gguf": split } },
+      "the split model is not whole: part 1 of 3 is there twice",
+    ],
     [{ files, adapters: { "a.gguf": good } }, '"a.gguf" is not an adapter'],
     [{ files, adapters: { "a": good, "b": good } }, "only one adapter is currently supported"],
     [{ files, template: "{{ if }}" }, /./],

@@ -1,21 +1,10 @@
 import { type Digest, parseDigest, RequestError } from "../../base/mod.ts";
 import type { BlobStore, CreateRequest } from "../../ports/mod.ts";
-import type { BlobLayer } from "../../protocol/mod.ts";
 import type { GgufFacts } from "../gguf/mod.ts";
 import type { FactsCache } from "../stored/facts_cache.ts";
 import { type LayerKind, layerMediaType } from "../stored/layer_types.ts";
-
-/** A GGUF blob that a new model is made of. */
-export interface GgufPart {
-  readonly layer: BlobLayer;
-  readonly facts: GgufFacts;
-}
-
-/** What {@link readFileParts} reads from. */
-export interface PartSources {
-  readonly blobs: BlobStore;
-  readonly facts: FactsCache;
-}
+import type { GgufPart, PartSources } from "./gguf_part.ts";
+import { joinSplitParts } from "./split_parts.ts";
 
 /** First bytes of a GGUF file. */
 const GGUF_MAGIC = "GGUF";
@@ -31,8 +20,9 @@ export async function readFileParts(
 ): Promise<readonly GgufPart[]> {
   const named = checkFiles(files);
   await requireGguf(named, sources.blobs);
-  const parts: GgufPart[] = [];
-  for (const file of named) parts.push(await readPart(file, sources));
+  const pieces: GgufPart[] = [];
+  for (const file of named) pieces.push(await readPart(file, sources));
+  const parts = await joinSplitParts(pieces, sources);
   if (parts.filter((part) => part.facts.kind === "model").length > 1) {
     throw new RequestError("invalid_request", "only one model file is currently supported");
   }
@@ -120,12 +110,6 @@ async function hasMagic(digest: Digest, blobs: BlobStore): Promise<boolean> {
 
 async function readPart(file: NamedFile, sources: PartSources): Promise<GgufPart> {
   const facts = await readFactsOf(file, sources.facts);
-  if (facts.isSplit) {
-    throw new RequestError(
-      "invalid_gguf",
-      `"${file.path}" is one part of a split model: merge the parts with llama-gguf-split first`,
-    );
-  }
   const found = await sources.blobs.find(file.digest);
   const kind: LayerKind = facts.kind;
   const layer = {

@@ -7,7 +7,8 @@ import type { ModelContent } from "../stored/model_content.ts";
 import { configOf, detailsOf } from "../stored/model_details.ts";
 import { isOfType, type StoredParameters } from "../stored/parameters.ts";
 import { compileTemplate } from "../template/mod.ts";
-import { type GgufPart, type PartSources, readAdapterParts, readFileParts } from "./model_parts.ts";
+import type { GgufPart, PartSources } from "./gguf_part.ts";
+import { readAdapterParts, readFileParts } from "./model_parts.ts";
 import { checkQuantization } from "./quantization.ts";
 
 /** A model that another one is made from. */
@@ -19,8 +20,10 @@ export interface ParentModel {
 /** What a new model will be, checked and not yet written. */
 export interface Recipe {
   readonly config: ModelConfig;
-  /** Blobs that must be there already. */
+  /** Blobs that are there already, or that {@link Recipe.merges} brings. */
   readonly kept: readonly BlobLayer[];
+  /** Weights to be put together from parts. */
+  readonly merges: readonly GgufPart[];
   /** Texts to store, in the manifest's order. */
   readonly added: readonly { readonly kind: LayerKind; readonly text: string }[];
   /** Whether GGUF files of the request were read. */
@@ -52,6 +55,7 @@ export async function writeRecipe(
   return {
     config: mergeConfig(request, { parent, weights }),
     kept: [...inherited, ...files.map(({ layer }) => layer), ...adapters.map(({ layer }) => layer)],
+    merges: files.filter((part) => part.merged !== undefined),
     added: addedTexts(request, parent?.content.parameters ?? {}),
     readFiles: files.length > 0 || adapters.length > 0,
   };

@@ -24,12 +24,12 @@ export interface GgufFacts {
   readonly hasAudio: boolean;
   /** The file's own Jinja chat template. */
   readonly chatTemplate: string | undefined;
-  /** True when only part of the model is in this file. */
-  readonly isSplit: boolean;
+  /** Which part of a model this file is, `index` from 0; undefined when it is whole. */
+  readonly split: { readonly index: number; readonly count: number } | undefined;
 }
 
 /** Derives the facts from a header. Values of a wrong type count as absent. */
-export function ggufFacts(gguf: Gguf): GgufFacts {
+export function ggufFacts(gguf: Pick<Gguf, "metadata" | "tensors">): GgufFacts {
   const keys = new KeyReader(gguf.metadata);
   const heads = keys.largest("attention.head_count");
   const embeddingLength = keys.number("embedding_length");
@@ -57,7 +57,7 @@ export function ggufFacts(gguf: Gguf): GgufFacts {
       ? keys.flag("clip.has_audio_encoder")
       : keys.number("audio.block_count") > 0,
     chatTemplate: keys.text("tokenizer.chat_template"),
-    isSplit: keys.plainNumber("split.count") > 1,
+    split: keys.split(),
   };
 }
 
@@ -110,6 +110,11 @@ class KeyReader {
       if (typeof value === "number") largest = Math.max(largest, value);
     }
     return largest;
+  }
+
+  split(): GgufFacts["split"] {
+    const count = this.plainNumber("split.count");
+    return count > 1 ? { index: this.plainNumber("split.no"), count } : undefined;
   }
 
   kind(): GgufFacts["kind"] {

@@ -1,5 +1,7 @@
 /** Bytes per block and elements per block of each tensor type llama.cpp stores. */
 export interface TensorType {
+  /** Number in the file. */
+  readonly id: number;
   readonly name: string;
   readonly blockElements: number;
   readonly blockBytes: number;
@@ -47,9 +49,11 @@ const BLOCKS: readonly (readonly [number, string, number, number])[] = [
 
 /** By the number in the file. A type that is not here can't be measured, so its file is refused. */
 export const TENSOR_TYPES: ReadonlyMap<number, TensorType> = new Map([
-  ...SCALARS.map(([id, name, blockBytes]) => [id, { name, blockElements: 1, blockBytes }] as const),
+  ...SCALARS.map(([id, name, blockBytes]) =>
+    [id, { id, name, blockElements: 1, blockBytes }] as const
+  ),
   ...BLOCKS.map(([id, name, blockElements, blockBytes]) =>
-    [id, { name, blockElements, blockBytes }] as const
+    [id, { id, name, blockElements, blockBytes }] as const
   ),
 ]);
 

@@ -7,3 +7,4 @@
 export { type GgufFacts, ggufFacts, isFactArray } from "./gguf_facts.ts";
 export type { GgufSource } from "./gguf_cursor.ts";
 export { type Gguf, type GgufTensor, type GgufValue, readGguf } from "./read_gguf.ts";
+export { type MergedGguf, mergeGguf } from "./merge_gguf.ts";

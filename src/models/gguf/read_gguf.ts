@@ -21,11 +21,21 @@ export interface GgufTensor {
   readonly elements: number;
 }
 
+/** `[offset, end)` in a file. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly end: number;
+}
+
 /** The header of a GGUF file; tensor bytes are never read. */
 export interface Gguf {
   readonly version: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** Where each metadata entry lies in the file, key and value together. */
+  readonly entries: ReadonlyMap<string, ByteRange>;
   readonly tensors: readonly GgufTensor[];
+  /** Bytes that each tensor's offset is a multiple of. */
+  readonly alignment: number;
   /** Where tensor bytes begin, from the start of the file. */
   readonly tensorsOffset: number;
 }
@@ -84,12 +94,14 @@ export async function readGguf(
   const cursor = new GgufCursor(source);
   const { version, tensorCount, metadataCount } = await readCounts(cursor);
   const metadata = new Map<string, GgufValue>();
+  const entries = new Map<string, ByteRange>();
   const budget = { values: KEPT_VALUES_MAX };
   for (let index = 0; index < metadataCount; index++) {
     const offset = cursor.offset;
     const key = await readText(cursor, { what: "a metadata key", bytesMax: KEY_BYTES_MAX });
     if (metadata.has(key)) throw ggufError(`metadata key "${key}" appears twice`, offset);
     metadata.set(key, await readValue(cursor, { key, arrays: options.arrays, budget }));
+    entries.set(key, { offset, end: cursor.offset });
   }
   const headers: TensorHeader[] = [];
   for (let index = 0; index < tensorCount; index++) headers.push(await readTensorHeader(cursor));
@@ -98,7 +110,7 @@ export async function readGguf(
   const tensors = headers.map((header) =>
     placeTensor(header, { tensorsOffset, fileBytes: source.blobBytes })
   );
-  return { version, metadata, tensors, tensorsOffset };
+  return { version, metadata, entries, tensors, alignment, tensorsOffset };
 }
 
 async function readCounts(cursor: GgufCursor) {
