@@ -6,7 +6,7 @@
  */
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findSources } from "./module_graph.ts";
+import { findSources } from "./checks/module_graph.ts";
 
 /** Path relative to the root and text of each file. */
 export type SourceTexts = ReadonlyMap<string, string>;

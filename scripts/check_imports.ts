@@ -1,13 +1,13 @@
 /**
- * Checks imports against the table of `import_rules.ts`: forbidden arrows, imports behind a folder's `mod.ts`, cycles,
+ * Checks imports against the table of `checks/import_rules.ts`: forbidden arrows, imports behind a folder's `mod.ts`, cycles,
  * packages outside their folder, and `src` files that `main.ts` never reaches.
  *
  * @module
  */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { folderOf, IMPORT_RULES, type ImportRules } from "./import_rules.ts";
-import { findSources, isProduct, type ModuleGraph, readGraph } from "./module_graph.ts";
+import { folderOf, IMPORT_RULES, type ImportRules } from "./checks/import_rules.ts";
+import { findSources, isProduct, type ModuleGraph, readGraph } from "./checks/module_graph.ts";
 
 /** Every finding as one line, empty when all is well. */
 export function checkImports(graph: ModuleGraph, rules: ImportRules): string[] {

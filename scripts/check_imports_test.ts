@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { checkImports, findProduct } from "./check_imports.ts";
-import { IMPORT_RULES, type ImportRules } from "./import_rules.ts";
-import { readGraph } from "./module_graph.ts";
+import { IMPORT_RULES, type ImportRules } from "./checks/import_rules.ts";
+import { readGraph } from "./checks/module_graph.ts";
 
 /** A small repository in which everything is allowed that the table allows. */
 const GOOD: Readonly<Record<string, string>> = {

@@ -6,8 +6,8 @@
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findSources, isProduct } from "./module_graph.ts";
-import { SIZE_EXCEPTIONS, type SizeExceptions } from "./size_exceptions.ts";
+import { findSources, isProduct } from "./checks/module_graph.ts";
+import { SIZE_EXCEPTIONS, type SizeExceptions } from "./checks/size_exceptions.ts";
 
 /** Lines of one file, tests included. */
 const FILE_LINES_MAX = 800;

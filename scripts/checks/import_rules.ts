@@ -113,6 +113,10 @@ export const IMPORT_RULES: ImportRules = {
     },
   ],
   unreached: [
+    {
+      path: "src/core/cluster",
+      because: "The log of a cluster feeds it; one node alone has none.",
+    },
     { path: "src/core/membership", because: "It watches other nodes; one node alone has none." },
     { path: "src/core/raft", because: "The cluster's nodes drive it; one node alone needs none." },
   ],
