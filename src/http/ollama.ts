@@ -16,6 +16,7 @@ import {
   failureHeaders,
   type Fields,
   jsonAnswer,
+  longJsonAnswer,
   parseFormat,
   parseImages,
   parseKeepAlive,
@@ -159,12 +160,17 @@ async function embed(parts: HttpParts, exchange: Exchange): Promise<Response> {
   if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
   const answer = await parts.client.embed(request, exchange.signal);
   exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
-  return jsonAnswer({
-    model,
-    embeddings: answer.vectors.map((vector) => vectorNumbers(vector)),
-    total_duration: spanNs(answer.totalNs),
-    load_duration: spanNs(answer.loadNs),
-    prompt_eval_count: answer.promptEvalCount || undefined,
+  checkFinite(answer.vectors);
+  return longJsonAnswer({
+    before: { model },
+    listName: "embeddings",
+    rows: answer.vectors,
+    encodeRow: vectorJson,
+    after: {
+      total_duration: spanNs(answer.totalNs),
+      load_duration: spanNs(answer.loadNs),
+      prompt_eval_count: answer.promptEvalCount || undefined,
+    },
   });
 }
 
@@ -182,6 +188,7 @@ async function embeddings(parts: HttpParts, exchange: Exchange): Promise<Respons
   requireModel(fields);
   const answer = await parts.client.embed(request, exchange.signal);
   exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
+  checkFinite(answer.vectors);
   const [vector] = answer.vectors;
   return jsonAnswer({ embedding: vector === undefined ? [] : vectorNumbers(vector) });
 }
@@ -194,13 +201,18 @@ function parseEmbedInputs(input: unknown): readonly string[] {
   throw new RequestError("invalid_request", "invalid input type");
 }
 
-/** Numbers as JSON carries them; a vector JSON can't carry is refused. */
-export function vectorNumbers(vector: Float32Array): number[] {
-  if (vector.every(Number.isFinite)) return Array.from(vector, shortestNumber);
+/** JSON has no NaN and no infinity. @throws RequestError `invalid_request`. */
+export function checkFinite(vectors: readonly Float32Array[]): void {
+  if (vectors.every((vector) => vector.every(Number.isFinite))) return;
   throw new RequestError("invalid_request", "embedding contains NaN or Inf values");
 }
 
+/** JSON text of one vector. */
+export function vectorJson(vector: Float32Array): string {
+  return JSON.stringify(vectorNumbers(vector));
+}
+
 /** A float32 needs nine digits at most; its double's seventeen would only say noise. */
-function shortestNumber(value: number): number {
-  return Number(value.toPrecision(9));
+function vectorNumbers(vector: Float32Array): number[] {
+  return Array.from(vector, (value) => Number(value.toPrecision(9)));
 }

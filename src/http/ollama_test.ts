@@ -396,6 +396,36 @@ Deno.test("every request is counted under its route, and answers are measured", 
   assert.equal(await (await send("GET", "/metrics")).text(), "# recorded\n");
 });
 
+Deno.test("requests that no route takes are counted under one label", async () => {
+  const { send, telemetry } = appUnderTest();
+  await send("GET", "/nope");
+  await send("GET", "/api/chat");
+  assert.deepEqual(telemetry.samples.map(({ labels }) => labels), [
+    { family: "none", route: "unmatched", status: "404" },
+    { family: "none", route: "unmatched", status: "405" },
+  ]);
+});
+
+Deno.test("a long list of vectors is encoded while it is sent, and reads as one object", async () => {
+  const vectors = Array.from({ length: 300 }, (_, row) => new Float32Array(100).fill(row / 7));
+  const { send } = appUnderTest({
+    script: { embed: async () => ({ vectors, promptEvalCount: 5, totalNs: 1, loadNs: 0 }) },
+  });
+  const response = await send("POST", "/api/embed", { model: "E", input: "a" });
+  assert.equal(response.headers.get("content-type"), "application/json; charset=utf-8");
+  const answer = await response.json();
+  assert.equal(answer.model, "E");
+  assert.equal(answer.prompt_eval_count, 5);
+  assert.deepEqual(answer.embeddings.map((row: number[]) => new Float32Array(row)), vectors);
+});
+
+Deno.test("an error text that quotes a long request is cut", async () => {
+  const long = new RequestError("invalid_request", "x".repeat(100_000));
+  const { send } = appUnderTest({ script: { generate: () => Promise.reject(long) } });
+  const { error } = await (await send("POST", "/api/generate", { model: "M" })).json();
+  assert.ok(error.length < 3000);
+});
+
 Deno.test("/metrics is absent when it is switched off", async () => {
   const { send } = appUnderTest({ config: { metrics: false } });
   assert.equal((await send("GET", "/metrics")).status, 404);

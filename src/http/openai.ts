@@ -1,7 +1,7 @@
 import type { Answer, AnswerMetrics } from "../ports/mod.ts";
 import { answerChunks } from "./answer_shape.ts";
 import type { Exchange, HttpParts } from "./exchange.ts";
-import { vectorNumbers } from "./ollama.ts";
+import { checkFinite, vectorJson } from "./ollama.ts";
 import { answerHead, ChatCompletion, openAiErrorBody, TextCompletion } from "./openai_answers.ts";
 import {
   parseChatCompletion,
@@ -10,7 +10,7 @@ import {
   parseStreaming,
 } from "./openai_requests.ts";
 import type { ApiFamily } from "./routes.ts";
-import { type Failure, failureHeaders, jsonAnswer } from "./wire/mod.ts";
+import { type Failure, failureHeaders, jsonAnswer, longJsonAnswer } from "./wire/mod.ts";
 
 /** Who owns a model whose name has no namespace. */
 const DEFAULT_NAMESPACE = "library";
@@ -99,21 +99,25 @@ async function embedding(parts: HttpParts, exchange: Exchange): Promise<Response
   const { request, encoding } = parseEmbedding(fields);
   const answer = await parts.client.embed(request, exchange.signal);
   exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
-  return jsonAnswer({
-    object: "list",
-    data: answer.vectors.map((vector, index) => ({
-      object: "embedding",
-      embedding: encoding === "float" ? vectorNumbers(vector) : vectorBase64(vector),
-      index,
-    })),
-    model: request.model,
-    usage: { prompt_tokens: answer.promptEvalCount, total_tokens: answer.promptEvalCount },
+  checkFinite(answer.vectors);
+  const encode = encoding === "float" ? vectorJson : vectorBase64;
+  return longJsonAnswer({
+    before: { object: "list" },
+    listName: "data",
+    rows: answer.vectors,
+    encodeRow: (vector, index) =>
+      `{"object":"embedding","embedding":${encode(vector)},"index":${index}}`,
+    after: {
+      model: request.model,
+      usage: { prompt_tokens: answer.promptEvalCount, total_tokens: answer.promptEvalCount },
+    },
   });
 }
 
-/** Little-endian float32, as every machine odist runs on holds them. */
+/** JSON text: little-endian float32, as every machine odist runs on holds them. */
 function vectorBase64(vector: Float32Array): string {
-  return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength).toBase64();
+  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+  return `"${bytes.toBase64()}"`;
 }
 
 async function listModels(parts: HttpParts): Promise<Response> {

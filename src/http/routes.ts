@@ -65,7 +65,15 @@ export class Router {
     });
   }
 
+  /** Counted under one label: the paths that strangers try must not become metrics of their own. */
   #unrouted(request: Request): Response {
+    const response = this.#refuse(request);
+    const labels = { family: "none", route: "unmatched", status: String(response.status) };
+    this.#parts.metrics.increment("odist_http_requests_total", labels);
+    return response;
+  }
+
+  #refuse(request: Request): Response {
     const url = new URL(request.url);
     const methods = this.#methodsOf(url.pathname);
     if (methods !== undefined) {

@@ -1,7 +1,10 @@
 import { errorMessage, isEdgeError, UnavailableError } from "../../base/mod.ts";
 
-const JSON_CONTENT_TYPE = "application/json; charset=utf-8";
+/** What every JSON answer says it is. */
+export const JSON_CONTENT_TYPE = "application/json; charset=utf-8";
 const TEXT_CONTENT_TYPE = "text/plain; charset=utf-8";
+/** Longer texts quote what the client sent, which it knows already. */
+const MESSAGE_CHARS_MAX = 2000;
 /** What a cancelled request is answered with; by then the client is usually gone. */
 const STATUS_CANCELED = 499;
 
@@ -37,7 +40,7 @@ export function describeFailure(error: unknown, signal: AbortSignal): Failure {
     return {
       ...plain,
       status: error.status,
-      message: errorMessage(error),
+      message: shortened(errorMessage(error)),
       retryAfterSeconds: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000),
     };
   }
@@ -50,4 +53,10 @@ export function failureHeaders(failure: Failure): Record<string, string> {
   return failure.retryAfterSeconds === undefined
     ? {}
     : { "retry-after": String(failure.retryAfterSeconds) };
+}
+
+function shortened(message: string): string {
+  return message.length <= MESSAGE_CHARS_MAX
+    ? message
+    : `${message.slice(0, MESSAGE_CHARS_MAX)}...`;
 }

@@ -23,6 +23,7 @@ export {
   parseTools,
   parseTopLogprobs,
 } from "./inference_fields.ts";
+export { type LongAnswer, longJsonAnswer } from "./long_answer.ts";
 export { parseOptions } from "./options.ts";
 export { streamAnswer, type StreamEncoder, type StreamWatcher } from "./stream.ts";
 export { DURATION_MS_MAX, localTime, utcTime } from "./time.ts";
