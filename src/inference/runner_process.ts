@@ -6,6 +6,9 @@ import { failureLines, TextTail } from "./text_tail.ts";
 /** What llama.cpp says while it loads is some 20 KiB; the reason of an end stands in the last lines. */
 const STDERR_BYTES_KEPT = 32 * 1024;
 
+/** A failed assertion would start a debugger otherwise, which writes to standard output, between the frames. */
+const QUIET_DEATH = { GGML_NO_BACKTRACE: "1" };
+
 /** How a runner is started. */
 export interface RunnerStart {
   /** Program and arguments that become a runner. */
@@ -33,7 +36,7 @@ export class RunnerProcess {
     const [program = "", ...args] = start.command;
     this.#child = new Deno.Command(program, {
       args,
-      env: { ...start.env },
+      env: { ...QUIET_DEATH, ...start.env },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -286,7 +286,9 @@ export class Decoder {
     if (answer === undefined || answer.isCancelled) return;
     const token = answer.sampler.sample(this.#outputs, batchIndex);
     if (answer.firstTokenMs === 0) answer.firstTokenMs = performance.now();
-    if (this.#model.vocabulary.isEnd(token)) return this.#finish(slot, answer, "end");
+    if (token === undefined || this.#model.vocabulary.isEnd(token)) {
+      return this.#finish(slot, answer, "end");
+    }
     answer.emittedCount++;
     const tokens = [this.#describe(token, answer, batchIndex)];
     this.#events.push({ id: answer.id, event: { kind: "tokens", tokens } });

@@ -80,8 +80,11 @@ export class Sampler {
     }
   }
 
-  /** Draws the next token from the output of batch index `batchIndex`. */
-  sample(outputs: Outputs, batchIndex: number): number {
+  /**
+   * Draws the next token from the output of batch index `batchIndex`; undefined where the grammar allows none, which
+   * also comes of a model whose sums are not numbers.
+   */
+  sample(outputs: Outputs, batchIndex: number): number | undefined {
     this.#seedDraw();
     if (this.#grammar === null) {
       // Accepts the token itself.
@@ -90,7 +93,7 @@ export class Sampler {
       return token;
     }
     const token = this.#sampleGrammatical(outputs.logits(batchIndex));
-    this.#accept(token);
+    if (token !== undefined) this.#accept(token);
     return token;
   }
 
@@ -100,14 +103,16 @@ export class Sampler {
   }
 
   /** Checking one token is far cheaper than the whole vocabulary, and models mostly do what their grammar asks. */
-  #sampleGrammatical(logits: Float32Array): number {
+  #sampleGrammatical(logits: Float32Array): number | undefined {
     this.#candidates.fill(logits);
-    const token = this.#candidates.select(this.#chain);
-    if (this.#isAllowed(token)) return token;
+    const first = this.#candidates.select(this.#chain);
+    if (this.#isAllowed(first)) return first;
     this.#seedDraw();
     this.#candidates.fill(logits);
     this.#candidates.apply(this.#grammar);
-    return this.#candidates.select(this.#chain);
+    const second = this.#candidates.select(this.#chain);
+    // Something is drawn even when everything was ruled out, and llama.cpp aborts when a grammar must take that.
+    return this.#isAllowed(second) ? second : undefined;
   }
 
   #isAllowed(token: number): boolean {

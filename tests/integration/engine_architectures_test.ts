@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import type { SequenceRequest } from "../../src/protocol/mod.ts";
+import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
+import { randomModel } from "./random_model.ts";
+
+Deno.test("an encoder without a KV cache embeds, several texts per batch", async () => {
+  await using file = await randomModel("bert");
+  await using model = await loadTiny({ modelPath: file.path, mode: "embed" });
+  const options = { onLongInput: "truncate", signal: new AbortController().signal } as const;
+  const inputs = ["abc", "xyz", "abc", "a ".repeat(500)];
+  const { vectors } = await model.embed(inputs, options);
+  const [abc, xyz, again, long] = vectors;
+  assert.ok(abc && xyz && again && long);
+  assert.equal(model.facts.contextTokens, 128);
+  for (const vector of vectors) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-5);
+  const [alone] = (await model.embed(["abc"], options)).vectors;
+  assert.ok(alone && distance(abc, alone) < 1e-3, "a text's neighbours in the batch change it");
+  assert.ok(distance(abc, again) < 1e-5);
+  assert.ok(distance(abc, xyz) > 0.05);
+});
+
+for (const architecture of ["gemma3", "mamba"] as const) {
+  Deno.test(`${architecture} reuses only what its memory still holds, and shifts its window`, async () => {
+    await using file = await randomModel(architecture);
+    // Small batches make a small memory for the window, so that its oldest cells are given away.
+    const settings = { modelPath: file.path, contextTokens: 1024, batchTokens: 32 };
+    await using model = await loadTiny(settings);
+    await using fresh = await loadTiny(settings);
+    const long = "the fox and the bear walk home ".repeat(25);
+    const first = ask(`${long} one`);
+    const second = ask(`${long.slice(0, 300)} two`);
+    const other = ask("zebra");
+    for (const request of [first, second, other, first, second]) {
+      const wanted = await readAnswer(fresh, ask("an other text altogether")).then(() =>
+        readAnswer(fresh, request)
+      );
+      assert.equal((await readAnswer(model, request)).text, wanted.text);
+    }
+    const endless = await readAnswer(model, { ...first, predictTokensMax: 400, grammar: ENDLESS });
+    assert.deepEqual([endless.tokens.length, endless.reason], [400, "length"]);
+  });
+}
+
+const ENDLESS = "root ::= [a-z] root\n";
+
+function ask(text: string): SequenceRequest {
+  return askTiny("", {
+    prompt: { kind: "text", text, addSpecial: true },
+    predictTokensMax: 20,
+    sampler: GREEDY,
+  });
+}
+
+function distance(left: Float32Array, right: Float32Array): number {
+  return Math.hypot(...left.map((value, index) => value - (right[index] ?? 0)));
+}
