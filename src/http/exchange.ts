@@ -1,4 +1,4 @@
-import { RequestError, UnavailableError } from "../base/mod.ts";
+import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import type { AnswerMetrics, Clock, ClusterClient, Log, Metrics } from "../ports/mod.ts";
 import type { HttpSettings } from "./settings.ts";
 import {
@@ -64,7 +64,30 @@ export class Exchange {
   /** The JSON body as fields. @throws RequestError when it is empty, malformed, too large or not an object. */
   async readFields(options: { readonly zstd: boolean } = { zstd: false }): Promise<Fields> {
     const rules = { bodyBytesMax: this.#parts.config.bodyBytesMax, zstd: options.zstd };
-    return new Fields(await readJsonBody(this.request, rules));
+    try {
+      return new Fields(await readJsonBody(this.request, rules));
+    } catch (error) {
+      if (!isEdgeError(error)) this.#lose(error);
+      throw error;
+    }
+  }
+
+  /** The body as it comes in, for uploads. */
+  bodyStream(): ReadableStream<Uint8Array> {
+    const reader = (this.request.body ?? new Blob([]).stream()).getReader();
+    return new ReadableStream({
+      pull: async (controller) => {
+        try {
+          const { value, done } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          this.#lose(error);
+          controller.error(error);
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    });
   }
 
   /** @throws UnavailableError `stopping` once the node no longer admits inference. */
@@ -116,6 +139,11 @@ export class Exchange {
   answered(response: Response): void {
     this.request.signal.removeEventListener("abort", this.#onAbort);
     if (!this.#streaming) this.#end(response.status);
+  }
+
+  /** A body breaks off when its sender goes away, which may be known here before the request's own signal says so. */
+  #lose(reason: unknown): void {
+    this.#abort.abort(reason);
   }
 
   #end(status: number): void {

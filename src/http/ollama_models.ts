@@ -221,8 +221,7 @@ async function findBlob(parts: HttpParts, exchange: Exchange): Promise<Response>
 
 async function writeBlob(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const digest = digestOf(exchange);
-  const bytes = exchange.request.body ?? new Blob([]).stream();
-  const outcome = await parts.client.writeBlob(digest, bytes);
+  const outcome = await parts.client.writeBlob(digest, exchange.bodyStream());
   return new Response(null, { status: outcome === "created" ? 201 : 200 });
 }
 

@@ -100,3 +100,29 @@ Deno.test("a body that declares more than the limit is refused and the connectio
   assert.equal(next.status, 200);
   await next.body?.cancel();
 });
+
+Deno.test("an upload that breaks off is a cancellation, not an error of ours", async () => {
+  const begun = Promise.withResolvers<void>();
+  const broken = Promise.withResolvers<void>();
+  const server = serve({
+    writeBlob: async (_digest, bytes) => {
+      try {
+        for await (const _part of bytes) begun.resolve();
+        return "created";
+      } finally {
+        broken.resolve();
+      }
+    },
+  });
+  const { hostname, port } = new URL(server.origin);
+  const connection = await Deno.connect({ hostname, port: Number(port) });
+  const head = `POST /api/blobs/sha256:${"a".repeat(64)} HTTP/1.1\r\nHost: localhost\r\n` +
+    "Content-Length: 1000\r\n\r\nfirst bytes";
+  await connection.write(new TextEncoder().encode(head));
+  await begun.promise;
+  connection.close();
+  await broken.promise;
+  await server[Symbol.asyncDispose]();
+  assert.deepEqual(server.telemetry.lines.filter(({ level }) => level === "error"), []);
+  assert.equal(server.telemetry.lines.at(-1)?.values["status"], 499);
+});
