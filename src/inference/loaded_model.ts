@@ -6,7 +6,13 @@ import {
   UnavailableError,
 } from "../base/mod.ts";
 import type { LoadedModel } from "../ports/mod.ts";
-import type { LoadedFacts, RunnerReply, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
+import type {
+  LoadedFacts,
+  RunnerCommand,
+  RunnerReply,
+  SequenceEvent,
+  SequenceRequest,
+} from "../protocol/mod.ts";
 import { EventQueue } from "./event_queue.ts";
 import type { RunnerProcess } from "./runner_process.ts";
 
@@ -20,16 +26,19 @@ interface Waiting {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** What is needed of a runner's process. */
+export type RunnerPipe = Pick<RunnerProcess, "processId" | "exited" | "send" | "stop">;
+
 /** The engine port's view of one loaded runner: sorts its replies to those who asked. */
 export class RunnerModel implements LoadedModel {
   readonly facts: LoadedFacts;
   readonly exited: LoadedModel["exited"];
-  readonly #process: RunnerProcess;
+  readonly #process: RunnerPipe;
   readonly #waiting = new Map<number, Waiting>();
   #idLast = 0;
   #lost: UnavailableError | undefined;
 
-  constructor(process: RunnerProcess, facts: LoadedFacts) {
+  constructor(process: RunnerPipe, facts: LoadedFacts) {
     this.#process = process;
     this.facts = facts;
     this.exited = process.exited.then((end) => {
@@ -124,7 +133,7 @@ export class RunnerModel implements LoadedModel {
   }
 
   async #ask(
-    command: (id: number) => Parameters<RunnerProcess["send"]>[0],
+    command: (id: number) => RunnerCommand,
   ): Promise<SingleReply> {
     const { promise, resolve, reject } = Promise.withResolvers<SingleReply>();
     const id = this.#register({ onReply: resolve, onEvent: () => {}, onFailure: reject });

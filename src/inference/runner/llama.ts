@@ -22,6 +22,8 @@ export interface Llama {
   readonly gpuCount: number;
   /** Free bytes on all GPUs together. */
   deviceBytesFree(): number;
+  /** Where the libraries lie. */
+  readonly folder: string;
   /** llama.cpp's version, platform and the instruction sets in use. */
   readonly buildText: string;
 }
@@ -49,6 +51,7 @@ export async function openLlama(folder: string | undefined): Promise<Llama> {
     .map((match) => match[1]).join(",");
   return {
     call,
+    folder: place,
     gpuCount: gpus.length,
     deviceBytesFree() {
       const free = new BigUint64Array(1);
@@ -63,14 +66,15 @@ export async function openLlama(folder: string | undefined): Promise<Llama> {
 }
 
 /**
- * Opens llama.cpp's libraries and prints what they are as one JSON line: `{"build", "gpus"}`. A process of its own does
+ * Opens llama.cpp's libraries and prints what they are as one JSON line: `{"build", "gpus", "folder"}`. A process of its own does
  * this, because a library made for another machine may end it.
  *
  * @throws UnavailableError `load_failed`, as {@link openLlama} does.
  */
 export async function printNatives(nativeFolder: string | undefined): Promise<void> {
   const llama = await openLlama(nativeFolder);
-  console.log(JSON.stringify({ build: llama.buildText, gpus: llama.gpuCount }));
+  const { buildText, gpuCount, folder } = llama;
+  console.log(JSON.stringify({ build: buildText, gpus: gpuCount, folder }));
 }
 
 /** A NUL-terminated copy, as C wants it. */
