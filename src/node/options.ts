@@ -12,6 +12,11 @@ const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
 /** Batch of an embedding model when nobody says one (contract 1.7). */
 const EMBED_BATCH_TOKENS_MAX = 2048;
 
+/** More layers than any model has. */
+const GPU_LAYERS_MAX = 100_000;
+/** Subtracted from logits, whose own range is some tens. */
+const PENALTY_RANGE = { low: -1e6, high: 1e6 };
+
 /** What the options of one request come to. */
 export interface ResolvedOptions {
   readonly sampler: SamplerSettings;
@@ -79,7 +84,7 @@ export function resolveOptions(
     contextTokens,
     slots: bounds.mode === "embed" ? 1 : defaults.slots,
     batchTokens: resolveBatch(options.numBatch ?? defaults.batchTokens, bounds, contextTokens),
-    gpuLayers: options.numGpu ?? -1,
+    gpuLayers: checkRange("num_gpu", options.numGpu ?? -1, { low: -1, high: GPU_LAYERS_MAX }),
     mmap: options.useMmap ?? true,
     flashAttention: defaults.flashAttention,
     kvCacheType: defaults.kvCacheType,
@@ -89,7 +94,7 @@ export function resolveOptions(
   return {
     sampler: resolveSampler(options, drawSeed),
     predictTokensMax: resolvePredict(options.numPredict, contextTokens),
-    keepTokens: Math.max(-1, options.numKeep ?? 4),
+    keepTokens: checkRange("num_keep", options.numKeep ?? 4, { low: -1, high: CONTEXT_TOKENS_MAX }),
     stop: (options.stop ?? []).filter((text) => text !== ""),
     load,
   };
@@ -99,7 +104,8 @@ function resolveSampler(options: RequestOptions, drawSeed: () => number): Sample
   const seed = options.seed ?? -1;
   return {
     temperature: checkRange("temperature", options.temperature ?? 0.8, { low: 0, high: 1e6 }),
-    topK: options.topK ?? 40,
+    // Clients write "off" as 0 or -1.
+    topK: checkRange("top_k", options.topK ?? 40, { low: -1, high: CONTEXT_TOKENS_MAX }),
     topP: checkRange("top_p", options.topP ?? 0.9, { low: 0, high: 1 }),
     minP: checkRange("min_p", options.minP ?? 0, { low: 0, high: 1 }),
     typicalP: checkRange("typical_p", options.typicalP ?? 1, { low: 0, high: 1 }),
@@ -107,9 +113,13 @@ function resolveSampler(options: RequestOptions, drawSeed: () => number): Sample
       low: -1,
       high: CONTEXT_TOKENS_MAX,
     }),
-    repeatPenalty: checkRange("repeat_penalty", options.repeatPenalty ?? 1, { low: 0, high: 1e6 }),
-    presencePenalty: options.presencePenalty ?? 0,
-    frequencyPenalty: options.frequencyPenalty ?? 0,
+    // Logits are divided by it, so 0 would make them infinite.
+    repeatPenalty: checkRange("repeat_penalty", options.repeatPenalty ?? 1, {
+      low: 0.001,
+      high: 1e6,
+    }),
+    presencePenalty: checkRange("presence_penalty", options.presencePenalty ?? 0, PENALTY_RANGE),
+    frequencyPenalty: checkRange("frequency_penalty", options.frequencyPenalty ?? 0, PENALTY_RANGE),
     seed: seed < 0 ? drawSeed() >>> 0 : seed >>> 0,
   };
 }

@@ -50,7 +50,21 @@ Deno.test("resolveOptions() draws a seed only when none is given", () => {
 });
 
 Deno.test("resolveOptions() refuses absurd values with the range and the value", () => {
-  for (const options of [{ numCtx: 1e12 }, { numCtx: -1 }, { temperature: -0.1 }, { topP: 2 }]) {
+  const absurd: readonly RequestOptions[] = [
+    { numCtx: 1e12 },
+    { numCtx: -1 },
+    { temperature: -0.1 },
+    { topP: 2 },
+    { topK: -2 },
+    { numGpu: -5 },
+    { numKeep: -2 },
+    { numBatch: -1 },
+    { numThread: 1e9 },
+    { repeatPenalty: 0 },
+    { presencePenalty: 1e30 },
+    { frequencyPenalty: -1e30 },
+  ];
+  for (const options of absurd) {
     assert.throws(() => resolve(options), /must be between .* current value is/);
   }
 });
