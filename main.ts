@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import packageFile from "./deno.json" with { type: "json" };
 
-/** Hidden subcommand: one loaded model, spoken to over its pipes. `--probe` only tells which libraries there are. */
+/** Hidden subcommand: one loaded model, spoken to over its pipes. `--probe` only tells which libraries there are, `--quantize` rewrites a file. */
 const RUNNER = "runner";
 
 /** How to start this very program again, whatever it was packed into. */
@@ -35,7 +35,10 @@ async function run(): Promise<number> {
 }
 
 if (Deno.args[0] === RUNNER) {
-  const { printNatives, runRunner } = await import("./src/inference/runner/mod.ts");
+  const runner = await import("./src/inference/runner/mod.ts");
   const nativeFolder = Deno.env.get("ODIST_NATIVE_DIR");
-  await (Deno.args[1] === "--probe" ? printNatives(nativeFolder) : runRunner(nativeFolder));
+  const [, mode, ...words] = Deno.args;
+  if (mode === "--probe") await runner.printNatives(nativeFolder);
+  else if (mode === "--quantize") await runner.quantizeFile(nativeFolder, words);
+  else await runner.runRunner(nativeFolder);
 } else Deno.exit(await run());

@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   no_quorum: { family: "unavailable", status: 503 },
   runner_lost: { family: "unavailable", status: 500 },
   load_failed: { family: "unavailable", status: 500 },
+  quantize_failed: { family: "unavailable", status: 500 },
   load_timeout: { family: "unavailable", status: 500 },
   // StorageError: checksum, full disk, failed sync.
   disk_full: { family: "storage", status: 503 },

@@ -5,4 +5,5 @@
  *
  * @module
  */
+export { createQuantizer } from "./quantizer.ts";
 export { createEngine, type EngineOptions } from "./engine.ts";

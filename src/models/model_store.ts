@@ -7,6 +7,7 @@ import type {
   ListedModel,
   Log,
   ModelCatalog,
+  Quantizer,
   RegistryKey,
   ShownModel,
   ShowRequest,
@@ -44,6 +45,8 @@ export interface ModelStoreOptions {
   readonly catalog: ModelCatalog;
   readonly clock: Clock;
   readonly log: Log;
+  /** For creating models in another precision. */
+  readonly quantizer: Quantizer;
   /** What registries are told of this program. */
   readonly userAgent: string;
   /** For registries that want a signature; without it they can't be used. */
@@ -133,11 +136,13 @@ class StoredModels implements ModelStore {
   }
 
   create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
-    const { blobs, catalog } = this.#options;
+    const { blobs, catalog, clock, quantizer } = this.#options;
     const { facts, contents } = this.#sources;
     const context = {
       blobs,
       catalog,
+      clock,
+      quantizer,
       facts,
       contents,
       changes: this.#changes,

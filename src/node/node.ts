@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config/mod.ts";
 import { createHttpApp, type HttpApp } from "../http/mod.ts";
-import { createEngine } from "../inference/mod.ts";
+import { createEngine, createQuantizer } from "../inference/mod.ts";
 import { createModelStore, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import { lockFolder, openBlobStore, openModelCatalog, openRegistryKey } from "../storage/mod.ts";
@@ -142,6 +142,12 @@ async function openModels(config: Config, wiring: Wiring) {
   const catalog = await openModelCatalog(modelsFolder);
   await ensureEmbeddedModel({ blobs, catalog, ggufPath: wiring.embeddedModelPath, log });
   const models = createModelStore({
+    // Half the cores: answers go on while weights are rewritten.
+    quantizer: createQuantizer({
+      command: wiring.runnerCommand,
+      env: {},
+      threads: Math.max(1, Math.floor(openMachine().cores / 2)),
+    }),
     blobs,
     catalog,
     clock: systemClock,

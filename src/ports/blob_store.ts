@@ -21,6 +21,15 @@ export interface BlobStore {
   put(
     bytes: Uint8Array,
   ): Promise<{ readonly digest: Digest; readonly outcome: "created" | "exists" }>;
+  /**
+   * Stores what another program writes: `make` gets the path of a file to create and resolves once it is whole. What it
+   * throws passes through, and nothing is stored.
+   *
+   * @throws StorageError as {@link BlobStore.write}.
+   */
+  putFile(
+    make: (path: string) => Promise<void>,
+  ): Promise<{ readonly digest: Digest; readonly blobBytes: number }>;
   /** Takes up a download where it was left, or undefined when none was begun. The caller closes it. */
   findPartial(digest: Digest): Promise<PartialBlob | undefined>;
   /**

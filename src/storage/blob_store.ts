@@ -48,6 +48,9 @@ export async function openBlobStore(
   return new FolderBlobStore(folder);
 }
 
+/** Bytes read at once from a file that is hashed. */
+const HASH_CHUNK_BYTES = 1024 * 1024;
+
 class FolderBlobStore implements BlobStore {
   readonly #folder: ModelsFolder;
   /** Invariant: digests with an open {@link FilePartialBlob}; two writers would overwrite each other's progress. */
@@ -122,6 +125,31 @@ class FolderBlobStore implements BlobStore {
     const digest = parseDigest(`sha256:${createHash("sha256").update(bytes).digest("hex")}`);
     assert(digest !== undefined, "A SHA-256 in hex is a digest");
     return { digest, outcome: await this.write(digest, ReadableStream.from([bytes])) };
+  }
+
+  async putFile(
+    make: (path: string) => Promise<void>,
+  ): Promise<{ readonly digest: Digest; readonly blobBytes: number }> {
+    const temporary = temporaryPath(this.#folder.blobs);
+    try {
+      await make(temporary);
+      using file = await Deno.open(temporary, { read: true, write: true });
+      const hash = createHash("sha256");
+      let blobBytes = 0;
+      const chunk = new Uint8Array(HASH_CHUNK_BYTES);
+      for (let count = await file.read(chunk); count !== null; count = await file.read(chunk)) {
+        hash.update(chunk.subarray(0, count));
+        blobBytes += count;
+      }
+      await file.sync();
+      const digest = parseDigest(`sha256:${hash.digest("hex")}`);
+      assert(digest !== undefined, "A SHA-256 in hex is a digest");
+      await publishFile(temporary, this.path(digest));
+      return { digest, blobBytes };
+    } catch (error) {
+      await removeQuietly(temporary);
+      throw error;
+    }
   }
 
   async findPartial(digest: Digest): Promise<PartialBlob | undefined> {

@@ -76,6 +76,17 @@ export class MemoryBlobStore implements BlobStore {
     return { digest, outcome };
   }
 
+  async putFile(make: (path: string) => Promise<void>) {
+    const path = await Deno.makeTempFile({ prefix: "odist-blob-" });
+    try {
+      await make(path);
+      const bytes = await Deno.readFile(path);
+      return { digest: (await this.put(bytes)).digest, blobBytes: bytes.length };
+    } finally {
+      await Deno.remove(path);
+    }
+  }
+
   findPartial(digest: Digest): Promise<PartialBlob | undefined> {
     return Promise.resolve(this.#partials.get(digest));
   }

@@ -77,6 +77,21 @@ function testWriting(test: TestBlobs): void {
     assert.deepEqual(await blobs.list(), []);
   });
 
+  test("stores what another writes to a file, or nothing when it fails", async (blobs) => {
+    const stored = await blobs.putFile((path) => Deno.writeFile(path, HELLO));
+    assert.deepEqual(stored, { digest: digestOf(HELLO), blobBytes: HELLO.length });
+    assert.deepEqual(await blobs.read(stored.digest), HELLO);
+    await blobs.delete(stored.digest);
+    await assert.rejects(
+      blobs.putFile(async (path) => {
+        await Deno.writeFile(path, HELLO);
+        throw new TypeError("given up");
+      }),
+      TypeError,
+    );
+    assert.deepEqual(await blobs.list(), []);
+  });
+
   test("leaves the stream of a known blob unread", async (blobs) => {
     await blobs.put(HELLO);
     let cancelled = false;

@@ -57,7 +57,14 @@ export const REAL_CLOCK: Clock = {
 export function modelStoreParts(
   parts: { readonly blobs: BlobStore; readonly catalog: ModelCatalog },
 ): ModelStoreOptions {
-  return { ...parts, clock: REAL_CLOCK, log: { log: () => {} }, userAgent: "odist-test" };
+  const quantizer = { quantize: () => Promise.reject(new Error("no quantizer")) };
+  return {
+    ...parts,
+    quantizer,
+    clock: REAL_CLOCK,
+    log: { log: () => {} },
+    userAgent: "odist-test",
+  };
 }
 
 function bytesOf(content: Uint8Array | string | object): Uint8Array {

@@ -65,6 +65,34 @@ export const CONTEXT_PARAMS = new Struct([
   ["otherContext", "pointer", 0],
 ]);
 
+/** `struct llama_model_quantize_params` with llama.cpp's defaults. */
+export const QUANTIZE_PARAMS = new Struct([
+  ["threads", "i32", 0],
+  ["fileType", "i32"],
+  ["outputType", "i32"],
+  ["embeddingType", "i32"],
+  ["allowRequantize", "bool", 0],
+  ["quantizeOutput", "bool", 1],
+  ["onlyCopy", "bool", 0],
+  ["pure", "bool", 0],
+  ["keepSplit", "bool", 0],
+  ["dryRun", "bool", 0],
+  ["importanceMatrix", "pointer", 0],
+  ["keyOverrides", "pointer", 0],
+  ["tensorOverrides", "pointer", 0],
+  ["prunedLayers", "pointer", 0],
+  ["bufferBytesMax", "usize", 8 * 1024 ** 3],
+]);
+/** `enum llama_ftype` of what a model file may be brought to. */
+export const FILE_TYPES: Readonly<Record<string, number>> = {
+  F32: 0,
+  F16: 1,
+  Q8_0: 7,
+  Q4_K_S: 14,
+  Q4_K_M: 15,
+  BF16: 32,
+};
+
 /** `struct llama_batch`; the check compares what `llama_batch_get_one(NULL, 7)` returns. */
 export const BATCH = new Struct([
   ["count", "i32", 7],

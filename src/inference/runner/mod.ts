@@ -6,6 +6,7 @@
  * @module
  */
 export { printNatives } from "./llama.ts";
+export { quantizeFile } from "./quantize.ts";
 import {
   assertNever,
   type ErrorCode,

@@ -1,4 +1,4 @@
-import { BATCH, CONTEXT_PARAMS, MODEL_PARAMS } from "./layouts.ts";
+import { BATCH, CONTEXT_PARAMS, MODEL_PARAMS, QUANTIZE_PARAMS } from "./layouts.ts";
 
 /**
  * What is called of libllama. Names ending in `_later` run on another thread, so that pipes are served meanwhile: of
@@ -23,6 +23,11 @@ export const LLAMA_SYMBOLS = {
     result: "pointer",
     nonblocking: true,
   },
+  llama_model_quantize_default_params: {
+    parameters: [],
+    result: QUANTIZE_PARAMS.nativeType,
+  },
+  llama_model_quantize: { parameters: ["buffer", "buffer", "buffer"], result: "u32" },
   llama_adapter_lora_init: { parameters: ["pointer", "buffer"], result: "pointer" },
   llama_set_adapters_lora: {
     parameters: ["pointer", "buffer", "usize", "buffer"],

@@ -2,8 +2,10 @@ import { RequestError } from "../../base/mod.ts";
 import type {
   BlobStore,
   CatalogEntry,
+  Clock,
   CreateRequest,
   ModelCatalog,
+  Quantizer,
   TransferProgress,
 } from "../../ports/mod.ts";
 import {
@@ -20,6 +22,7 @@ import { CONFIG_MEDIA_TYPE, encodeModelConfig } from "../stored/model_config.ts"
 import type { ContentReader } from "../stored/model_content.ts";
 import { removeUnused } from "../unused_blobs.ts";
 import type { GgufPart } from "./gguf_part.ts";
+import { quantizeLayer } from "./quantization.ts";
 import { type ParentModel, type Recipe, writeRecipe } from "./recipe.ts";
 
 /** What creating a model works with. */
@@ -28,6 +31,8 @@ export interface CreateContext {
   readonly catalog: ModelCatalog;
   readonly facts: FactsCache;
   readonly contents: ContentReader;
+  readonly clock: Clock;
+  readonly quantizer: Quantizer;
   /** Held while the catalog changes, so that no other change removes a blob about to be named. */
   readonly changes: Exclusive;
   /** Brings a parent that is not here. Ends with the model in the catalog, or throws. */
@@ -54,7 +59,10 @@ export async function* createModel(
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
   for (const part of recipe.merges) yield { status: await writeMerged(part, context) };
-  const steps = await context.changes.run(() => storeModel(name, recipe, context));
+  const final = recipe.quantize === undefined
+    ? recipe
+    : yield* quantizeRecipe(recipe, recipe.quantize, { ...context, signal });
+  const steps = await context.changes.run(() => storeModel(name, final, context));
   for (const status of steps) yield { status };
   yield { status: "success" };
 }
@@ -75,6 +83,21 @@ async function* findParent(
   }
   if (entry === undefined) throw new RequestError("model_not_found", `model '${from}' not found`);
   return { entry, content: await context.contents.read(entry) };
+}
+
+async function* quantizeRecipe(
+  recipe: Recipe,
+  { weights, target }: NonNullable<Recipe["quantize"]>,
+  context: CreateContext & { readonly signal: AbortSignal },
+): AsyncGenerator<TransferProgress, Recipe> {
+  const wish = { from: weights.facts.quantization, target };
+  const layer = yield* quantizeLayer(weights.layer, wish, context);
+  const { quantization } = await context.facts.get(layer.digest);
+  return {
+    ...recipe,
+    config: { ...recipe.config, quantization },
+    kept: recipe.kept.map((old) => old.digest === weights.layer.digest ? layer : old),
+  };
 }
 
 async function writeMerged(part: GgufPart, context: CreateContext): Promise<string> {

@@ -1,15 +1,21 @@
 import assert from "node:assert/strict";
-import type { CreateRequest } from "../../ports/mod.ts";
+import { UnavailableError } from "../../base/mod.ts";
+import type { CreateRequest, Quantizer } from "../../ports/mod.ts";
 import { ggufFile, LLAMA_METADATA, llamaFile } from "../../../tests/harness/gguf_file.ts";
 import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../../tests/harness/memory_models.ts";
+import { nameOf } from "../../../tests/harness/model_storage_contract.ts";
 import { modelStoreParts } from "../../../tests/harness/stored_models.ts";
 import { createModelStore } from "../mod.ts";
 
 const SIGNAL = new AbortController().signal;
 
-function createParts(blobs = new MemoryBlobStore()) {
+function createParts(options: { blobs?: MemoryBlobStore; quantizer?: Quantizer } = {}) {
+  const { blobs = new MemoryBlobStore(), quantizer } = options;
   const catalog = new MemoryCatalog();
-  const store = createModelStore(modelStoreParts({ blobs, catalog }));
+  const store = createModelStore({
+    ...modelStoreParts({ blobs, catalog }),
+    ...(quantizer && { quantizer }),
+  });
   /** Statuses of the request's progress lines. */
   const create = async (request: Partial<CreateRequest> & { readonly model: string }) => {
     const statuses: string[] = [];
@@ -185,7 +191,6 @@ Deno.test("createModel() refuses bad requests and changes nothing", async () => 
       { files, quantize: "q3_k" },
       "unsupported quantization type Q3_K - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0",
     ],
-    [{ files, quantize: "Q4_K" }, /quantizing F16 model to Q4_K_M is not supported/],
   ];
   for (const [request, message] of cases) {
     await assert.rejects(create({ model: "base", ...request }), { message }, String(message));
@@ -204,6 +209,44 @@ Deno.test("createModel() takes a quantization that the weights already have", as
   await assert.rejects(create({ model: "m", files: quantized, quantize: "q8_0" }), {
     message: "quantization is only supported for F16, BF16 and F32 models",
   });
+});
+
+Deno.test("createModel() stores weights in another precision and says so", async () => {
+  const wishes: unknown[] = [];
+  const quantizer: Quantizer = {
+    async quantize({ sourcePath, targetPath, target }, { onProgress }) {
+      wishes.push([sourcePath, target]);
+      onProgress(0.5);
+      await Deno.writeFile(targetPath, llamaFile({ "general.file_type": 15 }));
+    },
+  };
+  const { blobs, catalog, store, create, upload } = createParts({ quantizer });
+  const digest = await upload(llamaFile());
+  const statuses = await create({ model: "m", files: { "w.gguf": digest }, quantize: "q4_K" });
+  assert.ok(statuses.includes("quantizing F16 model to Q4_K_M"));
+  assert.equal(statuses.at(-1), "success");
+  assert.deepEqual(wishes, [[blobs.path(digest), "Q4_K_M"]]);
+  const { details, modelPath } = await store.getDefinition("m", "chat");
+  assert.equal(details.quantizationLevel, "Q4_K_M");
+  assert.notEqual(modelPath, blobs.path(digest));
+  const entry = await catalog.find(nameOf("m"));
+  assert.ok(!entry?.manifest.layers.some((layer) => layer.digest === digest));
+});
+
+Deno.test("createModel() makes nothing when quantising fails", async () => {
+  const quantizer: Quantizer = {
+    async quantize({ targetPath }) {
+      await Deno.writeFile(targetPath, new Uint8Array(7));
+      throw new UnavailableError("quantize_failed", "Cannot quantize to Q8_0: no reason");
+    },
+  };
+  const { blobs, catalog, create, upload } = createParts({ quantizer });
+  const files = { "w.gguf": await upload(llamaFile()) };
+  await assert.rejects(create({ model: "m", files, quantize: "Q8_0" }), {
+    code: "quantize_failed",
+  });
+  assert.deepEqual(await catalog.list(), []);
+  assert.equal((await blobs.list()).length, 1);
 });
 
 /** Blobs whose next `put` waits for the gate. */
@@ -233,7 +276,7 @@ class GatedBlobStore extends MemoryBlobStore {
 
 Deno.test("createModel() and delete take turns, so a new model never lacks a blob", async () => {
   const blobs = new GatedBlobStore();
-  const { store, create, upload } = createParts(blobs);
+  const { store, create, upload } = createParts({ blobs });
   await create({ model: "parent", files: { "w.gguf": await upload(llamaFile()) } });
 
   // Given a create that has seen its parent's weights and not yet named them.

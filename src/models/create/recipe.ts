@@ -1,5 +1,5 @@
 import { MODEL_OPTIONS, RequestError } from "../../base/mod.ts";
-import type { CatalogEntry, CreateRequest } from "../../ports/mod.ts";
+import type { CatalogEntry, CreateRequest, QuantizationTarget } from "../../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
 import { isLayerOf, type LayerKind, layersOf } from "../stored/layer_types.ts";
 import type { ModelConfig } from "../stored/model_config.ts";
@@ -9,7 +9,7 @@ import { isOfType, type StoredParameters } from "../stored/parameters.ts";
 import { compileTemplate } from "../template/mod.ts";
 import type { GgufPart, PartSources } from "./gguf_part.ts";
 import { readAdapterParts, readFileParts } from "./model_parts.ts";
-import { checkQuantization } from "./quantization.ts";
+import { resolveQuantization } from "./quantization.ts";
 
 /** A model that another one is made from. */
 export interface ParentModel {
@@ -24,6 +24,8 @@ export interface Recipe {
   readonly kept: readonly BlobLayer[];
   /** Weights to be put together from parts. */
   readonly merges: readonly GgufPart[];
+  /** Weights among `kept` that are to be replaced by themselves in another precision. */
+  readonly quantize?: { readonly weights: GgufPart; readonly target: QuantizationTarget };
   /** Texts to store, in the manifest's order. */
   readonly added: readonly { readonly kind: LayerKind; readonly text: string }[];
   /** Whether GGUF files of the request were read. */
@@ -49,10 +51,12 @@ export async function writeRecipe(
   if (weights === undefined && parent?.content.config.remoteHost === undefined) {
     throw new RequestError("invalid_gguf", "the files hold no model, only parts of one");
   }
-  if (request.quantize !== undefined && weights !== undefined) {
-    checkQuantization(request.quantize, weights.facts);
-  }
+  const target = request.quantize !== undefined && weights !== undefined
+    ? resolveQuantization(request.quantize, weights.facts)
+    : undefined;
   return {
+    ...(weights !== undefined && target !== undefined &&
+      { quantize: { weights, target } }),
     config: mergeConfig(request, { parent, weights }),
     kept: [...inherited, ...files.map(({ layer }) => layer), ...adapters.map(({ layer }) => layer)],
     merges: files.filter((part) => part.merged !== undefined),

@@ -45,6 +45,8 @@ const BLOCKS: readonly (readonly [number, string, number, number])[] = [
   [35, "TQ2_0", 256, 66],
   [39, "MXFP4", 32, 17],
   [40, "NVFP4", 64, 36],
+  [41, "Q1_0", 128, 18],
+  [42, "Q2_0", 64, 18],
 ];
 
 /** By the number in the file. A type that is not here can't be measured, so its file is refused. */
@@ -99,6 +101,8 @@ const FILE_TYPES = [
   "TQ2_0",
   "MXFP4",
   "NVFP4",
+  "Q1_0",
+  "Q2_0",
 ] as const;
 
 /** Quantisation of a whole file; `unknown` for numbers without a name. */

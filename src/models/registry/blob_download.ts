@@ -3,7 +3,7 @@ import type { BlobStore, Clock, PartialBlob, PartialBlobPart } from "../../ports
 import type { BlobLayer } from "../../protocol/mod.ts";
 import { parseUrl, type RegistryClient, sendOrFail } from "./registry_client.ts";
 import { partBytesOf, type TransferLimits } from "./transfer_limits.ts";
-import { pause, StalledError, StallWatch } from "./waiting.ts";
+import { pause, StalledError, StallWatch } from "../waiting.ts";
 
 /** What a download works with. */
 export interface DownloadContext {

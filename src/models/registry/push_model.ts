@@ -10,7 +10,7 @@ import { modelNotFound, parseReference } from "../model_reference.ts";
 import { uploadBlob } from "./blob_upload.ts";
 import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
 import type { TransferLimits } from "./transfer_limits.ts";
-import { Watched } from "./waiting.ts";
+import { Watched } from "../waiting.ts";
 
 /** What pushing works with. */
 export interface PushContext {

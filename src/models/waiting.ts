@@ -1,4 +1,4 @@
-import type { Clock } from "../../ports/mod.ts";
+import type { Clock } from "../ports/mod.ts";
 
 /** Resolves after `delayMs`, or rejects with the signal's reason before that. */
 export function pause(delayMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
