@@ -100,9 +100,11 @@ Deno.test("createEngine() ends a load whose signal aborts", async () => {
 
 Deno.test("createEngine() kills a runner that writes anything but frames", async () => {
   const { engine, events } = engineOf(
-    say({ kind: "loaded", facts: FACTS }) + `say([255,255,255,255]); await hang();`,
+    say({ kind: "loaded", facts: FACTS }) +
+      `await Deno.stdin.read(new Uint8Array(4096)); say([255,255,255,255]); await hang();`,
   );
   const model = await engine.load(SETTINGS, { signal });
+  await assert.rejects(model.tokenize("x", { addSpecial: false }), { code: "runner_lost" });
   const end = await model.exited;
   assert.equal(end.expected, false);
   assert.match(end.reason, /SIGKILL.*at most/);

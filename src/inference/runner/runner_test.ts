@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { RequestError } from "../../base/mod.ts";
+import type { LoadSettings, SequenceRequest } from "../../protocol/mod.ts";
+import { type AddressedEvent, Decoder } from "./decoder.ts";
+import { Embedder } from "./embedder.ts";
+import { type Llama, openLlama } from "./llama.ts";
+import { loadModel, type RunnerModel } from "./model.ts";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const SETTINGS: LoadSettings = {
+  modelPath: `${ROOT}src/models/embedded/tiny.gguf`,
+  adapterPaths: [],
+  contextTokens: 128,
+  slots: 2,
+  batchTokens: 64,
+  threads: 1,
+  gpuLayers: 0,
+  mmap: true,
+  flashAttention: "auto",
+  kvCacheType: "f16",
+  mode: "generate",
+};
+const REQUEST: SequenceRequest = {
+  prompt: {
+    kind: "text",
+    text: "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n",
+    addSpecial: true,
+  },
+  emittedTokens: [],
+  sampler: {
+    temperature: 0,
+    topK: 40,
+    topP: 0.9,
+    minP: 0.05,
+    typicalP: 0.9,
+    repeatLastTokens: 64,
+    repeatPenalty: 1,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+    seed: 1,
+  },
+  predictTokensMax: 40,
+  keepTokens: 4,
+  onLongPrompt: "truncate",
+  onFullContext: "shift",
+  grammar: null,
+  topLogprobs: -1,
+};
+
+/**
+ * Opened once: a library can't be opened twice with other devices. Another process finds the folder, because the
+ * import that downloads the package would write to this one's lock file.
+ */
+let opened: Promise<Llama> | undefined;
+function llama(): Promise<Llama> {
+  return opened ??= (async () => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-lock", "--no-check", `${ROOT}main.ts`, "runner", "--probe"],
+      stderr: "null",
+    }).output();
+    const library = await openLlama(JSON.parse(new TextDecoder().decode(stdout)).folder);
+    silence(library.folder);
+    return library;
+  })();
+}
+
+/** Any native function that ignores its arguments does as a log callback that says nothing. */
+function silence(folder: string): void {
+  const [file = ""] = [...Deno.readDirSync(folder)].map(({ name }) => name)
+    .filter((name) => /^(lib)?llama\./.test(name));
+  const { symbols } = Deno.dlopen(`${folder}/${file}`, {
+    llama_log_set: { parameters: ["pointer", "pointer"], result: "void" },
+    llama_backend_free: { type: "pointer" },
+  });
+  symbols.llama_log_set(symbols.llama_backend_free, null);
+}
+
+let generating: Promise<RunnerModel> | undefined;
+function tiny(): Promise<RunnerModel> {
+  return generating ??= llama().then((library) => loadModel(library, SETTINGS, () => {}));
+}
+
+/** Answers of one decoder by id, each resolving when it has finished. */
+async function startDecoder() {
+  const finished = new Map<number, (events: AddressedEvent["event"][]) => void>();
+  const seen = new Map<number, AddressedEvent["event"][]>();
+  const model = await tiny();
+  const decoder = new Decoder(model, (events) => {
+    for (const { id, event } of events) {
+      const list = seen.get(id) ?? [];
+      list.push(event);
+      seen.set(id, list);
+      if (event.kind === "finished") finished.get(id)?.(list);
+    }
+  });
+  decoder.run();
+  const ask = (id: number, changes: Partial<SequenceRequest> = {}) => {
+    const { promise, resolve } = Promise.withResolvers<AddressedEvent["event"][]>();
+    finished.set(id, resolve);
+    decoder.submit(id, { ...REQUEST, ...changes });
+    return promise.then((events) => ({ events, text: textOf(events, model) }));
+  };
+  return { decoder, ask, model };
+}
+
+function textOf(events: readonly AddressedEvent["event"][], model: RunnerModel): string {
+  const tokens = events.flatMap((event) => event.kind === "tokens" ? event.tokens : []);
+  return new TextDecoder().decode(model.vocabulary.detokenize(tokens.map(({ token }) => token)));
+}
+
+/** libllama stays open for the life of the process, as it does in a runner. */
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, fn, sanitizeResources: false, sanitizeOps: false });
+}
+
+test("openLlama() finds the libraries, and their structs are as the layouts say", async () => {
+  const library = await llama();
+  assert.match(library.buildText, /^llama\.cpp-0\.4\.0\//);
+  assert.equal(library.deviceBytesFree() >= 0, true);
+});
+
+test("openLlama() refuses a folder without libraries", async () => {
+  const folder = await Deno.makeTempDir();
+  await assert.rejects(openLlama(folder), { code: "load_failed", message: /ggml-base/ });
+  await Deno.remove(folder);
+});
+
+test("loadModel() tells what was loaded", async () => {
+  const { facts } = await tiny();
+  assert.equal(facts.contextTokens, 128);
+  assert.equal(facts.trainingContextTokens, 1024);
+  assert.equal(facts.vocabularyTokens, 2560);
+  assert.equal(facts.eosText, "<|im_end|>");
+  assert.ok(facts.memoryBytes > 4_000_000);
+});
+
+test("loadModel() refuses adapters and files that are none", async () => {
+  const library = await llama();
+  const path = await Deno.makeTempFile();
+  const wrong = [{ adapterPaths: [path] }, { modelPath: path }];
+  for (const change of wrong) {
+    const loading = loadModel(library, { ...SETTINGS, ...change }, () => {});
+    await assert.rejects(loading, { code: "load_failed" });
+  }
+  await Deno.remove(path);
+});
+
+test("Vocabulary takes texts apart and puts them together", async () => {
+  const { vocabulary } = await tiny();
+  const text = "<|im_start|>Grüße 🦊 " + "x".repeat(300);
+  const tokens = vocabulary.tokenize(text, false);
+  assert.equal(new TextDecoder().decode(vocabulary.detokenize(tokens)), text);
+  const [control] = tokens;
+  assert.ok(control !== undefined && vocabulary.piece(control).length === 0);
+  assert.deepEqual([vocabulary.has(-1), vocabulary.has(2560), vocabulary.has(0.5)], [
+    false,
+    false,
+    false,
+  ]);
+});
+
+test("Decoder answers several at once, each as alone", async () => {
+  const { ask } = await startDecoder();
+  const alone = await ask(1);
+  const together = await Promise.all([ask(2), ask(3), ask(4)]);
+  assert.match(alone.text, /I am tiny/);
+  for (const { text } of together) assert.equal(text, alone.text);
+  const kinds = alone.events.map(({ kind }) => kind);
+  assert.equal(kinds[0], "started");
+  assert.equal(kinds.at(-1), "finished");
+});
+
+test("Decoder draws by seed, under penalties, and scores what it drew", async () => {
+  const { ask } = await startDecoder();
+  const sampler = {
+    ...REQUEST.sampler,
+    temperature: 1.5,
+    repeatPenalty: 1.2,
+    presencePenalty: 0.1,
+    frequencyPenalty: 0.1,
+    repeatLastTokens: -1,
+  };
+  const first = await ask(1, { sampler, topLogprobs: 2 });
+  const second = await ask(2, { sampler, topLogprobs: 2 });
+  assert.equal(first.text, second.text);
+  const [token] = first.events.flatMap((event) => event.kind === "tokens" ? event.tokens : []);
+  assert.equal(token?.topLogprobs?.length, 2);
+  assert.ok((token?.logprob ?? 1) <= 0);
+});
+
+test("Decoder keeps an answer inside its grammar and continues one inside it", async () => {
+  const { ask, model } = await startDecoder();
+  const grammar = `root ::= "yes" | "no"\n`;
+  const whole = await ask(1, { grammar });
+  assert.match(whole.text, /^(yes|no)$/);
+  const emittedTokens = model.vocabulary.tokenize(whole.text.slice(0, 1), false);
+  const rest = await ask(2, { grammar, emittedTokens });
+  assert.match(whole.text.slice(0, 1) + rest.text, /^(yes|no)$/);
+});
+
+test("Decoder refuses what can't be answered", async () => {
+  const { ask, model } = await startDecoder();
+  const refusals: [Partial<SequenceRequest>, string][] = [
+    [{ grammar: "root ::= (" }, "invalid_format"],
+    [
+      { grammar: "root ::= [a]", emittedTokens: model.vocabulary.tokenize("1", false) },
+      "invalid_request",
+    ],
+    [{ prompt: { kind: "tokens", tokens: [99_999] } }, "invalid_request"],
+    [
+      { prompt: { kind: "tokens", tokens: new Array(200).fill(5) }, onLongPrompt: "refuse" },
+      "prompt_too_long",
+    ],
+  ];
+  for (const [changes, code] of refusals) {
+    assert.throws(
+      () => ask(1, changes),
+      (error) => error instanceof RequestError && error.code === code,
+    );
+  }
+});
+
+test("Decoder shifts a full window or stops there, and cancels at once", async () => {
+  const { ask, decoder } = await startDecoder();
+  const endless = {
+    grammar: "root ::= [a-z] root\n",
+    prompt: { kind: "tokens", tokens: new Array(120).fill(300) },
+  } as const;
+  const shifted = await ask(1, endless);
+  assert.equal(shifted.text.length >= 40, true);
+  const stopped = await ask(2, { ...endless, onFullContext: "stop" });
+  const count = stopped.events.filter(({ kind }) => kind === "tokens").length;
+  assert.equal(count, 9);
+  const running = ask(3, { ...endless, predictTokensMax: 1e9 });
+  decoder.cancel(3);
+  const last = (await running).events.at(-1);
+  assert.equal(last?.kind === "finished" && last.reason, "cancelled");
+});
+
+test("Embedder computes vectors of length 1, in batches, and cuts or refuses long inputs", async () => {
+  const settings = { ...SETTINGS, mode: "embed", batchTokens: 32 } as const;
+  const model = await loadModel(await llama(), settings, () => {});
+  const embedder = new Embedder(model);
+  const long = "The fox walks home. ".repeat(30);
+  const { vectors } = await embedder.embed(["", "one two", long, "one two"], "truncate");
+  for (const vector of vectors) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-5);
+  assert.equal(vectors.length, 4);
+  assert.throws(() => embedder.embed([long], "refuse"), { code: "prompt_too_long" });
+});
