@@ -114,9 +114,11 @@ export class RunnerModel implements LoadedModel {
     return { vectors: reply.vectors.map(toFloats), promptTokens: reply.promptTokens };
   }
 
-  async tokenize(text: string, options: { addSpecial: boolean }): Promise<readonly number[]> {
-    const { addSpecial } = options;
-    const reply = await this.#ask((id) => ({ kind: "tokenize", id, text, addSpecial }));
+  async tokenize(
+    text: string,
+    options: { addSpecial: boolean; tokensWanted?: number },
+  ): Promise<readonly number[]> {
+    const reply = await this.#ask((id) => ({ kind: "tokenize", id, text, ...options }));
     if (reply.kind !== "tokenized") throw unasked(reply);
     return reply.tokens;
   }

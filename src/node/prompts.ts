@@ -116,8 +116,10 @@ export async function shortenChat(
     return render(messages.filter((_, index) => !dropped.has(index)));
   };
   const fits = async (count: number) => {
-    const tokens = await loaded.tokenize(without(count).text, { addSpecial: true });
-    return tokens.length < loaded.facts.contextTokens;
+    const { contextTokens } = loaded.facts;
+    const options = { addSpecial: true, tokensWanted: contextTokens };
+    const tokens = await loaded.tokenize(without(count).text, options);
+    return tokens.length < contextTokens;
   };
   // More dropped is never longer, so the least number that fits is found by halving.
   let low = 1;

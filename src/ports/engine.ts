@@ -33,7 +33,14 @@ export interface LoadedModel {
     inputs: readonly string[],
     options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal },
   ): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }>;
-  tokenize(text: string, options: { addSpecial: boolean }): Promise<readonly number[]>;
+  /**
+   * The tokens of a text; of one with more than `tokensWanted`, at least so many of the first, because the whole of a
+   * very long text takes seconds, in which the runner does nothing else.
+   */
+  tokenize(
+    text: string,
+    options: { addSpecial: boolean; tokensWanted?: number },
+  ): Promise<readonly number[]>;
   detokenize(tokens: readonly number[]): Promise<Uint8Array>;
   /** Ends the runner; resolves when the process is gone. Running answers fail with `runner_lost`. */
   unload(): Promise<void>;

@@ -65,6 +65,8 @@ export type RunnerCommand =
     readonly id: number;
     readonly text: string;
     readonly addSpecial: boolean;
+    /** Of a text with more tokens, at least so many of the first are wanted; default all. */
+    readonly tokensWanted?: number;
   }
   | { readonly kind: "detokenize"; readonly id: number; readonly tokens: readonly number[] };
 

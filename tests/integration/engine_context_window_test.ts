@@ -67,3 +67,18 @@ Deno.test("tokens the model does not have are refused, and the runner lives on",
   }
   assert.notEqual((await readAnswer(model, askTiny("Hello!"))).text, "");
 });
+
+Deno.test("a prompt of megabytes holds up nobody for long, and keeps its front and end", async () => {
+  await using model = await loadTiny({ contextTokens: 256 });
+  const text = `First. ${"a ".repeat(2_000_000)} Last.`;
+  const request = askTiny(text, { keepTokens: 8, predictTokensMax: 1 });
+  const whole = await model.tokenize(text.slice(-2_000), { addSpecial: false });
+  const startedMs = performance.now();
+  const { promptTokens } = await readAnswer(model, request);
+  // Tokenizing all of it takes several seconds.
+  assert.ok(performance.now() - startedMs < 2_000);
+  assert.equal(promptTokens.length, 256);
+  const end = await model.tokenize("<|im_end|>\n<|im_start|>assistant\n", { addSpecial: false });
+  const expected = [...whole, ...end].slice(-248);
+  assert.deepEqual(promptTokens.slice(8), expected);
+});

@@ -7,6 +7,7 @@ import type {
 } from "../../protocol/mod.ts";
 import { Batch } from "./batch.ts";
 import { scoreChoice } from "./logprobs.ts";
+import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
 import { chooseSlot, planBatch, type SlotChoice } from "./planning.ts";
 import { Candidates, type Outputs, Sampler } from "./sampler.ts";
@@ -122,7 +123,7 @@ export class Decoder {
     if (asked.length > limits.contextTokens && request.onLongPrompt === "refuse") {
       throw new RequestError(
         "prompt_too_long",
-        `The prompt has ${asked.length} tokens, the context window ${limits.contextTokens}`,
+        `The prompt has at least ${asked.length} tokens, the context window ${limits.contextTokens}`,
       );
     }
     const promptTokens = truncatePrompt(asked, limits);
@@ -155,7 +156,7 @@ export class Decoder {
     const { prompt } = request;
     const { vocabulary } = this.#model;
     const tokens = prompt.kind === "text"
-      ? [...prompt.tokensBefore ?? [], ...vocabulary.tokenize(prompt.text, prompt.addSpecial)]
+      ? [...prompt.tokensBefore ?? [], ...this.#tokenizeText(prompt, request)]
       : prompt.tokens;
     for (const token of [...tokens, ...request.emittedTokens]) {
       if (!vocabulary.has(token)) {
@@ -164,6 +165,23 @@ export class Decoder {
     }
     // Something must be computed for there to be an output.
     return tokens.length > 0 ? tokens : [vocabulary.firstToken()];
+  }
+
+  /** The text's tokens, as far as they can get into the window or must be counted to refuse it. */
+  #tokenizeText(
+    prompt: Extract<SequenceRequest["prompt"], { kind: "text" }>,
+    request: SequenceRequest,
+  ): readonly number[] {
+    const { vocabulary } = this.#model;
+    const limits = this.#limits(request);
+    const wanted = request.onLongPrompt === "refuse"
+      ? { first: limits.contextTokens, last: 0 }
+      : { first: keptTokens(Infinity, limits), last: limits.contextTokens };
+    return tokenizeEnds(
+      prompt.text,
+      wanted,
+      (text, place) => vocabulary.tokenize(text, prompt.addSpecial && place === "front"),
+    );
   }
 
   #limits(request: SequenceRequest): WindowLimits {

@@ -1,6 +1,7 @@
 import { RequestError } from "../../base/mod.ts";
 import { Batch } from "./batch.ts";
 import { POOLING } from "./layouts.ts";
+import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
 
 /** The vectors of one request. */
@@ -32,14 +33,15 @@ export class Embedder {
 
   #fit(input: string, onLongInput: "truncate" | "refuse"): readonly number[] {
     const { vocabulary, facts, batchTokens } = this.#model;
-    const tokens = vocabulary.tokenize(input, true);
-    if (tokens.length === 0) return [vocabulary.firstToken()];
     const limit = Math.min(facts.contextTokens, batchTokens);
+    const wanted = { first: limit, last: 0 };
+    const tokens = tokenizeEnds(input, wanted, (text) => vocabulary.tokenize(text, true));
+    if (tokens.length === 0) return [vocabulary.firstToken()];
     if (tokens.length <= limit) return tokens;
     if (onLongInput === "refuse") {
       throw new RequestError(
         "prompt_too_long",
-        `The input has ${tokens.length} tokens, at most ${limit} are possible`,
+        `The input has at least ${tokens.length} tokens, at most ${limit} are possible`,
       );
     }
     const cut = tokens.slice(0, limit);

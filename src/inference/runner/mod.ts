@@ -25,6 +25,7 @@ import { encodeFrame, FrameReader } from "../frames.ts";
 import { Decoder } from "./decoder.ts";
 import { Embedder } from "./embedder.ts";
 import { openLlama } from "./llama.ts";
+import { tokenizeEnds } from "./long_text.ts";
 import { loadModel, type RunnerModel } from "./model.ts";
 
 /** Progress is told in steps of a percent: llama.cpp reports each tensor. */
@@ -133,7 +134,13 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
         );
         return;
       case "tokenize": {
-        const tokens = model.vocabulary.tokenize(command.text, command.addSpecial);
+        const { text, addSpecial, tokensWanted } = command;
+        const wanted = { first: tokensWanted ?? Infinity, last: 0 };
+        const tokens = tokenizeEnds(
+          text,
+          wanted,
+          (part) => model.vocabulary.tokenize(part, addSpecial),
+        );
         return send({ kind: "tokenized", id: command.id, tokens });
       }
       case "detokenize": {
