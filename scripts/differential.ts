@@ -12,8 +12,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Random } from "../src/base/mod.ts";
 import type { Directive } from "../tests/sim/replay/format.ts";
-import { compareScript, type Oracle, printDirective } from "../tests/sim/differential/compare.ts";
-import { randomScript } from "../tests/sim/differential/script.ts";
+import {
+  compareScript,
+  type Oracle,
+  printDirective,
+  type Verdict,
+} from "../tests/sim/differential/compare.ts";
+import { randomScript, type ScriptStep } from "../tests/sim/differential/script.ts";
 
 const GO_SOURCES = "/usr/share/gocode";
 const HARNESS = `${GO_SOURCES}/src/go.etcd.io/etcd/raft/rafttest`;
@@ -124,12 +129,7 @@ async function compareAll(
     } else {
       counts.different++;
       console.log(`DIFFERENT seed ${seed}, step ${verdict.step} (first at ${verdict.firstStep})`);
-      if (range.print) {
-        for (const { directive } of script.slice(0, verdict.step + 1)) {
-          console.log(printDirective(directive));
-        }
-        console.log(`wanted:\n${verdict.wanted}\ngot:\n${verdict.got}`);
-      }
+      if (range.print) printDifference(script, verdict);
     }
   }
   console.log(
@@ -138,6 +138,14 @@ async function compareAll(
       `${counts.givenUp} ended by the other harness, ${counts.different} different`,
   );
   return counts.different === 0 ? 0 : 1;
+}
+
+function printDifference(
+  script: readonly ScriptStep[],
+  { step, wanted, got }: Extract<Verdict, { kind: "different" }>,
+): void {
+  for (const { directive } of script.slice(0, step + 1)) console.log(printDirective(directive));
+  console.log(`wanted:\n${wanted}\ngot:\n${got}`);
 }
 
 if (import.meta.main) Deno.exit(await main());

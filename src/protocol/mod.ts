@@ -49,6 +49,8 @@ export type {
   ReadIndexRequest,
   ReadIndexResponse,
   Snapshot,
+  SnapshotChunk,
+  SnapshotChunkAck,
   SnapshotRequest,
   TimeoutNow,
   TransferRequest,

@@ -124,6 +124,26 @@ export interface SnapshotRequest extends TermEnvelope {
   readonly snapshot: Snapshot;
 }
 
+/** A part of a snapshot that is too large for one message. All but `bytes` and `offset` is the same in each part. */
+export interface SnapshotChunk extends TermEnvelope {
+  readonly kind: "snapshot_chunk";
+  /** Of the snapshot, without its data. */
+  readonly id: EntryId;
+  readonly configuration: GroupConfiguration;
+  /** Size of the whole data, >= 0. */
+  readonly dataBytes: number;
+  /** Where in the data `bytes` belongs. Invariant: offset + bytes.length <= dataBytes. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The receiver has the data before `offset` and wants what follows. */
+export interface SnapshotChunkAck extends TermEnvelope {
+  readonly kind: "snapshot_chunk_ack";
+  readonly id: EntryId;
+  readonly offset: number;
+}
+
 /** Asks for a vote, or with `preVote` whether one could be won (thesis, 9.6). */
 export interface VoteRequest extends TermEnvelope {
   readonly kind: "vote_request";

@@ -34,6 +34,13 @@ export {
 } from "./raft_node.ts";
 export { foundingSnapshot } from "./reconfiguration.ts";
 export {
+  type ChunkOutcome,
+  SnapshotReceiver,
+  SnapshotSender,
+  type TransferLimits,
+  type TransferState,
+} from "./snapshot_transfer.ts";
+export {
   RAFT_DEFAULTS,
   type RaftNote,
   type RaftOptions,
