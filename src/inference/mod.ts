@@ -5,5 +5,5 @@
  *
  * @module
  */
-export { createQuantizer } from "./quantizer.ts";
+export { createQuantizer } from "./quantize/quantizer.ts";
 export { createEngine, type EngineOptions } from "./engine.ts";

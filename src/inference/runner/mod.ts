@@ -6,7 +6,7 @@
  * @module
  */
 export { printNatives } from "./llama.ts";
-export { quantizeFile } from "./quantize.ts";
+export { quantizeFile } from "../quantize/quantize_file.ts";
 import {
   assertNever,
   type ErrorCode,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { createQuantizer } from "./mod.ts";
+import { createQuantizer } from "../mod.ts";
 
 const JOB = { sourcePath: "/in", targetPath: "/out", target: "Q8_0" } as const;
 const QUIET = { signal: new AbortController().signal, onProgress: () => {} };

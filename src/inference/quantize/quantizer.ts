@@ -1,7 +1,7 @@
-import { UnavailableError } from "../base/mod.ts";
-import type { Quantizer } from "../ports/mod.ts";
-import type { RunnerStart } from "./runner_process.ts";
-import { failureLines, TextTail } from "./text_tail.ts";
+import { UnavailableError } from "../../base/mod.ts";
+import type { Quantizer } from "../../ports/mod.ts";
+import type { RunnerStart } from "../runner_process.ts";
+import { failureLines, TextTail } from "../text_tail.ts";
 
 /** llama.cpp says a line per tensor; the reason of an end stands in the last ones. */
 const STDERR_BYTES_KEPT = 32 * 1024;
