@@ -1,5 +1,5 @@
 import { assert, errorMessage, UnavailableError } from "../../base/mod.ts";
-import { FILE_TYPES, QUANTIZE_PARAMS } from "../runner/layouts.ts";
+import { FILE_TYPES, QUANTIZE_PARAMS } from "../runner/abi.ts";
 import { cText, openLlama } from "../runner/llama.ts";
 
 /** Bytes of tensor rows in memory at once. llama.cpp's own 8 GiB would push loaded models out. */

@@ -1,6 +1,6 @@
 import { RequestError } from "../../base/mod.ts";
 import { Batch } from "./batch.ts";
-import { POOLING } from "./layouts.ts";
+import { POOLING } from "./abi.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
 

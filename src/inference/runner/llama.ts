@@ -1,7 +1,14 @@
 import { join } from "node:path";
 import { UnavailableError } from "../../base/mod.ts";
-import { BATCH, CONTEXT_PARAMS, LLAMA_VERSION, MODEL_PARAMS } from "./layouts.ts";
-import { GGML_BASE_SYMBOLS, GGML_SYMBOLS, LLAMA_SYMBOLS } from "./symbols.ts";
+import {
+  BATCH,
+  CONTEXT_PARAMS,
+  GGML_BASE_SYMBOLS,
+  GGML_SYMBOLS,
+  LLAMA_SYMBOLS,
+  LLAMA_VERSION,
+  MODEL_PARAMS,
+} from "./abi.ts";
 
 /** npm packages that carry the libraries, all of one llama.cpp release. */
 const NATIVE_PACKAGES_VERSION = "3.21.1";

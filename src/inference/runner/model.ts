@@ -7,7 +7,7 @@ import {
   KV_CACHE_TYPES,
   LOAD_MODES,
   MODEL_PARAMS,
-} from "./layouts.ts";
+} from "./abi.ts";
 import { cText, type Llama } from "./llama.ts";
 import { Vocabulary } from "./vocabulary.ts";
 

@@ -1,6 +1,6 @@
 import { mixSeed, RequestError } from "../../base/mod.ts";
 import type { SamplerSettings } from "../../protocol/mod.ts";
-import { TOKEN_ARRAY, TOKEN_BYTES } from "./layouts.ts";
+import { TOKEN_ARRAY, TOKEN_BYTES } from "./abi.ts";
 import { cText, type Llama } from "./llama.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 

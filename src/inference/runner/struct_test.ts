@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BATCH, CONTEXT_PARAMS, MODEL_PARAMS } from "./layouts.ts";
+import { BATCH, CONTEXT_PARAMS, MODEL_PARAMS } from "./abi.ts";
 import { Struct } from "./struct.ts";
 
 Deno.test("Struct places members by natural alignment", () => {
