@@ -53,18 +53,39 @@ async function runTask(run: TestRun): Promise<number> {
   Deno.addSignalListener("SIGINT", () => stopped.abort());
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", () => stopped.abort());
   const signal = AbortSignal.any([timeout, stopped.signal]);
+  const planned = await planSuites(run);
+  const troubles = await checkTypes(planned.flatMap(({ files }) => files));
   const outcomes: SuiteOutcome[] = [];
-  for (const suite of SUITES) {
-    if (!TASKS[run.task]?.includes(suite.name) || signal.aborted) continue;
-    const files = (await findTestFiles(suite, ROOT)).filter((file) => isWanted(file, run.paths));
-    if (files.length === 0) continue;
+  for (const { suite, files } of planned) {
+    if (signal.aborted) break;
     outcomes.push(await runOne(suite, files, { run, signal }));
   }
-  const troubles = outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []);
+  troubles.push(...outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []));
   if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
   if (run.settings.ci) troubles.push(...await findCiTroubles(run.settings));
   if (COVERED_TASKS.has(run.task)) troubles.push(...await checkCoverage(run));
   return await conclude(run, { outcomes, troubles });
+}
+
+/** The suites of the task that have test files, with those that are wanted. */
+async function planSuites(run: TestRun): Promise<{ suite: Suite; files: string[] }[]> {
+  const planned: { suite: Suite; files: string[] }[] = [];
+  for (const suite of SUITES.filter(({ name }) => TASKS[run.task]?.includes(name))) {
+    const files = (await findTestFiles(suite, ROOT)).filter((file) => isWanted(file, run.paths));
+    if (files.length > 0) planned.push({ suite, files });
+  }
+  return planned;
+}
+
+/** Checks the types of all tests and what they import; tests run even when that fails, to show what else does. */
+async function checkTypes(files: readonly string[]): Promise<string[]> {
+  if (files.length === 0) return [];
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["check", "--quiet", "--no-lock", ...files],
+    cwd: ROOT,
+    stdin: "null",
+  }).spawn().status;
+  return success ? [] : ["types don't check"];
 }
 
 async function runOne(

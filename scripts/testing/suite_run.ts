@@ -90,7 +90,8 @@ export function troubleOf(end: {
 }
 
 function suiteArguments(suite: Suite, report: string, options: SuiteRunOptions): string[] {
-  const args = ["test", "--no-prompt", `--junit-path=${report}`];
+  // Types are checked once for all suites, by the caller: each suite alone would check most of the source again.
+  const args = ["test", "--no-check", "--no-prompt", `--junit-path=${report}`];
   if (suite.permissions === "all") args.push("-A", "--unstable-net");
   if (suite.parallel) args.push("--parallel");
   args.push(options.lockPath === undefined ? "--no-lock" : `--lock=${options.lockPath}`);
