@@ -95,7 +95,8 @@ Deno.test({
     await program.shows(PROMPT);
     await program.press("Why is the sky blue?\r");
     const answer = await program.shows(PROMPT);
-    assert.match(answer, /Why is the sky blue\?\r+\n\w[^]*\n[^]*>>> /);
+    // Between question and answer a spinner may have turned, when the model was slow to load.
+    assert.match(answer, /Why is the sky blue\?\r+\n[^]*The sky is blue[^]*\n[^]*>>> /);
     // The endless answer of a story is cut, and the program goes on.
     await program.press("/set parameter num_predict -1\r");
     await program.shows(PROMPT);
