@@ -270,3 +270,14 @@ Deno.test("No sequence of random messages makes a node throw, and none changes w
     }
   }
 });
+
+Deno.test("RaftNode starts though its machine was saved before the commit index was", () => {
+  const group = new RaftGroup(1);
+  group.elect(1);
+  group.propose(1, "a");
+  group.settle();
+  const log = group.log(1);
+  log.hardState = { ...log.hardState, commit: 1 };
+  group.restart(1, log.lastIndex());
+  assert.equal(group.view(1).committed, log.lastIndex());
+});

@@ -46,9 +46,13 @@ function refusalOf(raft: RaftState, change: GroupChange) {
 
 /**
  * Takes over a committed change. One that does not fit changes nothing: all nodes meet it at the same index with the
- * same configuration, so all ignore it alike.
+ * same configuration, so all ignore it alike. The driver passes each committed change, in order, but none that lies
+ * behind a snapshot its state machine was restored from.
  */
 export function applyChange(raft: RaftState, change: GroupChange): GroupConfiguration {
+  // Handed out before a snapshot came that holds it already: on top of the snapshot's configuration it would count
+  // twice, and this node would believe in voters that nobody else knows.
+  if (raft.log.hasPendingSnapshot) return toGroup(raft.peers.configuration);
   const result = changeConfiguration(raft.peers.configuration, change);
   if (result.kind === "refused") {
     raft.note({ kind: "change_refused", reason: result.reason });

@@ -229,3 +229,18 @@ Deno.test("A committed change that does not fit is ignored by everyone alike", (
     assert.equal(group.view(number).applied, 3);
   }
 });
+
+Deno.test("A change that was handed out before a snapshot came counts only once", () => {
+  const group = new RaftGroup(3);
+  const node = group.node(2);
+  const { configuration } = group.view(2);
+  const voters = [...configuration.voters, idOf(4)];
+  const snapshot = {
+    id: { term: 1, index: 9 },
+    configuration: { ...configuration, voters },
+    data: new Uint8Array(),
+  };
+  node.step({ kind: "snapshot_request", from: idOf(1), to: idOf(2), term: 1, snapshot });
+  const after = node.applyChange(change([add(4), remove(3)]));
+  assert.deepEqual(after, snapshot.configuration, "the joint phase lies behind the snapshot");
+});

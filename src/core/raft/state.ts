@@ -320,7 +320,9 @@ export class RaftState {
     const { term, vote, commit } = hardState;
     this.term = term;
     this.vote = vote;
-    this.log.commitTo(commit);
+    // What was applied was committed. The state machine may have saved itself before the commit index that let it was
+    // durable: writes overlap, and losing a commit index is allowed.
+    this.log.commitTo(Math.max(commit, this.options.applied));
     if (this.options.applied > 0) this.log.appliedTo(this.options.applied, 0);
   }
 }
