@@ -1,10 +1,12 @@
 /**
  * Runs the Raft simulator: `deno task sim --seeds 1000 --from 1`, or `deno task sim --seed 7 --trace` to replay one. A
- * failing seed is shrunk to the faults that matter.
+ * failing seed is shrunk to the faults that matter. `--twice` compares two runs of each seed, `--buckets` lists all that
+ * the runs never reached.
  *
  * @module
  */
 import { parseArgs } from "node:util";
+import { Coverage } from "../tests/sim/raft/coverage.ts";
 import type { Fault } from "../tests/sim/raft/faults.ts";
 import {
   optionsOfSeed,
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     nodes: { type: "string" },
     trace: { type: "boolean", default: false },
     twice: { type: "boolean", default: false },
+    buckets: { type: "boolean", default: false },
   },
 });
 
@@ -67,9 +70,18 @@ function replay(seed: number): number {
   return report.violation === undefined ? 0 : 1;
 }
 
+/** Role x event x fault x phase: what was never seen together was never tested together. */
+function printCoverage(coverage: Coverage): void {
+  const missing = coverage.missing();
+  const never = missing.filter((line) => line.endsWith(": never"));
+  console.log(`${"buckets hit".padEnd(28)} ${coverage.hit} of ${coverage.possible}`);
+  for (const line of values.buckets ? missing : never) console.log(`  not hit: ${line}`);
+}
+
 function runAll(): number {
   const sums: Record<string, number> = {};
   const add = (name: string, by: number) => sums[name] = (sums[name] ?? 0) + by;
+  const coverage = new Coverage();
   const started = performance.now();
   const from = Number(values.from);
   for (let seed = from; seed < from + Number(values.seeds); seed++) {
@@ -83,6 +95,7 @@ function runAll(): number {
       add("unequal traces", 1);
       console.error(`seed ${seed}: two runs differ`);
     }
+    coverage.merge(report.coverage);
     for (const { kind } of report.faults) add(`fault ${kind}`, 1);
     const { events, messages, elections, committed, crashes, operations } = report;
     const rows = { events, messages, elections, committed, crashes, operations };
@@ -95,6 +108,7 @@ function runAll(): number {
   for (const [name, value] of Object.entries(sums)) {
     console.log(`${name.padEnd(28)} ${Number.isInteger(value) ? value : value.toFixed(2)}`);
   }
+  printCoverage(coverage);
   const speed = ((sums["virtual hours"] ?? 0) * 3600) / seconds;
   console.log(
     `${Number(values.seeds)} seeds in ${seconds.toFixed(1)} s, ${speed.toFixed(0)} times real time`,

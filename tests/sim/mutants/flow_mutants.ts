@@ -274,8 +274,8 @@ export const FLOW_MUTANTS = [
     { origin: "rows 14, 43", kind: "D", does: "the driver sends all messages before it writes" },
     inDriver(
       "replica.ts",
-      "    this.disk.write(ready);\n    this.#restoreMachine",
-      "    for (const message of ready.messages) hooks.send(message);\n    if (!this.#survivesEffect()) return;\n    this.disk.write(ready);\n    this.#restoreMachine",
+      "    hooks.writes(this, ready);\n    this.disk.write(ready, {",
+      "    for (const message of ready.messages) hooks.send(message);\n    if (!this.#survivesEffect()) return;\n    hooks.writes(this, ready);\n    this.disk.write(ready, {",
     ),
   ),
   mutant(

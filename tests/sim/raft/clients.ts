@@ -81,7 +81,8 @@ export class Client {
   onReadable(replica: Replica, context: string): void {
     const open = this.#open;
     if (open === undefined || open.input.kind !== "get") return;
-    if (context !== this.#context(open)) return;
+    // An answer to any attempt will do: each was asked after the operation began.
+    if (!context.startsWith(`${this.#id}/${open.serial}/`)) return;
     this.#reply(open, replica.machine.read(open.key));
   }
 
@@ -123,10 +124,13 @@ export class Client {
     time.after(ATTEMPT_MS, () => this.#attempt(open));
     if (replica === undefined) return;
     const { key, input, serial } = open;
-    replica.handle(() => {
-      if (input.kind === "get") replica.raft.readIndex(this.#context(open));
-      else replica.raft.propose(encodeCommand({ client: this.#id, serial, key, action: input }));
-    });
+    // Of this attempt, because the request may lie at the node for a while.
+    const context = this.#context(open);
+    if (input.kind === "get") replica.request("read", () => replica.raft.readIndex(context));
+    else {
+      const data = encodeCommand({ client: this.#id, serial, key, action: input });
+      replica.request("propose", () => replica.raft.propose(data));
+    }
   }
 
   #reply(open: Open, output: ClientOutput): void {
@@ -150,7 +154,7 @@ export class Client {
     time.after(random.between(20, 400), () => this.#ask());
   }
 
-  /** Each attempt has a context of its own: a read confirmed for an earlier one is too old for a later one. */
+  /** Each attempt has a context of its own, as the core asks for. */
   #context(open: Open): string {
     return `${this.#id}/${open.serial}/${open.attempt}`;
   }

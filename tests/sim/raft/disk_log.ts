@@ -3,6 +3,14 @@ import type { AppendOrder } from "../../../src/core/raft/mod.ts";
 import { limitEntries } from "../../../src/core/raft/mod.ts";
 import type { Entry, GroupConfiguration, HardState, Snapshot } from "../../../src/protocol/mod.ts";
 
+/** All that a disk holds. */
+interface Image {
+  readonly hardState: HardState;
+  readonly snapshot: Snapshot;
+  readonly start: { readonly index: number; readonly term: number };
+  readonly entries: readonly Entry[];
+}
+
 /** What one node's disk holds for Raft: survives crashes of its process, changes only by whole or torn writes. */
 export class DiskLog implements RaftLogReader {
   hardState: HardState;
@@ -10,6 +18,8 @@ export class DiskLog implements RaftLogReader {
   /** The compaction point: entries up to it are gone. Invariant: <= the snapshot's index. */
   #start: { index: number; term: number };
   #entries: Entry[] = [];
+  /** What a loss of power leaves, when something was written without a sync since. */
+  #synced: Image | undefined;
 
   /** `bootstrap` is what the first members start from; a node that joins later starts from nothing at index 0. */
   constructor(bootstrap: Snapshot) {
@@ -46,11 +56,35 @@ export class DiskLog implements RaftLogReader {
     return this.#snapshot;
   }
 
-  /** Makes an order durable. */
-  write(order: Pick<AppendOrder, "hardState" | "entries" | "snapshot">): void {
+  /** Writes an order; without `synced` a loss of power may undo it. */
+  write(
+    order: Pick<AppendOrder, "hardState" | "entries" | "snapshot">,
+    options: { readonly synced: boolean } = { synced: true },
+  ): void {
+    if (options.synced) this.#synced = undefined;
+    else {
+      this.#synced ??= {
+        hardState: this.hardState,
+        snapshot: this.#snapshot,
+        start: this.#start,
+        entries: [...this.#entries],
+      };
+    }
     if (order.snapshot !== undefined) this.#install(order.snapshot);
     if (order.hardState !== undefined) this.hardState = order.hardState;
     this.#append(order.entries);
+  }
+
+  /** Power goes: what was written since the last sync is gone. False when all was synced. */
+  loseUnsynced(): boolean {
+    if (this.#synced === undefined) return false;
+    const { hardState, snapshot, start, entries } = this.#synced;
+    this.hardState = hardState;
+    this.#snapshot = snapshot;
+    this.#start = { ...start };
+    this.#entries = [...entries];
+    this.#synced = undefined;
+    return true;
   }
 
   /** A crash tears a write: only the first `kept` of its records are there. */
@@ -72,6 +106,8 @@ export class DiskLog implements RaftLogReader {
     // A newer one may have come from the leader meanwhile.
     if (snapshot.id.index <= this.#snapshot.id.index) return;
     this.#snapshot = snapshot;
+    // Taking a snapshot ends with a sync of everything.
+    this.#synced = undefined;
     const index = snapshot.id.index - trailing;
     const term = this.term(index);
     if (index <= this.#start.index || term === undefined) return;

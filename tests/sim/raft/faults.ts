@@ -14,7 +14,28 @@ export const FAULT_KINDS = [
   "starved_cpu",
   "membership",
   "transfer",
+  "isolate_leader",
+  "pause_leader",
+  "crash_on",
+  "burst",
 ] as const;
+
+/**
+ * Moments at which a `crash_on` fault strikes, whichever node comes to one first: a vote was ordered to the disk and its
+ * messages are out, a change was applied, a snapshot was taken or put in place, an election was won, entries were
+ * ordered to the disk.
+ */
+export const MOMENTS = [
+  "voted",
+  "change_applied",
+  "snapshot_saved",
+  "snapshot_installed",
+  "elected",
+  "entries_ordered",
+] as const;
+
+/** One of {@link MOMENTS}. */
+export type Moment = (typeof MOMENTS)[number];
 
 /** One of {@link FAULT_KINDS}. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -57,14 +78,24 @@ const SHAPES: Readonly<
   starved_cpu: { span: [500, 10_000], amount: [20, 400], perMinute: 3 },
   membership: { span: [0, 1], amount: [0, 1_000], perMinute: 10 },
   transfer: { span: [0, 1], amount: [0, 1], perMinute: 4 },
+  isolate_leader: { span: [300, 8_000], amount: [0, 3], perMinute: 4 },
+  pause_leader: { span: [100, 6_000], amount: [0, 1], perMinute: 4 },
+  crash_on: { span: [500, 4_000], amount: [0, 6], perMinute: 8 },
+  burst: { span: [0, 1], amount: [5, 60], perMinute: 6 },
 };
 
 /** The faults of one seed, in order of time. */
 export function planFaults(
   random: Random,
-  options: { readonly spanMs: number; readonly nodeCount: number },
+  options: {
+    readonly spanMs: number;
+    readonly nodeCount: number;
+    /** Kinds that this run must do without. */
+    readonly excluded: ReadonlySet<FaultKind>;
+  },
 ): readonly Fault[] {
-  const kinds = random.shuffle(FAULT_KINDS).slice(0, Math.ceil(FAULT_KINDS.length / 2));
+  const kinds = random.shuffle(FAULT_KINDS).slice(0, Math.ceil(FAULT_KINDS.length / 2))
+    .filter((kind) => !options.excluded.has(kind));
   const faults: Fault[] = [];
   for (const kind of FAULT_KINDS) {
     if (!kinds.includes(kind)) continue;

@@ -1,6 +1,7 @@
 import type { NodeId } from "../../../src/base/mod.ts";
-import type { RaftView } from "../../../src/core/raft/mod.ts";
-import type { Entry, GroupConfiguration } from "../../../src/protocol/mod.ts";
+import type { AppendOrder, RaftView } from "../../../src/core/raft/mod.ts";
+import type { Entry, GroupConfiguration, RaftMessage } from "../../../src/protocol/mod.ts";
+import { describeGroup, expectedGroup, holdsQuorum } from "./group_changes.ts";
 import type { Replica } from "./replica.ts";
 
 /** What is promised and was broken, with the figures. */
@@ -10,21 +11,32 @@ export class Violation extends Error {
 
 /** What the checker remembers of one replica. */
 interface Seen {
-  term: number;
   committed: number;
   life: number;
   leadsTerm: number;
+  /** The configuration behind the last applied entry. */
+  group: GroupConfiguration | undefined;
 }
 
-/** Raft's safety properties (paper, figure 3), looked at after every step of every replica. */
+/** A configuration and the entry that made it; 0 = the first one. */
+interface GroupAt {
+  readonly index: number;
+  readonly group: GroupConfiguration;
+}
+
+/** Raft's safety properties (paper, figure 3), looked at after every step of every replica and before every write. */
 export class Invariants {
   elections = 0;
   readonly #leaders = new Map<number, NodeId>();
   /** Term and history hash of every index any machine ever applied. */
   readonly #applied = new Map<number, { readonly term: number; readonly hash: number }>();
+  /** Configurations in the order in which they were first applied. */
+  readonly #groups: GroupAt[] = [];
   readonly #seen = new Map<NodeId, Seen>();
   readonly #replicas: readonly Replica[];
   #committedMax = 0;
+  /** The last entry that a leader called committed. */
+  #committedTop = { term: 0, index: 0 };
 
   constructor(replicas: readonly Replica[]) {
     this.#replicas = replicas;
@@ -35,8 +47,7 @@ export class Invariants {
     return this.#committedMax;
   }
 
-  checkStep(replica: Replica): void {
-    const view = replica.raft.view();
+  checkStep(replica: Replica, view: RaftView): void {
     const seen = this.#seenOf(replica);
     this.#checkMonotone(view, seen);
     if (view.role === "leader" && seen.leadsTerm !== view.term) {
@@ -49,7 +60,7 @@ export class Invariants {
     }
   }
 
-  /** State machine safety: equal indexes hold equal entries after equal histories. */
+  /** State machine safety: equal indexes hold equal entries after equal histories, and lead to equal groups. */
   checkApplied(replica: Replica, entry: Entry): void {
     const { hash } = replica.machine;
     const before = this.#applied.get(entry.index);
@@ -59,23 +70,100 @@ export class Invariants {
         `state machine safety: ${replica.id} applied another history at ${entry.index} (term ${entry.term}, was ${before.term})`,
       );
     }
+    if (entry.kind === "group_change") this.#checkChange(replica, entry);
   }
 
-  /** A restored machine must be one that some history made. */
+  /** What a process starts with must be what some history made, and so must its group. */
   checkRestored(replica: Replica): void {
-    const before = this.#applied.get(replica.machine.index);
-    if (before !== undefined && before.hash !== replica.machine.hash) {
+    const { index, hash } = replica.machine;
+    const before = this.#applied.get(index);
+    if (before !== undefined && before.hash !== hash) {
+      throw new Violation(`snapshot safety: ${replica.id} restored another history at ${index}`);
+    }
+    // Raft is ahead of its disk when another snapshot is on its way there already.
+    if (replica.writing.some(({ snapshot }) => snapshot !== undefined)) return;
+    const { configuration } = replica.raft.view();
+    this.#seenOf(replica).group = configuration;
+    const expected = this.#groupAt(index);
+    if (index > 0 && expected !== undefined) this.#compareGroups(replica, configuration, expected);
+  }
+
+  /** Promises are only made about what is durable: a crash may follow right behind the message. */
+  checkPromise(replica: Replica, message: RaftMessage): void {
+    const { disk } = replica;
+    const isVote = message.kind === "vote_response" && !message.preVote;
+    if (!isVote && message.kind !== "append_response") return;
+    const { term, vote } = disk.hardState;
+    if (term < message.term) {
       throw new Violation(
-        `snapshot safety: ${replica.id} restored another history at ${replica.machine.index}`,
+        `durability: ${replica.id} answers in term ${message.term}, durable is ${term}`,
       );
+    }
+    if (term > message.term) return;
+    if (isVote && message.granted && vote !== message.to) {
+      throw new Violation(`durability: ${replica.id} votes for ${message.to}, durable is ${vote}`);
+    }
+    const acknowledges = message.kind === "append_response" && message.rejection === undefined;
+    if (acknowledges && message.index > disk.lastIndex()) {
+      throw new Violation(
+        `durability: ${replica.id} acknowledges ${message.index}, durable is ${disk.lastIndex()}`,
+      );
+    }
+  }
+
+  /** No write takes away what is committed; terms never fall and votes never change within one. */
+  checkWrite(
+    replica: Replica,
+    order: Pick<AppendOrder, "entries" | "snapshot" | "hardState">,
+  ): void {
+    const { disk } = replica;
+    const { hardState, snapshot, entries } = order;
+    const before = disk.hardState;
+    if (hardState !== undefined) {
+      const votesAgain = hardState.term === before.term && before.vote !== undefined &&
+        hardState.vote !== before.vote;
+      if (hardState.term < before.term || votesAgain) {
+        throw new Violation(
+          `vote: ${replica.id} writes term ${hardState.term} vote ${hardState.vote} over ` +
+            `term ${before.term} vote ${before.vote}`,
+        );
+      }
+    }
+    const restores = snapshot !== undefined && snapshot.id.index > disk.snapshot().id.index;
+    const first = restores ? snapshot.id.index + 1 : entries[0]?.index;
+    if (first === undefined) return;
+    const written = new Map(entries.map(({ index, term }) => [index, term]));
+    for (let index = first; index <= Math.min(disk.lastIndex(), this.#committedMax); index++) {
+      const committed = this.#applied.get(index)?.term;
+      if (committed === undefined || disk.term(index) !== committed) continue;
+      if (written.get(index) === committed) continue;
+      throw new Violation(`durability: ${replica.id} drops committed entry ${committed}/${index}`);
+    }
+  }
+
+  /** At the end: whoever holds an index that is committed holds the entry that is committed. */
+  checkDisks(): void {
+    for (const { id, disk, raft } of this.#replicas) {
+      const last = Math.min(disk.lastIndex(), raft.view().committed);
+      for (let index = disk.firstIndex(); index <= last; index++) {
+        const committed = this.#applied.get(index)?.term;
+        if (committed !== undefined && disk.term(index) !== committed) {
+          throw new Violation(
+            `log matching: ${id} holds ${disk.term(index)}/${index}, not ${committed}`,
+          );
+        }
+      }
     }
   }
 
   #seenOf(replica: Replica): Seen {
     let seen = this.#seen.get(replica.id);
     if (seen === undefined) {
-      seen = { term: 0, committed: 0, life: 0, leadsTerm: -1 };
+      seen = { committed: 0, life: 0, leadsTerm: -1, group: replica.raft.view().configuration };
       this.#seen.set(replica.id, seen);
+      if (replica.machine.index > 0 && this.#groups.length === 0) {
+        this.#groups.push({ index: 0, group: replica.raft.view().configuration });
+      }
     }
     if (seen.life !== replica.life) {
       // The commit index may be lost in a crash, because it is found again; the term may not.
@@ -97,7 +185,6 @@ export class Invariants {
         `${view.id}: applied ${view.applied} <= committed ${view.committed} <= last ${view.lastIndex} is broken`,
       );
     }
-    seen.term = view.term;
     seen.committed = view.committed;
   }
 
@@ -109,33 +196,77 @@ export class Invariants {
     }
     if (other === undefined) this.elections++;
     this.#leaders.set(view.term, view.id);
-    if (view.lastIndex < this.#committedMaxOf(view.term)) {
+    const top = this.#committedTop;
+    // A leader elected late in an old term may lack what a newer term committed.
+    if (top.term >= view.term) return;
+    const { disk } = replica;
+    // Others may have elected it before its own vote, and what stands in front of that, was written.
+    const holds = disk.term(top.index) === top.term || disk.snapshot().id.index >= top.index ||
+      replica.writing.some(({ entries, snapshot }) =>
+        entries.some(({ index, term }) => index === top.index && term === top.term) ||
+        (snapshot !== undefined && snapshot.id.index >= top.index)
+      );
+    if (!holds) {
       throw new Violation(
-        `leader completeness: ${replica.id} leads term ${view.term} with a log to ${view.lastIndex}, ` +
-          `but ${this.#committedMax} is committed`,
+        `leader completeness: ${replica.id} leads term ${view.term} with ${
+          disk.term(top.index)
+        } at ` +
+          `${top.index}, but ${top.term} is committed there`,
       );
     }
   }
 
-  /** A leader elected late in an old term may lack what a newer term committed. */
-  #committedMaxOf(term: number): number {
-    const newest = Math.max(...this.#leaders.keys());
-    return newest > term ? 0 : this.#committedMax;
-  }
-
-  /** What a leader calls committed is durable on a quorum: crashed and paused nodes' disks count. */
+  /** What a leader calls committed is of its term and durable on a quorum: disks of crashed nodes count, too. */
   #checkQuorumHolds(view: RaftView): void {
-    const held = (id: NodeId) => {
-      const disk = this.#replicas.find((replica) => replica.id === id)?.disk;
-      return disk !== undefined && (disk.lastIndex() >= view.committed);
-    };
-    const isQuorum = (voters: readonly NodeId[]) =>
-      voters.length === 0 || voters.filter(held).length * 2 > voters.length;
-    const { voters, votersOutgoing }: GroupConfiguration = view.configuration;
-    if (!isQuorum(voters) || !isQuorum(votersOutgoing)) {
+    const { committed: index, term } = view;
+    this.#committedTop = { term, index };
+    const holders = this.#replicas.filter(({ disk }) =>
+      disk.term(index) === term || disk.snapshot().id.index >= index
+    );
+    if (!holdsQuorum(view.configuration, new Set(holders.map(({ id }) => id)))) {
       throw new Violation(
-        `commitment: ${view.id} calls ${view.committed} committed in term ${view.term} without a durable quorum of ${voters}`,
+        `commitment: ${view.id} calls ${index} committed in term ${term}, durable on ` +
+          `${holders.map(({ id }) => id)} of ${describeGroup(view.configuration)}`,
       );
     }
+  }
+
+  #checkChange(replica: Replica, entry: Entry & { kind: "group_change" }): void {
+    const seen = this.#seenOf(replica);
+    const { configuration } = replica.raft.view();
+    const before = seen.group;
+    seen.group = configuration;
+    // Leaders look before they write a change down, so one that does not fit must not be in a log.
+    const expected = before === undefined ? undefined : expectedGroup(before, entry.change);
+    if (expected === undefined) {
+      throw new Violation(
+        `group: ${replica.id} applies a change that does not fit at ${entry.index}: ` +
+          JSON.stringify(entry.change.steps),
+      );
+    }
+    const known = this.#groups.find(({ index }) => index === entry.index);
+    if (known === undefined) this.#groups.push({ index: entry.index, group: expected });
+    else this.#compareGroups(replica, expected, known.group);
+    // The machine is behind a snapshot that Raft has and the disk has not: Raft is where the snapshot is.
+    if (replica.writing.some(({ snapshot }) => snapshot !== undefined)) seen.group = expected;
+    else this.#compareGroups(replica, configuration, expected);
+  }
+
+  /** The group at an index that some machine applied; undefined when nobody did yet. */
+  #groupAt(index: number): GroupConfiguration | undefined {
+    if (index > 1 && !this.#applied.has(index)) return undefined;
+    return this.#groups.findLast((known) => known.index <= index)?.group;
+  }
+
+  #compareGroups(
+    replica: Replica,
+    actual: GroupConfiguration,
+    expected: GroupConfiguration,
+  ): void {
+    const [left, right] = [describeGroup(actual), describeGroup(expected)];
+    if (left === right) return;
+    throw new Violation(
+      `group: ${replica.id} has ${left} at ${replica.machine.index}, expected ${right}`,
+    );
   }
 }

@@ -21,6 +21,8 @@ export class Network {
   readonly #random: Random;
   readonly #nodeCount: number;
   readonly #links: LinkTrouble[];
+  /** Messages of an earlier epoch are lost. */
+  #epoch = 0;
 
   constructor(
     parts: { readonly time: VirtualTime; readonly random: Random; readonly nodeCount: number },
@@ -44,11 +46,16 @@ export class Network {
       this.lost++;
       return;
     }
-    this.#time.after(this.#delay(trouble), deliver);
+    this.#deliverLater(trouble, deliver);
     if (trouble.duplicatePerMille > 0 && this.#random.chance(trouble.duplicatePerMille, 1000)) {
       this.duplicated++;
-      this.#time.after(this.#delay(trouble), deliver);
+      this.#deliverLater(trouble, deliver);
     }
+  }
+
+  /** Loses everything that was sent and has not arrived. */
+  forgetWhatIsOnItsWay(): void {
+    this.#epoch++;
   }
 
   /** Changes one direction; the caller undoes it with the opposite change. */
@@ -61,6 +68,13 @@ export class Network {
     trouble.lossPerMille += change.lossPerMille ?? 0;
     trouble.duplicatePerMille += change.duplicatePerMille ?? 0;
     trouble.slowMs += change.slowMs ?? 0;
+  }
+
+  #deliverLater(trouble: LinkTrouble, deliver: () => void): void {
+    const epoch = this.#epoch;
+    this.#time.after(this.#delay(trouble), () => {
+      if (epoch === this.#epoch) deliver();
+    });
   }
 
   #delay(trouble: LinkTrouble): number {

@@ -7,6 +7,7 @@ import {
   RaftNode,
   type RaftOptions,
   type Ready,
+  type StepOutcome,
 } from "../../../src/core/raft/mod.ts";
 import type {
   Entry,
@@ -14,17 +15,19 @@ import type {
   RaftMessage,
   Snapshot,
 } from "../../../src/protocol/mod.ts";
+import type { ReplicaEvent } from "./coverage.ts";
 import { DiskLog } from "./disk_log.ts";
+import type { Moment } from "./faults.ts";
+import { Violation } from "./invariants.ts";
 import { type RegisterCommand, RegisterMachine, type RegisterResult } from "./register_machine.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
 /** Virtual length of a tick on a clock that runs true. */
 const TICK_MS = 100;
-/** Applied entries between two snapshots, and how many stay behind the newest one. */
-const SNAPSHOT_EVERY = 40;
-const TRAILING_ENTRIES = 10;
 /** Messages a stopped process finds when it goes on; more are lost, as in a socket's buffer. */
 const INBOX_MAX = 512;
+/** Times in a row that Raft may want something; healthy ones need a handful. */
+const ROUNDS_MAX = 10_000;
 
 const EMPTY_GROUP: GroupConfiguration = {
   voters: [],
@@ -37,6 +40,12 @@ const EMPTY_GROUP: GroupConfiguration = {
 /** What a replica tells the world. */
 export interface ReplicaHooks {
   send(message: RaftMessage): void;
+  /** Before anything happens to Raft. */
+  happens(replica: Replica, event: ReplicaEvent): void;
+  /** Before a write reaches the disk. */
+  writes(replica: Replica, order: Pick<AppendOrder, "entries" | "snapshot" | "hardState">): void;
+  /** True when a planned crash strikes now. */
+  strikes(replica: Replica, moment: Moment): boolean;
   /** After anything that may have changed Raft's state. */
   stepped(replica: Replica): void;
   applied(
@@ -45,7 +54,8 @@ export interface ReplicaHooks {
     outcome: { readonly command: RegisterCommand; readonly result: RegisterResult } | undefined,
   ): void;
   readable(replica: Replica, context: string): void;
-  snapshotInstalled(replica: Replica): void;
+  /** A snapshot of the leader is in place, or the process started from one of its own. */
+  restored(replica: Replica, how: "snapshot" | "restart"): void;
 }
 
 /**
@@ -61,6 +71,14 @@ function bootstrap(configuration: GroupConfiguration | undefined): Snapshot {
   return { id: { term: 1, index: 1 }, configuration, data: machine.save() };
 }
 
+/** When a replica saves itself. */
+export interface SnapshotHabits {
+  /** Applied entries between two snapshots. */
+  readonly every: number;
+  /** Entries kept behind the newest one. */
+  readonly trailing: number;
+}
+
 /** How a replica is made. */
 export interface ReplicaParts {
   readonly index: number;
@@ -69,6 +87,7 @@ export interface ReplicaParts {
   readonly random: Random;
   readonly hooks: ReplicaHooks;
   readonly options: Partial<RaftOptions>;
+  readonly snapshots: SnapshotHabits;
   /** Undefined = a spare node that is let in later. */
   readonly configuration: GroupConfiguration | undefined;
 }
@@ -96,8 +115,10 @@ export class Replica {
   readonly #applying: ApplyOrder[] = [];
   readonly #parts: ReplicaParts;
   readonly #waitingReads: { readonly index: number; readonly context: string }[] = [];
-  #inbox: RaftMessage[] = [];
+  #inbox: (() => void)[] = [];
   #isDraining = false;
+  /** Last entry handed out for applying in this life. */
+  #handedOut = 0;
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts;
@@ -106,6 +127,7 @@ export class Replica {
     this.disk = new DiskLog(bootstrap(parts.configuration));
     this.machine = RegisterMachine.restore(this.disk.snapshot().data);
     this.raft = this.#boot();
+    this.#handedOut = this.machine.index;
     this.#tickLater();
   }
 
@@ -116,37 +138,59 @@ export class Replica {
   /** A message arrives at the process. */
   receive(message: RaftMessage): void {
     if (!this.up) return;
-    if (this.pauses > 0) {
-      if (this.#inbox.length < INBOX_MAX) this.#inbox.push(message);
-      return;
-    }
-    if (this.cpuSlowMs === 0) return this.handle(() => this.raft.step(message));
-    const { random } = this.#parts;
-    this.#laterInThisLife(
-      random.below(this.cpuSlowMs),
-      () => this.handle(() => this.raft.step(message)),
-    );
+    if (this.pauses > 0) return this.#keep(() => this.receive(message));
+    if (this.cpuSlowMs === 0) return this.#step(message);
+    this.#laterInThisLife(this.#parts.random.below(this.cpuSlowMs), () => this.#step(message));
+  }
+
+  /** A client asks: as a message does, it waits while the process is stopped. */
+  request(event: ReplicaEvent, action: () => unknown): void {
+    if (this.up && this.pauses > 0) return this.#keep(() => this.request(event, action));
+    this.handle(event, action);
   }
 
   /** Does something to Raft, then carries out what follows. */
-  handle(action: () => void): void {
+  handle(event: ReplicaEvent, action: () => unknown): void {
     if (!this.running) return;
+    this.#parts.hooks.happens(this, event);
     action();
     this.#parts.hooks.stepped(this);
     this.drain();
   }
 
+  #step(message: RaftMessage): void {
+    this.handle(message.kind, () => this.#expectSense(this.raft.step(message)));
+  }
+
+  #keep(action: () => void): void {
+    if (this.#inbox.length < INBOX_MAX) this.#inbox.push(action);
+  }
+
+  /** Disks and peers are honest here, so whatever speaks of a lie or of a loss is a bug. */
+  #expectSense(outcome: StepOutcome): void {
+    if (outcome.kind === "accepted") return;
+    const { reason, detail } = outcome;
+    if (reason === "malformed" || reason === "conflicts_with_committed" || reason === "log_lost") {
+      throw new Violation(`${this.id} refuses a message of an honest peer: ${reason}: ${detail}`);
+    }
+  }
+
   /** The process dies now; a write under way may be torn. */
   crash(): void {
     if (!this.up) return;
+    this.#parts.hooks.happens(this, "crash");
     this.up = false;
     this.life++;
     this.crashes++;
     this.effectsUntilCrash = Infinity;
+    const { random } = this.#parts;
     const torn = this.writing[0];
-    if (torn !== undefined) {
+    if (random.chance(1, 2) && this.disk.loseUnsynced()) {
+      // What came behind the loss is lost with it.
+    } else if (torn !== undefined) {
       const records = torn.entries.length + (torn.hardState === undefined ? 1 : 2);
-      this.disk.writeTorn(torn, this.#parts.random.below(records));
+      this.#parts.hooks.writes(this, torn);
+      this.disk.writeTorn(torn, random.below(records));
     }
     this.writing.length = 0;
     this.#applying.length = 0;
@@ -159,7 +203,10 @@ export class Replica {
     this.up = true;
     this.machine = RegisterMachine.restore(this.disk.snapshot().data);
     this.raft = this.#boot();
+    this.#handedOut = this.machine.index;
     this.#tickLater();
+    this.#parts.hooks.restored(this, "restart");
+    this.#parts.hooks.happens(this, "restart");
     this.#parts.hooks.stepped(this);
   }
 
@@ -170,9 +217,10 @@ export class Replica {
   resume(): void {
     this.pauses--;
     if (this.pauses > 0 || !this.up) return;
-    const inbox = this.#inbox;
+    // From several sockets, so in no particular order.
+    const inbox = this.#parts.random.shuffle(this.#inbox);
     this.#inbox = [];
-    for (const message of inbox) this.receive(message);
+    for (const deliver of inbox) deliver();
     this.drain();
   }
 
@@ -182,7 +230,9 @@ export class Replica {
     if (this.#isDraining) return;
     this.#isDraining = true;
     const life = this.life;
+    let rounds = 0;
     while (this.running && life === this.life && this.raft.hasReady()) {
+      if (++rounds > ROUNDS_MAX) throw new Violation(`livelock: ${this.id} is never ready`);
       this.#carryOut(this.raft.ready());
     }
     this.#isDraining = false;
@@ -203,7 +253,7 @@ export class Replica {
     const delayMs = Math.max(1, Math.round((TICK_MS * 100) / this.clockPercent));
     this.#laterInThisLife(delayMs, () => {
       this.#tickLater();
-      this.handle(() => this.raft.tick());
+      this.handle("tick", () => this.raft.tick());
     });
   }
 
@@ -221,6 +271,15 @@ export class Replica {
     return false;
   }
 
+  /** True when the process survives a moment at which a crash may be planned. */
+  #survives(moment: Moment): boolean {
+    if (!this.up || this.#parts.hooks.strikes(this, moment)) {
+      this.crash();
+      return false;
+    }
+    return true;
+  }
+
   #carryOut(ready: Ready): void {
     const { hooks } = this.#parts;
     // The newest snapshot may be from before the one who needs it joined; Raft asks again and then gets this one.
@@ -233,6 +292,9 @@ export class Replica {
       hooks.send(message);
     }
     if (ready.append !== undefined) this.#startWrite(ready.append);
+    if (ready.hardState?.vote !== undefined && !this.#survives("voted")) return;
+    if (ready.entries.length > 0 && !this.#survives("entries_ordered")) return;
+    if (ready.softState?.role === "leader" && !this.#survives("elected")) return;
     if (ready.apply !== undefined) this.#startApply(ready.apply);
     this.#serveReads(ready);
   }
@@ -249,13 +311,17 @@ export class Replica {
       this.crash();
       return;
     }
-    this.disk.write(ready);
+    hooks.writes(this, ready);
+    this.disk.write(ready, { synced: ready.mustSync || ready.snapshot !== undefined });
     this.#restoreMachine(ready.snapshot);
     for (const message of ready.messages) {
       if (!this.#survivesEffect()) return;
       hooks.send(message);
     }
+    if (ready.hardState?.vote !== undefined && !this.#survives("voted")) return;
+    if (ready.softState?.role === "leader" && !this.#survives("elected")) return;
     this.#applyAll(ready.committed);
+    if (!this.up) return;
     this.raft.advance();
     this.#serveReads(ready);
     hooks.stepped(this);
@@ -272,9 +338,11 @@ export class Replica {
     this.#laterInThisLife(delayMs, () => {
       const order = this.writing[0];
       if (order === undefined || !this.#survivesEffect()) return;
+      hooks.writes(this, order);
       this.disk.write(order);
       this.writing.shift();
       this.#restoreMachine(order.snapshot);
+      if (!this.up) return;
       if (this.writing.length > 0) this.#writeNext();
       this.#answer(order.answers, hooks);
     });
@@ -285,7 +353,7 @@ export class Replica {
       if (!this.up) return;
       const isOwn = answer.kind === "append_done" || answer.kind === "apply_done" ||
         answer.to === this.id;
-      if (isOwn) this.raft.step(answer);
+      if (isOwn) this.#expectSense(this.raft.step(answer));
       else hooks.send(answer);
     }
     hooks.stepped(this);
@@ -298,21 +366,44 @@ export class Replica {
       const next = this.#applying.shift();
       if (next === undefined || !this.#survivesEffect()) return;
       this.#applyAll(next.entries);
-      this.#answer(next.answers, this.#parts.hooks);
+      if (this.up) this.#answer(next.answers, this.#parts.hooks);
     });
   }
 
   #applyAll(entries: readonly Entry[]): void {
-    const { hooks } = this.#parts;
     for (const entry of entries) {
+      this.#checkHandedOut(entry);
       // A snapshot from the leader may have overtaken what was on its way to the machine.
       if (entry.index <= this.machine.index) continue;
-      const outcome = this.machine.apply(entry);
-      if (entry.kind === "group_change") this.raft.applyChange(entry.change);
-      hooks.applied(this, entry, outcome);
-      if (this.machine.index % SNAPSHOT_EVERY === 0) this.#saveSnapshot();
+      if (!this.#apply(entry)) return;
     }
     this.#answerReads();
+  }
+
+  /** False when the process crashed behind the entry. */
+  #apply(entry: Entry): boolean {
+    const { hooks, snapshots } = this.#parts;
+    const outcome = this.machine.apply(entry);
+    if (entry.kind === "group_change") this.raft.applyChange(entry.change);
+    hooks.applied(this, entry, outcome);
+    if (entry.kind === "group_change" && !this.#survives("change_applied")) return false;
+    if (this.machine.index % snapshots.every === 0) {
+      this.#saveSnapshot();
+      return this.#survives("snapshot_saved");
+    }
+    return true;
+  }
+
+  #checkHandedOut(entry: Entry): void {
+    if (entry.index <= this.#handedOut) {
+      throw new Violation(`${this.id} is handed entry ${entry.index} twice`);
+    }
+    this.#handedOut = entry.index;
+    const isDurable = this.disk.term(entry.index) === entry.term ||
+      this.disk.snapshot().id.index >= entry.index;
+    if (!isDurable) {
+      throw new Violation(`${this.id} applies entry ${entry.index} before it is durable`);
+    }
   }
 
   #saveSnapshot(): void {
@@ -322,13 +413,14 @@ export class Replica {
     if (term === undefined || index > this.disk.lastIndex()) return;
     const { configuration } = this.raft.view();
     const snapshot = { id: { term, index }, configuration, data: this.machine.save() };
-    this.disk.compact(snapshot, TRAILING_ENTRIES);
+    this.disk.compact(snapshot, this.#parts.snapshots.trailing);
   }
 
   #restoreMachine(snapshot: Snapshot | undefined): void {
     if (snapshot === undefined || snapshot.id.index <= this.machine.index) return;
     this.machine = RegisterMachine.restore(snapshot.data);
-    this.#parts.hooks.snapshotInstalled(this);
+    this.#parts.hooks.restored(this, "snapshot");
+    this.#survives("snapshot_installed");
   }
 
   #serveReads(ready: Ready): void {

@@ -4,6 +4,9 @@ interface Scheduled {
   readonly run: () => void;
 }
 
+/** Actions of one run at most; healthy runs need a tenth of it, so more is a storm that feeds itself. */
+const EVENTS_MAX = 1_000_000;
+
 /** A queue of actions under virtual time: ordered by time, then by the order of asking. */
 export class VirtualTime {
   nowMs = 0;
@@ -24,7 +27,7 @@ export class VirtualTime {
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0]) {
       this.#removeFirst();
       this.nowMs = next.atMs;
-      this.events++;
+      if (++this.events > EVENTS_MAX) throw new Error("livelock: the run never comes to rest");
       next.run();
       if (stop()) return;
     }

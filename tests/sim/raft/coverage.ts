@@ -1,0 +1,99 @@
+import type { RaftRole, RaftView } from "../../../src/core/raft/mod.ts";
+import { FAULT_KINDS, type FaultKind } from "./faults.ts";
+
+/** What can happen to a replica. */
+export const EVENTS = [
+  "append_request",
+  "append_response",
+  "heartbeat_request",
+  "heartbeat_response",
+  "snapshot_request",
+  "vote_request",
+  "vote_response",
+  "timeout_now",
+  "transfer_request",
+  "proposal_forward",
+  "read_index_request",
+  "read_index_response",
+  "tick",
+  "propose",
+  "read",
+  "change",
+  "transfer",
+  "snapshot_report",
+  "crash",
+  "restart",
+] as const;
+
+/** One of {@link EVENTS}. */
+export type ReplicaEvent = (typeof EVENTS)[number];
+
+const ROLES: readonly RaftRole[] = ["follower", "pre_candidate", "candidate", "leader"];
+const PHASES = ["single", "joint", "outside"] as const;
+const SITUATIONS = ["quiet", ...FAULT_KINDS] as const;
+
+type Phase = (typeof PHASES)[number];
+type Situation = "quiet" | FaultKind;
+
+/**
+ * How often each (role, event, fault under way, phase of the configuration) occurred. Bucket counts say what the runs
+ * never reached, which no number of green seeds does.
+ */
+export class Coverage {
+  readonly #counts = new Map<string, number>();
+
+  add(view: RaftView, event: ReplicaEvent, active: ReadonlySet<FaultKind>): void {
+    const phase = phaseOf(view);
+    if (active.size === 0) this.#count(view.role, event, "quiet", phase);
+    for (const kind of active) this.#count(view.role, event, kind, phase);
+  }
+
+  merge(other: Coverage): void {
+    for (const [bucket, count] of other.#counts) {
+      this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + count);
+    }
+  }
+
+  get hit(): number {
+    return this.#counts.size;
+  }
+
+  /** All buckets, also ones that no correct core can reach. */
+  get possible(): number {
+    return ROLES.length * EVENTS.length * SITUATIONS.length * PHASES.length;
+  }
+
+  /** Buckets never hit, one line per role, event and phase, with the faults under which it is missing. */
+  missing(): string[] {
+    const lines: string[] = [];
+    for (const role of ROLES) {
+      for (const event of EVENTS) {
+        for (const phase of PHASES) {
+          const absent = SITUATIONS.filter((situation) =>
+            !this.#counts.has(bucketOf(role, event, situation, phase))
+          );
+          if (absent.length === 0) continue;
+          const where = absent.length === SITUATIONS.length ? "never" : absent.join(", ");
+          lines.push(`${role} x ${event} x ${phase}: ${where}`);
+        }
+      }
+    }
+    return lines;
+  }
+
+  #count(role: RaftRole, event: ReplicaEvent, situation: Situation, phase: Phase): void {
+    const bucket = bucketOf(role, event, situation, phase);
+    this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + 1);
+  }
+}
+
+function bucketOf(
+  ...[role, event, situation, phase]: [RaftRole, ReplicaEvent, Situation, Phase]
+): string {
+  return `${role} ${event} ${situation} ${phase}`;
+}
+
+function phaseOf({ id, configuration }: RaftView): Phase {
+  if (configuration.votersOutgoing.length > 0) return "joint";
+  return configuration.voters.includes(id) ? "single" : "outside";
+}

@@ -1,0 +1,220 @@
+import { type NodeId, Random } from "../../../src/base/mod.ts";
+import { type Fault, type FaultKind, type Moment, MOMENTS } from "./faults.ts";
+import { drawChange } from "./group_changes.ts";
+import { encodeCommand } from "./register_machine.ts";
+import type { Replica } from "./replica.ts";
+import { findLeader, findLeaders, type World } from "./world.ts";
+
+/** Who writes in bursts: nobody waits for its answers. */
+const BURST_CLIENT = 99;
+/** How long a node stays away that a planned moment killed: short enough to come back in the same term. */
+const STRUCK_MS = { low: 5, high: 1_500 } as const;
+
+/** A crash that waits for its moment. */
+interface Trap {
+  readonly moment: Moment;
+  readonly random: Random;
+}
+
+/** Brings about faults and ends them. */
+export class Injector {
+  /** Kinds under way now. */
+  readonly active = new Set<FaultKind>();
+  readonly #world: World;
+  readonly #traps = new Set<Trap>();
+  readonly #activeCounts = new Map<FaultKind, number>();
+  #burstSerial = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Starts a fault that ends by itself, at the latest at `endMs`. */
+  inject(fault: Fault, endMs: number): void {
+    const undo = this.#start(fault);
+    this.#count(fault.kind, 1);
+    const { time } = this.#world;
+    // What is over at once still counts for a while, because its consequences do.
+    const spanMs = Math.min(Math.max(fault.spanMs, 300), endMs - time.nowMs);
+    time.after(spanMs, () => {
+      this.#count(fault.kind, -1);
+      undo?.();
+    });
+  }
+
+  /** True when a trap for this moment is set: the caller crashes now, and is restarted later. */
+  strikes(replica: Replica, moment: Moment): boolean {
+    for (const trap of this.#traps) {
+      if (trap.moment !== moment) continue;
+      this.#traps.delete(trap);
+      const awayMs = trap.random.between(STRUCK_MS.low, STRUCK_MS.high);
+      this.#world.time.after(awayMs, () => replica.restart());
+      return true;
+    }
+    return false;
+  }
+
+  #count(kind: FaultKind, by: number): void {
+    const count = (this.#activeCounts.get(kind) ?? 0) + by;
+    this.#activeCounts.set(kind, count);
+    if (count > 0) this.active.add(kind);
+    else this.active.delete(kind);
+  }
+
+  /** Starts a fault; returns what ends it. */
+  #start(fault: Fault): (() => void) | undefined {
+    switch (fault.kind) {
+      case "loss":
+        return this.#disturbAll({ lossPerMille: fault.amount });
+      case "duplicate":
+        return this.#disturbAll({ duplicatePerMille: fault.amount });
+      case "slow_link":
+        return this.#disturbLink({ from: fault.node, to: fault.other }, { slowMs: fault.amount });
+      case "one_way_cut":
+        return this.#disturbLink({ from: fault.node, to: fault.other }, { cuts: 1 });
+      case "partition": {
+        const isInside = (index: number) => ((fault.side >> index) & 1) === 1;
+        return this.#cut(({ from, to }) => isInside(from) !== isInside(to));
+      }
+      case "isolate_leader":
+        return this.#isolateLeader(fault);
+      case "membership":
+        return this.#changeGroup(fault);
+      case "burst":
+        return this.#burst(fault);
+      case "crash_on":
+        return this.#setTrap(fault);
+      default:
+        return this.#startInNode(fault);
+    }
+  }
+
+  #startInNode(fault: Fault): (() => void) | undefined {
+    const { replicas } = this.#world;
+    const replica = replicas[fault.node];
+    if (replica === undefined) return undefined;
+    switch (fault.kind) {
+      case "crash":
+        // At one of its next effects, wherever that is; at the latest when the fault ends, so that it ends.
+        replica.effectsUntilCrash = Math.max(1, fault.amount);
+        return () => {
+          replica.crash();
+          replica.restart();
+        };
+      case "pause":
+        return pause(replica);
+      case "pause_leader":
+        return pause(findLeader(replicas) ?? replica);
+      case "clock_skew":
+        return change(replica, "clockPercent", fault.amount - replica.clockPercent);
+      case "slow_disk":
+        return change(replica, "diskSlowMs", fault.amount);
+      case "starved_cpu":
+        return change(replica, "cpuSlowMs", fault.amount);
+      case "transfer":
+        this.#transfer([replica.id]);
+        return undefined;
+      default:
+        throw new Error(`unknown fault ${fault.kind}`);
+    }
+  }
+
+  #transfer(targets: readonly NodeId[]): void {
+    const leader = findLeader(this.#world.replicas);
+    for (const id of targets) {
+      leader?.handle("transfer", () => leader.raft.transferLeadership(id));
+    }
+  }
+
+  /** Both directions, or only what it hears, or only what it says. */
+  #isolateLeader(fault: Fault): () => void {
+    const leader = findLeader(this.#world.replicas)?.index ?? fault.node;
+    return this.#cut(({ from, to }) =>
+      (fault.amount !== 2 && to === leader) || (fault.amount !== 1 && from === leader)
+    );
+  }
+
+  /** Asks whoever believes to lead, in half of the cases for two changes in a row, of which one must be refused. */
+  #changeGroup(fault: Fault): undefined {
+    const random = new Random(fault.amount);
+    const leader = random.pick(findLeaders(this.#world.replicas));
+    if (leader === undefined) return undefined;
+    const ids = this.#world.replicas.map(({ id }) => id);
+    for (let count = random.below(2) + 1; count > 0; count--) {
+      const drawn = drawChange(random, leader.raft.view().configuration, ids);
+      if (drawn !== undefined) leader.handle("change", () => leader.raft.proposeChange(drawn));
+    }
+    return undefined;
+  }
+
+  #burst(fault: Fault): undefined {
+    const leader = findLeader(this.#world.replicas);
+    for (let count = 0; count < fault.amount; count++) {
+      const data = encodeCommand({
+        client: BURST_CLIENT,
+        serial: ++this.#burstSerial,
+        key: "burst",
+        action: { kind: "put", value: count },
+      });
+      leader?.handle("propose", () => leader.raft.propose(data));
+    }
+    return undefined;
+  }
+
+  #setTrap(fault: Fault): () => void {
+    const moment = MOMENTS[fault.amount % MOMENTS.length] ?? "voted";
+    const trap = { moment, random: new Random(fault.atMs) };
+    this.#traps.add(trap);
+    // Two candidates of one term: only then does a forgotten vote matter.
+    const { replicas } = this.#world;
+    if (moment === "voted") {
+      this.#transfer([fault.node, fault.other].flatMap((index) => replicas[index]?.id ?? []));
+    }
+    return () => {
+      this.#traps.delete(trap);
+    };
+  }
+
+  #disturbAll(trouble: { lossPerMille?: number; duplicatePerMille?: number }): () => void {
+    const undos = this.#links(() => true).map((link) => this.#disturbLink(link, trouble));
+    return () => undos.forEach((undo) => undo());
+  }
+
+  #cut(matches: (link: { from: number; to: number }) => boolean): () => void {
+    const undos = this.#links(matches).map((link) => this.#disturbLink(link, { cuts: 1 }));
+    return () => undos.forEach((undo) => undo());
+  }
+
+  #disturbLink(
+    link: { readonly from: number; readonly to: number },
+    trouble: { cuts?: number; lossPerMille?: number; duplicatePerMille?: number; slowMs?: number },
+  ): () => void {
+    if (link.from === link.to) return () => {};
+    const { network } = this.#world;
+    network.disturb(link, trouble);
+    const undo = Object.fromEntries(Object.entries(trouble).map(([key, value]) => [key, -value]));
+    return () => network.disturb(link, undo);
+  }
+
+  #links(matches: (link: { from: number; to: number }) => boolean): { from: number; to: number }[] {
+    const indexes = this.#world.replicas.map(({ index }) => index);
+    return indexes.flatMap((from) => indexes.map((to) => ({ from, to }))).filter(matches);
+  }
+}
+
+function pause(replica: Replica): () => void {
+  replica.pause();
+  return () => replica.resume();
+}
+
+/** Adds to a number for a while. */
+function change(
+  replica: Replica,
+  field: "clockPercent" | "diskSlowMs" | "cpuSlowMs",
+  by: number,
+): () => void {
+  replica[field] += by;
+  return () => {
+    replica[field] -= by;
+  };
+}

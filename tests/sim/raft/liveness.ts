@@ -1,0 +1,190 @@
+import type { NodeId, Random } from "../../../src/base/mod.ts";
+import type { GroupConfiguration } from "../../../src/protocol/mod.ts";
+import type { Client } from "./clients.ts";
+import { describeGroup, holdsQuorum, LEAVE } from "./group_changes.ts";
+import { Violation } from "./invariants.ts";
+import type { Replica } from "./replica.ts";
+import { findLeader, type World } from "./world.ts";
+
+/** How long the group has for each thing that it must come to once all faults are gone. */
+const PATIENCE_MS = 40_000;
+/** How long a transfer to a healthy voter may take, and how often one may fail for being asked at a bad time. */
+const TRANSFER_MS = 3_000;
+const TRANSFERS_MAX = 5;
+/** A settled group keeps its leader for this long at least. */
+const CALM_MS = 6_000;
+/** Longer than anything on its way or in a slow node's queue takes. */
+const SILENCE_MS = 1_500;
+
+/**
+ * What must happen when faults end. In half of the runs all nodes come back; in the others just enough for a quorum,
+ * while the rest stays dead, or deaf: sending but hearing nothing. Many deadlocks only show when nobody can be spared.
+ */
+export class Liveness {
+  readonly #world: World;
+  readonly #clients: readonly Client[];
+  readonly #random: Random;
+  #core: ReadonlySet<NodeId>;
+
+  constructor(world: World, clients: readonly Client[], random: Random) {
+    this.#world = world;
+    this.#clients = clients;
+    this.#random = random;
+    this.#core = new Set(world.replicas.map(({ id }) => id));
+  }
+
+  /** @throws {Violation} when the group does not serve, agree, settle and stay calm. */
+  check(): void {
+    if (this.#random.chance(1, 2)) this.#healOnlyCore();
+    const before = this.#clients.map(({ finished }) => finished);
+    this.#await(
+      "clients are not served",
+      () => this.#clients.every(({ finished }, index) => finished > (before[index] ?? 0) + 2),
+    );
+    this.#leaveJoint();
+    this.#checkTransfer();
+    for (const client of this.#clients) client.stop();
+    this.#await("members do not agree", () => this.#isAgreed());
+    this.#await("the leader's view does not settle", () => this.#isSettled());
+    this.#checkCalm();
+  }
+
+  /** Picks as few nodes as every configuration that anybody believes in allows. */
+  #healOnlyCore(): void {
+    const { time, network, replicas } = this.#world;
+    const all = replicas.map(({ index }) => index);
+    const cut = (by: number) => {
+      for (const from of all) for (const to of all) network.disturb({ from, to }, { cuts: by });
+    };
+    // Nothing from before may arrive later: it could bring a change that asks for other quorums.
+    network.forgetWhatIsOnItsWay();
+    cut(1);
+    time.runUntil(time.nowMs + SILENCE_MS);
+    cut(-1);
+    network.forgetWhatIsOnItsWay();
+    if (replicas.some(holdsUnappliedChange)) return;
+    const core = this.#pickCore(replicas.map(({ raft }) => raft.view().configuration));
+    this.#core = core;
+    const isDeaf = this.#random.chance(1, 2);
+    for (const outsider of replicas.filter(({ id }) => !core.has(id))) {
+      if (!isDeaf) outsider.crash();
+      else for (const from of all) network.disturb({ from, to: outsider.index }, { cuts: 1 });
+    }
+  }
+
+  #pickCore(groups: readonly GroupConfiguration[]): ReadonlySet<NodeId> {
+    const core = new Set(this.#world.replicas.map(({ id }) => id));
+    for (const id of this.#random.shuffle([...core])) {
+      core.delete(id);
+      if (!groups.every((group) => holdsQuorum(group, core))) core.add(id);
+    }
+    return core;
+  }
+
+  /** Someone who entered a joint configuration explicitly has to leave it, too. */
+  #leaveJoint(): void {
+    const isOut = () => {
+      const group = this.#leader()?.raft.view().configuration;
+      return group !== undefined && group.votersOutgoing.length === 0;
+    };
+    for (let tries = 0; tries < PATIENCE_MS / TRANSFER_MS && !isOut(); tries++) {
+      const leader = this.#leader();
+      const group = leader?.raft.view().configuration;
+      if (group?.autoLeave === false) {
+        leader?.handle("change", () => leader.raft.proposeChange(LEAVE));
+      }
+      this.#run(TRANSFER_MS, isOut);
+    }
+    if (!isOut()) this.#fail("the joint configuration is not left");
+  }
+
+  /** With clients still writing: a healthy voter that is asked to lead must lead. */
+  #checkTransfer(): void {
+    for (let tries = 0; tries < TRANSFERS_MAX; tries++) {
+      const leader = this.#leader();
+      if (leader === undefined) {
+        this.#run(TRANSFER_MS, () => this.#leader() !== undefined);
+        continue;
+      }
+      const { voters } = leader.raft.view().configuration;
+      const target = this.#random.pick(
+        voters.filter((id) => this.#core.has(id) && id !== leader.id),
+      );
+      if (target === undefined) return;
+      leader.handle("transfer", () => leader.raft.transferLeadership(target));
+      if (this.#run(TRANSFER_MS, () => this.#leader()?.id === target)) return;
+    }
+    this.#fail("no transfer of leadership succeeds");
+  }
+
+  /** Every healthy member of the leader's configuration has applied the same history. */
+  #isAgreed(): boolean {
+    const leader = this.#leader();
+    if (leader === undefined) return false;
+    const { configuration, committed, lastIndex } = leader.raft.view();
+    if (configuration.votersOutgoing.length > 0 || committed !== lastIndex) return false;
+    return this.#membersOf(configuration).every(({ machine }) =>
+      machine.index === committed && machine.hash === leader.machine.hash
+    );
+  }
+
+  /** Nothing is left over: everyone is replicated to at full speed, nothing is on its way, nothing waits. */
+  #isSettled(): boolean {
+    const leader = this.#leader();
+    if (leader === undefined || !this.#isAgreed()) return false;
+    const view = leader.raft.view();
+    const members = this.#membersOf(view.configuration).filter(({ id }) => id !== leader.id);
+    const caughtUp = new Set(leader.raft.caughtUpLearners(0));
+    return view.transferTarget === undefined && members.every(({ id }) => {
+      const peer = view.peers.find((peer) => peer.id === id);
+      const isLearner = view.configuration.learners.includes(id);
+      return peer !== undefined && peer.mode === "replicate" && peer.match === view.lastIndex &&
+        peer.inflightCount === 0 && !peer.paused && (!isLearner || caughtUp.has(id));
+    });
+  }
+
+  #checkCalm(): void {
+    const leader = this.#leader();
+    const term = leader?.raft.view().term;
+    this.#run(CALM_MS, () => this.#leader()?.raft.view().term !== term);
+    if (this.#leader()?.raft.view().term !== term) this.#fail("a healthy leader is deposed");
+    if (!this.#isSettled()) this.#fail("a settled group comes apart");
+  }
+
+  #leader(): Replica | undefined {
+    return findLeader(this.#world.replicas.filter(({ id }) => this.#core.has(id)));
+  }
+
+  #membersOf({ voters, learners }: GroupConfiguration): Replica[] {
+    return this.#world.replicas.filter(({ id }) =>
+      this.#core.has(id) && (voters.includes(id) || learners.includes(id))
+    );
+  }
+
+  #await(complaint: string, holds: () => boolean): void {
+    if (!this.#run(PATIENCE_MS, holds)) this.#fail(complaint);
+  }
+
+  #run(forMs: number, holds: () => boolean): boolean {
+    const { time } = this.#world;
+    if (holds()) return true;
+    time.runUntil(time.nowMs + forMs, holds);
+    return holds();
+  }
+
+  #fail(complaint: string): never {
+    const nodes = this.#world.replicas.map((replica) => {
+      const { role, term, committed, lastIndex, configuration } = replica.raft.view();
+      const state = !replica.running ? "down" : this.#core.has(replica.id) ? role : `deaf ${role}`;
+      return `${replica.id} ${state} term ${term} commit ${committed} last ${lastIndex} ` +
+        `group ${describeGroup(configuration)}`;
+    });
+    throw new Violation(`liveness: ${complaint}: ${nodes.join("; ")}`);
+  }
+}
+
+function holdsUnappliedChange({ disk, machine }: Replica): boolean {
+  const low = Math.max(disk.firstIndex(), machine.index + 1);
+  const entries = disk.entries(low, disk.lastIndex() + 1, Infinity) ?? [];
+  return entries.some(({ kind }) => kind === "group_change");
+}
