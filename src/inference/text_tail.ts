@@ -22,11 +22,14 @@ export class TextTail {
 
 /** Words llama.cpp and the system use when something went wrong. */
 const FAILURE =
-  /error|fail|invalid|abort|assert|unable|cannot|not (found|within|enough)|out of memory|corrupt|unexpected/i;
+  /error|fail|invalid|\babort|assert|unable|cannot|not (found|within|enough)|out of memory|corrupt|unexpected/i;
+/** Lines with such words that every good load has as well. */
+const HARMLESS = /cannot be used with preferred buffer type/;
 const LINES_SHOWN_MAX = 3;
 
 /** The lines that say why a process ended: the last ones that speak of failure, else nothing. */
 export function failureLines(text: string): string {
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => FAILURE.test(line));
+  const lines = text.split("\n").map((line) => line.trim())
+    .filter((line) => FAILURE.test(line) && !HARMLESS.test(line));
   return [...new Set(lines)].slice(-LINES_SHOWN_MAX).join("; ");
 }

@@ -14,3 +14,8 @@ Deno.test("failureLines() shows the last distinct lines that speak of failure", 
   assert.equal(failureLines(text), "error: one; failed to load");
   assert.equal(failureLines("all is well\n"), "");
 });
+
+Deno.test("failureLines() leaves out what every good load says", () => {
+  const text = "set_abort_callback: call\ntensor 'x' cannot be used with preferred buffer type A\n";
+  assert.equal(failureLines(text), "");
+});
