@@ -17,9 +17,9 @@ export const CATALOGUE_SCHEMA = 1;
 /** Bytes of one manifest in the catalogue; every node keeps all of them, so it is less than a registry allows. */
 export const CATALOGUE_MANIFEST_BYTES_MAX = 1024 * 1024;
 /** Bytes of one encoded command; a longer one is refused before it is proposed. */
-export const CATALOGUE_COMMAND_BYTES_MAX = CATALOGUE_MANIFEST_BYTES_MAX + 4096;
+const CATALOGUE_COMMAND_BYTES_MAX = CATALOGUE_MANIFEST_BYTES_MAX + 4096;
 /** Voters a cluster may want. */
-export const VOTERS_MAX = 7;
+const VOTERS_MAX = 7;
 /** Replicas of one model that may be wanted. */
 export const REPLICAS_MAX = 1_000;
 

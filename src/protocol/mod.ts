@@ -6,7 +6,6 @@
 export { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
 export {
   accessIdField,
-  CATALOGUE_COMMAND_BYTES_MAX,
   CATALOGUE_MANIFEST_BYTES_MAX,
   CATALOGUE_SCHEMA,
   type CatalogueCommand,
@@ -26,7 +25,6 @@ export {
   settingValueField,
   type StampedCommand,
   timeField,
-  VOTERS_MAX,
   votersField,
 } from "./catalogue.ts";
 export type { ChatMessage, ThinkLevel, Tool, ToolCall } from "./chat.ts";
@@ -59,11 +57,9 @@ export type {
 } from "./raft.ts";
 export {
   type Accusation,
-  ADDRESS_BYTES_MAX,
   DATAGRAM_BYTES_MAX,
   type LifeStamp,
   type MemberClaim,
-  MEMBERSHIP_PROTOCOL_VERSION,
   type MembershipDatagram,
   type MembershipSync,
   type MemberStanding,
@@ -94,12 +90,12 @@ export {
   bytesField,
   type FieldCodec,
   listField,
-  optionalField,
   recordField,
   textField,
   uintField,
   type ValueOf,
 } from "./field_codec.ts";
+export { entryField, entryIdField, hardStateField, snapshotField } from "./raft_fields.ts";
 export {
   type LoadedFacts,
   type LoadSettings,

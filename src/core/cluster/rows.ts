@@ -141,7 +141,7 @@ export const quarantineRow = recordField({
 export type QuarantineRow = ValueOf<typeof quarantineRow>;
 
 /** What became of one request of a session. */
-export const sessionOutcome = recordField({
+const sessionOutcome = recordField({
   sequence: uintField(),
   /** 0 = applied, else 1 + the number of the refusal. */
   refusal: uintField(REFUSALS.length),

@@ -31,7 +31,7 @@ export interface MembershipTiming {
 }
 
 /** Members above which push-pull slows down, so that its bytes per node stay flat. */
-export const SYNC_STRETCH_MEMBERS = 32;
+const SYNC_STRETCH_MEMBERS = 32;
 /** Members known at a time; when full, the one gone longest makes room, and failing that a stranger is refused. */
 export const MEMBERS_MAX = 4_096;
 /** Rumours waiting to be sent, per kind; when full, the most often sent one is dropped. */
