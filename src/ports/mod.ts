@@ -27,9 +27,10 @@ export type {
   TransferProgress,
   TransferRequest,
 } from "./cluster_client.ts";
+export type { Disk } from "./disk.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
 export type { CatalogEntry, ModelCatalog } from "./model_catalog.ts";
-export type { RaftLogReader } from "./raft_log.ts";
+export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";
 export type { QuantizationTarget, Quantizer } from "./quantizer.ts";
 export type { RegistryKey } from "./registry_key.ts";

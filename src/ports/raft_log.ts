@@ -25,3 +25,31 @@ export interface RaftLogReader {
   /** The newest snapshot, or undefined while none can be had: the core asks again after a heartbeat. */
   snapshot(): Snapshot | undefined;
 }
+
+/** What one step of Raft wants durable, all of it or nothing. Applied in this order: snapshot, entries, hard state. */
+export interface LogOrder {
+  readonly hardState: HardState | undefined;
+  /** Replace everything from the first one's index on; no gap may come to be. */
+  readonly entries: readonly Entry[];
+  /** From a leader: replaces the whole log. Ignored when it is older than the one held. */
+  readonly snapshot: Snapshot | undefined;
+}
+
+/**
+ * The durable side of the log. Reads show what is durable and nothing else. After the first failure every call rejects
+ * with the same StorageError: the node must stop voting, because what is on the disk is unknown.
+ */
+export interface RaftLogStore extends RaftLogReader {
+  /**
+   * Resolves once the order survives a crash. Orders become durable in the order of the calls; several that wait are
+   * synced as one.
+   */
+  write(order: LogOrder): Promise<void>;
+  /**
+   * Keeps a snapshot of the own state machine and drops entries more than `trailing` behind it. Ignored when it is older
+   * than the one held.
+   */
+  compact(snapshot: Snapshot, options: { readonly trailing: number }): Promise<void>;
+  /** Waits for what was written and gives back the files. */
+  close(): Promise<void>;
+}
