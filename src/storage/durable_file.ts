@@ -53,7 +53,7 @@ export async function publishFile(temporary: string, path: string): Promise<void
 }
 
 /** Makes renames and removals in the folder durable. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   // Windows can't open a folder as a file; its file systems journal renames themselves.
   if (Deno.build.os === "windows") return;
   using handle = await Deno.open(folder);

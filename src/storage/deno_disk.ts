@@ -1,0 +1,120 @@
+import { join } from "node:path";
+import { StorageError } from "../base/mod.ts";
+import type { Disk } from "../ports/mod.ts";
+import { storageErrorFrom, syncFolder, writeWhole } from "./durable_file.ts";
+
+/** A folder of the machine's own disk; made when it is missing. */
+export async function openDisk(folder: string): Promise<Disk> {
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw await storageErrorFrom(error, { action: `make "${folder}"`, folder });
+  }
+  return new DenoDisk(folder);
+}
+
+class DenoDisk implements Disk {
+  readonly #folder: string;
+  // One file is written to over and over; opening it each time would cost more than the write.
+  #open: { readonly name: string; readonly file: Deno.FsFile } | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async list(): Promise<readonly string[]> {
+    return await this.#try("list the log's folder", async () => {
+      const names: string[] = [];
+      for await (const entry of Deno.readDir(this.#folder)) {
+        if (entry.isFile) names.push(entry.name);
+      }
+      return names.sort();
+    });
+  }
+
+  async read(name: string): Promise<Uint8Array | undefined> {
+    return await this.#try(`read "${name}"`, async () => {
+      try {
+        return await Deno.readFile(this.#path(name));
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async create(name: string, bytes: Uint8Array): Promise<void> {
+    await this.#try(`create "${name}"`, async () => {
+      this.#closeFile();
+      using file = await Deno.open(this.#path(name), { write: true, create: true, truncate: true });
+      await writeWhole(file, bytes);
+    });
+  }
+
+  async write(
+    name: string,
+    write: { readonly at: number; readonly bytes: Uint8Array },
+  ): Promise<void> {
+    await this.#try(`write "${name}"`, async () => {
+      const file = await this.#file(name);
+      await file.seek(write.at, Deno.SeekMode.Start);
+      await writeWhole(file, write.bytes);
+    });
+  }
+
+  async sync(name: string): Promise<void> {
+    await this.#try(`sync "${name}"`, async () => await (await this.#file(name)).syncData());
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#try(`rename "${from}"`, async () => {
+      this.#closeFile();
+      await Deno.rename(this.#path(from), this.#path(to));
+    });
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#try(`remove "${name}"`, async () => {
+      if (this.#open?.name === name) this.#closeFile();
+      try {
+        await Deno.remove(this.#path(name));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    });
+  }
+
+  async syncFolder(): Promise<void> {
+    await this.#try("sync the log's folder", async () => await syncFolder(this.#folder));
+  }
+
+  async close(): Promise<void> {
+    this.#closeFile();
+  }
+
+  async #file(name: string): Promise<Deno.FsFile> {
+    if (this.#open?.name === name) return this.#open.file;
+    this.#closeFile();
+    const file = await Deno.open(this.#path(name), { read: true, write: true });
+    this.#open = { name, file };
+    return file;
+  }
+
+  #closeFile(): void {
+    this.#open?.file.close();
+    this.#open = undefined;
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  async #try<T>(action: string, attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (error instanceof StorageError) throw error;
+      throw await storageErrorFrom(error, { action, folder: this.#folder });
+    }
+  }
+}

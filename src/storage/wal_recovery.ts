@@ -1,0 +1,225 @@
+import { type NodeId, StorageError } from "../base/mod.ts";
+import type { Disk } from "../ports/mod.ts";
+import type { Entry, EntryId, HardState, Snapshot } from "../protocol/mod.ts";
+import { NO_HARD_STATE, NO_SNAPSHOT } from "./log_image.ts";
+import {
+  decodeRecords,
+  decodeSegmentHead,
+  decodeSnapshotFile,
+  type Frame,
+  readFrame,
+  SECTOR_BYTES,
+  type SegmentHead,
+  type WalRecord,
+} from "./wal_record.ts";
+
+/** A segment as it was found. */
+export interface FoundSegment {
+  readonly head: SegmentHead;
+  readonly segmentBytes: number;
+  /** Where its next frame goes. */
+  readonly end: number;
+  readonly lastSequence: number;
+  /** Highest index of any entry in it, 0 for none: once the log starts after it, the segment can go. */
+  readonly indexMax: number;
+}
+
+/** A log put together from its files. */
+export interface RecoveredLog {
+  readonly segments: readonly FoundSegment[];
+  readonly hardState: HardState;
+  readonly snapshot: Snapshot;
+  readonly start: EntryId;
+  readonly entries: readonly Entry[];
+}
+
+/** Name of a segment's file. */
+export function segmentName(segment: number): string {
+  return `wal-${String(segment).padStart(10, "0")}.log`;
+}
+
+/** Name of a snapshot's file. */
+export function snapshotName(id: EntryId): string {
+  return `snapshot-${String(id.index).padStart(16, "0")}-${id.term}.bin`;
+}
+
+/** Suffix of files that are not whole yet. */
+export const TEMPORARY_SUFFIX = ".tmp";
+
+const SEGMENT_PATTERN = /^wal-(\d{10})\.log$/;
+const SNAPSHOT_PATTERN = /^snapshot-\d{16}-\d+\.bin$/;
+
+/**
+ * Reads the log, or undefined for a folder without one. A torn tail (written, never synced, so never acknowledged) is
+ * cut: the next batch is written over it. Anything else that does not fit is refused, because a node that votes from half a log can undo what others were
+ * promised.
+ *
+ * @throws StorageError `corrupt_file`.
+ */
+export async function recoverLog(disk: Disk, owner: NodeId): Promise<RecoveredLog | undefined> {
+  const names = await disk.list();
+  for (const name of names) if (name.endsWith(TEMPORARY_SUFFIX)) await disk.remove(name);
+  const numbers = names.flatMap((name) => SEGMENT_PATTERN.exec(name)?.[1] ?? []).map(Number)
+    .sort((a, b) => a - b);
+  const snapshots = names.filter((name) => SNAPSHOT_PATTERN.test(name));
+  if (numbers.length === 0) {
+    if (snapshots.length > 0) throw damaged(snapshots[0], "the log it belongs to is missing");
+    return undefined;
+  }
+  const replay = new Replay();
+  const segments: FoundSegment[] = [];
+  for (const [position, number] of numbers.entries()) {
+    const last = position === numbers.length - 1;
+    const before = segments.at(-1);
+    segments.push(await readSegment(disk, { owner, number, before, last, replay }));
+  }
+  const logId = segments[0]?.head.logId ?? "";
+  const snapshot = await loadSnapshot(disk, logId, replay.snapshotId);
+  for (const name of snapshots) {
+    // Written but never named by the log: a crash came between.
+    if (name !== snapshotName(snapshot.id)) await disk.remove(name);
+  }
+  const { hardState, start } = replay;
+  return { segments, hardState, snapshot, start, entries: replay.finish() };
+}
+
+interface SegmentQuestion {
+  readonly owner: NodeId;
+  readonly number: number;
+  readonly before: FoundSegment | undefined;
+  readonly last: boolean;
+  readonly replay: Replay;
+}
+
+async function readSegment(disk: Disk, question: SegmentQuestion): Promise<FoundSegment> {
+  const { owner, number, before, last, replay } = question;
+  const name = segmentName(number);
+  const bytes = await disk.read(name) ?? new Uint8Array(0);
+  const decoded = decodeSegmentHead(bytes);
+  if (decoded.kind === "malformed") throw damaged(name, decoded.reason);
+  const head = decoded.value;
+  if (head.owner !== owner) throw damaged(name, `it is the log of node ${head.owner}`);
+  if (head.segment !== number) throw damaged(name, `it is segment ${head.segment}`);
+  if (before !== undefined) {
+    if (head.logId !== before.head.logId) throw damaged(name, "it is of another log");
+    if (number !== before.head.segment + 1) throw damaged(name, "the segment before it is missing");
+    if (head.firstSequence !== before.lastSequence + 1) {
+      throw damaged(segmentName(before.head.segment), "synced batches at its end are missing");
+    }
+  }
+  let end = SECTOR_BYTES;
+  let lastSequence = head.firstSequence - 1;
+  let indexMax = 0;
+  for (let frame = nextBatch(); frame !== undefined; frame = nextBatch()) {
+    const records = decodeRecords(frame.payload);
+    if (records.kind === "malformed") throw damaged(name, records.reason);
+    for (const record of records.value) {
+      const fault = replay.take(record);
+      if (fault !== undefined) throw damaged(name, fault);
+      if (record.kind === "entry") indexMax = Math.max(indexMax, record.entry.index);
+    }
+    end += frame.frameBytes;
+    lastSequence = frame.sequence;
+  }
+  // A segment gets its name only once its first frame is synced.
+  if (end === SECTOR_BYTES) throw damaged(name, "its first batch is damaged");
+  if (last) refuseRot(name, { head, bytes, end, lastSequence });
+  return { head, segmentBytes: bytes.length, end, lastSequence, indexMax };
+
+  function nextBatch(): Frame | undefined {
+    const frame = readFrame(head, bytes, end);
+    return frame?.kind === "batch" && frame.sequence === lastSequence + 1 ? frame : undefined;
+  }
+}
+
+/**
+ * Tells a torn tail from rot. The batch at `end` was synced if anything was written after it: a later batch, or the mark
+ * that follows a sync. Then its damage is not the crash's doing, and cutting it would lose what was acknowledged.
+ */
+function refuseRot(
+  name: string,
+  scan: {
+    readonly head: SegmentHead;
+    readonly bytes: Uint8Array;
+    readonly end: number;
+    readonly lastSequence: number;
+  },
+): void {
+  for (let at = scan.end; at < scan.bytes.length; at += SECTOR_BYTES) {
+    const frame = readFrame(scan.head, scan.bytes, at);
+    if (frame === undefined || frame.sequence <= scan.lastSequence) continue;
+    throw damaged(name, `batch ${scan.lastSequence + 1} was synced and is damaged`);
+  }
+}
+
+async function loadSnapshot(disk: Disk, logId: string, id: EntryId): Promise<Snapshot> {
+  if (id.index === 0) return NO_SNAPSHOT;
+  const name = snapshotName(id);
+  const bytes = await disk.read(name);
+  if (bytes === undefined) throw damaged(name, "it is missing");
+  const decoded = decodeSnapshotFile(logId, bytes);
+  if (decoded.kind === "malformed") throw damaged(name, decoded.reason);
+  const { term, index } = decoded.value.id;
+  if (term !== id.term || index !== id.index) throw damaged(name, "it is of another index");
+  return decoded.value;
+}
+
+/** Adds up what records say. The first segment may begin in the middle of the entries: older ones are gone by then. */
+class Replay {
+  hardState: HardState = NO_HARD_STATE;
+  snapshotId: EntryId = NO_SNAPSHOT.id;
+  start: EntryId = NO_SNAPSHOT.id;
+  #entries: Entry[] = [];
+  #based = false;
+
+  /** Says what is wrong with a record, or takes it. */
+  take(record: WalRecord): string | undefined {
+    if (!this.#based && record.kind !== "base") return "its first record is not a base";
+    switch (record.kind) {
+      case "base":
+        if (!this.#based) this.start = record.start;
+        this.#based = true;
+        this.hardState = record.hardState;
+        this.snapshotId = record.snapshotId;
+        return undefined;
+      case "hard_state":
+        this.hardState = record.hardState;
+        return undefined;
+      case "entry":
+        return this.#takeEntry(record.entry);
+      case "installed":
+        this.#entries = [];
+        this.start = record.snapshotId;
+        this.snapshotId = record.snapshotId;
+        return undefined;
+      case "compacted":
+        this.start = record.start;
+        this.snapshotId = record.snapshotId;
+        return undefined;
+    }
+  }
+
+  /** Entries after the start, or an error when some are missing. */
+  finish(): readonly Entry[] {
+    const entries = this.#entries.filter((entry) => entry.index > this.start.index);
+    const [first] = entries;
+    if (first !== undefined && first.index !== this.start.index + 1) {
+      throw damaged(undefined, `entries ${this.start.index + 1} to ${first.index - 1} are missing`);
+    }
+    return entries;
+  }
+
+  #takeEntry(entry: Entry): string | undefined {
+    const first = this.#entries[0]?.index ?? entry.index;
+    const kept = entry.index - first;
+    if (kept > this.#entries.length) return `entry ${entry.index} does not follow the log`;
+    this.#entries.length = Math.max(0, kept);
+    this.#entries.push(entry);
+    return undefined;
+  }
+}
+
+function damaged(name: string | undefined, reason: string): StorageError {
+  const what = name === undefined ? "the Raft log" : `"${name}"`;
+  return new StorageError("corrupt_file", `Cannot read ${what}: ${reason}`);
+}
