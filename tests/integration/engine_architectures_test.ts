@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { SequenceRequest } from "../../src/protocol/mod.ts";
 import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
-import { randomModel } from "./random_model.ts";
+import { randomAdapterOfTiny, randomModel } from "./random_model.ts";
 
 Deno.test("an encoder without a KV cache embeds, several texts per batch", async () => {
   await using file = await randomModel("bert");
@@ -40,6 +40,14 @@ for (const architecture of ["gemma3", "mamba"] as const) {
     assert.deepEqual([endless.tokens.length, endless.reason], [400, "length"]);
   });
 }
+
+Deno.test("an adapter changes what its model says", async () => {
+  await using file = await randomAdapterOfTiny();
+  await using bent = await loadTiny({ adapterPaths: [file.path] });
+  await using plain = await loadTiny();
+  const request = askTiny("Who are you?");
+  assert.notEqual((await readAnswer(bent, request)).text, (await readAnswer(plain, request)).text);
+});
 
 const ENDLESS = "root ::= [a-z] root\n";
 

@@ -25,12 +25,30 @@ const WIDTH = 32;
 /** Which architectures there are: an encoder, sliding-window attention, a recurrent state. */
 export type RandomArchitecture = "bert" | "gemma3" | "mamba";
 
-/** Writes the model to a temporary file, which goes with the scope. */
-export async function randomModel(
-  architecture: RandomArchitecture,
-): Promise<AsyncDisposable & { path: string }> {
+/** A file that goes with the scope. */
+type ScopedFile = AsyncDisposable & { path: string };
+
+/** Writes the model to a temporary file. */
+export function randomModel(architecture: RandomArchitecture): Promise<ScopedFile> {
+  return writeShape({ bert, gemma3, mamba }[architecture]());
+}
+
+/** Writes a LoRA adapter that bends the attention of `tiny`'s first layer. */
+export function randomAdapterOfTiny(): Promise<ScopedFile> {
+  return writeShape({
+    metadata: {
+      "general.architecture": { text: "llama" },
+      "general.type": { text: "adapter" },
+      "adapter.type": { text: "lora" },
+      "adapter.lora.alpha": { f32: 64 },
+    },
+    tensors: [["blk.0.attn_q.weight.lora_a", 256, 8], ["blk.0.attn_q.weight.lora_b", 8, 256]],
+  });
+}
+
+async function writeShape(shape: ModelShape): Promise<ScopedFile> {
   const path = await Deno.makeTempFile({ suffix: ".gguf" });
-  await Deno.writeFile(path, ggufBytes({ bert, gemma3, mamba }[architecture]()));
+  await Deno.writeFile(path, ggufBytes(shape));
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path) };
 }
 
