@@ -139,6 +139,11 @@ export class Progress {
     this.#commitSent = commit;
   }
 
+  /** The highest commit index on its way there, as far as is known. */
+  get commitSent(): number {
+    return this.#commitSent;
+  }
+
   /** Accounts for a commit index sent with a heartbeat. */
   sentCommit(commit: number): void {
     this.#commitSent = commit;
@@ -286,6 +291,16 @@ export class Peers {
 
   clearVotes(): void {
     this.#votes = new Map();
+  }
+
+  /** Who granted this node's running election, sorted. */
+  get granted(): readonly NodeId[] {
+    return this.#ids.filter((id) => this.#votes.get(id) === true);
+  }
+
+  /** Who refused it, sorted. */
+  get denied(): readonly NodeId[] {
+    return this.#ids.filter((id) => this.#votes.get(id) === false);
   }
 
   /** Counts a vote; only a node's first one in an election counts. */

@@ -75,6 +75,8 @@ export interface PeerView {
   readonly isLearner: boolean;
   readonly paused: boolean;
   readonly pendingSnapshot: number;
+  /** The highest commit index on its way there. */
+  readonly commitSent: number;
   readonly recentlyActive: boolean;
   readonly inflightCount: number;
   readonly inflightFull: boolean;
@@ -93,6 +95,8 @@ export interface RaftView {
   readonly lastIndex: number;
   readonly configuration: GroupConfiguration;
   readonly transferTarget: NodeId | undefined;
+  /** Votes in this node's own running election, sorted. */
+  readonly votes: { readonly granted: readonly NodeId[]; readonly denied: readonly NodeId[] };
   /** Sorted by id; empty unless this node leads. */
   readonly peers: readonly PeerView[];
 }
@@ -270,6 +274,7 @@ export class RaftNode {
       lastIndex: state.log.lastIndex,
       configuration: toGroup(state.peers.configuration),
       transferTarget: state.transferTarget,
+      votes: { granted: state.peers.granted, denied: state.peers.denied },
       peers: ids.map((id) => this.#viewPeer(id)),
     };
   }
@@ -284,6 +289,7 @@ export class RaftNode {
       isLearner: progress.isLearner,
       paused: progress.paused,
       pendingSnapshot: progress.pendingSnapshot,
+      commitSent: progress.commitSent,
       recentlyActive: progress.recentlyActive,
       inflightCount: progress.inflights.count,
       inflightFull: progress.inflights.full,

@@ -75,10 +75,11 @@ export class ChangeCases {
 function viewOf(peers: Peers, id: NodeId) {
   const progress = peers.get(id);
   const { mode, match, next, isLearner, paused, pendingSnapshot, recentlyActive } = progress;
+  const { commitSent } = progress;
   const inflightCount = progress.inflights.count;
   const inflightFull = progress.inflights.full;
   const flow = { paused, inflightCount, inflightFull };
-  return { mode, match, next, isLearner, pendingSnapshot, recentlyActive, ...flow };
+  return { mode, match, next, isLearner, pendingSnapshot, commitSent, recentlyActive, ...flow };
 }
 
 /** Runs one quorum directive and returns its whole output. */
