@@ -61,6 +61,16 @@ export function builtFile(): Promise<string> {
   return built ??= ensureBuilt();
 }
 
+/** Some systems keep the oldest tools in /bin alone. */
+async function findTool(tool: string): Promise<string> {
+  try {
+    return await Deno.realPath(`/usr/bin/${tool}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return `/bin/${tool}`;
+  }
+}
+
 /** What a finished command said. */
 export interface Said {
   readonly code: number;
@@ -85,7 +95,7 @@ export class Machine {
     await Deno.mkdir(machine.home);
     await Deno.mkdir(join(machine.folder, "bin"));
     for (const tool of TOOLS) {
-      await Deno.symlink(`/usr/bin/${tool}`, join(machine.folder, "bin", tool));
+      await Deno.symlink(await findTool(tool), join(machine.folder, "bin", tool));
     }
     if (history === "ran_before") {
       await Deno.mkdir(SHARED_CACHE, { recursive: true });
