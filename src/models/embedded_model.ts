@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { assert, type Digest, parseDigest } from "../base/mod.ts";
+import { assert, type Digest, parseDigest, StorageError } from "../base/mod.ts";
 import type { BlobStore, Log, ModelCatalog } from "../ports/mod.ts";
 import { encodeManifest, MANIFEST_MEDIA_TYPE, parseModelName } from "../protocol/mod.ts";
 import { FactsCache } from "./stored/facts_cache.ts";
@@ -12,19 +12,32 @@ const EMBEDDED_NAME = "tiny";
 /** What ends a turn in its template, and what would begin the next one; a model this small keeps to its facts only when greedy. */
 const EMBEDDED_PARAMETERS = { stop: ["<|im_end|>", "<|im_start|>"], temperature: 0 };
 
-/**
- * Makes `tiny:latest` exist, so a first run needs no network. Does nothing when the catalog has the name, whatever it
- * points at; a user's own `tiny` stays. About 20 ms the first time, for 5 MB.
- *
- * @throws StorageError when the store can't take it; Deno's own error when `ggufPath` can't be read.
- */
-export async function ensureEmbeddedModel(parts: {
+/** What {@link ensureEmbeddedModel} works with. */
+interface EmbeddedParts {
   readonly blobs: BlobStore;
   readonly catalog: ModelCatalog;
   /** The file in the source tree or the unpacked build. */
   readonly ggufPath: string;
   readonly log: Log;
-}): Promise<void> {
+}
+
+/**
+ * Makes `tiny:latest` exist, so a first run needs no network. Does nothing when the catalog has the name, whatever it
+ * points at; a user's own `tiny` stays. A store that takes nothing is only logged: a models folder that this user may
+ * read and not write still serves what it holds.
+ *
+ * @throws Deno's own error when `ggufPath` can't be read.
+ */
+export async function ensureEmbeddedModel(parts: EmbeddedParts): Promise<void> {
+  try {
+    await storeEmbeddedModel(parts);
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    parts.log.log("warn", "embedded_model_not_stored", { reason: error.message });
+  }
+}
+
+async function storeEmbeddedModel(parts: EmbeddedParts): Promise<void> {
   const { blobs, catalog, ggufPath, log } = parts;
   const name = parseModelName(EMBEDDED_NAME);
   assert(name !== undefined, "The embedded model has a valid name");

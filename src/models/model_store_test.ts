@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 import { llamaFile } from "../../tests/harness/gguf_file.ts";
 import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../tests/harness/memory_models.ts";
 import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.ts";
+import { StorageError } from "../base/mod.ts";
+import type { LogLevel } from "../ports/mod.ts";
 import { createModelStore, ensureEmbeddedModel } from "./mod.ts";
 import type { Asker } from "./mod.ts";
 
@@ -29,6 +31,19 @@ Deno.test("ensureEmbeddedModel() makes tiny usable and leaves a user's own tiny"
   await storeModel({ blobs, catalog }, { name: "tiny", layers: [["model", llamaFile()]] });
   await ensureEmbeddedModel({ blobs, catalog, ggufPath: TINY_PATH, log: SILENT });
   assert.equal((await store.getDefinition("tiny", "chat")).facts.contextLength, 2048);
+});
+
+Deno.test("ensureEmbeddedModel() only tells of a store that takes nothing", async () => {
+  const { blobs, catalog } = createParts();
+  blobs.write = async (_digest, bytes) => {
+    await bytes.cancel();
+    throw new StorageError("storage_failed", "Cannot write a blob: Permission denied");
+  };
+  const events: string[] = [];
+  const log = { log: (_level: LogLevel, event: string) => void events.push(event) };
+  await ensureEmbeddedModel({ blobs, catalog, ggufPath: TINY_PATH, log });
+  assert.deepEqual(events, ["embedded_model_not_stored"]);
+  assert.deepEqual(await catalog.list(), []);
 });
 
 Deno.test("ModelStore.getDefinition() gathers what the layers say", async () => {

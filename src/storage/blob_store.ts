@@ -226,7 +226,12 @@ async function writeStream(path: string, bytes: ReadableStream<Uint8Array>): Pro
       throw new WriteFailure(cause, neededBytes);
     }
   };
-  using file = await guard(Deno.open(path, { write: true, createNew: true }));
+  using file = await guard(
+    Deno.open(path, { write: true, createNew: true }).catch(async (error) => {
+      await bytes.cancel(); // Nobody will read it, and its sender holds a connection or a file.
+      throw error;
+    }),
+  );
   for await (const chunk of bytes) {
     neededBytes += chunk.length;
     hash.update(chunk);

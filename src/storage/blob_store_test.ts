@@ -66,6 +66,16 @@ Deno.test("BlobStore begins anew when the state of a partial download is damaged
     }
   }));
 
+Deno.test("BlobStore lets go of a stream that it can't store", () =>
+  withFolder(async (folder) => {
+    const blobs = await open(folder);
+    await Deno.remove(join(folder, "blobs"), { recursive: true });
+    let isCancelled = false;
+    const stream = new ReadableStream<Uint8Array>({ cancel: () => void (isCancelled = true) });
+    await assert.rejects(blobs.write(digestOf(HELLO), stream), { code: "storage_failed" });
+    assert.ok(isCancelled);
+  }));
+
 Deno.test("BlobStore refuses a download that the disk can't hold, with the figures", () =>
   withFolder(async (folder) => {
     const blobs = await open(folder);
