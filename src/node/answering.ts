@@ -279,7 +279,8 @@ class AnswerRun {
       // A run cut at a stop string is not waited for: what was seen from here stands for its own figures.
       promptEvalNs: this.#prefillNs ||
         nanoseconds((this.#firstTokenMs ?? this.#grantedMs) - this.#grantedMs),
-      evalCount: this.#stream.tokenCount,
+      // The token that ended the answer was computed too; it has no text, so no runner hands it on.
+      evalCount: this.#stream.tokenCount + (end === "end" ? 1 : 0),
       evalNs: this.#decodeNs ||
         nanoseconds(this.#lastTokenMs - (this.#firstTokenMs ?? this.#lastTokenMs)),
     };
