@@ -11,7 +11,7 @@ import {
   type RequestStamp,
 } from "../../protocol/mod.ts";
 import { Catalogue, type Outcome } from "./mod.ts";
-import { SESSION_OUTCOMES_MAX, SESSIONS_MAX } from "./rows.ts";
+import { SESSION_OUTCOMES_MAX, SESSIONS_MAX, TABLE_ROWS_MAX } from "./rows.ts";
 
 const NODE_A = "00000000000000aa" as NodeId;
 const NODE_B = "00000000000000bb" as NodeId;
@@ -439,3 +439,69 @@ function randomKind(random: Random): CatalogueCommand {
   ];
   return list[random.below(list.length)] ?? { kind: "open_session" };
 }
+
+Deno.test("Catalogue lists tables by their keys, and refuses what is not there", () => {
+  const scene = new Scene();
+  const expected = undefined;
+  for (const fill of ["b", "a"]) {
+    scene.propose(put(`m${fill}`, fill));
+    scene.propose({ kind: "put_setting", key: `k.${fill}`, value: fill, expected });
+    const reported = { digest: digestOf(fill), nodeId: NODE_A, reason: "rot", atMs: 1 };
+    scene.propose({ kind: "quarantine_blob", ...reported });
+    const secret = { secretHash: HASH, expiresAtMs: 9 };
+    scene.propose({ kind: "create_token", tokenId: `t-${fill}`, ...secret, uses: 1 });
+    scene.propose({ kind: "create_api_key", keyId: `k-${fill}`, ...secret, label: "", atMs: 1 });
+  }
+  for (const nodeId of [NODE_B, NODE_A]) scene.propose(admit(nodeId));
+  const { catalogue } = scene;
+  assert.deepEqual(catalogue.models().map((model) => model.name.model), ["ma", "mb"]);
+  assert.deepEqual(catalogue.settings().map((row) => row.key), ["k.a", "k.b"]);
+  assert.deepEqual(catalogue.tokens().map((row) => row.tokenId), ["t-a", "t-b"]);
+  assert.deepEqual(catalogue.apiKeys().map((row) => row.keyId), ["k-a", "k-b"]);
+  assert.deepEqual(catalogue.members().map((row) => row.nodeId), [NODE_A, NODE_B]);
+  assert.deepEqual(catalogue.quarantine().map((row) => row.digest), [digestOf("a"), digestOf("b")]);
+  assert.equal(catalogue.findToken("t-a")?.usesLeft, 1);
+  assert.equal(
+    scene.result({
+      kind: "create_token",
+      tokenId: "t-a",
+      secretHash: HASH,
+      expiresAtMs: 1,
+      uses: 1,
+    }),
+    "already_exists",
+  );
+  const none = nameOf("none");
+  const missing: CatalogueCommand[] = [
+    { kind: "delete_model", name: none, expected },
+    { kind: "set_replicas", name: none, replicas: 1, expected },
+    { kind: "pin_model", name: none, nodeId: NODE_A },
+    { kind: "revoke_member", nodeId: "00000000000000ff" as NodeId, atMs: 1 },
+    { kind: "remove_member", nodeId: "00000000000000ff" as NodeId },
+    { kind: "delete_token", tokenId: "none" },
+    { kind: "release_blob", digest: digestOf("f") },
+  ];
+  for (const command of missing) assert.equal(scene.result(command), "not_found", command.kind);
+  assert.equal(scene.result({ kind: "delete_token", tokenId: "t-a" }), "applied");
+  assert.equal(
+    scene.result({ kind: "unpin_model", name: nameOf("ma"), nodeId: NODE_A }),
+    "not_found",
+  );
+});
+
+Deno.test("Catalogue is bounded: a full table refuses, and what is there can still change", () => {
+  const scene = new Scene();
+  const setting = (key: string) =>
+    scene.result({ kind: "put_setting", key, value: "1", expected: undefined });
+  for (let key = 0; key < TABLE_ROWS_MAX.settings; key++) setting(`k.${key}`);
+  assert.equal(setting("one.more"), "table_full");
+  assert.equal(setting("k.0"), "applied");
+  for (let token = 0; token < TABLE_ROWS_MAX.tokens; token++) {
+    const tokenId = `t-${token}`;
+    scene.propose({ kind: "create_token", tokenId, secretHash: HASH, expiresAtMs: 1, uses: 1 });
+  }
+  assert.equal(
+    scene.result({ kind: "create_token", tokenId: "x", secretHash: HASH, expiresAtMs: 1, uses: 1 }),
+    "table_full",
+  );
+});
