@@ -135,7 +135,8 @@ async function compareAll(
   console.log(
     `${range.count} scripts from seed ${range.from}: ${counts.same} settle alike ` +
       `(${counts.throughout} of them message by message, ${counts.steps} directives), ` +
-      `${counts.givenUp} ended by the other harness, ${counts.different} different`,
+      `${counts.givenUp} ended early, ` +
+      `${counts.different} different`,
   );
   return counts.different === 0 ? 0 : 1;
 }

@@ -10,7 +10,7 @@ export interface Oracle {
   run(directive: Directive): Promise<string>;
 }
 
-/** How a script ended. `given_up`: the other core's harness ended the script, which says nothing about this core. */
+/** How a script ended. `given_up`: the script ended early, for a reason that says nothing about this core. */
 export type Verdict =
   | { readonly kind: "same"; readonly isSameThroughout: boolean; readonly steps: number }
   | { readonly kind: "given_up"; readonly reason: string }
@@ -55,6 +55,9 @@ export async function compareScript(
     const got = own.run(directive);
     if (normalized(wanted) === normalized(got)) continue;
     firstStep ??= position;
+    if (isProbe && !isMember(own, directive)) {
+      return { kind: "given_up", reason: "a removed node heard of it in one core only" };
+    }
     if (isProbe) {
       return {
         kind: "different",
@@ -78,6 +81,18 @@ function isLeftOut(own: Interaction, { command, args }: Directive): boolean {
   const { role, configuration } = view;
   if (command === "tick-heartbeat") return role !== "leader";
   return command === "campaign" && configuration.voters.length === 1;
+}
+
+/**
+ * Whether the newest leader, if there is one, still replicates to the node asked about. Who was removed keeps what it
+ * had by then, and that depends on when the entry that leaves a joint configuration was sent.
+ */
+function isMember(own: Interaction, { args }: Directive): boolean {
+  const views = own.replicas.map(({ node }) => node.view());
+  const id = views[Number(args[0]?.key) - 1]?.id;
+  const leaders = views.filter(({ role }) => role === "leader");
+  const newest = leaders.sort((left, right) => right.term - left.term)[0];
+  return newest === undefined || newest.peers.some((peer) => peer.id === id);
 }
 
 /** A directive as it stands in a file. */
