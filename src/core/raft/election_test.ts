@@ -245,6 +245,17 @@ Deno.test("Leadership is handed over once the target holds everything (thesis, 3
   assert.deepEqual(group.applied(3), ["a"]);
 });
 
+Deno.test("No election is started for a target that still lacks entries (openraft 1805)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.cut(1, 3);
+  group.propose(1, "a");
+  group.settle();
+  group.node(1).transferLeadership(idOf(3));
+  group.drive(1);
+  assert.ok(group.messages.every(({ kind }) => kind !== "timeout_now"));
+});
+
 Deno.test("A transfer that takes an election timeout is given up (thesis, 3.10)", () => {
   const group = new RaftGroup(3);
   group.elect(1);

@@ -107,6 +107,7 @@ Deno.test("Peers keeps what it knows of a follower through a change, and starts 
   const after = fromGroup({ ...group, voters: [one, two], learners: [] });
   assert.ok(before !== undefined && after !== undefined);
   peers.switchTo(before, 7);
+  assert.ok(peers.get(two).recentlyActive, "a newcomer must not end a leadership at once");
   peers.get(two).acknowledge(7);
   peers.switchTo(after, 9);
   assert.deepEqual([peers.get(two).match, peers.get(two).isLearner], [7, false]);

@@ -59,6 +59,25 @@ Deno.test("Several voters change through a joint configuration that is left by i
   assert.deepEqual(group.applied(5), ["a"]);
 });
 
+Deno.test("A joint configuration is left once, however much is applied meanwhile (etcd bd3c759)", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  group.cut(1, 2);
+  group.cut(1, 3);
+  group.node(1).proposeChange(change([learn(2), learn(3)], "implicit"));
+  for (const text of ["a", "b"]) group.propose(1, text);
+  group.settle();
+  const { term, lastIndex } = group.view(1);
+  // Node 2 acknowledges the change and what follows it one by one, so that they are applied one by one.
+  for (const index of [lastIndex - 2, lastIndex - 1, lastIndex]) {
+    const answer = { kind: "append_response", rejection: undefined, term, index } as const;
+    group.deliver({ ...answer, from: idOf(2), to: idOf(1) });
+    group.settle();
+  }
+  assert.deepEqual(group.applied(1), ["a", "b"]);
+  assert.equal(group.view(1).lastIndex, lastIndex + 1, "one entry leaves it");
+});
+
 Deno.test("While joint, both majorities must agree (paper, section 6)", () => {
   const group = new RaftGroup(3);
   group.elect(1);

@@ -101,6 +101,17 @@ Deno.test("The middle of an unknown snapshot starts nothing, and asks for the be
   assert.equal(sender.next()[0]?.offset, 0);
 });
 
+Deno.test("The middle of another snapshot does not end the one that is under way", () => {
+  const receiver = new SnapshotReceiver(1_000);
+  const sender = new SnapshotSender(requestOf(20, 7), LIMITS);
+  const [first, second] = sender.next();
+  const [, strange] = new SnapshotSender(requestOf(50, 9), LIMITS).next();
+  assert.ok(first !== undefined && second !== undefined && strange !== undefined);
+  receiver.take(first);
+  receiver.take(strange);
+  assert.equal(receiver.take(second).kind, "complete");
+});
+
 Deno.test("A newer snapshot replaces an unfinished one, an older one does not", () => {
   const receiver = new SnapshotReceiver(1_000);
   const chunksOf = (request: SnapshotRequest) => new SnapshotSender(request, LIMITS).next();
