@@ -202,12 +202,20 @@ Deno.test("No sequence of random messages makes a node throw, and none changes w
   const id = () => idOf(1 + random.below(4));
   const place = () => ({ term: random.below(5), index: random.below(8) });
   const entries = (term: number, index: number) =>
-    Array.from({ length: random.below(3) }, (_, at) => ({
-      kind: "command" as const,
-      term: random.chance(1, 5) ? random.below(6) : term,
-      index: random.chance(1, 20) ? random.below(9) : index + 1 + at,
-      data: Uint8Array.of(random.below(3)),
-    }));
+    Array.from({ length: random.below(3) }, (_, at) => {
+      const place = {
+        term: random.chance(1, 5) ? random.below(6) : term,
+        index: random.chance(1, 20) ? random.below(9) : index + 1 + at,
+      };
+      if (random.chance(2, 3)) {
+        return { kind: "command" as const, ...place, data: Uint8Array.of(random.below(3)) };
+      }
+      const actions = ["add_voter", "add_learner", "remove"] as const;
+      const action = random.pick(actions) ?? "remove";
+      const transition = random.pick(["auto", "implicit", "explicit"] as const) ?? "auto";
+      const steps = random.chance(1, 3) ? [] : [{ action, node: id() }];
+      return { kind: "group_change" as const, ...place, change: change(steps, transition) };
+    });
   for (let round = 0; round < 150; round++) {
     const group = new RaftGroup(3, { preVote: random.chance(1, 2), checkQuorum: true }, round);
     const node = group.node(1);
