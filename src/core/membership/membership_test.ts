@@ -171,6 +171,7 @@ Deno.test("Membership does not refute what it has already outlived", () => {
   const scene = new Scene({ incarnation: 3 });
   scene.meet(PEER);
   scene.hear(PEER, { kind: "gossip" }, { claims: [claim(SELF, "down", { epoch: 4 })] });
+  assert.equal(scene.membership.view().self.incarnation, 3);
   scene.hear(PEER, { kind: "gossip" }, {
     claims: [claim(SELF, "down", { epoch: 5, incarnation: 2 })],
   });

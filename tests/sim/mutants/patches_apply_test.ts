@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { RAFT_MUTANTS } from "./catalogue.ts";
+import { MEMBERSHIP_MUTANTS } from "./membership_mutants.ts";
 import { patch } from "./mutant.ts";
+import { STORAGE_MUTANTS } from "./storage_mutants.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 
 Deno.test("Every mutant fits the sources and has a name of its own", () => {
   const names = new Set<string>();
-  for (const mutant of RAFT_MUTANTS) {
+  for (const mutant of [...RAFT_MUTANTS, ...MEMBERSHIP_MUTANTS, ...STORAGE_MUTANTS]) {
     assert.ok(!names.has(mutant.name), mutant.name);
     names.add(mutant.name);
     for (const { file } of mutant.edits) {
