@@ -13,8 +13,8 @@ const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The node's HTTP face. Opens no socket: whoever listens hands requests in. */
 export interface HttpApp {
-  /** Answers one request; never rejects. */
-  fetch(request: Request): Promise<Response>;
+  /** Answers one request; never rejects. `gone` tells, like the request's own signal, that the client has left. */
+  fetch(request: Request, connection?: { readonly gone: AbortSignal }): Promise<Response>;
   /** From now on inference is refused with 503 and `/ready` says so; running answers go on. */
   stopAdmitting(): void;
 }
@@ -32,10 +32,11 @@ export function createHttpApp(parts: HttpParts): HttpApp {
   ], admitting);
 
   return {
-    async fetch(request) {
+    async fetch(request, connection) {
       const requestId = requestIdOf(request);
       const { refusal, headers } = guard.check(request);
-      const response = refusal ?? await router.answer(request, { requestId });
+      const response = refusal ??
+        await router.answer(request, { requestId, gone: connection?.gone });
       for (const [name, value] of Object.entries(headers ?? {})) response.headers.set(name, value);
       response.headers.set(REQUEST_ID_HEADER, requestId);
       return response;

@@ -29,6 +29,8 @@ export interface ExchangeOrigin {
   readonly route: string;
   readonly requestId: string;
   readonly admitting: () => boolean;
+  /** Tells, like the request's own signal, that the client has left. */
+  readonly gone: AbortSignal | undefined;
 }
 
 /** One request on its way through a handler: its body, its cancellation and what is measured about it. */
@@ -39,7 +41,8 @@ export class Exchange {
   readonly #parts: HttpParts;
   readonly #startedMs: number;
   readonly #abort = new AbortController();
-  readonly #onAbort = () => this.#abort.abort(this.request.signal.reason);
+  readonly #onAbort = () =>
+    this.#abort.abort(this.#departures().find(({ aborted }) => aborted)?.reason);
   #streaming = false;
   #ended = false;
 
@@ -53,7 +56,11 @@ export class Exchange {
     this.request = sent.request;
     this.params = sent.params;
     this.#startedMs = parts.clock.monotonicMs();
-    this.request.signal.addEventListener("abort", this.#onAbort);
+    for (const signal of this.#departures()) {
+      signal.addEventListener("abort", this.#onAbort);
+      // The client may have left before anyone listened.
+      if (signal.aborted) this.#onAbort();
+    }
   }
 
   /** Aborted when the client goes away before its answer is complete. */
@@ -137,13 +144,18 @@ export class Exchange {
 
   /** The handler returned; a stream goes on until its last byte. */
   answered(response: Response): void {
-    this.request.signal.removeEventListener("abort", this.#onAbort);
+    for (const signal of this.#departures()) signal.removeEventListener("abort", this.#onAbort);
     if (!this.#streaming) this.#end(response.status);
   }
 
   /** A body breaks off when its sender goes away, which may be known here before the request's own signal says so. */
   #lose(reason: unknown): void {
     this.#abort.abort(reason);
+  }
+
+  #departures(): readonly AbortSignal[] {
+    const { gone } = this.origin;
+    return gone === undefined ? [this.request.signal] : [this.request.signal, gone];
   }
 
   #end(status: number): void {

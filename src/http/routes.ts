@@ -20,6 +20,7 @@ export interface ApiFamily {
 /** What the app hands to the routes besides the request. */
 export interface RouteBindings {
   readonly requestId: string;
+  readonly gone: AbortSignal | undefined;
 }
 
 /** Answers requests by path and method, and says 404, 405 or a redirect where there is no such route. */
@@ -57,6 +58,7 @@ export class Router {
         family: family.name,
         route: route.path,
         requestId: context.env.requestId,
+        gone: context.env.gone,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
       const response = await handle(family, route, exchange);

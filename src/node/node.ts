@@ -9,6 +9,7 @@ import { createLog, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import { systemClock } from "./clock.ts";
 import { Inference } from "./inference.ts";
 import { LocalClient } from "./local_client.ts";
+import { PeerWatch } from "./peer_watch.ts";
 import { SchedulerDriver } from "./scheduler_driver.ts";
 import { openMachine } from "./system.ts";
 
@@ -101,7 +102,7 @@ async function startServing(config: Config, wiring: Wiring): Promise<RunningNode
     version: wiring.version,
   });
   const stalls = watchStalls({ clock, metrics, log });
-  const server = listen(config, app);
+  const server = listen(config, app, log);
   return running(server, {
     ...wiring,
     app,
@@ -165,9 +166,26 @@ function userAgentOf(version: string): string {
   return `ollama/${version} (${machine}) odist/${version}`;
 }
 
-function listen(config: Config, app: HttpApp): Deno.HttpServer<Deno.NetAddr> {
+function listen(config: Config, app: HttpApp, log: Log): Deno.HttpServer<Deno.NetAddr> {
   const { hostname, port } = config.http.host;
-  return Deno.serve({ hostname, port, onListen() {} }, (request) => app.fetch(request));
+  const clock = systemClock;
+  const peers: PeerWatch = new PeerWatch(() => server.addr.port, {
+    clock,
+    log,
+    readText: Deno.readTextFile,
+  });
+  const server: ReturnType<typeof listen> = Deno.serve(
+    { hostname, port, onListen() {} },
+    async (request, { remoteAddr }) => {
+      const peer = peers.watch(remoteAddr.port);
+      try {
+        return await app.fetch(request, peer);
+      } finally {
+        peer.end();
+      }
+    },
+  );
+  return server;
 }
 
 interface Stoppable extends Wiring {

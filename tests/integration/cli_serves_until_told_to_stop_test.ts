@@ -68,6 +68,14 @@ Deno.test("odist serve says what to do when its port is in use, and ends with 1"
   );
 });
 
+Deno.test("odist serve names the address whose name is unknown, and ends with 1", async () => {
+  const home = await Deno.makeTempDir();
+  const { code, err } = await odist(["serve"], { HOME: home, ODIST_HOST: "nowhere.invalid:1234" });
+  await Deno.remove(home, { recursive: true });
+  assert.equal(code, 1);
+  assert.match(err, /Cannot listen on nowhere\.invalid:1234: no address is known/);
+});
+
 Deno.test("odist serve refuses a data folder that another node uses", async () => {
   await using node = await startNode();
   const env = { HOME: node.homeFolder, ODIST_HOST: "127.0.0.1:0" };

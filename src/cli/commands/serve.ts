@@ -97,5 +97,9 @@ function explain(error: unknown, config: Config): unknown {
   if (error instanceof Deno.errors.PermissionDenied && host.port > 0 && host.port < 1024) {
     return say(`Cannot listen on ${address}: ports below 1024 need more rights on this machine`);
   }
+  // A name that can't be resolved has no error class of its own.
+  if (error instanceof Error && error.message.includes("failed to lookup address")) {
+    return say(`Cannot listen on ${address}: no address is known for the name ${host.hostname}`);
+  }
   return error;
 }
