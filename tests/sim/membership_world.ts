@@ -89,6 +89,8 @@ export class MembershipWorld {
   traceHash = 0;
   /** Keeps memory flat in long runs; changes of other kinds are only counted. */
   onChange: (change: Change) => void = (change) => this.changes.push(change);
+  /** Sees every message sent, for corpora. */
+  onSent: (kind: "datagram" | "stream", bytes: Uint8Array) => void = () => {};
   /** True where a message from one index to another is cut. */
   cut: (from: number, to: number) => boolean = () => false;
   readonly #options: WorldOptions;
@@ -329,12 +331,14 @@ export class MembershipWorld {
         );
       case "send_datagram":
         this.datagrams++;
+        this.onSent("datagram", effect.bytes);
         this.datagramBytes += effect.bytes.length;
         this.#hash(effect.bytes.length * 31 + node.index);
         if (this.#random.below(100) < (this.#options.lossPercent ?? 0)) return;
         return this.#deliver(node, effect.nodeId, "datagram_received", effect.bytes);
       case "send_stream":
         this.streamBytes += effect.bytes.length;
+        this.onSent("stream", effect.bytes);
         this.#hash(effect.bytes.length * 37 + node.index);
         return this.#deliver(node, effect.nodeId, "stream_received", effect.bytes);
       case "member_changed": {

@@ -1,0 +1,152 @@
+/**
+ * Throws damaged messages and files at every decoder of membership, catalogue and log: real ones from simulated runs,
+ * cut, flipped, spliced, and noise. `deno task fuzz:decoders`, `deno task fuzz:decoders --inputs 1000000 --seed 1`.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { Random } from "../../src/base/mod.ts";
+import { Catalogue } from "../../src/core/cluster/mod.ts";
+import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
+import {
+  decodeCommand,
+  decodeDatagram,
+  decodeSync,
+  encodeCommand,
+  parseModelName,
+} from "../../src/protocol/mod.ts";
+import { openWal } from "../../src/storage/mod.ts";
+import {
+  decodeRecords,
+  decodeSegmentHead,
+  decodeSnapshotFile,
+  readFrame,
+} from "../../src/storage/wal_record.ts";
+import { MembershipWorld } from "./membership_world.ts";
+import { call, drawCall, LOG_OPTIONS, OWNER } from "./raft_log_script.ts";
+import { SimulatedDisk } from "./simulated_disk.ts";
+
+interface Target {
+  readonly name: string;
+  readonly corpus: readonly Uint8Array[];
+  readonly decode: (bytes: Uint8Array) => unknown;
+}
+
+/** Real messages of each kind, at most this many. */
+const CORPUS_MAX = 200;
+const LOG_ID = "0123456789abcdef";
+
+function recordMessages(): { datagrams: Uint8Array[]; streams: Uint8Array[] } {
+  const found = { datagrams: [] as Uint8Array[], streams: [] as Uint8Array[] };
+  const options = { seed: 1, nodeCount: 12, timing: MEMBERSHIP_PRESETS.lan, lossPercent: 10 };
+  const world = new MembershipWorld({ ...options, starvedCount: 4 });
+  world.onSent = (kind, bytes) => {
+    const list = kind === "datagram" ? found.datagrams : found.streams;
+    if (list.length < CORPUS_MAX) list.push(bytes);
+  };
+  const value = new Uint8Array(300).fill(1);
+  world.tell(0, { kind: "value_published", key: "load", value });
+  world.tell(1, { kind: "value_published", key: "blobs", value: new Uint8Array(3_000) });
+  world.advance(60_000);
+  return found;
+}
+
+function recordCatalogue(): { commands: Uint8Array[]; snapshot: Uint8Array } {
+  const catalogue = Catalogue.empty();
+  const commands: Uint8Array[] = [];
+  const secretHash = new Uint8Array(32);
+  for (let index = 1; index <= 20; index++) {
+    const name = parseModelName(`model:${index}`);
+    if (name === undefined) continue;
+    const request = { session: 1, sequence: index, firstUnanswered: index };
+    const token = { tokenId: `t-${index}`, secretHash, expiresAtMs: index, uses: 1 };
+    commands.push(
+      encodeCommand({ command: { kind: "open_session" }, request: undefined }),
+      encodeCommand({ command: { kind: "create_token", ...token }, request }),
+      encodeCommand({ command: { kind: "delete_model", name, expected: index }, request }),
+    );
+  }
+  for (const bytes of commands) catalogue.apply(catalogue.appliedIndex + 1, bytes);
+  return { commands, snapshot: catalogue.snapshot() };
+}
+
+async function recordLog(): Promise<Uint8Array[]> {
+  const disk = new SimulatedDisk();
+  const log = await openWal(disk, { ...LOG_OPTIONS, segmentBytes: 8 * 1024, logId: LOG_ID });
+  const random = new Random(1);
+  for (let serial = 0; serial < 60; serial++) await call(log, drawCall(random, log, serial));
+  const files: Uint8Array[] = [];
+  for (const name of await disk.list()) files.push(await disk.read(name) ?? new Uint8Array(0));
+  return files.map((file) => file.subarray(0, 8 * 1024));
+}
+
+function damage(random: Random, corpus: readonly Uint8Array[]): Uint8Array {
+  const source = random.pick(corpus) ?? new Uint8Array(0);
+  switch (random.below(4)) {
+    case 0:
+      return Uint8Array.from({ length: random.below(64) }, () => random.below(256));
+    case 1:
+      return source.subarray(0, random.below(source.length + 1));
+    case 2: {
+      const other = random.pick(corpus) ?? source;
+      const bytes = source.slice();
+      const at = random.below(bytes.length + 1);
+      bytes.set(other.subarray(0, Math.min(other.length, bytes.length - at)), at);
+      return bytes;
+    }
+    default: {
+      const bytes = source.slice();
+      for (let change = random.below(5); change >= 0 && bytes.length > 0; change--) {
+        bytes[random.below(bytes.length)] = random.below(256);
+      }
+      return bytes;
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: Deno.args.filter((argument) => argument !== "--"),
+    options: {
+      inputs: { type: "string", default: "1000000" },
+      seed: { type: "string", default: "1" },
+    },
+  });
+  const { datagrams, streams } = recordMessages();
+  const { commands, snapshot } = recordCatalogue();
+  const files = await recordLog();
+  const head = { logId: LOG_ID, owner: OWNER, segment: 1, firstSequence: 1 };
+  const payloads = files.flatMap((file) => {
+    const payload = readFrame(head, file, 512)?.payload;
+    return payload === undefined ? [] : [payload];
+  });
+  const targets: readonly Target[] = [
+    { name: "decodeDatagram", corpus: datagrams, decode: decodeDatagram },
+    { name: "decodeSync", corpus: streams, decode: decodeSync },
+    { name: "decodeCommand", corpus: commands, decode: decodeCommand },
+    { name: "Catalogue.restore", corpus: [snapshot], decode: (bytes) => Catalogue.restore(bytes) },
+    { name: "decodeSegmentHead", corpus: files, decode: decodeSegmentHead },
+    { name: "readFrame", corpus: files, decode: (bytes) => readFrame(head, bytes, 512) },
+    { name: "decodeRecords", corpus: [...payloads, ...commands], decode: decodeRecords },
+    {
+      name: "decodeSnapshotFile",
+      corpus: files,
+      decode: (bytes) => decodeSnapshotFile(LOG_ID, bytes),
+    },
+  ];
+  for (const [position, { name, corpus, decode }] of targets.entries()) {
+    const random = new Random(Number(values.seed) * 1_000 + position);
+    for (let input = 0; input < Number(values.inputs); input++) {
+      const bytes = damage(random, corpus);
+      try {
+        decode(bytes);
+      } catch (error) {
+        console.error(`${name} threw at input ${input} of seed ${values.seed}: ${bytes.toHex()}`);
+        throw error;
+      }
+    }
+    console.log(`${name}: ${values.inputs} inputs from ${corpus.length} real ones, 0 thrown`);
+  }
+}
+
+await main();
