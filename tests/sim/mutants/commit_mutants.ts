@@ -181,12 +181,17 @@ export const COMMIT_MUTANTS = [
     {
       origin: "row 26",
       kind: "S",
-      does: "starts its log anew when the previous entry is compacted away",
+      does: "writes its log anew when the previous entry is compacted away",
     },
     inCore(
       "replication.ts",
       "if (previous.index < raft.log.committed) {\n    answer(raft.log.committed);",
       "if (previous.index < raft.log.committed && raft.log.term(previous.index) !== undefined) {\n    answer(raft.log.committed);",
+    ),
+    inCore(
+      "log.ts",
+      'if (!this.has(previous)) return { kind: "mismatch" };',
+      'const purged = previous.index + 1 < this.firstIndex;\n    if (!purged && !this.has(previous)) return { kind: "mismatch" };',
     ),
   ),
   mutant(
@@ -269,7 +274,12 @@ export const COMMIT_MUTANTS = [
   ),
   mutant(
     "hint-skips-too-far",
-    { origin: "paper 5.3", kind: "L", does: "lets a hint move the probe forward" },
+    {
+      origin: "paper 5.3",
+      kind: "L",
+      does: "lets a hint move the probe forward",
+      equivalentBecause: "the hint of an honest follower never lies behind what it rejected",
+    },
     inCore(
       "peers.ts",
       "Math.max(Math.min(rejected, hint + 1), this.match + 1)",
@@ -327,15 +337,6 @@ export const COMMIT_MUTANTS = [
       "election.ts",
       'appendProposals(raft, [{ kind: "command", data: new Uint8Array() }]);',
       "",
-    ),
-  ),
-  mutant(
-    "second-leader-followed",
-    { origin: "row 45", kind: "S", does: "accepts acknowledgements of nobody it knows" },
-    inCore(
-      "raft_node.ts",
-      "if (isAnswer(input) && this.#raft.state.peers.find(input.from) === undefined) {",
-      "if (false) {",
     ),
   ),
 ];

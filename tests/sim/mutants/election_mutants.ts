@@ -32,7 +32,12 @@ export const ELECTION_MUTANTS = [
   ),
   mutant(
     "pre-candidate-keeps-votes",
-    { origin: "row 6", kind: "L", does: "counts refusals of an earlier campaign" },
+    {
+      origin: "row 6",
+      kind: "L",
+      does: "counts refusals of an earlier campaign",
+      equivalentBecause: "a lost pre-election makes a follower first, which forgets the votes",
+    },
     inCore(
       "state.ts",
       'this.peers.clearVotes();\n    this.leader = undefined;\n    this.#become("pre_candidate");',

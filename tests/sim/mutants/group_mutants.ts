@@ -118,7 +118,7 @@ export const GROUP_MUTANTS = [
     inCore(
       "reconfiguration.ts",
       "raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(",
-      "if (incoming.size === 0) raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(",
+      "if (configuration.incoming.size === 0) raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(",
     ),
   ),
   mutant(
@@ -168,7 +168,7 @@ export const GROUP_MUTANTS = [
   ),
   mutant(
     "newcomer-counts-as-silent",
-    { origin: "A.2 progress", kind: "L", does: "never sends the first snapshot to a newcomer" },
+    { origin: "A.2 progress", kind: "L", does: "takes a newcomer for one that does not answer" },
     inCore("peers.ts", "if (known === undefined) progress.recentlyActive = true;", ""),
   ),
   mutant(

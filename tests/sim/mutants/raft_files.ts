@@ -13,7 +13,12 @@ export function inDriver(file: string, find: string, replace: string): Edit {
 /** A mutant in one line of what it does, then its edits. */
 export function mutant(
   name: string,
-  facts: { readonly origin: string; readonly kind: BugKind; readonly does: string },
+  facts: {
+    readonly origin: string;
+    readonly kind: BugKind;
+    readonly does: string;
+    readonly equivalentBecause?: string;
+  },
   ...edits: readonly Edit[]
 ): Mutant {
   return { name, ...facts, edits };

@@ -58,7 +58,7 @@ export class Workshop {
   ): Promise<readonly Catch[]> {
     const files = [...new Set(mutant.edits.map(({ file }) => file))];
     const originals = new Map<string, string>();
-    for (const file of files) originals.set(file, await readFile(join(ROOT, file), "utf8"));
+    for (const file of files) originals.set(file, await readFile(join(this.#folder, file), "utf8"));
     try {
       for (const [file, text] of originals) {
         await writeFile(join(this.#folder, file), patch(text, file, mutant));
@@ -100,6 +100,10 @@ export class Workshop {
     const { code } = await process.status;
     const seeds = last.seed - from + 1;
     if (watchdog.fired) return { from, seeds: seeds + 1, violation: "hangs" };
+    // A patch that is no program was never tested.
+    if (/^(Reference|Syntax)Error/.test(last.violation ?? "")) {
+      throw new Error(`The patch is broken: ${last.violation}`);
+    }
     if (last.violation !== undefined) return { from, seeds, violation: last.violation };
     // It could not even run: as visible to everyone as a bug can be, but not what the simulator is praised for.
     if (code !== 0) throw new Error(`The hunter broke: ${await errors}`);

@@ -10,6 +10,9 @@ const ATTEMPT_MS = 700;
 const ATTEMPTS_MAX = 4;
 const KEYS = ["a", "b", "c"] as const;
 
+/** Clients that only read, soon again, and mostly ask whoever believes to lead: stale reads happen there. */
+const READER_ATTEMPT_MS = 300;
+
 /** What a client asks; a history is made of these. */
 export type ClientInput = RegisterCommand["action"] | { readonly kind: "get" };
 /** What it is told: a value for a get, whether it was done for the others. */
@@ -43,6 +46,9 @@ export interface ClientWorld {
   readonly replicas: readonly Replica[];
 }
 
+/** What a client does: writers also read. */
+export type ClientHabit = "writer" | "reader";
+
 /** A client that asks one thing at a time, whichever node it happens to choose, and remembers what it was told. */
 export class Client {
   readonly history: Operation<ClientInput, ClientOutput>[] = [];
@@ -53,14 +59,20 @@ export class Client {
   #lastSeen = 0;
   #stopped = false;
 
-  constructor(world: ClientWorld, id: number) {
+  readonly #habit: ClientHabit;
+
+  constructor(world: ClientWorld, id: number, habit: ClientHabit) {
     this.#world = world;
     this.#id = id;
+    this.#habit = habit;
     this.#world.time.after(world.random.below(500), () => this.#ask());
   }
 
-  get finished(): number {
-    return this.history.filter(({ outcome }) => outcome !== undefined).length;
+  /** Operations that were answered, by what they were. */
+  get finished(): { readonly reads: number; readonly writes: number } {
+    const answered = this.history.filter(({ outcome }) => outcome !== undefined);
+    const reads = answered.filter(({ input }) => input.kind === "get").length;
+    return { reads, writes: answered.length - reads };
   }
 
   /** Asks nothing new; what is open becomes unknown. */
@@ -101,27 +113,33 @@ export class Client {
     const serial = ++this.#serial;
     const key = random.pick(KEYS) ?? "a";
     const value = this.#id * 100_000 + serial;
-    const input: ClientInput = random.pick<ClientInput>([
-      { kind: "get" },
-      { kind: "get" },
-      { kind: "put", value },
-      { kind: "swap", expected: this.#lastSeen, value },
-    ]) ?? { kind: "get" };
+    const input: ClientInput = this.#habit === "reader"
+      ? { kind: "get" }
+      : random.pick<ClientInput>([
+        { kind: "get" },
+        { kind: "get" },
+        { kind: "put", value },
+        { kind: "swap", expected: this.#lastSeen, value },
+      ]) ?? { kind: "get" };
     this.#open = { key, input, invokedAt: time.nowMs, serial, attempt: 0 };
     this.#attempt(this.#open);
   }
 
   #attempt(open: Open): void {
     if (this.#open !== open) return;
-    if (open.attempt >= ATTEMPTS_MAX) {
+    const isReader = this.#habit === "reader";
+    if (open.attempt >= (isReader ? 1 : ATTEMPTS_MAX)) {
       this.#giveUp(open);
       this.#askLater();
       return;
     }
     open.attempt++;
     const { random, time, replicas } = this.#world;
-    const replica = random.pick(replicas);
-    time.after(ATTEMPT_MS, () => this.#attempt(open));
+    const leaders = isReader && random.chance(3, 4)
+      ? replicas.filter(({ raft }) => raft.view().role === "leader")
+      : [];
+    const replica = random.pick(leaders) ?? random.pick(replicas);
+    time.after(isReader ? READER_ATTEMPT_MS : ATTEMPT_MS, () => this.#attempt(open));
     if (replica === undefined) return;
     const { key, input, serial } = open;
     // Of this attempt, because the request may lie at the node for a while.
@@ -151,7 +169,8 @@ export class Client {
 
   #askLater(): void {
     const { time, random } = this.#world;
-    time.after(random.between(20, 400), () => this.#ask());
+    const pauseMs = this.#habit === "reader" ? random.between(5, 120) : random.between(20, 400);
+    time.after(pauseMs, () => this.#ask());
   }
 
   /** Each attempt has a context of its own, as the core asks for. */

@@ -21,6 +21,7 @@ export const EVENTS = [
   "change",
   "transfer",
   "snapshot_report",
+  "unreachable_report",
   "crash",
   "restart",
 ] as const;
@@ -44,6 +45,7 @@ export class Coverage {
 
   add(view: RaftView, event: ReplicaEvent, active: ReadonlySet<FaultKind>): void {
     const phase = phaseOf(view);
+    if (!phasesOf(view.role).includes(phase)) return;
     if (active.size === 0) this.#count(view.role, event, "quiet", phase);
     for (const kind of active) this.#count(view.role, event, kind, phase);
   }
@@ -58,9 +60,10 @@ export class Coverage {
     return this.#counts.size;
   }
 
-  /** All buckets, also ones that no correct core can reach. */
+  /** Buckets that a correct core can reach. */
   get possible(): number {
-    return ROLES.length * EVENTS.length * SITUATIONS.length * PHASES.length;
+    const phases = ROLES.reduce((sum, role) => sum + phasesOf(role).length, 0);
+    return phases * EVENTS.length * SITUATIONS.length;
   }
 
   /** Buckets never hit, one line per role, event and phase, with the faults under which it is missing. */
@@ -68,7 +71,7 @@ export class Coverage {
     const lines: string[] = [];
     for (const role of ROLES) {
       for (const event of EVENTS) {
-        for (const phase of PHASES) {
+        for (const phase of phasesOf(role)) {
           const absent = SITUATIONS.filter((situation) =>
             !this.#counts.has(bucketOf(role, event, situation, phase))
           );
@@ -91,6 +94,11 @@ function bucketOf(
   ...[role, event, situation, phase]: [RaftRole, ReplicaEvent, Situation, Phase]
 ): string {
   return `${role} ${event} ${situation} ${phase}`;
+}
+
+/** Who does not belong to the group neither campaigns nor leads. */
+function phasesOf(role: RaftRole): readonly Phase[] {
+  return role === "follower" ? PHASES : ["single", "joint"];
 }
 
 function phaseOf({ id, configuration }: RaftView): Phase {

@@ -75,6 +75,13 @@ export class DiskLog implements RaftLogReader {
     this.#append(order.entries);
   }
 
+  /** What would be left if power went now. */
+  get durable(): { readonly hardState: HardState; readonly lastIndex: number } {
+    const { hardState, start, entries } = this.#synced ??
+      { hardState: this.hardState, start: this.#start, entries: this.#entries };
+    return { hardState, lastIndex: start.index + entries.length };
+  }
+
   /** Power goes: what was written since the last sync is gone. False when all was synced. */
   loseUnsynced(): boolean {
     if (this.#synced === undefined) return false;

@@ -18,6 +18,8 @@ export const FAULT_KINDS = [
   "pause_leader",
   "crash_on",
   "burst",
+  "strand",
+  "mute",
 ] as const;
 
 /**
@@ -32,6 +34,20 @@ export const MOMENTS = [
   "snapshot_installed",
   "elected",
   "entries_ordered",
+] as const;
+
+/** What a `mute` fault loses everywhere while it lasts; `vote` and `pre_vote` are requests. */
+export const MUTED = [
+  "vote",
+  "vote",
+  "pre_vote",
+  "vote_response",
+  "append_request",
+  "append_response",
+  "heartbeat_request",
+  "heartbeat_response",
+  "snapshot_request",
+  "timeout_now",
 ] as const;
 
 /** One of {@link MOMENTS}. */
@@ -82,6 +98,8 @@ const SHAPES: Readonly<
   pause_leader: { span: [100, 6_000], amount: [0, 1], perMinute: 4 },
   crash_on: { span: [500, 4_000], amount: [0, 6], perMinute: 8 },
   burst: { span: [0, 1], amount: [5, 60], perMinute: 6 },
+  strand: { span: [500, 6_000], amount: [0, 1], perMinute: 3 },
+  mute: { span: [300, 6_000], amount: [0, 100], perMinute: 4 },
 };
 
 /** The faults of one seed, in order of time. */

@@ -1,5 +1,6 @@
 import { type NodeId, Random } from "../../../src/base/mod.ts";
-import { type Fault, type FaultKind, type Moment, MOMENTS } from "./faults.ts";
+import type { RaftMessage } from "../../../src/protocol/mod.ts";
+import { type Fault, type FaultKind, type Moment, MOMENTS, MUTED } from "./faults.ts";
 import { drawChange } from "./group_changes.ts";
 import { encodeCommand } from "./register_machine.ts";
 import type { Replica } from "./replica.ts";
@@ -23,6 +24,7 @@ export class Injector {
   readonly #world: World;
   readonly #traps = new Set<Trap>();
   readonly #activeCounts = new Map<FaultKind, number>();
+  readonly #muted: string[] = [];
   #burstSerial = 0;
 
   constructor(world: World) {
@@ -40,6 +42,14 @@ export class Injector {
       this.#count(fault.kind, -1);
       undo?.();
     });
+  }
+
+  /** True when messages of this kind are lost now. */
+  mutes(message: RaftMessage): boolean {
+    if (this.#muted.length === 0) return false;
+    const { kind } = message;
+    const label = kind === "vote_request" ? (message.preVote ? "pre_vote" : "vote") : kind;
+    return this.#muted.includes(label);
   }
 
   /** True when a trap for this moment is set: the caller crashes now, and is restarted later. */
@@ -84,6 +94,10 @@ export class Injector {
         return this.#burst(fault);
       case "crash_on":
         return this.#setTrap(fault);
+      case "strand":
+        return this.#strand(fault);
+      case "mute":
+        return this.#mute(MUTED[fault.amount % MUTED.length] ?? "vote");
       default:
         return this.#startInNode(fault);
     }
@@ -112,18 +126,16 @@ export class Injector {
       case "starved_cpu":
         return change(replica, "cpuSlowMs", fault.amount);
       case "transfer":
-        this.#transfer([replica.id]);
+        // Now and then through a node that has to pass it on.
+        this.#transfer([replica.id], fault.side % 4 === 0 ? replicas[fault.other] : undefined);
         return undefined;
       default:
         throw new Error(`unknown fault ${fault.kind}`);
     }
   }
 
-  #transfer(targets: readonly NodeId[]): void {
-    const leader = findLeader(this.#world.replicas);
-    for (const id of targets) {
-      leader?.handle("transfer", () => leader.raft.transferLeadership(id));
-    }
+  #transfer(targets: readonly NodeId[], by = findLeader(this.#world.replicas)): void {
+    for (const id of targets) by?.handle("transfer", () => by.raft.transferLeadership(id));
   }
 
   /** Both directions, or only what it hears, or only what it says. */
@@ -137,12 +149,14 @@ export class Injector {
   /** Asks whoever believes to lead, in half of the cases for two changes in a row, of which one must be refused. */
   #changeGroup(fault: Fault): undefined {
     const random = new Random(fault.amount);
-    const leader = random.pick(findLeaders(this.#world.replicas));
-    if (leader === undefined) return undefined;
-    const ids = this.#world.replicas.map(({ id }) => id);
+    const { replicas } = this.#world;
+    const someone = random.chance(1, 6) ? replicas[fault.node] : undefined;
+    const asked = someone ?? random.pick(findLeaders(replicas));
+    if (asked === undefined) return undefined;
+    const ids = replicas.map(({ id }) => id);
     for (let count = random.below(2) + 1; count > 0; count--) {
-      const drawn = drawChange(random, leader.raft.view().configuration, ids);
-      if (drawn !== undefined) leader.handle("change", () => leader.raft.proposeChange(drawn));
+      const drawn = drawChange(random, asked.raft.view().configuration, ids);
+      if (drawn !== undefined) asked.handle("change", () => asked.raft.proposeChange(drawn));
     }
     return undefined;
   }
@@ -159,6 +173,20 @@ export class Injector {
       leader?.handle("propose", () => leader.raft.propose(data));
     }
     return undefined;
+  }
+
+  /** Makes a node enter a term that nobody hears of: it is told to take over, and nothing of it gets out. */
+  #strand(fault: Fault): () => void {
+    const target = this.#world.replicas[fault.node];
+    if (target !== undefined) this.#transfer([target.id]);
+    return this.#cut(({ from }) => from === fault.node);
+  }
+
+  #mute(label: string): () => void {
+    this.#muted.push(label);
+    return () => {
+      this.#muted.splice(this.#muted.indexOf(label), 1);
+    };
   }
 
   #setTrap(fault: Fault): () => void {

@@ -16,6 +16,9 @@ interface Seen {
   leadsTerm: number;
   /** The configuration behind the last applied entry. */
   group: GroupConfiguration | undefined;
+  /** As a leader: what its followers hold, and in which term it knew that. */
+  matches: ReadonlyMap<NodeId, number>;
+  matchesTerm: number;
 }
 
 /** A configuration and the entry that made it; 0 = the first one. */
@@ -54,6 +57,7 @@ export class Invariants {
       seen.leadsTerm = view.term;
       this.#checkElection(replica, view);
     }
+    this.#checkProgress(view, seen);
     if (view.committed > this.#committedMax) {
       this.#committedMax = view.committed;
       if (view.role === "leader") this.#checkQuorumHolds(view);
@@ -93,7 +97,7 @@ export class Invariants {
     const { disk } = replica;
     const isVote = message.kind === "vote_response" && !message.preVote;
     if (!isVote && message.kind !== "append_response") return;
-    const { term, vote } = disk.hardState;
+    const { hardState: { term, vote }, lastIndex } = disk.durable;
     if (term < message.term) {
       throw new Violation(
         `durability: ${replica.id} answers in term ${message.term}, durable is ${term}`,
@@ -104,11 +108,13 @@ export class Invariants {
       throw new Violation(`durability: ${replica.id} votes for ${message.to}, durable is ${vote}`);
     }
     const acknowledges = message.kind === "append_response" && message.rejection === undefined;
-    if (acknowledges && message.index > disk.lastIndex()) {
+    if (!acknowledges) return;
+    if (message.index > lastIndex) {
       throw new Violation(
-        `durability: ${replica.id} acknowledges ${message.index}, durable is ${disk.lastIndex()}`,
+        `durability: ${replica.id} acknowledges ${message.index}, durable is ${lastIndex}`,
       );
     }
+    this.#checkSameAsLeaders(replica, message.term, message.index);
   }
 
   /** No write takes away what is committed; terms never fall and votes never change within one. */
@@ -156,10 +162,27 @@ export class Invariants {
     }
   }
 
+  /** What is acknowledged is the leader's entry, not another one at its index. */
+  #checkSameAsLeaders(replica: Replica, term: number, index: number): void {
+    const leader = this.#replicas.find(({ id, running }) =>
+      running && id === this.#leaders.get(term)
+    );
+    if (leader === undefined || leader.raft.view().term !== term) return;
+    const wanted = termOf(leader, index);
+    const actual = replica.disk.term(index);
+    if (wanted !== undefined && actual !== undefined && wanted !== actual) {
+      throw new Violation(
+        `log matching: ${replica.id} acknowledges ${actual}/${index}, ${leader.id} has ${wanted}`,
+      );
+    }
+  }
+
   #seenOf(replica: Replica): Seen {
     let seen = this.#seen.get(replica.id);
     if (seen === undefined) {
-      seen = { committed: 0, life: 0, leadsTerm: -1, group: replica.raft.view().configuration };
+      const group = replica.raft.view().configuration;
+      const matches = new Map<NodeId, number>();
+      seen = { committed: 0, life: 0, leadsTerm: -1, group, matches, matchesTerm: -1 };
       this.#seen.set(replica.id, seen);
       if (replica.machine.index > 0 && this.#groups.length === 0) {
         this.#groups.push({ index: 0, group: replica.raft.view().configuration });
@@ -186,6 +209,22 @@ export class Invariants {
       );
     }
     seen.committed = view.committed;
+  }
+
+  /** A follower holds ever more as long as one leads, and what it holds is not sent again. */
+  #checkProgress(view: RaftView, seen: Seen): void {
+    if (view.role !== "leader") return;
+    const before = seen.matchesTerm === view.term ? seen.matches : new Map<NodeId, number>();
+    for (const { id, match, next } of view.peers) {
+      if (match >= next || match < (before.get(id) ?? 0)) {
+        throw new Violation(
+          `progress: ${view.id} believes that ${id} holds ${match}, sends ${next}, ` +
+            `and knew of ${before.get(id)}`,
+        );
+      }
+    }
+    seen.matches = new Map(view.peers.map(({ id, match }) => [id, match]));
+    seen.matchesTerm = view.term;
   }
 
   /** Election safety and leader completeness. */
@@ -269,4 +308,14 @@ export class Invariants {
       `group: ${replica.id} has ${left} at ${replica.machine.index}, expected ${right}`,
     );
   }
+}
+
+/** The term at `index` of a replica's log, with what is still on its way to the disk. */
+function termOf({ disk, writing }: Replica, index: number): number | undefined {
+  for (const { entries } of writing.toReversed()) {
+    const first = entries[0];
+    if (first === undefined || first.index > index) continue;
+    return entries[index - first.index]?.term;
+  }
+  return disk.term(index);
 }

@@ -3,9 +3,18 @@ import type { GroupConfiguration } from "../../../src/protocol/mod.ts";
 import type { Client } from "./clients.ts";
 import { describeGroup, holdsQuorum, LEAVE } from "./group_changes.ts";
 import { Violation } from "./invariants.ts";
+import { encodeCommand } from "./register_machine.ts";
 import type { Replica } from "./replica.ts";
 import { findLeader, type World } from "./world.ts";
 
+const EARLY_READ = "liveness/early";
+/** A command that changes nothing twice: nobody waits for it. */
+const FILLER = encodeCommand({
+  client: 98,
+  serial: 1,
+  key: "filler",
+  action: { kind: "put", value: 1 },
+});
 /** How long the group has for each thing that it must come to once all faults are gone. */
 const PATIENCE_MS = 40_000;
 /** How long a transfer to a healthy voter may take, and how often one may fail for being asked at a bad time. */
@@ -13,8 +22,6 @@ const TRANSFER_MS = 3_000;
 const TRANSFERS_MAX = 5;
 /** A settled group keeps its leader for this long at least. */
 const CALM_MS = 6_000;
-/** Longer than anything on its way or in a slow node's queue takes. */
-const SILENCE_MS = 1_500;
 
 /**
  * What must happen when faults end. In half of the runs all nodes come back; in the others just enough for a quorum,
@@ -25,6 +32,7 @@ export class Liveness {
   readonly #clients: readonly Client[];
   readonly #random: Random;
   #core: ReadonlySet<NodeId>;
+  #earlyReadServed = false;
 
   constructor(world: World, clients: readonly Client[], random: Random) {
     this.#world = world;
@@ -33,13 +41,22 @@ export class Liveness {
     this.#core = new Set(world.replicas.map(({ id }) => id));
   }
 
+  /** A node may serve a read. */
+  onReadable(context: string): void {
+    if (context === EARLY_READ) this.#earlyReadServed = true;
+  }
+
   /** @throws {Violation} when the group does not serve, agree, settle and stay calm. */
   check(): void {
     if (this.#random.chance(1, 2)) this.#healOnlyCore();
     const before = this.#clients.map(({ finished }) => finished);
     this.#await(
       "clients are not served",
-      () => this.#clients.every(({ finished }, index) => finished > (before[index] ?? 0) + 2),
+      () =>
+        this.#clients.every(({ finished: { reads, writes } }, index) => {
+          const { reads: readsBefore = 0, writes: writesBefore = 0 } = before[index] ?? {};
+          return reads > readsBefore && reads + writes > readsBefore + writesBefore + 2;
+        }),
     );
     this.#leaveJoint();
     this.#checkTransfer();
@@ -51,18 +68,12 @@ export class Liveness {
 
   /** Picks as few nodes as every configuration that anybody believes in allows. */
   #healOnlyCore(): void {
-    const { time, network, replicas } = this.#world;
+    const { network, replicas } = this.#world;
     const all = replicas.map(({ index }) => index);
-    const cut = (by: number) => {
-      for (const from of all) for (const to of all) network.disturb({ from, to }, { cuts: by });
-    };
+    if (replicas.some(holdsUnappliedChange)) return;
     // Nothing from before may arrive later: it could bring a change that asks for other quorums.
     network.forgetWhatIsOnItsWay();
-    cut(1);
-    time.runUntil(time.nowMs + SILENCE_MS);
-    cut(-1);
-    network.forgetWhatIsOnItsWay();
-    if (replicas.some(holdsUnappliedChange)) return;
+    for (const replica of replicas) replica.forgetWhatWaits();
     const core = this.#pickCore(replicas.map(({ raft }) => raft.view().configuration));
     this.#core = core;
     const isDeaf = this.#random.chance(1, 2);
@@ -70,6 +81,16 @@ export class Liveness {
       if (!isDeaf) outsider.crash();
       else for (const from of all) network.disturb({ from, to: outsider.index }, { cuts: 1 });
     }
+    this.#transferToNobody();
+  }
+
+  /** A transfer to someone who is gone must not keep the leader from serving. */
+  #transferToNobody(): void {
+    const leader = this.#leader();
+    const { voters } = leader?.raft.view().configuration ?? { voters: [] };
+    const target = this.#random.pick(voters.filter((id) => !this.#core.has(id)));
+    if (target === undefined || this.#random.chance(1, 2)) return;
+    leader?.handle("transfer", () => leader.raft.transferLeadership(target));
   }
 
   #pickCore(groups: readonly GroupConfiguration[]): ReadonlySet<NodeId> {
@@ -111,10 +132,37 @@ export class Liveness {
         voters.filter((id) => this.#core.has(id) && id !== leader.id),
       );
       if (target === undefined) return;
-      leader.handle("transfer", () => leader.raft.transferLeadership(target));
-      if (this.#run(TRANSFER_MS, () => this.#leader()?.id === target)) return;
+      this.#writeUntilTransferred(leader, target);
+      if (this.#run(TRANSFER_MS, () => this.#leader()?.id === target)) {
+        return this.#checkEarlyRead();
+      }
     }
     this.#fail("no transfer of leadership succeeds");
+  }
+
+  /** A read that comes before the first commit of a term waits for it, but must not be forgotten. */
+  #checkEarlyRead(): void {
+    const leader = this.#leader();
+    const term = leader?.raft.view().term;
+    leader?.handle("read", () => leader.raft.readIndex(EARLY_READ));
+    const isOver = () => this.#earlyReadServed || this.#leader()?.raft.view().term !== term;
+    if (!this.#run(TRANSFER_MS, isOver)) this.#fail("a read before the first commit is forgotten");
+  }
+
+  /** The target always lacks something at first, and would for ever if the leader went on taking proposals. */
+  #writeUntilTransferred(leader: Replica, target: NodeId): void {
+    const { time } = this.#world;
+    const endMs = time.nowMs + TRANSFER_MS;
+    const write = () => {
+      if (time.nowMs >= endMs || leader.raft.view().role !== "leader") return;
+      leader.handle("propose", () => leader.raft.propose(FILLER));
+      time.after(1, write);
+    };
+    for (let count = 0; count < 5; count++) {
+      leader.handle("propose", () => leader.raft.propose(FILLER));
+    }
+    leader.handle("transfer", () => leader.raft.transferLeadership(target));
+    write();
   }
 
   /** Every healthy member of the leader's configuration has applied the same history. */
@@ -183,8 +231,9 @@ export class Liveness {
   }
 }
 
-function holdsUnappliedChange({ disk, machine }: Replica): boolean {
+function holdsUnappliedChange({ disk, machine, writing }: Replica): boolean {
   const low = Math.max(disk.firstIndex(), machine.index + 1);
-  const entries = disk.entries(low, disk.lastIndex() + 1, Infinity) ?? [];
+  const durable = disk.entries(low, disk.lastIndex() + 1, Infinity) ?? [];
+  const entries = [...durable, ...writing.flatMap((order) => order.entries)];
   return entries.some(({ kind }) => kind === "group_change");
 }

@@ -20,6 +20,8 @@ export class Network {
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #nodeCount: number;
+  /** Every message takes equally long: what only chance keeps apart then collides for ever. */
+  readonly #isSteady: boolean;
   readonly #links: LinkTrouble[];
   /** Messages of an earlier epoch are lost. */
   #epoch = 0;
@@ -30,6 +32,7 @@ export class Network {
     this.#time = parts.time;
     this.#random = parts.random;
     this.#nodeCount = parts.nodeCount;
+    this.#isSteady = parts.random.chance(1, 4);
     this.#links = Array.from({ length: parts.nodeCount ** 2 }, () => ({
       cuts: 0,
       lossPerMille: 0,
@@ -38,19 +41,20 @@ export class Network {
     }));
   }
 
-  /** Delivers zero, one or two times. */
-  send(link: { readonly from: number; readonly to: number }, deliver: () => void): void {
+  /** Delivers zero, one or two times; false = not even once. */
+  send(link: { readonly from: number; readonly to: number }, deliver: () => void): boolean {
     const trouble = this.#link(link);
     this.sent++;
     if (trouble.cuts > 0 || this.#random.chance(trouble.lossPerMille, 1000)) {
       this.lost++;
-      return;
+      return false;
     }
     this.#deliverLater(trouble, deliver);
     if (trouble.duplicatePerMille > 0 && this.#random.chance(trouble.duplicatePerMille, 1000)) {
       this.duplicated++;
       this.#deliverLater(trouble, deliver);
     }
+    return true;
   }
 
   /** Loses everything that was sent and has not arrived. */
@@ -78,7 +82,7 @@ export class Network {
   }
 
   #delay(trouble: LinkTrouble): number {
-    const base = this.#random.between(DELAY_MS.low, DELAY_MS.high);
+    const base = this.#isSteady ? DELAY_MS.low : this.#random.between(DELAY_MS.low, DELAY_MS.high);
     return trouble.slowMs === 0 ? base : base + this.#random.below(trouble.slowMs + 1);
   }
 

@@ -116,6 +116,8 @@ export class Replica {
   readonly #parts: ReplicaParts;
   readonly #waitingReads: { readonly index: number; readonly context: string }[] = [];
   #inbox: (() => void)[] = [];
+  /** Messages that a slow processor took up in an earlier epoch are lost. */
+  #queueEpoch = 0;
   #isDraining = false;
   /** Last entry handed out for applying in this life. */
   #handedOut = 0;
@@ -140,7 +142,10 @@ export class Replica {
     if (!this.up) return;
     if (this.pauses > 0) return this.#keep(() => this.receive(message));
     if (this.cpuSlowMs === 0) return this.#step(message);
-    this.#laterInThisLife(this.#parts.random.below(this.cpuSlowMs), () => this.#step(message));
+    const epoch = this.#queueEpoch;
+    this.#laterInThisLife(this.#parts.random.below(this.cpuSlowMs), () => {
+      if (epoch === this.#queueEpoch) this.#step(message);
+    });
   }
 
   /** A client asks: as a message does, it waits while the process is stopped. */
@@ -156,6 +161,12 @@ export class Replica {
     action();
     this.#parts.hooks.stepped(this);
     this.drain();
+  }
+
+  /** Loses the messages that have arrived and are not looked at yet. */
+  forgetWhatWaits(): void {
+    this.#queueEpoch++;
+    this.#inbox = [];
   }
 
   #step(message: RaftMessage): void {

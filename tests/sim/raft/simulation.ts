@@ -46,7 +46,8 @@ export interface SimulationReport {
 
 /** Nodes that can be let in besides the first ones. */
 const SPARE_NODES = 2;
-const CLIENTS = 3;
+const CLIENTS = 4;
+const WRITERS = 3;
 /** Leases rest on clocks that run alike: a process that stops, or ticks slowly, breaks them by their nature. */
 const LEASE_BREAKERS: ReadonlySet<FaultKind> = new Set(["pause", "pause_leader", "clock_skew"]);
 /** Bytes of an append and appends on the way: small ones, so that the limits are met. */
@@ -99,7 +100,8 @@ class Simulation {
     const world = { time: this.#time, replicas: this.#replicas, network: this.#network, nodeCount };
     this.#injector = new Injector(world);
     for (let id = 0; id < CLIENTS; id++) {
-      this.#clients.push(new Client({ ...world, random: seeds.fork() }, id));
+      const habit = id < WRITERS ? "writer" : "reader";
+      this.#clients.push(new Client({ ...world, random: seeds.fork() }, id, habit));
     }
     this.#liveness = new Liveness(world, this.#clients, seeds.fork());
   }
@@ -185,6 +187,7 @@ class Simulation {
         }
       },
       readable: (replica: Replica, context: string) => {
+        this.#liveness.onReadable(context);
         this.#clients.find((client) => client.owns(context))?.onReadable(replica, context);
       },
       restored: (replica, how) => {
@@ -203,20 +206,28 @@ class Simulation {
     const to = this.#byId.get(message.to);
     if (from === undefined || to === undefined) return;
     this.#invariants.checkPromise(from, message);
+    if (this.#injector.mutes(message)) return;
     const term = "term" in message ? message.term : 0;
-    this.#network.send({ from: from.index, to: to.index }, () => {
+    const isSent = this.#network.send({ from: from.index, to: to.index }, () => {
       this.#trace.add(
         [1, from.index, to.index, message.kind.length, term],
         () => this.#line(to, `receives ${message.kind} of ${from.id}: ${JSON.stringify(message)}`),
       );
       to.receive(message);
     });
+    // A transport notices some losses, not all.
+    if (!isSent && this.#random.chance(1, 8)) {
+      this.#time.after(
+        20,
+        () => from.request("unreachable_report", () => from.raft.reportUnreachable(message.to)),
+      );
+    }
     // Someone has to tell the leader what became of a snapshot; a real transport knows.
     if (message.kind !== "snapshot_request") return;
     this.#time.after(
       500,
       () =>
-        from.handle(
+        from.request(
           "snapshot_report",
           () => from.raft.reportSnapshot(message.to, to.up ? "delivered" : "failed"),
         ),
