@@ -82,6 +82,11 @@ export class DiskLog implements RaftLogReader {
     return { hardState, lastIndex: start.index + entries.length };
   }
 
+  /** The process died alone: the next one syncs what it finds. */
+  keepUnsynced(): void {
+    this.#synced = undefined;
+  }
+
   /** Power goes: what was written since the last sync is gone. False when all was synced. */
   loseUnsynced(): boolean {
     if (this.#synced === undefined) return false;

@@ -152,9 +152,8 @@ export class Liveness {
   /** The target always lacks something at first, and would for ever if the leader went on taking proposals. */
   #writeUntilTransferred(leader: Replica, target: NodeId): void {
     const { time } = this.#world;
-    const endMs = time.nowMs + TRANSFER_MS;
     const write = () => {
-      if (time.nowMs >= endMs || leader.raft.view().role !== "leader") return;
+      if (leader.raft.view().transferTarget !== target) return;
       leader.handle("propose", () => leader.raft.propose(FILLER));
       time.after(1, write);
     };

@@ -196,9 +196,10 @@ export class Replica {
     this.effectsUntilCrash = Infinity;
     const { random } = this.#parts;
     const torn = this.writing[0];
-    if (random.chance(1, 2) && this.disk.loseUnsynced()) {
-      // What came behind the loss is lost with it.
-    } else if (torn !== undefined) {
+    const losesPower = random.chance(1, 2) && this.disk.loseUnsynced();
+    // What comes behind a loss is lost with it.
+    if (!losesPower) this.disk.keepUnsynced();
+    if (!losesPower && torn !== undefined) {
       const records = torn.entries.length + (torn.hardState === undefined ? 1 : 2);
       this.#parts.hooks.writes(this, torn);
       this.disk.writeTorn(torn, random.below(records));

@@ -206,32 +206,34 @@ class Simulation {
     const to = this.#byId.get(message.to);
     if (from === undefined || to === undefined) return;
     this.#invariants.checkPromise(from, message);
-    if (this.#injector.mutes(message)) return;
     const term = "term" in message ? message.term : 0;
-    const isSent = this.#network.send({ from: from.index, to: to.index }, () => {
-      this.#trace.add(
-        [1, from.index, to.index, message.kind.length, term],
-        () => this.#line(to, `receives ${message.kind} of ${from.id}: ${JSON.stringify(message)}`),
-      );
-      to.receive(message);
-    });
-    // A transport notices some losses, not all.
+    const isSent = !this.#injector.mutes(message) &&
+      this.#network.send({ from: from.index, to: to.index }, () => {
+        this.#trace.add(
+          [1, from.index, to.index, message.kind.length, term],
+          () =>
+            this.#line(to, `receives ${message.kind} of ${from.id}: ${JSON.stringify(message)}`),
+        );
+        to.receive(message);
+      });
+    this.#reportSending(from, to, message.kind === "snapshot_request", isSent);
+  }
+
+  /** What a real transport tells the sender: some losses, and always what became of a snapshot. */
+  #reportSending(
+    ...[from, to, isSnapshot, isSent]: [Replica, Replica, boolean, boolean]
+  ): void {
+    const later = (delayMs: number, action: () => void) => this.#time.after(delayMs, action);
     if (!isSent && this.#random.chance(1, 8)) {
-      this.#time.after(
-        20,
-        () => from.request("unreachable_report", () => from.raft.reportUnreachable(message.to)),
-      );
+      later(20, () => from.request("unreachable_report", () => from.raft.reportUnreachable(to.id)));
     }
-    // Someone has to tell the leader what became of a snapshot; a real transport knows.
-    if (message.kind !== "snapshot_request") return;
-    this.#time.after(
-      500,
-      () =>
-        from.request(
-          "snapshot_report",
-          () => from.raft.reportSnapshot(message.to, to.up ? "delivered" : "failed"),
-        ),
-    );
+    if (!isSnapshot) return;
+    // Wrong now and then: what was delivered may still be lost in a crash.
+    later(500, () =>
+      from.request(
+        "snapshot_report",
+        () => from.raft.reportSnapshot(to.id, to.up ? "delivered" : "failed"),
+      ));
   }
 
   #schedule(fault: Fault): void {
