@@ -10,6 +10,9 @@ const UNREFERENCED_AGE_MS = 60 * 60 * 1000;
 /** Age from which nobody will go on with a download. Longer than for blobs, so a pull cut off at night resumes in the morning. */
 const PARTIAL_AGE_MS = 7 * 24 * 60 * 60 * 1000;
 
+/** Stands for the name of a manifest that has none. */
+const UNNAMED = { host: "", namespace: "", model: "", tag: "" };
+
 /** What the prune needs of its caller. */
 interface PruneOptions {
   readonly log: Log;
@@ -58,8 +61,9 @@ async function findReferenced(
 ): Promise<{ readonly digests: ReadonlySet<Digest> } | { readonly corruptPath: string }> {
   const digests = new Set<Digest>();
   for await (const { path, name } of walkManifests(folder)) {
-    if (name === undefined) continue;
-    const entry = await readManifestFile(path, name);
+    // A manifest whose path is no model's name can't be served here, but its blobs are somebody's all the same.
+    const entry = await readManifestFile(path, name ?? UNNAMED);
+    if (entry === undefined && name === undefined) continue;
     if (entry === undefined) return { corruptPath: path };
     digests.add(entry.manifest.config.digest);
     for (const layer of entry.manifest.layers) digests.add(layer.digest);

@@ -79,6 +79,13 @@ Deno.test("openBlobStore() prunes nothing beside a corrupt manifest", () =>
     assert.deepEqual(events, ["prune_skipped"]);
   }));
 
+Deno.test("openBlobStore() keeps the blobs of a manifest whose path is no model's name", () =>
+  withUsedFolder(async (folder, start) => {
+    const library = join(folder, "manifests", "registry.ollama.ai", "library");
+    await Deno.rename(join(library, "m"), join(library, "no name"));
+    assert.ok((await start({ ageMs: 61 * MINUTE_MS })).includes(short(KEPT)));
+  }));
+
 Deno.test("openBlobStore() renames blobs of old Ollama versions", () =>
   withUsedFolder(async (folder, start) => {
     const digest = digestOf(KEPT);
