@@ -111,6 +111,8 @@ export const COMMIT_MUTANTS = [
       origin: "row 37",
       kind: "S",
       does: "takes the leader's commit index for entries nobody compared",
+      survivesBecause:
+        "a leader's first append that fits holds the first entry that differs, so that no unverified tail is ever left behind it",
     },
     inCore(
       "log.ts",
@@ -278,7 +280,7 @@ export const COMMIT_MUTANTS = [
       origin: "paper 5.3",
       kind: "L",
       does: "lets a hint move the probe forward",
-      equivalentBecause: "the hint of an honest follower never lies behind what it rejected",
+      survivesBecause: "the hint of an honest follower never lies behind what it rejected",
     },
     inCore(
       "peers.ts",
@@ -310,6 +312,8 @@ export const COMMIT_MUTANTS = [
       origin: "A.8 append ABA race",
       kind: "D",
       does: "lets a write of an older term confirm what was written again since",
+      survivesBecause:
+        "the unstable log compares terms as well; only an entry overwritten and restored during its first write slips through, which a transcript covers",
     },
     inCore(
       "raft.ts",

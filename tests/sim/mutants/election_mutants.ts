@@ -36,7 +36,7 @@ export const ELECTION_MUTANTS = [
       origin: "row 6",
       kind: "L",
       does: "counts refusals of an earlier campaign",
-      equivalentBecause: "a lost pre-election makes a follower first, which forgets the votes",
+      survivesBecause: "a lost pre-election makes a follower first, which forgets the votes",
     },
     inCore(
       "state.ts",

@@ -13,7 +13,13 @@ export const FLOW_MUTANTS = [
   ),
   mutant(
     "uncommitted-bytes-kept-over-terms",
-    { origin: "row 8", kind: "L", does: "carries another leadership's bytes into the next" },
+    {
+      origin: "row 8",
+      kind: "L",
+      does: "carries another leadership's bytes into the next",
+      survivesBecause:
+        "every node subtracts what it applies, so what is left over drains while it follows",
+    },
     inCore("state.ts", "this.uncommittedBytes = 0;\n    this.reads = new", "this.reads = new"),
   ),
   mutant(

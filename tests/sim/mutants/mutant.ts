@@ -20,8 +20,8 @@ export interface Mutant {
   readonly does: string;
   readonly kind: BugKind;
   readonly edits: readonly Edit[];
-  /** Why no run can tell this mutant from the original, where that is so; it is then left out of the count. */
-  readonly equivalentBecause?: string;
+  /** Why runs do not tell this mutant from the original, where they do not. It counts as a survivor all the same. */
+  readonly survivesBecause?: string;
 }
 
 /** Applies the edits that belong to `file`. @throws {Error} when a text to find is absent or there twice. */

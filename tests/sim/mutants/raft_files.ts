@@ -17,7 +17,7 @@ export function mutant(
     readonly origin: string;
     readonly kind: BugKind;
     readonly does: string;
-    readonly equivalentBecause?: string;
+    readonly survivesBecause?: string;
   },
   ...edits: readonly Edit[]
 ): Mutant {

@@ -1,5 +1,6 @@
 import type { Random } from "../../../src/base/mod.ts";
 import type { Operation, Specification } from "../checkers/linearizability.ts";
+import { Violation } from "./invariants.ts";
 import { encodeCommand, type RegisterCommand, type RegisterResult } from "./register_machine.ts";
 import type { Replica } from "./replica.ts";
 import type { VirtualTime } from "./virtual_time.ts";
@@ -44,6 +45,8 @@ export interface ClientWorld {
   readonly time: VirtualTime;
   readonly random: Random;
   readonly replicas: readonly Replica[];
+  /** The highest index that any node has applied: from then on some client may know what it did. */
+  appliedMax(): number;
 }
 
 /** What a client does: writers also read. */
@@ -58,6 +61,8 @@ export class Client {
   #open: Open | undefined;
   #lastSeen = 0;
   #stopped = false;
+  /** What was applied somewhere when a node was asked for a read, by the read's context. */
+  readonly #freshness = new Map<string, number>();
 
   readonly #habit: ClientHabit;
 
@@ -95,6 +100,12 @@ export class Client {
     if (open === undefined || open.input.kind !== "get") return;
     // An answer to any attempt will do: each was asked after the operation began.
     if (!context.startsWith(`${this.#id}/${open.serial}/`)) return;
+    const wanted = this.#freshness.get(context) ?? 0;
+    if (replica.machine.index < wanted) {
+      throw new Violation(
+        `stale read: ${replica.id} serves ${replica.machine.index}, ${wanted} was applied before`,
+      );
+    }
     this.#reply(open, replica.machine.read(open.key));
   }
 
@@ -111,6 +122,7 @@ export class Client {
     if (this.#stopped) return;
     const { random, time } = this.#world;
     const serial = ++this.#serial;
+    this.#freshness.clear();
     const key = random.pick(KEYS) ?? "a";
     const value = this.#id * 100_000 + serial;
     const input: ClientInput = this.#habit === "reader"
@@ -144,8 +156,12 @@ export class Client {
     const { key, input, serial } = open;
     // Of this attempt, because the request may lie at the node for a while.
     const context = this.#context(open);
-    if (input.kind === "get") replica.request("read", () => replica.raft.readIndex(context));
-    else {
+    if (input.kind === "get") {
+      replica.request("read", () => {
+        this.#freshness.set(context, this.#world.appliedMax());
+        replica.raft.readIndex(context);
+      });
+    } else {
       const data = encodeCommand({ client: this.#id, serial, key, action: input });
       replica.request("propose", () => replica.raft.propose(data));
     }

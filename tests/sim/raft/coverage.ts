@@ -41,7 +41,9 @@ type Situation = "quiet" | FaultKind;
  * never reached, which no number of green seeds does.
  */
 export class Coverage {
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Uint32Array(
+    ROLES.length * EVENTS.length * SITUATIONS.length * PHASES.length,
+  );
 
   add(view: RaftView, event: ReplicaEvent, active: ReadonlySet<FaultKind>): void {
     const phase = phaseOf(view);
@@ -51,13 +53,13 @@ export class Coverage {
   }
 
   merge(other: Coverage): void {
-    for (const [bucket, count] of other.#counts) {
-      this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + count);
+    for (const [bucket, count] of other.#counts.entries()) {
+      this.#counts[bucket] = (this.#counts[bucket] ?? 0) + count;
     }
   }
 
   get hit(): number {
-    return this.#counts.size;
+    return this.#counts.reduce((hit, count) => hit + (count > 0 ? 1 : 0), 0);
   }
 
   /** Buckets that a correct core can reach. */
@@ -73,7 +75,7 @@ export class Coverage {
       for (const event of EVENTS) {
         for (const phase of phasesOf(role)) {
           const absent = SITUATIONS.filter((situation) =>
-            !this.#counts.has(bucketOf(role, event, situation, phase))
+            (this.#counts[bucketOf(role, event, situation, phase)] ?? 0) === 0
           );
           if (absent.length === 0) continue;
           const where = absent.length === SITUATIONS.length ? "never" : absent.join(", ");
@@ -86,14 +88,25 @@ export class Coverage {
 
   #count(role: RaftRole, event: ReplicaEvent, situation: Situation, phase: Phase): void {
     const bucket = bucketOf(role, event, situation, phase);
-    this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + 1);
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
   }
+}
+
+const ROLE_NUMBERS = numbersOf(ROLES);
+const EVENT_NUMBERS = numbersOf(EVENTS);
+const SITUATION_NUMBERS = numbersOf(SITUATIONS);
+const PHASE_NUMBERS = numbersOf(PHASES);
+
+function numbersOf<T>(names: readonly T[]): ReadonlyMap<T, number> {
+  return new Map(names.map((name, number) => [name, number]));
 }
 
 function bucketOf(
   ...[role, event, situation, phase]: [RaftRole, ReplicaEvent, Situation, Phase]
-): string {
-  return `${role} ${event} ${situation} ${phase}`;
+): number {
+  const pair = (ROLE_NUMBERS.get(role) ?? 0) * EVENTS.length + (EVENT_NUMBERS.get(event) ?? 0);
+  const triple = pair * SITUATIONS.length + (SITUATION_NUMBERS.get(situation) ?? 0);
+  return triple * PHASES.length + (PHASE_NUMBERS.get(phase) ?? 0);
 }
 
 /** Who does not belong to the group neither campaigns nor leads. */

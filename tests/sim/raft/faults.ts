@@ -20,6 +20,7 @@ export const FAULT_KINDS = [
   "burst",
   "strand",
   "mute",
+  "relay",
 ] as const;
 
 /**
@@ -92,7 +93,7 @@ const SHAPES: Readonly<
   clock_skew: { span: [2_000, 30_000], amount: [40, 220], perMinute: 2 },
   slow_disk: { span: [500, 10_000], amount: [20, 1_000], perMinute: 3 },
   starved_cpu: { span: [500, 10_000], amount: [20, 400], perMinute: 3 },
-  membership: { span: [0, 1], amount: [0, 1_000], perMinute: 10 },
+  membership: { span: [300, 5_000], amount: [0, 1_000], perMinute: 10 },
   transfer: { span: [0, 1], amount: [0, 1], perMinute: 4 },
   isolate_leader: { span: [300, 8_000], amount: [0, 3], perMinute: 4 },
   pause_leader: { span: [100, 6_000], amount: [0, 1], perMinute: 4 },
@@ -100,6 +101,7 @@ const SHAPES: Readonly<
   burst: { span: [0, 1], amount: [5, 60], perMinute: 6 },
   strand: { span: [500, 6_000], amount: [0, 1], perMinute: 3 },
   mute: { span: [300, 6_000], amount: [0, 100], perMinute: 4 },
+  relay: { span: [300, 3_000], amount: [0, 1_000], perMinute: 4 },
 };
 
 /** The faults of one seed, in order of time. */

@@ -25,19 +25,23 @@ export class Injector {
   readonly #traps = new Set<Trap>();
   readonly #activeCounts = new Map<FaultKind, number>();
   readonly #muted: string[] = [];
+  readonly #awaitingElection = new Set<(leader: Replica) => void>();
+  readonly #endMs: number;
   #burstSerial = 0;
 
-  constructor(world: World) {
+  /** All faults end at `endMs`. */
+  constructor(world: World, endMs: number) {
     this.#world = world;
+    this.#endMs = endMs;
   }
 
-  /** Starts a fault that ends by itself, at the latest at `endMs`. */
-  inject(fault: Fault, endMs: number): void {
+  /** Starts a fault that ends by itself. */
+  inject(fault: Fault): void {
     const undo = this.#start(fault);
     this.#count(fault.kind, 1);
     const { time } = this.#world;
     // What is over at once still counts for a while, because its consequences do.
-    const spanMs = Math.min(Math.max(fault.spanMs, 300), endMs - time.nowMs);
+    const spanMs = Math.min(Math.max(fault.spanMs, 300), this.#endMs - time.nowMs);
     time.after(spanMs, () => {
       this.#count(fault.kind, -1);
       undo?.();
@@ -54,11 +58,13 @@ export class Injector {
 
   /** True when a trap for this moment is set: the caller crashes now, and is restarted later. */
   strikes(replica: Replica, moment: Moment): boolean {
+    if (moment === "elected") { for (const waiting of this.#awaitingElection) waiting(replica); }
     for (const trap of this.#traps) {
       if (trap.moment !== moment) continue;
       this.#traps.delete(trap);
+      const { time } = this.#world;
       const awayMs = trap.random.between(STRUCK_MS.low, STRUCK_MS.high);
-      this.#world.time.after(awayMs, () => replica.restart());
+      time.after(Math.min(awayMs, this.#endMs - time.nowMs), () => replica.restart());
       return true;
     }
     return false;
@@ -96,6 +102,8 @@ export class Injector {
         return this.#setTrap(fault);
       case "strand":
         return this.#strand(fault);
+      case "relay":
+        return this.#relay(fault);
       case "mute":
         return this.#mute(MUTED[fault.amount % MUTED.length] ?? "vote");
       default:
@@ -146,19 +154,46 @@ export class Injector {
     );
   }
 
-  /** Asks whoever believes to lead, in half of the cases for two changes in a row, of which one must be refused. */
-  #changeGroup(fault: Fault): undefined {
+  /**
+   * Asks whoever believes to lead, in half of the cases for two changes in a row, of which one must be refused. Now and
+   * then those that a change is about hear nothing of it for a while.
+   */
+  #changeGroup(fault: Fault): (() => void) | undefined {
     const random = new Random(fault.amount);
     const { replicas } = this.#world;
     const someone = random.chance(1, 6) ? replicas[fault.node] : undefined;
     const asked = someone ?? random.pick(findLeaders(replicas));
     if (asked === undefined) return undefined;
     const ids = replicas.map(({ id }) => id);
+    const named = new Set<NodeId>();
     for (let count = random.below(2) + 1; count > 0; count--) {
       const drawn = drawChange(random, asked.raft.view().configuration, ids);
-      if (drawn !== undefined) asked.handle("change", () => asked.raft.proposeChange(drawn));
+      if (drawn === undefined) continue;
+      for (const { node } of drawn.steps) named.add(node);
+      asked.handle("change", () => asked.raft.proposeChange(drawn));
     }
-    return undefined;
+    if (!random.chance(1, 4)) return undefined;
+    return this.#cut(({ to }) => named.has(replicas[to]?.id ?? asked.id));
+  }
+
+  /** A change, and at once another leader, who is asked for another change before it can know what became of the first. */
+  #relay(fault: Fault): () => void {
+    const { replicas, time } = this.#world;
+    const random = new Random(fault.amount);
+    const ask = (leader: Replica | undefined) => {
+      if (leader === undefined) return;
+      const ids = replicas.map(({ id }) => id);
+      const drawn = drawChange(random, leader.raft.view().configuration, ids);
+      if (drawn !== undefined) leader.handle("change", () => leader.raft.proposeChange(drawn));
+    };
+    ask(findLeader(replicas));
+    const target = replicas[fault.node];
+    if (target !== undefined) this.#transfer([target.id]);
+    const waiting = (leader: Replica) => time.after(0, () => ask(leader));
+    this.#awaitingElection.add(waiting);
+    return () => {
+      this.#awaitingElection.delete(waiting);
+    };
   }
 
   #burst(fault: Fault): undefined {

@@ -14,6 +14,7 @@ interface Seen {
   committed: number;
   life: number;
   leadsTerm: number;
+  role: RaftView["role"];
   /** The configuration behind the last applied entry. */
   group: GroupConfiguration | undefined;
   /** As a leader: what its followers hold, and in which term it knew that. */
@@ -38,11 +39,17 @@ export class Invariants {
   readonly #seen = new Map<NodeId, Seen>();
   readonly #replicas: readonly Replica[];
   #committedMax = 0;
+  #appliedMax = 0;
   /** The last entry that a leader called committed. */
   #committedTop = { term: 0, index: 0 };
 
   constructor(replicas: readonly Replica[]) {
     this.#replicas = replicas;
+  }
+
+  /** Highest index that any machine ever applied. */
+  get appliedMax(): number {
+    return this.#appliedMax;
   }
 
   /** Highest index that any replica ever called committed. */
@@ -58,6 +65,11 @@ export class Invariants {
       this.#checkElection(replica, view);
     }
     this.#checkProgress(view, seen);
+    if (view.role !== seen.role) this.#checkRole(replica, view);
+    seen.role = view.role;
+    if (view.role === "leader" && !belongs(view)) {
+      throw new Violation(`group: ${view.id} leads a group that it does not belong to`);
+    }
     if (view.committed > this.#committedMax) {
       this.#committedMax = view.committed;
       if (view.role === "leader") this.#checkQuorumHolds(view);
@@ -67,6 +79,7 @@ export class Invariants {
   /** State machine safety: equal indexes hold equal entries after equal histories, and lead to equal groups. */
   checkApplied(replica: Replica, entry: Entry): void {
     const { hash } = replica.machine;
+    this.#appliedMax = Math.max(this.#appliedMax, entry.index);
     const before = this.#applied.get(entry.index);
     if (before === undefined) this.#applied.set(entry.index, { term: entry.term, hash });
     else if (before.hash !== hash) {
@@ -182,7 +195,8 @@ export class Invariants {
     if (seen === undefined) {
       const group = replica.raft.view().configuration;
       const matches = new Map<NodeId, number>();
-      seen = { committed: 0, life: 0, leadsTerm: -1, group, matches, matchesTerm: -1 };
+      const role = "follower" as const;
+      seen = { committed: 0, life: 0, leadsTerm: -1, role, group, matches, matchesTerm: -1 };
       this.#seen.set(replica.id, seen);
       if (replica.machine.index > 0 && this.#groups.length === 0) {
         this.#groups.push({ index: 0, group: replica.raft.view().configuration });
@@ -193,6 +207,7 @@ export class Invariants {
       seen.life = replica.life;
       seen.committed = 0;
       seen.leadsTerm = -1;
+      seen.role = "follower";
     }
     return seen;
   }
@@ -209,6 +224,33 @@ export class Invariants {
       );
     }
     seen.committed = view.committed;
+  }
+
+  /** Who campaigns must count votes by the newest configuration that it knows to be committed. */
+  #checkRole(replica: Replica, view: RaftView): void {
+    if (view.role !== "candidate" && view.role !== "pre_candidate") return;
+    const { disk } = replica;
+    const low = Math.max(view.applied + 1, disk.firstIndex());
+    const high = Math.min(view.committed, disk.lastIndex());
+    const unapplied = low > high ? [] : disk.entries(low, high + 1, Infinity) ?? [];
+    if (unapplied.some(({ kind }) => kind === "group_change")) {
+      throw new Violation(`group: ${view.id} campaigns though a committed change is not applied`);
+    }
+  }
+
+  /** Votes are durable before they are sent, so the disks say who elected a leader. */
+  #checkVotes(view: RaftView): void {
+    const electors = this.#replicas.filter(({ id, disk: { hardState: { term, vote } } }) =>
+      id === view.id || term > view.term || (term === view.term && vote === view.id)
+    );
+    if (!holdsQuorum(view.configuration, new Set(electors.map(({ id }) => id)))) {
+      throw new Violation(
+        `election: ${view.id} leads term ${view.term} elected by ${
+          electors.map(({ id }) => id)
+        } of ` +
+          describeGroup(view.configuration),
+      );
+    }
   }
 
   /** A follower holds ever more as long as one leads, and what it holds is not sent again. */
@@ -234,6 +276,7 @@ export class Invariants {
       throw new Violation(`election safety: ${other} and ${view.id} both lead term ${view.term}`);
     }
     if (other === undefined) this.elections++;
+    this.#checkVotes(view);
     this.#leaders.set(view.term, view.id);
     const top = this.#committedTop;
     // A leader elected late in an old term may lack what a newer term committed.
@@ -318,4 +361,8 @@ function termOf({ disk, writing }: Replica, index: number): number | undefined {
     return entries[index - first.index]?.term;
   }
   return disk.term(index);
+}
+
+function belongs({ id, configuration: { voters, votersOutgoing } }: RaftView): boolean {
+  return voters.includes(id) || votersOutgoing.includes(id);
 }

@@ -62,6 +62,7 @@ export class Liveness {
     this.#checkTransfer();
     for (const client of this.#clients) client.stop();
     this.#await("members do not agree", () => this.#isAgreed());
+    this.#reportUnreachable();
     this.#await("the leader's view does not settle", () => this.#isSettled());
     this.#checkCalm();
   }
@@ -81,7 +82,16 @@ export class Liveness {
       if (!isDeaf) outsider.crash();
       else for (const from of all) network.disturb({ from, to: outsider.index }, { cuts: 1 });
     }
+    if (this.#random.chance(1, 3)) this.#restartCore();
     this.#transferToNobody();
+  }
+
+  /** Nobody leads any more, so these few must elect someone by themselves. */
+  #restartCore(): void {
+    for (const replica of this.#world.replicas.filter(({ id }) => this.#core.has(id))) {
+      replica.crash();
+      replica.restart();
+    }
   }
 
   /** A transfer to someone who is gone must not keep the leader from serving. */
@@ -173,6 +183,15 @@ export class Liveness {
     return this.#membersOf(configuration).every(({ machine }) =>
       machine.index === committed && machine.hash === leader.machine.hash
     );
+  }
+
+  /** A false alarm of the transport must not slow a follower down for good. */
+  #reportUnreachable(): void {
+    const leader = this.#leader();
+    const { voters = [] } = leader?.raft.view().configuration ?? {};
+    const id = this.#random.pick(voters.filter((voter) => voter !== leader?.id));
+    if (id === undefined) return;
+    leader?.handle("unreachable_report", () => leader.raft.reportUnreachable(id));
   }
 
   /** Nothing is left over: everyone is replicated to at full speed, nothing is on its way, nothing waits. */

@@ -98,10 +98,11 @@ class Simulation {
     const excluded = reads === "lease" ? LEASE_BREAKERS : new Set<FaultKind>();
     this.#faults = options.faults ?? planFaults(planRandom, { spanMs, nodeCount, excluded });
     const world = { time: this.#time, replicas: this.#replicas, network: this.#network, nodeCount };
-    this.#injector = new Injector(world);
+    this.#injector = new Injector(world, spanMs);
+    const appliedMax = () => this.#invariants.appliedMax;
     for (let id = 0; id < CLIENTS; id++) {
       const habit = id < WRITERS ? "writer" : "reader";
-      this.#clients.push(new Client({ ...world, random: seeds.fork() }, id, habit));
+      this.#clients.push(new Client({ ...world, appliedMax, random: seeds.fork() }, id, habit));
     }
     this.#liveness = new Liveness(world, this.#clients, seeds.fork());
   }
@@ -242,7 +243,7 @@ class Simulation {
         [2, fault.node, fault.other, fault.amount],
         () => `${this.#time.nowMs} FAULT ${JSON.stringify(fault)}`,
       );
-      this.#injector.inject(fault, this.#options.spanMs);
+      this.#injector.inject(fault);
     });
   }
 
