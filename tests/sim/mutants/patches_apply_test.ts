@@ -17,3 +17,16 @@ Deno.test("Every mutant fits the sources and has a name of its own", () => {
     }
   }
 });
+
+Deno.test("A patch whose text is absent, or there twice, is an error", () => {
+  const mutant = {
+    name: "sample",
+    origin: "none",
+    does: "nothing",
+    kind: "S" as const,
+    edits: [{ file: "a.ts", find: "x", replace: "y" }],
+  };
+  assert.equal(patch("1 x", "a.ts", mutant), "1 y");
+  assert.throws(() => patch("1 2", "a.ts", mutant), /0 times/);
+  assert.throws(() => patch("x x", "a.ts", mutant), /2 times/);
+});
