@@ -107,9 +107,16 @@ export class RunnerModel implements LoadedModel {
     options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal },
   ): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }> {
     options.signal.throwIfAborted();
-    const { onLongInput } = options;
-    const reply = await this.#ask((id) => ({ kind: "embed", id, inputs, onLongInput }));
-    options.signal.throwIfAborted();
+    const { onLongInput, signal } = options;
+    let cancel = () => {};
+    const asked = this.#ask((id) => {
+      cancel = () => this.#process.send({ kind: "cancel", id });
+      return { kind: "embed", id, inputs, onLongInput };
+    });
+    signal.addEventListener("abort", cancel);
+    // The runner answers a cancelled request after its batch, and only then is its slot free.
+    const reply = await asked.finally(() => signal.removeEventListener("abort", cancel));
+    signal.throwIfAborted();
     if (reply.kind !== "embedded") throw unasked(reply);
     return { vectors: reply.vectors.map(toFloats), promptTokens: reply.promptTokens };
   }

@@ -80,3 +80,20 @@ Deno.test("every cache type, attention choice and loading mode answers", async (
 function dot(left: Float32Array, right: Float32Array): number {
   return left.reduce((sum, value, index) => sum + value * (right[index] ?? 0), 0);
 }
+
+Deno.test("a cancelled embedding ends after its batch, and its slot goes to the next", async () => {
+  await using model = await loadTiny({ mode: "embed" });
+  const abort = new AbortController();
+  const endless = Array.from(
+    { length: 3_000 },
+    (_, index) => `Text ${index} ${"word ".repeat(50)}`,
+  );
+  const left = model.embed(endless, { onLongInput: "refuse", signal: abort.signal });
+  const next = model.embed(["x"], { onLongInput: "refuse", signal: new AbortController().signal });
+  abort.abort();
+  const startedMs = performance.now();
+  await assert.rejects(left, { name: "AbortError" });
+  assert.equal((await next).vectors.length, 1);
+  // All of them take half a minute.
+  assert.ok(performance.now() - startedMs < 10_000);
+});

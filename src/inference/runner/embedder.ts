@@ -15,6 +15,8 @@ export interface Embedded {
 export class Embedder {
   readonly #model: RunnerModel;
   readonly #batch: Batch;
+  /** Ids under way that nobody has cancelled. */
+  readonly #asked = new Set<number>();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(model: RunnerModel) {
@@ -22,13 +24,31 @@ export class Embedder {
     this.#batch = new Batch(model.batchTokens);
   }
 
-  /** @throws RequestError `prompt_too_long` for an input over the limit unless it may be cut. */
-  embed(inputs: readonly string[], onLongInput: "truncate" | "refuse"): Promise<Embedded> {
+  /**
+   * A request that is cancelled has the vectors of the batches until then: nobody waits for them.
+   *
+   * @throws RequestError `prompt_too_long` for an input over the limit unless it may be cut.
+   */
+  async embed(
+    id: number,
+    inputs: readonly string[],
+    onLongInput: "truncate" | "refuse",
+  ): Promise<Embedded> {
     const tokens = inputs.map((input) => this.#fit(input, onLongInput));
+    this.#asked.add(id);
     // The context is one: its batches must not overlap. A failure belongs to its own caller alone.
-    const run = this.#last.then(() => this.#run(tokens));
+    const run = this.#last.then(() => this.#run(tokens, () => !this.#asked.has(id)));
     this.#last = run.catch(() => {});
-    return run;
+    try {
+      return await run;
+    } finally {
+      this.#asked.delete(id);
+    }
+  }
+
+  /** Ends a request before its next batch; unknown ids have finished already. */
+  cancel(id: number): void {
+    this.#asked.delete(id);
   }
 
   #fit(input: string, onLongInput: "truncate" | "refuse"): readonly number[] {
@@ -51,10 +71,13 @@ export class Embedder {
     return cut;
   }
 
-  async #run(inputs: readonly (readonly number[])[]): Promise<Embedded> {
+  async #run(
+    inputs: readonly (readonly number[])[],
+    isCancelled: () => boolean,
+  ): Promise<Embedded> {
     const vectors: Float32Array[] = [];
     let at = 0;
-    while (at < inputs.length) {
+    while (at < inputs.length && !isCancelled()) {
       const end = this.#fill(inputs, at);
       vectors.push(...(await this.#compute(inputs.slice(at, end))));
       at = end;

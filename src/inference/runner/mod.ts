@@ -126,9 +126,11 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
       case "generate":
         return can(decoder).submit(command.id, command.request);
       case "cancel":
-        return decoder?.cancel(command.id);
+        decoder?.cancel(command.id);
+        embedder?.cancel(command.id);
+        return;
       case "embed":
-        can(embedder).embed(command.inputs, command.onLongInput).then(
+        can(embedder).embed(command.id, command.inputs, command.onLongInput).then(
           (embedded) => send({ kind: "embedded", id: command.id, ...embedded }),
           (error) => refuse(command.id, error),
         );

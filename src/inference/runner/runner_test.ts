@@ -243,8 +243,8 @@ test("Embedder computes vectors of length 1, in batches, and cuts or refuses lon
   const model = await loadModel(await llama(), settings, () => {});
   const embedder = new Embedder(model);
   const long = "The fox walks home. ".repeat(30);
-  const { vectors } = await embedder.embed(["", "one two", long, "one two"], "truncate");
+  const { vectors } = await embedder.embed(1, ["", "one two", long, "one two"], "truncate");
   for (const vector of vectors) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-5);
   assert.equal(vectors.length, 4);
-  assert.throws(() => embedder.embed([long], "refuse"), { code: "prompt_too_long" });
+  await assert.rejects(embedder.embed(1, [long], "refuse"), { code: "prompt_too_long" });
 });
