@@ -37,6 +37,8 @@ export class PeerWatch {
   readonly #parts: PeerWatchParts;
   readonly #localPort: () => number;
   readonly #watched = new Map<{ readonly port: number }, AbortController>();
+  /** Those that were there at the last look: a request that is answered at once is not worth a table. */
+  #waiting = new Map<{ readonly port: number }, AbortController>();
   #timer: { cancel(): void } | undefined;
 
   constructor(localPort: () => number, parts: PeerWatchParts) {
@@ -55,13 +57,14 @@ export class PeerWatch {
 
   async #look(): Promise<void> {
     // Those that came while the table was being read may be missing in it.
-    const waiting = [...this.#watched];
+    const waiting = [...this.#waiting].filter(([key]) => this.#watched.has(key));
     const open = waiting.length === 0 ? undefined : await this.#openPeers();
     for (const [key, abort] of waiting) {
       if (open === undefined || open.has(key.port)) continue;
       this.#watched.delete(key);
       abort.abort(new DOMException("The client went away", "AbortError"));
     }
+    this.#waiting = new Map(this.#watched);
     this.#timer = this.#watched.size === 0
       ? undefined
       : this.#parts.clock.after(LOOK_MS, () => void this.#look());
@@ -91,9 +94,13 @@ export function establishedPeers(
   localPort: number,
 ): ReadonlySet<number> | undefined {
   const port = localPort.toString(16).toUpperCase().padStart(4, "0");
-  const own = table.split("\n").map((line) => line.trim().split(/\s+/))
-    .filter(([, local]) => local?.endsWith(`:${port}`));
-  if (!own.some(([, , , state]) => state === LISTENING)) return undefined;
-  const open = own.filter(([, , , state]) => state === ESTABLISHED);
-  return new Set(open.map(([, , remote = ""]) => Number.parseInt(remote.split(":")[1] ?? "", 16)));
+  // One pass: under load the table has thousands of lines of connections that ended.
+  const row = new RegExp(`^ *\\d+: [0-9A-F]+:${port} [0-9A-F]+:([0-9A-F]{4}) (..) `, "gm");
+  const open = new Set<number>();
+  let isListening = false;
+  for (const [, remotePort = "", state] of table.matchAll(row)) {
+    if (state === LISTENING) isListening = true;
+    else if (state === ESTABLISHED) open.add(Number.parseInt(remotePort, 16));
+  }
+  return isListening ? open : undefined;
 }
