@@ -1,3 +1,4 @@
+import { isEdgeError, RequestError } from "../base/mod.ts";
 import { compileTemplate, type ModelDefinition, type PromptRenderer } from "../models/mod.ts";
 import type { LoadedFacts } from "../protocol/mod.ts";
 
@@ -21,7 +22,7 @@ export class Templates {
     own: string | undefined,
     loadFacts: () => Promise<Pick<LoadedFacts, "bosText" | "eosText">>,
   ): Promise<PromptRenderer> {
-    if (own !== undefined) return compileTemplate({ goTemplate: own, preferGo: "always" });
+    if (own !== undefined) return compileOwn(own);
     const found = this.#compiled.get(model.manifestDigest);
     if (found !== undefined) {
       this.#compiled.delete(model.manifestDigest);
@@ -38,5 +39,15 @@ export class Templates {
       this.#compiled.delete(oldest.value);
     }
     return renderer;
+  }
+}
+
+/** A template in a request; one that doesn't parse is answered with 500, as clients know it (contract 1.3). */
+function compileOwn(own: string): PromptRenderer {
+  try {
+    return compileTemplate({ goTemplate: own, preferGo: "always" });
+  } catch (cause) {
+    if (!isEdgeError(cause) || cause.code !== "invalid_template") throw cause;
+    throw new RequestError("invalid_template", cause.message, { status: 500, cause });
   }
 }

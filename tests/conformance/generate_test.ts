@@ -254,3 +254,13 @@ nodeTest("contract #43 keep_alive 0 unloads", async () => {
   const deadline = performance.now() + 10_000;
   while ((await loadedNames()).length > 0) assert.ok(performance.now() < deadline);
 });
+
+nodeTest(
+  "contract 1.3: a broken template in a request gets 500 with the parser's text",
+  async () => {
+    const body = { model: "tiny", prompt: "x", template: "{{ .X", stream: false };
+    const response = await node().post("/api/generate", body);
+    assert.equal(response.status, 500);
+    assert.match((await response.json()).error, /^template: .*unclosed action/);
+  },
+);
