@@ -260,7 +260,7 @@ Deno.test("contract #1 GET / says that it runs", async () => {
 
 Deno.test("contract #3 GET /api/version gives the version", async () => {
   const response = await appUnderTest().send("GET", "/api/version");
-  assert.deepEqual(await response.json(), { version: "0.33.0" });
+  assert.deepEqual(await response.json(), { version: "0.33.0", odist: "9.8.7" });
 });
 
 Deno.test("contract #4 an unknown path is 404 in plain text", async () => {

@@ -17,7 +17,7 @@ export interface HttpParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly config: HttpSettings;
-  /** What `/api/version` says: a semantic version, because clients gate features on it. */
+  /** odist's own version, which `/api/version` names beside the contract's. */
   readonly version: string;
 }
 

@@ -28,6 +28,12 @@ import {
   textAnswer,
 } from "./wire/mod.ts";
 
+/**
+ * The release of Ollama whose contract is answered. Clients refuse servers whose `version` is below what they need, and
+ * what they need is the contract's, not odist's own, which stands beside it.
+ */
+const CONTRACT_VERSION = "0.33.0";
+
 /** An error in the native API's words. */
 export function nativeFailureAnswer(failure: Failure): Response {
   const response = jsonAnswer(nativeErrorBody(failure), failure.status);
@@ -48,7 +54,7 @@ export function ollamaFamily(parts: HttpParts): ApiFamily {
       {
         methods: ["GET", "HEAD"],
         path: "/api/version",
-        handle: () => jsonAnswer({ version: parts.version }),
+        handle: () => jsonAnswer({ version: CONTRACT_VERSION, odist: parts.version }),
       },
       {
         methods: ["GET"],

@@ -34,7 +34,7 @@ export function appUnderTest(
       metrics: true,
       ...options.config,
     },
-    version: "0.33.0",
+    version: "9.8.7",
   });
   return {
     app,

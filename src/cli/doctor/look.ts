@@ -75,7 +75,10 @@ async function askVersion(
     });
     const clockMs = Date.parse(response.headers.get("date") ?? "");
     const body: unknown = await response.json();
-    const version = isJsonObject(body) ? textOf(body, "version") : undefined;
+    // Ollama itself has no field of ours; then its own version tells as much.
+    const version = isJsonObject(body)
+      ? textOf(body, "odist") ?? textOf(body, "version")
+      : undefined;
     if (version === undefined) return undefined;
     return { version, clockMs: Number.isNaN(clockMs) ? undefined : clockMs };
   } catch {
