@@ -47,7 +47,7 @@ async function load(
     else if (reply.kind === "load_failed") resolve({ kind: "refused", message: reply.message });
     else if (reply.kind === "loaded") {
       // Made here and not by whoever awaits: the next reply may follow in the same chunk.
-      model = new RunnerModel(process, reply.facts);
+      model = new RunnerModel(process, reply.facts, options.clock);
       resolve({ kind: "loaded", facts: reply.facts });
     }
   };

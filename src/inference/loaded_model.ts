@@ -5,7 +5,7 @@ import {
   RequestError,
   UnavailableError,
 } from "../base/mod.ts";
-import type { LoadedModel } from "../ports/mod.ts";
+import type { Clock, LoadedModel } from "../ports/mod.ts";
 import type {
   LoadedFacts,
   RunnerCommand,
@@ -14,7 +14,11 @@ import type {
   SequenceRequest,
 } from "../protocol/mod.ts";
 import { EventQueue } from "./event_queue.ts";
+import { Pulse, PULSE_EVERY_MS, SILENT_PULSES_MAX } from "./pulse.ts";
 import type { RunnerProcess } from "./runner_process.ts";
+
+/** After so long a runner with work counts as hung. */
+const SILENCE_SECONDS = ((SILENT_PULSES_MAX + 1) * PULSE_EVERY_MS) / 1000;
 
 /** A reply to a single question. */
 type SingleReply = Extract<RunnerReply, { kind: "embedded" | "tokenized" | "detokenized" }>;
@@ -27,7 +31,7 @@ interface Waiting {
 }
 
 /** What is needed of a runner's process. */
-export type RunnerPipe = Pick<RunnerProcess, "processId" | "exited" | "send" | "stop">;
+export type RunnerPipe = Pick<RunnerProcess, "processId" | "exited" | "send" | "stop" | "fail">;
 
 /** The engine port's view of one loaded runner: sorts its replies to those who asked. */
 export class RunnerModel implements LoadedModel {
@@ -35,16 +39,23 @@ export class RunnerModel implements LoadedModel {
   readonly exited: LoadedModel["exited"];
   readonly #process: RunnerPipe;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #pulse: Pulse;
   #idLast = 0;
   #lost: UnavailableError | undefined;
 
-  constructor(process: RunnerPipe, facts: LoadedFacts) {
+  constructor(process: RunnerPipe, facts: LoadedFacts, clock: Pick<Clock, "after">) {
     this.#process = process;
     this.facts = facts;
+    this.#pulse = new Pulse({
+      clock,
+      ask: () => process.send({ kind: "ping" }),
+      onSilent: () => process.fail(`it said nothing for ${SILENCE_SECONDS} s`),
+    });
     this.exited = process.exited.then((end) => {
       this.#lost = new UnavailableError("runner_lost", `The runner is gone: ${end.reason}`);
       for (const { onFailure } of this.#waiting.values()) onFailure(this.#lost);
       this.#waiting.clear();
+      this.#pulse.stop();
       return end;
     });
   }
@@ -55,6 +66,7 @@ export class RunnerModel implements LoadedModel {
 
   /** Takes a reply of the runner; replies to those who left are dropped. */
   receive(reply: RunnerReply): void {
+    this.#pulse.heard();
     switch (reply.kind) {
       case "events":
         for (const { id, event } of reply.events) this.#waiting.get(id)?.onEvent(event);
@@ -70,6 +82,7 @@ export class RunnerModel implements LoadedModel {
       case "loaded":
       case "load_failed":
       case "load_progress":
+      case "pong":
         return;
       default:
         assertNever(reply);
@@ -96,7 +109,7 @@ export class RunnerModel implements LoadedModel {
       }
     } finally {
       signal.removeEventListener("abort", cancel);
-      this.#waiting.delete(id);
+      this.#forget(id);
       // A reader that leaves early frees its slot like one that aborts.
       if (!isFinished) cancel();
     }
@@ -150,7 +163,7 @@ export class RunnerModel implements LoadedModel {
       this.#process.send(command(id));
       return await promise;
     } finally {
-      this.#waiting.delete(id);
+      this.#forget(id);
     }
   }
 
@@ -158,7 +171,13 @@ export class RunnerModel implements LoadedModel {
     if (this.#lost !== undefined) throw this.#lost;
     const id = ++this.#idLast;
     this.#waiting.set(id, waiting);
+    this.#pulse.start();
     return id;
+  }
+
+  #forget(id: number): void {
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) this.#pulse.stop();
   }
 }
 

@@ -49,19 +49,49 @@ const FINISHED: SequenceEvent = { kind: "finished", reason: "end", prefillNs: 1,
 function pipedModel() {
   const sent: RunnerCommand[] = [];
   const exit = Promise.withResolvers<{ expected: boolean; reason: string }>();
-  const model = new RunnerModel({
-    processId: 1,
-    exited: exit.promise,
-    send: (command) => sent.push(command),
-    stop: () => {
-      exit.resolve({ expected: true, reason: "stopped" });
-      return Promise.resolve();
+  const timers = new Set<() => void>();
+  const clock = {
+    after(_delayMs: number, run: () => void) {
+      timers.add(run);
+      return { cancel: () => void timers.delete(run) };
     },
-  }, FACTS);
-  return { model, sent, exit };
+  };
+  /** Fires what is due. */
+  const beat = () => {
+    for (const run of [...timers]) if (timers.delete(run)) run();
+  };
+  const model = new RunnerModel(
+    {
+      processId: 1,
+      exited: exit.promise,
+      send: (command) => sent.push(command),
+      stop: () => {
+        exit.resolve({ expected: true, reason: "stopped" });
+        return Promise.resolve();
+      },
+      fail: (reason) => exit.resolve({ expected: false, reason }),
+    },
+    FACTS,
+    clock,
+  );
+  return { model, sent, exit, beat };
 }
 
 const never = () => new AbortController().signal;
+
+Deno.test("RunnerModel gives up a runner that answers no ping, and leaves an idle one alone", async () => {
+  const { model, sent, beat } = pipedModel();
+  for (let round = 0; round < 10; round++) beat();
+  assert.deepEqual(sent, [], "nobody waits, so nobody asks");
+  const answer = Array.fromAsync(model.generate(REQUEST, never()));
+  for (let round = 0; round < 20; round++) {
+    beat();
+    model.receive({ kind: "pong" });
+  }
+  const lost = assert.rejects(answer, { code: "runner_lost", message: /it said nothing for 20 s/ });
+  for (let round = 0; round < 4; round++) beat();
+  await lost;
+});
 
 Deno.test("RunnerModel sorts events of several answers to those who asked", async () => {
   const { model, sent } = pipedModel();

@@ -29,7 +29,7 @@ export class RunnerProcess {
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #stderr = new TextTail(STDERR_BYTES_KEPT);
   #isStopping = false;
-  #malformed: string | undefined;
+  #failure: string | undefined;
 
   /** `onReply` is called for each reply in order, and never after {@link exited} has resolved. */
   constructor(start: RunnerStart, onReply: (reply: RunnerReply) => void) {
@@ -67,6 +67,12 @@ export class RunnerProcess {
     await this.exited;
   }
 
+  /** Ends a process that is of no use any more; {@link exited} gives `reason`, unexpected. */
+  fail(reason: string): void {
+    this.#failure = reason;
+    this.#kill();
+  }
+
   async #readReplies(onReply: (reply: RunnerReply) => void): Promise<void> {
     const reader = new FrameReader();
     try {
@@ -76,8 +82,7 @@ export class RunnerProcess {
       }
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      this.#malformed = errorMessage(error);
-      this.#kill();
+      this.fail(errorMessage(error));
     }
   }
 
@@ -96,7 +101,7 @@ export class RunnerProcess {
 
   #reason(status: Deno.CommandStatus): string {
     const end = status.signal === null ? `exit code ${status.code}` : `signal ${status.signal}`;
-    const words = [this.#malformed, this.failureText()].filter((text) => text);
+    const words = [this.#failure, this.failureText()].filter((text) => text);
     return [`the runner ended with ${end}`, ...words].join(": ");
   }
 }

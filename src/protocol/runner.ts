@@ -53,6 +53,8 @@ export type RunnerCommand =
   | { readonly kind: "load"; readonly version: number; readonly settings: LoadSettings }
   | { readonly kind: "generate"; readonly id: number; readonly request: SequenceRequest }
   | { readonly kind: "cancel"; readonly id: number }
+  /** Answered at once with `pong`, whatever else the runner does. */
+  | { readonly kind: "ping" }
   | {
     readonly kind: "embed";
     readonly id: number;
@@ -75,6 +77,7 @@ export type RunnerReply =
   | { readonly kind: "load_progress"; readonly fraction: number }
   | { readonly kind: "loaded"; readonly facts: LoadedFacts }
   | { readonly kind: "load_failed"; readonly message: string }
+  | { readonly kind: "pong" }
   | {
     readonly kind: "events";
     readonly events: readonly { readonly id: number; readonly event: SequenceEvent }[];

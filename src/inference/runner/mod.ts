@@ -125,6 +125,8 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
     switch (command.kind) {
       case "generate":
         return can(decoder).submit(command.id, command.request);
+      case "ping":
+        return send({ kind: "pong" });
       case "cancel":
         decoder?.cancel(command.id);
         embedder?.cancel(command.id);
@@ -153,7 +155,7 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
         assertNever(command);
     }
   } catch (error) {
-    if (command.kind === "cancel") throw error;
+    if (command.kind === "cancel" || command.kind === "ping") throw error;
     refuse(command.id, error);
   }
 }
