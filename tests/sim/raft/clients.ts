@@ -54,7 +54,10 @@ export type ClientHabit = "writer" | "reader";
 
 /** A client that asks one thing at a time, whichever node it happens to choose, and remembers what it was told. */
 export class Client {
-  readonly history: Operation<ClientInput, ClientOutput>[] = [];
+  readonly #answered: Operation<ClientInput, ClientOutput>[] = [];
+  /** Writes that nobody answered, by serial. */
+  readonly #unknown = new Map<number, Operation<ClientInput, ClientOutput>>();
+  readonly #applied = new Set<number>();
   readonly #world: ClientWorld;
   readonly #id: number;
   #serial = 0;
@@ -75,9 +78,17 @@ export class Client {
 
   /** Operations that were answered, by what they were. */
   get finished(): { readonly reads: number; readonly writes: number } {
-    const answered = this.history.filter(({ outcome }) => outcome !== undefined);
-    const reads = answered.filter(({ input }) => input.kind === "get").length;
-    return { reads, writes: answered.length - reads };
+    const reads = this.#answered.filter(({ input }) => input.kind === "get").length;
+    return { reads, writes: this.#answered.length - reads };
+  }
+
+  /**
+   * What it asked and was told. Unanswered writes that no machine ever applied are left out: they did not happen, and
+   * each one doubles the orders that a checker has to try.
+   */
+  get history(): Operation<ClientInput, ClientOutput>[] {
+    const happened = [...this.#unknown].filter(([serial]) => this.#applied.has(serial));
+    return [...this.#answered, ...happened.map(([, operation]) => operation)];
   }
 
   /** Asks nothing new; what is open becomes unknown. */
@@ -88,6 +99,7 @@ export class Client {
 
   /** A node applied a command of this client. */
   onApplied(serial: number, result: RegisterResult): void {
+    this.#applied.add(serial);
     const open = this.#open;
     if (open === undefined || open.serial !== serial || open.input.kind === "get") return;
     // The answer travels back and may be late, but not lost: a lost one is a timeout, which the attempts have.
@@ -170,17 +182,17 @@ export class Client {
   #reply(open: Open, output: ClientOutput): void {
     const { time } = this.#world;
     const { key, input, invokedAt } = open;
-    this.history.push({ key, input, invokedAt, outcome: { output, returnedAt: time.nowMs } });
+    this.#answered.push({ key, input, invokedAt, outcome: { output, returnedAt: time.nowMs } });
     if (typeof output === "number") this.#lastSeen = output;
     this.#open = undefined;
     this.#askLater();
   }
 
   #giveUp(open: Open): void {
-    const { key, input, invokedAt } = open;
+    const { key, input, invokedAt, serial } = open;
     this.#open = undefined;
     // A read that nobody answered changed nothing; a write may still come.
-    if (input.kind !== "get") this.history.push({ key, input, invokedAt });
+    if (input.kind !== "get") this.#unknown.set(serial, { key, input, invokedAt });
   }
 
   #askLater(): void {

@@ -21,6 +21,8 @@ export const FAULT_KINDS = [
   "strand",
   "mute",
   "relay",
+  "late_echo",
+  "usurp",
 ] as const;
 
 /**
@@ -102,6 +104,8 @@ const SHAPES: Readonly<
   strand: { span: [500, 6_000], amount: [0, 1], perMinute: 3 },
   mute: { span: [300, 6_000], amount: [0, 100], perMinute: 4 },
   relay: { span: [300, 3_000], amount: [0, 1_000], perMinute: 4 },
+  late_echo: { span: [1_500, 5_000], amount: [200, 1_200], perMinute: 3 },
+  usurp: { span: [3_000, 6_000], amount: [0, 1], perMinute: 3 },
 };
 
 /** The faults of one seed, in order of time. */

@@ -104,6 +104,10 @@ export class Injector {
         return this.#strand(fault);
       case "relay":
         return this.#relay(fault);
+      case "late_echo":
+        return this.#delayEchoes(fault);
+      case "usurp":
+        return this.#usurp(fault);
       case "mute":
         return this.#mute(MUTED[fault.amount % MUTED.length] ?? "vote");
       default:
@@ -128,6 +132,8 @@ export class Injector {
       case "pause_leader":
         return pause(findLeader(replicas) ?? replica);
       case "clock_skew":
+        // One at a time: two that overlap would nearly stop the clock.
+        if (replica.clockPercent !== 100) return undefined;
         return change(replica, "clockPercent", fault.amount - replica.clockPercent);
       case "slow_disk":
         return change(replica, "diskSlowMs", fault.amount);
@@ -193,6 +199,47 @@ export class Injector {
     this.#awaitingElection.add(waiting);
     return () => {
       this.#awaitingElection.delete(waiting);
+    };
+  }
+
+  /** What others confirmed reaches a leader long after they stopped hearing it. */
+  #delayEchoes(fault: Fault): () => void {
+    const leader = findLeader(this.#world.replicas)?.index ?? fault.node;
+    const undos = this.#links(({ to }) => to === leader)
+      .map((link) => this.#disturbLink(link, { slowMs: fault.amount }));
+    return this.#andLater(undos, 1_000, () => this.#cut(({ from }) => from === leader));
+  }
+
+  /** One node has long waited to take over, and the others forget in a restart whom they promised to wait for. */
+  #usurp(fault: Fault): () => void {
+    const { replicas } = this.#world;
+    const leader = findLeader(replicas)?.index ?? fault.node;
+    const heir = fault.node;
+    const undos = [
+      this.#cut(({ from, to }) =>
+        (from === leader && to === heir) || (from === heir && to === leader)
+      ),
+    ];
+    return this.#andLater(undos, 2_000, () => {
+      for (const replica of replicas.filter(({ index }) => index !== leader && index !== heir)) {
+        // Whoever is away is on its way back by somebody else's order.
+        if (!replica.running) continue;
+        replica.crash();
+        replica.restart();
+      }
+      return this.#cut(({ from, to }) => from === leader || to === leader);
+    });
+  }
+
+  /** Does something more after a while, unless all was undone by then. */
+  #andLater(undos: (() => void)[], delayMs: number, action: () => () => void): () => void {
+    let isOver = false;
+    this.#world.time.after(delayMs, () => {
+      if (!isOver) undos.push(action());
+    });
+    return () => {
+      isOver = true;
+      for (const undo of undos) undo();
     };
   }
 

@@ -59,6 +59,8 @@ export class Liveness {
         }),
     );
     this.#leaveJoint();
+    // Before any new election, which could bring back who was left behind.
+    this.#await("not every member follows the leader", () => this.#isFollowed());
     this.#checkTransfer();
     for (const client of this.#clients) client.stop();
     this.#await("members do not agree", () => this.#isAgreed());
@@ -192,6 +194,16 @@ export class Liveness {
     const id = this.#random.pick(voters.filter((voter) => voter !== leader?.id));
     if (id === undefined) return;
     leader?.handle("unreachable_report", () => leader.raft.reportUnreachable(id));
+  }
+
+  #isFollowed(): boolean {
+    const leader = this.#leader();
+    if (leader === undefined) return false;
+    const { configuration, term } = leader.raft.view();
+    return this.#membersOf(configuration).every(({ raft }) => {
+      const view = raft.view();
+      return view.term === term && view.leader === leader.id;
+    });
   }
 
   /** Nothing is left over: everyone is replicated to at full speed, nothing is on its way, nothing waits. */

@@ -213,6 +213,8 @@ export class Replica {
   restart(): void {
     if (this.up) return;
     this.up = true;
+    // A crash planned while it was down is over: nobody would restart it after that one.
+    this.effectsUntilCrash = Infinity;
     this.machine = RegisterMachine.restore(this.disk.snapshot().data);
     this.raft = this.#boot();
     this.#handedOut = this.machine.index;
