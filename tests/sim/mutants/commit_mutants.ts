@@ -313,7 +313,7 @@ export const COMMIT_MUTANTS = [
       kind: "D",
       does: "lets a write of an older term confirm what was written again since",
       survivesBecause:
-        "the unstable log compares terms as well; only an entry overwritten and restored during its first write slips through, which a transcript covers",
+        "the unstable log compares terms as well; only an entry overwritten and restored during its first write slips through, which raft_node_test.ts covers",
     },
     inCore(
       "raft.ts",
