@@ -288,6 +288,8 @@ export const GROUP_MUTANTS = [
       origin: "row 47",
       kind: "S",
       does: "votes right after a restart though a lease may rest on its refusal",
+      survivesBecause:
+        "a restart, an impatient candidate and a leader cut off must meet within a lease, which seeds do not; reads_test.ts does",
     },
     inCore(
       "state.ts",
