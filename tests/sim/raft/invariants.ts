@@ -318,6 +318,8 @@ export class Invariants {
     const { configuration } = replica.raft.view();
     const before = seen.group;
     seen.group = configuration;
+    // Who was removed and let in again, perhaps within one step, starts from nothing.
+    seen.matches = new Map();
     // Leaders look before they write a change down, so one that does not fit must not be in a log.
     const expected = before === undefined ? undefined : expectedGroup(before, entry.change);
     if (expected === undefined) {
