@@ -47,7 +47,10 @@ export async function runRunner(nativeFolder: string | undefined): Promise<never
   leaveStoppingToTheNode();
   try {
     await serve(nativeFolder);
-    Deno.exit(0);
+    // An orderly exit would take llama.cpp apart under a batch that another thread still decodes, which crashes now and
+    // then. Nobody is left to read an exit code.
+    Deno.kill(Deno.pid, "SIGKILL");
+    return await new Promise<never>(() => {});
   } catch (error) {
     die(error);
   }
