@@ -22,6 +22,10 @@ export const ERROR_CODES = {
   body_too_large: { family: "request", status: 413 },
   model_too_large: { family: "request", status: 500 },
   conflict: { family: "request", status: 409 },
+  member_not_found: { family: "request", status: 404 },
+  token_not_found: { family: "request", status: 404 },
+  // A join that was refused; the text says why.
+  join_refused: { family: "request", status: 403 },
   // A command's own arguments, and what a node said to a command.
   bad_usage: { family: "request", status: 400 },
   request_failed: { family: "request", status: 400 },
@@ -31,6 +35,7 @@ export const ERROR_CODES = {
   node_unreachable: { family: "unavailable", status: 503 },
   stopping: { family: "unavailable", status: 503 },
   no_quorum: { family: "unavailable", status: 503 },
+  peer_lost: { family: "unavailable", status: 503 },
   runner_lost: { family: "unavailable", status: 500 },
   load_failed: { family: "unavailable", status: 500 },
   quantize_failed: { family: "unavailable", status: 500 },
@@ -43,6 +48,7 @@ export const ERROR_CODES = {
   // PeerError: the other end sent nonsense.
   malformed_frame: { family: "peer", status: 502 },
   unknown_version: { family: "peer", status: 502 },
+  peer_refused: { family: "peer", status: 502 },
   registry_failed: { family: "peer", status: 500 },
 } as const satisfies Record<
   string,

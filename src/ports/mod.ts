@@ -27,10 +27,26 @@ export type {
   TransferProgress,
   TransferRequest,
 } from "./cluster_client.ts";
+export type {
+  ClusterAdmin,
+  ClusterStatus,
+  GroupRole,
+  MemberLoad,
+  MemberStatus,
+  TokenRowView,
+} from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
 export type { CatalogEntry, ModelCatalog } from "./model_catalog.ts";
 export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";
+export type {
+  ConnectionView,
+  PeerAddress,
+  PeerDirectory,
+  PeerStream,
+  Transport,
+  TransportHandlers,
+} from "./transport.ts";
 export type { QuantizationTarget, Quantizer } from "./quantizer.ts";
 export type { RegistryKey } from "./registry_key.ts";

@@ -129,3 +129,5 @@ export {
   type ModelName,
   parseModelName,
 } from "./model_name.ts";
+
+export { CHANNEL_FRAME_BYTES_MAX, type FrameChannel, STREAM_FRAME_BYTES_MAX } from "./channels.ts";

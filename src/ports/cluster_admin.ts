@@ -1,0 +1,92 @@
+import type { NodeId } from "../base/mod.ts";
+
+/** What a node does in the log's group. */
+export type GroupRole = "leader" | "voter" | "learner" | "none";
+
+/** One member as this node sees it. */
+export interface MemberStatus {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  /** Cluster address; "" when unknown. */
+  readonly address: string;
+  /** `pending`: admitted, never seen. */
+  readonly health: "alive" | "suspect" | "down" | "left" | "pending" | "revoked";
+  readonly role: GroupRole;
+  readonly drained: boolean;
+  /** odist's version; "" until it was heard. */
+  readonly version: string;
+  /** Entries of the log this member is known to hold; only the leader knows. */
+  readonly matchIndex: number | undefined;
+  readonly load: MemberLoad | undefined;
+}
+
+/** From gossip, at most seconds old. */
+export interface MemberLoad {
+  readonly runningRequests: number;
+  readonly waitingRequests: number;
+  readonly slots: number;
+  readonly tokensPerSecond: number;
+  readonly availableBytes: number;
+  readonly loadedModels: readonly string[];
+}
+
+/** The whole cluster as this node sees it. */
+export interface ClusterStatus {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly version: string;
+  /** `healthy`: a quorum answers and nobody is doubted; `degraded`: a quorum answers; `no_quorum`: it does not. */
+  readonly health: "healthy" | "degraded" | "no_quorum" | "fenced";
+  readonly leader: NodeId | undefined;
+  readonly term: number;
+  readonly committedIndex: number;
+  readonly appliedIndex: number;
+  /** Hash of the replicated state at {@link appliedIndex}. */
+  readonly stateHash: string;
+  /** By name. */
+  readonly members: readonly MemberStatus[];
+}
+
+/** A join token as it may be listed: never its secret. */
+export interface TokenRowView {
+  readonly tokenId: string;
+  readonly expiresAtMs: number;
+  readonly usesLeft: number;
+}
+
+/**
+ * What operators may ask of a node about its cluster (`/api/cluster/*` and the commands). Nodes are named by id, by a
+ * unique beginning of it, or by name. Changes go through the log: they throw UnavailableError `no_quorum` when no quorum
+ * answers, RequestError `member_not_found`, `conflict` or `invalid_request` when they can't be done.
+ */
+export interface ClusterAdmin {
+  /** Local knowledge; never waits. */
+  status(): Promise<ClusterStatus>;
+  /** `lifetimeMs` 1 s..365 d, `uses` 1..1000. The secret is in `token` and nowhere else. */
+  createToken(
+    wanted: { readonly lifetimeMs: number; readonly uses: number },
+  ): Promise<TokenRowView & { readonly token: string }>;
+  listTokens(): Promise<readonly TokenRowView[]>;
+  revokeToken(tokenId: string): Promise<void>;
+  /** No new requests are sent there; running ones go on. */
+  drain(node: string): Promise<void>;
+  undrain(node: string): Promise<void>;
+  /** This node hands over, leaves the group and the members, and then stops. */
+  leave(): Promise<void>;
+  /** Takes out a node that is gone; it may join again. */
+  removeMember(node: string): Promise<void>;
+  /** Shuts a node out for good. */
+  revokeMember(node: string): Promise<void>;
+  /** By key. */
+  listSettings(): Promise<readonly { readonly key: string; readonly value: string }[]>;
+  putSetting(setting: { readonly key: string; readonly value: string }): Promise<void>;
+  deleteSetting(key: string): Promise<void>;
+  /** The replicated state as a file for `odist snapshot restore`, read linearizably. */
+  saveSnapshot(): Promise<Uint8Array>;
+  /** The last log lines of this node, oldest first; `follow` goes on until the signal. */
+  logs(
+    wanted: { readonly lines: number; readonly follow: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<Readonly<Record<string, unknown>>>;
+}
