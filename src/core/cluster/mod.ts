@@ -15,4 +15,5 @@ export type {
   TokenRow,
   VotersRow,
 } from "./rows.ts";
+export { refoundCatalogue } from "./refound.ts";
 export type { Outcome } from "./sessions.ts";
