@@ -19,6 +19,7 @@ const SLICE_TITLES: Readonly<Record<OptionSpec["slice"], string>> = {
   scheduler: "Scheduling and memory",
   engine: "Engine",
   storage: "Storage",
+  cluster: "Cluster",
   telemetry: "Logs and metrics",
   cli: "Command line",
 };

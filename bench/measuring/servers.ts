@@ -90,6 +90,7 @@ export function odistCommand(options: OdistOptions): ServerCommand {
     args: [...(options.binary === undefined ? source : []), "serve"],
     environment: {
       ODIST_HOST: `127.0.0.1:${port}`,
+      ODIST_LISTEN: "127.0.0.1:0",
       ODIST_DATA: options.dataFolder,
       ...options.settings,
     },

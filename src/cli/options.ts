@@ -1,8 +1,10 @@
 import { type Command, Option } from "commander";
 import { flagOf, type OptionName, OPTIONS, type OptionSpec, variableOf } from "../config/mod.ts";
 
-const PLACEHOLDERS: Readonly<Record<Exclude<OptionSpec["kind"], "boolean">, string>> = {
+const PLACEHOLDERS: Readonly<Record<Exclude<OptionSpec["kind"], "boolean" | "text">, string>> = {
   address: "HOST",
+  endpoint: "HOST:PORT",
+  endpoints: "LIST",
   folder: "FOLDER",
   duration: "DURATION",
   count: "N",
@@ -56,19 +58,23 @@ export function addExamples(command: Command, ...lines: readonly string[]): void
 }
 
 function flagsOf(spec: OptionSpec): string {
-  return spec.kind === "boolean" ? flagOf(spec) : `${flagOf(spec)} <${PLACEHOLDERS[spec.kind]}>`;
+  if (spec.kind === "boolean") return flagOf(spec);
+  const placeholder = spec.kind === "text" ? spec.placeholder : PLACEHOLDERS[spec.kind];
+  return `${flagOf(spec)} <${placeholder}>`;
 }
 
 /** The summary, and in brackets the default and the variables. */
 function describe(spec: OptionSpec): string {
   const variables = [variableOf(spec), spec.alias?.variable].filter((name) => name !== undefined);
   const notes = [...defaultNotes(spec), variables.join(", ")].join("; ");
-  const text = spec.kind === "boolean" ? spec.off : spec.summary;
+  const text = "off" in spec ? spec.off : spec.summary;
   return `${text.replace(/\.$/, "")} (${notes})`;
 }
 
 function defaultNotes(spec: OptionSpec): readonly string[] {
-  if (spec.kind === "boolean" || spec.default === "") return [];
+  if (spec.kind === "boolean") return [];
+  if (spec.kind === "text" && spec.automatic !== undefined) return [`default ${spec.automatic}`];
+  if (spec.default === "") return [];
   if ("automatic" in spec && spec.default === "0") return [`default 0 = ${spec.automatic}`];
   const choices = spec.kind === "choice" ? [spec.choices.join(", ")] : [];
   return [...choices, `default ${spec.default.replace("{data}", "<data>")}`];

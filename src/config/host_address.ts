@@ -9,9 +9,14 @@ export interface HostAddress {
   readonly path: string;
 }
 
+/** What an address that says less means. */
+export interface HostFallback {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** Ollama's own, so that existing clients find the node. */
-const DEFAULT_PORT = 11434;
-const DEFAULT_HOSTNAME = "127.0.0.1";
+const API_FALLBACK: HostFallback = { hostname: "127.0.0.1", port: 11434 };
 const SCHEME_PORTS = { http: 80, https: 443 } as const;
 
 /** What a text came to: the address, and what was wrong with its port. */
@@ -23,9 +28,12 @@ export interface ReadHost {
 
 /**
  * Reads `host`, `host:port`, `:port`, `[v6]:port` and `scheme://host:port/path` (contract section 6). A scheme without
- * a port means that scheme's own port; anything else 11434. Undefined when it is no address at all.
+ * a port means that scheme's own port; anything else that of `fallback`, 11434. Undefined when it is no address at all.
  */
-export function readHost(text: string): ReadHost | undefined {
+export function readHost(
+  text: string,
+  fallback: HostFallback = API_FALLBACK,
+): ReadHost | undefined {
   const [, schemeText = "", rest = ""] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/i.exec(text) ?? [];
   const scheme = schemeText === "" ? "http" : schemeText.toLowerCase();
   if (scheme !== "http" && scheme !== "https") return undefined;
@@ -34,12 +42,12 @@ export function readHost(text: string): ReadHost | undefined {
   const path = slash < 0 ? "" : rest.slice(slash).replace(/\/+$/, "");
   const split = splitPort(authority);
   if (split === undefined || /[\s@?#%]/.test(split.hostname)) return undefined;
-  const fallbackPort = schemeText === "" ? DEFAULT_PORT : SCHEME_PORTS[scheme];
+  const fallbackPort = schemeText === "" ? fallback.port : SCHEME_PORTS[scheme];
   const port = split.portText === undefined ? fallbackPort : parsePort(split.portText);
   return {
     address: {
       scheme,
-      hostname: split.hostname === "" ? DEFAULT_HOSTNAME : split.hostname,
+      hostname: split.hostname === "" ? fallback.hostname : split.hostname,
       port: port ?? fallbackPort,
       path,
     },

@@ -79,21 +79,28 @@ export function describeConfig(
     const origin = loaded.origins[name];
     return {
       name: spec.flag,
-      value: spec.secret ? "(secret)" : formatValue(spec, slice[name] ?? ""),
+      value: formatValue(spec, slice[name] ?? ""),
       origin: origin.kind === "default" ? "default" : `${origin.kind} ${origin.name}`,
     };
   });
 }
 
-/** A value in the form users write it. */
+/** A value in the form users write it; a secret only as that it is there. */
 function formatValue(spec: OptionSpec, value: OptionValue): string {
+  if (spec.secret && value !== "") return "(secret)";
   if (typeof value === "string") return value;
   if (typeof value === "object") {
-    return "hostname" in value ? formatHost(value as HostAddress) : value.join(",");
+    return "hostname" in value ? formatAddress(value) : value.map(formatAddress).join(",");
   }
   if (typeof value === "boolean" || spec.kind === "count") return String(value);
   if (value === Infinity) return "-1";
   return spec.kind === "bytes" ? formatByteCount(value) : formatGoDuration(value);
+}
+
+/** Nothing where both halves are the node's own choice. */
+function formatAddress(value: HostAddress | string): string {
+  if (typeof value === "string") return value;
+  return value.hostname === "" && value.port === 0 ? "" : formatHost(value);
 }
 
 /** Every place that names a value, the winning one first. */
@@ -131,7 +138,8 @@ function accept(
     if ("value" in parsed && parsed.value !== undefined) return { value: parsed.value, origin };
     if ("problem" in parsed) {
       const place = origin.kind === "file" ? `"${spec.flag}" in ${name}` : name;
-      notes.problems.push(`${place} ${parsed.problem}: current value is "${text}"`);
+      const shown = spec.secret ? "a secret" : `"${text}"`;
+      notes.problems.push(`${place} ${parsed.problem}: current value is ${shown}`);
       break;
     }
   }
@@ -184,7 +192,8 @@ function findBrokenRelations(values: OptionValues): readonly string[] {
       flag: flagOf(OPTIONS[name]),
       text: formatValue(OPTIONS[name], values[name]),
     }));
-    return `${left?.flag} ${rule} (${right?.text}): current value is ${left?.text}`;
+    const than = right?.text ? ` (${right.text})` : "";
+    return `${left?.flag} ${rule}${than}: current value is ${left?.text}`;
   });
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { RequestError } from "../base/mod.ts";
+import { formatHost } from "./host_address.ts";
 import { type ConfigSources, describeConfig, loadConfig } from "./load_config.ts";
 
 const ENV = { HOME: "/home/ada" };
@@ -110,6 +111,40 @@ Deno.test("loadConfig refuses values that contradict each other", () => {
   );
   assert.match(refusal({ flags: { kvCacheType: "q8_0", flashAttention: "off" } }), /f16 while/);
   assert.equal(load({ flags: { batchTokens: "4096" } }).config.engine.batchTokens, 4096);
+});
+
+Deno.test("loadConfig completes cluster addresses with the cluster's own port", () => {
+  const defaults = load({}).config.cluster;
+  assert.equal(formatHost(defaults.listenAddress), "0.0.0.0:11435");
+  assert.deepEqual(defaults.advertiseAddress, {
+    scheme: "http",
+    hostname: "",
+    port: 0,
+    path: "",
+  });
+  assert.deepEqual([defaults.joinAddresses, defaults.nodeName, defaults.discover], [[], "", false]);
+  const { cluster } = load({
+    flags: { listenAddress: "127.0.0.1:0", joinAddresses: "a, b:7 ,[::1],", discover: "true" },
+    env: { ODIST_ADVERTISE: ":5000" },
+  }).config;
+  assert.equal(formatHost(cluster.listenAddress), "127.0.0.1:0");
+  assert.deepEqual([cluster.advertiseAddress.hostname, cluster.advertiseAddress.port], ["", 5000]);
+  assert.deepEqual(cluster.joinAddresses.map(formatHost), ["a:11435", "b:7", "[::1]:11435"]);
+  assert.equal(cluster.discover, true);
+  assert.match(refusal({ flags: { listenAddress: "http://a" } }), /--listen must be host:port:/);
+  assert.match(refusal({ flags: { joinAddresses: "a,b:x" } }), /--join must have a port from 0/);
+  assert.match(refusal({ flags: { nodeName: "a b" } }), /--name must be 1 to 64 letters/);
+});
+
+Deno.test("loadConfig never shows a join token", () => {
+  const joining = { joinAddresses: "a", joinToken: "hunter2" };
+  const rows = describeConfig(load({ flags: joining }));
+  assert.equal(rows.find(({ name }) => name === "token")?.value, "(secret)");
+  const alone = refusal({ flags: { joinToken: "hunter2" } });
+  assert.match(alone, /--token must be given with --join or --discover/);
+  const broken = refusal({ flags: { joinToken: "hunter2 hunter3" } });
+  assert.match(broken, /--token must be what `odist token create` printed: current value is a/);
+  assert.doesNotMatch(alone + broken, /hunter/);
 });
 
 Deno.test("loadConfig reads Ollama's variables by Ollama's lenient rules", () => {

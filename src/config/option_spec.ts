@@ -1,9 +1,9 @@
-import type { HostAddress } from "./host_address.ts";
+import type { HostAddress, HostFallback } from "./host_address.ts";
 
 /** What every option says about itself. */
 interface SpecShared {
   /** Which part of the program is handed the value. */
-  readonly slice: "http" | "scheduler" | "engine" | "storage" | "telemetry" | "cli";
+  readonly slice: "http" | "scheduler" | "engine" | "storage" | "cluster" | "telemetry" | "cli";
   /** `keep-alive`: the flag without dashes, the key in the file and, as `ODIST_KEEP_ALIVE`, the variable. */
   readonly flag: string;
   /** Ollama's variable for it, read by Ollama's lenient rules (contract section 6). */
@@ -12,7 +12,7 @@ interface SpecShared {
     /** What a value means where Ollama's words differ; a boolean is looked up as `true` or `false`. */
     readonly words?: Readonly<Record<string, string>>;
   };
-  /** Never shown by `odist config`. */
+  /** Never shown: not by `odist config` and not in an error. */
   readonly secret?: true;
   /** One sentence for `--help`. */
   readonly summary: string;
@@ -31,7 +31,21 @@ interface SpecRange {
 export type OptionSpec =
   & SpecShared
   & (
+    /** An address of the HTTP API. */
     | { readonly kind: "address"; readonly default: string }
+    /** `host:port` alone; `fallback` completes what says less. The default "" is the fallback itself. */
+    | { readonly kind: "endpoint"; readonly fallback: HostFallback; readonly default: string }
+    | { readonly kind: "endpoints"; readonly fallback: HostFallback; readonly default: "" }
+    /** `pattern` must match whole; "" is always allowed and means `automatic`, or nothing. */
+    | {
+      readonly kind: "text";
+      readonly placeholder: string;
+      readonly pattern: RegExp;
+      /** What matches the pattern, in words. */
+      readonly form: string;
+      readonly automatic?: string;
+      readonly default: "";
+    }
     /** A folder; `~` and relative paths are resolved. `{data}` in the default is the data folder. */
     | { readonly kind: "folder"; readonly default: string }
     /** Milliseconds. `endless` names the values that stand for Infinity. */
@@ -42,23 +56,31 @@ export type OptionSpec =
     })
     | (SpecRange & { readonly kind: "count"; readonly unit: string; readonly default: string })
     | (SpecRange & { readonly kind: "bytes"; readonly default: string })
-    /** On by default; `off` says what its flag, which turns it off, then does. */
+    /** Where it is on by default, `off` says what its flag, which turns it off, then does. */
     | { readonly kind: "boolean"; readonly default: "true"; readonly off: string }
+    | { readonly kind: "boolean"; readonly default: "false" }
     | { readonly kind: "choice"; readonly choices: readonly string[]; readonly default: string }
     | { readonly kind: "list"; readonly unit: string; readonly default: "" }
   );
 
 /** The type a spec's values have in the Config. */
-export type ValueOf<Spec extends OptionSpec> = Spec extends { readonly kind: "address" }
-  ? HostAddress
-  : Spec extends { readonly kind: "folder" } ? string
+export type ValueOf<Spec extends OptionSpec> = Spec extends
+  { readonly kind: "address" | "endpoint" } ? HostAddress
+  : Spec extends { readonly kind: "endpoints" } ? readonly HostAddress[]
+  : Spec extends { readonly kind: "folder" | "text" } ? string
   : Spec extends { readonly kind: "duration" | "count" | "bytes" } ? number
   : Spec extends { readonly kind: "boolean" } ? boolean
   : Spec extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] } ? Choice
   : readonly string[];
 
 /** Any option's value. */
-export type OptionValue = HostAddress | string | number | boolean | readonly string[];
+export type OptionValue =
+  | HostAddress
+  | string
+  | number
+  | boolean
+  | readonly string[]
+  | readonly HostAddress[];
 
 /** `ODIST_KEEP_ALIVE` for the flag `keep-alive`. */
 export function variableOf(spec: OptionSpec): string {

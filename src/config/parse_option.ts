@@ -1,5 +1,5 @@
 import { assertNever, formatGoDuration, parseGoDuration } from "../base/mod.ts";
-import { type HostAddress, readHost } from "./host_address.ts";
+import { type HostAddress, type HostFallback, readHost } from "./host_address.ts";
 import type { OptionSpec, OptionValue } from "./option_spec.ts";
 
 /** A value, or what it must be; `warning` tells what a lenient reading passed over. */
@@ -29,6 +29,14 @@ export function parseStrict(spec: OptionSpec, text: string): Parsed {
   switch (spec.kind) {
     case "address":
       return parseAddress(text);
+    case "endpoint":
+      return parseEndpoint(text, spec.fallback);
+    case "endpoints":
+      return parseEndpoints(text, spec.fallback);
+    case "text":
+      return text === "" || spec.pattern.test(text)
+        ? { value: text }
+        : { problem: `must be ${formatRange(spec)}` };
     case "folder":
       return text === "" ? { problem: "must name a folder" } : { value: text };
     case "duration":
@@ -44,7 +52,7 @@ export function parseStrict(spec: OptionSpec, text: string): Parsed {
         ? { value: text }
         : { problem: `must be one of ${spec.choices.join(", ")}` };
     case "list":
-      return { value: Object.freeze(text.split(",").map((part) => part.trim()).filter(Boolean)) };
+      return { value: Object.freeze(splitList(text)) };
     default:
       return assertNever(spec);
   }
@@ -93,6 +101,12 @@ export function formatRange(spec: OptionSpec): string {
       return "true, false";
     case "address":
       return "an address";
+    case "endpoint":
+      return "host:port";
+    case "endpoints":
+      return "any number of host:port, comma-separated";
+    case "text":
+      return spec.form + (spec.automatic === undefined ? "" : `, or nothing (${spec.automatic})`);
     case "folder":
       return "a folder";
     case "list":
@@ -122,6 +136,31 @@ function parseAddress(text: string): Parsed {
   if (read === undefined) return { problem: "must be host:port or http://host:port" };
   if (read.badPort !== undefined) return { problem: "must have a port from 0 to 65535" };
   return { value: Object.freeze<HostAddress>(read.address) };
+}
+
+/** Without a scheme and a path, which mean nothing to what is not HTTP. */
+function parseEndpoint(
+  text: string,
+  fallback: HostFallback,
+): { readonly value: HostAddress } | { readonly problem: string } {
+  const read = text.includes("/") ? undefined : readHost(text, fallback);
+  if (read === undefined) return { problem: "must be host:port" };
+  if (read.badPort !== undefined) return { problem: "must have a port from 0 to 65535" };
+  return { value: Object.freeze<HostAddress>(read.address) };
+}
+
+function parseEndpoints(text: string, fallback: HostFallback): Parsed {
+  const addresses: HostAddress[] = [];
+  for (const part of splitList(text)) {
+    const parsed = parseEndpoint(part, fallback);
+    if ("problem" in parsed) return { problem: `${parsed.problem}, comma-separated` };
+    addresses.push(parsed.value);
+  }
+  return { value: Object.freeze(addresses) };
+}
+
+function splitList(text: string): string[] {
+  return text.split(",").map((part) => part.trim()).filter(Boolean);
 }
 
 /** A Go duration, or a plain number of seconds as Ollama takes it. */

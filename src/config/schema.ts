@@ -3,6 +3,8 @@ import type { OptionSpec, ValueOf } from "./option_spec.ts";
 /** Context windows above this are refused as a mistake. */
 const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1_000;
+/** The one after the HTTP API's, and UDP. */
+const CLUSTER_PORT = 11435;
 const MIB = 1024 * 1024;
 const TIB = MIB * MIB;
 
@@ -206,6 +208,131 @@ export const OPTIONS = {
     summary: "Delete model files that no model uses any more.",
     off: "Keep model files that no model uses any more.",
   },
+  listenAddress: {
+    slice: "cluster",
+    kind: "endpoint",
+    fallback: { hostname: "0.0.0.0", port: CLUSTER_PORT },
+    flag: "listen",
+    default: `0.0.0.0:${CLUSTER_PORT}`,
+    summary: "UDP address on which the other nodes of the cluster reach this one.",
+    details:
+      "Everything sent there is encrypted and both sides prove who they are; without a join token nobody gets in. Port 0 listens on any free port.",
+  },
+  advertiseAddress: {
+    slice: "cluster",
+    kind: "endpoint",
+    fallback: { hostname: "", port: 0 },
+    flag: "advertise",
+    default: "",
+    summary: "What the other nodes are told to reach this one at, where that is not --listen.",
+    details:
+      "Needed behind a forwarded port, and on a machine with several networks. Without a host name it is that of `--listen`, or this " +
+      "machine's first address that is not a loopback one where that is 0.0.0.0; without a port, or with port 0, the one listened on.",
+  },
+  joinAddresses: {
+    slice: "cluster",
+    kind: "endpoints",
+    fallback: { hostname: "127.0.0.1", port: CLUSTER_PORT },
+    flag: "join",
+    default: "",
+    summary: "Nodes of the cluster to join; comma-separated, one that answers is enough.",
+    details:
+      "Wants `--token` the first time. A node that is a member already goes on as the member it is, so the same command line starts it again.",
+  },
+  joinToken: {
+    slice: "cluster",
+    kind: "text",
+    placeholder: "TOKEN",
+    pattern: /^\S{1,512}$/,
+    form: "what `odist token create` printed",
+    flag: "token",
+    secret: true,
+    default: "",
+    summary: "Join token, from `odist token create` on a member.",
+    details: "The variable keeps it out of the list of processes.",
+  },
+  nodeName: {
+    slice: "cluster",
+    kind: "text",
+    placeholder: "NAME",
+    pattern: /^[a-zA-Z0-9._-]{1,64}$/,
+    form: "1 to 64 letters, digits, dots, dashes or underscores",
+    automatic: "this machine's name",
+    flag: "name",
+    default: "",
+    summary: "Name of this node in its cluster.",
+    details: "Two nodes may have one name; commands then want the id.",
+  },
+  discover: {
+    slice: "cluster",
+    kind: "boolean",
+    flag: "discover",
+    default: "false",
+    summary: "Announce this node on the local network, and find nodes to join there.",
+    details: "An announcement carries no secret; joining still wants `--token`.",
+  },
+  network: {
+    slice: "cluster",
+    kind: "choice",
+    choices: ["local", "lan", "wan"],
+    flag: "network",
+    default: "lan",
+    summary: "What lies between the nodes; sets how fast a silent one is doubted.",
+    details:
+      "`local` is one machine, `lan` one site, `wan` the internet. Must be the same on all nodes.",
+  },
+  replicas: {
+    slice: "cluster",
+    kind: "count",
+    unit: "nodes",
+    low: 1,
+    high: 100,
+    automatic: "2",
+    flag: "replicas",
+    default: "0",
+    summary: "Nodes that keep the files of a model, where nothing else is said for it.",
+  },
+  replicateAfterMs: {
+    slice: "cluster",
+    kind: "duration",
+    low: 0,
+    high: DAY_MS,
+    flag: "replicate-after",
+    default: "30s",
+    summary:
+      "How long a model is left with fewer copies than wanted after it is created or pulled.",
+    details: "So that what is created and deleted at once is not sent around.",
+  },
+  repairAfterMs: {
+    slice: "cluster",
+    kind: "duration",
+    low: 0,
+    high: DAY_MS,
+    flag: "repair-after",
+    default: "60s",
+    summary: "How long the copies on a node that is gone are waited for before others are made.",
+    details: "Longer spares the network when nodes restart.",
+  },
+  replaceVotersAfterMs: {
+    slice: "cluster",
+    kind: "duration",
+    low: 1_000,
+    high: DAY_MS,
+    flag: "replace-voters-after",
+    default: "60s",
+    summary: "How long a voter that is gone is waited for before another node votes in its place.",
+  },
+  heartbeatMs: {
+    slice: "cluster",
+    kind: "duration",
+    low: 10,
+    high: 1_000,
+    flag: "heartbeat",
+    default: "50ms",
+    summary: "How often the leader of the cluster shows that it lives.",
+    details:
+      "An election starts after ten to twenty of them without a sign. Must be the same on all nodes.",
+  },
   logLevel: {
     slice: "telemetry",
     kind: "choice",
@@ -280,5 +407,11 @@ export const RELATIONS: readonly OptionRelation[] = [
     options: ["kvCacheType", "flashAttention"],
     rule: "must be f16 while --flash-attention is off",
     holds: ({ kvCacheType, flashAttention }) => flashAttention !== "off" || kvCacheType === "f16",
+  },
+  {
+    options: ["joinToken", "joinAddresses"],
+    rule: "must be given with --join or --discover",
+    holds: ({ joinToken, joinAddresses, discover }) =>
+      joinToken === "" || joinAddresses.length > 0 || discover,
   },
 ];

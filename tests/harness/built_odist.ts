@@ -118,7 +118,12 @@ export class Machine {
       args: [...args],
       cwd: this.home,
       clearEnv: true,
-      env: { HOME: this.home, PATH: join(this.folder, "bin"), ...environment },
+      env: {
+        HOME: this.home,
+        PATH: join(this.folder, "bin"),
+        ODIST_LISTEN: "127.0.0.1:0",
+        ...environment,
+      },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -136,8 +141,11 @@ export class Machine {
   async serve(environment: Readonly<Record<string, string>> = {}): Promise<ServingOdist> {
     const host = `127.0.0.1:${findFreePort()}`;
     const startedAtMs = performance.now();
-    const child = this.#command(["serve"], { ODIST_HOST: host, ODIST_THREADS: "1", ...environment })
-      .spawn();
+    const child = this.#command(["serve"], {
+      ODIST_HOST: host,
+      ODIST_THREADS: "1",
+      ...environment,
+    }).spawn();
     const serving = new ServingOdist(child, host);
     await serving.ready(startedAtMs);
     return serving;

@@ -52,6 +52,7 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
       HOME: homeFolder,
       USERPROFILE: homeFolder,
       ODIST_HOST: "127.0.0.1:0",
+      ODIST_LISTEN: "127.0.0.1:0",
       // Other test files and builds share the machine.
       ODIST_THREADS: "1",
       ODIST_DRAIN_TIMEOUT: "5s",
