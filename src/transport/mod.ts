@@ -1,0 +1,8 @@
+/**
+ * The transport port over QUIC: one UDP port per node for everything its members say to each other. Never decides what
+ * is said, and never believes a connection's state; the core's own timers do the deciding. `cbor.ts` is how values on
+ * streams are encoded.
+ *
+ * @module
+ */
+export { decodeValue, encodeValue } from "./cbor.ts";
