@@ -57,6 +57,7 @@ export type {
 } from "./raft.ts";
 export {
   type Accusation,
+  ADDRESS_BYTES_MAX,
   DATAGRAM_BYTES_MAX,
   type LifeStamp,
   type MemberClaim,

@@ -7,6 +7,7 @@
  * @module
  */
 export { type BlobStoreOptions, openBlobStore } from "./blob_store.ts";
+export { writeFileDurably } from "./durable_file.ts";
 export { openDisk } from "./deno_disk.ts";
 export { type FolderLock, lockFolder } from "./folder_lock.ts";
 export { openModelCatalog } from "./model_catalog.ts";

@@ -5,7 +5,7 @@ import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 /** Where the log of a founded cluster begins. */
 const FOUNDING_INDEX = 1;
 /** Settings about single nodes, which the new cluster does not have. */
-const NODE_SETTING = /^drain\./;
+const NODE_SETTING = /^(drain|leave)\./;
 
 /**
  * What a new cluster starts from after the old one was lost: models, their wanted replicas, API keys, settings and

@@ -1,0 +1,366 @@
+import { type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
+import type { Catalogue, MemberRow, Outcome, Refusal } from "../../core/cluster/mod.ts";
+import type { RaftView } from "../../core/raft/mod.ts";
+import type {
+  Clock,
+  ClusterAdmin,
+  ClusterStatus,
+  GroupRole,
+  MemberLoad,
+  MemberStatus,
+  TokenRowView,
+} from "../../ports/mod.ts";
+import type { CatalogueCommand } from "../../protocol/mod.ts";
+
+/** How long a change may wait for a quorum. */
+const CHANGE_TIMEOUT_MS = 5_000;
+/** How long a linearizable read may wait for one. */
+const READ_TIMEOUT_MS = 2_000;
+/** How long a leaving node waits for the others to do without it. */
+const LEAVE_TIMEOUT_MS = 30_000;
+/** A token id is drawn anew this often when it is taken: 40 bits make once unlikely. */
+const TOKEN_DRAWS_MAX = 3;
+const TOKEN_ID_BYTES = 5;
+const TOKEN_SECRET_BYTES = 16;
+const LIFETIME_MS = { low: 1_000, high: 365 * 24 * 3_600_000 };
+const USES = { low: 1, high: 1_000 };
+
+/** The group as operators need it. */
+export interface AdminGroup {
+  readonly catalogue: Catalogue;
+  readonly fenced: { readonly reason: string } | undefined;
+  propose(
+    command: CatalogueCommand,
+    options: { readonly timeoutMs: number },
+  ): Promise<Outcome>;
+  read<T>(
+    look: (catalogue: Catalogue) => T,
+    options: { readonly timeoutMs: number },
+  ): Promise<T>;
+  view(): RaftView;
+  /** Calls back after each change of role, leader or configuration; returns how to stop. */
+  onChanged(listener: () => void): () => void;
+}
+
+/** What gossip knows of a node. */
+export interface SeenMember {
+  readonly standing: "alive" | "suspect" | "down" | "left";
+  readonly address: string;
+  readonly version: string;
+  readonly load: MemberLoad | undefined;
+}
+
+/** What the operator's view is put together from. */
+export interface AdminParts {
+  readonly self: {
+    readonly nodeId: NodeId;
+    readonly clusterId: string;
+    readonly name: string;
+    readonly version: string;
+  };
+  readonly group: AdminGroup;
+  /** This node included; undefined when gossip has never met it. */
+  readonly seen: (nodeId: NodeId) => SeenMember | undefined;
+  readonly clock: Clock;
+  readonly drawBytes: (count: number) => Uint8Array;
+  readonly hashSecret: (secret: Uint8Array) => Promise<Uint8Array>;
+  readonly encodeToken: (parts: {
+    readonly tokenId: string;
+    readonly secret: Uint8Array;
+  }) => string;
+  /** Tells the other members, drops what binds this node to the cluster, and stops it. */
+  readonly depart: () => Promise<void>;
+  readonly logs: ClusterAdmin["logs"];
+}
+
+/** Key of the setting that keeps new requests off a node. */
+export function drainKey(nodeId: NodeId): string {
+  return `drain.${nodeId}`;
+}
+
+/** Key of the setting that tells the others to do without a node. */
+export function leaveKey(nodeId: NodeId): string {
+  return `leave.${nodeId}`;
+}
+
+/** Answers operators from the catalogue, the log's group and gossip; changes go through the log. */
+export class Admin implements ClusterAdmin {
+  readonly #parts: AdminParts;
+  #hash: { readonly index: number; readonly text: string } | undefined;
+
+  constructor(parts: AdminParts) {
+    this.#parts = parts;
+  }
+
+  status(): Promise<ClusterStatus> {
+    const { group, self } = this.#parts;
+    const view = group.view();
+    const members = group.catalogue.members().map((row) => this.#member(row, view));
+    members.sort((a, b) => (a.name + a.nodeId < b.name + b.nodeId ? -1 : 1));
+    return Promise.resolve({
+      ...self,
+      health: this.#health(members, view),
+      leader: view.leader,
+      term: view.term,
+      committedIndex: view.committed,
+      appliedIndex: group.catalogue.appliedIndex,
+      stateHash: this.#stateHash(),
+      members,
+    });
+  }
+
+  async createToken(
+    wanted: { readonly lifetimeMs: number; readonly uses: number },
+  ): Promise<TokenRowView & { readonly token: string }> {
+    const { clock, drawBytes, hashSecret, encodeToken } = this.#parts;
+    checkRange("lifetime", wanted.lifetimeMs, LIFETIME_MS);
+    checkRange("uses", wanted.uses, USES);
+    const secret = drawBytes(TOKEN_SECRET_BYTES);
+    const secretHash = await hashSecret(secret);
+    const expiresAtMs = clock.nowMs() + wanted.lifetimeMs;
+    for (let draw = 1;; draw++) {
+      const tokenId = hexOf(drawBytes(TOKEN_ID_BYTES));
+      const row = { tokenId, expiresAtMs, uses: wanted.uses };
+      const outcome = await this.#propose({ kind: "create_token", ...row, secretHash });
+      if (outcome.kind === "applied") {
+        const token = encodeToken({ tokenId, secret });
+        return { token, tokenId, expiresAtMs, usesLeft: wanted.uses };
+      }
+      if (outcome.reason !== "already_exists" || draw === TOKEN_DRAWS_MAX) {
+        throw refusal(outcome.reason, "create a token");
+      }
+    }
+  }
+
+  async listTokens(): Promise<readonly TokenRowView[]> {
+    const rows = await this.#read((catalogue) => catalogue.tokens());
+    return rows.map(({ tokenId, expiresAtMs, usesLeft }) => ({ tokenId, expiresAtMs, usesLeft }));
+  }
+
+  async revokeToken(tokenId: string): Promise<void> {
+    const outcome = await this.#propose({ kind: "delete_token", tokenId });
+    if (outcome.kind === "applied") return;
+    if (outcome.reason === "not_found") {
+      throw new RequestError("token_not_found", `there is no token "${tokenId}"`);
+    }
+    throw refusal(outcome.reason, `revoke the token "${tokenId}"`);
+  }
+
+  async drain(node: string): Promise<void> {
+    const { nodeId } = await this.#resolve(node);
+    await this.#change(
+      { kind: "put_setting", key: drainKey(nodeId), value: "1", expected: undefined },
+      `drain "${node}"`,
+    );
+  }
+
+  async undrain(node: string): Promise<void> {
+    const { nodeId } = await this.#resolve(node);
+    await this.#dropSetting(drainKey(nodeId), `undrain "${node}"`);
+  }
+
+  async leave(): Promise<void> {
+    const { group, self } = this.#parts;
+    const { nodeId } = self;
+    const others = group.catalogue.members().filter((row) =>
+      row.standing === "admitted" && row.nodeId !== nodeId
+    );
+    if (others.length === 0) {
+      throw new RequestError("conflict", "the only member of a cluster cannot leave it");
+    }
+    await this.#change(
+      { kind: "put_setting", key: leaveKey(nodeId), value: "1", expected: undefined },
+      "leave",
+    );
+    // Whoever leads must be told by a member: once the row is gone, the others hang up.
+    await this.#untilNoVoter(nodeId);
+    await this.#change({ kind: "remove_member", nodeId }, "leave");
+    await this.#parts.depart();
+  }
+
+  async removeMember(node: string): Promise<void> {
+    const { nodeId } = await this.#resolve(node);
+    if (nodeId === this.#parts.self.nodeId) {
+      throw new RequestError("conflict", "a node takes itself out with leave");
+    }
+    if (this.#parts.seen(nodeId)?.standing === "alive") {
+      throw new RequestError(
+        "conflict",
+        `member "${node}" is alive: stop it first, let it leave, or revoke it`,
+      );
+    }
+    await this.#change({ kind: "remove_member", nodeId }, `remove "${node}"`);
+    for (const key of [drainKey(nodeId), leaveKey(nodeId)]) {
+      await this.#dropSetting(key, `remove "${node}"`);
+    }
+  }
+
+  async revokeMember(node: string): Promise<void> {
+    const { nodeId } = await this.#resolve(node);
+    if (nodeId === this.#parts.self.nodeId) {
+      throw new RequestError("conflict", "a node cannot revoke itself: ask another one");
+    }
+    const atMs = this.#parts.clock.nowMs();
+    await this.#change({ kind: "revoke_member", nodeId, atMs }, `revoke "${node}"`);
+  }
+
+  async listSettings(): Promise<readonly { readonly key: string; readonly value: string }[]> {
+    const rows = await this.#read((catalogue) => catalogue.settings());
+    return rows.map(({ key, value }) => ({ key, value }));
+  }
+
+  async putSetting(setting: { readonly key: string; readonly value: string }): Promise<void> {
+    const command = { kind: "put_setting", ...setting, expected: undefined } as const;
+    await this.#change(command, `set "${setting.key}"`);
+  }
+
+  async deleteSetting(key: string): Promise<void> {
+    const outcome = await this.#propose({ kind: "delete_setting", key, expected: undefined });
+    if (outcome.kind === "refused") throw refusal(outcome.reason, `unset "${key}"`);
+  }
+
+  async saveSnapshot(): Promise<Uint8Array> {
+    return await this.#read((catalogue) => catalogue.snapshot());
+  }
+
+  logs(
+    wanted: { readonly lines: number; readonly follow: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<Readonly<Record<string, unknown>>> {
+    return this.#parts.logs(wanted, signal);
+  }
+
+  #member(row: MemberRow, view: RaftView): MemberStatus {
+    const { group, seen } = this.#parts;
+    const known = seen(row.nodeId);
+    const peer = view.peers.find(({ id }) => id === row.nodeId);
+    return {
+      nodeId: row.nodeId,
+      name: row.label,
+      address: known?.address ?? "",
+      health: row.standing === "revoked" ? "revoked" : known?.standing ?? "pending",
+      role: roleOf(row.nodeId, view),
+      drained: group.catalogue.findSetting(drainKey(row.nodeId)) !== undefined,
+      version: known?.version ?? "",
+      matchIndex: peer?.match,
+      load: known?.load,
+    };
+  }
+
+  #health(members: readonly MemberStatus[], view: RaftView): ClusterStatus["health"] {
+    if (this.#parts.group.fenced !== undefined) return "fenced";
+    if (view.leader === undefined) return "no_quorum";
+    const doubted = members.some(({ health }) => health !== "alive" && health !== "revoked");
+    return doubted || members.length === 0 ? "degraded" : "healthy";
+  }
+
+  /** Computed once per index: it costs a pass over the whole state. */
+  #stateHash(): string {
+    const { catalogue } = this.#parts.group;
+    const index = catalogue.appliedIndex;
+    if (this.#hash?.index !== index) this.#hash = { index, text: catalogue.stateHash() };
+    return this.#hash.text;
+  }
+
+  /** By id, a unique beginning of it, or a unique name. */
+  async #resolve(node: string): Promise<MemberRow> {
+    const rows = await this.#read((catalogue) => catalogue.members());
+    const exact = rows.filter(({ nodeId, label }) => nodeId === node || label === node);
+    const found = exact.length > 0 || node === ""
+      ? exact
+      : rows.filter(({ nodeId }) => nodeId.startsWith(node));
+    const [first, ...more] = found;
+    if (first === undefined) {
+      throw new RequestError("member_not_found", `there is no member "${node}"`);
+    }
+    if (more.length > 0) {
+      throw new RequestError("conflict", `"${node}" names ${found.length} members: use the id`);
+    }
+    return first;
+  }
+
+  /** Resolves once the group can do without the node's vote. */
+  async #untilNoVoter(nodeId: NodeId): Promise<void> {
+    const { group, clock } = this.#parts;
+    const done = Promise.withResolvers<void>();
+    const look = () => {
+      const { configuration } = group.view();
+      const voters = [...configuration.voters, ...configuration.votersOutgoing];
+      if (!voters.includes(nodeId)) done.resolve();
+    };
+    const stop = group.onChanged(look);
+    const timer = clock.after(LEAVE_TIMEOUT_MS, () =>
+      done.reject(
+        new UnavailableError(
+          "no_quorum",
+          `cannot leave: no other member took over this node's vote within ${
+            LEAVE_TIMEOUT_MS / 1000
+          } s`,
+        ),
+      ));
+    look();
+    try {
+      await done.promise;
+    } finally {
+      stop();
+      timer.cancel();
+    }
+  }
+
+  async #dropSetting(key: string, action: string): Promise<void> {
+    const outcome = await this.#propose({ kind: "delete_setting", key, expected: undefined });
+    if (outcome.kind === "refused" && outcome.reason !== "not_found") {
+      throw refusal(outcome.reason, action);
+    }
+  }
+
+  async #change(command: CatalogueCommand, action: string): Promise<void> {
+    const outcome = await this.#propose(command);
+    if (outcome.kind === "refused") throw refusal(outcome.reason, action);
+  }
+
+  #propose(command: CatalogueCommand): Promise<Outcome> {
+    return this.#parts.group.propose(command, { timeoutMs: CHANGE_TIMEOUT_MS });
+  }
+
+  #read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
+    return this.#parts.group.read(look, { timeoutMs: READ_TIMEOUT_MS });
+  }
+}
+
+function roleOf(nodeId: NodeId, view: RaftView): GroupRole {
+  if (view.leader === nodeId) return "leader";
+  const { voters, votersOutgoing, learners, learnersNext } = view.configuration;
+  if (voters.includes(nodeId) || votersOutgoing.includes(nodeId)) return "voter";
+  return learners.includes(nodeId) || learnersNext.includes(nodeId) ? "learner" : "none";
+}
+
+const REFUSAL_TEXTS: Partial<Record<Refusal, string>> = {
+  malformed_command: "a value is not allowed",
+  not_found: "it is not there",
+  already_exists: "it is there already",
+  table_full: "the catalogue has no room for more",
+  member_revoked: "it was revoked",
+};
+
+/** What the replicated state said to a change, for people. */
+function refusal(reason: Refusal, action: string): RequestError {
+  const code = reason === "malformed_command" ? "invalid_request" : "conflict";
+  return new RequestError(code, `cannot ${action}: ${REFUSAL_TEXTS[reason] ?? reason}`);
+}
+
+function checkRange(
+  name: string,
+  value: number,
+  range: { readonly low: number; readonly high: number },
+): void {
+  if (Number.isInteger(value) && value >= range.low && value <= range.high) return;
+  throw new RequestError(
+    "invalid_request",
+    `${name} must be between ${range.low} and ${range.high}: current value is ${value}`,
+  );
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
