@@ -1,3 +1,4 @@
+import { clusterFamily } from "./cluster.ts";
 import type { HttpParts } from "./exchange.ts";
 import { Guard } from "./guard.ts";
 import { ollamaFamily } from "./ollama.ts";
@@ -29,6 +30,7 @@ export function createHttpApp(parts: HttpParts): HttpApp {
     ollamaFamily(parts),
     ollamaModelsFamily(parts),
     openAiFamily(parts),
+    ...(parts.admin === undefined ? [] : [clusterFamily(parts.admin)]),
   ], admitting);
 
   return {

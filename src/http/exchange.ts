@@ -1,5 +1,12 @@
 import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
-import type { AnswerMetrics, Clock, ClusterClient, Log, Metrics } from "../ports/mod.ts";
+import type {
+  AnswerMetrics,
+  Clock,
+  ClusterAdmin,
+  ClusterClient,
+  Log,
+  Metrics,
+} from "../ports/mod.ts";
 import type { HttpSettings } from "./settings.ts";
 import {
   describeFailure,
@@ -13,6 +20,8 @@ import {
 /** What every handler works with. */
 export interface HttpParts {
   readonly client: ClusterClient;
+  /** Without one there is no `/api/cluster`. */
+  readonly admin?: ClusterAdmin;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -77,6 +86,12 @@ export class Exchange {
       if (!isEdgeError(error)) this.#lose(error);
       throw error;
     }
+  }
+
+  /** As {@link readFields}; no body at all means no fields. */
+  async readOptionalFields(): Promise<Fields> {
+    const empty = this.request.body === null || this.request.headers.get("content-length") === "0";
+    return empty ? new Fields({}) : await this.readFields();
   }
 
   /** The body as it comes in, for uploads. */

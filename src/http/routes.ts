@@ -4,7 +4,7 @@ import { type Failure, textAnswer } from "./wire/mod.ts";
 
 /** One endpoint. `path` may hold `:name` parameters, one segment each. */
 export interface Route {
-  readonly methods: readonly ("GET" | "HEAD" | "POST" | "DELETE")[];
+  readonly methods: readonly ("GET" | "HEAD" | "POST" | "PUT" | "DELETE")[];
   readonly path: string;
   handle(exchange: Exchange): Response | Promise<Response>;
 }

@@ -1,4 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
+import type { ConnectionView } from "./transport.ts";
 
 /** What a node does in the log's group. */
 export type GroupRole = "leader" | "voter" | "learner" | "none";
@@ -84,6 +85,8 @@ export interface ClusterAdmin {
   deleteSetting(key: string): Promise<void>;
   /** The replicated state as a file for `odist snapshot restore`, read linearizably. */
   saveSnapshot(): Promise<Uint8Array>;
+  /** Connections this node has to other members. */
+  connections(): Promise<readonly ConnectionView[]>;
   /** The last log lines of this node, oldest first; `follow` goes on until the signal. */
   logs(
     wanted: { readonly lines: number; readonly follow: boolean },

@@ -1,3 +1,4 @@
+import type { ClusterAdmin } from "../../src/ports/mod.ts";
 import { createHttpApp, type HttpApp, type HttpSettings } from "../../src/http/mod.ts";
 import {
   type ClientScript,
@@ -16,13 +17,18 @@ export interface AppUnderTest {
 }
 
 export function appUnderTest(
-  options: { script?: ClientScript; words?: readonly string[]; config?: Partial<HttpSettings> } =
-    {},
+  options: {
+    script?: ClientScript;
+    words?: readonly string[];
+    config?: Partial<HttpSettings>;
+    admin?: ClusterAdmin;
+  } = {},
 ): AppUnderTest {
   const client = new ScriptedClient(options);
   const telemetry = new RecordingTelemetry();
   const app = createHttpApp({
     client,
+    ...(options.admin === undefined ? {} : { admin: options.admin }),
     metrics: telemetry,
     log: telemetry,
     clock: STILL_CLOCK,

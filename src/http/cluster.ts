@@ -1,0 +1,255 @@
+import { parseGoDuration, RequestError } from "../base/mod.ts";
+import type {
+  ClusterAdmin,
+  ClusterStatus,
+  ConnectionView,
+  MemberLoad,
+  MemberStatus,
+  TokenRowView,
+} from "../ports/mod.ts";
+import type { Exchange } from "./exchange.ts";
+import { nativeFailureAnswer } from "./ollama.ts";
+import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
+import type { ApiFamily, Route } from "./routes.ts";
+import { type Fields, jsonAnswer, utcTime } from "./wire/mod.ts";
+
+const HOUR_MS = 60 * 60 * 1_000;
+const TOKEN_LIFETIME_MS_DEFAULT = HOUR_MS;
+const TOKEN_LIFETIME_MS_MIN = 1_000;
+const TOKEN_LIFETIME_MS_MAX = 365 * 24 * HOUR_MS;
+const TOKEN_USES_MAX = 1_000;
+const LOG_LINES_DEFAULT = 100;
+/** More than a node keeps. */
+const LOG_LINES_MAX = 100_000;
+
+/** What operators ask of the cluster (docs/CLUSTER.md). Worded as the native API words things. */
+export function clusterFamily(admin: ClusterAdmin): ApiFamily {
+  return {
+    name: "cluster",
+    failureAnswer: nativeFailureAnswer,
+    routes: [
+      ...viewRoutes(admin),
+      ...memberRoutes(admin),
+      ...tokenRoutes(admin),
+      ...settingRoutes(admin),
+    ],
+  };
+}
+
+function viewRoutes(admin: ClusterAdmin): readonly Route[] {
+  return [
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/status",
+      handle: async () => jsonAnswer(statusShape(await admin.status())),
+    },
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/members",
+      handle: async () => jsonAnswer({ members: (await admin.status()).members.map(memberShape) }),
+    },
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/connections",
+      handle: async () =>
+        jsonAnswer({ connections: (await admin.connections()).map(connectionShape) }),
+    },
+    {
+      methods: ["GET"],
+      path: "/api/cluster/snapshot",
+      handle: async () => snapshotAnswer(await admin.saveSnapshot()),
+    },
+    { methods: ["GET"], path: "/api/cluster/logs", handle: (exchange) => logs(admin, exchange) },
+  ];
+}
+
+function memberRoutes(admin: ClusterAdmin): readonly Route[] {
+  const change = (verb: string, act: (node: string) => Promise<void>): Route => ({
+    methods: ["POST"],
+    path: `/api/cluster/members/:node/${verb}`,
+    handle: async ({ params }) => await done(act(params["node"] ?? "")),
+  });
+  return [
+    change("drain", (node) => admin.drain(node)),
+    change("undrain", (node) => admin.undrain(node)),
+    change("revoke", (node) => admin.revokeMember(node)),
+    {
+      methods: ["DELETE"],
+      path: "/api/cluster/members/:node",
+      handle: async ({ params }) => await done(admin.removeMember(params["node"] ?? "")),
+    },
+    {
+      methods: ["POST"],
+      path: "/api/cluster/leave",
+      handle: async () => await done(admin.leave()),
+    },
+  ];
+}
+
+function tokenRoutes(admin: ClusterAdmin): readonly Route[] {
+  return [
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/tokens",
+      handle: async () => jsonAnswer({ tokens: (await admin.listTokens()).map(tokenShape) }),
+    },
+    {
+      methods: ["POST"],
+      path: "/api/cluster/tokens",
+      handle: async (exchange) => {
+        const made = await admin.createToken(parseTokenWish(await exchange.readOptionalFields()));
+        return jsonAnswer({ token: made.token, ...tokenShape(made) }, 201);
+      },
+    },
+    {
+      methods: ["DELETE"],
+      path: "/api/cluster/tokens/:id",
+      handle: async ({ params }) => await done(admin.revokeToken(params["id"] ?? "")),
+    },
+  ];
+}
+
+function settingRoutes(admin: ClusterAdmin): readonly Route[] {
+  const path = "/api/cluster/settings/:key";
+  return [
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/settings",
+      handle: async () => jsonAnswer({ settings: await admin.listSettings() }),
+    },
+    {
+      methods: ["PUT"],
+      path,
+      handle: async (exchange) => {
+        const value = (await exchange.readFields()).string("value");
+        if (value === undefined) throw new RequestError("invalid_request", "value is required");
+        return await done(admin.putSetting({ key: exchange.params["key"] ?? "", value }));
+      },
+    },
+    {
+      methods: ["DELETE"],
+      path,
+      handle: async ({ params }) => await done(admin.deleteSetting(params["key"] ?? "")),
+    },
+  ];
+}
+
+/** Changes have nothing to tell but that they were made. */
+async function done(change: Promise<void>): Promise<Response> {
+  await change;
+  return jsonAnswer({});
+}
+
+function parseTokenWish(fields: Fields): { readonly lifetimeMs: number; readonly uses: number } {
+  const lifetimeMs = parseLifetime(fields.raw("ttl"));
+  if (!(lifetimeMs >= TOKEN_LIFETIME_MS_MIN && lifetimeMs <= TOKEN_LIFETIME_MS_MAX)) {
+    throw new RequestError(
+      "invalid_request",
+      `ttl must be a duration of 1s to 8760h: current value is ${
+        JSON.stringify(fields.raw("ttl"))
+      }`,
+    );
+  }
+  const uses = fields.integer("uses") ?? 1;
+  if (uses < 1 || uses > TOKEN_USES_MAX) {
+    throw new RequestError(
+      "invalid_request",
+      `uses must be 1 to ${TOKEN_USES_MAX}: current value is ${uses}`,
+    );
+  }
+  return { lifetimeMs, uses };
+}
+
+/** A Go duration or a number of seconds, as `keep_alive`; NaN for anything else. */
+function parseLifetime(value: unknown): number {
+  if (value === undefined) return TOKEN_LIFETIME_MS_DEFAULT;
+  if (typeof value === "number") return value * 1_000;
+  return typeof value === "string" ? parseGoDuration(value) ?? NaN : NaN;
+}
+
+/** Lines as they were logged; a failure after the first is the stream's last line, as everywhere. */
+async function logs(admin: ClusterAdmin, exchange: Exchange): Promise<Response> {
+  const query = new URL(exchange.request.url).searchParams;
+  const linesText = query.get("lines") ?? String(LOG_LINES_DEFAULT);
+  const lines = /^\d{1,9}$/.test(linesText) ? Number(linesText) : NaN;
+  if (!(lines <= LOG_LINES_MAX)) {
+    throw new RequestError(
+      "invalid_request",
+      `lines must be 0 to ${LOG_LINES_MAX}: current value is "${linesText}"`,
+    );
+  }
+  const follow = query.get("follow") === "true";
+  return await exchange.stream(admin.logs({ lines, follow }, exchange.signal), {
+    contentType: NDJSON_CONTENT_TYPE,
+    encode: ndjsonLine,
+    encodeFailure: (error) => ndjsonLine(nativeErrorBody(exchange.describe(error))),
+  });
+}
+
+function snapshotAnswer(bytes: Uint8Array): Response {
+  return new Response(new Uint8Array(bytes), {
+    headers: {
+      "content-type": "application/octet-stream",
+      "content-length": String(bytes.length),
+    },
+  });
+}
+
+function statusShape(status: ClusterStatus): object {
+  return {
+    cluster_id: status.clusterId,
+    node_id: status.nodeId,
+    name: status.name,
+    version: status.version,
+    health: status.health,
+    leader: status.leader,
+    term: status.term,
+    committed_index: status.committedIndex,
+    applied_index: status.appliedIndex,
+    state_hash: status.stateHash,
+    members: status.members.map(memberShape),
+  };
+}
+
+function memberShape(member: MemberStatus): object {
+  return {
+    node_id: member.nodeId,
+    name: member.name,
+    address: member.address,
+    health: member.health,
+    role: member.role,
+    drained: member.drained,
+    version: member.version,
+    match_index: member.matchIndex,
+    load: member.load === undefined ? undefined : loadShape(member.load),
+  };
+}
+
+function loadShape(load: MemberLoad): object {
+  return {
+    running_requests: load.runningRequests,
+    waiting_requests: load.waitingRequests,
+    slots: load.slots,
+    tokens_per_second: load.tokensPerSecond,
+    available_bytes: load.availableBytes,
+    loaded_models: load.loadedModels,
+  };
+}
+
+function tokenShape(token: TokenRowView): object {
+  return {
+    token_id: token.tokenId,
+    expires_at: utcTime(token.expiresAtMs),
+    uses_left: token.usesLeft,
+  };
+}
+
+function connectionShape(connection: ConnectionView): object {
+  return {
+    node_id: connection.peer,
+    remote_address: connection.remoteAddress,
+    direction: connection.direction,
+    open_streams: connection.openStreams,
+    queued_frames: connection.queuedFrames,
+  };
+}

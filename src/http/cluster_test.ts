@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import type { NodeId } from "../base/mod.ts";
+import { RequestError, UnavailableError } from "../base/mod.ts";
+import type { ClusterAdmin, ClusterStatus } from "../ports/mod.ts";
+import { appUnderTest } from "../../tests/harness/http_app.ts";
+import { parseLines } from "../../tests/harness/json_lines.ts";
+
+const A = "00000000000000aa" as NodeId;
+const B = "00000000000000bb" as NodeId;
+const EXPIRES_MS = Date.UTC(2026, 0, 1);
+
+const STATUS: ClusterStatus = {
+  clusterId: "00000000000000cc",
+  nodeId: A,
+  name: "a",
+  version: "1.2.3",
+  health: "degraded",
+  leader: A,
+  term: 3,
+  committedIndex: 17,
+  appliedIndex: 16,
+  stateHash: "ab".repeat(32),
+  members: [
+    {
+      nodeId: A,
+      name: "a",
+      address: "10.0.0.1:11435",
+      health: "alive",
+      role: "leader",
+      drained: false,
+      version: "1.2.3",
+      matchIndex: 17,
+      load: {
+        runningRequests: 1,
+        waitingRequests: 2,
+        slots: 4,
+        tokensPerSecond: 12.5,
+        availableBytes: 5_000,
+        loadedModels: ["tiny:latest"],
+      },
+    },
+    {
+      nodeId: B,
+      name: "b",
+      address: "",
+      health: "pending",
+      role: "none",
+      drained: true,
+      version: "",
+      matchIndex: undefined,
+      load: undefined,
+    },
+  ],
+};
+
+const MEMBERS_ON_WIRE = [
+  {
+    node_id: A,
+    name: "a",
+    address: "10.0.0.1:11435",
+    health: "alive",
+    role: "leader",
+    drained: false,
+    version: "1.2.3",
+    match_index: 17,
+    load: {
+      running_requests: 1,
+      waiting_requests: 2,
+      slots: 4,
+      tokens_per_second: 12.5,
+      available_bytes: 5_000,
+      loaded_models: ["tiny:latest"],
+    },
+  },
+  {
+    node_id: B,
+    name: "b",
+    address: "",
+    health: "pending",
+    role: "none",
+    drained: true,
+    version: "",
+  },
+];
+
+/** Everything that was asked, as `verb what`. */
+function scriptedAdmin(script: Partial<ClusterAdmin> = {}) {
+  const asked: string[] = [];
+  const note = (verb: string) => async (what?: unknown) => {
+    asked.push(what === undefined ? verb : `${verb} ${JSON.stringify(what)}`);
+  };
+  const admin: ClusterAdmin = {
+    status: async () => STATUS,
+    createToken: async (wanted) => {
+      await note("token")(wanted);
+      return { token: "secret", tokenId: "t1", expiresAtMs: EXPIRES_MS, usesLeft: wanted.uses };
+    },
+    listTokens: async () => [{ tokenId: "t1", expiresAtMs: EXPIRES_MS, usesLeft: 1 }],
+    revokeToken: note("revoke_token"),
+    drain: note("drain"),
+    undrain: note("undrain"),
+    leave: note("leave"),
+    removeMember: note("remove"),
+    revokeMember: note("revoke"),
+    listSettings: async () => [{ key: "k", value: "v" }],
+    putSetting: note("put"),
+    deleteSetting: note("delete"),
+    saveSnapshot: async () => Uint8Array.of(1, 2, 3),
+    connections: async () => [{
+      peer: B,
+      remoteAddress: "10.0.0.2:5",
+      direction: "dialed",
+      openStreams: 1,
+      queuedFrames: 2,
+    }],
+    async *logs({ lines, follow }) {
+      yield { event: "node_started", lines, follow };
+    },
+    ...script,
+  };
+  return { ...appUnderTest({ admin }), asked };
+}
+
+Deno.test("GET /api/cluster/status tells everything a node knows of its cluster", async () => {
+  const { send } = scriptedAdmin();
+  assert.deepEqual(await (await send("GET", "/api/cluster/status")).json(), {
+    cluster_id: "00000000000000cc",
+    node_id: A,
+    name: "a",
+    version: "1.2.3",
+    health: "degraded",
+    leader: A,
+    term: 3,
+    committed_index: 17,
+    applied_index: 16,
+    state_hash: "ab".repeat(32),
+    members: MEMBERS_ON_WIRE,
+  });
+  const { members } = await (await send("GET", "/api/cluster/members")).json();
+  assert.deepEqual(members, MEMBERS_ON_WIRE);
+  const { connections } = await (await send("GET", "/api/cluster/connections")).json();
+  assert.deepEqual(connections, [{
+    node_id: B,
+    remote_address: "10.0.0.2:5",
+    direction: "dialed",
+    open_streams: 1,
+    queued_frames: 2,
+  }]);
+});
+
+Deno.test("POST /api/cluster/tokens makes a token for an hour and one use unless told otherwise", async () => {
+  const { send, asked } = scriptedAdmin();
+  const made = await send("POST", "/api/cluster/tokens");
+  assert.equal(made.status, 201);
+  assert.deepEqual(await made.json(), {
+    token: "secret",
+    token_id: "t1",
+    expires_at: "2026-01-01T00:00:00.000Z",
+    uses_left: 1,
+  });
+  await send("POST", "/api/cluster/tokens", { ttl: "90m", uses: 5 });
+  await send("POST", "/api/cluster/tokens", { ttl: 60 });
+  assert.deepEqual(asked, [
+    'token {"lifetimeMs":3600000,"uses":1}',
+    'token {"lifetimeMs":5400000,"uses":5}',
+    'token {"lifetimeMs":60000,"uses":1}',
+  ]);
+});
+
+Deno.test("POST /api/cluster/tokens refuses spans and counts out of range", async () => {
+  const { send, asked } = scriptedAdmin();
+  const wrong = [
+    ...["500ms", "9000h", "soon", "-1h", 0, true].map((ttl) => ({ ttl })),
+    ...[0, 1_001, 1.5].map((uses) => ({ uses })),
+  ];
+  for (const wish of wrong) {
+    const answer = await send("POST", "/api/cluster/tokens", wish);
+    assert.equal(answer.status, 400, JSON.stringify(wish));
+    assert.match((await answer.json()).error, /ttl|uses/);
+  }
+  assert.deepEqual(asked, []);
+});
+
+Deno.test("GET /api/cluster/tokens never shows a secret", async () => {
+  const { send } = scriptedAdmin();
+  const text = await (await send("GET", "/api/cluster/tokens")).text();
+  assert.deepEqual(JSON.parse(text), {
+    tokens: [{ token_id: "t1", expires_at: "2026-01-01T00:00:00.000Z", uses_left: 1 }],
+  });
+});
+
+Deno.test("changes of members, tokens and settings reach the cluster as named", async () => {
+  const { send, asked } = scriptedAdmin();
+  const calls: readonly (readonly [string, string, unknown?])[] = [
+    ["POST", "members/b/drain"],
+    ["POST", "members/b/undrain"],
+    ["POST", "members/b%2Ec/revoke"],
+    ["DELETE", "members/b"],
+    ["POST", "leave"],
+    ["DELETE", "tokens/t1"],
+    ["PUT", "settings/k", { value: "v" }],
+    ["DELETE", "settings/k"],
+  ];
+  for (const [method, path, body] of calls) {
+    const answer = await send(method, `/api/cluster/${path}`, body);
+    assert.equal(answer.status, 200, path);
+    assert.equal(await answer.text(), "{}");
+  }
+  assert.deepEqual(asked, [
+    'drain "b"',
+    'undrain "b"',
+    'revoke "b.c"',
+    'remove "b"',
+    "leave",
+    'revoke_token "t1"',
+    'put {"key":"k","value":"v"}',
+    'delete "k"',
+  ]);
+  assert.equal((await send("PUT", "/api/cluster/settings/k", {})).status, 400);
+  assert.equal((await send("PUT", "/api/cluster/tokens/t1")).status, 405);
+});
+
+Deno.test("the cluster's refusals keep their status and their words", async () => {
+  const { send } = scriptedAdmin({
+    drain: () => Promise.reject(new RequestError("member_not_found", 'no member is called "x"')),
+    removeMember: () => Promise.reject(new RequestError("conflict", "it is the last voter")),
+    listTokens: () => Promise.reject(new UnavailableError("no_quorum", "no quorum answers")),
+  });
+  const said = async (method: string, path: string) => {
+    const answer = await send(method, `/api/cluster/${path}`);
+    return [answer.status, (await answer.json()).error];
+  };
+  assert.deepEqual(await said("POST", "members/x/drain"), [404, 'no member is called "x"']);
+  assert.deepEqual(await said("DELETE", "members/x"), [409, "it is the last voter"]);
+  assert.deepEqual(await said("GET", "tokens"), [503, "no quorum answers"]);
+});
+
+Deno.test("GET /api/cluster/snapshot sends the bytes of the file", async () => {
+  const { send } = scriptedAdmin();
+  const answer = await send("GET", "/api/cluster/snapshot");
+  assert.equal(answer.headers.get("content-type"), "application/octet-stream");
+  assert.deepEqual(await answer.bytes(), Uint8Array.of(1, 2, 3));
+});
+
+Deno.test("GET /api/cluster/logs streams lines and refuses absurd counts", async () => {
+  const { send } = scriptedAdmin();
+  const lines = async (query: string) =>
+    parseLines(await (await send("GET", `/api/cluster/logs${query}`)).text());
+  assert.deepEqual(await lines(""), [{ event: "node_started", lines: 100, follow: false }]);
+  assert.deepEqual(await lines("?lines=5&follow=true"), [
+    { event: "node_started", lines: 5, follow: true },
+  ]);
+  assert.equal((await send("GET", "/api/cluster/logs?lines=-1")).status, 400);
+  assert.equal((await send("GET", "/api/cluster/logs?lines=1000000")).status, 400);
+});
+
+Deno.test("a node without a cluster has no /api/cluster, and a foreign web page gets nothing of one", async () => {
+  assert.equal((await appUnderTest().send("GET", "/api/cluster/status")).status, 404);
+  const { app } = scriptedAdmin();
+  const ask = (headers: Record<string, string>) =>
+    app.fetch(new Request("http://localhost/api/cluster/tokens", { method: "POST", headers }));
+  assert.equal((await ask({ host: "localhost", origin: "https://evil.example" })).status, 403);
+  assert.equal((await ask({ host: "evil.example" })).status, 403);
+});
