@@ -23,15 +23,19 @@ export interface LogOptions {
 /** A log that filters by level and withholds values under secret keys. */
 export function createLog(options: LogOptions): Log {
   const { format, clock, write = writeStderr } = options;
-  const lowest = LOG_LEVELS.indexOf(options.level);
   const shape = format === "json" ? jsonLine : textLine;
   return {
     log(level, event, values = {}) {
-      if (LOG_LEVELS.indexOf(level) < lowest) return;
+      if (!isLogged(level, options.level)) return;
       const time = new Date(clock.nowMs()).toISOString();
       write(`${shape({ time, level, event }, withholdSecrets(values))}\n`);
     },
   };
+}
+
+/** Whether a line of `level` passes where `lowest` is the least that does. */
+export function isLogged(level: LogLevel, lowest: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(lowest);
 }
 
 interface LineHead {
@@ -40,7 +44,8 @@ interface LineHead {
   readonly event: string;
 }
 
-function jsonLine(head: LineHead, values: Record<string, unknown>): string {
+/** One line as an object, without its newline. */
+export function jsonLine(head: LineHead, values: Record<string, unknown>): string {
   // The head goes last so that no value can pose as it.
   return JSON.stringify({ ...head, ...values, ...head });
 }
@@ -55,7 +60,10 @@ function textValue(value: unknown): string {
   return JSON.stringify(value) ?? "undefined";
 }
 
-function withholdSecrets(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** A copy that may be printed: no values under secret keys, nothing nested without end, no bigint. */
+export function withholdSecrets(
+  values: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, printable(key, value, DEPTH_MAX)]),
   );
