@@ -152,6 +152,8 @@ export interface VoteRequest extends TermEnvelope {
   readonly last: EntryId;
   /** The leader asked for this election, so a live leader is no reason to refuse (thesis, 3.10). */
   readonly transfer: boolean;
+  /** Last entry that the candidate knows to be committed. Invariant: not behind `last`. */
+  readonly committed: EntryId;
 }
 
 /** Answer to a vote request. */
@@ -159,6 +161,8 @@ export interface VoteResponse extends TermEnvelope {
   readonly kind: "vote_response";
   readonly preVote: boolean;
   readonly granted: boolean;
+  /** Last entry that the voter knows to be committed. */
+  readonly committed: EntryId;
 }
 
 /** Leader to the transfer target: start an election now. */

@@ -1,5 +1,5 @@
 import type { NodeId } from "../../base/mod.ts";
-import type { VoteRequest, VoteResponse } from "../../protocol/mod.ts";
+import type { EntryId, VoteRequest, VoteResponse } from "../../protocol/mod.ts";
 import { appendProposals, broadcastAppends, sendAppend } from "./replication.ts";
 import { ACCEPTED, type RaftState, type StepOutcome } from "./state.ts";
 
@@ -42,16 +42,30 @@ function campaign(raft: RaftState, kind: CampaignKind): void {
   else raft.becomeCandidate();
   // Pre-votes are asked for the term that would follow, without entering it.
   const term = preVote ? raft.term + 1 : raft.term;
+  const { last, lastCommitted: committed } = raft.log;
   for (const to of raft.peers.voters) {
+    const letter = { from: raft.id, to, term, preVote, committed };
     if (to === raft.id) {
       // The own vote counts like any other only once it is durable.
-      raft.send({ kind: "vote_response", from: raft.id, to, term, preVote, granted: true });
+      raft.send({ ...letter, kind: "vote_response", granted: true });
     } else {
-      const { last } = raft.log;
       const transfer = kind === "transfer";
-      raft.send({ kind: "vote_request", from: raft.id, to, term, preVote, last, transfer });
+      raft.send({ ...letter, kind: "vote_request", last, transfer });
     }
   }
+}
+
+/**
+ * Takes over what the other side of an election knows to be committed: that an entry is committed holds for everyone
+ * who has it. Otherwise those who have not heard that a change is committed could need the vote of someone who has left
+ * by it, whose log is longer than theirs and who may not campaign himself.
+ */
+export function learnCommitted(raft: RaftState, committed: EntryId): void {
+  if (!raft.options.commitsByVotes || raft.role === "leader" || !raft.log.has(committed)) return;
+  raft.log.commitTo(committed.index);
+  // Whatever it counts, it counts by a configuration that is replaced already.
+  const isCampaign = raft.role !== "follower";
+  if (isCampaign && hasUnappliedChange(raft)) raft.becomeFollower(raft.term, undefined);
 }
 
 /** Any node is asked for its vote, learners too: the asker may know of a promotion that this node does not. */
@@ -64,7 +78,8 @@ export function onVoteRequest(raft: RaftState, message: VoteRequest): StepOutcom
   // A granted pre-vote names the term it is for, which may be above this node's. A refusal names the own term, so
   // that a candidate from the past catches up.
   const term = granted ? message.term : raft.term;
-  raft.send({ kind: "vote_response", from: raft.id, to: from, term, preVote, granted });
+  const { lastCommitted: committed } = raft.log;
+  raft.send({ kind: "vote_response", from: raft.id, to: from, term, preVote, granted, committed });
   if (granted && !preVote) {
     raft.electionElapsedTicks = 0;
     raft.vote = from;

@@ -49,6 +49,7 @@ Deno.test("Raft gives one vote per term, first come first served (paper, 5.2)", 
       preVote: false,
       last: { term: 1, index: 1 },
       transfer: false,
+      committed: { term: 1, index: 1 },
     });
   ask(1);
   ask(2);
@@ -81,6 +82,7 @@ Deno.test("Raft makes its vote durable before it sends it", () => {
     preVote: false,
     last: { term: 1, index: 1 },
     transfer: false,
+    committed: { term: 1, index: 1 },
   });
   const ready = node.ready();
   assert.deepEqual(ready.messages, []);
@@ -112,7 +114,8 @@ Deno.test("A candidate follows a leader of its own term and gives up when outvot
   group.elect(2);
   assert.equal(group.view(1).role, "follower");
   assert.equal(group.view(1).leader, idOf(2));
-  const refusal = { kind: "vote_response", preVote: false, granted: false } as const;
+  const committed = { term: 1, index: 1 };
+  const refusal = { kind: "vote_response", preVote: false, granted: false, committed } as const;
   group.heal();
   group.node(3).campaign();
   group.drive(3);
@@ -182,6 +185,7 @@ Deno.test("A follower that knows its term's leader gives no vote in that term", 
     preVote: false,
     last: { term: 1, index: 1 },
     transfer: false,
+    committed: { term: 1, index: 1 },
   });
   assert.equal(group.view(2).vote, undefined);
 });
@@ -224,6 +228,7 @@ Deno.test("A leader of the past learns of the newer term even from who can't lea
     preVote: false,
     last: { term: 1, index: 1 },
     transfer: true,
+    committed: { term: 1, index: 1 },
   });
   group.tick(1);
   assert.equal(group.view(1).term, 9);
@@ -302,6 +307,7 @@ Deno.test("Learners never campaign but vote, for who knows of their promotion (e
     preVote: false,
     last: { term: 1, index: 9 },
     transfer: false,
+    committed: { term: 1, index: 1 },
   });
   assert.equal(group.view(3).vote, idOf(2));
 });

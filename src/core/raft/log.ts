@@ -57,6 +57,13 @@ export class RaftLog {
     return { term, index };
   }
 
+  /** The last entry known to be committed. */
+  get lastCommitted(): EntryId {
+    const term = this.term(this.#committed);
+    assert(term !== undefined, "A committed entry has a term", { index: this.#committed });
+    return { term, index: this.#committed };
+  }
+
   /** Term at `index`, undefined where the log has none any more or none yet. */
   term(index: number): number | undefined {
     const unstable = this.#unstable.term(index);

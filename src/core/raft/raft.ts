@@ -12,6 +12,7 @@ import type {
 import { entriesBytes, payloadBytes } from "./log.ts";
 import {
   finishTransfer,
+  learnCommitted,
   onVoteRequest,
   onVoteResponse,
   startCampaign,
@@ -234,6 +235,8 @@ export class Raft {
     if (malformed !== undefined) return refuse("malformed", malformed);
     if (message.term < raft.term) return this.#onOldTerm(message);
     if (message.term > raft.term && !this.#enterTerm(message)) return ACCEPTED;
+    // Also from answers that come when the election is lost: the first refusal may say less than the last.
+    if ("committed" in message) learnCommitted(raft, message.committed);
     if (message.kind === "vote_request") return onVoteRequest(raft, message);
     switch (raft.role) {
       case "leader":
@@ -281,7 +284,16 @@ export class Raft {
       raft.send({ kind: "append_response", from, to, term, index: 0, rejection: undefined });
     } else if (kind === "vote_request" && message.preVote) {
       // Teaches a pre-candidate with the longer log, but of an older term, the term in which it can win.
-      raft.send({ kind: "vote_response", from, to, term, preVote: true, granted: false });
+      const { lastCommitted: committed } = raft.log;
+      raft.send({
+        kind: "vote_response",
+        from,
+        to,
+        term,
+        preVote: true,
+        granted: false,
+        committed,
+      });
     }
     return ACCEPTED;
   }
@@ -365,8 +377,16 @@ export class Raft {
   }
 }
 
-/** What no correct node sends: appends whose entries do not follow `previous`, or are of a later term than the message. */
+/**
+ * What no correct node sends: appends whose entries do not follow `previous`, or are of a later term than the message;
+ * candidates that know more to be committed than they have.
+ */
 function findMalformation(message: TermMessage): string | undefined {
+  if (message.kind === "vote_request") {
+    const { committed, last } = message;
+    const isBehind = committed.index > last.index || committed.term > last.term;
+    return isBehind ? `committed ${committed.index}, log ends at ${last.index}` : undefined;
+  }
   if (message.kind !== "append_request") return undefined;
   let { term, index } = message.previous;
   for (const entry of message.entries) {

@@ -226,14 +226,19 @@ Deno.test("No sequence of random messages makes a node throw, and none changes w
       const previous = place();
       const flag = random.chance(1, 2);
       const { configuration } = group.view(2);
-      const last = place();
+      const [last, known] = [place(), place()];
       const messages = [
         { kind: "append_request" as const, previous, commit: random.below(8) },
         { kind: "append_response" as const, index: random.below(8) },
         { kind: "heartbeat_request" as const, commit: random.below(8), round: random.below(4) },
         { kind: "heartbeat_response" as const, round: random.below(4) },
-        { kind: "vote_request" as const, preVote: flag, last, transfer: random.chance(1, 4) },
-        { kind: "vote_response" as const, preVote: flag, granted: random.chance(1, 2) },
+        { kind: "vote_request" as const, preVote: flag, last, committed: known, transfer: flag },
+        {
+          kind: "vote_response" as const,
+          preVote: flag,
+          committed: known,
+          granted: random.chance(1, 2),
+        },
         { kind: "timeout_now" as const },
         { kind: "transfer_request" as const, target: id() },
         { kind: "read_index_request" as const, context: "r" },

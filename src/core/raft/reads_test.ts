@@ -46,7 +46,8 @@ Deno.test("No read is answered before a leader committed in its term (etcd 7331)
   group.cut(2, 1);
   group.node(2).campaign();
   group.drive(2);
-  const vote = { kind: "vote_response", preVote: false, granted: true } as const;
+  const committed = { term: 1, index: 1 };
+  const vote = { kind: "vote_response", preVote: false, granted: true, committed } as const;
   group.deliver({ ...vote, from: idOf(3), to: idOf(2), term: 2 });
   assert.equal(group.view(2).role, "leader");
   group.node(2).readIndex("r");

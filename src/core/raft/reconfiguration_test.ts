@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { change, idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
-import type { GroupStep } from "../../protocol/mod.ts";
+import { change, type GroupOptions, idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
+import type { GroupStep, RaftMessage } from "../../protocol/mod.ts";
 
 function add(number: number): GroupStep {
   return { action: "add_voter", node: idOf(number) };
@@ -262,4 +262,112 @@ Deno.test("A change that was handed out before a snapshot came counts only once"
   node.step({ kind: "snapshot_request", from: idOf(1), to: idOf(2), term: 1, snapshot });
   const after = node.applyChange(change([add(4), remove(3)]));
   assert.deepEqual(after, snapshot.configuration, "the joint phase lies behind the snapshot");
+});
+
+/**
+ * Node 1 hands its group over to nodes 2 and 3. Only node 1 hears that this is committed, and only its log goes further.
+ */
+function handOver(options: GroupOptions): RaftGroup {
+  const group = new RaftGroup(1, options);
+  group.elect(1);
+  for (const number of [2, 3]) {
+    group.add(number, options);
+    group.node(1).proposeChange(change([learn(number)]));
+    group.settle();
+    group.tick(2);
+  }
+  const leaves = group.view(1).lastIndex + 2;
+  const tells = (message: RaftMessage) =>
+    ("commit" in message && message.commit >= leaves) ||
+    ("entries" in message && message.entries.some(({ index }) => index > leaves));
+  group.node(1).proposeChange(change([add(2), add(3), remove(1)]));
+  while (group.view(1).role === "leader") {
+    for (const number of [1, 2, 3]) while (group.drive(number));
+    if (group.view(1).lastIndex === leaves) group.propose(1, "a");
+    const messages = group.messages.filter((message) => !tells(message));
+    group.messages = [];
+    for (const message of messages) group.deliver(message);
+  }
+  group.messages = [];
+  return group;
+}
+
+Deno.test("Who needs the vote of a leader that has left hears from it that it has left", () => {
+  for (const preVote of [false, true]) {
+    const group = handOver({ preVote, checkQuorum: true });
+    assert.deepEqual(group.view(1).configuration.voters, [idOf(2), idOf(3)]);
+    assert.deepEqual(group.view(2).configuration.votersOutgoing, [idOf(1)], "and needs its vote");
+    assert.ok(group.view(1).lastIndex > group.view(2).lastIndex, "which it may not give");
+    group.tick(60);
+    assert.equal(group.leaders().length, 1);
+    assert.deepEqual(group.view(2).configuration.votersOutgoing, []);
+    assert.deepEqual(group.view(3).configuration.votersOutgoing, []);
+  }
+});
+
+Deno.test("A refusal that comes when the election is lost still tells what is committed", () => {
+  const group = handOver({});
+  group.node(2).campaign();
+  group.drive(2);
+  const term = group.view(2).term;
+  const lost = { term, preVote: false, granted: false, committed: { term: 1, index: 1 } };
+  group.deliver({ ...lost, kind: "vote_response", from: idOf(3), to: idOf(2) });
+  assert.equal(group.view(2).role, "follower");
+  group.settle();
+  assert.deepEqual(group.view(2).configuration.votersOutgoing, []);
+});
+
+Deno.test("Who campaigns tells the one with the longest log that it has a vote", () => {
+  // Given a newcomer with the longest log, which has not heard that it was let in.
+  const group = new RaftGroup(2);
+  group.elect(1);
+  group.add(3);
+  group.node(1).proposeChange(change([learn(3)]));
+  group.settle();
+  group.tick(2);
+  group.cut(1, 3);
+  group.node(1).proposeChange(change([add(3)]));
+  group.settle();
+  group.propose(1, "a");
+  group.drive(1);
+  const [append] = group.messages.filter(({ to }) => to === idOf(3));
+  group.messages = [];
+  assert.ok(append?.kind === "append_request");
+  const { lastIndex } = group.view(1);
+  const entries = group.log(1).entries(append.previous.index, lastIndex + 1, Infinity) ?? [];
+  const previous = { term: 1, index: append.previous.index - 1 };
+  group.deliver({ ...append, previous, entries, commit: previous.index });
+  group.isolate(1);
+  group.settle();
+  assert.deepEqual(group.view(3).configuration.learners, [idOf(3)]);
+  // When the others are alone.
+  group.tick(60);
+  // Then it leads: the other one may not.
+  assert.deepEqual(group.leaders(), [3]);
+});
+
+Deno.test("A candidate gives up when it hears that a change is committed", () => {
+  const group = handOver({});
+  group.node(2).campaign();
+  group.drive(2);
+  const { term } = group.view(2);
+  const id = { term: 1, index: group.view(2).lastIndex };
+  const answer = { term, preVote: false, granted: true, committed: id } as const;
+  group.deliver({ ...answer, kind: "vote_response", from: idOf(3), to: idOf(2) });
+  assert.equal(group.view(2).role, "follower");
+  assert.equal(group.view(2).committed, id.index);
+});
+
+Deno.test("What somebody else has committed at an index is not taken for the own entry there", () => {
+  const group = handOver({});
+  const before = group.view(2).committed;
+  const { lastIndex: index, term } = group.view(2);
+  const request = { preVote: true, transfer: false, last: { term: 9, index: 99 } };
+  const letter = { ...request, from: idOf(3), to: idOf(2), term: term + 1 };
+  for (const committed of [{ term: 2, index }, { term: 1, index: 90 }]) {
+    group.deliver({ ...letter, kind: "vote_request", committed });
+  }
+  assert.equal(group.view(2).committed, before);
+  group.deliver({ ...letter, kind: "vote_request", committed: { term: 1, index: 100 } });
+  assert.equal(group.refusals(2).length, 1, "nobody commits what it lacks");
 });

@@ -107,7 +107,8 @@ Deno.test("A rejected append costs a round trip per term, not per entry (paper, 
   group.messages = [];
   group.heal();
   // The vote comes in late; then the leader probes at the end of its log, 50 entries too far.
-  const vote = { kind: "vote_response", preVote: false, granted: true } as const;
+  const committed = { term: 1, index: 1 };
+  const vote = { kind: "vote_response", preVote: false, granted: true, committed } as const;
   group.deliver({ ...vote, from: idOf(2), to: idOf(1), term: 2 });
   let probes = 0;
   for (let busy = true; busy;) {

@@ -34,6 +34,8 @@ export interface RaftOptions {
   readonly preVote: boolean;
   /** A leader that hears no quorum for an election timeout steps down, and votes are refused while one leads. Default on. */
   readonly checkQuorum: boolean;
+  /** Candidates and voters tell each other what is committed. Default on. */
+  readonly commitsByVotes: boolean;
   /** A leader that a membership change removes or demotes steps down once that is applied. Default on. */
   readonly stepDownOnRemoval: boolean;
   /**
@@ -69,6 +71,7 @@ export const RAFT_DEFAULTS: Omit<RaftOptions, "id"> = {
   readsPendingMax: 4096,
   preVote: true,
   checkQuorum: true,
+  commitsByVotes: true,
   stepDownOnRemoval: true,
   reads: "quorum",
   asyncStorageWrites: false,

@@ -32,6 +32,7 @@ export const DIALOGUE_OPTIONS: Omit<RaftOptions, "id"> = {
   inflightBytesMax: Infinity,
   preVote: false,
   checkQuorum: false,
+  commitsByVotes: false,
   stepDownOnRemoval: false,
 };
 
