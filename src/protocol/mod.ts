@@ -132,3 +132,28 @@ export {
 } from "./model_name.ts";
 
 export { CHANNEL_FRAME_BYTES_MAX, type FrameChannel, STREAM_FRAME_BYTES_MAX } from "./channels.ts";
+export {
+  decodeNodeFacts,
+  decodeNodeLoad,
+  encodeNodeFacts,
+  encodeNodeLoad,
+  NODE_FACTS_KEY,
+  NODE_LOAD_KEY,
+  type NodeFacts,
+  type NodeLoad,
+} from "./gossip/node_value.ts";
+export {
+  decodeLoadedCopies,
+  encodeLoadedCopies,
+  LOADED_COPIES_KEY,
+  type LoadedCopies,
+  type LoadedCopy,
+} from "./gossip/loaded_value.ts";
+export {
+  decodeInventory,
+  encodeInventory,
+  type Inventory,
+  INVENTORY_KEYS,
+  type ManifestPrefix,
+  manifestPrefixOf,
+} from "./gossip/inventory_value.ts";

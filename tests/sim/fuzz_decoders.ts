@@ -11,8 +11,18 @@ import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
 import {
   decodeCommand,
   decodeDatagram,
+  decodeInventory,
+  decodeLoadedCopies,
+  decodeNodeFacts,
+  decodeNodeLoad,
   decodeSync,
   encodeCommand,
+  encodeInventory,
+  encodeLoadedCopies,
+  encodeNodeFacts,
+  encodeNodeLoad,
+  INVENTORY_KEYS,
+  type ManifestPrefix,
   parseModelName,
 } from "../../src/protocol/mod.ts";
 import { openWal } from "../../src/storage/mod.ts";
@@ -70,6 +80,45 @@ function recordCatalogue(): { commands: Uint8Array[]; snapshot: Uint8Array } {
   return { commands, snapshot: catalogue.snapshot() };
 }
 
+/** Gossip values of a few nodes, none like another. */
+function recordValues(): Record<"facts" | "load" | "loaded" | "inventory", Uint8Array[]> {
+  const random = new Random(1);
+  const digits = () => random.uint32().toString(16).padStart(8, "0");
+  const count = () => random.below(1 << random.below(30));
+  const prefix = () => (digits() + digits()) as ManifestPrefix;
+  const copy = () => ({
+    manifest: prefix(),
+    name: `model:${digits()}`,
+    sizeBytes: count(),
+    vramBytes: count(),
+    contextLength: count(),
+    expiresAtMs: count(),
+    slots: random.below(9),
+    runningRequests: random.below(9),
+  });
+  const values = { facts: [], load: [], loaded: [], inventory: [] } as ReturnType<
+    typeof recordValues
+  >;
+  for (let node = 0; node < 20; node++) {
+    const clusterAddress = `10.0.0.${node}:11435`;
+    const said = { version: "0.3.0", httpAddress: "", clusterAddress, numericClass: digits() };
+    values.facts.push(encodeNodeFacts({ ...said, name: digits(), catalogueSchema: 1, cores: 8 }));
+    values.load.push(encodeNodeLoad({
+      runningRequests: random.below(9),
+      waitingRequests: random.below(9),
+      slots: random.below(9),
+      freeSlots: random.below(9),
+      decodeTokensPerMinute: count(),
+      prefillTokensPerMinute: count(),
+      availableBytes: count(),
+    }));
+    values.loaded.push(encodeLoadedCopies(Array.from({ length: node }, copy)));
+    const chunks = encodeInventory(Array.from({ length: node * 10 }, prefix));
+    values.inventory.push(chunks.get(INVENTORY_KEYS[0]) ?? new Uint8Array(0));
+  }
+  return values;
+}
+
 async function recordLog(): Promise<Uint8Array[]> {
   const disk = new SimulatedDisk();
   const log = await openWal(disk, { ...LOG_OPTIONS, segmentBytes: 8 * 1024, logId: LOG_ID });
@@ -115,6 +164,7 @@ async function main(): Promise<void> {
   const { datagrams, streams } = recordMessages();
   const { commands, snapshot } = recordCatalogue();
   const files = await recordLog();
+  const gossip = recordValues();
   const head = { logId: LOG_ID, owner: OWNER, segment: 1, firstSequence: 1 };
   const payloads = files.flatMap((file) => {
     const payload = readFrame(head, file, 512)?.payload;
@@ -124,6 +174,14 @@ async function main(): Promise<void> {
     { name: "decodeDatagram", corpus: datagrams, decode: decodeDatagram },
     { name: "decodeSync", corpus: streams, decode: decodeSync },
     { name: "decodeCommand", corpus: commands, decode: decodeCommand },
+    { name: "decodeNodeFacts", corpus: gossip.facts, decode: decodeNodeFacts },
+    { name: "decodeNodeLoad", corpus: gossip.load, decode: decodeNodeLoad },
+    { name: "decodeLoadedCopies", corpus: gossip.loaded, decode: decodeLoadedCopies },
+    {
+      name: "decodeInventory",
+      corpus: gossip.inventory,
+      decode: (bytes) => decodeInventory(new Map([[INVENTORY_KEYS[0], bytes]])),
+    },
     { name: "Catalogue.restore", corpus: [snapshot], decode: (bytes) => Catalogue.restore(bytes) },
     { name: "decodeSegmentHead", corpus: files, decode: decodeSegmentHead },
     { name: "readFrame", corpus: files, decode: (bytes) => readFrame(head, bytes, 512) },

@@ -1,0 +1,65 @@
+import type { Decoded } from "../bytes.ts";
+import { recordField, type ValueOf } from "../field_codec.ts";
+import { ADDRESS_BYTES_MAX } from "../membership.ts";
+import { countField, decodeVersioned, encodeVersioned, shownField } from "./versioned_value.ts";
+
+/** Key of {@link NodeFacts} among a member's gossip values. */
+export const NODE_FACTS_KEY = "node";
+/** Key of {@link NodeLoad}. */
+export const NODE_LOAD_KEY = "load";
+
+const NODE_FACTS = recordField({
+  /** Chosen by its owner; not unique. */
+  name: shownField(64),
+  /** odist's version. */
+  version: shownField(64),
+  /** The newest catalogue schema it applies. */
+  catalogueSchema: countField(),
+  /** `host:port` of its HTTP API as others may reach it; "" when only the machine itself can. */
+  httpAddress: shownField(ADDRESS_BYTES_MAX),
+  /** `host:port` of its cluster port. */
+  clusterAddress: shownField(ADDRESS_BYTES_MAX),
+  cores: countField(65_536),
+  /** Nodes of one class continue each other's answers with the same text; "" when it was not measured. */
+  numericClass: shownField(64),
+});
+
+/** What a node says of itself; constant for one start. */
+export type NodeFacts = Readonly<ValueOf<typeof NODE_FACTS>>;
+
+const NODE_LOAD = recordField({
+  runningRequests: countField(1_000_000),
+  waitingRequests: countField(1_000_000),
+  /** Of all loaded models together. */
+  slots: countField(1_000_000),
+  freeSlots: countField(1_000_000),
+  /** Of one sequence, averaged over recent answers; 0 = not measured yet. Per minute, because slow CPUs make few. */
+  decodeTokensPerMinute: countField(),
+  /** As above, for the prompt. */
+  prefillTokensPerMinute: countField(),
+  /** Memory a further model could take. */
+  availableBytes: countField(),
+});
+
+/** How busy a node is; at most seconds old. */
+export type NodeLoad = Readonly<ValueOf<typeof NODE_LOAD>>;
+
+/** Texts too long are cut, control characters replaced: the result always decodes. */
+export function encodeNodeFacts(facts: NodeFacts): Uint8Array<ArrayBuffer> {
+  return encodeVersioned(NODE_FACTS, facts);
+}
+
+/** Never throws, on any bytes. */
+export function decodeNodeFacts(bytes: Uint8Array): Decoded<NodeFacts> {
+  return decodeVersioned(NODE_FACTS, bytes);
+}
+
+/** Numbers are cut to whole ones in range: the result always decodes. */
+export function encodeNodeLoad(load: NodeLoad): Uint8Array<ArrayBuffer> {
+  return encodeVersioned(NODE_LOAD, load);
+}
+
+/** Never throws, on any bytes. */
+export function decodeNodeLoad(bytes: Uint8Array): Decoded<NodeLoad> {
+  return decodeVersioned(NODE_LOAD, bytes);
+}

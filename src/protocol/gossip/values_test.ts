@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { type Digest, Random } from "../../base/mod.ts";
+import type { Decoded } from "../bytes.ts";
+import { VALUE_BYTES_MAX } from "../membership.ts";
+import {
+  decodeInventory,
+  encodeInventory,
+  INVENTORY_KEYS,
+  type ManifestPrefix,
+  manifestPrefixOf,
+} from "./inventory_value.ts";
+import {
+  decodeLoadedCopies,
+  encodeLoadedCopies,
+  LOADED_COPIES_KEY,
+  type LoadedCopy,
+} from "./loaded_value.ts";
+import {
+  decodeNodeFacts,
+  decodeNodeLoad,
+  encodeNodeFacts,
+  encodeNodeLoad,
+  NODE_FACTS_KEY,
+  NODE_LOAD_KEY,
+  type NodeFacts,
+  type NodeLoad,
+} from "./node_value.ts";
+
+/** What a member's values may take together (`core/membership`), each with its key and 16 bytes. */
+const MEMBER_VALUES_BYTES_MAX = 32 * 1024;
+
+const FACTS: NodeFacts = {
+  name: "büro-1",
+  version: "0.3.0",
+  catalogueSchema: 1,
+  httpAddress: "",
+  clusterAddress: "10.0.0.1:11435",
+  cores: 8,
+  numericClass: "avx2/t1",
+};
+const LOAD: NodeLoad = {
+  runningRequests: 3,
+  waitingRequests: 0,
+  slots: 8,
+  freeSlots: 5,
+  decodeTokensPerMinute: 72,
+  prefillTokensPerMinute: 9_000,
+  availableBytes: 2 ** 37,
+};
+const COPY: LoadedCopy = {
+  manifest: "00112233aabbccdd" as ManifestPrefix,
+  name: "llama3:8b",
+  sizeBytes: 5_000_000_000,
+  vramBytes: 0,
+  contextLength: 4096,
+  expiresAtMs: 1_700_000_000_000,
+  slots: 4,
+  runningRequests: 1,
+};
+
+function valueOf<T>(decoded: Decoded<T>): T {
+  if (decoded.kind === "malformed") throw new Error(decoded.reason);
+  return decoded.value;
+}
+
+function prefixes(count: number): ManifestPrefix[] {
+  const random = new Random(count);
+  const digits = () => random.uint32().toString(16).padStart(8, "0");
+  return Array.from({ length: count }, () => (digits() + digits()) as ManifestPrefix);
+}
+
+Deno.test("Gossip values come back as they were", () => {
+  assert.deepEqual(valueOf(decodeNodeFacts(encodeNodeFacts(FACTS))), FACTS);
+  assert.deepEqual(valueOf(decodeNodeLoad(encodeNodeLoad(LOAD))), LOAD);
+  const loaded = valueOf(decodeLoadedCopies(encodeLoadedCopies([COPY])));
+  assert.deepEqual(loaded, { copies: [COPY], omitted: 0 });
+});
+
+Deno.test("Gossip values with a byte too few or too many are malformed", () => {
+  for (const bytes of [encodeNodeFacts(FACTS), encodeNodeLoad(LOAD), encodeLoadedCopies([COPY])]) {
+    for (const decode of [decodeNodeFacts, decodeNodeLoad, decodeLoadedCopies]) {
+      assert.equal(decode(bytes.subarray(0, -1)).kind, "malformed");
+      assert.equal(decode(Uint8Array.of(...bytes, 0)).kind, "malformed");
+      assert.equal(decode(Uint8Array.of(0, ...bytes.subarray(1))).kind, "malformed");
+    }
+  }
+});
+
+Deno.test("Fields that a later version appended are passed over", () => {
+  const later = Uint8Array.of(2, ...encodeNodeLoad(LOAD).subarray(1), 7, 7);
+  assert.deepEqual(valueOf(decodeNodeLoad(later)), LOAD);
+});
+
+Deno.test("Measurements that are no whole numbers and names that are too long still decode", () => {
+  const load = { ...LOAD, availableBytes: -1, decodeTokensPerMinute: NaN, slots: 2.7 };
+  const read = valueOf(decodeNodeLoad(encodeNodeLoad(load)));
+  assert.equal(read.availableBytes, 0);
+  assert.equal(read.decodeTokensPerMinute, 0);
+  assert.equal(read.slots, 2);
+  const named = { ...FACTS, name: "é".repeat(40) + "\u001b[2J", version: "a\nb\ud800" };
+  const facts = valueOf(decodeNodeFacts(encodeNodeFacts(named)));
+  assert.equal(facts.name, "é".repeat(32));
+  assert.equal(facts.version, "a?b\ufffd");
+});
+
+Deno.test("A text with control characters is malformed", () => {
+  const bytes = encodeNodeFacts({ ...FACTS, name: "abc" });
+  const at = bytes.indexOf(0x62);
+  bytes[at] = 0x1b;
+  assert.equal(decodeNodeFacts(bytes).kind, "malformed");
+});
+
+Deno.test("Loaded copies beyond the limit are counted, the busiest stay", () => {
+  const copies = prefixes(400).map((manifest, index) => ({
+    ...COPY,
+    manifest,
+    name: "n".repeat(300),
+    runningRequests: index === 399 ? 5 : 0,
+    expiresAtMs: index === 7 ? 0 : COPY.expiresAtMs + index,
+  }));
+  const bytes = encodeLoadedCopies(copies);
+  const read = valueOf(decodeLoadedCopies(bytes));
+  assert.ok(bytes.length <= 6 * 1024);
+  assert.ok(read.copies.length > 15);
+  assert.equal(read.copies.length + read.omitted, 400);
+  assert.equal(read.copies[0]?.manifest, copies[399]?.manifest);
+  assert.equal(read.copies[1]?.manifest, copies[7]?.manifest);
+  assert.equal(read.copies[0]?.name, "n".repeat(256));
+});
+
+Deno.test("An inventory of 2,500 manifests is spread over three keys and put together again", () => {
+  const held = prefixes(2_500);
+  const values = encodeInventory(held);
+  assert.deepEqual([...values.keys()], [...INVENTORY_KEYS]);
+  const read = decodeInventory(withoutDeleted(values));
+  assert.deepEqual([...read.prefixes].sort(), [...held].sort());
+  assert.equal(read.isComplete, true);
+});
+
+Deno.test("A small inventory leaves the further keys deleted, and an empty one is told", () => {
+  const values = encodeInventory(prefixes(3));
+  assert.equal(values.get(INVENTORY_KEYS[1]), undefined);
+  const nothing = decodeInventory(withoutDeleted(encodeInventory([])));
+  assert.deepEqual(nothing, { prefixes: new Set(), isComplete: true });
+  assert.equal(decodeInventory(new Map()).isComplete, false);
+});
+
+Deno.test("Beyond 3,000 manifests the newest are told and the inventory says that it is not complete", () => {
+  const held = prefixes(3_500);
+  const read = decodeInventory(withoutDeleted(encodeInventory(held)));
+  assert.equal(read.prefixes.size, 3_000);
+  assert.ok(held.slice(0, 3_000).every((prefix) => read.prefixes.has(prefix)));
+  assert.equal(read.isComplete, false);
+});
+
+Deno.test("A damaged chunk costs its own manifests only", () => {
+  const values = withoutDeleted(encodeInventory(prefixes(2_500)));
+  values.set(INVENTORY_KEYS[1], Uint8Array.of(1, 2, 3));
+  const read = decodeInventory(values);
+  assert.equal(read.prefixes.size, 1_500);
+  assert.equal(read.isComplete, false);
+});
+
+Deno.test("A chunk whose prefixes are not in rising order is malformed", () => {
+  const values = withoutDeleted(encodeInventory(prefixes(2)));
+  const bytes = values.get(INVENTORY_KEYS[0]) ?? new Uint8Array(0);
+  const swapped = Uint8Array.of(
+    ...bytes.subarray(0, 2),
+    ...bytes.subarray(10, 18),
+    ...bytes.subarray(2, 10),
+    ...bytes.subarray(18),
+  );
+  assert.equal(decodeInventory(new Map([[INVENTORY_KEYS[0], swapped]])).prefixes.size, 0);
+});
+
+Deno.test("All values of a member fit what a member may publish, at their largest", () => {
+  const long = "x".repeat(1_000);
+  const huge = Number.MAX_SAFE_INTEGER;
+  const facts = encodeNodeFacts({
+    name: long,
+    version: long,
+    catalogueSchema: huge,
+    httpAddress: long,
+    clusterAddress: long,
+    cores: huge,
+    numericClass: long,
+  });
+  const load = encodeNodeLoad({
+    runningRequests: huge,
+    waitingRequests: huge,
+    slots: huge,
+    freeSlots: huge,
+    decodeTokensPerMinute: huge,
+    prefillTokensPerMinute: huge,
+    availableBytes: huge,
+  });
+  const copies = prefixes(400).map((manifest) => ({ ...COPY, manifest, name: long }));
+  const values = new Map([
+    [NODE_FACTS_KEY, facts],
+    [NODE_LOAD_KEY, load],
+    [LOADED_COPIES_KEY, encodeLoadedCopies(copies)],
+    ...withoutDeleted(encodeInventory(prefixes(5_000))),
+  ]);
+  let bytes = 0;
+  for (const [key, value] of values) {
+    assert.ok(value.length <= VALUE_BYTES_MAX);
+    bytes += value.length + key.length + 16;
+  }
+  assert.equal(values.size, 6);
+  assert.ok(bytes <= MEMBER_VALUES_BYTES_MAX, `${bytes}`);
+});
+
+Deno.test("The prefix of a digest is its first eight bytes", () => {
+  const digest = `sha256:0123456789abcdef${"0".repeat(48)}` as Digest;
+  assert.equal(manifestPrefixOf(digest), "0123456789abcdef");
+});
+
+function withoutDeleted(
+  values: ReadonlyMap<string, Uint8Array | undefined>,
+): Map<string, Uint8Array> {
+  const present = new Map<string, Uint8Array>();
+  for (const [key, value] of values) if (value !== undefined) present.set(key, value);
+  return present;
+}
