@@ -5,6 +5,7 @@ import type {
   Clock,
   ClusterAdmin,
   ClusterStatus,
+  ConnectionView,
   GroupRole,
   MemberLoad,
   MemberStatus,
@@ -70,6 +71,7 @@ export interface AdminParts {
   }) => string;
   /** Tells the other members, drops what binds this node to the cluster, and stops it. */
   readonly depart: () => Promise<void>;
+  readonly connections: () => readonly ConnectionView[];
   readonly logs: ClusterAdmin["logs"];
 }
 
@@ -221,6 +223,10 @@ export class Admin implements ClusterAdmin {
 
   async saveSnapshot(): Promise<Uint8Array> {
     return await this.#read((catalogue) => catalogue.snapshot());
+  }
+
+  connections(): Promise<readonly ConnectionView[]> {
+    return Promise.resolve(this.#parts.connections());
   }
 
   logs(

@@ -86,6 +86,7 @@ class Scene {
       hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
       encodeToken: ({ tokenId, secret }) => `token-${tokenId}-${secret.length}`,
       depart: () => Promise.resolve(void this.departed++),
+      connections: () => [],
       logs: async function* () {},
     });
   }
