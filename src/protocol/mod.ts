@@ -157,3 +157,21 @@ export {
   type ManifestPrefix,
   manifestPrefixOf,
 } from "./gossip/inventory_value.ts";
+export {
+  arrayShape,
+  booleanShape,
+  byteStringShape,
+  choiceShape,
+  eitherShape,
+  integerShape,
+  maybeShape,
+  nullableShape,
+  numberShape,
+  objectShape,
+  readShape,
+  type Shape,
+  type ShapeOf,
+  textOfShape,
+  textShape,
+  unionShape,
+} from "./value_shape.ts";
