@@ -1,6 +1,7 @@
 /**
- * Decides which model is loaded, which is evicted, who gets a slot and who waits, and whether a request whose runner
- * died goes on. Never touches a process or a clock: facts in, orders out. Start with `events.ts`, then `scheduler.ts`.
+ * Decides which model is loaded, which is evicted, who gets a slot and who waits, whether a request whose runner died
+ * goes on, and which node of a cluster it goes to. Never touches a process or a clock: facts in, orders out. Start with
+ * `events.ts`, then `scheduler.ts`; `routing.ts` stands alone.
  *
  * @module
  */
@@ -16,5 +17,17 @@ export type {
   UnloadReason,
 } from "./events.ts";
 export { estimateMemoryBytes, type MemoryShape } from "./memory.ts";
+export {
+  type CandidateLoad,
+  chooseRoute,
+  type ExcludedRoute,
+  ROUTE_OPTIONS,
+  type RouteCandidate,
+  type RouteDecision,
+  type RouteOptions,
+  type RouteRank,
+  type RouteRequest,
+  type ScoredRoute,
+} from "./routing.ts";
 export { decideResume, type LostRunner } from "./resume.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";

@@ -1,0 +1,230 @@
+import type { NodeId } from "../../base/mod.ts";
+
+/** What decides where one request goes. */
+export interface RouteRequest {
+  /** Prompt tokens, estimated where nobody has counted them; >= 0. */
+  readonly promptTokens: number;
+  /** Memory that loading the model takes; bytes. */
+  readonly memoryBytes: number;
+  /** Nodes under which this request was lost before: taken only when there is no other. */
+  readonly avoid: readonly NodeId[];
+  /** Nodes that refused this very attempt, with what they said: not asked again. */
+  readonly refused: readonly { readonly nodeId: NodeId; readonly reason: string }[];
+}
+
+/** A node that holds the model's blobs. */
+export interface RouteCandidate {
+  readonly nodeId: NodeId;
+  /** For people; "" shows the id. */
+  readonly name: string;
+  readonly isSelf: boolean;
+  readonly health: "alive" | "suspect" | "down";
+  readonly drained: boolean;
+  /** Undefined = nothing was heard of it. */
+  readonly load: CandidateLoad | undefined;
+  /** Requests that were sent there from here after the load was reported: what it says can't count them yet. */
+  readonly sentSinceReport: number;
+  /** Leading tokens of the prompt that the node is believed to have computed already. */
+  readonly residentTokens: number;
+}
+
+/** What a node last said of itself. Counts are of the model where it is loaded, else of the whole node. */
+export interface CandidateLoad {
+  /** Milliseconds since it was said. */
+  readonly ageMs: number;
+  readonly state: "loaded" | "loading" | "cold";
+  /** Sequences that the loaded model decodes together. */
+  readonly slots: number;
+  readonly freeSlots: number;
+  readonly waitingRequests: number;
+  /** On the whole node: all of them share its cores. */
+  readonly runningRequests: number;
+  /** Of one sequence alone; 0 = not measured. */
+  readonly decodeTokensPerSecond: number;
+  /** 0 = not measured. */
+  readonly prefillTokensPerSecond: number;
+  /** Memory a new process could take. */
+  readonly availableBytes: number;
+}
+
+/** Why a candidate ranks behind others whatever its score. Later ones are worse. */
+export type RouteRank = "sound" | "lost_before" | "drained" | "suspect";
+
+/** A candidate with its score and what it is made of, in milliseconds. */
+export interface ScoredRoute {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly isSelf: boolean;
+  readonly rank: RouteRank;
+  /** Expected time to the first token. */
+  readonly expectedMs: number;
+  readonly hopMs: number;
+  readonly queueMs: number;
+  readonly loadMs: number;
+  readonly prefillMs: number;
+}
+
+/** A node that could not be chosen. */
+export interface ExcludedRoute {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** Where a request goes and why; kept to be explained. */
+export interface RouteDecision {
+  readonly route: ScoredRoute | undefined;
+  /** Best first. */
+  readonly runnersUp: readonly ScoredRoute[];
+  /** By node id. */
+  readonly excluded: readonly ExcludedRoute[];
+}
+
+/** What is assumed where nothing was measured. */
+export interface RouteOptions {
+  /** From one node to another and back. Milliseconds, default 3. */
+  readonly hopMs: number;
+  /** A runner process until it reads weights. Milliseconds, default 400. */
+  readonly runnerStartMs: number;
+  /** Weights from disk. Bytes a millisecond, default 500,000. */
+  readonly loadBytesPerMs: number;
+  /** What making room takes, as idle models have to end first. Milliseconds, default 1,000. */
+  readonly evictionMs: number;
+  /** Tokens of an answer that must end before a slot is free. Default 200. */
+  readonly answerTokens: number;
+  /** Default 20. */
+  readonly decodeTokensPerSecond: number;
+  /** Default 200. */
+  readonly prefillTokensPerSecond: number;
+  /** A report that is older says nothing any more. Milliseconds, default 15,000. */
+  readonly reportAgeMsMax: number;
+  /** What an unknown load costs, so that a known one of equal speed is preferred. Milliseconds, default 500. */
+  readonly unknownLoadMs: number;
+}
+
+/** Assumptions for machines without a GPU; each matters only until the node's own measurements arrive. */
+export const ROUTE_OPTIONS: RouteOptions = {
+  hopMs: 3,
+  runnerStartMs: 400,
+  loadBytesPerMs: 500_000,
+  evictionMs: 1_000,
+  answerTokens: 200,
+  decodeTokensPerSecond: 20,
+  prefillTokensPerSecond: 200,
+  reportAgeMsMax: 15_000,
+  unknownLoadMs: 500,
+};
+
+/** No expectation is longer: beyond, all are equally hopeless. Milliseconds. */
+const EXPECTED_MS_MAX = 24 * 3600 * 1000;
+
+const RANKS: readonly RouteRank[] = ["sound", "lost_before", "drained", "suspect"];
+
+/**
+ * Chooses the node that is expected to give the first token soonest; ties go to the lower node id. A node that is
+ * suspected, drained or lost the request before comes behind every sound one, but is taken where no sound one holds the
+ * model: an answer that may fail is better than one that surely does. A node that is down is never chosen. Being here
+ * counts only through the hop that it saves.
+ */
+export function chooseRoute(
+  request: RouteRequest,
+  candidates: readonly RouteCandidate[],
+  options: RouteOptions = ROUTE_OPTIONS,
+): RouteDecision {
+  const routes: ScoredRoute[] = [];
+  const excluded: ExcludedRoute[] = [];
+  for (const candidate of candidates) {
+    const reason = exclusionOf(request, candidate);
+    const { nodeId, name } = candidate;
+    if (reason === undefined) routes.push(scoreRoute(request, candidate, options));
+    else excluded.push({ nodeId, name, reason });
+  }
+  const [route, ...runnersUp] = routes.sort(compareRoutes);
+  return { route, runnersUp, excluded: excluded.sort(compareIds) };
+}
+
+function exclusionOf(request: RouteRequest, candidate: RouteCandidate): string | undefined {
+  if (candidate.health === "down") return "down";
+  return request.refused.find(({ nodeId }) => nodeId === candidate.nodeId)?.reason;
+}
+
+function rankOf(request: RouteRequest, candidate: RouteCandidate): RouteRank {
+  if (candidate.health === "suspect") return "suspect";
+  if (candidate.drained) return "drained";
+  return request.avoid.includes(candidate.nodeId) ? "lost_before" : "sound";
+}
+
+function scoreRoute(
+  request: RouteRequest,
+  candidate: RouteCandidate,
+  options: RouteOptions,
+): ScoredRoute {
+  const { nodeId, name, isSelf } = candidate;
+  const load = candidate.load !== undefined && candidate.load.ageMs <= options.reportAgeMsMax
+    ? candidate.load
+    : undefined;
+  const hopMs = isSelf ? 0 : options.hopMs;
+  const queueMs = load === undefined ? options.unknownLoadMs : queueOf(candidate, load, options);
+  const loadMs = loadOf(request, load, options);
+  const prefillMs = prefillOf(request, candidate, { load, options });
+  const expectedMs = bounded(hopMs + queueMs + loadMs + prefillMs);
+  const rank = rankOf(request, candidate);
+  return { nodeId, name, isSelf, rank, expectedMs, hopMs, queueMs, loadMs, prefillMs };
+}
+
+/** Answers that must end before this request has a slot, each taking its share of the slots. */
+function queueOf(candidate: RouteCandidate, load: CandidateLoad, options: RouteOptions): number {
+  const sent = whole(candidate.sentSinceReport);
+  // A cold model's slots are all its own; who waits on its node waits for memory, and so will this request.
+  const free = load.state === "loaded" ? whole(load.freeSlots) : 1;
+  const ahead = whole(load.waitingRequests) + sent + 1 - free;
+  if (ahead <= 0) return 0;
+  const speed = whole(load.decodeTokensPerSecond) || options.decodeTokensPerSecond;
+  const answerMs = Math.ceil((options.answerTokens * 1000) / speed);
+  return bounded(Math.ceil((ahead * answerMs) / Math.max(1, whole(load.slots))));
+}
+
+function loadOf(
+  request: RouteRequest,
+  load: CandidateLoad | undefined,
+  options: RouteOptions,
+): number {
+  if (load?.state === "loaded") return 0;
+  const bytes = whole(request.memoryBytes);
+  const wholeMs = options.runnerStartMs + Math.ceil(bytes / options.loadBytesPerMs);
+  // How far it has come is not known: half of it is left on average.
+  if (load?.state === "loading") return bounded(Math.ceil(wholeMs / 2));
+  const isTight = load !== undefined && whole(load.availableBytes) < bytes;
+  return bounded(wholeMs + (isTight ? options.evictionMs : 0));
+}
+
+/** The prompt's computation, slowed by what else runs on the node's cores. */
+function prefillOf(
+  request: RouteRequest,
+  candidate: RouteCandidate,
+  known: { readonly load: CandidateLoad | undefined; readonly options: RouteOptions },
+): number {
+  const { load, options } = known;
+  const tokens = Math.max(0, whole(request.promptTokens) - whole(candidate.residentTokens));
+  const speed = whole(load?.prefillTokensPerSecond ?? 0) || options.prefillTokensPerSecond;
+  const sharing = 1 + whole(load?.runningRequests ?? 0) + whole(candidate.sentSinceReport);
+  return bounded(Math.ceil((tokens * 1000 * sharing) / speed));
+}
+
+function compareRoutes(a: ScoredRoute, b: ScoredRoute): number {
+  return RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || a.expectedMs - b.expectedMs ||
+    compareIds(a, b);
+}
+
+function compareIds(a: { readonly nodeId: NodeId }, b: { readonly nodeId: NodeId }): number {
+  return a.nodeId < b.nodeId ? -1 : a.nodeId > b.nodeId ? 1 : 0;
+}
+
+/** Reports come from other nodes: what makes no sense counts as nothing. */
+function whole(value: number): number {
+  return Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
+}
+
+function bounded(ms: number): number {
+  return Math.min(ms, EXPECTED_MS_MAX);
+}
