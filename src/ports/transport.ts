@@ -10,7 +10,10 @@ export interface PeerAddress {
   readonly address: string;
 }
 
-/** What a transport tells its owner. Calls come one after another, never from within a call to the transport. */
+/**
+ * What a transport tells its owner. Calls come one after another, never from within a call to the transport, and none
+ * comes after its close.
+ */
 export interface TransportHandlers {
   /** `from` is authenticated. At most DATAGRAM_BYTES_MAX bytes. */
   onDatagram(from: NodeId, bytes: Uint8Array): void;
@@ -71,14 +74,15 @@ export interface Transport {
   /**
    * Opens a stream, connecting first where needed.
    *
-   * @throws UnavailableError `peer_lost` when the peer can't be reached; the signal's reason.
+   * @throws UnavailableError `peer_lost` when the peer can't be reached, `queue_full` when too many streams to it are
+   *   open; the signal's reason.
    */
   openStream(to: PeerAddress, signal: AbortSignal): Promise<PeerStream>;
-  /** Closes what is open to a peer that no longer belongs. */
+  /** Closes what is open to a peer; both sides are told that the connection was lost. */
   disconnect(peer: NodeId): void;
   /** By peer. */
   connections(): readonly ConnectionView[];
-  /** Says goodbye to all peers and frees the port. */
+  /** Says goodbye to all peers and frees the port. What is sent afterwards is dropped without a word. */
   close(): Promise<void>;
 }
 

@@ -1,8 +1,9 @@
 /**
  * The transport port over QUIC: one UDP port per node for everything its members say to each other. Never decides what
- * is said, and never believes a connection's state; the core's own timers do the deciding. `cbor.ts` is how values on
- * streams are encoded.
+ * is said, and never believes a connection's state; the core's own timers do the deciding. Start with `limits.ts`;
+ * `cbor.ts` is how values on streams are encoded.
  *
  * @module
  */
 export { decodeValue, encodeValue } from "./cbor.ts";
+export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";

@@ -1,0 +1,40 @@
+/** Bounds of one transport. Every queue, wait and count that a peer can influence is here. */
+export interface TransportLimits {
+  /** Frames waiting per peer and channel; more are dropped and reported. */
+  readonly channelQueueFramesMax: number;
+  /** Bytes of those frames. One frame always fits into an empty queue. */
+  readonly channelQueueBytesMax: number;
+  /** Datagrams waiting per peer. */
+  readonly datagramQueueMax: number;
+  /** Streams a peer may have open here at once, channels included. */
+  readonly streamsPerPeerMax: number;
+  /** Bytes of one stream that were received and not yet read; a longer frame is taken alone. */
+  readonly streamUnreadBytesMax: number;
+  /** From a connection's first packet to a verified hello. */
+  readonly helloTimeoutMs: number;
+  /** Accepted connections whose hello is not verified yet; further ones are refused unread. */
+  readonly unauthenticatedMax: number;
+  /** How long a peer may take to accept a connection. */
+  readonly dialTimeoutMs: number;
+  /** First and longest pause after a dial that failed; doubled each time. */
+  readonly dialBackoffMs: { readonly first: number; readonly max: number };
+  /** Silence after which QUIC itself gives a connection up. Only a hint: members' own probes decide. */
+  readonly idleMs: number;
+  /** Between packets that keep an unused connection open. */
+  readonly keepAliveMs: number;
+}
+
+/** What a node uses. */
+export const TRANSPORT_LIMITS: TransportLimits = {
+  channelQueueFramesMax: 4096,
+  channelQueueBytesMax: 32 * 1024 * 1024,
+  datagramQueueMax: 256,
+  streamsPerPeerMax: 256,
+  streamUnreadBytesMax: 1024 * 1024,
+  helloTimeoutMs: 5_000,
+  unauthenticatedMax: 64,
+  dialTimeoutMs: 2_000,
+  dialBackoffMs: { first: 50, max: 1_000 },
+  idleMs: 10_000,
+  keepAliveMs: 2_000,
+};
