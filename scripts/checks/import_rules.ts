@@ -95,6 +95,11 @@ export const IMPORT_RULES: ImportRules = {
       folders: ["src/inference", "src/transport"],
       because: "Frames are encoded where they leave the process.",
     },
+    {
+      name: "@peculiar/*",
+      folders: ["src/transport"],
+      because: "Certificates are made and read where connections are.",
+    },
     { name: "prom-client", folders: ["src/telemetry"], because: "Metrics have one owner." },
     {
       name: "@huggingface/jinja",

@@ -131,6 +131,7 @@ export {
   parseModelName,
 } from "./model_name.ts";
 
+export { clusterIdOf, nodeIdOf } from "./node_id.ts";
 export { CHANNEL_FRAME_BYTES_MAX, type FrameChannel, STREAM_FRAME_BYTES_MAX } from "./channels.ts";
 export {
   decodeNodeFacts,

@@ -7,3 +7,17 @@
  */
 export { decodeValue, encodeValue } from "./cbor.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
+export {
+  type Authority,
+  createAuthority,
+  generateSigningKey,
+  isRenewalDue,
+  issueCertificate,
+  type NodeIdentity,
+  nodeIdentity,
+  parseAuthority,
+  parseSigningKey,
+  renewCertificate,
+  serverNameOf,
+  type SigningKey,
+} from "./identity/mod.ts";

@@ -1,0 +1,26 @@
+/**
+ * Who a node is and how it proves it: keys and certificates (`authority.ts`), the hello between members and the first
+ * contact of a node that wants in. Nothing here decides who belongs; the directory and the log do. No private key and no
+ * secret of a token is ever part of a log line or an error.
+ *
+ * @module
+ */
+export {
+  anchorFromKey,
+  type Authority,
+  type CertificateJudgement,
+  CLUSTER_SERVER_NAME,
+  createAuthority,
+  isRenewalDue,
+  issueCertificate,
+  judgeCertificate,
+  parseAuthority,
+  serverNameOf,
+} from "./authority.ts";
+export { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
+export {
+  type IdentityParts,
+  type NodeIdentity,
+  nodeIdentity,
+  renewCertificate,
+} from "./node_identity.ts";

@@ -1,0 +1,57 @@
+import type { NodeId } from "../../base/mod.ts";
+import { nodeIdOf } from "../../protocol/mod.ts";
+import { type Authority, issueCertificate } from "./authority.ts";
+import type { SigningKey } from "./keys.ts";
+import { formatPem } from "./pem.ts";
+
+/** Who this node is to others. Replaced as a whole when its certificate is renewed; the ids and the key stay. */
+export interface NodeIdentity {
+  readonly nodeId: NodeId;
+  readonly clusterId: string;
+  /** For `QuicEndpoint.listen`. */
+  readonly certificatePem: string;
+  /** For `QuicEndpoint.listen`. Never logged. */
+  readonly privateKeyPem: string;
+  /** For `caCerts` of `connectQuic`. */
+  readonly authorityPem: string;
+  /** SPKI of the authority. */
+  readonly authorityKey: Uint8Array<ArrayBuffer>;
+  /** DER. */
+  readonly certificate: Uint8Array<ArrayBuffer>;
+  /** SPKI. */
+  readonly publicKey: Uint8Array<ArrayBuffer>;
+  /** By the node's key, 64 bytes. */
+  sign(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** What an identity is put together from. */
+export interface IdentityParts {
+  readonly key: SigningKey;
+  /** DER, for the key. */
+  readonly certificate: Uint8Array<ArrayBuffer>;
+  readonly authority: Authority;
+}
+
+/** Puts a node's identity together. */
+export function nodeIdentity(parts: IdentityParts): NodeIdentity {
+  const { key, certificate, authority } = parts;
+  return {
+    nodeId: nodeIdOf(key.publicKey),
+    clusterId: authority.clusterId,
+    certificatePem: formatPem("CERTIFICATE", certificate),
+    privateKeyPem: key.privateKeyPem,
+    authorityPem: authority.certificatePem,
+    authorityKey: authority.publicKey,
+    certificate,
+    publicKey: key.publicKey,
+    sign: (bytes) => key.sign(bytes),
+  };
+}
+
+/** A fresh certificate for the same key, as every member holds the authority; valid for a year from `nowMs`. */
+export async function renewCertificate(
+  parts: Pick<IdentityParts, "key" | "authority">,
+  nowMs: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return await issueCertificate(parts.authority, { publicKey: parts.key.publicKey, nowMs });
+}
