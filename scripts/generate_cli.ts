@@ -5,6 +5,7 @@
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
 import { loadWholeProgram } from "../src/cli/program.ts";
 import { cliContext, runCommand } from "../tests/harness/cli.ts";
 import { ScriptedTerminal } from "../tests/harness/scripted_terminal.ts";
@@ -23,11 +24,19 @@ Every option of \`serve\`, and what else sets it, is described in [CONFIG.md](CO
 /** The whole page. */
 export async function renderCliPage(): Promise<string> {
   const program = await loadWholeProgram(cliContext({ terminal: new ScriptedTerminal() }));
-  const sections = ["", ...program.commands.map((command) => command.name())].map(async (name) => {
-    const { out } = await runCommand([...name === "" ? [] : [name], "--help"]);
-    return `## odist${name === "" ? "" : ` ${name}`}\n\n\`\`\`text\n${out.trimEnd()}\n\`\`\`\n`;
+  const sections = commandPaths(program).map(async (path) => {
+    const { out } = await runCommand([...path, "--help"]);
+    return `## ${["odist", ...path].join(" ")}\n\n\`\`\`text\n${out.trimEnd()}\n\`\`\`\n`;
   });
   return `${INTRODUCTION}\n${(await Promise.all(sections)).join("\n")}`;
+}
+
+/** The words of every command, its subcommands behind it; first of all the program's own, which has none. */
+function commandPaths(command: Command, path: readonly string[] = []): readonly string[][] {
+  return [
+    [...path],
+    ...command.commands.flatMap((one) => commandPaths(one, [...path, one.name()])),
+  ];
 }
 
 if (import.meta.main) {

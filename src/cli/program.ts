@@ -80,6 +80,61 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/push.ts")).definePush,
   },
   {
+    name: "status",
+    summary: "Show the cluster",
+    load: async () => (await import("./cluster/status.ts")).defineStatus,
+  },
+  {
+    name: "members",
+    summary: "List the members and what they do",
+    load: async () => (await import("./cluster/members.ts")).defineMembers,
+  },
+  {
+    name: "top",
+    summary: "Watch the cluster at work",
+    load: async () => (await import("./cluster/top.ts")).defineTop,
+  },
+  {
+    name: "logs",
+    summary: "Print the log of a node",
+    load: async () => (await import("./cluster/logs.ts")).defineLogs,
+  },
+  {
+    name: "token",
+    summary: "Make, list and revoke join tokens",
+    load: async () => (await import("./cluster/token.ts")).defineToken,
+  },
+  {
+    name: "drain",
+    summary: "Send no new requests to a node",
+    load: async () => (await import("./cluster/drain.ts")).defineDrain,
+  },
+  {
+    name: "undrain",
+    summary: "Send requests to a node again",
+    load: async () => (await import("./cluster/drain.ts")).defineUndrain,
+  },
+  {
+    name: "leave",
+    summary: "Take a node out of its cluster",
+    load: async () => (await import("./cluster/leave.ts")).defineLeave,
+  },
+  {
+    name: "member",
+    summary: "Remove or revoke members",
+    load: async () => (await import("./cluster/member.ts")).defineMember,
+  },
+  {
+    name: "settings",
+    summary: "List and change the cluster's settings",
+    load: async () => (await import("./cluster/settings.ts")).defineSettings,
+  },
+  {
+    name: "snapshot",
+    summary: "Save what the cluster agreed on",
+    load: async () => (await import("./cluster/snapshot.ts")).defineSnapshot,
+  },
+  {
     name: "config",
     summary: "Print every setting and where it came from",
     load: async () => (await import("./commands/config.ts")).defineConfig,

@@ -25,7 +25,7 @@ export class NodeClient {
    * `node_unreachable`.
    */
   async ask(
-    method: "GET" | "POST" | "DELETE",
+    method: "GET" | "POST" | "PUT" | "DELETE",
     path: string,
     body?: JsonObject,
   ): Promise<JsonObject> {
@@ -49,6 +49,12 @@ export class NodeClient {
       if (failure !== undefined) throw new RequestError("request_failed", failure);
       yield line;
     }
+  }
+
+  /** The bytes behind a path, as they come; throws as {@link NodeClient.ask}. */
+  async download(path: string): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#fetch(path, { method: "GET" });
+    return response.body ?? new Blob([]).stream();
   }
 
   /** Lets a model go as soon as its running answers have ended; throws as {@link NodeClient.ask}. */

@@ -22,10 +22,18 @@ export function defineCompletions(
     const program = await loadAll();
     const commands: CommandWords[] = program.commands.map((one) => ({
       names: [one.name(), ...one.aliases()],
+      subcommands: one.commands.map((inner) => inner.name()),
       summary: one.summary(),
-      flags: one.options.flatMap((option) => option.long ?? []).concat("--help"),
+      flags: flagsOf(one),
       takesModel: MODEL_COMMANDS.has(one.name()),
     }));
     context.terminal.out.write(renderCompletions(shell, commands));
   });
+}
+
+/** Of the command and of all its subcommands: which of them is meant, the shell does not ask. */
+function flagsOf(command: Command): readonly string[] {
+  const all = [command, ...command.commands].flatMap((one) => one.options)
+    .flatMap((option) => option.long ?? []);
+  return [...new Set([...all, "--help"])];
 }

@@ -3,6 +3,8 @@ export interface CommandWords {
   /** The name and its aliases. */
   readonly names: readonly string[];
   readonly summary: string;
+  /** Words of which the first argument is one; mostly none. */
+  readonly subcommands: readonly string[];
   readonly flags: readonly string[];
   readonly takesModel: boolean;
 }
@@ -23,8 +25,8 @@ export function renderCompletions(
 }
 
 function renderBash(commands: readonly CommandWords[]): string {
-  const cases = commands.map(({ names, flags, takesModel }) => {
-    const words = takesModel ? `$(${MODEL_NAMES})` : "";
+  const cases = commands.map(({ names, subcommands, flags, takesModel }) => {
+    const words = takesModel ? `$(${MODEL_NAMES})` : subcommands.join(" ");
     return `    ${names.join("|")})
       if [[ $current == -* ]]; then words="${flags.join(" ")}"; else words="${words}"; fi ;;`;
   });
@@ -46,9 +48,10 @@ function renderZsh(commands: readonly CommandWords[]): string {
   const described = commands.flatMap(({ names, summary }) =>
     names.map((name) => `    '${name}:${summary.replaceAll("'", "'\\''")}'`)
   );
-  const cases = commands.map(({ names, flags, takesModel }) => {
+  const cases = commands.map(({ names, subcommands, flags, takesModel }) => {
     const models = takesModel ? `; compadd -- \${(f)"$(${MODEL_NAMES})"}` : "";
-    return `    ${names.join("|")}) compadd -- ${flags.join(" ")}${models} ;;`;
+    const words = [...subcommands, ...flags].join(" ");
+    return `    ${names.join("|")}) compadd -- ${words}${models} ;;`;
   });
   return `#compdef odist
 _odist() {
@@ -66,12 +69,15 @@ if [[ "\${funcstack[1]}" == _odist ]]; then _odist "$@"; else compdef _odist odi
 
 function renderFish(commands: readonly CommandWords[]): string {
   const lines = ["complete -c odist -f"];
-  for (const { names, summary, flags, takesModel } of commands) {
+  for (const { names, summary, subcommands, flags, takesModel } of commands) {
     const quoted = summary.replaceAll("'", "\\'");
     for (const name of names) {
       lines.push(`complete -c odist -n __fish_use_subcommand -a ${name} -d '${quoted}'`);
     }
     const seen = `-n '__fish_seen_subcommand_from ${names.join(" ")}'`;
+    if (subcommands.length > 0) {
+      lines.push(`complete -c odist ${seen} -a '${subcommands.join(" ")}'`);
+    }
     for (const flag of flags) lines.push(`complete -c odist ${seen} -l ${flag.slice(2)}`);
     if (takesModel) {
       lines.push(`complete -c odist ${seen} -a "(${MODEL_NAMES.replaceAll("$1", "\\$1")})"`);

@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { CLI_NOW_MS, cliContext, runCommand } from "../../../tests/harness/cli.ts";
+import { type Script, ScriptedNode } from "../../../tests/harness/scripted_node.ts";
+import { ScriptedTerminal } from "../../../tests/harness/scripted_terminal.ts";
+import { runProgram } from "../program.ts";
+
+const A = "aaaaaaaa00000000";
+const B = "bbbbbbbb00000000";
+
+const MEMBERS = [
+  {
+    node_id: A,
+    name: "attic",
+    address: "10.0.0.1:11435",
+    health: "alive",
+    role: "leader",
+    drained: false,
+    version: "1.2.3",
+    match_index: 17,
+    load: {
+      running_requests: 1,
+      waiting_requests: 2,
+      slots: 4,
+      tokens_per_second: 12.5,
+      available_bytes: 2 ** 30,
+      loaded_models: ["tiny:latest", "big:7b"],
+    },
+  },
+  {
+    node_id: B,
+    name: "barn\x1b[2J",
+    address: "",
+    health: "down",
+    role: "voter",
+    drained: true,
+    version: "",
+  },
+];
+const STATUS = {
+  cluster_id: "cccccccccccccccc",
+  node_id: A,
+  name: "attic",
+  version: "1.2.3",
+  health: "no_quorum",
+  leader: A,
+  term: 3,
+  committed_index: 17,
+  applied_index: 16,
+  state_hash: "ab".repeat(32),
+  members: MEMBERS,
+};
+const TOKEN = {
+  token: "otk1.secret",
+  token_id: "t1",
+  expires_at: new Date(CLI_NOW_MS + 3_600_000).toISOString(),
+  uses_left: 1,
+};
+const DONE = { json: {} };
+const SCRIPT: Script = {
+  "GET /api/cluster/status": { json: STATUS },
+  "GET /api/cluster/members": { json: { members: MEMBERS } },
+  "GET /api/cluster/tokens": { json: { tokens: [{ ...TOKEN, token: undefined }] } },
+  "POST /api/cluster/tokens": { json: TOKEN, status: 201 },
+  "DELETE /api/cluster/tokens/t1": DONE,
+  "POST /api/cluster/members/barn/drain": DONE,
+  "POST /api/cluster/members/barn/undrain": DONE,
+  "POST /api/cluster/members/barn/revoke": DONE,
+  "DELETE /api/cluster/members/barn": DONE,
+  "POST /api/cluster/leave": DONE,
+  "GET /api/cluster/settings": { json: { settings: [{ key: "k", value: "v" }] } },
+  "PUT /api/cluster/settings/k": DONE,
+  "DELETE /api/cluster/settings/k": DONE,
+};
+
+async function ask(args: readonly string[], script: Script = SCRIPT) {
+  await using node = new ScriptedNode(script);
+  const outcome = await runCommand([...args, "--host", node.host]);
+  return { ...outcome, asked: node.asked };
+}
+
+Deno.test("status shows who leads, how far the log is and how everyone does", async () => {
+  const { code, out } = await ask(["status"]);
+  assert.equal(code, 0);
+  assert.equal(
+    out,
+    [
+      "cluster    cccccccccccccccc",
+      "health     no quorum, 2 members",
+      "leader     attic, term 3",
+      "log        committed 17, applied 16",
+      "state      abababababababab",
+      "asked      attic, aaaaaaaa",
+      "",
+      "NAME        ID          HEALTH           ROLE      VERSION    ADDRESS           ENTRIES",
+      "attic       aaaaaaaa    alive            leader    1.2.3      10.0.0.1:11435    17",
+      "barn?[2J    bbbbbbbb    down, drained    voter     -          -                 -",
+      "",
+    ].join("\n"),
+  );
+  assert.deepEqual(JSON.parse((await ask(["status", "--json"])).out), STATUS);
+});
+
+Deno.test("members shows what each one does", async () => {
+  const { out } = await ask(["members"]);
+  assert.match(out, /\nattic .* 1\/4 +2 +1 GiB +tiny:latest, big:7b\n/);
+  assert.match(out, /\nbarn\?\[2J .* - +- +- +-\n$/);
+});
+
+Deno.test("token create prints the command that joins, and what the token is good for", async () => {
+  const { out, err, asked } = await ask(["token", "create", "--ttl", "2h", "--uses", "3"]);
+  assert.equal(out, "odist serve --join 10.0.0.1:11435 --token otk1.secret\n");
+  assert.match(err, /Good for one node; expires about an hour from now/);
+  assert.deepEqual(asked[0]?.body, { ttl: "2h", uses: 3 });
+  const json = await ask(["token", "create", "--json"]);
+  assert.deepEqual(JSON.parse(json.out), TOKEN);
+  assert.deepEqual(json.asked.map(({ body }) => body), [{ ttl: "1h", uses: 1 }]);
+  const wrong = await ask(["token", "create", "--uses", "many"]);
+  assert.deepEqual([wrong.code, wrong.asked.length], [2, 0]);
+});
+
+Deno.test("token list and revoke go by the id", async () => {
+  assert.match((await ask(["token", "list"])).out, /\nt1 +1 +About an hour from now\n/);
+  assert.equal((await ask(["token", "revoke", "t1"])).out, "revoked 't1'\n");
+});
+
+Deno.test("commands that change members say what they did", async () => {
+  const rows: readonly (readonly [readonly string[], string, string])[] = [
+    [["drain", "barn"], "drained 'barn'\n", '{"drained":"barn"}'],
+    [["undrain", "barn"], "undrained 'barn'\n", '{"undrained":"barn"}'],
+    [["member", "remove", "barn"], "removed 'barn'\n", '{"removed":"barn"}'],
+    [["member", "revoke", "barn"], "revoked 'barn'\n", '{"revoked":"barn"}'],
+    [["settings", "set", "k", "v"], "set 'k'\n", '{"key":"k","value":"v"}'],
+    [["settings", "unset", "k"], "unset 'k'\n", '{"unset":"k"}'],
+  ];
+  for (const [args, text, json] of rows) {
+    const said = await ask(args);
+    assert.deepEqual([said.code, said.out], [0, text], args.join(" "));
+    const asJson = await ask([...args, "--json"]);
+    assert.equal(JSON.stringify(JSON.parse(asJson.out)), json);
+  }
+  assert.match((await ask(["settings", "list"])).out, /^KEY +VALUE\nk +v\n$/);
+  assert.match((await ask(["leave"])).out, /has left its cluster and stops/);
+});
+
+Deno.test("a refusal of the cluster is the command's, and a group without a verb is a usage error", async () => {
+  const { code, err } = await ask(["drain", "x y"], {
+    "POST /api/cluster/members/x%20y/drain": {
+      json: { error: 'there is no member "x y"' },
+      status: 404,
+    },
+  });
+  assert.deepEqual([code, err], [1, 'Error: there is no member "x y"\n']);
+  const alone = await runCommand(["token"]);
+  assert.deepEqual([alone.code, alone.out], [2, ""]);
+  assert.match(alone.err, /^Usage: odist token/);
+});
+
+Deno.test("snapshot save writes a file for its owner alone, and never over another", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/cluster.snapshot`;
+  const bytes = { "GET /api/cluster/snapshot": { json: "the bytes" } };
+  const { code, out } = await ask(["snapshot", "save", path], bytes);
+  assert.deepEqual([code, out], [0, `saved 11 bytes to ${path}\n`]);
+  assert.equal(await Deno.readTextFile(path), '"the bytes"');
+  if (Deno.build.os !== "windows") {
+    assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+  }
+  const again = await ask(["snapshot", "save", path], bytes);
+  assert.equal(again.code, 2);
+  assert.match(again.err, /there is such a file already/);
+  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["cluster.snapshot"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("logs prints lines for people, or as they are for programs", async () => {
+  const line = {
+    time: "2026-01-01T00:00:00.000Z",
+    level: "info",
+    event: "node_started",
+    a: 1,
+    b: "x y\x1b",
+  };
+  const script: Script = { "GET /api/cluster/logs": { lines: [line] } };
+  const { out } = await ask(["logs", "-n", "5"], script);
+  assert.equal(out, '2026-01-01T00:00:00.000Z INFO  node_started a=1 b="x y\\u001b"\n');
+  assert.deepEqual(JSON.parse((await ask(["logs", "--json"], script)).out), line);
+  assert.equal((await ask(["logs", "-n", "few"], script)).code, 2);
+});
+
+Deno.test("top prints once where there is no terminal", async () => {
+  const { out } = await ask(["top"]);
+  assert.equal(
+    out,
+    [
+      "odist cccccccccccccccc: no quorum, leader attic, term 3, log 16",
+      "2 nodes, 1 of 4 slots, 2 waiting, 12.5 tokens/s",
+      "",
+      "NODE        HEALTH           ROLE      SLOTS    WAITING    TOKENS/S    FREE     MODELS",
+      "attic       alive            leader    1/4      2          12.5        1 GiB    2",
+      "barn?[2J    down, drained    voter     -        -          -           -        -",
+      "",
+      "LOADED MODEL    NODES",
+      "big:7b          attic",
+      "tiny:latest     attic",
+      "",
+    ].join("\n"),
+  );
+});
+
+Deno.test("top repaints at a key, outlives a node that is gone, and gives the screen back at q", async () => {
+  let term = 1;
+  await using node = new ScriptedNode({
+    "GET /api/cluster/status": () =>
+      term > 2 ? { json: { error: "gone" }, status: 503 } : { json: { ...STATUS, term: term++ } },
+  });
+  const terminal = new ScriptedTerminal({ isTerminal: true });
+  const ended = runProgram(["top", "--host", node.host], cliContext({ terminal }));
+  await terminal.shows("term 1");
+  terminal.press("x");
+  await terminal.shows("term 2");
+  terminal.press("x");
+  await terminal.shows("gone");
+  terminal.press("q");
+  assert.equal(await ended, 0);
+  assert(terminal.outText.startsWith("\x1b[?1049h") && terminal.outText.endsWith("\x1b[?1049l"));
+});

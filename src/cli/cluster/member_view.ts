@@ -1,0 +1,84 @@
+import { formatTable } from "../../base/mod.ts";
+import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from "../client/json.ts";
+
+/** Hex digits of an id that tell nodes apart for people; commands take them in the place of the whole id. */
+const ID_CHARS = 8;
+/** What would move the cursor of a terminal. */
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
+
+/** One member as its answers show it; names and versions come from other machines and are made safe to print. */
+export interface MemberView {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly address: string;
+  readonly health: string;
+  readonly role: string;
+  readonly drained: boolean;
+  readonly version: string;
+  readonly matchIndex: number | undefined;
+  /** Undefined until the member was heard. */
+  readonly load: LoadView | undefined;
+}
+
+/** What a member said last of its work. */
+export interface LoadView {
+  readonly running: number;
+  readonly waiting: number;
+  readonly slots: number;
+  readonly tokensPerSecond: number;
+  readonly availableBytes: number;
+  readonly models: readonly string[];
+}
+
+/** The members in an answer of `/api/cluster/status` or `/members`. */
+export function membersOf(answer: JsonObject): readonly MemberView[] {
+  return objectsOf(answer, "members").map((member) => ({
+    nodeId: safeText(member, "node_id"),
+    name: safeText(member, "name"),
+    address: safeText(member, "address"),
+    health: safeText(member, "health"),
+    role: safeText(member, "role"),
+    drained: member["drained"] === true,
+    version: safeText(member, "version"),
+    matchIndex: numberOf(member, "match_index"),
+    load: "load" in member ? loadOf(objectOf(member, "load")) : undefined,
+  }));
+}
+
+function loadOf(load: JsonObject): LoadView {
+  return {
+    running: numberOf(load, "running_requests") ?? 0,
+    waiting: numberOf(load, "waiting_requests") ?? 0,
+    slots: numberOf(load, "slots") ?? 0,
+    tokensPerSecond: numberOf(load, "tokens_per_second") ?? 0,
+    availableBytes: numberOf(load, "available_bytes") ?? 0,
+    models: textsOf(load, "loaded_models").map(printable),
+  };
+}
+
+/** The text of a field without control characters; "" where there is none. */
+export function safeText(object: JsonObject, key: string): string {
+  return printable(textOf(object, key) ?? "");
+}
+
+/** A text that changes nothing of a terminal but the cells it fills. */
+export function printable(text: string): string {
+  return text.replaceAll(CONTROL, "?");
+}
+
+/** The beginning of an id. */
+export function shortNodeId(nodeId: string): string {
+  return nodeId.slice(0, ID_CHARS);
+}
+
+/** `alive`, or `alive, drained`. */
+export function healthText(member: MemberView): string {
+  return member.drained ? `${member.health}, drained` : member.health;
+}
+
+/** Lines of a table whose empty cells show a dash. */
+export function tableOf(rows: readonly (readonly string[])[]): string {
+  const filled = rows.map((row) => row.map((cell) => cell === "" ? "-" : cell));
+  return `${formatTable(filled).join("\n")}\n`;
+}

@@ -1,0 +1,48 @@
+import type { Command } from "commander";
+import { formatTable } from "../../base/mod.ts";
+import { type JsonObject, numberOf } from "../client/json.ts";
+import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { addClientOptions, addExamples } from "../options.ts";
+import { printJson } from "../terminal/print.ts";
+import { healthText, membersOf, safeText, shortNodeId, tableOf } from "./member_view.ts";
+
+export function defineStatus(command: Command, context: CliContext): void {
+  command.description("Show the cluster as one node sees it");
+  addClientOptions(command);
+  addExamples(command, "odist status", "odist status --json");
+  command.action(async (options: ClientOptions) => {
+    const status = await clientFor(context, options).ask("GET", "/api/cluster/status");
+    if (options.json) return printJson(context, status);
+    context.terminal.out.write(`${statusHead(status)}\n\n${memberTable(status)}`);
+  });
+}
+
+function statusHead(status: JsonObject): string {
+  const members = membersOf(status);
+  const leader = members.find(({ nodeId }) => nodeId === safeText(status, "leader"));
+  const committed = numberOf(status, "committed_index") ?? 0;
+  const applied = numberOf(status, "applied_index") ?? 0;
+  const count = members.length === 1 ? "1 member" : `${members.length} members`;
+  const term = numberOf(status, "term") ?? 0;
+  return formatTable([
+    ["cluster", safeText(status, "cluster_id")],
+    ["health", `${safeText(status, "health").replaceAll("_", " ")}, ${count}`],
+    ["leader", leader === undefined ? `none, term ${term}` : `${leader.name}, term ${term}`],
+    ["log", `committed ${committed}, applied ${applied}`],
+    ["state", safeText(status, "state_hash").slice(0, 16)],
+    ["asked", `${safeText(status, "name")}, ${shortNodeId(safeText(status, "node_id"))}`],
+  ]).join("\n");
+}
+
+function memberTable(status: JsonObject): string {
+  const rows = membersOf(status).map((member) => [
+    member.name,
+    shortNodeId(member.nodeId),
+    healthText(member),
+    member.role,
+    member.version,
+    member.address,
+    String(member.matchIndex ?? ""),
+  ]);
+  return tableOf([["NAME", "ID", "HEALTH", "ROLE", "VERSION", "ADDRESS", "ENTRIES"], ...rows]);
+}

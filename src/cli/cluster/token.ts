@@ -1,0 +1,102 @@
+import type { Command } from "commander";
+import { formatRelativeTime, RequestError } from "../../base/mod.ts";
+import { type JsonObject, numberOf, objectsOf, textOf } from "../client/json.ts";
+import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { addClientOptions, addExamples } from "../options.ts";
+import { printJson } from "../terminal/print.ts";
+import { membersOf, safeText, tableOf } from "./member_view.ts";
+
+/** Addresses in a printed join command: one that answers is enough, so a few will do. */
+const JOIN_ADDRESSES_MAX = 3;
+
+interface CreateOptions extends ClientOptions {
+  readonly ttl: string;
+  readonly uses: string;
+}
+
+export function defineToken(command: Command, context: CliContext): void {
+  command.description("Make, list and revoke the tokens with which nodes join the cluster");
+  addExamples(command, "odist token create", "odist token create --ttl 24h --uses 10 --json");
+  defineCreate(command.command("create"), context);
+  defineList(command.command("list"), context);
+  defineRevoke(command.command("revoke"), context);
+}
+
+function defineCreate(command: Command, context: CliContext): void {
+  describe(command, "Make a token and print the command with which a node joins");
+  command.option("--ttl <DURATION>", "How long the token is valid, 1s to 8760h", "1h");
+  command.option("--uses <N>", "How many nodes may join with it, 1 to 1000", "1");
+  addClientOptions(command);
+  command.action(async (options: CreateOptions) => {
+    const client = clientFor(context, options);
+    const uses = Number(options.uses);
+    if (!Number.isInteger(uses)) {
+      throw new RequestError(
+        "bad_usage",
+        `--uses must be a number: current value is "${options.uses}"`,
+      );
+    }
+    const made = await client.ask("POST", "/api/cluster/tokens", { ttl: options.ttl, uses });
+    if (options.json) return printJson(context, made);
+    const status = await client.ask("GET", "/api/cluster/status");
+    const { out, err } = context.terminal;
+    out.write(`odist serve --join ${joinAddresses(status)} --token ${safeText(made, "token")}\n`);
+    err.write(`${tokenTerms(made, context.nowMs())}\n`);
+  });
+}
+
+function defineList(command: Command, context: CliContext): void {
+  describe(command, "List the tokens that can still be used; what they are is never shown again");
+  addClientOptions(command);
+  command.action(async (options: ClientOptions) => {
+    const answer = await clientFor(context, options).ask("GET", "/api/cluster/tokens");
+    if (options.json) return printJson(context, answer);
+    const rows = objectsOf(answer, "tokens").map((token) => [
+      safeText(token, "token_id"),
+      String(numberOf(token, "uses_left") ?? ""),
+      formatRelativeTime({ atMs: expiryMs(token), nowMs: context.nowMs() }),
+    ]);
+    context.terminal.out.write(tableOf([["ID", "USES LEFT", "EXPIRES"], ...rows]));
+  });
+}
+
+function defineRevoke(command: Command, context: CliContext): void {
+  describe(command, "Make a token useless; nodes that joined with it stay");
+  command.argument("<ID>", "Id of the token, from the list");
+  addClientOptions(command);
+  command.action(async (id: string, options: ClientOptions) => {
+    const path = `/api/cluster/tokens/${encodeURIComponent(id)}`;
+    await clientFor(context, options).ask("DELETE", path);
+    if (options.json) printJson(context, { revoked: id });
+    else context.terminal.out.write(`revoked '${id}'\n`);
+  });
+}
+
+function describe(command: Command, summary: string): void {
+  command.summary(summary).description(summary);
+}
+
+/** The asked node first: it is the one that is surely up. */
+function joinAddresses(status: JsonObject): string {
+  const self = textOf(status, "node_id");
+  const members = membersOf(status).filter(({ nodeId, health }) =>
+    nodeId === self || health === "alive"
+  );
+  const sorted = [
+    ...members.filter(({ nodeId }) => nodeId === self),
+    ...members.filter(({ nodeId }) => nodeId !== self),
+  ];
+  const addresses = sorted.map(({ address }) => address).filter((address) => address !== "");
+  return addresses.slice(0, JOIN_ADDRESSES_MAX).join(",");
+}
+
+function tokenTerms(token: JsonObject, nowMs: number): string {
+  const uses = numberOf(token, "uses_left") ?? 0;
+  const expires = formatRelativeTime({ atMs: expiryMs(token), nowMs }).toLowerCase();
+  const nodes = uses === 1 ? "one node" : `${uses} nodes`;
+  return `Run it on the machine that joins. Good for ${nodes}; expires ${expires}.`;
+}
+
+function expiryMs(token: JsonObject): number {
+  return Date.parse(textOf(token, "expires_at") ?? "");
+}

@@ -1,0 +1,114 @@
+import type { Command } from "commander";
+import { errorMessage } from "../../base/mod.ts";
+import type { NodeClient } from "../client/node_client.ts";
+import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { addClientOptions, addExamples } from "../options.ts";
+import { printJson } from "../terminal/print.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+import { renderTop } from "./top_view.ts";
+
+/** Gossip brings news about as often. */
+const REFRESH_MS = 1_000;
+const STATUS_PATH = "/api/cluster/status";
+/** A screen of its own without a cursor, and back. */
+const SCREEN_BEGIN = "\x1b[?1049h\x1b[?25l";
+const SCREEN_END = "\x1b[?25h\x1b[?1049l";
+const SYNC_BEGIN = "\x1b[?2026h\x1b[H";
+const SYNC_END = "\x1b[J\x1b[?2026l";
+/** The last two are Ctrl-C and Ctrl-D. */
+const END_KEYS = ["q", "Q", "\x03", "\x04"];
+
+export function defineTop(command: Command, context: CliContext): void {
+  command.description("Watch nodes, models, slots, tokens per second and queues until q");
+  addClientOptions(command);
+  addExamples(command, "odist top");
+  command.action(async (options: ClientOptions) => {
+    const client = clientFor(context, options);
+    const { terminal } = context;
+    if (terminal.out.isTerminal && terminal.input.isTerminal && !options.json) {
+      return await watch(client, terminal);
+    }
+    const status = await client.ask("GET", STATUS_PATH);
+    if (options.json) return printJson(context, status);
+    terminal.out.write(`${renderTop(status, terminal.out.style).join("\n")}\n`);
+  });
+}
+
+/** Repaints each second, and at once at any key but those that end it. */
+async function watch(client: NodeClient, terminal: Terminal): Promise<void> {
+  // A node that can't be reached at the start is a failed command; later it is news to be shown.
+  let lines = renderTop(await client.ask("GET", STATUS_PATH), terminal.out.style);
+  const keys = new Keys(terminal);
+  terminal.input.setRaw(true);
+  terminal.out.write(SCREEN_BEGIN);
+  try {
+    for (;;) {
+      paint(terminal, lines);
+      if (await keys.within(REFRESH_MS) === "end") return;
+      const picture = look(client, terminal);
+      // A node that hangs must not keep anyone from leaving.
+      const first = await Promise.race([picture, keys.ended]);
+      if (first === "end") return;
+      lines = first;
+    }
+  } finally {
+    terminal.out.write(SCREEN_END);
+    terminal.input.setRaw(false);
+  }
+}
+
+async function look(client: NodeClient, terminal: Terminal): Promise<readonly string[]> {
+  const { style } = terminal.out;
+  try {
+    return renderTop(await client.ask("GET", STATUS_PATH), style);
+  } catch (error) {
+    return [style.red(errorMessage(error))];
+  }
+}
+
+function paint(terminal: Terminal, lines: readonly string[]): void {
+  const hint = terminal.out.style.grey("q ends");
+  const room = terminal.rows() - 1;
+  const shown = [...lines.slice(0, room - 1), "", hint].slice(0, room);
+  // Lines longer than the terminal are cut by the terminal itself: wrapping is off while they are written.
+  const body = shown.map((line) => `${line}\x1b[K\r\n`).join("");
+  terminal.out.write(`${SYNC_BEGIN}\x1b[?7l${body}\x1b[?7h${SYNC_END}`);
+}
+
+/** The keyboard, of which at most one read is under way. */
+class Keys {
+  /** Resolves when a key that ends was pressed, or when there is no more input. */
+  readonly ended: Promise<"end">;
+  #pressed = Promise.withResolvers<void>();
+
+  constructor(terminal: Terminal) {
+    this.ended = this.#read(terminal);
+  }
+
+  /** `key` at any key, `end` at one that ends, `late` when the time is over. */
+  async within(timeMs: number): Promise<"key" | "end" | "late"> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(() => resolve("late"), timeMs);
+    });
+    const key = this.#pressed.promise.then(() => "key" as const);
+    try {
+      return await Promise.race([this.ended, key, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #read(terminal: Terminal): Promise<"end"> {
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(64);
+    for (;;) {
+      const count = await terminal.input.read(buffer);
+      if (count === null) return "end";
+      const text = decoder.decode(buffer.subarray(0, count));
+      if (END_KEYS.some((key) => text.includes(key))) return "end";
+      this.#pressed.resolve();
+      this.#pressed = Promise.withResolvers<void>();
+    }
+  }
+}
