@@ -17,3 +17,13 @@ export type {
 } from "./rows.ts";
 export { refoundCatalogue } from "./refound.ts";
 export type { Outcome } from "./sessions.ts";
+export {
+  nextLookMs,
+  planVoters,
+  type VoterCandidate,
+  VOTERS_DEFAULTS,
+  type VotersOptions,
+  type VotersPlan,
+  type VotersReason,
+  type VotersState,
+} from "./voters.ts";
