@@ -10,7 +10,7 @@ export type { GgufFacts } from "./gguf/mod.ts";
 export type { ModelDefinition } from "./stored/model_definition.ts";
 export type { Asker } from "./model_reference.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
-export { TRANSFER_LIMITS, type TransferLimits } from "./registry/transfer_limits.ts";
+export { TRANSFER_LIMITS, type TransferLimits } from "./transfer/transfer_limits.ts";
 export {
   compileTemplate,
   type PromptInput,

@@ -26,8 +26,8 @@ import {
 } from "./model_reference.ts";
 import { type PullContext, pullModel } from "./registry/pull_model.ts";
 import { type PushContext, pushModel } from "./registry/push_model.ts";
-import { SharedDownloads } from "./registry/shared_downloads.ts";
-import { TRANSFER_LIMITS, type TransferLimits } from "./registry/transfer_limits.ts";
+import { SharedDownloads } from "./transfer/shared_downloads.ts";
+import { TRANSFER_LIMITS, type TransferLimits } from "./transfer/transfer_limits.ts";
 import { showModel } from "./show_model.ts";
 import { FactsCache } from "./stored/facts_cache.ts";
 import { ContentReader } from "./stored/model_content.ts";

@@ -7,7 +7,7 @@ import { errorMessage, PeerError } from "../../base/mod.ts";
 import type { BlobReader, BlobStore, Clock } from "../../ports/mod.ts";
 import { type BlobLayer, parseModelName } from "../../protocol/mod.ts";
 import { parseUrl, type RegistryClient } from "./registry_client.ts";
-import { partBytesOf, type TransferLimits } from "./transfer_limits.ts";
+import { partBytesOf, type TransferLimits } from "../transfer/transfer_limits.ts";
 import { pause } from "../waiting.ts";
 
 /** What an upload works with. */

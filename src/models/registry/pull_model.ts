@@ -10,7 +10,7 @@ import type { Exclusive } from "../exclusive.ts";
 import { parseReference } from "../model_reference.ts";
 import { removeUnused } from "../unused_blobs.ts";
 import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
-import { progressOf, type SharedDownloads } from "./shared_downloads.ts";
+import { progressOf, type SharedDownloads } from "../transfer/shared_downloads.ts";
 
 /** What pulling works with. */
 export interface PullContext {

@@ -9,7 +9,7 @@ import type { BlobLayer } from "../../protocol/mod.ts";
 import { modelNotFound, parseReference } from "../model_reference.ts";
 import { uploadBlob } from "./blob_upload.ts";
 import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
-import type { TransferLimits } from "./transfer_limits.ts";
+import type { TransferLimits } from "../transfer/transfer_limits.ts";
 import { Watched } from "../waiting.ts";
 
 /** What pushing works with. */

@@ -1,7 +1,7 @@
 import { errorMessage, PeerError, StorageError } from "../../base/mod.ts";
 import type { BlobStore, Clock, PartialBlob, PartialBlobPart } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
-import { parseUrl, type RegistryClient, sendOrFail } from "./registry_client.ts";
+import { parseUrl, type RegistryClient, sendOrFail } from "../registry/registry_client.ts";
 import { partBytesOf, type TransferLimits } from "./transfer_limits.ts";
 import { pause, StalledError, StallWatch } from "../waiting.ts";
 

@@ -2,7 +2,7 @@ import type { Digest } from "../../base/mod.ts";
 import type { TransferProgress } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
 import { downloadBlob, type DownloadContext } from "./blob_download.ts";
-import type { RegistryClient } from "./registry_client.ts";
+import type { RegistryClient } from "../registry/registry_client.ts";
 import { Watched } from "../waiting.ts";
 
 /** One blob on its way, with everybody who waits for it. */
