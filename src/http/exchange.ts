@@ -4,6 +4,7 @@ import type {
   Clock,
   ClusterAdmin,
   ClusterClient,
+  Consistency,
   Log,
   Metrics,
 } from "../ports/mod.ts";
@@ -193,6 +194,27 @@ export class Exchange {
   #elapsedSeconds(): number {
     return (this.#parts.clock.monotonicMs() - this.#startedMs) / 1000;
   }
+}
+
+/** Says how much the answer to a read may have missed. */
+const CONSISTENCY_HEADER = "x-odist-consistency";
+
+/**
+ * What the request asks of its read, linearizable by default. @throws RequestError for another value of `consistency`.
+ */
+export function consistencyOf(exchange: Exchange): Consistency {
+  const given = new URL(exchange.request.url).searchParams.get("consistency") ?? "linearizable";
+  if (given === "linearizable" || given === "stale") return given;
+  throw new RequestError(
+    "invalid_request",
+    `consistency must be "linearizable" or "stale": got "${given}"`,
+  );
+}
+
+/** The answer to a read, saying how it was read. */
+export function readAnswer(response: Response, consistency: Consistency): Response {
+  response.headers.set(CONSISTENCY_HEADER, consistency);
+  return response;
 }
 
 /** A model name that must be there. @throws RequestError `model_required`. */

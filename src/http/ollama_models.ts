@@ -7,7 +7,14 @@ import type {
   ShownModel,
   TransferProgress,
 } from "../ports/mod.ts";
-import { type Exchange, type HttpParts, modelField, requireModel } from "./exchange.ts";
+import {
+  consistencyOf,
+  type Exchange,
+  type HttpParts,
+  modelField,
+  readAnswer,
+  requireModel,
+} from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
 import type { ApiFamily, Route } from "./routes.ts";
@@ -33,7 +40,7 @@ export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
     {
       methods: ["GET", "HEAD"],
       path: "/api/tags",
-      handle: async () => jsonAnswer({ models: (await client.listModels()).map(listedRow) }),
+      handle: (exchange) => list(parts, exchange),
     },
     {
       methods: ["GET"],
@@ -92,21 +99,31 @@ function loadedRow(model: LoadedModelRow, nowMs: number): object {
     expires_at: localTime(expiresAtMs),
     size_vram: model.sizeVram,
     context_length: model.contextLength,
+    node: model.node,
   };
 }
 
+async function list(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const consistency = consistencyOf(exchange);
+  const models = await parts.client.listModels({ consistency });
+  return readAnswer(jsonAnswer({ models: models.map(listedRow) }), consistency);
+}
+
 async function show(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const consistency = consistencyOf(exchange);
   const fields = await exchange.readFields();
   const model = requireModel(fields);
-  const shown = await parts.client.showModel(defined({
+  const request = defined({
     model,
     verbose: fields.boolean("verbose") ?? false,
     system: fields.string("system") || undefined,
     options: parseOptions(fields.object("options")),
-  }));
+  });
+  const shown = await parts.client.showModel(request, { consistency });
   const echoName = exchange.request.headers.get("user-agent")?.startsWith(NAME_ECHO_USER_AGENT);
   const echoed = echoName ? { "general.basename": model } : {};
-  return jsonAnswer({ ...shownRow(shown), model_info: { ...shown.modelInfo, ...echoed } });
+  const row = { ...shownRow(shown), model_info: { ...shown.modelInfo, ...echoed } };
+  return readAnswer(jsonAnswer(row), consistency);
 }
 
 function shownRow(shown: ShownModel): object {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RequestError } from "../base/mod.ts";
+import { RequestError, UnavailableError } from "../base/mod.ts";
 import type { ListedModel, ModelDetails, ShownModel, TransferProgress } from "../ports/mod.ts";
 import { appUnderTest } from "../../tests/harness/http_app.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";
@@ -55,6 +55,49 @@ Deno.test("GET /api/tags lists models with every field of the contract (#87)", a
     details: DETAILS_ON_WIRE,
     capabilities: ["completion"],
   });
+});
+
+Deno.test("Reads of the catalogue are linearizable unless told otherwise, and say so", async () => {
+  const asked: unknown[] = [];
+  const { send } = appUnderTest({
+    script: {
+      listModels: async (options) => (asked.push(options?.consistency), [LISTED]),
+      showModel: async (_request, options) => (asked.push(options?.consistency), SHOWN),
+    },
+  });
+  const reads: readonly [string, string, unknown?][] = [
+    ["GET", "/api/tags"],
+    ["GET", "/v1/models"],
+    ["GET", "/v1/models/m"],
+    ["POST", "/api/show", { model: "m" }],
+  ];
+  for (const [method, path, body] of reads) {
+    for (const consistency of ["linearizable", "stale"]) {
+      const query = consistency === "stale" ? "?consistency=stale" : "";
+      const answer = await send(method, path + query, body);
+      assert.equal(answer.headers.get("x-odist-consistency"), consistency, path);
+      assert.equal(asked.pop(), consistency, path);
+      await answer.body?.cancel();
+    }
+    const refused = await send(method, `${path}?consistency=strict`, body);
+    assert.equal(refused.status, 400);
+    assert.match(await refused.text(), /consistency must be \\?"linearizable\\?" or/);
+  }
+});
+
+Deno.test("GET /api/tags answers 503 with the reason where no quorum answers", async () => {
+  const error = new UnavailableError("no_quorum", "no quorum answers", { retryAfterMs: 1_000 });
+  const { send } = appUnderTest({ script: { listModels: () => Promise.reject(error) } });
+  const answer = await send("GET", "/api/tags");
+  assert.equal(answer.status, 503);
+  assert.equal(answer.headers.get("retry-after"), "1");
+  assert.deepEqual(await answer.json(), { error: "no quorum answers" });
+});
+
+Deno.test("GET /api/ps names the node of a model where there is more than one", async () => {
+  const row = { ...LISTED, sizeVram: 0, contextLength: 512, expiresAtMs: Infinity, node: "attic" };
+  const { send } = appUnderTest({ script: { listLoaded: async () => [row] } });
+  assert.equal((await (await send("GET", "/api/ps")).json()).models[0].node, "attic");
 });
 
 Deno.test("GET /api/ps shows a model kept forever as expiring in about 292 years (#89, #90)", async () => {

@@ -1,6 +1,6 @@
 import type { Answer, AnswerMetrics } from "../ports/mod.ts";
 import { answerChunks } from "./answer_shape.ts";
-import type { Exchange, HttpParts } from "./exchange.ts";
+import { consistencyOf, type Exchange, type HttpParts, readAnswer } from "./exchange.ts";
 import { checkFinite, vectorJson } from "./ollama.ts";
 import { answerHead, ChatCompletion, openAiErrorBody, TextCompletion } from "./openai_answers.ts";
 import {
@@ -35,7 +35,7 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
       { methods: post, path: "/v1/chat/completions", handle: (it) => chatCompletion(parts, it) },
       { methods: post, path: "/v1/completions", handle: (it) => completion(parts, it) },
       { methods: post, path: "/v1/embeddings", handle: (it) => embedding(parts, it) },
-      { methods: get, path: "/v1/models", handle: () => listModels(parts) },
+      { methods: get, path: "/v1/models", handle: (it) => listModels(parts, it) },
       { methods: get, path: "/v1/models/:model", handle: (it) => showModel(parts, it) },
     ],
   };
@@ -120,21 +120,26 @@ function vectorBase64(vector: Float32Array): string {
   return `"${bytes.toBase64()}"`;
 }
 
-async function listModels(parts: HttpParts): Promise<Response> {
-  const models = await parts.client.listModels();
-  return jsonAnswer({
+async function listModels(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  const consistency = consistencyOf(exchange);
+  const models = await parts.client.listModels({ consistency });
+  const answer = jsonAnswer({
     object: "list",
     data: models.map((model) =>
       modelRow({ id: model.name, modifiedAtMs: model.modifiedAtMs, owner: model.namespace })
     ),
   });
+  return readAnswer(answer, consistency);
 }
 
 async function showModel(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const model = exchange.params["model"] ?? "";
-  const shown = await parts.client.showModel({ model, verbose: false, options: {} });
+  const consistency = consistencyOf(exchange);
+  const request = { model, verbose: false, options: {} };
+  const shown = await parts.client.showModel(request, { consistency });
   const owner = model.split("/").at(-2) ?? DEFAULT_NAMESPACE;
-  return jsonAnswer(modelRow({ id: model, modifiedAtMs: shown.modifiedAtMs, owner }));
+  const row = modelRow({ id: model, modifiedAtMs: shown.modifiedAtMs, owner });
+  return readAnswer(jsonAnswer(row), consistency);
 }
 
 function modelRow(

@@ -1,41 +1,69 @@
 import { errorMessage } from "../base/mod.ts";
 import type { CatalogEntry, ListedModel, Log } from "../ports/mod.ts";
 import { displayModelName, type Manifest } from "../protocol/mod.ts";
+import { isWholeHere } from "./blob_holds.ts";
+import type { Described, ModelsElsewhere } from "./models_elsewhere.ts";
 import { layersOf } from "./stored/layer_types.ts";
 import { capabilitiesOf, detailsOf } from "./stored/model_details.ts";
 import { type DefinitionSources, templateSourcesOf } from "./stored/model_definition.ts";
 
-/** Contract 1.10 `/api/tags`, in the order given. A model whose blobs are damaged is listed with what is known of it. */
+/** Models described at once: each may be a question to another node. */
+const DESCRIBED_AT_ONCE_MAX = 8;
+
+/** What listing reads from. */
+interface ListSources extends DefinitionSources {
+  readonly log: Log;
+  readonly elsewhere?: ModelsElsewhere;
+}
+
+/**
+ * Contract 1.10 `/api/tags`, in the order given. A model whose blobs are damaged, or held by nobody who answers, is
+ * listed with what its manifest says.
+ */
 export async function listModels(
   entries: readonly CatalogEntry[],
-  sources: DefinitionSources,
-  log: Log,
+  sources: ListSources,
 ): Promise<readonly ListedModel[]> {
   const rows: ListedModel[] = [];
-  for (const entry of entries) {
-    const described = await describe(entry, sources).catch((error) => {
-      const model = displayModelName(entry.name);
-      log.log("warn", "model_unreadable", { model, reason: errorMessage(error) });
-      return UNREADABLE;
-    });
-    rows.push({
-      name: displayModelName(entry.name),
-      namespace: entry.name.namespace,
-      modifiedAtMs: entry.modifiedAtMs,
-      size: manifestSizeBytes(entry.manifest),
-      digest: entry.manifestDigest,
-      ...described,
-    });
-  }
+  const waiting = [...entries.entries()];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [index, entry] = next;
+      rows[index] = await listModel(entry, sources);
+    }
+  };
+  await Promise.all(Array.from({ length: DESCRIBED_AT_ONCE_MAX }, work));
   return rows;
+}
+
+async function listModel(entry: CatalogEntry, sources: ListSources): Promise<ListedModel> {
+  const described = await describeAnywhere(entry, sources).catch((error) => {
+    const model = displayModelName(entry.name);
+    sources.log.log("warn", "model_unreadable", { model, reason: errorMessage(error) });
+    return UNREADABLE;
+  });
+  return {
+    name: displayModelName(entry.name),
+    namespace: entry.name.namespace,
+    modifiedAtMs: entry.modifiedAtMs,
+    size: manifestSizeBytes(entry.manifest),
+    digest: entry.manifestDigest,
+    ...described,
+  };
+}
+
+async function describeAnywhere(entry: CatalogEntry, sources: ListSources): Promise<Described> {
+  const { elsewhere } = sources;
+  if (elsewhere === undefined || await isWholeHere(entry.manifest, sources.blobs)) {
+    return await describe(entry, sources);
+  }
+  return await elsewhere.describe(entry) ?? UNREADABLE;
 }
 
 /** Bytes of all layers and the config. */
 function manifestSizeBytes(manifest: Manifest): number {
   return manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size);
 }
-
-type Described = Pick<ListedModel, "details" | "capabilities">;
 
 const UNREADABLE: Described = {
   details: {

@@ -1,5 +1,6 @@
 import { RequestError } from "../base/mod.ts";
 import type {
+  BlobPeers,
   BlobStore,
   CatalogEntry,
   Clock,
@@ -8,16 +9,20 @@ import type {
   Log,
   ModelCatalog,
   Quantizer,
+  ReadOptions,
   RegistryKey,
   ShownModel,
   ShowRequest,
+  TransferLimits,
   TransferProgress,
   TransferRequest,
 } from "../ports/mod.ts";
-import { isSameModelName, parseModelName } from "../protocol/mod.ts";
+import { isSameModelName, type Manifest, parseModelName } from "../protocol/mod.ts";
+import { BlobHolds, blobsOf, isHere, isWholeHere } from "./blob_holds.ts";
 import { createModel } from "./create/create_model.ts";
 import { Exclusive } from "./exclusive.ts";
 import { listModels } from "./list_models.ts";
+import { holdersLost, type ModelsElsewhere } from "./models_elsewhere.ts";
 import {
   type Asker,
   modelNotFound,
@@ -26,8 +31,7 @@ import {
 } from "./model_reference.ts";
 import { type PullContext, pullModel } from "./registry/pull_model.ts";
 import { type PushContext, pushModel } from "./registry/push_model.ts";
-import { SharedDownloads } from "./transfer/shared_downloads.ts";
-import { TRANSFER_LIMITS, type TransferLimits } from "./transfer/transfer_limits.ts";
+import type { RegistryAccess } from "./registry/registry_client.ts";
 import { showModel } from "./show_model.ts";
 import { FactsCache } from "./stored/facts_cache.ts";
 import { ContentReader } from "./stored/model_content.ts";
@@ -37,12 +41,20 @@ import {
   type ModelDefinition,
 } from "./stored/model_definition.ts";
 import { TemplateInspector } from "./stored/template_inspector.ts";
-import { removeUnused } from "./unused_blobs.ts";
+import { SharedDownloads } from "./transfer/shared_downloads.ts";
+import { TRANSFER_LIMITS } from "./transfer/transfer_limits.ts";
+import { type BlobUsers, removeUnused } from "./unused_blobs.ts";
 
 /** What a model store stands on. */
 export interface ModelStoreOptions {
   readonly blobs: BlobStore;
   readonly catalog: ModelCatalog;
+  /** The folder of this node, where {@link catalog} is a cluster's: what it names is not removed either. */
+  readonly localCatalog?: ModelCatalog;
+  /** Other nodes that blobs can be had from; absent on a node without any. */
+  readonly peers?: BlobPeers;
+  /** What other nodes say of the models whose blobs they hold; absent on a node without any. */
+  readonly elsewhere?: ModelsElsewhere;
   readonly clock: Clock;
   readonly log: Log;
   /** For creating models in another precision. */
@@ -59,10 +71,13 @@ export interface ModelStoreOptions {
   readonly preferGo?: "always" | "unless_poorer";
 }
 
-/** The models of one node: everything about them but running them. */
+/**
+ * The models that the catalog names: everything about them but running them. Reads are `stale` unless said otherwise;
+ * changes, and what they are based on, are linearizable and throw UnavailableError `no_quorum` where that can't be had.
+ */
 export interface ModelStore {
   /** Contract 1.10, newest first. */
-  list(): Promise<readonly ListedModel[]>;
+  list(options?: ReadOptions): Promise<readonly ListedModel[]>;
   /** Undefined when the name is valid and unknown. @throws RequestError when the name is not valid. */
   find(model: string, asker: Asker): Promise<CatalogEntry | undefined>;
   /**
@@ -73,7 +88,7 @@ export interface ModelStore {
    */
   getDefinition(model: string, asker: Asker): Promise<ModelDefinition>;
   /** Contract 1.10. @throws as {@link ModelStore.getDefinition}. */
-  show(request: ShowRequest): Promise<ShownModel>;
+  show(request: ShowRequest, options?: ReadOptions): Promise<ShownModel>;
   /** Contract 1.11, with its progress lines. @throws RequestError before the first one when the request is bad. */
   create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
   /** Contract 1.12. @throws RequestError before the first line for a bad name. */
@@ -84,6 +99,22 @@ export interface ModelStore {
   copy(request: { readonly source: string; readonly destination: string }): Promise<void>;
   /** Blobs that other models share stay. @throws RequestError in the contract's words. */
   delete(request: { readonly model: string }): Promise<void>;
+  /** Whether all blobs of a manifest are on this node. */
+  isWholeHere(manifest: Manifest): Promise<boolean>;
+  /**
+   * Brings the blobs of a model that are not here from the nodes that hold them, with the progress lines of a pull. They
+   * are not removed until `use`, called once all are here, has resolved.
+   *
+   * @throws UnavailableError `peer_lost` when nobody can be reached who holds one; StorageError `disk_full` or
+   *   `corrupt_file`; `signal`'s reason. What came stays for a later try.
+   */
+  fetch(
+    entry: CatalogEntry,
+    use: () => Promise<void>,
+    signal: AbortSignal,
+  ): AsyncIterable<TransferProgress>;
+  /** Deletes the blobs of manifests that are no longer in the catalog, except those that are named otherwise. */
+  removeUnused(manifests: readonly Manifest[]): Promise<void>;
 }
 
 export function createModelStore(options: ModelStoreOptions): ModelStore {
@@ -93,8 +124,11 @@ export function createModelStore(options: ModelStoreOptions): ModelStore {
 class StoredModels implements ModelStore {
   readonly #options: ModelStoreOptions;
   readonly #sources: DefinitionSources;
+  /** Looks at blobs that are about to be named, and removals of blobs, take turns. */
   readonly #changes = new Exclusive();
-  readonly #transfers: PullContext & PushContext;
+  readonly #holds = new BlobHolds();
+  readonly #downloads: SharedDownloads;
+  readonly #limits: TransferLimits;
 
   constructor(options: ModelStoreOptions) {
     this.#options = options;
@@ -104,23 +138,16 @@ class StoredModels implements ModelStore {
       contents: new ContentReader(options.blobs),
       templates: new TemplateInspector(options.preferGo ?? "unless_poorer"),
     };
-    const { blobs, catalog, clock, userAgent, registryKey: key } = options;
-    const limits = options.transferLimits ?? TRANSFER_LIMITS;
-    this.#transfers = {
-      blobs,
-      catalog,
-      clock,
-      limits,
-      access: { clock, userAgent, ...(key && { key }) },
-      downloads: new SharedDownloads({ blobs, clock, limits }),
-      changes: this.#changes,
-      removesUnused: options.noPrune !== true,
-    };
+    const { blobs, clock, peers } = options;
+    this.#limits = options.transferLimits ?? TRANSFER_LIMITS;
+    const { progressMs } = this.#limits;
+    this.#downloads = new SharedDownloads({ blobs, clock, progressMs, ...(peers && { peers }) });
   }
 
-  async list(): Promise<readonly ListedModel[]> {
-    const { catalog, log } = this.#options;
-    return await listModels(await catalog.list(), this.#sources, log);
+  async list(options: ReadOptions = {}): Promise<readonly ListedModel[]> {
+    const { catalog, log, elsewhere } = this.#options;
+    const entries = await catalog.list(options);
+    return await listModels(entries, { ...this.#sources, log, ...(elsewhere && { elsewhere }) });
   }
 
   async find(model: string, asker: Asker): Promise<CatalogEntry | undefined> {
@@ -131,16 +158,22 @@ class StoredModels implements ModelStore {
     return await loadModelDefinition(await this.#getEntry(model, asker), this.#sources);
   }
 
-  async show(request: ShowRequest): Promise<ShownModel> {
-    return await showModel(await this.#getEntry(request.model, "show"), request, this.#sources);
+  async show(request: ShowRequest, options: ReadOptions = {}): Promise<ShownModel> {
+    const { elsewhere } = this.#options;
+    const entry = await this.#getEntry(request.model, "show", options);
+    if (elsewhere === undefined || await this.isWholeHere(entry.manifest)) {
+      return await showModel(entry, request, this.#sources);
+    }
+    const shown = await elsewhere.show(entry, request);
+    if (shown === undefined) throw holdersLost(entry);
+    return shown;
   }
 
   create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
-    const { blobs, catalog, clock, quantizer } = this.#options;
+    const { clock, quantizer } = this.#options;
     const { facts, contents } = this.#sources;
     const context = {
-      blobs,
-      catalog,
+      ...this.#users(),
       clock,
       quantizer,
       facts,
@@ -148,50 +181,116 @@ class StoredModels implements ModelStore {
       changes: this.#changes,
       pullParent: (model: string, pullSignal: AbortSignal) =>
         this.pull({ model, insecure: false }, pullSignal),
+      fetchMissing: (entry: CatalogEntry, fetchSignal: AbortSignal) =>
+        this.#fetchMissing(entry, fetchSignal),
     };
     return createModel(request, context, signal);
   }
 
   pull(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
-    return pullModel(request, this.#transfers, signal);
+    const context: PullContext = {
+      ...this.#users(),
+      access: this.#access(),
+      limits: this.#limits,
+      downloads: this.#downloads,
+      changes: this.#changes,
+      removesUnused: this.#options.noPrune !== true,
+    };
+    return pullModel(request, context, signal);
   }
 
   push(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
-    return pushModel(request, this.#transfers, signal);
+    const context: PushContext = {
+      ...this.#options,
+      access: this.#access(),
+      limits: this.#limits,
+      fetchMissing: (entry, fetchSignal) => this.#fetchMissing(entry, fetchSignal),
+    };
+    return pushModel(request, context, signal);
   }
 
   async copy(request: { readonly source: string; readonly destination: string }): Promise<void> {
     const source = parseCopied(request.source, "source");
     const destination = parseCopied(request.destination, "destination");
-    await this.#changes.run(async () => {
-      const entry = await this.#options.catalog.find(source);
-      if (entry === undefined) {
-        throw new RequestError("model_not_found", `model "${request.source}" not found`);
-      }
-      if (isSameModelName(source, destination)) return;
-      await this.#options.catalog.put(destination, entry.bytes);
-    });
+    const { catalog } = this.#options;
+    // Nothing is removed that the copy will name, should the source go first.
+    const known = await catalog.find(source);
+    using _held = this.#holds.hold(known === undefined ? [] : blobsOf(known.manifest));
+    const isThere = isSameModelName(source, destination)
+      ? await catalog.find(source, { consistency: "linearizable" }) !== undefined
+      : await catalog.copy(source, destination);
+    if (isThere) return;
+    throw new RequestError("model_not_found", `model "${request.source}" not found`);
   }
 
   async delete(request: { readonly model: string }): Promise<void> {
     const reference = parseReference(request.model, "delete");
+    const entry = await this.#findEntry(reference, { consistency: "linearizable" });
+    if (entry === undefined || !await this.#options.catalog.delete(entry.name)) {
+      throw modelNotFound(reference, "delete");
+    }
+    await this.removeUnused([entry.manifest]);
+  }
+
+  async isWholeHere(manifest: Manifest): Promise<boolean> {
+    return await isWholeHere(manifest, this.#options.blobs);
+  }
+
+  async *fetch(
+    entry: CatalogEntry,
+    use: () => Promise<void>,
+    signal: AbortSignal,
+  ): AsyncIterable<TransferProgress> {
+    const { blobs } = this.#options;
+    const layers = blobsOf(entry.manifest);
+    using _held = this.#holds.hold(layers);
+    for (const layer of layers) {
+      if (await isHere(layer, blobs)) continue;
+      yield* this.#downloads.follow(layer, undefined, signal);
+    }
+    // In turn with removals: one that began before the blobs were held must not end after this look.
     await this.#changes.run(async () => {
-      const entry = await this.#findEntry(reference);
-      if (entry === undefined) throw modelNotFound(reference, "delete");
-      await this.#options.catalog.delete(entry.name);
-      await removeUnused(entry.manifest, this.#options);
+      if (!await this.isWholeHere(entry.manifest)) throw holdersLost(entry);
+    });
+    await use();
+  }
+
+  async removeUnused(manifests: readonly Manifest[]): Promise<void> {
+    await this.#changes.run(async () => {
+      for (const manifest of manifests) await removeUnused(manifest, this.#users());
     });
   }
 
-  async #getEntry(model: string, asker: Asker): Promise<CatalogEntry> {
+  /** Nothing where there are no other nodes: what is missing is then found out by whoever reads it. */
+  async *#fetchMissing(entry: CatalogEntry, signal: AbortSignal): AsyncIterable<TransferProgress> {
+    if (this.#options.peers !== undefined) yield* this.fetch(entry, async () => {}, signal);
+  }
+
+  #users(): BlobUsers {
+    return { ...this.#options, holds: this.#holds };
+  }
+
+  #access(): RegistryAccess {
+    const { clock, userAgent, registryKey: key } = this.#options;
+    return { clock, userAgent, ...(key && { key }) };
+  }
+
+  async #getEntry(
+    model: string,
+    asker: Asker,
+    options: ReadOptions = {},
+  ): Promise<CatalogEntry> {
     const reference = parseReference(model, asker);
-    const entry = await this.#findEntry(reference);
+    const entry = await this.#findEntry(reference, options);
     if (entry === undefined) throw modelNotFound(reference, asker);
     return entry;
   }
 
-  async #findEntry(reference: ModelReference): Promise<CatalogEntry | undefined> {
-    const entry = await this.#options.catalog.find(reference.name);
+  async #findEntry(
+    reference: ModelReference,
+    options: ReadOptions = {},
+  ): Promise<CatalogEntry | undefined> {
+    const entry = await this.#options.catalog.find(reference.name, options);
     if (entry === undefined || !reference.isLocalOnly) return entry;
     const { config } = await this.#sources.contents.read(entry);
     return config.remoteHost === undefined ? entry : undefined;

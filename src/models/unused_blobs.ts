@@ -1,21 +1,29 @@
 import type { Digest } from "../base/mod.ts";
 import type { BlobStore, ModelCatalog } from "../ports/mod.ts";
 import type { Manifest } from "../protocol/mod.ts";
+import { type BlobHolds, blobsOf } from "./blob_holds.ts";
 
-/** Deletes the blobs of a manifest that is no longer in the catalog, except those that another model names. */
-export async function removeUnused(
-  manifest: Manifest,
-  parts: { readonly blobs: BlobStore; readonly catalog: ModelCatalog },
-): Promise<void> {
-  const used = new Set<Digest>();
-  for (const entry of await parts.catalog.list()) {
-    for (const digest of digestsOf(entry.manifest)) used.add(digest);
-  }
-  for (const digest of digestsOf(manifest)) {
-    if (!used.has(digest)) await parts.blobs.delete(digest);
-  }
+/** What decides whether a blob is still needed. */
+export interface BlobUsers {
+  readonly blobs: BlobStore;
+  readonly catalog: ModelCatalog;
+  /** What the folder of this node names besides, where the catalog is not that folder. */
+  readonly localCatalog?: ModelCatalog;
+  readonly holds: BlobHolds;
 }
 
-function digestsOf(manifest: Manifest): readonly Digest[] {
-  return [manifest.config, ...manifest.layers].map((layer) => layer.digest);
+/**
+ * Deletes the blobs of a manifest that is no longer in the catalog, except those that another model names or that are
+ * held. The caller lets no other change of this store run meanwhile.
+ */
+export async function removeUnused(manifest: Manifest, users: BlobUsers): Promise<void> {
+  const used = new Set<Digest>();
+  for (const catalog of [users.catalog, users.localCatalog]) {
+    for (const entry of await catalog?.list() ?? []) {
+      for (const { digest } of blobsOf(entry.manifest)) used.add(digest);
+    }
+  }
+  for (const { digest } of blobsOf(manifest)) {
+    if (!used.has(digest) && !users.holds.has(digest)) await users.blobs.delete(digest);
+  }
 }

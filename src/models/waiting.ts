@@ -16,6 +16,16 @@ export function pause(delayMs: number, clock: Clock, signal: AbortSignal): Promi
   });
 }
 
+/** What `work` comes to, unless the signal comes first: then its reason is thrown and the work goes on unwatched. */
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
 /** Why a {@link StallWatch} aborted. */
 export class StalledError extends Error {
   override readonly name = "StalledError";

@@ -13,6 +13,7 @@ import type {
   ListedModel,
   LoadedModelRow,
   Readiness,
+  ReadOptions,
   ShownModel,
   ShowRequest,
   TransferProgress,
@@ -56,8 +57,8 @@ export class LocalClient implements ClusterClient {
     return this.#parts.inference.embed(request, signal);
   }
 
-  listModels(): Promise<readonly ListedModel[]> {
-    return this.#parts.models.list();
+  listModels(options?: ReadOptions): Promise<readonly ListedModel[]> {
+    return this.#parts.models.list(options);
   }
 
   async listLoaded(): Promise<readonly LoadedModelRow[]> {
@@ -85,8 +86,8 @@ export class LocalClient implements ClusterClient {
     return rows.sort((a, b) => (a.expiresAtMs < b.expiresAtMs ? 1 : -1));
   }
 
-  showModel(request: ShowRequest): Promise<ShownModel> {
-    return this.#parts.models.show(request);
+  showModel(request: ShowRequest, options?: ReadOptions): Promise<ShownModel> {
+    return this.#parts.models.show(request, options);
   }
 
   createModel(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {

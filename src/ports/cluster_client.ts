@@ -1,5 +1,6 @@
 import type { Digest } from "../base/mod.ts";
 import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts";
+import type { ReadOptions } from "./model_catalog.ts";
 
 /**
  * What HTTP may ask of the node, and so of the cluster. Names are as the client wrote them; the implementation trims,
@@ -14,11 +15,12 @@ export interface ClusterClient {
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer>;
   chat(request: ChatRequest, signal: AbortSignal): Promise<Answer>;
   embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer>;
-  /** Newest `modifiedAtMs` first. */
-  listModels(): Promise<readonly ListedModel[]>;
-  /** Latest expiry first; loading models included. */
+  /** Newest `modifiedAtMs` first. @throws UnavailableError `no_quorum` when a linearizable read can't be had. */
+  listModels(options?: ReadOptions): Promise<readonly ListedModel[]>;
+  /** Every loaded copy, of all nodes. Latest expiry first; loading models included. */
   listLoaded(): Promise<readonly LoadedModelRow[]>;
-  showModel(request: ShowRequest): Promise<ShownModel>;
+  /** @throws as {@link ClusterClient.listModels}, besides what is wrong with the request. */
+  showModel(request: ShowRequest, options?: ReadOptions): Promise<ShownModel>;
   /** Progress until `success`; throws RequestError before the first line when the request is bad. */
   createModel(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
   copyModel(request: { readonly source: string; readonly destination: string }): Promise<void>;
@@ -196,6 +198,8 @@ export interface LoadedModelRow {
   /** Infinity = forever. */
   readonly expiresAtMs: number;
   readonly contextLength: number;
+  /** Name of the node it is loaded on; absent where there is only one. */
+  readonly node?: string;
 }
 
 export interface ShowRequest {

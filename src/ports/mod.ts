@@ -4,6 +4,7 @@
  *
  * @module
  */
+export type { BlobPeers, BlobRange, BlobSource, TransferLimits } from "./blob_source.ts";
 export type { BlobReader, BlobStore, PartialBlob, PartialBlobPart } from "./blob_store.ts";
 export type { Clock } from "./clock.ts";
 export type {
@@ -37,7 +38,7 @@ export type {
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
-export type { CatalogEntry, ModelCatalog } from "./model_catalog.ts";
+export type { CatalogEntry, Consistency, ModelCatalog, ReadOptions } from "./model_catalog.ts";
 export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";
 export type {

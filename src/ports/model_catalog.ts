@@ -12,19 +12,42 @@ export interface CatalogEntry {
   readonly modifiedAtMs: number;
 }
 
+/**
+ * How much a read may miss. `linearizable`: nothing that was acknowledged before the read began, on any node; needs a
+ * quorum. `stale`: what this node knows, always.
+ */
+export type Consistency = "linearizable" | "stale";
+
+/** How to read; `stale` when left out. */
+export interface ReadOptions {
+  readonly consistency?: Consistency;
+}
+
 /** Names to manifests. One node keeps them in its models folder; a cluster in its replicated catalogue. */
 export interface ModelCatalog {
-  /** Case-insensitive; the first stored spelling wins. */
-  find(name: ModelName): Promise<CatalogEntry | undefined>;
-  /** Newest first. Manifests that don't parse are skipped. */
-  list(): Promise<readonly CatalogEntry[]>;
+  /**
+   * Case-insensitive; the first stored spelling wins.
+   *
+   * @throws UnavailableError `no_quorum` when a linearizable read can't be had.
+   */
+  find(name: ModelName, options?: ReadOptions): Promise<CatalogEntry | undefined>;
+  /** Newest first. Manifests that don't parse are skipped. @throws as {@link ModelCatalog.find}. */
+  list(options?: ReadOptions): Promise<readonly CatalogEntry[]>;
   /**
    * Atomically replaces what the name points at. `bytes` are kept exactly. Parts of the name that differ only in case
    * from a stored name take the stored spelling.
    *
-   * @throws StorageError `disk_full` or `storage_failed`; the old manifest stays.
+   * @throws StorageError `disk_full` or `storage_failed`; the old manifest stays. UnavailableError `no_quorum` when the
+   *   change can't be agreed on, or may have been and nobody can tell; RequestError when the catalogue can't take it.
    */
   put(name: ModelName, bytes: Uint8Array): Promise<void>;
-  /** False when there was none. */
+  /**
+   * Points `destination` at what `source` points at, in one step where the catalogue is shared. False when there is no
+   * source.
+   *
+   * @throws as {@link ModelCatalog.put}.
+   */
+  copy(source: ModelName, destination: ModelName): Promise<boolean>;
+  /** False when there was none. @throws as {@link ModelCatalog.put}. */
   delete(name: ModelName): Promise<boolean>;
 }

@@ -58,6 +58,12 @@ class FolderCatalog implements ModelCatalog {
     await writeFileDurably(path, bytes);
   }
 
+  async copy(source: ModelName, destination: ModelName): Promise<boolean> {
+    const entry = await this.find(source);
+    if (entry !== undefined) await this.put(destination, entry.bytes);
+    return entry !== undefined;
+  }
+
   async delete(name: ModelName): Promise<boolean> {
     const path = this.#path(await this.#storedSpelling(name));
     try {

@@ -189,6 +189,12 @@ export class MemoryCatalog implements ModelCatalog {
     });
   }
 
+  async copy(source: ModelName, destination: ModelName): Promise<boolean> {
+    const entry = await this.find(source);
+    if (entry !== undefined) await this.put(destination, entry.bytes);
+    return entry !== undefined;
+  }
+
   delete(name: ModelName): Promise<boolean> {
     return Promise.resolve(this.#entries.delete(keyOf(name)));
   }

@@ -176,6 +176,14 @@ export function testModelCatalog(kind: string, provide: Provide<ModelCatalog>): 
     assert.equal((await catalog.find(nameOf("LLAMA:8b")))?.manifest.config.size, 2);
   });
 
+  test("copies what a name points at, if there is such a name", async (catalog) => {
+    await catalog.put(nameOf("m"), manifestBytes(1));
+    assert.equal(await catalog.copy(nameOf("M"), nameOf("n")), true);
+    assert.deepEqual((await catalog.find(nameOf("n")))?.bytes, manifestBytes(1));
+    assert.equal(await catalog.copy(nameOf("nobody"), nameOf("m")), false);
+    assert.ok(await catalog.find(nameOf("m")));
+  });
+
   test("knows nothing of a deleted name and leaves its neighbours", async (catalog) => {
     await catalog.put(nameOf("m:a"), manifestBytes(1));
     await catalog.put(nameOf("m:b"), manifestBytes(1));

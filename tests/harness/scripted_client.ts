@@ -68,13 +68,16 @@ export class ScriptedClient implements ClusterClient {
     };
   };
 
-  listModels: ClusterClient["listModels"] = async () => await this.#script.listModels?.() ?? [];
+  listModels: ClusterClient["listModels"] = async (options) => {
+    this.calls.push({ method: "listModels", request: options });
+    return await this.#script.listModels?.(options) ?? [];
+  };
   listLoaded: ClusterClient["listLoaded"] = async () => await this.#script.listLoaded?.() ?? [];
 
-  showModel: ClusterClient["showModel"] = async (request) => {
+  showModel: ClusterClient["showModel"] = async (request, options) => {
     this.calls.push({ method: "showModel", request });
     if (this.#script.showModel === undefined) throw notFound(request.model);
-    return await this.#script.showModel(request);
+    return await this.#script.showModel(request, options);
   };
 
   createModel: ClusterClient["createModel"] = (request, signal) => {

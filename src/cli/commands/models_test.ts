@@ -65,6 +65,22 @@ Deno.test("ps prints where each model is and when it goes", async () => {
   );
 });
 
+Deno.test("ps names the nodes when there is more than one", async () => {
+  const models = ["attic", "cellar"].map((node) => ({
+    ...TINY,
+    size: 1_000,
+    size_vram: 0,
+    context_length: 4096,
+    expires_at: new Date(CLI_NOW_MS + 240_000).toISOString(),
+    node,
+  }));
+  await using node = new ScriptedNode({ "GET /api/ps": { json: { models } } });
+  const { out } = await runCommand(["ps"], { env: { ODIST_HOST: node.host } });
+  const [head, ...rows] = out.trimEnd().split("\n");
+  assert.match(head ?? "", / UNTIL +NODE$/);
+  assert.deepEqual(rows.map((row) => row.split(/ +/).at(-1)), ["attic", "cellar"]);
+});
+
 const SHOWN = {
   license: "Licence\n\nof three\nlines",
   modelfile: "FROM tiny\n",

@@ -17,6 +17,8 @@ export function definePs(command: Command, context: CliContext): void {
     const answer = await clientFor(context, options).ask("GET", "/api/ps");
     const models = modelsNamed(answer, prefix);
     if (options.json) return printJson(context, { ...answer, models });
+    // One node alone needs no column for its name.
+    const hasNodes = models.some((model) => textOf(model, "node") !== undefined);
     const rows = models.map((model) => [
       textOf(model, "name") ?? "",
       shortId(model),
@@ -24,8 +26,10 @@ export function definePs(command: Command, context: CliContext): void {
       formatProcessor(model),
       String(numberOf(model, "context_length") ?? ""),
       formatUntil(textOf(model, "expires_at"), context.nowMs()),
+      ...(hasNodes ? [textOf(model, "node") ?? ""] : []),
     ]);
     const head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"];
+    if (hasNodes) head.push("NODE");
     context.terminal.out.write(`${formatTable([head, ...rows]).join("\n")}\n`);
   });
 }

@@ -11,9 +11,10 @@ import type {
 import {
   type BlobLayer,
   encodeManifest,
+  type Manifest,
   MANIFEST_MEDIA_TYPE,
-  type ModelName,
 } from "../../protocol/mod.ts";
+import { type BlobHolds, blobsOf } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseReference } from "../model_reference.ts";
 import type { FactsCache } from "../stored/facts_cache.ts";
@@ -33,16 +34,21 @@ export interface CreateContext {
   readonly contents: ContentReader;
   readonly clock: Clock;
   readonly quantizer: Quantizer;
-  /** Held while the catalog changes, so that no other change removes a blob about to be named. */
+  /** Held while blobs are checked and held, or removed, so that no blob about to be named is removed. */
   readonly changes: Exclusive;
+  readonly holds: BlobHolds;
+  readonly localCatalog?: ModelCatalog;
   /** Brings a parent that is not here. Ends with the model in the catalog, or throws. */
   pullParent(model: string, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  /** Brings the blobs of a parent that only other nodes hold. */
+  fetchMissing(entry: CatalogEntry, signal: AbortSignal): AsyncIterable<TransferProgress>;
 }
 
 /**
  * Makes a model (contract 1.11), with its progress lines. Everything is checked before the first blob is written.
  *
- * @throws RequestError when the request is bad; StorageError when the store can't take it. The old model stays then.
+ * @throws RequestError when the request is bad and UnavailableError `no_quorum`, both before the first line; StorageError
+ *   when the store can't take it. The old model stays then.
  */
 export async function* createModel(
   request: CreateRequest,
@@ -54,7 +60,11 @@ export async function* createModel(
   if (!hasFrom && request.files === undefined) {
     throw new RequestError("invalid_request", "neither 'from' or 'files' was specified");
   }
+  const overwritten = await context.catalog.find(name, { consistency: "linearizable" });
   const parent = hasFrom ? yield* findParent(request.from ?? "", context, signal) : undefined;
+  using _parentHeld = context.holds.hold(
+    parent === undefined ? [] : blobsOf(parent.entry.manifest),
+  );
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
@@ -62,8 +72,14 @@ export async function* createModel(
   const final = recipe.quantize === undefined
     ? recipe
     : yield* quantizeRecipe(recipe, recipe.quantize, { ...context, signal });
-  const steps = await context.changes.run(() => storeModel(name, final, context));
-  for (const status of steps) yield { status };
+  const stored = await context.changes.run(() => storeBlobs(final, context));
+  using _held = stored.held;
+  for (const status of stored.steps) yield { status };
+  await context.catalog.put(name, encodeManifest(stored.manifest));
+  yield { status: "writing manifest" };
+  if (overwritten !== undefined) {
+    await context.changes.run(() => removeUnused(overwritten.manifest, context));
+  }
   yield { status: "success" };
 }
 
@@ -73,8 +89,9 @@ async function* findParent(
   signal: AbortSignal,
 ): AsyncGenerator<TransferProgress, ParentModel> {
   const { name } = parseReference(from, "create");
-  let entry = await context.catalog.find(name);
-  if (entry === undefined) {
+  let entry = await context.catalog.find(name, { consistency: "linearizable" });
+  if (entry !== undefined) yield* context.fetchMissing(entry, signal);
+  else {
     for await (const progress of context.pullParent(from, signal)) {
       // The parent's success is not this model's.
       if (progress.status !== "success") yield progress;
@@ -106,13 +123,16 @@ async function writeMerged(part: GgufPart, context: CreateContext): Promise<stri
   return `creating new layer ${digest}`;
 }
 
-/** Writes the blobs, then the manifest; what only the overwritten model used goes last. */
-async function storeModel(
-  name: ModelName,
+/** Writes the blobs, which are held from then on. */
+async function storeBlobs(
   recipe: Recipe,
   context: CreateContext,
-): Promise<readonly string[]> {
-  const { blobs, catalog } = context;
+): Promise<{
+  readonly manifest: Manifest;
+  readonly steps: readonly string[];
+  readonly held: Disposable;
+}> {
+  const { blobs, holds } = context;
   for (const layer of recipe.kept) await requireBlob(layer, blobs);
   const steps = recipe.kept.map((layer) => `using existing layer ${layer.digest}`);
   const put = async (bytes: Uint8Array, mediaType: string): Promise<BlobLayer> => {
@@ -128,11 +148,7 @@ async function storeModel(
   }
   const config = await put(encodeModelConfig(recipe.config), CONFIG_MEDIA_TYPE);
   const manifest = { schemaVersion: 2, mediaType: MANIFEST_MEDIA_TYPE, config, layers };
-  const overwritten: CatalogEntry | undefined = await catalog.find(name);
-  await catalog.put(name, encodeManifest(manifest));
-  steps.push("writing manifest");
-  if (overwritten) await removeUnused(overwritten.manifest, context);
-  return steps;
+  return { manifest, steps, held: holds.hold(blobsOf(manifest)) };
 }
 
 async function requireBlob(layer: BlobLayer, blobs: BlobStore): Promise<void> {

@@ -4,10 +4,10 @@ import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { errorMessage, PeerError } from "../../base/mod.ts";
-import type { BlobReader, BlobStore, Clock } from "../../ports/mod.ts";
+import type { BlobReader, BlobStore, Clock, TransferLimits } from "../../ports/mod.ts";
 import { type BlobLayer, parseModelName } from "../../protocol/mod.ts";
 import { parseUrl, type RegistryClient } from "./registry_client.ts";
-import { partBytesOf, type TransferLimits } from "../transfer/transfer_limits.ts";
+import { partBytesOf } from "../transfer/transfer_limits.ts";
 import { pause } from "../waiting.ts";
 
 /** What an upload works with. */

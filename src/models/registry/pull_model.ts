@@ -1,24 +1,20 @@
 import { isEdgeError, PeerError, StorageError } from "../../base/mod.ts";
-import type {
-  BlobStore,
-  ModelCatalog,
-  TransferProgress,
-  TransferRequest,
-} from "../../ports/mod.ts";
+import type { TransferLimits, TransferProgress, TransferRequest } from "../../ports/mod.ts";
 import { type BlobLayer, type Manifest, parseManifest } from "../../protocol/mod.ts";
+import { blobsOf, isHere } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseReference } from "../model_reference.ts";
-import { removeUnused } from "../unused_blobs.ts";
-import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
 import { progressOf, type SharedDownloads } from "../transfer/shared_downloads.ts";
+import { type BlobUsers, removeUnused } from "../unused_blobs.ts";
+import { RegistryBlob } from "./registry_blob.ts";
+import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
 
 /** What pulling works with. */
-export interface PullContext {
-  readonly blobs: BlobStore;
-  readonly catalog: ModelCatalog;
+export interface PullContext extends BlobUsers {
   readonly access: RegistryAccess;
+  readonly limits: TransferLimits;
   readonly downloads: SharedDownloads;
-  /** Held while the catalog changes. */
+  /** Held while blobs are checked and held, or removed. */
   readonly changes: Exclusive;
   /** False keeps blobs that only the replaced manifest named (`OLLAMA_NOPRUNE`). */
   readonly removesUnused: boolean;
@@ -28,7 +24,8 @@ export interface PullContext {
  * Brings a model from its registry (contract 2.5), with its progress lines. The manifest is written last and in the
  * registry's own bytes, so a model is in the catalog only when it is whole.
  *
- * @throws RequestError for a bad name before the first line; PeerError `registry_failed`; StorageError.
+ * @throws RequestError for a bad name and UnavailableError `no_quorum` before the first line; PeerError
+ *   `registry_failed`; StorageError.
  */
 export async function* pullModel(
   request: TransferRequest,
@@ -36,33 +33,40 @@ export async function* pullModel(
   signal: AbortSignal,
 ): AsyncIterable<TransferProgress> {
   const { name } = parseReference(request.model, "pull");
+  // Found out before gigabytes are fetched for a catalog that takes no change.
+  const old = await context.catalog.find(name, { consistency: "linearizable" });
   const client = new RegistryClient(name, context.access, { insecure: request.insecure });
   yield { status: "pulling manifest" };
   const { manifest, bytes } = await getManifest(client, signal);
+  const layers = blobsOf(manifest);
+  using _held = context.holds.hold(layers);
   let isFresh = false;
-  for (const layer of distinct([...manifest.layers, manifest.config])) {
+  for (const layer of layers) {
     if (await isHere(layer, context.blobs)) {
       yield { ...progressOf(layer), completed: layer.size };
       continue;
     }
     isFresh = true;
-    yield* context.downloads.follow(layer, client, signal);
+    const { limits } = context;
+    const fromRegistry = (ending: AbortSignal) =>
+      new RegistryBlob(layer, client, { limits, signal: ending });
+    yield* context.downloads.follow(layer, fromRegistry, signal);
   }
   // Downloads are verified as they end; the line is what clients wait for.
   if (isFresh) yield { status: "verifying sha256 digest" };
   signal.throwIfAborted();
   yield { status: "writing manifest" };
-  const hasRemoved = await context.changes.run(async () => {
-    for (const layer of [...manifest.layers, manifest.config]) {
+  // In turn with removals: one that began before the blobs were held must not end after this look.
+  await context.changes.run(async () => {
+    for (const layer of layers) {
       if (!await isHere(layer, context.blobs)) throw vanished(layer);
     }
-    const old = await context.catalog.find(name);
-    await context.catalog.put(name, bytes);
-    if (old === undefined || !context.removesUnused) return false;
-    await removeUnused(old.manifest, context);
-    return true;
   });
-  if (hasRemoved) yield { status: "removing unused layers" };
+  await context.catalog.put(name, bytes);
+  if (old !== undefined && context.removesUnused) {
+    await context.changes.run(() => removeUnused(old.manifest, context));
+    yield { status: "removing unused layers" };
+  }
   yield { status: "success" };
 }
 
@@ -79,15 +83,6 @@ async function getManifest(
     if (!isEdgeError(cause)) throw cause;
     throw new PeerError("registry_failed", `pull model manifest: ${cause.message}`, { cause });
   }
-}
-
-async function isHere(layer: BlobLayer, blobs: BlobStore): Promise<boolean> {
-  return (await blobs.find(layer.digest))?.blobBytes === layer.size;
-}
-
-/** A blob named twice is one transfer. */
-function distinct(layers: readonly BlobLayer[]): readonly BlobLayer[] {
-  return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
 }
 
 function vanished(layer: BlobLayer): StorageError {

@@ -1,7 +1,9 @@
 import type {
   BlobStore,
+  CatalogEntry,
   Clock,
   ModelCatalog,
+  TransferLimits,
   TransferProgress,
   TransferRequest,
 } from "../../ports/mod.ts";
@@ -9,7 +11,6 @@ import type { BlobLayer } from "../../protocol/mod.ts";
 import { modelNotFound, parseReference } from "../model_reference.ts";
 import { uploadBlob } from "./blob_upload.ts";
 import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
-import type { TransferLimits } from "../transfer/transfer_limits.ts";
 import { Watched } from "../waiting.ts";
 
 /** What pushing works with. */
@@ -19,6 +20,8 @@ export interface PushContext {
   readonly access: RegistryAccess;
   readonly clock: Clock;
   readonly limits: TransferLimits;
+  /** Brings the blobs that are not here. */
+  fetchMissing(entry: CatalogEntry, signal: AbortSignal): AsyncIterable<TransferProgress>;
 }
 
 /**
@@ -33,12 +36,13 @@ export async function* pushModel(
   signal: AbortSignal,
 ): AsyncIterable<TransferProgress> {
   const reference = parseReference(request.model, "push");
+  const entry = await context.catalog.find(reference.name, { consistency: "linearizable" });
   yield { status: "retrieving manifest" };
-  const entry = await context.catalog.find(reference.name);
   if (entry === undefined) {
     yield { status: "couldn't retrieve manifest" };
     throw modelNotFound(reference, "push");
   }
+  yield* context.fetchMissing(entry, signal);
   const client = new RegistryClient(entry.name, context.access, { insecure: request.insecure });
   for (const layer of [...entry.manifest.layers, entry.manifest.config]) {
     yield* followUpload(layer, client, { ...context, signal });

@@ -1,27 +1,6 @@
-/** Bounds of one transfer. Bytes, counts and milliseconds. */
-export interface TransferLimits {
-  /** A blob is cut into 16 parts, each within these bounds (contract 2.5). */
-  readonly partBytesMin: number;
-  readonly partBytesMax: number;
-  /** Parts of one blob on their way at once. */
-  readonly partsAtOnceMax: number;
-  /** Tries of one part before the transfer fails. */
-  readonly triesMax: number;
-  /** Without a byte for this long a part begins again, which is no try. */
-  readonly stallMs: number;
-  /** Such beginnings of one part before they count as failure: a registry may answer and never send. */
-  readonly stallsMax: number;
-  /** Pause after the first failed try; doubles with each. */
-  readonly pauseMs: number;
-  /** Redirects followed on the way to a blob's direct address. */
-  readonly redirectsMax: number;
-  /** Between two progress lines of one blob. */
-  readonly progressMs: number;
-  /** Bytes of a download that a crash may cost: progress is made durable at least this often. */
-  readonly syncBytes: number;
-}
+import type { TransferLimits } from "../../ports/mod.ts";
 
-/** The contract's figures where it has some. */
+/** For registries: the contract's figures where it has some. */
 export const TRANSFER_LIMITS: TransferLimits = {
   partBytesMin: 100_000_000,
   partBytesMax: 1_000_000_000,
