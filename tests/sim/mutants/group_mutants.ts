@@ -68,6 +68,68 @@ export const GROUP_MUTANTS = [
     inCore("election.ts", "if (hasUnappliedChange(raft)) {", "if (raft.term < 0) {"),
   ),
   mutant(
+    "votes-tell-no-commit",
+    {
+      origin: "raft-rs 364",
+      kind: "L",
+      does:
+        "needs the vote of a leader that left with the longest log, and never hears that it left",
+    },
+    inCore("election.ts", "if (!raft.options.commitsByVotes ||", "if (raft.term >= 0 ||"),
+  ),
+  mutant(
+    "only-voters-tell-commit",
+    {
+      origin: "raft-rs 364",
+      kind: "L",
+      does: "does not learn from a candidate that it has a vote itself",
+    },
+    inCore(
+      "raft.ts",
+      'if ("committed" in message) learn',
+      'if (message.kind === "vote_response") learn',
+    ),
+  ),
+  mutant(
+    "only-candidates-tell-commit",
+    {
+      origin: "raft-rs 364",
+      kind: "L",
+      does: "does not learn from a refusal why it is refused",
+    },
+    inCore(
+      "raft.ts",
+      'if ("committed" in message) learn',
+      'if (message.kind === "vote_request") learn',
+    ),
+  ),
+  mutant(
+    "commit-of-others-believed-blindly",
+    {
+      origin: "raft-rs 364",
+      kind: "S",
+      does: "takes what another has committed for its own entry at that index",
+    },
+    inCore(
+      "election.ts",
+      "!raft.log.has(committed)) return;",
+      "committed.index > raft.log.lastIndex) return;",
+    ),
+  ),
+  mutant(
+    "campaign-outlives-the-change-it-hears-of",
+    {
+      origin: "raft-rs 364",
+      kind: "S",
+      does: "goes on counting votes by a configuration that it knows to be replaced",
+    },
+    inCore(
+      "election.ts",
+      "if (isCampaign && hasUnapplied",
+      "if (isCampaign && raft.term < 0 && hasUnapplied",
+    ),
+  ),
+  mutant(
     "commit-counts-new-half-only",
     { origin: "row 25", kind: "S", does: "commits by the new voters alone" },
     inCore(

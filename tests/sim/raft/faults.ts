@@ -23,6 +23,7 @@ export const FAULT_KINDS = [
   "relay",
   "late_echo",
   "usurp",
+  "hush",
 ] as const;
 
 /**
@@ -106,7 +107,11 @@ const SHAPES: Readonly<
   relay: { span: [300, 3_000], amount: [0, 1_000], perMinute: 4 },
   late_echo: { span: [1_500, 5_000], amount: [200, 1_200], perMinute: 3 },
   usurp: { span: [3_000, 6_000], amount: [0, 1], perMinute: 3 },
+  hush: { span: [1_000, 4_000], amount: [0, 1_000], perMinute: 3 },
 };
+
+/** Kinds that only matter when nothing comes after them: they strike in so many last milliseconds of a run. */
+const LATE_MS: Partial<Record<FaultKind, number>> = { hush: 3_000 };
 
 /** The faults of one seed, in order of time. */
 export function planFaults(
@@ -124,11 +129,12 @@ export function planFaults(
   for (const kind of FAULT_KINDS) {
     if (!kinds.includes(kind)) continue;
     const { span, amount, perMinute } = SHAPES[kind];
+    const windowMs = Math.min(LATE_MS[kind] ?? options.spanMs, options.spanMs);
     const count = random.below(Math.ceil((2 * perMinute * options.spanMs) / 60_000)) + 1;
     for (let index = 0; index < count; index++) {
       faults.push({
         kind,
-        atMs: random.below(options.spanMs),
+        atMs: options.spanMs - windowMs + random.below(windowMs),
         spanMs: random.between(span[0], span[1]),
         node: random.below(options.nodeCount),
         other: random.below(options.nodeCount),

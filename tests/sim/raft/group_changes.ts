@@ -32,6 +32,26 @@ export function drawChange(
   return changeOf(transition ?? "auto", [...steps.values()]);
 }
 
+/** Draws a change by which `leaver` leaves, with or without someone in its place; undefined = nobody would be left. */
+export function drawHandover(
+  random: Random,
+  before: GroupConfiguration,
+  { leaver, ids }: { readonly leaver: NodeId; readonly ids: readonly NodeId[] },
+): GroupChange | undefined {
+  const { voters, votersOutgoing } = before;
+  if (votersOutgoing.length > 0) return undefined;
+  const heir = random.chance(1, 2)
+    ? random.pick(ids.filter((id) => !voters.includes(id)))
+    : undefined;
+  if (heir === undefined && voters.length < 2) return undefined;
+  const remove: GroupStep = {
+    action: random.chance(3, 4) ? "remove" : "add_learner",
+    node: leaver,
+  };
+  const add: readonly GroupStep[] = heir === undefined ? [] : [{ action: "add_voter", node: heir }];
+  return changeOf(random.chance(1, 2) ? "auto" : "implicit", [remove, ...add]);
+}
+
 /**
  * What a change makes of a configuration, said a second time in the plainest way, so that the core's answer is compared
  * with something. Undefined = it does not fit.

@@ -1,7 +1,7 @@
 import { type NodeId, Random } from "../../../src/base/mod.ts";
 import type { RaftMessage } from "../../../src/protocol/mod.ts";
 import { type Fault, type FaultKind, type Moment, MOMENTS, MUTED } from "./faults.ts";
-import { drawChange } from "./group_changes.ts";
+import { drawChange, drawHandover } from "./group_changes.ts";
 import { encodeCommand } from "./register_machine.ts";
 import type { Replica } from "./replica.ts";
 import { findLeader, findLeaders, type World } from "./world.ts";
@@ -17,6 +17,13 @@ interface Trap {
   readonly random: Random;
 }
 
+/** A change that everybody may hold, but of which only one leader may hear that it is committed. */
+interface Hush {
+  readonly leader: NodeId;
+  /** The entry that completes the change; unknown until it is sent for the first time. */
+  index: number;
+}
+
 /** Brings about faults and ends them. */
 export class Injector {
   /** Kinds under way now. */
@@ -25,6 +32,7 @@ export class Injector {
   readonly #traps = new Set<Trap>();
   readonly #activeCounts = new Map<FaultKind, number>();
   readonly #muted: string[] = [];
+  readonly #hushes = new Set<Hush>();
   readonly #awaitingElection = new Set<(leader: Replica) => void>();
   readonly #endMs: number;
   #burstSerial = 0;
@@ -50,6 +58,7 @@ export class Injector {
 
   /** True when messages of this kind are lost now. */
   mutes(message: RaftMessage): boolean {
+    for (const hush of this.#hushes) if (isSecret(message, hush)) return true;
     if (this.#muted.length === 0) return false;
     const { kind } = message;
     const label = kind === "vote_request" ? (message.preVote ? "pre_vote" : "vote") : kind;
@@ -108,6 +117,8 @@ export class Injector {
         return this.#delayEchoes(fault);
       case "usurp":
         return this.#usurp(fault);
+      case "hush":
+        return this.#hush(fault);
       case "mute":
         return this.#mute(MUTED[fault.amount % MUTED.length] ?? "vote");
       default:
@@ -245,16 +256,41 @@ export class Injector {
 
   #burst(fault: Fault): undefined {
     const leader = findLeader(this.#world.replicas);
-    for (let count = 0; count < fault.amount; count++) {
-      const data = encodeCommand({
-        client: BURST_CLIENT,
-        serial: ++this.#burstSerial,
-        key: "burst",
-        action: { kind: "put", value: count },
-      });
-      leader?.handle("propose", () => leader.raft.propose(data));
-    }
+    for (let count = 0; count < fault.amount; count++) this.#write(leader);
     return undefined;
+  }
+
+  #write(leader: Replica | undefined): void {
+    const serial = ++this.#burstSerial;
+    const action = { kind: "put", value: serial } as const;
+    const data = encodeCommand({ client: BURST_CLIENT, serial, key: "burst", action });
+    leader?.handle("propose", () => leader.raft.propose(data));
+  }
+
+  /** A leader changes the group, mostly so that it leaves, and nobody else hears that this is done. It goes on writing. */
+  #hush(fault: Fault): (() => void) | undefined {
+    const { replicas, time } = this.#world;
+    const random = new Random(fault.amount);
+    const leader = findLeader(replicas);
+    if (leader === undefined) return undefined;
+    const ids = replicas.map(({ id }) => id);
+    const { configuration } = leader.raft.view();
+    const drawn = random.chance(2, 3)
+      ? drawHandover(random, configuration, { leaver: leader.id, ids })
+      : drawChange(random, configuration, ids);
+    if (drawn === undefined) return undefined;
+    const hush: Hush = { leader: leader.id, index: Infinity };
+    this.#hushes.add(hush);
+    leader.handle("change", () => leader.raft.proposeChange(drawn));
+    const write = () => {
+      if (!this.#hushes.has(hush) || leader.raft.view().role !== "leader") return;
+      this.#write(leader);
+      time.after(1 + random.below(3), write);
+    };
+    write();
+    return () => {
+      this.#hushes.delete(hush);
+    };
   }
 
   /** Makes a node enter a term that nobody hears of: it is told to take over, and nothing of it gets out. */
@@ -310,6 +346,19 @@ export class Injector {
     const indexes = this.#world.replicas.map(({ index }) => index);
     return indexes.flatMap((from) => indexes.map((to) => ({ from, to }))).filter(matches);
   }
+}
+
+function isSecret(message: RaftMessage, hush: Hush): boolean {
+  if (message.from !== hush.leader) return false;
+  if (message.kind === "append_request") {
+    const completes = message.entries.find((entry) =>
+      entry.kind === "group_change" && entry.change.transition === "auto" &&
+      entry.change.steps.length <= 1
+    );
+    if (completes !== undefined && hush.index === Infinity) hush.index = completes.index;
+  }
+  const tells = message.kind === "append_request" || message.kind === "heartbeat_request";
+  return tells && message.commit >= hush.index;
 }
 
 function pause(replica: Replica): () => void {

@@ -23,6 +23,12 @@ const TRANSFERS_MAX = 5;
 /** A settled group keeps its leader for this long at least. */
 const CALM_MS = 6_000;
 
+/** Configurations that need a quorum, and nodes that must live, for a group to go on. */
+interface Demand {
+  readonly groups: readonly GroupConfiguration[];
+  readonly ids: readonly NodeId[];
+}
+
 /**
  * What must happen when faults end. In half of the runs all nodes come back; in the others just enough for a quorum,
  * while the rest stays dead, or deaf: sending but hearing nothing. Many deadlocks only show when nobody can be spared.
@@ -69,23 +75,49 @@ export class Liveness {
     this.#checkCalm();
   }
 
-  /** Picks as few nodes as every configuration that anybody believes in allows. */
+  /** Picks as few nodes as the group can live with. */
   #healOnlyCore(): void {
     const { network, replicas } = this.#world;
     const all = replicas.map(({ index }) => index);
-    if (replicas.some(holdsUnappliedChange)) return;
+    const restarts = this.#random.chance(1, 3);
+    const demand = this.#demandOf({ restarts });
+    if (demand === undefined) return;
     // Nothing from before may arrive later: it could bring a change that asks for other quorums.
     network.forgetWhatIsOnItsWay();
     for (const replica of replicas) replica.forgetWhatWaits();
-    const core = this.#pickCore(replicas.map(({ raft }) => raft.view().configuration));
+    const core = this.#pickCore(demand);
     this.#core = core;
     const isDeaf = this.#random.chance(1, 2);
     for (const outsider of replicas.filter(({ id }) => !core.has(id))) {
       if (!isDeaf) outsider.crash();
       else for (const from of all) network.disturb({ from, to: outsider.index }, { cuts: 1 });
     }
-    if (this.#random.chance(1, 3)) this.#restartCore();
+    if (restarts) this.#restartCore();
     this.#transferToNobody();
+  }
+
+  /**
+   * Which configurations need a quorum. The newest one is enough where a voter of it lives that knows it: the others
+   * must hear from it, whatever they believe. A restart may forget what was committed, so all of them count then.
+   * Undefined = someone holds a change that could still ask for others.
+   */
+  #demandOf({ restarts }: { readonly restarts: boolean }): Demand | undefined {
+    const { replicas } = this.#world;
+    const groups = replicas.map(({ raft }) => raft.view().configuration);
+    const isInstalling = replicas.some(({ writing }) =>
+      writing.some(({ snapshot }) => snapshot !== undefined)
+    );
+    if (restarts || isInstalling) {
+      const isOpen = replicas.some((replica) => holdsChangeBehind(replica, replica.machine.index));
+      return isOpen ? undefined : { groups, ids: [] };
+    }
+    const newest = replicas.reduce((one, other) =>
+      other.machine.index > one.machine.index ? other : one
+    );
+    const { index } = newest.machine;
+    if (replicas.some((replica) => holdsChangeBehind(replica, index))) return undefined;
+    const group = newest.raft.view().configuration;
+    return { groups: group.voters.includes(newest.id) ? [group] : groups, ids: [newest.id] };
   }
 
   /** Nobody leads any more, so these few must elect someone by themselves. */
@@ -105,9 +137,10 @@ export class Liveness {
     leader?.handle("transfer", () => leader.raft.transferLeadership(target));
   }
 
-  #pickCore(groups: readonly GroupConfiguration[]): ReadonlySet<NodeId> {
+  #pickCore({ groups, ids }: Demand): ReadonlySet<NodeId> {
     const core = new Set(this.#world.replicas.map(({ id }) => id));
     for (const id of this.#random.shuffle([...core])) {
+      if (ids.includes(id)) continue;
       core.delete(id);
       if (!groups.every((group) => holdsQuorum(group, core))) core.add(id);
     }
@@ -261,9 +294,9 @@ export class Liveness {
   }
 }
 
-function holdsUnappliedChange({ disk, machine, writing }: Replica): boolean {
-  const low = Math.max(disk.firstIndex(), machine.index + 1);
+function holdsChangeBehind({ disk, writing }: Replica, applied: number): boolean {
+  const low = Math.max(disk.firstIndex(), applied + 1);
   const durable = disk.entries(low, disk.lastIndex() + 1, Infinity) ?? [];
   const entries = [...durable, ...writing.flatMap((order) => order.entries)];
-  return entries.some(({ kind }) => kind === "group_change");
+  return entries.some(({ kind, index }) => kind === "group_change" && index > applied);
 }
