@@ -12,6 +12,8 @@ export interface TransportLimits {
   readonly streamUnreadBytesMax: number;
   /** From a connection's first packet to a verified hello. */
   readonly helloTimeoutMs: number;
+  /** What a stranger that joins may take altogether. */
+  readonly joinTimeoutMs: number;
   /** Accepted connections whose hello is not verified yet; further ones are refused unread. */
   readonly unauthenticatedMax: number;
   /** How long a peer may take to accept a connection. */
@@ -32,6 +34,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   streamsPerPeerMax: 256,
   streamUnreadBytesMax: 1024 * 1024,
   helloTimeoutMs: 5_000,
+  joinTimeoutMs: 30_000,
   unauthenticatedMax: 64,
   dialTimeoutMs: 2_000,
   dialBackoffMs: { first: 50, max: 1_000 },

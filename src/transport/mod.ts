@@ -6,6 +6,7 @@
  * @module
  */
 export { decodeValue, encodeValue } from "./cbor.ts";
+export { type FramePipe, JOIN_FRAME_BYTES_MAX, type JoinHandler } from "./frame_pipe.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
 export {
   type Authority,
