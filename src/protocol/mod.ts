@@ -131,6 +131,20 @@ export {
   parseModelName,
 } from "./model_name.ts";
 
+export {
+  CERTIFICATE_BYTES_MAX,
+  decodeHello,
+  encodeHello,
+  HELLO_FRAME_BYTES_MAX,
+  HELLO_VERSION,
+  type HelloAnswer,
+  type HelloFrame,
+  type HelloOffer,
+  type HelloRefusal,
+  helloTranscript,
+  NONCE_BYTES,
+  SIGNATURE_BYTES,
+} from "./hello.ts";
 export { clusterIdOf, nodeIdOf } from "./node_id.ts";
 export { CHANNEL_FRAME_BYTES_MAX, type FrameChannel, STREAM_FRAME_BYTES_MAX } from "./channels.ts";
 export {

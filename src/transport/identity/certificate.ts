@@ -24,14 +24,13 @@ import {
   Validity,
   Version,
 } from "@peculiar/asn1-x509";
+import { CERTIFICATE_BYTES_MAX } from "../../protocol/mod.ts";
 import { derFromSignature, signatureFromDer } from "./der_signature.ts";
 import { type SigningKey, verifySignature } from "./keys.ts";
 
 const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
 const COMMON_NAME = "2.5.4.3";
 const SERIAL_BYTES = 16;
-/** Bytes of one certificate from a peer; ours have about 400. */
-export const CERTIFICATE_BYTES_MAX = 2_048;
 
 /** What a certificate is to say. */
 export interface CertificateContent {

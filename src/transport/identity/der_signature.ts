@@ -1,4 +1,4 @@
-import { SIGNATURE_BYTES } from "./keys.ts";
+import { SIGNATURE_BYTES } from "../../protocol/mod.ts";
 
 const SEQUENCE = 0x30;
 const INTEGER = 0x02;

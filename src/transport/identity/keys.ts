@@ -7,8 +7,6 @@ import { formatPem, parsePem } from "./pem.ts";
 const KEY_TYPE = { name: "ECDSA", namedCurve: "P-256" } as const;
 const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
 const PRIVATE_KEY_LABEL = "PRIVATE KEY";
-/** A P-256 signature as WebCrypto writes it: two numbers of 32 bytes. */
-export const SIGNATURE_BYTES = 64;
 
 /** A private key that can sign, and the public half as others see it. */
 export interface SigningKey {
@@ -16,7 +14,7 @@ export interface SigningKey {
   readonly publicKey: Uint8Array<ArrayBuffer>;
   /** PKCS#8. Never logged and never in an error's text. */
   readonly privateKeyPem: string;
-  /** ECDSA with SHA-256, {@link SIGNATURE_BYTES} long. */
+  /** ECDSA with SHA-256, SIGNATURE_BYTES long. */
   sign(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 

@@ -17,6 +17,13 @@ export {
   parseAuthority,
   serverNameOf,
 } from "./authority.ts";
+export {
+  greet,
+  type GreetedPeer,
+  type GreetOptions,
+  type HelloFailure,
+  helloFailureOf,
+} from "./greet.ts";
 export { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
 export {
   type IdentityParts,
