@@ -125,6 +125,8 @@ export const IMPORT_RULES: ImportRules = {
     { path: "src/core/membership", because: "It watches other nodes; one node alone has none." },
     { path: "src/core/raft", because: "The cluster's nodes drive it; one node alone needs none." },
     { path: "src/transport", because: "It connects nodes; one node alone connects to nobody." },
+    { path: "src/node/leases", because: "One node alone leases from itself." },
+    { path: "src/node/cluster", because: "It drives what nodes do together." },
   ],
 };
 

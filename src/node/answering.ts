@@ -1,4 +1,10 @@
-import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import {
+  type EdgeError,
+  isEdgeError,
+  type NodeId,
+  RequestError,
+  UnavailableError,
+} from "../base/mod.ts";
 import {
   type AnswerPiece,
   AnswerStream,
@@ -22,13 +28,22 @@ import type {
   SequenceRequest,
   ToolCall,
 } from "../protocol/mod.ts";
-import type { Lease, LeaseRequest, SchedulerDriver } from "./scheduler_driver.ts";
+import {
+  estimatePromptTokens,
+  type LeaseRequest,
+  type LeaseSource,
+  type WantedModel,
+} from "./leases/lease.ts";
+import type { Lease, ServingNode } from "./scheduler_driver.ts";
 
 /** Everything one answer needs, decided before anything runs. */
 export interface AnswerPlan {
   readonly requestId: string;
   readonly need: ModelNeed;
   readonly settings: LoadSettings;
+  readonly wanted: WantedModel;
+  /** What the client's answer is labelled with. */
+  readonly label?: string;
   readonly sequence: Omit<SequenceRequest, "emittedTokens">;
   readonly stream: AnswerStreamOptions;
   /** Constrains the content after unconstrained thinking; needs `stream.atContent` = "pause". */
@@ -41,7 +56,7 @@ export interface AnswerPlan {
 
 /** What answering uses. */
 export interface AnsweringParts {
-  readonly driver: Pick<SchedulerDriver, "acquire">;
+  readonly driver: Pick<LeaseSource, "acquire">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -53,17 +68,26 @@ export interface AnsweringParts {
  * Starts an answer and resolves once its prompt is accepted, so that refusals still have a status of their own. The
  * iteration goes on through dead runners: the stream of tokens is journalled, and a new runner continues it.
  *
- * @throws what {@link SchedulerDriver.acquire} and {@link LoadedModel.generate} throw before the first token.
+ * @throws what {@link LeaseSource.acquire} and {@link LoadedModel.generate} throw before the first token.
  */
 export async function startAnswer(
   plan: AnswerPlan,
   parts: AnsweringParts,
   signal: AbortSignal,
-): Promise<AsyncIterable<AnswerChunk>> {
+): Promise<StartedAnswer> {
   const run = new AnswerRun(plan, parts, signal);
   await run.start();
-  return run.chunks();
+  return { [Symbol.asyncIterator]: () => run.chunks(), servedBy: () => run.servedBy };
 }
+
+/** An answer on its way. */
+export interface StartedAnswer extends AsyncIterable<AnswerChunk> {
+  /** Who computes the first token, as far as it is known; undefined = this node, alone. */
+  servedBy(): ServingNode | undefined;
+}
+
+/** Nodes that an answer remembers to have lost. */
+const AVOIDED_NODES_MAX = 8;
 
 /** One attempt of one runner at the answer. */
 interface Attempt {
@@ -80,8 +104,12 @@ class AnswerRun {
   readonly #startedMs: number;
   #sequence: Omit<SequenceRequest, "emittedTokens">;
   #attempt: Attempt | undefined;
+  /** Until a prompt was accepted or shortened. */
+  #mayShorten = true;
   #standing: LeaseRequest["standing"] = "fresh";
   #fruitlessAttempts = 0;
+  #avoid: readonly NodeId[] = [];
+  #servedBy: ServingNode | undefined;
   #loadNs = 0;
   #grantedMs = 0;
   #firstTokenMs: number | undefined;
@@ -98,6 +126,10 @@ class AnswerRun {
     this.#sequence = plan.sequence;
     this.#stream = new AnswerStream(plan.stream);
     this.#startedMs = parts.clock.monotonicMs();
+  }
+
+  get servedBy(): ServingNode | undefined {
+    return this.#servedBy;
   }
 
   /** Runs until a runner has accepted the prompt. */
@@ -133,9 +165,8 @@ class AnswerRun {
 
   /** Takes a slot, starts the sequence and reads its `started`. */
   async #open(): Promise<void> {
-    const { need, settings, requestId } = this.#plan;
-    const request: LeaseRequest = { requestId, need, settings, standing: this.#standing };
-    const lease = await this.#parts.driver.acquire(request, this.#signal);
+    const lease = await this.#parts.driver.acquire(this.#leaseRequest(), this.#signal);
+    if (this.#firstTokenMs === undefined) this.#servedBy = lease.servedBy;
     this.#loadNs += lease.loadNs;
     this.#grantedMs = this.#parts.clock.monotonicMs();
     const abort = new AbortController();
@@ -151,8 +182,26 @@ class AnswerRun {
     if (first.done === true || first.value.kind !== "started") {
       throw new UnavailableError("runner_lost", "The runner ended a sequence before it started");
     }
+    this.#mayShorten = false;
     this.#stream.step({ kind: "started", promptTokens: first.value.promptTokens });
     this.#promptTokenCount = first.value.promptTokens.length;
+  }
+
+  #leaseRequest(): LeaseRequest {
+    const { need, settings, wanted, requestId, label } = this.#plan;
+    const { promptTokens, emittedTokens } = this.#stream.journal();
+    return {
+      requestId,
+      need,
+      settings,
+      wanted,
+      standing: this.#standing,
+      promptTokens: promptTokens.length > 0
+        ? promptTokens.length + emittedTokens.length
+        : estimatePromptTokens(this.#sequence.prompt),
+      avoid: this.#avoid,
+      ...(label === undefined ? {} : { label }),
+    };
   }
 
   /** One event of the runner as at most one chunk. */
@@ -204,13 +253,31 @@ class AnswerRun {
     const attempt = this.#attempt;
     if (this.#signal.aborted || !isEdgeError(error)) return false;
     if (error.code === "prompt_too_long" && attempt !== undefined) {
-      if (await this.#shorten(attempt.lease.model)) return true;
+      try {
+        if (await this.#shorten(attempt.lease.model)) return true;
+      } catch (failure) {
+        // Its runner may die while it counts tokens, too.
+        if (isEdgeError(failure) && failure.code === "runner_lost") {
+          return this.#survivesLoss(attempt, failure);
+        }
+        this.#leave();
+        throw failure;
+      }
       this.#leave();
       throw promptTooLong();
     }
     if (error.code !== "runner_lost" || attempt === undefined) return false;
+    return this.#survivesLoss(attempt, error);
+  }
+
+  #survivesLoss(attempt: Attempt, error: EdgeError): true {
     this.#attempt = undefined;
     attempt.lease.lost();
+    const { servedBy } = attempt.lease;
+    if (servedBy !== undefined) {
+      const others = this.#avoid.filter((nodeId) => nodeId !== servedBy.nodeId);
+      this.#avoid = [...others, servedBy.nodeId].slice(-AVOIDED_NODES_MAX);
+    }
     this.#fruitlessAttempts++;
     const { log, metrics } = this.#parts;
     const decision = decideResume({ fruitlessAttempts: this.#fruitlessAttempts });
@@ -218,6 +285,7 @@ class AnswerRun {
     log.log("warn", "answer_lost_its_runner", {
       requestId,
       decision,
+      node: servedBy?.nodeId,
       tokens: this.#stream.tokenCount,
     });
     if (decision === "give_up") {
@@ -235,12 +303,11 @@ class AnswerRun {
 
   async #shorten(model: LoadedModel): Promise<boolean> {
     const { shortenPrompt } = this.#plan;
-    if (shortenPrompt === undefined || this.#standing !== "fresh") return false;
-    try {
-      this.#sequence = { ...this.#sequence, ...(await shortenPrompt(model)) };
-    } finally {
-      this.#leave();
-    }
+    if (shortenPrompt === undefined || !this.#mayShorten) return false;
+    const shorter = await shortenPrompt(model);
+    this.#mayShorten = false;
+    this.#sequence = { ...this.#sequence, ...shorter };
+    this.#leave();
     this.#standing = "resumed";
     return true;
   }

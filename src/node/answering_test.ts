@@ -5,7 +5,8 @@ import type { AnswerChunk, LoadedModel, Log, Metrics } from "../ports/mod.ts";
 import type { LoadSettings, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.ts";
 import { systemClock } from "./clock.ts";
-import type { Lease, LeaseRequest } from "./scheduler_driver.ts";
+import type { LeaseRequest, WantedModel } from "./leases/lease.ts";
+import type { Lease } from "./scheduler_driver.ts";
 
 const ANSWER = [..."The quick brown fox — žluťoučký 🦊 jumps. STOP and more"];
 const encoder = new TextEncoder();
@@ -82,6 +83,7 @@ function plan(changes: Partial<AnswerPlan> = {}): AnswerPlan {
     requestId: "r1",
     need: {} as ModelNeed,
     settings: {} as LoadSettings,
+    wanted: {} as WantedModel,
     sequence: {
       prompt: { kind: "text", text: "hi", addSpecial: true },
       sampler: {

@@ -1,6 +1,7 @@
-import { isEdgeError, RequestError } from "../base/mod.ts";
+import { isEdgeError, type NodeId, RequestError } from "../base/mod.ts";
 import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import { jsonGrammar, schemaToGrammar } from "../core/grammar/mod.ts";
+import { decideResume } from "../core/scheduler/mod.ts";
 import type { ModelDefinition, ModelStore, PromptRenderer } from "../models/mod.ts";
 import type {
   Answer,
@@ -25,12 +26,13 @@ import {
   shortenChat,
   withModelMessages,
 } from "./prompts.ts";
-import type { Lease, SchedulerDriver } from "./scheduler_driver.ts";
+import { estimatePromptTokens, type LeaseRequest, type LeaseSource } from "./leases/lease.ts";
+import type { Lease, ServingNode } from "./scheduler_driver.ts";
 import { Templates } from "./templates.ts";
 
 /** What inference uses. */
 export interface InferenceParts extends Omit<AnsweringParts, "driver"> {
-  readonly driver: Pick<SchedulerDriver, "acquire" | "requestUnload">;
+  readonly driver: LeaseSource;
   readonly models: Pick<ModelStore, "getDefinition">;
   readonly defaults: OptionDefaults;
   readonly clock: Clock;
@@ -82,7 +84,7 @@ export class Inference {
         prompt: { kind: "text", text: prompt.text, addSpecial: false, tokensBefore: context },
       },
     };
-    return { kind: "stream", chunks: await startAnswer(withContext, this.#parts, signal) };
+    return await this.#start(withContext, signal);
   }
 
   async chat(request: ChatRequest, signal: AbortSignal): Promise<Answer> {
@@ -117,7 +119,7 @@ export class Inference {
         ? { shortenPrompt: (loaded) => shortenChat(loaded, { messages, render, shift }) }
         : {}),
     };
-    return { kind: "stream", chunks: await startAnswer(bounded, this.#parts, signal) };
+    return await this.#start(bounded, signal);
   }
 
   async embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer> {
@@ -125,40 +127,60 @@ export class Inference {
     const startedMs = clock.monotonicMs();
     const model = await this.#parts.models.getDefinition(request.model, "embed");
     const resolved = this.#resolve(request.options, model, "embed");
-    const lease = await this.#acquire(
-      { model, resolved, keepAliveMs: request.keepAliveMs },
-      signal,
-    );
-    try {
-      const onLongInput = request.truncate ? "truncate" : "refuse";
-      const { vectors, promptTokens } = request.inputs.length === 0
-        ? { vectors: [], promptTokens: 0 }
-        : await lease.model.embed(request.inputs, { onLongInput, signal }).catch(rewordLongInput);
-      return {
-        vectors: vectors.map((vector) => shortenVector(vector, request.dimensions)),
-        promptEvalCount: promptTokens,
-        totalNs: Math.round((clock.monotonicMs() - startedMs) * 1e6),
-        loadNs: lease.loadNs,
-      };
-    } finally {
-      lease.release();
+    const { keepAliveMs, label } = request;
+    const promptTokens = inputTokens(request.inputs);
+    const wanted = { model, resolved, keepAliveMs, label, promptTokens };
+    const avoid: NodeId[] = [];
+    for (let fruitlessAttempts = 1;; fruitlessAttempts++) {
+      const standing = fruitlessAttempts === 1 ? "fresh" : "resumed";
+      const lease = await this.#acquire({ ...wanted, standing, avoid: [...avoid] }, signal);
+      try {
+        const embedded = await embedWith(lease, request, signal);
+        return {
+          vectors: embedded.vectors.map((vector) => shortenVector(vector, request.dimensions)),
+          promptEvalCount: embedded.promptTokens,
+          totalNs: Math.round((clock.monotonicMs() - startedMs) * 1e6),
+          loadNs: lease.loadNs,
+          ...servedByField(lease.servedBy),
+        };
+      } catch (error) {
+        if (!isEdgeError(error) || error.code !== "runner_lost") throw error;
+        lease.lost();
+        if (decideResume({ fruitlessAttempts }) === "give_up") throw error;
+        if (lease.servedBy !== undefined) avoid.push(lease.servedBy.nodeId);
+      } finally {
+        lease.release();
+      }
     }
   }
 
+  async #start(plan: AnswerPlan, signal: AbortSignal): Promise<Answer> {
+    const chunks = await startAnswer(plan, this.#parts, signal);
+    return {
+      kind: "stream",
+      chunks,
+      servedBy: () => servedByField(chunks.servedBy()).servedBy,
+    };
+  }
+
   #unload(model: ModelDefinition): Answer {
-    this.#parts.driver.requestUnload(modelKeyOf(model, "generate"));
-    this.#parts.driver.requestUnload(modelKeyOf(model, "embed"));
+    const { manifestDigest } = model;
+    for (const mode of ["generate", "embed"] as const) {
+      const modelKey = modelKeyOf(model, mode);
+      this.#parts.driver.requestUnload({ modelKey, manifestDigest, mode });
+    }
     return { kind: "unload" };
   }
 
   async #loadOnly(
-    request: { readonly keepAliveMs?: number },
+    request: { readonly keepAliveMs?: number; readonly label?: string },
     wanted: { readonly model: ModelDefinition; readonly resolved: ResolvedOptions },
     signal: AbortSignal,
   ): Promise<Answer> {
-    const lease = await this.#acquire({ ...wanted, keepAliveMs: request.keepAliveMs }, signal);
+    const { keepAliveMs, label } = request;
+    const lease = await this.#acquire({ ...wanted, keepAliveMs, label }, signal);
     lease.release();
-    return { kind: "load" };
+    return { kind: "load", ...servedByField(lease.servedBy) };
   }
 
   #acquire(
@@ -166,12 +188,23 @@ export class Inference {
       readonly model: ModelDefinition;
       readonly resolved: ResolvedOptions;
       readonly keepAliveMs: number | undefined;
+      readonly promptTokens?: number;
+      readonly standing?: LeaseRequest["standing"];
+      readonly avoid?: readonly NodeId[];
+      readonly label?: string | undefined;
     },
     signal: AbortSignal,
   ): Promise<Lease> {
-    const { need, settings } = neededModel(wanted.model, wanted.resolved.load, wanted.keepAliveMs);
-    const requestId = this.#parts.drawRequestId();
-    return this.#parts.driver.acquire({ requestId, need, settings, standing: "fresh" }, signal);
+    const { model, resolved, keepAliveMs, label } = wanted;
+    const request: LeaseRequest = {
+      ...neededModel(model, resolved.load, keepAliveMs),
+      requestId: this.#parts.drawRequestId(),
+      standing: wanted.standing ?? "fresh",
+      promptTokens: wanted.promptTokens ?? 0,
+      avoid: wanted.avoid ?? [],
+      ...(label === undefined ? {} : { label }),
+    };
+    return this.#parts.driver.acquire(request, signal);
   }
 
   #resolve(
@@ -197,6 +230,7 @@ export class Inference {
     const afterThinking = grammar !== null && stream.thinking !== undefined;
     return {
       requestId: this.#parts.drawRequestId(),
+      ...(request.label === undefined ? {} : { label: request.label }),
       ...neededModel(model, resolved.load, request.keepAliveMs),
       sequence: {
         prompt: { kind: "text", text: prompt.text, addSpecial: true },
@@ -236,6 +270,29 @@ export class Inference {
   #date(): Date {
     return new Date(this.#parts.clock.nowMs());
   }
+}
+
+function inputTokens(inputs: readonly string[]): number {
+  const tokens = inputs.map((text) =>
+    estimatePromptTokens({ kind: "text", text, addSpecial: true })
+  );
+  return tokens.reduce((sum, count) => sum + count, 0);
+}
+
+async function embedWith(
+  lease: Lease,
+  request: EmbedRequest,
+  signal: AbortSignal,
+): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }> {
+  const { inputs } = request;
+  if (inputs.length === 0) return { vectors: [], promptTokens: 0 };
+  const onLongInput = request.truncate ? "truncate" : "refuse";
+  return await lease.model.embed(inputs, { onLongInput, signal }).catch(rewordLongInput);
+}
+
+/** As answers show it. */
+function servedByField(node: ServingNode | undefined): { readonly servedBy?: string } {
+  return node === undefined ? {} : { servedBy: node.name || node.nodeId };
 }
 
 /** How the answer is read: raw answers are not parsed at all. */

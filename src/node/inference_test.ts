@@ -12,7 +12,7 @@ import type {
 import { parseModelName, type SequenceEvent, type SequenceRequest } from "../protocol/mod.ts";
 import { systemClock } from "./clock.ts";
 import { Inference } from "./inference.ts";
-import type { LeaseRequest } from "./scheduler_driver.ts";
+import type { LeaseRequest } from "./leases/lease.ts";
 
 const encoder = new TextEncoder();
 const never = new AbortController().signal;
@@ -78,7 +78,7 @@ class ScriptedModels {
             lost() {},
           });
         },
-        requestUnload: (key) => void this.unloaded.push(key),
+        requestUnload: ({ modelKey }) => void this.unloaded.push(modelKey),
       },
       clock: systemClock,
       log: quiet,

@@ -1,10 +1,12 @@
 import { estimateMemoryBytes, type ModelNeed } from "../core/scheduler/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
 import { displayModelName, type LoadSettings } from "../protocol/mod.ts";
+import type { WantedModel } from "./leases/lease.ts";
 import type { ResolvedLoad } from "./options.ts";
 
-/** What the scheduler is asked for, and the settings it loads with. */
+/** What the scheduler is asked for, and the settings it loads with; `wanted` says the same to other nodes. */
 export interface NeededModel {
+  readonly wanted: WantedModel;
   readonly need: ModelNeed;
   readonly settings: LoadSettings;
 }
@@ -26,12 +28,14 @@ export function neededModel(
     modelPath: model.modelPath,
     adapterPaths: model.adapterPaths,
   };
+  const name = displayModelName(model.name);
   return {
+    wanted: { name, manifestDigest: model.manifestDigest, load, keepAliveMs },
     settings,
     need: {
       modelKey: modelKeyOf(model, load.mode),
       settingsKey: JSON.stringify(load),
-      displayName: displayModelName(model.name),
+      displayName: name,
       memoryBytes: estimateMemoryBytes({
         ...model.facts,
         weightsBytes: model.weightsBytes,

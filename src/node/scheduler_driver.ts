@@ -1,4 +1,10 @@
-import { assertNever, errorMessage, RequestError, UnavailableError } from "../base/mod.ts";
+import {
+  assertNever,
+  errorMessage,
+  type NodeId,
+  RequestError,
+  UnavailableError,
+} from "../base/mod.ts";
 import {
   type InstanceId,
   type ModelNeed,
@@ -25,18 +31,27 @@ export interface SchedulerDriverParts {
   readonly loadTimeoutMs: number;
 }
 
+/** Where a slot is. */
+export interface ServingNode {
+  readonly nodeId: NodeId;
+  /** "" = only known by its id. */
+  readonly name: string;
+}
+
 /** A slot held on a loaded model. Exactly one of `release` and `lost` ends it; further calls do nothing. */
 export interface Lease {
   readonly model: LoadedModel;
   /** Nanoseconds from asking to holding the slot when the model had to be loaded for it, else 0. */
   readonly loadNs: number;
+  /** The node that computes; undefined = this one, alone. */
+  readonly servedBy?: ServingNode;
   release(): void;
   /** The runner died under it. */
   lost(): void;
 }
 
-/** Who asks for a slot. */
-export interface LeaseRequest {
+/** Who asks for a slot of this node. */
+export interface SlotRequest {
   readonly requestId: string;
   readonly need: ModelNeed;
   /** 0 threads = the scheduler decides. */
@@ -45,7 +60,7 @@ export interface LeaseRequest {
 }
 
 interface Pending {
-  readonly request: LeaseRequest;
+  readonly request: SlotRequest;
   readonly askedMs: number;
   readonly loadsBefore: number;
   resolve(lease: Lease): void;
@@ -79,7 +94,7 @@ export class SchedulerDriver {
    *
    * @throws RequestError `model_too_large`; UnavailableError `queue_full`, `stopping`, `load_failed`; the signal's reason.
    */
-  async acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
+  async acquire(request: SlotRequest, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
     // An answer cut by the close would otherwise resume: into a fresh runner that nobody ends.
     if (this.#closed) throw stopping();
@@ -105,8 +120,8 @@ export class SchedulerDriver {
   }
 
   /** Unloads the model once idle; does nothing when it is not loaded. */
-  requestUnload(modelKey: string): void {
-    this.#step({ kind: "unload_requested", modelKey });
+  requestUnload(model: { readonly modelKey: string }): void {
+    this.#step({ kind: "unload_requested", modelKey: model.modelKey });
   }
 
   view(): SchedulerView {

@@ -68,6 +68,8 @@ export interface RequestOptions {
 /** Fields that every inference request shares. */
 interface InferenceRequest {
   readonly model: string;
+  /** What the client's answer is labelled with, by which its route can be asked for later; not unique. */
+  readonly label?: string;
   readonly options: RequestOptions;
   /** Milliseconds an idle model stays loaded; Infinity = forever, 0 = unload when idle; undefined = keep the current value. */
   readonly keepAliveMs?: number;
@@ -103,10 +105,16 @@ export interface ChatRequest extends InferenceRequest {
 /** What an inference request comes to. */
 export type Answer =
   /** Nothing to generate: the model was loaded or told to unload. */
-  | { readonly kind: "load" | "unload" }
+  | { readonly kind: "load"; readonly servedBy?: string }
+  | { readonly kind: "unload" }
   | { readonly kind: "rendered"; readonly text: string; readonly imageCount: number }
   /** Ends with exactly one `done` chunk, or throws; throwing mid-way is the contract's error line. */
-  | { readonly kind: "stream"; readonly chunks: AsyncIterable<AnswerChunk> };
+  | {
+    readonly kind: "stream";
+    readonly chunks: AsyncIterable<AnswerChunk>;
+    /** The node that computes the first token: settled with the first chunk; undefined = the one that was asked. */
+    readonly servedBy?: () => string | undefined;
+  };
 
 /** One piece of an answer; `content` may be "" when the chunk only carries thinking, calls or log probabilities. */
 export type AnswerChunk =
@@ -150,6 +158,8 @@ export interface AnswerMetrics {
 /** POST /api/embed (contract 1.9); empty `inputs` only loads. */
 export interface EmbedRequest {
   readonly model: string;
+  /** As for the other inference requests. */
+  readonly label?: string;
   readonly inputs: readonly string[];
   readonly truncate: boolean;
   readonly dimensions?: number;
@@ -162,6 +172,8 @@ export interface EmbedAnswer {
   readonly promptEvalCount: number;
   readonly totalNs: number;
   readonly loadNs: number;
+  /** The node that computed it; undefined = the one that was asked. */
+  readonly servedBy?: string;
 }
 
 /** Contract 1.10 `details`. */

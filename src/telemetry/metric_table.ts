@@ -69,6 +69,11 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Answers continued from their journals after a runner died.",
     labels: [],
   },
+  odist_peer_streams_refused_total: {
+    kind: "counter",
+    help: "Streams of other nodes that were refused or cut, by purpose and reason.",
+    labels: ["purpose", "reason"],
+  },
   odist_process_resident_bytes: {
     kind: "gauge",
     help: "Resident memory of the node process, runners apart.",

@@ -1,0 +1,127 @@
+import { type NodeId, UnavailableError } from "../../base/mod.ts";
+import type { Clock, PeerAddress, Transport } from "../../ports/mod.ts";
+import { openPurpose } from "../cluster/stream_router.ts";
+import type { Lease } from "../scheduler_driver.ts";
+import type { LeaseRequest } from "./lease.ts";
+import { LEASE_VERSION, type LeaseOpening } from "./lease_messages.ts";
+import { LEASES_PER_PEER_MAX } from "./lease_server.ts";
+import { RemoteModel, SERVER_SILENCE_MS } from "./remote_model.ts";
+
+/** What streams of leases say they are for. */
+export const LEASE_PURPOSE = "lease";
+
+/** What asking other nodes for slots takes. */
+export interface RemoteLeasesParts {
+  readonly transport: Pick<Transport, "openStream">;
+  readonly clock: Clock;
+}
+
+/** Where to ask. */
+export interface RemotePeer extends PeerAddress {
+  /** For people; may be "". */
+  readonly name: string;
+}
+
+/** Slots of other nodes: a stream each, which lives as long as the slot is held. */
+export class RemoteLeases {
+  readonly #parts: RemoteLeasesParts;
+  readonly #open = new Map<NodeId, Set<RemoteModel>>();
+
+  constructor(parts: RemoteLeasesParts) {
+    this.#parts = parts;
+  }
+
+  /** Streams to a peer now, waiting requests included. */
+  openCount(peer: NodeId): number {
+    return this.#open.get(peer)?.size ?? 0;
+  }
+
+  /**
+   * Resolves with a slot of `peer`.
+   *
+   * @throws UnavailableError `peer_lost` when it can't be reached or goes away before the slot is held, `queue_full`; what
+   *   the peer refused with; the signal's reason.
+   */
+  async acquire(peer: RemotePeer, request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
+    if (this.openCount(peer.nodeId) >= LEASES_PER_PEER_MAX) throw tooMany(peer);
+    const model = await this.#connect(peer, request, signal);
+    const forget = this.#remember(peer.nodeId, model);
+    void model.exited.then(forget);
+    const close = () => model.close();
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      if (signal.aborted) close();
+      const { loadNs } = await model.granted;
+      const servedBy = { nodeId: peer.nodeId, name: peer.name };
+      return { model, loadNs, servedBy, release: close, lost: close };
+    } catch (error) {
+      model.close();
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", close);
+    }
+  }
+
+  /** Gossip suspects a peer or declares it dead, or its last connection ended: what runs there is lost. */
+  onPeerDoubted(peer: NodeId): void {
+    for (const model of [...this.#open.get(peer) ?? []]) model.doubt();
+  }
+
+  /** Gives all slots back. */
+  close(): void {
+    for (const models of this.#open.values()) for (const model of [...models]) model.close();
+  }
+
+  async #connect(
+    peer: RemotePeer,
+    request: LeaseRequest,
+    signal: AbortSignal,
+  ): Promise<RemoteModel> {
+    const { clock, transport } = this.#parts;
+    const late = new AbortController();
+    const timer = clock.after(SERVER_SILENCE_MS, () =>
+      late.abort(
+        new UnavailableError("peer_lost", `Node ${peer.nodeId} can't be reached in time`),
+      ));
+    try {
+      const opening = { purpose: LEASE_PURPOSE, ...openingOf(request) };
+      const either = AbortSignal.any([signal, late.signal]);
+      return new RemoteModel(await openPurpose(transport, { peer, opening }, either), clock);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #remember(peer: NodeId, model: RemoteModel): () => void {
+    const models = this.#open.get(peer) ?? new Set<RemoteModel>();
+    models.add(model);
+    this.#open.set(peer, models);
+    return () => {
+      models.delete(model);
+      if (models.size === 0 && this.#open.get(peer) === models) this.#open.delete(peer);
+    };
+  }
+}
+
+function openingOf(request: LeaseRequest): LeaseOpening {
+  const { requestId, standing, wanted } = request;
+  const { name, manifestDigest, load, keepAliveMs } = wanted;
+  return {
+    version: LEASE_VERSION,
+    requestId,
+    name,
+    manifestDigest,
+    load,
+    standing,
+    ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
+  };
+}
+
+function tooMany(peer: RemotePeer): UnavailableError {
+  return new UnavailableError(
+    "queue_full",
+    `${LEASES_PER_PEER_MAX} requests are at node ${peer.nodeId} already`,
+    { retryAfterMs: 1000 },
+  );
+}
