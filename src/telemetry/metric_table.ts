@@ -95,4 +95,29 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     labels: [],
     buckets: STALL_SECONDS,
   },
+  odist_members: {
+    kind: "gauge",
+    help: "Members of the cluster as this node sees them, itself included.",
+    labels: ["standing"],
+  },
+  odist_membership_messages_total: {
+    kind: "counter",
+    help: "Messages of gossip and probes.",
+    labels: ["direction", "kind"],
+  },
+  odist_membership_bytes_total: {
+    kind: "counter",
+    help: "Bytes of gossip and probes, without headers of QUIC and UDP.",
+    labels: ["direction", "kind"],
+  },
+  odist_membership_refused_total: {
+    kind: "counter",
+    help: "Messages of gossip and probes that were not taken.",
+    labels: ["reason"],
+  },
+  odist_membership_refutations_total: {
+    kind: "counter",
+    help: "Times this node contradicted word of its death.",
+    labels: [],
+  },
 };
