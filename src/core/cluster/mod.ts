@@ -27,3 +27,4 @@ export {
   type VotersReason,
   type VotersState,
 } from "./voters.ts";
+export { type LoadReport, LoadReports, SpeedAverage } from "./load_reports.ts";

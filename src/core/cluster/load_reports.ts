@@ -1,0 +1,80 @@
+import type { NodeLoad } from "../../protocol/mod.ts";
+
+/** Changes of requests and slots are told at most this often: what is routed on may be this old. */
+const BUSY_GAP_MS = 250;
+/** Changes of memory and speed alone, at most this often: other programs on the machine never rest. */
+const IDLE_GAP_MS = 5_000;
+/** Memory counts as changed beyond this, and beyond a sixteenth of what was told. */
+const MEMORY_STEP_BYTES = 64 * 1024 * 1024;
+const MEMORY_STEP_SHARE = 16;
+/** Speed counts as changed beyond an eighth of what was told. */
+const SPEED_STEP_SHARE = 8;
+
+/** What to do with a look at the load. */
+export interface LoadReport {
+  /** Tell this; undefined = nothing worth telling, or too soon. */
+  readonly load: NodeLoad | undefined;
+  /** Look again then, on the clock that was handed in; undefined = when something changes. */
+  readonly nextLookMs: number | undefined;
+}
+
+/**
+ * Decides which changes of a node's load are told: quickly while requests come and go, and nothing at all from a node
+ * that idles, because what is told is compared with what was told last and not with the last look. Remembers that.
+ */
+export class LoadReports {
+  #told: NodeLoad | undefined;
+  #toldMs = -Infinity;
+
+  /** Takes the present load. */
+  look(load: NodeLoad, nowMs: number): LoadReport {
+    const told = this.#told;
+    const gapMs = told === undefined ? 0 : gapBetween(told, load);
+    if (gapMs === undefined) return { load: undefined, nextLookMs: undefined };
+    const dueMs = this.#toldMs + gapMs;
+    if (nowMs < dueMs) return { load: undefined, nextLookMs: dueMs };
+    this.#told = load;
+    this.#toldMs = nowMs;
+    return { load, nextLookMs: undefined };
+  }
+}
+
+/** How far apart these two must be told; undefined = the second is not worth telling. */
+function gapBetween(told: NodeLoad, load: NodeLoad): number | undefined {
+  const isBusy = told.runningRequests !== load.runningRequests ||
+    told.waitingRequests !== load.waitingRequests ||
+    told.slots !== load.slots || told.freeSlots !== load.freeSlots;
+  if (isBusy) return BUSY_GAP_MS;
+  const memoryStep = Math.max(MEMORY_STEP_BYTES, told.availableBytes / MEMORY_STEP_SHARE);
+  const hasMoved = Math.abs(told.availableBytes - load.availableBytes) > memoryStep ||
+    hasSpeedMoved(told.decodeTokensPerMinute, load.decodeTokensPerMinute) ||
+    hasSpeedMoved(told.prefillTokensPerMinute, load.prefillTokensPerMinute);
+  return hasMoved ? IDLE_GAP_MS : undefined;
+}
+
+function hasSpeedMoved(told: number, speed: number): boolean {
+  return Math.abs(told - speed) * SPEED_STEP_SHARE > told;
+}
+
+/** Weight of a new measurement against all before: an eighth, so that one odd answer does not move requests. */
+const SPEED_WEIGHT = 8;
+/** Tokens in one measurement below which it says more about rounding than about speed. */
+const SPEED_TOKENS_MIN = 8;
+
+/** A speed in tokens per minute, averaged over answers with the newest counting most; 0 until one was measured. */
+export class SpeedAverage {
+  #perMinute = 0;
+
+  get tokensPerMinute(): number {
+    return this.#perMinute;
+  }
+
+  /** One answer's or prompt's tokens and what they took; short ones are passed over. */
+  add(tokenCount: number, durationMs: number): void {
+    if (tokenCount < SPEED_TOKENS_MIN || !(durationMs > 0)) return;
+    const measured = Math.round((tokenCount * 60_000) / durationMs);
+    this.#perMinute = this.#perMinute === 0
+      ? measured
+      : Math.round(this.#perMinute + (measured - this.#perMinute) / SPEED_WEIGHT);
+  }
+}

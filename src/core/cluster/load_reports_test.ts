@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { Random } from "../../base/mod.ts";
+import type { NodeLoad } from "../../protocol/mod.ts";
+import { LoadReports, SpeedAverage } from "./load_reports.ts";
+
+const GIB = 2 ** 30;
+const IDLE: NodeLoad = {
+  runningRequests: 0,
+  waitingRequests: 0,
+  slots: 4,
+  freeSlots: 4,
+  decodeTokensPerMinute: 600,
+  prefillTokensPerMinute: 9_000,
+  availableBytes: 8 * GIB,
+};
+
+function busy(runningRequests: number): NodeLoad {
+  return { ...IDLE, runningRequests, freeSlots: 4 - runningRequests };
+}
+
+Deno.test("The first load is told at once, and the same one never again", () => {
+  const reports = new LoadReports();
+  assert.deepEqual(reports.look(IDLE, 0), { load: IDLE, nextLookMs: undefined });
+  for (let nowMs = 0; nowMs < 3_600_000; nowMs += 1_000) {
+    assert.deepEqual(reports.look(IDLE, nowMs), { load: undefined, nextLookMs: undefined });
+  }
+});
+
+Deno.test("A node whose memory and speed only tremble tells nothing", () => {
+  const reports = new LoadReports();
+  const random = new Random(1);
+  reports.look(IDLE, 0);
+  for (let nowMs = 0; nowMs < 3_600_000; nowMs += 500) {
+    const availableBytes = IDLE.availableBytes + random.between(-400, 401) * 2 ** 20;
+    const decodeTokensPerMinute = 600 + random.between(-70, 71);
+    const report = reports.look({ ...IDLE, availableBytes, decodeTokensPerMinute }, nowMs);
+    assert.equal(report.load, undefined);
+  }
+});
+
+Deno.test("Requests that come and go are told at most four times a second, and the last state is", () => {
+  const reports = new LoadReports();
+  reports.look(IDLE, 0);
+  let told = 0;
+  let last: NodeLoad = IDLE;
+  let dueMs: number | undefined;
+  for (let nowMs = 1_000; nowMs < 11_000; nowMs += 10) {
+    const report = reports.look(busy(1 + (nowMs / 10) % 3), nowMs);
+    dueMs = report.nextLookMs;
+    if (report.load === undefined) continue;
+    told++;
+    last = report.load;
+  }
+  assert.equal(told, 40);
+  const final = busy(last.runningRequests === 1 ? 2 : 1);
+  const early = reports.look(final, 11_000);
+  if (early.load === undefined) {
+    assert.ok(early.nextLookMs !== undefined && early.nextLookMs <= 11_250, `${dueMs}`);
+    assert.deepEqual(reports.look(final, early.nextLookMs).load, final);
+  }
+});
+
+Deno.test("After a quiet time the first request is told at once", () => {
+  const reports = new LoadReports();
+  reports.look(IDLE, 0);
+  assert.deepEqual(reports.look(busy(1), 10_000).load, busy(1));
+  assert.deepEqual(reports.look(busy(2), 10_001), { load: undefined, nextLookMs: 10_250 });
+  // Back to what was told: nothing is left to tell.
+  assert.deepEqual(reports.look(busy(1), 10_002), { load: undefined, nextLookMs: undefined });
+});
+
+Deno.test("Memory that is gone is told, but not more often than every five seconds", () => {
+  const reports = new LoadReports();
+  reports.look(IDLE, 0);
+  const less = { ...IDLE, availableBytes: 6 * GIB };
+  assert.deepEqual(reports.look(less, 1_000), { load: undefined, nextLookMs: 5_000 });
+  assert.deepEqual(reports.look(less, 5_000).load, less);
+  const hardlyLess = { ...IDLE, availableBytes: 6 * GIB - 300 * 2 ** 20 };
+  assert.equal(reports.look(hardlyLess, 20_000).load, undefined);
+});
+
+Deno.test("A speed is told when it is measured first and when it has changed by an eighth", () => {
+  const reports = new LoadReports();
+  reports.look({ ...IDLE, decodeTokensPerMinute: 0 }, 0);
+  assert.deepEqual(reports.look(IDLE, 6_000).load, IDLE);
+  assert.equal(reports.look({ ...IDLE, decodeTokensPerMinute: 660 }, 12_000).load, undefined);
+  const faster = { ...IDLE, decodeTokensPerMinute: 700 };
+  assert.deepEqual(reports.look(faster, 12_000).load, faster);
+});
+
+Deno.test("A speed average starts at the first measurement and moves by an eighth", () => {
+  const speed = new SpeedAverage();
+  assert.equal(speed.tokensPerMinute, 0);
+  speed.add(3, 1);
+  speed.add(100, 0);
+  speed.add(100, NaN);
+  assert.equal(speed.tokensPerMinute, 0);
+  speed.add(100, 10_000);
+  assert.equal(speed.tokensPerMinute, 600);
+  speed.add(100, 5_000);
+  assert.equal(speed.tokensPerMinute, 675);
+});
