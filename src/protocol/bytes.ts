@@ -125,20 +125,28 @@ export class ByteReader {
 
   uint32(): number {
     if (!this.#has(4)) return 0;
-    const [a = 0, b = 0, c = 0, d = 0] = this.#bytes.subarray(this.#at, this.#at + 4);
+    const bytes = this.#bytes;
+    const at = this.#at;
     this.#at += 4;
-    return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+    const high = ((bytes[at + 3] ?? 0) << 24) | ((bytes[at + 2] ?? 0) << 16);
+    return (high | ((bytes[at + 1] ?? 0) << 8) | (bytes[at] ?? 0)) >>> 0;
   }
 
   /** Integer in [0, `limit`], `limit` < 2^53; refuses longer forms of the same number. */
   varint(limit: number = Number.MAX_SAFE_INTEGER): number {
-    let value = 0;
-    let scale = 1;
-    for (let count = 0; count < 8; count++) {
+    // Most are small, and this is the path of every commit.
+    const first = this.uint8();
+    if (first < 128) {
+      if (first > limit) this.fail("integer out of range");
+      return this.#fault === undefined ? first : 0;
+    }
+    let value = first & 127;
+    let scale = 128;
+    for (let count = 1; count < 8; count++) {
       const byte = this.uint8();
       value += (byte & 127) * scale;
       if (byte < 128) {
-        if (byte === 0 && count > 0) this.fail("overlong integer");
+        if (byte === 0) this.fail("overlong integer");
         if (value > limit) this.fail("integer out of range");
         return this.#fault === undefined ? value : 0;
       }
@@ -159,6 +167,11 @@ export class ByteReader {
   /** A length in [0, `bytesMax`] and a copy of that many bytes. */
   bytes(bytesMax: number): Uint8Array<ArrayBuffer> {
     return this.raw(this.varint(bytesMax)).slice() as Uint8Array<ArrayBuffer>;
+  }
+
+  /** A length in [0, `bytesMax`] and a view of that many bytes, not a copy. */
+  view(bytesMax: number): Uint8Array {
+    return this.raw(this.varint(bytesMax));
   }
 
   /** A length in [0, `bytesMax`] and valid UTF-8. */

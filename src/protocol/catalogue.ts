@@ -17,7 +17,9 @@ export const CATALOGUE_SCHEMA = 1;
 /** Bytes of one manifest in the catalogue; every node keeps all of them, so it is less than a registry allows. */
 export const CATALOGUE_MANIFEST_BYTES_MAX = 1024 * 1024;
 /** Bytes of one encoded command; a longer one is refused before it is proposed. */
-const CATALOGUE_COMMAND_BYTES_MAX = CATALOGUE_MANIFEST_BYTES_MAX + 4096;
+export const CATALOGUE_COMMAND_BYTES_MAX = CATALOGUE_MANIFEST_BYTES_MAX + 4096;
+/** Random bytes by which a client knows its own `open_session`. */
+export const SESSION_NONCE_BYTES = 16;
 /** Voters a cluster may want. */
 const VOTERS_MAX = 7;
 /** Replicas of one model that may be wanted. */
@@ -79,8 +81,11 @@ const expectedField = optionalField(uintField());
 
 /** Fields of each command. Revisions are log indexes: the entry that last changed a row. */
 const FIELDS = {
-  /** Begins a client session; its id is the entry's index. Never carries a request id. */
-  open_session: recordField({}),
+  /**
+   * Begins a client session; its id is the entry's index. Never carries a request id: the nonce, drawn by the client, is
+   * what makes a repeated one harmless and tells the client which session is its own.
+   */
+  open_session: recordField({ nonce: bytesField(SESSION_NONCE_BYTES, SESSION_NONCE_BYTES) }),
   /** Ends a session; its remembered outcomes are dropped. */
   close_session: recordField({}),
   /** Points a name at a manifest. `manifest` are the exact bytes a registry would serve. */

@@ -6,6 +6,7 @@
 export { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
 export {
   accessIdField,
+  CATALOGUE_COMMAND_BYTES_MAX,
   CATALOGUE_MANIFEST_BYTES_MAX,
   CATALOGUE_SCHEMA,
   type CatalogueCommand,
@@ -21,6 +22,7 @@ export {
   type RequestStamp,
   schemaOf,
   secretHashField,
+  SESSION_NONCE_BYTES,
   settingKeyField,
   settingValueField,
   type StampedCommand,
@@ -96,6 +98,14 @@ export {
   uintField,
   type ValueOf,
 } from "./field_codec.ts";
+export {
+  decodeRaftFrame,
+  encodeRaftFrames,
+  type FrameEnds,
+  RAFT_PROTOCOL_VERSION,
+  type RaftWireMessage,
+  READ_CONTEXT_BYTES_MAX,
+} from "./raft_codec.ts";
 export { entryField, entryIdField, hardStateField, snapshotField } from "./raft_fields.ts";
 export {
   type LoadedFacts,

@@ -46,7 +46,7 @@ const flagField: FieldCodec<boolean> = {
 };
 
 /** Who belongs to the group. */
-const groupConfigurationField: FieldCodec<GroupConfiguration> = recordField<
+export const groupConfigurationField: FieldCodec<GroupConfiguration> = recordField<
   GroupConfiguration
 >({
   voters: nodesField,
@@ -56,7 +56,8 @@ const groupConfigurationField: FieldCodec<GroupConfiguration> = recordField<
   autoLeave: flagField,
 });
 
-const groupChangeField = recordField<GroupChange>({
+/** An order to change who belongs to the group. */
+export const groupChangeField: FieldCodec<GroupChange> = recordField<GroupChange>({
   transition: choiceField(["auto", "implicit", "explicit"] as const),
   steps: listField(
     recordField<GroupStep>({

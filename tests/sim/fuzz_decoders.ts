@@ -15,12 +15,14 @@ import {
   decodeLoadedCopies,
   decodeNodeFacts,
   decodeNodeLoad,
+  decodeRaftFrame,
   decodeSync,
   encodeCommand,
   encodeInventory,
   encodeLoadedCopies,
   encodeNodeFacts,
   encodeNodeLoad,
+  encodeRaftFrames,
   INVENTORY_KEYS,
   type ManifestPrefix,
   parseModelName,
@@ -34,6 +36,7 @@ import {
 } from "../../src/storage/wal_record.ts";
 import { MembershipWorld } from "./membership_world.ts";
 import { call, drawCall, LOG_OPTIONS, OWNER } from "./raft_log_script.ts";
+import { idOf, RaftGroup } from "./raft_group.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 
 interface Target {
@@ -44,6 +47,7 @@ interface Target {
 
 /** Real messages of each kind, at most this many. */
 const CORPUS_MAX = 200;
+const ENDS = { from: idOf(1), to: idOf(2) };
 const LOG_ID = "0123456789abcdef";
 
 function recordMessages(): { datagrams: Uint8Array[]; streams: Uint8Array[] } {
@@ -71,7 +75,10 @@ function recordCatalogue(): { commands: Uint8Array[]; snapshot: Uint8Array } {
     const request = { session: 1, sequence: index, firstUnanswered: index };
     const token = { tokenId: `t-${index}`, secretHash, expiresAtMs: index, uses: 1 };
     commands.push(
-      encodeCommand({ command: { kind: "open_session" }, request: undefined }),
+      encodeCommand({
+        command: { kind: "open_session", nonce: new Uint8Array(16).fill(index) },
+        request: undefined,
+      }),
       encodeCommand({ command: { kind: "create_token", ...token }, request }),
       encodeCommand({ command: { kind: "delete_model", name, expected: index }, request }),
     );
@@ -117,6 +124,35 @@ function recordValues(): Record<"facts" | "load" | "loaded" | "inventory", Uint8
     values.inventory.push(chunks.get(INVENTORY_KEYS[0]) ?? new Uint8Array(0));
   }
   return values;
+}
+
+/** What three nodes say to each other while they elect, commit and change the group. */
+function recordRaft(): Uint8Array[] {
+  const group = new RaftGroup(3, { preVote: true, checkQuorum: true });
+  const frames: Uint8Array[] = [];
+  for (let round = 0; round < 60 && frames.length < CORPUS_MAX; round++) {
+    const number = 1 + round % 3;
+    const node = group.node(number);
+    if (round % 9 === 0) node.campaign();
+    node.propose(new Uint8Array(round));
+    node.readIndex(`read-${round}`);
+    node.tick();
+    while ([1, 2, 3].some((other) => group.drive(other))) {
+      const messages = group.messages;
+      group.messages = [];
+      frames.push(...encodeRaftFrames(messages));
+      for (const message of messages) group.deliver(message);
+    }
+  }
+  const { from, to } = ENDS;
+  const { configuration } = group.view(1);
+  const chunk = { from, to, term: 2, id: { term: 1, index: 9 }, configuration, dataBytes: 90 };
+  const bytes = new Uint8Array(40);
+  return [
+    ...frames,
+    ...encodeRaftFrames([{ kind: "snapshot_chunk", ...chunk, offset: 50, bytes }]),
+    ...encodeRaftFrames([{ kind: "snapshot_chunk_ack", ...chunk, offset: 90 }]),
+  ];
 }
 
 async function recordLog(): Promise<Uint8Array[]> {
@@ -165,6 +201,7 @@ async function main(): Promise<void> {
   const { commands, snapshot } = recordCatalogue();
   const files = await recordLog();
   const gossip = recordValues();
+  const raft = recordRaft();
   const head = { logId: LOG_ID, owner: OWNER, segment: 1, firstSequence: 1 };
   const payloads = files.flatMap((file) => {
     const payload = readFrame(head, file, 512)?.payload;
@@ -174,6 +211,7 @@ async function main(): Promise<void> {
     { name: "decodeDatagram", corpus: datagrams, decode: decodeDatagram },
     { name: "decodeSync", corpus: streams, decode: decodeSync },
     { name: "decodeCommand", corpus: commands, decode: decodeCommand },
+    { name: "decodeRaftFrame", corpus: raft, decode: (bytes) => decodeRaftFrame(bytes, ENDS) },
     { name: "decodeNodeFacts", corpus: gossip.facts, decode: decodeNodeFacts },
     { name: "decodeNodeLoad", corpus: gossip.load, decode: decodeNodeLoad },
     { name: "decodeLoadedCopies", corpus: gossip.loaded, decode: decodeLoadedCopies },

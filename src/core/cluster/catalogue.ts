@@ -216,10 +216,12 @@ export class Catalogue {
       touchSession(sessions, request, index);
       return { kind: "answered", command: stamped, ...known };
     }
-    if (command.kind === "open_session") openSession(sessions, index);
+    const revision = command.kind === "open_session"
+      ? openSession(sessions, command.nonce, index)
+      : index;
     const reason = applyCommand(this.#tables, command, index);
     const outcome: Outcome = reason === undefined
-      ? { kind: "applied", revision: index }
+      ? { kind: "applied", revision }
       : { kind: "refused", reason };
     if (request !== undefined) {
       if (command.kind === "close_session") sessions.delete(request.session);

@@ -15,6 +15,7 @@ import { SESSION_OUTCOMES_MAX, SESSIONS_MAX, TABLE_ROWS_MAX } from "./rows.ts";
 
 const NODE_A = "00000000000000aa" as NodeId;
 const NODE_B = "00000000000000bb" as NodeId;
+const nonceOf = (number: number) => new Uint8Array(16).fill(number % 256).fill(number >> 8, 0, 1);
 const HASH = new Uint8Array(32).fill(1);
 const digestOf = (fill: string) => `sha256:${fill.repeat(64)}` as Digest;
 
@@ -197,7 +198,7 @@ Deno.test("Catalogue keeps keys, settings and quarantine", () => {
 
 Deno.test("Catalogue applies a retried request once and repeats its outcome", () => {
   const scene = new Scene();
-  const opened = scene.propose({ kind: "open_session" });
+  const opened = scene.propose({ kind: "open_session", nonce: nonceOf(1) });
   assert.ok(opened.kind === "applied");
   const stamp = { session: opened.revision, sequence: 1, firstUnanswered: 1 };
   const first = scene.propose(put("m", "a", 0), stamp);
@@ -214,7 +215,7 @@ Deno.test("Catalogue applies a retried request once and repeats its outcome", ()
 
 Deno.test("Catalogue refuses a request whose outcome it has forgotten", () => {
   const scene = new Scene();
-  const opened = scene.propose({ kind: "open_session" });
+  const opened = scene.propose({ kind: "open_session", nonce: nonceOf(1) });
   assert.ok(opened.kind === "applied");
   const session = opened.revision;
   const setting = (key: string): CatalogueCommand => ({
@@ -241,10 +242,35 @@ Deno.test("Catalogue refuses a request whose outcome it has forgotten", () => {
   assert.equal(scene.result(setting("a"), late), "session_unknown");
 });
 
+Deno.test("Catalogue opens one session per nonce, however often it is asked", () => {
+  const scene = new Scene();
+  const first = scene.propose({ kind: "open_session", nonce: nonceOf(1) });
+  const other = scene.propose({ kind: "open_session", nonce: nonceOf(2) });
+  assert.notDeepEqual(other, first);
+  assert.deepEqual(scene.propose({ kind: "open_session", nonce: nonceOf(1) }), first);
+});
+
+Deno.test("Catalogue keeps outcomes of requests that overtake each other", () => {
+  const scene = new Scene();
+  const opened = scene.propose({ kind: "open_session", nonce: nonceOf(1) });
+  assert.ok(opened.kind === "applied");
+  const stamp = (sequence: number) => ({ session: opened.revision, sequence, firstUnanswered: 1 });
+  const outcomes = new Map<number, unknown>();
+  for (const sequence of [3, 1, 5, 2, 4]) {
+    const command = { kind: "put_setting", key: `k${sequence}`, value: "", expected: 0 } as const;
+    outcomes.set(sequence, scene.propose(command, stamp(sequence)));
+    assert.deepEqual(scene.propose(command, stamp(sequence)), outcomes.get(sequence));
+  }
+  for (const [sequence, outcome] of outcomes) {
+    assert.deepEqual(scene.propose({ kind: "close_session" }, stamp(sequence)), outcome);
+  }
+});
+
 Deno.test("Catalogue drops the session unused longest when there are too many", () => {
   const scene = new Scene();
+  let nonces = 0;
   const open = () => {
-    const opened = scene.propose({ kind: "open_session" });
+    const opened = scene.propose({ kind: "open_session", nonce: nonceOf(++nonces) });
     assert.ok(opened.kind === "applied");
     return opened.revision;
   };
@@ -322,7 +348,7 @@ Deno.test("Catalogue's hash shows any change of state", () => {
     { kind: "set_replicas", name: nameOf("m"), replicas: 2, expected: undefined },
     { kind: "pin_model", name: nameOf("m"), nodeId: NODE_A },
     { kind: "set_voters", voters: [NODE_A], expected: undefined },
-    { kind: "open_session" },
+    { kind: "open_session", nonce: nonceOf(7) },
   ];
   for (const command of commands) {
     assert.equal(scene.result(command), "applied");
@@ -401,7 +427,7 @@ function randomKind(random: Random): CatalogueCommand {
   const publicKey = new Uint8Array(40).fill(random.below(5));
   const source = nameOf(`model${random.below(5)}`);
   const list: CatalogueCommand[] = [
-    { kind: "open_session" },
+    { kind: "open_session", nonce: nonceOf(7) },
     { kind: "close_session" },
     { kind: "put_model", name, manifest: manifestOf(digest.slice(-1)), atMs, expected },
     { kind: "copy_model", source, destination: name, atMs, expected },
@@ -437,7 +463,7 @@ function randomKind(random: Random): CatalogueCommand {
     { kind: "release_blob", digest },
     { kind: "raise_schema", schema: random.below(2) },
   ];
-  return list[random.below(list.length)] ?? { kind: "open_session" };
+  return list[random.below(list.length)] ?? { kind: "open_session", nonce: nonceOf(7) };
 }
 
 Deno.test("Catalogue lists tables by their keys, and refuses what is not there", () => {

@@ -12,6 +12,7 @@ import {
   recordField,
   REPLICAS_MAX,
   secretHashField,
+  SESSION_NONCE_BYTES,
   settingKeyField,
   settingValueField,
   textField,
@@ -151,12 +152,15 @@ const sessionOutcome = recordField({
 /** A client's memory in the replicated state. */
 export const sessionRow = recordField({
   session: uintField(),
+  /** Of the `open_session` that made it. */
+  nonce: bytesField(SESSION_NONCE_BYTES, SESSION_NONCE_BYTES),
   lastUsedIndex: uintField(),
   firstUnanswered: uintField(),
   /** By sequence. */
   outcomes: listField(sessionOutcome, SESSION_OUTCOMES_MAX),
 });
 export type SessionRow = ValueOf<typeof sessionRow>;
+export type SessionOutcome = ValueOf<typeof sessionOutcome>;
 
 /** Everything the log has agreed on. */
 export interface CatalogueTables {

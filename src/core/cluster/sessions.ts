@@ -3,6 +3,7 @@ import {
   type Refusal,
   REFUSALS,
   SESSION_OUTCOMES_MAX,
+  type SessionOutcome,
   type SessionRow,
   SESSIONS_MAX,
 } from "./rows.ts";
@@ -14,17 +15,24 @@ export type Outcome =
 
 type Sessions = Map<number, SessionRow>;
 
-/** Opens a session under the entry's own index; the one unused longest makes room. */
-export function openSession(sessions: Sessions, index: number): void {
-  if (sessions.size >= SESSIONS_MAX) {
-    let oldest: SessionRow | undefined;
-    for (const row of sessions.values()) {
-      if (oldest === undefined || row.lastUsedIndex < oldest.lastUsedIndex) oldest = row;
-    }
-    if (oldest !== undefined) sessions.delete(oldest.session);
+/**
+ * Opens a session under the entry's own index; the one unused longest makes room. Returns its id, which is an older one's
+ * when the client has asked before.
+ */
+export function openSession(
+  sessions: Sessions,
+  nonce: Uint8Array,
+  index: number,
+): number {
+  let oldest: SessionRow | undefined;
+  for (const row of sessions.values()) {
+    if (equal(row.nonce, nonce)) return row.session;
+    if (oldest === undefined || row.lastUsedIndex < oldest.lastUsedIndex) oldest = row;
   }
-  const row = { session: index, lastUsedIndex: index, firstUnanswered: 1, outcomes: [] };
+  if (sessions.size >= SESSIONS_MAX && oldest !== undefined) sessions.delete(oldest.session);
+  const row = { session: index, nonce, lastUsedIndex: index, firstUnanswered: 1, outcomes: [] };
   sessions.set(index, row);
+  return index;
 }
 
 /**
@@ -39,7 +47,9 @@ export function findOutcome(
   const row = sessions.get(session);
   if (row === undefined) return refuse("session_unknown");
   if (sequence === 0 || firstUnanswered > sequence) return refuse("malformed_command");
-  const held = row.outcomes.find((outcome) => outcome.sequence === sequence);
+  // Nearly all are newer than what the session has seen.
+  const isNewest = sequence > (row.outcomes.at(-1)?.sequence ?? 0);
+  const held = isNewest ? undefined : row.outcomes.find((outcome) => outcome.sequence === sequence);
   if (held !== undefined) return { outcome: outcomeOf(held), repeated: true };
   return sequence < row.firstUnanswered ? refuse("request_stale") : undefined;
 }
@@ -59,10 +69,9 @@ export function rememberOutcome(
     revision: outcome.kind === "applied" ? outcome.revision : 0,
   };
   let firstUnanswered = Math.max(row.firstUnanswered, request.firstUnanswered);
-  let outcomes = [...row.outcomes, entry].filter((held) => held.sequence >= firstUnanswered)
-    .sort((a, b) => a.sequence - b.sequence);
+  const outcomes = insert(forgetBefore(row.outcomes, firstUnanswered), entry);
   if (outcomes.length > SESSION_OUTCOMES_MAX) {
-    outcomes = outcomes.slice(-SESSION_OUTCOMES_MAX);
+    outcomes.splice(0, outcomes.length - SESSION_OUTCOMES_MAX);
     firstUnanswered = Math.max(firstUnanswered, outcomes[0]?.sequence ?? 0);
   }
   sessions.set(request.session, { ...row, lastUsedIndex: index, firstUnanswered, outcomes });
@@ -76,8 +85,28 @@ export function touchSession(sessions: Sessions, request: RequestStamp, index: n
     row.firstUnanswered,
     Math.min(request.firstUnanswered, request.sequence),
   );
-  const outcomes = row.outcomes.filter((held) => held.sequence >= firstUnanswered);
+  const outcomes = forgetBefore(row.outcomes, firstUnanswered);
   sessions.set(request.session, { ...row, lastUsedIndex: index, firstUnanswered, outcomes });
+}
+
+/** A copy without the outcomes the client has been told; by sequence, so they stand in front. */
+function forgetBefore(outcomes: readonly SessionOutcome[], sequence: number): SessionOutcome[] {
+  let told = 0;
+  while ((outcomes[told]?.sequence ?? Infinity) < sequence) told++;
+  return outcomes.slice(told);
+}
+
+/** Keeps the order by sequence: requests of one client overtake each other now and then, but not far. */
+function insert(outcomes: SessionOutcome[], entry: SessionOutcome): SessionOutcome[] {
+  let at = outcomes.length;
+  while (at > 0 && (outcomes[at - 1]?.sequence ?? 0) > entry.sequence) at--;
+  if (at === outcomes.length) outcomes.push(entry);
+  else outcomes.splice(at, 0, entry);
+  return outcomes;
+}
+
+function equal(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }
 
 function outcomeOf(held: SessionRow["outcomes"][number]): Outcome {

@@ -149,6 +149,13 @@ export class RaftNode {
     return this.#raft.propose([{ kind: "command", data }]);
   }
 
+  /**
+   * As {@link propose}, for several commands that come together: one append instead of one each. All or none get a place.
+   */
+  proposeAll(batch: readonly Uint8Array[]): StepOutcome {
+    return this.#raft.propose(batch.map((data) => ({ kind: "command", data })));
+  }
+
   /** Proposes a membership change; a refused one is applied as an empty command. */
   proposeChange(change: GroupChange): StepOutcome {
     return this.#raft.propose([{ kind: "group_change", change }]);
