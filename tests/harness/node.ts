@@ -158,19 +158,25 @@ function findDenoFolder(): Promise<string> {
 }
 
 /** Keeps the end of what a process printed. */
-class PrintedEnd {
+export class PrintedEnd {
   text = "";
+  readonly #charsMax: number;
+
+  constructor(charsMax = PRINTED_CHARS_MAX) {
+    this.#charsMax = charsMax;
+  }
 
   async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) this.add(text);
   }
 
   add(text: string): void {
-    this.text = (this.text + text).slice(-PRINTED_CHARS_MAX);
+    this.text = (this.text + text).slice(-this.#charsMax);
   }
 }
 
-async function readAddress(
+/** Follows a node's standard output to its end and resolves `listening` with the address that it names there. */
+export async function readAddress(
   stream: ReadableStream<Uint8Array>,
   printed: PrintedEnd,
   listening: PromiseWithResolvers<string>,
@@ -186,7 +192,7 @@ async function readAddress(
 }
 
 /** A process that is already gone is what the caller wanted. */
-function killQuietly(child: Deno.ChildProcess, signal: Deno.Signal): void {
+export function killQuietly(child: Deno.ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch (error) {
