@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { modelKey } from "./apply_models.ts";
 export { type Applied, Catalogue, type CatalogueModel } from "./catalogue.ts";
 export type {
   ApiKeyRow,
@@ -15,6 +16,12 @@ export type {
   TokenRow,
   VotersRow,
 } from "./rows.ts";
+export {
+  type LocalModelFacts,
+  type LocalModelOrder,
+  type NamedManifest,
+  reconcileModels,
+} from "./reconcile_models.ts";
 export { refoundCatalogue } from "./refound.ts";
 export type { Outcome } from "./sessions.ts";
 export {
