@@ -129,6 +129,10 @@ export class RemoteModel implements LoadedModel {
       signal.throwIfAborted();
       if (reply.kind !== "embedded") throw this.#unasked(reply);
       return { vectors: reply.vectors.map(vectorFromBytes), promptTokens: reply.promptTokens };
+    } catch (error) {
+      // What a cancelled request failed with is its cancellation.
+      signal.throwIfAborted();
+      throw error;
     } finally {
       signal.removeEventListener("abort", cancel);
     }
