@@ -115,6 +115,11 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Messages of gossip and probes that were not taken.",
     labels: ["reason"],
   },
+  odist_group_changes_total: {
+    kind: "counter",
+    help: "Changes of the log's voters and learners that this node proposed while it led.",
+    labels: ["why"],
+  },
   odist_membership_refutations_total: {
     kind: "counter",
     help: "Times this node contradicted word of its death.",
