@@ -116,6 +116,10 @@ function scene(...members: NodeId[]): Scene {
 Deno.test("Three members come to vote within half a second, one change at a time", async () => {
   const { group, driver, voters, advance } = scene(A, B, C);
   group.behind.add(C);
+  await advance(2);
+  driver.look();
+  await advance(2);
+  assert.equal(group.changes.length, 1);
   await advance(400);
   assert.deepEqual(voters(), [A]);
   group.behind.clear();
