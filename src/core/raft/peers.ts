@@ -226,9 +226,9 @@ export class Peers {
     return this.#configuration.incoming.has(id) || this.#configuration.outgoing.has(id);
   }
 
-  /** True when one node alone decides. */
-  get isSingleton(): boolean {
-    return this.#configuration.incoming.size === 1 && this.#configuration.outgoing.size === 0;
+  /** True when `id` needs nobody else to decide, in neither half of a joint configuration. */
+  decidesAlone(id: NodeId): boolean {
+    return jointVote(this.#configuration, new Map([[id, true]])) === "won";
   }
 
   /**

@@ -58,7 +58,7 @@ function startRead(
   request: PendingReadRequest,
   confirm: (raft: RaftState) => void,
 ): void {
-  if (raft.peers.isSingleton && raft.peers.isVoter(raft.id)) {
+  if (raft.peers.decidesAlone(raft.id)) {
     answerRead(raft, request, raft.log.committed);
     return;
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
+import { change, idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
 
 Deno.test("A read index is confirmed by a quorum of heartbeats (thesis, 6.4)", () => {
   const group = new RaftGroup(3);
@@ -56,6 +56,18 @@ Deno.test("No read is answered before a leader committed in its term (etcd 7331)
   group.heal();
   group.tick(2);
   assert.deepEqual(group.reads(2), [{ index: group.view(2).committed, context: "r" }]);
+});
+
+Deno.test("The only voter of both halves of a joint configuration reads without asking anyone", () => {
+  const group = new RaftGroup(1);
+  group.elect(1);
+  const step = { action: "add_learner", node: idOf(2) } as const;
+  group.node(1).proposeChange(change([step], "explicit"));
+  group.settle();
+  assert.deepEqual(group.view(1).configuration.votersOutgoing, [idOf(1)]);
+  group.node(1).readIndex("r");
+  group.settle();
+  assert.deepEqual(group.reads(1), [{ index: group.view(1).committed, context: "r" }]);
 });
 
 Deno.test("A group of one reads at once, but not before its first commit of the term", () => {

@@ -256,8 +256,21 @@ export const GROUP_MUTANTS = [
     { origin: "row 45", kind: "S", does: "serves reads without asking whether it still leads" },
     inCore(
       "reads.ts",
-      "if (raft.peers.isSingleton && raft.peers.isVoter(raft.id)) {",
+      "if (raft.peers.decidesAlone(raft.id)) {",
       "if (raft.peers.isVoter(raft.id)) {",
+    ),
+  ),
+  mutant(
+    "lone-voter-waits-while-joint",
+    {
+      origin: "etcd IsSingleton",
+      kind: "L",
+      does: "asks others to confirm reads though it is the only voter of both halves",
+    },
+    inCore(
+      "reads.ts",
+      "if (raft.peers.decidesAlone(raft.id)) {",
+      "if (raft.peers.decidesAlone(raft.id) && raft.peers.configuration.outgoing.size === 0) {",
     ),
   ),
   mutant(

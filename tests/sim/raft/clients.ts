@@ -64,6 +64,7 @@ export class Client {
   #open: Open | undefined;
   #lastSeen = 0;
   #stopped = false;
+  #isImpatient = false;
   /** What was applied somewhere when a node was asked for a read, by the read's context. */
   readonly #freshness = new Map<string, number>();
 
@@ -89,6 +90,11 @@ export class Client {
   get history(): Operation<ClientInput, ClientOutput>[] {
     const happened = [...this.#unknown].filter(([serial]) => this.#applied.has(serial));
     return [...this.#answered, ...happened.map(([, operation]) => operation)];
+  }
+
+  /** From now on it mostly asks whoever leads: where few nodes are left, chance alone could keep it from them for long. */
+  hurry(): void {
+    this.#isImpatient = true;
   }
 
   /** Asks nothing new; what is open becomes unknown. */
@@ -159,7 +165,7 @@ export class Client {
     }
     open.attempt++;
     const { random, time, replicas } = this.#world;
-    const leaders = isReader && random.chance(3, 4)
+    const leaders = (isReader || this.#isImpatient) && random.chance(3, 4)
       ? replicas.filter(({ raft }) => raft.view().role === "leader")
       : [];
     const replica = random.pick(leaders) ?? random.pick(replicas);

@@ -181,7 +181,7 @@ export class Invariants {
       running && id === this.#leaders.get(term)
     );
     if (leader === undefined || leader.raft.view().term !== term) return;
-    const wanted = termOf(leader, index);
+    const wanted = entryOf(leader, index)?.term;
     const actual = replica.disk.term(index);
     if (wanted !== undefined && actual !== undefined && wanted !== actual) {
       throw new Violation(
@@ -229,11 +229,8 @@ export class Invariants {
   /** Who campaigns must count votes by the newest configuration that it knows to be committed. */
   #checkRole(replica: Replica, view: RaftView): void {
     if (view.role !== "candidate" && view.role !== "pre_candidate") return;
-    const { disk } = replica;
-    const low = Math.max(view.applied + 1, disk.firstIndex());
-    const high = Math.min(view.committed, disk.lastIndex());
-    const unapplied = low > high ? [] : disk.entries(low, high + 1, Infinity) ?? [];
-    if (unapplied.some(({ kind }) => kind === "group_change")) {
+    for (let index = view.applied + 1; index <= view.committed; index++) {
+      if (entryOf(replica, index)?.kind !== "group_change") continue;
       throw new Violation(`group: ${view.id} campaigns though a committed change is not applied`);
     }
   }
@@ -355,14 +352,14 @@ export class Invariants {
   }
 }
 
-/** The term at `index` of a replica's log, with what is still on its way to the disk. */
-function termOf({ disk, writing }: Replica, index: number): number | undefined {
+/** The entry at `index` of a replica's log, with what is still on its way to the disk. */
+function entryOf({ disk, writing }: Replica, index: number): Entry | undefined {
   for (const { entries } of writing.toReversed()) {
     const first = entries[0];
     if (first === undefined || first.index > index) continue;
-    return entries[index - first.index]?.term;
+    return entries[index - first.index];
   }
-  return disk.term(index);
+  return disk.entries(index, index + 1, Infinity)?.[0];
 }
 
 function belongs({ id, configuration: { voters, votersOutgoing } }: RaftView): boolean {

@@ -56,6 +56,7 @@ export class Liveness {
   check(): void {
     if (this.#random.chance(1, 2)) this.#healOnlyCore();
     const before = this.#clients.map(({ finished }) => finished);
+    for (const client of this.#clients) client.hurry();
     this.#await(
       "clients are not served",
       () =>
