@@ -1,0 +1,168 @@
+/**
+ * Concurrent clients on the catalogue of a real cluster, and whether what they saw could have happened on one machine.
+ *
+ * @module
+ */
+import { mixSeed, Random } from "../../src/base/mod.ts";
+import {
+  checkLinearizable,
+  type Operation,
+  type Specification,
+  type Verdict,
+} from "../sim/checkers/linearizability.ts";
+import type { TestCluster } from "./cluster.ts";
+
+/** Longer than a node itself waits for a quorum; after it a client gives up without knowing. */
+const OPERATION_TIMEOUT_MS = 8_000;
+/** A node that is down refuses at once; its clients must not spin. */
+const REFUSED_PAUSE_MS = 20;
+
+/** A setting's value is written (undefined: taken away) or read. */
+export type SettingInput =
+  | { readonly kind: "write"; readonly value: string | undefined }
+  | { readonly kind: "read" };
+
+/** What a setting that is not there reads as: the checker takes an undefined output for an unknown one. */
+const ABSENT = "(absent)";
+/** What an acknowledged write tells. */
+const WRITTEN = "(written)";
+
+/** One setting as one machine would keep it. */
+const REGISTER: Specification<string, SettingInput, string> = {
+  initial: ABSENT,
+  step(state, input, output) {
+    if (input.kind === "write") return input.value ?? ABSENT;
+    return output === state ? state : undefined;
+  },
+  describe: (state) => state,
+};
+
+/** How much is asked at once. */
+export interface WorkloadOptions {
+  readonly seed: number;
+  readonly clients: number;
+  readonly keys: number;
+}
+
+/** Clients that write, delete and read settings on whichever node runs, one operation after the other each. */
+export class CatalogueWorkload {
+  readonly #cluster: TestCluster;
+  readonly #options: WorkloadOptions;
+  readonly #history: Operation<SettingInput, string>[] = [];
+  readonly #stop = new AbortController();
+  readonly #running: Promise<unknown>;
+  /** When each acknowledged write returned, in milliseconds of `performance.now()`. */
+  readonly acknowledgedAtMs: number[] = [];
+  /** Writes of which nobody knows whether they happened, and those that were refused. */
+  failedWrites = 0;
+  #written = 0;
+
+  /** Starts at once. */
+  constructor(cluster: TestCluster, options: WorkloadOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#running = Promise.all(
+      Array.from({ length: options.clients }, (_, index) => this.#client(index)),
+    );
+  }
+
+  /** Resolves with the time of the first write that was sent after `sinceMs` and acknowledged. */
+  async acknowledgedSince(sinceMs: number): Promise<number> {
+    return await this.#cluster.until("a write is acknowledged", () => {
+      const found = this.#history.find(({ input, invokedAt, outcome }) =>
+        input.kind === "write" && invokedAt >= sinceMs && outcome !== undefined
+      );
+      return Promise.resolve(found?.outcome?.returnedAt);
+    });
+  }
+
+  /** Ends the clients, reads every key once more and judges all of it. */
+  async finish(): Promise<{ readonly verdict: Verdict; readonly operations: number }> {
+    this.#stop.abort();
+    await this.#running;
+    const [first = ""] = this.#cluster.running;
+    for (let key = 0; key < this.#options.keys; key++) await this.#read(first, nameOf(key));
+    return {
+      verdict: checkLinearizable(this.#history, REGISTER),
+      operations: this.#history.length,
+    };
+  }
+
+  async #client(index: number): Promise<void> {
+    const random = new Random(mixSeed(this.#options.seed, index));
+    while (!this.#stop.signal.aborted) {
+      const node = random.pick(this.#cluster.running);
+      if (node === undefined) return;
+      const key = nameOf(random.below(this.#options.keys));
+      if (random.chance(1, 3)) await this.#read(node, key);
+      else await this.#write(node, { key, deletes: random.chance(1, 8) });
+    }
+  }
+
+  async #write(
+    node: string,
+    wish: { readonly key: string; readonly deletes: boolean },
+  ): Promise<void> {
+    const { key, deletes } = wish;
+    // Every value is written once, so that a read tells which write it saw.
+    const value = deletes ? undefined : `v${++this.#written}`;
+    const path = `/api/cluster/settings/${key}`;
+    const invokedAt = performance.now();
+    const status = await this.#send(node, deletes ? "DELETE" : "PUT", { path, body: { value } });
+    const returnedAt = performance.now();
+    const operation = { key, input: { kind: "write", value } as const, invokedAt };
+    // A setting that is not there can't be deleted: the refusal says what a read would have said.
+    if (status === 200) {
+      this.#history.push({ ...operation, outcome: { output: WRITTEN, returnedAt } });
+      this.acknowledgedAtMs.push(returnedAt);
+      return;
+    }
+    if (deletes && status === 409) {
+      const input = { kind: "read" } as const;
+      this.#history.push({ key, input, invokedAt, outcome: { output: ABSENT, returnedAt } });
+      return;
+    }
+    this.failedWrites++;
+    // Not sent at all when the node was down; otherwise it may still happen.
+    if (status !== "not_sent") this.#history.push(operation);
+    else await new Promise((resolve) => setTimeout(resolve, REFUSED_PAUSE_MS));
+  }
+
+  async #read(node: string, key: string): Promise<void> {
+    const invokedAt = performance.now();
+    const client = this.#cluster.client(node);
+    try {
+      const signal = AbortSignal.timeout(OPERATION_TIMEOUT_MS);
+      const answer = await client.request("GET", "/api/cluster/settings", { signal });
+      const returnedAt = performance.now();
+      if (answer.status !== 200) return;
+      const rows = answer.body.settings as readonly { key: string; value: string }[];
+      const output = rows.find((row) => row.key === key)?.value ?? ABSENT;
+      const input = { kind: "read" } as const;
+      this.#history.push({ key, input, invokedAt, outcome: { output, returnedAt } });
+    } catch {
+      // A read that failed tells nothing.
+      await new Promise((resolve) => setTimeout(resolve, REFUSED_PAUSE_MS));
+    }
+  }
+
+  async #send(
+    node: string,
+    method: string,
+    request: { readonly path: string; readonly body: unknown },
+  ): Promise<number | "not_sent" | "unknown"> {
+    try {
+      const signal = AbortSignal.timeout(OPERATION_TIMEOUT_MS);
+      const { path, body } = request;
+      return (await this.#cluster.client(node).request(method, path, { body, signal })).status;
+    } catch (error) {
+      return /refused/i.test(String(error instanceof Error ? error.cause ?? error : error))
+        ? "not_sent"
+        : "unknown";
+    }
+  }
+}
+
+function nameOf(key: number): string {
+  return `workload.${key}`;
+}
