@@ -153,8 +153,32 @@ export {
   type HelloRefusal,
   helloTranscript,
   NONCE_BYTES,
+  printable,
   SIGNATURE_BYTES,
 } from "./hello.ts";
+export {
+  decodeJoin,
+  encodeJoin,
+  JOIN_MEMBERS_MAX,
+  JOIN_PROOF_BYTES,
+  JOIN_REVOKED_MAX,
+  JOIN_VERSION,
+  type JoinAnswer,
+  type JoinChallenge,
+  type JoinedMember,
+  type JoinFrame,
+  type JoinOpening,
+  type JoinRefusal,
+  type JoinSaid,
+  joinTranscript,
+} from "./join.ts";
+export {
+  decodeJoinToken,
+  encodeJoinToken,
+  JOIN_TOKEN_CHARACTERS_MAX,
+  type JoinToken,
+  TOKEN_SECRET_BYTES,
+} from "./join_token.ts";
 export { clusterIdOf, nodeIdOf } from "./node_id.ts";
 export { CHANNEL_FRAME_BYTES_MAX, type FrameChannel, STREAM_FRAME_BYTES_MAX } from "./channels.ts";
 export {

@@ -6,6 +6,12 @@
  * @module
  */
 export {
+  type AnsweredJoin,
+  answerJoin,
+  type AnswerJoinParts,
+  type JoinRequest,
+} from "./answer_join.ts";
+export {
   anchorFromKey,
   type Authority,
   type CertificateJudgement,
@@ -24,6 +30,15 @@ export {
   type HelloFailure,
   helloFailureOf,
 } from "./greet.ts";
+export {
+  type DialSeed,
+  joinCluster,
+  type JoinClusterParts,
+  type JoinConnection,
+  type Seed,
+} from "./join_cluster.ts";
+export { JOIN_PATIENCE, type JoinAttempt, type JoinPatience } from "./join_policy.ts";
+export { hashSecret } from "./proof.ts";
 export { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
 export {
   type IdentityParts,

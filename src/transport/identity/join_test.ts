@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { RequestError, UnavailableError } from "../../base/mod.ts";
+import { nodeIdOf } from "../../protocol/mod.ts";
+import { DEAD_DIAL, join, JoinDesk, LeapingClock } from "../../../tests/harness/join_desk.ts";
+import { generateSigningKey, type JoinAttempt, judgeCertificate, parseAuthority } from "./mod.ts";
+
+async function assertRefused(joining: Promise<unknown>, text: RegExp): Promise<void> {
+  await assert.rejects(joining, (error) => {
+    assert.ok(error instanceof RequestError, String(error));
+    assert.equal(error.code, "join_refused");
+    assert.match(error.message, text);
+    return true;
+  });
+}
+
+Deno.test("A join brings a certificate, the authority and the other members", async () => {
+  const desk = await JoinDesk.open();
+  const key = await generateSigningKey();
+  const answer = await join(await desk.createToken(), { dial: desk.dial, key });
+  const { authority } = desk.cluster;
+  const pems = {
+    certificatePem: answer.authorityCertificatePem,
+    privateKeyPem: answer.authorityKeyPem,
+  };
+  assert.deepEqual(await parseAuthority(pems), authority);
+  const by = { authorityKey: authority.publicKey, nowMs: Date.now() };
+  const judged = await judgeCertificate(answer.certificate, by);
+  assert.ok(judged.kind === "valid" && judged.nodeId === nodeIdOf(key.publicKey));
+  assert.deepEqual(answer.members.map(({ name, address }) => ({ name, address })), [
+    { name: "desk", address: "127.0.0.1:1" },
+  ]);
+  assert.deepEqual(desk.outcomes, ["admitted"]);
+});
+
+Deno.test("A join whose answer was lost works again with the same key, its token used up", async () => {
+  const desk = await JoinDesk.open();
+  const key = await generateSigningKey();
+  const token = await desk.createToken({ uses: 1 });
+  await join(token, { dial: desk.dial, key });
+  assert.equal(desk.tokens.size, 0);
+  const answer = await join(token, { dial: desk.dial, key });
+  assert.equal(answer.clusterId, desk.cluster.authority.clusterId);
+  assert.deepEqual(desk.outcomes, ["admitted", "again"]);
+  assert.equal(desk.admitted.length, 1);
+});
+
+Deno.test("A join waits for a quorum, longer each time, and gives up at last", async () => {
+  const desk = await JoinDesk.open();
+  const token = await desk.createToken();
+  let failures = 0;
+  desk.admitInstead = () => {
+    if (++failures === 3) desk.admitInstead = undefined;
+    throw new UnavailableError("no_quorum", "no leader answers");
+  };
+  const clock = new LeapingClock();
+  const attempts: JoinAttempt[] = [];
+  const onAttemptFailed = (attempt: JoinAttempt) => attempts.push(attempt);
+  await join(token, { dial: desk.dial, clock, onAttemptFailed });
+  assert.deepEqual(clock.waitsMs, [250, 500, 1_000]);
+  assert.deepEqual(attempts.map(({ kind }) => kind), ["busy", "busy", "busy"]);
+
+  desk.admitInstead = () => {
+    throw new UnavailableError("no_quorum", "no leader answers");
+  };
+  await assert.rejects(
+    join(await desk.createToken(), { dial: desk.dial }),
+    (error) => error instanceof UnavailableError && error.code === "no_quorum",
+  );
+});
+
+Deno.test("A join tries each seed and names each in its error", async () => {
+  const desk = await JoinDesk.open();
+  const seeds = [{ hostname: "dead", port: 1 }, { hostname: "::1", port: 2 }];
+  const dial: typeof desk.dial = (seed, trust) =>
+    (seed.hostname === "dead" ? DEAD_DIAL : desk.dial)(seed, trust);
+  await join(await desk.createToken(), { dial, seeds });
+  await assert.rejects(join(await desk.createToken(), { dial: DEAD_DIAL, seeds }), (error) => {
+    assert.ok(error instanceof UnavailableError && error.code === "node_unreachable");
+    assert.match(error.message, /dead:1: nobody answered; \[::1\]:2: nobody answered/);
+    return true;
+  });
+});
+
+Deno.test("A join ends when it is told to", async () => {
+  const stop = new AbortController();
+  const desk = await JoinDesk.open();
+  const onAttemptFailed = () => stop.abort(new Error("stopped"));
+  const joining = join(await desk.createToken(), {
+    dial: DEAD_DIAL,
+    signal: stop.signal,
+    onAttemptFailed,
+  });
+  await assert.rejects(joining, /stopped/);
+});
+
+Deno.test("A joiner's name can't write over the lines of a terminal", async () => {
+  const desk = await JoinDesk.open();
+  await join(await desk.createToken(), { dial: desk.dial, name: "evil\u001b[2J\nroot" });
+  assert.equal(desk.admitted[0]?.name, "evil\ufffd[2J\ufffdroot");
+});
+
+Deno.test("A token that can't be read is refused before anybody is asked", async () => {
+  await assertRefused(join("odist-abcdef", { dial: DEAD_DIAL }), /typo/);
+});
