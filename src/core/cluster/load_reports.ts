@@ -1,4 +1,4 @@
-import type { NodeLoad } from "../../protocol/mod.ts";
+import type { LoadedCopy, NodeLoad } from "../../protocol/mod.ts";
 
 /** Changes of requests and slots are told at most this often: what is routed on may be this old. */
 const BUSY_GAP_MS = 250;
@@ -54,6 +54,45 @@ function gapBetween(told: NodeLoad, load: NodeLoad): number | undefined {
 
 function hasSpeedMoved(told: number, speed: number): boolean {
   return Math.abs(told - speed) * SPEED_STEP_SHARE > told;
+}
+
+/** How exactly it is told when a loaded copy goes: each request puts that off. */
+const EXPIRY_STEP_MS = 10_000;
+
+/** As {@link LoadReport}, for what is loaded. */
+export interface CopiesReport {
+  readonly copies: readonly LoadedCopy[] | undefined;
+  readonly nextLookMs: number | undefined;
+}
+
+/** As {@link LoadReports}, for what is loaded: at most four times a second, and nothing while nothing happens. */
+export class CopiesReports {
+  #told: readonly LoadedCopy[] = [];
+  #toldMs = -Infinity;
+
+  /** Takes what is loaded now. */
+  look(copies: readonly LoadedCopy[], nowMs: number): CopiesReport {
+    const rounded = copies.map((copy) => ({
+      ...copy,
+      expiresAtMs: Math.ceil(copy.expiresAtMs / EXPIRY_STEP_MS) * EXPIRY_STEP_MS,
+    })).sort((a, b) => a.manifest < b.manifest ? -1 : a.manifest > b.manifest ? 1 : 0);
+    if (isSameList(rounded, this.#told)) return { copies: undefined, nextLookMs: undefined };
+    const dueMs = this.#toldMs + BUSY_GAP_MS;
+    if (nowMs < dueMs) return { copies: undefined, nextLookMs: dueMs };
+    this.#told = rounded;
+    this.#toldMs = nowMs;
+    return { copies: rounded, nextLookMs: undefined };
+  }
+}
+
+function isSameList(a: readonly LoadedCopy[], b: readonly LoadedCopy[]): boolean {
+  return a.length === b.length && a.every((copy, index) => {
+    const other = b[index];
+    return other !== undefined && copy.manifest === other.manifest && copy.name === other.name &&
+      copy.sizeBytes === other.sizeBytes && copy.vramBytes === other.vramBytes &&
+      copy.contextLength === other.contextLength && copy.expiresAtMs === other.expiresAtMs &&
+      copy.slots === other.slots && copy.runningRequests === other.runningRequests;
+  });
 }
 
 /** Weight of a new measurement against all before: an eighth, so that one odd answer does not move requests. */

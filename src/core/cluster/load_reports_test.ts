@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../base/mod.ts";
-import type { NodeLoad } from "../../protocol/mod.ts";
-import { LoadReports, SpeedAverage } from "./load_reports.ts";
+import type { LoadedCopy, ManifestPrefix, NodeLoad } from "../../protocol/mod.ts";
+import { CopiesReports, LoadReports, SpeedAverage } from "./load_reports.ts";
 
 const GIB = 2 ** 30;
 const IDLE: NodeLoad = {
@@ -86,6 +86,33 @@ Deno.test("A speed is told when it is measured first and when it has changed by 
   assert.equal(reports.look({ ...IDLE, decodeTokensPerMinute: 660 }, 12_000).load, undefined);
   const faster = { ...IDLE, decodeTokensPerMinute: 700 };
   assert.deepEqual(reports.look(faster, 12_000).load, faster);
+});
+
+const COPY: LoadedCopy = {
+  manifest: "00112233aabbccdd" as ManifestPrefix,
+  name: "tiny:latest",
+  sizeBytes: GIB,
+  vramBytes: 0,
+  contextLength: 4096,
+  expiresAtMs: 1_000_000,
+  slots: 4,
+  runningRequests: 0,
+};
+
+Deno.test("Loaded copies are told when one comes, serves or goes, and not when it only stays longer", () => {
+  const reports = new CopiesReports();
+  assert.equal(reports.look([], 0).copies, undefined, "nothing is what is known already");
+  assert.deepEqual(reports.look([COPY], 1_000).copies, [COPY]);
+  assert.equal(reports.look([COPY], 2_000).copies, undefined);
+  const longer = { ...COPY, expiresAtMs: 999_000 };
+  assert.equal(reports.look([longer], 2_000).copies, undefined);
+  const serving = { ...COPY, runningRequests: 1 };
+  assert.deepEqual(reports.look([serving], 2_000).copies, [serving]);
+  assert.deepEqual(reports.look([], 2_001), { copies: undefined, nextLookMs: 2_250 });
+  assert.deepEqual(reports.look([], 2_250).copies, []);
+  const other = { ...COPY, manifest: "0000000000000001" as ManifestPrefix };
+  assert.deepEqual(reports.look([COPY, other], 3_000).copies, [other, COPY]);
+  assert.equal(reports.look([other, COPY], 4_000).copies, undefined, "the order means nothing");
 });
 
 Deno.test("A speed average starts at the first measurement and moves by an eighth", () => {

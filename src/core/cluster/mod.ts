@@ -34,4 +34,10 @@ export {
   type VotersReason,
   type VotersState,
 } from "./voters.ts";
-export { type LoadReport, LoadReports, SpeedAverage } from "./load_reports.ts";
+export {
+  type CopiesReport,
+  CopiesReports,
+  type LoadReport,
+  LoadReports,
+  SpeedAverage,
+} from "./load_reports.ts";
