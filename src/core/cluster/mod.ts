@@ -5,6 +5,7 @@
  * @module
  */
 export { modelKey } from "./apply_models.ts";
+export { type AttemptEnd, BlobAttempts } from "./blob_attempts.ts";
 export { type Applied, Catalogue, type CatalogueModel } from "./catalogue.ts";
 export type {
   ApiKeyRow,
@@ -16,6 +17,15 @@ export type {
   TokenRow,
   VotersRow,
 } from "./rows.ts";
+export {
+  type PlacedModel,
+  PLACEMENT_DEFAULTS,
+  type PlacementNode,
+  type PlacementOptions,
+  placeModel,
+  planFetches,
+  type PlannedFetch,
+} from "./placement.ts";
 export {
   type LocalModelFacts,
   type LocalModelOrder,

@@ -1,0 +1,58 @@
+import type { NodeId } from "../../base/mod.ts";
+
+/** How an attempt to bring a blob ended. */
+export type AttemptEnd =
+  /** The bytes did not come. */
+  | { readonly kind: "lost" }
+  /**
+   * All bytes came, and were not the blob. `senders`: who sent some; `isWhole`: nothing was there from before, so that all
+   * wrong bytes are theirs.
+   */
+  | {
+    readonly kind: "corrupt";
+    readonly senders: readonly NodeId[];
+    readonly isWhole: boolean;
+  };
+
+/**
+ * From whom a blob is read, attempt by attempt: from all holders together, and when that gave the wrong bytes from one
+ * after the other, which tells who has them wrong.
+ */
+export class BlobAttempts {
+  /** Best first. Invariant: nobody who has been found corrupt is among them. */
+  #holders: readonly NodeId[];
+  #next: "all" | "single" | "over" = "all";
+  #single = 0;
+
+  constructor(holders: readonly NodeId[]) {
+    this.#holders = holders;
+    if (holders.length === 0) this.#next = "over";
+  }
+
+  /** Whom to read from now, together; undefined when there is nobody left to try. */
+  holders(): readonly NodeId[] | undefined {
+    if (this.#next === "over") return undefined;
+    if (this.#next === "all") return this.#holders;
+    const holder = this.#holders[this.#single];
+    return holder === undefined ? undefined : [holder];
+  }
+
+  /** The attempt failed. Returns who is now known to have a corrupt copy. */
+  fail(end: AttemptEnd): NodeId | undefined {
+    if (end.kind === "lost") {
+      // Reading from all together has tried each of them.
+      if (this.#next === "single") this.#single++;
+      else this.#next = "over";
+      return undefined;
+    }
+    const culprit = end.isWhole && end.senders.length === 1 ? end.senders[0] : undefined;
+    const isFirst = this.#next === "all";
+    this.#next = "single";
+    if (culprit !== undefined) {
+      this.#holders = this.#holders.filter((holder) => holder !== culprit);
+    } else if (!isFirst) {
+      this.#single++; // Bytes from before were wrong, and are thrown away: the next one begins anew.
+    }
+    return culprit;
+  }
+}
