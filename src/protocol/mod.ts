@@ -223,4 +223,5 @@ export {
   textOfShape,
   textShape,
   unionShape,
+  unknownShape,
 } from "./value_shape.ts";

@@ -82,6 +82,9 @@ export function numberShape(low = -Infinity, high = Infinity): Shape<number> {
   };
 }
 
+/** Anything; whoever uses it reads it with another shape. */
+export const unknownShape: Shape<unknown> = { read: (value) => value };
+
 export const booleanShape: Shape<boolean> = {
   read: (value, path) =>
     typeof value === "boolean" ? value : fault(path, "true or false is wanted"),

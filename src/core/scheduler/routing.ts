@@ -39,10 +39,10 @@ export interface CandidateLoad {
   readonly waitingRequests: number;
   /** On the whole node: all of them share its cores. */
   readonly runningRequests: number;
-  /** Of one sequence alone; 0 = not measured. */
-  readonly decodeTokensPerSecond: number;
+  /** Of one sequence alone; 0 = not measured. Per minute, because slow CPUs make few. */
+  readonly decodeTokensPerMinute: number;
   /** 0 = not measured. */
-  readonly prefillTokensPerSecond: number;
+  readonly prefillTokensPerMinute: number;
   /** Memory a new process could take. */
   readonly availableBytes: number;
 }
@@ -92,10 +92,10 @@ export interface RouteOptions {
   readonly evictionMs: number;
   /** Tokens of an answer that must end before a slot is free. Default 200. */
   readonly answerTokens: number;
-  /** Default 20. */
-  readonly decodeTokensPerSecond: number;
-  /** Default 200. */
-  readonly prefillTokensPerSecond: number;
+  /** Default 1,200. */
+  readonly decodeTokensPerMinute: number;
+  /** Default 12,000. */
+  readonly prefillTokensPerMinute: number;
   /** A report that is older says nothing any more. Milliseconds, default 15,000. */
   readonly reportAgeMsMax: number;
   /** What an unknown load costs, so that a known one of equal speed is preferred. Milliseconds, default 500. */
@@ -109,8 +109,8 @@ export const ROUTE_OPTIONS: RouteOptions = {
   loadBytesPerMs: 500_000,
   evictionMs: 1_000,
   answerTokens: 200,
-  decodeTokensPerSecond: 20,
-  prefillTokensPerSecond: 200,
+  decodeTokensPerMinute: 1_200,
+  prefillTokensPerMinute: 12_000,
   reportAgeMsMax: 15_000,
   unknownLoadMs: 500,
 };
@@ -179,8 +179,8 @@ function queueOf(candidate: RouteCandidate, load: CandidateLoad, options: RouteO
   const free = load.state === "loaded" ? whole(load.freeSlots) : 1;
   const ahead = whole(load.waitingRequests) + sent + 1 - free;
   if (ahead <= 0) return 0;
-  const speed = whole(load.decodeTokensPerSecond) || options.decodeTokensPerSecond;
-  const answerMs = Math.ceil((options.answerTokens * 1000) / speed);
+  const speed = whole(load.decodeTokensPerMinute) || options.decodeTokensPerMinute;
+  const answerMs = Math.ceil((options.answerTokens * 60_000) / speed);
   return bounded(Math.ceil((ahead * answerMs) / Math.max(1, whole(load.slots))));
 }
 
@@ -206,9 +206,9 @@ function prefillOf(
 ): number {
   const { load, options } = known;
   const tokens = Math.max(0, whole(request.promptTokens) - whole(candidate.residentTokens));
-  const speed = whole(load?.prefillTokensPerSecond ?? 0) || options.prefillTokensPerSecond;
+  const speed = whole(load?.prefillTokensPerMinute ?? 0) || options.prefillTokensPerMinute;
   const sharing = 1 + whole(load?.runningRequests ?? 0) + whole(candidate.sentSinceReport);
-  return bounded(Math.ceil((tokens * 1000 * sharing) / speed));
+  return bounded(Math.ceil((tokens * 60_000 * sharing) / speed));
 }
 
 function compareRoutes(a: ScoredRoute, b: ScoredRoute): number {

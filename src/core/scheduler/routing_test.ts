@@ -16,8 +16,8 @@ const IDLE: CandidateLoad = {
   freeSlots: 4,
   waitingRequests: 0,
   runningRequests: 0,
-  decodeTokensPerSecond: 0,
-  prefillTokensPerSecond: 0,
+  decodeTokensPerMinute: 0,
+  prefillTokensPerMinute: 0,
   availableBytes: 8e9,
 };
 const COLD: CandidateLoad = { ...IDLE, state: "cold", slots: 0, freeSlots: 0 };
@@ -105,7 +105,7 @@ const TABLE: {
   },
   {
     claim: "the faster of two for a long prompt",
-    nodes: [node("a"), node("b", { load: { ...IDLE, prefillTokensPerSecond: 400 } })],
+    nodes: [node("a"), node("b", { load: { ...IDLE, prefillTokensPerMinute: 24_000 } })],
     request: { promptTokens: 4000 },
     order: ["b", "a"],
   },
@@ -183,8 +183,8 @@ function randomCandidate(random: Random, index: number): RouteCandidate {
       freeSlots: figure(),
       waitingRequests: figure(),
       runningRequests: figure(),
-      decodeTokensPerSecond: figure(),
-      prefillTokensPerSecond: figure(),
+      decodeTokensPerMinute: figure(),
+      prefillTokensPerMinute: figure(),
       availableBytes: pick(0, 1e8, 8e9),
     },
   });
@@ -204,7 +204,7 @@ function naiveChoice(request: RouteRequest, nodes: readonly RouteCandidate[]): N
       const free = load.state === "loaded" ? sane(load.freeSlots) : 1;
       const ahead = Math.max(0, sane(load.waitingRequests) + sent + 1 - free);
       const answer = Math.ceil(
-        o.answerTokens * 1000 / (sane(load.decodeTokensPerSecond) || o.decodeTokensPerSecond),
+        o.answerTokens * 60_000 / (sane(load.decodeTokensPerMinute) || o.decodeTokensPerMinute),
       );
       ms += cap(Math.ceil(ahead * answer / (sane(load.slots) || 1)));
     }
@@ -215,9 +215,9 @@ function naiveChoice(request: RouteRequest, nodes: readonly RouteCandidate[]): N
       ms += cap(cold);
     }
     const tokens = Math.max(0, request.promptTokens - sane(it.residentTokens));
-    const speed = (load ? sane(load.prefillTokensPerSecond) : 0) || o.prefillTokensPerSecond;
+    const speed = (load ? sane(load.prefillTokensPerMinute) : 0) || o.prefillTokensPerMinute;
     const sharing = 1 + (load ? sane(load.runningRequests) : 0) + sent;
-    return cap(ms + cap(Math.ceil(tokens * 1000 * sharing / speed)));
+    return cap(ms + cap(Math.ceil(tokens * 60_000 * sharing / speed)));
   };
   const class_ = (it: RouteCandidate) =>
     it.health === "suspect" ? 3 : it.drained ? 2 : request.avoid.includes(it.nodeId) ? 1 : 0;

@@ -7,7 +7,6 @@ import {
   RequestError,
   UnavailableError,
 } from "../../base/mod.ts";
-import type { ModelDefinition } from "../../models/mod.ts";
 import type { Clock, Log, PeerStream } from "../../ports/mod.ts";
 import { MessageStream } from "../cluster/message_stream.ts";
 import type { StreamHandler } from "../cluster/stream_router.ts";
@@ -15,6 +14,7 @@ import { toWireError } from "../cluster/wire_error.ts";
 import { neededModel } from "../model_need.ts";
 import type { OptionDefaults, ResolvedLoad } from "../options.ts";
 import type { Lease, SchedulerDriver, SlotRequest } from "../scheduler_driver.ts";
+import type { FindDefinition } from "./describe.ts";
 import {
   type LeaseCommand,
   type LeaseOpening,
@@ -36,9 +36,7 @@ const COMMANDS_MAX = 32;
 export interface LeaseServerParts {
   readonly driver: Pick<SchedulerDriver, "acquire">;
   /** This node's own definition of a model, with its own paths; undefined when it is not whole here. */
-  readonly findDefinition: (
-    model: { readonly name: string; readonly manifestDigest: string },
-  ) => Promise<ModelDefinition | undefined>;
+  readonly findDefinition: FindDefinition;
   /** What loads have here whoever asks: otherwise nodes with different settings would make each other reload. */
   readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType">;
   readonly clock: Clock;

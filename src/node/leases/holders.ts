@@ -1,0 +1,68 @@
+import type { Digest, NodeId } from "../../base/mod.ts";
+import type { CandidateLoad, SchedulerView } from "../../core/scheduler/mod.ts";
+import { type LoadedCopies, manifestPrefixOf, type NodeLoad } from "../../protocol/mod.ts";
+
+/** Another node that holds a model's blobs, as gossip tells. */
+export interface Holder {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  /** `host:port` of its cluster port; "" = only over a connection that is open already. */
+  readonly address: string;
+  readonly health: "alive" | "suspect" | "down";
+  readonly drained: boolean;
+  readonly load: CandidateLoad | undefined;
+}
+
+/** How busy a node is for one model, from what it last told. */
+export function loadFromGossip(
+  told: {
+    readonly load: NodeLoad;
+    readonly copies: LoadedCopies | undefined;
+    /** Milliseconds since {@link NodeLoad} arrived. */
+    readonly ageMs: number;
+  },
+  manifestDigest: string,
+): CandidateLoad {
+  const { load, copies, ageMs } = told;
+  // Decoding: a manifest's digest is its SHA-256 in hex.
+  const prefix = manifestPrefixOf(`sha256:${manifestDigest}` as Digest);
+  const copy = copies?.copies.find(({ manifest }) => manifest === prefix);
+  return {
+    ageMs,
+    state: copy === undefined ? "cold" : "loaded",
+    slots: copy?.slots ?? 0,
+    freeSlots: copy === undefined ? 0 : Math.max(0, copy.slots - copy.runningRequests),
+    waitingRequests: load.waitingRequests,
+    runningRequests: load.runningRequests,
+    decodeTokensPerMinute: load.decodeTokensPerMinute,
+    prefillTokensPerMinute: load.prefillTokensPerMinute,
+    availableBytes: load.availableBytes,
+  };
+}
+
+/** What this node knows of itself beyond its scheduler's view. */
+export interface OwnFigures {
+  readonly availableBytes: number;
+  /** 0 = not measured. */
+  readonly decodeTokensPerMinute: number;
+  readonly prefillTokensPerMinute: number;
+}
+
+/** How busy this node is for one model, now. */
+export function loadFromView(
+  view: SchedulerView,
+  modelKey: string,
+  own: OwnFigures,
+): CandidateLoad {
+  const instance = view.instances.find((row) => row.modelKey === modelKey);
+  const state = instance?.state ?? "unloading";
+  return {
+    ageMs: 0,
+    state: state === "ready" ? "loaded" : state === "loading" ? "loading" : "cold",
+    slots: instance?.slots ?? 0,
+    freeSlots: instance === undefined ? 0 : Math.max(0, instance.slots - instance.running),
+    waitingRequests: view.waiting,
+    runningRequests: view.running,
+    ...own,
+  };
+}
