@@ -50,4 +50,5 @@ export type {
   TransportHandlers,
 } from "./transport.ts";
 export type { QuantizationTarget, Quantizer } from "./quantizer.ts";
+export type { SecretFiles } from "./secret_files.ts";
 export type { RegistryKey } from "./registry_key.ts";

@@ -11,6 +11,7 @@ export { writeFileDurably } from "./durable_file.ts";
 export { openDisk } from "./deno_disk.ts";
 export { type FolderLock, lockFolder } from "./folder_lock.ts";
 export { openModelCatalog } from "./model_catalog.ts";
+export { openSecretFolder, type SecretFolderOptions } from "./secret_folder.ts";
 export { openSqliteLog } from "./sqlite_log.ts";
 export { openWal, type WalOptions } from "./wal.ts";
 export { openRegistryKey } from "./registry_key.ts";

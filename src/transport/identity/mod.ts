@@ -46,3 +46,10 @@ export {
   nodeIdentity,
   renewCertificate,
 } from "./node_identity.ts";
+export {
+  type ClusterMembership,
+  openIdentity,
+  type OpenIdentityOptions,
+  type StoredIdentity,
+} from "./open_identity.ts";
+export type { ClusterOrigin } from "./identity_record.ts";
