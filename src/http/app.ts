@@ -1,5 +1,5 @@
 import { clusterFamily } from "./cluster.ts";
-import type { HttpParts } from "./exchange.ts";
+import { type HttpParts, NODE_HEADER } from "./exchange.ts";
 import { Guard } from "./guard.ts";
 import { ollamaFamily } from "./ollama.ts";
 import { ollamaModelsFamily } from "./ollama_models.ts";
@@ -41,6 +41,9 @@ export function createHttpApp(parts: HttpParts): HttpApp {
         await router.answer(request, { requestId, gone: connection?.gone });
       for (const [name, value] of Object.entries(headers ?? {})) response.headers.set(name, value);
       response.headers.set(REQUEST_ID_HEADER, requestId);
+      if (!response.headers.has(NODE_HEADER)) {
+        response.headers.set(NODE_HEADER, parts.config.nodeName);
+      }
       return response;
     },
     stopAdmitting() {

@@ -1,10 +1,12 @@
 import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import type {
+  Answer,
   AnswerMetrics,
   Clock,
   ClusterAdmin,
   ClusterClient,
   Consistency,
+  EmbedAnswer,
   Log,
   Metrics,
 } from "../ports/mod.ts";
@@ -17,6 +19,9 @@ import {
   streamAnswer,
   type StreamEncoder,
 } from "./wire/mod.ts";
+
+/** Header that names the node which computed an answer: for inference the one of the first token, else the one asked. */
+export const NODE_HEADER = "x-odist-node";
 
 /** What every handler works with. */
 export interface HttpParts {
@@ -54,6 +59,7 @@ export class Exchange {
   readonly #onAbort = () =>
     this.#abort.abort(this.#departures().find(({ aborted }) => aborted)?.reason);
   #streaming = false;
+  #servedBy: () => string | undefined = () => undefined;
   #ended = false;
 
   constructor(
@@ -129,6 +135,18 @@ export class Exchange {
     return response;
   }
 
+  /** The request as it is asked on, under the id that its answer carries. */
+  labelled<T extends object>(request: T): T & { readonly label: string } {
+    return { ...request, label: this.origin.requestId };
+  }
+
+  /** Keeps who computes the answer, for its headers. */
+  noteServing(answer: Answer | EmbedAnswer): void {
+    if (!("servedBy" in answer)) return;
+    const { servedBy } = answer;
+    this.#servedBy = typeof servedBy === "function" ? servedBy : () => servedBy;
+  }
+
   /** Marks the first output of an answer, for the time to first token. */
   markFirstOutput(): void {
     this.#parts.metrics.observe(
@@ -161,6 +179,9 @@ export class Exchange {
   /** The handler returned; a stream goes on until its last byte. */
   answered(response: Response): void {
     for (const signal of this.#departures()) signal.removeEventListener("abort", this.#onAbort);
+    // By now a stream has its first token, and so the node that made it.
+    const servedBy = this.#servedBy();
+    if (servedBy !== undefined) response.headers.set(NODE_HEADER, headerText(servedBy));
     if (!this.#streaming) this.#end(response.status);
   }
 
@@ -215,6 +236,11 @@ export function consistencyOf(exchange: Exchange): Consistency {
 export function readAnswer(response: Response, consistency: Consistency): Response {
   response.headers.set(CONSISTENCY_HEADER, consistency);
   return response;
+}
+
+/** Other nodes choose their names, and a header carries printable ASCII only. */
+function headerText(text: string): string {
+  return text.replaceAll(/[^\x21-\x7e]/g, "?");
 }
 
 /** A model name that must be there. @throws RequestError `model_required`. */

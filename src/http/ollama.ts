@@ -74,7 +74,8 @@ async function generate(parts: HttpParts, exchange: Exchange): Promise<Response>
   const fields = await exchange.readFields();
   exchange.checkAdmitting();
   const request = parseGenerate(fields);
-  const answer = await parts.client.generate(request, exchange.signal);
+  const answer = await parts.client.generate(exchange.labelled(request), exchange.signal);
+  exchange.noteServing(answer);
   const lines = new GenerateLines(request.model, parts.clock, { raw: request.raw });
   return await answerWith({ exchange, answer, lines, stream: fields.boolean("stream") ?? true });
 }
@@ -83,7 +84,8 @@ async function chat(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const fields = await exchange.readFields();
   exchange.checkAdmitting();
   const request = parseChat(fields);
-  const answer = await parts.client.chat(request, exchange.signal);
+  const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
+  exchange.noteServing(answer);
   const lines = new ChatLines(request.model, parts.clock, { tools: request.tools.length > 0 });
   return await answerWith({ exchange, answer, lines, stream: fields.boolean("stream") ?? true });
 }
@@ -164,7 +166,8 @@ async function embed(parts: HttpParts, exchange: Exchange): Promise<Response> {
     options: parseOptions(fields.object("options")),
   });
   if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
-  const answer = await parts.client.embed(request, exchange.signal);
+  const answer = await parts.client.embed(exchange.labelled(request), exchange.signal);
+  exchange.noteServing(answer);
   exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
   checkFinite(answer.vectors);
   return longJsonAnswer({
@@ -192,7 +195,8 @@ async function embeddings(parts: HttpParts, exchange: Exchange): Promise<Respons
     options: parseOptions(fields.object("options")),
   });
   requireModel(fields);
-  const answer = await parts.client.embed(request, exchange.signal);
+  const answer = await parts.client.embed(exchange.labelled(request), exchange.signal);
+  exchange.noteServing(answer);
   exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
   checkFinite(answer.vectors);
   const [vector] = answer.vectors;

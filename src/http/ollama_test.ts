@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { RequestError, UnavailableError } from "../base/mod.ts";
-import type { AnswerChunk, ChatRequest, EmbedRequest, GenerateRequest } from "../ports/mod.ts";
+import type {
+  Answer,
+  AnswerChunk,
+  ChatRequest,
+  EmbedRequest,
+  GenerateRequest,
+} from "../ports/mod.ts";
 import { appUnderTest, httpRequest } from "../../tests/harness/http_app.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";
 import { SCRIPTED_METRICS, streamOf, textChunks } from "../../tests/harness/scripted_client.ts";
@@ -159,6 +165,7 @@ Deno.test("POST /api/generate hands every field to the client", async () => {
   });
   await response.text();
   assert.deepEqual(client.lastRequest, {
+    label: response.headers.get("x-request-id"),
     model: " M ",
     topLogprobs: -1,
     think: "low",
@@ -456,4 +463,49 @@ Deno.test("a body over the limit is refused with 413, declared or not", async ()
     }),
   );
   assert.equal(declared.status, 413);
+});
+
+Deno.test("Every answer names the node that computed it, and else the one that was asked", async () => {
+  let server: string | undefined;
+  const stream = (): Answer => {
+    const answer = streamOf(textChunks(["a"]));
+    assert.ok(answer.kind === "stream");
+    async function* chunks() {
+      // Only the first token tells: the node that was meant first may die before it.
+      server = "bert\n";
+      yield* answer.kind === "stream" ? answer.chunks : [];
+    }
+    return { ...answer, chunks: chunks(), servedBy: () => server };
+  };
+  const { send } = appUnderTest({
+    script: {
+      generate: async () => stream(),
+      chat: async () => ({ kind: "load", servedBy: "cleo" }),
+      embed: async () => ({
+        vectors: [],
+        promptEvalCount: 0,
+        totalNs: 0,
+        loadNs: 0,
+        servedBy: "dora",
+      }),
+    },
+  });
+  const nodeOf = async (method: string, path: string, body?: unknown) => {
+    const response = await send(method, path, body);
+    await response.text();
+    return response.headers.get("x-odist-node");
+  };
+  for (const path of ["/api/generate", "/v1/completions"]) {
+    for (const wanted of [true, false]) {
+      server = "anna";
+      assert.equal(
+        await nodeOf("POST", path, { model: "m", prompt: "p", stream: wanted }),
+        "bert?",
+      );
+    }
+  }
+  assert.equal(await nodeOf("POST", "/api/chat", { model: "m", messages: [] }), "cleo");
+  assert.equal(await nodeOf("POST", "/api/embed", { model: "m", input: "a" }), "dora");
+  assert.equal(await nodeOf("GET", "/api/tags"), "ada");
+  assert.equal(await nodeOf("POST", "/api/show", { model: "nope" }), "ada");
 });

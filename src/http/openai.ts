@@ -55,7 +55,8 @@ async function chatCompletion(parts: HttpParts, exchange: Exchange): Promise<Res
   exchange.checkAdmitting();
   const request = parseChatCompletion(fields);
   const { stream, includeUsage } = parseStreaming(fields);
-  const answer = await parts.client.chat(request, exchange.signal);
+  const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
+  exchange.noteServing(answer);
   const head = answerHead("chatcmpl", request.model, parts.clock);
   const shape = new ChatCompletion(head, { includeUsage });
   return await answerWith({ exchange, answer, shape, stream });
@@ -66,7 +67,8 @@ async function completion(parts: HttpParts, exchange: Exchange): Promise<Respons
   exchange.checkAdmitting();
   const request = parseCompletion(fields);
   const { stream, includeUsage } = parseStreaming(fields);
-  const answer = await parts.client.generate(request, exchange.signal);
+  const answer = await parts.client.generate(exchange.labelled(request), exchange.signal);
+  exchange.noteServing(answer);
   const head = answerHead("cmpl", request.model, parts.clock);
   const shape = new TextCompletion(head, { includeUsage });
   return await answerWith({ exchange, answer, shape, stream });
@@ -97,7 +99,8 @@ async function embedding(parts: HttpParts, exchange: Exchange): Promise<Response
   const fields = await exchange.readFields({ zstd: true });
   exchange.checkAdmitting();
   const { request, encoding } = parseEmbedding(fields);
-  const answer = await parts.client.embed(request, exchange.signal);
+  const answer = await parts.client.embed(exchange.labelled(request), exchange.signal);
+  exchange.noteServing(answer);
   exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
   checkFinite(answer.vectors);
   const encode = encoding === "float" ? vectorJson : vectorBase64;

@@ -137,7 +137,7 @@ Deno.test("log probabilities ride in the choice", async () => {
 
 Deno.test("POST /v1/chat/completions maps its fields to the port's", async () => {
   const { send, client } = appUnderTest();
-  await send("POST", "/v1/chat/completions", {
+  const response = await send("POST", "/v1/chat/completions", {
     ...CHAT,
     max_tokens: 5,
     seed: 3,
@@ -151,6 +151,7 @@ Deno.test("POST /v1/chat/completions maps its fields to the port's", async () =>
     keep_alive: "never parsed",
   });
   assert.deepEqual(client.lastRequest, {
+    label: response.headers.get("x-request-id"),
     model: "M",
     messages: [{ role: "user", content: "hi" }],
     tools: [],
@@ -351,11 +352,12 @@ Deno.test("POST /v1/embeddings writes vectors as numbers or as base64 of float32
   assert.equal(floats.object, "list");
   assert.deepEqual(floats.data.map((row: { index: number }) => row.index), [0, 1]);
   assert.deepEqual(floats.usage, { prompt_tokens: 2, total_tokens: 2 });
-  const coded = await (await send("POST", "/v1/embeddings", { ...body, encoding_format: "base64" }))
-    .json();
+  const response = await send("POST", "/v1/embeddings", { ...body, encoding_format: "base64" });
+  const coded = await response.json();
   const bytes = Uint8Array.fromBase64(coded.data[0].embedding);
   assert.deepEqual(new Float32Array(bytes.buffer), new Float32Array([0.6, 0.8]));
   assert.deepEqual(client.lastRequest, {
+    label: response.headers.get("x-request-id"),
     model: "E",
     inputs: ["a", ""],
     truncate: true,

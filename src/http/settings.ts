@@ -8,6 +8,8 @@ export interface HttpSettings {
   readonly extraOrigins: readonly string[];
   /** Bytes of a JSON body at most; blobs are streamed and not counted. */
   readonly bodyBytesMax: number;
+  /** This node, as answers name it: printable ASCII, as headers carry nothing else. */
+  readonly nodeName: string;
   /** Whether `/metrics` is there at all. */
   readonly metrics: boolean;
 }

@@ -97,6 +97,7 @@ async function startServing(config: Config, wiring: Wiring): Promise<RunningNode
       ownHosts: ownHosts(),
       extraOrigins: config.http.origins,
       bodyBytesMax: config.http.bodyBytesMax,
+      nodeName: config.cluster.nodeName || ownName(),
       metrics: config.telemetry.metrics,
     },
     version: wiring.version,
@@ -239,6 +240,11 @@ async function drained(driver: SchedulerDriver, limitMs: number): Promise<void> 
 function delay(ms: number): Promise<void> {
   // Referenced on purpose: while a node drains, this may be all that keeps its process alive.
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** This machine's name, with what no header may carry taken out. */
+function ownName(): string {
+  return Deno.hostname().replaceAll(/[^a-zA-Z0-9._-]/g, "-").slice(0, 64) || "localhost";
 }
 
 /** Names and addresses of this machine that a Host header may carry. */

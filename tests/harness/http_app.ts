@@ -37,6 +37,7 @@ export function appUnderTest(
       ownHosts: [],
       extraOrigins: [],
       bodyBytesMax: 64 * 1024,
+      nodeName: "ada",
       metrics: true,
       ...options.config,
     },
