@@ -131,7 +131,7 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: "snapshot",
-    summary: "Save what the cluster agreed on",
+    summary: "Save and restore what the cluster agreed on",
     load: async () => (await import("./cluster/snapshot.ts")).defineSnapshot,
   },
   {

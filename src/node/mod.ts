@@ -5,4 +5,5 @@
  *
  * @module
  */
+export { type Restored, restoreSnapshot } from "./foundation.ts";
 export { type NodeOptions, type RunningNode, startNode } from "./node.ts";

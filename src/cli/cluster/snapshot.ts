@@ -1,7 +1,13 @@
 import type { Command } from "commander";
-import { RequestError } from "../../base/mod.ts";
-import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
-import { addClientOptions, addExamples } from "../options.ts";
+import { errorMessage, RequestError } from "../../base/mod.ts";
+import { type CliContext, clientFor, type ClientOptions, configFor } from "../context.ts";
+import {
+  addClientOptions,
+  addConfigOptions,
+  addExamples,
+  addJsonOption,
+  configFlagsOf,
+} from "../options.ts";
 import { printJson } from "../terminal/print.ts";
 
 /** It names every key and token hash of the cluster. */
@@ -9,8 +15,13 @@ const FILE_MODE = 0o600;
 
 export function defineSnapshot(command: Command, context: CliContext): void {
   command.description("Keep what the cluster agreed on, for the day on which all nodes are lost");
-  addExamples(command, "odist snapshot save cluster.snapshot");
+  addExamples(
+    command,
+    "odist snapshot save cluster.snapshot",
+    "odist snapshot restore cluster.snapshot --data ~/.odist",
+  );
   defineSave(command.command("save"), context);
+  defineRestore(command.command("restore"), context);
 }
 
 function defineSave(command: Command, context: CliContext): void {
@@ -24,6 +35,41 @@ function defineSave(command: Command, context: CliContext): void {
     if (options.json) printJson(context, { file: path, bytes: size });
     else context.terminal.out.write(`saved ${size} bytes to ${path}\n`);
   });
+}
+
+interface RestoreOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+function defineRestore(command: Command, context: CliContext): void {
+  const summary =
+    "Let the next start on an empty data folder found a cluster with a saved catalogue";
+  command.summary(summary).description(summary);
+  command.argument("<FILE>", "File that `odist snapshot save` wrote");
+  addConfigOptions(command, (name) => name === "dataFolder");
+  addJsonOption(command);
+  command.action(async (path: string, options: RestoreOptions) => {
+    const loaded = configFor(context, { flags: configFlagsOf(command), path: options.config });
+    const { dataFolder } = loaded.config.storage;
+    const bytes = await readSnapshot(path);
+    // Loaded only here: saving talks to a node over HTTP and needs none of its code.
+    const { restoreSnapshot } = await import("../../node/mod.ts");
+    const restored = await restoreSnapshot(dataFolder, bytes);
+    if (options.json) return printJson(context, { data: dataFolder, ...restored });
+    context.terminal.out.write(
+      `restored ${restored.models} models and ${restored.settings} settings into ${dataFolder}\n` +
+        `Start the new cluster with: odist serve --data ${dataFolder}\n`,
+    );
+  });
+}
+
+async function readSnapshot(path: string): Promise<Uint8Array> {
+  try {
+    return await Deno.readFile(path);
+  } catch (cause) {
+    throw new RequestError("bad_usage", `Cannot read ${path}: ${errorMessage(cause)}`, { cause });
+  }
 }
 
 /** Nothing is left behind under the name unless all of it is on disk. */

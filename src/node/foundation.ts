@@ -1,0 +1,86 @@
+import { join } from "node:path";
+import { RequestError, StorageError } from "../base/mod.ts";
+import { Catalogue, refoundCatalogue } from "../core/cluster/mod.ts";
+import type { Decoded } from "../protocol/mod.ts";
+import { lockFolder, writeFileDurably } from "../storage/mod.ts";
+
+/** There until the next start has founded its cluster on it. */
+const FOUNDATION_FILE = "founding.snapshot";
+/** Where a node that belongs to a cluster keeps what binds it there. */
+const CLUSTER_FOLDER = "cluster";
+/** It names every API key's hash. */
+const FILE_MODE = 0o600;
+
+/** What came back. */
+export interface Restored {
+  readonly models: number;
+  readonly settings: number;
+}
+
+/**
+ * Lays down the catalogue of a lost cluster, so that the next start on this data folder founds a new one with it. Members,
+ * tokens and voters are not in it: the machines that they name are gone.
+ *
+ * @throws RequestError `invalid_request` when the bytes are no snapshot, `conflict` when the folder belongs to a member of
+ *   a cluster; StorageError, also `data_folder_locked` when a node runs on it.
+ */
+export async function restoreSnapshot(dataFolder: string, bytes: Uint8Array): Promise<Restored> {
+  const founding = decoded(refoundCatalogue(bytes));
+  const catalogue = decoded(Catalogue.restore(founding));
+  const lock = await lockFolder(dataFolder);
+  try {
+    if (await exists(join(dataFolder, CLUSTER_FOLDER))) {
+      throw new RequestError(
+        "conflict",
+        `Cannot restore into "${dataFolder}": it belongs to a member of a cluster; choose an empty data folder`,
+      );
+    }
+    await writeFileDurably(join(dataFolder, FOUNDATION_FILE), founding, { mode: FILE_MODE });
+  } finally {
+    lock.release();
+  }
+  return {
+    models: catalogue.models().length,
+    settings: catalogue.settings().length,
+  };
+}
+
+/** The catalogue that a node without a cluster begins with, where one was laid down. */
+export async function findFoundation(
+  dataFolder: string,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    return await Deno.readFile(join(dataFolder, FOUNDATION_FILE));
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return undefined;
+    const message = `Cannot read "${FOUNDATION_FILE}" in "${dataFolder}": ${String(cause)}`;
+    throw new StorageError("storage_failed", message, { cause });
+  }
+}
+
+/** To be called once the new cluster's first state is on disk. A crash before it founds nothing twice: that state wins. */
+export async function dropFoundation(dataFolder: string): Promise<void> {
+  try {
+    await Deno.remove(join(dataFolder, FOUNDATION_FILE));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function decoded<T>(result: Decoded<T>): T {
+  if (result.kind === "decoded") return result.value;
+  throw new RequestError(
+    "invalid_request",
+    `This is no snapshot of a cluster: ${result.reason}`,
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
