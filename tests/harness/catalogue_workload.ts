@@ -42,6 +42,8 @@ export interface WorkloadOptions {
   readonly seed: number;
   readonly clients: number;
   readonly keys: number;
+  /** How often a write that failed is sent again, to another node. Default 0. */
+  readonly retries?: number;
 }
 
 /** Clients that write, delete and read settings on whichever node runs, one operation after the other each. */
@@ -53,7 +55,7 @@ export class CatalogueWorkload {
   readonly #running: Promise<unknown>;
   /** When each acknowledged write returned, in milliseconds of `performance.now()`. */
   readonly acknowledgedAtMs: number[] = [];
-  /** Writes of which nobody knows whether they happened, and those that were refused. */
+  /** Writes that were not acknowledged, retries included: refused, or nobody knows. */
   failedWrites = 0;
   #written = 0;
 
@@ -95,17 +97,30 @@ export class CatalogueWorkload {
       if (node === undefined) return;
       const key = nameOf(random.below(this.#options.keys));
       if (random.chance(1, 3)) await this.#read(node, key);
-      else await this.#write(node, { key, deletes: random.chance(1, 8) });
+      else await this.#write({ key, deletes: random.chance(1, 8), random });
     }
   }
 
   async #write(
-    node: string,
-    wish: { readonly key: string; readonly deletes: boolean },
+    wish: { readonly key: string; readonly deletes: boolean; readonly random: Random },
   ): Promise<void> {
-    const { key, deletes } = wish;
-    // Every value is written once, so that a read tells which write it saw.
+    const { key, deletes, random } = wish;
+    // Every value is one write's, so that a read tells which write it saw.
     const value = deletes ? undefined : `v${++this.#written}`;
+    for (let attempt = 0; attempt <= (this.#options.retries ?? 0); attempt++) {
+      const node = random.pick(this.#cluster.running);
+      if (node === undefined || await this.#tryWrite(node, { key, value })) return;
+    }
+    this.failedWrites++;
+  }
+
+  /** Whether the node said that it is done. */
+  async #tryWrite(
+    node: string,
+    wish: { readonly key: string; readonly value: string | undefined },
+  ): Promise<boolean> {
+    const { key, value } = wish;
+    const deletes = value === undefined;
     const path = `/api/cluster/settings/${key}`;
     const invokedAt = performance.now();
     const status = await this.#send(node, deletes ? "DELETE" : "PUT", { path, body: { value } });
@@ -115,17 +130,17 @@ export class CatalogueWorkload {
     if (status === 200) {
       this.#history.push({ ...operation, outcome: { output: WRITTEN, returnedAt } });
       this.acknowledgedAtMs.push(returnedAt);
-      return;
+      return true;
     }
     if (deletes && status === 409) {
       const input = { kind: "read" } as const;
       this.#history.push({ key, input, invokedAt, outcome: { output: ABSENT, returnedAt } });
-      return;
+      return true;
     }
-    this.failedWrites++;
     // Not sent at all when the node was down; otherwise it may still happen.
     if (status !== "not_sent") this.#history.push(operation);
     else await new Promise((resolve) => setTimeout(resolve, REFUSED_PAUSE_MS));
+    return false;
   }
 
   async #read(node: string, key: string): Promise<void> {

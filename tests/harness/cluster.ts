@@ -299,3 +299,11 @@ export function clusterTest(
     }
   });
 }
+
+/** Whether `ODIST_TEST_LONG=true` asks for the full counts and spans, which take minutes each. */
+export const IS_LONG: boolean = Deno.env.get("ODIST_TEST_LONG") === "true";
+
+/** A fault's length is part of the fault: nothing is waited for. */
+export function lasting(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs));
+}
