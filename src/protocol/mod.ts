@@ -155,7 +155,7 @@ export {
   NONCE_BYTES,
   printable,
   SIGNATURE_BYTES,
-} from "./hello.ts";
+} from "./contact/hello.ts";
 export {
   decodeJoin,
   encodeJoin,
@@ -171,15 +171,15 @@ export {
   type JoinRefusal,
   type JoinSaid,
   joinTranscript,
-} from "./join.ts";
+} from "./contact/join.ts";
 export {
   decodeJoinToken,
   encodeJoinToken,
   JOIN_TOKEN_CHARACTERS_MAX,
   type JoinToken,
   TOKEN_SECRET_BYTES,
-} from "./join_token.ts";
-export { clusterIdOf, nodeIdOf } from "./node_id.ts";
+} from "./contact/join_token.ts";
+export { clusterIdOf, nodeIdOf } from "./contact/node_id.ts";
 export { CHANNEL_FRAME_BYTES_MAX, type FrameChannel, STREAM_FRAME_BYTES_MAX } from "./channels.ts";
 export {
   decodeNodeFacts,

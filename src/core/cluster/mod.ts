@@ -7,6 +7,14 @@
 export { modelKey } from "./apply_models.ts";
 export { type AttemptEnd, BlobAttempts } from "./blob_attempts.ts";
 export { type Applied, Catalogue, type CatalogueModel } from "./catalogue.ts";
+export {
+  type JoinJudgement,
+  judgeJoin,
+  judgeMember,
+  type MemberJudgement,
+  type MemberRows,
+  type NodeBeforeJoin,
+} from "./admission.ts";
 export type {
   ApiKeyRow,
   MemberRow,

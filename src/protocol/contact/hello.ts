@@ -1,6 +1,6 @@
-import { sha256 } from "../base/mod.ts";
-import { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
-import { bytesField, type FieldCodec, recordField, textField, uintField } from "./field_codec.ts";
+import { sha256 } from "../../base/mod.ts";
+import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
+import { bytesField, type FieldCodec, recordField, textField, uintField } from "../field_codec.ts";
 
 /**
  * The hello: how two members prove themselves to each other on a fresh connection, in four frames.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { StorageError } from "../base/mod.ts";
-import { openSecretFolder } from "./mod.ts";
+import { StorageError } from "../../base/mod.ts";
+import { openSecretFolder } from "../mod.ts";
 
 async function inFolder(
   test: (place: { readonly folder: string; readonly repaired: unknown[] }) => Promise<void>,

@@ -1,7 +1,7 @@
-import { assert, sha256 } from "../base/mod.ts";
-import { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
-import { accessIdField } from "./catalogue.ts";
-import { bytesField, recordField } from "./field_codec.ts";
+import { assert, sha256 } from "../../base/mod.ts";
+import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
+import { accessIdField } from "../catalogue.ts";
+import { bytesField, recordField } from "../field_codec.ts";
 
 /** Characters of an encoded token, all of them safe in a URL, a shell and a double click. */
 export const JOIN_TOKEN_CHARACTERS_MAX = 160;

@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { StorageError } from "../base/mod.ts";
-import type { SecretFiles } from "../ports/mod.ts";
+import { StorageError } from "../../base/mod.ts";
+import type { SecretFiles } from "../../ports/mod.ts";
 import {
   storageErrorFrom,
   syncFolder,
   TEMPORARY_PREFIX,
   writeFileDurably,
-} from "./durable_file.ts";
+} from "../durable_file.ts";
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
-import { errorMessage, StorageError } from "../base/mod.ts";
-import type { RegistryKey } from "../ports/mod.ts";
-import { writeFileDurably } from "./durable_file.ts";
+import { errorMessage, StorageError } from "../../base/mod.ts";
+import type { RegistryKey } from "../../ports/mod.ts";
+import { writeFileDurably } from "../durable_file.ts";
 
 /**
  * This machine's registry key in an OpenSSH file without passphrase (`id_ed25519`, contract 2.2). Read, or made with its

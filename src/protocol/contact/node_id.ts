@@ -1,4 +1,4 @@
-import { type NodeId, sha256Hex } from "../base/mod.ts";
+import { type NodeId, sha256Hex } from "../../base/mod.ts";
 
 /**
  * The id that belongs to a public key (SPKI): the first eight bytes of its SHA-256. Nobody hands ids out, so none can be

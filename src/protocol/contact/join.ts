@@ -1,6 +1,6 @@
-import { type NodeId, sha256 } from "../base/mod.ts";
-import { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
-import { accessIdField, labelField, nodeIdField, publicKeyField } from "./catalogue.ts";
+import { type NodeId, sha256 } from "../../base/mod.ts";
+import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
+import { accessIdField, labelField, nodeIdField, publicKeyField } from "../catalogue.ts";
 import {
   bytesField,
   type FieldCodec,
@@ -9,7 +9,7 @@ import {
   recordField,
   textField,
   uintField,
-} from "./field_codec.ts";
+} from "../field_codec.ts";
 import {
   certificateField,
   clusterIdField,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Random, sha256 } from "../base/mod.ts";
-import { decodeJoinToken, encodeJoinToken, JOIN_TOKEN_CHARACTERS_MAX } from "./mod.ts";
+import { Random, sha256 } from "../../base/mod.ts";
+import { decodeJoinToken, encodeJoinToken, JOIN_TOKEN_CHARACTERS_MAX } from "../mod.ts";
 
 const HEAD = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
 const TOKEN = {

@@ -1,0 +1,78 @@
+import type { NodeId } from "../../base/mod.ts";
+import type { MemberRow } from "./rows.ts";
+
+/** What a peer's claim to be a member is worth. */
+export type MemberJudgement = "admitted" | "unknown" | "revoked" | "key_mismatch";
+
+/** Member rows as they are looked up. */
+export interface MemberRows {
+  findMember(nodeId: NodeId): MemberRow | undefined;
+  /** In any order. */
+  members(): Iterable<MemberRow>;
+}
+
+/**
+ * Decides about a peer that has proved by a certificate of the cluster's authority that it has `publicKey`. A key that was
+ * revoked stays out under any id. A node without a row is taken on the authority's word as long as the rows may be
+ * behind (`current` false): a joiner would otherwise be shut out by every member that has not heard of it yet. The
+ * judgement has to be asked for again when the rows change.
+ */
+export function judgeMember(
+  rows: MemberRows,
+  peer: { readonly nodeId: NodeId; readonly publicKey: Uint8Array },
+  options: { readonly current: boolean },
+): MemberJudgement {
+  const row = rows.findMember(peer.nodeId);
+  if (row?.standing === "revoked") return "revoked";
+  if (row !== undefined) return sameKey(row, peer.publicKey) ? "admitted" : "key_mismatch";
+  for (const other of rows.members()) {
+    if (other.standing === "revoked" && sameKey(other, peer.publicKey)) return "revoked";
+  }
+  return options.current ? "unknown" : "admitted";
+}
+
+function sameKey({ publicKey }: MemberRow, key: Uint8Array): boolean {
+  return publicKey.length === key.length && publicKey.every((byte, index) => byte === key[index]);
+}
+
+/** What a node is before it is told to join. */
+export interface NodeBeforeJoin {
+  /** Undefined for a node that is of no cluster yet. */
+  readonly cluster:
+    | { readonly clusterId: string; readonly origin: "founded" | "joined" }
+    | undefined;
+  /** Members besides itself, revoked ones too. */
+  readonly otherMembers: number;
+  /** Models, API keys, settings and tokens of its own catalogue. */
+  readonly catalogueRows: number;
+}
+
+/** Whether a node may join. */
+export type JoinJudgement =
+  | { readonly kind: "join" }
+  /** It is a member of that very cluster: nothing to do. */
+  | { readonly kind: "member_already" }
+  /** What it would lose, for people. */
+  | { readonly kind: "refused"; readonly reason: string };
+
+/**
+ * Decides whether a node may join the cluster with `clusterId`. Joining forgets the cluster it is of, which a founder that
+ * is alone and has nothing loses nothing by: that is every node that was started once without `--join`.
+ */
+export function judgeJoin(node: NodeBeforeJoin, clusterId: string): JoinJudgement {
+  const { cluster, otherMembers, catalogueRows } = node;
+  if (cluster === undefined) return { kind: "join" };
+  if (cluster.clusterId === clusterId) return { kind: "member_already" };
+  const own = `this node is of cluster ${cluster.clusterId}`;
+  const way = `leave it first ("odist leave") or start with another data folder`;
+  if (cluster.origin === "joined" || otherMembers > 0) {
+    const reason = `${own}, the token is of cluster ${clusterId}: ${way}`;
+    return { kind: "refused", reason };
+  }
+  if (catalogueRows > 0) {
+    const reason = `${own}, whose catalogue has ${catalogueRows} rows that would be lost by ` +
+      `joining cluster ${clusterId}: ${way}`;
+    return { kind: "refused", reason };
+  }
+  return { kind: "join" };
+}

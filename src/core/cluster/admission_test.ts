@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import type { NodeId } from "../../base/mod.ts";
+import { judgeJoin, judgeMember, type MemberRow } from "./mod.ts";
+
+const id = (digit: string) => digit.repeat(16) as NodeId;
+const key = (byte: number) => new Uint8Array(91).fill(byte);
+
+function rows(...list: readonly MemberRow[]) {
+  return {
+    findMember: (nodeId: NodeId) => list.find((row) => row.nodeId === nodeId),
+    members: () => list,
+  };
+}
+
+function row(digit: string, byte: number, standing: MemberRow["standing"] = "admitted"): MemberRow {
+  const base = { label: "n", changedAtMs: 0, revision: 1 };
+  return { ...base, nodeId: id(digit), publicKey: key(byte), standing };
+}
+
+const ROWS = rows(row("1", 1), row("2", 2, "revoked"));
+
+for (
+  const [claim, digit, byte, whenCurrent, whenBehind] of [
+    ["a member with its key", "1", 1, "admitted", "admitted"],
+    ["a member with another key", "1", 9, "key_mismatch", "key_mismatch"],
+    ["a revoked member", "2", 2, "revoked", "revoked"],
+    ["a revoked member with another key", "2", 9, "revoked", "revoked"],
+    ["a stranger with a revoked key", "3", 2, "revoked", "revoked"],
+    ["a stranger", "3", 3, "unknown", "admitted"],
+  ] as const
+) {
+  Deno.test(`judgeMember() finds ${claim} ${whenCurrent}, and ${whenBehind} while rows may be behind`, () => {
+    const peer = { nodeId: id(digit), publicKey: key(byte) };
+    assert.equal(judgeMember(ROWS, peer, { current: true }), whenCurrent);
+    assert.equal(judgeMember(ROWS, peer, { current: false }), whenBehind);
+  });
+}
+
+const OWN = "1".repeat(16);
+const OTHER = "2".repeat(16);
+const LONE = {
+  cluster: { clusterId: OWN, origin: "founded" },
+  otherMembers: 0,
+  catalogueRows: 0,
+} as const;
+
+Deno.test("A node of no cluster, and a founder that is alone and has nothing, may join", () => {
+  assert.equal(judgeJoin({ ...LONE, cluster: undefined }, OTHER).kind, "join");
+  assert.equal(judgeJoin(LONE, OTHER).kind, "join");
+});
+
+Deno.test("A member need not join its own cluster again", () => {
+  assert.equal(judgeJoin({ ...LONE, otherMembers: 4 }, OWN).kind, "member_already");
+});
+
+Deno.test("A node with other members, with a catalogue, or that joined before is kept from losing it", () => {
+  const joined = { clusterId: OWN, origin: "joined" } as const;
+  for (
+    const node of [
+      { ...LONE, otherMembers: 1 },
+      { ...LONE, catalogueRows: 1 },
+      { ...LONE, cluster: joined },
+    ]
+  ) {
+    const judged = judgeJoin(node, OTHER);
+    assert.ok(judged.kind === "refused");
+    assert.match(judged.reason, new RegExp(`${OWN}.*${OTHER}`));
+  }
+});
