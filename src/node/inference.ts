@@ -12,7 +12,12 @@ import type {
   GenerateRequest,
   RequestOptions,
 } from "../ports/mod.ts";
-import type { LoadSettings, ThinkLevel, Tool } from "../protocol/mod.ts";
+import {
+  displayModelName,
+  type LoadSettings,
+  type ThinkLevel,
+  type Tool,
+} from "../protocol/mod.ts";
 import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.ts";
 import { modelKeyOf, neededModel } from "./model_need.ts";
 import { type OptionDefaults, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -165,9 +170,10 @@ export class Inference {
 
   #unload(model: ModelDefinition): Answer {
     const { manifestDigest } = model;
+    const name = displayModelName(model.name);
     for (const mode of ["generate", "embed"] as const) {
       const modelKey = modelKeyOf(model, mode);
-      this.#parts.driver.requestUnload({ modelKey, manifestDigest, mode });
+      this.#parts.driver.requestUnload({ name, modelKey, manifestDigest, mode });
     }
     return { kind: "unload" };
   }

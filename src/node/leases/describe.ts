@@ -118,7 +118,7 @@ export async function describeModel(
 export async function unloadModelAt(
   parts: QuestionParts,
   peer: PeerAddress,
-  model: Pick<UnloadTarget, "manifestDigest" | "mode"> & { readonly name: string },
+  model: Pick<UnloadTarget, "name" | "manifestDigest" | "mode">,
 ): Promise<void> {
   const { name, manifestDigest, mode } = model;
   const opening = { purpose: UNLOAD_PURPOSE, name, manifestDigest, mode };

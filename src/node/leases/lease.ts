@@ -32,6 +32,8 @@ export interface LeaseRequest extends SlotRequest {
 
 /** A model to be unloaded wherever it is loaded. */
 export interface UnloadTarget {
+  /** As displayed. */
+  readonly name: string;
   readonly modelKey: string;
   readonly manifestDigest: string;
   readonly mode: LoadSettings["mode"];

@@ -10,8 +10,8 @@ const DESCRIBED_MAX = 64;
 /** Holders that are asked for one definition before the request fails. */
 const HOLDERS_ASKED_MAX = 3;
 
-/** What knowing the models of a cluster takes. */
-export interface ClusterModelsParts extends QuestionParts {
+/** What describing the models of a cluster takes. */
+export interface ClusterDefinitionsParts extends QuestionParts {
   /** The store over the catalogue: its names are the cluster's, its blobs this node's. */
   readonly models: Pick<ModelStore, "find" | "getDefinition">;
   /** Other members that hold a manifest's blobs. */
@@ -20,12 +20,12 @@ export interface ClusterModelsParts extends QuestionParts {
 }
 
 /** What inference needs to know of any model of the cluster, wherever its blobs are. */
-export class ClusterModels {
-  readonly #parts: ClusterModelsParts;
+export class ClusterDefinitions {
+  readonly #parts: ClusterDefinitionsParts;
   /** By manifest, in order of use. Failed ones leave at once. */
   readonly #described = new Map<string, Promise<ModelDefinition>>();
 
-  constructor(parts: ClusterModelsParts) {
+  constructor(parts: ClusterDefinitionsParts) {
     this.#parts = parts;
   }
 
