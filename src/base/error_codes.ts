@@ -49,6 +49,8 @@ export const ERROR_CODES = {
   malformed_frame: { family: "peer", status: 502 },
   unknown_version: { family: "peer", status: 502 },
   peer_refused: { family: "peer", status: 502 },
+  peer_stalled: { family: "peer", status: 502 },
+  early_frame: { family: "peer", status: 502 },
   registry_failed: { family: "peer", status: 500 },
 } as const satisfies Record<
   string,

@@ -82,7 +82,10 @@ export interface Transport {
   disconnect(peer: NodeId): void;
   /** By peer. */
   connections(): readonly ConnectionView[];
-  /** Says goodbye to all peers and frees the port. What is sent afterwards is dropped without a word. */
+  /**
+   * Says goodbye to all peers; nothing reaches this node any more. The port may stay bound until the process ends. What is
+   * sent afterwards is dropped without a word.
+   */
   close(): Promise<void>;
 }
 

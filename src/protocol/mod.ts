@@ -180,7 +180,22 @@ export {
   TOKEN_SECRET_BYTES,
 } from "./contact/join_token.ts";
 export { clusterIdOf, nodeIdOf } from "./contact/node_id.ts";
-export { CHANNEL_FRAME_BYTES_MAX, type FrameChannel, STREAM_FRAME_BYTES_MAX } from "./channels.ts";
+export {
+  CHANNEL_FRAME_BYTES_MAX,
+  decodeStreamHeader,
+  decodeVerdict,
+  encodeStreamHeader,
+  encodeVerdict,
+  FRAME_LENGTH_BYTES,
+  type FrameChannel,
+  LIFE_BYTES,
+  STREAM_END_LENGTH,
+  STREAM_FRAME_BYTES_MAX,
+  STREAM_HEADER_BYTES,
+  type StreamKind,
+  type Verdict,
+  WIRE_VERSION,
+} from "./channels.ts";
 export {
   decodeNodeFacts,
   decodeNodeLoad,

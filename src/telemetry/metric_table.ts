@@ -74,6 +74,26 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Streams of other nodes that were refused or cut, by purpose and reason.",
     labels: ["purpose", "reason"],
   },
+  odist_peer_connections_total: {
+    kind: "counter",
+    help: "Connections to other members that came into use, by who dialed.",
+    labels: ["direction"],
+  },
+  odist_peer_dials_total: {
+    kind: "counter",
+    help: "Attempts to connect to another member, by what came of them.",
+    labels: ["outcome"],
+  },
+  odist_peer_sends_failed_total: {
+    kind: "counter",
+    help: "Frames and datagrams to other members that were dropped, by channel.",
+    labels: ["what"],
+  },
+  odist_peer_faults_total: {
+    kind: "counter",
+    help: "Connections ended because the peer broke the protocol or could not prove itself.",
+    labels: ["fault"],
+  },
   odist_process_resident_bytes: {
     kind: "gauge",
     help: "Resident memory of the node process, runners apart.",

@@ -8,10 +8,10 @@ export interface TransportLimits {
   readonly datagramQueueMax: number;
   /** Streams a peer may have open here at once, channels included. */
   readonly streamsPerPeerMax: number;
-  /** Bytes of one stream that were received and not yet read; a longer frame is taken alone. */
-  readonly streamUnreadBytesMax: number;
   /** From a connection's first packet to a verified hello. */
   readonly helloTimeoutMs: number;
+  /** How long the rest of a frame, or of a stream's header, may stay away with nothing else of it arriving. */
+  readonly frameStallMs: number;
   /** What a stranger that joins may take altogether. */
   readonly joinTimeoutMs: number;
   /** Accepted connections whose hello is not verified yet; further ones are refused unread. */
@@ -32,8 +32,8 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   channelQueueBytesMax: 32 * 1024 * 1024,
   datagramQueueMax: 256,
   streamsPerPeerMax: 256,
-  streamUnreadBytesMax: 1024 * 1024,
   helloTimeoutMs: 5_000,
+  frameStallMs: 15_000,
   joinTimeoutMs: 30_000,
   unauthenticatedMax: 64,
   dialTimeoutMs: 2_000,

@@ -1,12 +1,13 @@
 /**
  * The transport port over QUIC: one UDP port per node for everything its members say to each other. Never decides what
- * is said, and never believes a connection's state; the core's own timers do the deciding. Start with `limits.ts`;
- * `cbor.ts` is how values on streams are encoded.
+ * is said, and never believes a connection's state; the core's own timers do the deciding. Start with
+ * `open_transport.ts`; `cbor.ts` is how values on streams are encoded.
  *
  * @module
  */
 export { decodeValue, encodeValue } from "./cbor.ts";
 export { type FramePipe, JOIN_FRAME_BYTES_MAX, type JoinHandler } from "./frame_pipe.ts";
+export { openTransport, type OpenTransportOptions, type QuicTransport } from "./open_transport.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
 export {
   type AnsweredJoin,

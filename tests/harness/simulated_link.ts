@@ -12,6 +12,9 @@ import { lostPeer, type SimulatedNetwork, type SimulatedTransport } from "./simu
 /** What a lost packet costs on top of the way there and back. */
 const RETRANSMIT_MS = 25;
 
+/** Bytes of a stream that may wait to be read, about what QUIC grants. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
+
 /** The dialer's side or the acceptor's; a direction is named by the side it starts from. */
 type Side = 0 | 1;
 
@@ -125,7 +128,7 @@ export class SimulatedLink {
       opener: side,
       ends: SimulatedStream.pair({
         peers: [this.#idAt(opposite(side)), from.nodeId],
-        windowBytes: this.#network.limits.streamUnreadBytesMax,
+        windowBytes: UNREAD_BYTES_MAX,
         send: (end, bytes, deliver) =>
           this.#sendReliably(end === 0 ? side : opposite(side), { bytes, deliver }),
         ended: () => this.#streams.delete(stream),

@@ -1,0 +1,45 @@
+import { lookup } from "node:dns/promises";
+import { UnavailableError } from "../../base/mod.ts";
+
+/** Where to send packets. */
+export interface ResolvedAddress {
+  /** A literal IP address of the family that the socket speaks. */
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** Splits `host:port` or `[host]:port`; undefined for anything else. */
+export function parseAddress(address: string): ResolvedAddress | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
+  const [, bracketed, plain, digits] = match ?? [];
+  const hostname = bracketed ?? plain;
+  const port = Number(digits);
+  if (hostname === undefined || port < 1 || port > 65_535) return undefined;
+  return { hostname, port };
+}
+
+/**
+ * Looks the host up anew each time, so that a node that moved is found again. A socket of the sixth version reaches the
+ * fourth by mapped addresses; the runtime does not map them itself.
+ *
+ * @throws UnavailableError `peer_lost` for an address that is none, a host that is not found and one of the wrong version.
+ */
+export async function resolveAddress(
+  address: string,
+  socket: { readonly family: 4 | 6 },
+): Promise<ResolvedAddress> {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) {
+    throw new UnavailableError("peer_lost", `Cannot connect to "${address}": it is not HOST:PORT`);
+  }
+  try {
+    const family = socket.family === 4 ? 4 : 0;
+    const found = await lookup(parsed.hostname, { family });
+    const isMapped = socket.family === 6 && found.family === 4;
+    const hostname = isMapped ? `::ffff:${found.address}` : found.address;
+    return { hostname, port: parsed.port };
+  } catch (cause) {
+    const text = `Cannot connect to "${address}": the host is not found`;
+    throw new UnavailableError("peer_lost", text, { cause });
+  }
+}

@@ -1,0 +1,164 @@
+import { type NodeId, PeerError } from "../../base/mod.ts";
+import type { PeerStream } from "../../ports/mod.ts";
+import { FRAME_LENGTH_BYTES, STREAM_FRAME_BYTES_MAX, type StreamKind } from "../../protocol/mod.ts";
+import { type FrameReader, type NextFrame, STREAM_ENDED, writeLength } from "./frame_reader.ts";
+import {
+  END_MARK,
+  ignoreLoss,
+  isRuntimeLoss,
+  lostConnection,
+  type StreamParts,
+} from "./stream_pipe.ts";
+
+/**
+ * Bytes given to the runtime at once. A reset has to wait for the write under way, so that one must be short even where
+ * the peer reads slowly.
+ */
+const WRITE_BYTES_MAX = 64 * 1024;
+
+/** What a stream tells its connection. */
+export interface PeerStreamOwner {
+  readonly peer: NodeId;
+  /** The peer broke the protocol; the whole connection ends. */
+  onFault(error: PeerError): void;
+  /** Both directions are done. Once. */
+  onDone(stream: QuicPeerStream): void;
+}
+
+/** {@link PeerStream} over one QUIC stream. */
+export class QuicPeerStream implements PeerStream {
+  readonly #owner: PeerStreamOwner;
+  readonly #parts: StreamParts;
+  readonly #reader: FrameReader;
+  #state: "open" | "ended" | "broken" = "open";
+  #peerEnded = false;
+  #done = false;
+  /** The last read: reads take turns, so that frames are given out in order. */
+  #reading: Promise<unknown> = Promise.resolve();
+
+  constructor(owner: PeerStreamOwner, parts: StreamParts, reader: FrameReader) {
+    this.#owner = owner;
+    this.#parts = parts;
+    this.#reader = reader;
+  }
+
+  get peer(): NodeId {
+    return this.#owner.peer;
+  }
+
+  /** As {@link FrameReader.stalledSinceMs}. */
+  get stalledSinceMs(): number | undefined {
+    return this.#reader.stalledSinceMs;
+  }
+
+  /** Of a stream that the peer opened, before anything else; undefined when it ended before. @throws PeerError. */
+  async readHeader(): Promise<StreamKind | undefined> {
+    const kind = await this.#reader.header();
+    return this.#isBroken() ? undefined : kind;
+  }
+
+  async write(frame: Uint8Array): Promise<void> {
+    if (frame.length > STREAM_FRAME_BYTES_MAX) {
+      throw new PeerError(
+        "malformed_frame",
+        `Cannot write frame of ${frame.length} bytes: at most ${STREAM_FRAME_BYTES_MAX} are allowed`,
+      );
+    }
+    if (this.#state !== "open") throw lostConnection(undefined, this.peer);
+    try {
+      // All pieces are queued at once: pieces of two writes must not mix.
+      await Promise.all(piecesOf(frame).map((piece) => this.#parts.sink.write(piece)));
+    } catch (cause) {
+      this.breakOff();
+      throw lostConnection(cause, this.peer);
+    }
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    const turn = this.#reading.then(() => this.#readNext());
+    this.#reading = turn.catch(ignoreLoss);
+    return turn;
+  }
+
+  async end(): Promise<void> {
+    if (this.#state !== "open") return;
+    this.#state = "ended";
+    try {
+      await this.#parts.sink.write(END_MARK);
+      this.#checkDone();
+      await this.#parts.sink.close();
+    } catch {
+      // The peer has stopped reading, or is gone; there is nothing left to tell it.
+      this.#checkDone();
+    }
+  }
+
+  reset(): void {
+    this.breakOff();
+  }
+
+  /** Both directions end, and whoever waits here learns of it. */
+  breakOff(): void {
+    if (this.#isBroken()) return;
+    this.#state = "broken";
+    // The runtime ends a dropped direction like a finished one; without the end mark the peer knows better.
+    this.#parts.sink.abort().catch(ignoreLoss);
+    this.#parts.source.cancel().catch(ignoreLoss);
+    this.#finish();
+  }
+
+  async #readNext(): Promise<Uint8Array | undefined> {
+    if (this.#isBroken()) throw lostConnection(undefined, this.peer);
+    if (this.#peerEnded) return undefined;
+    const found = await this.#next();
+    if (this.#isBroken()) throw lostConnection(undefined, this.peer);
+    if (found === STREAM_ENDED) {
+      this.#peerEnded = true;
+      // Only a direction that was read to its end gives its credit back.
+      this.#parts.source.read().catch(ignoreLoss);
+      this.#checkDone();
+      return undefined;
+    }
+    if (found !== undefined) return found;
+    this.breakOff();
+    throw lostConnection(undefined, this.peer);
+  }
+
+  async #next(): Promise<NextFrame> {
+    try {
+      return await this.#reader.next();
+    } catch (error) {
+      if (error instanceof PeerError) this.#owner.onFault(error);
+      else if (!isRuntimeLoss(error)) throw error;
+      this.breakOff();
+      throw lostConnection(error, this.peer);
+    }
+  }
+
+  // A function, because a check of the field would be taken to hold across an await.
+  #isBroken(): boolean {
+    return this.#state === "broken";
+  }
+
+  #checkDone(): void {
+    if (this.#peerEnded && this.#state !== "open") this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#owner.onDone(this);
+  }
+}
+
+function piecesOf(frame: Uint8Array): Uint8Array[] {
+  const firstBytes = Math.min(frame.length, WRITE_BYTES_MAX - FRAME_LENGTH_BYTES);
+  const first = new Uint8Array(FRAME_LENGTH_BYTES + firstBytes);
+  writeLength(first, { at: 0, length: frame.length });
+  first.set(frame.subarray(0, firstBytes), FRAME_LENGTH_BYTES);
+  const pieces: Uint8Array[] = [first];
+  for (let at = firstBytes; at < frame.length; at += WRITE_BYTES_MAX) {
+    pieces.push(frame.subarray(at, at + WRITE_BYTES_MAX));
+  }
+  return pieces;
+}

@@ -1,0 +1,87 @@
+import { InvariantError, isEdgeError, type NodeId, UnavailableError } from "../../base/mod.ts";
+import { FRAME_LENGTH_BYTES } from "../../protocol/mod.ts";
+import type { FramePipe } from "../frame_pipe.ts";
+import { type ByteSource, type FrameReader, STREAM_ENDED, withLength } from "./frame_reader.ts";
+
+/** One bidirectional stream, both its locks taken. */
+export interface StreamParts {
+  readonly source: ByteSource & { cancel(): Promise<void> };
+  readonly sink: WritableStreamDefaultWriter<Uint8Array>;
+}
+
+/** Takes both locks of a stream. */
+export function takeStream(stream: Deno.QuicBidirectionalStream): StreamParts {
+  const source = stream.readable.getReader();
+  return { source: sourceOf(source), sink: stream.writable.getWriter() };
+}
+
+/** A reader in the narrower shape that frames are cut from. */
+export function sourceOf(
+  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
+): StreamParts["source"] {
+  return {
+    read: async () => {
+      const { done, value } = await reader.read();
+      return done || value === undefined ? { done: true } : { done: false, value };
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+/** Frames over one QUIC stream whose header was written or read already. */
+export class StreamPipe implements FramePipe {
+  readonly #parts: StreamParts;
+  readonly #reader: FrameReader;
+
+  constructor(parts: StreamParts, reader: FrameReader) {
+    this.#parts = parts;
+    this.#reader = reader;
+  }
+
+  async write(frame: Uint8Array): Promise<void> {
+    try {
+      await this.#parts.sink.write(withLength(frame));
+    } catch (cause) {
+      throw lostConnection(cause);
+    }
+  }
+
+  async read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const frame = await readFrame(this.#reader);
+    return frame === STREAM_ENDED ? undefined : frame;
+  }
+
+  /** No more frames either way; the stream's credit returns to whoever opened it. */
+  release(): void {
+    this.#parts.sink.close().catch(ignoreLoss);
+    this.#parts.source.cancel().catch(ignoreLoss);
+  }
+}
+
+/** {@link FrameReader.next}, with the runtime's many ways to say that a connection ended made one. */
+export async function readFrame(reader: FrameReader): ReturnType<FrameReader["next"]> {
+  try {
+    return await reader.next();
+  } catch (error) {
+    throw isRuntimeLoss(error) ? lostConnection(error) : error;
+  }
+}
+
+/** Whether the runtime says that a stream or its connection is gone: all but our own errors. */
+export function isRuntimeLoss(error: unknown): boolean {
+  return !isEdgeError(error) && !(error instanceof InvariantError);
+}
+
+/** What callers of a stream see when it is gone. */
+export function lostConnection(cause?: unknown, peer?: NodeId): UnavailableError {
+  const text = peer === undefined ? "The connection is gone" : `Node ${peer} is out of reach`;
+  return new UnavailableError("peer_lost", text, cause === undefined ? {} : { cause });
+}
+
+/** For what is thrown away anyway: the connection's end is noticed where it is read. */
+export function ignoreLoss(): void {
+  // The connection's end is noticed where it is read.
+}
+
+/** A length that says that the sender has ended its stream. */
+export const END_MARK: Uint8Array<ArrayBuffer> = new Uint8Array(FRAME_LENGTH_BYTES).fill(0xff);

@@ -1,0 +1,235 @@
+import { assert, type NodeId, Random, UnavailableError } from "../base/mod.ts";
+import type {
+  Clock,
+  ConnectionView,
+  Log,
+  Metrics,
+  PeerAddress,
+  PeerDirectory,
+  PeerStream,
+  Transport,
+  TransportHandlers,
+} from "../ports/mod.ts";
+import {
+  CHANNEL_FRAME_BYTES_MAX,
+  DATAGRAM_BYTES_MAX,
+  type FrameChannel,
+  LIFE_BYTES,
+} from "../protocol/mod.ts";
+import { formatAddress } from "./connection.ts";
+import type { JoinHandler } from "./frame_pipe.ts";
+import { lostConnection } from "./framing/stream_pipe.ts";
+import type { GreetedDialer, GreetingParts, IncomingStreams } from "./connecting/greeting.ts";
+import type { NodeIdentity } from "./identity/mod.ts";
+import { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
+import { PeerFaults } from "./peer_faults.ts";
+import { PeerLink } from "./peer_link.ts";
+import { closeConn, dialPeer, LAST_WORDS_MS } from "./connecting/quic_dialer.ts";
+import { MemberListener } from "./connecting/quic_listener.ts";
+import { judgeArrival } from "./connecting/second_connection.ts";
+
+/** What a transport is opened with. */
+export interface OpenTransportOptions {
+  /** `port` 0 takes a free one. A host of `::` takes both versions of IP. */
+  readonly listen: { readonly hostname: string; readonly port: number };
+  readonly identity: NodeIdentity;
+  readonly directory: PeerDirectory;
+  readonly handlers: TransportHandlers;
+  /** Without it nobody can join through this node. */
+  readonly onJoin?: JoinHandler;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Draws the jitter of back-offs; seeded from the system by default. */
+  readonly random?: Random;
+  readonly limits?: Partial<TransportLimits>;
+}
+
+/** {@link Transport} over QUIC. */
+export interface QuicTransport extends Transport {
+  /** Goes on with a renewed certificate of the same node: for new connections at once, open ones live on. */
+  useIdentity(identity: NodeIdentity): void;
+}
+
+/**
+ * Binds the port and begins to accept members.
+ *
+ * @throws UnavailableError `address_unusable` when the port can't be had.
+ */
+export function openTransport(options: OpenTransportOptions): Promise<QuicTransport> {
+  const { hostname, port } = options.listen;
+  let endpoint: Deno.QuicEndpoint;
+  try {
+    endpoint = new Deno.QuicEndpoint({ hostname, port });
+  } catch (cause) {
+    const where = formatAddress(options.listen);
+    const text =
+      `Cannot listen for members on UDP ${where}: the address is taken or not this machine's`;
+    return Promise.reject(new UnavailableError("address_unusable", text, { cause }));
+  }
+  return Promise.resolve(new EndpointTransport(endpoint, options));
+}
+
+class EndpointTransport implements QuicTransport {
+  readonly address: string;
+  readonly #endpoint: Deno.QuicEndpoint;
+  readonly #options: OpenTransportOptions;
+  readonly #limits: TransportLimits;
+  readonly #random: Random;
+  readonly #faults: PeerFaults;
+  readonly #listener: MemberListener;
+  readonly #links = new Map<NodeId, PeerLink>();
+  /** Another number after each start, so that peers notice a restart before QUIC does. */
+  readonly #life = crypto.getRandomValues(new Uint8Array(LIFE_BYTES));
+  #identity: NodeIdentity;
+  #sweep: { cancel(): void } | undefined;
+  #closed = false;
+
+  constructor(endpoint: Deno.QuicEndpoint, options: OpenTransportOptions) {
+    this.#endpoint = endpoint;
+    this.#options = options;
+    this.#identity = options.identity;
+    this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
+    this.#random = options.random ?? new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+    this.#faults = new PeerFaults(options);
+    this.address = formatAddress(endpoint.addr);
+    this.#listener = new MemberListener({
+      endpoint,
+      greeting: () => this.#greeting(),
+      limits: this.#limits,
+      clock: options.clock,
+      log: options.log,
+      faults: this.#faults,
+      onJoin: options.onJoin,
+      onGreeted: (conn, incoming, dialer) => this.#takeDialer(conn, incoming, dialer),
+    });
+    this.#listener.listen(options.identity);
+    this.#sweepLater();
+  }
+
+  sendDatagram(to: PeerAddress, bytes: Uint8Array): void {
+    assert(bytes.length <= DATAGRAM_BYTES_MAX, "The datagram is too long", { size: bytes.length });
+    if (this.#closed) return;
+    this.#linkTo(to.nodeId).sendDatagram(this.#dialable(to), bytes);
+  }
+
+  sendFrame(
+    to: PeerAddress,
+    frame: { readonly channel: FrameChannel; readonly bytes: Uint8Array },
+  ): void {
+    const size = frame.bytes.length;
+    assert(size <= CHANNEL_FRAME_BYTES_MAX, "The frame is too long", { size });
+    if (this.#closed) return;
+    this.#linkTo(to.nodeId).sendFrame(this.#dialable(to), frame);
+  }
+
+  async openStream(to: PeerAddress, signal: AbortSignal): Promise<PeerStream> {
+    signal.throwIfAborted();
+    if (this.#closed) throw lostConnection(undefined, to.nodeId);
+    return await this.#linkTo(to.nodeId).openStream(this.#dialable(to), signal);
+  }
+
+  disconnect(peer: NodeId): void {
+    this.#links.get(peer)?.drop("disconnected");
+  }
+
+  connections(): readonly ConnectionView[] {
+    const rows: ConnectionView[] = [];
+    for (const [peer, link] of this.#links) {
+      if (link.connection === undefined) continue;
+      const { remoteAddress, direction, openStreams } = link.connection;
+      rows.push({ peer, remoteAddress, direction, openStreams, queuedFrames: link.queuedFrames });
+    }
+    return rows.sort((a, b) => a.peer < b.peer ? -1 : 1);
+  }
+
+  useIdentity(identity: NodeIdentity): void {
+    assert(identity.nodeId === this.#identity.nodeId, "A node keeps its id");
+    this.#identity = identity;
+    if (!this.#closed) this.#listener.listen(identity);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#sweep?.cancel();
+    this.#listener.close();
+    for (const link of this.#links.values()) link.drop("done");
+    this.#endpoint.close({ closeCode: 0, reason: "done" });
+    // The goodbyes leave in the runtime's next turns; a process that ends at once would swallow them.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Nobody connects to itself. */
+  #dialable(to: PeerAddress): string {
+    return to.nodeId === this.#identity.nodeId ? "" : to.address;
+  }
+
+  #greeting(): GreetingParts {
+    const { directory, clock } = this.#options;
+    return { identity: this.#identity, directory, clock, life: this.#life };
+  }
+
+  #linkTo(peer: NodeId): PeerLink {
+    const known = this.#links.get(peer);
+    if (known !== undefined) return known;
+    const { clock, log, metrics, handlers } = this.#options;
+    const parts = { endpoint: this.#endpoint, limits: this.#limits };
+    const link = new PeerLink({
+      peer,
+      limits: this.#limits,
+      clock,
+      random: this.#random.fork(),
+      log,
+      metrics,
+      faults: this.#faults,
+      handlers,
+      later: (tell) => this.#later(tell),
+      dial: (to, answered) =>
+        dialPeer(to, { ...parts, greeting: () => this.#greeting() }, answered),
+    });
+    this.#links.set(peer, link);
+    return link;
+  }
+
+  async #takeDialer(
+    conn: Deno.QuicConn,
+    incoming: IncomingStreams,
+    dialer: GreetedDialer,
+  ): Promise<void> {
+    if (this.#closed) return closeConn(conn, "done");
+    const { peer, life, pending } = dialer;
+    const link = this.#linkTo(peer);
+    const self = this.#identity.nodeId;
+    const { connection: current, ownDial } = link;
+    const verdict = judgeArrival({ self, peer, life, current, ownDial });
+    if (verdict === "keep") {
+      // In use before the answer is out: a dial of this node that comes to its end meanwhile must see it.
+      link.attach({ conn, life, direction: "accepted", incoming, pending });
+    }
+    await dialer.answer(verdict);
+    if (verdict === "duplicate") {
+      // The dialer hangs up itself when it has read the verdict.
+      this.#options.clock.after(LAST_WORDS_MS, () => closeConn(conn, "duplicate"));
+    }
+  }
+
+  #later(tell: () => void): void {
+    queueMicrotask(() => {
+      if (!this.#closed) tell();
+    });
+  }
+
+  #sweepLater(): void {
+    const { clock } = this.#options;
+    const everyMs = Math.min(1_000, this.#limits.frameStallMs / 4);
+    this.#sweep = clock.after(everyMs, () => {
+      const nowMs = clock.monotonicMs();
+      for (const [peer, link] of this.#links) {
+        link.connection?.checkStalls(nowMs - this.#limits.frameStallMs);
+        if (link.isIdle) this.#links.delete(peer);
+      }
+      this.#sweepLater();
+    });
+  }
+}

@@ -1,0 +1,26 @@
+import type { FrameChannel } from "../protocol/mod.ts";
+import type { TransportLimits } from "./limits.ts";
+
+/** Between members. */
+export const MEMBER_PROTOCOL = "odist/1";
+/** A stranger that wants to become one. */
+export const JOIN_PROTOCOL = "odist-join/1";
+
+/** Every channel of frames; each is one unidirectional stream per direction. */
+export const FRAME_CHANNELS: readonly FrameChannel[] = ["raft", "membership"];
+
+/**
+ * Streams beyond those that are counted: the hello's, and those that ended here while the peer has not yet learned that
+ * it may open others instead.
+ */
+const SPARE_STREAMS = 9;
+
+/** What both sides of every connection grant the peer, and how they notice that it is gone. */
+export function quicSettings(limits: TransportLimits): Deno.QuicTransportOptions {
+  return {
+    maxIdleTimeout: limits.idleMs,
+    keepAliveInterval: limits.keepAliveMs,
+    maxConcurrentBidirectionalStreams: limits.streamsPerPeerMax + SPARE_STREAMS,
+    maxConcurrentUnidirectionalStreams: FRAME_CHANNELS.length,
+  };
+}

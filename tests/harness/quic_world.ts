@@ -1,0 +1,118 @@
+/**
+ * Real transports on loopback, for tests.
+ *
+ * @module
+ */
+import type { NodeId } from "../../src/base/mod.ts";
+import type { Clock, Log, Metrics, PeerDirectory, TransportHandlers } from "../../src/ports/mod.ts";
+import {
+  type JoinHandler,
+  type NodeIdentity,
+  openTransport,
+  type QuicTransport,
+  type TransportLimits,
+} from "../../src/transport/mod.ts";
+import { directoryOf, type IdentityMaker, identityMaker } from "./identities.ts";
+
+/** Real time; timers keep a test alive, because nothing else may. */
+export const testClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, callback) {
+    const id = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(id) };
+  },
+};
+
+/** Counters by name and labels, e.g. `odist_peer_faults_total fault=malformed_frame`. */
+export class CountingMetrics implements Metrics {
+  readonly counts = new Map<string, number>();
+
+  increment(name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
+    const shown = Object.entries(labels).map(([key, value]) => ` ${key}=${value}`).join("");
+    this.counts.set(name + shown, (this.counts.get(name + shown) ?? 0) + by);
+  }
+
+  set(): void {}
+
+  observe(): void {}
+
+  render(): Promise<{ contentType: string; text: string }> {
+    return Promise.resolve({ contentType: "text/plain", text: "" });
+  }
+
+  /** How often peers were caught at this fault. */
+  faults(fault: string): number {
+    return this.counts.get(`odist_peer_faults_total fault=${fault}`) ?? 0;
+  }
+}
+
+/** Lines as they were logged. */
+export class KeptLog implements Log {
+  readonly lines: Array<{ level: string; event: string; values: Record<string, unknown> }> = [];
+
+  log(level: string, event: string, values: Readonly<Record<string, unknown>> = {}): void {
+    this.lines.push({ level, event, values });
+  }
+
+  of(event: string): Array<Record<string, unknown>> {
+    return this.lines.filter((line) => line.event === event).map(({ values }) => values);
+  }
+}
+
+/** What {@link QuicWorld.open} takes beyond handlers. */
+export interface QuicNodeOptions {
+  readonly identity?: NodeIdentity;
+  readonly directory?: PeerDirectory;
+  readonly onJoin?: JoinHandler;
+  readonly log?: Log;
+  readonly metrics?: Metrics;
+  readonly hostname?: string;
+}
+
+/** One cluster's transports. */
+export class QuicWorld {
+  /** The discard port: nobody speaks QUIC there. */
+  readonly deadAddress = "127.0.0.1:9";
+  readonly identities: IdentityMaker;
+  readonly #limits: Partial<TransportLimits>;
+  readonly #open: QuicTransport[] = [];
+
+  private constructor(identities: IdentityMaker, limits: Partial<TransportLimits>) {
+    this.identities = identities;
+    this.#limits = limits;
+  }
+
+  /** Runs `use`, then closes every transport. */
+  static async run(
+    limits: Partial<TransportLimits>,
+    use: (world: QuicWorld) => Promise<void>,
+  ): Promise<void> {
+    const world = new QuicWorld(await identityMaker(), limits);
+    try {
+      await use(world);
+    } finally {
+      for (const transport of world.#open) await transport.close();
+    }
+  }
+
+  async open(
+    handlers: TransportHandlers,
+    options: QuicNodeOptions = {},
+  ): Promise<{ nodeId: NodeId; transport: QuicTransport; identity: NodeIdentity }> {
+    const identity = options.identity ?? await this.identities.make();
+    const transport = await openTransport({
+      listen: { hostname: options.hostname ?? "127.0.0.1", port: 0 },
+      identity,
+      directory: options.directory ?? directoryOf(),
+      handlers,
+      ...(options.onJoin === undefined ? {} : { onJoin: options.onJoin }),
+      clock: testClock,
+      log: options.log ?? new KeptLog(),
+      metrics: options.metrics ?? new CountingMetrics(),
+      limits: this.#limits,
+    });
+    this.#open.push(transport);
+    return { nodeId: identity.nodeId, transport, identity };
+  }
+}
