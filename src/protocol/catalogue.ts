@@ -148,7 +148,7 @@ const FIELDS = {
     expected: expectedField,
   }),
   delete_setting: recordField({ key: settingKeyField, expected: expectedField }),
-  /** Keeps a blob from being served or loaded anywhere. */
+  /** Keeps the copy of a blob on one node from other nodes, until that node has looked at it. */
   quarantine_blob: recordField({
     digest: digestField,
     nodeId: nodeIdField,

@@ -6,7 +6,7 @@
  */
 import { UnavailableError } from "../../src/base/mod.ts";
 import { Catalogue, type Outcome } from "../../src/core/cluster/mod.ts";
-import type { CatalogueGroup } from "../../src/node/cluster/catalogue_group.ts";
+import type { CatalogueGroup } from "../../src/node/catalogue/catalogue_group.ts";
 import { type CatalogueCommand, encodeCommand } from "../../src/protocol/mod.ts";
 
 /** The one log of a cluster. */

@@ -1,23 +1,38 @@
 /**
- * The models' side of several nodes over one log in memory: real catalog, model store and folder keeping, without a
- * network, a disk or an engine.
+ * The models' side of several nodes over one log and one network in memory: real catalog, model store, folder keeping,
+ * transfers and placement, without a disk or an engine.
  *
  * @module
  */
-import { modelKey, type NamedManifest } from "../../src/core/cluster/mod.ts";
-import { type ClusterModels, createClusterModels } from "../../src/node/cluster/cluster_models.ts";
-import { modelsChangedBy } from "../../src/node/cluster/local_copies.ts";
+import type { NodeId } from "../../src/base/mod.ts";
+import { modelKey, type NamedManifest, PLACEMENT_DEFAULTS } from "../../src/core/cluster/mod.ts";
 import type { ModelStoreOptions } from "../../src/models/mod.ts";
+import type { BlobMember } from "../../src/node/blobs/members.ts";
+import { ModelSharing, type ModelSharingOptions } from "../../src/node/blobs/model_sharing.ts";
+import { PEER_TRANSFER_LIMITS } from "../../src/node/blobs/peer_blobs.ts";
+import { StreamRouter } from "../../src/node/cluster/stream_router.ts";
+import type { PeerAddress, TransferLimits } from "../../src/ports/mod.ts";
 import { displayModelName } from "../../src/protocol/mod.ts";
-import { MemoryBlobStore, MemoryCatalog } from "./memory_models.ts";
 import { type MemoryGroup, MemoryLog } from "./memory_log.ts";
-import { modelStoreParts } from "./stored_models.ts";
+import { MemoryBlobStore, MemoryCatalog } from "./memory_models.ts";
+import { RecordingTelemetry } from "./scripted_client.ts";
+import { SimulatedNetwork } from "./simulated_transport.ts";
+import { modelStoreParts, REAL_CLOCK } from "./stored_models.ts";
 
 /** What a node keeps while it is off. */
 export class NodeDisk {
-  readonly blobs = new MemoryBlobStore();
+  readonly blobs: MemoryBlobStore;
   readonly folder = new MemoryCatalog();
   readonly known = new MemoryKnown();
+
+  constructor(blobs = new MemoryBlobStore()) {
+    this.blobs = blobs;
+  }
+
+  parts(): Pick<ModelSharingOptions, "blobs" | "folder" | "known"> {
+    const { blobs, folder, known } = this;
+    return { blobs, folder, known };
+  }
 
   /** `name=digest's beginning` of each manifest in the folder, sorted. */
   async manifests(): Promise<string[]> {
@@ -27,6 +42,7 @@ export class NodeDisk {
     ).sort();
   }
 
+  /** Names in the folder, sorted. */
   async names(): Promise<string[]> {
     return (await this.folder.list()).map(({ name }) => displayModelName(name)).sort();
   }
@@ -50,60 +66,115 @@ export class MemoryKnown {
 }
 
 /** A node that runs. */
-export interface ModelNode extends ClusterModels {
+export interface ModelNode
+  extends Pick<ModelSharing, "catalog" | "models" | "copies" | "placement"> {
+  readonly nodeId: NodeId;
+  readonly address: PeerAddress;
   readonly group: MemoryGroup;
   readonly disk: NodeDisk;
-  readonly events: readonly string[];
+  readonly telemetry: RecordingTelemetry;
+  /** Log lines as `event key=value ...`. */
+  events(): string[];
   /** Names as this node lists them, sorted. */
   names(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
+/** How a node starts. */
+export interface ModelNodeOptions extends Partial<ModelStoreOptions> {
+  /** All that a restarted node knows to be agreed on, as it is cut off until its group heals. */
+  readonly kept?: number;
+}
+
+/** Parts of 1,000 bytes and no long waits. */
+const LIMITS: TransferLimits = {
+  ...PEER_TRANSFER_LIMITS,
+  partBytesMin: 1_000,
+  partBytesMax: 1_000,
+  pauseMs: 1,
+  progressMs: 1,
+};
+
 /** Nodes of one cluster. */
 export class ModelCluster {
   readonly log = new MemoryLog();
-  readonly #running = new Set<ModelNode>();
+  readonly network = new SimulatedNetwork({ mode: "prompt" });
+  readonly #running = new Map<NodeId, ModelNode>();
+  #started = 0;
 
-  /** `kept`: all that a restarted node knows to be agreed on, as it is cut off until its group heals. */
-  start(
-    disk: NodeDisk = new NodeDisk(),
-    options: Partial<ModelStoreOptions> & { readonly kept?: number } = {},
-  ): ModelNode {
+  start(disk: NodeDisk = new NodeDisk(), options: ModelNodeOptions = {}): ModelNode {
     const { kept, ...store } = options;
     const group = this.log.join(kept);
     if (kept !== undefined) group.cut();
-    const events: string[] = [];
-    const parts = createClusterModels({
-      ...modelStoreParts({ blobs: disk.blobs, catalog: disk.folder }),
-      log: { log: (_level, event, values) => void events.push(textOfEvent(event, values)) },
-      ...store,
-      group,
-      folder: disk.folder,
-      known: disk.known,
+    const nodeId = (++this.#started).toString(16).padStart(16, "0") as NodeId;
+    const address = { nodeId, address: `10.0.0.${this.#started}:1` };
+    const telemetry = new RecordingTelemetry();
+    const router = new StreamRouter({ clock: REAL_CLOCK, log: telemetry, metrics: telemetry });
+    const transport = this.network.open(nodeId, address.address, {
+      onDatagram() {},
+      onFrame() {},
+      onStream: (stream) => void router.accept(stream),
+      onSendFailed() {},
+      onConnectionLost() {},
     });
-    group.onApplied = (command) => {
-      const names = modelsChangedBy(command);
-      if (names.length > 0) parts.copies.noteChanged(names);
-    };
-    parts.copies.start();
+    const sharing = new ModelSharing({
+      ...modelStoreParts({ blobs: disk.blobs, catalog: disk.folder }),
+      transferLimits: LIMITS,
+      peerLimits: LIMITS,
+      ...store,
+      ...disk.parts(),
+      self: nodeId,
+      group,
+      transport,
+      router,
+      log: telemetry,
+      metrics: telemetry,
+      members: () => this.#membersOf(nodeId),
+      isDrained: () => false,
+      freeBytes: async () => undefined,
+      placement: { ...PLACEMENT_DEFAULTS, replicateAfterMs: 0 },
+    });
+    group.onApplied = (command) => sharing.noteApplied(command);
+    // The placement only moves when a test says so.
+    sharing.copies.start();
+    const { catalog, models, copies, placement } = sharing;
     const node: ModelNode = {
-      ...parts,
+      catalog,
+      models,
+      copies,
+      placement,
+      nodeId,
+      address,
       group,
       disk,
-      events,
-      names: async () => (await parts.models.list()).map(({ name }) => name).sort(),
+      telemetry,
+      events: () => telemetry.lines.map(textOfLine),
+      names: async () => (await models.list()).map(({ name }) => name).sort(),
       stop: async () => {
         group.cut();
-        this.#running.delete(node);
-        await parts.copies.close();
+        this.network.crash(nodeId);
+        this.#running.delete(nodeId);
+        await sharing.close();
       },
     };
-    this.#running.add(node);
+    this.#running.set(nodeId, node);
     return node;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const node of [...this.#running]) await node.stop();
+    for (const node of [...this.#running.values()]) await node.stop();
+    this.network.close();
+  }
+
+  /** What gossip would say. */
+  #membersOf(self: NodeId): readonly BlobMember[] {
+    return [...this.#running.values()].filter(({ nodeId }) => nodeId !== self).map((node) => ({
+      address: node.address,
+      standing: "alive",
+      drained: false,
+      freeBytes: undefined,
+      holds: (digest) => node.copies.held().includes(digest),
+    }));
   }
 }
 
@@ -126,6 +197,7 @@ function knownText({ name, manifestDigest }: NamedManifest): string {
   return `${modelKey(name)}=${manifestDigest}`;
 }
 
-function textOfEvent(event: string, values: Readonly<Record<string, unknown>> = {}): string {
-  return [event, ...Object.entries(values).map(([key, value]) => `${key}=${value}`)].join(" ");
+function textOfLine(line: { event: string; values: Readonly<Record<string, unknown>> }): string {
+  return [line.event, ...Object.entries(line.values).map(([key, value]) => `${key}=${value}`)]
+    .join(" ");
 }

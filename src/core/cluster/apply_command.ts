@@ -97,7 +97,7 @@ function quarantineBlob(
   index: number,
 ): Refusal | undefined {
   const { digest, nodeId, reason, atMs } = command;
-  // The first report stays: it names who found it.
+  // The first report stays until that copy has been looked at.
   if (tables.quarantine.has(digest)) return "already_exists";
   if (tables.quarantine.size >= TABLE_ROWS_MAX.quarantine) return "table_full";
   tables.quarantine.set(digest, { digest, nodeId, reason, atMs, revision: index });

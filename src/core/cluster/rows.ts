@@ -131,7 +131,7 @@ export const settingRow = recordField({
 });
 export type SettingRow = ValueOf<typeof settingRow>;
 
-/** A blob that must not be used. */
+/** A blob whose copy on one node is under doubt. */
 export const quarantineRow = recordField({
   digest: digestField,
   nodeId: nodeIdField,

@@ -1,4 +1,4 @@
-import { errorMessage, PeerError, StorageError } from "../../base/mod.ts";
+import { errorMessage, PeerError, StorageError, UnavailableError } from "../../base/mod.ts";
 import type {
   BlobSource,
   BlobStore,
@@ -120,6 +120,8 @@ class Download {
         if (error instanceof StalledError && stalls++ < limits.stallsMax) continue;
         tries++;
         if (tries >= limits.triesMax) {
+          // What other nodes fail with names them; a registry's failure is worded by the contract.
+          if (error instanceof UnavailableError) throw error;
           throw failed(`max retries exceeded: ${errorMessage(error)}`, error);
         }
         this.#source.retry();

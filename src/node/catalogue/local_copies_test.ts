@@ -62,7 +62,7 @@ Deno.test("LocalCopies does not bring back what was deleted while the node was o
 
   await turnsUntil("both are gone", async () => (await again.disk.names()).join() === "b:latest");
   assert.deepEqual(await other.names(), ["b:latest"]);
-  assert.deepEqual(again.events, [
+  assert.deepEqual(again.events(), [
     "local_model_removed model=a:latest because=deleted",
     "local_model_removed model=c:latest because=deleted",
   ]);
@@ -80,8 +80,8 @@ Deno.test("LocalCopies judges nothing by a log that it has not caught up with", 
 
   // Given a node that at first knows only of the first model and its deletion, and no quorum yet.
   const again = cluster.start(first.disk, { kept: 2 });
-  await turnsUntil("it has tried", () => again.events.length > 0);
-  assert.match(again.events.join(), /local_models_not_settled reason=1 of 3 voters/);
+  await turnsUntil("it has tried", () => again.events().length > 0);
+  assert.match(again.events().join(), /local_models_not_settled reason=1 of 3 voters/);
   assert.deepEqual(again.group.catalogue.models(), []);
   assert.deepEqual(await again.disk.names(), ["a:latest"]);
 });
@@ -96,7 +96,7 @@ Deno.test("LocalCopies lets the catalogue win a name, and says so", async () => 
   const joined = cluster.start(disk);
 
   await turnsUntil("the name is given up", async () => (await disk.names()).length === 0);
-  assert.deepEqual(joined.events, ["local_model_removed model=A:latest because=conflict"]);
+  assert.deepEqual(joined.events(), ["local_model_removed model=A:latest because=conflict"]);
   assert.ok(await disk.blobs.find(systemDigest("mine")), "until the next prune");
   assert.deepEqual((await first.disk.manifests()).length, 1);
 });
@@ -120,7 +120,7 @@ Deno.test("LocalCopies keeps a broken model to itself and looks no further", asy
   assert.deepEqual(await node.names(), ["b:latest"]);
   assert.deepEqual(await disk.names(), ["a:latest", "b:latest"]);
   assert.ok(
-    node.events.includes(
+    node.events().includes(
       "local_model_not_shared model=a:latest reason=some of its blobs are missing",
     ),
   );

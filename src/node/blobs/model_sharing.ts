@@ -1,0 +1,126 @@
+import type { NodeId } from "../../base/mod.ts";
+import type { PlacementOptions } from "../../core/cluster/mod.ts";
+import { createModelStore, type ModelStore, type ModelStoreOptions } from "../../models/mod.ts";
+import type {
+  BlobStore,
+  Metrics,
+  ModelCatalog,
+  TransferLimits,
+  Transport,
+} from "../../ports/mod.ts";
+import type { CatalogueCommand } from "../../protocol/mod.ts";
+import type { CatalogueGroup } from "../catalogue/catalogue_group.ts";
+import type { KnownModels } from "../catalogue/known_models.ts";
+import { LocalCopies, modelsChangedBy } from "../catalogue/local_copies.ts";
+import { ReplicatedCatalog } from "../catalogue/replicated_catalog.ts";
+import type { StreamRouter } from "../cluster/stream_router.ts";
+import { BLOB_PURPOSE } from "./blob_messages.ts";
+import { BlobServer } from "./blob_server.ts";
+import { type BlobMember, holdersOfBlob } from "./members.ts";
+import { PeerBlobs } from "./peer_blobs.ts";
+import { PlacementDriver } from "./placement_driver.ts";
+import { Quarantine } from "./quarantine.ts";
+
+/** What sharing models takes. */
+export interface ModelSharingOptions
+  extends Omit<ModelStoreOptions, "catalog" | "localCatalog" | "peers"> {
+  readonly self: NodeId;
+  readonly group: CatalogueGroup;
+  readonly blobs: BlobStore;
+  /** The manifests in this node's own folder. */
+  readonly folder: ModelCatalog;
+  readonly known: Pick<KnownModels, "has" | "note" | "forget">;
+  readonly transport: Pick<Transport, "openStream">;
+  readonly router: Pick<StreamRouter, "register">;
+  readonly metrics: Metrics;
+  /** All admitted members but this one. */
+  readonly members: () => readonly BlobMember[];
+  /** Whether this node is drained. */
+  readonly isDrained: () => boolean;
+  /** Where this node keeps blobs; undefined = can't be told. */
+  readonly freeBytes: () => Promise<number | undefined>;
+  readonly placement: PlacementOptions;
+  /** Clears old garbage out of the folder once, when it is first in line with the catalogue; absent = never. */
+  readonly prune?: () => Promise<void>;
+  /** Called with the digests of the manifests that this node holds whole, after they changed. */
+  readonly onHeldChanged?: (held: readonly string[]) => void;
+  /** Default `PEER_TRANSFER_LIMITS`. */
+  readonly peerLimits?: TransferLimits;
+}
+
+/**
+ * The models of a node in a cluster: a store over the catalogue that all nodes agree on, a folder that is kept in line with
+ * it, and blobs that go from node to node.
+ */
+export class ModelSharing {
+  readonly catalog: ReplicatedCatalog;
+  readonly models: ModelStore;
+  readonly copies: LocalCopies;
+  readonly placement: PlacementDriver;
+  readonly quarantine: Quarantine;
+
+  constructor(options: ModelSharingOptions) {
+    const { group, blobs, folder, peerLimits, onHeldChanged } = options;
+    const holdersOf = (digest: Parameters<typeof holdersOfBlob>[0]) =>
+      holdersOfBlob(digest, group.catalogue, options.members());
+    this.quarantine = new Quarantine({
+      ...options,
+      isElsewhere: (digest) => holdersOf(digest).length > 0,
+      onBlobLost: () => this.copies.noteChanged("all"),
+    });
+    options.router.register(
+      BLOB_PURPOSE,
+      new BlobServer({ ...options, isQuarantined: (digest) => this.quarantine.has(digest) }),
+    );
+    const peers = new PeerBlobs({
+      ...options,
+      holdersOf,
+      reportCorrupt: (digest, nodeId) => this.quarantine.report(digest, nodeId),
+      ...(peerLimits && { limits: peerLimits }),
+    });
+    this.catalog = new ReplicatedCatalog({
+      ...options,
+      settle: (names) => this.copies.settle(names),
+    });
+    this.models = createModelStore({
+      ...options,
+      catalog: this.catalog,
+      localCatalog: folder,
+      blobs,
+      peers,
+    });
+    const copies: LocalCopies = new LocalCopies({
+      ...options,
+      models: this.models,
+      onHeldChanged: () => onHeldChanged?.(copies.held()),
+    });
+    this.copies = copies;
+    this.placement = new PlacementDriver({
+      ...options,
+      models: this.models,
+      copies,
+      options: options.placement,
+    });
+  }
+
+  /** Once the group runs. */
+  start(): void {
+    this.copies.start();
+    this.placement.start();
+    this.quarantine.look();
+  }
+
+  /** An entry was applied, or, with `"all"`, the catalogue was replaced by a snapshot. Cheap. */
+  noteApplied(command: CatalogueCommand | "all"): void {
+    const names = command === "all" ? command : modelsChangedBy(command);
+    if (names === "all" || names.length > 0) this.copies.noteChanged(names);
+    if (command === "all" || command.kind === "quarantine_blob") this.quarantine.look();
+  }
+
+  /** Resolves when nothing is fetched, read or written any more. */
+  async close(): Promise<void> {
+    await this.placement.close();
+    await this.copies.close();
+    await this.quarantine.settled();
+  }
+}
