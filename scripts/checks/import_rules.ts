@@ -118,15 +118,13 @@ export const IMPORT_RULES: ImportRules = {
     },
   ],
   unreached: [
-    {
-      path: "src/core/cluster",
-      because: "The log of a cluster feeds it; one node alone has none.",
-    },
     { path: "src/core/membership", because: "It watches other nodes; one node alone has none." },
     { path: "src/core/raft", because: "The cluster's nodes drive it; one node alone needs none." },
     { path: "src/transport", because: "It connects nodes; one node alone connects to nobody." },
     { path: "src/node/leases", because: "One node alone leases from itself." },
     { path: "src/node/cluster", because: "It drives what nodes do together." },
+    { path: "src/node/catalogue", because: "Its models are those of a cluster." },
+    { path: "src/node/blobs", because: "One node alone has nobody to share with." },
   ],
 };
 
