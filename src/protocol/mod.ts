@@ -179,6 +179,13 @@ export {
   type JoinToken,
   TOKEN_SECRET_BYTES,
 } from "./contact/join_token.ts";
+export {
+  type Announcement,
+  decodeDiscovery,
+  DISCOVERY_BYTES_MAX,
+  type DiscoveryPacket,
+  encodeDiscovery,
+} from "./contact/announcement.ts";
 export { clusterIdOf, nodeIdOf } from "./contact/node_id.ts";
 export {
   CHANNEL_FRAME_BYTES_MAX,

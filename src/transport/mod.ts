@@ -5,6 +5,13 @@
  *
  * @module
  */
+export {
+  announce,
+  type DiscoveryParts,
+  findNodes,
+  type HeardNode,
+  openMulticast,
+} from "./discovery/mod.ts";
 export { decodeValue, encodeValue } from "./cbor.ts";
 export { type FramePipe, JOIN_FRAME_BYTES_MAX, type JoinHandler } from "./frame_pipe.ts";
 export { openTransport, type OpenTransportOptions, type QuicTransport } from "./open_transport.ts";

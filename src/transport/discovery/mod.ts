@@ -1,0 +1,14 @@
+/**
+ * Finds the nodes of a cluster on the local networks by UDP multicast. Carries no secret and proves nothing: whoever is
+ * found still has to show the certificate that a join token asks for. Start with `discovery.ts`.
+ *
+ * @module
+ */
+export {
+  announce,
+  DISCOVERY_PORT,
+  type DiscoveryParts,
+  findNodes,
+  type HeardNode,
+} from "./discovery.ts";
+export { type MulticastOptions, type MulticastWire, openMulticast } from "./multicast.ts";
