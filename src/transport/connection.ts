@@ -18,6 +18,7 @@ import {
   type StreamParts,
   takeStream,
 } from "./framing/stream_pipe.ts";
+import { formatAddress } from "./connecting/resolve_address.ts";
 import type { TransportLimits } from "./limits.ts";
 
 /** Why a connection is closed, as the peer reads it. */
@@ -276,12 +277,6 @@ export class Connection {
       reportError(error);
     }
   }
-}
-
-/** `host:port`, with brackets where the host has colons. */
-export function formatAddress(address: { readonly hostname: string; readonly port: number }) {
-  const { hostname, port } = address;
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 function tooManyStreams(peer: NodeId): UnavailableError {

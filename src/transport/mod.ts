@@ -13,6 +13,7 @@ export {
   openMulticast,
 } from "./discovery/mod.ts";
 export { decodeValue, encodeValue } from "./cbor.ts";
+export { seedDialer } from "./connecting/dial_seed.ts";
 export { type FramePipe, JOIN_FRAME_BYTES_MAX, type JoinHandler } from "./frame_pipe.ts";
 export { openTransport, type OpenTransportOptions, type QuicTransport } from "./open_transport.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";

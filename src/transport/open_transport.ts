@@ -16,7 +16,7 @@ import {
   type FrameChannel,
   LIFE_BYTES,
 } from "../protocol/mod.ts";
-import { formatAddress } from "./connection.ts";
+import { formatAddress } from "./connecting/resolve_address.ts";
 import type { JoinHandler } from "./frame_pipe.ts";
 import { lostConnection } from "./framing/stream_pipe.ts";
 import type { GreetedDialer, GreetingParts, IncomingStreams } from "./connecting/greeting.ts";

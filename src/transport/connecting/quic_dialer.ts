@@ -90,12 +90,18 @@ async function connect(to: PeerAddress, parts: DialerParts): Promise<Deno.QuicCo
     conn.closed.catch(() => {});
     return conn;
   } catch (cause) {
-    if (!isRuntimeLoss(cause)) throw cause;
-    const text = `Cannot connect to ${to.address}: ${errorMessage(cause)}`;
-    throw isWrongCertificate(cause)
-      ? new PeerError("peer_refused", text, { cause })
-      : new UnavailableError("peer_lost", text, { cause });
+    throw connectionError(to.address, cause);
   }
+}
+
+/** What a failed connect is to callers. */
+export function connectionError(address: string, cause: unknown): PeerError | UnavailableError {
+  if (cause instanceof PeerError || cause instanceof UnavailableError) return cause;
+  if (!isRuntimeLoss(cause)) throw cause;
+  const text = `Cannot connect to ${address}: ${errorMessage(cause)}`;
+  return isWrongCertificate(cause)
+    ? new PeerError("peer_refused", text, { cause })
+    : new UnavailableError("peer_lost", text, { cause });
 }
 
 /** The runtime tells by text alone. Read wrongly, the line in the log is the only difference. */

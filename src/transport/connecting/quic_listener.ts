@@ -1,6 +1,5 @@
 import { PeerError, UnavailableError } from "../../base/mod.ts";
 import type { Clock, Log } from "../../ports/mod.ts";
-import { formatAddress } from "../connection.ts";
 import { withDeadline } from "./deadline.ts";
 import { JOIN_FRAME_BYTES_MAX, type JoinHandler } from "../frame_pipe.ts";
 import { FrameReader } from "../framing/frame_reader.ts";
@@ -11,6 +10,7 @@ import {
   type GreetingParts,
   type IncomingStreams,
 } from "./greeting.ts";
+import { formatAddress } from "./resolve_address.ts";
 import type { NodeIdentity } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import type { PeerFaults } from "../peer_faults.ts";

@@ -9,7 +9,7 @@ export interface ResolvedAddress {
 }
 
 /** Splits `host:port` or `[host]:port`; undefined for anything else. */
-export function parseAddress(address: string): ResolvedAddress | undefined {
+function parseAddress(address: string): ResolvedAddress | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
   const [, bracketed, plain, digits] = match ?? [];
   const hostname = bracketed ?? plain;
@@ -42,4 +42,12 @@ export async function resolveAddress(
     const text = `Cannot connect to "${address}": the host is not found`;
     throw new UnavailableError("peer_lost", text, { cause });
   }
+}
+
+/** `host:port`, with brackets where the host has colons. */
+export function formatAddress(
+  address: { readonly hostname: string; readonly port: number },
+): string {
+  const { hostname, port } = address;
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { isEdgeError } from "../../src/base/mod.ts";
+import { generateSigningKey, joinCluster, type Seed, seedDialer } from "../../src/transport/mod.ts";
+import { JoinDesk } from "../harness/join_desk.ts";
+import { CountingMetrics, QuicWorld, testClock } from "../harness/quic_world.ts";
+import { RecordingNode } from "../harness/transport_contract.ts";
+
+/** A member with a desk for joiners, and where it is. */
+async function openDesk(world: QuicWorld, metrics = new CountingMetrics()) {
+  const desk = await JoinDesk.open();
+  const remotes: string[] = [];
+  const { transport } = await world.open(new RecordingNode(), {
+    identity: await desk.cluster.make(),
+    onJoin: async (pipe, remoteAddress) => {
+      remotes.push(remoteAddress);
+      await desk.answer(pipe);
+    },
+    metrics,
+  });
+  const port = Number(transport.address.split(":").at(-1));
+  return { desk, remotes, seed: { hostname: "127.0.0.1", port } };
+}
+
+async function join(token: string, seed: Seed) {
+  return await joinCluster({
+    seeds: [seed],
+    token,
+    key: await generateSigningKey(),
+    name: "joiner",
+    clock: testClock,
+    dial: seedDialer({ clock: testClock }),
+    signal: new AbortController().signal,
+    patience: { patienceMs: 1_000, pauseFirstMs: 10, pauseMaxMs: 50 },
+  });
+}
+
+Deno.test("A node joins through a member's own port", () =>
+  QuicWorld.run({}, async (world) => {
+    const { desk, remotes, seed } = await openDesk(world);
+    const answer = await join(await desk.createToken(), seed);
+    assert.equal(desk.admitted.length, 1);
+    assert.equal(desk.admitted[0]?.name, "joiner");
+    assert.ok(answer.members.some(({ name }) => name === "desk"));
+    assert.match(remotes[0] ?? "", /^127\.0\.0\.1:\d+$/);
+  }));
+
+Deno.test("A node that holds the token of another cluster says nothing to this one", () =>
+  QuicWorld.run({}, async (world) => {
+    const { desk, seed } = await openDesk(world);
+    const foreign = await JoinDesk.open();
+    await assert.rejects(join(await foreign.createToken(), seed), isEdgeError);
+    assert.deepEqual([desk.outcomes, desk.admitted], [[], []]);
+  }));
