@@ -47,7 +47,8 @@ Deno.test("doctor ends with 1 when something is broken, and says what to do", as
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   listener.close();
   const folder = await Deno.makeTempDir();
-  const free = ["--host", `127.0.0.1:${listener.addr.port}`, "--data", folder];
+  const host = ["--host", `127.0.0.1:${listener.addr.port}`];
+  const free = [...host, "--listen", "127.0.0.1:0", "--data", folder];
   const well = await runCommand(["doctor", "--json", ...free]);
   const states = Object.fromEntries(
     JSON.parse(well.out).findings.map((one: { name: string; state: string }) => [
@@ -56,6 +57,7 @@ Deno.test("doctor ends with 1 when something is broken, and says what to do", as
     ]),
   );
   assert.equal(states.port, "ok");
+  assert.equal(states["cluster port"], "ok");
   assert.equal(states["data folder"], "ok");
   assert.equal(states["tiny model"], "warning");
   await Deno.writeTextFile(`${folder}/file`, "");
@@ -63,6 +65,14 @@ Deno.test("doctor ends with 1 when something is broken, and says what to do", as
   assert.equal(broken.code, 1);
   assert.match(broken.out, /BROKEN +models folder .*\n +Make it writable .* --models/);
   await Deno.remove(folder, { recursive: true });
+  const taken = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  assert(taken.addr.transport === "udp");
+  const address = `127.0.0.1:${taken.addr.port}`;
+  const { out } = await runCommand(["doctor", ...host, "--listen", address]);
+  assert.match(
+    out,
+    /BROKEN +cluster port +127.* is taken by another program\n +Stop it, .*--listen/,
+  );
 });
 
 Deno.test("doctor tells a node from a stranger on its port", async () => {

@@ -10,7 +10,7 @@ async function odist(
   const { code, stdout, stderr } = await new Deno.Command(program.command, {
     args: [...program.args, ...args],
     clearEnv: true,
-    env: { ...program.environment, ...env },
+    env: { ...program.environment, ODIST_LISTEN: "127.0.0.1:0", ...env },
     cwd: new URL("../..", import.meta.url),
     stdin: "null",
   }).output();

@@ -11,6 +11,7 @@ import type { Style } from "../terminal/style.ts";
 /** Options that change what is looked at. */
 const LOOKED_AT: ReadonlySet<OptionName> = new Set([
   "host",
+  "listenAddress",
   "dataFolder",
   "modelsFolder",
   "memoryReserveBytes",

@@ -23,6 +23,7 @@ export async function lookAround(context: CliContext, config: Config): Promise<F
   const node = await lookAtNode(config);
   return [
     node.finding,
+    lookAtClusterPort(config, node.clockMs === undefined ? "no_node" : "node_answers"),
     lookAtFolder("data folder", config.storage.dataFolder),
     lookAtFolder("models folder", config.storage.modelsFolder),
     lookAtDisk(config.storage.modelsFolder),
@@ -63,6 +64,26 @@ async function lookAtNode(
   const text = `${address} is taken by a program that is no node`;
   const advice = `Stop it, or choose another port: --host ${host.hostname}:${host.port + 1}`;
   return { finding: { name, state: "broken", text, advice } };
+}
+
+/** The UDP port of the node that answers is taken by that very node. */
+function lookAtClusterPort(config: Config, seen: "node_answers" | "no_node"): Finding {
+  const { hostname, port } = config.cluster.listenAddress;
+  const address = `${formatHost(config.cluster.listenAddress)} (UDP)`;
+  const name = "cluster port";
+  try {
+    Deno.listenDatagram({ transport: "udp", hostname, port }).close();
+    return { name, state: "ok", text: `${address} is free for a node` };
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) {
+      if (seen === "node_answers") return { name, state: "ok", text: `${address} is in use` };
+      const advice = `Stop it, or choose another port: --listen ${hostname}:${port + 1}`;
+      return { name, state: "broken", text: `${address} is taken by another program`, advice };
+    }
+    const advice = "Choose an address of this machine and a port above 1023 with --listen.";
+    const text = `Cannot listen on ${address}: ${errorMessage(error)}`;
+    return { name, state: "broken", text, advice };
+  }
 }
 
 async function askVersion(
