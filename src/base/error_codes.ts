@@ -35,6 +35,9 @@ export const ERROR_CODES = {
   node_unreachable: { family: "unavailable", status: 503 },
   stopping: { family: "unavailable", status: 503 },
   no_quorum: { family: "unavailable", status: 503 },
+  // This node's log can't be trusted or followed any more; the text says why.
+  fenced: { family: "unavailable", status: 503 },
+  group_change_failed: { family: "unavailable", status: 503 },
   peer_lost: { family: "unavailable", status: 503 },
   runner_lost: { family: "unavailable", status: 500 },
   load_failed: { family: "unavailable", status: 500 },

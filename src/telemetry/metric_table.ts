@@ -145,4 +145,22 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Times this node contradicted word of its death.",
     labels: [],
   },
+  odist_raft_term: { kind: "gauge", help: "Term of the log's group.", labels: [] },
+  odist_raft_leading: { kind: "gauge", help: "1 while this node leads the group.", labels: [] },
+  odist_raft_leader_changes_total: {
+    kind: "counter",
+    help: "Times this node learned of another leader.",
+    labels: [],
+  },
+  odist_raft_refused_total: {
+    kind: "counter",
+    help: "Messages of the group that were not taken: malformed, or too many at once.",
+    labels: [],
+  },
+  odist_raft_fenced: {
+    kind: "gauge",
+    help:
+      "1 when this node's log can't be trusted or followed; it neither votes nor serves the catalogue.",
+    labels: [],
+  },
 };
