@@ -118,6 +118,7 @@ export const IMPORT_RULES: ImportRules = {
     },
   ],
   unreached: [
+    { path: "src/node/group", because: "A node takes part in a group once it has its cluster." },
     { path: "src/core/membership", because: "It watches other nodes; one node alone has none." },
     { path: "src/core/raft", because: "The cluster's nodes drive it; one node alone needs none." },
     { path: "src/transport", because: "It connects nodes; one node alone connects to nobody." },

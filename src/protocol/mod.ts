@@ -56,7 +56,7 @@ export type {
   TransferRequest,
   VoteRequest,
   VoteResponse,
-} from "./raft.ts";
+} from "./raft/messages.ts";
 export {
   type Accusation,
   ADDRESS_BYTES_MAX,
@@ -105,8 +105,8 @@ export {
   RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
   READ_CONTEXT_BYTES_MAX,
-} from "./raft_codec.ts";
-export { entryField, entryIdField, hardStateField, snapshotField } from "./raft_fields.ts";
+} from "./raft/codec.ts";
+export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/fields.ts";
 export {
   type LoadedFacts,
   type LoadSettings,

@@ -13,7 +13,7 @@ import type {
 } from "../../protocol/mod.ts";
 
 /** Bytes of a snapshot that is sent or taken: all tables of the catalogue full. */
-export const SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024;
+const SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024;
 
 const LIMITS: TransferLimits = {
   chunkBytesMax: 256 * 1024,

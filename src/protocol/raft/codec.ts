@@ -1,6 +1,6 @@
-import type { NodeId } from "../base/mod.ts";
-import { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
-import { CHANNEL_FRAME_BYTES_MAX } from "./channels.ts";
+import type { NodeId } from "../../base/mod.ts";
+import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
+import { CHANNEL_FRAME_BYTES_MAX } from "../channels.ts";
 import type {
   AppendRejection,
   AppendRequest,
@@ -10,13 +10,13 @@ import type {
   RaftMessage,
   SnapshotChunk,
   SnapshotChunkAck,
-} from "./raft.ts";
+} from "./messages.ts";
 import {
   entryIdField,
   groupChangeField,
   groupConfigurationField,
   snapshotField,
-} from "./raft_fields.ts";
+} from "./fields.ts";
 
 // A fixed layout instead of CBOR: this is the path of every commit, and an append is mostly payload.
 

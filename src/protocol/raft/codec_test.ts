@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type NodeId, Random } from "../base/mod.ts";
+import { type NodeId, Random } from "../../base/mod.ts";
 import {
   CHANNEL_FRAME_BYTES_MAX,
   decodeRaftFrame,
@@ -11,7 +11,7 @@ import {
   type Proposal,
   RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
-} from "./mod.ts";
+} from "../mod.ts";
 
 const FUZZ_INPUTS = 50_000;
 const ENDS = { from: "00000000000000a1" as NodeId, to: "00000000000000b2" as NodeId };

@@ -1,4 +1,4 @@
-import { nodeIdField } from "./catalogue.ts";
+import { nodeIdField } from "../catalogue.ts";
 import {
   bytesField,
   type FieldCodec,
@@ -7,7 +7,7 @@ import {
   recordField,
   textField,
   uintField,
-} from "./field_codec.ts";
+} from "../field_codec.ts";
 import type {
   Entry,
   EntryId,
@@ -17,7 +17,7 @@ import type {
   HardState,
   Proposal,
   Snapshot,
-} from "./raft.ts";
+} from "./messages.ts";
 
 /** Bytes of one entry's data. */
 const ENTRY_BYTES_MAX = 16 * 1024 * 1024;

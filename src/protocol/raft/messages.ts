@@ -1,4 +1,4 @@
-import type { NodeId } from "../base/mod.ts";
+import type { NodeId } from "../../base/mod.ts";
 
 /**
  * Where an entry is: the pair identifies its content, because one leader exists per term and never changes what it
