@@ -11,14 +11,22 @@ import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
 import {
   decodeCommand,
   decodeDatagram,
+  decodeDiscovery,
+  decodeHello,
   decodeInventory,
+  decodeJoin,
+  decodeJoinToken,
   decodeLoadedCopies,
   decodeNodeFacts,
   decodeNodeLoad,
   decodeRaftFrame,
   decodeSync,
   encodeCommand,
+  encodeDiscovery,
+  encodeHello,
   encodeInventory,
+  encodeJoin,
+  encodeJoinToken,
   encodeLoadedCopies,
   encodeNodeFacts,
   encodeNodeLoad,
@@ -34,6 +42,9 @@ import {
   decodeSnapshotFile,
   readFrame,
 } from "../../src/storage/wal_record.ts";
+import { readCertificate } from "../../src/transport/identity/certificate.ts";
+import { DISCOVERY_PACKETS, HELLO_FRAMES, JOIN_FRAMES } from "../harness/contact_frames.ts";
+import { identityMaker } from "../harness/identities.ts";
 import { MembershipWorld } from "./membership_world.ts";
 import { call, drawCall, LOG_OPTIONS, OWNER } from "./raft_log_script.ts";
 import { idOf, RaftGroup } from "./raft_group.ts";
@@ -165,6 +176,34 @@ async function recordLog(): Promise<Uint8Array[]> {
   return files.map((file) => file.subarray(0, 8 * 1024));
 }
 
+/** What strangers may send before anything is known of them. */
+async function contactTargets(): Promise<readonly Target[]> {
+  const { authority, make } = await identityMaker();
+  const { certificate } = await make();
+  const text = { secret: new Uint8Array(16), authorityKey: authority.publicKey };
+  const tokens = ["t1", "0123456789"].map((tokenId) => encodeJoinToken({ tokenId, ...text }));
+  const latin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
+  return [
+    { name: "decodeHello", corpus: HELLO_FRAMES.map(encodeHello), decode: decodeHello },
+    { name: "decodeJoin", corpus: JOIN_FRAMES.map(encodeJoin), decode: decodeJoin },
+    {
+      name: "decodeDiscovery",
+      corpus: DISCOVERY_PACKETS.map(encodeDiscovery),
+      decode: decodeDiscovery,
+    },
+    {
+      name: "decodeJoinToken",
+      corpus: tokens.map((token) => new TextEncoder().encode(token)),
+      decode: (bytes) => decodeJoinToken(latin1(bytes)),
+    },
+    {
+      name: "readCertificate",
+      corpus: [certificate],
+      decode: (bytes) => readCertificate(Uint8Array.from(bytes)),
+    },
+  ];
+}
+
 function damage(random: Random, corpus: readonly Uint8Array[]): Uint8Array {
   const source = random.pick(corpus) ?? new Uint8Array(0);
   switch (random.below(4)) {
@@ -224,6 +263,7 @@ async function main(): Promise<void> {
     { name: "decodeSegmentHead", corpus: files, decode: decodeSegmentHead },
     { name: "readFrame", corpus: files, decode: (bytes) => readFrame(head, bytes, 512) },
     { name: "decodeRecords", corpus: [...payloads, ...commands], decode: decodeRecords },
+    ...await contactTargets(),
     {
       name: "decodeSnapshotFile",
       corpus: files,
