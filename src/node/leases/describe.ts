@@ -144,6 +144,10 @@ async function ask<T>(
     const message = await new MessageStream(stream).read();
     if (message === undefined) throw new UnavailableError("peer_lost", "A node ended its answer");
     return read(message);
+  } catch (error) {
+    // The reset that ends a late answer is not what was wrong with it.
+    late.signal.throwIfAborted();
+    throw error;
   } finally {
     timer.cancel();
     stream?.reset();

@@ -36,6 +36,11 @@ export class RemoteLeases {
     return this.#open.get(peer)?.size ?? 0;
   }
 
+  /** Leases on all peers, waiting ones included: requests of this node that others serve. */
+  get leaseCount(): number {
+    return [...this.#open.values()].reduce((sum, models) => sum + models.size, 0);
+  }
+
   /**
    * Resolves with a slot of `peer`.
    *

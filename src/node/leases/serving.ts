@@ -44,6 +44,8 @@ export interface Serving {
   /** For inference: models of all nodes. */
   readonly definitions: ClusterDefinitions;
   readonly journal: RouteJournal;
+  /** Requests of this node that others serve or queue: a node that drains waits for them, too. */
+  leasedElsewhere(): number;
   /** Gossip suspects a peer, or its last connection ended: what runs there goes on elsewhere. */
   onPeerDoubted(peer: NodeId): void;
   /** Gossip declared a peer dead, or it was shut out: its slots here are free. */
@@ -76,6 +78,7 @@ export function createServing(parts: ServingParts): Serving {
     leases,
     definitions: new ClusterDefinitions(parts),
     journal,
+    leasedElsewhere: () => remote.leaseCount,
     onPeerDoubted: (peer) => remote.onPeerDoubted(peer),
     onPeerGone: (peer) => {
       remote.onPeerDoubted(peer);
