@@ -89,7 +89,6 @@ Deno.test("A change that its leader died over is applied once, through the next 
       () => world.group(third).catalogue.findSetting("once") !== undefined,
     );
     world.crash(leader);
-    world.network.heal();
     const outcome = await world.settle(answer);
     assert.equal(outcome.kind, "applied");
     const revision = world.group(third).catalogue.findSetting("once")?.revision;

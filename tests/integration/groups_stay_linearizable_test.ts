@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { Random, UnavailableError } from "../../src/base/mod.ts";
+import { groupNodeId, GroupWorld, putSetting } from "../harness/groups.ts";
+import { checkLinearizable, type Operation } from "../sim/checkers/linearizability.ts";
+import { type ClientInput, type ClientOutput, REGISTER } from "../sim/raft/clients.ts";
+
+const SEEDS = Number(Deno.env.get("ODIST_GROUP_SEEDS") ?? 5);
+const FIRST_SEED = Number(Deno.env.get("ODIST_GROUP_SEED") ?? 1);
+const CLIENTS = 5;
+const VIRTUAL_MS = 15_000;
+const KEYS = ["a", "b", "c"];
+
+type History = Operation<ClientInput, ClientOutput>[];
+
+/** Asks one thing at a time of whichever node, and remembers what it was told. */
+class Client {
+  readonly history: History = [];
+  /** Changes that were acknowledged as applied, by value: each must be applied once and never be lost. */
+  readonly #seen = new Map<string, { readonly value: number; readonly revision: number }>();
+  #serial = 0;
+
+  constructor(
+    readonly world: GroupWorld,
+    readonly random: Random,
+    readonly id: number,
+    readonly now: () => number,
+  ) {}
+
+  async run(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      const number = this.random.pick(this.world.numbers.filter((it) => this.world.isRunning(it)));
+      if (number !== undefined) await this.#ask(number);
+      await this.#pause(this.random.between(5, 150));
+    }
+  }
+
+  async #ask(number: number): Promise<void> {
+    const key = this.random.pick(KEYS) ?? "a";
+    const seen = this.#seen.get(key) ?? { value: 0, revision: 0 };
+    const value = this.id * 100_000 + ++this.#serial;
+    const input = this.random.pick<ClientInput>([
+      { kind: "get" },
+      { kind: "put", value },
+      { kind: "swap", expected: seen.value, value },
+    ]) ?? { kind: "get" };
+    const invokedAt = this.now();
+    try {
+      const output = await this.#carryOut(number, key, { input, expected: seen.revision });
+      this.history.push({ key, input, invokedAt, outcome: { output, returnedAt: this.now() } });
+    } catch (error) {
+      assert.ok(error instanceof UnavailableError, String(error));
+      // A read that failed changed nothing.
+      if (input.kind !== "get") this.history.push({ key, input, invokedAt });
+    }
+  }
+
+  async #carryOut(
+    number: number,
+    key: string,
+    { input, expected }: { readonly input: ClientInput; readonly expected: number },
+  ): Promise<ClientOutput> {
+    const group = this.world.group(number);
+    const timeoutMs = this.random.between(200, 4_000);
+    if (input.kind === "get") {
+      const row = await group.read((catalogue) => catalogue.findSetting(key), { timeoutMs });
+      const value = Number(row?.value ?? 0);
+      this.#seen.set(key, { value, revision: row?.revision ?? 0 });
+      return value;
+    }
+    const condition = input.kind === "put" ? undefined : expected;
+    const command = putSetting(key, `${input.value}`, condition);
+    const outcome = await group.propose(command, { timeoutMs });
+    if (outcome.kind === "applied") {
+      this.#seen.set(key, { value: input.value, revision: outcome.revision });
+      return true;
+    }
+    assert.ok(["revision_mismatch", "already_exists"].includes(outcome.reason), outcome.reason);
+    return false;
+  }
+
+  #pause(durationMs: number): Promise<void> {
+    return new Promise((resolve) => void this.world.clock.after(durationMs, resolve));
+  }
+}
+
+/** Something bad, or the end of it. */
+async function disturb(world: GroupWorld, random: Random): Promise<void> {
+  const number = random.pick(world.numbers) ?? 1;
+  const other = random.pick(world.numbers) ?? 1;
+  const running = world.numbers.filter((it) => world.isRunning(it));
+  switch (random.below(9)) {
+    case 0:
+    case 1:
+      if (world.isRunning(number)) world.crash(number, { power: random.chance(1, 2) });
+      return;
+    case 2:
+    case 3:
+      if (!world.isRunning(number)) await world.boot(number);
+      return;
+    case 4:
+      return world.isolate(number);
+    case 5:
+      if (number !== other) world.network.cut(groupNodeId(number), groupNodeId(other));
+      return;
+    case 6:
+      for (const it of running) world.group(it).hintLeaderDown(groupNodeId(number));
+      return;
+    case 7:
+      if (world.isRunning(number)) world.group(number).transferLeadership(groupNodeId(other));
+      return;
+    default:
+      world.network.heal();
+      world.network.shape({
+        lossPercent: random.below(20),
+        delayMs: 1 + random.below(30),
+        jitterMs: random.below(50),
+      });
+  }
+}
+
+async function runSeed(seed: number): Promise<{ readonly answered: number }> {
+  const random = new Random(seed);
+  const timing = { snapshotEntries: 40, trailingEntries: 10 };
+  const world = await GroupWorld.start(random.pick([3, 5]) ?? 3, { seed, timing });
+  let moment = 0;
+  const clients = Array.from(
+    { length: CLIENTS },
+    (_, index) => new Client(world, random.fork(), index + 1, () => ++moment),
+  );
+  let isOver = false;
+  try {
+    const runs = clients.map((client) => client.run(() => isOver));
+    while (world.clock.monotonicMs() < VIRTUAL_MS) {
+      await world.advance(random.between(50, 800));
+      await disturb(world, random);
+    }
+    isOver = true;
+    world.network.heal();
+    world.network.shape({ lossPercent: 0, delayMs: 1, jitterMs: 0 });
+    for (const number of world.numbers) if (!world.isRunning(number)) await world.boot(number);
+    await world.settle(Promise.all(runs));
+    const leader = await world.elected();
+    assert.equal((await world.propose(leader, putSetting("end", "1"))).kind, "applied");
+    await world.converged();
+    assert.deepEqual(
+      world.numbers.map((number) => world.group(number).fenced),
+      world.numbers.map(() => undefined),
+    );
+    const history = clients.flatMap((client) => client.history);
+    const verdict = checkLinearizable(history, REGISTER);
+    assert.deepEqual(verdict, { kind: "linearizable" });
+    return { answered: history.filter(({ outcome }) => outcome !== undefined).length };
+  } finally {
+    await world.close();
+  }
+}
+
+Deno.test("Groups stay linearizable and converge through cuts, crashes, losses and rumours", async () => {
+  let answered = 0;
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+    try {
+      answered += (await runSeed(seed)).answered;
+    } catch (error) {
+      throw new Error(`ODIST_GROUP_SEED=${seed} ODIST_GROUP_SEEDS=1: ${error}`, { cause: error });
+    }
+  }
+  assert.ok(answered > SEEDS * 50, `only ${answered} operations were answered`);
+});
