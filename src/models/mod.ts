@@ -11,7 +11,7 @@ export type { ModelDefinition } from "./stored/model_definition.ts";
 export { blobsOf, isWholeHere } from "./blob_holds.ts";
 export { Exclusive } from "./exclusive.ts";
 export type { Asker } from "./model_reference.ts";
-export type { ModelsElsewhere } from "./models_elsewhere.ts";
+export type { Described, ModelsElsewhere } from "./models_elsewhere.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
 export { TRANSFER_LIMITS } from "./transfer/transfer_limits.ts";
 export {

@@ -55,6 +55,8 @@ export interface ModelStoreOptions {
   readonly peers?: BlobPeers;
   /** What other nodes say of the models whose blobs they hold; absent on a node without any. */
   readonly elsewhere?: ModelsElsewhere;
+  /** Called when blobs came from other nodes, and all of a model are here now. */
+  readonly onFetched?: (entry: CatalogEntry) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   /** For creating models in another precision. */
@@ -263,7 +265,9 @@ class StoredModels implements ModelStore {
 
   /** Nothing where there are no other nodes: what is missing is then found out by whoever reads it. */
   async *#fetchMissing(entry: CatalogEntry, signal: AbortSignal): AsyncIterable<TransferProgress> {
-    if (this.#options.peers !== undefined) yield* this.fetch(entry, async () => {}, signal);
+    const { peers, onFetched } = this.#options;
+    if (peers === undefined || await this.isWholeHere(entry.manifest)) return;
+    yield* this.fetch(entry, async () => await onFetched?.(entry), signal);
   }
 
   #users(): BlobUsers {

@@ -19,19 +19,37 @@ import type {
   TransferProgress,
   TransferRequest,
 } from "../ports/mod.ts";
+import type { LoadedCopy } from "../protocol/mod.ts";
 import type { Inference } from "./inference.ts";
 import type { SchedulerDriver } from "./scheduler_driver.ts";
 
-/** What the client of one node puts together. */
-export interface LocalClientParts {
-  readonly inference: Inference;
-  readonly models: ModelStore;
-  readonly blobs: BlobStore;
-  readonly driver: SchedulerDriver;
-  readonly clock: Clock;
+/** What the other nodes of a cluster have loaded, as they last told. */
+export interface LoadedElsewhere {
+  /** Name of the node. */
+  readonly node: string;
+  readonly copies: readonly LoadedCopy[];
 }
 
-/** Answers for this node alone: inference, models, and what is loaded. */
+/** What a list of loaded models says besides, in a cluster. */
+export interface OtherNodes {
+  /** Name of this node. */
+  readonly ownName: string;
+  /** One for each other node, loaded models or not; none = this node is alone, and rows name no node. */
+  loaded(): readonly LoadedElsewhere[];
+}
+
+/** What the client of one node puts together. */
+export interface LocalClientParts {
+  readonly inference: Pick<Inference, "generate" | "chat" | "embed">;
+  readonly models: Omit<ModelStore, "find" | "getDefinition" | "fetch">;
+  readonly blobs: BlobStore;
+  readonly driver: Pick<SchedulerDriver, "view" | "findModel">;
+  readonly clock: Clock;
+  /** Absent on a node that can't have others. */
+  readonly others?: OtherNodes;
+}
+
+/** What a node answers with: inference, models, and what is loaded, here and on other nodes. */
 export class LocalClient implements ClusterClient {
   readonly #parts: LocalClientParts;
   #stopping = false;
@@ -62,11 +80,20 @@ export class LocalClient implements ClusterClient {
   }
 
   async listLoaded(): Promise<readonly LoadedModelRow[]> {
-    const { driver, models, clock } = this.#parts;
-    const { instances } = driver.view();
-    if (instances.length === 0) return [];
+    const { driver, models, others } = this.#parts;
+    const elsewhere = others?.loaded() ?? [];
+    const isIdle = elsewhere.every(({ copies }) => copies.length === 0);
+    if (driver.view().instances.length === 0 && isIdle) return [];
     const listed = new Map((await models.list()).map((model) => [model.name, model]));
-    const rows = instances.flatMap((instance): LoadedModelRow[] => {
+    const node = others === undefined || elsewhere.length === 0 ? {} : { node: others.ownName };
+    const rows = this.#loadedHere(listed).map((row) => ({ ...row, ...node }));
+    rows.push(...elsewhere.flatMap((told) => loadedThere(told, listed)));
+    return rows.sort((a, b) => (a.expiresAtMs < b.expiresAtMs ? 1 : -1));
+  }
+
+  #loadedHere(listed: ReadonlyMap<string, ListedModel>): readonly LoadedModelRow[] {
+    const { driver, clock } = this.#parts;
+    return driver.view().instances.flatMap((instance): LoadedModelRow[] => {
       const model = listed.get(instance.displayName);
       // Deleted while loaded: it runs on until it expires, but there is nothing left to show of it.
       if (model === undefined) return [];
@@ -83,7 +110,6 @@ export class LocalClient implements ClusterClient {
         contextLength: instance.contextTokens,
       }];
     });
-    return rows.sort((a, b) => (a.expiresAtMs < b.expiresAtMs ? 1 : -1));
   }
 
   showModel(request: ShowRequest, options?: ReadOptions): Promise<ShownModel> {
@@ -121,4 +147,25 @@ export class LocalClient implements ClusterClient {
   readiness(): Readiness {
     return this.#stopping ? { ready: false, reasons: ["stopping"] } : { ready: true, reasons: [] };
   }
+}
+
+/** Rows of models that the catalogue still has; the others run on until they expire, with nothing left to show of them. */
+function loadedThere(
+  told: LoadedElsewhere,
+  listed: ReadonlyMap<string, ListedModel>,
+): readonly LoadedModelRow[] {
+  return told.copies.flatMap((copy): LoadedModelRow[] => {
+    const model = listed.get(copy.name);
+    if (model === undefined) return [];
+    return [{
+      name: model.name,
+      size: copy.sizeBytes,
+      sizeVram: copy.vramBytes,
+      digest: model.digest,
+      details: model.details,
+      expiresAtMs: copy.expiresAtMs === 0 ? Infinity : copy.expiresAtMs,
+      contextLength: copy.contextLength,
+      node: told.node,
+    }];
+  });
 }

@@ -11,6 +11,8 @@ import type { BlobMember } from "../../src/node/blobs/members.ts";
 import { ModelSharing, type ModelSharingOptions } from "../../src/node/blobs/model_sharing.ts";
 import { PEER_TRANSFER_LIMITS } from "../../src/node/blobs/peer_blobs.ts";
 import { StreamRouter } from "../../src/node/cluster/stream_router.ts";
+import { findOwnDefinition } from "../../src/node/leases/cluster_definitions.ts";
+import { DESCRIBE_PURPOSE, DescribeServer } from "../../src/node/leases/describe.ts";
 import type { PeerAddress, TransferLimits } from "../../src/ports/mod.ts";
 import { displayModelName } from "../../src/protocol/mod.ts";
 import { type MemoryGroup, MemoryLog } from "./memory_log.ts";
@@ -134,6 +136,7 @@ export class ModelCluster {
       freeBytes: async () => undefined,
       placement: { ...PLACEMENT_DEFAULTS, replicateAfterMs: 0 },
     });
+    router.register(DESCRIBE_PURPOSE, new DescribeServer(findOwnDefinition(sharing.models)));
     group.onApplied = (command) => sharing.noteApplied(command);
     // The placement only moves when a test says so.
     sharing.copies.start();

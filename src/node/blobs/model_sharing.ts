@@ -8,22 +8,26 @@ import type {
   TransferLimits,
   Transport,
 } from "../../ports/mod.ts";
-import type { CatalogueCommand } from "../../protocol/mod.ts";
+import { type CatalogueCommand, formatModelName } from "../../protocol/mod.ts";
 import type { CatalogueGroup } from "../catalogue/catalogue_group.ts";
 import type { KnownModels } from "../catalogue/known_models.ts";
 import { LocalCopies, modelsChangedBy } from "../catalogue/local_copies.ts";
 import { ReplicatedCatalog } from "../catalogue/replicated_catalog.ts";
 import type { StreamRouter } from "../cluster/stream_router.ts";
+import { describeModel } from "../leases/describe.ts";
 import { BLOB_PURPOSE } from "./blob_messages.ts";
 import { BlobServer } from "./blob_server.ts";
 import { type BlobMember, holdersOfBlob } from "./members.ts";
+import { HeldElsewhere, ShowServer } from "./models_elsewhere.ts";
 import { PeerBlobs } from "./peer_blobs.ts";
 import { PlacementDriver } from "./placement_driver.ts";
 import { Quarantine } from "./quarantine.ts";
+import { SHOW_PURPOSE } from "./show_messages.ts";
 
 /** What sharing models takes. */
 export interface ModelSharingOptions
-  extends Omit<ModelStoreOptions, "catalog" | "localCatalog" | "peers"> {
+  extends
+    Omit<ModelStoreOptions, "catalog" | "localCatalog" | "peers" | "elsewhere" | "onFetched"> {
   readonly self: NodeId;
   readonly group: CatalogueGroup;
   readonly blobs: BlobStore;
@@ -78,6 +82,11 @@ export class ModelSharing {
       reportCorrupt: (digest, nodeId) => this.quarantine.report(digest, nodeId),
       ...(peerLimits && { limits: peerLimits }),
     });
+    const elsewhere = new HeldElsewhere({
+      ...options,
+      describeAt: (peer, { name, manifestDigest }) =>
+        describeModel(options, peer, { name, manifestDigest, shownName: formatModelName(name) }),
+    });
     this.catalog = new ReplicatedCatalog({
       ...options,
       settle: (names) => this.copies.settle(names),
@@ -88,7 +97,10 @@ export class ModelSharing {
       localCatalog: folder,
       blobs,
       peers,
+      elsewhere,
+      onFetched: (entry) => this.copies.settle([entry.name]),
     });
+    options.router.register(SHOW_PURPOSE, new ShowServer(this.models));
     const copies: LocalCopies = new LocalCopies({
       ...options,
       models: this.models,

@@ -21,7 +21,8 @@ const label = textShape(1024);
 const count = numberShape(0);
 const labels = arrayShape(label, LIST_MAX);
 
-const parameters = objectShape({
+/** Options of contract 1.7, as a model or a request sets them. */
+export const requestOptionsShape = objectShape({
   numCtx: maybeShape(numberShape()),
   numBatch: maybeShape(numberShape()),
   numGpu: maybeShape(numberShape()),
@@ -94,7 +95,7 @@ const definitionShape = objectShape({
   weightsBytes: count,
   template: objectShape({ goTemplate: maybeShape(text), jinjaTemplate: maybeShape(text) }),
   system: text,
-  parameters,
+  parameters: requestOptionsShape,
   messages: arrayShape(objectShape({ role: label, content: text }), LIST_MAX),
   config,
   facts: factsShape,
