@@ -12,6 +12,7 @@ import {
   joinCluster,
   type JoinClusterParts,
   type JoinRequest,
+  type NodeIdentity,
   type SigningKey,
 } from "../../src/transport/mod.ts";
 import { MemoryPipe } from "./frame_pipes.ts";
@@ -38,6 +39,12 @@ export class JoinDesk {
   /** How each conversation ended. */
   readonly outcomes: (AnsweredJoin["outcome"] | Error)[] = [];
   readonly #parts: AnswerJoinParts;
+  readonly #answers: Promise<void>[] = [];
+
+  /** The admitting member's own. */
+  get identity(): NodeIdentity {
+    return this.#parts.identity;
+  }
 
   private constructor(cluster: IdentityMaker, parts: AnswerJoinParts) {
     this.cluster = cluster;
@@ -79,7 +86,18 @@ export class JoinDesk {
   }
 
   /** Answers over this pipe and notes how it ended. */
-  async answer(pipe: FramePipe): Promise<void> {
+  answer(pipe: FramePipe): Promise<void> {
+    const answered = this.#answer(pipe);
+    this.#answers.push(answered);
+    return answered;
+  }
+
+  /** All conversations that began have ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#answers);
+  }
+
+  async #answer(pipe: FramePipe): Promise<void> {
     try {
       this.outcomes.push((await answerJoin(pipe, this.#parts)).outcome);
     } catch (error) {
@@ -125,6 +143,8 @@ export class LeapingClock implements Clock {
   nowMs = () => this.startMs + this.#elapsedMs;
   monotonicMs = () => this.#elapsedMs;
   after(delayMs: number, callback: () => void) {
+    // A deadline, which no test of this clock reaches.
+    if (delayMs >= 15_000) return { cancel() {} };
     this.waitsMs.push(delayMs);
     this.#elapsedMs += delayMs;
     queueMicrotask(callback);

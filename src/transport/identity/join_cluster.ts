@@ -33,6 +33,12 @@ import { hashSecret, makeProof, verifyProof } from "./proof.ts";
 /** Any interval keeps the process alive; this one is short enough for a timer and long enough to cost nothing. */
 const ALIVE_MS = 60_000;
 
+/** How long one member may take; it waits for a quorum meanwhile. */
+const ATTEMPT_LIMIT_MS = 20_000;
+
+/** How long a refusal may take to arrive. */
+const LAST_WORDS_MS = 500;
+
 /** Where a member may answer. */
 export interface Seed {
   readonly hostname: string;
@@ -125,16 +131,19 @@ async function attemptJoin(
       signal: parts.signal,
     };
     const connection = await parts.dial(seed, trust);
+    // Closing it ends every wait for a member that says nothing more.
+    const deadline = parts.clock.after(ATTEMPT_LIMIT_MS, () => connection.close());
     try {
       return await converseAsJoiner(connection.pipe, by);
     } finally {
+      deadline.cancel();
       connection.close();
     }
   } catch (error) {
     parts.signal.throwIfAborted();
     if (error instanceof JoinRefused) return failed(attemptKind(error), error.message);
     if (error instanceof PeerError && error.code === "peer_refused") {
-      return failed("other_cluster", error.message);
+      return { seed: shown, ...describeHandshake(error.message, parts.clock.nowMs()) };
     }
     if (error instanceof UnavailableError || error instanceof PeerError) {
       return failed("unreachable", error.message);
@@ -153,9 +162,18 @@ async function converseAsJoiner(
   } catch (error) {
     if (error instanceof JoinRefused && !(error instanceof JoinRefusedByPeer)) {
       await sayRefusal(pipe, error);
+      await waitForEnd(pipe, by.parts.clock);
     }
     throw error;
   }
+}
+
+/** The connection is closed behind this, and what is on the way then is lost. */
+async function waitForEnd(pipe: FramePipe, clock: Clock): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = clock.after(LAST_WORDS_MS, resolve);
+  await Promise.race([pipe.read(), late]).catch(() => {});
+  timer.cancel();
 }
 
 async function exchange(
@@ -250,6 +268,21 @@ async function checkAnswer(
   if (judged.nodeId !== nodeIdOf(by.key.publicKey)) {
     throw new JoinRefused("malformed", `it sent the certificate of node ${judged.nodeId}`);
   }
+}
+
+/** What a TLS handshake that failed means; the runtime tells by text alone. */
+function describeHandshake(text: string, nowMs: number): Pick<JoinAttempt, "kind" | "text"> {
+  if (/application protocol|error 120/i.test(text)) {
+    return { kind: "unreachable", text: "it lets nobody join" };
+  }
+  if (/expired|not valid yet|NotValidYet/i.test(text)) {
+    const now = new Date(nowMs).toISOString();
+    return {
+      kind: "other_cluster",
+      text: `its certificate is not valid at ${now}, which this clock says; check both clocks`,
+    };
+  }
+  return { kind: "other_cluster", text: "it has no certificate of the token's cluster" };
 }
 
 function attemptKind(refused: JoinRefused): JoinAttempt["kind"] {
