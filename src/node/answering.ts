@@ -199,6 +199,7 @@ class AnswerRun {
       promptTokens: promptTokens.length > 0
         ? promptTokens.length + emittedTokens.length
         : estimatePromptTokens(this.#sequence.prompt),
+      promptText: promptTextOf(this.#sequence.prompt),
       avoid: this.#avoid,
       ...(label === undefined ? {} : { label }),
     };
@@ -396,6 +397,11 @@ function logprobRow(token: AnswerToken): TokenLogprobRow[] {
     logprob: token.logprob,
     ...(top === undefined || top.length === 0 ? {} : { topLogprobs: top }),
   }];
+}
+
+/** Tokens before it would have to be the same, too, and nobody knows their text. */
+function promptTextOf(prompt: Prompt): string {
+  return prompt.kind === "text" && prompt.tokensBefore === undefined ? prompt.text : "";
 }
 
 function nanoseconds(ms: number): number {

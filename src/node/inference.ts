@@ -207,6 +207,7 @@ export class Inference {
       requestId: this.#parts.drawRequestId(),
       standing: wanted.standing ?? "fresh",
       promptTokens: wanted.promptTokens ?? 0,
+      promptText: "",
       avoid: wanted.avoid ?? [],
       ...(label === undefined ? {} : { label }),
     };

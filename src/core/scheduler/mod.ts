@@ -29,5 +29,6 @@ export {
   type RouteRequest,
   type ScoredRoute,
 } from "./routing.ts";
+export { PrefixMemory, type PromptTrace, traceOf } from "./prefix_memory.ts";
 export { decideResume, type LostRunner } from "./resume.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";

@@ -8,14 +8,22 @@ import {
 } from "../../base/mod.ts";
 import {
   chooseRoute,
+  PrefixMemory,
+  type PromptTrace,
   type RouteCandidate,
   type RouteRequest,
   type ScoredRoute,
+  traceOf,
 } from "../../core/scheduler/mod.ts";
 import type { Clock, Log } from "../../ports/mod.ts";
 import type { Lease, SchedulerDriver, ServingNode } from "../scheduler_driver.ts";
 import { type Holder, loadFromView, type OwnFigures } from "./holders.ts";
-import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
+import {
+  CHARS_PER_TOKEN,
+  type LeaseRequest,
+  type LeaseSource,
+  type UnloadTarget,
+} from "./lease.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
 import type { RouteJournal } from "./route_journal.ts";
 
@@ -65,6 +73,7 @@ export class ClusterLeases implements LeaseSource {
   /** Requests sent to a node and not given back, by when they were sent: its next report will count them. */
   readonly #sent = new Map<NodeId, Set<{ readonly atMs: number }>>();
   readonly #doubtedUntilMs = new Map<NodeId, number>();
+  readonly #prefixes = new PrefixMemory();
 
   constructor(parts: ClusterLeasesParts) {
     this.#parts = parts;
@@ -76,7 +85,9 @@ export class ClusterLeases implements LeaseSource {
     for (;;) {
       signal.throwIfAborted();
       const holders = this.#parts.holders(request.wanted.manifestDigest);
-      const { route, settle } = this.#choose(request, holders, refused);
+      // Alone there is nothing to choose from, so that a long prompt need not be looked at.
+      const trace = holders.length === 0 ? [] : traceOf(request.promptText);
+      const { route, settle } = this.#choose(request, { holders, refused, trace });
       if (route === undefined || refused.length >= ATTEMPTS_MAX) {
         settle("given_up");
         throw worthTelling(refused.map(({ error }) => error)) ?? nobodyHolds(request);
@@ -84,6 +95,10 @@ export class ClusterLeases implements LeaseSource {
       try {
         const lease = await this.#acquireAt(route, { request, holders }, signal);
         settle("granted");
+        this.#prefixes.note(
+          { model: request.wanted.manifestDigest, nodeId: route.nodeId },
+          trace,
+        );
         return lease;
       } catch (error) {
         settle(isEdgeError(error) ? error.code : "cancelled");
@@ -103,15 +118,22 @@ export class ClusterLeases implements LeaseSource {
 
   #choose(
     request: LeaseRequest,
-    holders: readonly Holder[],
-    refused: RouteRequest["refused"],
+    known: {
+      readonly holders: readonly Holder[];
+      readonly refused: RouteRequest["refused"];
+      readonly trace: PromptTrace;
+    },
   ): { readonly route: ScoredRoute | undefined; readonly settle: (outcome: string) => void } {
     const { journal, clock } = this.#parts;
     const { promptTokens, need, avoid, requestId, standing, label } = request;
+    const { holders, refused, trace } = known;
     const candidates = [
       ...this.#ownCandidate(request),
       ...holders.map((holder) => this.#candidate(holder)),
-    ];
+    ].map((candidate) => ({
+      ...candidate,
+      residentTokens: this.#resident(request, candidate, trace),
+    }));
     const wanted = { promptTokens, memoryBytes: need.memoryBytes, avoid, refused };
     const decision = chooseRoute(wanted, candidates);
     const settle = journal.record({
@@ -124,6 +146,13 @@ export class ClusterLeases implements LeaseSource {
       decision,
     });
     return { route: decision.route, settle };
+  }
+
+  #resident(request: LeaseRequest, candidate: RouteCandidate, trace: PromptTrace): number {
+    // A runner that was started since has computed nothing.
+    if (candidate.load?.state !== "loaded") return 0;
+    const at = { model: request.wanted.manifestDigest, nodeId: candidate.nodeId };
+    return Math.floor(this.#prefixes.residentChars(at, trace) / CHARS_PER_TOKEN);
   }
 
   /** This node, where the model's blobs are here. */
@@ -205,6 +234,7 @@ export class ClusterLeases implements LeaseSource {
 
   #doubt(nodeId: NodeId): void {
     const nowMs = this.#parts.clock.monotonicMs();
+    this.#prefixes.forget(nodeId);
     // Those that ended go here, so that nodes of the past don't add up.
     for (const [doubted, untilMs] of this.#doubtedUntilMs) {
       if (untilMs <= nowMs) this.#doubtedUntilMs.delete(doubted);

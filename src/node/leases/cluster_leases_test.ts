@@ -39,6 +39,7 @@ function request(changes: Partial<LeaseRequest> = {}): LeaseRequest {
     settings: { modelPath: "/m" } as LeaseRequest["settings"],
     standing: "fresh",
     promptTokens: 10,
+    promptText: "",
     avoid: [],
     wanted: { name: "tiny", manifestDigest: "d", keepAliveMs: undefined } as LeaseRequest["wanted"],
     label: "mine",
@@ -293,4 +294,25 @@ Deno.test("ClusterLeases unloads a model on every node that may have it", () => 
   const target: UnloadTarget = { name: "m", modelKey: "k", manifestDigest: "d", mode: "embed" };
   stage.leases.requestUnload(target);
   assert.deepEqual(stage.unloads, ["me k", "n2 embed"]);
+});
+
+Deno.test("ClusterLeases goes on with a conversation where its beginning is computed", async () => {
+  const stage = new Stage();
+  stage.instances = [];
+  stage.holders = [holder("2"), holder("3")];
+  const text = "Once upon a time. ".repeat(100);
+  const ask = async (promptText: string) => {
+    const asked = request({ promptText, promptTokens: promptText.length / 4 });
+    const lease = await stage.leases.acquire(asked, never);
+    lease.release();
+    await settle();
+    return lease.servedBy?.name;
+  };
+  stage.holders = [holder("2", { drained: true }), holder("3")];
+  assert.equal(await ask(text), "n3");
+  stage.holders = [holder("2"), holder("3")];
+  assert.equal(await ask("Something else. ".repeat(100)), "n2");
+  assert.equal(await ask(`${text} And then?`), "n3");
+  stage.holders = [holder("2"), holder("3", { load: COLD })];
+  assert.equal(await ask(`${text} And then?`), "n2");
 });

@@ -4,7 +4,7 @@ import type { ResolvedLoad } from "../options.ts";
 import type { Lease, SlotRequest } from "../scheduler_driver.ts";
 
 /** Characters of a prompt that make one token, about: English prose has four, and others come out as more work. */
-const CHARS_PER_TOKEN = 4;
+export const CHARS_PER_TOKEN = 4;
 
 /** A model and how it is to be loaded, in words that mean the same on every node. */
 export interface WantedModel {
@@ -24,6 +24,8 @@ export interface LeaseRequest extends SlotRequest {
   readonly wanted: WantedModel;
   /** Estimated, >= 0. */
   readonly promptTokens: number;
+  /** The prompt as far as it is a text, to find the node that has computed its beginning; "" = none. */
+  readonly promptText: string;
   /** Nodes under which this request was lost before, oldest first. */
   readonly avoid: readonly NodeId[];
   /** What the client's answer is labelled with; not unique. */

@@ -40,6 +40,7 @@ const REQUEST: LeaseRequest = {
   settings: {} as LeaseRequest["settings"],
   standing: "fresh",
   promptTokens: 3,
+  promptText: "",
   avoid: [],
   wanted: {
     name: "tiny",
