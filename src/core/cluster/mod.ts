@@ -45,6 +45,7 @@ export type { Outcome } from "./sessions.ts";
 export {
   nextLookMs,
   planVoters,
+  survivesWithout,
   type VoterCandidate,
   VOTERS_DEFAULTS,
   type VotersOptions,

@@ -87,6 +87,21 @@ export function planVoters(state: VotersState, options: VotersOptions): VotersPl
   return steps.length === 0 ? NONE : changeBy(steps, reasonOf(configuration, voters, leads));
 }
 
+/**
+ * Whether voters that live would still make a quorum, of both halves of a change under way, once nobody talks to `node`
+ * any more. Where they would not, shutting it out would stop the log before its vote can go to another.
+ */
+export function survivesWithout(
+  configuration: GroupConfiguration,
+  node: NodeId,
+  lives: (voter: NodeId) => boolean,
+): boolean {
+  return [configuration.voters, configuration.votersOutgoing].every((voters) => {
+    const left = voters.filter((voter) => voter !== node && lives(voter)).length;
+    return !voters.includes(node) || left >= quorumOf(voters.length);
+  });
+}
+
 /** When time alone may change the plan; undefined = never. Later than {@link VotersState.nowMs}. */
 export function nextLookMs(state: VotersState, options: VotersOptions): number | undefined {
   let nextMs: number | undefined;

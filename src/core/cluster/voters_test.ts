@@ -4,6 +4,7 @@ import type { GroupConfiguration, GroupStep } from "../../protocol/mod.ts";
 import {
   nextLookMs,
   planVoters,
+  survivesWithout,
   type VoterCandidate,
   VOTERS_DEFAULTS,
   type VotersPlan,
@@ -185,4 +186,15 @@ Deno.test("The next look is when a standing has lasted long enough", () => {
   } as const;
   assert.equal(nextLookMs(state, VOTERS_DEFAULTS), NOW_MS + 5_000);
   assert.equal(nextLookMs({ ...state, members: [member(A)] }, VOTERS_DEFAULTS), undefined);
+});
+
+Deno.test("A voter can be spared when a quorum lives without it, a learner always", () => {
+  const living = (...nodes: NodeId[]) => (node: NodeId) => nodes.includes(node);
+  assert.equal(survivesWithout(group([A, B, C]), C, living(A, B, C)), true);
+  assert.equal(survivesWithout(group([A, B, C]), C, living(A, C)), false);
+  assert.equal(survivesWithout(group([A, B, C]), B, living(A, C)), true);
+  assert.equal(survivesWithout(group([A], [B]), A, living(A, B)), false);
+  assert.equal(survivesWithout(group([A], [B]), B, living(A)), true);
+  const joint = { ...group([A, B, C]), votersOutgoing: [C] };
+  assert.equal(survivesWithout(joint, C, living(A, B, C)), false);
 });

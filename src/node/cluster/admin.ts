@@ -1,5 +1,11 @@
 import { type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
-import type { Catalogue, MemberRow, Outcome, Refusal } from "../../core/cluster/mod.ts";
+import {
+  type Catalogue,
+  type MemberRow,
+  type Outcome,
+  type Refusal,
+  survivesWithout,
+} from "../../core/cluster/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
 import type {
   Clock,
@@ -202,6 +208,14 @@ export class Admin implements ClusterAdmin {
     if (nodeId === this.#parts.self.nodeId) {
       throw new RequestError("conflict", "a node cannot revoke itself: ask another one");
     }
+    const { configuration } = this.#parts.group.view();
+    if (!survivesWithout(configuration, nodeId, (voter) => this.#lives(voter))) {
+      throw new RequestError(
+        "conflict",
+        `cannot revoke "${node}": it votes, and without it no quorum of voters would be left to ` +
+          `replace it: bring back another voter first`,
+      );
+    }
     const atMs = this.#parts.clock.nowMs();
     await this.#change({ kind: "revoke_member", nodeId, atMs }, `revoke "${node}"`);
   }
@@ -251,6 +265,11 @@ export class Admin implements ClusterAdmin {
       matchIndex: peer?.match,
       load: known?.load,
     };
+  }
+
+  #lives(nodeId: NodeId): boolean {
+    const { self, seen } = this.#parts;
+    return nodeId === self.nodeId || seen(nodeId)?.standing === "alive";
   }
 
   #health(members: readonly MemberStatus[], view: RaftView): ClusterStatus["health"] {

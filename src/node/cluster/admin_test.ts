@@ -153,6 +153,17 @@ Deno.test("Admin.createToken() refuses lifetimes and uses out of range", async (
   ) await assert.rejects(admin.createToken(wanted), hasCode("invalid_request"));
 });
 
+Deno.test("Admin.revokeMember() refuses what would cost the voters their quorum", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  await scene.admit(C, "c", "down");
+  scene.group.voters = [A, B, C];
+  await assert.rejects(scene.admin.revokeMember("b"), hasCode("conflict"));
+  await scene.admin.revokeMember("c");
+  assert.equal(scene.group.catalogue.findMember(C)?.standing, "revoked");
+});
+
 Deno.test("Admin names members by id, by a unique beginning of it, or by name", async () => {
   const scene = new Scene();
   await scene.admit(A, "a", "alive");
