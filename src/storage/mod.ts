@@ -11,6 +11,7 @@ export { writeFileDurably } from "./durable_file.ts";
 export { openDisk } from "./deno_disk.ts";
 export { type FolderLock, lockFolder } from "./folder_lock.ts";
 export { openModelCatalog } from "./model_catalog.ts";
+export { pruneModels, type PruneOptions } from "./prune.ts";
 export { openSecretFolder, type SecretFolderOptions } from "./secrets/secret_folder.ts";
 export { openSqliteLog } from "./sqlite_log.ts";
 export { openWal, type WalOptions } from "./wal.ts";

@@ -3,7 +3,12 @@ import { type Digest, errorMessage } from "../base/mod.ts";
 import type { Log } from "../ports/mod.ts";
 import { TEMPORARY_PREFIX } from "./durable_file.ts";
 import { readManifestFile, removeEmptyParents, walkManifests } from "./model_catalog.ts";
-import { digestOfFileName, type ModelsFolder, readEntries } from "./models_folder.ts";
+import {
+  digestOfFileName,
+  type ModelsFolder,
+  openModelsFolder,
+  readEntries,
+} from "./models_folder.ts";
 
 /** Age from which a blob that no manifest names is garbage: a create or pull may still be about to name a younger one. */
 const UNREFERENCED_AGE_MS = 60 * 60 * 1000;
@@ -14,10 +19,20 @@ const PARTIAL_AGE_MS = 7 * 24 * 60 * 60 * 1000;
 const UNNAMED = { host: "", namespace: "", model: "", tag: "" };
 
 /** What the prune needs of its caller. */
-interface PruneOptions {
+export interface PruneOptions {
   readonly log: Log;
   readonly nowMs: () => number;
   readonly noPrune?: boolean;
+  /** Blobs that are in use although no manifest in the folder names them. */
+  readonly alsoReferenced?: ReadonlySet<Digest>;
+}
+
+/**
+ * Brings a models folder in order while it is used: by then everything in use is named, or younger than what is removed.
+ * Failures are logged, never thrown.
+ */
+export async function pruneModels(modelsFolder: string, options: PruneOptions): Promise<void> {
+  await pruneModelsFolder(await openModelsFolder(modelsFolder), options);
 }
 
 /**
@@ -37,7 +52,8 @@ export async function pruneModelsFolder(
       options.log.log("warn", "prune_skipped", { corruptManifest: referenced.corruptPath });
       return;
     }
-    const removed = await removeGarbage(folder, referenced.digests, options.nowMs());
+    const inUse = referenced.digests.union(options.alsoReferenced ?? new Set());
+    const removed = await removeGarbage(folder, inUse, options.nowMs());
     if (removed.length > 0) options.log.log("info", "blobs_pruned", { files: removed.length });
     await removeOldTemporaries(folder, options.nowMs());
     await removeEmptyManifestFolders(folder);

@@ -4,7 +4,7 @@ import type { LogLevel } from "../ports/mod.ts";
 import { encodeManifest, MANIFEST_MEDIA_TYPE } from "../protocol/mod.ts";
 import { digestOf } from "../../tests/harness/memory_models.ts";
 import { nameOf } from "../../tests/harness/model_storage_contract.ts";
-import { openBlobStore, openModelCatalog } from "./mod.ts";
+import { openBlobStore, openModelCatalog, pruneModels } from "./mod.ts";
 
 const MINUTE_MS = 60_000;
 const KEPT = new TextEncoder().encode("named by a manifest");
@@ -95,4 +95,16 @@ Deno.test("openBlobStore() renames blobs of old Ollama versions", () =>
     );
     await start({ ageMs: 0 });
     assert.ok(await Deno.stat(join(folder, "blobs", digest.replace(":", "-"))));
+  }));
+
+Deno.test("pruneModels() keeps what a catalogue elsewhere names", () =>
+  withUsedFolder(async (folder) => {
+    const options = { log: { log: () => {} }, nowMs: () => Date.now() + 61 * MINUTE_MS };
+    const isThere = async () =>
+      await (await openBlobStore(folder, { ...options, noPrune: true })).find(digestOf(STALE)) !==
+        undefined;
+    await pruneModels(folder, { ...options, alsoReferenced: new Set([digestOf(STALE)]) });
+    assert.equal(await isThere(), true);
+    await pruneModels(folder, options);
+    assert.equal(await isThere(), false);
   }));

@@ -137,7 +137,7 @@ export class ModelCluster {
       placement: { ...PLACEMENT_DEFAULTS, replicateAfterMs: 0 },
     });
     router.register(DESCRIBE_PURPOSE, new DescribeServer(findOwnDefinition(sharing.models)));
-    group.onApplied = (command) => sharing.noteApplied(command);
+    group.onApplied = ({ kind }) => sharing.noteApplied(new Set([kind]));
     // The placement only moves when a test says so.
     sharing.copies.start();
     const { catalog, models, copies, placement } = sharing;

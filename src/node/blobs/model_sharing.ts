@@ -11,7 +11,7 @@ import type {
 import { type CatalogueCommand, formatModelName } from "../../protocol/mod.ts";
 import type { CatalogueGroup } from "../catalogue/catalogue_group.ts";
 import type { KnownModels } from "../catalogue/known_models.ts";
-import { LocalCopies, modelsChangedBy } from "../catalogue/local_copies.ts";
+import { LocalCopies } from "../catalogue/local_copies.ts";
 import { ReplicatedCatalog } from "../catalogue/replicated_catalog.ts";
 import type { StreamRouter } from "../cluster/stream_router.ts";
 import { describeModel } from "../leases/describe.ts";
@@ -122,11 +122,12 @@ export class ModelSharing {
     this.quarantine.look();
   }
 
-  /** An entry was applied, or, with `"all"`, the catalogue was replaced by a snapshot. Cheap. */
-  noteApplied(command: CatalogueCommand | "all"): void {
-    const names = command === "all" ? command : modelsChangedBy(command);
-    if (names === "all" || names.length > 0) this.copies.noteChanged(names);
-    if (command === "all" || command.kind === "quarantine_blob") this.quarantine.look();
+  /** Entries with commands of these kinds were applied; `"all"`: any, as after a snapshot. Cheap. */
+  noteApplied(kinds: ReadonlySet<CatalogueCommand["kind"]> | "all"): void {
+    const has = (...of: readonly CatalogueCommand["kind"][]) =>
+      kinds === "all" || of.some((kind) => kinds.has(kind));
+    if (has("put_model", "copy_model", "delete_model")) this.copies.noteNews();
+    if (has("quarantine_blob")) this.quarantine.look();
   }
 
   /** Resolves when nothing is fetched, read or written any more. */

@@ -17,6 +17,11 @@ export class KnownModels {
   /** Manifest digests by model key. Several while one replaces another. */
   readonly #digests: Map<string, Set<string>>;
 
+  /** Nothing is noted for this cluster: the node is new to it, or holds nothing of it. */
+  get isEmpty(): boolean {
+    return this.#digests.size === 0;
+  }
+
   private constructor(path: string, clusterId: string, digests: Map<string, Set<string>>) {
     this.#path = path;
     this.#clusterId = clusterId;

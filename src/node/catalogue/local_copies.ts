@@ -9,7 +9,6 @@ import { Exclusive, type ModelStore } from "../../models/mod.ts";
 import type { CatalogEntry, Clock, Log, ModelCatalog } from "../../ports/mod.ts";
 import {
   CATALOGUE_MANIFEST_BYTES_MAX,
-  type CatalogueCommand,
   displayModelName,
   type ModelName,
 } from "../../protocol/mod.ts";
@@ -51,6 +50,11 @@ export class LocalCopies {
   #changed: Map<string, ModelName> | typeof ALL = ALL;
   /** Model key to digest of manifests that the folder and the catalogue agree on and whose blobs are all here. */
   readonly #held = new Map<string, string>();
+  /** By model key: what the folder held when it was last looked at. */
+  readonly #inFolder = new Map<string, ModelName>();
+  /** Rows of the catalogue up to this revision have been looked at. */
+  #seenRevision = 0;
+  #hasNews = false;
   #isUpToDate = false;
   #isClosed = false;
   #wake: () => void = () => {};
@@ -78,7 +82,13 @@ export class LocalCopies {
     return [...new Set(this.#held.values())].sort();
   }
 
-  /** The catalogue has changed: these names, or anything. */
+  /** The catalogue has changed somewhere. Cheap: where is found out once for many calls. */
+  noteNews(): void {
+    this.#hasNews = true;
+    this.#wake();
+  }
+
+  /** These names, or anything in catalogue and folder, must be looked at. */
   noteChanged(names: readonly ModelName[] | typeof ALL): void {
     if (names === ALL) this.#changed = ALL;
     else if (this.#changed !== ALL) {
@@ -103,12 +113,15 @@ export class LocalCopies {
   async #follow(): Promise<void> {
     let hasPruned = false;
     while (!this.#isClosed) {
-      const names = this.#takeChanged();
+      let names = this.#takeChanged();
       try {
         await this.#catchUp();
+        names = this.#withNews(names);
         await this.#turns.run(() => this.#reconcile(names));
-        if (!hasPruned) await this.#parts.prune?.();
-        hasPruned = true;
+        if (!hasPruned) {
+          hasPruned = true;
+          await this.#parts.prune?.();
+        }
       } catch (error) {
         this.noteChanged(names);
         this.#failed(error);
@@ -119,6 +132,18 @@ export class LocalCopies {
       await this.#untilWoken(LOOK_AGAIN_MS);
       if (!this.#hasChanged()) this.noteChanged(ALL);
     }
+  }
+
+  /** Adds what the catalogue says anew: rows that changed, and names of the folder that it no longer has. */
+  #withNews(names: readonly ModelName[] | typeof ALL): readonly ModelName[] | typeof ALL {
+    const { catalogue } = this.#parts.group;
+    const seen = this.#seenRevision;
+    this.#hasNews = false;
+    this.#seenRevision = catalogue.appliedIndex;
+    if (names === ALL) return ALL;
+    const fresh = catalogue.models().filter(({ revision }) => revision > seen);
+    const gone = [...this.#inFolder.values()].filter((name) => !catalogue.findModel(name));
+    return [...names, ...fresh.map(({ name }) => name), ...gone];
   }
 
   async #catchUp(): Promise<void> {
@@ -142,7 +167,8 @@ export class LocalCopies {
       isWholeHere: (digest) => whole.has(digest),
     });
     await this.#removeAndWrite(orders, { local, wanted });
-    await this.#noteHeld(names, { wanted, whole });
+    this.#noteFolder(names, { orders, local });
+    this.#noteHeld(names, { wanted, whole });
     await this.#importAll(orders, local);
   }
 
@@ -175,10 +201,23 @@ export class LocalCopies {
     if (freed.length > 0) await models.removeUnused(freed.map(({ manifest }) => manifest));
   }
 
-  async #noteHeld(
+  #noteFolder(
+    names: readonly ModelName[] | typeof ALL,
+    done: { readonly orders: readonly LocalModelOrder[]; readonly local: Entries },
+  ): void {
+    if (names === ALL) this.#inFolder.clear();
+    for (const [key, { name }] of done.local) this.#inFolder.set(key, name);
+    for (const { kind, name } of done.orders) {
+      // A removal comes before the write that replaces it.
+      if (kind === "remove") this.#inFolder.delete(modelKey(name));
+      if (kind === "write") this.#inFolder.set(modelKey(name), name);
+    }
+  }
+
+  #noteHeld(
     names: readonly ModelName[] | typeof ALL,
     found: { readonly wanted: Entries; readonly whole: ReadonlySet<string> },
-  ): Promise<void> {
+  ): void {
     const before = this.held().join();
     if (names === ALL) this.#held.clear();
     else for (const name of names) this.#held.delete(modelKey(name));
@@ -245,7 +284,7 @@ export class LocalCopies {
   }
 
   #hasChanged(): boolean {
-    return this.#changed === ALL || this.#changed.size > 0;
+    return this.#hasNews || this.#changed === ALL || this.#changed.size > 0;
   }
 
   #failed(error: unknown): void {
@@ -280,19 +319,6 @@ export class LocalCopies {
     values: Readonly<Record<string, string>>,
   ): void {
     this.#parts.log.log(level, event, values);
-  }
-}
-
-/** Names whose manifest a command may change. */
-export function modelsChangedBy(command: CatalogueCommand): readonly ModelName[] {
-  switch (command.kind) {
-    case "put_model":
-    case "delete_model":
-      return [command.name];
-    case "copy_model":
-      return [command.destination];
-    default:
-      return [];
   }
 }
 
