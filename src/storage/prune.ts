@@ -52,7 +52,7 @@ export async function pruneModelsFolder(
       options.log.log("warn", "prune_skipped", { corruptManifest: referenced.corruptPath });
       return;
     }
-    const inUse = referenced.digests.union(options.alsoReferenced ?? new Set());
+    const inUse = referenced.digests.union(options.alsoReferenced ?? new Set<Digest>());
     const removed = await removeGarbage(folder, inUse, options.nowMs());
     if (removed.length > 0) options.log.log("info", "blobs_pruned", { files: removed.length });
     await removeOldTemporaries(folder, options.nowMs());
