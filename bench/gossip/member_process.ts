@@ -32,8 +32,8 @@ export class ProgramCluster implements AsyncDisposable {
   readonly #program: Program;
   readonly #wires: Wires;
   readonly #processes = new Map<number, Deno.ChildProcess>();
-  /** Standings by observer and subject. */
-  readonly #standings = new Map<string, Verdict["standing"]>();
+  /** By observer and subject. */
+  readonly #standings = new Map<string, "alive" | "down">();
   readonly #size: number;
   /** A run that is broken off leaves no processes behind. */
   readonly #onEnd = () => {
@@ -80,8 +80,8 @@ export class ProgramCluster implements AsyncDisposable {
     return atMs;
   }
 
-  /** Each running node holds each other one for this. */
-  holds(subjects: readonly number[], standing: Verdict["standing"]): boolean {
+  /** Each running node holds each of these for alive, whatever it doubts, or for down. */
+  holds(subjects: readonly number[], standing: "alive" | "down"): boolean {
     return [...this.#processes.keys()].every((observer) =>
       subjects.every((subject) =>
         observer === subject || this.#standings.get(`${observer} ${subject}`) === standing
@@ -128,7 +128,10 @@ export class ProgramCluster implements AsyncDisposable {
   #hear(observer: number, line: string): void {
     const said = this.#program.read(line);
     if (said === undefined) return;
-    this.#standings.set(`${observer} ${said.subject}`, said.standing);
+    // A doubt that comes to nothing is not always taken back in so many words.
+    if (said.standing !== "suspect") {
+      this.#standings.set(`${observer} ${said.subject}`, said.standing);
+    }
     this.onVerdict({ observer, ...said, atMs: performance.now() });
   }
 }
