@@ -313,3 +313,19 @@ Deno.test("A drained node gets nothing new while another holds the model", async
   assert.equal(await scene.ask("a"), SCRIPTED_ANSWER);
   assert.equal(scene.engine("b").asked.length, 1);
 });
+
+Deno.test("A dead node that nobody has noticed costs one request about a second, and the next nothing", async () => {
+  await using scene = new Scene({ names: "abc", holders: "bc" });
+  for (const name of "cb") {
+    scene.cluster.node(name === "b" ? "c" : "b").drained = true;
+    scene.cluster.node(name).drained = false;
+    await scene.ask("a");
+  }
+  const undisturbed = await timed(scene, () => scene.ask("a"));
+  scene.cluster.node("c").drained = false;
+  await scene.cluster.kill("b");
+  const first = await timed(scene, () => scene.ask("a"));
+  assert.ok(first - undisturbed >= 900 && first - undisturbed < 1_300, `${first - undisturbed} ms`);
+  const second = await timed(scene, () => scene.ask("a"));
+  assert.ok(second - undisturbed < 100, `${second - undisturbed} ms`);
+});

@@ -11,6 +11,7 @@ import {
   PrefixMemory,
   type PromptTrace,
   type RouteCandidate,
+  type RouteDecision,
   type RouteRequest,
   type ScoredRoute,
   traceOf,
@@ -87,13 +88,15 @@ export class ClusterLeases implements LeaseSource {
       const holders = this.#parts.holders(request.wanted.manifestDigest);
       // Alone there is nothing to choose from, so that a long prompt need not be looked at.
       const trace = holders.length === 0 ? [] : traceOf(request.promptText);
-      const { route, settle } = this.#choose(request, { holders, refused, trace });
+      const { decision, settle } = this.#choose(request, { holders, refused, trace });
+      const { route } = decision;
       if (route === undefined || refused.length >= ATTEMPTS_MAX) {
         settle("given_up");
         throw worthTelling(refused.map(({ error }) => error)) ?? nobodyHolds(request);
       }
       try {
-        const lease = await this.#acquireAt(route, { request, holders }, signal);
+        const isReplaceable = decision.runnersUp.some(({ rank }) => rank === "sound");
+        const lease = await this.#acquireAt(route, { request, holders, isReplaceable }, signal);
         settle("granted");
         this.#prefixes.note(
           { model: request.wanted.manifestDigest, nodeId: route.nodeId },
@@ -123,7 +126,7 @@ export class ClusterLeases implements LeaseSource {
       readonly refused: RouteRequest["refused"];
       readonly trace: PromptTrace;
     },
-  ): { readonly route: ScoredRoute | undefined; readonly settle: (outcome: string) => void } {
+  ): { readonly decision: RouteDecision; readonly settle: (outcome: string) => void } {
     const { journal, clock } = this.#parts;
     const { promptTokens, need, avoid, requestId, standing, label } = request;
     const { holders, refused, trace } = known;
@@ -145,7 +148,7 @@ export class ClusterLeases implements LeaseSource {
       promptTokens,
       decision,
     });
-    return { route: decision.route, settle };
+    return { decision, settle };
   }
 
   #resident(request: LeaseRequest, candidate: RouteCandidate, trace: PromptTrace): number {
@@ -191,7 +194,11 @@ export class ClusterLeases implements LeaseSource {
 
   async #acquireAt(
     route: ScoredRoute,
-    asked: { readonly request: LeaseRequest; readonly holders: readonly Holder[] },
+    asked: {
+      readonly request: LeaseRequest;
+      readonly holders: readonly Holder[];
+      readonly isReplaceable: boolean;
+    },
     signal: AbortSignal,
   ): Promise<Lease> {
     const { driver, remote, self } = this.#parts;
@@ -202,7 +209,8 @@ export class ClusterLeases implements LeaseSource {
     if (peer === undefined) throw new UnavailableError("peer_lost", "The node is gone");
     const forget = this.#remember(peer.nodeId);
     try {
-      const lease = await remote.acquire(peer, asked.request, signal);
+      const { isReplaceable } = asked;
+      const lease = await remote.acquire({ ...peer, isReplaceable }, asked.request, signal);
       this.#doubtedUntilMs.delete(peer.nodeId);
       void lease.model.exited.then(({ expected }) => {
         forget();

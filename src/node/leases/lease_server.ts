@@ -107,6 +107,8 @@ class LeaseSession {
 
   /** Resolves when the slot is free again. @throws PeerError when the peer sent nonsense. */
   async run(asked: LeaseOpening): Promise<void> {
+    // The first word: whoever asks need not wait long to know that this node is there.
+    this.#tell({ kind: "beat" });
     // Read from the start: a peer that leaves while its request waits must not be waited for.
     const reading = this.#readAll();
     try {

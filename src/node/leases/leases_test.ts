@@ -16,7 +16,7 @@ import { RemoteLeases } from "./remote_leases.ts";
 
 const ASKING = "aaaaaaaaaaaaaaaa" as NodeId;
 const SERVING = "bbbbbbbbbbbbbbbb" as NodeId;
-const PEER = { nodeId: SERVING, address: "b:1", name: "bert" };
+const PEER = { nodeId: SERVING, address: "b:1", name: "bert", isReplaceable: false };
 const never = new AbortController().signal;
 const encoder = new TextEncoder();
 
@@ -410,7 +410,31 @@ Deno.test("A node that never answers an opening is lost to the request, which sa
     await clock.advance(2_000);
     await failed;
     assert.equal(leases.openCount(SERVING), 0);
+    const sooner = assert.rejects(
+      leases.acquire({ ...PEER, isReplaceable: true }, REQUEST, never),
+      { code: "peer_lost" },
+    );
+    await clock.advance(1_000);
+    await sooner;
   }
+});
+
+Deno.test("A node that has given its first word gets the usual time for the next", async () => {
+  const clock = new HandClock();
+  const pair = streamPair(ASKING, SERVING, 1000);
+  const leases = new RemoteLeases({
+    clock,
+    transport: { openStream: () => Promise.resolve(pair.near) },
+  });
+  const acquiring = leases.acquire({ ...PEER, isReplaceable: true }, REQUEST, never);
+  await settle();
+  await pair.far.read();
+  const far = new MessageStream(pair.far);
+  await clock.advance(999);
+  await far.write({ kind: "beat" });
+  await clock.advance(1_999);
+  await far.write({ kind: "granted", facts: FACTS, processId: 1, loadNs: 0 });
+  (await acquiring).release();
 });
 
 Deno.test("A node's own stall is not taken for the silence of others", async () => {
@@ -603,5 +627,5 @@ Deno.test("RemoteLeases sends a peer no more leases than a connection carries", 
   leases.close();
   await settle();
   assert.equal(driver.released, 192);
-  (await acquire()).release();
+  await assert.rejects(acquire(), { code: "stopping" });
 });

@@ -8,7 +8,7 @@ const OWN_STALL_MS = 250;
 /** Calls back once a peer was silent for too long. Counts only while it is told to. */
 export class SilenceWatch {
   readonly #clock: Pick<Clock, "after" | "monotonicMs">;
-  readonly #limitMs: number;
+  #limitMs: number;
   readonly #onSilent: () => void;
   #heardMs = 0;
   #timer: { cancel(): void } | undefined;
@@ -22,6 +22,11 @@ export class SilenceWatch {
     this.#limitMs = options.limitMs;
     this.#onSilent = options.onSilent;
     this.resume();
+  }
+
+  /** From now on so much silence is borne; milliseconds, at least as much as before. */
+  relax(limitMs: number): void {
+    this.#limitMs = limitMs;
   }
 
   heard(): void {

@@ -5,7 +5,7 @@ import type { Lease } from "../scheduler_driver.ts";
 import type { LeaseRequest } from "./lease.ts";
 import { LEASE_VERSION, type LeaseOpening } from "./lease_messages.ts";
 import { LEASES_PER_PEER_MAX } from "./lease_server.ts";
-import { RemoteModel, SERVER_SILENCE_MS } from "./remote_model.ts";
+import { FIRST_WORD_MS, RemoteModel, SERVER_SILENCE_MS } from "./remote_model.ts";
 
 /** What streams of leases say they are for. */
 export const LEASE_PURPOSE = "lease";
@@ -20,12 +20,15 @@ export interface RemoteLeasesParts {
 export interface RemotePeer extends PeerAddress {
   /** For people; may be "". */
   readonly name: string;
+  /** Whether another node could be asked instead: then this one gets less time for its first word. */
+  readonly isReplaceable: boolean;
 }
 
 /** Slots of other nodes: a stream each, which lives as long as the slot is held. */
 export class RemoteLeases {
   readonly #parts: RemoteLeasesParts;
   readonly #open = new Map<NodeId, Set<RemoteModel>>();
+  #isClosed = false;
 
   constructor(parts: RemoteLeasesParts) {
     this.#parts = parts;
@@ -48,6 +51,8 @@ export class RemoteLeases {
    *   the peer refused with; the signal's reason.
    */
   async acquire(peer: RemotePeer, request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
+    // An answer cut by the close would otherwise resume on another node.
+    if (this.#isClosed) throw new UnavailableError("stopping", "the node is stopping");
     if (this.openCount(peer.nodeId) >= LEASES_PER_PEER_MAX) throw tooMany(peer);
     const model = await this.#connect(peer, request, signal);
     const forget = this.#remember(peer.nodeId, model);
@@ -73,8 +78,9 @@ export class RemoteLeases {
     for (const model of [...this.#open.get(peer) ?? []]) model.doubt();
   }
 
-  /** Gives all slots back. */
+  /** Gives all slots back, and takes no more. */
   close(): void {
+    this.#isClosed = true;
     for (const models of this.#open.values()) for (const model of [...models]) model.close();
   }
 
@@ -85,14 +91,16 @@ export class RemoteLeases {
   ): Promise<RemoteModel> {
     const { clock, transport } = this.#parts;
     const late = new AbortController();
-    const timer = clock.after(SERVER_SILENCE_MS, () =>
+    const firstWordMs = peer.isReplaceable ? FIRST_WORD_MS : SERVER_SILENCE_MS;
+    const timer = clock.after(firstWordMs, () =>
       late.abort(
         new UnavailableError("peer_lost", `Node ${peer.nodeId} can't be reached in time`),
       ));
     try {
       const opening = { purpose: LEASE_PURPOSE, ...openingOf(request) };
       const either = AbortSignal.any([signal, late.signal]);
-      return new RemoteModel(await openPurpose(transport, { peer, opening }, either), clock);
+      const stream = await openPurpose(transport, { peer, opening }, either);
+      return new RemoteModel(stream, { clock, firstWordMs });
     } finally {
       timer.cancel();
     }

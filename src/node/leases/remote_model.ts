@@ -21,6 +21,11 @@ import { Heartbeat, SilenceWatch } from "./pulse.ts";
 
 /** A serving node that says nothing for longer counts as lost. Milliseconds; four beats. */
 export const SERVER_SILENCE_MS = 2_000;
+/**
+ * The same for its very first word, where another node could be asked instead: it comes at once, whatever the request
+ * waits for, and nothing is lost yet by going elsewhere. Milliseconds.
+ */
+export const FIRST_WORD_MS = 1_000;
 
 type Granted = Extract<LeaseReply, { kind: "granted" }>;
 type SingleReply = Extract<LeaseReply, { kind: "embedded" | "tokenized" | "detokenized" }>;
@@ -58,14 +63,19 @@ export class RemoteModel implements LoadedModel {
   #idLast = 0;
   #lost: UnavailableError | undefined;
 
-  constructor(stream: PeerStream, clock: Clock) {
-    this.#messages = new MessageStream(stream, () => this.#silence.heard());
+  /** `firstWordMs` is for the very first sign of life: {@link FIRST_WORD_MS} or {@link SERVER_SILENCE_MS}. */
+  constructor(stream: PeerStream, parts: { readonly clock: Clock; readonly firstWordMs: number }) {
+    const { clock, firstWordMs } = parts;
+    this.#messages = new MessageStream(stream, () => {
+      this.#silence.relax(SERVER_SILENCE_MS);
+      this.#silence.heard();
+    });
     this.granted = this.#grant.promise;
     // It may fail before anyone waits for it.
     this.granted.catch(() => {});
     this.exited = this.#exit.promise;
     this.#silence = new SilenceWatch(clock, {
-      limitMs: SERVER_SILENCE_MS,
+      limitMs: firstWordMs,
       onSilent: () => this.#end(lost(`node ${stream.peer} said nothing for too long`)),
     });
     this.#heartbeat = new Heartbeat(clock, () => {
