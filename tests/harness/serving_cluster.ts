@@ -5,6 +5,7 @@
  * @module
  */
 import { type NodeId, UnavailableError } from "../../src/base/mod.ts";
+import type { SchedulerView } from "../../src/core/scheduler/mod.ts";
 import type { ModelDefinition } from "../../src/models/mod.ts";
 import { StreamRouter } from "../../src/node/cluster/stream_router.ts";
 import { Inference } from "../../src/node/inference.ts";
@@ -50,6 +51,7 @@ export class ServingCluster implements AsyncDisposable {
   readonly #definition: ModelDefinition;
   readonly #nodes = new Map<string, ServingTestNode>();
   readonly #holding = new Set<string>();
+  readonly #lastWords = new Map<string, SchedulerView>();
 
   constructor(definition: ModelDefinition, network: SimulatedNetwork) {
     this.#definition = definition;
@@ -140,6 +142,8 @@ export class ServingCluster implements AsyncDisposable {
     const others = [...this.#nodes.values()].filter((node) => node.name !== name);
     this.network.partition([nodeId], others.map((node) => node.nodeId));
     this.network.crash(nodeId);
+    // What it said last is all that others have.
+    this.#lastWords.set(name, this.node(name).driver.view());
     await this.node(name).driver.close();
   }
 
@@ -182,7 +186,11 @@ export class ServingCluster implements AsyncDisposable {
       address: node.name,
       health: node.health,
       drained: node.drained,
-      load: loadFromView(node.driver.view(), modelKeyOf(this.#definition, "generate"), FIGURES),
+      load: loadFromView(
+        this.#lastWords.get(node.name) ?? node.driver.view(),
+        modelKeyOf(this.#definition, "generate"),
+        FIGURES,
+      ),
     }));
   }
 }
