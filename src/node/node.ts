@@ -1,22 +1,30 @@
-import { join } from "node:path";
+import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
-import { createHttpApp, type HttpApp } from "../http/mod.ts";
-import { createEngine, createQuantizer } from "../inference/mod.ts";
-import { createModelStore, ensureEmbeddedModel } from "../models/mod.ts";
+import { createHttpApp, type HttpApp, type HttpSettings } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
-import { lockFolder, openBlobStore, openModelCatalog, openRegistryKey } from "../storage/mod.ts";
-import { createLog, PromMetrics, watchStalls } from "../telemetry/mod.ts";
+import { type CatalogueCommand, encodeJoinToken } from "../protocol/mod.ts";
+import { lockFolder } from "../storage/mod.ts";
+import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
+import { hashSecret } from "../transport/mod.ts";
+import { Cluster } from "./assembly/cluster.ts";
+import { type Machinery, openMachinery } from "./assembly/machinery.ts";
+import { openDriver, openModels } from "./assembly/node_parts.ts";
+import { ownFigures } from "./assembly/own_load.ts";
+import { SpeedMeter } from "./assembly/speed_meter.ts";
+import type { ModelSharing } from "./blobs/model_sharing.ts";
 import { systemClock } from "./clock.ts";
+import { Admin } from "./cluster/admin.ts";
 import { Inference } from "./inference.ts";
+import { createServing, type Serving } from "./leases/serving.ts";
 import { LocalClient } from "./local_client.ts";
 import { PeerWatch } from "./peer_watch.ts";
-import { SchedulerDriver } from "./scheduler_driver.ts";
-import { openMachine } from "./system.ts";
+import type { SchedulerDriver } from "./scheduler_driver.ts";
+import { type Machine, openMachine } from "./system.ts";
 
-/** Loaded models at most when the configuration leaves it open (contract 4.2, no GPU). */
-const AUTO_LOADED_MODELS_MAX = 3;
 /** How often a draining node looks whether its last answer has ended. */
 const DRAIN_LOOK_MS = 20;
+/** How long a starting node waits for the catalogue to be in line with its folder. */
+const SETTLE_WAIT_MS = 2_000;
 
 /** What a node is started with besides its configuration. */
 export interface NodeOptions {
@@ -25,6 +33,8 @@ export interface NodeOptions {
   /** How a runner process is started: program and arguments. */
   readonly runnerCommand: readonly string[];
   readonly version: string;
+  /** Aborted when the start is to be given up: joining may take long. */
+  readonly signal: AbortSignal;
 }
 
 /** A node that serves. */
@@ -42,20 +52,23 @@ export interface RunningNode {
 /**
  * Starts one node and resolves when it serves.
  *
- * @throws StorageError `data_folder_locked` when another node uses the data folder; what listening and opening the
- *   folders throw. Nothing is left running in any case.
+ * @throws StorageError `data_folder_locked` when another node uses the data folder; RequestError `join_refused`; what
+ *   listening, joining and opening the folders throw. Nothing is left running in any case.
  */
 export async function startNode(config: Config, options: NodeOptions): Promise<RunningNode> {
   const clock = systemClock;
   const { telemetry } = config;
-  const log = createLog({ level: telemetry.logLevel, format: telemetry.logFormat, clock });
+  const printed = createLog({ level: telemetry.logLevel, format: telemetry.logFormat, clock });
+  const log = new LogRing({ next: printed, level: telemetry.logLevel, clock });
   const metrics = new PromMetrics({ clock, version: options.version });
   const lock = await lockFolder(config.storage.dataFolder);
   try {
-    return await startServing(config, {
+    return await startServing({
       ...options,
+      config,
       log,
       metrics,
+      readLogs: (wanted, signal) => log.read(wanted, signal),
       releaseLock: () => lock.release(),
     });
   } catch (error) {
@@ -65,106 +78,187 @@ export async function startNode(config: Config, options: NodeOptions): Promise<R
 }
 
 interface Wiring extends NodeOptions {
+  readonly config: Config;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly readLogs: LogRing["read"];
   readonly releaseLock: () => void;
 }
 
-async function startServing(config: Config, wiring: Wiring): Promise<RunningNode> {
-  const { log, metrics } = wiring;
+async function startServing(wiring: Wiring): Promise<RunningNode> {
+  const { config, log, metrics, version } = wiring;
+  const machine = openMachine();
+  const speed = new SpeedMeter();
+  const driver = openDriver(wiring, { machine, speed });
+  const fatal = Promise.withResolvers<string>();
+  const machinery = await openMachinery({
+    config: config.cluster,
+    dataFolder: config.storage.dataFolder,
+    version,
+    cores: machine.cores,
+    httpAddress: "",
+    clock: systemClock,
+    log,
+    metrics,
+    hostName: ownName(),
+    outsideAddress,
+    signal: wiring.signal,
+    onFatal: fatal.resolve,
+  });
+  try {
+    const node = await assemble({ ...wiring, machinery, machine, speed, driver });
+    void fatal.promise.then((reason) => {
+      log.log("error", "node_cannot_go_on", { reason });
+      return node.stop();
+    });
+    return node;
+  } catch (error) {
+    await machinery.close();
+    throw error;
+  }
+}
+
+interface Assembly extends Wiring {
+  readonly machinery: Machinery;
+  readonly machine: Machine;
+  readonly speed: SpeedMeter;
+  readonly driver: SchedulerDriver;
+}
+
+async function assemble(parts: Assembly): Promise<RunningNode> {
+  const { config, machinery, machine, speed, driver, log, metrics } = parts;
   const clock = systemClock;
-  const driver = openDriver(config, wiring);
-  const { blobs, models } = await openModels(config, wiring);
+  const catalogue = () => machinery.group.catalogue;
+  const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
+  const { sharing, blobs } = await openModels(parts, { cluster, machine });
+  const { self } = cluster.settings;
+  const serving = servingOf(parts, cluster, sharing);
+  cluster.start({
+    onApplied: ({ kinds }) => noteApplied(sharing, kinds),
+    onPeerDoubted: (nodeId) => serving.onPeerDoubted(nodeId),
+    onPeerGone: (nodeId) => serving.onPeerGone(nodeId),
+  });
+  driver.onChanged(() => cluster.gossip.loadChanged());
+  sharing.start();
   const inference = new Inference({
-    driver,
+    driver: serving.leases,
     clock,
     log,
     metrics,
-    models,
+    models: serving.definitions,
     defaults: { ...config.engine },
     drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     drawRequestId: () => crypto.randomUUID(),
     drawId: drawToolCallId,
   });
-  const client = new LocalClient({ inference, models, blobs, driver, clock });
+  const client = new LocalClient({
+    inference,
+    models: sharing.models,
+    blobs,
+    driver,
+    clock,
+    others: { ownName: self.name, loaded: () => cluster.loadedElsewhere() },
+  });
+  const stopping: { stop: () => Promise<void> } = { stop: async () => {} };
+  const admin = adminOf(parts, cluster, () => stopping.stop());
   const app = createHttpApp({
     client,
+    admin,
     metrics,
     log,
     clock,
-    config: {
-      bindAddress: config.http.host.hostname,
-      ownHosts: ownHosts(),
-      extraOrigins: config.http.origins,
-      bodyBytesMax: config.http.bodyBytesMax,
-      nodeName: config.cluster.nodeName || ownName(),
-      metrics: config.telemetry.metrics,
-    },
-    version: wiring.version,
+    config: httpSettings(config, self.name),
+    version: parts.version,
   });
+  // Whoever reads the first line may ask for a model at once. Without a quorum there is nothing to wait for.
+  await Promise.race([sharing.copies.settledOnce, delay(SETTLE_WAIT_MS)]);
   const stalls = watchStalls({ clock, metrics, log });
   const server = listen(config, app, log);
-  return running(server, {
-    ...wiring,
+  const node = running(server, {
+    ...parts,
     app,
     client,
-    driver,
+    cluster,
+    sharing,
+    serving,
     drainTimeoutMs: config.http.drainTimeoutMs,
     stopWatching: () => stalls.stop(),
   });
+  stopping.stop = () => node.stop();
+  return node;
 }
 
-function openDriver(config: Config, wiring: Wiring): SchedulerDriver {
-  const { log, metrics } = wiring;
-  const machine = openMachine();
-  const { scheduler } = config;
-  return new SchedulerDriver({
-    engine: createEngine({ command: wiring.runnerCommand, env: {}, log, clock: systemClock }),
-    clock: systemClock,
-    machine,
-    log,
-    metrics,
-    loadTimeoutMs: scheduler.loadTimeoutMs,
-    options: {
-      loadedModelsMax: scheduler.loadedModelsMax || AUTO_LOADED_MODELS_MAX,
-      queueRequestsMax: scheduler.queueRequestsMax,
-      keepAliveMs: scheduler.keepAliveMs,
-      reserveBytes: scheduler.memoryReserveBytes,
-      cores: machine.cores,
-      threads: scheduler.threads,
-    },
-  });
-}
-
-async function openModels(config: Config, wiring: Wiring) {
-  const { modelsFolder, prune } = config.storage;
-  const { log } = wiring;
-  const nowMs = () => systemClock.nowMs();
-  const blobs = await openBlobStore(modelsFolder, { log, nowMs, noPrune: !prune });
-  const catalog = await openModelCatalog(modelsFolder);
-  await ensureEmbeddedModel({ blobs, catalog, ggufPath: wiring.embeddedModelPath, log });
-  const models = createModelStore({
-    // Half the cores: answers go on while weights are rewritten.
-    quantizer: createQuantizer({
-      command: wiring.runnerCommand,
-      env: {},
-      threads: Math.max(1, Math.floor(openMachine().cores / 2)),
+function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Serving {
+  const { config, machine, speed, driver, log } = parts;
+  return createServing({
+    transport: cluster.transport,
+    router: cluster.router,
+    driver,
+    models: sharing.models,
+    holders: (manifestDigest) => cluster.holders(manifestDigest),
+    self: cluster.settings.self,
+    isDrained: () => cluster.isDrained(),
+    ownFigures: () => ({
+      availableBytes: machine.availableBytes(),
+      decodeTokensPerMinute: speed.decodeTokensPerMinute,
+      prefillTokensPerMinute: speed.prefillTokensPerMinute,
     }),
-    blobs,
-    catalog,
+    defaults: config.engine,
     clock: systemClock,
     log,
-    userAgent: userAgentOf(wiring.version),
-    registryKey: openRegistryKey(join(config.storage.dataFolder, "id_ed25519")),
-    noPrune: !prune,
   });
-  return { blobs, models };
 }
 
-/** In the form registries know from their usual clients (contract 2.4). */
-function userAgentOf(version: string): string {
-  const machine = `${Deno.build.arch === "aarch64" ? "arm64" : "amd64"} ${Deno.build.os}`;
-  return `ollama/${version} (${machine}) odist/${version}`;
+function httpSettings(config: Config, nodeName: string): HttpSettings {
+  const { http, telemetry } = config;
+  return {
+    bindAddress: http.host.hostname,
+    ownHosts: ownHosts(),
+    extraOrigins: http.origins,
+    bodyBytesMax: http.bodyBytesMax,
+    nodeName,
+    metrics: telemetry.metrics,
+  };
+}
+
+/** Kinds of commands by which what lies in this node's folder may change. */
+const MODEL_KINDS = ["put_model", "copy_model", "delete_model", "quarantine_blob"] as const;
+
+function noteApplied(
+  sharing: ModelSharing,
+  kinds: ReadonlySet<CatalogueCommand["kind"]> | undefined,
+): void {
+  if (kinds === undefined || MODEL_KINDS.some((kind) => kinds.has(kind))) {
+    sharing.noteApplied("all");
+  }
+}
+
+function adminOf(parts: Assembly, cluster: Cluster, stop: () => Promise<void>): Admin {
+  const { machinery, version, readLogs } = parts;
+  const { self, clusterId } = cluster.settings;
+  return new Admin({
+    self: { ...self, clusterId, version },
+    group: cluster.group,
+    seen: (nodeId: NodeId) => cluster.seen(nodeId),
+    connections: () => cluster.transport.connections(),
+    clock: systemClock,
+    drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    hashSecret,
+    encodeToken: ({ tokenId, secret }) =>
+      encodeJoinToken({ tokenId, secret, authorityKey: authorityKeyOf(machinery) }),
+    depart: async () => {
+      await cluster.forget();
+      // The answer to who asked goes out first: a stopping node finishes what runs.
+      void stop();
+    },
+    logs: readLogs,
+  });
+}
+
+function authorityKeyOf({ stored }: Machinery): Uint8Array<ArrayBuffer> {
+  const authority = stored.membership?.authority;
+  if (authority === undefined) throw new UnavailableError("stopping", "this node has left");
+  return authority.publicKey;
 }
 
 function listen(config: Config, app: HttpApp, log: Log): Deno.HttpServer<Deno.NetAddr> {
@@ -193,6 +287,9 @@ interface Stoppable extends Wiring {
   readonly app: HttpApp;
   readonly client: LocalClient;
   readonly driver: SchedulerDriver;
+  readonly cluster: Cluster;
+  readonly sharing: ModelSharing;
+  readonly serving: Serving;
   readonly drainTimeoutMs: number;
   readonly stopWatching: () => void;
 }
@@ -220,6 +317,9 @@ async function stop(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): Pr
   await drained(driver, drainTimeoutMs);
   // Answers that outlived the limit end with their error line before the sockets close.
   await driver.close();
+  parts.serving.close();
+  await parts.sharing.close();
+  await parts.cluster.close();
   const closed = server.shutdown();
   await Promise.race([closed, delay(1000)]);
   parts.stopWatching();
@@ -242,11 +342,6 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** This machine's name, with what no header may carry taken out. */
-function ownName(): string {
-  return Deno.hostname().replaceAll(/[^a-zA-Z0-9._-]/g, "-").slice(0, 64) || "localhost";
-}
-
 /** Names and addresses of this machine that a Host header may carry. */
 function ownHosts(): string[] {
   const addresses = Deno.networkInterfaces().map(({ address }) => address);
@@ -258,4 +353,16 @@ function drawToolCallId(): string {
   const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
   const draws = crypto.getRandomValues(new Uint8Array(8));
   return [...draws].map((value) => alphabet.charAt(value % alphabet.length)).join("");
+}
+
+/** An address of this machine that other machines may reach. */
+function outsideAddress(): string | undefined {
+  return Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
+  )?.address;
+}
+
+/** This machine's name, with what no header may carry taken out. */
+function ownName(): string {
+  return Deno.hostname().replaceAll(/[^a-zA-Z0-9._-]/g, "-").slice(0, 64) || "localhost";
 }

@@ -81,6 +81,7 @@ export class SchedulerDriver {
   readonly #instances = new Map<InstanceId, Running>();
   readonly #settings = new WeakMap<ModelNeed, LoadSettings>();
   #wake: { cancel(): void } | undefined;
+  readonly #listeners: (() => void)[] = [];
   #loads = 0;
   #closed = false;
 
@@ -124,6 +125,11 @@ export class SchedulerDriver {
     this.#step({ kind: "unload_requested", modelKey: model.modelKey });
   }
 
+  /** Calls back after each step: requests, slots or loaded models may have changed. */
+  onChanged(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
   view(): SchedulerView {
     return this.#scheduler.view();
   }
@@ -164,6 +170,7 @@ export class SchedulerDriver {
     metrics.set("odist_queue_requests", view.waiting);
     metrics.set("odist_running_requests", view.running);
     metrics.set("odist_loaded_models", view.instances.length);
+    for (const listener of this.#listeners) listener();
   }
 
   #obey(effect: SchedulerEffect): void {

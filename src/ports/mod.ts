@@ -34,8 +34,6 @@ export type {
   GroupRole,
   MemberLoad,
   MemberStatus,
-  RouteExplanation,
-  RouteScore,
   TokenRowView,
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";

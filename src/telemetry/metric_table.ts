@@ -140,6 +140,11 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Changes of the log's voters and learners that this node proposed while it led.",
     labels: ["why"],
   },
+  odist_joins_total: {
+    kind: "counter",
+    help: "Strangers that asked this node to let them into the cluster.",
+    labels: ["outcome"],
+  },
   odist_membership_refutations_total: {
     kind: "counter",
     help: "Times this node contradicted word of its death.",

@@ -23,13 +23,17 @@ async function serve(context: CliContext, config: Config): Promise<void> {
   // Loaded only here: no other command needs a node, and this one must not wait for anything else.
   const { startNode } = await import("../../node/mod.ts");
   const { embeddedModelPath, runnerCommand, version } = context;
-  const node = await startNode(config, { embeddedModelPath, runnerCommand, version })
-    .catch((error) => {
+  // Joining may take long, and whoever waits for it may think better of it.
+  const givenUp = new AbortController();
+  let stop = () => Promise.resolve(givenUp.abort());
+  const stopListening = listenForSignals(() => stop());
+  try {
+    const parts = { embeddedModelPath, runnerCommand, version, signal: givenUp.signal };
+    const node = await startNode(config, parts).catch((error) => {
       throw explain(error, config);
     });
-  const stopListening = listenForSignals(() => node.stop());
-  announce(context, node.address);
-  try {
+    stop = () => node.stop();
+    announce(context, node.address);
     await node.finished;
   } finally {
     stopListening();

@@ -94,3 +94,26 @@ function isSameList(a: readonly LoadedCopy[], b: readonly LoadedCopy[]): boolean
       copy.slots === other.slots && copy.runningRequests === other.runningRequests;
   });
 }
+
+/** Weight of a new measurement against all before: an eighth, so that one odd answer does not move requests. */
+const SPEED_WEIGHT = 8;
+/** Tokens in one measurement below which it says more about rounding than about speed. */
+const SPEED_TOKENS_MIN = 8;
+
+/** A speed in tokens per minute, averaged over answers with the newest counting most; 0 until one was measured. */
+export class SpeedAverage {
+  #perMinute = 0;
+
+  get tokensPerMinute(): number {
+    return this.#perMinute;
+  }
+
+  /** One answer's or prompt's tokens and what they took; short ones are passed over. */
+  add(tokenCount: number, durationMs: number): void {
+    if (tokenCount < SPEED_TOKENS_MIN || !(durationMs > 0)) return;
+    const measured = Math.round((tokenCount * 60_000) / durationMs);
+    this.#perMinute = this.#perMinute === 0
+      ? measured
+      : Math.round(this.#perMinute + (measured - this.#perMinute) / SPEED_WEIGHT);
+  }
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../base/mod.ts";
 import type { LoadedCopy, ManifestPrefix, NodeLoad } from "../../protocol/mod.ts";
-import { CopiesReports, LoadReports } from "./load_reports.ts";
+import { CopiesReports, LoadReports, SpeedAverage } from "./load_reports.ts";
 
 const GIB = 2 ** 30;
 const IDLE: NodeLoad = {
@@ -113,4 +113,17 @@ Deno.test("Loaded copies are told when one comes, serves or goes, and not when i
   const other = { ...COPY, manifest: "0000000000000001" as ManifestPrefix };
   assert.deepEqual(reports.look([COPY, other], 3_000).copies, [other, COPY]);
   assert.equal(reports.look([other, COPY], 4_000).copies, undefined, "the order means nothing");
+});
+
+Deno.test("A speed average starts at the first measurement and moves by an eighth", () => {
+  const speed = new SpeedAverage();
+  assert.equal(speed.tokensPerMinute, 0);
+  speed.add(3, 1);
+  speed.add(100, 0);
+  speed.add(100, NaN);
+  assert.equal(speed.tokensPerMinute, 0);
+  speed.add(100, 10_000);
+  assert.equal(speed.tokensPerMinute, 600);
+  speed.add(100, 5_000);
+  assert.equal(speed.tokensPerMinute, 675);
 });

@@ -116,9 +116,9 @@ const TABLE: {
     order: ["b", "a"],
   },
   {
-    claim: "an idle node that has told nothing for an hour as if it had told it now",
-    nodes: [node("a", { load: { ...IDLE, ageMs: 3_600_000 } }), node("b", { load: IDLE })],
-    order: ["a", "b"],
+    claim: "a report that is too old says nothing",
+    nodes: [node("a", { load: { ...IDLE, ageMs: 16_000 } }), node("b", { load: IDLE })],
+    order: ["b", "a"],
   },
   {
     claim: "a node that lost the request before any that is drained, that before a suspect",
@@ -195,7 +195,7 @@ function naiveChoice(request: RouteRequest, nodes: readonly RouteCandidate[]): N
   const sane = (value: number) => Number.isFinite(value) && value >= 1 ? Math.trunc(value) : 0;
   const o = ROUTE_OPTIONS;
   const cost = (it: RouteCandidate): number => {
-    const { load } = it;
+    const load = it.load && it.load.ageMs <= o.reportAgeMsMax ? it.load : undefined;
     const cap = (ms: number) => ms > 86_400_000 ? 86_400_000 : ms;
     let ms = it.isSelf ? 0 : o.hopMs;
     const sent = sane(it.sentSinceReport);

@@ -59,9 +59,15 @@ export class LocalCopies {
   #isClosed = false;
   #wake: () => void = () => {};
   #loop: Promise<void> = Promise.resolve();
+  readonly #first = Promise.withResolvers<void>();
 
   constructor(parts: LocalCopiesParts) {
     this.#parts = parts;
+  }
+
+  /** Resolves when folder and catalogue were brought in line for the first time; never before a quorum answers. */
+  get settledOnce(): Promise<void> {
+    return this.#first.promise;
   }
 
   /** Begins to follow the catalogue, until {@link close}. */
@@ -122,6 +128,7 @@ export class LocalCopies {
           hasPruned = true;
           await this.#parts.prune?.();
         }
+        this.#first.resolve();
       } catch (error) {
         this.noteChanged(names);
         this.#failed(error);

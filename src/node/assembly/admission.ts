@@ -1,0 +1,106 @@
+import type { NodeId } from "../../base/mod.ts";
+import type { Refusal } from "../../core/cluster/mod.ts";
+import type { Clock, Log, Metrics } from "../../ports/mod.ts";
+import type { JoinedMember, JoinRefusal } from "../../protocol/mod.ts";
+import {
+  answerJoin,
+  type ClusterMembership,
+  type JoinHandler,
+  type JoinRequest,
+} from "../../transport/mod.ts";
+import type { Group } from "../group/group.ts";
+
+/** How long a joiner waits for one answer of the quorum. */
+const READ_TIMEOUT_MS = 2_000;
+const ADMIT_TIMEOUT_MS = 4_000;
+
+/** What letting others in takes. */
+export interface AdmissionParts {
+  readonly group: () => Group;
+  readonly membership: () => ClusterMembership;
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Where a member listens; "" when unknown. */
+  readonly addressOf: (nodeId: NodeId) => string;
+}
+
+/** Lets nodes with a token in: one entry of the log makes the member and uses up the token. */
+export function admitsJoiners(parts: AdmissionParts): JoinHandler {
+  const { clock, log, metrics } = parts;
+  return async (pipe, remoteAddress) => {
+    const group = parts.group();
+    const { identity, authority } = parts.membership();
+    try {
+      const { request, outcome } = await answerJoin(pipe, {
+        identity,
+        authority,
+        nowMs: () => clock.nowMs(),
+        findToken: (tokenId) =>
+          group.read((catalogue) => catalogue.findToken(tokenId), { timeoutMs: READ_TIMEOUT_MS }),
+        findMember: (nodeId) =>
+          group.read((catalogue) => catalogue.findMember(nodeId), { timeoutMs: READ_TIMEOUT_MS }),
+        admit: (asked) => admit(parts, asked),
+        members: () => knownMembers(parts),
+        revoked: () =>
+          group.catalogue.members().filter(({ standing }) => standing === "revoked")
+            .map(({ nodeId }) => nodeId),
+      });
+      metrics.increment("odist_joins_total", { outcome });
+      log.log("info", "node_joined", {
+        node: request.nodeId,
+        name: request.name,
+        remoteAddress,
+        outcome,
+      });
+    } catch (error) {
+      metrics.increment("odist_joins_total", { outcome: "refused" });
+      throw error;
+    }
+  };
+}
+
+async function admit(
+  parts: AdmissionParts,
+  request: JoinRequest,
+): Promise<JoinRefusal | undefined> {
+  const { nodeId, publicKey, name, tokenId } = request;
+  const outcome = await parts.group().propose({
+    kind: "admit_member",
+    nodeId,
+    publicKey,
+    label: name,
+    tokenId,
+    atMs: parts.clock.nowMs(),
+  }, { timeoutMs: ADMIT_TIMEOUT_MS });
+  return outcome.kind === "applied" ? undefined : refusalOf(outcome.reason);
+}
+
+function refusalOf(reason: Refusal): JoinRefusal {
+  switch (reason) {
+    case "token_unknown":
+    case "token_expired":
+    case "member_revoked":
+    case "already_exists":
+    case "table_full":
+      return reason;
+    default:
+      return "not_ready";
+  }
+}
+
+/** This node first: it is the one that the joiner can reach. */
+function knownMembers(parts: AdmissionParts): readonly JoinedMember[] {
+  const { addressOf, nodeId: self } = parts;
+  const rows = parts.group().catalogue.members().filter((row) => row.standing === "admitted");
+  return rows
+    .map(({ nodeId, label, publicKey }) => ({
+      nodeId,
+      name: label,
+      address: addressOf(nodeId),
+      publicKey,
+    }))
+    .sort((a, b) => Number(b.nodeId === self) - Number(a.nodeId === self));
+}

@@ -1,0 +1,288 @@
+import { type Digest, errorMessage, isEdgeError, type NodeId } from "../../base/mod.ts";
+import { type MemberRow, VOTERS_DEFAULTS } from "../../core/cluster/mod.ts";
+import { type ManifestPrefix, manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
+import type { QuicTransport } from "../../transport/mod.ts";
+import type { BlobMember } from "../blobs/members.ts";
+import { drainKey, leaveKey, type SeenMember } from "../cluster/admin.ts";
+import { Gossip } from "../cluster/gossip.ts";
+import type { MembershipDriver } from "../cluster/membership_driver.ts";
+import type { PeerBook } from "../cluster/peer_book.ts";
+import type { StreamRouter } from "../cluster/stream_router.ts";
+import { VotersDriver } from "../cluster/voters_driver.ts";
+import type { AppliedNews, Group } from "../group/group.ts";
+import type { LoadedElsewhere } from "../local_client.ts";
+import { type Holder, loadFromGossip } from "../leases/holders.ts";
+import { MemberWatch } from "./directory.ts";
+import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
+
+/** How long the founder's own row may take before it is tried again. */
+const ADMIT_SELF_TIMEOUT_MS = 10_000;
+const SECONDS_PER_MINUTE = 60;
+
+/** What a node does when its cluster tells it something. */
+export interface ClusterListeners {
+  /** Entries or a snapshot were applied. */
+  readonly onApplied: (news: AppliedNews) => void;
+  /** Gossip suspects a member, or its last connection ended. */
+  readonly onPeerDoubted: (nodeId: NodeId) => void;
+  /** Gossip declared it dead, or it was shut out. */
+  readonly onPeerGone: (nodeId: NodeId) => void;
+}
+
+/**
+ * A running node's part in its cluster: the log's group, gossip, and what each tells the other. Decides nothing: who votes,
+ * who is doubted and who may connect is the core's.
+ */
+export class Cluster {
+  readonly group: Group;
+  readonly transport: QuicTransport;
+  readonly membership: MembershipDriver;
+  readonly gossip: Gossip;
+  readonly router: StreamRouter;
+  readonly settings: ClusterSettings;
+  readonly #machinery: Machinery;
+  readonly #voters: VotersDriver;
+  readonly #book: PeerBook;
+  readonly #watch = new MemberWatch();
+  readonly #stops: (() => void)[] = [];
+  #listeners: ClusterListeners | undefined;
+  #closed = false;
+  #left = false;
+
+  constructor(machinery: Machinery, figures: Figures) {
+    const { settings, group, membership, clock, log, metrics } = machinery;
+    this.#machinery = machinery;
+    this.settings = settings;
+    this.group = group;
+    this.transport = machinery.transport;
+    this.membership = membership;
+    this.router = machinery.router;
+    this.#book = machinery.book;
+    const { nodeId } = settings.self;
+    this.gossip = new Gossip({ nodeId, membership, clock, log, ...figures });
+    this.#voters = new VotersDriver({
+      nodeId,
+      group,
+      members: () => this.#admitted().map((row) => ({ nodeId: row.nodeId, duty: this.#duty(row) })),
+      standingOf: (member) => membership.find(member)?.standing,
+      clock,
+      log,
+      metrics,
+      options: { ...VOTERS_DEFAULTS, replaceAfterMs: settings.replaceVotersAfterMs },
+    });
+    this.#stops.push(
+      group.onApplied((news) => this.#onApplied(news)),
+      membership.onMemberChanged(({ nodeId: member, member: view }) =>
+        this.#onMemberChanged(member, view?.standing)
+      ),
+    );
+  }
+
+  /** Begins to listen and to tell. Members admitted before are met again. */
+  start(listeners: ClusterListeners): void {
+    this.#listeners = listeners;
+    this.gossip.tellFacts(this.settings.facts);
+    this.#compareMembers();
+    const { nodeId } = this.settings.self;
+    const known = this.#book.others(nodeId);
+    if (known.length > 0) this.membership.join(known);
+    if (this.settings.founded) void this.#admitSelf();
+  }
+
+  /** All admitted members but this one, as blobs see them. */
+  members(): readonly BlobMember[] {
+    const { nodeId: self } = this.settings.self;
+    return this.#admitted().filter(({ nodeId }) => nodeId !== self).map(({ nodeId }) => {
+      const member = this.membership.find(nodeId);
+      const { inventory } = this.gossip.find(nodeId);
+      return {
+        address: { nodeId, address: this.addressOf(nodeId) },
+        standing: member?.standing ?? "unknown",
+        drained: this.isDrained(nodeId),
+        freeBytes: undefined,
+        holds: (digest) => inventory.prefixes.has(prefixOf(digest)),
+      };
+    });
+  }
+
+  /** Other members that said that they hold a manifest's blobs. */
+  holders(manifestDigest: string): readonly Holder[] {
+    const prefix = prefixOf(manifestDigest);
+    const nowMs = this.#machinery.clock.monotonicMs();
+    const { nodeId: self } = this.settings.self;
+    return this.#admitted().flatMap(({ nodeId, label }): Holder[] => {
+      const member = nodeId === self ? undefined : this.membership.find(nodeId);
+      if (member === undefined || member.standing === "left") return [];
+      const { inventory, load, loaded: copies, loadHeardMs } = this.gossip.find(nodeId);
+      if (!inventory.prefixes.has(prefix)) return [];
+      const told = load && { load, copies, ageMs: nowMs - loadHeardMs };
+      return [{
+        nodeId,
+        name: label,
+        address: member.address,
+        health: member.standing,
+        drained: this.isDrained(nodeId),
+        load: told && loadFromGossip(told, manifestDigest),
+      }];
+    });
+  }
+
+  /** What the other nodes that are not gone have loaded. */
+  loadedElsewhere(): readonly LoadedElsewhere[] {
+    const { nodeId: self } = this.settings.self;
+    return this.#admitted().flatMap(({ nodeId, label }): LoadedElsewhere[] => {
+      const standing = nodeId === self ? undefined : this.membership.find(nodeId)?.standing;
+      if (standing !== "alive" && standing !== "suspect") return [];
+      return [{ node: label, copies: this.gossip.find(nodeId).loaded?.copies ?? [] }];
+    });
+  }
+
+  /** No new requests go there. */
+  isDrained(nodeId: NodeId = this.settings.self.nodeId): boolean {
+    const { catalogue } = this.group;
+    return catalogue.findSetting(drainKey(nodeId)) !== undefined ||
+      catalogue.findSetting(leaveKey(nodeId)) !== undefined;
+  }
+
+  /** Where a member listens; "" when unknown. */
+  addressOf(nodeId: NodeId): string {
+    return this.#machinery.addressOf(nodeId);
+  }
+
+  /** What gossip knows of a member, for people; this node included. */
+  seen(nodeId: NodeId): SeenMember | undefined {
+    const isSelf = nodeId === this.settings.self.nodeId;
+    const member = isSelf ? this.membership.view().self : this.membership.find(nodeId);
+    if (member === undefined) return undefined;
+    const { facts, load, loaded } = this.gossip.find(nodeId);
+    return {
+      standing: isSelf ? "alive" : member.standing,
+      address: member.address,
+      version: facts?.version ?? "",
+      load: load && {
+        runningRequests: load.runningRequests,
+        waitingRequests: load.waitingRequests,
+        slots: load.slots,
+        tokensPerSecond: load.decodeTokensPerMinute / SECONDS_PER_MINUTE,
+        availableBytes: load.availableBytes,
+        loadedModels: loaded?.copies.map(({ name }) => name) ?? [],
+      },
+    };
+  }
+
+  /** Drops all that binds this node to its cluster: whoever left comes back as another node. */
+  async forget(): Promise<void> {
+    await this.#machinery.stored.leave();
+    this.#left = true;
+  }
+
+  /** Says goodbye where anybody listens, then stops taking part. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const stop of this.#stops) stop();
+    this.#voters.close();
+    this.gossip.close();
+    await this.#handOver();
+    await this.membership.leave();
+    this.membership.close();
+    await this.#machinery.close();
+    // Its log holds promises that a node of another name must not be found with.
+    if (this.#left) await this.#machinery.dropLog();
+  }
+
+  /** A leader that stops lets another one lead at once, so that nobody has to wait for an election timeout. */
+  async #handOver(): Promise<void> {
+    const { role, configuration, peers, lastIndex } = this.group.view();
+    if (role !== "leader" || configuration.voters.length < 2) return;
+    const heir = peers
+      .filter(({ id, recentlyActive }) =>
+        recentlyActive && id !== this.settings.self.nodeId && configuration.voters.includes(id)
+      )
+      .sort((a, b) => b.match - a.match || (a.id < b.id ? -1 : 1))[0];
+    if (heir === undefined || heir.match === 0 && lastIndex > 0) return;
+    const handed = Promise.withResolvers<void>();
+    const stop = this.group.onChanged(() => {
+      if (this.group.view().role !== "leader") handed.resolve();
+    });
+    const timer = this.#machinery.clock.after(1_000, () => handed.resolve());
+    this.group.transferLeadership(heir.id);
+    await handed.promise;
+    timer.cancel();
+    stop();
+  }
+
+  #admitted(): readonly MemberRow[] {
+    return this.group.catalogue.members().filter(({ standing }) => standing === "admitted");
+  }
+
+  #duty(row: MemberRow): "serving" | "leaving" {
+    return this.group.catalogue.findSetting(leaveKey(row.nodeId)) === undefined
+      ? "serving"
+      : "leaving";
+  }
+
+  #onApplied(news: AppliedNews): void {
+    const { kinds } = news;
+    const touchesMembers = kinds === undefined || kinds.has("admit_member") ||
+      kinds.has("remove_member") || kinds.has("revoke_member");
+    if (touchesMembers) this.#compareMembers();
+    if (touchesMembers || kinds.has("put_setting") || kinds.has("delete_setting")) {
+      this.#voters.look();
+    }
+    this.#listeners?.onApplied(news);
+  }
+
+  #compareMembers(): void {
+    const { nodeId: self } = this.settings.self;
+    const { admitted, expelled } = this.#watch.look(this.group.catalogue.members());
+    for (const nodeId of admitted) this.membership.admit(nodeId);
+    for (const nodeId of expelled) {
+      if (nodeId === self) {
+        this.#machinery.onExpelled();
+        continue;
+      }
+      this.membership.expel(nodeId);
+      this.transport.disconnect(nodeId);
+      this.#book.forget(nodeId);
+      this.#listeners?.onPeerGone(nodeId);
+    }
+  }
+
+  #onMemberChanged(nodeId: NodeId, standing: MemberStanding | undefined): void {
+    const member = this.membership.find(nodeId);
+    if (member !== undefined) this.#book.note(nodeId, member.address);
+    this.#voters.look();
+    if (standing === "alive") return;
+    if (this.group.view().leader === nodeId) this.group.hintLeaderDown(nodeId);
+    this.#listeners?.onPeerDoubted(nodeId);
+    if (standing !== "suspect") this.#listeners?.onPeerGone(nodeId);
+  }
+
+  /** The founder is a member like any other, and says so in the log it has just begun. */
+  async #admitSelf(): Promise<void> {
+    const { self, publicKey } = this.settings;
+    const { clock, log } = this.#machinery;
+    while (!this.#closed && this.group.catalogue.findMember(self.nodeId) === undefined) {
+      try {
+        await this.group.propose({
+          kind: "admit_member",
+          nodeId: self.nodeId,
+          publicKey,
+          label: self.name,
+          tokenId: undefined,
+          atMs: clock.nowMs(),
+        }, { timeoutMs: ADMIT_SELF_TIMEOUT_MS });
+      } catch (error) {
+        if (!isEdgeError(error)) throw error;
+        if (error.code === "stopping" || error.code === "fenced") return;
+        log.log("warn", "founder_not_admitted", { reason: errorMessage(error) });
+      }
+    }
+  }
+}
+
+/** As it stands in an inventory. */
+function prefixOf(manifestDigest: string): ManifestPrefix {
+  // Decoding: a manifest's digest is its SHA-256 in hex.
+  return manifestPrefixOf(`sha256:${manifestDigest}` as Digest);
+}

@@ -1,0 +1,140 @@
+import { type NodeId, RequestError } from "../../base/mod.ts";
+import { Catalogue, judgeJoin } from "../../core/cluster/mod.ts";
+import type { Clock, Log, RaftLogStore } from "../../ports/mod.ts";
+import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../../protocol/mod.ts";
+import {
+  findNodes,
+  joinCluster,
+  openMulticast,
+  type Seed,
+  seedDialer,
+  type StoredIdentity,
+} from "../../transport/mod.ts";
+
+/** How long a node with `--discover` listens for a member of its token's cluster. */
+const DISCOVER_MS = 10_000;
+
+/** What joining is decided by. */
+export interface JoinWish {
+  readonly addresses: readonly Seed[];
+  readonly discover: boolean;
+  /** "" = none. */
+  readonly token: string;
+}
+
+export interface JoinParts {
+  readonly stored: StoredIdentity;
+  readonly wish: JoinWish;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Opens the log of the cluster this node is of. */
+  readonly openLog: (owner: NodeId) => Promise<RaftLogStore>;
+  /** Deletes that log. */
+  readonly dropLog: () => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Joins where the configuration says so and the node is not a member already; undefined = it goes on as what it is.
+ *
+ * @throws RequestError `join_refused` or `conflict`; UnavailableError `node_unreachable` or `no_quorum`.
+ */
+export async function joinIfWished(parts: JoinParts): Promise<JoinAnswer | undefined> {
+  const { wish, stored } = parts;
+  if (wish.token === "") {
+    const wantsSeeds = wish.addresses.length > 0 && stored.membership === undefined;
+    if (!wantsSeeds) return undefined;
+    throw new RequestError(
+      "join_refused",
+      "Cannot join without a token: run odist token create on a member and start this node with --token",
+    );
+  }
+  const decoded = decodeJoinToken(wish.token);
+  if (decoded.kind === "malformed") {
+    throw new RequestError("join_refused", `Cannot read the join token: ${decoded.reason}`);
+  }
+  const clusterId = clusterIdOf(decoded.value.authorityKey);
+  const judgement = judgeJoin(await describeNode(parts), clusterId);
+  if (judgement.kind === "member_already") return undefined;
+  if (judgement.kind === "refused") {
+    throw new RequestError("conflict", `Cannot join: ${judgement.reason}`);
+  }
+  const answer = await join(parts, clusterId);
+  // Before the new papers: a log of another cluster must never be found beside them.
+  await parts.dropLog();
+  await stored.adopt(answer);
+  return answer;
+}
+
+async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
+  const { wish, stored, name, clock, log, signal } = parts;
+  const seeds = wish.addresses.length > 0 ? wish.addresses : await discover(parts, clusterId);
+  return await joinCluster({
+    seeds,
+    token: wish.token,
+    key: stored.key,
+    name,
+    clock,
+    dial: seedDialer({ clock }),
+    signal,
+    onAttemptFailed: ({ seed, kind, text }) =>
+      log.log("warn", "join_attempt_failed", { seed, kind, reason: text }),
+  });
+}
+
+async function describeNode(parts: JoinParts) {
+  const { membership, nodeId } = parts.stored;
+  if (membership === undefined) {
+    return { cluster: undefined, otherMembers: 0, catalogueRows: 0 };
+  }
+  const store = await parts.openLog(nodeId);
+  try {
+    const catalogue = replay(store);
+    const { clusterId } = membership.identity;
+    return {
+      cluster: { clusterId, origin: membership.origin },
+      otherMembers: catalogue.members().filter((row) => row.nodeId !== nodeId).length,
+      // Models are not among them: their files are here, and are shared with the new cluster.
+      catalogueRows: catalogue.settings().length + catalogue.apiKeys().length +
+        catalogue.tokens().length,
+    };
+  } finally {
+    await store.close();
+  }
+}
+
+/** The catalogue of a log of which every entry counts: a node that may forget its cluster is its only voter. */
+function replay(store: RaftLogStore): Catalogue {
+  const snapshot = store.snapshot();
+  const restored = snapshot && Catalogue.restore(snapshot.data);
+  const catalogue = restored?.kind === "decoded" ? restored.value : Catalogue.empty();
+  const low = Math.max(store.firstIndex(), catalogue.appliedIndex + 1);
+  for (const entry of store.entries(low, store.lastIndex() + 1, Infinity) ?? []) {
+    catalogue.apply(entry.index, entry.kind === "command" ? entry.data : new Uint8Array(0));
+  }
+  return catalogue;
+}
+
+/** Members of the cluster that announce themselves on this network. @throws RequestError `join_refused`. */
+async function discover(parts: JoinParts, clusterId: string): Promise<readonly Seed[]> {
+  const { clock, log, wish, signal } = parts;
+  if (!wish.discover) {
+    throw new RequestError("join_refused", "Cannot join: --token wants --join or --discover");
+  }
+  log.log("info", "looking_for_members", { clusterId });
+  const found = await findNodes(clusterId, {
+    clock,
+    openWire: openMulticast,
+    onFault: (reason) => log.log("debug", "discovery_fault", { reason }),
+    patienceMs: DISCOVER_MS,
+    signal,
+  });
+  if (found.length > 0) return found;
+  throw new RequestError(
+    "join_refused",
+    `Cannot join: no member of cluster ${clusterId} announced itself within ${
+      DISCOVER_MS / 1000
+    } s; name one with --join HOST:PORT`,
+  );
+}

@@ -1,0 +1,352 @@
+import { join } from "node:path";
+import { errorMessage, type NodeId, Random, UnavailableError } from "../../base/mod.ts";
+import type { Config, HostAddress } from "../../config/mod.ts";
+import { Catalogue } from "../../core/cluster/mod.ts";
+import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
+import { limitEntries } from "../../core/raft/mod.ts";
+import type { Clock, Log, Metrics, RaftLogStore } from "../../ports/mod.ts";
+import { CATALOGUE_SCHEMA, type NodeFacts } from "../../protocol/mod.ts";
+import { openDisk, openSecretFolder, openWal } from "../../storage/mod.ts";
+import {
+  type ClusterMembership,
+  openIdentity,
+  openTransport,
+  type QuicTransport,
+  type StoredIdentity,
+} from "../../transport/mod.ts";
+import type { GossipParts } from "../cluster/gossip.ts";
+import { type MembershipDriver, openMembership } from "../cluster/membership_driver.ts";
+import { PeerBook } from "../cluster/peer_book.ts";
+import { StreamRouter } from "../cluster/stream_router.ts";
+import { dropFoundation, findFoundation } from "../foundation.ts";
+import type { Group } from "../group/group.ts";
+import { openGroup } from "../group/open_group.ts";
+import type { ServingNode } from "../scheduler_driver.ts";
+import { admitsJoiners } from "./admission.ts";
+import { CatalogueDirectory } from "./directory.ts";
+import { joinIfWished } from "./join.ts";
+
+/** How often a node looks whether its certificate is due for renewal. */
+const RENEWAL_LOOK_MS = 3_600_000;
+
+/** What a node tells of its own load. */
+export type Figures = Pick<GossipParts, "readLoad" | "readLoaded">;
+
+/** What a cluster is opened with. */
+export interface MachineryOptions {
+  readonly config: Config["cluster"];
+  readonly dataFolder: string;
+  readonly version: string;
+  readonly cores: number;
+  /** `host:port` of the HTTP API as others may reach it; "" when only this machine can. */
+  readonly httpAddress: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The machine's own name. */
+  readonly hostName: string;
+  /** Address of this machine that others may reach; undefined when it has only loopback ones. */
+  readonly outsideAddress: () => string | undefined;
+  readonly signal: AbortSignal;
+  /** This node can't take part any more: it must stop. `reason` is for people. */
+  readonly onFatal: (reason: string) => void;
+}
+
+/** Who this node is and how patient. */
+export interface ClusterSettings {
+  readonly self: ServingNode;
+  readonly clusterId: string;
+  readonly publicKey: Uint8Array;
+  readonly founded: boolean;
+  readonly facts: NodeFacts;
+  readonly replaceVotersAfterMs: number;
+}
+
+/** Everything that runs below a {@link Cluster}. */
+export interface Machinery {
+  readonly settings: ClusterSettings;
+  readonly stored: StoredIdentity;
+  readonly group: Group;
+  readonly transport: QuicTransport;
+  readonly membership: MembershipDriver;
+  readonly router: StreamRouter;
+  readonly book: PeerBook;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly addressOf: (nodeId: NodeId) => string;
+  readonly onExpelled: () => void;
+  close(): Promise<void>;
+  /** Deletes the log; only once closed. */
+  dropLog(): Promise<void>;
+}
+
+/**
+ * Opens identity, log, transport, group and gossip, in this order; joins or founds a cluster where the node is of none.
+ *
+ * @throws RequestError `join_refused` or `conflict`; StorageError; UnavailableError `address_unusable`,
+ *   `node_unreachable` or `no_quorum`. Nothing is left open then.
+ */
+export async function openMachinery(options: MachineryOptions): Promise<Machinery> {
+  const { config, clock, log } = options;
+  const folder = join(options.dataFolder, "cluster");
+  const files = await openSecretFolder(folder, {
+    onRepaired: ({ name, mode }) =>
+      log.log("warn", "secret_was_readable", { file: name, mode: mode.toString(8) }),
+  });
+  const name = config.nodeName || options.hostName;
+  const stored = await openIdentity(files, { name, nowMs: () => clock.nowMs() });
+  const book = await PeerBook.open(folder);
+  const logFolder = join(folder, "raft");
+  const answer = await joinIfWished({
+    stored,
+    wish: {
+      addresses: config.joinAddresses,
+      discover: config.discover,
+      token: config.joinToken,
+    },
+    name,
+    clock,
+    log,
+    openLog: (owner) => openLog(logFolder, owner),
+    dropLog: () => removeFolder(logFolder),
+    signal: options.signal,
+  });
+  for (const member of answer?.members ?? []) book.note(member.nodeId, member.address);
+  const membership = stored.membership ?? await stored.found();
+  const store = await openLog(logFolder, stored.nodeId);
+  try {
+    return await assemble({ ...options, stored, book, name, store, member: membership });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+interface Opened extends MachineryOptions {
+  readonly stored: StoredIdentity;
+  readonly book: PeerBook;
+  readonly name: string;
+  readonly store: RaftLogStore;
+  readonly member: ClusterMembership;
+}
+
+/** What of a node is made after its transport, whose handlers speak to it. */
+interface Late {
+  group?: Group;
+  gossip?: MembershipDriver;
+}
+
+async function assemble(opened: Opened): Promise<Machinery> {
+  const { stored, book, clock, log, metrics } = opened;
+  const late: Late = {};
+  const router = new StreamRouter({ clock, log, metrics });
+  const addressOf = (peer: NodeId) => late.gossip?.find(peer)?.address || book.find(peer) || "";
+  const transport = await openWires(opened, late, { router, addressOf });
+  const advertised = advertisedAddress(opened, transport.address);
+  try {
+    const group = late.group = await openLogGroup(opened, { transport, addressOf });
+    const membership = late.gossip = openGossip(opened, { transport, advertised });
+    const renewal = renewRegularly(opened, transport);
+    return {
+      settings: settingsOf(opened, advertised),
+      stored,
+      group,
+      transport,
+      membership,
+      router,
+      book,
+      clock,
+      log,
+      metrics,
+      addressOf,
+      onExpelled: () => opened.onFatal("this node was taken out of its cluster by another member"),
+      async close() {
+        renewal.cancel();
+        membership.close();
+        await group.close();
+        await transport.close();
+        await book.close();
+      },
+      dropLog: () => removeFolder(join(opened.dataFolder, "cluster", "raft")),
+    };
+  } catch (error) {
+    await late.group?.close();
+    await transport.close();
+    throw error;
+  }
+}
+
+function openWires(
+  opened: Opened,
+  late: Late,
+  to: { readonly router: StreamRouter; readonly addressOf: (peer: NodeId) => string },
+): Promise<QuicTransport> {
+  const { config, stored, member, clock, log, metrics, name } = opened;
+  const { nodeId } = stored;
+  const { router, addressOf } = to;
+  return openTransport({
+    listen: config.listenAddress,
+    identity: member.identity,
+    directory: new CatalogueDirectory({
+      rows: () => late.group?.catalogue ?? Catalogue.empty(),
+      isCurrent: () => late.group?.view().leader !== undefined,
+    }),
+    handlers: {
+      onDatagram: (from, bytes) => late.gossip?.receiveDatagram(from, bytes),
+      onFrame: (from, channel, bytes) =>
+        channel === "raft"
+          ? late.group?.receive(from, bytes)
+          : late.gossip?.receiveFrame(from, bytes),
+      onStream: (stream) => void router.accept(stream),
+      onSendFailed: (peer, what) => {
+        if (what === "raft") late.group?.reportUnreachable(peer);
+        late.gossip?.sendFailed(peer, what);
+      },
+      onConnectionLost: (peer) => late.gossip?.connectionLost(peer),
+    },
+    onJoin: admitsJoiners({
+      group: () => mustExist(late.group),
+      membership: () => stored.membership ?? member,
+      nodeId,
+      name,
+      clock,
+      log,
+      metrics,
+      addressOf: (peer) =>
+        peer === nodeId ? late.gossip?.view().self.address ?? "" : addressOf(peer),
+    }),
+    clock,
+    log,
+    metrics,
+  });
+}
+
+async function openLogGroup(
+  opened: Opened,
+  by: { readonly transport: QuicTransport; readonly addressOf: (peer: NodeId) => string },
+): Promise<Group> {
+  const { config, stored, member, store, clock, log, metrics } = opened;
+  const founding = member.origin === "founded" ? await foundingOf(opened) : undefined;
+  const group = await openGroup({
+    nodeId: stored.nodeId,
+    store,
+    ...by,
+    clock,
+    random: new Random(drawSeed()),
+    log,
+    metrics,
+    timing: { tickMs: config.heartbeatMs },
+    ...(founding && { founding }),
+  });
+  // The group's first state is on disk by now, and holds what was laid down.
+  if (founding !== undefined) await dropFoundation(opened.dataFolder);
+  return group;
+}
+
+function openGossip(
+  opened: Opened,
+  by: { readonly transport: QuicTransport; readonly advertised: string },
+): MembershipDriver {
+  const { config, stored, clock, log, metrics } = opened;
+  return openMembership({
+    nodeId: stored.nodeId,
+    address: by.advertised,
+    bootEpoch: stored.bootEpoch,
+    incarnation: stored.incarnation,
+    timing: MEMBERSHIP_PRESETS[config.network],
+    transport: by.transport,
+    clock,
+    random: new Random(drawSeed()),
+    log,
+    metrics,
+    saveIdentity: (life) => stored.saveLife(life),
+    onFailed: (failure) =>
+      opened.onFatal(
+        failure.kind === "identity_conflicted"
+          ? "another process runs under this node's identity: two copies of one data folder?"
+          : `this node's identity can't be saved: ${errorMessage(failure.cause)}`,
+      ),
+  });
+}
+
+function settingsOf(opened: Opened, clusterAddress: string): ClusterSettings {
+  const { config, stored, member, name, version, cores, httpAddress } = opened;
+  return {
+    self: { nodeId: stored.nodeId, name },
+    clusterId: member.identity.clusterId,
+    publicKey: member.identity.publicKey,
+    founded: member.origin === "founded",
+    facts: {
+      name,
+      version,
+      catalogueSchema: CATALOGUE_SCHEMA,
+      httpAddress,
+      clusterAddress,
+      cores,
+      numericClass: "",
+    },
+    replaceVotersAfterMs: config.replaceVotersAfterMs,
+  };
+}
+
+async function foundingOf({ stored, dataFolder }: Opened) {
+  const voters = [stored.nodeId];
+  const state = await findFoundation(dataFolder);
+  return state === undefined ? { voters } : { voters, state };
+}
+
+/** What others are told: what the user says, filled up with where this node really listens. */
+function advertisedAddress(opened: Opened, bound: string): string {
+  const { advertiseAddress, listenAddress } = opened.config;
+  const boundPort = Number(bound.slice(bound.lastIndexOf(":") + 1));
+  const isAny = listenAddress.hostname === "0.0.0.0" || listenAddress.hostname === "::";
+  const own = isAny ? opened.outsideAddress() ?? "127.0.0.1" : listenAddress.hostname;
+  return formatEndpoint({
+    hostname: advertiseAddress.hostname || own,
+    port: advertiseAddress.port || boundPort,
+  });
+}
+
+function formatEndpoint({ hostname, port }: Pick<HostAddress, "hostname" | "port">): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+function renewRegularly(opened: Opened, transport: QuicTransport): { cancel(): void } {
+  const { clock, stored, log } = opened;
+  let timer: { cancel(): void };
+  const later = () => {
+    timer = clock.after(RENEWAL_LOOK_MS, () => {
+      stored.renewIfDue().then((identity) => {
+        if (identity !== undefined) transport.useIdentity(identity);
+      }, (error) => {
+        // Two thirds of a certificate's life are left to get over it.
+        log.log("warn", "certificate_not_renewed", { reason: errorMessage(error) });
+      });
+      later();
+    });
+  };
+  later();
+  return { cancel: () => timer.cancel() };
+}
+
+async function openLog(folder: string, owner: NodeId): Promise<RaftLogStore> {
+  return await openWal(await openDisk(folder), { owner, limitEntries });
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  try {
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function mustExist<T>(value: T | undefined): T {
+  if (value === undefined) throw new UnavailableError("no_quorum", "The node is still starting");
+  return value;
+}
+
+function drawSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}

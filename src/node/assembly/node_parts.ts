@@ -1,0 +1,126 @@
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { Config } from "../../config/mod.ts";
+import { createEngine, createQuantizer } from "../../inference/mod.ts";
+import { ensureEmbeddedModel } from "../../models/mod.ts";
+import type { BlobStore, Log, Metrics } from "../../ports/mod.ts";
+import { openBlobStore, openModelCatalog, openRegistryKey } from "../../storage/mod.ts";
+import type { Digest } from "../../base/mod.ts";
+import { manifestPrefixOf } from "../../protocol/mod.ts";
+import { ModelSharing } from "../blobs/model_sharing.ts";
+import { KnownModels } from "../catalogue/known_models.ts";
+import { systemClock } from "../clock.ts";
+import { SchedulerDriver } from "../scheduler_driver.ts";
+import type { Machine } from "../system.ts";
+import type { Cluster } from "./cluster.ts";
+import { meteredEngine, type SpeedMeter } from "./speed_meter.ts";
+
+/** Loaded models at most when the configuration leaves it open (contract 4.2, no GPU). */
+const AUTO_LOADED_MODELS_MAX = 3;
+/** Copies of a model where the configuration leaves it open. */
+const AUTO_REPLICAS = 2;
+
+/** What the parts of a node are made with. */
+export interface PartsOptions {
+  readonly config: Config;
+  readonly runnerCommand: readonly string[];
+  readonly version: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** The scheduler of this node's own runners. */
+export function openDriver(
+  options: PartsOptions,
+  seen: { readonly machine: Machine; readonly speed: SpeedMeter },
+): SchedulerDriver {
+  const { config, log, metrics, runnerCommand } = options;
+  const { scheduler } = config;
+  const { machine, speed } = seen;
+  const engine = createEngine({ command: runnerCommand, env: {}, log, clock: systemClock });
+  return new SchedulerDriver({
+    engine: meteredEngine(engine, speed),
+    clock: systemClock,
+    machine,
+    log,
+    metrics,
+    loadTimeoutMs: scheduler.loadTimeoutMs,
+    options: {
+      loadedModelsMax: scheduler.loadedModelsMax || AUTO_LOADED_MODELS_MAX,
+      queueRequestsMax: scheduler.queueRequestsMax,
+      keepAliveMs: scheduler.keepAliveMs,
+      reserveBytes: scheduler.memoryReserveBytes,
+      cores: machine.cores,
+      threads: scheduler.threads,
+    },
+  });
+}
+
+/** The models of this node in its cluster, and the blobs below them. */
+export async function openModels(
+  options: PartsOptions & { readonly embeddedModelPath: string },
+  from: { readonly cluster: Cluster; readonly machine: Machine },
+): Promise<{ readonly sharing: ModelSharing; readonly blobs: BlobStore }> {
+  const { config, log, metrics, runnerCommand } = options;
+  const { cluster, machine } = from;
+  const { modelsFolder, dataFolder, prune } = config.storage;
+  const nowMs = () => systemClock.nowMs();
+  const blobs = await openBlobStore(modelsFolder, { log, nowMs, noPrune: !prune });
+  const folder = await openModelCatalog(modelsFolder);
+  await ensureEmbeddedModel({
+    blobs,
+    catalog: folder,
+    ggufPath: options.embeddedModelPath,
+    log,
+  });
+  const { settings, group, transport, router } = cluster;
+  const sharing = new ModelSharing({
+    self: settings.self.nodeId,
+    group,
+    blobs,
+    folder,
+    known: await KnownModels.open(join(dataFolder, "cluster"), settings.clusterId),
+    transport,
+    router,
+    metrics,
+    clock: systemClock,
+    log,
+    // Half the cores: answers go on while weights are rewritten.
+    quantizer: createQuantizer({
+      command: runnerCommand,
+      env: {},
+      threads: Math.max(1, Math.floor(machine.cores / 2)),
+    }),
+    userAgent: userAgentOf(options.version),
+    registryKey: openRegistryKey(join(dataFolder, "id_ed25519")),
+    noPrune: !prune,
+    members: () => cluster.members(),
+    isDrained: () => cluster.isDrained(),
+    freeBytes: () => freeBytes(modelsFolder),
+    placement: {
+      replicasDefault: config.cluster.replicas || AUTO_REPLICAS,
+      replicateAfterMs: config.cluster.replicateAfterMs,
+      repairAfterMs: config.cluster.repairAfterMs,
+    },
+    onHeldChanged: (held) =>
+      cluster.gossip.tellInventory(
+        held.map((digest) => manifestPrefixOf(`sha256:${digest}` as Digest)), // Decoding: they are.
+      ),
+  });
+  return { sharing, blobs };
+}
+
+async function freeBytes(folder: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch {
+    return undefined; // The system doesn't say.
+  }
+}
+
+/** In the form registries know from their usual clients (contract 2.4). */
+function userAgentOf(version: string): string {
+  const machine = `${Deno.build.arch === "aarch64" ? "arm64" : "amd64"} ${Deno.build.os}`;
+  return `ollama/${version} (${machine}) odist/${version}`;
+}
