@@ -204,6 +204,12 @@ export {
   WIRE_VERSION,
 } from "./channels.ts";
 export {
+  decodeNodeDisk,
+  encodeNodeDisk,
+  NODE_DISK_KEY,
+  type NodeDisk,
+} from "./gossip/disk_value.ts";
+export {
   decodeNodeFacts,
   decodeNodeLoad,
   encodeNodeFacts,

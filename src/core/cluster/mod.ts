@@ -26,6 +26,7 @@ export type {
   VotersRow,
 } from "./rows.ts";
 export {
+  isRoomNews,
   type PlacedModel,
   PLACEMENT_DEFAULTS,
   type PlacementNode,

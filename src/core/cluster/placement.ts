@@ -110,6 +110,15 @@ export function planFetches(
   return planned.map(({ manifestDigest, because }) => ({ manifestDigest, because }));
 }
 
+/** Free bytes count as changed beyond an eighth of what was told: only whether a model fits is decided with them. */
+const ROOM_STEP_SHARE = 8;
+
+/** Whether other nodes should hear of this node's free bytes. */
+export function isRoomNews(toldBytes: number | undefined, freeBytes: number): boolean {
+  if (toldBytes === undefined) return true;
+  return Math.abs(toldBytes - freeBytes) * ROOM_STEP_SHARE > toldBytes;
+}
+
 function hasRoom(node: PlacementNode, model: PlacedModel): boolean {
   return node.freeBytes === undefined || node.freeBytes >= model.blobBytes;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../base/mod.ts";
 import {
+  isRoomNews,
   type PlacedModel,
   PLACEMENT_DEFAULTS,
   type PlacementNode,
@@ -135,4 +136,13 @@ Deno.test("planFetches() plans nothing for a node of no use, or from one", () =>
   const unreachable = [node(1, [1], { awayMs: 0 }), node(2)];
   assert.deepEqual(planFetches(nodeId(2), { models, nodes: unreachable }, OPTIONS), []);
   assert.deepEqual(planFetches(nodeId(7), { models, nodes: unreachable }, OPTIONS), []);
+});
+
+Deno.test("isRoomNews() tells the first figure, and changes of more than an eighth", () => {
+  assert.deepEqual(
+    [[undefined, 0], [800, 700], [800, 699], [800, 901], [0, 1], [0, 0]].map(([told, free]) =>
+      isRoomNews(told, free ?? 0)
+    ),
+    [true, false, true, true, true, false],
+  );
 });

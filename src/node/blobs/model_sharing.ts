@@ -43,6 +43,8 @@ export interface ModelSharingOptions
   readonly isDrained: () => boolean;
   /** Where this node keeps blobs; undefined = can't be told. */
   readonly freeBytes: () => Promise<number | undefined>;
+  /** Tells the other nodes how many bytes are free here. */
+  readonly tellFreeBytes?: (freeBytes: number) => void;
   readonly placement: PlacementOptions;
   /** Clears old garbage out of the folder once, when it is first in line with the catalogue; absent = never. */
   readonly prune?: () => Promise<void>;

@@ -1,5 +1,6 @@
 import { errorMessage, isEdgeError, type NodeId } from "../../base/mod.ts";
 import {
+  isRoomNews,
   type PlacedModel,
   type PlacementNode,
   type PlacementOptions,
@@ -26,6 +27,8 @@ export interface PlacementParts {
   readonly models: Pick<ModelStore, "fetch">;
   /** Where this node keeps blobs; undefined = can't be told. */
   readonly freeBytes: () => Promise<number | undefined>;
+  /** Tells the other nodes how many bytes are free here. */
+  readonly tellFreeBytes?: (freeBytes: number) => void;
   readonly options: PlacementOptions;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,6 +57,7 @@ export class PlacementDriver {
   /** Since when each member has been of no use. */
   readonly #awaySinceMs = new Map<NodeId, number>();
   readonly #failures = new Map<string, FetchFailure>();
+  #toldFreeBytes: number | undefined;
   #work: Promise<void> = Promise.resolve();
   #timer: { cancel(): void } = { cancel() {} };
 
@@ -133,11 +137,17 @@ export class PlacementDriver {
   }
 
   async #ownNode(): Promise<PlacementNode> {
-    const { self, copies, isDrained, freeBytes } = this.#parts;
+    const { self, copies, isDrained, tellFreeBytes } = this.#parts;
+    const freeBytes = await this.#parts.freeBytes();
+    if (freeBytes !== undefined && isRoomNews(this.#toldFreeBytes, freeBytes)) {
+      this.#toldFreeBytes = freeBytes;
+      tellFreeBytes?.(freeBytes);
+    }
     return {
       nodeId: self,
       awayMs: isDrained() ? 0 : undefined,
-      freeBytes: await freeBytes(),
+      // As the others know it: two answers to what this node has room for could leave a model to nobody.
+      freeBytes: this.#toldFreeBytes,
       held: new Set(copies.held()),
     };
   }

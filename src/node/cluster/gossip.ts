@@ -5,10 +5,12 @@ import {
   type Decoded,
   decodeInventory,
   decodeLoadedCopies,
+  decodeNodeDisk,
   decodeNodeFacts,
   decodeNodeLoad,
   encodeInventory,
   encodeLoadedCopies,
+  encodeNodeDisk,
   encodeNodeFacts,
   encodeNodeLoad,
   type Inventory,
@@ -16,8 +18,10 @@ import {
   type LoadedCopies,
   type LoadedCopy,
   type ManifestPrefix,
+  NODE_DISK_KEY,
   NODE_FACTS_KEY,
   NODE_LOAD_KEY,
+  type NodeDisk,
   type NodeFacts,
   type NodeLoad,
 } from "../../protocol/mod.ts";
@@ -37,6 +41,7 @@ export interface NodeGossip {
   readonly loadHeardMs: number;
   readonly loaded: LoadedCopies | undefined;
   readonly inventory: Inventory;
+  readonly disk: NodeDisk | undefined;
 }
 
 /** What telling and hearing takes. */
@@ -86,6 +91,11 @@ export class Gossip {
     this.#parts.membership.publish(NODE_FACTS_KEY, encodeNodeFacts(facts));
   }
 
+  /** Room for models. Whoever calls it decides whether the change is worth telling. */
+  tellDisk(disk: NodeDisk): void {
+    this.#parts.membership.publish(NODE_DISK_KEY, encodeNodeDisk(disk));
+  }
+
   /** Manifests this node holds whole; of more than 3,000 the newest are told. */
   tellInventory(newestFirst: readonly ManifestPrefix[]): void {
     for (const [key, value] of encodeInventory(newestFirst)) {
@@ -111,6 +121,7 @@ export class Gossip {
       loadHeardMs: this.#loadHeardMs.get(nodeId) ?? -Infinity,
       loaded: read(LOADED_COPIES_KEY, decodeLoadedCopies),
       inventory: decodeInventory(values),
+      disk: read(NODE_DISK_KEY, decodeNodeDisk),
     };
     // This node's own values change without a word; a node without any may have been heard of only just now.
     if (nodeId !== this.#parts.nodeId && values.size > 0) this.#remember(nodeId, gossip);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Digest, Random } from "../../base/mod.ts";
 import type { Decoded } from "../bytes.ts";
 import { VALUE_BYTES_MAX } from "../membership.ts";
+import { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY } from "./disk_value.ts";
 import {
   decodeInventory,
   encodeInventory,
@@ -72,6 +73,9 @@ function prefixes(count: number): ManifestPrefix[] {
 Deno.test("Gossip values come back as they were", () => {
   assert.deepEqual(valueOf(decodeNodeFacts(encodeNodeFacts(FACTS))), FACTS);
   assert.deepEqual(valueOf(decodeNodeLoad(encodeNodeLoad(LOAD))), LOAD);
+  assert.deepEqual(valueOf(decodeNodeDisk(encodeNodeDisk({ freeBytes: 2 ** 45 }))), {
+    freeBytes: 2 ** 45,
+  });
   const loaded = valueOf(decodeLoadedCopies(encodeLoadedCopies([COPY])));
   assert.deepEqual(loaded, { copies: [COPY], omitted: 0 });
 });
@@ -198,6 +202,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
   const values = new Map([
     [NODE_FACTS_KEY, facts],
     [NODE_LOAD_KEY, load],
+    [NODE_DISK_KEY, encodeNodeDisk({ freeBytes: Number.MAX_SAFE_INTEGER })],
     [LOADED_COPIES_KEY, encodeLoadedCopies(copies)],
     ...withoutDeleted(encodeInventory(prefixes(5_000))),
   ]);
@@ -206,7 +211,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     assert.ok(value.length <= VALUE_BYTES_MAX);
     bytes += value.length + key.length + 16;
   }
-  assert.equal(values.size, 6);
+  assert.equal(values.size, 7);
   assert.ok(bytes <= MEMBER_VALUES_BYTES_MAX, `${bytes}`);
 });
 
