@@ -49,7 +49,7 @@ const loadShape: Shape<ResolvedLoad> = objectShape({
 });
 
 /** The first frame of a lease. */
-export const leaseOpeningShape = objectShape({
+const leaseOpeningShape = objectShape({
   version: integerShape(0),
   requestId: textShape(128),
   /** As the asking node's catalogue spells it. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../../ports/mod.ts";
 
 /** A stream with nothing to say says so that often. Milliseconds. */
-export const BEAT_EVERY_MS = 500;
+const BEAT_EVERY_MS = 500;
 /** A check that comes so much too late tells of this process's own stall, in which nobody could be heard. Milliseconds. */
 const OWN_STALL_MS = 250;
 
