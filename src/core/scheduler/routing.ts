@@ -30,7 +30,7 @@ export interface RouteCandidate {
 
 /** What a node last said of itself. Counts are of the model where it is loaded, else of the whole node. */
 export interface CandidateLoad {
-  /** Milliseconds since it was said. */
+  /** Milliseconds since it was heard: it holds while the node lives, but for the requests that were sent there since. */
   readonly ageMs: number;
   readonly state: "loaded" | "loading" | "cold";
   /** Sequences that the loaded model decodes together. */
@@ -96,8 +96,6 @@ export interface RouteOptions {
   readonly decodeTokensPerMinute: number;
   /** Default 12,000. */
   readonly prefillTokensPerMinute: number;
-  /** A report that is older says nothing any more. Milliseconds, default 15,000. */
-  readonly reportAgeMsMax: number;
   /** What an unknown load costs, so that a known one of equal speed is preferred. Milliseconds, default 500. */
   readonly unknownLoadMs: number;
 }
@@ -111,7 +109,6 @@ export const ROUTE_OPTIONS: RouteOptions = {
   answerTokens: 200,
   decodeTokensPerMinute: 1_200,
   prefillTokensPerMinute: 12_000,
-  reportAgeMsMax: 15_000,
   unknownLoadMs: 500,
 };
 
@@ -159,10 +156,7 @@ function scoreRoute(
   candidate: RouteCandidate,
   options: RouteOptions,
 ): ScoredRoute {
-  const { nodeId, name, isSelf } = candidate;
-  const load = candidate.load !== undefined && candidate.load.ageMs <= options.reportAgeMsMax
-    ? candidate.load
-    : undefined;
+  const { nodeId, name, isSelf, load } = candidate;
   const hopMs = isSelf ? 0 : options.hopMs;
   const queueMs = load === undefined ? options.unknownLoadMs : queueOf(candidate, load, options);
   const loadMs = loadOf(request, load, options);

@@ -116,8 +116,8 @@ const TABLE: {
     order: ["b", "a"],
   },
   {
-    claim: "a report that is too old says nothing",
-    nodes: [node("a", { load: { ...IDLE, ageMs: 16_000 } }), node("b", { load: IDLE })],
+    claim: "a node of which something is known, however old, before one of which nothing is",
+    nodes: [node("a", { load: undefined }), node("b", { load: { ...COLD, ageMs: 1e9 } })],
     order: ["b", "a"],
   },
   {
@@ -195,7 +195,7 @@ function naiveChoice(request: RouteRequest, nodes: readonly RouteCandidate[]): N
   const sane = (value: number) => Number.isFinite(value) && value >= 1 ? Math.trunc(value) : 0;
   const o = ROUTE_OPTIONS;
   const cost = (it: RouteCandidate): number => {
-    const load = it.load && it.load.ageMs <= o.reportAgeMsMax ? it.load : undefined;
+    const { load } = it;
     const cap = (ms: number) => ms > 86_400_000 ? 86_400_000 : ms;
     let ms = it.isSelf ? 0 : o.hopMs;
     const sent = sane(it.sentSinceReport);
