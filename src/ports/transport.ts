@@ -99,4 +99,9 @@ export interface PeerDirectory {
     nodeId: NodeId,
     publicKey: Uint8Array,
   ): "admitted" | "unknown" | "revoked" | "key_mismatch";
+  /**
+   * The key (SPKI) a node was admitted with; undefined when it is not known. Who dials asks for that very key, because a
+   * former member still holds the authority and could stand in for any other node.
+   */
+  findKey?(nodeId: NodeId): Uint8Array | undefined;
 }

@@ -177,7 +177,6 @@ export {
   encodeJoinToken,
   JOIN_TOKEN_CHARACTERS_MAX,
   type JoinToken,
-  TOKEN_SECRET_BYTES,
 } from "./contact/join_token.ts";
 export {
   type Announcement,

@@ -1,10 +1,10 @@
-import { errorMessage, PeerError, UnavailableError } from "../../base/mod.ts";
+import { errorMessage, type NodeId, PeerError, UnavailableError } from "../../base/mod.ts";
 import type { PeerAddress } from "../../ports/mod.ts";
 import { CLOSE_CODES } from "../connection.ts";
 import { withDeadline } from "./deadline.ts";
 import { isRuntimeLoss } from "../framing/stream_pipe.ts";
 import { greetAsDialer, type GreetingParts, type IncomingStreams } from "./greeting.ts";
-import { serverNameOf } from "../identity/mod.ts";
+import { anchorFromMemberKey, serverNameOf } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import { MEMBER_PROTOCOL, quicSettings } from "../quic_settings.ts";
 import { resolveAddress } from "./resolve_address.ts";
@@ -73,7 +73,7 @@ export async function dialPeer(
 
 async function connect(to: PeerAddress, parts: DialerParts): Promise<Deno.QuicConn> {
   const { endpoint } = parts;
-  const { identity } = parts.greeting();
+  const { identity, directory, clock } = parts.greeting();
   const family = endpoint.addr.hostname.includes(":") ? 6 : 4;
   const { hostname, port } = await resolveAddress(to.address, { family });
   try {
@@ -84,7 +84,7 @@ async function connect(to: PeerAddress, parts: DialerParts): Promise<Deno.QuicCo
       port,
       // The certificate must be that node's, so that no other member can stand in between.
       serverName: serverNameOf(to.nodeId),
-      caCerts: [identity.authorityPem],
+      caCerts: [await anchorOf(to.nodeId, { identity, directory, clock })],
       alpnProtocols: [MEMBER_PROTOCOL],
     });
     conn.closed.catch(() => {});
@@ -92,6 +92,16 @@ async function connect(to: PeerAddress, parts: DialerParts): Promise<Deno.QuicCo
   } catch (cause) {
     throw connectionError(to.address, cause);
   }
+}
+
+/** The peer's own key where it is known: every member and former member holds the authority and could forge the rest. */
+async function anchorOf(
+  peer: NodeId,
+  by: Pick<GreetingParts, "identity" | "directory" | "clock">,
+): Promise<string> {
+  const key = by.directory.findKey?.(peer);
+  if (key === undefined) return by.identity.authorityPem;
+  return await anchorFromMemberKey(Uint8Array.from(key), by.clock.nowMs());
 }
 
 /** What a failed connect is to callers. */

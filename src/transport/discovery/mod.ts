@@ -4,11 +4,5 @@
  *
  * @module
  */
-export {
-  announce,
-  DISCOVERY_PORT,
-  type DiscoveryParts,
-  findNodes,
-  type HeardNode,
-} from "./discovery.ts";
+export { announce, type DiscoveryParts, findNodes, type HeardNode } from "./discovery.ts";
 export { type MulticastOptions, type MulticastWire, openMulticast } from "./multicast.ts";

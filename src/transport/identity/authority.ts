@@ -1,6 +1,6 @@
 import type { NodeId } from "../../base/mod.ts";
-import { clusterIdOf, nodeIdOf } from "../../protocol/mod.ts";
-import { readCertificate, signCertificate } from "./certificate.ts";
+import { clusterIdOf, nodeIdOf, SIGNATURE_BYTES } from "../../protocol/mod.ts";
+import { type CertificateContent, readCertificate, signCertificate } from "./certificate.ts";
 import { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
 import { formatPem, parsePem } from "./pem.ts";
 
@@ -20,6 +20,9 @@ const AUTHORITY_NAME = "odist";
 const CERTIFICATE_LABEL = "CERTIFICATE";
 /** A name that each node's certificate has, for who knows the cluster but not yet the node. */
 export const CLUSTER_SERVER_NAME = "cluster.odist";
+
+/** Signs what is believed for its name and key alone. */
+const NOBODY = { sign: async () => new Uint8Array(SIGNATURE_BYTES).fill(1) };
 
 /** What lets its holder sign certificates of a cluster. Every member has it, so that every member can let others in. */
 export interface Authority {
@@ -62,9 +65,35 @@ export async function anchorFromKey(
   authorityKey: Uint8Array<ArrayBuffer>,
   nowMs: number,
 ): Promise<string> {
-  const signer = { sign: async () => new Uint8Array(64).fill(1) };
-  const certificate = await signAuthorityCertificate(authorityKey, { signer, nowMs });
+  const certificate = await signAuthorityCertificate(authorityKey, { signer: NOBODY, nowMs });
   return formatPem(CERTIFICATE_LABEL, certificate);
+}
+
+/** As {@link anchorFromKey}, for the certificates of one member alone: only who has its key (SPKI) can show one. */
+export async function anchorFromMemberKey(
+  publicKey: Uint8Array<ArrayBuffer>,
+  nowMs: number,
+): Promise<string> {
+  const content = anchorContent(nodeIdOf(publicKey), { publicKey, nowMs });
+  const certificate = await signCertificate({ ...content, kind: "authority" }, NOBODY);
+  return formatPem(CERTIFICATE_LABEL, certificate);
+}
+
+/** What a node shows in TLS: a leaf of its own key's making, and behind it what the authority says of that key. PEM. */
+export async function certificateChain(
+  certificate: Uint8Array<ArrayBuffer>,
+  key: SigningKey,
+): Promise<string> {
+  const read = readCertificate(certificate);
+  if (read === undefined) throw new TypeError("A node's own certificate has been read before");
+  const leaf = await signCertificate({
+    ...read,
+    kind: "leaf",
+    // Another name than the issuer's: verifiers take a chain in which one name and key occur twice for a loop.
+    subject: serverNameOf(nodeIdOf(key.publicKey)),
+    issuer: read.subject,
+  }, key);
+  return formatPem(CERTIFICATE_LABEL, leaf) + formatPem(CERTIFICATE_LABEL, certificate);
 }
 
 /** Certifies that a node of this cluster has the key (SPKI); DER, valid for a year. */
@@ -76,6 +105,7 @@ export async function issueCertificate(
   if (signer === undefined) throw new TypeError("An authority's key has been parsed before");
   const nodeId = nodeIdOf(node.publicKey);
   return await signCertificate({
+    kind: "member",
     subject: nodeId,
     issuer: AUTHORITY_NAME,
     publicKey: node.publicKey,
@@ -141,13 +171,23 @@ async function signAuthorityCertificate(
   by: { readonly signer: Pick<SigningKey, "sign">; readonly nowMs: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
   return await signCertificate({
-    subject: AUTHORITY_NAME,
-    issuer: AUTHORITY_NAME,
-    publicKey,
-    notBeforeMs: by.nowMs - CERTIFICATE_EARLY_MS,
-    notAfterMs: by.nowMs + AUTHORITY_LIFETIME_MS,
-    names: [],
+    ...anchorContent(AUTHORITY_NAME, { publicKey, nowMs: by.nowMs }),
+    kind: "authority",
   }, by.signer);
+}
+
+function anchorContent(
+  name: string,
+  of: { readonly publicKey: Uint8Array<ArrayBuffer>; readonly nowMs: number },
+): CertificateContent {
+  return {
+    subject: name,
+    issuer: name,
+    publicKey: of.publicKey,
+    notBeforeMs: of.nowMs - CERTIFICATE_EARLY_MS,
+    notAfterMs: of.nowMs + AUTHORITY_LIFETIME_MS,
+    names: [],
+  };
 }
 
 function formatTime(atMs: number): string {

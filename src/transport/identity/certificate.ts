@@ -32,6 +32,13 @@ const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
 const COMMON_NAME = "2.5.4.3";
 const SERIAL_BYTES = 16;
 
+/**
+ * The three links of a node's chain: the cluster's authority signs what a member is, and the member's own key signs the
+ * leaf it shows in TLS. So whoever knows a member's key can ask for that very key, and nobody who merely holds the
+ * authority, as every member and former member does, can stand in for it.
+ */
+export type CertificateKind = "authority" | "member" | "leaf";
+
 /** What a certificate is to say. */
 export interface CertificateContent {
   readonly subject: string;
@@ -50,9 +57,9 @@ export interface ReadCertificate extends CertificateContent {
   isSignedBy(authorityKey: Uint8Array<ArrayBuffer>): Promise<boolean>;
 }
 
-/** Signs a certificate; DER. One without names is an authority's, which may sign others but no further authority. */
+/** Signs a certificate; DER. */
 export async function signCertificate(
-  content: CertificateContent,
+  content: CertificateContent & { readonly kind: CertificateKind },
   signer: Pick<SigningKey, "sign">,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const algorithm = new AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 });
@@ -67,9 +74,7 @@ export async function signCertificate(
       notAfter: new Date(content.notAfterMs),
     }),
     subjectPublicKeyInfo: AsnConvert.parse(content.publicKey, SubjectPublicKeyInfo),
-    extensions: new Extensions(
-      content.names.length === 0 ? authorityExtensions() : nodeExtensions(content.names),
-    ),
+    extensions: new Extensions(extensionsOf(content.kind, content.names)),
   });
   const signature = await signer.sign(new Uint8Array(AsnConvert.serialize(tbsCertificate)));
   const certificate = new Certificate({
@@ -118,18 +123,23 @@ function describe(
   };
 }
 
-function authorityExtensions(): Extension[] {
-  return [
-    extension(id_ce_basicConstraints, new BasicConstraints({ cA: true, pathLenConstraint: 0 })),
-    extension(id_ce_keyUsage, new KeyUsage(KeyUsageFlags.keyCertSign)),
+function extensionsOf(kind: CertificateKind, names: readonly string[]): Extension[] {
+  const limits = kind === "leaf"
+    ? new BasicConstraints({ cA: false })
+    : new BasicConstraints({ cA: true, pathLenConstraint: kind === "authority" ? 1 : 0 });
+  const uses = {
+    authority: KeyUsageFlags.keyCertSign,
+    member: KeyUsageFlags.keyCertSign | KeyUsageFlags.digitalSignature,
+    leaf: KeyUsageFlags.digitalSignature,
+  };
+  const common = [
+    extension(id_ce_basicConstraints, limits),
+    extension(id_ce_keyUsage, new KeyUsage(uses[kind])),
   ];
-}
-
-function nodeExtensions(names: readonly string[]): Extension[] {
+  if (kind === "authority") return common;
   const dnsNames = names.map((dNSName) => new GeneralName({ dNSName }));
   return [
-    extension(id_ce_basicConstraints, new BasicConstraints({ cA: false })),
-    extension(id_ce_keyUsage, new KeyUsage(KeyUsageFlags.digitalSignature)),
+    ...common,
     extension(id_ce_extKeyUsage, new ExtendedKeyUsage([id_kp_serverAuth])),
     extension(id_ce_subjectAltName, new SubjectAlternativeName(dnsNames), "optional"),
   ];

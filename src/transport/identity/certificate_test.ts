@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { nodeIdOf } from "../../protocol/mod.ts";
 import {
   anchorFromKey,
   createAuthority,
@@ -11,7 +12,7 @@ import {
   parseSigningKey,
   serverNameOf,
 } from "./mod.ts";
-import { readCertificate } from "./certificate.ts";
+import { readCertificate, signCertificate } from "./certificate.ts";
 
 const NOW_MS = Date.UTC(2026, 5, 1);
 const HOUR_MS = 60 * 60 * 1_000;
@@ -21,7 +22,12 @@ async function certify(nowMs = NOW_MS) {
   const authority = await createAuthority(nowMs);
   const key = await generateSigningKey();
   const certificate = await issueCertificate(authority, { publicKey: key.publicKey, nowMs });
-  return { authority, key, certificate, identity: nodeIdentity({ key, certificate, authority }) };
+  return {
+    authority,
+    key,
+    certificate,
+    identity: await nodeIdentity({ key, certificate, authority }),
+  };
 }
 
 Deno.test("A certificate belongs to the id of its key and to its authority alone", async () => {
@@ -55,6 +61,29 @@ Deno.test("A certificate with any bit changed is refused", async () => {
     const by = { authorityKey: authority.publicKey, nowMs: NOW_MS };
     assert.notEqual((await judgeCertificate(changed, by)).kind, "valid", `byte ${at}`);
   }
+});
+
+Deno.test("A certificate that names another node than its key's is refused", async () => {
+  const { authority, key } = await certify();
+  const signer = await parseSigningKey(authority.privateKeyPem) ?? assert.fail();
+  const other = "0123456789abcdef";
+  const content = {
+    kind: "member" as const,
+    subject: nodeIdOf(key.publicKey),
+    issuer: "odist",
+    publicKey: key.publicKey,
+    notBeforeMs: NOW_MS - DAY_MS,
+    notAfterMs: NOW_MS + DAY_MS,
+    names: [`${nodeIdOf(key.publicKey)}.odist`],
+  };
+  const judge = async (changed: Partial<typeof content>) => {
+    const certificate = await signCertificate({ ...content, ...changed }, signer);
+    const by = { authorityKey: authority.publicKey, nowMs: NOW_MS };
+    return (await judgeCertificate(certificate, by)).kind;
+  };
+  assert.equal(await judge({}), "valid");
+  assert.equal(await judge({ subject: nodeIdOf(authority.publicKey) }), "malformed");
+  assert.equal(await judge({ names: [`${other}.odist`] }), "malformed");
 });
 
 Deno.test("A certificate with bytes behind it is refused", async () => {

@@ -13,6 +13,7 @@ export {
 } from "./answer_join.ts";
 export {
   anchorFromKey,
+  anchorFromMemberKey,
   type Authority,
   type CertificateJudgement,
   CLUSTER_SERVER_NAME,

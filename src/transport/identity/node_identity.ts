@@ -1,14 +1,13 @@
 import type { NodeId } from "../../base/mod.ts";
 import { nodeIdOf } from "../../protocol/mod.ts";
-import { type Authority, issueCertificate } from "./authority.ts";
+import { type Authority, certificateChain, issueCertificate } from "./authority.ts";
 import type { SigningKey } from "./keys.ts";
-import { formatPem } from "./pem.ts";
 
 /** Who this node is to others. Replaced as a whole when its certificate is renewed; the ids and the key stay. */
 export interface NodeIdentity {
   readonly nodeId: NodeId;
   readonly clusterId: string;
-  /** For `QuicEndpoint.listen`. */
+  /** For `QuicEndpoint.listen`: the whole chain. */
   readonly certificatePem: string;
   /** For `QuicEndpoint.listen`. Never logged. */
   readonly privateKeyPem: string;
@@ -16,7 +15,7 @@ export interface NodeIdentity {
   readonly authorityPem: string;
   /** SPKI of the authority. */
   readonly authorityKey: Uint8Array<ArrayBuffer>;
-  /** DER. */
+  /** What the authority says of this node's key; DER. */
   readonly certificate: Uint8Array<ArrayBuffer>;
   /** SPKI. */
   readonly publicKey: Uint8Array<ArrayBuffer>;
@@ -33,12 +32,12 @@ export interface IdentityParts {
 }
 
 /** Puts a node's identity together. */
-export function nodeIdentity(parts: IdentityParts): NodeIdentity {
+export async function nodeIdentity(parts: IdentityParts): Promise<NodeIdentity> {
   const { key, certificate, authority } = parts;
   return {
     nodeId: nodeIdOf(key.publicKey),
     clusterId: authority.clusterId,
-    certificatePem: formatPem("CERTIFICATE", certificate),
+    certificatePem: await certificateChain(certificate, key),
     privateKeyPem: key.privateKeyPem,
     authorityPem: authority.certificatePem,
     authorityKey: authority.publicKey,

@@ -147,7 +147,11 @@ export class StoredIdentity {
     if (member === undefined || !isRenewalDue(member.identity.certificate, nowMs)) return undefined;
     const certificate = await renewCertificate({ key: this.key, ...member }, nowMs);
     await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
-    const identity = nodeIdentity({ key: this.key, certificate, authority: member.authority });
+    const identity = await nodeIdentity({
+      key: this.key,
+      certificate,
+      authority: member.authority,
+    });
     this.#membership = { ...member, identity };
     return identity;
   }
@@ -179,7 +183,7 @@ export class StoredIdentity {
     await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
     const { clusterId } = authority;
     await this.#write({ ...this.#record, cluster: { clusterId, origin } });
-    const identity = nodeIdentity({ key: this.key, certificate, authority });
+    const identity = await nodeIdentity({ key: this.key, certificate, authority });
     this.#membership = { identity, authority, origin };
     return this.#membership;
   }
@@ -250,7 +254,7 @@ async function readMembership(
     throw damaged(AUTHORITY, `it is of cluster ${authority.clusterId}, not of ${clusterId}`);
   }
   const certificate = await readOwnCertificate(files, { authority, key, nowMs: by.nowMs });
-  return { identity: nodeIdentity({ key, certificate, authority }), authority, origin };
+  return { identity: await nodeIdentity({ key, certificate, authority }), authority, origin };
 }
 
 /** The one on disk, or a fresh one where that is damaged: with key and authority at hand nothing is lost. */
