@@ -93,8 +93,8 @@ export class MemberListener {
       else await this.#greet(conn);
     } catch (error) {
       this.#noteFailure(conn, error);
-      // Whoever was refused gets to read why.
-      if (conn !== undefined && error instanceof PeerError) await this.#pause();
+      // Whoever was refused gets to read why. Whoever sends what it must not gets no time to send more of it.
+      if (conn !== undefined && isRefusal(error)) await this.#pause();
       if (conn !== undefined) closeConn(conn, "refused");
     } finally {
       this.#unauthenticated--;
@@ -161,4 +161,9 @@ export class MemberListener {
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#parts.clock.after(LAST_WORDS_MS, resolve));
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof PeerError && error.code !== "early_frame" &&
+    error.code !== "peer_stalled";
 }

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { frameOf, HostilePeer } from "../harness/hostile_peer.ts";
+import { HostileScene } from "../harness/hostile_scene.ts";
+import { identityMaker } from "../harness/identities.ts";
+import { CountingMetrics, KeptLog } from "../harness/quic_world.ts";
+import { RecordingNode } from "../harness/transport_contract.ts";
+
+Deno.test("A node of another cluster is refused, and told why", () =>
+  HostileScene.play(async (scene) => {
+    const stranger = await (await identityMaker()).make();
+    const member = await scene.world.identities.make();
+    const peer = await scene.hostile({ identity: stranger, trusts: member });
+    await assert.rejects(peer.greet(), /expected cluster/);
+    assert.equal(await peer.closeCode(), 4);
+    assert.equal(scene.metrics.faults("hello_other_cluster"), 1);
+  }));
+
+Deno.test("Valid frames of another cluster are not heard", () =>
+  HostileScene.play(async (scene) => {
+    const stranger = await (await identityMaker()).make();
+    const peer = await scene.hostile({
+      identity: stranger,
+      trusts: await scene.world.identities.make(),
+    });
+    await peer.openChannel("raft", frameOf("a valid frame"));
+    await peer.conn.sendDatagram(new Uint8Array([1]));
+    await assert.rejects(peer.greet());
+    await peer.closeCode();
+    assert.deepEqual([scene.heard, scene.node.datagrams], [[], []]);
+  }));
+
+Deno.test("A node does not talk to a peer whose certificate is of another authority", () =>
+  HostileScene.play(async (scene) => {
+    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const identity = await (await identityMaker()).make();
+    const stranger = new RecordingNode();
+    stranger.transport = (await scene.world.open(stranger, { identity, log, metrics })).transport;
+    stranger.send(scene.node.at, "to the wrong cluster");
+    await stranger.until(() => stranger.failures.length === 1);
+    assert.equal(metrics.faults("peer_refused"), 1);
+    assert.match(String(log.of("peer_fault")[0]?.reason), /certificate/);
+    assert.deepEqual(scene.heard, []);
+  }));
+
+Deno.test("A peer that speaks an unknown version is refused", () =>
+  HostileScene.play(async (scene) => {
+    const peer = await scene.hostile();
+    await peer.openHello(new Uint8Array([9, 0]));
+    assert.equal(await peer.closeCode(), 4);
+    assert.equal(scene.metrics.faults("unknown_version"), 1);
+  }));
+
+Deno.test("A peer that asks for an unknown protocol gets no connection", () =>
+  HostileScene.play(async (scene) => {
+    await assert.rejects(scene.hostile({ protocol: "odist/2" }), /protocol/);
+    await assert.rejects(scene.hostile({ protocol: "odist-join/1" }), /protocol/);
+  }));
+
+Deno.test("Two nodes with one id are both told", () =>
+  HostileScene.play(async (scene) => {
+    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const node = new RecordingNode();
+    const { identity, transport } = await scene.world.open(node, { log, metrics });
+    node.transport = transport;
+    const original = { nodeId: identity.nodeId, address: transport.address };
+    const twin = await HostilePeer.connect(original, { identity });
+    await assert.rejects(twin.greet(), /copied data folder/);
+    assert.equal(metrics.faults("hello_own_id"), 1);
+    assert.match(String(log.of("peer_fault")[0]?.reason), /copied data folder/);
+    twin.close();
+  }));
