@@ -5,6 +5,8 @@ import type {
   ConnectionView,
   MemberLoad,
   MemberStatus,
+  RouteExplanation,
+  RouteScore,
   TokenRowView,
 } from "../ports/mod.ts";
 import type { Exchange } from "./exchange.ts";
@@ -58,6 +60,12 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
       methods: ["GET"],
       path: "/api/cluster/snapshot",
       handle: async () => snapshotAnswer(await admin.saveSnapshot()),
+    },
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/explain/:id",
+      handle: ({ params }) =>
+        jsonAnswer({ routes: admin.explain(params["id"] ?? "").map(routeShape) }),
     },
     { methods: ["GET"], path: "/api/cluster/logs", handle: (exchange) => logs(admin, exchange) },
   ];
@@ -132,6 +140,32 @@ function settingRoutes(admin: ClusterAdmin): readonly Route[] {
       handle: async ({ params }) => await done(admin.deleteSetting(params["key"] ?? "")),
     },
   ];
+}
+
+function routeShape(route: RouteExplanation): object {
+  return {
+    at: utcTime(route.atMs),
+    model: route.model,
+    prompt_tokens: route.promptTokens,
+    standing: route.standing,
+    outcome: route.outcome,
+    chosen: route.chosen === undefined ? null : scoreShape(route.chosen),
+    runners_up: route.runnersUp.map(scoreShape),
+    excluded: route.excluded.map(({ nodeId, name, reason }) => ({ node_id: nodeId, name, reason })),
+  };
+}
+
+function scoreShape(score: RouteScore): object {
+  return {
+    node_id: score.nodeId,
+    name: score.name,
+    rank: score.rank,
+    expected_ms: score.expectedMs,
+    hop_ms: score.hopMs,
+    queue_ms: score.queueMs,
+    load_ms: score.loadMs,
+    prefill_ms: score.prefillMs,
+  };
 }
 
 /** Changes have nothing to tell but that they were made. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { NodeId } from "../base/mod.ts";
 import { RequestError, UnavailableError } from "../base/mod.ts";
-import type { ClusterAdmin, ClusterStatus } from "../ports/mod.ts";
+import type { ClusterAdmin, ClusterStatus, RouteExplanation } from "../ports/mod.ts";
 import { appUnderTest } from "../../tests/harness/http_app.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";
 
@@ -83,6 +83,26 @@ const MEMBERS_ON_WIRE = [
   },
 ];
 
+const ROUTE: RouteExplanation = {
+  atMs: EXPIRES_MS,
+  model: "tiny",
+  promptTokens: 12,
+  standing: "resumed",
+  chosen: {
+    nodeId: B,
+    name: "b",
+    rank: "sound",
+    expectedMs: 63,
+    hopMs: 3,
+    queueMs: 0,
+    loadMs: 0,
+    prefillMs: 60,
+  },
+  runnersUp: [],
+  excluded: [{ nodeId: A, name: "a", reason: "down" }],
+  outcome: "granted",
+};
+
 /** Everything that was asked, as `verb what`. */
 function scriptedAdmin(script: Partial<ClusterAdmin> = {}) {
   const asked: string[] = [];
@@ -113,6 +133,7 @@ function scriptedAdmin(script: Partial<ClusterAdmin> = {}) {
       openStreams: 1,
       queuedFrames: 2,
     }],
+    explain: (requestId) => requestId === "mine" ? [ROUTE] : [],
     async *logs({ lines, follow }) {
       yield { event: "node_started", lines, follow };
     },
@@ -261,4 +282,31 @@ Deno.test("a node without a cluster has no /api/cluster, and a foreign web page 
     app.fetch(new Request("http://localhost/api/cluster/tokens", { method: "POST", headers }));
   assert.equal((await ask({ host: "localhost", origin: "https://evil.example" })).status, 403);
   assert.equal((await ask({ host: "evil.example" })).status, 403);
+});
+
+Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", async () => {
+  const { send } = scriptedAdmin();
+  const explained = async (id: string) =>
+    await (await send("GET", `/api/cluster/explain/${id}`)).json();
+  const { routes } = await explained("mine");
+  assert.deepEqual(routes, [{
+    at: new Date(EXPIRES_MS).toISOString(),
+    model: "tiny",
+    prompt_tokens: 12,
+    standing: "resumed",
+    outcome: "granted",
+    chosen: {
+      node_id: B,
+      name: "b",
+      rank: "sound",
+      expected_ms: 63,
+      hop_ms: 3,
+      queue_ms: 0,
+      load_ms: 0,
+      prefill_ms: 60,
+    },
+    runners_up: [],
+    excluded: [{ node_id: A, name: "a", reason: "down" }],
+  }]);
+  assert.deepEqual(await explained("other"), { routes: [] });
 });

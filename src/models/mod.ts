@@ -8,7 +8,7 @@
 export { ensureEmbeddedModel } from "./embedded_model.ts";
 export type { GgufFacts } from "./gguf/mod.ts";
 export type { ModelDefinition } from "./stored/model_definition.ts";
-export { blobsOf, isWholeHere } from "./blob_holds.ts";
+export { blobsOf } from "./blob_holds.ts";
 export { Exclusive } from "./exclusive.ts";
 export type { Asker } from "./model_reference.ts";
 export type { Described, ModelsElsewhere } from "./models_elsewhere.ts";

@@ -56,6 +56,40 @@ export interface TokenRowView {
   readonly usesLeft: number;
 }
 
+/** A node that a request could have gone to, and what made up its expected time to the first token. Milliseconds. */
+export interface RouteScore {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  /** Whatever the time, an earlier rank goes first. */
+  readonly rank: "sound" | "lost_before" | "drained" | "suspect";
+  readonly expectedMs: number;
+  readonly hopMs: number;
+  readonly queueMs: number;
+  readonly loadMs: number;
+  readonly prefillMs: number;
+}
+
+/** Why a request went where it went; a request that was lost or refused on the way has several. */
+export interface RouteExplanation {
+  readonly atMs: number;
+  readonly model: string;
+  /** Estimated. */
+  readonly promptTokens: number;
+  /** `resumed`: the answer had begun on a node that was lost. */
+  readonly standing: "fresh" | "resumed";
+  /** Undefined = there was no node to go to. */
+  readonly chosen: RouteScore | undefined;
+  /** Best first. */
+  readonly runnersUp: readonly RouteScore[];
+  readonly excluded: readonly {
+    readonly nodeId: NodeId;
+    readonly name: string;
+    readonly reason: string;
+  }[];
+  /** `granted`, `pending`, `cancelled`, `given_up`, or the code of what it failed with. */
+  readonly outcome: string;
+}
+
 /**
  * What operators may ask of a node about its cluster (`/api/cluster/*` and the commands). Nodes are named by id, by a
  * unique beginning of it, or by name. Changes go through the log: they throw UnavailableError `no_quorum` when no quorum
@@ -87,6 +121,8 @@ export interface ClusterAdmin {
   saveSnapshot(): Promise<Uint8Array>;
   /** Connections this node has to other members. */
   connections(): Promise<readonly ConnectionView[]>;
+  /** The routes of a request that this node took in lately, by its `X-Request-Id`; oldest first, empty when forgotten. */
+  explain(requestId: string): readonly RouteExplanation[];
   /** The last log lines of this node, oldest first; `follow` goes on until the signal. */
   logs(
     wanted: { readonly lines: number; readonly follow: boolean },

@@ -34,6 +34,8 @@ export type {
   GroupRole,
   MemberLoad,
   MemberStatus,
+  RouteExplanation,
+  RouteScore,
   TokenRowView,
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";

@@ -54,10 +54,4 @@ export {
   type VotersReason,
   type VotersState,
 } from "./voters.ts";
-export {
-  type CopiesReport,
-  CopiesReports,
-  type LoadReport,
-  LoadReports,
-  SpeedAverage,
-} from "./load_reports.ts";
+export { type CopiesReport, CopiesReports, type LoadReport, LoadReports } from "./load_reports.ts";

@@ -28,7 +28,7 @@ export const CHANGE_TIMEOUT_MS = 5_000;
 /** How long a linearizable read may wait for a quorum. Milliseconds. */
 export const READ_TIMEOUT_MS = 2_000;
 /** When a client may try again what a missing quorum prevented. Milliseconds. */
-export const RETRY_AFTER_MS = 1_000;
+const RETRY_AFTER_MS = 1_000;
 
 /** A missing quorum in the words of what it prevented; anything else as it is. */
 export function rewordNoQuorum(cause: unknown, action: string): unknown {

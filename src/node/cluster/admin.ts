@@ -15,6 +15,7 @@ import type {
   GroupRole,
   MemberLoad,
   MemberStatus,
+  RouteExplanation,
   TokenRowView,
 } from "../../ports/mod.ts";
 import type { CatalogueCommand } from "../../protocol/mod.ts";
@@ -79,6 +80,8 @@ export interface AdminParts {
   readonly depart: () => Promise<void>;
   readonly connections: () => readonly ConnectionView[];
   readonly logs: ClusterAdmin["logs"];
+  /** Absent = nothing is routed here. */
+  readonly explain?: ClusterAdmin["explain"];
 }
 
 /** Key of the setting that keeps new requests off a node. */
@@ -241,6 +244,10 @@ export class Admin implements ClusterAdmin {
 
   connections(): Promise<readonly ConnectionView[]> {
     return Promise.resolve(this.#parts.connections());
+  }
+
+  explain(requestId: string): readonly RouteExplanation[] {
+    return this.#parts.explain?.(requestId) ?? [];
   }
 
   logs(

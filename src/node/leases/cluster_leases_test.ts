@@ -271,6 +271,10 @@ Deno.test("ClusterLeases keeps each decision with its reasons and outcome", asyn
   const records = stage.journal.find("mine");
   assert.deepEqual(records, stage.journal.find("r1"));
   assert.deepEqual(
+    stage.journal.explain("mine").map(({ chosen, outcome }) => [chosen?.name, outcome]),
+    records.map(({ decision, outcome }) => [decision.route?.name, outcome]),
+  );
+  assert.deepEqual(
     records.map(({ decision, outcome }) => [decision.route?.name, outcome]),
     [["me", "queue_full"], ["n2", "granted"]],
   );

@@ -1,4 +1,5 @@
 import type { RouteDecision } from "../../core/scheduler/mod.ts";
+import type { RouteExplanation } from "../../ports/mod.ts";
 import type { LeaseRequest } from "./lease.ts";
 
 /** Decisions kept; the oldest goes. */
@@ -38,6 +39,20 @@ export class RouteJournal {
   /** All decisions about a request, oldest first: by the label its client knows, or its id here. */
   find(label: string): readonly RouteRecord[] {
     return this.list().filter((row) => row.label === label || row.requestId === label);
+  }
+
+  /** The same as operators are told. */
+  explain(label: string): readonly RouteExplanation[] {
+    return this.find(label).map((row) => ({
+      atMs: row.atMs,
+      model: row.model,
+      promptTokens: row.promptTokens,
+      standing: row.standing,
+      chosen: row.decision.route,
+      runnersUp: row.decision.runnersUp,
+      excluded: row.decision.excluded,
+      outcome: row.outcome,
+    }));
   }
 
   /** Oldest first. */
