@@ -54,4 +54,10 @@ export {
   type VotersReason,
   type VotersState,
 } from "./voters.ts";
-export { type CopiesReport, CopiesReports, type LoadReport, LoadReports } from "./load_reports.ts";
+export {
+  type CopiesReport,
+  CopiesReports,
+  type LoadReport,
+  LoadReports,
+  SpeedAverage,
+} from "./load_reports.ts";
