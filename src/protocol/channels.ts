@@ -7,7 +7,7 @@ export const CHANNEL_FRAME_BYTES_MAX = 4 * 1024 * 1024;
 export const STREAM_FRAME_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Version of everything between members below the frames: stream headers, frame lengths, the preamble. */
-export const WIRE_VERSION = 1;
+const WIRE_VERSION = 1;
 /** Bytes of a stream's header. */
 export const STREAM_HEADER_BYTES = 2;
 /** Bytes of the length before each frame. */

@@ -200,7 +200,6 @@ export {
   STREAM_HEADER_BYTES,
   type StreamKind,
   type Verdict,
-  WIRE_VERSION,
 } from "./channels.ts";
 export {
   decodeNodeDisk,

@@ -14,7 +14,7 @@ export {
 } from "./discovery/mod.ts";
 export { decodeValue, encodeValue } from "./cbor.ts";
 export { seedDialer } from "./connecting/dial_seed.ts";
-export { type FramePipe, JOIN_FRAME_BYTES_MAX, type JoinHandler } from "./frame_pipe.ts";
+export type { FramePipe, JoinHandler } from "./frame_pipe.ts";
 export { openTransport, type OpenTransportOptions, type QuicTransport } from "./open_transport.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
 export {

@@ -59,7 +59,7 @@ export class StreamPipe implements FramePipe {
 }
 
 /** {@link FrameReader.next}, with the runtime's many ways to say that a connection ended made one. */
-export async function readFrame(reader: FrameReader): ReturnType<FrameReader["next"]> {
+async function readFrame(reader: FrameReader): ReturnType<FrameReader["next"]> {
   try {
     return await reader.next();
   } catch (error) {
