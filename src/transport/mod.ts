@@ -47,6 +47,7 @@ export {
   parseAuthority,
   parseSigningKey,
   type Seed,
+  serverNameOf,
   type SigningKey,
   type StoredIdentity,
 } from "./identity/mod.ts";
