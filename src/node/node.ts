@@ -160,7 +160,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     others: { ownName: self.name, loaded: () => cluster.loadedElsewhere() },
   });
   const stopping: { stop: () => Promise<void> } = { stop: async () => {} };
-  const admin = adminOf(parts, cluster, () => stopping.stop());
+  const admin = adminOf(parts, { cluster, serving }, () => stopping.stop());
   const app = createHttpApp({
     client,
     admin,
@@ -233,8 +233,13 @@ function noteApplied(
   }
 }
 
-function adminOf(parts: Assembly, cluster: Cluster, stop: () => Promise<void>): Admin {
+function adminOf(
+  parts: Assembly,
+  over: { readonly cluster: Cluster; readonly serving: Serving },
+  stop: () => Promise<void>,
+): Admin {
   const { machinery, version, readLogs } = parts;
+  const { cluster, serving } = over;
   const { self, clusterId } = cluster.settings;
   return new Admin({
     self: { ...self, clusterId, version },
@@ -252,6 +257,7 @@ function adminOf(parts: Assembly, cluster: Cluster, stop: () => Promise<void>): 
       void stop();
     },
     logs: readLogs,
+    explain: (requestId) => serving.journal.explain(requestId),
   });
 }
 

@@ -8,8 +8,10 @@ import type { Clock, Log, Metrics, RaftLogStore } from "../../ports/mod.ts";
 import { CATALOGUE_SCHEMA, type NodeFacts } from "../../protocol/mod.ts";
 import { openDisk, openSecretFolder, openWal } from "../../storage/mod.ts";
 import {
+  announce,
   type ClusterMembership,
   openIdentity,
+  openMulticast,
   openTransport,
   type QuicTransport,
   type StoredIdentity,
@@ -148,6 +150,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
     const group = late.group = await openLogGroup(opened, { transport, addressOf });
     const membership = late.gossip = openGossip(opened, { transport, advertised });
     const renewal = renewRegularly(opened, transport);
+    const announcing = await announceIfWished(opened, advertised);
     return {
       settings: settingsOf(opened, advertised),
       stored,
@@ -163,6 +166,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       onExpelled: () => opened.onFatal("this node was taken out of its cluster by another member"),
       async close() {
         renewal.cancel();
+        announcing.close();
         membership.close();
         await group.close();
         await transport.close();
@@ -268,6 +272,30 @@ function openGossip(
           : `this node's identity can't be saved: ${errorMessage(failure.cause)}`,
       ),
   });
+}
+
+/** Tells the local network where this node is. A network that can't carry it costs only that. */
+async function announceIfWished(opened: Opened, advertised: string): Promise<{ close(): void }> {
+  const { config, stored, member, name, version, clock, log } = opened;
+  if (!config.discover) return { close() {} };
+  const colon = advertised.lastIndexOf(":");
+  try {
+    return await announce({
+      clusterId: member.identity.clusterId,
+      nodeId: stored.nodeId,
+      hostname: advertised.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
+      port: Number(advertised.slice(colon + 1)),
+      name,
+      version,
+    }, {
+      clock,
+      openWire: openMulticast,
+      onFault: (reason) => log.log("debug", "discovery_fault", { reason }),
+    });
+  } catch (error) {
+    log.log("warn", "not_announced", { reason: errorMessage(error) });
+    return { close() {} };
+  }
 }
 
 function settingsOf(opened: Opened, clusterAddress: string): ClusterSettings {
