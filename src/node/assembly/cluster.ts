@@ -94,12 +94,12 @@ export class Cluster {
     const { nodeId: self } = this.settings.self;
     return this.#admitted().filter(({ nodeId }) => nodeId !== self).map(({ nodeId }) => {
       const member = this.membership.find(nodeId);
-      const { inventory } = this.gossip.find(nodeId);
+      const { inventory, disk } = this.gossip.find(nodeId);
       return {
         address: { nodeId, address: this.addressOf(nodeId) },
         standing: member?.standing ?? "unknown",
         drained: this.isDrained(nodeId),
-        freeBytes: undefined,
+        freeBytes: disk?.freeBytes,
         holds: (digest) => inventory.prefixes.has(prefixOf(digest)),
       };
     });

@@ -4,7 +4,12 @@ import type { Config } from "../../config/mod.ts";
 import { createEngine, createQuantizer } from "../../inference/mod.ts";
 import { ensureEmbeddedModel } from "../../models/mod.ts";
 import type { BlobStore, Log, Metrics } from "../../ports/mod.ts";
-import { openBlobStore, openModelCatalog, openRegistryKey } from "../../storage/mod.ts";
+import {
+  openBlobStore,
+  openModelCatalog,
+  openRegistryKey,
+  pruneModels,
+} from "../../storage/mod.ts";
 import type { Digest } from "../../base/mod.ts";
 import { manifestPrefixOf } from "../../protocol/mod.ts";
 import { ModelSharing } from "../blobs/model_sharing.ts";
@@ -65,21 +70,23 @@ export async function openModels(
   const { cluster, machine } = from;
   const { modelsFolder, dataFolder, prune } = config.storage;
   const nowMs = () => systemClock.nowMs();
-  const blobs = await openBlobStore(modelsFolder, { log, nowMs, noPrune: !prune });
-  const folder = await openModelCatalog(modelsFolder);
-  await ensureEmbeddedModel({
-    blobs,
-    catalog: folder,
-    ggufPath: options.embeddedModelPath,
-    log,
-  });
   const { settings, group, transport, router } = cluster;
+  // What is garbage is known only when this node has caught up with the catalogue.
+  const blobs = await openBlobStore(modelsFolder, { log, nowMs, noPrune: true });
+  const folder = await openModelCatalog(modelsFolder);
+  const known = await KnownModels.open(join(dataFolder, "cluster"), settings.clusterId);
+  if (known.isNew) {
+    // Only once: whoever deletes it does not want it back with the next start of some node.
+    const ggufPath = options.embeddedModelPath;
+    await ensureEmbeddedModel({ blobs, catalog: folder, ggufPath, log });
+    await known.begin();
+  }
   const sharing = new ModelSharing({
     self: settings.self.nodeId,
     group,
     blobs,
     folder,
-    known: await KnownModels.open(join(dataFolder, "cluster"), settings.clusterId),
+    known,
     transport,
     router,
     metrics,
@@ -97,11 +104,18 @@ export async function openModels(
     members: () => cluster.members(),
     isDrained: () => cluster.isDrained(),
     freeBytes: () => freeBytes(modelsFolder),
+    tellFreeBytes: (bytes) => cluster.gossip.tellDisk({ freeBytes: bytes }),
     placement: {
       replicasDefault: config.cluster.replicas || AUTO_REPLICAS,
       replicateAfterMs: config.cluster.replicateAfterMs,
       repairAfterMs: config.cluster.repairAfterMs,
     },
+    ...(prune && {
+      prune: async () => {
+        const alsoReferenced = group.catalogue.referencedBlobs();
+        await pruneModels(modelsFolder, { log, nowMs, alsoReferenced });
+      },
+    }),
     onHeldChanged: (held) =>
       cluster.gossip.tellInventory(
         held.map((digest) => manifestPrefixOf(`sha256:${digest}` as Digest)), // Decoding: they are.

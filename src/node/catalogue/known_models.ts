@@ -16,16 +16,27 @@ export class KnownModels {
   readonly #clusterId: string;
   /** Manifest digests by model key. Several while one replaces another. */
   readonly #digests: Map<string, Set<string>>;
+  #isNew: boolean;
 
-  /** Nothing is noted for this cluster: the node is new to it, or holds nothing of it. */
-  get isEmpty(): boolean {
-    return this.#digests.size === 0;
-  }
-
-  private constructor(path: string, clusterId: string, digests: Map<string, Set<string>>) {
+  private constructor(
+    path: string,
+    clusterId: string,
+    digests: Map<string, Set<string>> | undefined,
+  ) {
     this.#path = path;
     this.#clusterId = clusterId;
-    this.#digests = digests;
+    this.#digests = digests ?? new Map();
+    this.#isNew = digests === undefined;
+  }
+
+  /** True until something was kept for this cluster: the node has just come to it. */
+  get isNew(): boolean {
+    return this.#isNew;
+  }
+
+  /** From the next start on the node is not new any more. */
+  async begin(): Promise<void> {
+    if (this.#isNew) await this.#save();
   }
 
   /**
@@ -70,14 +81,16 @@ export class KnownModels {
     const models = Object.fromEntries([...this.#digests].map(([key, held]) => [key, [...held]]));
     const text = JSON.stringify({ version: 1, clusterId: this.#clusterId, models });
     await writeFileDurably(this.#path, new TextEncoder().encode(text));
+    this.#isNew = false;
   }
 }
 
-function parseKnown(text: string, clusterId: string): Map<string, Set<string>> {
-  const known = new Map<string, Set<string>>();
-  if (text === "" || text.length > FILE_BYTES_MAX) return known;
+/** Undefined for anything that was not kept for this cluster. */
+function parseKnown(text: string, clusterId: string): Map<string, Set<string>> | undefined {
+  if (text === "" || text.length > FILE_BYTES_MAX) return undefined;
   const value = parseObject(text);
-  if (value["version"] !== 1 || value["clusterId"] !== clusterId) return known;
+  if (value["version"] !== 1 || value["clusterId"] !== clusterId) return undefined;
+  const known = new Map<string, Set<string>>();
   for (const [key, digests] of Object.entries(asObject(value["models"]))) {
     if (!Array.isArray(digests)) continue;
     const fitting = digests.filter((digest) =>

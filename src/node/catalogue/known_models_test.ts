@@ -26,6 +26,16 @@ Deno.test("KnownModels remembers over restarts, several manifests of a name in a
     assert.deepEqual([third.has(ONE), third.has(TWO)], [false, true]);
   }));
 
+Deno.test("KnownModels is new until something was kept, even if nothing is known", () =>
+  withFolder(async (folder) => {
+    const first = await KnownModels.open(folder, "c1");
+    assert.equal(first.isNew, true);
+    await first.begin();
+    assert.equal(first.isNew, false);
+    assert.equal((await KnownModels.open(folder, "c1")).isNew, false);
+    assert.equal((await KnownModels.open(folder, "c2")).isNew, true);
+  }));
+
 Deno.test("KnownModels takes nothing from another cluster or a damaged file", () =>
   withFolder(async (folder) => {
     await (await KnownModels.open(folder, "c1")).note([ONE]);
