@@ -69,6 +69,21 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Answers continued from their journals after a runner died.",
     labels: [],
   },
+  odist_blob_bytes_sent_total: {
+    kind: "counter",
+    help: "Bytes of blobs sent to other nodes.",
+    labels: [],
+  },
+  odist_blob_bytes_received_total: {
+    kind: "counter",
+    help: "Bytes of blobs received from other nodes.",
+    labels: [],
+  },
+  odist_peer_blobs_corrupt_total: {
+    kind: "counter",
+    help: "Blobs of other nodes that turned out to be something else.",
+    labels: [],
+  },
   odist_peer_streams_refused_total: {
     kind: "counter",
     help: "Streams of other nodes that were refused or cut, by purpose and reason.",

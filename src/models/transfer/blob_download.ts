@@ -1,4 +1,10 @@
-import { errorMessage, PeerError, StorageError, UnavailableError } from "../../base/mod.ts";
+import {
+  errorMessage,
+  InvariantError,
+  PeerError,
+  StorageError,
+  UnavailableError,
+} from "../../base/mod.ts";
 import type {
   BlobSource,
   BlobStore,
@@ -116,7 +122,7 @@ class Download {
         await this.#readPart(index);
       } catch (error) {
         this.#signal.throwIfAborted();
-        if (error instanceof StorageError) throw error;
+        if (error instanceof StorageError || error instanceof InvariantError) throw error;
         if (error instanceof StalledError && stalls++ < limits.stallsMax) continue;
         tries++;
         if (tries >= limits.triesMax) {

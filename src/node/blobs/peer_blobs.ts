@@ -1,6 +1,7 @@
 import {
   type Digest,
   errorMessage,
+  isEdgeError,
   type NodeId,
   PeerError,
   StorageError,
@@ -143,7 +144,8 @@ class PeerSource implements BlobSource {
       isDone = true;
     } catch (cause) {
       signal.throwIfAborted();
-      throw lost(holder.nodeId, cause);
+      // Anything else is our bug, and must not look like a node that is gone.
+      throw isEdgeError(cause) ? lost(holder.nodeId, cause) : cause;
     } finally {
       this.#busy.set(holder.nodeId, (this.#busy.get(holder.nodeId) ?? 1) - 1);
       // Also when the reader gave up waiting: the next one is to ask somebody else.
