@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   });
   const transport = await openTransport({
     listen: { hostname: address, port: CLUSTER_PORT },
-    identity: nodeIdentity({ key, certificate, authority }),
+    identity: await nodeIdentity({ key, certificate, authority }),
     directory: { judge: (nodeId) => ids.includes(nodeId) ? "admitted" : "unknown" },
     clock: systemClock,
     log: LOG,
