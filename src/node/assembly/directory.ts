@@ -22,6 +22,10 @@ export class CatalogueDirectory implements PeerDirectory {
     const { rows, isCurrent } = this.#parts;
     return judgeMember(rows(), { nodeId, publicKey }, { current: isCurrent() });
   }
+
+  findKey(nodeId: NodeId): Uint8Array | undefined {
+    return this.#parts.rows().findMember(nodeId)?.publicKey;
+  }
 }
 
 /** Who came and who went between two looks at the member rows. */
