@@ -1,6 +1,6 @@
 import type { CatalogueCommand } from "../../protocol/mod.ts";
 import { checkRevision } from "./apply_models.ts";
-import { type CatalogueTables, type Refusal, TABLE_ROWS_MAX } from "./rows.ts";
+import { type CatalogueTables, drainKey, leaveKey, type Refusal, TABLE_ROWS_MAX } from "./rows.ts";
 
 type CommandOf<Kind extends CatalogueCommand["kind"]> = Extract<
   CatalogueCommand,
@@ -106,7 +106,10 @@ export function createApiKey(
   tables.apiKeys.set(keyId, row);
 }
 
-/** A node that goes takes its pins and its vote with it; what is left must still be a group. */
+/**
+ * A node that goes takes its pins, its vote and the settings about it with it; what is left must still be a group. A node
+ * that left and joins again would otherwise be told to leave at once.
+ */
 function releaseNode(
   tables: CatalogueTables,
   nodeId: CommandOf<"remove_member">["nodeId"],
@@ -117,6 +120,8 @@ function releaseNode(
     const pins = row.pins.filter((pin) => pin !== nodeId);
     tables.models.set(key, { ...row, pins, revision: index });
   }
+  tables.settings.delete(drainKey(nodeId));
+  tables.settings.delete(leaveKey(nodeId));
   const { voters } = tables.voters;
   if (!voters.includes(nodeId)) return;
   tables.voters = { voters: voters.filter((voter) => voter !== nodeId), revision: index };

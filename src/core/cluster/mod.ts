@@ -15,6 +15,7 @@ export {
   type MemberRows,
   type NodeBeforeJoin,
 } from "./admission.ts";
+export { drainKey, leaveKey } from "./rows.ts";
 export type {
   ApiKeyRow,
   MemberRow,

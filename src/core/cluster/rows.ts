@@ -131,6 +131,16 @@ export const settingRow = recordField({
 });
 export type SettingRow = ValueOf<typeof settingRow>;
 
+/** Key of the setting that keeps new requests off a node. */
+export function drainKey(nodeId: NodeId): string {
+  return `drain.${nodeId}`;
+}
+
+/** Key of the setting that tells the others to do without a node. */
+export function leaveKey(nodeId: NodeId): string {
+  return `leave.${nodeId}`;
+}
+
 /** A blob whose copy on one node is under doubt. */
 export const quarantineRow = recordField({
   digest: digestField,

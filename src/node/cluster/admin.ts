@@ -1,6 +1,8 @@
 import { type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
 import {
   type Catalogue,
+  drainKey,
+  leaveKey,
   type MemberRow,
   type Outcome,
   type Refusal,
@@ -26,6 +28,9 @@ const CHANGE_TIMEOUT_MS = 5_000;
 const READ_TIMEOUT_MS = 2_000;
 /** How long a leaving node waits for the others to do without it. */
 const LEAVE_TIMEOUT_MS = 30_000;
+/** How long a leaving node waits to be told that its row is gone, each time it asks for that. */
+const REMOVE_SELF_TIMEOUT_MS = 500;
+const REMOVE_SELF_ATTEMPTS_MAX = 10;
 /** A token id is drawn anew this often when it is taken: 40 bits make once unlikely. */
 const TOKEN_DRAWS_MAX = 3;
 const TOKEN_ID_BYTES = 5;
@@ -84,15 +89,7 @@ export interface AdminParts {
   readonly explain?: ClusterAdmin["explain"];
 }
 
-/** Key of the setting that keeps new requests off a node. */
-export function drainKey(nodeId: NodeId): string {
-  return `drain.${nodeId}`;
-}
-
-/** Key of the setting that tells the others to do without a node. */
-export function leaveKey(nodeId: NodeId): string {
-  return `leave.${nodeId}`;
-}
+export { drainKey, leaveKey };
 
 /** Answers operators from the catalogue, the log's group and gossip; changes go through the log. */
 export class Admin implements ClusterAdmin {
@@ -185,8 +182,26 @@ export class Admin implements ClusterAdmin {
     );
     // Whoever leads must be told by a member: once the row is gone, the others hang up.
     await this.#untilNoVoter(nodeId);
-    await this.#change({ kind: "remove_member", nodeId }, "leave");
+    await this.#removeSelf(nodeId);
     await this.#parts.depart();
+  }
+
+  /**
+   * The others hang up as soon as they have applied it, which mostly comes before this node learns of it: then silence, and
+   * nobody left to talk to, are the answer.
+   */
+  async #removeSelf(nodeId: NodeId): Promise<void> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        const command = { kind: "remove_member", nodeId } as const;
+        await this.#parts.group.propose(command, { timeoutMs: REMOVE_SELF_TIMEOUT_MS });
+        return;
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) throw error;
+        if (this.#parts.connections().length === 0) return;
+        if (attempt === REMOVE_SELF_ATTEMPTS_MAX) throw error;
+      }
+    }
   }
 
   async removeMember(node: string): Promise<void> {
@@ -201,9 +216,6 @@ export class Admin implements ClusterAdmin {
       );
     }
     await this.#change({ kind: "remove_member", nodeId }, `remove "${node}"`);
-    for (const key of [drainKey(nodeId), leaveKey(nodeId)]) {
-      await this.#dropSetting(key, `remove "${node}"`);
-    }
   }
 
   async revokeMember(node: string): Promise<void> {

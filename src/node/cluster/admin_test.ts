@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { isEdgeError, type NodeId } from "../../base/mod.ts";
+import { isEdgeError, type NodeId, UnavailableError } from "../../base/mod.ts";
 import { Catalogue, type Outcome } from "../../core/cluster/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
-import type { Clock } from "../../ports/mod.ts";
+import type { Clock, ConnectionView } from "../../ports/mod.ts";
 import { type CatalogueCommand, encodeCommand } from "../../protocol/mod.ts";
 import { Admin, type AdminGroup, drainKey, leaveKey, type SeenMember } from "./admin.ts";
 
@@ -18,11 +18,15 @@ class PromptGroup implements AdminGroup {
   leader: NodeId | undefined = A;
   readonly #listeners = new Set<() => void>();
 
-  propose(command: CatalogueCommand): Promise<Outcome> {
+  /** Asked before each command is applied; may throw what the group would. */
+  onPropose: (command: CatalogueCommand) => void = () => {};
+
+  async propose(command: CatalogueCommand): Promise<Outcome> {
+    this.onPropose(command);
     const bytes = encodeCommand({ command, request: undefined });
     const applied = this.catalogue.apply(this.catalogue.appliedIndex + 1, bytes);
     assert.ok(applied.kind === "answered");
-    return Promise.resolve(applied.outcome);
+    return applied.outcome;
   }
 
   read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
@@ -66,6 +70,7 @@ class PromptGroup implements AdminGroup {
 
 class Scene {
   readonly group = new PromptGroup();
+  connections: readonly ConnectionView[] = [];
   readonly seen = new Map<NodeId, SeenMember>();
   departed = 0;
   readonly admin: Admin;
@@ -86,7 +91,7 @@ class Scene {
       hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
       encodeToken: ({ tokenId, secret }) => `token-${tokenId}-${secret.length}`,
       depart: () => Promise.resolve(void this.departed++),
-      connections: () => [],
+      connections: () => this.connections,
       logs: async function* () {},
     });
   }
@@ -214,4 +219,26 @@ Deno.test("Admin.leave() waits until the group does without this node's vote", a
   await left;
   assert.equal(scene.group.catalogue.findMember(A), undefined);
   assert.equal(scene.departed, 1);
+});
+
+Deno.test("Admin.leave() asks again until it is gone, and takes hanging up for an answer", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  const open = {
+    remoteAddress: "h:1",
+    direction: "dialed",
+    openStreams: 0,
+    queuedFrames: 0,
+  } as const;
+  scene.connections = [{ peer: B, ...open }];
+  let asked = 0;
+  scene.group.onPropose = (command) => {
+    if (command.kind !== "remove_member") return;
+    if (++asked === 3) scene.connections = [];
+    throw new UnavailableError("no_quorum", "nobody answers");
+  };
+  scene.group.voters = [B];
+  await scene.admin.leave();
+  assert.deepEqual([asked, scene.departed], [3, 1]);
 });

@@ -9,6 +9,11 @@ import type { Holder } from "./holders.ts";
 const DESCRIBED_MAX = 64;
 /** Holders that are asked for one definition before the request fails. */
 const HOLDERS_ASKED_MAX = 3;
+/** A name that changed so recently is known from the catalogue before gossip tells who has its blobs. Milliseconds. */
+const FRESH_MS = 60_000;
+/** How long a request for a fresh model waits for gossip, which needs about a second to reach everyone. */
+const HOLDERS_WAIT_MS = 5_000;
+const HOLDERS_LOOK_MS = 50;
 
 /** What describing the models of a cluster takes. */
 export interface ClusterDefinitionsParts extends QuestionParts {
@@ -42,9 +47,20 @@ export class ClusterDefinitions {
     } catch (error) {
       if (!isEdgeError(error) || error.code !== "load_failed") throw error;
       const entry = await models.find(model, asker);
-      const holders = entry === undefined ? [] : this.#holdersOf(entry);
+      const holders = entry === undefined ? [] : await this.#awaitHolders(entry);
       if (entry === undefined || holders.length === 0) throw error;
       return { ...await this.#describe(entry, holders), name: entry.name };
+    }
+  }
+
+  async #awaitHolders(entry: CatalogEntry): Promise<readonly Holder[]> {
+    const { clock } = this.#parts;
+    const isFresh = Math.abs(clock.nowMs() - entry.modifiedAtMs) < FRESH_MS;
+    const deadlineMs = clock.monotonicMs() + (isFresh ? HOLDERS_WAIT_MS : 0);
+    for (;;) {
+      const holders = this.#holdersOf(entry);
+      if (holders.length > 0 || clock.monotonicMs() >= deadlineMs) return holders;
+      await new Promise<void>((resolve) => clock.after(HOLDERS_LOOK_MS, resolve));
     }
   }
 

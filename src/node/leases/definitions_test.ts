@@ -38,6 +38,7 @@ function stage(answers: Record<string, "definition" | "unknown" | "silence" | "n
     holders: Object.keys(answers).map((digit) => holder(digit)),
     failure: MISSING as Error | undefined,
     manifestDigest: DEFINITION.manifestDigest,
+    modifiedAtMs: -3_600_000,
   };
   const definitions = new ClusterDefinitions({
     clock,
@@ -46,7 +47,8 @@ function stage(answers: Record<string, "definition" | "unknown" | "silence" | "n
     models: {
       find: () => {
         const { name } = DEFINITION;
-        const entry: Partial<CatalogEntry> = { name, manifestDigest: state.manifestDigest };
+        const { manifestDigest, modifiedAtMs } = state;
+        const entry: Partial<CatalogEntry> = { name, manifestDigest, modifiedAtMs };
         return Promise.resolve(entry as CatalogEntry);
       },
       getDefinition: () =>
@@ -120,6 +122,26 @@ Deno.test("ClusterDefinitions passes on what is wrong when nobody else can help"
   state.failure = new RequestError("model_not_found", "model 'm' not found");
   await assert.rejects(definitions.getDefinition("m", "chat"), { code: "model_not_found" });
   assert.deepEqual(asked, []);
+});
+
+Deno.test("ClusterDefinitions waits until gossip tells who has a model that was just made", async () => {
+  const { definitions, asked, state, clock } = stage({ 2: "definition" });
+  state.holders = [];
+  state.modifiedAtMs = 0;
+  const found = definitions.getDefinition("m", "generate");
+  await clock.advance(1_000);
+  state.holders = [holder("2")];
+  await clock.advance(50);
+  assert.equal((await found).manifestDigest, DEFINITION.manifestDigest);
+  assert.deepEqual(asked, ["2"]);
+  state.holders = [];
+  state.manifestDigest = "0".repeat(64);
+  const never = assert.rejects(
+    definitions.getDefinition("m", "chat"),
+    (error) => error === MISSING,
+  );
+  await clock.advance(5_000);
+  await never;
 });
 
 Deno.test("ClusterDefinitions keeps at most 64 models of others", async () => {
