@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Bytes of traffic kept from the very first datagram on. */
   readonly captureBytesMax?: number;
+  /** Done to the first node before it is started. */
+  readonly prepareFounder?: (founder: ClusterNode) => Promise<void>;
 }
 
 /** `/api/cluster/status`, decoded. */
@@ -121,6 +123,16 @@ export class TestCluster implements AsyncDisposable {
     });
     this.#down.delete(node.name);
     return node.name;
+  }
+
+  /** A second process with the same identity, on a copy of the node's data folder and another port; the caller ends it. */
+  async twin(name: string, dataFolder: string): Promise<ClusterNode> {
+    const listenPort = findListenPort(this.#ports);
+    const publicAddress = this.network.plug(`${name}_twin`, listenPort);
+    const environment = { ...this.#options.environment, ODIST_DATA: dataFolder };
+    const node = ClusterNode.make({ name, listenPort, publicAddress, environment });
+    await node.start();
+    return node;
   }
 
   /** What the node says of its cluster. @throws when it says nothing within two seconds. */
@@ -258,6 +270,7 @@ export class TestCluster implements AsyncDisposable {
 
   async #found(): Promise<void> {
     const founder = this.#make();
+    await this.#options.prepareFounder?.(founder);
     await founder.start();
     this.#down.delete(founder.name);
   }

@@ -42,6 +42,7 @@ export class ClusterNode implements AsyncDisposable {
   readonly #home: string;
   readonly #printed = new PrintedEnd(PRINTED_CHARS_MAX);
   #origin = "";
+  #isAlive = false;
   #child: Deno.ChildProcess | undefined;
   #ended: Promise<number> = Promise.resolve(0);
 
@@ -64,6 +65,11 @@ export class ClusterNode implements AsyncDisposable {
 
   get homeFolder(): string {
     return this.#home;
+  }
+
+  /** A paused process is alive too. */
+  get isAlive(): boolean {
+    return this.#isAlive;
   }
 
   /** Of the process that runs, or of the last one. */
@@ -110,10 +116,12 @@ export class ClusterNode implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     this.#child = child;
+    this.#isAlive = true;
     const listening = Promise.withResolvers<string>();
     const read = readAddress(child.stdout, this.#printed, listening);
     const logged = this.#printed.follow(child.stderr);
     this.#ended = Promise.all([child.status, read, logged]).then(([{ code }]) => {
+      this.#isAlive = false;
       listening.reject(new Error(`exit code ${code}`));
       return code;
     });

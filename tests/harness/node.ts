@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseLines } from "./json_lines.ts";
 
@@ -137,8 +138,9 @@ export async function odistProgram(): Promise<{
 }> {
   const binary = Deno.env.get("ODIST_TEST_BINARY");
   if (binary !== undefined && binary !== "") {
-    // The built file must need nothing that lies on the PATH.
-    return { command: binary, args: [], environment: { PATH: "" } };
+    // The built file must need nothing that lies on the PATH; it is unpacked once for all nodes of all tests.
+    const environment = { PATH: "", XDG_CACHE_HOME: join(ROOT, ".cache", "e2e") };
+    return { command: binary, args: [], environment };
   }
   const kept = Object.entries(Deno.env.toObject()).filter(([name]) => KEPT_VARIABLES.test(name));
   return {
