@@ -320,7 +320,7 @@ async function stop(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): Pr
   app.stopAdmitting();
   client.stopAdmitting();
   driver.stopAdmitting();
-  await drained(driver, drainTimeoutMs);
+  await drained(parts, drainTimeoutMs);
   // Answers that outlived the limit end with their error line before the sockets close.
   await driver.close();
   parts.serving.close();
@@ -333,12 +333,16 @@ async function stop(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): Pr
   log.log("info", "node_stopped");
 }
 
-/** Resolves when nothing runs or waits any more, or when the limit is over. */
-async function drained(driver: SchedulerDriver, limitMs: number): Promise<void> {
+/** Resolves when nothing runs or waits any more, here or for this node elsewhere, or when the limit is over. */
+async function drained(
+  { driver, serving }: Pick<Stoppable, "driver" | "serving">,
+  limitMs: number,
+): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + limitMs;
   for (;;) {
     const { running, waiting } = driver.view();
-    if (running + waiting === 0 || systemClock.monotonicMs() >= deadlineMs) return;
+    const open = running + waiting + serving.leasedElsewhere();
+    if (open === 0 || systemClock.monotonicMs() >= deadlineMs) return;
     await delay(DRAIN_LOOK_MS);
   }
 }
