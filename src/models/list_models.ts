@@ -37,11 +37,8 @@ export async function listModels(
 }
 
 async function listModel(entry: CatalogEntry, sources: ListSources): Promise<ListedModel> {
-  const described = await describeAnywhere(entry, sources).catch((error) => {
-    const model = displayModelName(entry.name);
-    sources.log.log("warn", "model_unreadable", { model, reason: errorMessage(error) });
-    return UNREADABLE;
-  });
+  const described = await describe(entry, sources)
+    .catch((error) => describeElsewhere(entry, sources, error));
   return {
     name: displayModelName(entry.name),
     namespace: entry.name.namespace,
@@ -52,12 +49,18 @@ async function listModel(entry: CatalogEntry, sources: ListSources): Promise<Lis
   };
 }
 
-async function describeAnywhere(entry: CatalogEntry, sources: ListSources): Promise<Described> {
-  const { elsewhere } = sources;
-  if (elsewhere === undefined || await isWholeHere(entry.manifest, sources.blobs)) {
-    return await describe(entry, sources);
+/** What it can't be described with here, another node may have; damage here is worth a line. */
+async function describeElsewhere(
+  entry: CatalogEntry,
+  sources: ListSources,
+  error: unknown,
+): Promise<Described> {
+  const { elsewhere, blobs, log } = sources;
+  if (elsewhere === undefined || await isWholeHere(entry.manifest, blobs)) {
+    const model = displayModelName(entry.name);
+    log.log("warn", "model_unreadable", { model, reason: errorMessage(error) });
   }
-  return await elsewhere.describe(entry) ?? UNREADABLE;
+  return await elsewhere?.describe(entry) ?? UNREADABLE;
 }
 
 /** Bytes of all layers and the config. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Random } from "../../src/base/mod.ts";
+import { Random, StorageError } from "../../src/base/mod.ts";
 import { digestOf, MemoryBlobStore } from "../harness/memory_models.ts";
 import { ModelCluster, type ModelNode, NodeDisk, turnsUntil } from "../harness/model_cluster.ts";
 import { nameOf } from "../harness/model_storage_contract.ts";
@@ -178,6 +178,26 @@ Deno.test("a model that nobody holds any more is an error that says so", async (
   const node = cluster.start();
   await holder?.stop();
   await assert.rejects(fetch(node), { code: "peer_lost", message: /no node that can be reached/ });
+});
+
+/** Blobs on a disk that takes nothing more. */
+class FullBlobs extends MemoryBlobStore {
+  override createPartial(): ReturnType<MemoryBlobStore["createPartial"]> {
+    return Promise.reject(
+      new StorageError("disk_full", "Cannot download a blob: 7 bytes are free"),
+    );
+  }
+}
+
+Deno.test("a node without room says so, asks no further holder, and keeps what it has", async () => {
+  await using cluster = new ModelCluster();
+  const [first, second] = await holders(cluster, undefined, undefined);
+  assert.ok(first && second);
+  const node = cluster.start(new NodeDisk(new FullBlobs()));
+  await assert.rejects(fetch(node), { code: "disk_full", message: /7 bytes are free/ });
+  assert.equal(sentBytes(first) + sentBytes(second), 0);
+  await node.placement.look();
+  assert.deepEqual(await node.names(), ["m:latest"]);
 });
 
 Deno.test("placement makes the second copy, and a third when a holder is gone for good", async () => {

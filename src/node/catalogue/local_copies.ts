@@ -35,6 +35,8 @@ export interface LocalCopiesParts {
 const LOOK_AGAIN_MS = 60_000;
 /** Pause after something failed. Milliseconds. */
 const RETRY_MS = 1_000;
+/** Models put into the catalogue at once: they share the log's writes. */
+const IMPORTS_AT_ONCE_MAX = 32;
 /** What "everything" is among the names that changed. */
 const ALL = "all";
 
@@ -235,10 +237,11 @@ export class LocalCopies {
   }
 
   async #importAll(orders: readonly LocalModelOrder[], local: Entries): Promise<void> {
-    for (const order of orders) {
-      if (order.kind !== "import") continue;
-      const entry = local.get(modelKey(order.name));
-      if (entry !== undefined) await this.#import(entry);
+    const entries = orders.filter(({ kind }) => kind === "import")
+      .flatMap(({ name }) => local.get(modelKey(name)) ?? []);
+    for (let at = 0; at < entries.length; at += IMPORTS_AT_ONCE_MAX) {
+      const batch = entries.slice(at, at + IMPORTS_AT_ONCE_MAX);
+      await Promise.all(batch.map((entry) => this.#import(entry)));
     }
   }
 
