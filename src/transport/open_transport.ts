@@ -64,7 +64,8 @@ export function openTransport(options: OpenTransportOptions): Promise<QuicTransp
   } catch (cause) {
     const where = formatAddress(options.listen);
     const text =
-      `Cannot listen for members on UDP ${where}: the address is taken or not this machine's`;
+      `Cannot listen for members on UDP ${where}: the address is taken or not this machine's; ` +
+      "choose another with --listen HOST:PORT";
     return Promise.reject(new UnavailableError("address_unusable", text, { cause }));
   }
   return Promise.resolve(new EndpointTransport(endpoint, options));

@@ -43,8 +43,7 @@ export interface JoinParts {
 export async function joinIfWished(parts: JoinParts): Promise<JoinAnswer | undefined> {
   const { wish, stored } = parts;
   if (wish.token === "") {
-    const wantsSeeds = wish.addresses.length > 0 && stored.membership === undefined;
-    if (!wantsSeeds) return undefined;
+    if (wish.addresses.length === 0 || await belongsWithOthers(parts)) return undefined;
     throw new RequestError(
       "join_refused",
       "Cannot join without a token: run odist token create on a member and start this node with --token",
@@ -65,6 +64,13 @@ export async function joinIfWished(parts: JoinParts): Promise<JoinAnswer | undef
   await parts.dropLog();
   await stored.adopt(answer);
   return answer;
+}
+
+/** A node that is alone in a cluster of its own was not told to join it: going on there would hide the mistake. */
+async function belongsWithOthers(parts: JoinParts): Promise<boolean> {
+  const { membership } = parts.stored;
+  if (membership === undefined) return false;
+  return membership.origin === "joined" || (await describeNode(parts)).otherMembers > 0;
 }
 
 async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
