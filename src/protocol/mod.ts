@@ -160,7 +160,6 @@ export {
   decodeJoin,
   encodeJoin,
   JOIN_MEMBERS_MAX,
-  JOIN_PROOF_BYTES,
   JOIN_REVOKED_MAX,
   JOIN_VERSION,
   type JoinAnswer,

@@ -29,7 +29,7 @@ export const CERTIFICATE_BYTES_MAX = 2_048;
 const REFUSAL_TEXT_BYTES_MAX = 512;
 
 /** Why a hello ended. The order is the wire number: only ever appended to. */
-export const HELLO_REFUSALS = [
+const HELLO_REFUSALS = [
   "malformed",
   "unknown_version",
   "other_cluster",

@@ -37,7 +37,7 @@ import {
  */
 export const JOIN_VERSION = 1;
 /** Bytes of a proof: HMAC with SHA-256. */
-export const JOIN_PROOF_BYTES = 32;
+const JOIN_PROOF_BYTES = 32;
 /** Members named in one answer: enough to find the rest of them through. */
 export const JOIN_MEMBERS_MAX = 128;
 /** Revoked nodes named in one answer, the last ones; the catalogue brings all of them a moment later. */
@@ -51,7 +51,7 @@ const PEM_BYTES_MAX = 4_096;
 const REFUSAL_TEXT_BYTES_MAX = 512;
 
 /** Why a join ended. The order is the wire number: only ever appended to. */
-export const JOIN_REFUSALS = [
+const JOIN_REFUSALS = [
   "malformed",
   "unknown_version",
   "token_unknown",

@@ -6,7 +6,7 @@ import { bytesField, recordField } from "../field_codec.ts";
 /** Characters of an encoded token, all of them safe in a URL, a shell and a double click. */
 export const JOIN_TOKEN_CHARACTERS_MAX = 160;
 /** Bytes of the secret in a token. */
-export const TOKEN_SECRET_BYTES = 16;
+const TOKEN_SECRET_BYTES = 16;
 /** Every token begins with it, so that people and scanners for leaked secrets know one when they see it. */
 const PREFIX = "odist-";
 const TOKEN_VERSION = 1;

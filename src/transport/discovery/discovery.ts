@@ -3,7 +3,7 @@ import { type Announcement, decodeDiscovery, encodeDiscovery } from "../../proto
 import type { MulticastOptions, MulticastWire } from "./multicast.ts";
 
 /** UDP port of discovery, one above the cluster's default. */
-export const DISCOVERY_PORT = 11_436;
+const DISCOVERY_PORT = 11_436;
 /** Milliseconds between announcements. */
 const ANNOUNCE_EVERY_MS = 5_000;
 /** Milliseconds between two announcements at least: queries must not make a network loud. */

@@ -38,15 +38,10 @@ export {
   type JoinConnection,
   type Seed,
 } from "./join_cluster.ts";
-export { JOIN_PATIENCE, type JoinAttempt, type JoinPatience } from "./join_policy.ts";
+export { type JoinAttempt, type JoinPatience } from "./join_policy.ts";
 export { hashSecret } from "./proof.ts";
 export { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
-export {
-  type IdentityParts,
-  type NodeIdentity,
-  nodeIdentity,
-  renewCertificate,
-} from "./node_identity.ts";
+export { type IdentityParts, type NodeIdentity, nodeIdentity } from "./node_identity.ts";
 export {
   type ClusterMembership,
   openIdentity,
