@@ -95,6 +95,34 @@ clusterTest(
 );
 
 clusterTest(
+  "An answer goes on, to the byte, when the machine that computes it is cut off or stands still",
+  { nodes: 3 },
+  async (cluster) => {
+    await cluster.client("n1").ask("POST", "/api/cluster/members/n1/drain");
+    await othersHold(cluster);
+    const [prompt = ""] = PROMPTS;
+    const undisturbed = (await read(cluster, prompt)).text;
+    for (const trouble of ["isolate", "pause"] as const) {
+      let troubled = "";
+      const { text, last } = await read(cluster, prompt, async (line, servedBy) => {
+        if (line === 3) cluster[trouble](troubled = servedBy);
+      });
+      assert.equal(last["done"], true, `${trouble}: ${JSON.stringify(last)}`);
+      assert.equal(text, undisturbed, `${trouble} ${troubled}`);
+      if (trouble === "pause") cluster.resume(troubled);
+      else cluster.heal();
+      await cluster.healthy(3);
+      await othersHold(cluster);
+      await cluster.until(`${troubled} has its slot back`, async () => {
+        const { members } = await cluster.client(troubled).ask("GET", "/api/cluster/status");
+        const rows = members as { name: string; load: { running_requests: number } | null }[];
+        return rows.find(({ name }) => name === troubled)?.load?.running_requests === 0;
+      });
+    }
+  },
+);
+
+clusterTest(
   "A node that stops finishes the answers that others compute for it",
   { nodes: 2 },
   async (cluster) => {
