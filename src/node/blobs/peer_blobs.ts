@@ -36,7 +36,7 @@ export const PEER_TRANSFER_LIMITS: TransferLimits = {
   pauseMs: 200,
   redirectsMax: 0,
   progressMs: 60,
-  syncBytes: 64 * 1024 * 1024,
+  syncBytes: 16 * 1024 * 1024,
 };
 
 /** What {@link PeerBlobs} works with. */
