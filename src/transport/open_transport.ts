@@ -228,7 +228,7 @@ class EndpointTransport implements QuicTransport {
       const nowMs = clock.monotonicMs();
       for (const [peer, link] of this.#links) {
         link.connection?.checkStalls(nowMs - this.#limits.frameStallMs);
-        if (link.isIdle) this.#links.delete(peer);
+        if (link.isForgettable) this.#links.delete(peer);
       }
       this.#sweepLater();
     });

@@ -25,6 +25,9 @@ import type { DialOutcome } from "./connecting/quic_dialer.ts";
 import { FRAME_CHANNELS } from "./quic_settings.ts";
 import type { Arrival } from "./connecting/second_connection.ts";
 
+/** After this long without use a link is forgotten, and with it that its peer was out of reach. */
+const UNUSED_MS = 300_000;
+
 /** What a link works with. */
 export interface PeerLinkParts {
   readonly peer: NodeId;
@@ -63,12 +66,14 @@ export class PeerLink {
   readonly #waiting = new Set<() => void>();
   #connection: Connection | undefined;
   #dial: Dial | undefined;
+  #usedMs: number;
   /** Whether the log has said that the peer is out of reach. */
   #saidUnreachable = false;
 
   constructor(parts: PeerLinkParts) {
     this.#parts = parts;
     const { limits } = parts;
+    this.#usedMs = parts.clock.monotonicMs();
     this.#backoff = new DialBackoff(limits.dialBackoffMs, parts.random);
     const { channelQueueFramesMax: framesMax, channelQueueBytesMax: bytesMax } = limits;
     this.#queues = new Map(
@@ -88,10 +93,10 @@ export class PeerLink {
     return [...this.#queues.values()].reduce((sum, queue) => sum + queue.frames, 0);
   }
 
-  /** Nothing is remembered that a fresh link would not know. */
-  get isIdle(): boolean {
+  /** Nobody has asked for this peer in a long time. */
+  get isForgettable(): boolean {
     return this.#connection === undefined && this.#dial === undefined &&
-      this.#backoff.allows(this.#parts.clock.monotonicMs());
+      this.#parts.clock.monotonicMs() - this.#usedMs > UNUSED_MS;
   }
 
   sendFrame(address: string, frame: { channel: FrameChannel; bytes: Uint8Array }): void {
@@ -161,7 +166,9 @@ export class PeerLink {
   /** Whether something may be queued: there is a connection, or there will be one soon. */
   #prepare(address: string): boolean {
     if (this.#connection !== undefined || this.#dial !== undefined) return true;
-    if (address === "" || !this.#backoff.allows(this.#parts.clock.monotonicMs())) return false;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#usedMs = nowMs;
+    if (address === "" || !this.#backoff.allows(nowMs)) return false;
     const dial: Dial = { stage: "unanswered", abandoned: false };
     this.#dial = dial;
     void this.#runDial(address, dial);

@@ -76,6 +76,24 @@ for (const kind of ["both ways", "one way"] as const) {
     }));
 }
 
+Deno.test("A connection that only one side has lost does not keep the other one from coming back", () =>
+  // One side notices nothing for a minute: so it is not its own patience that ends the old connection.
+  play({ limits: { ...LIMITS, idleMs: 60_000 } }, async ({ wires, one, two, toOne, toTwo }) => {
+    const [small, large] = one.nodeId < two.nodeId ? [one, two] : [two, one];
+    const [toSmall, toLarge] = small === one ? [toOne, toTwo] : [toTwo, toOne];
+    const [smallName, largeName] = small === one ? ["one", "two"] : ["two", "one"];
+    small.send(toLarge, "before");
+    await large.until(() => large.frames.length === 1);
+    // The goodbye is lost on the way.
+    wires.set(largeName, smallName, { cut: true });
+    large.transport.disconnect(small.nodeId);
+    await large.until(() => large.lost.length === 1);
+    wires.heal();
+    assert.equal(small.transport.connections().length, 1);
+    await sendUntilHeard(large, toSmall, small);
+    await sendUntilHeard(small, toLarge, large);
+  }));
+
 Deno.test("Frames arrive whole and in order over a line that loses, repeats and mixes up", () =>
   play({}, async ({ wires, one, two, toTwo }) => {
     one.send(toTwo, "0 ");
