@@ -61,7 +61,7 @@ async function openPair(world: QuicWorld) {
     handlers({ onStream: (stream) => void router.accept(stream) }),
   );
   const asking = await world.open(
-    handlers({ onConnectionLost: (peer) => leases.onPeerDoubted(peer) }),
+    handlers({ onConnectionLost: (peer) => leases.onPeerGone(peer) }),
     { log: new KeptLog() },
   );
   const leases = new RemoteLeases({ clock: testClock, transport: asking.transport });

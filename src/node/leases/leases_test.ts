@@ -471,7 +471,26 @@ Deno.test("A lost connection frees the slot at once, and what runs on it ends", 
   assert.equal(clock.pendingCount, 0, "no timer outlives its lease");
 });
 
-Deno.test("A peer that gossip doubts is given up at once, on both sides", async () => {
+Deno.test("A doubted peer is given up at once where another could go on, else only when it is gone", async () => {
+  const { leases, driver } = stage();
+  driver.stallsAfter = 1;
+  const read1 = async (isReplaceable: boolean) => {
+    const lease = await leases.acquire({ ...PEER, isReplaceable }, REQUEST, never);
+    return read(lease.model.generate(SEQUENCE, never));
+  };
+  const replaceable = assert.rejects(read1(true), { code: "runner_lost" });
+  let isLost = false;
+  const only = assert.rejects(read1(false).finally(() => isLost = true), { code: "runner_lost" });
+  await settle();
+  leases.onPeerDoubted(SERVING);
+  await replaceable;
+  await settle();
+  assert.equal(isLost, false);
+  leases.onPeerGone(SERVING);
+  await only;
+});
+
+Deno.test("A peer that gossip declares dead is given up at once, on both sides", async () => {
   const { acquire, leases, server, driver } = stage();
   driver.stallsAfter = 1;
   const lease = await acquire();
@@ -479,11 +498,11 @@ Deno.test("A peer that gossip doubts is given up at once, on both sides", async 
     code: "runner_lost",
   });
   await settle();
-  leases.onPeerDoubted("cccccccccccccccc" as NodeId);
+  leases.onPeerGone("cccccccccccccccc" as NodeId);
   server.dropPeer("cccccccccccccccc" as NodeId);
   await settle();
   assert.equal(driver.released, 0);
-  leases.onPeerDoubted(SERVING);
+  leases.onPeerGone(SERVING);
   await failed;
   await acquire();
   server.dropPeer(ASKING);

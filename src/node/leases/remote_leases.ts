@@ -28,6 +28,8 @@ export interface RemotePeer extends PeerAddress {
 export class RemoteLeases {
   readonly #parts: RemoteLeasesParts;
   readonly #open = new Map<NodeId, Set<RemoteModel>>();
+  /** On the only node that could serve them. */
+  readonly #irreplaceable = new WeakSet<RemoteModel>();
   #isClosed = false;
 
   constructor(parts: RemoteLeasesParts) {
@@ -56,6 +58,7 @@ export class RemoteLeases {
     if (this.openCount(peer.nodeId) >= LEASES_PER_PEER_MAX) throw tooMany(peer);
     const model = await this.#connect(peer, request, signal);
     const forget = this.#remember(peer.nodeId, model);
+    if (!peer.isReplaceable) this.#irreplaceable.add(model);
     void model.exited.then(forget);
     const close = () => model.close();
     signal.addEventListener("abort", close, { once: true });
@@ -73,8 +76,18 @@ export class RemoteLeases {
     }
   }
 
-  /** Gossip suspects a peer or declares it dead, or its last connection ended: what runs there is lost. */
+  /**
+   * Gossip suspects a peer: what runs there goes on elsewhere. What no other node could go on with stays, since many a
+   * suspicion comes to nothing, and a peer that is really gone falls silent.
+   */
   onPeerDoubted(peer: NodeId): void {
+    for (const model of [...this.#open.get(peer) ?? []]) {
+      if (!this.#irreplaceable.has(model)) model.doubt();
+    }
+  }
+
+  /** A peer is declared dead or was shut out: what runs there is lost. */
+  onPeerGone(peer: NodeId): void {
     for (const model of [...this.#open.get(peer) ?? []]) model.doubt();
   }
 

@@ -81,7 +81,7 @@ export function createServing(parts: ServingParts): Serving {
     leasedElsewhere: () => remote.leaseCount,
     onPeerDoubted: (peer) => remote.onPeerDoubted(peer),
     onPeerGone: (peer) => {
-      remote.onPeerDoubted(peer);
+      remote.onPeerGone(peer);
       server.dropPeer(peer);
     },
     close: () => remote.close(),
