@@ -163,6 +163,17 @@ Deno.test("Catalogue lets a member that left come back", () => {
   assert.equal(scene.result(admit(NODE_A)), "applied");
 });
 
+Deno.test("Catalogue forgets the settings of a member with it, and no others", () => {
+  const scene = new Scene();
+  scene.propose(admit(NODE_A));
+  for (const key of [`drain.${NODE_A}`, `leave.${NODE_A}`, `drain.${NODE_B}`, "drain"]) {
+    scene.propose({ kind: "put_setting", key, value: "1", expected: undefined });
+  }
+  scene.propose({ kind: "remove_member", nodeId: NODE_A });
+  const left = scene.catalogue.settings().map(({ key }) => key);
+  assert.deepEqual(left, ["drain", `drain.${NODE_B}`]);
+});
+
 Deno.test("Catalogue wants distinct voters, and at least one", () => {
   const scene = new Scene();
   scene.propose(admit(NODE_A));

@@ -18,6 +18,8 @@ import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 /** How long the founder's own row may take before it is tried again. */
 const ADMIT_SELF_TIMEOUT_MS = 10_000;
 const SECONDS_PER_MINUTE = 60;
+/** How long a member that was taken out can still be told so. */
+const LAST_WORD_MS = 1_000;
 
 /** What a node does when its cluster tells it something. */
 export interface ClusterListeners {
@@ -47,6 +49,8 @@ export class Cluster {
   readonly #stops: (() => void)[] = [];
   #listeners: ClusterListeners | undefined;
   #closed = false;
+  /** It has asked the others to do without it, so that its row's end is no surprise. */
+  #leaves = false;
   #left = false;
 
   constructor(machinery: Machinery, figures: Figures) {
@@ -215,14 +219,15 @@ export class Cluster {
     return this.group.catalogue.members().filter(({ standing }) => standing === "admitted");
   }
 
-  #duty(row: MemberRow): "serving" | "leaving" {
-    return this.group.catalogue.findSetting(leaveKey(row.nodeId)) === undefined
-      ? "serving"
-      : "leaving";
+  #duty({ nodeId }: MemberRow): "serving" | "drained" | "leaving" {
+    const { catalogue } = this.group;
+    if (catalogue.findSetting(leaveKey(nodeId)) !== undefined) return "leaving";
+    return catalogue.findSetting(drainKey(nodeId)) === undefined ? "serving" : "drained";
   }
 
   #onApplied(news: AppliedNews): void {
     const { kinds } = news;
+    this.#noteOwnLeave();
     const touchesMembers = kinds === undefined || kinds.has("admit_member") ||
       kinds.has("remove_member") || kinds.has("revoke_member");
     if (touchesMembers) this.#compareMembers();
@@ -232,20 +237,37 @@ export class Cluster {
     this.#listeners?.onApplied(news);
   }
 
+  #noteOwnLeave(): void {
+    const { catalogue } = this.group;
+    const { nodeId: self } = this.settings.self;
+    // With its row the wish is gone too: what counts then is what was known before.
+    if (catalogue.findMember(self)?.standing !== "admitted") return;
+    this.#leaves = catalogue.findSetting(leaveKey(self)) !== undefined;
+  }
+
   #compareMembers(): void {
     const { nodeId: self } = this.settings.self;
     const { admitted, expelled } = this.#watch.look(this.group.catalogue.members());
     for (const nodeId of admitted) this.membership.admit(nodeId);
     for (const nodeId of expelled) {
       if (nodeId === self) {
-        this.#machinery.onExpelled();
+        if (!this.#leaves) this.#machinery.onExpelled();
         continue;
       }
       this.membership.expel(nodeId);
-      this.transport.disconnect(nodeId);
+      this.#hangUp(nodeId);
       this.#book.forget(nodeId);
       this.#listeners?.onPeerGone(nodeId);
     }
+  }
+
+  /** On a revoked one at once; one that leaves has to hear first that it is let go. */
+  #hangUp(nodeId: NodeId): void {
+    const rowOf = () => this.group.catalogue.findMember(nodeId);
+    if (rowOf()?.standing === "revoked") return this.transport.disconnect(nodeId);
+    this.#machinery.clock.after(LAST_WORD_MS, () => {
+      if (!this.#closed && rowOf()?.standing !== "admitted") this.transport.disconnect(nodeId);
+    });
   }
 
   #onMemberChanged(nodeId: NodeId, standing: MemberStanding | undefined): void {
