@@ -1,9 +1,11 @@
 /**
  * One member of odist's group as a process of its own: the shipped transport, log and driver, and a port for the bench's
- * client. `odist_member.ts SETUP_FILE INDEX`; prints its client's address and whether it leads.
+ * client. `odist_member.ts SETUP_FILE INDEX`; prints its client's address and whether it leads. With the environment's
+ * ODIST_BENCH_PROFILE=FOLDER it leaves a CPU profile there when it is told to end.
  *
  * @module
  */
+import inspector from "node:inspector";
 import { type NodeId, Random } from "../../src/base/mod.ts";
 import { limitEntries } from "../../src/core/raft/mod.ts";
 import { systemClock } from "../../src/node/clock.ts";
@@ -43,6 +45,19 @@ const LOG: Log = {
   },
 };
 const DECODER = new TextDecoder();
+
+function profileInto(folder: string, name: string): void {
+  const session = new inspector.Session();
+  session.connect();
+  session.post("Profiler.enable");
+  session.post("Profiler.start");
+  Deno.addSignalListener("SIGTERM", () => {
+    session.post("Profiler.stop", (_error: unknown, result: { readonly profile: unknown }) => {
+      Deno.writeTextFileSync(`${folder}/${name}.cpuprofile`, JSON.stringify(result.profile));
+      Deno.exit(0);
+    });
+  });
+}
 
 async function main(): Promise<void> {
   const [path = "", position = ""] = Deno.args;
@@ -91,6 +106,8 @@ async function main(): Promise<void> {
   late.group = group;
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
+  const profileFolder = Deno.env.get("ODIST_BENCH_PROFILE");
+  if (profileFolder !== undefined) profileInto(profileFolder, `member${position}`);
   const tell = () => {
     console.log(JSON.stringify({ client: `127.0.0.1:${port}`, role: group.view().role }));
   };

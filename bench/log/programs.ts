@@ -42,7 +42,7 @@ export async function startOdist(folder: string): Promise<LogCluster> {
   const states = MEMBERS.map(() => ({ client: "", role: "" }));
   const led = Promise.withResolvers<void>();
   const children = MEMBERS.map((index) => {
-    const args = ["run", "-A", "--unstable-net", ...profileFlags(index, folder), program, path];
+    const args = ["run", "-A", "--unstable-net", program, path];
     const child = spawn(Deno.execPath(), [...args, String(index)]);
     void eachLine(child.stdout, (line) => {
       states[index] = JSON.parse(line);
@@ -114,13 +114,6 @@ async function buildEtcdClient(folder: string): Promise<string | undefined> {
     "etcd is left out: its client can't be built (Debian: golang-go golang-etcd-server-dev)",
   );
   return undefined;
-}
-
-/** ODIST_BENCH_PROFILE=FOLDER leaves a CPU profile of each member there. */
-function profileFlags(index: number, folder: string): string[] {
-  const wanted = Deno.env.get("ODIST_BENCH_PROFILE");
-  if (wanted === undefined) return [];
-  return [`--v8-flags=--prof,--logfile=${join(wanted || folder, `member${index}.log`)}`];
 }
 
 function loadArguments(load: Load): string[] {

@@ -150,6 +150,8 @@ class Wal implements RaftLogStore {
       try {
         await this.#carryOut(batch.map((pending) => pending.work));
         for (const pending of batch) pending.resolve();
+        // Not before: nobody waits for the mark, but everybody for the answer.
+        await this.#mark();
       } catch (error) {
         this.#fail(error, batch);
       }
@@ -192,7 +194,6 @@ class Wal implements RaftLogStore {
     if (records.length > 0) await this.#append(records);
     for (const order of orders) this.#image.write(order);
     if (orders.some((order) => order.snapshot !== undefined)) await this.#dropOutdated();
-    await this.#mark();
   }
 
   async #compact(snapshot: Snapshot, trailing: number): Promise<void> {
@@ -203,7 +204,6 @@ class Wal implements RaftLogStore {
     await this.#append([{ kind: "compacted", snapshotId: snapshot.id, start }]);
     this.#image.compact(snapshot, start);
     await this.#dropOutdated();
-    await this.#mark();
   }
 
   async #writeSnapshot(snapshot: Snapshot): Promise<void> {

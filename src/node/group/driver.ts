@@ -34,6 +34,7 @@ import {
 } from "../../protocol/mod.ts";
 import { GroupChanges } from "./changes.ts";
 import type { AppliedNews, Fence, Group, GroupParts, Patience } from "./group.ts";
+import { Outbox } from "./outbox.ts";
 import { Proposals, type ProposeOptions } from "./proposals.ts";
 import { Reads } from "./reads.ts";
 import { SnapshotTransfers } from "./snapshot_transfers.ts";
@@ -78,8 +79,7 @@ export class GroupDriver implements Group {
   #events: (() => void)[] = [];
   #isDrainPlanned = false;
   #framesWaiting = 0;
-  /** To each peer in this turn. */
-  readonly #outgoing = new Map<NodeId, RaftWireMessage[]>();
+  readonly #outbox: Outbox;
   /** Orders of this turn. */
   #orders: AppendOrder[] = [];
   /** Oldest first; answered in this order. */
@@ -128,8 +128,9 @@ export class GroupDriver implements Group {
       contextPrefix: crypto.getRandomValues(new Uint8Array(8)).toHex(),
     });
     this.#changes = new GroupChanges();
+    this.#outbox = new Outbox({ clock, send: (to, messages) => this.#send(to, messages) });
     this.#transfers = new SnapshotTransfers({
-      send: (message) => this.#post(message),
+      send: (message) => this.#outbox.post(message),
       ended: (to, delivery) => this.#raft.reportSnapshot(to, delivery),
       arrived: (request) => this.#onSnapshot(request),
       refused: (chunk, reason) => this.#refuse(chunk.from, `snapshot: ${reason}`),
@@ -245,6 +246,7 @@ export class GroupDriver implements Group {
     const wasRunning = this.#state === "running";
     this.#state = "closed";
     this.#timer?.cancel();
+    this.#outbox.clear();
     this.#events = [];
     this.#failAll();
     const { store, log } = this.#parts;
@@ -306,7 +308,7 @@ export class GroupDriver implements Group {
     if (ready.softState !== undefined || ready.hardState !== undefined) this.#onReign(ready);
     for (const message of ready.messages) {
       if (message.kind === "snapshot_request") this.#transfers.start(message);
-      else this.#post(message);
+      else this.#outbox.post(message);
     }
     if (ready.append !== undefined) {
       if (ready.mustSync || ready.append.snapshot !== undefined) this.#order(ready.append);
@@ -342,7 +344,7 @@ export class GroupDriver implements Group {
       const isOwn = answer.kind === "append_done" || answer.kind === "apply_done" ||
         answer.to === this.#parts.nodeId;
       if (isOwn) this.#step(answer);
-      else this.#post(answer);
+      else this.#outbox.post(answer);
     }
   }
 
@@ -374,6 +376,11 @@ export class GroupDriver implements Group {
           break;
         case "snapshot_request":
           this.#onSnapshot(message);
+          break;
+        case "proposal_forward":
+        case "read_index_request":
+          this.#outbox.onAsked(from);
+          this.#step(message);
           break;
         default:
           this.#step(message);
@@ -452,14 +459,7 @@ export class GroupDriver implements Group {
 
   /** Messages first: the others' disks work while the own one does (Raft thesis, 10.2.1). */
   #sendOff(): void {
-    const { transport, addressOf } = this.#parts;
-    for (const [nodeId, messages] of this.#outgoing) {
-      const to = { nodeId, address: addressOf(nodeId) };
-      for (const bytes of encodeRaftFrames(messages)) {
-        transport.sendFrame(to, { channel: "raft", bytes });
-      }
-    }
-    this.#outgoing.clear();
+    this.#outbox.flush();
     const orders = this.#orders;
     this.#orders = [];
     const last = orders.at(-1);
@@ -469,6 +469,14 @@ export class GroupDriver implements Group {
       this.#write(lazy === undefined ? order : { ...order, hardState: lazy });
     }
     if (last !== undefined) this.#lazyHardState = undefined;
+  }
+
+  #send(nodeId: NodeId, messages: readonly RaftWireMessage[]): void {
+    const { transport, addressOf } = this.#parts;
+    const to = { nodeId, address: addressOf(nodeId) };
+    for (const bytes of encodeRaftFrames(messages)) {
+      transport.sendFrame(to, { channel: "raft", bytes });
+    }
   }
 
   #write(order: AppendOrder): void {
@@ -565,16 +573,11 @@ export class GroupDriver implements Group {
       if (this.#soft.leader === undefined) this.#raft.campaign();
     }
     const nowMs = this.#parts.clock.monotonicMs();
+    this.#outbox.onTick();
     this.#transfers.onTick();
     this.#proposals.onTick(nowMs, { resends: this.#soft.role !== "leader" });
     this.#reads.onTick(nowMs);
     this.#changes.onTick(nowMs);
-  }
-
-  #post(message: RaftWireMessage): void {
-    const queued = this.#outgoing.get(message.to);
-    if (queued === undefined) this.#outgoing.set(message.to, [message]);
-    else queued.push(message);
   }
 
   /** Tells listeners, after all is done, so that they see the node at rest and may ask more of it. */
@@ -606,7 +609,7 @@ export class GroupDriver implements Group {
     this.#fence = fence;
     this.#timer?.cancel();
     this.#events = [];
-    this.#outgoing.clear();
+    this.#outbox.clear();
     this.#orders = [];
     this.#transfers.stopSending();
     this.#parts.log.log("error", "node_fenced", { kind: fence.kind, reason: fence.reason });

@@ -330,8 +330,7 @@ export class Proposals {
     const { request } = stamped;
     if (this.#bySequence.get(request.sequence) === pending) {
       this.#bySequence.delete(request.sequence);
-    }
-    if (this.#orphans.get(keyOf(request)) === pending) this.#orphans.delete(keyOf(request));
+    } else if (this.#orphans.get(keyOf(request)) === pending) this.#orphans.delete(keyOf(request));
   }
 }
 
