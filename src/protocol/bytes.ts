@@ -7,6 +7,20 @@ const TEXT_ENCODER = new TextEncoder();
 // Fatal and BOM-keeping, so that two different byte strings never decode to one text.
 const TEXT_DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Below this many characters a loop is faster than the way out to the runtime's encoder; one byte holds the length. */
+const SHORT_TEXT = 64;
+
+/** The text of bytes below 128, or undefined when there are others. */
+function readAscii(bytes: Uint8Array): string | undefined {
+  let text = "";
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 128;
+    if (byte >= 128) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
 /** Appends fixed and variable-length fields to a growing buffer; the writer side of {@link ByteReader}. */
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -68,7 +82,18 @@ export class ByteWriter {
 
   /** A length and UTF-8. */
   text(text: string): this {
-    return this.bytes(TEXT_ENCODER.encode(text));
+    if (text.length >= SHORT_TEXT) return this.bytes(TEXT_ENCODER.encode(text));
+    this.#reserve(1 + text.length);
+    const start = this.#length;
+    const bytes = this.#bytes;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code >= 128) return this.bytes(TEXT_ENCODER.encode(text));
+      bytes[start + 1 + at] = code;
+    }
+    bytes[start] = text.length;
+    this.#length = start + 1 + text.length;
+    return this;
   }
 
   /** Sixteen hex digits as eight bytes: the form of a node id. */
@@ -79,6 +104,12 @@ export class ByteWriter {
   /** A copy of what was written. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length) as Uint8Array<ArrayBuffer>;
+  }
+
+  /** Starts over in the same memory; what {@link finish} gave before stays as it is. */
+  reset(): this {
+    this.#length = 0;
+    return this;
   }
 
   #reserve(count: number): void {
@@ -178,6 +209,8 @@ export class ByteReader {
   text(bytesMax: number): string {
     const bytes = this.raw(this.varint(bytesMax));
     if (this.#fault !== undefined) return "";
+    const ascii = bytes.length < SHORT_TEXT ? readAscii(bytes) : undefined;
+    if (ascii !== undefined) return ascii;
     try {
       return TEXT_DECODER.decode(bytes);
     } catch {

@@ -223,11 +223,14 @@ const REQUEST = optionalField(
   }),
 );
 
+/** Commands are written one at a time, and most are small: one piece of memory serves all. */
+const SCRATCH = new ByteWriter(4096);
+
 /** One byte string per command and stamp. */
 export function encodeCommand(stamped: StampedCommand): Uint8Array<ArrayBuffer> {
   const { command, request } = stamped;
   const number = KINDS.findIndex(({ kind }) => kind === command.kind);
-  const writer = new ByteWriter();
+  const writer = SCRATCH.reset();
   writer.varint(KINDS[number]?.schema ?? CATALOGUE_SCHEMA).varint(number);
   REQUEST.write(writer, request);
   writeFields(writer, command);

@@ -36,7 +36,7 @@ export class Outbox {
     if (message.kind === "append_request") {
       // Dropped, not sent: Raft takes a lost message for granted, and this one says all that the older did.
       this.#notices.delete(to);
-      if (message.entries.length === 0 && (this.#eagerUntilTick.get(to) ?? 0) < this.#tick) {
+      if (message.entries.length === 0 && (this.#eagerUntilTick.get(to) ?? -1) < this.#tick) {
         this.#notices.set(to, message);
         return;
       }

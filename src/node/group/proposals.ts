@@ -184,6 +184,11 @@ export class Proposals {
     }
   }
 
+  /** Nearly always there are none, and this is asked for each entry that any node proposed. */
+  #findOrphan(request: RequestStamp): Pending | undefined {
+    return this.#orphans.size === 0 ? undefined : this.#orphans.get(keyOf(request));
+  }
+
   #all(): readonly Pending[] {
     return [...this.#orphans.values(), ...this.#bySequence.values(), ...this.#unstamped];
   }
@@ -258,7 +263,7 @@ export class Proposals {
   #onOutcome(request: RequestStamp, outcome: Outcome): void {
     const pending = request.session === this.#session
       ? this.#bySequence.get(request.sequence)
-      : this.#orphans.get(keyOf(request));
+      : this.#findOrphan(request);
     const isForgotten = outcome.kind === "refused" &&
       (outcome.reason === "session_unknown" || outcome.reason === "request_stale");
     const isPresent = request.session === this.#session;
