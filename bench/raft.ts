@@ -49,14 +49,17 @@ async function main(): Promise<void> {
     console.log(`load before: ${Deno.loadavg().map((load) => fixed(load, 1)).join(" ")}`);
     const found = new Map<string, ClientFigures[]>();
     for (let round = 0; round < Number(values.rounds); round++) {
-      for (const depth of depths) {
-        // Who goes first changes with each round, so that none always meets the other's dirty pages.
-        for (const cluster of round % 2 === 0 ? clusters : clusters.toReversed()) {
-          const figures = await cluster.measure({ inFlight: depth, warmupMs: WARMUP_MS, runMs });
-          const key = `${cluster.name} ${depth}`;
-          found.set(key, [...found.get(key) ?? [], figures]);
-          console.log(`round ${round + 1}, ${key} in flight: ${JSON.stringify(figures)}`);
-        }
+      // Who goes first changes with each round, so that none always meets the other's dirty pages.
+      const order = round % 2 === 0 ? clusters : clusters.toReversed();
+      for (
+        const { depth, cluster } of depths.flatMap((at) =>
+          order.map((it) => ({ depth: at, cluster: it }))
+        )
+      ) {
+        const figures = await cluster.measure({ inFlight: depth, warmupMs: WARMUP_MS, runMs });
+        const key = `${cluster.name} ${depth}`;
+        found.set(key, [...found.get(key) ?? [], figures]);
+        console.log(`round ${round + 1}, ${key} in flight: ${JSON.stringify(figures)}`);
       }
     }
     console.log(`load after: ${Deno.loadavg().map((load) => fixed(load, 1)).join(" ")}`);

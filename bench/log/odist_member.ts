@@ -79,7 +79,7 @@ async function main(): Promise<void> {
   const late: { group?: Group } = {};
   const transport = await openTransport({
     listen: { hostname: "127.0.0.1", port: own.port },
-    identity: nodeIdentity({ key, certificate, authority }),
+    identity: await nodeIdentity({ key, certificate, authority }),
     directory: { judge: (id) => ids.includes(id) ? "admitted" : "unknown" },
     clock: systemClock,
     log: LOG,

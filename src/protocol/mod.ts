@@ -104,7 +104,6 @@ export {
   type FrameEnds,
   RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
-  READ_CONTEXT_BYTES_MAX,
 } from "./raft/codec.ts";
 export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/fields.ts";
 export {

@@ -29,7 +29,7 @@ const FRAME_MESSAGES_MAX = 4_096;
 /** Entries in one append or forward: as many as the smallest ones make up the largest append (1 MiB of 6 bytes each). */
 const ENTRIES_MAX = 200_000;
 /** Bytes of a read's context, chosen by the asking node. */
-export const READ_CONTEXT_BYTES_MAX = 64;
+const READ_CONTEXT_BYTES_MAX = 64;
 
 /** All that travels on channel "raft". */
 export type RaftWireMessage = RaftMessage | SnapshotChunk | SnapshotChunkAck;
