@@ -5,10 +5,15 @@ import type { Lease } from "../scheduler_driver.ts";
 import type { LeaseRequest } from "./lease.ts";
 import { LEASE_VERSION, type LeaseOpening } from "./lease_messages.ts";
 import { LEASES_PER_PEER_MAX } from "./lease_server.ts";
-import { FIRST_WORD_MS, RemoteModel, SERVER_SILENCE_MS } from "./remote_model.ts";
+import { type Patience, RemoteModel } from "./remote_model.ts";
 
 /** What streams of leases say they are for. */
 export const LEASE_PURPOSE = "lease";
+
+/** Where another node could go on: nothing but a pause is lost by going there too soon, least of all at the beginning. */
+const USUAL_PATIENCE: Patience = { firstWordMs: 1_000, silenceMs: 2_000 };
+/** Where none could: a node that stalled may come back, and gossip will say when it is gone. */
+const LAST_PATIENCE: Patience = { firstWordMs: 10_000, silenceMs: 10_000 };
 
 /** What asking other nodes for slots takes. */
 export interface RemoteLeasesParts {
@@ -20,7 +25,7 @@ export interface RemoteLeasesParts {
 export interface RemotePeer extends PeerAddress {
   /** For people; may be "". */
   readonly name: string;
-  /** Whether another node could be asked instead: then this one gets less time for its first word. */
+  /** Whether another node could be asked instead: then there is less patience with this one. */
   readonly isReplaceable: boolean;
 }
 
@@ -104,8 +109,8 @@ export class RemoteLeases {
   ): Promise<RemoteModel> {
     const { clock, transport } = this.#parts;
     const late = new AbortController();
-    const firstWordMs = peer.isReplaceable ? FIRST_WORD_MS : SERVER_SILENCE_MS;
-    const timer = clock.after(firstWordMs, () =>
+    const patience = peer.isReplaceable ? USUAL_PATIENCE : LAST_PATIENCE;
+    const timer = clock.after(patience.firstWordMs, () =>
       late.abort(
         new UnavailableError("peer_lost", `Node ${peer.nodeId} can't be reached in time`),
       ));
@@ -113,7 +118,7 @@ export class RemoteLeases {
       const opening = { purpose: LEASE_PURPOSE, ...openingOf(request) };
       const either = AbortSignal.any([signal, late.signal]);
       const stream = await openPurpose(transport, { peer, opening }, either);
-      return new RemoteModel(stream, { clock, firstWordMs });
+      return new RemoteModel(stream, { clock, patience });
     } finally {
       timer.cancel();
     }

@@ -19,13 +19,13 @@ import {
 } from "./lease_messages.ts";
 import { Heartbeat, SilenceWatch } from "./pulse.ts";
 
-/** A serving node that says nothing for longer counts as lost. Milliseconds; four beats. */
-export const SERVER_SILENCE_MS = 2_000;
-/**
- * The same for its very first word, where another node could be asked instead: it comes at once, whatever the request
- * waits for, and nothing is lost yet by going elsewhere. Milliseconds.
- */
-export const FIRST_WORD_MS = 1_000;
+/** How long a serving node may say nothing before it counts as lost. Milliseconds. */
+export interface Patience {
+  /** For its very first word, which comes at once, whatever the request waits for. */
+  readonly firstWordMs: number;
+  /** From then on; it beats every half second. */
+  readonly silenceMs: number;
+}
 
 type Granted = Extract<LeaseReply, { kind: "granted" }>;
 type SingleReply = Extract<LeaseReply, { kind: "embedded" | "tokenized" | "detokenized" }>;
@@ -63,11 +63,10 @@ export class RemoteModel implements LoadedModel {
   #idLast = 0;
   #lost: UnavailableError | undefined;
 
-  /** `firstWordMs` is for the very first sign of life: {@link FIRST_WORD_MS} or {@link SERVER_SILENCE_MS}. */
-  constructor(stream: PeerStream, parts: { readonly clock: Clock; readonly firstWordMs: number }) {
-    const { clock, firstWordMs } = parts;
+  constructor(stream: PeerStream, parts: { readonly clock: Clock; readonly patience: Patience }) {
+    const { clock, patience } = parts;
     this.#messages = new MessageStream(stream, () => {
-      this.#silence.relax(SERVER_SILENCE_MS);
+      this.#silence.relax(patience.silenceMs);
       this.#silence.heard();
     });
     this.granted = this.#grant.promise;
@@ -75,7 +74,7 @@ export class RemoteModel implements LoadedModel {
     this.granted.catch(() => {});
     this.exited = this.#exit.promise;
     this.#silence = new SilenceWatch(clock, {
-      limitMs: firstWordMs,
+      limitMs: patience.firstWordMs,
       onSilent: () => this.#end(lost(`node ${stream.peer} said nothing for too long`)),
     });
     this.#heartbeat = new Heartbeat(clock, () => {
