@@ -17,6 +17,7 @@ import {
   decodeJoin,
   decodeJoinToken,
   decodeLoadedCopies,
+  decodeNodeDisk,
   decodeNodeFacts,
   decodeNodeLoad,
   decodeRaftFrame,
@@ -28,6 +29,7 @@ import {
   encodeJoin,
   encodeJoinToken,
   encodeLoadedCopies,
+  encodeNodeDisk,
   encodeNodeFacts,
   encodeNodeLoad,
   encodeRaftFrames,
@@ -99,7 +101,10 @@ function recordCatalogue(): { commands: Uint8Array[]; snapshot: Uint8Array } {
 }
 
 /** Gossip values of a few nodes, none like another. */
-function recordValues(): Record<"facts" | "load" | "loaded" | "inventory", Uint8Array[]> {
+function recordValues(): Record<
+  "facts" | "load" | "loaded" | "inventory" | "disk",
+  Uint8Array[]
+> {
   const random = new Random(1);
   const digits = () => random.uint32().toString(16).padStart(8, "0");
   const count = () => random.below(1 << random.below(30));
@@ -114,7 +119,7 @@ function recordValues(): Record<"facts" | "load" | "loaded" | "inventory", Uint8
     slots: random.below(9),
     runningRequests: random.below(9),
   });
-  const values = { facts: [], load: [], loaded: [], inventory: [] } as ReturnType<
+  const values = { facts: [], load: [], loaded: [], inventory: [], disk: [] } as ReturnType<
     typeof recordValues
   >;
   for (let node = 0; node < 20; node++) {
@@ -130,6 +135,7 @@ function recordValues(): Record<"facts" | "load" | "loaded" | "inventory", Uint8
       prefillTokensPerMinute: count(),
       availableBytes: count(),
     }));
+    values.disk.push(encodeNodeDisk({ freeBytes: count() }));
     values.loaded.push(encodeLoadedCopies(Array.from({ length: node }, copy)));
     const chunks = encodeInventory(Array.from({ length: node * 10 }, prefix));
     values.inventory.push(chunks.get(INVENTORY_KEYS[0]) ?? new Uint8Array(0));
@@ -252,6 +258,7 @@ async function main(): Promise<void> {
     { name: "decodeCommand", corpus: commands, decode: decodeCommand },
     { name: "decodeRaftFrame", corpus: raft, decode: (bytes) => decodeRaftFrame(bytes, ENDS) },
     { name: "decodeNodeFacts", corpus: gossip.facts, decode: decodeNodeFacts },
+    { name: "decodeNodeDisk", corpus: gossip.disk, decode: decodeNodeDisk },
     { name: "decodeNodeLoad", corpus: gossip.load, decode: decodeNodeLoad },
     { name: "decodeLoadedCopies", corpus: gossip.loaded, decode: decodeLoadedCopies },
     {
