@@ -101,6 +101,8 @@ const LIMITS: TransferLimits = {
 export class ModelCluster {
   readonly log = new MemoryLog();
   readonly network = new SimulatedNetwork({ mode: "prompt" });
+  /** True: nobody hears what others hold. */
+  isSilent = false;
   readonly #running = new Map<NodeId, ModelNode>();
   #started = 0;
 
@@ -176,7 +178,7 @@ export class ModelCluster {
       standing: "alive",
       drained: false,
       freeBytes: undefined,
-      holds: (digest) => node.copies.held().includes(digest),
+      holds: (digest) => !this.isSilent && node.copies.held().includes(digest),
     }));
   }
 }

@@ -43,6 +43,18 @@ Deno.test("a model created on one node is listed and shown on all, as the holder
   }
 });
 
+Deno.test("a model is known to all before anybody has heard who holds it", async () => {
+  await using cluster = new ModelCluster();
+  cluster.isSilent = true;
+  const [a, b] = [cluster.start(), cluster.start(), cluster.start()];
+  await create(b, { model: "mine", system: "Be kind." });
+  const [listed] = await a.models.list();
+  assert.equal(listed?.details.family, "llama");
+  const shown = await a.models.show({ model: "mine", verbose: false, options: {} });
+  assert.equal(shown.system, "Be kind.");
+  assert.equal((await create(a, { model: "child", from: "mine", system: "x" })).at(-1), "success");
+});
+
 Deno.test("a model whose holders are all gone is listed by its manifest, and can't be shown", async () => {
   await using cluster = new ModelCluster();
   const [a, b] = [cluster.start(), cluster.start()];

@@ -17,7 +17,7 @@ import type { StreamRouter } from "../cluster/stream_router.ts";
 import { describeModel } from "../leases/describe.ts";
 import { BLOB_PURPOSE } from "./blob_messages.ts";
 import { BlobServer } from "./blob_server.ts";
-import { type BlobMember, holdersOfBlob } from "./members.ts";
+import { askedForBlob, type BlobMember, holdersOfBlob } from "./members.ts";
 import { HeldElsewhere, ShowServer } from "./models_elsewhere.ts";
 import { PeerBlobs } from "./peer_blobs.ts";
 import { PlacementDriver } from "./placement_driver.ts";
@@ -67,11 +67,9 @@ export class ModelSharing {
 
   constructor(options: ModelSharingOptions) {
     const { group, blobs, folder, peerLimits, onHeldChanged } = options;
-    const holdersOf = (digest: Parameters<typeof holdersOfBlob>[0]) =>
-      holdersOfBlob(digest, group.catalogue, options.members());
     this.quarantine = new Quarantine({
       ...options,
-      isElsewhere: (digest) => holdersOf(digest).length > 0,
+      isElsewhere: (digest) => holdersOfBlob(digest, group.catalogue, options.members()).length > 0,
       onBlobLost: () => this.copies.noteChanged("all"),
     });
     options.router.register(
@@ -80,7 +78,7 @@ export class ModelSharing {
     );
     const peers = new PeerBlobs({
       ...options,
-      holdersOf,
+      holdersOf: (digest) => askedForBlob(digest, group.catalogue, options.members()),
       reportCorrupt: (digest, nodeId) => this.quarantine.report(digest, nodeId),
       ...(peerLimits && { limits: peerLimits }),
     });

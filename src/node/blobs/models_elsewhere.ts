@@ -20,7 +20,7 @@ import { displayModelName, formatModelName, readShape } from "../../protocol/mod
 import { MessageStream } from "../cluster/message_stream.ts";
 import { openPurpose, refuse, type StreamHandler } from "../cluster/stream_router.ts";
 import { fromWireError } from "../cluster/wire_error.ts";
-import type { BlobMember } from "./members.ts";
+import { askedForManifest, type BlobMember } from "./members.ts";
 import {
   SHOW_PURPOSE,
   showAnswerShape,
@@ -32,6 +32,8 @@ import {
 const ANSWER_WAIT_MS = 5_000;
 /** Holders asked one after the other before a model counts as unreachable. */
 const HOLDERS_ASKED_MAX = 3;
+/** How long nobody is asked again about a model that nobody could describe. Milliseconds. */
+const UNDESCRIBED_MS = 2_000;
 /** Descriptions kept by manifest, under which they never change; the one unused longest goes. */
 const DESCRIPTIONS_MAX = 1_024;
 /** Questions of one peer at once. */
@@ -53,6 +55,8 @@ export class HeldElsewhere implements ModelsElsewhere {
   readonly #parts: HeldElsewhereParts;
   /** In order of use. */
   readonly #described = new Map<string, Described>();
+  /** By manifest: until when nobody is asked, so that a list of lost models stays quick. */
+  readonly #undescribedUntilMs = new Map<string, number>();
 
   constructor(parts: HeldElsewhereParts) {
     this.#parts = parts;
@@ -60,18 +64,15 @@ export class HeldElsewhere implements ModelsElsewhere {
 
   async describe(entry: CatalogEntry): Promise<Described | undefined> {
     const { manifestDigest } = entry;
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs < (this.#undescribedUntilMs.get(manifestDigest) ?? nowMs)) return undefined;
     const described = this.#described.get(manifestDigest) ??
       await this.#ask(entry, async (peer) => {
         const { details, capabilities } = await this.#parts.describeAt(peer, entry);
         return { details, capabilities };
       });
-    if (described === undefined) return undefined;
-    this.#described.delete(manifestDigest);
-    this.#described.set(manifestDigest, described);
-    const [oldest] = this.#described.keys();
-    if (this.#described.size > DESCRIPTIONS_MAX && oldest !== undefined) {
-      this.#described.delete(oldest);
-    }
+    if (described !== undefined) keepNewest(this.#described, manifestDigest, described);
+    else keepNewest(this.#undescribedUntilMs, manifestDigest, nowMs + UNDESCRIBED_MS);
     return described;
   }
 
@@ -88,20 +89,34 @@ export class HeldElsewhere implements ModelsElsewhere {
     entry: CatalogEntry,
     question: (peer: PeerAddress) => Promise<T>,
   ): Promise<T | undefined> {
-    const holders = this.#parts.members()
-      .filter((member) => member.standing === "alive" && member.holds(entry.manifestDigest))
-      .slice(0, HOLDERS_ASKED_MAX);
-    for (const { address } of holders) {
-      try {
-        return await question(address);
-      } catch (error) {
-        if (!isEdgeError(error)) throw error;
-        const values = { model: displayModelName(entry.name), peer: address.nodeId };
-        const reason = errorMessage(error);
-        this.#parts.log.log("debug", "model_not_described", { ...values, reason });
-      }
+    const { asked, areKnown } = askedForManifest(entry.manifestDigest, this.#parts.members());
+    const ask = (peer: PeerAddress) => this.#askOne(peer, entry, question);
+    if (!areKnown) {
+      // Most of them only say no: together that takes no longer than one.
+      const answers = await Promise.all(asked.map(ask));
+      return answers.find((answer) => answer !== undefined);
+    }
+    for (const peer of asked.slice(0, HOLDERS_ASKED_MAX)) {
+      const answer = await ask(peer);
+      if (answer !== undefined) return answer;
     }
     return undefined;
+  }
+
+  async #askOne<T>(
+    peer: PeerAddress,
+    entry: CatalogEntry,
+    question: (peer: PeerAddress) => Promise<T>,
+  ): Promise<T | undefined> {
+    try {
+      return await question(peer);
+    } catch (error) {
+      if (!isEdgeError(error)) throw error;
+      const values = { model: displayModelName(entry.name), peer: peer.nodeId };
+      const reason = errorMessage(error);
+      this.#parts.log.log("debug", "model_not_described", { ...values, reason });
+      return undefined;
+    }
   }
 
   async #showAt(
@@ -154,6 +169,14 @@ export class ShowServer implements StreamHandler {
     if (isHere) return await this.#models.show(request);
     throw new RequestError("model_not_found", `model "${request.model}" is not whole on this node`);
   }
+}
+
+/** Makes room by dropping what was kept first. */
+function keepNewest<T>(kept: Map<string, T>, key: string, value: T): void {
+  kept.delete(key);
+  kept.set(key, value);
+  const [oldest] = kept.keys();
+  if (kept.size > DESCRIPTIONS_MAX && oldest !== undefined) kept.delete(oldest);
 }
 
 function readShown(message: unknown): ShownModel {

@@ -42,7 +42,7 @@ export const PEER_TRANSFER_LIMITS: TransferLimits = {
 /** What {@link PeerBlobs} works with. */
 export interface PeerBlobsParts {
   readonly transport: Pick<Transport, "openStream">;
-  /** Nodes of use that are believed to hold a blob, this one not among them, best first. */
+  /** Nodes of use that may hold a blob, this one not among them; some may turn out not to. */
   readonly holdersOf: (digest: Digest) => readonly PeerAddress[];
   /** Tells the cluster that a node sent wrong bytes. */
   readonly reportCorrupt: (digest: Digest, nodeId: NodeId) => void;
@@ -117,7 +117,9 @@ class PeerSource implements BlobSource {
     this.#blob = blob;
     this.#holders = holders;
     this.#parts = parts;
-    this.limits = parts.limits ?? PEER_TRANSFER_LIMITS;
+    const limits = parts.limits ?? PEER_TRANSFER_LIMITS;
+    // A part may have to ask each of them before it meets the one that has it.
+    this.limits = { ...limits, triesMax: limits.triesMax + holders.length - 1 };
   }
 
   /** What a failed download of this source says about its holders. */
