@@ -215,8 +215,9 @@ class EndpointTransport implements QuicTransport {
     }
   }
 
+  /** In the event loop's next turn: an owner that answers each failure with another send must not starve all else. */
   #later(tell: () => void): void {
-    queueMicrotask(() => {
+    setImmediate(() => {
       if (!this.#closed) tell();
     });
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PeerError } from "../../base/mod.ts";
+import { PeerError, Random } from "../../base/mod.ts";
 import { encodeStreamHeader, STREAM_END_LENGTH } from "../../protocol/mod.ts";
 import {
   type ByteSource,
@@ -97,4 +97,22 @@ Deno.test("FrameReader knows since when the rest of a frame is missing", async (
   give(new Uint8Array([0, 0, 42]));
   assert.deepEqual(await next, new Uint8Array([42]));
   assert.equal(reader.stalledSinceMs, undefined);
+});
+
+Deno.test("FrameReader takes any bytes: frames within the limit, or a PeerError", async () => {
+  const random = new Random(7);
+  for (let round = 0; round < 300; round++) {
+    const bytes = new Uint8Array(random.below(400)).map(() =>
+      random.chance(2, 3) ? random.below(3) : random.below(256)
+    );
+    const reader = readerOf(bytes, 1 + random.below(50));
+    try {
+      await reader.header();
+      for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
+        assert.ok(found === STREAM_ENDED || found.length <= 100_000);
+      }
+    } catch (error) {
+      assert.ok(error instanceof PeerError, String(error));
+    }
+  }
 });
