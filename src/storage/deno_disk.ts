@@ -9,6 +9,9 @@ import { storageErrorFrom, syncFolder, writeWhole } from "./durable_file.ts";
  */
 const SYNCHRONOUS_BYTES_MAX = 256 * 1024;
 
+/** Bytes of a file in preparation that are synced at a time: a sync of the log waits for no more than these. */
+const PREPARE_STEP_BYTES = 512 * 1024;
+
 /** A folder of the machine's own disk; made when it is missing. */
 export async function openDisk(folder: string): Promise<Disk> {
   try {
@@ -54,6 +57,17 @@ class DenoDisk implements Disk {
       this.#closeFile();
       using file = await Deno.open(this.#path(name), { write: true, create: true, truncate: true });
       await writeWhole(file, bytes);
+    });
+  }
+
+  async prepare(name: string, fileBytes: number): Promise<void> {
+    await this.#try(`prepare "${name}"`, async () => {
+      using file = await Deno.open(this.#path(name), { write: true, create: true, truncate: true });
+      const zeros = new Uint8Array(PREPARE_STEP_BYTES);
+      for (let done = 0; done < fileBytes; done += zeros.length) {
+        await writeWhole(file, zeros.subarray(0, fileBytes - done));
+        await file.syncData();
+      }
     });
   }
 

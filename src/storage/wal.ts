@@ -32,6 +32,8 @@ export interface WalOptions {
 }
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
+/** The next segment while it is only zeros. */
+const SPARE_NAME = `spare${TEMPORARY_SUFFIX}`;
 /** Bytes of entries that are synced as one batch; the orders behind them make the next one. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -69,6 +71,8 @@ class Wal implements RaftLogStore {
   // Last index once all that waits is written.
   #plannedLastIndex = 0;
   #working: Promise<void> | undefined;
+  /** Zeros for the next segment, made beside the work: writing them when they are needed would hold up every commit. */
+  #spare: { readonly fileBytes: number; readonly isWhole: Promise<boolean> } | undefined;
   #failure: StorageError | undefined;
 
   constructor(disk: Disk, options: WalOptions, found: RecoveredLog | string) {
@@ -127,6 +131,7 @@ class Wal implements RaftLogStore {
 
   async close(): Promise<void> {
     await this.#working;
+    await this.#spare?.isWhole;
     const segment = this.#segments.at(-1);
     // The mark on disk lets the next start tell rot of the last batch from a torn one.
     if (this.#failure === undefined && segment !== undefined) {
@@ -152,6 +157,7 @@ class Wal implements RaftLogStore {
         for (const pending of batch) pending.resolve();
         // Not before: nobody waits for the mark, but everybody for the answer.
         await this.#mark();
+        this.#prepareSpare();
       } catch (error) {
         this.#fail(error, batch);
       }
@@ -257,20 +263,53 @@ class Wal implements RaftLogStore {
     const payload = encodeRecords([{ kind: "base", hardState, start, snapshotId }]);
     const base = encodeFrame(head, { kind: "batch", sequence, payload });
     const end = SECTOR_BYTES + base.length;
-    const segmentBytes = Math.max(this.#segmentBytes, end + payloadBytes + 3 * SECTOR_BYTES);
-    const bytes = new Uint8Array(Math.ceil(segmentBytes / SECTOR_BYTES) * SECTOR_BYTES);
+    const neededBytes = end + payloadBytes + 3 * SECTOR_BYTES;
+    const bytes = new Uint8Array(end);
     bytes.set(encodeSegmentHead(head));
     bytes.set(base, SECTOR_BYTES);
-    await this.#publish(segmentName(segment), bytes);
+    const segmentBytes = await this.#publishSegment(segmentName(segment), { bytes, neededBytes });
     const begun = {
       head,
-      segmentBytes: bytes.length,
+      segmentBytes,
       end,
       lastSequence: sequence,
       indexMax: 0,
     };
     this.#segments.push(begun);
     return begun;
+  }
+
+  /** On the spare where there is one; returns the segment's size. */
+  async #publishSegment(
+    name: string,
+    begin: { readonly bytes: Uint8Array; readonly neededBytes: number },
+  ): Promise<number> {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare !== undefined && await spare.isWhole && spare.fileBytes >= begin.neededBytes) {
+      await this.#disk.write(SPARE_NAME, { at: 0, bytes: begin.bytes });
+      await this.#disk.sync(SPARE_NAME);
+      await this.#disk.rename(SPARE_NAME, name);
+      await this.#disk.syncFolder();
+      return spare.fileBytes;
+    }
+    const segmentBytes = Math.max(this.#segmentBytes, begin.neededBytes);
+    const bytes = new Uint8Array(Math.ceil(segmentBytes / SECTOR_BYTES) * SECTOR_BYTES);
+    bytes.set(begin.bytes);
+    await this.#publish(name, bytes);
+    return bytes.length;
+  }
+
+  #prepareSpare(): void {
+    const { end, segmentBytes } = this.#current;
+    if (this.#spare !== undefined || this.#failure !== undefined || end < segmentBytes / 2) return;
+    const fileBytes = Math.ceil(this.#segmentBytes / SECTOR_BYTES) * SECTOR_BYTES;
+    const isWhole = this.#disk.prepare(SPARE_NAME, fileBytes).then(
+      () => true,
+      // Only a convenience failed. What is wrong with the disk will show when the segment is really needed.
+      () => false,
+    );
+    this.#spare = { fileBytes, isWhole };
   }
 
   /** Removes segments and snapshots that the log no longer needs. Oldest first, each synced: no hole can come to be. */

@@ -55,6 +55,11 @@ export class SimulatedDisk implements Disk {
     this.#pendingNames.push(() => this.#durableNames.set(name, file));
   }
 
+  async prepare(name: string, fileBytes: number): Promise<void> {
+    await this.create(name, new Uint8Array(fileBytes));
+    await this.sync(name);
+  }
+
   async write(
     name: string,
     write: { readonly at: number; readonly bytes: Uint8Array },

@@ -4,7 +4,7 @@ export interface GroupTiming {
   readonly tickMs: number;
   /** See RaftOptions. Default 10. */
   readonly electionTicks: number;
-  /** Applied entries after which the catalogue is saved. Default 10,000. */
+  /** Applied entries after which the catalogue is saved. Default 30,000: saving holds up commits, a restart applies those. */
   readonly snapshotEntries: number;
   /** Applied bytes after which the catalogue is saved. Default 16 MiB. */
   readonly snapshotBytes: number;
@@ -16,7 +16,7 @@ export interface GroupTiming {
 export const GROUP_TIMING: GroupTiming = {
   tickMs: 50,
   electionTicks: 10,
-  snapshotEntries: 10_000,
+  snapshotEntries: 30_000,
   snapshotBytes: 16 * 1024 * 1024,
   trailingEntries: 5_000,
 };

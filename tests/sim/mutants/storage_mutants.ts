@@ -31,6 +31,11 @@ export const STORAGE_MUTANTS = [
     inStorage("wal.ts", "    await this.#disk.sync(temporary);\n", ""),
   ),
   mutant(
+    "spare-named-before-synced",
+    { origin: "row 16", kind: "D", does: "a segment that has its name but not its head" },
+    inStorage("wal.ts", "      await this.#disk.sync(SPARE_NAME);\n", ""),
+  ),
+  mutant(
     "snapshot-after-its-record",
     { origin: "row 40", kind: "D", does: "relies on a snapshot that is not there yet" },
     inStorage(
