@@ -180,6 +180,17 @@ export class Cluster {
     this.#left = true;
   }
 
+  /** A node that was removed may join again, as another one; a revoked one keeps its papers, which say why it can't. */
+  async #expelled(): Promise<void> {
+    const { log, onExpelled } = this.#machinery;
+    if (this.group.catalogue.findMember(this.settings.self.nodeId) === undefined) {
+      await this.forget().catch((error) =>
+        log.log("warn", "papers_not_dropped", { reason: errorMessage(error) })
+      );
+    }
+    onExpelled();
+  }
+
   /** Says goodbye where anybody listens, then stops taking part. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -251,7 +262,7 @@ export class Cluster {
     for (const nodeId of admitted) this.membership.admit(nodeId);
     for (const nodeId of expelled) {
       if (nodeId === self) {
-        if (!this.#leaves) this.#machinery.onExpelled();
+        if (!this.#leaves) void this.#expelled();
         continue;
       }
       this.membership.expel(nodeId);
