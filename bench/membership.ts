@@ -1,8 +1,9 @@
 /**
  * What membership costs and how often it errs, in simulated clusters of the shipped code (virtual time).
  *
- * `deno task bench:membership [-- --hours 100 --seed 1 --nodes 10,100,1000]`. Hours are for N = 10; larger clusters run
- * for a span that costs as many events. Ends with a table in Markdown.
+ * `deno task bench:membership [-- --hours 100 --seed 1 --nodes 10,100,1000 --only starved]`. Hours are for N = 10; larger
+ * clusters run for a span that costs as many events. `--only` takes a part of a condition's name. Ends with a table in
+ * Markdown.
  *
  * @module
  */
@@ -33,6 +34,7 @@ function main(): void {
       deaths: { type: "string", default: "200" },
       seed: { type: "string", default: "1" },
       nodes: { type: "string", default: "10,100,1000" },
+      only: { type: "string", default: "" },
     },
   });
   const seed = Number(values.seed);
@@ -43,7 +45,7 @@ function main(): void {
   );
   const rows: string[] = [];
   for (const nodeCount of values.nodes.split(",").map(Number)) {
-    for (const condition of CONDITIONS) {
+    for (const condition of CONDITIONS.filter(({ name }) => name.includes(values.only))) {
       const spanMs = (Number(values.hours) * 3_600_000 * 10 * 10) / (nodeCount * nodeCount);
       const deathCount = Math.ceil((Number(values.deaths) * 10) / nodeCount);
       const row = measure({ nodeCount, condition, spanMs, deathCount, seed });

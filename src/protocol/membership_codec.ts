@@ -33,13 +33,17 @@ const PART_CLAIM = 1;
 const PART_VALUE = 2;
 const PART_VERSION = 3;
 
+/** First allocation for a datagram. */
+const USUAL_BYTES = 64;
+
 /** The head of a datagram. Encoded parts may be appended behind it while they fit {@link DATAGRAM_BYTES_MAX}. */
 export function encodeDatagramHead(
   source: LifeStamp,
   body: MembershipDatagram["body"],
   accusation: Accusation | undefined,
 ): ByteWriter {
-  const writer = new ByteWriter(DATAGRAM_BYTES_MAX);
+  // Most carry a few dozen bytes: clearing room for the largest cost a fifth of all the time.
+  const writer = new ByteWriter(USUAL_BYTES);
   const kind = DATAGRAM_KINDS.indexOf(body.kind);
   writer.uint8(MEMBERSHIP_PROTOCOL_VERSION);
   writer.uint8(accusation === undefined ? kind : kind | ACCUSED);
