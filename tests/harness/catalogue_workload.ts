@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { mixSeed, Random } from "../../src/base/mod.ts";
 import {
   checkLinearizable,
@@ -15,12 +16,15 @@ import type { TestCluster } from "./cluster.ts";
 /** Longer than a node itself waits for a quorum; after it a client gives up without knowing. */
 const OPERATION_TIMEOUT_MS = 8_000;
 /** A node that is down refuses at once; its clients must not spin. */
-const REFUSED_PAUSE_MS = 20;
+const FAILED_PAUSE_MS = 20;
 
 /** A setting's value is written (undefined: taken away) or read. */
 export type SettingInput =
   | { readonly kind: "write"; readonly value: string | undefined }
   | { readonly kind: "read" };
+
+/** An operation, and the node that was asked. */
+type SeenOperation = Operation<SettingInput, string> & { readonly node: string };
 
 /** What a setting that is not there reads as: the checker takes an undefined output for an unknown one. */
 const ABSENT = "(absent)";
@@ -50,7 +54,7 @@ export interface WorkloadOptions {
 export class CatalogueWorkload {
   readonly #cluster: TestCluster;
   readonly #options: WorkloadOptions;
-  readonly #history: Operation<SettingInput, string>[] = [];
+  readonly #history: SeenOperation[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<unknown>;
   /** When each acknowledged write returned, in milliseconds of `performance.now()`. */
@@ -84,10 +88,21 @@ export class CatalogueWorkload {
     await this.#running;
     const [first = ""] = this.#cluster.running;
     for (let key = 0; key < this.#options.keys; key++) await this.#read(first, nameOf(key));
-    return {
-      verdict: checkLinearizable(this.#history, REGISTER),
-      operations: this.#history.length,
-    };
+    const verdict = checkLinearizable(this.#history, REGISTER);
+    if (verdict.kind === "violation") await this.#keep(verdict.key);
+    return { verdict, operations: this.#history.length };
+  }
+
+  /** What a key's clients saw, in order, among the artifacts. */
+  async #keep(key: string): Promise<void> {
+    const lines = this.#history.filter((operation) => operation.key === key)
+      .sort((a, b) => a.invokedAt - b.invokedAt)
+      .map((operation) => JSON.stringify(operation));
+    const folder = join(Deno.env.get("ODIST_TEST_ARTIFACTS_DIR") || "test-artifacts", "clusters");
+    await Deno.mkdir(folder, { recursive: true });
+    const path = join(folder, `history_${Deno.pid}_${Date.now()}.jsonl`);
+    await Deno.writeTextFile(path, `${lines.join("\n")}\n`);
+    console.log(`What the clients of ${key} saw is in ${path}`);
   }
 
   async #client(index: number): Promise<void> {
@@ -125,7 +140,7 @@ export class CatalogueWorkload {
     const invokedAt = performance.now();
     const status = await this.#send(node, deletes ? "DELETE" : "PUT", { path, body: { value } });
     const returnedAt = performance.now();
-    const operation = { key, input: { kind: "write", value } as const, invokedAt };
+    const operation = { key, node, input: { kind: "write", value } as const, invokedAt };
     // A setting that is not there can't be deleted: the refusal says what a read would have said.
     if (status === 200) {
       this.#history.push({ ...operation, outcome: { output: WRITTEN, returnedAt } });
@@ -134,12 +149,12 @@ export class CatalogueWorkload {
     }
     if (deletes && status === 409) {
       const input = { kind: "read" } as const;
-      this.#history.push({ key, input, invokedAt, outcome: { output: ABSENT, returnedAt } });
+      this.#history.push({ key, node, input, invokedAt, outcome: { output: ABSENT, returnedAt } });
       return true;
     }
-    // Not sent at all when the node was down; otherwise it may still happen.
-    if (status !== "not_sent") this.#history.push(operation);
-    else await new Promise((resolve) => setTimeout(resolve, REFUSED_PAUSE_MS));
+    // It may still happen, even where the connection was refused: fetch sends a request again on a second connection.
+    this.#history.push(operation);
+    if (status === "unknown") await new Promise((resolve) => setTimeout(resolve, FAILED_PAUSE_MS));
     return false;
   }
 
@@ -154,10 +169,10 @@ export class CatalogueWorkload {
       const rows = answer.body.settings as readonly { key: string; value: string }[];
       const output = rows.find((row) => row.key === key)?.value ?? ABSENT;
       const input = { kind: "read" } as const;
-      this.#history.push({ key, input, invokedAt, outcome: { output, returnedAt } });
+      this.#history.push({ key, node, input, invokedAt, outcome: { output, returnedAt } });
     } catch {
       // A read that failed tells nothing.
-      await new Promise((resolve) => setTimeout(resolve, REFUSED_PAUSE_MS));
+      await new Promise((resolve) => setTimeout(resolve, FAILED_PAUSE_MS));
     }
   }
 
@@ -165,15 +180,13 @@ export class CatalogueWorkload {
     node: string,
     method: string,
     request: { readonly path: string; readonly body: unknown },
-  ): Promise<number | "not_sent" | "unknown"> {
+  ): Promise<number | "unknown"> {
     try {
       const signal = AbortSignal.timeout(OPERATION_TIMEOUT_MS);
       const { path, body } = request;
       return (await this.#cluster.client(node).request(method, path, { body, signal })).status;
-    } catch (error) {
-      return /refused/i.test(String(error instanceof Error ? error.cause ?? error : error))
-        ? "not_sent"
-        : "unknown";
+    } catch {
+      return "unknown";
     }
   }
 }
