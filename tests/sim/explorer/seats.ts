@@ -58,11 +58,6 @@ export class Seats {
     return this.#memberOf[seat] ?? 0;
   }
 
-  /** The messages that may come, by number. */
-  lettersOf(seat: number): readonly number[] {
-    return this.#inboxes.get(this.#inboxOf[seat] ?? 0);
-  }
-
   /** The seat once `batch` was sent to it; -1 = nothing was. */
   deliver(seat: number, batch: number): number {
     if (batch < 0) return seat;
