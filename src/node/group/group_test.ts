@@ -249,6 +249,17 @@ Deno.test("A node that lost its log fences itself when the leader counts on it",
     assert.equal(world.group(amnesiac).fenced?.kind, "log_lost");
   }));
 
+Deno.test("A node that meets entries of a newer program stops instead of misreading them", () =>
+  withGroup(1, async (world) => {
+    const answer = world.group(1).propose({ kind: "raise_schema", schema: 99 });
+    await assert.rejects(world.settle(answer), failsWith("fenced", /update odist/));
+    assert.equal(world.group(1).fenced?.kind, "newer_schema");
+    // Not by a restart either.
+    world.crash(1, { power: false });
+    await world.boot(1);
+    await world.until("fenced again", () => world.group(1).fenced !== undefined);
+  }));
+
 Deno.test("A joiner with an empty log learns, is promoted, and the group survives a founder", () =>
   withGroup(1, async (world) => {
     await world.propose(1, putSetting("a", "1"));
