@@ -92,7 +92,7 @@ export class QuicWorld {
     try {
       await use(world);
     } finally {
-      for (const transport of world.#open) await transport.close();
+      await Promise.all(world.#open.map((transport) => transport.close()));
     }
   }
 

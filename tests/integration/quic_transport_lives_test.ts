@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { UnavailableError } from "../../src/base/mod.ts";
 import { openTransport } from "../../src/transport/mod.ts";
 import { directoryOf } from "../harness/identities.ts";
+import type { ClosingNode } from "../harness/node_that_closes.ts";
 import { CountingMetrics, KeptLog, QuicWorld, testClock } from "../harness/quic_world.ts";
 import { openNode, RecordingNode } from "../harness/transport_contract.ts";
 
@@ -118,4 +119,30 @@ Deno.test("A peer that is out of reach is dialed less and less often", () =>
     }
     // Three pauses of at least half of 20, 40 and 80 ms.
     assert.ok(performance.now() - startMs >= 70);
+  }));
+
+Deno.test("A process that closes its transport and ends is missed at once", () =>
+  QuicWorld.run({}, async (world) => {
+    const node = await openNode(world);
+    const { certificatePem, privateKeyPem } = world.identities.authority;
+    const told: ClosingNode = { certificatePem, privateKeyPem, peer: node.at };
+    const script = new URL("../harness/node_that_closes.ts", import.meta.url).href;
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--unstable-net",
+        script,
+        JSON.stringify(told),
+      ],
+    }).spawn();
+    await node.until(() => node.frames.length === 1);
+    const from = node.frames[0]?.from;
+    assert.ok(from !== undefined);
+    node.send({ nodeId: from, address: "" }, "now go");
+    const startMs = performance.now();
+    assert.ok((await process.status).success);
+    await node.until(() => node.lost.length === 1);
+    // Without the goodbye QUIC would take 10 s to notice.
+    assert.ok(performance.now() - startMs < 8_000);
   }));
