@@ -266,7 +266,9 @@ class StoredModels implements ModelStore {
   /** Nothing where there are no other nodes: what is missing is then found out by whoever reads it. */
   async *#fetchMissing(entry: CatalogEntry, signal: AbortSignal): AsyncIterable<TransferProgress> {
     const { peers, onFetched } = this.#options;
-    if (peers === undefined || await this.isWholeHere(entry.manifest)) return;
+    if (peers === undefined) return;
+    // In turn with removals, as in `fetch`: the caller holds what is here.
+    if (await this.#changes.run(() => this.isWholeHere(entry.manifest))) return;
     yield* this.fetch(entry, async () => await onFetched?.(entry), signal);
   }
 

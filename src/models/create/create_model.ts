@@ -61,10 +61,9 @@ export async function* createModel(
     throw new RequestError("invalid_request", "neither 'from' or 'files' was specified");
   }
   const overwritten = await context.catalog.find(name, { consistency: "linearizable" });
-  const parent = hasFrom ? yield* findParent(request.from ?? "", context, signal) : undefined;
-  using _parentHeld = context.holds.hold(
-    parent === undefined ? [] : blobsOf(parent.entry.manifest),
-  );
+  const from = hasFrom ? yield* findParent(request.from ?? "", context, signal) : undefined;
+  using _parentHeld = context.holds.hold(from === undefined ? [] : blobsOf(from.manifest));
+  const parent = from && (yield* readParent(from, context, signal));
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
@@ -87,11 +86,10 @@ async function* findParent(
   from: string,
   context: CreateContext,
   signal: AbortSignal,
-): AsyncGenerator<TransferProgress, ParentModel> {
+): AsyncGenerator<TransferProgress, CatalogEntry> {
   const { name } = parseReference(from, "create");
   let entry = await context.catalog.find(name, { consistency: "linearizable" });
-  if (entry !== undefined) yield* context.fetchMissing(entry, signal);
-  else {
+  if (entry === undefined) {
     for await (const progress of context.pullParent(from, signal)) {
       // The parent's success is not this model's.
       if (progress.status !== "success") yield progress;
@@ -99,6 +97,15 @@ async function* findParent(
     entry = await context.catalog.find(name);
   }
   if (entry === undefined) throw new RequestError("model_not_found", `model '${from}' not found`);
+  return entry;
+}
+
+async function* readParent(
+  entry: CatalogEntry,
+  context: CreateContext,
+  signal: AbortSignal,
+): AsyncGenerator<TransferProgress, ParentModel> {
+  yield* context.fetchMissing(entry, signal);
   return { entry, content: await context.contents.read(entry) };
 }
 
