@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { Random } from "../src/base/mod.ts";
-import { runProgram } from "../src/cli/program.ts";
-import { ClusterNode } from "../tests/harness/cluster_node.ts";
-import { cliContext } from "../tests/harness/cli.ts";
-import { ScriptedTerminal } from "../tests/harness/scripted_terminal.ts";
-import { findListenPort } from "../tests/harness/udp_switch.ts";
+import { Random } from "../../src/base/mod.ts";
+import { runProgram } from "../../src/cli/program.ts";
+import { ClusterNode } from "../../tests/harness/cluster_node.ts";
+import { cliContext } from "../../tests/harness/cli.ts";
+import { ScriptedTerminal } from "../../tests/harness/scripted_terminal.ts";
+import { findListenPort } from "../../tests/harness/udp_switch.ts";
 
 const HEALTHY_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
