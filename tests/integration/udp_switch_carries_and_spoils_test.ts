@@ -135,7 +135,7 @@ Deno.test("UdpSwitch carries QUIC between two endpoints that dial each other, an
   const key = await generateSigningKey();
   const { publicKey } = key;
   const certificate = await issueCertificate(authority, { publicKey, nowMs: Date.now() });
-  const identity = nodeIdentity({ key, certificate, authority });
+  const identity = await nodeIdentity({ key, certificate, authority });
   await using a = new QuicNode(identity);
   await using b = new QuicNode(identity);
   const atA = network.plug("a", a.port);
