@@ -37,9 +37,9 @@ export class TickGrid {
     this.#dueMs = nowMs + tickMs;
   }
 
-  /** A tick happens now; milliseconds until the next, 0 when it is late already. */
-  next(nowMs: number): number {
-    this.#dueMs += this.#tickMs;
+  /** A tick happens now; milliseconds until the next but `ticks - 1`, 0 when it is late already. */
+  next(nowMs: number, ticks = 1): number {
+    this.#dueMs += this.#tickMs * ticks;
     const earliestMs = nowMs - (TICKS_CAUGHT_UP_MAX - 1) * this.#tickMs;
     if (this.#dueMs < earliestMs) this.#dueMs = earliestMs;
     return Math.max(0, this.#dueMs - nowMs);
