@@ -57,6 +57,7 @@ export class LocalCopies {
   /** Rows of the catalogue up to this revision have been looked at. */
   #seenRevision = 0;
   #hasNews = false;
+  #lastFailure: string | undefined;
   #isUpToDate = false;
   #isClosed = false;
   #wake: () => void = () => {};
@@ -130,6 +131,7 @@ export class LocalCopies {
           hasPruned = true;
           await this.#parts.prune?.();
         }
+        this.#lastFailure = undefined;
         this.#first.resolve();
       } catch (error) {
         this.noteChanged(names);
@@ -300,7 +302,11 @@ export class LocalCopies {
   #failed(error: unknown): void {
     // Anything but a foreseen failure is our bug, and hiding it in a retry would keep it.
     if (!isEdgeError(error)) throw error;
-    this.#log("warn", "local_models_not_settled", { reason: errorMessage(error) });
+    const reason = errorMessage(error);
+    // Tried again each second for as long as it takes: the log need not say so each time.
+    if (reason === this.#lastFailure) return;
+    this.#lastFailure = reason;
+    this.#log("warn", "local_models_not_settled", { reason });
   }
 
   async #pause(delayMs: number): Promise<void> {
