@@ -83,6 +83,8 @@ export const GROUP_MUTANTS = [
       origin: "raft-rs 364",
       kind: "L",
       does: "does not learn from a candidate that it has a vote itself",
+      survivesBecause:
+        "takes a newcomer with the longest log that nobody told of its promotion, and a leader that is gone before it could, which seeds do not meet; reconfiguration_test.ts does",
     },
     inCore(
       "raft.ts",
