@@ -196,6 +196,7 @@ function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Se
     driver,
     models: sharing.models,
     holders: (manifestDigest) => cluster.holders(manifestDigest),
+    catchUp: () => cluster.catchUp(),
     self: cluster.settings.self,
     isDrained: () => cluster.isDrained(),
     ownFigures: () => ({

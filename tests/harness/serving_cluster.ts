@@ -98,6 +98,7 @@ export class ServingCluster implements AsyncDisposable {
     const serving = createServing({
       transport,
       router,
+      catchUp: () => Promise.resolve("stale"),
       driver,
       models: this.#modelsOf(name),
       holders: () => this.#holdersFor(name),

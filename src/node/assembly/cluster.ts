@@ -17,6 +17,8 @@ import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 
 /** How long the founder's own row may take before it is tried again. */
 const ADMIT_SELF_TIMEOUT_MS = 10_000;
+/** How long a request for a name that is not known here may wait for a quorum. */
+const CATCH_UP_TIMEOUT_MS = 2_000;
 const SECONDS_PER_MINUTE = 60;
 /** How long a member that was taken out can still be told so. */
 const LAST_WORD_MS = 1_000;
@@ -91,6 +93,17 @@ export class Cluster {
     const known = this.#book.others(nodeId);
     if (known.length > 0) this.membership.join(known);
     if (this.settings.founded) void this.#admitSelf();
+  }
+
+  /** See `ClusterDefinitionsParts.catchUp`. */
+  async catchUp(): Promise<"current" | "stale" | "never"> {
+    try {
+      await this.group.read(() => {}, { timeoutMs: CATCH_UP_TIMEOUT_MS });
+      return "current";
+    } catch (error) {
+      if (!isEdgeError(error)) throw error;
+      return this.group.catalogue.appliedIndex === 0 ? "never" : "stale";
+    }
   }
 
   /** All admitted members but this one, as blobs see them. */

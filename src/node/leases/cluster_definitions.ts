@@ -21,6 +21,11 @@ export interface ClusterDefinitionsParts extends QuestionParts {
   readonly models: Pick<ModelStore, "find" | "getDefinition">;
   /** Other members that hold a manifest's blobs. */
   readonly holders: (manifestDigest: string) => readonly Holder[];
+  /**
+   * Resolves once this node's catalogue holds all that was acknowledged before the call; `never` = it has none yet and a
+   * quorum does not answer, `stale` = it can't be brought up to date now.
+   */
+  readonly catchUp: () => Promise<"current" | "stale" | "never">;
   readonly log: Log;
 }
 
@@ -43,13 +48,28 @@ export class ClusterDefinitions {
   async getDefinition(model: string, asker: Asker): Promise<ModelDefinition> {
     const { models } = this.#parts;
     try {
-      return await models.getDefinition(model, asker);
+      return await this.#findHere(model, asker);
     } catch (error) {
       if (!isEdgeError(error) || error.code !== "load_failed") throw error;
       const entry = await models.find(model, asker);
       const holders = entry === undefined ? [] : await this.#awaitHolders(entry);
       if (entry === undefined || holders.length === 0) throw error;
       return { ...await this.#describe(entry, holders), name: entry.name };
+    }
+  }
+
+  /** A name that this node does not know may be known to the others: it is asked for once more when that is sure. */
+  async #findHere(model: string, asker: Asker): Promise<ModelDefinition> {
+    const { models, catchUp } = this.#parts;
+    try {
+      return await models.getDefinition(model, asker);
+    } catch (error) {
+      if (!isEdgeError(error) || error.code !== "model_not_found") throw error;
+      const standing = await catchUp();
+      if (standing === "stale") throw error;
+      if (standing === "current") return await models.getDefinition(model, asker);
+      const message = "this node has not received its cluster's catalogue yet";
+      throw new UnavailableError("no_quorum", message, { cause: error, retryAfterMs: 1_000 });
     }
   }
 

@@ -39,11 +39,18 @@ function stage(answers: Record<string, "definition" | "unknown" | "silence" | "n
     failure: MISSING as Error | undefined,
     manifestDigest: DEFINITION.manifestDigest,
     modifiedAtMs: -3_600_000,
+    standing: "stale" as "current" | "stale" | "never",
+    catchesUp: 0,
   };
   const definitions = new ClusterDefinitions({
     clock,
     log: telemetry,
     holders: () => state.holders,
+    catchUp: () => {
+      state.catchesUp++;
+      if (state.standing === "current") state.failure = undefined;
+      return Promise.resolve(state.standing);
+    },
     models: {
       find: () => {
         const { name } = DEFINITION;
@@ -169,4 +176,20 @@ Deno.test("findOwnDefinition() finds a model only under the name and manifest th
   assert.equal(await find({ name, manifestDigest }), DEFINITION);
   assert.equal(await find({ name, manifestDigest: "other" }), undefined);
   assert.equal(await find({ name: "x", manifestDigest }), undefined);
+});
+
+Deno.test("A name that is not known here is asked for once more when the catalogue is up to date", async () => {
+  const { definitions, state } = stage({});
+  const unknown = new RequestError("model_not_found", "model 'x' not found");
+  state.failure = unknown;
+  state.standing = "current";
+  assert.equal(await definitions.getDefinition("x", "generate"), DEFINITION);
+  assert.equal(state.catchesUp, 1);
+
+  state.failure = unknown;
+  state.standing = "stale";
+  await assert.rejects(definitions.getDefinition("x", "generate"), unknown);
+
+  state.standing = "never";
+  await assert.rejects(definitions.getDefinition("x", "generate"), { code: "no_quorum" });
 });

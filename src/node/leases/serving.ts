@@ -29,6 +29,8 @@ export interface ServingParts {
   readonly models: Pick<ModelStore, "find" | "getDefinition">;
   /** Other members that hold a manifest's blobs, from gossip; at once and for every request. */
   readonly holders: (manifestDigest: string) => readonly Holder[];
+  /** As in `ClusterDefinitionsParts`. */
+  readonly catchUp: () => Promise<"current" | "stale" | "never">;
   readonly self: ServingNode;
   readonly isDrained: () => boolean;
   readonly ownFigures: () => OwnFigures;
