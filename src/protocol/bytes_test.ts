@@ -53,3 +53,28 @@ Deno.test("ByteReader refuses what has another, shorter form or is out of range"
     "trailing bytes at byte 1",
   ]);
 });
+
+Deno.test("ByteWriter.text() writes one form of a text, whatever its length and letters", () => {
+  for (const length of [0, 1, 62, 63, 64, 65, 200]) {
+    for (const letter of ["a", "\x7f", "\x80", "é", "😀"]) {
+      const text = "x".repeat(length) + letter;
+      const utf8 = new TextEncoder().encode(text);
+      const bytes = new ByteWriter(4).uint8(9).text(text).finish();
+      assert.deepEqual(
+        bytes,
+        new ByteWriter().uint8(9).bytes(utf8).finish(),
+        `${length} ${letter}`,
+      );
+      const reader = new ByteReader(bytes);
+      reader.uint8();
+      assert.deepEqual(reader.finish(reader.text(1_000)), { kind: "decoded", value: text });
+    }
+  }
+});
+
+Deno.test("ByteWriter.reset() leaves what was finished before", () => {
+  const writer = new ByteWriter().uint32(7);
+  const first = writer.finish();
+  assert.deepEqual(writer.reset().uint8(1).finish(), Uint8Array.of(1));
+  assert.deepEqual(first, Uint8Array.of(7, 0, 0, 0));
+});

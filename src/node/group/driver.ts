@@ -46,6 +46,8 @@ const FRAMES_WAITING_MAX = 4_096;
 const ROUNDS_MAX = 10_000;
 /** Entries a learner may lack and still count as caught up. */
 const LEARNER_LAG_MAX = 100;
+/** Milliseconds between two log lines about refused messages; the metric counts each. */
+const REFUSAL_LOG_MS = 1_000;
 const PROPOSE_TIMEOUT_MS = 10_000;
 
 const NO_BYTES = new Uint8Array(0);
@@ -100,6 +102,8 @@ export class GroupDriver implements Group {
   readonly #arrived = new WeakMap<Snapshot, Catalogue>();
   #savedIndex: number;
   #bytesSinceSaved = 0;
+  #refusedUnsaid = 0;
+  #refusalSaidMs = -Infinity;
   /** Ticks until an early election, when gossip takes the leader for dead. */
   #campaignInTicks: number | undefined;
 
@@ -649,6 +653,13 @@ export class GroupDriver implements Group {
 
   #refuse(from: NodeId, reason: string): void {
     this.#parts.metrics.increment("odist_raft_refused_total");
-    this.#parts.log.log("warn", "raft_message_refused", { from, reason });
+    this.#refusedUnsaid++;
+    const nowMs = this.#parts.clock.monotonicMs();
+    // A peer may send nonsense faster than a log should grow.
+    if (nowMs < this.#refusalSaidMs + REFUSAL_LOG_MS) return;
+    this.#refusalSaidMs = nowMs;
+    const count = this.#refusedUnsaid;
+    this.#refusedUnsaid = 0;
+    this.#parts.log.log("warn", "raft_message_refused", { from, reason, count });
   }
 }

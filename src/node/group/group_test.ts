@@ -333,7 +333,10 @@ Deno.test("Frames that make no sense are dropped and counted", () =>
       world.group(leader).receive(peer, Uint8Array.from(bytes));
     }
     assert.equal((await world.propose(leader, putSetting("a", "1"))).kind, "applied");
-    assert.ok(world.telemetry.lines.some(({ event }) => event === "raft_message_refused"));
+    const { lines, samples } = world.telemetry;
+    assert.equal(samples.filter(({ name }) => name === "odist_raft_refused_total").length, 4);
+    // The rest is told with the next line, a second later.
+    assert.equal(lines.filter(({ event }) => event === "raft_message_refused").length, 1);
   }));
 
 Deno.test("A closed group refuses by name and closes twice", () =>
