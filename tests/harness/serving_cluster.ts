@@ -44,6 +44,11 @@ export interface ServingTestNode {
 }
 
 const FIGURES = { availableBytes: 1e12, decodeTokensPerMinute: 0, prefillTokensPerMinute: 0 };
+/** The same for every node of these tests. */
+const ALIKE = {
+  ownFigures: () => FIGURES,
+  catchUp: () => Promise.resolve("stale" as const),
+};
 
 /** The nodes and the network between them. */
 export class ServingCluster implements AsyncDisposable {
@@ -98,13 +103,12 @@ export class ServingCluster implements AsyncDisposable {
     const serving = createServing({
       transport,
       router,
-      catchUp: () => Promise.resolve("stale"),
       driver,
       models: this.#modelsOf(name),
       holders: () => this.#holdersFor(name),
       self: { nodeId, name },
       isDrained: () => node.drained,
-      ownFigures: () => FIGURES,
+      ...ALIKE,
       defaults,
       clock,
       log: telemetry,
