@@ -83,12 +83,49 @@ class Client {
   }
 }
 
+/** Takes a voter's vote, or gives it back, through whoever believes to lead. */
+function changeVoter(world: GroupWorld, number: number): void {
+  const leader = world.numbers.find((it) =>
+    world.isRunning(it) && world.group(it).view().role === "leader"
+  );
+  if (leader === undefined || leader === number) return;
+  const node = groupNodeId(number);
+  const { voters } = world.group(leader).view().configuration;
+  const isVoter = voters.includes(node);
+  if (isVoter && voters.length <= 2) return;
+  const steps = [{ action: isVoter ? "remove" : "add_voter", node }] as const;
+  const change = {
+    transition: "implicit",
+    steps,
+    context: new Uint8Array(),
+    form: "batch",
+  } as const;
+  // Refused, lost or late: whatever became of it, the group must stay whole.
+  world.group(leader).changeGroup(change, { timeoutMs: 2_000 }).catch(() => {});
+}
+
+/** Gives everybody a vote again, so that all can be asked to agree. */
+async function giveAllVotes(world: GroupWorld): Promise<void> {
+  const lacking = () => {
+    const leader = world.numbers.find((it) => world.group(it).view().role === "leader");
+    if (leader === undefined) return world.numbers[0];
+    const { voters, votersOutgoing } = world.group(leader).view().configuration;
+    if (votersOutgoing.length > 0) return leader;
+    return world.numbers.find((it) => !voters.includes(groupNodeId(it)));
+  };
+  await world.until("everybody votes", () => {
+    const number = lacking();
+    if (number !== undefined) changeVoter(world, number);
+    return number === undefined;
+  }, 30_000);
+}
+
 /** Something bad, or the end of it. */
 async function disturb(world: GroupWorld, random: Random): Promise<void> {
   const number = random.pick(world.numbers) ?? 1;
   const other = random.pick(world.numbers) ?? 1;
   const running = world.numbers.filter((it) => world.isRunning(it));
-  switch (random.below(9)) {
+  switch (random.below(11)) {
     case 0:
     case 1:
       if (world.isRunning(number)) world.crash(number, { power: random.chance(1, 2) });
@@ -108,6 +145,9 @@ async function disturb(world: GroupWorld, random: Random): Promise<void> {
     case 7:
       if (world.isRunning(number)) world.group(number).transferLeadership(groupNodeId(other));
       return;
+    case 8:
+    case 9:
+      return changeVoter(world, other);
     default:
       world.network.heal();
       world.network.shape({
@@ -139,6 +179,7 @@ async function runSeed(seed: number): Promise<{ readonly answered: number }> {
     world.network.shape({ lossPercent: 0, delayMs: 1, jitterMs: 0 });
     for (const number of world.numbers) if (!world.isRunning(number)) await world.boot(number);
     await world.settle(Promise.all(runs));
+    await giveAllVotes(world);
     const leader = await world.elected();
     assert.equal((await world.propose(leader, putSetting("end", "1"))).kind, "applied");
     await world.converged();
