@@ -268,6 +268,8 @@ export const GROUP_MUTANTS = [
       origin: "etcd IsSingleton",
       kind: "L",
       does: "asks others to confirm reads though it is the only voter of both halves",
+      survivesBecause:
+        "a run must end with one voter, joint with itself, and no learner alive: seed 2367 was the first; reads_test.ts does",
     },
     inCore(
       "reads.ts",
