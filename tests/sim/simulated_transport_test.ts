@@ -53,7 +53,7 @@ Deno.test("SimulatedNetwork holds frames over a short cut, and loses datagrams",
   one.send(two.at, "held");
   one.transport.sendDatagram(two.at, new Uint8Array(1));
   two.send(one.at, "the other way");
-  await network.advance(9_000);
+  await network.advance(network.limits.idleMs - 1_000);
   assert.deepEqual([two.texts(), one.texts()], [["before"], ["the other way"]]);
   network.heal();
   await network.advance(10);
