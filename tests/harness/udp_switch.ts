@@ -12,7 +12,7 @@ const DATAGRAM_BYTES_MAX = 65_507;
 /** Waiting for its turn on a link with limited bandwidth; more is dropped, as a router's queue would. */
 const QUEUE_BYTES_MAX = 256 * 1024;
 /** Senders that were never plugged in, such as a test that plays a stranger. */
-const STRANGERS_MAX = 64;
+const STRANGERS_MAX = 1_024;
 
 /** What is wrong with one directed link. */
 export interface LinkFaults {
