@@ -12,7 +12,7 @@ export interface MembershipTiming {
   readonly gossipIntervalMs: number;
   /** To how many members. */
   readonly gossipFanout: number;
-  /** Shortest suspicion at 10 members = this times probeIntervalMs; it grows with the logarithm of the cluster. */
+  /** Shortest suspicion at 10 members = this times probeIntervalMs; it grows with the square of the cluster's decimal logarithm. */
   readonly suspicionFactor: number;
   /** Longest suspicion (no one else agrees) = this times the shortest. */
   readonly suspicionStretch: number;
@@ -132,7 +132,9 @@ export function transmissionsMax(timing: MembershipTiming, memberCount: number):
 
 /** The shortest suspicion for a cluster of `memberCount`. */
 export function suspicionMsMin(timing: MembershipTiming, memberCount: number): number {
-  const scale = Math.max(1000, log10Thousandths(memberCount));
+  // Squared: among a hundred there are ten times as many that starve and doubt, and all of them must be outlived.
+  const digits = Math.max(1000, log10Thousandths(memberCount));
+  const scale = Math.trunc((digits * digits) / 1000);
   return Math.trunc((timing.suspicionFactor * timing.probeIntervalMs * scale) / 1000);
 }
 
