@@ -10,7 +10,8 @@ const STOP_TIMEOUT_MS = 90_000;
 /** Of what a node printed, the end is kept for error messages. */
 const PRINTED_CHARS_MAX = 20_000;
 /** Variables the runtime itself needs to find its cache and its registry; nothing else of ours reaches a node. */
-const KEPT_VARIABLES = /^(?:PATH|TMPDIR|TEMP|TMP|SYSTEMROOT|(?:NPM|npm)_.*|.*_PROXY|.*_proxy)$/;
+const KEPT_VARIABLES =
+  /^(?:PATH|TMPDIR|TEMP|TMP|SYSTEMROOT|(?:NPM|npm)_.*|.*_PROXY|.*_proxy|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS|DENO_(?:CERT|TLS_CA_STORE))$/;
 
 /** A real node in a process of its own, with an empty home folder. Disposing stops it and deletes the folder. */
 export interface TestNode extends AsyncDisposable {
