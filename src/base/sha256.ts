@@ -22,7 +22,12 @@ export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 
 /** As {@link sha256}, in lower-case hex. */
 export function sha256Hex(bytes: Uint8Array): string {
-  return Array.from(sha256(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hexOf(sha256(bytes));
+}
+
+/** Two lower-case hex digits a byte. */
+export function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Section 5.1.1: a one bit, zeros, and the length in bits as 64 bits. */

@@ -6,10 +6,9 @@
  */
 import assert from "node:assert/strict";
 import { type Incarnation, type NodeId, Random } from "../../src/base/mod.ts";
-import { VOTERS_DEFAULTS } from "../../src/core/cluster/mod.ts";
+import { drainKey, leaveKey, VOTERS_DEFAULTS } from "../../src/core/cluster/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
 import { limitEntries } from "../../src/core/raft/mod.ts";
-import { drainKey, leaveKey } from "../../src/node/cluster/admin.ts";
 import { type MembershipDriver, openMembership } from "../../src/node/cluster/membership_driver.ts";
 import { VotersDriver } from "../../src/node/cluster/voters_driver.ts";
 import type { Group } from "../../src/node/group/group.ts";

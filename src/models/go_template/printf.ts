@@ -1,3 +1,4 @@
+import { hexOf } from "../../base/mod.ts";
 import { goElements, GoFloat, goFloatText, goText, goTypeName, type GoValue } from "./value.ts";
 
 /** Widths and precisions above this are ignored, so that a template can't ask for gigabytes of blanks. */
@@ -82,8 +83,7 @@ function formatText(text: string, format: Format): string | undefined {
       return JSON.stringify(cut);
     case "x":
     case "X": {
-      const hex = [...new TextEncoder().encode(cut)]
-        .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+      const hex = hexOf(new TextEncoder().encode(cut));
       return format.verb === "X" ? hex.toUpperCase() : hex;
     }
     default:

@@ -8,10 +8,10 @@ import {
   type JoinHandler,
   type JoinRequest,
 } from "../../transport/mod.ts";
+import { READ_TIMEOUT_MS } from "../catalogue/catalogue_group.ts";
 import type { Group } from "../group/group.ts";
 
-/** How long a joiner waits for one answer of the quorum. */
-const READ_TIMEOUT_MS = 2_000;
+/** How long a joiner waits for its row; less than others wait for a change, because it asks again by itself. */
 const ADMIT_TIMEOUT_MS = 4_000;
 
 /** What letting others in takes. */

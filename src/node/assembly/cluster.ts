@@ -1,9 +1,10 @@
-import { type Digest, errorMessage, isEdgeError, type NodeId } from "../../base/mod.ts";
-import { type MemberRow, VOTERS_DEFAULTS } from "../../core/cluster/mod.ts";
-import { type ManifestPrefix, manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
+import { errorMessage, isEdgeError, type NodeId } from "../../base/mod.ts";
+import { drainKey, leaveKey, type MemberRow, VOTERS_DEFAULTS } from "../../core/cluster/mod.ts";
+import { manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
 import type { BlobMember } from "../blobs/members.ts";
-import { drainKey, leaveKey, type SeenMember } from "../cluster/admin.ts";
+import { READ_TIMEOUT_MS } from "../catalogue/catalogue_group.ts";
+import type { SeenMember } from "../cluster/admin.ts";
 import { Gossip } from "../cluster/gossip.ts";
 import type { MembershipDriver } from "../cluster/membership_driver.ts";
 import type { PeerBook } from "../cluster/peer_book.ts";
@@ -17,8 +18,6 @@ import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 
 /** How long the founder's own row may take before it is tried again. */
 const ADMIT_SELF_TIMEOUT_MS = 10_000;
-/** How long a request for a name that is not known here may wait for a quorum. */
-const CATCH_UP_TIMEOUT_MS = 2_000;
 const SECONDS_PER_MINUTE = 60;
 /** How long a member that was taken out can still be told so. */
 const LAST_WORD_MS = 1_000;
@@ -98,7 +97,7 @@ export class Cluster {
   /** See `ClusterDefinitionsParts.catchUp`. */
   async catchUp(): Promise<"current" | "stale" | "never"> {
     try {
-      await this.group.read(() => {}, { timeoutMs: CATCH_UP_TIMEOUT_MS });
+      await this.group.read(() => {}, { timeoutMs: READ_TIMEOUT_MS });
       return "current";
     } catch (error) {
       if (!isEdgeError(error)) throw error;
@@ -117,14 +116,14 @@ export class Cluster {
         standing: member?.standing ?? "unknown",
         drained: this.isDrained(nodeId),
         freeBytes: disk?.freeBytes,
-        holds: (digest) => inventory.prefixes.has(prefixOf(digest)),
+        holds: (digest) => inventory.prefixes.has(manifestPrefixOf(digest)),
       };
     });
   }
 
   /** Other members that said that they hold a manifest's blobs. */
   holders(manifestDigest: string): readonly Holder[] {
-    const prefix = prefixOf(manifestDigest);
+    const prefix = manifestPrefixOf(manifestDigest);
     const nowMs = this.#machinery.clock.monotonicMs();
     const { nodeId: self } = this.settings.self;
     return this.#admitted().flatMap(({ nodeId, label }): Holder[] => {
@@ -325,10 +324,4 @@ export class Cluster {
       }
     }
   }
-}
-
-/** As it stands in an inventory. */
-function prefixOf(manifestDigest: string): ManifestPrefix {
-  // Decoding: a manifest's digest is its SHA-256 in hex.
-  return manifestPrefixOf(`sha256:${manifestDigest}` as Digest);
 }

@@ -10,7 +10,6 @@ import {
   openRegistryKey,
   pruneModels,
 } from "../../storage/mod.ts";
-import type { Digest } from "../../base/mod.ts";
 import { manifestPrefixOf } from "../../protocol/mod.ts";
 import { ModelSharing } from "../blobs/model_sharing.ts";
 import { KnownModels } from "../catalogue/known_models.ts";
@@ -118,7 +117,7 @@ export async function openModels(
     }),
     onHeldChanged: (held) =>
       cluster.gossip.tellInventory(
-        held.map((digest) => manifestPrefixOf(`sha256:${digest}` as Digest)), // Decoding: they are.
+        held.map(manifestPrefixOf),
       ),
   });
   return { sharing, blobs };

@@ -1,4 +1,3 @@
-import type { Digest } from "../../base/mod.ts";
 import type { Catalogue } from "../../core/cluster/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import {
@@ -54,7 +53,7 @@ function readLoaded({ driver, catalogue, clock }: OwnLoadParts): readonly Loaded
     const nowMs = clock.monotonicMs();
     const idleMs = (instance.expiresAtMs ?? nowMs + instance.keepAliveMs) - nowMs;
     return [{
-      manifest: manifestPrefixOf(`sha256:${model.manifestDigest}` as Digest), // Decoding: it is one.
+      manifest: manifestPrefixOf(model.manifestDigest),
       name: instance.displayName,
       sizeBytes: instance.memoryBytes,
       vramBytes: driver.findModel(instance.instanceId)?.facts.deviceMemoryBytes ?? 0,

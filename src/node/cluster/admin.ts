@@ -1,4 +1,4 @@
-import { type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
+import { hexOf, type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
 import {
   type Catalogue,
   drainKey,
@@ -21,11 +21,12 @@ import type {
   TokenRowView,
 } from "../../ports/mod.ts";
 import type { CatalogueCommand } from "../../protocol/mod.ts";
+import {
+  type CatalogueGroup,
+  CHANGE_TIMEOUT_MS,
+  READ_TIMEOUT_MS,
+} from "../catalogue/catalogue_group.ts";
 
-/** How long a change may wait for a quorum. */
-const CHANGE_TIMEOUT_MS = 5_000;
-/** How long a linearizable read may wait for one. */
-const READ_TIMEOUT_MS = 2_000;
 /** How long a leaving node waits for the others to do without it. */
 const LEAVE_TIMEOUT_MS = 30_000;
 /** How long a leaving node waits to be told that its row is gone, each time it asks for that. */
@@ -39,17 +40,8 @@ const LIFETIME_MS = { low: 1_000, high: 365 * 24 * 3_600_000 };
 const USES = { low: 1, high: 1_000 };
 
 /** The group as operators need it. */
-export interface AdminGroup {
-  readonly catalogue: Catalogue;
+export interface AdminGroup extends CatalogueGroup {
   readonly fenced: { readonly reason: string } | undefined;
-  propose(
-    command: CatalogueCommand,
-    options: { readonly timeoutMs: number },
-  ): Promise<Outcome>;
-  read<T>(
-    look: (catalogue: Catalogue) => T,
-    options: { readonly timeoutMs: number },
-  ): Promise<T>;
   view(): RaftView;
   /** Calls back after each change of role, leader or configuration; returns how to stop. */
   onChanged(listener: () => void): () => void;
@@ -88,8 +80,6 @@ export interface AdminParts {
   /** Absent = nothing is routed here. */
   readonly explain?: ClusterAdmin["explain"];
 }
-
-export { drainKey, leaveKey };
 
 /** Answers operators from the catalogue, the log's group and gossip; changes go through the log. */
 export class Admin implements ClusterAdmin {
@@ -403,8 +393,4 @@ function checkRange(
     "invalid_request",
     `${name} must be between ${range.low} and ${range.high}: current value is ${value}`,
   );
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { isEdgeError, type NodeId, UnavailableError } from "../../base/mod.ts";
-import { Catalogue, type Outcome } from "../../core/cluster/mod.ts";
+import { Catalogue, drainKey, leaveKey, type Outcome } from "../../core/cluster/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
 import type { Clock, ConnectionView } from "../../ports/mod.ts";
 import { type CatalogueCommand, encodeCommand } from "../../protocol/mod.ts";
-import { Admin, type AdminGroup, drainKey, leaveKey, type SeenMember } from "./admin.ts";
+import { Admin, type AdminGroup, type SeenMember } from "./admin.ts";
 
 const A = "00000000000000aa" as NodeId;
 const B = "00000000000000ab" as NodeId;

@@ -1,4 +1,4 @@
-import type { Digest, NodeId } from "../../base/mod.ts";
+import type { NodeId } from "../../base/mod.ts";
 import type { CandidateLoad, SchedulerView } from "../../core/scheduler/mod.ts";
 import { type LoadedCopies, manifestPrefixOf, type NodeLoad } from "../../protocol/mod.ts";
 
@@ -24,8 +24,7 @@ export function loadFromGossip(
   manifestDigest: string,
 ): CandidateLoad {
   const { load, copies, ageMs } = told;
-  // Decoding: a manifest's digest is its SHA-256 in hex.
-  const prefix = manifestPrefixOf(`sha256:${manifestDigest}` as Digest);
+  const prefix = manifestPrefixOf(manifestDigest);
   const copy = copies?.copies.find(({ manifest }) => manifest === prefix);
   return {
     ageMs,

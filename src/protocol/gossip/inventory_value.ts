@@ -1,4 +1,4 @@
-import type { Branded, Digest } from "../../base/mod.ts";
+import type { Branded } from "../../base/mod.ts";
 import type { Decoded } from "../bytes.ts";
 import { type FieldCodec, listField, recordField } from "../field_codec.ts";
 import { countField, decodeVersioned, encodeVersioned } from "./versioned_value.ts";
@@ -44,9 +44,9 @@ export interface Inventory {
   readonly isComplete: boolean;
 }
 
-/** The prefix of a manifest's digest. */
-export function manifestPrefixOf(digest: Digest): ManifestPrefix {
-  return digest.slice(7, 23) as ManifestPrefix;
+/** The prefix of a manifest's digest, given as the 64 hex digits by which manifests are named everywhere else. */
+export function manifestPrefixOf(manifestDigest: string): ManifestPrefix {
+  return manifestDigest.slice(0, 16) as ManifestPrefix; // Decoding: its first eight bytes.
 }
 
 /**

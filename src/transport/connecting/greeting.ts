@@ -1,4 +1,4 @@
-import { type NodeId, PeerError } from "../../base/mod.ts";
+import { hexOf, type NodeId, PeerError } from "../../base/mod.ts";
 import type { Clock, PeerDirectory } from "../../ports/mod.ts";
 import {
   decodeVerdict,
@@ -164,10 +164,6 @@ function readerOf(streams: ReturnType<typeof takeStream>, clock: Clock): FrameRe
     frameBytesMax: HELLO_FRAME_BYTES_MAX,
     nowMs: () => clock.monotonicMs(),
   });
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function malformed(text: string): PeerError {
