@@ -6,10 +6,13 @@ import { lockFolder, writeFileDurably } from "../storage/mod.ts";
 
 /** There until the next start has founded its cluster on it. */
 const FOUNDATION_FILE = "founding.snapshot";
-/** Where a node that belongs to a cluster keeps what binds it there. */
-const CLUSTER_FOLDER = "cluster";
 /** It names every API key's hash. */
 const FILE_MODE = 0o600;
+
+/** Where a node that belongs to a cluster keeps what binds it there. */
+export function clusterFolderOf(dataFolder: string): string {
+  return join(dataFolder, "cluster");
+}
 
 /** What came back. */
 export interface Restored {
@@ -29,7 +32,7 @@ export async function restoreSnapshot(dataFolder: string, bytes: Uint8Array): Pr
   const catalogue = decoded(Catalogue.restore(founding));
   const lock = await lockFolder(dataFolder);
   try {
-    if (await exists(join(dataFolder, CLUSTER_FOLDER))) {
+    if (await exists(clusterFolderOf(dataFolder))) {
       throw new RequestError(
         "conflict",
         `Cannot restore into "${dataFolder}": it belongs to a member of a cluster; choose an empty data folder`,

@@ -45,6 +45,7 @@ export {
 export { refoundCatalogue } from "./refound.ts";
 export type { Outcome } from "./sessions.ts";
 export {
+  chooseHeir,
   nextLookMs,
   planVoters,
   survivesWithout,

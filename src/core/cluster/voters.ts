@@ -87,6 +87,29 @@ export function planVoters(state: VotersState, options: VotersOptions): VotersPl
   return steps.length === 0 ? NONE : changeBy(steps, reasonOf(configuration, voters, leads));
 }
 
+/** A follower as the leader sees it. */
+interface HeirCandidate {
+  readonly id: NodeId;
+  /** The last entry that it is known to hold; 0 = not known. */
+  readonly match: number;
+  readonly recentlyActive: boolean;
+}
+
+/**
+ * Who should lead when the leader stops: of the other voters that answer, the one that lacks least, then the lowest id.
+ * Undefined where nobody can take over at once.
+ */
+export function chooseHeir(
+  self: NodeId,
+  group: { readonly voters: readonly NodeId[]; readonly peers: readonly HeirCandidate[] },
+): NodeId | undefined {
+  const able = group.peers.filter(({ id, match, recentlyActive }) =>
+    id !== self && recentlyActive && match > 0 && group.voters.includes(id)
+  );
+  able.sort((a, b) => b.match - a.match || (a.id < b.id ? -1 : 1));
+  return able[0]?.id;
+}
+
 /**
  * Whether voters that live would still make a quorum, of both halves of a change under way, once nobody talks to `node`
  * any more. Where they would not, shutting it out would stop the log before its vote can go to another.

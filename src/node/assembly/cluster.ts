@@ -1,5 +1,11 @@
 import { errorMessage, isEdgeError, type NodeId } from "../../base/mod.ts";
-import { drainKey, leaveKey, type MemberRow, VOTERS_DEFAULTS } from "../../core/cluster/mod.ts";
+import {
+  chooseHeir,
+  drainKey,
+  leaveKey,
+  type MemberRow,
+  VOTERS_DEFAULTS,
+} from "../../core/cluster/mod.ts";
 import { manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
 import type { BlobMember } from "../blobs/members.ts";
@@ -21,6 +27,8 @@ const ADMIT_SELF_TIMEOUT_MS = 10_000;
 const SECONDS_PER_MINUTE = 60;
 /** How long a member that was taken out can still be told so. */
 const LAST_WORD_MS = 1_000;
+/** How long a stopping leader waits for another one to lead. */
+const HAND_OVER_MS_MAX = 1_000;
 
 /** What a node does when its cluster tells it something. */
 export interface ClusterListeners {
@@ -219,20 +227,16 @@ export class Cluster {
 
   /** A leader that stops lets another one lead at once, so that nobody has to wait for an election timeout. */
   async #handOver(): Promise<void> {
-    const { role, configuration, peers, lastIndex } = this.group.view();
-    if (role !== "leader" || configuration.voters.length < 2) return;
-    const heir = peers
-      .filter(({ id, recentlyActive }) =>
-        recentlyActive && id !== this.settings.self.nodeId && configuration.voters.includes(id)
-      )
-      .sort((a, b) => b.match - a.match || (a.id < b.id ? -1 : 1))[0];
-    if (heir === undefined || heir.match === 0 && lastIndex > 0) return;
+    const { role, configuration, peers } = this.group.view();
+    if (role !== "leader") return;
+    const heir = chooseHeir(this.settings.self.nodeId, { voters: configuration.voters, peers });
+    if (heir === undefined) return;
     const handed = Promise.withResolvers<void>();
     const stop = this.group.onChanged(() => {
       if (this.group.view().role !== "leader") handed.resolve();
     });
-    const timer = this.#machinery.clock.after(1_000, () => handed.resolve());
-    this.group.transferLeadership(heir.id);
+    const timer = this.#machinery.clock.after(HAND_OVER_MS_MAX, () => handed.resolve());
+    this.group.transferLeadership(heir);
     await handed.promise;
     timer.cancel();
     stop();

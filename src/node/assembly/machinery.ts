@@ -20,7 +20,7 @@ import type { GossipParts } from "../cluster/gossip.ts";
 import { type MembershipDriver, openMembership } from "../cluster/membership_driver.ts";
 import { PeerBook } from "../cluster/peer_book.ts";
 import { StreamRouter } from "../cluster/stream_router.ts";
-import { dropFoundation, findFoundation } from "../foundation.ts";
+import { clusterFolderOf, dropFoundation, findFoundation } from "../foundation.ts";
 import type { Group } from "../group/group.ts";
 import { openGroup } from "../group/open_group.ts";
 import type { ServingNode } from "../scheduler_driver.ts";
@@ -91,7 +91,7 @@ export interface Machinery {
  */
 export async function openMachinery(options: MachineryOptions): Promise<Machinery> {
   const { config, clock, log } = options;
-  const folder = join(options.dataFolder, "cluster");
+  const folder = clusterFolderOf(options.dataFolder);
   const files = await openSecretFolder(folder, {
     onRepaired: ({ name, mode }) =>
       log.log("warn", "secret_was_readable", { file: name, mode: mode.toString(8) }),
@@ -118,7 +118,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   const membership = stored.membership ?? await stored.found();
   const store = await openLog(logFolder, stored.nodeId);
   try {
-    return await assemble({ ...options, stored, book, name, store, member: membership });
+    return await assemble({ ...options, stored, book, name, store, logFolder, member: membership });
   } catch (error) {
     await store.close();
     throw error;
@@ -130,6 +130,7 @@ interface Opened extends MachineryOptions {
   readonly book: PeerBook;
   readonly name: string;
   readonly store: RaftLogStore;
+  readonly logFolder: string;
   readonly member: ClusterMembership;
 }
 
@@ -172,7 +173,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
         await transport.close();
         await book.close();
       },
-      dropLog: () => removeFolder(join(opened.dataFolder, "cluster", "raft")),
+      dropLog: () => removeFolder(opened.logFolder),
     };
   } catch (error) {
     await late.group?.close();

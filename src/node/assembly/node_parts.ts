@@ -14,6 +14,7 @@ import { manifestPrefixOf } from "../../protocol/mod.ts";
 import { ModelSharing } from "../blobs/model_sharing.ts";
 import { KnownModels } from "../catalogue/known_models.ts";
 import { systemClock } from "../clock.ts";
+import { clusterFolderOf } from "../foundation.ts";
 import { SchedulerDriver } from "../scheduler_driver.ts";
 import type { Machine } from "../system.ts";
 import type { Cluster } from "./cluster.ts";
@@ -73,7 +74,7 @@ export async function openModels(
   // What is garbage is known only when this node has caught up with the catalogue.
   const blobs = await openBlobStore(modelsFolder, { log, nowMs, noPrune: true });
   const folder = await openModelCatalog(modelsFolder);
-  const known = await KnownModels.open(join(dataFolder, "cluster"), settings.clusterId);
+  const known = await KnownModels.open(clusterFolderOf(dataFolder), settings.clusterId);
   if (known.isNew) {
     // Only once: whoever deletes it does not want it back with the next start of some node.
     const ggufPath = options.embeddedModelPath;
