@@ -39,4 +39,5 @@ export { findNearest } from "./nearest.ts";
 export { mixSeed, Random } from "./random.ts";
 export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_options.ts";
 export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts";
-export { hexOf, sha256, sha256Hex } from "./sha256.ts";
+export { equalBytes, hexOf, joinBytes } from "./byte_arrays.ts";
+export { sha256, sha256Hex } from "./sha256.ts";

@@ -1,3 +1,5 @@
+import { hexOf } from "./byte_arrays.ts";
+
 /** FIPS 180-4, section 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 const ROUND_CONSTANTS = Uint32Array.from(fractions(64, (prime) => Math.cbrt(prime)));
 /** Section 5.3.3: the same of the square roots of the first eight. */
@@ -23,11 +25,6 @@ export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 /** As {@link sha256}, in lower-case hex. */
 export function sha256Hex(bytes: Uint8Array): string {
   return hexOf(sha256(bytes));
-}
-
-/** Two lower-case hex digits a byte. */
-export function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Section 5.1.1: a one bit, zeros, and the length in bits as 64 bits. */

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { equalBytes, type NodeId } from "../../base/mod.ts";
 import type { MemberRow } from "./rows.ts";
 
 /** What a peer's claim to be a member is worth. */
@@ -24,15 +24,15 @@ export function judgeMember(
 ): MemberJudgement {
   const row = rows.findMember(peer.nodeId);
   if (row?.standing === "revoked") return "revoked";
-  if (row !== undefined) return sameKey(row, peer.publicKey) ? "admitted" : "key_mismatch";
+  if (row !== undefined) {
+    return equalBytes(row.publicKey, peer.publicKey) ? "admitted" : "key_mismatch";
+  }
   for (const other of rows.members()) {
-    if (other.standing === "revoked" && sameKey(other, peer.publicKey)) return "revoked";
+    if (other.standing === "revoked" && equalBytes(other.publicKey, peer.publicKey)) {
+      return "revoked";
+    }
   }
   return options.current ? "unknown" : "admitted";
-}
-
-function sameKey({ publicKey }: MemberRow, key: Uint8Array): boolean {
-  return publicKey.length === key.length && publicKey.every((byte, index) => byte === key[index]);
 }
 
 /** What a node is before it is told to join. */

@@ -1,3 +1,4 @@
+import { equalBytes } from "../../base/mod.ts";
 import type { CatalogueCommand } from "../../protocol/mod.ts";
 import { checkRevision } from "./apply_models.ts";
 import { type CatalogueTables, drainKey, leaveKey, type Refusal, TABLE_ROWS_MAX } from "./rows.ts";
@@ -125,8 +126,4 @@ function releaseNode(
   const { voters } = tables.voters;
   if (!voters.includes(nodeId)) return;
   tables.voters = { voters: voters.filter((voter) => voter !== nodeId), revision: index };
-}
-
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

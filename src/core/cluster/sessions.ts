@@ -1,3 +1,4 @@
+import { equalBytes } from "../../base/mod.ts";
 import type { RequestStamp } from "../../protocol/mod.ts";
 import {
   type Refusal,
@@ -26,7 +27,7 @@ export function openSession(
 ): number {
   let oldest: SessionRow | undefined;
   for (const row of sessions.values()) {
-    if (equal(row.nonce, nonce)) return row.session;
+    if (equalBytes(row.nonce, nonce)) return row.session;
     if (oldest === undefined || row.lastUsedIndex < oldest.lastUsedIndex) oldest = row;
   }
   if (sessions.size >= SESSIONS_MAX && oldest !== undefined) sessions.delete(oldest.session);
@@ -103,10 +104,6 @@ function insert(outcomes: SessionOutcome[], entry: SessionOutcome): SessionOutco
   if (at === outcomes.length) outcomes.push(entry);
   else outcomes.splice(at, 0, entry);
   return outcomes;
-}
-
-function equal(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }
 
 function outcomeOf(held: SessionRow["outcomes"][number]): Outcome {

@@ -1,4 +1,4 @@
-import { sha256, sha256Hex } from "../../base/mod.ts";
+import { equalBytes, sha256, sha256Hex } from "../../base/mod.ts";
 import {
   ByteReader,
   ByteWriter,
@@ -67,9 +67,9 @@ export function encodeSnapshot(tables: CatalogueTables, appliedIndex: number): U
 export function decodeSnapshot(bytes: Uint8Array): Decoded<RestoredTables> {
   const body = bytes.subarray(0, Math.max(0, bytes.length - CHECKSUM_BYTES));
   const reader = new ByteReader(body);
-  if (!equal(reader.raw(MAGIC.length), MAGIC)) reader.fail("not a catalogue snapshot");
+  if (!equalBytes(reader.raw(MAGIC.length), MAGIC)) reader.fail("not a catalogue snapshot");
   if (reader.varint() !== SNAPSHOT_FORMAT) reader.fail("unknown snapshot format");
-  if (reader.fault === undefined && !equal(sha256(body), bytes.subarray(body.length))) {
+  if (reader.fault === undefined && !equalBytes(sha256(body), bytes.subarray(body.length))) {
     reader.fail("checksum does not match");
   }
   const tables = emptyTables();
@@ -150,8 +150,4 @@ function sortedValues<Row>(table: ReadonlyMap<string, Row>): Row[] {
     if (row !== undefined) rows.push(row);
   }
   return rows;
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

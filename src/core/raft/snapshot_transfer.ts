@@ -1,4 +1,4 @@
-import { assert } from "../../base/mod.ts";
+import { assert, joinBytes } from "../../base/mod.ts";
 import type {
   EntryId,
   Snapshot,
@@ -175,15 +175,9 @@ export class SnapshotReceiver {
   }
 }
 
-function requestOf({ head, parts, bytes }: Assembly): SnapshotRequest {
-  const data = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    data.set(part, at);
-    at += part.length;
-  }
+function requestOf({ head, parts }: Assembly): SnapshotRequest {
   const { from, to, term, id, configuration } = head;
-  const snapshot: Snapshot = { id, configuration, data };
+  const snapshot: Snapshot = { id, configuration, data: joinBytes(parts) };
   return { kind: "snapshot_request", from, to, term, snapshot };
 }
 

@@ -1,5 +1,5 @@
 import type { Buffer } from "node:buffer";
-import { errorMessage, RequestError } from "../../base/mod.ts";
+import { errorMessage, joinBytes, RequestError } from "../../base/mod.ts";
 
 /** Bytes of a zstd body after inflation at most (contract 1.0): a bomb must not fill the memory. */
 const INFLATED_BYTES_MAX = 20 * 1024 * 1024;
@@ -81,19 +81,7 @@ async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array
     if (length > bytesMax) throw tooLarge(bytesMax);
     parts.push(part);
   }
-  return joinBytes(parts, length);
-}
-
-function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const [only] = parts;
-  if (only !== undefined && parts.length === 1) return only;
-  const joined = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.byteLength;
-  }
-  return joined;
+  return joinBytes(parts);
 }
 
 async function inflateZstd(bytes: Uint8Array): Promise<Uint8Array> {
@@ -115,7 +103,7 @@ async function inflateZstd(bytes: Uint8Array): Promise<Uint8Array> {
   } finally {
     inflater.destroy();
   }
-  return joinBytes(parts, length);
+  return joinBytes(parts);
 }
 
 function tooLarge(bytesMax: number): RequestError {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { errorMessage, PeerError } from "../../base/mod.ts";
+import { errorMessage, joinBytes, PeerError } from "../../base/mod.ts";
 import type { Clock, RegistryKey } from "../../ports/mod.ts";
 import { MANIFEST_BYTES_MAX, MANIFEST_MEDIA_TYPE, type ModelName } from "../../protocol/mod.ts";
 
@@ -199,13 +199,7 @@ async function readBounded(response: Response, bytesMax: number): Promise<Uint8A
     if (total > bytesMax) throw failed(`the answer is larger than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
-  const bytes = new Uint8Array(total);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  return joinBytes(chunks);
 }
 
 function readToken(bytes: Uint8Array): string {

@@ -1,4 +1,10 @@
-import { assertNever, type Incarnation, type NodeId, type Random } from "../../base/mod.ts";
+import {
+  assertNever,
+  equalBytes,
+  type Incarnation,
+  type NodeId,
+  type Random,
+} from "../../base/mod.ts";
 import {
   Membership,
   type MembershipEffect,
@@ -359,5 +365,5 @@ export class MembershipDriver {
 
 function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+  return equalBytes(a, b);
 }

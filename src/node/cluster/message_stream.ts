@@ -1,4 +1,4 @@
-import { PeerError } from "../../base/mod.ts";
+import { joinBytes, PeerError } from "../../base/mod.ts";
 import type { PeerStream } from "../../ports/mod.ts";
 import { decodeValue, encodeValue } from "../../transport/mod.ts";
 
@@ -74,7 +74,7 @@ export class MessageStream {
       byteCount += frame.length - 1;
       if (byteCount > MESSAGE_BYTES_MAX) throw tooLong(byteCount);
       parts.push(frame.subarray(1));
-      if (mark === LAST) return decodeValue(joined(parts, byteCount));
+      if (mark === LAST) return decodeValue(joinBytes(parts));
       // Empty parts would be free to send and costly to keep.
       if (frame.length === 1) throw new PeerError("malformed_frame", "An empty part of a message");
     }
@@ -101,18 +101,6 @@ export class MessageStream {
       if (isLast) return;
     }
   }
-}
-
-function joined(parts: readonly Uint8Array[], byteCount: number): Uint8Array {
-  const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return only;
-  const all = new Uint8Array(byteCount);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 function tooLong(byteCount: number): PeerError {

@@ -1,4 +1,4 @@
-import { type NodeId, PeerError, UnavailableError } from "../../base/mod.ts";
+import { equalBytes, type NodeId, PeerError, UnavailableError } from "../../base/mod.ts";
 import {
   JOIN_MEMBERS_MAX,
   JOIN_REVOKED_MAX,
@@ -96,7 +96,7 @@ async function converse(pipe: FramePipe, parts: AnswerJoinParts): Promise<Answer
   checkOpening(opening);
   const { nodeId, publicKey, tokenId } = requestOf(opening);
   const member = await parts.findMember(nodeId);
-  const isMember = member !== undefined && sameBytes(member.publicKey, publicKey);
+  const isMember = member !== undefined && equalBytes(member.publicKey, publicKey);
   const token = await parts.findToken(tokenId);
   if (token === undefined && !isMember) throw tokenUnknown(tokenId);
   const challenge: JoinChallenge = {
@@ -146,7 +146,7 @@ async function admit(
   if (reason === "already_exists") {
     // The same node may be joining through two members at once, or its first attempt was applied late.
     const member = await by.parts.findMember(request.nodeId);
-    if (member !== undefined && sameBytes(member.publicKey, request.publicKey)) return;
+    if (member !== undefined && equalBytes(member.publicKey, request.publicKey)) return;
   }
   throw refusal(reason, request);
 }
@@ -219,10 +219,6 @@ function refusal(
 function tokenUnknown(tokenId: string): JoinRefused {
   const text = `token "${tokenId}" was used up or revoked, or never was this cluster's`;
   return new JoinRefused("token_unknown", text);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 function peerError(cause: JoinRefused, text: string): PeerError {
