@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CatalogueWorkload } from "../harness/catalogue_workload.ts";
 import { clusterTest, IS_LONG, lasting } from "../harness/cluster.ts";
 
-const FAULT_MS = IS_LONG ? 600_000 : 4_000;
+const FAULT_MS = 4_000;
 const PAUSE_MS = IS_LONG ? 10_000 : 3_000;
 const WORKLOAD = { seed: 3, clients: 4, keys: 6 };
 
