@@ -42,13 +42,12 @@ async function main(): Promise<void> {
   const index = Number(position);
   const key = keys[index] ?? failed(`no key ${index}`);
   const authority = await parseAuthority(identities.authority) ?? failed("no authority");
-  const certificate = await issueCertificate(authority, {
-    publicKey: key.publicKey,
-    nowMs: Date.now(),
-  });
+  const nowMs = Date.now();
+  const { publicKey } = key;
+  const certificate = await issueCertificate(authority, { publicKey, nowMs });
   const transport = await openTransport({
     listen: { hostname: address, port: CLUSTER_PORT },
-    identity: await nodeIdentity({ key, certificate, authority }),
+    identity: await nodeIdentity({ key, certificate, authority, nowMs }),
     directory: { judge: (nodeId) => ids.includes(nodeId) ? "admitted" : "unknown" },
     clock: systemClock,
     log: LOG,

@@ -71,7 +71,8 @@ async function main(): Promise<void> {
   const nodeId = ids[Number(position)] ?? fail("id");
   const authority = await parseAuthority(setup.authority) ?? fail("authority");
   const { publicKey } = key;
-  const certificate = await issueCertificate(authority, { publicKey, nowMs: Date.now() });
+  const nowMs = Date.now();
+  const certificate = await issueCertificate(authority, { publicKey, nowMs });
   const addresses = new Map<NodeId, string>(
     ids.map((id, index) => [id, `127.0.0.1:${setup.members[index]?.port}`]),
   );
@@ -79,7 +80,7 @@ async function main(): Promise<void> {
   const late: { group?: Group } = {};
   const transport = await openTransport({
     listen: { hostname: "127.0.0.1", port: own.port },
-    identity: await nodeIdentity({ key, certificate, authority }),
+    identity: await nodeIdentity({ key, certificate, authority, nowMs }),
     directory: { judge: (id) => ids.includes(id) ? "admitted" : "unknown" },
     clock: systemClock,
     log: LOG,

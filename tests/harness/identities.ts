@@ -27,7 +27,7 @@ export async function identityMaker(nowMs: number = Date.now()): Promise<Identit
         publicKey: key.publicKey,
         nowMs: atMs,
       });
-      return await nodeIdentity({ key, certificate, authority });
+      return await nodeIdentity({ key, certificate, authority, nowMs: atMs });
     },
   };
 }

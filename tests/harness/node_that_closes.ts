@@ -34,7 +34,7 @@ if (import.meta.main) {
   const node = new RecordingNode();
   const transport = await openTransport({
     listen: { hostname: "127.0.0.1", port: 0 },
-    identity: await nodeIdentity({ key, certificate, authority }),
+    identity: await nodeIdentity({ key, certificate, authority, nowMs }),
     directory: directoryOf(),
     handlers: node,
     clock: testClock,

@@ -131,11 +131,12 @@ Deno.test("UdpSwitch repeats, delays, holds back what exceeds a bandwidth, and c
 
 Deno.test("UdpSwitch carries QUIC between two endpoints that dial each other, and breaks it when cut", async () => {
   await using network = new UdpSwitch();
-  const authority = await createAuthority(Date.now());
+  const nowMs = Date.now();
+  const authority = await createAuthority(nowMs);
   const key = await generateSigningKey();
   const { publicKey } = key;
-  const certificate = await issueCertificate(authority, { publicKey, nowMs: Date.now() });
-  const identity = await nodeIdentity({ key, certificate, authority });
+  const certificate = await issueCertificate(authority, { publicKey, nowMs });
+  const identity = await nodeIdentity({ key, certificate, authority, nowMs });
   await using a = new QuicNode(identity);
   await using b = new QuicNode(identity);
   const atA = network.plug("a", a.port);

@@ -11,6 +11,11 @@ const DAY_MS = 24 * 60 * 60 * 1_000;
  */
 const CERTIFICATE_EARLY_MS = DAY_MS;
 const CERTIFICATE_LIFETIME_MS = 365 * DAY_MS;
+/**
+ * Of what a node shows in TLS. Browsers take a certificate on the word of its hash only if it is valid for two weeks or less
+ * in all (WebTransport, 5.5.1), so this and {@link CERTIFICATE_EARLY_MS} stay below that together.
+ */
+const LEAF_LIFETIME_MS = 12 * DAY_MS;
 const AUTHORITY_LIFETIME_MS = 20 * 365 * DAY_MS;
 /** A certificate is replaced when less than this much of its life is left, so that months of failing to do so hurt nobody. */
 const RENEWAL_SHARE = 1 / 3;
@@ -79,21 +84,33 @@ export async function anchorFromMemberKey(
   return formatPem(CERTIFICATE_LABEL, certificate);
 }
 
-/** What a node shows in TLS: a leaf of its own key's making, and behind it what the authority says of that key. PEM. */
+/** What a node shows in TLS. */
+export interface CertificateChain {
+  /** Of the node's own key's making, valid for two weeks; DER. */
+  readonly leaf: Uint8Array<ArrayBuffer>;
+  /** The leaf, and behind it what the authority says of that key. */
+  readonly pem: string;
+}
+
+/** Puts a fresh leaf before a node's certificate. */
 export async function certificateChain(
   certificate: Uint8Array<ArrayBuffer>,
-  key: SigningKey,
-): Promise<string> {
+  by: { readonly key: SigningKey; readonly nowMs: number },
+): Promise<CertificateChain> {
+  const { key, nowMs } = by;
   const read = readCertificate(certificate);
   if (read === undefined) throw new TypeError("A node's own certificate has been read before");
   const leaf = await signCertificate({
     ...read,
     kind: "leaf",
+    notBeforeMs: nowMs - CERTIFICATE_EARLY_MS,
+    notAfterMs: nowMs + LEAF_LIFETIME_MS,
     // Another name than the issuer's: verifiers take a chain in which one name and key occur twice for a loop.
     subject: serverNameOf(nodeIdOf(key.publicKey)),
     issuer: read.subject,
   }, key);
-  return formatPem(CERTIFICATE_LABEL, leaf) + formatPem(CERTIFICATE_LABEL, certificate);
+  const pem = formatPem(CERTIFICATE_LABEL, leaf) + formatPem(CERTIFICATE_LABEL, certificate);
+  return { leaf, pem };
 }
 
 /** Certifies that a node of this cluster has the key (SPKI); DER, valid for a year. */

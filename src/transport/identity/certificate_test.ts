@@ -26,9 +26,17 @@ async function certify(nowMs = NOW_MS) {
     authority,
     key,
     certificate,
-    identity: await nodeIdentity({ key, certificate, authority }),
+    identity: await nodeIdentity({ key, certificate, authority, nowMs }),
   };
 }
+
+Deno.test("What a node shows in TLS is valid for two weeks at most, as browsers want it", async () => {
+  const { identity } = await certify();
+  const leaf = readCertificate(identity.leaf) ?? assert.fail();
+  assert.ok(leaf.notAfterMs - leaf.notBeforeMs <= 14 * DAY_MS);
+  assert.ok(leaf.notBeforeMs <= NOW_MS - DAY_MS && leaf.notAfterMs >= NOW_MS + 10 * DAY_MS);
+  assert.match(identity.certificatePem, new RegExp(identity.leaf.toBase64().slice(0, 60)));
+});
 
 Deno.test("A certificate belongs to the id of its key and to its authority alone", async () => {
   const { authority, certificate, identity } = await certify();

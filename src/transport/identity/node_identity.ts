@@ -15,6 +15,8 @@ export interface NodeIdentity {
   readonly authorityPem: string;
   /** SPKI of the authority. */
   readonly authorityKey: Uint8Array<ArrayBuffer>;
+  /** What is shown in TLS before {@link certificate}; DER. */
+  readonly leaf: Uint8Array<ArrayBuffer>;
   /** What the authority says of this node's key; DER. */
   readonly certificate: Uint8Array<ArrayBuffer>;
   /** SPKI. */
@@ -29,18 +31,22 @@ export interface IdentityParts {
   /** DER, for the key. */
   readonly certificate: Uint8Array<ArrayBuffer>;
   readonly authority: Authority;
+  /** When the leaf is made. */
+  readonly nowMs: number;
 }
 
 /** Puts a node's identity together. */
 export async function nodeIdentity(parts: IdentityParts): Promise<NodeIdentity> {
-  const { key, certificate, authority } = parts;
+  const { key, certificate, authority, nowMs } = parts;
+  const { leaf, pem } = await certificateChain(certificate, { key, nowMs });
   return {
     nodeId: nodeIdOf(key.publicKey),
     clusterId: authority.clusterId,
-    certificatePem: await certificateChain(certificate, key),
+    certificatePem: pem,
     privateKeyPem: key.privateKeyPem,
     authorityPem: authority.certificatePem,
     authorityKey: authority.publicKey,
+    leaf,
     certificate,
     publicKey: key.publicKey,
     sign: (bytes) => key.sign(bytes),

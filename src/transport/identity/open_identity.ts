@@ -15,7 +15,12 @@ import {
   type IdentityRecord,
 } from "./identity_record.ts";
 import { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
-import { type NodeIdentity, nodeIdentity, renewCertificate } from "./node_identity.ts";
+import {
+  type IdentityParts,
+  type NodeIdentity,
+  nodeIdentity,
+  renewCertificate,
+} from "./node_identity.ts";
 import { formatPem, parsePem } from "./pem.ts";
 
 const KEY = "key.pem";
@@ -140,18 +145,17 @@ export class StoredIdentity {
     return await this.#become("joined", { authority, certificate: answer.certificate });
   }
 
-  /** A fresh certificate where the present one has lived two thirds of its life; undefined where it has not. */
+  /** Fresh certificates for those that have lived two thirds of their lives; undefined where none has. */
   async renewIfDue(): Promise<NodeIdentity | undefined> {
     const member = this.#membership;
     const nowMs = this.#nowMs();
-    if (member === undefined || !isRenewalDue(member.identity.certificate, nowMs)) return undefined;
-    const certificate = await renewCertificate({ key: this.key, ...member }, nowMs);
-    await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
-    const identity = await nodeIdentity({
-      key: this.key,
-      certificate,
-      authority: member.authority,
-    });
+    if (member === undefined) return undefined;
+    let { certificate } = member.identity;
+    if (isRenewalDue(certificate, nowMs)) {
+      certificate = await renewCertificate({ key: this.key, ...member }, nowMs);
+      await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
+    } else if (!isRenewalDue(member.identity.leaf, nowMs)) return undefined;
+    const identity = await this.#identityOf({ certificate, authority: member.authority });
     this.#membership = { ...member, identity };
     return identity;
   }
@@ -183,9 +187,13 @@ export class StoredIdentity {
     await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
     const { clusterId } = authority;
     await this.#write({ ...this.#record, cluster: { clusterId, origin } });
-    const identity = await nodeIdentity({ key: this.key, certificate, authority });
+    const identity = await this.#identityOf({ certificate, authority });
     this.#membership = { identity, authority, origin };
     return this.#membership;
+  }
+
+  #identityOf(parts: Pick<IdentityParts, "certificate" | "authority">): Promise<NodeIdentity> {
+    return nodeIdentity({ ...parts, key: this.key, nowMs: this.#nowMs() });
   }
 
   async #write(record: IdentityRecord): Promise<void> {
@@ -253,8 +261,10 @@ async function readMembership(
   if (authority.clusterId !== clusterId) {
     throw damaged(AUTHORITY, `it is of cluster ${authority.clusterId}, not of ${clusterId}`);
   }
-  const certificate = await readOwnCertificate(files, { authority, key, nowMs: by.nowMs });
-  return { identity: await nodeIdentity({ key, certificate, authority }), authority, origin };
+  const { nowMs } = by;
+  const certificate = await readOwnCertificate(files, { authority, key, nowMs });
+  const identity = await nodeIdentity({ key, certificate, authority, nowMs });
+  return { identity, authority, origin };
 }
 
 /** The one on disk, or a fresh one where that is damaged: with key and authority at hand nothing is lost. */

@@ -95,6 +95,23 @@ Deno.test("A certificate is renewed in its last third, after its end, and where 
   assert.notDeepEqual(await certificateAt(NOW_MS + 3_000 * DAY_MS), late);
 });
 
+Deno.test("A node that runs on renews what it shows in TLS before two weeks are over, and its certificate once a year", async () => {
+  let nowMs = NOW_MS;
+  const node = await openIdentity(new MemoryFiles(), { name: "n1", nowMs: () => nowMs });
+  const founded = (await node.found()).identity;
+  nowMs += 5 * DAY_MS;
+  assert.equal(await node.renewIfDue(), undefined);
+  nowMs += 5 * DAY_MS;
+  const renewed = await node.renewIfDue() ?? assert.fail();
+  assert.notDeepEqual(renewed.leaf, founded.leaf);
+  assert.deepEqual(renewed.certificate, founded.certificate);
+  assert.equal(node.membership?.identity, renewed);
+  nowMs += 290 * DAY_MS;
+  const late = await node.renewIfDue() ?? assert.fail();
+  assert.notDeepEqual(late.certificate, founded.certificate);
+  assert.equal(await node.renewIfDue(), undefined);
+});
+
 Deno.test("A node whose files are damaged says which, and never makes itself up anew", async () => {
   for (
     const [name, text] of [
