@@ -21,6 +21,18 @@ Deno.test("Membership heals after both halves have buried each other", () => {
   assert.deepEqual(world.changes.filter((change) => change.standing === "down"), []);
 });
 
+Deno.test("Membership of five is whole again within four seconds of a partition's end, whenever that is", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const world = new MembershipWorld({ seed, nodeCount: 5, timing });
+    world.advance(3_000);
+    world.cut = (from, to) => (from < 2) !== (to < 2);
+    world.advance(5_000 + 250 * seed);
+    assert.equal(world.standing(0, 4), "down");
+    world.cut = () => false;
+    assert.ok(world.until(4_000, () => world.converged()), `seed ${seed}`);
+  }
+});
+
 Deno.test("Membership is quiet again after two nodes held each other down (foca 25)", () => {
   const world = new MembershipWorld({ seed: 2, nodeCount: 2, timing });
   world.advance(1_000);

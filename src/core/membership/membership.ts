@@ -14,6 +14,7 @@ import { Sync } from "./sync.ts";
 import type { TimerFact } from "./timer_facts.ts";
 import { Timers } from "./timers.ts";
 import {
+  announceIntervalMs,
   LEAVE_ROUNDS,
   LEAVE_TARGETS_MAX,
   type MembershipTiming,
@@ -426,7 +427,8 @@ export class Membership {
 
   #onAnnounceTurn(): void {
     const { roster, timers, timing, coreMs, self } = this.#shared;
-    timers.at(coreMs + timing.announceIntervalMs, { kind: "announce_turn" });
+    const againMs = coreMs + announceIntervalMs(timing, roster.clusterSize);
+    timers.at(againMs, { kind: "announce_turn" });
     for (const member of roster.sorted()) {
       if (member.goneMs === undefined) continue;
       const keptMs = member.standing === "left" ? timing.leftKeptMs : timing.downKeptMs;

@@ -436,7 +436,7 @@ Deno.test("Membership neither takes nor keeps a row that is gone too long (foca 
   scene.hearSync(OTHER, { kind: "sync_update", rows, deltas: [], wants: [] });
   assert.equal(scene.standing(PEER), undefined);
   assert.equal(scene.standing(fresh), "down");
-  scene.advance(2 * timing.announceIntervalMs);
+  scene.advance(5_000 + 2 * timing.announceIntervalMs);
   assert.equal(scene.standing(fresh), undefined);
 });
 

@@ -18,9 +18,12 @@ export interface MembershipTiming {
   readonly suspicionStretch: number;
   /** Each rumour is sent this often per decimal digit of the cluster's size. */
   readonly transmissionsPerDigit: number;
-  /** Push-pull with one random member; stretched above {@link SYNC_STRETCH_MEMBERS} members. */
+  /** Push-pull with one random member; stretched above {@link STRETCH_MEMBERS} members. */
   readonly syncIntervalMs: number;
-  /** One member that is down is called again each time this passes: what heals a partition. */
+  /**
+   * One member that is down is called again each time this passes, stretched as push-pull is: what heals a partition. Those
+   * cut off are back after about this long and the transport's patience with a dial (2 s) at worst.
+   */
   readonly announceIntervalMs: number;
   /** While alone, seeds and members that are down are asked again each time this passes. */
   readonly joinRetryMs: number;
@@ -30,8 +33,8 @@ export interface MembershipTiming {
   readonly leftKeptMs: number;
 }
 
-/** Members above which push-pull slows down, so that its bytes per node stay flat. */
-const SYNC_STRETCH_MEMBERS = 32;
+/** Members above which push-pull and calls to the dead slow down, so that their bytes per node stay flat. */
+const STRETCH_MEMBERS = 32;
 /** Members known at a time; when full, the one gone longest makes room, and failing that a stranger is refused. */
 export const MEMBERS_MAX = 4_096;
 /** Rumours waiting to be sent, per kind; when full, the most often sent one is dropped. */
@@ -75,7 +78,7 @@ const LOCAL: MembershipTiming = {
   suspicionStretch: 3,
   transmissionsPerDigit: 4,
   syncIntervalMs: 15_000,
-  announceIntervalMs: 5_000,
+  announceIntervalMs: 2_000,
   joinRetryMs: 500,
   downKeptMs: 24 * 3_600_000,
   leftKeptMs: 3_600_000,
@@ -94,7 +97,7 @@ const LAN: MembershipTiming = {
   gossipIntervalMs: 100,
   suspicionFactor: 9,
   syncIntervalMs: 30_000,
-  announceIntervalMs: 10_000,
+  announceIntervalMs: 2_500,
   joinRetryMs: 1_000,
 };
 
@@ -109,7 +112,7 @@ const WAN: MembershipTiming = {
   suspicionFactor: 5,
   suspicionStretch: 4,
   syncIntervalMs: 60_000,
-  announceIntervalMs: 30_000,
+  announceIntervalMs: 10_000,
   joinRetryMs: 3_000,
 };
 
@@ -140,7 +143,16 @@ export function suspicionMsMin(timing: MembershipTiming, memberCount: number): n
 
 /** Time between push-pulls for a cluster of `memberCount`. */
 export function syncIntervalMs(timing: MembershipTiming, memberCount: number): number {
-  const excess = Math.max(1, Math.ceil(memberCount / SYNC_STRETCH_MEMBERS));
-  const doublings = 32 - Math.clz32(excess - 1);
-  return timing.syncIntervalMs * (1 + doublings);
+  return timing.syncIntervalMs * stretch(memberCount);
+}
+
+/** Time between calls to members that are down for a cluster of `memberCount`. */
+export function announceIntervalMs(timing: MembershipTiming, memberCount: number): number {
+  return timing.announceIntervalMs * stretch(memberCount);
+}
+
+/** 1, and one more with each doubling above {@link STRETCH_MEMBERS}. */
+function stretch(memberCount: number): number {
+  const excess = Math.max(1, Math.ceil(memberCount / STRETCH_MEMBERS));
+  return 1 + 32 - Math.clz32(excess - 1);
 }
