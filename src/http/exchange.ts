@@ -12,6 +12,7 @@ import type {
 } from "../ports/mod.ts";
 import type { HttpSettings } from "./settings.ts";
 import {
+  type BodyRules,
   describeFailure,
   type Failure,
   Fields,
@@ -85,8 +86,10 @@ export class Exchange {
   }
 
   /** The JSON body as fields. @throws RequestError when it is empty, malformed, too large or not an object. */
-  async readFields(options: { readonly zstd: boolean } = { zstd: false }): Promise<Fields> {
-    const rules = { bodyBytesMax: this.#parts.config.bodyBytesMax, zstd: options.zstd };
+  async readFields(
+    options: Pick<BodyRules, "zstd" | "blank"> = { zstd: false },
+  ): Promise<Fields> {
+    const rules = { bodyBytesMax: this.#parts.config.bodyBytesMax, ...options };
     try {
       return new Fields(await readJsonBody(this.request, rules));
     } catch (error) {
@@ -97,8 +100,7 @@ export class Exchange {
 
   /** As {@link readFields}; no body at all means no fields. */
   async readOptionalFields(): Promise<Fields> {
-    const empty = this.request.body === null || this.request.headers.get("content-length") === "0";
-    return empty ? new Fields({}) : await this.readFields();
+    return await this.readFields({ zstd: false, blank: {} });
   }
 
   /** The body as it comes in, for uploads. */

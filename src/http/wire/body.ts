@@ -10,6 +10,8 @@ export interface BodyRules {
   readonly bodyBytesMax: number;
   /** Whether `Content-Encoding: zstd` is honoured (the `/v1` endpoints only). */
   readonly zstd: boolean;
+  /** What a blank body stands for; without it one is refused. */
+  readonly blank?: unknown;
 }
 
 /**
@@ -21,6 +23,7 @@ export async function readJsonBody(request: Request, rules: BodyRules): Promise<
   const bytes = await readBytes(request, rules.bodyBytesMax);
   const inflate = rules.zstd && request.headers.get("content-encoding") === "zstd";
   const text = new TextDecoder().decode(inflate ? await inflateZstd(bytes) : bytes);
+  if (rules.blank !== undefined && text.trim() === "") return rules.blank;
   return parseFirstJson(text);
 }
 
