@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   conflict: { family: "request", status: 409 },
   member_not_found: { family: "request", status: 404 },
   token_not_found: { family: "request", status: 404 },
+  key_not_found: { family: "request", status: 404 },
   // A join that was refused; the text says why.
   join_refused: { family: "request", status: 403 },
   // A command's own arguments, and what a node said to a command.
@@ -54,6 +55,8 @@ export const ERROR_CODES = {
   peer_refused: { family: "peer", status: 502 },
   peer_stalled: { family: "peer", status: 502 },
   early_frame: { family: "peer", status: 502 },
+  // An API key that opens nothing; the text says why.
+  key_refused: { family: "peer", status: 401 },
   registry_failed: { family: "peer", status: 500 },
 } as const satisfies Record<
   string,

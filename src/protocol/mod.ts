@@ -170,12 +170,20 @@ export {
   type JoinSaid,
   joinTranscript,
 } from "./contact/join.ts";
+export { CREDENTIAL_CHARACTERS_MAX } from "./contact/credential.ts";
+export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./contact/join_token.ts";
+export { type ApiKey, decodeApiKey, encodeApiKey } from "./contact/api_key.ts";
 export {
-  decodeJoinToken,
-  encodeJoinToken,
-  JOIN_TOKEN_CHARACTERS_MAX,
-  type JoinToken,
-} from "./contact/join_token.ts";
+  type AnswerHead,
+  answerHeadShape,
+  CLIENT_FRAME_BYTES_MAX,
+  CLIENT_PATH,
+  clientHelloShape,
+  type ClientVerdict,
+  clientVerdictShape,
+  type RequestHead,
+  requestHeadShape,
+} from "./contact/client.ts";
 export {
   type Announcement,
   decodeDiscovery,

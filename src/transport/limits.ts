@@ -16,6 +16,10 @@ export interface TransportLimits {
   readonly joinTimeoutMs: number;
   /** Accepted connections whose hello is not verified yet; further ones are refused unread. */
   readonly unauthenticatedMax: number;
+  /** Sessions of clients that showed a key; further ones are refused. */
+  readonly clientSessionsMax: number;
+  /** Requests of one client under way; further ones wait unread. */
+  readonly clientRequestsMax: number;
   /** How long a peer may take to accept a connection. */
   readonly dialTimeoutMs: number;
   /** First and longest pause after a dial that failed; doubled each time. */
@@ -36,6 +40,8 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   frameStallMs: 15_000,
   joinTimeoutMs: 30_000,
   unauthenticatedMax: 64,
+  clientSessionsMax: 64,
+  clientRequestsMax: 64,
   dialTimeoutMs: 2_000,
   dialBackoffMs: { first: 50, max: 1_000 },
   idleMs: 10_000,

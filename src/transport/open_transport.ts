@@ -27,6 +27,7 @@ import { PeerLink } from "./peer_link.ts";
 import { closeConn, dialPeer, LAST_WORDS_MS } from "./connecting/quic_dialer.ts";
 import { MemberListener } from "./connecting/quic_listener.ts";
 import { judgeArrival } from "./connecting/second_connection.ts";
+import type { ClientHandler } from "./remote/serve_client.ts";
 
 /**
  * The runtime sends the goodbyes from threads of its own, and does not say when they are out. A process that ended before
@@ -43,6 +44,8 @@ export interface OpenTransportOptions {
   readonly handlers: TransportHandlers;
   /** Without it nobody can join through this node. */
   readonly onJoin?: JoinHandler;
+  /** Without it no client with a key is served. */
+  readonly onClient?: ClientHandler;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -108,6 +111,7 @@ class EndpointTransport implements QuicTransport {
       log: options.log,
       faults: this.#faults,
       onJoin: options.onJoin,
+      onClient: options.onClient,
       onGreeted: (conn, incoming, dialer) => this.#takeDialer(conn, incoming, dialer),
     });
     this.#listener.listen(options.identity);

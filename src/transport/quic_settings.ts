@@ -6,6 +6,11 @@ export const MEMBER_PROTOCOL = "odist/1";
 /** A stranger that wants to become one. */
 export const JOIN_PROTOCOL = "odist-join/1";
 
+/** A client that shows a key instead of being a member. */
+export const CLIENT_PROTOCOL = "odist-client/1";
+/** The same from a browser, or from whatever else speaks WebTransport. */
+export const WEB_TRANSPORT_PROTOCOL = "h3";
+
 /** Every channel of frames; each is one unidirectional stream per direction. */
 export const FRAME_CHANNELS: readonly FrameChannel[] = ["raft", "membership"];
 
@@ -14,6 +19,9 @@ export const FRAME_CHANNELS: readonly FrameChannel[] = ["raft", "membership"];
  * it may open others instead.
  */
 const SPARE_STREAMS = 9;
+
+/** HTTP/3 has three of its own, and browsers hang up where fewer are granted. */
+const HTTP3_STREAMS = 3;
 
 /** What both sides of every connection grant the peer, and how they notice that it is gone. */
 export function quicSettings(limits: TransportLimits): Deno.QuicTransportOptions {
@@ -26,6 +34,6 @@ export function quicSettings(limits: TransportLimits): Deno.QuicTransportOptions
     // loopback is about a quarter slower.
     congestionControl: "low-latency",
     maxConcurrentBidirectionalStreams: limits.streamsPerPeerMax + SPARE_STREAMS,
-    maxConcurrentUnidirectionalStreams: FRAME_CHANNELS.length,
+    maxConcurrentUnidirectionalStreams: Math.max(FRAME_CHANNELS.length, HTTP3_STREAMS),
   };
 }

@@ -6,6 +6,7 @@
 import type { NodeId } from "../../src/base/mod.ts";
 import type { Clock, Log, Metrics, PeerDirectory, TransportHandlers } from "../../src/ports/mod.ts";
 import {
+  type ClientHandler,
   type JoinHandler,
   type NodeIdentity,
   openTransport,
@@ -65,6 +66,7 @@ export interface QuicNodeOptions {
   readonly identity?: NodeIdentity;
   readonly directory?: PeerDirectory;
   readonly onJoin?: JoinHandler;
+  readonly onClient?: ClientHandler;
   readonly log?: Log;
   readonly metrics?: Metrics;
   readonly hostname?: string;
@@ -107,6 +109,7 @@ export class QuicWorld {
       directory: options.directory ?? directoryOf(),
       handlers,
       ...(options.onJoin === undefined ? {} : { onJoin: options.onJoin }),
+      ...(options.onClient === undefined ? {} : { onClient: options.onClient }),
       clock: testClock,
       log: options.log ?? new KeptLog(),
       metrics: options.metrics ?? new CountingMetrics(),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Random, sha256 } from "../../base/mod.ts";
-import { decodeJoinToken, encodeJoinToken, JOIN_TOKEN_CHARACTERS_MAX } from "../mod.ts";
+import { CREDENTIAL_CHARACTERS_MAX, decodeJoinToken, encodeJoinToken } from "../mod.ts";
 
 const HEAD = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
 const TOKEN = {
@@ -12,10 +12,10 @@ const TOKEN = {
 Deno.test("A join token survives being pasted and fits into a line", () => {
   const text = encodeJoinToken(TOKEN);
   assert.match(text, /^odist-[A-Za-z0-9_-]+$/);
-  assert.ok(text.length <= JOIN_TOKEN_CHARACTERS_MAX);
+  assert.ok(text.length <= CREDENTIAL_CHARACTERS_MAX);
   assert.deepEqual(decodeJoinToken(` ${text}\n`), { kind: "decoded", value: TOKEN });
   const longest = encodeJoinToken({ ...TOKEN, tokenId: "a".repeat(24) });
-  assert.ok(longest.length <= JOIN_TOKEN_CHARACTERS_MAX);
+  assert.ok(longest.length <= CREDENTIAL_CHARACTERS_MAX);
 });
 
 Deno.test("A join token with any character changed, missing or doubled is called a typo", () => {

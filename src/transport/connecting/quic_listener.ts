@@ -15,7 +15,19 @@ import type { NodeIdentity } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import type { PeerFaults } from "../peer_faults.ts";
 import { closeConn, LAST_WORDS_MS } from "./quic_dialer.ts";
-import { JOIN_PROTOCOL, MEMBER_PROTOCOL, quicSettings } from "../quic_settings.ts";
+import {
+  CLIENT_PROTOCOL,
+  JOIN_PROTOCOL,
+  MEMBER_PROTOCOL,
+  quicSettings,
+  WEB_TRANSPORT_PROTOCOL,
+} from "../quic_settings.ts";
+import {
+  type ClientSession,
+  sessionOverQuic,
+  sessionOverWebTransport,
+} from "../remote/client_session.ts";
+import { type ClientHandler, greetClient, serveClient } from "../remote/serve_client.ts";
 
 /** What a listener works with and whom it tells. */
 export interface ListenerParts {
@@ -26,6 +38,7 @@ export interface ListenerParts {
   readonly log: Log;
   readonly faults: PeerFaults;
   readonly onJoin: JoinHandler | undefined;
+  readonly onClient: ClientHandler | undefined;
   /** Takes the connection of a peer that proved itself, or closes it. */
   readonly onGreeted: (
     conn: Deno.QuicConn,
@@ -39,6 +52,7 @@ export class MemberListener {
   readonly #parts: ListenerParts;
   /** Accepted connections of which it is not known yet who they are. */
   #unauthenticated = 0;
+  readonly #clients = new Set<ClientSession>();
   #listener: Deno.QuicListener | undefined;
   #closed = false;
 
@@ -51,13 +65,17 @@ export class MemberListener {
    * incoming connection before it is accepted: the runtime loses it then.
    */
   listen(identity: NodeIdentity): void {
-    const { endpoint, limits, onJoin } = this.#parts;
+    const { endpoint, limits, onJoin, onClient } = this.#parts;
     this.#listener?.stop();
     const listener = endpoint.listen({
       ...quicSettings(limits),
       cert: identity.certificatePem,
       key: identity.privateKeyPem,
-      alpnProtocols: [MEMBER_PROTOCOL, ...(onJoin === undefined ? [] : [JOIN_PROTOCOL])],
+      alpnProtocols: [
+        MEMBER_PROTOCOL,
+        ...(onJoin === undefined ? [] : [JOIN_PROTOCOL]),
+        ...(onClient === undefined ? [] : [CLIENT_PROTOCOL, WEB_TRANSPORT_PROTOCOL]),
+      ],
     });
     this.#listener = listener;
     void this.#acceptAll(listener);
@@ -66,6 +84,7 @@ export class MemberListener {
   close(): void {
     this.#closed = true;
     this.#listener?.stop();
+    for (const client of this.#clients) client.close("done");
   }
 
   async #acceptAll(listener: Deno.QuicListener): Promise<void> {
@@ -90,6 +109,7 @@ export class MemberListener {
     try {
       conn = await this.#accept(incoming);
       if (conn.protocol === JOIN_PROTOCOL) await this.#talkToJoiner(conn);
+      else if (isOfClients(conn)) await this.#admitClient(conn);
       else await this.#greet(conn);
     } catch (error) {
       this.#noteFailure(conn, error);
@@ -149,6 +169,32 @@ export class MemberListener {
     closeConn(conn, "done");
   }
 
+  /** Ends when the client is let in; its session goes on. */
+  async #admitClient(conn: Deno.QuicConn): Promise<void> {
+    const { clock, limits, onClient: handler } = this.#parts;
+    if (handler === undefined) throw new UnavailableError("peer_lost", "No client is served here");
+    const parts = { handler, limits, clock };
+    const greeting = async () => {
+      const overWeb = conn.protocol === WEB_TRANSPORT_PROTOCOL;
+      const session = overWeb ? await sessionOverWebTransport(conn) : sessionOverQuic(conn);
+      return { session, key: await greetClient(session, parts) };
+    };
+    const { session, key } = await withDeadline(greeting(), {
+      clock,
+      limitMs: limits.helloTimeoutMs,
+      late: () => new PeerError("peer_stalled", "A client does not come to the end of its hello"),
+    });
+    if (this.#closed || this.#clients.size >= limits.clientSessionsMax) {
+      throw new UnavailableError("queue_full", "Too many clients at once");
+    }
+    this.#clients.add(session);
+    void serveClient(session, { ...parts, key }).catch((error) => this.#noteFailure(conn, error))
+      .finally(() => {
+        this.#clients.delete(session);
+        session.close("done");
+      });
+  }
+
   #noteFailure(conn: Deno.QuicConn | undefined, error: unknown): void {
     const { faults, log } = this.#parts;
     if (error instanceof PeerError) {
@@ -161,6 +207,10 @@ export class MemberListener {
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#parts.clock.after(LAST_WORDS_MS, resolve));
   }
+}
+
+function isOfClients({ protocol }: Deno.QuicConn): boolean {
+  return protocol === CLIENT_PROTOCOL || protocol === WEB_TRANSPORT_PROTOCOL;
 }
 
 function isRefusal(error: unknown): boolean {

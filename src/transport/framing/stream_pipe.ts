@@ -9,8 +9,14 @@ export interface StreamParts {
   readonly sink: WritableStreamDefaultWriter<Uint8Array>;
 }
 
+/** A bidirectional stream of QUIC or WebTransport. */
+export interface ByteStreams {
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
 /** Takes both locks of a stream. */
-export function takeStream(stream: Deno.QuicBidirectionalStream): StreamParts {
+export function takeStream(stream: ByteStreams): StreamParts {
   const source = stream.readable.getReader();
   return { source: sourceOf(source), sink: stream.writable.getWriter() };
 }

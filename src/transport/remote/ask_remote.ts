@@ -1,0 +1,196 @@
+import { PeerError, UnavailableError } from "../../base/mod.ts";
+import type { Clock } from "../../ports/mod.ts";
+import {
+  type AnswerHead,
+  answerHeadShape,
+  type ApiKey,
+  clientVerdictShape,
+} from "../../protocol/mod.ts";
+import { withDeadline } from "../connecting/deadline.ts";
+import { closeConn, connectionError } from "../connecting/quic_dialer.ts";
+import { formatAddress, resolveAddress } from "../connecting/resolve_address.ts";
+import { takeStream } from "../framing/stream_pipe.ts";
+import { anchorFromKey, CLUSTER_SERVER_NAME } from "../identity/mod.ts";
+import { TRANSPORT_LIMITS } from "../limits.ts";
+import { CLIENT_PROTOCOL, quicSettings } from "../quic_settings.ts";
+import { ClientStream } from "./client_stream.ts";
+
+/** A node's port for other nodes, and what opens it to a client. */
+export interface RemoteNode {
+  readonly hostname: string;
+  readonly port: number;
+  readonly key: ApiKey;
+  /** {@link key} as its user has it. */
+  readonly keyText: string;
+  readonly clock: Clock;
+}
+
+/** Answers without a body by their status (Fetch standard, "null body status"). */
+const EMPTY_STATUSES = [204, 205, 304];
+
+/**
+ * One request of the HTTP API to a node that is reached over QUIC, on a connection of its own that ends with the answer.
+ * The node is known by the authority in the key, so that nobody else is told the key.
+ *
+ * @throws UnavailableError `node_unreachable`; PeerError `key_refused` with the node's reason, or for what is wrong with it;
+ *   the signal's reason.
+ */
+export async function askRemote(
+  node: RemoteNode,
+  path: string,
+  init: RequestInit = {},
+): Promise<Response> {
+  const signal = init.signal ?? undefined;
+  signal?.throwIfAborted();
+  const family = node.hostname.includes(":") ? 6 : 4;
+  const endpoint = new Deno.QuicEndpoint({ hostname: family === 6 ? "::" : "0.0.0.0", port: 0 });
+  // All that is made here hangs on the endpoint; so closing it is enough, and safe to repeat.
+  const close = () => {
+    signal?.removeEventListener("abort", close);
+    endpoint.close({ closeCode: 0, reason: "done" });
+  };
+  signal?.addEventListener("abort", close);
+  try {
+    const conn = await connect(node, { endpoint, family });
+    await greet(conn, node);
+    return await exchange(conn, { node, path, init, close });
+  } catch (error) {
+    close();
+    if (signal?.aborted) throw signal.reason;
+    throw error instanceof UnavailableError ? unreachable(node, error) : error;
+  }
+}
+
+async function connect(
+  node: RemoteNode,
+  by: { readonly endpoint: Deno.QuicEndpoint; readonly family: 4 | 6 },
+): Promise<Deno.QuicConn> {
+  const { clock, key } = node;
+  const address = formatAddress(node);
+  const dial = async () => {
+    try {
+      return await Deno.connectQuic({
+        ...quicSettings(TRANSPORT_LIMITS),
+        ...await resolveAddress(address, by),
+        endpoint: by.endpoint,
+        serverName: CLUSTER_SERVER_NAME,
+        caCerts: [await anchorFromKey(key.authorityKey, clock.nowMs())],
+        alpnProtocols: [CLIENT_PROTOCOL],
+      });
+    } catch (cause) {
+      throw connectionError(address, cause);
+    }
+  };
+  const conn = await withDeadline(dial(), {
+    clock,
+    limitMs: TRANSPORT_LIMITS.dialTimeoutMs,
+    late: () => new UnavailableError("peer_lost", "nobody answered"),
+    discard: (late) => closeConn(late, "done"),
+  });
+  conn.closed.catch(() => {});
+  return conn;
+}
+
+async function greet(conn: Deno.QuicConn, { keyText, clock }: RemoteNode): Promise<void> {
+  const talk = async () => {
+    const stream = await openStream(conn, clock);
+    await stream.writeKind("hello");
+    await stream.writeHead({ key: keyText });
+    const verdict = await stream.readHead(clientVerdictShape);
+    stream.release();
+    if (verdict.kind === "refused") throw new PeerError("key_refused", verdict.reason);
+  };
+  await withDeadline(talk(), {
+    clock,
+    limitMs: TRANSPORT_LIMITS.helloTimeoutMs,
+    late: () => new UnavailableError("peer_lost", "it does not answer"),
+  });
+}
+
+interface Asking {
+  readonly node: RemoteNode;
+  readonly path: string;
+  readonly init: RequestInit;
+  readonly close: () => void;
+}
+
+async function exchange(conn: Deno.QuicConn, asking: Asking): Promise<Response> {
+  const { node, path, init, close } = asking;
+  const stream = await openStream(conn, node.clock);
+  // Fetch knows how to make bytes and their headers of whatever a body is.
+  const request = new Request("http://node", { method: init.method ?? "GET", ...bodyOf(init) });
+  const headers = [...request.headers].map(([name, value]) => ({ name, value }));
+  await stream.writeKind("stream");
+  await stream.writeHead({ method: request.method, path, headers });
+  // A node may answer before it has read everything, for instance with a refusal.
+  const sending = sendBody(stream, request.body);
+  sending.catch(() => {});
+  const answer = await stream.readHead(answerHeadShape);
+  return responseOf(answer, stream, { signal: init.signal ?? undefined, close });
+}
+
+function bodyOf(init: RequestInit): RequestInit {
+  const headers = init.headers === undefined ? {} : { headers: init.headers };
+  return init.body == null ? headers : { ...headers, body: init.body };
+}
+
+async function sendBody(
+  stream: ClientStream,
+  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
+): Promise<void> {
+  try {
+    if (body !== null) { for await (const bytes of body) await stream.writeBody(bytes); }
+    await stream.writeEnd();
+  } catch (error) {
+    // Half an upload must not be taken for a whole one.
+    await stream.writeBrokenOff();
+    throw error;
+  }
+}
+
+function responseOf(
+  head: AnswerHead,
+  stream: ClientStream,
+  by: { readonly signal: AbortSignal | undefined; readonly close: () => void },
+): Response {
+  const headers = new Headers(head.headers.map(({ name, value }) => [name, value]));
+  const { status } = head;
+  if (EMPTY_STATUSES.includes(status)) {
+    by.close();
+    return new Response(null, { status, headers });
+  }
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      try {
+        const piece = await stream.readPiece();
+        if (piece.kind === "bytes") return controller.enqueue(piece.bytes);
+        by.close();
+        if (piece.kind === "end") controller.close();
+        else controller.error(cutShort());
+      } catch (error) {
+        by.close();
+        controller.error(by.signal?.aborted ? by.signal.reason : error);
+      }
+    },
+    cancel: () => by.close(),
+  }, { highWaterMark: 0 });
+  return new Response(body, { status, headers });
+}
+
+async function openStream(conn: Deno.QuicConn, clock: Clock): Promise<ClientStream> {
+  try {
+    const streams = takeStream(await conn.createBidirectionalStream());
+    return new ClientStream(streams, { nowMs: () => clock.monotonicMs() });
+  } catch (cause) {
+    throw new UnavailableError("peer_lost", "the connection is gone", { cause });
+  }
+}
+
+function cutShort(): UnavailableError {
+  return new UnavailableError("peer_lost", "The answer ended before it was whole");
+}
+
+function unreachable(node: RemoteNode, cause: UnavailableError): UnavailableError {
+  const text = `Cannot reach a node at odist://${formatAddress(node)}: ${cause.message}`;
+  return new UnavailableError("node_unreachable", text, { cause });
+}
