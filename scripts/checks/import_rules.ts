@@ -59,6 +59,11 @@ export const IMPORT_RULES: ImportRules = {
     { from: "src/cli", to: "src/node", because: "`serve` starts a node." },
     { from: "src/cli", to: "src/ports", because: "`serve` and `doctor` name what they ask of." },
     { from: "src/cli", to: "src/protocol", because: "Commands print shapes that nodes send." },
+    {
+      from: "src/cli",
+      to: "src/transport",
+      because: "A command may ask a node through its port for other nodes.",
+    },
     { from: "src/config", to: "src/base", because: "Durations, sizes and errors." },
     ...[...SHELL, "src/core/*", "src/config", "src/ports", "src/protocol", "src/base"].map((
       to,

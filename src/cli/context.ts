@@ -1,6 +1,7 @@
 import type { ConfigSources, OptionName } from "../config/mod.ts";
 import { type LoadedConfig, readConfig } from "../config/mod.ts";
 import { NodeClient } from "./client/node_client.ts";
+import { remoteSender } from "./client/remote_node.ts";
 import type { Terminal } from "./terminal/terminal.ts";
 
 /** What every command is given. */
@@ -19,6 +20,7 @@ export interface CliContext {
 /** Options of a command that talks to a node. */
 export interface ClientOptions {
   readonly host?: string;
+  readonly key?: string;
   readonly json?: boolean;
 }
 
@@ -39,6 +41,10 @@ export function configFor(
 
 /** The node that `--host`, the environment or the file names. */
 export function clientFor(context: CliContext, options: ClientOptions): NodeClient {
-  const flags = options.host === undefined ? {} : { host: options.host };
-  return new NodeClient(configFor(context, { flags }).config.http.host);
+  const flags = {
+    ...(options.host === undefined ? {} : { host: options.host }),
+    ...(options.key === undefined ? {} : { apiKey: options.key }),
+  };
+  const { http: { host }, cli: { apiKey } } = configFor(context, { flags }).config;
+  return new NodeClient(host, host.scheme === "odist" ? remoteSender(host, apiKey) : undefined);
 }

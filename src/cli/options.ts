@@ -37,12 +37,13 @@ export function configFlagsOf(command: Command): Partial<Record<OptionName, stri
   return flags;
 }
 
-/** `--host` and `--json`, for commands that talk to a node. */
+/** `--host`, `--key` and `--json`, for commands that talk to a node. */
 export function addClientOptions(command: Command): void {
   command.option(
     "--host <HOST>",
     "Node to talk to (default 127.0.0.1:11434; ODIST_HOST, OLLAMA_HOST)",
   );
+  command.option("--key <KEY>", "Key for a host that begins with odist:// (ODIST_KEY)");
   addJsonOption(command);
 }
 

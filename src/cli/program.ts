@@ -105,6 +105,11 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./cluster/token.ts")).defineToken,
   },
   {
+    name: "key",
+    summary: "Make, list and revoke keys for use from afar",
+    load: async () => (await import("./cluster/key.ts")).defineKey,
+  },
+  {
     name: "drain",
     summary: "Send no new requests to a node",
     load: async () => (await import("./cluster/drain.ts")).defineDrain,

@@ -1,6 +1,7 @@
 /** Where a node listens or is reached. */
 export interface HostAddress {
-  readonly scheme: "http" | "https";
+  /** `odist`: the port between nodes, which takes clients with a key; only for commands. */
+  readonly scheme: "http" | "https" | "odist";
   /** A name or an address, without brackets. */
   readonly hostname: string;
   /** 0..65535; 0 = any free port, for listening only. */
@@ -15,9 +16,11 @@ export interface HostFallback {
   readonly port: number;
 }
 
+/** Of nodes, UDP: the one after the HTTP API's. */
+export const CLUSTER_PORT = 11435;
 /** Ollama's own, so that existing clients find the node. */
 const API_FALLBACK: HostFallback = { hostname: "127.0.0.1", port: 11434 };
-const SCHEME_PORTS = { http: 80, https: 443 } as const;
+const SCHEME_PORTS = { http: 80, https: 443, odist: CLUSTER_PORT } as const;
 
 /** What a text came to: the address, and what was wrong with its port. */
 export interface ReadHost {
@@ -36,7 +39,7 @@ export function readHost(
 ): ReadHost | undefined {
   const [, schemeText = "", rest = ""] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/i.exec(text) ?? [];
   const scheme = schemeText === "" ? "http" : schemeText.toLowerCase();
-  if (scheme !== "http" && scheme !== "https") return undefined;
+  if (scheme !== "http" && scheme !== "https" && scheme !== "odist") return undefined;
   const slash = rest.indexOf("/");
   const authority = slash < 0 ? rest : rest.slice(0, slash);
   const path = slash < 0 ? "" : rest.slice(slash).replace(/\/+$/, "");

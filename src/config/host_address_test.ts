@@ -16,6 +16,8 @@ Deno.test("readHost reads every form of OLLAMA_HOST", () => {
     ["https://box:8443/ollama/", "https://box:8443/ollama"],
     ["http://[fe80::1]:5/x", "http://[fe80::1]:5/x"],
     ["HTTP://Box:5", "Box:5"],
+    ["odist://box", "odist://box:11435"],
+    ["odist://[::1]:5", "odist://[::1]:5"],
   ];
   for (const [text, wanted] of rows) {
     const read = readHost(text);

@@ -133,7 +133,9 @@ function withAutomatic(spec: { readonly automatic?: string }, range: string): st
 
 function parseAddress(text: string): Parsed {
   const read = readHost(text);
-  if (read === undefined) return { problem: "must be host:port or http://host:port" };
+  if (read === undefined) {
+    return { problem: "must be host:port, http://host:port or odist://host:port" };
+  }
   if (read.badPort !== undefined) return { problem: "must have a port from 0 to 65535" };
   return { value: Object.freeze<HostAddress>(read.address) };
 }

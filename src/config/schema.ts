@@ -1,10 +1,9 @@
+import { CLUSTER_PORT } from "./host_address.ts";
 import type { OptionSpec, ValueOf } from "./option_spec.ts";
 
 /** Context windows above this are refused as a mistake. */
 const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1_000;
-/** The one after the HTTP API's, and UDP. */
-const CLUSTER_PORT = 11435;
 const MIB = 1024 * 1024;
 const TIB = MIB * MIB;
 
@@ -22,6 +21,7 @@ export const OPTIONS = {
     summary: "Address a node listens on and commands talk to.",
     details:
       "`host`, `host:port`, `:port`, `[ipv6]:port` or `scheme://host:port/path`. A scheme without a port means that scheme's own port. " +
+      "For commands also `odist://host:port`, a node's port for other nodes, which takes who has a key. " +
       "Port 0 listens on any free port. Any address but a loopback one opens the API to everyone who can reach it.",
   },
   origins: {
@@ -360,6 +360,19 @@ export const OPTIONS = {
     default: "true",
     summary: "Serve Prometheus metrics at /metrics.",
     off: "Serve no metrics at /metrics.",
+  },
+  apiKey: {
+    slice: "cli",
+    kind: "text",
+    placeholder: "KEY",
+    pattern: /^\S{1,512}$/,
+    form: "what `odist key create` printed",
+    flag: "key",
+    secret: true,
+    default: "",
+    summary: "API key, for commands whose --host begins with odist://.",
+    details:
+      "From `odist key create` on a member. The variable keeps it out of the list of processes.",
   },
   history: {
     slice: "cli",

@@ -3,6 +3,7 @@ import type {
   ClusterAdmin,
   ClusterStatus,
   ConnectionView,
+  KeyRowView,
   MemberLoad,
   MemberStatus,
   RouteExplanation,
@@ -16,9 +17,10 @@ import type { ApiFamily, Route } from "./routes.ts";
 import { type Fields, jsonAnswer, utcTime } from "./wire/mod.ts";
 
 const HOUR_MS = 60 * 60 * 1_000;
-const TOKEN_LIFETIME_MS_DEFAULT = HOUR_MS;
-const TOKEN_LIFETIME_MS_MIN = 1_000;
-const TOKEN_LIFETIME_MS_MAX = 365 * 24 * HOUR_MS;
+const LIFETIME_MS_MIN = 1_000;
+const TOKEN_TTL_DEFAULT = "1h";
+const TOKEN_HOURS_MAX = 365 * 24;
+const KEY_HOURS_MAX = 3_650 * 24;
 const TOKEN_USES_MAX = 1_000;
 const LOG_LINES_DEFAULT = 100;
 /** More than a node keeps. */
@@ -33,6 +35,7 @@ export function clusterFamily(admin: ClusterAdmin): ApiFamily {
       ...viewRoutes(admin),
       ...memberRoutes(admin),
       ...tokenRoutes(admin),
+      ...keyRoutes(admin),
       ...settingRoutes(admin),
     ],
   };
@@ -68,6 +71,19 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
         jsonAnswer({ routes: admin.explain(params["id"] ?? "").map(routeShape) }),
     },
     { methods: ["GET"], path: "/api/cluster/logs", handle: (exchange) => logs(admin, exchange) },
+    {
+      methods: ["GET"],
+      path: "/api/cluster/feed",
+      handle: (exchange) => stream(exchange, shapesOf(admin.watch(exchange.signal))),
+    },
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/webtransport",
+      handle: () => {
+        const { port, path, certificateHash } = admin.webTransport();
+        return jsonAnswer({ port, path, certificate_hash: certificateHash });
+      },
+    },
   ];
 }
 
@@ -113,6 +129,29 @@ function tokenRoutes(admin: ClusterAdmin): readonly Route[] {
       methods: ["DELETE"],
       path: "/api/cluster/tokens/:id",
       handle: async ({ params }) => await done(admin.revokeToken(params["id"] ?? "")),
+    },
+  ];
+}
+
+function keyRoutes(admin: ClusterAdmin): readonly Route[] {
+  return [
+    {
+      methods: ["GET", "HEAD"],
+      path: "/api/cluster/keys",
+      handle: async () => jsonAnswer({ keys: (await admin.listKeys()).map(keyShape) }),
+    },
+    {
+      methods: ["POST"],
+      path: "/api/cluster/keys",
+      handle: async (exchange) => {
+        const made = await admin.createKey(parseKeyWish(await exchange.readOptionalFields()));
+        return jsonAnswer({ key: made.key, ...keyShape(made) }, 201);
+      },
+    },
+    {
+      methods: ["DELETE"],
+      path: "/api/cluster/keys/:id",
+      handle: async ({ params }) => await done(admin.revokeKey(params["id"] ?? "")),
     },
   ];
 }
@@ -175,15 +214,8 @@ async function done(change: Promise<void>): Promise<Response> {
 }
 
 function parseTokenWish(fields: Fields): { readonly lifetimeMs: number; readonly uses: number } {
-  const lifetimeMs = parseLifetime(fields.raw("ttl"));
-  if (!(lifetimeMs >= TOKEN_LIFETIME_MS_MIN && lifetimeMs <= TOKEN_LIFETIME_MS_MAX)) {
-    throw new RequestError(
-      "invalid_request",
-      `ttl must be a duration of 1s to 8760h: current value is ${
-        JSON.stringify(fields.raw("ttl"))
-      }`,
-    );
-  }
+  const lifetimeMs = parseLifetime(fields.raw("ttl") ?? TOKEN_TTL_DEFAULT);
+  checkLifetime(lifetimeMs, { given: fields.raw("ttl"), hoursMax: TOKEN_HOURS_MAX });
   const uses = fields.integer("uses") ?? 1;
   if (uses < 1 || uses > TOKEN_USES_MAX) {
     throw new RequestError(
@@ -194,9 +226,30 @@ function parseTokenWish(fields: Fields): { readonly lifetimeMs: number; readonly
   return { lifetimeMs, uses };
 }
 
+function parseKeyWish(
+  fields: Fields,
+): { readonly label: string; readonly lifetimeMs: number } {
+  const lifetimeMs = parseLifetime(fields.raw("ttl") ?? 0);
+  if (lifetimeMs !== 0) {
+    checkLifetime(lifetimeMs, { given: fields.raw("ttl"), hoursMax: KEY_HOURS_MAX });
+  }
+  return { label: fields.string("label") ?? "", lifetimeMs };
+}
+
+function checkLifetime(
+  lifetimeMs: number,
+  by: { readonly given: unknown; readonly hoursMax: number },
+): void {
+  if (lifetimeMs >= LIFETIME_MS_MIN && lifetimeMs <= by.hoursMax * HOUR_MS) return;
+  const given = JSON.stringify(by.given);
+  throw new RequestError(
+    "invalid_request",
+    `ttl must be a duration of 1s to ${by.hoursMax}h: current value is ${given}`,
+  );
+}
+
 /** A Go duration or a number of seconds, as `keep_alive`; NaN for anything else. */
 function parseLifetime(value: unknown): number {
-  if (value === undefined) return TOKEN_LIFETIME_MS_DEFAULT;
   if (typeof value === "number") return value * 1_000;
   return typeof value === "string" ? parseGoDuration(value) ?? NaN : NaN;
 }
@@ -213,7 +266,15 @@ async function logs(admin: ClusterAdmin, exchange: Exchange): Promise<Response> 
     );
   }
   const follow = query.get("follow") === "true";
-  return await exchange.stream(admin.logs({ lines, follow }, exchange.signal), {
+  return await stream(exchange, admin.logs({ lines, follow }, exchange.signal));
+}
+
+async function* shapesOf(statuses: AsyncIterable<ClusterStatus>): AsyncGenerator<object> {
+  for await (const status of statuses) yield statusShape(status);
+}
+
+function stream(exchange: Exchange, items: AsyncIterable<object>): Promise<Response> {
+  return exchange.stream(items, {
     contentType: NDJSON_CONTENT_TYPE,
     encode: ndjsonLine,
     encodeFailure: (error) => ndjsonLine(nativeErrorBody(exchange.describe(error))),
@@ -275,6 +336,15 @@ function tokenShape(token: TokenRowView): object {
     token_id: token.tokenId,
     expires_at: utcTime(token.expiresAtMs),
     uses_left: token.usesLeft,
+  };
+}
+
+function keyShape(key: KeyRowView): object {
+  return {
+    key_id: key.keyId,
+    label: key.label,
+    created_at: utcTime(key.createdAtMs),
+    expires_at: key.expiresAtMs === 0 ? null : utcTime(key.expiresAtMs),
   };
 }
 

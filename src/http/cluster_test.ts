@@ -117,6 +117,18 @@ function scriptedAdmin(script: Partial<ClusterAdmin> = {}) {
     },
     listTokens: async () => [{ tokenId: "t1", expiresAtMs: EXPIRES_MS, usesLeft: 1 }],
     revokeToken: note("revoke_token"),
+    createKey: async (wanted) => {
+      await note("key")(wanted);
+      return { key: "secret", keyId: "k1", label: wanted.label, createdAtMs: 0, expiresAtMs: 0 };
+    },
+    listKeys: async () => [
+      { keyId: "k1", label: "laptop", createdAtMs: 0, expiresAtMs: EXPIRES_MS },
+    ],
+    revokeKey: note("revoke_key"),
+    async *watch() {
+      yield STATUS;
+    },
+    webTransport: () => ({ port: 11435, path: "/odist/1", certificateHash: "ab" }),
     drain: note("drain"),
     undrain: note("undrain"),
     leave: note("leave"),
@@ -210,6 +222,50 @@ Deno.test("GET /api/cluster/tokens never shows a secret", async () => {
   });
 });
 
+Deno.test("POST /api/cluster/keys makes a key for ever unless told otherwise, and lists never show it", async () => {
+  const { send, asked } = scriptedAdmin();
+  const made = await send("POST", "/api/cluster/keys", { label: "laptop" });
+  assert.equal(made.status, 201);
+  assert.deepEqual(await made.json(), {
+    key: "secret",
+    key_id: "k1",
+    label: "laptop",
+    created_at: "1970-01-01T00:00:00.000Z",
+    expires_at: null,
+  });
+  await send("POST", "/api/cluster/keys", { ttl: "720h" });
+  await send("POST", "/api/cluster/keys");
+  await send("POST", "/api/cluster/keys", " ");
+  assert.deepEqual(asked, [
+    'key {"label":"laptop","lifetimeMs":0}',
+    'key {"label":"","lifetimeMs":2592000000}',
+    'key {"label":"","lifetimeMs":0}',
+    'key {"label":"","lifetimeMs":0}',
+  ]);
+  for (const wrong of [{ ttl: "500ms" }, { ttl: "90000h" }, { ttl: -1 }, { label: 7 }]) {
+    const answer = await send("POST", "/api/cluster/keys", wrong);
+    assert.equal(answer.status, 400, JSON.stringify(wrong));
+  }
+  const { keys } = await (await send("GET", "/api/cluster/keys")).json();
+  assert.deepEqual(keys, [{
+    key_id: "k1",
+    label: "laptop",
+    created_at: "1970-01-01T00:00:00.000Z",
+    expires_at: "2026-01-01T00:00:00.000Z",
+  }]);
+});
+
+Deno.test("GET /api/cluster/feed streams statuses, and /webtransport tells browsers where to ask for it", async () => {
+  const { send } = scriptedAdmin();
+  const lines = parseLines(await (await send("GET", "/api/cluster/feed")).text());
+  assert.deepEqual(lines, [await (await send("GET", "/api/cluster/status")).json()]);
+  assert.deepEqual(await (await send("GET", "/api/cluster/webtransport")).json(), {
+    port: 11435,
+    path: "/odist/1",
+    certificate_hash: "ab",
+  });
+});
+
 Deno.test("changes of members, tokens and settings reach the cluster as named", async () => {
   const { send, asked } = scriptedAdmin();
   const calls: readonly (readonly [string, string, unknown?])[] = [
@@ -219,6 +275,7 @@ Deno.test("changes of members, tokens and settings reach the cluster as named", 
     ["DELETE", "members/b"],
     ["POST", "leave"],
     ["DELETE", "tokens/t1"],
+    ["DELETE", "keys/k1"],
     ["PUT", "settings/k", { value: "v" }],
     ["DELETE", "settings/k"],
   ];
@@ -234,6 +291,7 @@ Deno.test("changes of members, tokens and settings reach the cluster as named", 
     'remove "b"',
     "leave",
     'revoke_token "t1"',
+    'revoke_key "k1"',
     'put {"key":"k","value":"v"}',
     'delete "k"',
   ]);

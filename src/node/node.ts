@@ -2,7 +2,7 @@ import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { createHttpApp, type HttpApp, type HttpSettings } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
-import { type CatalogueCommand, encodeJoinToken } from "../protocol/mod.ts";
+import { type CatalogueCommand, encodeApiKey, encodeJoinToken } from "../protocol/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import { hashSecret } from "../transport/mod.ts";
@@ -14,6 +14,7 @@ import { SpeedMeter } from "./assembly/speed_meter.ts";
 import type { ModelSharing } from "./blobs/model_sharing.ts";
 import { systemClock } from "./clock.ts";
 import { Admin } from "./cluster/admin.ts";
+import { Credentials } from "./cluster/credentials.ts";
 import { Inference } from "./inference.ts";
 import { createServing, type Serving } from "./leases/serving.ts";
 import { LocalClient } from "./local_client.ts";
@@ -170,6 +171,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     config: httpSettings(config, self.name),
     version: parts.version,
   });
+  machinery.serveClients((request, gone) => app.fetch(request, { gone }));
   // Whoever reads the first line may ask for a model at once. Without a quorum there is nothing to wait for.
   await Promise.race([sharing.copies.settledOnce, delay(SETTLE_WAIT_MS)]);
   const stalls = watchStalls({ clock, metrics, log });
@@ -248,10 +250,8 @@ function adminOf(
     seen: (nodeId: NodeId) => cluster.seen(nodeId),
     connections: () => cluster.transport.connections(),
     clock: systemClock,
-    drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-    hashSecret,
-    encodeToken: ({ tokenId, secret }) =>
-      encodeJoinToken({ tokenId, secret, authorityKey: authorityKeyOf(machinery) }),
+    credentials: credentialsOf(machinery),
+    webTransport: () => machinery.webTransport(),
     depart: async () => {
       await cluster.forget();
       // The answer to who asked goes out first: a stopping node finishes what runs.
@@ -259,6 +259,19 @@ function adminOf(
     },
     logs: readLogs,
     explain: (requestId) => serving.journal.explain(requestId),
+  });
+}
+
+function credentialsOf(machinery: Machinery): Credentials {
+  return new Credentials({
+    group: machinery.group,
+    clock: systemClock,
+    drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    hashSecret,
+    encodeToken: ({ id, secret }) =>
+      encodeJoinToken({ tokenId: id, secret, authorityKey: authorityKeyOf(machinery) }),
+    encodeKey: ({ id, secret }) =>
+      encodeApiKey({ keyId: id, secret, authorityKey: authorityKeyOf(machinery) }),
   });
 }
 

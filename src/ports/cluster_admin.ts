@@ -56,6 +56,25 @@ export interface TokenRowView {
   readonly usesLeft: number;
 }
 
+/** An API key as it may be listed: never its secret. */
+export interface KeyRowView {
+  readonly keyId: string;
+  /** What people call it; "" when nothing. */
+  readonly label: string;
+  readonly createdAtMs: number;
+  /** 0 = never. */
+  readonly expiresAtMs: number;
+}
+
+/** How browsers reach a node over WebTransport; with a key, they may ask what the HTTP API may be asked. */
+export interface WebTransportContact {
+  /** UDP, on whatever host the node is reached at. */
+  readonly port: number;
+  readonly path: string;
+  /** SHA-256 of the certificate that the node shows now, in hex; another one after days or a restart. */
+  readonly certificateHash: string;
+}
+
 /** A node that a request could have gone to, and what made up its expected time to the first token. Milliseconds. */
 export interface RouteScore {
   readonly nodeId: NodeId;
@@ -104,11 +123,20 @@ export interface ClusterAdmin {
   ): Promise<TokenRowView & { readonly token: string }>;
   listTokens(): Promise<readonly TokenRowView[]>;
   revokeToken(tokenId: string): Promise<void>;
+  /** `lifetimeMs` 0 (for ever), or 1 s..3,650 d; `label` at most 64 characters. The secret is in `key` and nowhere else. */
+  createKey(
+    wanted: { readonly label: string; readonly lifetimeMs: number },
+  ): Promise<KeyRowView & { readonly key: string }>;
+  listKeys(): Promise<readonly KeyRowView[]>;
+  revokeKey(keyId: string): Promise<void>;
   /** No new requests are sent there; running ones go on. */
   drain(node: string): Promise<void>;
   undrain(node: string): Promise<void>;
   /** This node hands over, leaves the group and the members, and then stops. */
   leave(): Promise<void>;
+  /** {@link status} now, after each change, and at least every 5 s; at most 4 a second. Ends with the signal. */
+  watch(signal: AbortSignal): AsyncIterable<ClusterStatus>;
+  webTransport(): WebTransportContact;
   /** Takes out a node that is gone; it may join again. */
   removeMember(node: string): Promise<void>;
   /** Shuts a node out for good. */

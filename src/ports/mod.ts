@@ -32,11 +32,13 @@ export type {
   ClusterAdmin,
   ClusterStatus,
   GroupRole,
+  KeyRowView,
   MemberLoad,
   MemberStatus,
   RouteExplanation,
   RouteScore,
   TokenRowView,
+  WebTransportContact,
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";
 export type { Engine, LoadedModel } from "./engine.ts";

@@ -1,16 +1,22 @@
-import { errorMessage, RequestError, UnavailableError } from "../../base/mod.ts";
+import { errorMessage, isEdgeError, RequestError, UnavailableError } from "../../base/mod.ts";
 import { formatHost, type HostAddress } from "../../config/mod.ts";
 import { isJsonObject, type JsonObject, textOf } from "./json.ts";
 import { readJsonLines } from "./json_lines.ts";
+
+/** Carries one request to a node's HTTP API; `path` begins with a slash. Rejects when no answer comes. */
+export type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
 /** One node's HTTP API as commands use it. Holds no connection between calls. */
 export class NodeClient {
   /** Without a slash at its end. */
   readonly #baseUrl: string;
+  readonly #carry: SendRequest;
 
-  constructor(host: HostAddress) {
+  /** `carry`: default over HTTP. */
+  constructor(host: HostAddress, carry?: SendRequest) {
     const address = formatHost({ ...host, hostname: reachable(host.hostname) });
     this.#baseUrl = address.includes("://") ? address : `http://${address}`;
+    this.#carry = carry ?? ((path, init) => fetch(`${this.#baseUrl}${path}`, init));
   }
 
   /** The node's address, for messages. */
@@ -92,9 +98,11 @@ export class NodeClient {
 
   async #send(path: string, init: RequestInit): Promise<Response> {
     try {
-      return await fetch(`${this.#baseUrl}${path}`, init);
+      return await this.#carry(path, init);
     } catch (error) {
       if (init.signal?.aborted) throw init.signal.reason;
+      // What says itself where it failed and why.
+      if (isEdgeError(error)) throw error;
       throw new UnavailableError(
         "node_unreachable",
         `Cannot reach a node at ${this.#baseUrl}: start one with "odist serve", or name another with --host ` +

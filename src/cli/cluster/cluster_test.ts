@@ -55,6 +55,13 @@ const TOKEN = {
   expires_at: new Date(CLI_NOW_MS + 3_600_000).toISOString(),
   uses_left: 1,
 };
+const KEY = {
+  key: "odist-key-secret",
+  key_id: "k1",
+  label: "lap\x1btop",
+  created_at: new Date(CLI_NOW_MS).toISOString(),
+  expires_at: null,
+};
 const DONE = { json: {} };
 const SCRIPT: Script = {
   "GET /api/cluster/status": { json: STATUS },
@@ -62,6 +69,9 @@ const SCRIPT: Script = {
   "GET /api/cluster/tokens": { json: { tokens: [{ ...TOKEN, token: undefined }] } },
   "POST /api/cluster/tokens": { json: TOKEN, status: 201 },
   "DELETE /api/cluster/tokens/t1": DONE,
+  "GET /api/cluster/keys": { json: { keys: [{ ...KEY, key: undefined }] } },
+  "POST /api/cluster/keys": { json: KEY, status: 201 },
+  "DELETE /api/cluster/keys/k1": DONE,
   "POST /api/cluster/members/barn/drain": DONE,
   "POST /api/cluster/members/barn/undrain": DONE,
   "POST /api/cluster/members/barn/revoke": DONE,
@@ -121,6 +131,32 @@ Deno.test("token create prints the command that joins, and what the token is goo
 Deno.test("token list and revoke go by the id", async () => {
   assert.match((await ask(["token", "list"])).out, /\nt1 +1 +About an hour from now\n/);
   assert.equal((await ask(["token", "revoke", "t1"])).out, "revoked 't1'\n");
+});
+
+Deno.test("key create prints a command that uses the key, and the key is listed without itself", async () => {
+  const { out, err, asked } = await ask(["key", "create", "--label", "laptop"]);
+  assert.equal(out, "ODIST_KEY=odist-key-secret odist status --host odist://10.0.0.1:11435\n");
+  assert.match(err, /not shown again/);
+  assert.deepEqual(asked[0]?.body, { label: "laptop" });
+  const json = await ask(["key", "create", "--ttl", "720h", "--json"]);
+  assert.deepEqual(JSON.parse(json.out), KEY);
+  assert.deepEqual(json.asked.map(({ body }) => body), [{ label: "", ttl: "720h" }]);
+  assert.match((await ask(["key", "list"])).out, /\nk1 +lap\?top +\S.* never\n$/);
+  assert.equal((await ask(["key", "revoke", "k1"])).out, "revoked 'k1'\n");
+});
+
+Deno.test("a host that begins with odist:// wants a key that can be read", async () => {
+  const host = ["status", "--host", "odist://127.0.0.1:9"];
+  const without = await runCommand(host);
+  assert.equal(without.code, 2);
+  assert.match(without.err, /needs a key: make one with `odist key create`/);
+  const typo = await runCommand([...host, "--key", "odist-key-abc"]);
+  assert.equal(typo.code, 2);
+  assert.match(typo.err, /ODIST_KEY can't be used: it is cut short or has a typo/);
+  assert.doesNotMatch(typo.err, /odist-key-abc/);
+  const serving = await runCommand(["serve", "--host", "odist://127.0.0.1:9"]);
+  assert.equal(serving.code, 2);
+  assert.match(serving.err, /--host must be where HTTP is served/);
 });
 
 Deno.test("commands that change members say what they did", async () => {

@@ -82,3 +82,16 @@ export function tableOf(rows: readonly (readonly string[])[]): string {
   const filled = rows.map((row) => row.map((cell) => cell === "" ? "-" : cell));
   return `${formatTable(filled).join("\n")}\n`;
 }
+
+/** Where members that are up can be reached. The asked node first: it is the one that is surely up. */
+export function memberAddresses(status: JsonObject): readonly string[] {
+  const self = textOf(status, "node_id");
+  const members = membersOf(status).filter(({ nodeId, health }) =>
+    nodeId === self || health === "alive"
+  );
+  const sorted = [
+    ...members.filter(({ nodeId }) => nodeId === self),
+    ...members.filter(({ nodeId }) => nodeId !== self),
+  ];
+  return sorted.map(({ address }) => address).filter((address) => address !== "");
+}

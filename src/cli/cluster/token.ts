@@ -4,7 +4,7 @@ import { type JsonObject, numberOf, objectsOf, textOf } from "../client/json.ts"
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/print.ts";
-import { membersOf, safeText, tableOf } from "./member_view.ts";
+import { memberAddresses, safeText, tableOf } from "./member_view.ts";
 
 /** Addresses in a printed join command: one that answers is enough, so a few will do. */
 const JOIN_ADDRESSES_MAX = 3;
@@ -40,7 +40,11 @@ function defineCreate(command: Command, context: CliContext): void {
     if (options.json) return printJson(context, made);
     const status = await client.ask("GET", "/api/cluster/status");
     const { out, err } = context.terminal;
-    out.write(`odist serve --join ${joinAddresses(status)} --token ${safeText(made, "token")}\n`);
+    out.write(
+      `odist serve --join ${
+        memberAddresses(status).slice(0, JOIN_ADDRESSES_MAX).join(",")
+      } --token ${safeText(made, "token")}\n`,
+    );
     err.write(`${tokenTerms(made, context.nowMs())}\n`);
   });
 }
@@ -74,20 +78,6 @@ function defineRevoke(command: Command, context: CliContext): void {
 
 function describe(command: Command, summary: string): void {
   command.summary(summary).description(summary);
-}
-
-/** The asked node first: it is the one that is surely up. */
-function joinAddresses(status: JsonObject): string {
-  const self = textOf(status, "node_id");
-  const members = membersOf(status).filter(({ nodeId, health }) =>
-    nodeId === self || health === "alive"
-  );
-  const sorted = [
-    ...members.filter(({ nodeId }) => nodeId === self),
-    ...members.filter(({ nodeId }) => nodeId !== self),
-  ];
-  const addresses = sorted.map(({ address }) => address).filter((address) => address !== "");
-  return addresses.slice(0, JOIN_ADDRESSES_MAX).join(",");
 }
 
 function tokenTerms(token: JsonObject, nowMs: number): string {

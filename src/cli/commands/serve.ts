@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { UnavailableError } from "../../base/mod.ts";
+import { RequestError, UnavailableError } from "../../base/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
 import { addConfigOptions, addExamples, configFlagsOf } from "../options.ts";
@@ -15,6 +15,14 @@ export function defineServe(command: Command, context: CliContext): void {
     const loaded = configFor(context, { flags: configFlagsOf(command), path: options.config });
     const { err } = context.terminal;
     for (const warning of loaded.warnings) err.write(`Warning: ${warning}\n`);
+    if (loaded.config.http.host.scheme === "odist") {
+      throw new RequestError(
+        "invalid_config",
+        `--host must be where HTTP is served: current value is "${
+          formatHost(loaded.config.http.host)
+        }", which is for commands`,
+      );
+    }
     await serve(context, loaded.config);
   });
 }

@@ -43,6 +43,10 @@ async function lookAtNode(
   const { host } = config.http;
   const address = formatHost(host);
   const name = "port";
+  if (host.scheme === "odist") {
+    const advice = "Unset ODIST_HOST where a node is to run; commands can be told with --host.";
+    return { finding: { name, state: "broken", text: `${address} is for commands alone`, advice } };
+  }
   try {
     Deno.listen({ hostname: host.hostname, port: host.port }).close();
     return { finding: { name, state: "ok", text: `${address} is free for a node` } };

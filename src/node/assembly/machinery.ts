@@ -1,21 +1,31 @@
 import { join } from "node:path";
-import { errorMessage, type NodeId, Random, UnavailableError } from "../../base/mod.ts";
+import {
+  errorMessage,
+  hexOf,
+  type NodeId,
+  Random,
+  sha256,
+  UnavailableError,
+} from "../../base/mod.ts";
 import type { Config, HostAddress } from "../../config/mod.ts";
 import { Catalogue } from "../../core/cluster/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
-import type { Clock, Log, Metrics, RaftLogStore } from "../../ports/mod.ts";
-import { CATALOGUE_SCHEMA, type NodeFacts } from "../../protocol/mod.ts";
+import type { Clock, Log, Metrics, RaftLogStore, WebTransportContact } from "../../ports/mod.ts";
+import { CATALOGUE_SCHEMA, CLIENT_PATH, type NodeFacts } from "../../protocol/mod.ts";
 import { openDisk, openSecretFolder, openWal } from "../../storage/mod.ts";
 import {
   announce,
+  type ClientHandler,
   type ClusterMembership,
+  hashSecret,
   openIdentity,
   openMulticast,
   openTransport,
   type QuicTransport,
   type StoredIdentity,
 } from "../../transport/mod.ts";
+import { admitClient } from "../cluster/client_access.ts";
 import type { GossipParts } from "../cluster/gossip.ts";
 import { type MembershipDriver, openMembership } from "../cluster/membership_driver.ts";
 import { PeerBook } from "../cluster/peer_book.ts";
@@ -78,6 +88,9 @@ export interface Machinery {
   readonly metrics: Metrics;
   readonly addressOf: (nodeId: NodeId) => string;
   readonly onExpelled: () => void;
+  /** From now on clients with a key are answered by `answer`; until then their sessions are refused. */
+  serveClients(answer: ClientHandler["answer"]): void;
+  webTransport(): WebTransportContact;
   close(): Promise<void>;
   /** Deletes the log; only once closed. */
   dropLog(): Promise<void>;
@@ -138,6 +151,7 @@ interface Opened extends MachineryOptions {
 interface Late {
   group?: Group;
   gossip?: MembershipDriver;
+  answer?: ClientHandler["answer"];
 }
 
 async function assemble(opened: Opened): Promise<Machinery> {
@@ -164,6 +178,12 @@ async function assemble(opened: Opened): Promise<Machinery> {
       log,
       metrics,
       addressOf,
+      serveClients: (answer) => void (late.answer = answer),
+      webTransport: () => ({
+        port: Number(transport.address.slice(transport.address.lastIndexOf(":") + 1)),
+        path: CLIENT_PATH,
+        certificateHash: hexOf(sha256((stored.membership ?? opened.member).identity.leaf)),
+      }),
       onExpelled: () => opened.onFatal("this node was taken out of its cluster by another member"),
       async close() {
         renewal.cancel();
@@ -221,10 +241,28 @@ function openWires(
       addressOf: (peer) =>
         peer === nodeId ? late.gossip?.view().self.address ?? "" : addressOf(peer),
     }),
+    onClient: clientHandlerOf(opened, late),
     clock,
     log,
     metrics,
   });
+}
+
+function clientHandlerOf(opened: Opened, late: Late): ClientHandler {
+  const { name, version, clock } = opened;
+  const access = {
+    self: { name, version },
+    group: () => mustExist(late.group),
+    clock,
+    hashSecret,
+  };
+  return {
+    admit: (key) =>
+      late.answer === undefined
+        ? Promise.resolve({ kind: "refused", reason: "this node is still starting" })
+        : admitClient(key, access),
+    answer: (request, gone) => mustExist(late.answer)(request, gone),
+  };
 }
 
 async function openLogGroup(

@@ -1,11 +1,10 @@
-import { hexOf, type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
+import { type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
 import {
   type Catalogue,
   drainKey,
   leaveKey,
   type MemberRow,
   type Outcome,
-  type Refusal,
   survivesWithout,
 } from "../../core/cluster/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
@@ -15,10 +14,12 @@ import type {
   ClusterStatus,
   ConnectionView,
   GroupRole,
+  KeyRowView,
   MemberLoad,
   MemberStatus,
   RouteExplanation,
   TokenRowView,
+  WebTransportContact,
 } from "../../ports/mod.ts";
 import type { CatalogueCommand } from "../../protocol/mod.ts";
 import {
@@ -26,18 +27,15 @@ import {
   CHANGE_TIMEOUT_MS,
   READ_TIMEOUT_MS,
 } from "../catalogue/catalogue_group.ts";
+import type { Credentials } from "./credentials.ts";
+import { refusal } from "./refusals.ts";
+import { feedStatus } from "./status_feed.ts";
 
 /** How long a leaving node waits for the others to do without it. */
 const LEAVE_TIMEOUT_MS = 30_000;
 /** How long a leaving node waits to be told that its row is gone, each time it asks for that. */
 const REMOVE_SELF_TIMEOUT_MS = 500;
 const REMOVE_SELF_ATTEMPTS_MAX = 10;
-/** A token id is drawn anew this often when it is taken: 40 bits make once unlikely. */
-const TOKEN_DRAWS_MAX = 3;
-const TOKEN_ID_BYTES = 5;
-const TOKEN_SECRET_BYTES = 16;
-const LIFETIME_MS = { low: 1_000, high: 365 * 24 * 3_600_000 };
-const USES = { low: 1, high: 1_000 };
 
 /** The group as operators need it. */
 export interface AdminGroup extends CatalogueGroup {
@@ -64,18 +62,14 @@ export interface AdminParts {
     readonly version: string;
   };
   readonly group: AdminGroup;
+  readonly credentials: Credentials;
   /** This node included; undefined when gossip has never met it. */
   readonly seen: (nodeId: NodeId) => SeenMember | undefined;
   readonly clock: Clock;
-  readonly drawBytes: (count: number) => Uint8Array;
-  readonly hashSecret: (secret: Uint8Array) => Promise<Uint8Array>;
-  readonly encodeToken: (parts: {
-    readonly tokenId: string;
-    readonly secret: Uint8Array;
-  }) => string;
   /** Tells the other members, drops what binds this node to the cluster, and stops it. */
   readonly depart: () => Promise<void>;
   readonly connections: () => readonly ConnectionView[];
+  readonly webTransport: () => WebTransportContact;
   readonly logs: ClusterAdmin["logs"];
   /** Absent = nothing is routed here. */
   readonly explain?: ClusterAdmin["explain"];
@@ -107,41 +101,40 @@ export class Admin implements ClusterAdmin {
     });
   }
 
-  async createToken(
+  createToken(
     wanted: { readonly lifetimeMs: number; readonly uses: number },
   ): Promise<TokenRowView & { readonly token: string }> {
-    const { clock, drawBytes, hashSecret, encodeToken } = this.#parts;
-    checkRange("lifetime", wanted.lifetimeMs, LIFETIME_MS);
-    checkRange("uses", wanted.uses, USES);
-    const secret = drawBytes(TOKEN_SECRET_BYTES);
-    const secretHash = await hashSecret(secret);
-    const expiresAtMs = clock.nowMs() + wanted.lifetimeMs;
-    for (let draw = 1;; draw++) {
-      const tokenId = hexOf(drawBytes(TOKEN_ID_BYTES));
-      const row = { tokenId, expiresAtMs, uses: wanted.uses };
-      const outcome = await this.#propose({ kind: "create_token", ...row, secretHash });
-      if (outcome.kind === "applied") {
-        const token = encodeToken({ tokenId, secret });
-        return { token, tokenId, expiresAtMs, usesLeft: wanted.uses };
-      }
-      if (outcome.reason !== "already_exists" || draw === TOKEN_DRAWS_MAX) {
-        throw refusal(outcome.reason, "create a token");
-      }
-    }
+    return this.#parts.credentials.createToken(wanted);
   }
 
-  async listTokens(): Promise<readonly TokenRowView[]> {
-    const rows = await this.#read((catalogue) => catalogue.tokens());
-    return rows.map(({ tokenId, expiresAtMs, usesLeft }) => ({ tokenId, expiresAtMs, usesLeft }));
+  listTokens(): Promise<readonly TokenRowView[]> {
+    return this.#parts.credentials.listTokens();
   }
 
-  async revokeToken(tokenId: string): Promise<void> {
-    const outcome = await this.#propose({ kind: "delete_token", tokenId });
-    if (outcome.kind === "applied") return;
-    if (outcome.reason === "not_found") {
-      throw new RequestError("token_not_found", `there is no token "${tokenId}"`);
-    }
-    throw refusal(outcome.reason, `revoke the token "${tokenId}"`);
+  revokeToken(tokenId: string): Promise<void> {
+    return this.#parts.credentials.revokeToken(tokenId);
+  }
+
+  createKey(
+    wanted: { readonly label: string; readonly lifetimeMs: number },
+  ): Promise<KeyRowView & { readonly key: string }> {
+    return this.#parts.credentials.createKey(wanted);
+  }
+
+  listKeys(): Promise<readonly KeyRowView[]> {
+    return this.#parts.credentials.listKeys();
+  }
+
+  revokeKey(keyId: string): Promise<void> {
+    return this.#parts.credentials.revokeKey(keyId);
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<ClusterStatus> {
+    return feedStatus(() => this.status(), this.#parts.clock, signal);
+  }
+
+  webTransport(): WebTransportContact {
+    return this.#parts.webTransport();
   }
 
   async drain(node: string): Promise<void> {
@@ -367,30 +360,4 @@ function roleOf(nodeId: NodeId, view: RaftView): GroupRole {
   const { voters, votersOutgoing, learners, learnersNext } = view.configuration;
   if (voters.includes(nodeId) || votersOutgoing.includes(nodeId)) return "voter";
   return learners.includes(nodeId) || learnersNext.includes(nodeId) ? "learner" : "none";
-}
-
-const REFUSAL_TEXTS: Partial<Record<Refusal, string>> = {
-  malformed_command: "a value is not allowed",
-  not_found: "it is not there",
-  already_exists: "it is there already",
-  table_full: "the catalogue has no room for more",
-  member_revoked: "it was revoked",
-};
-
-/** What the replicated state said to a change, for people. */
-function refusal(reason: Refusal, action: string): RequestError {
-  const code = reason === "malformed_command" ? "invalid_request" : "conflict";
-  return new RequestError(code, `cannot ${action}: ${REFUSAL_TEXTS[reason] ?? reason}`);
-}
-
-function checkRange(
-  name: string,
-  value: number,
-  range: { readonly low: number; readonly high: number },
-): void {
-  if (Number.isInteger(value) && value >= range.low && value <= range.high) return;
-  throw new RequestError(
-    "invalid_request",
-    `${name} must be between ${range.low} and ${range.high}: current value is ${value}`,
-  );
 }

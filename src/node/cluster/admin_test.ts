@@ -4,6 +4,7 @@ import { Catalogue, drainKey, leaveKey, type Outcome } from "../../core/cluster/
 import type { RaftView } from "../../core/raft/mod.ts";
 import type { Clock, ConnectionView } from "../../ports/mod.ts";
 import { type CatalogueCommand, encodeCommand } from "../../protocol/mod.ts";
+import { Credentials } from "./credentials.ts";
 import { Admin, type AdminGroup, type SeenMember } from "./admin.ts";
 
 const A = "00000000000000aa" as NodeId;
@@ -87,9 +88,15 @@ class Scene {
       group: this.group,
       seen: (nodeId) => this.seen.get(nodeId),
       clock,
-      drawBytes: (count) => new Uint8Array(count).fill(++this.#draws),
-      hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
-      encodeToken: ({ tokenId, secret }) => `token-${tokenId}-${secret.length}`,
+      credentials: new Credentials({
+        group: this.group,
+        clock,
+        drawBytes: (count) => new Uint8Array(count).fill(++this.#draws),
+        hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
+        encodeToken: ({ id, secret }) => `token-${id}-${secret.length}`,
+        encodeKey: ({ id, secret }) => `key-${id}-${secret.length}`,
+      }),
+      webTransport: () => ({ port: 1, path: "/", certificateHash: "" }),
       depart: () => Promise.resolve(void this.departed++),
       connections: () => this.connections,
       logs: async function* () {},
@@ -127,6 +134,26 @@ Deno.test("Admin.status() names roles and is healthy only while nobody is doubte
   assert.equal((await scene.admin.status()).health, "degraded");
   scene.group.leader = undefined;
   assert.equal((await scene.admin.status()).health, "no_quorum");
+});
+
+Deno.test("Admin.createKey() keeps only the secret's hash, for ever or for a span", async () => {
+  const scene = new Scene();
+  const made = await scene.admin.createKey({ label: "laptop", lifetimeMs: 0 });
+  const { key, keyId } = made;
+  assert.equal(key, `key-${keyId}-16`);
+  const listed = { keyId, label: "laptop", createdAtMs: 1_000_000, expiresAtMs: 0 };
+  assert.deepEqual(made, { key, ...listed });
+  assert.deepEqual(await scene.admin.listKeys(), [listed]);
+  assert.equal(scene.group.catalogue.findApiKey(keyId)?.secretHash.length, 32);
+  const short = await scene.admin.createKey({ label: "", lifetimeMs: 60_000 });
+  assert.equal(short.expiresAtMs, 1_060_000);
+
+  await scene.admin.revokeKey(keyId);
+  await assert.rejects(scene.admin.revokeKey(keyId), hasCode("key_not_found"));
+  assert.deepEqual((await scene.admin.listKeys()).map((row) => row.keyId), [short.keyId]);
+  for (const wrong of [{ label: "x".repeat(65), lifetimeMs: 0 }, { label: "", lifetimeMs: 5 }]) {
+    await assert.rejects(scene.admin.createKey(wrong), hasCode("invalid_request"));
+  }
 });
 
 Deno.test("Admin.createToken() keeps only the secret's hash", async () => {

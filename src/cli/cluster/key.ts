@@ -1,0 +1,72 @@
+import type { Command } from "commander";
+import { formatRelativeTime } from "../../base/mod.ts";
+import { objectsOf, textOf } from "../client/json.ts";
+import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { addClientOptions, addExamples } from "../options.ts";
+import { printJson } from "../terminal/print.ts";
+import { memberAddresses, safeText, tableOf } from "./member_view.ts";
+
+interface CreateOptions extends ClientOptions {
+  readonly label: string;
+  readonly ttl: string;
+}
+
+export function defineKey(command: Command, context: CliContext): void {
+  command.description("Make, list and revoke the keys with which this cluster is used from afar");
+  addExamples(command, "odist key create --label laptop", "odist key list");
+  defineCreate(command.command("create"), context);
+  defineList(command.command("list"), context);
+  defineRevoke(command.command("revoke"), context);
+}
+
+function defineCreate(command: Command, context: CliContext): void {
+  describe(command, "Make a key and print a command that uses it");
+  command.option("--label <TEXT>", "What the list of keys calls it, at most 64 characters", "");
+  command.option("--ttl <DURATION>", "How long the key is valid, 1s to 87600h; 0 for ever", "0");
+  addClientOptions(command);
+  command.action(async (options: CreateOptions) => {
+    const client = clientFor(context, options);
+    const { label, ttl } = options;
+    const wanted = ttl === "0" ? { label } : { label, ttl };
+    const made = await client.ask("POST", "/api/cluster/keys", wanted);
+    if (options.json) return printJson(context, made);
+    const [address = ""] = memberAddresses(await client.ask("GET", "/api/cluster/status"));
+    const { out, err } = context.terminal;
+    out.write(`ODIST_KEY=${safeText(made, "key")} odist status --host odist://${address}\n`);
+    err.write("Run it on any machine, like every other command. The key is not shown again.\n");
+  });
+}
+
+function defineList(command: Command, context: CliContext): void {
+  describe(command, "List the keys; what they are is never shown again");
+  addClientOptions(command);
+  command.action(async (options: ClientOptions) => {
+    const answer = await clientFor(context, options).ask("GET", "/api/cluster/keys");
+    if (options.json) return printJson(context, answer);
+    const nowMs = context.nowMs();
+    const when = (text: string | undefined) =>
+      text === undefined ? "never" : formatRelativeTime({ atMs: Date.parse(text), nowMs });
+    const rows = objectsOf(answer, "keys").map((key) => [
+      safeText(key, "key_id"),
+      safeText(key, "label"),
+      when(textOf(key, "created_at")),
+      when(textOf(key, "expires_at")),
+    ]);
+    context.terminal.out.write(tableOf([["ID", "LABEL", "MADE", "EXPIRES"], ...rows]));
+  });
+}
+
+function defineRevoke(command: Command, context: CliContext): void {
+  describe(command, "Make a key useless, at once");
+  command.argument("<ID>", "Id of the key, from the list");
+  addClientOptions(command);
+  command.action(async (id: string, options: ClientOptions) => {
+    await clientFor(context, options).ask("DELETE", `/api/cluster/keys/${encodeURIComponent(id)}`);
+    if (options.json) printJson(context, { revoked: id });
+    else context.terminal.out.write(`revoked '${id}'\n`);
+  });
+}
+
+function describe(command: Command, summary: string): void {
+  command.summary(summary).description(summary);
+}
