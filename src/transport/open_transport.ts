@@ -27,6 +27,7 @@ import { PeerLink } from "./peer_link.ts";
 import { closeConn, dialPeer, LAST_WORDS_MS } from "./connecting/quic_dialer.ts";
 import { MemberListener } from "./connecting/quic_listener.ts";
 import { judgeArrival } from "./connecting/second_connection.ts";
+import { ClientDesk } from "./remote/client_desk.ts";
 import type { ClientHandler } from "./remote/serve_client.ts";
 
 /**
@@ -111,7 +112,7 @@ class EndpointTransport implements QuicTransport {
       log: options.log,
       faults: this.#faults,
       onJoin: options.onJoin,
-      onClient: options.onClient,
+      others: this.#clientDesk(),
       onGreeted: (conn, incoming, dialer) => this.#takeDialer(conn, incoming, dialer),
     });
     this.#listener.listen(options.identity);
@@ -178,6 +179,12 @@ class EndpointTransport implements QuicTransport {
   #greeting(): GreetingParts {
     const { directory, clock } = this.#options;
     return { identity: this.#identity, directory, clock, life: this.#life };
+  }
+
+  #clientDesk(): ClientDesk | undefined {
+    const { onClient: handler, clock } = this.#options;
+    if (handler === undefined) return undefined;
+    return new ClientDesk({ handler, limits: this.#limits, clock, faults: this.#faults });
   }
 
   #linkTo(peer: NodeId): PeerLink {

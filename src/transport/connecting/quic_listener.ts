@@ -15,19 +15,16 @@ import type { NodeIdentity } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import type { PeerFaults } from "../peer_faults.ts";
 import { closeConn, LAST_WORDS_MS } from "./quic_dialer.ts";
-import {
-  CLIENT_PROTOCOL,
-  JOIN_PROTOCOL,
-  MEMBER_PROTOCOL,
-  quicSettings,
-  WEB_TRANSPORT_PROTOCOL,
-} from "../quic_settings.ts";
-import {
-  type ClientSession,
-  sessionOverQuic,
-  sessionOverWebTransport,
-} from "../remote/client_session.ts";
-import { type ClientHandler, greetClient, serveClient } from "../remote/serve_client.ts";
+import { JOIN_PROTOCOL, MEMBER_PROTOCOL, quicSettings } from "../quic_settings.ts";
+
+/** Who else may connect than members and joiners. */
+export interface OtherCallers {
+  /** By which they are told apart. */
+  readonly protocols: readonly string[];
+  /** Resolves once it is known who that is; the connection lives on. A rejection ends it. */
+  admit(conn: Deno.QuicConn): Promise<void>;
+  close(): void;
+}
 
 /** What a listener works with and whom it tells. */
 export interface ListenerParts {
@@ -38,7 +35,7 @@ export interface ListenerParts {
   readonly log: Log;
   readonly faults: PeerFaults;
   readonly onJoin: JoinHandler | undefined;
-  readonly onClient: ClientHandler | undefined;
+  readonly others: OtherCallers | undefined;
   /** Takes the connection of a peer that proved itself, or closes it. */
   readonly onGreeted: (
     conn: Deno.QuicConn,
@@ -52,7 +49,6 @@ export class MemberListener {
   readonly #parts: ListenerParts;
   /** Accepted connections of which it is not known yet who they are. */
   #unauthenticated = 0;
-  readonly #clients = new Set<ClientSession>();
   #listener: Deno.QuicListener | undefined;
   #closed = false;
 
@@ -65,7 +61,7 @@ export class MemberListener {
    * incoming connection before it is accepted: the runtime loses it then.
    */
   listen(identity: NodeIdentity): void {
-    const { endpoint, limits, onJoin, onClient } = this.#parts;
+    const { endpoint, limits, onJoin, others } = this.#parts;
     this.#listener?.stop();
     const listener = endpoint.listen({
       ...quicSettings(limits),
@@ -74,7 +70,7 @@ export class MemberListener {
       alpnProtocols: [
         MEMBER_PROTOCOL,
         ...(onJoin === undefined ? [] : [JOIN_PROTOCOL]),
-        ...(onClient === undefined ? [] : [CLIENT_PROTOCOL, WEB_TRANSPORT_PROTOCOL]),
+        ...(others?.protocols ?? []),
       ],
     });
     this.#listener = listener;
@@ -84,7 +80,7 @@ export class MemberListener {
   close(): void {
     this.#closed = true;
     this.#listener?.stop();
-    for (const client of this.#clients) client.close("done");
+    this.#parts.others?.close();
   }
 
   async #acceptAll(listener: Deno.QuicListener): Promise<void> {
@@ -109,8 +105,8 @@ export class MemberListener {
     try {
       conn = await this.#accept(incoming);
       if (conn.protocol === JOIN_PROTOCOL) await this.#talkToJoiner(conn);
-      else if (isOfClients(conn)) await this.#admitClient(conn);
-      else await this.#greet(conn);
+      else if (conn.protocol === MEMBER_PROTOCOL) await this.#greet(conn);
+      else await this.#parts.others?.admit(conn);
     } catch (error) {
       this.#noteFailure(conn, error);
       // Whoever was refused gets to read why. Whoever sends what it must not gets no time to send more of it.
@@ -169,32 +165,6 @@ export class MemberListener {
     closeConn(conn, "done");
   }
 
-  /** Ends when the client is let in; its session goes on. */
-  async #admitClient(conn: Deno.QuicConn): Promise<void> {
-    const { clock, limits, onClient: handler } = this.#parts;
-    if (handler === undefined) throw new UnavailableError("peer_lost", "No client is served here");
-    const parts = { handler, limits, clock };
-    const greeting = async () => {
-      const overWeb = conn.protocol === WEB_TRANSPORT_PROTOCOL;
-      const session = overWeb ? await sessionOverWebTransport(conn) : sessionOverQuic(conn);
-      return { session, key: await greetClient(session, parts) };
-    };
-    const { session, key } = await withDeadline(greeting(), {
-      clock,
-      limitMs: limits.helloTimeoutMs,
-      late: () => new PeerError("peer_stalled", "A client does not come to the end of its hello"),
-    });
-    if (this.#closed || this.#clients.size >= limits.clientSessionsMax) {
-      throw new UnavailableError("queue_full", "Too many clients at once");
-    }
-    this.#clients.add(session);
-    void serveClient(session, { ...parts, key }).catch((error) => this.#noteFailure(conn, error))
-      .finally(() => {
-        this.#clients.delete(session);
-        session.close("done");
-      });
-  }
-
   #noteFailure(conn: Deno.QuicConn | undefined, error: unknown): void {
     const { faults, log } = this.#parts;
     if (error instanceof PeerError) {
@@ -207,10 +177,6 @@ export class MemberListener {
   #pause(): Promise<void> {
     return new Promise((resolve) => this.#parts.clock.after(LAST_WORDS_MS, resolve));
   }
-}
-
-function isOfClients({ protocol }: Deno.QuicConn): boolean {
-  return protocol === CLIENT_PROTOCOL || protocol === WEB_TRANSPORT_PROTOCOL;
 }
 
 function isRefusal(error: unknown): boolean {

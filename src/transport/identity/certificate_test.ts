@@ -35,7 +35,7 @@ Deno.test("What a node shows in TLS is valid for two weeks at most, as browsers 
   const leaf = readCertificate(identity.leaf) ?? assert.fail();
   assert.ok(leaf.notAfterMs - leaf.notBeforeMs <= 14 * DAY_MS);
   assert.ok(leaf.notBeforeMs <= NOW_MS - DAY_MS && leaf.notAfterMs >= NOW_MS + 10 * DAY_MS);
-  assert.match(identity.certificatePem, new RegExp(identity.leaf.toBase64().slice(0, 60)));
+  assert.ok(identity.certificatePem.includes(identity.leaf.toBase64().slice(0, 60)));
 });
 
 Deno.test("A certificate belongs to the id of its key and to its authority alone", async () => {
