@@ -1,6 +1,7 @@
 /**
- * What watching each other costs real processes, and how soon a death is known: odist's membership over its own transport
- * beside serf, each process behind a wire of its own on this machine, one program after the other in one run.
+ * What watching each other costs real processes, and how soon a death is known: odist's membership over its own transport,
+ * whole nodes ("odist serve", which keep a log besides), and serf, each process behind a wire of its own on this machine, one
+ * program after the other in one run.
  *
  * `deno task bench:membership:real [-- --nodes 3,10 --idle 60 --deaths 20 --settle 20 --only odist]`. Needs root and
  * iproute2 for the wires; serf (Debian's `serf`) is left out with a line where it is absent. Ends with a table in Markdown.
@@ -11,6 +12,7 @@ import { parseArgs } from "node:util";
 import { measure, type Measured } from "./gossip/measure.ts";
 import type { Program } from "./gossip/member_process.ts";
 import { odistMember } from "./gossip/odist.ts";
+import { odistNode } from "./gossip/odist_node.ts";
 import { SERF, serfVersion } from "./gossip/serf.ts";
 import { whyNoWires } from "./gossip/wires.ts";
 import { describeMachine } from "./measuring/machine.ts";
@@ -29,10 +31,10 @@ async function main(): Promise<void> {
   });
   const missing = await whyNoWires();
   if (missing !== undefined) return console.log(`skipped: ${missing}`);
-  const programs: Program[] = values.only === "serf" ? [] : [await odistMember()];
+  const programs: Program[] = [await odistMember(), await odistNode()];
   const version = await serfVersion();
   if (version === undefined) console.log("serf is left out: it is not installed (Debian: serf)");
-  else if (values.only !== "odist") programs.push(SERF);
+  else programs.push(SERF);
   for (const [name, value] of Object.entries(await describeMachine())) {
     console.log(`${name}: ${value}`);
   }
@@ -40,6 +42,7 @@ async function main(): Promise<void> {
   const rows: Measured[] = [];
   for (const nodes of values.nodes.split(",").map(Number)) {
     for (const program of programs) {
+      if (values.only !== undefined && values.only !== program.name) continue;
       const measured = await measure(program, {
         nodes,
         settleMs: Number(values.settle) * 1_000,

@@ -33,10 +33,13 @@ export async function measure(program: Program, options: MeasureOptions): Promis
   const { nodes, settleMs, idleMs } = options;
   await using wires = await Wires.lay(nodes);
   await using cluster = new ProgramCluster(program, wires, nodes);
+  const invite = await program.invite?.(wires);
   const all = Array.from({ length: nodes }, (_, index) => index);
   for (const index of all) {
     cluster.start(index);
-    if (index === 0) await wait(1_000); // The others join through it, and one that is not there yet is refused.
+    if (index > 0) continue;
+    await wait(1_000); // The others join through it, and one that is not there yet is refused.
+    await invite?.();
   }
   await cluster.until(LIMIT_MS, () => cluster.holds(all, "alive"));
   await wait(settleMs);

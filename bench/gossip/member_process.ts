@@ -19,6 +19,8 @@ export interface Verdict {
 /** A program that watches its peers, and how to read it. */
 export interface Program {
   readonly name: string;
+  /** Before a cluster is started; what it returns is called once node 0 runs and the others are about to. */
+  invite?(wires: Wires): Promise<() => Promise<unknown>>;
   /** The command line of node `index`; `joins` holds addresses of others. */
   command(wires: Wires, index: number, joins: readonly number[]): readonly string[];
   /** What a line says, or undefined. */
