@@ -325,13 +325,13 @@ export const OPTIONS = {
   heartbeatMs: {
     slice: "cluster",
     kind: "duration",
-    low: 10,
-    high: 1_000,
+    low: 30,
+    high: 3_000,
     flag: "heartbeat",
-    default: "50ms",
+    default: "150ms",
     summary: "How often the leader of the cluster shows that it lives.",
     details:
-      "An election starts after ten to twenty of them without a sign. Must be the same on all nodes.",
+      "An election starts when there was no sign for 3 to 7 times as long. Must be the same on all nodes.",
   },
   logLevel: {
     slice: "telemetry",

@@ -33,6 +33,7 @@ import { StreamRouter } from "../cluster/stream_router.ts";
 import { clusterFolderOf, dropFoundation, findFoundation } from "../foundation.ts";
 import type { Group } from "../group/group.ts";
 import { openGroup } from "../group/open_group.ts";
+import { GROUP_TIMING } from "../group/timing.ts";
 import type { ServingNode } from "../scheduler_driver.ts";
 import { admitsJoiners } from "./admission.ts";
 import { CatalogueDirectory } from "./directory.ts";
@@ -279,7 +280,7 @@ async function openLogGroup(
     random: new Random(drawSeed()),
     log,
     metrics,
-    timing: { tickMs: config.heartbeatMs },
+    timing: { tickMs: Math.round(config.heartbeatMs / GROUP_TIMING.heartbeatTicks) },
     ...(founding && { founding }),
   });
   // The group's first state is on disk by now, and holds what was laid down.

@@ -119,6 +119,7 @@ export class GroupDriver implements Group {
         ...RAFT_DEFAULTS,
         id,
         electionTicks: timing.electionTicks,
+        heartbeatTicks: timing.heartbeatTicks,
         asyncStorageWrites: true,
         applied: catalogue.appliedIndex,
       },

@@ -4,6 +4,11 @@ export interface GroupTiming {
   readonly tickMs: number;
   /** See RaftOptions. Default 10. */
   readonly electionTicks: number;
+  /**
+   * See RaftOptions. Default 3: a lost heartbeat is sent again by QUIC within a few round trips, so three to six of them in an
+   * election's time are enough, and each costs four packets with what acknowledges it.
+   */
+  readonly heartbeatTicks: number;
   /** Applied entries after which the catalogue is saved. Default 30,000: saving holds up commits, a restart applies those. */
   readonly snapshotEntries: number;
   /** Applied bytes after which the catalogue is saved. Default 16 MiB. */
@@ -16,6 +21,7 @@ export interface GroupTiming {
 export const GROUP_TIMING: GroupTiming = {
   tickMs: 50,
   electionTicks: 10,
+  heartbeatTicks: 3,
   snapshotEntries: 30_000,
   snapshotBytes: 16 * 1024 * 1024,
   trailingEntries: 5_000,
