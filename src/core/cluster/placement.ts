@@ -24,6 +24,8 @@ export interface PlacementNode {
    * is not waited for.
    */
   readonly awayMs: number | undefined;
+  /** Its copies can be fetched; so they can of one that is drained. */
+  readonly reachable: boolean;
   /** Free bytes where it keeps blobs; undefined = not told, and then there is room. */
   readonly freeBytes: number | undefined;
   /** Manifest digests whose blobs it holds. */
@@ -81,8 +83,8 @@ export function placeModel(
 }
 
 /**
- * What one node should get now, in this order: what is pinned to it, then the smallest. Only models that another node of
- * use holds.
+ * What one node should get now, in this order: what is pinned to it, then the smallest. Only models that another node can
+ * send.
  */
 export function planFetches(
   self: NodeId,
@@ -97,9 +99,8 @@ export function planFetches(
     if (own.held.has(manifestDigest)) continue;
     const isPinned = model.pins.includes(self);
     if (!isPinned && model.ageMs < options.replicateAfterMs) continue;
-    const holds = (node: PlacementNode) =>
-      node.awayMs === undefined && node.held.has(manifestDigest);
-    if (!facts.nodes.some(holds)) continue;
+    const isSource = (node: PlacementNode) => node.reachable && node.held.has(manifestDigest);
+    if (!facts.nodes.some(isSource)) continue;
     if (!placeModel(model, facts.nodes, options).includes(self)) continue;
     planned.push({ manifestDigest, because: isPinned ? "pinned" : "replica", blobBytes });
   }

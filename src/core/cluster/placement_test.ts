@@ -26,6 +26,7 @@ function node(number: number, held: readonly number[] = [], changes: Partial<Pla
   return {
     nodeId: nodeId(number),
     awayMs: undefined,
+    reachable: true,
     freeBytes: undefined,
     held: new Set(held.map(digest)),
     ...changes,
@@ -133,9 +134,16 @@ Deno.test("planFetches() plans nothing for a node of no use, or from one", () =>
   const models = [model(1)];
   const gone = [node(1, [1]), node(2, [], { awayMs: 0 })];
   assert.deepEqual(planFetches(nodeId(2), { models, nodes: gone }, OPTIONS), []);
-  const unreachable = [node(1, [1], { awayMs: 0 }), node(2)];
+  const unreachable = [node(1, [1], { awayMs: 0, reachable: false }), node(2)];
   assert.deepEqual(planFetches(nodeId(2), { models, nodes: unreachable }, OPTIONS), []);
   assert.deepEqual(planFetches(nodeId(7), { models, nodes: unreachable }, OPTIONS), []);
+});
+
+Deno.test("planFetches() takes a model from the only holder while that is drained, and so about to go", () => {
+  const nodes = [node(1, [1], { awayMs: 0 }), node(2)];
+  assert.deepEqual(planFetches(nodeId(2), { models: [model(1)], nodes }, OPTIONS), [
+    { manifestDigest: digest(1), because: "replica" },
+  ]);
 });
 
 Deno.test("isRoomNews() tells the first figure, and changes of more than an eighth", () => {

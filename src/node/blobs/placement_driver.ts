@@ -146,6 +146,7 @@ export class PlacementDriver {
     return {
       nodeId: self,
       awayMs: isDrained() ? 0 : undefined,
+      reachable: true,
       // As the others know it: two answers to what this node has room for could leave a model to nobody.
       freeBytes: this.#toldFreeBytes,
       held: new Set(copies.held()),
@@ -167,6 +168,7 @@ export class PlacementDriver {
       return {
         nodeId,
         awayMs: isOfUse ? undefined : nowMs - (this.#awaySinceMs.get(nodeId) ?? nowMs),
+        reachable: member.standing === "alive",
         freeBytes: member.freeBytes,
         held: new Set(digests.filter((digest) => member.holds(digest))),
       };
