@@ -105,7 +105,10 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
     {
       methods: ["POST"],
       path: "/api/cluster/leave",
-      handle: async () => await done(admin.leave()),
+      handle: async (exchange) => {
+        const force = (await exchange.readOptionalFields()).boolean("force") ?? false;
+        return await done(admin.leave({ force }));
+      },
     },
   ];
 }

@@ -2,7 +2,12 @@ import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { createHttpApp, type HttpApp, type HttpSettings } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
-import { type CatalogueCommand, encodeApiKey, encodeJoinToken } from "../protocol/mod.ts";
+import {
+  type CatalogueCommand,
+  displayModelName,
+  encodeApiKey,
+  encodeJoinToken,
+} from "../protocol/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import { hashSecret } from "../transport/mod.ts";
@@ -161,7 +166,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     others: { ownName: self.name, loaded: () => cluster.loadedElsewhere() },
   });
   const stopping: { stop: () => Promise<void> } = { stop: async () => {} };
-  const admin = adminOf(parts, { cluster, serving }, () => stopping.stop());
+  const admin = adminOf(parts, { cluster, serving, sharing }, () => stopping.stop());
   const app = createHttpApp({
     client,
     admin,
@@ -238,11 +243,11 @@ function noteApplied(
 
 function adminOf(
   parts: Assembly,
-  over: { readonly cluster: Cluster; readonly serving: Serving },
+  over: { readonly cluster: Cluster; readonly serving: Serving; readonly sharing: ModelSharing },
   stop: () => Promise<void>,
 ): Admin {
   const { machinery, version, readLogs } = parts;
-  const { cluster, serving } = over;
+  const { cluster, serving, sharing } = over;
   const { self, clusterId } = cluster.settings;
   return new Admin({
     self: { ...self, clusterId, version },
@@ -251,6 +256,7 @@ function adminOf(
     connections: () => cluster.transport.connections(),
     clock: systemClock,
     credentials: credentialsOf(machinery),
+    modelsHereAlone: () => modelsHereAlone(cluster, sharing),
     webTransport: () => machinery.webTransport(),
     depart: async () => {
       await cluster.forget();
@@ -260,6 +266,18 @@ function adminOf(
     logs: readLogs,
     explain: (requestId) => serving.journal.explain(requestId),
   });
+}
+
+function modelsHereAlone(cluster: Cluster, sharing: ModelSharing): readonly string[] {
+  const held = new Set(sharing.copies.held());
+  const members = cluster.members().filter((member) =>
+    member.standing === "alive" && !cluster.isLeaving(member.address.nodeId)
+  );
+  return cluster.group.catalogue.models()
+    .filter(({ manifestDigest }) =>
+      held.has(manifestDigest) && !members.some((member) => member.holds(manifestDigest))
+    )
+    .map(({ name }) => displayModelName(name));
 }
 
 function credentialsOf(machinery: Machinery): Credentials {

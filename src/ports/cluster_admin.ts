@@ -132,8 +132,11 @@ export interface ClusterAdmin {
   /** No new requests are sent there; running ones go on. */
   drain(node: string): Promise<void>;
   undrain(node: string): Promise<void>;
-  /** This node hands over, leaves the group and the members, and then stops. */
-  leave(): Promise<void>;
+  /**
+   * This node hands over, leaves the group and the members, and then stops. Refused (`conflict`, naming them) while there are
+   * models that it alone holds, unless `force` says that they may go.
+   */
+  leave(options?: { readonly force: boolean }): Promise<void>;
   /** {@link status} now, after each change, and at least every 5 s; at most 4 a second. Ends with the signal. */
   watch(signal: AbortSignal): AsyncIterable<ClusterStatus>;
   webTransport(): WebTransportContact;

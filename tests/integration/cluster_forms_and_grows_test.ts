@@ -48,6 +48,19 @@ clusterTest(
   },
 );
 
+clusterTest("a node does not leave with the only copy of a model unless it may", {
+  nodes: 2,
+}, async (cluster) => {
+  const request = { model: "poet", from: "tiny", system: "You are a poet.", stream: false };
+  await cluster.client("n2").ask("POST", "/api/create", request);
+  const refused = await cluster.client("n2").request("POST", "/api/cluster/leave", { body: {} });
+  assert.equal(refused.status, 409);
+  assert.match(String(refused.body.error), /no other member that is alive holds poet:latest;/);
+  await cluster.healthy(2);
+  await cluster.client("n2").ask("POST", "/api/cluster/leave", { force: true });
+  assert.equal(await cluster.client("n2").ended(), 0);
+});
+
 clusterTest("a drained node gets no requests of others, and its own settings are seen", {
   nodes: 3,
 }, async (cluster) => {

@@ -5,11 +5,12 @@ import { printJson } from "../terminal/print.ts";
 
 export function defineLeave(command: Command, context: CliContext): void {
   command.description("Take the asked node out of its cluster for good, and stop it");
+  command.option("--force", "Leave even if models are lost that no other node holds");
   addClientOptions(command);
   addExamples(command, "odist leave");
-  command.action(async (options: ClientOptions) => {
+  command.action(async (options: ClientOptions & { readonly force?: boolean }) => {
     const client = clientFor(context, options);
-    await client.ask("POST", "/api/cluster/leave");
+    await client.ask("POST", "/api/cluster/leave", { force: options.force === true });
     if (options.json) printJson(context, { left: client.url });
     else context.terminal.out.write(`the node at ${client.url} has left its cluster and stops\n`);
   });

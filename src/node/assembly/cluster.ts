@@ -164,8 +164,12 @@ export class Cluster {
   /** No new requests go there. */
   isDrained(nodeId: NodeId = this.settings.self.nodeId): boolean {
     const { catalogue } = this.group;
-    return catalogue.findSetting(drainKey(nodeId)) !== undefined ||
-      catalogue.findSetting(leaveKey(nodeId)) !== undefined;
+    return catalogue.findSetting(drainKey(nodeId)) !== undefined || this.isLeaving(nodeId);
+  }
+
+  /** It has asked the others to do without it. */
+  isLeaving(nodeId: NodeId): boolean {
+    return this.group.catalogue.findSetting(leaveKey(nodeId)) !== undefined;
   }
 
   /** Where a member listens; "" when unknown. */

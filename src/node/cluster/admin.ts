@@ -36,6 +36,11 @@ const LEAVE_TIMEOUT_MS = 30_000;
 /** How long a leaving node waits to be told that its row is gone, each time it asks for that. */
 const REMOVE_SELF_TIMEOUT_MS = 500;
 const REMOVE_SELF_ATTEMPTS_MAX = 10;
+/** How long a leaving node waits to hear that others hold what it holds, and how often it looks. */
+const INVENTORY_TIMEOUT_MS = 2_000;
+const INVENTORY_LOOK_MS = 100;
+/** Models named in a refusal; the rest is counted. */
+const MODELS_NAMED_MAX = 5;
 
 /** The group as operators need it. */
 export interface AdminGroup extends CatalogueGroup {
@@ -69,6 +74,8 @@ export interface AdminParts {
   /** Tells the other members, drops what binds this node to the cluster, and stops it. */
   readonly depart: () => Promise<void>;
   readonly connections: () => readonly ConnectionView[];
+  /** Names of models of which no other member that is alive and stays holds a copy. */
+  readonly modelsHereAlone: () => readonly string[];
   readonly webTransport: () => WebTransportContact;
   readonly logs: ClusterAdmin["logs"];
   /** Absent = nothing is routed here. */
@@ -150,7 +157,7 @@ export class Admin implements ClusterAdmin {
     await this.#dropSetting(drainKey(nodeId), `undrain "${node}"`);
   }
 
-  async leave(): Promise<void> {
+  async leave({ force } = { force: false }): Promise<void> {
     const { group, self } = this.#parts;
     const { nodeId } = self;
     const others = group.catalogue.members().filter((row) =>
@@ -159,6 +166,7 @@ export class Admin implements ClusterAdmin {
     if (others.length === 0) {
       throw new RequestError("conflict", "the only member of a cluster cannot leave it");
     }
+    if (!force) await this.#checkNothingIsLost();
     await this.#change(
       { kind: "put_setting", key: leaveKey(nodeId), value: "1", expected: undefined },
       "leave",
@@ -167,6 +175,27 @@ export class Admin implements ClusterAdmin {
     await this.#untilNoVoter(nodeId);
     await this.#removeSelf(nodeId);
     await this.#parts.depart();
+  }
+
+  /** Gossip may take a moment to tell what the others hold. */
+  async #checkNothingIsLost(): Promise<void> {
+    const { modelsHereAlone, clock } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + INVENTORY_TIMEOUT_MS;
+    let alone = modelsHereAlone();
+    while (alone.length > 0 && clock.monotonicMs() < deadlineMs) {
+      await new Promise<void>((resolve) => clock.after(INVENTORY_LOOK_MS, resolve));
+      alone = modelsHereAlone();
+    }
+    if (alone.length === 0) return;
+    const named = alone.slice(0, MODELS_NAMED_MAX).join(", ");
+    const more = alone.length - MODELS_NAMED_MAX;
+    throw new RequestError(
+      "conflict",
+      `cannot leave: no other member that is alive holds ${named}${
+        more > 0 ? ` and ${more} more` : ""
+      }; ` +
+        `wait until copied, or lose them with --force`,
+    );
   }
 
   /**

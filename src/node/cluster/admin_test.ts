@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { HandClock } from "../../../tests/harness/hand_clock.ts";
 import { isEdgeError, type NodeId, UnavailableError } from "../../base/mod.ts";
 import { Catalogue, drainKey, leaveKey, type Outcome } from "../../core/cluster/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
@@ -69,20 +70,22 @@ class PromptGroup implements AdminGroup {
   }
 }
 
+const STILL_CLOCK: Clock = {
+  nowMs: () => 1_000_000,
+  monotonicMs: () => 0,
+  after: () => ({ cancel() {} }),
+};
+
 class Scene {
   readonly group = new PromptGroup();
   connections: readonly ConnectionView[] = [];
   readonly seen = new Map<NodeId, SeenMember>();
   departed = 0;
+  alone: readonly string[] = [];
   readonly admin: Admin;
   #draws = 0;
 
-  constructor() {
-    const clock: Clock = {
-      nowMs: () => 1_000_000,
-      monotonicMs: () => 0,
-      after: () => ({ cancel() {} }),
-    };
+  constructor(clock: Clock = STILL_CLOCK) {
     this.admin = new Admin({
       self: { nodeId: A, clusterId: "c".repeat(16), name: "a", version: "0.1.0" },
       group: this.group,
@@ -96,6 +99,7 @@ class Scene {
         encodeToken: ({ id, secret }) => `token-${id}-${secret.length}`,
         encodeKey: ({ id, secret }) => `key-${id}-${secret.length}`,
       }),
+      modelsHereAlone: () => this.alone,
       webTransport: () => ({ port: 1, path: "/", certificateHash: "" }),
       depart: () => Promise.resolve(void this.departed++),
       connections: () => this.connections,
@@ -246,6 +250,38 @@ Deno.test("Admin.leave() waits until the group does without this node's vote", a
   await left;
   assert.equal(scene.group.catalogue.findMember(A), undefined);
   assert.equal(scene.departed, 1);
+});
+
+Deno.test("Admin.leave() is refused while models would be lost, unless they may be", async () => {
+  const clock = new HandClock();
+  const scene = new Scene(clock);
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  scene.group.voters = [B];
+  scene.alone = ["poet:latest", "bard:latest"];
+  const refused = assert.rejects(
+    scene.admin.leave(),
+    (error) => hasCode("conflict")(error) && /poet:latest, bard:latest/.test(String(error)),
+  );
+  await clock.advance(3_000);
+  await refused;
+  assert.equal(scene.group.catalogue.findSetting(leaveKey(A)), undefined);
+
+  // A copy that was only not heard of yet.
+  const heard = scene.admin.leave();
+  await clock.advance(500);
+  scene.alone = [];
+  await clock.advance(500);
+  await heard;
+  assert.equal(scene.departed, 1);
+
+  const careless = new Scene();
+  await careless.admit(A, "a", "alive");
+  await careless.admit(B, "b", "alive");
+  careless.group.voters = [B];
+  careless.alone = ["poet:latest"];
+  await careless.admin.leave({ force: true });
+  assert.equal(careless.departed, 1);
 });
 
 Deno.test("Admin.leave() asks again until it is gone, and takes hanging up for an answer", async () => {
