@@ -561,6 +561,8 @@ export class GroupDriver implements Group {
         return;
       case "snapshot_restored":
         this.#parts.log.log("info", "raft_snapshot_taken", { index: note.index });
+        // Answers of a leader that the group did not name yet were refused as those of a stranger.
+        this.#reads.askAgain();
         return;
       default:
         return;

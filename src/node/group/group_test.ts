@@ -283,6 +283,26 @@ Deno.test("A joiner with an empty log learns, is promoted, and the group survive
     assert.equal(world.group(leader).catalogue.findSetting("a")?.value, "1");
   }));
 
+Deno.test("A joiner's first read is answered as soon as it has the group's state", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    await world.propose(leader, putSetting("a", "1"));
+    const add = change({ action: "add_learner", node: groupNodeId(4) });
+    await world.settle(world.group(leader).changeGroup(add, { timeoutMs: 5_000 }));
+    await world.advance(3_000);
+    // It hears a heartbeat first, and what the leader answers to its question before the state comes.
+    const [near, far] = [groupNodeId(leader), groupNodeId(4)];
+    world.network.shape({ delayMs: 20 }, { from: near, to: far });
+    world.network.shape({ delayMs: 20 }, { from: far, to: near });
+    await world.boot(4);
+    const joiner = world.group(4);
+    const reading = joiner.read((catalogue) => catalogue.findSetting("a")?.value, {
+      timeoutMs: 5_000,
+    });
+    await world.until("it has the state", () => joiner.catalogue.findSetting("a") !== undefined);
+    assert.equal(await world.settle(reading, 100), "1");
+  }));
+
 Deno.test("A group change is refused by name where it can't be made", () =>
   withGroup(3, async (world) => {
     const leader = await world.elected();
