@@ -65,7 +65,10 @@ export class TestCluster implements AsyncDisposable {
     this.#ports = new Random(seed ^ Deno.pid);
   }
 
-  /** Starts a founder, lets the others join all at once, and waits until everyone sees a healthy cluster. */
+  /**
+   * Starts a founder, lets the others join all at once, and waits until everyone sees a healthy cluster in which as many vote
+   * as ever will: before that, a founder's death takes the only vote with it.
+   */
   static async start(count: number, options: ClusterOptions = {}): Promise<TestCluster> {
     const cluster = new TestCluster(options);
     try {
@@ -77,6 +80,7 @@ export class TestCluster implements AsyncDisposable {
         for (const one of joined) if (one.status === "rejected") throw one.reason;
       }
       await cluster.healthy(count);
+      await cluster.voting(count >= 5 ? 5 : count >= 3 ? 3 : 1);
       return cluster;
     } catch (error) {
       const folder = await cluster.collect("start");
@@ -167,6 +171,16 @@ export class TestCluster implements AsyncDisposable {
           health === "healthy" && leader === first?.leader && members.length === count
         );
     }, options.timeoutMs);
+  }
+
+  /** Waits until so many members vote, the leader included. */
+  async voting(count: number): Promise<void> {
+    await this.until(`${count} members vote`, async () => {
+      const statuses = await this.#statuses();
+      return statuses.every(({ members }) =>
+        members.filter(({ role }) => role === "leader" || role === "voter").length === count
+      );
+    });
   }
 
   /** Waits until the condition holds and returns what it gave; asked again and again. */
