@@ -9,6 +9,8 @@ import { Random } from "../../src/base/mod.ts";
 import { Catalogue } from "../../src/core/cluster/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
 import {
+  clientHelloShape,
+  decodeApiKey,
   decodeCommand,
   decodeDatagram,
   decodeDiscovery,
@@ -22,6 +24,7 @@ import {
   decodeNodeLoad,
   decodeRaftFrame,
   decodeSync,
+  encodeApiKey,
   encodeCommand,
   encodeDiscovery,
   encodeHello,
@@ -36,6 +39,7 @@ import {
   INVENTORY_KEYS,
   type ManifestPrefix,
   parseModelName,
+  requestHeadShape,
 } from "../../src/protocol/mod.ts";
 import { openWal } from "../../src/storage/mod.ts";
 import {
@@ -45,6 +49,7 @@ import {
   readFrame,
 } from "../../src/storage/wal_record.ts";
 import { readCertificate } from "../../src/transport/identity/certificate.ts";
+import { decodeHead } from "../../src/transport/remote/client_stream.ts";
 import { DISCOVERY_PACKETS, HELLO_FRAMES, JOIN_FRAMES } from "../harness/contact_frames.ts";
 import { identityMaker } from "../harness/identities.ts";
 import { MembershipWorld } from "./membership_world.ts";
@@ -188,6 +193,8 @@ async function contactTargets(): Promise<readonly Target[]> {
   const { certificate } = await make();
   const text = { secret: new Uint8Array(16), authorityKey: authority.publicKey };
   const tokens = ["t1", "0123456789"].map((tokenId) => encodeJoinToken({ tokenId, ...text }));
+  const keys = ["k1", "0123456789"].map((keyId) => encodeApiKey({ keyId, ...text }));
+  const headers = [{ name: "content-type", value: "application/json" }];
   const latin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
   return [
     { name: "decodeHello", corpus: HELLO_FRAMES.map(encodeHello), decode: decodeHello },
@@ -201,6 +208,23 @@ async function contactTargets(): Promise<readonly Target[]> {
       name: "decodeJoinToken",
       corpus: tokens.map((token) => new TextEncoder().encode(token)),
       decode: (bytes) => decodeJoinToken(latin1(bytes)),
+    },
+    {
+      name: "decodeApiKey",
+      corpus: keys.map((key) => new TextEncoder().encode(key)),
+      decode: (bytes) => decodeApiKey(latin1(bytes)),
+    },
+    {
+      name: "client's hello",
+      corpus: keys.map((key) => new TextEncoder().encode(JSON.stringify({ key }))),
+      decode: (bytes) => decodeHead(clientHelloShape, bytes),
+    },
+    {
+      name: "client's request",
+      corpus: ["GET", "POST"].map((method) =>
+        new TextEncoder().encode(JSON.stringify({ method, path: "/api/tags?x=1", headers }))
+      ),
+      decode: (bytes) => decodeHead(requestHeadShape, bytes),
     },
     {
       name: "readCertificate",

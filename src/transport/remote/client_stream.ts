@@ -1,6 +1,7 @@
 import { PeerError } from "../../base/mod.ts";
 import {
   CLIENT_FRAME_BYTES_MAX,
+  type Decoded,
   encodeStreamHeader,
   readShape,
   type Shape,
@@ -61,7 +62,7 @@ export class ClientStream {
   async readHead<T>(shape: Shape<T>): Promise<T> {
     const piece = await this.readPiece();
     if (piece.kind !== "bytes") throw lostConnection();
-    const decoded = readShape(shape, parseJson(piece.bytes));
+    const decoded = decodeHead(shape, piece.bytes);
     if (decoded.kind === "decoded") return decoded.value;
     throw new PeerError(
       "malformed_frame",
@@ -117,6 +118,11 @@ export class ClientStream {
       throw isRuntimeLoss(error) ? lostConnection(error) : error;
     }
   }
+}
+
+/** A head from its frame; never throws. */
+export function decodeHead<T>(shape: Shape<T>, bytes: Uint8Array): Decoded<T> {
+  return readShape(shape, parseJson(bytes));
 }
 
 function parseJson(bytes: Uint8Array): unknown {
