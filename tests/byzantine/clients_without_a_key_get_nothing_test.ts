@@ -103,6 +103,20 @@ Deno.test("Clients beyond the limit are refused, and those that are in go on", (
     first.close();
   }, { clientSessionsMax: 1 }));
 
+Deno.test("Noise where a browser would speak HTTP/3 costs nothing but a connection", () =>
+  ClientScene.play(async (scene, world) => {
+    const target = { nodeId: scene.identity.nodeId, address: scene.transport.address };
+    const identity = await world.identities.make();
+    const peer = await HostilePeer.connect(target, { identity, protocol: "h3" });
+    const writer = (await peer.conn.createUnidirectionalStream()).getWriter();
+    await writer.write(crypto.getRandomValues(new Uint8Array(2_000)));
+    const pipe = await peer.openHello(crypto.getRandomValues(new Uint8Array(2_000)));
+    await pipe.write(crypto.getRandomValues(new Uint8Array(2_000))).catch(() => {});
+    await peer.conn.closed.catch(() => {});
+    assert.equal(await (await scene.ask("/")).text(), "fine");
+    peer.close();
+  }, { helloTimeoutMs: 500 }));
+
 Deno.test("A member's connection can't be used as a client's, nor the other way", () =>
   ClientScene.play(async (scene, world) => {
     const target = { nodeId: scene.identity.nodeId, address: scene.transport.address };
