@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { isEdgeError } from "../../src/base/mod.ts";
 import { generateSigningKey, joinCluster, type Seed, seedDialer } from "../../src/transport/mod.ts";
 import { JoinDesk } from "../harness/join_desk.ts";
-import { CountingMetrics, QuicWorld, testClock } from "../harness/quic_world.ts";
+import { QuicWorld, testClock } from "../harness/quic_world.ts";
 import { RecordingNode } from "../harness/transport_contract.ts";
 
 /** A member with a desk for joiners, and where it is. */
-async function openDesk(world: QuicWorld, metrics = new CountingMetrics()) {
+async function openDesk(world: QuicWorld, hostname = "127.0.0.1") {
   const desk = await JoinDesk.open();
   const remotes: string[] = [];
   const { transport } = await world.open(new RecordingNode(), {
@@ -15,10 +15,10 @@ async function openDesk(world: QuicWorld, metrics = new CountingMetrics()) {
       remotes.push(remoteAddress);
       await desk.answer(pipe);
     },
-    metrics,
+    hostname,
   });
   const port = Number(transport.address.split(":").at(-1));
-  return { desk, remotes, seed: { hostname: "127.0.0.1", port } };
+  return { desk, remotes, seed: { hostname, port } };
 }
 
 async function join(token: string, seed: Seed) {
@@ -43,6 +43,17 @@ Deno.test("A node joins through a member's own port", () =>
     assert.ok(answer.members.some(({ name }) => name === "desk"));
     assert.match(remotes[0] ?? "", /^127\.0\.0\.1:\d+$/);
   }));
+
+Deno.test({
+  name: "A node joins at an address of IPv6",
+  ignore: !Deno.networkInterfaces().some(({ address }) => address === "::1"),
+  fn: () =>
+    QuicWorld.run({}, async (world) => {
+      const { desk, seed } = await openDesk(world, "::1");
+      await join(await desk.createToken(), seed);
+      assert.equal(desk.admitted[0]?.name, "joiner");
+    }),
+});
 
 Deno.test("A node that holds the token of another cluster says nothing to this one", () =>
   QuicWorld.run({}, async (world) => {

@@ -8,6 +8,7 @@ import type { DialSeed, Seed } from "../identity/mod.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import { JOIN_PROTOCOL, quicSettings } from "../quic_settings.ts";
 import { withDeadline } from "./deadline.ts";
+import { openDialEndpoint } from "./dial_endpoint.ts";
 import { formatAddress, resolveAddress } from "./resolve_address.ts";
 import { connectionError } from "./quic_dialer.ts";
 
@@ -15,7 +16,7 @@ import { connectionError } from "./quic_dialer.ts";
 export function seedDialer(parts: { readonly clock: Clock }): DialSeed {
   return async (seed, trust) => {
     trust.signal.throwIfAborted();
-    const endpoint = new Deno.QuicEndpoint({ hostname: "0.0.0.0", port: 0 });
+    const { endpoint, family } = openDialEndpoint(seed.hostname);
     // All that is made here hangs on the endpoint; so closing it is enough, and safe to repeat.
     const close = () => {
       trust.signal.removeEventListener("abort", close);
@@ -23,7 +24,7 @@ export function seedDialer(parts: { readonly clock: Clock }): DialSeed {
     };
     trust.signal.addEventListener("abort", close);
     try {
-      const conn = await withDeadline(connect(seed, { ...trust, endpoint }), {
+      const conn = await withDeadline(connect(seed, { ...trust, endpoint, family }), {
         clock: parts.clock,
         limitMs: TRANSPORT_LIMITS.dialTimeoutMs,
         late: () => unreachable(seed, "nobody answered"),
@@ -41,12 +42,12 @@ export function seedDialer(parts: { readonly clock: Clock }): DialSeed {
 
 async function connect(
   seed: Seed,
-  trust: Parameters<DialSeed>[1] & { readonly endpoint: Deno.QuicEndpoint },
+  trust: Parameters<DialSeed>[1] & ReturnType<typeof openDialEndpoint>,
 ): Promise<Deno.QuicConn> {
   try {
     return await Deno.connectQuic({
       ...quicSettings(TRANSPORT_LIMITS),
-      ...await resolveAddress(formatAddress(seed), { family: 4 }),
+      ...await resolveAddress(formatAddress(seed), trust),
       endpoint: trust.endpoint,
       serverName: trust.serverName,
       caCerts: [trust.anchorPem],

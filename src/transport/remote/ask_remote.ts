@@ -7,6 +7,7 @@ import {
   clientVerdictShape,
 } from "../../protocol/mod.ts";
 import { withDeadline } from "../connecting/deadline.ts";
+import { openDialEndpoint } from "../connecting/dial_endpoint.ts";
 import { closeConn, connectionError } from "../connecting/quic_dialer.ts";
 import { formatAddress, resolveAddress } from "../connecting/resolve_address.ts";
 import { takeStream } from "../framing/stream_pipe.ts";
@@ -42,8 +43,7 @@ export async function askRemote(
 ): Promise<Response> {
   const signal = init.signal ?? undefined;
   signal?.throwIfAborted();
-  const family = node.hostname.includes(":") ? 6 : 4;
-  const endpoint = new Deno.QuicEndpoint({ hostname: family === 6 ? "::" : "0.0.0.0", port: 0 });
+  const { endpoint, family } = openDialEndpoint(node.hostname);
   // All that is made here hangs on the endpoint; so closing it is enough, and safe to repeat.
   const close = () => {
     signal?.removeEventListener("abort", close);
@@ -63,7 +63,7 @@ export async function askRemote(
 
 async function connect(
   node: RemoteNode,
-  by: { readonly endpoint: Deno.QuicEndpoint; readonly family: 4 | 6 },
+  by: ReturnType<typeof openDialEndpoint>,
 ): Promise<Deno.QuicConn> {
   const { clock, key } = node;
   const address = formatAddress(node);
