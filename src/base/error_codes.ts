@@ -21,6 +21,8 @@ export const ERROR_CODES = {
   prompt_too_long: { family: "request", status: 400 },
   body_too_large: { family: "request", status: 413 },
   model_too_large: { family: "request", status: 500 },
+  // A request from another machine without a key, or with one that opens nothing.
+  unauthorized: { family: "request", status: 401 },
   conflict: { family: "request", status: 409 },
   member_not_found: { family: "request", status: 404 },
   token_not_found: { family: "request", status: 404 },

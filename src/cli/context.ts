@@ -46,5 +46,6 @@ export function clientFor(context: CliContext, options: ClientOptions): NodeClie
     ...(options.key === undefined ? {} : { apiKey: options.key }),
   };
   const { http: { host }, cli: { apiKey } } = configFor(context, { flags }).config;
-  return new NodeClient(host, host.scheme === "odist" ? remoteSender(host, apiKey) : undefined);
+  if (host.scheme === "odist") return new NodeClient(host, { carry: remoteSender(host, apiKey) });
+  return new NodeClient(host, apiKey === "" ? {} : { key: apiKey });
 }

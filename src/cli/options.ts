@@ -43,7 +43,7 @@ export function addClientOptions(command: Command): void {
     "--host <HOST>",
     "Node to talk to (default 127.0.0.1:11434; ODIST_HOST, OLLAMA_HOST)",
   );
-  command.option("--key <KEY>", "Key for a host that begins with odist:// (ODIST_KEY)");
+  command.option("--key <KEY>", "Key, for a node on another machine (ODIST_KEY)");
   addJsonOption(command);
 }
 

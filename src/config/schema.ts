@@ -370,7 +370,7 @@ export const OPTIONS = {
     flag: "key",
     secret: true,
     default: "",
-    summary: "API key, for commands whose --host begins with odist://.",
+    summary: "API key, for commands that ask a node on another machine.",
     details:
       "From `odist key create` on a member. The variable keeps it out of the list of processes.",
   },

@@ -14,8 +14,14 @@ const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The node's HTTP face. Opens no socket: whoever listens hands requests in. */
 export interface HttpApp {
-  /** Answers one request; never rejects. `gone` tells, like the request's own signal, that the client has left. */
-  fetch(request: Request, connection?: { readonly gone: AbortSignal }): Promise<Response>;
+  /**
+   * Answers one request; never rejects. `gone` tells, like the request's own signal, that the client has left; `fromAfar`
+   * that it is on another machine, and has not shown a key yet.
+   */
+  fetch(
+    request: Request,
+    connection?: { readonly gone: AbortSignal; readonly fromAfar?: boolean },
+  ): Promise<Response>;
   /** From now on inference is refused with 503 and `/ready` says so; running answers go on. */
   stopAdmitting(): void;
 }
@@ -38,7 +44,11 @@ export function createHttpApp(parts: HttpParts): HttpApp {
       const requestId = requestIdOf(request);
       const { refusal, headers } = guard.check(request);
       const response = refusal ??
-        await router.answer(request, { requestId, gone: connection?.gone });
+        await router.answer(request, {
+          requestId,
+          gone: connection?.gone,
+          fromAfar: connection?.fromAfar === true,
+        });
       for (const [name, value] of Object.entries(headers ?? {})) response.headers.set(name, value);
       response.headers.set(REQUEST_ID_HEADER, requestId);
       if (!response.headers.has(NODE_HEADER)) {

@@ -7,6 +7,7 @@ import type {
   ClusterClient,
   Consistency,
   EmbedAnswer,
+  KeyAccess,
   Log,
   Metrics,
 } from "../ports/mod.ts";
@@ -29,6 +30,8 @@ export interface HttpParts {
   readonly client: ClusterClient;
   /** Without one there is no `/api/cluster`. */
   readonly admin?: ClusterAdmin;
+  /** Absent = nobody needs a key. */
+  readonly access?: KeyAccess;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -45,6 +48,8 @@ export interface ExchangeOrigin {
   readonly route: string;
   readonly requestId: string;
   readonly admitting: () => boolean;
+  /** It came from another machine. */
+  readonly fromAfar: boolean;
   /** Tells, like the request's own signal, that the client has left. */
   readonly gone: AbortSignal | undefined;
 }
@@ -119,6 +124,22 @@ export class Exchange {
       },
       cancel: (reason) => reader.cancel(reason),
     });
+  }
+
+  /**
+   * This machine's own clients never need a key, as they never need one for Ollama; others do once there is one.
+   *
+   * @throws RequestError `unauthorized`.
+   */
+  async checkKey(): Promise<void> {
+    const { access } = this.#parts;
+    if (access === undefined || !this.origin.fromAfar || !access.isWanted()) return;
+    const header = this.request.headers.get("authorization") ?? "";
+    const [, key] = /^Bearer +(\S+)$/i.exec(header) ?? [];
+    const refusal = key === undefined
+      ? "from another machine a key is needed: Authorization: Bearer KEY, from odist key create"
+      : await access.refusalOf(key);
+    if (refusal !== undefined) throw new RequestError("unauthorized", `unauthorized: ${refusal}`);
   }
 
   /** @throws UnavailableError `stopping` once the node no longer admits inference. */

@@ -134,7 +134,8 @@ function ipv4Parts(address: string): readonly number[] | undefined {
   return parts.every((part) => part <= 255) ? parts : undefined;
 }
 
-function isLoopback(address: string): boolean {
+/** Whether an address or name is this machine's own. */
+export function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || ipv4Parts(address)?.[0] === 127;
 }
 

@@ -6,5 +6,6 @@
  * @module
  */
 export { createHttpApp, type HttpApp } from "./app.ts";
+export { isLoopback } from "./guard.ts";
 export type { HttpParts } from "./exchange.ts";
 export type { HttpSettings } from "./settings.ts";

@@ -7,6 +7,8 @@ export interface Route {
   readonly methods: readonly ("GET" | "HEAD" | "POST" | "PUT" | "DELETE")[];
   readonly path: string;
   handle(exchange: Exchange): Response | Promise<Response>;
+  /** Answers without a key, even where others want one: says nothing but whether the node lives. */
+  readonly open?: true;
 }
 
 /** The endpoints that word their errors alike. */
@@ -21,6 +23,7 @@ export interface ApiFamily {
 export interface RouteBindings {
   readonly requestId: string;
   readonly gone: AbortSignal | undefined;
+  readonly fromAfar: boolean;
 }
 
 /** Answers requests by path and method, and says 404, 405 or a redirect where there is no such route. */
@@ -59,6 +62,7 @@ export class Router {
         route: route.path,
         requestId: context.env.requestId,
         gone: context.env.gone,
+        fromAfar: context.env.fromAfar,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
       const response = await handle(family, route, exchange);
@@ -101,9 +105,12 @@ export class Router {
 
 async function handle(family: ApiFamily, route: Route, exchange: Exchange): Promise<Response> {
   try {
+    if (route.open !== true) await exchange.checkKey();
     return await route.handle(exchange);
   } catch (error) {
-    return family.failureAnswer(exchange.describe(error));
+    const response = family.failureAnswer(exchange.describe(error));
+    if (response.status === 401) response.headers.set("www-authenticate", "Bearer");
+    return response;
   }
 }
 

@@ -1,6 +1,6 @@
 import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
-import { createHttpApp, type HttpApp, type HttpSettings } from "../http/mod.ts";
+import { createHttpApp, type HttpApp, type HttpSettings, isLoopback } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import {
   type CatalogueCommand,
@@ -53,6 +53,8 @@ export interface RunningNode {
   stop(): Promise<void>;
   /** Resolves when the node is gone. */
   readonly finished: Promise<void>;
+  /** Whether clients on other machines need a key. */
+  needsKey(): boolean;
 }
 
 /**
@@ -170,6 +172,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
   const app = createHttpApp({
     client,
     admin,
+    access: machinery.access,
     metrics,
     log,
     clock,
@@ -312,7 +315,8 @@ function listen(config: Config, app: HttpApp, log: Log): Deno.HttpServer<Deno.Ne
     async (request, { remoteAddr }) => {
       const peer = peers.watch(remoteAddr.port);
       try {
-        return await app.fetch(request, peer);
+        const fromAfar = !isOwnAddress(remoteAddr.hostname);
+        return await app.fetch(request, { gone: peer.gone, fromAfar });
       } finally {
         peer.end();
       }
@@ -322,6 +326,7 @@ function listen(config: Config, app: HttpApp, log: Log): Deno.HttpServer<Deno.Ne
 }
 
 interface Stoppable extends Wiring {
+  readonly machinery: Machinery;
   readonly app: HttpApp;
   readonly client: LocalClient;
   readonly driver: SchedulerDriver;
@@ -339,6 +344,7 @@ function running(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): Runni
   return {
     address: { hostname, port },
     finished: finished.promise,
+    needsKey: () => parts.machinery.access.isWanted(),
     stop() {
       stopping ??= stop(server, parts).then(finished.resolve, finished.reject);
       return stopping;
@@ -388,6 +394,11 @@ function delay(ms: number): Promise<void> {
 function ownHosts(): string[] {
   const addresses = Deno.networkInterfaces().map(({ address }) => address);
   return [Deno.hostname().toLowerCase(), ...addresses];
+}
+
+/** Asked anew each time: an address that this machine has given up may be another one's by now. */
+function isOwnAddress(address: string): boolean {
+  return isLoopback(address) || Deno.networkInterfaces().some((own) => own.address === address);
 }
 
 /** Eight of [a-z0-9], as the contract's call ids have them. */

@@ -160,3 +160,11 @@ export interface ClusterAdmin {
     signal: AbortSignal,
   ): AsyncIterable<Readonly<Record<string, unknown>>>;
 }
+
+/** Who must show an API key before the HTTP API answers. */
+export interface KeyAccess {
+  /** Whether the cluster has a key at all: until then the API is open to whoever reaches it. */
+  isWanted(): boolean;
+  /** Why a key opens nothing; undefined when it does. */
+  refusalOf(key: string): Promise<string | undefined>;
+}

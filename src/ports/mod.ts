@@ -32,6 +32,7 @@ export type {
   ClusterAdmin,
   ClusterStatus,
   GroupRole,
+  KeyAccess,
   KeyRowView,
   MemberLoad,
   MemberStatus,

@@ -1,4 +1,4 @@
-import type { ClusterAdmin } from "../../src/ports/mod.ts";
+import type { ClusterAdmin, KeyAccess } from "../../src/ports/mod.ts";
 import { createHttpApp, type HttpApp, type HttpSettings } from "../../src/http/mod.ts";
 import {
   type ClientScript,
@@ -22,6 +22,7 @@ export function appUnderTest(
     words?: readonly string[];
     config?: Partial<HttpSettings>;
     admin?: ClusterAdmin;
+    access?: KeyAccess;
   } = {},
 ): AppUnderTest {
   const client = new ScriptedClient(options);
@@ -29,6 +30,7 @@ export function appUnderTest(
   const app = createHttpApp({
     client,
     ...(options.admin === undefined ? {} : { admin: options.admin }),
+    ...(options.access === undefined ? {} : { access: options.access }),
     metrics: telemetry,
     log: telemetry,
     clock: STILL_CLOCK,

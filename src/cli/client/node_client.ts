@@ -12,11 +12,15 @@ export class NodeClient {
   readonly #baseUrl: string;
   readonly #carry: SendRequest;
 
-  /** `carry`: default over HTTP. */
-  constructor(host: HostAddress, carry?: SendRequest) {
+  /** `carry`: default over HTTP, where `key` is shown with each request. */
+  constructor(
+    host: HostAddress,
+    options: { readonly carry?: SendRequest; readonly key?: string } = {},
+  ) {
     const address = formatHost({ ...host, hostname: reachable(host.hostname) });
     this.#baseUrl = address.includes("://") ? address : `http://${address}`;
-    this.#carry = carry ?? ((path, init) => fetch(`${this.#baseUrl}${path}`, init));
+    this.#carry = options.carry ??
+      ((path, init) => fetch(`${this.#baseUrl}${path}`, withKey(init, options.key)));
   }
 
   /** The node's address, for messages. */
@@ -125,6 +129,13 @@ export class NodeClient {
 function reachable(hostname: string): string {
   if (hostname === "0.0.0.0") return "127.0.0.1";
   return hostname === "::" ? "::1" : hostname;
+}
+
+function withKey(init: RequestInit, key: string | undefined): RequestInit {
+  if (key === undefined) return init;
+  const headers = new Headers(init.headers);
+  headers.set("authorization", `Bearer ${key}`);
+  return { ...init, headers };
 }
 
 function jsonBody(body: JsonObject | undefined): RequestInit {

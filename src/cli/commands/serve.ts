@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { RequestError, UnavailableError } from "../../base/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
+import type { RunningNode } from "../../node/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
 import { addConfigOptions, addExamples, configFlagsOf } from "../options.ts";
 
@@ -41,7 +42,7 @@ async function serve(context: CliContext, config: Config): Promise<void> {
       throw explain(error, config);
     });
     stop = () => node.stop();
-    announce(context, node.address);
+    announce(context, node);
     await node.finished;
   } finally {
     stopListening();
@@ -50,9 +51,10 @@ async function serve(context: CliContext, config: Config): Promise<void> {
 
 function announce(
   context: CliContext,
-  address: { readonly hostname: string; readonly port: number },
+  node: Pick<RunningNode, "address" | "needsKey">,
 ): void {
   const { out, err } = context.terminal;
+  const { address } = node;
   const shown = (hostname: string) =>
     formatHost({ scheme: "http", hostname, port: address.port, path: "" });
   const reachable = address.hostname === "0.0.0.0" || address.hostname === "::"
@@ -64,11 +66,11 @@ function announce(
       `curl http://${shown(reachable)}/api/generate ` +
       `-d '{"model":"tiny","prompt":"Why is the sky blue?"}'\n`,
   );
-  if (LOOPBACK.test(address.hostname)) return;
+  if (LOOPBACK.test(address.hostname) || node.needsKey()) return;
   err.write(
     `Warning: everyone who can reach ${
       shown(address.hostname)
-    } can use, change and delete the models of this node\n`,
+    } can use, change and delete the models of this node, until \`odist key create\` makes a key\n`,
   );
 }
 

@@ -180,6 +180,10 @@ export class Catalogue {
   }
 
   /** By id. */
+  hasApiKeys(): boolean {
+    return this.#tables.apiKeys.size > 0;
+  }
+
   apiKeys(): readonly ApiKeyRow[] {
     return sortedBy(this.#tables.apiKeys, (row) => row.keyId);
   }

@@ -11,7 +11,14 @@ import type { Config, HostAddress } from "../../config/mod.ts";
 import { Catalogue } from "../../core/cluster/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
-import type { Clock, Log, Metrics, RaftLogStore, WebTransportContact } from "../../ports/mod.ts";
+import type {
+  Clock,
+  KeyAccess,
+  Log,
+  Metrics,
+  RaftLogStore,
+  WebTransportContact,
+} from "../../ports/mod.ts";
 import { CATALOGUE_SCHEMA, CLIENT_PATH, type NodeFacts } from "../../protocol/mod.ts";
 import { openDisk, openSecretFolder, openWal } from "../../storage/mod.ts";
 import {
@@ -25,7 +32,7 @@ import {
   type QuicTransport,
   type StoredIdentity,
 } from "../../transport/mod.ts";
-import { admitClient } from "../cluster/client_access.ts";
+import { admitClient, type ClientAccessParts, keyAccess } from "../cluster/client_access.ts";
 import type { GossipParts } from "../cluster/gossip.ts";
 import { type MembershipDriver, openMembership } from "../cluster/membership_driver.ts";
 import { PeerBook } from "../cluster/peer_book.ts";
@@ -92,6 +99,8 @@ export interface Machinery {
   /** From now on clients with a key are answered by `answer`; until then their sessions are refused. */
   serveClients(answer: ClientHandler["answer"]): void;
   webTransport(): WebTransportContact;
+  /** Of the HTTP API. */
+  readonly access: KeyAccess;
   close(): Promise<void>;
   /** Deletes the log; only once closed. */
   dropLog(): Promise<void>;
@@ -179,6 +188,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       log,
       metrics,
       addressOf,
+      access: keyAccess(accessParts(opened, late)),
       serveClients: (answer) => void (late.answer = answer),
       webTransport: () => ({
         port: Number(transport.address.slice(transport.address.lastIndexOf(":") + 1)),
@@ -250,13 +260,7 @@ function openWires(
 }
 
 function clientHandlerOf(opened: Opened, late: Late): ClientHandler {
-  const { name, version, clock } = opened;
-  const access = {
-    self: { name, version },
-    group: () => mustExist(late.group),
-    clock,
-    hashSecret,
-  };
+  const access = accessParts(opened, late);
   return {
     admit: (key) =>
       late.answer === undefined
@@ -264,6 +268,10 @@ function clientHandlerOf(opened: Opened, late: Late): ClientHandler {
         : admitClient(key, access),
     answer: (request, gone) => mustExist(late.answer)(request, gone),
   };
+}
+
+function accessParts({ name, version, clock }: Opened, late: Late): ClientAccessParts {
+  return { self: { name, version }, group: () => mustExist(late.group), clock, hashSecret };
 }
 
 async function openLogGroup(

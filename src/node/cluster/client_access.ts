@@ -1,6 +1,6 @@
 import { equalBytes, UnavailableError } from "../../base/mod.ts";
 import type { ApiKeyRow, Catalogue } from "../../core/cluster/mod.ts";
-import type { Clock } from "../../ports/mod.ts";
+import type { Clock, KeyAccess } from "../../ports/mod.ts";
 import { type ApiKey, type ClientVerdict, decodeApiKey } from "../../protocol/mod.ts";
 import { READ_TIMEOUT_MS } from "../catalogue/catalogue_group.ts";
 import type { Group } from "../group/group.ts";
@@ -31,6 +31,17 @@ export async function admitClient(key: string, parts: ClientAccessParts): Promis
   }
   const { name, version } = parts.self;
   return { kind: "welcome", node: name, version };
+}
+
+/** The same for the HTTP API. */
+export function keyAccess(parts: ClientAccessParts): KeyAccess {
+  return {
+    isWanted: () => parts.group().catalogue.hasApiKeys(),
+    async refusalOf(key) {
+      const verdict = await admitClient(key, parts);
+      return verdict.kind === "refused" ? verdict.reason : undefined;
+    },
+  };
 }
 
 /** From what this node has applied, and from the log where that says nothing: the key may be a moment old. */
