@@ -471,9 +471,35 @@ Deno.test("A lost connection frees the slot at once, and what runs on it ends", 
   assert.equal(clock.pendingCount, 0, "no timer outlives its lease");
 });
 
-Deno.test("A doubted peer is given up at once where another could go on, else only when it is gone", async () => {
-  const { leases, driver } = stage();
+Deno.test("A doubted peer that goes on speaking keeps what runs there", async () => {
+  const { acquire, leases, driver, clock } = stage();
   driver.stallsAfter = 1;
+  const lease = await acquire();
+  let isLost = false;
+  void lease.model.exited.then(() => isLost = true);
+  for (let doubts = 0; doubts < 20; doubts++) {
+    leases.onPeerDoubted(SERVING);
+    await clock.advance(330);
+  }
+  assert.equal(isLost, false);
+  leases.onPeerGone(SERVING);
+  await settle();
+  assert.equal(isLost, true);
+});
+
+Deno.test("A doubted peer that says nothing is given up soon where another could go on, else when it is gone", async () => {
+  const clock = new HandClock();
+  const leases = new RemoteLeases({
+    clock,
+    transport: {
+      openStream: async () => {
+        const { near, far } = streamPair(ASKING, SERVING, 1000);
+        const said = { kind: "granted", facts: FACTS, processId: 1, loadNs: 0 };
+        await new MessageStream(far).write(said);
+        return near;
+      },
+    },
+  });
   const read1 = async (isReplaceable: boolean) => {
     const lease = await leases.acquire({ ...PEER, isReplaceable }, REQUEST, never);
     return read(lease.model.generate(SEQUENCE, never));
@@ -481,8 +507,10 @@ Deno.test("A doubted peer is given up at once where another could go on, else on
   const replaceable = assert.rejects(read1(true), { code: "runner_lost" });
   let isLost = false;
   const only = assert.rejects(read1(false).finally(() => isLost = true), { code: "runner_lost" });
-  await settle();
+  await clock.advance(500);
   leases.onPeerDoubted(SERVING);
+  // Of its last word, not of the doubt.
+  await clock.advance(300);
   await replaceable;
   await settle();
   assert.equal(isLost, false);

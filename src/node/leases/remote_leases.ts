@@ -82,8 +82,8 @@ export class RemoteLeases {
   }
 
   /**
-   * Gossip suspects a peer: what runs there goes on elsewhere. What no other node could go on with stays, since many a
-   * suspicion comes to nothing, and a peer that is really gone falls silent.
+   * Gossip suspects a peer: what runs there goes on elsewhere unless the peer speaks. What no other node could go on with
+   * stays, since many a suspicion comes to nothing, and a peer that is really gone falls silent.
    */
   onPeerDoubted(peer: NodeId): void {
     for (const model of [...this.#open.get(peer) ?? []]) {
@@ -93,7 +93,7 @@ export class RemoteLeases {
 
   /** A peer is declared dead or was shut out: what runs there is lost. */
   onPeerGone(peer: NodeId): void {
-    for (const model of [...this.#open.get(peer) ?? []]) model.doubt();
+    for (const model of [...this.#open.get(peer) ?? []]) model.giveUp();
   }
 
   /** Gives all slots back, and takes no more. */

@@ -27,6 +27,9 @@ export interface Patience {
   readonly silenceMs: number;
 }
 
+/** What silence of a doubted node is borne, and how long after a doubt. Milliseconds; a beat is due every 500. */
+const DOUBT = { limitMs: 800, forMs: 3_000 } as const;
+
 type Granted = Extract<LeaseReply, { kind: "granted" }>;
 type SingleReply = Extract<LeaseReply, { kind: "embedded" | "tokenized" | "detokenized" }>;
 
@@ -173,8 +176,16 @@ export class RemoteModel implements LoadedModel {
     this.#end(lost("its slot was given back"), { expected: true });
   }
 
-  /** The node is doubted by those who watch it. */
+  /**
+   * The node is doubted by those who watch it. What it says here speaks louder: probes are missed on slow networks and busy
+   * machines, and moving an answer for each would cost more than it saves, or never end.
+   */
   doubt(): void {
+    this.#silence.doubt(DOUBT);
+  }
+
+  /** The node is gone. */
+  giveUp(): void {
     this.#end(lost("its node does not answer other members"));
   }
 
