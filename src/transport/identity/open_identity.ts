@@ -114,9 +114,10 @@ export class StoredIdentity {
 
   /** Begins a life; called once by {@link openIdentity}. */
   async begin(name: string): Promise<void> {
-    // Seconds since 1970 outdo what any older copy of this file says; a clock that is behind costs no more than that.
-    const seconds = Math.max(0, Math.floor(this.#nowMs() / 1_000));
-    const bootEpoch = Math.max(this.#record.bootEpoch + 1, seconds);
+    // Milliseconds since 1970 outdo what any older copy of this file says, and tell apart two copies that are started
+    // together; a clock that is behind costs no more than that.
+    const sinceMs = Math.max(0, Math.floor(this.#nowMs()));
+    const bootEpoch = Math.max(this.#record.bootEpoch + 1, sinceMs);
     await this.#write({ ...this.#record, name, bootEpoch });
     await this.renewIfDue();
   }

@@ -46,6 +46,17 @@ Deno.test("A start is a later one than all of a life that a restored backup has 
   assert.ok((await open(files, NOW_MS + 60 * 60_000)).bootEpoch > latest);
 });
 
+Deno.test("Two copies of a node's files that are started within a second begin different lives", async () => {
+  const files = new MemoryFiles();
+  await (await open(files)).found();
+  const copy = new MemoryFiles();
+  files.files.forEach((bytes, name) => copy.files.set(name, bytes));
+  const first = await open(files, NOW_MS + 60_100);
+  const second = await open(copy, NOW_MS + 60_500);
+  // Equal ones would pass for one and the same node that is reached now here, now there, and never be noticed.
+  assert.ok(second.bootEpoch > first.bootEpoch);
+});
+
 Deno.test("A lone founder that joins forgets its cluster, whenever it dies on the way", async () => {
   const desk = await JoinDesk.open(NOW_MS);
   const clusterId = desk.cluster.authority.clusterId;
