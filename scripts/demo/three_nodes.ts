@@ -70,7 +70,12 @@ interface Seen {
   readonly health: string;
   readonly leader?: string;
   readonly node_id: string;
-  readonly members: readonly { readonly node_id: string; readonly name: string }[];
+  readonly members: readonly {
+    readonly node_id: string;
+    readonly name: string;
+    readonly health: string;
+    readonly role: string;
+  }[];
 }
 
 /** What each of the nodes says of the cluster. */
@@ -106,9 +111,12 @@ async function startThree(nodes: readonly [ClusterNode, ClusterNode, ClusterNode
   const environment = { ODIST_JOIN: a.publicAddress, ODIST_TOKEN: token };
   await Promise.all([b.start(environment), c.start(environment)]);
   await until(
-    "all three are healthy",
+    "all three are healthy and vote",
     nodes,
-    (seen) => seen.every(({ health, members }) => health === "healthy" && members.length === 3),
+    (seen) =>
+      seen.every(({ health, members }) =>
+        health === "healthy" && members.filter(({ role }) => isVote(role)).length === 3
+      ),
   );
   say("three nodes, one healthy cluster");
   await command(c, ["status"]);
@@ -142,8 +150,20 @@ async function show(nodes: readonly [ClusterNode, ClusterNode, ClusterNode]): Pr
   );
   const tookMs = Math.round(performance.now() - killedMs);
   say(`${names.get(seen?.leader ?? "")} leads now; seen ${tookMs} ms after the kill`);
+  await until(
+    "the others doubt it",
+    others,
+    (all) =>
+      all.every(({ members }) =>
+        members.find(({ name }) => name === leader.name)?.health !== "alive"
+      ),
+  );
   const [survivor] = others;
   if (survivor !== undefined) await command(survivor, ["status"]);
+}
+
+function isVote(role: string): boolean {
+  return role === "leader" || role === "voter";
 }
 
 const nodes = [makeNode("a"), makeNode("b"), makeNode("c")] as const;
