@@ -52,6 +52,11 @@ export function addJsonOption(command: Command): void {
   command.option("--json", "Print JSON instead of text");
 }
 
+/** One sentence for a command that belongs to a group, in the group's list and in its own help. */
+export function summarize(command: Command, summary: string): void {
+  command.summary(summary).description(summary);
+}
+
 /** Shown below the options in `--help`. */
 export function addExamples(command: Command, ...lines: readonly string[]): void {
   const title = lines.length === 1 ? "Example:" : "Examples:";

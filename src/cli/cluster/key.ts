@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { formatRelativeTime } from "../../base/mod.ts";
 import { objectsOf, textOf } from "../client/json.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
-import { addClientOptions, addExamples } from "../options.ts";
+import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/print.ts";
 import { memberAddresses, safeText, tableOf } from "./member_view.ts";
 
@@ -20,7 +20,7 @@ export function defineKey(command: Command, context: CliContext): void {
 }
 
 function defineCreate(command: Command, context: CliContext): void {
-  describe(command, "Make a key and print a command that uses it");
+  summarize(command, "Make a key and print a command that uses it");
   command.option("--label <TEXT>", "What the list of keys calls it, at most 64 characters", "");
   command.option("--ttl <DURATION>", "How long the key is valid, 1s to 87600h; 0 for ever", "0");
   addClientOptions(command);
@@ -38,7 +38,7 @@ function defineCreate(command: Command, context: CliContext): void {
 }
 
 function defineList(command: Command, context: CliContext): void {
-  describe(command, "List the keys; what they are is never shown again");
+  summarize(command, "List the keys; what they are is never shown again");
   addClientOptions(command);
   command.action(async (options: ClientOptions) => {
     const answer = await clientFor(context, options).ask("GET", "/api/cluster/keys");
@@ -57,7 +57,7 @@ function defineList(command: Command, context: CliContext): void {
 }
 
 function defineRevoke(command: Command, context: CliContext): void {
-  describe(command, "Make a key useless, at once");
+  summarize(command, "Make a key useless, at once");
   command.argument("<ID>", "Id of the key, from the list");
   addClientOptions(command);
   command.action(async (id: string, options: ClientOptions) => {
@@ -65,8 +65,4 @@ function defineRevoke(command: Command, context: CliContext): void {
     if (options.json) printJson(context, { revoked: id });
     else context.terminal.out.write(`revoked '${id}'\n`);
   });
-}
-
-function describe(command: Command, summary: string): void {
-  command.summary(summary).description(summary);
 }

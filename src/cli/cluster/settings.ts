@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { objectsOf } from "../client/json.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
-import { addClientOptions, addExamples } from "../options.ts";
+import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/print.ts";
 import { safeText, tableOf } from "./member_view.ts";
 
@@ -14,7 +14,7 @@ export function defineSettings(command: Command, context: CliContext): void {
 }
 
 function defineList(command: Command, context: CliContext): void {
-  describe(command, "List every setting");
+  summarize(command, "List every setting");
   addClientOptions(command);
   command.action(async (options: ClientOptions) => {
     const answer = await clientFor(context, options).ask("GET", "/api/cluster/settings");
@@ -26,7 +26,7 @@ function defineList(command: Command, context: CliContext): void {
 }
 
 function defineSet(command: Command, context: CliContext): void {
-  describe(command, "Give a setting a value");
+  summarize(command, "Give a setting a value");
   command.argument("<KEY>", "Name of the setting").argument("<VALUE>", "Its value");
   addClientOptions(command);
   command.action(async (key: string, value: string, options: ClientOptions) => {
@@ -37,7 +37,7 @@ function defineSet(command: Command, context: CliContext): void {
 }
 
 function defineUnset(command: Command, context: CliContext): void {
-  describe(command, "Take a setting away");
+  summarize(command, "Take a setting away");
   command.argument("<KEY>", "Name of the setting");
   addClientOptions(command);
   command.action(async (key: string, options: ClientOptions) => {
@@ -45,10 +45,6 @@ function defineUnset(command: Command, context: CliContext): void {
     if (options.json) printJson(context, { unset: key });
     else context.terminal.out.write(`unset '${key}'\n`);
   });
-}
-
-function describe(command: Command, summary: string): void {
-  command.summary(summary).description(summary);
 }
 
 function pathOf(key: string): string {

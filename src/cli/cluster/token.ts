@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { formatRelativeTime, RequestError } from "../../base/mod.ts";
 import { type JsonObject, numberOf, objectsOf, textOf } from "../client/json.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
-import { addClientOptions, addExamples } from "../options.ts";
+import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/print.ts";
 import { memberAddresses, safeText, tableOf } from "./member_view.ts";
 
@@ -23,7 +23,7 @@ export function defineToken(command: Command, context: CliContext): void {
 }
 
 function defineCreate(command: Command, context: CliContext): void {
-  describe(command, "Make a token and print the command with which a node joins");
+  summarize(command, "Make a token and print the command with which a node joins");
   command.option("--ttl <DURATION>", "How long the token is valid, 1s to 8760h", "1h");
   command.option("--uses <N>", "How many nodes may join with it, 1 to 1000", "1");
   addClientOptions(command);
@@ -50,7 +50,7 @@ function defineCreate(command: Command, context: CliContext): void {
 }
 
 function defineList(command: Command, context: CliContext): void {
-  describe(command, "List the tokens that can still be used; what they are is never shown again");
+  summarize(command, "List the tokens that can still be used; what they are is never shown again");
   addClientOptions(command);
   command.action(async (options: ClientOptions) => {
     const answer = await clientFor(context, options).ask("GET", "/api/cluster/tokens");
@@ -65,7 +65,7 @@ function defineList(command: Command, context: CliContext): void {
 }
 
 function defineRevoke(command: Command, context: CliContext): void {
-  describe(command, "Make a token useless; nodes that joined with it stay");
+  summarize(command, "Make a token useless; nodes that joined with it stay");
   command.argument("<ID>", "Id of the token, from the list");
   addClientOptions(command);
   command.action(async (id: string, options: ClientOptions) => {
@@ -74,10 +74,6 @@ function defineRevoke(command: Command, context: CliContext): void {
     if (options.json) printJson(context, { revoked: id });
     else context.terminal.out.write(`revoked '${id}'\n`);
   });
-}
-
-function describe(command: Command, summary: string): void {
-  command.summary(summary).description(summary);
 }
 
 function tokenTerms(token: JsonObject, nowMs: number): string {

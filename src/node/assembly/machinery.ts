@@ -191,7 +191,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       access: keyAccess(accessParts(opened, late)),
       serveClients: (answer) => void (late.answer = answer),
       webTransport: () => ({
-        port: Number(transport.address.slice(transport.address.lastIndexOf(":") + 1)),
+        port: portOf(transport.address),
         path: CLIENT_PATH,
         certificateHash: hexOf(sha256((stored.membership ?? opened.member).identity.leaf)),
       }),
@@ -375,13 +375,17 @@ async function foundingOf({ stored, dataFolder }: Opened) {
 /** What others are told: what the user says, filled up with where this node really listens. */
 function advertisedAddress(opened: Opened, bound: string): string {
   const { advertiseAddress, listenAddress } = opened.config;
-  const boundPort = Number(bound.slice(bound.lastIndexOf(":") + 1));
   const isAny = listenAddress.hostname === "0.0.0.0" || listenAddress.hostname === "::";
   const own = isAny ? opened.outsideAddress() ?? "127.0.0.1" : listenAddress.hostname;
   return formatEndpoint({
     hostname: advertiseAddress.hostname || own,
-    port: advertiseAddress.port || boundPort,
+    port: advertiseAddress.port || portOf(bound),
   });
+}
+
+/** Of `host:port`. */
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1));
 }
 
 function formatEndpoint({ hostname, port }: Pick<HostAddress, "hostname" | "port">): string {

@@ -1,4 +1,4 @@
-import { PeerError, UnavailableError } from "../../base/mod.ts";
+import { UnavailableError } from "../../base/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import { encodeStreamHeader } from "../../protocol/mod.ts";
 import { JOIN_FRAME_BYTES_MAX } from "../frame_pipe.ts";
@@ -6,11 +6,10 @@ import { FrameReader } from "../framing/frame_reader.ts";
 import { isRuntimeLoss, lostConnection, StreamPipe, takeStream } from "../framing/stream_pipe.ts";
 import type { DialSeed, Seed } from "../identity/mod.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
-import { JOIN_PROTOCOL, quicSettings } from "../quic_settings.ts";
+import { JOIN_PROTOCOL } from "../quic_settings.ts";
 import { withDeadline } from "./deadline.ts";
-import { openDialEndpoint } from "./dial_endpoint.ts";
-import { formatAddress, resolveAddress } from "./resolve_address.ts";
-import { connectionError } from "./quic_dialer.ts";
+import { dialByAnchor, type DialEndpoint, openDialEndpoint } from "./dial_endpoint.ts";
+import { formatAddress } from "./resolve_address.ts";
 
 /** How a node that is no member yet reaches one, from a port of its own that is given up afterwards. */
 export function seedDialer(parts: { readonly clock: Clock }): DialSeed {
@@ -42,20 +41,12 @@ export function seedDialer(parts: { readonly clock: Clock }): DialSeed {
 
 async function connect(
   seed: Seed,
-  trust: Parameters<DialSeed>[1] & ReturnType<typeof openDialEndpoint>,
+  trust: Parameters<DialSeed>[1] & DialEndpoint,
 ): Promise<Deno.QuicConn> {
   try {
-    return await Deno.connectQuic({
-      ...quicSettings(TRANSPORT_LIMITS),
-      ...await resolveAddress(formatAddress(seed), trust),
-      endpoint: trust.endpoint,
-      serverName: trust.serverName,
-      caCerts: [trust.anchorPem],
-      alpnProtocols: [JOIN_PROTOCOL],
-    });
-  } catch (cause) {
-    const error = connectionError(formatAddress(seed), cause);
-    throw error instanceof PeerError ? error : unreachable(seed, error.message, cause);
+    return await dialByAnchor(formatAddress(seed), { ...trust, protocol: JOIN_PROTOCOL });
+  } catch (error) {
+    throw error instanceof UnavailableError ? unreachable(seed, error.message, error) : error;
   }
 }
 

@@ -7,13 +7,13 @@ import {
   clientVerdictShape,
 } from "../../protocol/mod.ts";
 import { withDeadline } from "../connecting/deadline.ts";
-import { openDialEndpoint } from "../connecting/dial_endpoint.ts";
-import { closeConn, connectionError } from "../connecting/quic_dialer.ts";
-import { formatAddress, resolveAddress } from "../connecting/resolve_address.ts";
+import { dialByAnchor, type DialEndpoint, openDialEndpoint } from "../connecting/dial_endpoint.ts";
+import { closeConn } from "../connecting/quic_dialer.ts";
+import { formatAddress } from "../connecting/resolve_address.ts";
 import { takeStream } from "../framing/stream_pipe.ts";
 import { anchorFromKey, CLUSTER_SERVER_NAME } from "../identity/mod.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
-import { CLIENT_PROTOCOL, quicSettings } from "../quic_settings.ts";
+import { CLIENT_PROTOCOL } from "../quic_settings.ts";
 import { ClientStream } from "./client_stream.ts";
 
 /** A node's port for other nodes, and what opens it to a client. */
@@ -61,27 +61,11 @@ export async function askRemote(
   }
 }
 
-async function connect(
-  node: RemoteNode,
-  by: ReturnType<typeof openDialEndpoint>,
-): Promise<Deno.QuicConn> {
+async function connect(node: RemoteNode, from: DialEndpoint): Promise<Deno.QuicConn> {
   const { clock, key } = node;
-  const address = formatAddress(node);
-  const dial = async () => {
-    try {
-      return await Deno.connectQuic({
-        ...quicSettings(TRANSPORT_LIMITS),
-        ...await resolveAddress(address, by),
-        endpoint: by.endpoint,
-        serverName: CLUSTER_SERVER_NAME,
-        caCerts: [await anchorFromKey(key.authorityKey, clock.nowMs())],
-        alpnProtocols: [CLIENT_PROTOCOL],
-      });
-    } catch (cause) {
-      throw connectionError(address, cause);
-    }
-  };
-  const conn = await withDeadline(dial(), {
+  const anchorPem = await anchorFromKey(key.authorityKey, clock.nowMs());
+  const by = { ...from, serverName: CLUSTER_SERVER_NAME, anchorPem, protocol: CLIENT_PROTOCOL };
+  const conn = await withDeadline(dialByAnchor(formatAddress(node), by), {
     clock,
     limitMs: TRANSPORT_LIMITS.dialTimeoutMs,
     late: () => new UnavailableError("peer_lost", "nobody answered"),
