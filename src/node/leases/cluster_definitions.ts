@@ -2,8 +2,9 @@ import { errorMessage, isEdgeError, UnavailableError } from "../../base/mod.ts";
 import type { Asker, ModelDefinition, ModelStore } from "../../models/mod.ts";
 import type { CatalogEntry, Log } from "../../ports/mod.ts";
 import { displayModelName } from "../../protocol/mod.ts";
-import { describeModel, type FindDefinition, type QuestionParts } from "./describe.ts";
+import { describeModel, type FindDefinition } from "./describe.ts";
 import type { Holder } from "./holders.ts";
+import type { QuestionParts } from "./question.ts";
 
 /** Definitions of models that other nodes hold; the one unused for longest goes. */
 const DESCRIBED_MAX = 64;

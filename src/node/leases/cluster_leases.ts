@@ -18,7 +18,8 @@ import {
 } from "../../core/scheduler/mod.ts";
 import type { Clock, Log } from "../../ports/mod.ts";
 import type { Lease, SchedulerDriver, ServingNode } from "../scheduler_driver.ts";
-import { type Holder, loadFromView, type OwnFigures } from "./holders.ts";
+import type { Holder } from "./holders.ts";
+import { loadFromView, type OwnFigures } from "./own_candidate.ts";
 import {
   CHARS_PER_TOKEN,
   type LeaseRequest,

@@ -6,18 +6,14 @@ import type { OptionDefaults } from "../options.ts";
 import type { SchedulerDriver, ServingNode } from "../scheduler_driver.ts";
 import { ClusterDefinitions, findOwnDefinition } from "./cluster_definitions.ts";
 import { ClusterLeases } from "./cluster_leases.ts";
-import {
-  DESCRIBE_PURPOSE,
-  DescribeServer,
-  UNLOAD_PURPOSE,
-  unloadModelAt,
-  UnloadServer,
-} from "./describe.ts";
-import type { Holder, OwnFigures } from "./holders.ts";
+import { DESCRIBE_PURPOSE, DescribeServer } from "./describe.ts";
+import type { Holder } from "./holders.ts";
+import type { OwnFigures } from "./own_candidate.ts";
 import type { LeaseSource } from "./lease.ts";
 import { LeaseServer } from "./lease_server.ts";
 import { LEASE_PURPOSE, RemoteLeases } from "./remote_leases.ts";
 import { RouteJournal } from "./route_journal.ts";
+import { UNLOAD_PURPOSE, unloadModelAt, UnloadServer } from "./unload.ts";
 
 /** What serving requests across nodes takes. */
 export interface ServingParts {
