@@ -40,6 +40,10 @@ export interface ImportRules {
 const SHELL = ["http", "transport", "storage", "models", "inference", "telemetry"]
   .map((name) => `src/${name}`);
 
+/** Parts of a running node: they drive the core over adapters. Only `src/node` puts them together. */
+const PARTS = ["calls", "group", "members", "library", "slots", "answers", "operators"]
+  .map((name) => `src/${name}`);
+
 function arrowsTo(to: string, from: readonly string[], because: string): Arrow[] {
   return from.map((folder) => ({ from: folder, to, because }));
 }
@@ -65,13 +69,79 @@ export const IMPORT_RULES: ImportRules = {
       because: "A command may ask a node through its port for other nodes.",
     },
     { from: "src/config", to: "src/base", because: "Durations, sizes and errors." },
-    ...[...SHELL, "src/core/*", "src/config", "src/ports", "src/protocol", "src/base"].map((
-      to,
-    ) => ({
+    ...[
+      ...SHELL,
+      ...PARTS,
+      "src/core/*",
+      "src/config",
+      "src/ports",
+      "src/protocol",
+      "src/base",
+    ].map((to) => ({
       from: "src/node",
       to,
       because: "The node is the only place where parts meet.",
     })),
+    ...arrowsTo("src/ports", PARTS, "A part speaks to the world through ports."),
+    ...arrowsTo("src/protocol", PARTS, "A part drives what nodes send each other."),
+    ...arrowsTo("src/base", PARTS, "Errors, ids and formatting."),
+    { from: "src/group", to: "src/core/raft", because: "It drives the log." },
+    {
+      from: "src/members",
+      to: "src/core/membership",
+      because: "It drives gossip.",
+    },
+    {
+      from: "src/members",
+      to: "src/core/raft",
+      because: "Voters are what the log's configuration says.",
+    },
+    {
+      from: "src/members",
+      to: "src/storage",
+      because: "Addresses of peers outlive a restart.",
+    },
+    ...arrowsTo(
+      "src/core/catalogue",
+      ["src/group", "src/members", "src/library", "src/operators"],
+      "What the cluster agreed on is read and changed through it.",
+    ),
+    { from: "src/operators", to: "src/core/raft", because: "Status tells how the log stands." },
+    ...arrowsTo("src/group", ["src/library", "src/operators"], "Changes are proposed to it."),
+    { from: "src/calls", to: "src/transport", because: "A purpose is told on a stream." },
+    {
+      from: "src/calls",
+      to: "src/models",
+      because: "A definition crosses nodes as a message.",
+      typesOnly: true,
+    },
+    ...arrowsTo("src/calls", ["src/library", "src/slots"], "Other nodes are asked over it."),
+    ...arrowsTo(
+      "src/models",
+      ["src/library", "src/slots", "src/answers"],
+      "What a model is, on this node.",
+    ),
+    { from: "src/library", to: "src/storage", because: "What was here outlives a restart." },
+    {
+      from: "src/library",
+      to: "src/core/scheduler",
+      because: "A holder says how busy it is in the scheduler's words.",
+      typesOnly: true,
+    },
+    { from: "src/slots", to: "src/core/scheduler", because: "It drives the scheduler." },
+    { from: "src/slots", to: "src/library", because: "Who holds a model may lend a slot on it." },
+    {
+      from: "src/answers",
+      to: "src/core/scheduler",
+      because: "A request says what it needs in the scheduler's words.",
+    },
+    ...arrowsTo(
+      "src/core/generation",
+      ["src/answers"],
+      "Tokens become text there.",
+    ),
+    ...arrowsTo("src/core/grammar", ["src/answers"], "A schema becomes a grammar there."),
+    { from: "src/answers", to: "src/slots", because: "An answer needs a slot." },
     ...arrowsTo("src/ports", SHELL, "An adapter implements a port."),
     ...arrowsTo("src/protocol", SHELL, "Adapters carry the shapes that nodes send."),
     ...arrowsTo("src/base", SHELL, "Errors, ids and formatting."),
@@ -85,7 +155,7 @@ export const IMPORT_RULES: ImportRules = {
     },
     {
       from: "src/core/scheduler",
-      to: "src/core/cluster",
+      to: "src/core/catalogue",
       because: "Placement reads what the cluster agreed on; the only arrow inside the core.",
       typesOnly: true,
     },
@@ -118,7 +188,7 @@ export const IMPORT_RULES: ImportRules = {
     },
     {
       name: "node:*",
-      folders: ["main.ts", "src/cli", "src/config", "src/node", ...SHELL],
+      folders: ["main.ts", "src/cli", "src/config", "src/node", ...PARTS, ...SHELL],
       because: "Pure folders must run without any runtime.",
     },
   ],

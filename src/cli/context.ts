@@ -1,5 +1,9 @@
-import type { ConfigSources, OptionName } from "../config/mod.ts";
-import { type LoadedConfig, readConfig } from "../config/mod.ts";
+import {
+  type ConfigSources,
+  type LoadedConfig,
+  type OptionName,
+  readConfig,
+} from "../config/mod.ts";
 import { NodeClient } from "./client/node_client.ts";
 import { remoteSender } from "./client/remote_node.ts";
 import type { Terminal } from "./terminal/terminal.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { NodeId } from "../base/mod.ts";
-import { RequestError, UnavailableError } from "../base/mod.ts";
+import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import type { ClusterAdmin, ClusterStatus, RouteExplanation } from "../ports/mod.ts";
 import { appUnderTest } from "../../tests/harness/http_app.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";

@@ -9,3 +9,4 @@ export { createHttpApp, type HttpApp } from "./app.ts";
 export { isLoopback } from "./guard.ts";
 export type { HttpParts } from "./exchange.ts";
 export type { HttpSettings } from "./settings.ts";
+export { PeerWatch } from "./connections/peer_watch.ts";

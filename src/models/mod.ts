@@ -22,3 +22,9 @@ export {
   type TemplateCapabilities,
   type TemplateSources,
 } from "./template/mod.ts";
+export {
+  type OptionDefaults,
+  type ResolvedLoad,
+  type ResolvedOptions,
+  resolveOptions,
+} from "./options.ts";

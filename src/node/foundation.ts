@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { RequestError, StorageError } from "../base/mod.ts";
-import { Catalogue, refoundCatalogue } from "../core/cluster/mod.ts";
+import { Catalogue, refoundCatalogue } from "../core/catalogue/mod.ts";
 import type { Decoded } from "../protocol/mod.ts";
 import { lockFolder, writeFileDurably } from "../storage/mod.ts";
 

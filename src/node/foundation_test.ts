@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { RequestError, StorageError } from "../base/mod.ts";
-import { Catalogue } from "../core/cluster/mod.ts";
+import { Catalogue } from "../core/catalogue/mod.ts";
 import { encodeCommand } from "../protocol/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { dropFoundation, findFoundation, restoreSnapshot } from "./foundation.ts";

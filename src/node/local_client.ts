@@ -20,8 +20,8 @@ import type {
   TransferRequest,
 } from "../ports/mod.ts";
 import type { LoadedCopy } from "../protocol/mod.ts";
-import type { Inference } from "./inference.ts";
-import type { SchedulerDriver } from "./scheduler_driver.ts";
+import type { Inference } from "../answers/mod.ts";
+import type { SchedulerDriver } from "../slots/mod.ts";
 
 /** What the other nodes of a cluster have loaded, as they last told. */
 export interface LoadedElsewhere {

@@ -1,6 +1,12 @@
 import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
-import { createHttpApp, type HttpApp, type HttpSettings, isLoopback } from "../http/mod.ts";
+import {
+  createHttpApp,
+  type HttpApp,
+  type HttpSettings,
+  isLoopback,
+  PeerWatch,
+} from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import {
   type CatalogueCommand,
@@ -16,16 +22,18 @@ import { type Machinery, openMachinery } from "./assembly/machinery.ts";
 import { openDriver, openModels } from "./assembly/node_parts.ts";
 import { ownFigures } from "./assembly/own_load.ts";
 import { SpeedMeter } from "./assembly/speed_meter.ts";
-import type { ModelSharing } from "./blobs/model_sharing.ts";
+import type { ModelSharing } from "../library/mod.ts";
 import { systemClock } from "./clock.ts";
-import { Admin } from "./cluster/admin.ts";
-import { Credentials } from "./cluster/credentials.ts";
-import { Inference } from "./inference.ts";
-import { createServing, type Serving } from "./leases/serving.ts";
+import { Admin, Credentials } from "../operators/mod.ts";
+import { Inference } from "../answers/mod.ts";
+import {
+  createServing,
+  type Machine,
+  openMachine,
+  type SchedulerDriver,
+  type Serving,
+} from "../slots/mod.ts";
 import { LocalClient } from "./local_client.ts";
-import { PeerWatch } from "./peer_watch.ts";
-import type { SchedulerDriver } from "./scheduler_driver.ts";
-import { type Machine, openMachine } from "./system.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
 const DRAIN_LOOK_MS = 20;

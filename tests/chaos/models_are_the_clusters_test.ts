@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { TestCluster } from "../harness/cluster.ts";
-import { clusterTest } from "../harness/cluster.ts";
+import { clusterTest, type TestCluster } from "../harness/cluster.ts";
 
 /** Copies are made at once, and made again soon. */
 const EAGER = {

@@ -7,10 +7,10 @@
 import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../src/base/mod.ts";
 import { limitEntries } from "../../src/core/raft/mod.ts";
-import type { Outcome } from "../../src/core/cluster/mod.ts";
-import type { Group } from "../../src/node/group/group.ts";
-import { openGroup } from "../../src/node/group/open_group.ts";
-import type { GroupTiming } from "../../src/node/group/timing.ts";
+import type { Outcome } from "../../src/core/catalogue/mod.ts";
+import type { Group } from "../../src/group/group.ts";
+import { openGroup } from "../../src/group/open_group.ts";
+import type { GroupTiming } from "../../src/group/timing.ts";
 import type { Clock, Transport } from "../../src/ports/mod.ts";
 import type { CatalogueCommand } from "../../src/protocol/mod.ts";
 import { openWal } from "../../src/storage/mod.ts";

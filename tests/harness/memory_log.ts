@@ -5,8 +5,8 @@
  * @module
  */
 import { UnavailableError } from "../../src/base/mod.ts";
-import { Catalogue, type Outcome } from "../../src/core/cluster/mod.ts";
-import type { CatalogueGroup } from "../../src/node/catalogue/catalogue_group.ts";
+import { Catalogue, type Outcome } from "../../src/core/catalogue/mod.ts";
+import type { CatalogueGroup } from "../../src/group/catalogue_group.ts";
 import { type CatalogueCommand, encodeCommand } from "../../src/protocol/mod.ts";
 
 /** The one log of a cluster. */

@@ -5,14 +5,14 @@
  * @module
  */
 import type { NodeId } from "../../src/base/mod.ts";
-import { modelKey, type NamedManifest, PLACEMENT_DEFAULTS } from "../../src/core/cluster/mod.ts";
+import { modelKey, type NamedManifest, PLACEMENT_DEFAULTS } from "../../src/core/catalogue/mod.ts";
 import type { ModelStoreOptions } from "../../src/models/mod.ts";
-import type { BlobMember } from "../../src/node/blobs/members.ts";
-import { ModelSharing, type ModelSharingOptions } from "../../src/node/blobs/model_sharing.ts";
-import { PEER_TRANSFER_LIMITS } from "../../src/node/blobs/peer_blobs.ts";
-import { StreamRouter } from "../../src/node/cluster/stream_router.ts";
-import { findOwnDefinition } from "../../src/node/leases/cluster_definitions.ts";
-import { DESCRIBE_PURPOSE, DescribeServer } from "../../src/node/leases/describe.ts";
+import type { BlobMember } from "../../src/library/members.ts";
+import { ModelSharing, type ModelSharingOptions } from "../../src/library/model_sharing.ts";
+import { PEER_TRANSFER_LIMITS } from "../../src/library/peer_blobs.ts";
+import { StreamRouter } from "../../src/calls/stream_router.ts";
+import { findOwnDefinition } from "../../src/library/cluster_definitions.ts";
+import { DESCRIBE_PURPOSE, DescribeServer } from "../../src/library/describe.ts";
 import type { PeerAddress, TransferLimits } from "../../src/ports/mod.ts";
 import { displayModelName } from "../../src/protocol/mod.ts";
 import { type MemoryGroup, MemoryLog } from "./memory_log.ts";

@@ -6,13 +6,13 @@
  */
 import assert from "node:assert/strict";
 import { type Incarnation, type NodeId, Random } from "../../src/base/mod.ts";
-import { drainKey, leaveKey, VOTERS_DEFAULTS } from "../../src/core/cluster/mod.ts";
+import { drainKey, leaveKey, VOTERS_DEFAULTS } from "../../src/core/catalogue/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
 import { limitEntries } from "../../src/core/raft/mod.ts";
-import { type MembershipDriver, openMembership } from "../../src/node/cluster/membership_driver.ts";
-import { VotersDriver } from "../../src/node/cluster/voters_driver.ts";
-import type { Group } from "../../src/node/group/group.ts";
-import { openGroup } from "../../src/node/group/open_group.ts";
+import { type MembershipDriver, openMembership } from "../../src/members/membership_driver.ts";
+import { VotersDriver } from "../../src/members/voters_driver.ts";
+import type { Group } from "../../src/group/group.ts";
+import { openGroup } from "../../src/group/open_group.ts";
 import type { Transport } from "../../src/ports/mod.ts";
 import type { CatalogueCommand } from "../../src/protocol/mod.ts";
 import { openWal } from "../../src/storage/mod.ts";

@@ -11,7 +11,7 @@ import {
   type MembershipFailure,
   openMembership,
   type SavedIdentity,
-} from "../../src/node/cluster/membership_driver.ts";
+} from "../../src/members/membership_driver.ts";
 import type { Clock, Log, Metrics, Transport, TransportHandlers } from "../../src/ports/mod.ts";
 import { SimulatedNetwork } from "./simulated_transport.ts";
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { NodeId } from "../../src/base/mod.ts";
-import { StreamRouter } from "../../src/node/cluster/stream_router.ts";
-import type { LeaseRequest } from "../../src/node/leases/lease.ts";
-import { LeaseServer } from "../../src/node/leases/lease_server.ts";
-import { RemoteLeases } from "../../src/node/leases/remote_leases.ts";
-import { neededModel } from "../../src/node/model_need.ts";
-import { SchedulerDriver } from "../../src/node/scheduler_driver.ts";
+import { StreamRouter } from "../../src/calls/stream_router.ts";
+import type { LeaseRequest } from "../../src/slots/lease.ts";
+import { LeaseServer } from "../../src/slots/lease_server.ts";
+import { RemoteLeases } from "../../src/slots/remote_leases.ts";
+import { neededModel } from "../../src/slots/model_need.ts";
+import { SchedulerDriver } from "../../src/slots/scheduler_driver.ts";
 import type { TransportHandlers } from "../../src/ports/mod.ts";
 import type { SequenceRequest } from "../../src/protocol/mod.ts";
 import { KeptLog, QuicWorld, testClock } from "../harness/quic_world.ts";

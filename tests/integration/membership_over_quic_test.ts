@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { type Incarnation, type NodeId, Random } from "../../src/base/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
-import { type MembershipDriver, openMembership } from "../../src/node/cluster/membership_driver.ts";
+import { type MembershipDriver, openMembership } from "../../src/members/membership_driver.ts";
 import type { TransportHandlers } from "../../src/ports/mod.ts";
 import { CountingMetrics, KeptLog, QuicWorld, testClock } from "../harness/quic_world.ts";
 

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { Random } from "../../src/base/mod.ts";
-import { Catalogue } from "../../src/core/cluster/mod.ts";
+import { Catalogue } from "../../src/core/catalogue/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
 import {
   clientHelloShape,

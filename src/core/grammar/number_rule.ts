@@ -1,5 +1,4 @@
-import type { GrammarBuilder } from "./grammar_builder.ts";
-import { join } from "./grammar_builder.ts";
+import { type GrammarBuilder, join } from "./grammar_builder.ts";
 import { SchemaRefusal } from "./refusal.ts";
 import { below, type Located } from "./schema.ts";
 

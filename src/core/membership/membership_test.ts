@@ -11,8 +11,12 @@ import {
   type MembershipDatagram,
   type MembershipSync,
 } from "../../protocol/mod.ts";
-import { Membership, type MembershipEffect, type MembershipEvent } from "./mod.ts";
-import { MEMBERSHIP_PRESETS } from "./mod.ts";
+import {
+  Membership,
+  MEMBERSHIP_PRESETS,
+  type MembershipEffect,
+  type MembershipEvent,
+} from "./mod.ts";
 
 const timing = MEMBERSHIP_PRESETS.lan;
 const SELF = "00000000000000aa" as NodeId;

@@ -1,5 +1,5 @@
 import type { NodeId } from "../../base/mod.ts";
-import type { Refusal } from "../../core/cluster/mod.ts";
+import type { Refusal } from "../../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../../ports/mod.ts";
 import type { JoinedMember, JoinRefusal } from "../../protocol/mod.ts";
 import {
@@ -8,8 +8,7 @@ import {
   type JoinHandler,
   type JoinRequest,
 } from "../../transport/mod.ts";
-import { READ_TIMEOUT_MS } from "../catalogue/catalogue_group.ts";
-import type { Group } from "../group/group.ts";
+import { type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
 
 /** How long a joiner waits for its row; less than others wait for a change, because it asks again by itself. */
 const ADMIT_TIMEOUT_MS = 4_000;

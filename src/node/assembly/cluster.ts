@@ -5,20 +5,15 @@ import {
   leaveKey,
   type MemberRow,
   VOTERS_DEFAULTS,
-} from "../../core/cluster/mod.ts";
+} from "../../core/catalogue/mod.ts";
 import { manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
-import type { BlobMember } from "../blobs/members.ts";
-import { READ_TIMEOUT_MS } from "../catalogue/catalogue_group.ts";
-import type { SeenMember } from "../cluster/admin.ts";
-import { Gossip } from "../cluster/gossip.ts";
-import type { MembershipDriver } from "../cluster/membership_driver.ts";
-import type { PeerBook } from "../cluster/peer_book.ts";
-import type { StreamRouter } from "../cluster/stream_router.ts";
-import { VotersDriver } from "../cluster/voters_driver.ts";
-import type { AppliedNews, Group } from "../group/group.ts";
+import { type BlobMember, type Holder, loadFromGossip } from "../../library/mod.ts";
+import { type AppliedNews, type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
+import type { SeenMember } from "../../operators/mod.ts";
+import { Gossip, type MembershipDriver, type PeerBook, VotersDriver } from "../../members/mod.ts";
+import type { StreamRouter } from "../../calls/mod.ts";
 import type { LoadedElsewhere } from "../local_client.ts";
-import { type Holder, loadFromGossip } from "../leases/holders.ts";
 import { MemberWatch } from "./directory.ts";
 import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 

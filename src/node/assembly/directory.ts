@@ -1,5 +1,5 @@
 import type { NodeId } from "../../base/mod.ts";
-import { judgeMember, type MemberRow, type MemberRows } from "../../core/cluster/mod.ts";
+import { judgeMember, type MemberRow, type MemberRows } from "../../core/catalogue/mod.ts";
 import type { PeerDirectory } from "../../ports/mod.ts";
 
 /** What a directory looks at. */

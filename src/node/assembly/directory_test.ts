@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { NodeId } from "../../base/mod.ts";
-import type { MemberRow } from "../../core/cluster/mod.ts";
+import type { MemberRow } from "../../core/catalogue/mod.ts";
 import { CatalogueDirectory, MemberWatch } from "./directory.ts";
 
 const A = "00000000000000aa" as NodeId;

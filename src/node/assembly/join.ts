@@ -1,5 +1,5 @@
 import { type NodeId, RequestError } from "../../base/mod.ts";
-import { Catalogue, judgeJoin } from "../../core/cluster/mod.ts";
+import { Catalogue, judgeJoin } from "../../core/catalogue/mod.ts";
 import type { Clock, Log, RaftLogStore } from "../../ports/mod.ts";
 import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../../protocol/mod.ts";
 import {

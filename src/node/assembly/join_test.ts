@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isEdgeError, type NodeId } from "../../base/mod.ts";
 import { foundingSnapshot, limitEntries } from "../../core/raft/mod.ts";
-import { Catalogue } from "../../core/cluster/mod.ts";
+import { Catalogue } from "../../core/catalogue/mod.ts";
 import { type CatalogueCommand, encodeCommand, encodeJoinToken } from "../../protocol/mod.ts";
 import { openDisk, openWal } from "../../storage/mod.ts";
 import { createAuthority, openIdentity } from "../../transport/mod.ts";

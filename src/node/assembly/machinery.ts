@@ -8,7 +8,7 @@ import {
   UnavailableError,
 } from "../../base/mod.ts";
 import type { Config, HostAddress } from "../../config/mod.ts";
-import { Catalogue } from "../../core/cluster/mod.ts";
+import { Catalogue } from "../../core/catalogue/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
 import type {
@@ -32,16 +32,17 @@ import {
   type QuicTransport,
   type StoredIdentity,
 } from "../../transport/mod.ts";
-import { admitClient, type ClientAccessParts, keyAccess } from "../cluster/client_access.ts";
-import type { GossipParts } from "../cluster/gossip.ts";
-import { type MembershipDriver, openMembership } from "../cluster/membership_driver.ts";
-import { PeerBook } from "../cluster/peer_book.ts";
-import { StreamRouter } from "../cluster/stream_router.ts";
+import { admitClient, type ClientAccessParts, keyAccess } from "../../operators/mod.ts";
+import {
+  type GossipParts,
+  type MembershipDriver,
+  openMembership,
+  PeerBook,
+} from "../../members/mod.ts";
+import { StreamRouter } from "../../calls/mod.ts";
 import { clusterFolderOf, dropFoundation, findFoundation } from "../foundation.ts";
-import type { Group } from "../group/group.ts";
-import { openGroup } from "../group/open_group.ts";
-import { GROUP_TIMING } from "../group/timing.ts";
-import type { ServingNode } from "../scheduler_driver.ts";
+import { type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
+import type { ServingNode } from "../../slots/mod.ts";
 import { admitsJoiners } from "./admission.ts";
 import { CatalogueDirectory } from "./directory.ts";
 import { joinIfWished } from "./join.ts";

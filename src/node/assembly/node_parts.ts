@@ -11,12 +11,10 @@ import {
   pruneModels,
 } from "../../storage/mod.ts";
 import { manifestPrefixOf } from "../../protocol/mod.ts";
-import { ModelSharing } from "../blobs/model_sharing.ts";
-import { KnownModels } from "../catalogue/known_models.ts";
+import { KnownModels, ModelSharing } from "../../library/mod.ts";
 import { systemClock } from "../clock.ts";
 import { clusterFolderOf } from "../foundation.ts";
-import { SchedulerDriver } from "../scheduler_driver.ts";
-import type { Machine } from "../system.ts";
+import { type Machine, SchedulerDriver } from "../../slots/mod.ts";
 import type { Cluster } from "./cluster.ts";
 import { meteredEngine, type SpeedMeter } from "./speed_meter.ts";
 

@@ -1,4 +1,4 @@
-import type { Catalogue } from "../../core/cluster/mod.ts";
+import type { Catalogue } from "../../core/catalogue/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import {
   type LoadedCopy,
@@ -6,8 +6,7 @@ import {
   type NodeLoad,
   parseModelName,
 } from "../../protocol/mod.ts";
-import type { SchedulerDriver } from "../scheduler_driver.ts";
-import type { Machine } from "../system.ts";
+import type { Machine, SchedulerDriver } from "../../slots/mod.ts";
 import type { Figures } from "./machinery.ts";
 
 /** What this node's own load is read from. */

@@ -1,4 +1,4 @@
-import { SpeedAverage } from "../../core/cluster/mod.ts";
+import { SpeedAverage } from "../../core/catalogue/mod.ts";
 import type { Engine, LoadedModel } from "../../ports/mod.ts";
 import type { SequenceEvent } from "../../protocol/mod.ts";
 

@@ -1,6 +1,5 @@
 import type { RaftLogReader } from "../../../src/ports/mod.ts";
-import type { AppendOrder } from "../../../src/core/raft/mod.ts";
-import { limitEntries } from "../../../src/core/raft/mod.ts";
+import { type AppendOrder, limitEntries } from "../../../src/core/raft/mod.ts";
 import type { Entry, GroupConfiguration, HardState, Snapshot } from "../../../src/protocol/mod.ts";
 
 /** All that a disk holds. */

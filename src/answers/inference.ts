@@ -1,0 +1,355 @@
+import { isEdgeError, type NodeId, RequestError } from "../base/mod.ts";
+import type { AnswerStreamOptions } from "../core/generation/mod.ts";
+import { jsonGrammar, schemaToGrammar } from "../core/grammar/mod.ts";
+import { decideResume } from "../core/scheduler/mod.ts";
+import {
+  type ModelDefinition,
+  type ModelStore,
+  type OptionDefaults,
+  type PromptRenderer,
+  type ResolvedOptions,
+  resolveOptions,
+} from "../models/mod.ts";
+import type {
+  Answer,
+  ChatRequest,
+  Clock,
+  EmbedAnswer,
+  EmbedRequest,
+  GenerateRequest,
+  RequestOptions,
+} from "../ports/mod.ts";
+import {
+  displayModelName,
+  type LoadSettings,
+  type ThinkLevel,
+  type Tool,
+} from "../protocol/mod.ts";
+import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.ts";
+import {
+  estimatePromptTokens,
+  type Lease,
+  type LeaseRequest,
+  type LeaseSource,
+  modelKeyOf,
+  neededModel,
+  type ServingNode,
+} from "../slots/mod.ts";
+import {
+  checkChat,
+  checkGenerate,
+  decideThinking,
+  renderChat,
+  type RenderedText,
+  renderGenerate,
+  shortenChat,
+  withModelMessages,
+} from "./prompts.ts";
+import { Templates } from "./templates.ts";
+
+/** What inference uses. */
+export interface InferenceParts extends Omit<AnsweringParts, "driver"> {
+  readonly driver: LeaseSource;
+  readonly models: Pick<ModelStore, "getDefinition">;
+  readonly defaults: OptionDefaults;
+  readonly clock: Clock;
+  /** Unsigned 32-bit. */
+  readonly drawSeed: () => number;
+  readonly drawRequestId: () => string;
+}
+
+/** One request once its model and options are known. */
+interface Prepared {
+  readonly model: ModelDefinition;
+  readonly template: PromptRenderer;
+  readonly resolved: ResolvedOptions;
+  readonly prompt: RenderedText;
+  readonly think: ThinkLevel | undefined;
+  readonly tools: readonly Tool[];
+}
+
+/** Generate, chat and embed on this node: what is checked, rendered and asked of a runner, in this order (contract 1.4). */
+export class Inference {
+  readonly #parts: InferenceParts;
+  readonly #templates = new Templates();
+
+  constructor(parts: InferenceParts) {
+    this.#parts = parts;
+  }
+
+  async generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer> {
+    const model = await this.#parts.models.getDefinition(request.model, "generate");
+    if (request.prompt === "" && request.keepAliveMs === 0) return this.#unload(model);
+    checkGenerate(request, model);
+    const think = decideThinking(request, model);
+    const resolved = this.#resolve(request.options, model, "generate");
+    const empty = request.prompt === "" && request.suffix === "";
+    if (empty && !request.debugRenderOnly) {
+      return await this.#loadOnly(request, { model, resolved }, signal);
+    }
+    const template = await this.#template({ model, resolved, own: request.template }, signal);
+    const prompt = renderGenerate(request, model, { template, think, date: this.#date() });
+    if (request.debugRenderOnly) {
+      return { kind: "rendered", text: prompt.text, imageCount: request.images.length };
+    }
+    const plan = this.#plan(request, { model, template, resolved, prompt, think, tools: [] });
+    const context = request.context ?? [];
+    const withContext: AnswerPlan = context.length === 0 ? plan : {
+      ...plan,
+      sequence: {
+        ...plan.sequence,
+        prompt: { kind: "text", text: prompt.text, addSpecial: false, tokensBefore: context },
+      },
+    };
+    return await this.#start(withContext, signal);
+  }
+
+  async chat(request: ChatRequest, signal: AbortSignal): Promise<Answer> {
+    const model = await this.#parts.models.getDefinition(request.model, "chat");
+    const empty = request.messages.length === 0;
+    if (empty && request.keepAliveMs === 0) return this.#unload(model);
+    checkChat(request, model);
+    const think = decideThinking(request, model);
+    const resolved = this.#resolve(request.options, model, "generate");
+    if (empty) return await this.#loadOnly(request, { model, resolved }, signal);
+    const messages = withModelMessages(request.messages, model);
+    const date = this.#date();
+    const template = await this.#template({ model, resolved, own: undefined }, signal);
+    const render = (shown: ChatRequest["messages"]) =>
+      renderChat({ messages: shown, tools: request.tools }, { template, think, date });
+    const prompt = render(messages);
+    if (request.debugRenderOnly) return { kind: "rendered", text: prompt.text, imageCount: 0 };
+    const plan = this.#plan(request, {
+      model,
+      template,
+      resolved,
+      prompt,
+      think,
+      tools: request.tools,
+    });
+    const { shift } = request;
+    const bounded: AnswerPlan = {
+      ...plan,
+      // Whole messages are dropped before anything is cut inside one, and only the runner knows the length.
+      sequence: { ...plan.sequence, onLongPrompt: "refuse" },
+      ...(request.truncate
+        ? { shortenPrompt: (loaded) => shortenChat(loaded, { messages, render, shift }) }
+        : {}),
+    };
+    return await this.#start(bounded, signal);
+  }
+
+  async embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer> {
+    const { clock } = this.#parts;
+    const startedMs = clock.monotonicMs();
+    const model = await this.#parts.models.getDefinition(request.model, "embed");
+    const resolved = this.#resolve(request.options, model, "embed");
+    const { keepAliveMs, label } = request;
+    const promptTokens = inputTokens(request.inputs);
+    const wanted = { model, resolved, keepAliveMs, label, promptTokens };
+    const avoid: NodeId[] = [];
+    for (let fruitlessAttempts = 1;; fruitlessAttempts++) {
+      const standing = fruitlessAttempts === 1 ? "fresh" : "resumed";
+      const lease = await this.#acquire({ ...wanted, standing, avoid: [...avoid] }, signal);
+      try {
+        const embedded = await embedWith(lease, request, signal);
+        return {
+          vectors: embedded.vectors.map((vector) => shortenVector(vector, request.dimensions)),
+          promptEvalCount: embedded.promptTokens,
+          totalNs: Math.round((clock.monotonicMs() - startedMs) * 1e6),
+          loadNs: lease.loadNs,
+          ...servedByField(lease.servedBy),
+        };
+      } catch (error) {
+        if (!isEdgeError(error) || error.code !== "runner_lost") throw error;
+        lease.lost();
+        if (decideResume({ fruitlessAttempts }) === "give_up") throw error;
+        if (lease.servedBy !== undefined) avoid.push(lease.servedBy.nodeId);
+      } finally {
+        lease.release();
+      }
+    }
+  }
+
+  async #start(plan: AnswerPlan, signal: AbortSignal): Promise<Answer> {
+    const chunks = await startAnswer(plan, this.#parts, signal);
+    return {
+      kind: "stream",
+      chunks,
+      servedBy: () => servedByField(chunks.servedBy()).servedBy,
+    };
+  }
+
+  #unload(model: ModelDefinition): Answer {
+    const { manifestDigest } = model;
+    const name = displayModelName(model.name);
+    for (const mode of ["generate", "embed"] as const) {
+      const modelKey = modelKeyOf(model, mode);
+      this.#parts.driver.requestUnload({ name, modelKey, manifestDigest, mode });
+    }
+    return { kind: "unload" };
+  }
+
+  async #loadOnly(
+    request: { readonly keepAliveMs?: number; readonly label?: string },
+    wanted: { readonly model: ModelDefinition; readonly resolved: ResolvedOptions },
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { keepAliveMs, label } = request;
+    const lease = await this.#acquire({ ...wanted, keepAliveMs, label }, signal);
+    lease.release();
+    return { kind: "load", ...servedByField(lease.servedBy) };
+  }
+
+  #acquire(
+    wanted: {
+      readonly model: ModelDefinition;
+      readonly resolved: ResolvedOptions;
+      readonly keepAliveMs: number | undefined;
+      readonly promptTokens?: number;
+      readonly standing?: LeaseRequest["standing"];
+      readonly avoid?: readonly NodeId[];
+      readonly label?: string | undefined;
+    },
+    signal: AbortSignal,
+  ): Promise<Lease> {
+    const { model, resolved, keepAliveMs, label } = wanted;
+    const request: LeaseRequest = {
+      ...neededModel(model, resolved.load, keepAliveMs),
+      requestId: this.#parts.drawRequestId(),
+      standing: wanted.standing ?? "fresh",
+      promptTokens: wanted.promptTokens ?? 0,
+      promptText: "",
+      avoid: wanted.avoid ?? [],
+      ...(label === undefined ? {} : { label }),
+    };
+    return this.#parts.driver.acquire(request, signal);
+  }
+
+  #resolve(
+    request: RequestOptions,
+    model: ModelDefinition,
+    mode: LoadSettings["mode"],
+  ): ResolvedOptions {
+    const bounds = { trainingContextTokens: model.facts.contextLength, mode };
+    const { defaults, drawSeed } = this.#parts;
+    return resolveOptions({ request, model: model.parameters, defaults, bounds }, drawSeed);
+  }
+
+  #plan(
+    request:
+      | Omit<GenerateRequest, "prompt" | "suffix" | "raw" | "images"> & { readonly raw?: boolean }
+      | ChatRequest,
+    prepared: Prepared,
+  ): AnswerPlan {
+    const { model, resolved, prompt } = prepared;
+    const stream = streamOptions(prepared, "raw" in request && request.raw === true);
+    const grammar = request.format === undefined ? null : formatGrammar(request.format);
+    // Thinking is free text, so the grammar has to wait for the content.
+    const afterThinking = grammar !== null && stream.thinking !== undefined;
+    return {
+      requestId: this.#parts.drawRequestId(),
+      ...(request.label === undefined ? {} : { label: request.label }),
+      ...neededModel(model, resolved.load, request.keepAliveMs),
+      sequence: {
+        prompt: { kind: "text", text: prompt.text, addSpecial: true },
+        sampler: resolved.sampler,
+        predictTokensMax: resolved.predictTokensMax,
+        keepTokens: resolved.keepTokens,
+        onLongPrompt: request.truncate && request.shift ? "truncate" : "refuse",
+        onFullContext: request.shift ? "shift" : "stop",
+        grammar: afterThinking ? null : grammar,
+        topLogprobs: request.topLogprobs,
+      },
+      stream: afterThinking ? { ...stream, atContent: "pause" } : stream,
+      ...(afterThinking ? { grammarAtContent: grammar } : {}),
+    };
+  }
+
+  /**
+   * The model's template, or the request's own. Chat templates that print special tokens need their texts, which only a
+   * loaded model knows: then the model is loaded first, as it will be needed anyway.
+   */
+  async #template(
+    wanted: {
+      readonly model: ModelDefinition;
+      readonly resolved: ResolvedOptions;
+      readonly own: string | undefined;
+    },
+    signal: AbortSignal,
+  ): Promise<PromptRenderer> {
+    const { model, own } = wanted;
+    return await this.#templates.get(model, own, async () => {
+      const lease = await this.#acquire({ ...wanted, keepAliveMs: undefined }, signal);
+      lease.release();
+      return lease.model.facts;
+    });
+  }
+
+  #date(): Date {
+    return new Date(this.#parts.clock.nowMs());
+  }
+}
+
+function inputTokens(inputs: readonly string[]): number {
+  const tokens = inputs.map((text) =>
+    estimatePromptTokens({ kind: "text", text, addSpecial: true })
+  );
+  return tokens.reduce((sum, count) => sum + count, 0);
+}
+
+async function embedWith(
+  lease: Lease,
+  request: EmbedRequest,
+  signal: AbortSignal,
+): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }> {
+  const { inputs } = request;
+  if (inputs.length === 0) return { vectors: [], promptTokens: 0 };
+  const onLongInput = request.truncate ? "truncate" : "refuse";
+  return await lease.model.embed(inputs, { onLongInput, signal }).catch(rewordLongInput);
+}
+
+/** As answers show it. */
+function servedByField(node: ServingNode | undefined): { readonly servedBy?: string } {
+  return node === undefined ? {} : { servedBy: node.name || node.nodeId };
+}
+
+/** How the answer is read: raw answers are not parsed at all. */
+function streamOptions(prepared: Prepared, raw: boolean): AnswerStreamOptions {
+  const { template, resolved, prompt, think, tools } = prepared;
+  const stops = resolved.stop;
+  if (raw) return { stops };
+  const { thinkingTags, toolCallTag } = template;
+  const thinks = think !== undefined && think !== false && thinkingTags !== undefined;
+  return {
+    stops,
+    ...(thinks
+      ? { thinking: { tags: thinkingTags, startsInside: prompt.startsInsideThinking } }
+      : {}),
+    ...(tools.length > 0
+      ? { tools: { tag: toolCallTag, names: tools.map((tool) => tool.function.name) } }
+      : {}),
+  };
+}
+
+function formatGrammar(format: NonNullable<GenerateRequest["format"]>): string {
+  if (format === "json") return jsonGrammar();
+  const result = schemaToGrammar(format);
+  if (result.kind === "grammar") return result.gbnf;
+  throw new RequestError("invalid_format", `invalid format: ${result.reason}`, { status: 400 });
+}
+
+/** Cut to `dimensions` and normalised again (contract 1.9). */
+function shortenVector(vector: Float32Array, dimensions: number | undefined): Float32Array {
+  if (dimensions === undefined || dimensions < 1 || dimensions >= vector.length) return vector;
+  const cut = vector.slice(0, dimensions);
+  const norm = Math.hypot(...cut);
+  return norm === 0 ? cut : cut.map((value) => value / norm);
+}
+
+/** Passes on a runner's failure, a refused input in the contract's words. */
+function rewordLongInput(cause: unknown): never {
+  if (!isEdgeError(cause) || cause.code !== "prompt_too_long") throw cause;
+  const message = "the input length exceeds the context length";
+  throw new RequestError("prompt_too_long", message, { cause });
+}

@@ -1,0 +1,310 @@
+import assert from "node:assert/strict";
+import { RequestError } from "../base/mod.ts";
+import type { ModelDefinition } from "../models/mod.ts";
+import type {
+  Answer,
+  ChatRequest,
+  GenerateRequest,
+  LoadedModel,
+  Log,
+  Metrics,
+} from "../ports/mod.ts";
+import { parseModelName, type SequenceEvent, type SequenceRequest } from "../protocol/mod.ts";
+import { systemClock } from "../node/clock.ts";
+import { Inference } from "./inference.ts";
+import type { LeaseRequest } from "../slots/lease.ts";
+
+const encoder = new TextEncoder();
+const never = new AbortController().signal;
+const CHAT_TEMPLATE = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}" +
+  "{{ if .Tools }}[tools]{{ end }}{{ range .Messages }}{{ if .ToolCalls }}<call>{{ end }}{{ end }}";
+
+/** Answers each run with the next of the given texts, a token a byte, and remembers what it was asked. */
+class ScriptedModels {
+  readonly asked: SequenceRequest[] = [];
+  readonly leases: LeaseRequest[] = [];
+  readonly unloaded: string[] = [];
+  released = 0;
+  embedded: readonly string[] = [];
+  texts: string[] = ["ok"];
+  contextTokens = 1_000;
+  definition: ModelDefinition;
+
+  constructor(changes: Partial<ModelDefinition> = {}) {
+    const name = parseModelName("m");
+    assert.ok(name !== undefined);
+    const definition: Partial<ModelDefinition> = {
+      name,
+      manifestDigest: JSON.stringify(changes.template ?? ""),
+      modelPath: "/m.gguf",
+      adapterPaths: [],
+      weightsBytes: 10,
+      template: { goTemplate: CHAT_TEMPLATE },
+      system: "",
+      parameters: {},
+      messages: [],
+      facts: {
+        contextLength: 4096,
+        blockCount: 1,
+        kvHeads: 1,
+        keyValueLength: 1,
+        vocabularyTokens: 256,
+        embeddingLength: 4,
+        weightsBytes: 10,
+      } as ModelDefinition["facts"],
+      capabilities: ["completion"],
+      ...changes,
+    };
+    this.definition = definition as ModelDefinition;
+  }
+
+  inference(): Inference {
+    const quiet: Log & Metrics = {
+      log() {},
+      increment() {},
+      set() {},
+      observe() {},
+      render: () => Promise.resolve({ contentType: "", text: "" }),
+    };
+    return new Inference({
+      models: { getDefinition: () => Promise.resolve(this.definition) },
+      driver: {
+        acquire: (request) => {
+          this.leases.push(request);
+          return Promise.resolve({
+            model: this.#model(),
+            loadNs: 7,
+            release: () => void this.released++,
+            lost() {},
+          });
+        },
+        requestUnload: ({ modelKey }) => void this.unloaded.push(modelKey),
+      },
+      clock: systemClock,
+      log: quiet,
+      metrics: quiet,
+      defaults: {
+        contextTokens: 0,
+        slots: 2,
+        batchTokens: 0,
+        flashAttention: "auto",
+        kvCacheType: "f16",
+      },
+      drawSeed: () => 5,
+      drawRequestId: () => "r",
+      drawId: () => "id",
+    });
+  }
+
+  #model(): LoadedModel {
+    const model: Partial<LoadedModel> = {
+      facts: {
+        contextTokens: this.contextTokens,
+        bosText: "",
+        eosText: "",
+      } as LoadedModel["facts"],
+      generate: (request) => this.#generate(request),
+      tokenize: (text) => Promise.resolve([...encoder.encode(text)]),
+      embed: (inputs) => {
+        this.embedded = inputs;
+        const vectors = inputs.map(() => new Float32Array([0.6, 0.8, 0, 0]));
+        return Promise.resolve({ vectors, promptTokens: 9 });
+      },
+    };
+    return model as LoadedModel;
+  }
+
+  async *#generate(request: SequenceRequest): AsyncGenerator<SequenceEvent> {
+    this.asked.push(request);
+    const text = request.prompt.kind === "text" ? request.prompt.text : "";
+    const promptTokens = [...encoder.encode(text)];
+    if (promptTokens.length > this.contextTokens && request.onLongPrompt === "refuse") {
+      throw new RequestError("prompt_too_long", "too long");
+    }
+    yield { kind: "started", promptTokens, cachedTokens: 0 };
+    const bytes = encoder.encode(this.texts.shift() ?? "");
+    for (const byte of bytes) {
+      yield { kind: "tokens", tokens: [{ token: byte, bytes: Uint8Array.of(byte) }] };
+    }
+    yield { kind: "finished", reason: "end", prefillNs: 1, decodeNs: 1 };
+  }
+}
+
+const FIELDS = {
+  model: "m",
+  options: {},
+  truncate: true,
+  shift: true,
+  topLogprobs: -1,
+  debugRenderOnly: false,
+} as const;
+
+function generate(changes: Partial<GenerateRequest> = {}): GenerateRequest {
+  return { ...FIELDS, prompt: "hi", suffix: "", raw: false, images: [], ...changes };
+}
+
+function chat(changes: Partial<ChatRequest> = {}): ChatRequest {
+  return { ...FIELDS, messages: [{ role: "user", content: "hi" }], tools: [], ...changes };
+}
+
+async function read(answer: Answer) {
+  assert.equal(answer.kind, "stream");
+  const seen = { content: "", thinking: "", calls: [] as string[] };
+  for await (const chunk of answer.kind === "stream" ? answer.chunks : []) {
+    if (chunk.kind === "done") continue;
+    seen.content += chunk.content;
+    seen.thinking += chunk.thinking ?? "";
+    for (const call of chunk.toolCalls ?? []) seen.calls.push(`${call.id} ${call.name}`);
+  }
+  return seen;
+}
+
+function promptOf(request: SequenceRequest | undefined): string {
+  return request?.prompt.kind === "text" ? request.prompt.text : "";
+}
+
+Deno.test("Inference renders a prompt with the model's system text and messages", async () => {
+  const models = new ScriptedModels({
+    system: "be kind",
+    messages: [{ role: "user", content: "a" }, { role: "assistant", content: "b" }],
+  });
+  const seen = await read(await models.inference().generate(generate(), never));
+  assert.equal(seen.content, "ok");
+  assert.equal(promptOf(models.asked[0]), "<system>be kind<user>a<assistant>b<user>hi");
+});
+
+Deno.test("Inference leaves a raw prompt as it is", async () => {
+  const models = new ScriptedModels({ system: "be kind" });
+  await read(await models.inference().generate(generate({ raw: true }), never));
+  assert.equal(promptOf(models.asked[0]), "hi");
+});
+
+Deno.test("Inference puts the tokens of `context` in front of the prompt", async () => {
+  const models = new ScriptedModels();
+  await read(await models.inference().generate(generate({ context: [4, 5] }), never));
+  assert.deepEqual(models.asked[0]?.prompt, {
+    kind: "text",
+    text: "<user>hi",
+    addSpecial: false,
+    tokensBefore: [4, 5],
+  });
+});
+
+Deno.test("Inference lets a request's own system message replace the model's", async () => {
+  const models = new ScriptedModels({ system: "be kind" });
+  const messages = [{ role: "system", content: "be short" }, { role: "user", content: "hi" }];
+  await read(await models.inference().chat(chat({ messages }), never));
+  assert.equal(promptOf(models.asked[0]), "<system>be short<user>hi");
+});
+
+Deno.test("Inference only loads for an empty prompt, and only unloads with keep_alive 0", async () => {
+  const models = new ScriptedModels();
+  assert.deepEqual(await models.inference().generate(generate({ prompt: "" }), never), {
+    kind: "load",
+  });
+  assert.equal(models.released, 1);
+  const unload = await models.inference().chat(chat({ messages: [], keepAliveMs: 0 }), never);
+  assert.deepEqual(unload, { kind: "unload" });
+  assert.deepEqual(models.unloaded, ["generate:/m.gguf", "embed:/m.gguf"]);
+  assert.equal(models.asked.length, 0);
+});
+
+Deno.test("Inference renders without running for debug requests", async () => {
+  const models = new ScriptedModels();
+  const request = generate({ template: "X{{ .Prompt }}Y", debugRenderOnly: true });
+  const answer = await models.inference().generate(request, never);
+  assert.deepEqual(answer, { kind: "rendered", text: "XhiY", imageCount: 0 });
+  assert.equal(models.leases.length, 0);
+});
+
+Deno.test("Inference refuses what the model can't do in the contract's words", async () => {
+  const inference = new ScriptedModels().inference();
+  const tool = { type: "function", function: { name: "f", parameters: {} } };
+  const cases: readonly [Promise<Answer>, RegExp][] = [
+    [inference.generate(generate({ suffix: "x" }), never), /does not support insert$/],
+    [inference.chat(chat({ tools: [tool] }), never), /does not support tools$/],
+    [inference.chat(chat({ think: true }), never), /^"m" does not support thinking$/],
+    [
+      inference.generate(generate({ images: [new Uint8Array(1)] }), never),
+      /does not support images$/,
+    ],
+  ];
+  for (const [answer, words] of cases) {
+    await assert.rejects(
+      answer,
+      (error: RequestError) => error.status === 400 && words.test(error.message),
+    );
+  }
+  const embedder = new ScriptedModels({ capabilities: ["embedding"] }).inference();
+  await assert.rejects(embedder.chat(chat(), never), /^RequestError: "m" does not support chat$/);
+  await assert.rejects(embedder.generate(generate(), never), /"m" does not support generate/);
+});
+
+Deno.test("Inference drops an unsupported `think` for the relaxed endpoints", async () => {
+  const models = new ScriptedModels();
+  await read(await models.inference().chat(chat({ think: true, relaxedThinking: true }), never));
+  assert.equal(models.asked.length, 1);
+});
+
+Deno.test("Inference splits tool calls off and gives them ids", async () => {
+  const models = new ScriptedModels({ capabilities: ["completion", "tools"] });
+  models.texts = ['<call>{"name": "f", "arguments": {"a": 1}}'];
+  const tool = { type: "function", function: { name: "f", parameters: {} } };
+  const seen = await read(await models.inference().chat(chat({ tools: [tool] }), never));
+  assert.deepEqual(seen, { content: "", thinking: "", calls: ["call_id f"] });
+});
+
+Deno.test("Inference drops the oldest messages first when the history is too long", async () => {
+  const models = new ScriptedModels();
+  models.contextTokens = 60;
+  const messages = [
+    { role: "system", content: "keep me" },
+    ...Array.from(
+      { length: 20 },
+      (_, index) => ({ role: "user", content: `old message ${index}` }),
+    ),
+    { role: "user", content: "the last" },
+  ];
+  await read(await models.inference().chat(chat({ messages }), never));
+  const prompt = promptOf(models.asked[1]);
+  assert.match(prompt, /^<system>keep me/);
+  assert.match(prompt, /the last$/);
+  assert.ok(prompt.length < 60 && prompt.includes("old message 19"), prompt);
+});
+
+Deno.test("Inference thinks unconstrained, then writes the content under the grammar", async () => {
+  const models = new ScriptedModels({
+    capabilities: ["completion", "thinking"],
+    template: {
+      goTemplate:
+        "{{ range .Messages }}<{{ .Role }}>{{ if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}" +
+        "{{ .Content }}{{ end }}",
+    },
+  });
+  models.texts = ["<think>hm</think>never shown", '{"a":1}'];
+  const seen = await read(await models.inference().chat(chat({ format: "json" }), never));
+  assert.deepEqual(seen, { content: '{"a":1}', thinking: "hm", calls: [] });
+  assert.equal(models.asked[0]?.grammar, null);
+  assert.match(models.asked[1]?.grammar ?? "", /root/);
+  assert.equal(promptOf(models.asked[1]), "<user>hi<think>hm</think>");
+});
+
+Deno.test("Inference names the place of a schema that can't be a grammar", async () => {
+  const request = chat({ format: { type: "object", properties: { a: { not: {} } } } });
+  await assert.rejects(
+    new ScriptedModels().inference().chat(request, never),
+    (error: RequestError) => error.code === "invalid_format" && error.status === 400,
+  );
+});
+
+Deno.test("Inference embeds in a runner of its own and cuts vectors to the dimensions asked", async () => {
+  const models = new ScriptedModels();
+  const request = { model: "m", inputs: ["a", "b"], truncate: true, dimensions: 1, options: {} };
+  const answer = await models.inference().embed(request, never);
+  assert.deepEqual(answer.vectors.map((vector) => [...vector]), [[1], [1]]);
+  assert.equal(answer.promptEvalCount, 9);
+  assert.equal(models.leases[0]?.need.modelKey, "embed:/m.gguf");
+  assert.equal(models.leases[0]?.settings.slots, 1);
+  const empty = await models.inference().embed({ ...request, inputs: [] }, never);
+  assert.deepEqual(empty.vectors, []);
+});

@@ -1,0 +1,220 @@
+import { PeerError } from "../base/mod.ts";
+import {
+  arrayShape,
+  booleanShape,
+  byteStringShape,
+  choiceShape,
+  integerShape,
+  type LoadedFacts,
+  maybeShape,
+  nullableShape,
+  numberShape,
+  objectShape,
+  readShape,
+  type SequenceEvent,
+  type SequenceRequest,
+  type Shape,
+  type ShapeOf,
+  textOfShape,
+  textShape,
+  unionShape,
+} from "../protocol/mod.ts";
+import type { ResolvedLoad } from "../models/mod.ts";
+import { wireErrorShape } from "./wire_error.ts";
+
+/** Version of the messages below. A node refuses any other, and the request goes elsewhere. */
+export const LEASE_VERSION = 1;
+
+/** The message itself is bounded; these only keep one field from being all of it where that makes no sense. */
+const TEXT_CHARS_MAX = 64 * 1024 * 1024;
+const GRAMMAR_CHARS_MAX = 1024 * 1024;
+const TOKENS_MAX = 16 * 1024 * 1024;
+const INPUTS_MAX = 1024 * 1024;
+const TOKEN_BYTES_MAX = 64 * 1024;
+const DIGEST_HEX = /^[0-9a-f]{64}$/;
+
+const token = integerShape(0, 0x7fff_ffff);
+const tokens = arrayShape(token, TOKENS_MAX);
+const count = integerShape(0);
+const id = integerShape(1);
+
+const loadShape: Shape<ResolvedLoad> = objectShape({
+  contextTokens: integerShape(1, 16 * 1024 * 1024),
+  slots: integerShape(1, 4096),
+  batchTokens: integerShape(1, 16 * 1024 * 1024),
+  gpuLayers: integerShape(-1, 100_000),
+  mmap: booleanShape,
+  flashAttention: choiceShape(["auto", "on", "off"]),
+  kvCacheType: choiceShape(["f16", "q8_0", "q4_0"]),
+  mode: choiceShape(["generate", "embed"]),
+  threads: integerShape(0, 1024),
+});
+
+/** The first frame of a lease. */
+const leaseOpeningShape = objectShape({
+  version: integerShape(0),
+  requestId: textShape(128),
+  /** As the asking node's catalogue spells it. */
+  name: textShape(1024),
+  manifestDigest: textOfShape<string>(64, (text) => DIGEST_HEX.test(text)),
+  load: loadShape,
+  /** Absent = as the model is kept now. Infinity = for ever. */
+  keepAliveMs: maybeShape(numberShape(0)),
+  standing: choiceShape(["fresh", "resumed"]),
+});
+
+/** As {@link leaseOpeningShape} reads it. */
+export type LeaseOpening = ShapeOf<typeof leaseOpeningShape>;
+
+const prompt = unionShape({
+  text: objectShape({
+    text: textShape(TEXT_CHARS_MAX),
+    addSpecial: booleanShape,
+    tokensBefore: maybeShape(tokens),
+  }),
+  tokens: objectShape({ tokens }),
+});
+
+const figure = numberShape(-1e12, 1e12);
+const sequenceRequest: Shape<SequenceRequest> = objectShape({
+  prompt,
+  emittedTokens: tokens,
+  sampler: objectShape({
+    temperature: figure,
+    topK: figure,
+    topP: figure,
+    minP: figure,
+    typicalP: figure,
+    repeatLastTokens: figure,
+    repeatPenalty: figure,
+    presencePenalty: figure,
+    frequencyPenalty: figure,
+    seed: integerShape(0, 0xffff_ffff),
+  }),
+  predictTokensMax: count,
+  keepTokens: integerShape(-1),
+  onLongPrompt: choiceShape(["truncate", "refuse"]),
+  onFullContext: choiceShape(["shift", "stop"]),
+  grammar: nullableShape(textShape(GRAMMAR_CHARS_MAX)),
+  topLogprobs: integerShape(-1, 20),
+});
+
+/** What the asking node says while it holds the lease. Closing the stream, however it happens, gives the slot back. */
+const commandShape = unionShape({
+  generate: objectShape({ id, request: sequenceRequest }),
+  cancel: objectShape({ id }),
+  embed: objectShape({
+    id,
+    inputs: arrayShape(textShape(TEXT_CHARS_MAX), INPUTS_MAX),
+    onLongInput: choiceShape(["truncate", "refuse"]),
+  }),
+  tokenize: objectShape({
+    id,
+    text: textShape(TEXT_CHARS_MAX),
+    addSpecial: booleanShape,
+    tokensWanted: maybeShape(count),
+  }),
+  detokenize: objectShape({ id, tokens }),
+  /** Still here. */
+  beat: objectShape({}),
+});
+
+/** As {@link readCommand} reads it. */
+export type LeaseCommand = ShapeOf<typeof commandShape>;
+
+const factsShape: Shape<LoadedFacts> = objectShape({
+  contextTokens: count,
+  trainingContextTokens: count,
+  vocabularyTokens: count,
+  embeddingLength: count,
+  slots: count,
+  memoryBytes: numberShape(0),
+  deviceMemoryBytes: numberShape(0),
+  bosText: textShape(1024),
+  eosText: textShape(1024),
+  canShift: booleanShape,
+  numericClass: textShape(1024),
+});
+
+const logprob = numberShape(-Infinity, 1e6);
+const tokenBytes = byteStringShape(TOKEN_BYTES_MAX);
+const answerToken = objectShape({
+  token,
+  bytes: tokenBytes,
+  logprob: maybeShape(logprob),
+  topLogprobs: maybeShape(arrayShape(objectShape({ token, bytes: tokenBytes, logprob }), 64)),
+});
+const event: Shape<SequenceEvent> = unionShape({
+  started: objectShape({ promptTokens: tokens, cachedTokens: count }),
+  tokens: objectShape({ tokens: arrayShape(answerToken, TOKENS_MAX) }),
+  finished: objectShape({
+    reason: choiceShape(["end", "length", "cancelled"]),
+    prefillNs: numberShape(0),
+    decodeNs: numberShape(0),
+  }),
+});
+
+/** What the serving node says. */
+const replyShape = unionShape({
+  granted: objectShape({ facts: factsShape, processId: count, loadNs: numberShape(0) }),
+  /** No lease; the last message. */
+  refused: objectShape({ error: wireErrorShape }),
+  event: objectShape({ id, event }),
+  embedded: objectShape({
+    id,
+    /** Little-endian 32-bit floats. */
+    vectors: arrayShape(byteStringShape(TOKENS_MAX), INPUTS_MAX),
+    promptTokens: count,
+  }),
+  tokenized: objectShape({ id, tokens }),
+  detokenized: objectShape({ id, bytes: byteStringShape(TEXT_CHARS_MAX) }),
+  /** The command came to nothing; the lease goes on, except after `runner_lost`. */
+  failed: objectShape({ id, error: wireErrorShape }),
+  beat: objectShape({}),
+});
+
+/** As {@link readReply} reads it. */
+export type LeaseReply = ShapeOf<typeof replyShape>;
+
+/** @throws PeerError `malformed_frame`; `unknown_version` for a lease of another time. */
+export function readOpening(value: unknown): LeaseOpening {
+  const { version } = required(objectShape({ version: integerShape(0) }), value);
+  if (version !== LEASE_VERSION) {
+    throw new PeerError(
+      "unknown_version",
+      `Leases of version ${LEASE_VERSION} are served here: version ${version} was asked for`,
+    );
+  }
+  return required(leaseOpeningShape, value);
+}
+
+/** @throws PeerError `malformed_frame`. */
+export function readCommand(value: unknown): LeaseCommand {
+  return required(commandShape, value);
+}
+
+/** @throws PeerError `malformed_frame`. */
+export function readReply(value: unknown): LeaseReply {
+  return required(replyShape, value);
+}
+
+/** @throws PeerError `malformed_frame` with the place and what is wrong there. */
+export function required<T>(shape: Shape<T>, value: unknown): T {
+  const read = readShape(shape, value);
+  if (read.kind === "decoded") return read.value;
+  throw new PeerError("malformed_frame", `A peer's message: ${read.reason}`);
+}
+
+/** A vector's bytes; every machine odist runs on is little-endian. */
+export function vectorToBytes(vector: Float32Array): Uint8Array {
+  return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+}
+
+/** @throws PeerError `malformed_frame` for a length that is no number of floats. */
+export function vectorFromBytes(bytes: Uint8Array): Float32Array {
+  if (bytes.length % 4 !== 0) {
+    throw new PeerError("malformed_frame", `A vector of ${bytes.length} bytes`);
+  }
+  // A copy: a view would need an offset that is a multiple of four.
+  return new Float32Array(bytes.slice().buffer);
+}

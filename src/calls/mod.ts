@@ -1,0 +1,42 @@
+/**
+ * Streams between nodes: how one is opened for a purpose, what is said on it, how errors cross it and how both ends know that the other
+ * lives. It never decides whom to call. Start reading in `stream_router.ts`.
+ *
+ * @module
+ */
+export {
+  BLOB_FRAME_BYTES,
+  BLOB_PURPOSE,
+  blobAnswerShape,
+  blobOpeningShape,
+} from "./blob_messages.ts";
+export { decodeDefinition, encodeDefinition } from "./definition_codec.ts";
+export {
+  LEASE_VERSION,
+  type LeaseCommand,
+  type LeaseOpening,
+  type LeaseReply,
+  readCommand,
+  readOpening,
+  readReply,
+  required,
+  vectorFromBytes,
+  vectorToBytes,
+} from "./lease_messages.ts";
+export { MessageStream } from "./message_stream.ts";
+export { Heartbeat, SilenceWatch } from "./pulse.ts";
+export {
+  answerPeer,
+  askPeer,
+  type QuestionParts,
+  QUESTIONS_PER_PEER_MAX,
+  readAnswer,
+} from "./question.ts";
+export {
+  SHOW_PURPOSE,
+  showAnswerShape,
+  shownModelShape,
+  showOpeningShape,
+} from "./show_messages.ts";
+export { openPurpose, refuse, type StreamHandler, StreamRouter } from "./stream_router.ts";
+export { fromWireError, toWireError, wireErrorShape } from "./wire_error.ts";

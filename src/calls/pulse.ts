@@ -1,0 +1,120 @@
+import type { Clock } from "../ports/mod.ts";
+
+/** A stream with nothing to say says so after so long. Milliseconds. */
+const BEAT_EVERY_MS = 500;
+/** A check that comes so much too late tells of this process's own stall, in which nobody could be heard. Milliseconds. */
+const OWN_STALL_MS = 250;
+
+/** Calls back once a peer was silent for too long. Counts only while it is told to. */
+export class SilenceWatch {
+  readonly #clock: Pick<Clock, "after" | "monotonicMs">;
+  #limitMs: number;
+  readonly #onSilent: () => void;
+  #heardMs = 0;
+  #doubt: { readonly limitMs: number; readonly untilMs: number } | undefined;
+  #timer: { cancel(): void } | undefined;
+  #isStopped = false;
+
+  constructor(
+    clock: Pick<Clock, "after" | "monotonicMs">,
+    options: { readonly limitMs: number; readonly onSilent: () => void },
+  ) {
+    this.#clock = clock;
+    this.#limitMs = options.limitMs;
+    this.#onSilent = options.onSilent;
+    this.resume();
+  }
+
+  /** From now on so much silence is borne; milliseconds, at least as much as before. */
+  relax(limitMs: number): void {
+    this.#limitMs = limitMs;
+  }
+
+  heard(): void {
+    this.#heardMs = this.#clock.monotonicMs();
+  }
+
+  /**
+   * Others doubt the peer: for a while only so much silence is borne, counted from its last word. A word does not end that,
+   * since what a dead node said last may still be on its way.
+   */
+  doubt(doubt: { readonly limitMs: number; readonly forMs: number }): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#doubt = { limitMs: doubt.limitMs, untilMs: nowMs + doubt.forMs };
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
+    this.#check(Math.max(0, this.#heardMs + this.#patienceMs - nowMs));
+  }
+
+  /** Whoever does not listen can't blame the other for silence. */
+  pause(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  resume(): void {
+    if (this.#isStopped || this.#timer !== undefined) return;
+    this.#heardMs = this.#clock.monotonicMs();
+    this.#check(this.#patienceMs);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.pause();
+  }
+
+  get #patienceMs(): number {
+    const doubt = this.#doubt;
+    if (doubt === undefined || this.#clock.monotonicMs() >= doubt.untilMs) return this.#limitMs;
+    return Math.min(this.#limitMs, doubt.limitMs);
+  }
+
+  #check(delayMs: number): void {
+    const dueMs = this.#clock.monotonicMs() + delayMs;
+    this.#timer = this.#clock.after(delayMs, () => {
+      const nowMs = this.#clock.monotonicMs();
+      // What came meanwhile may still wait to be read: one more look before anyone is given up.
+      if (nowMs - dueMs > OWN_STALL_MS) return this.#check(this.#patienceMs / 2);
+      const leftMs = this.#heardMs + this.#patienceMs - nowMs;
+      // A timer may be early by a fraction of a millisecond.
+      if (leftMs > 0) return this.#check(Math.max(1, leftMs));
+      this.stop();
+      this.#onSilent();
+    });
+  }
+}
+
+/** Says that this side is alive whenever it said nothing else for half a second. */
+export class Heartbeat {
+  readonly #clock: Pick<Clock, "after" | "monotonicMs">;
+  readonly #send: () => void;
+  #spokeMs: number;
+  #timer: { cancel(): void };
+
+  constructor(clock: Pick<Clock, "after" | "monotonicMs">, send: () => void) {
+    this.#clock = clock;
+    this.#send = send;
+    this.#spokeMs = clock.monotonicMs();
+    this.#timer = this.#next(BEAT_EVERY_MS);
+  }
+
+  /** Something else was said. */
+  spoke(): void {
+    this.#spokeMs = this.#clock.monotonicMs();
+  }
+
+  stop(): void {
+    this.#timer.cancel();
+  }
+
+  #next(delayMs: number): { cancel(): void } {
+    return this.#clock.after(delayMs, () => {
+      const leftMs = this.#spokeMs + BEAT_EVERY_MS - this.#clock.monotonicMs();
+      // A timer may be early by a fraction of a millisecond.
+      this.#timer = this.#next(leftMs > 1 ? leftMs : BEAT_EVERY_MS);
+      if (leftMs > 1) return;
+      this.spoke();
+      this.#send();
+    });
+  }
+}

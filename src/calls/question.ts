@@ -1,0 +1,80 @@
+import { PeerError, UnavailableError } from "../base/mod.ts";
+import type { Clock, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
+import { readShape, type Shape } from "../protocol/mod.ts";
+import { MessageStream } from "./message_stream.ts";
+import { openPurpose, refuse } from "./stream_router.ts";
+import { fromWireError, type WireError } from "./wire_error.ts";
+
+/** Questions of one peer at once. */
+export const QUESTIONS_PER_PEER_MAX = 16;
+/** How long a question may take, its connection included. Milliseconds; definitions are read from disk. */
+const QUESTION_WAIT_MS = 5_000;
+
+/** What asking takes. */
+export interface QuestionParts {
+  readonly transport: Pick<Transport, "openStream">;
+  readonly clock: Clock;
+}
+
+/**
+ * Asks one question on a stream of its own, and reads its one answer with `read`.
+ *
+ * @throws UnavailableError `peer_lost`, also after 5 s; what `read` throws.
+ */
+export async function askPeer<T>(
+  parts: QuestionParts,
+  to: { readonly peer: PeerAddress; readonly opening: { readonly purpose: string } },
+  read: (message: unknown) => T,
+): Promise<T> {
+  const late = new AbortController();
+  let stream: PeerStream | undefined;
+  const timer = parts.clock.after(QUESTION_WAIT_MS, () => {
+    late.abort(new UnavailableError("peer_lost", `Node ${to.peer.nodeId} does not answer`));
+    stream?.reset();
+  });
+  try {
+    stream = await openPurpose(parts.transport, to, late.signal);
+    const message = await new MessageStream(stream).read();
+    if (message === undefined) throw new UnavailableError("peer_lost", "A node ended its answer");
+    return read(message);
+  } catch (error) {
+    // The reset that ends a late answer is not what was wrong with it.
+    late.signal.throwIfAborted();
+    throw error;
+  } finally {
+    timer.cancel();
+    stream?.reset();
+  }
+}
+
+/** Writes what `work` makes as the one answer to a question, or why there is none. */
+export async function answerPeer(stream: PeerStream, work: () => Promise<unknown>): Promise<void> {
+  let reply: unknown;
+  try {
+    reply = await work();
+  } catch (error) {
+    return await refuse(stream, error);
+  }
+  const messages = new MessageStream(stream);
+  await messages.write(reply);
+  await messages.end();
+}
+
+/**
+ * What a peer answered, when it is of the wanted kind.
+ *
+ * @throws what the peer refused with; PeerError `malformed_frame` for nonsense and for an answer to another question.
+ */
+export function readAnswer<
+  A extends { readonly kind: string } | { readonly kind: "refused"; readonly error: WireError },
+  K extends A["kind"],
+>(shape: Shape<A>, wanted: K, message: unknown): Extract<A, { readonly kind: K }> {
+  const read = readShape(shape, message);
+  if (read.kind === "malformed") {
+    throw new PeerError("malformed_frame", `A peer's answer: ${read.reason}`);
+  }
+  const answer: A = read.value;
+  if (answer.kind === wanted) return answer as Extract<A, { readonly kind: K }>;
+  if ("error" in answer) throw fromWireError(answer.error);
+  throw new PeerError("malformed_frame", `A peer answered with ${answer.kind}`);
+}

@@ -1,0 +1,59 @@
+import { type EdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import type { Catalogue, Outcome, Refusal } from "../core/catalogue/mod.ts";
+import type { CatalogueCommand } from "../protocol/mod.ts";
+
+/** The log's group as the models' side of a node needs it. */
+export interface CatalogueGroup {
+  /** As far as this node has applied the log. */
+  readonly catalogue: Catalogue;
+  /**
+   * What became of a command; this node's catalogue has applied it by then.
+   *
+   * @throws UnavailableError `no_quorum` when nothing is known of it after `timeoutMs`: it may still be applied.
+   */
+  propose(command: CatalogueCommand, options: { readonly timeoutMs: number }): Promise<Outcome>;
+  /**
+   * Looks at the catalogue once it holds everything that was acknowledged before the call.
+   *
+   * @throws UnavailableError `no_quorum` after `timeoutMs`.
+   */
+  read<T>(
+    look: (catalogue: Catalogue) => T,
+    options: { readonly timeoutMs: number },
+  ): Promise<T>;
+}
+
+/** How long a change may wait for a quorum. Milliseconds: elections of a second or two pass unnoticed. */
+export const CHANGE_TIMEOUT_MS = 5_000;
+/** How long a linearizable read may wait for a quorum. Milliseconds. */
+export const READ_TIMEOUT_MS = 2_000;
+/** When a client may try again what a missing quorum prevented. Milliseconds. */
+const RETRY_AFTER_MS = 1_000;
+
+/** A missing quorum in the words of what it prevented; anything else as it is. */
+export function rewordNoQuorum(cause: unknown, action: string): unknown {
+  if (!(cause instanceof UnavailableError) || cause.code !== "no_quorum") return cause;
+  const message = `Cannot ${action}: ${cause.message}`;
+  return new UnavailableError("no_quorum", message, { cause, retryAfterMs: RETRY_AFTER_MS });
+}
+
+/** Why the catalogue did not take a change of a model. */
+export function refusedChange(reason: Refusal, action: string): EdgeError {
+  switch (reason) {
+    case "table_full":
+      return new RequestError("conflict", `Cannot ${action}: the catalogue is full`);
+    case "revision_mismatch":
+    case "already_exists":
+      return new RequestError("conflict", `Cannot ${action}: it was changed meanwhile`);
+    case "schema_not_active":
+      return new RequestError("conflict", `Cannot ${action}: not all nodes know how to yet`);
+    case "session_unknown":
+    case "request_stale":
+      // The change may have been made: only the client can know whether once more is right.
+      return new UnavailableError("no_quorum", `Cannot ${action}: its outcome was forgotten`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
+    default:
+      return new RequestError("invalid_request", `Cannot ${action}: ${reason}`);
+  }
+}

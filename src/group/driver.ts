@@ -1,0 +1,662 @@
+import { setImmediate } from "node:timers";
+import { assert, errorMessage, type NodeId, StorageError, UnavailableError } from "../base/mod.ts";
+import { Catalogue, type Outcome } from "../core/catalogue/mod.ts";
+import {
+  type AppendOrder,
+  type ApplyOrder,
+  RAFT_DEFAULTS,
+  type RaftInput,
+  RaftNode,
+  type RaftNote,
+  type RaftView,
+  type Ready,
+  type SoftState,
+  type StepOutcome,
+} from "../core/raft/mod.ts";
+import {
+  type CatalogueCommand,
+  decodeRaftFrame,
+  encodeRaftFrames,
+  type Entry,
+  type GroupChange,
+  type GroupConfiguration,
+  type HardState,
+  type RaftWireMessage,
+  SESSION_NONCE_BYTES,
+  type Snapshot,
+  type SnapshotRequest,
+} from "../protocol/mod.ts";
+import { GroupChanges } from "./changes.ts";
+import type { AppliedNews, Fence, Group, GroupParts, Patience } from "./group.ts";
+import { Outbox } from "./outbox.ts";
+import { Proposals, type ProposeOptions } from "./proposals.ts";
+import { Reads } from "./reads.ts";
+import { SnapshotTransfers } from "./snapshot_transfers.ts";
+import { type GroupTiming, TickGrid } from "./timing.ts";
+
+/** Frames that wait for their turn; Raft asks again for what is dropped. */
+const FRAMES_WAITING_MAX = 4_096;
+/** Times in a row that Raft may want something; healthy ones need a handful. */
+const ROUNDS_MAX = 10_000;
+/** Entries a learner may lack and still count as caught up. */
+const LEARNER_LAG_MAX = 100;
+/** Milliseconds between two log lines about refused messages; the metric counts each. */
+const REFUSAL_LOG_MS = 1_000;
+const PROPOSE_TIMEOUT_MS = 10_000;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** An order on its way to the disk. */
+interface Writing {
+  readonly order: AppendOrder;
+  /** From the start when it only waits for those before it. */
+  isDurable: boolean;
+}
+
+/** A node alone wakes up for every so many ticks only: 20 times a second cost an idle machine more than all else. */
+const ALONE_TICKS = 5;
+
+/**
+ * Drives Raft: one queue of events into the core, drained in one turn of the event loop so that what comes together is one
+ * batch; its orders go to the log, its messages to the transport, its entries to the catalogue.
+ */
+export class GroupDriver implements Group {
+  readonly #parts: GroupParts & { readonly timing: GroupTiming };
+  readonly #raft: RaftNode;
+  readonly #proposals: Proposals;
+  readonly #reads: Reads;
+  readonly #changes: GroupChanges;
+  readonly #transfers: SnapshotTransfers;
+  readonly #grid: TickGrid;
+  readonly #appliedListeners = new Set<(news: AppliedNews) => void>();
+  readonly #changeListeners = new Set<() => void>();
+  #catalogue: Catalogue;
+  #state: "running" | "fenced" | "closed" = "running";
+  #fence: Fence | undefined;
+  #timer: { cancel(): void } | undefined;
+
+  #events: (() => void)[] = [];
+  #isDrainPlanned = false;
+  #framesWaiting = 0;
+  readonly #outbox: Outbox;
+  /** Orders of this turn. */
+  #orders: AppendOrder[] = [];
+  /** Oldest first; answered in this order. */
+  readonly #writing: Writing[] = [];
+  /** A commit index that need not be durable by itself: it goes along with the next write. */
+  #lazyHardState: HardState | undefined;
+
+  #soft: SoftState = { role: "follower", leader: undefined };
+  #term: number;
+  #hasChanged = false;
+  #wasRestored = false;
+  readonly #appliedKinds = new Set<CatalogueCommand["kind"]>();
+  #announcedIndex: number;
+  /** Taken apart before Raft was told of them, so that it never relies on one that can't be used. */
+  readonly #arrived = new WeakMap<Snapshot, Catalogue>();
+  #savedIndex: number;
+  #bytesSinceSaved = 0;
+  #refusedUnsaid = 0;
+  #refusalSaidMs = -Infinity;
+  /** Ticks until an early election, when gossip takes the leader for dead. */
+  #campaignInTicks: number | undefined;
+
+  constructor(parts: GroupParts & { readonly timing: GroupTiming }, catalogue: Catalogue) {
+    this.#parts = parts;
+    this.#catalogue = catalogue;
+    this.#announcedIndex = catalogue.appliedIndex;
+    this.#savedIndex = catalogue.appliedIndex;
+    const { nodeId: id, store, random, timing, clock } = parts;
+    this.#term = store.initial().hardState.term;
+    this.#raft = new RaftNode(
+      {
+        ...RAFT_DEFAULTS,
+        id,
+        electionTicks: timing.electionTicks,
+        heartbeatTicks: timing.heartbeatTicks,
+        asyncStorageWrites: true,
+        applied: catalogue.appliedIndex,
+      },
+      store,
+      random,
+    );
+    this.#grid = new TickGrid(timing.tickMs, clock.monotonicMs());
+    this.#proposals = new Proposals({
+      send: (batch) => this.#isAccepted(this.#raft.proposeAll(batch)),
+      drawNonce: () => crypto.getRandomValues(new Uint8Array(SESSION_NONCE_BYTES)),
+    });
+    this.#reads = new Reads({
+      ask: (context) => this.#isAccepted(this.#raft.readIndex(context)),
+      contextPrefix: crypto.getRandomValues(new Uint8Array(8)).toHex(),
+    });
+    this.#changes = new GroupChanges();
+    this.#outbox = new Outbox({ clock, send: (to, messages) => this.#send(to, messages) });
+    this.#transfers = new SnapshotTransfers({
+      send: (message) => this.#outbox.post(message),
+      ended: (to, delivery) => this.#raft.reportSnapshot(to, delivery),
+      arrived: (request) => this.#onSnapshot(request),
+      refused: (chunk, reason) => this.#refuse(chunk.from, `snapshot: ${reason}`),
+    });
+  }
+
+  /** Begins to tick. */
+  start(): void {
+    const { voters } = this.#raft.view().configuration;
+    // Nobody could object, so there is no reason to wait out an election timeout.
+    if (voters.length === 1 && voters[0] === this.#parts.nodeId) {
+      this.#enqueue(() => this.#raft.campaign());
+    }
+    this.#tickIn(this.#parts.timing.tickMs);
+    this.#enqueue(() => {});
+  }
+
+  get catalogue(): Catalogue {
+    return this.#catalogue;
+  }
+
+  get fenced(): Fence | undefined {
+    return this.#fence;
+  }
+
+  propose(command: CatalogueCommand, options: ProposeOptions = {}): Promise<Outcome> {
+    const { signal, timeoutMs = PROPOSE_TIMEOUT_MS } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#state !== "running") return Promise.reject(this.#unavailable());
+    const deadlineMs = this.#parts.clock.monotonicMs() + timeoutMs;
+    const outcome = this.#proposals.add(command, { deadlineMs, signal });
+    this.#planDrain();
+    return outcome;
+  }
+
+  read<T>(look: (catalogue: Catalogue) => T, options: Patience): Promise<T> {
+    if (this.#state !== "running") return Promise.reject(this.#unavailable());
+    const deadlineMs = this.#parts.clock.monotonicMs() + options.timeoutMs;
+    const result = this.#reads.add(look, deadlineMs);
+    this.#planDrain();
+    return result;
+  }
+
+  view(): RaftView {
+    const view = this.#raft.view();
+    if (this.#state === "running") return view;
+    return { ...view, role: "follower", leader: undefined, peers: [] };
+  }
+
+  caughtUpLearners(): readonly NodeId[] {
+    return this.#state === "running" ? this.#raft.caughtUpLearners(LEARNER_LAG_MAX) : [];
+  }
+
+  changeGroup(change: GroupChange, options: Patience): Promise<GroupConfiguration> {
+    if (this.#state !== "running") return Promise.reject(this.#unavailable());
+    const deadlineMs = this.#parts.clock.monotonicMs() + options.timeoutMs;
+    const { marked, result } = this.#changes.add(change, deadlineMs);
+    this.#enqueue(() => {
+      if (this.#soft.role !== "leader") {
+        return this.#changes.fail(marked, "this node does not lead");
+      }
+      // What was decided before must be out of the way: the notes that follow are about this change.
+      this.#work();
+      const outcome = this.#raft.proposeChange(marked);
+      if (outcome.kind === "refused") return this.#changes.fail(marked, outcome.detail);
+      this.#changes.onProposed(marked);
+      this.#work();
+      this.#changes.endProposing();
+    });
+    return result;
+  }
+
+  transferLeadership(to: NodeId): void {
+    this.#enqueue(() => this.#raft.transferLeadership(to));
+  }
+
+  receive(from: NodeId, frame: Uint8Array): void {
+    if (this.#state !== "running") return;
+    if (this.#framesWaiting >= FRAMES_WAITING_MAX) return this.#refuse(from, "too many frames");
+    this.#framesWaiting++;
+    this.#enqueue(() => {
+      this.#framesWaiting--;
+      this.#onFrame(from, frame);
+    });
+  }
+
+  reportUnreachable(peer: NodeId): void {
+    this.#enqueue(() => this.#raft.reportUnreachable(peer));
+  }
+
+  hintLeaderDown(leader: NodeId): void {
+    this.#enqueue(() => {
+      if (this.#soft.leader !== leader || this.#soft.role !== "follower") return;
+      this.#raft.forgetLeader();
+      // Not all at once: those who hear of it together would split the votes.
+      const { electionTicks } = this.#parts.timing;
+      this.#campaignInTicks ??= 1 + this.#parts.random.below(Math.ceil(electionTicks / 2));
+    });
+  }
+
+  onApplied(listener: (news: AppliedNews) => void): () => void {
+    this.#appliedListeners.add(listener);
+    return () => this.#appliedListeners.delete(listener);
+  }
+
+  onChanged(listener: () => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === "closed") return;
+    const wasRunning = this.#state === "running";
+    this.#state = "closed";
+    this.#timer?.cancel();
+    this.#outbox.clear();
+    this.#events = [];
+    this.#failAll();
+    const { store, log } = this.#parts;
+    // Not needed for safety; it spares the next start from asking what was committed.
+    const hardState = this.#lazyHardState;
+    try {
+      if (wasRunning && hardState !== undefined) {
+        await store.write({ hardState, entries: [], snapshot: undefined });
+      }
+      await store.close();
+    } catch (error) {
+      log.log("error", "raft_log_not_closed", { reason: errorMessage(error) });
+    }
+  }
+
+  #enqueue(event: () => void): void {
+    if (this.#state !== "running") return;
+    this.#events.push(event);
+    this.#planDrain();
+  }
+
+  #planDrain(): void {
+    if (this.#isDrainPlanned) return;
+    this.#isDrainPlanned = true;
+    setImmediate(() => {
+      this.#isDrainPlanned = false;
+      this.#drain();
+    });
+  }
+
+  /** One turn: all that has come, as one batch. */
+  #drain(): void {
+    const events = this.#events;
+    this.#events = [];
+    for (const event of events) {
+      if (this.#state !== "running") return;
+      event();
+    }
+    if (this.#state !== "running") return;
+    this.#proposals.flush();
+    this.#reads.flush();
+    this.#work();
+    this.#sendOff();
+    this.#announce();
+  }
+
+  /** Carries out what Raft wants until it wants nothing more. */
+  #work(): void {
+    let rounds = 0;
+    while (this.#state === "running" && this.#raft.hasReady()) {
+      assert(++rounds < ROUNDS_MAX, "Raft must come to rest", { rounds });
+      this.#carryOut(this.#raft.ready());
+    }
+    this.#reads.serve(this.#catalogue);
+  }
+
+  #carryOut(ready: Ready): void {
+    for (const note of ready.notes) this.#onNote(note);
+    if (ready.softState !== undefined || ready.hardState !== undefined) this.#onReign(ready);
+    for (const message of ready.messages) {
+      if (message.kind === "snapshot_request") this.#transfers.start(message);
+      else this.#outbox.post(message);
+    }
+    if (ready.append !== undefined) {
+      if (ready.mustSync || ready.append.snapshot !== undefined) this.#order(ready.append);
+      else this.#postpone(ready.append);
+    }
+    for (const state of ready.readStates) this.#reads.onReadState(state);
+    if (ready.apply !== undefined) this.#apply(ready.apply);
+  }
+
+  #order(order: AppendOrder): void {
+    this.#orders.push(order);
+    if (order.hardState !== undefined) this.#lazyHardState = undefined;
+  }
+
+  /**
+   * An order without anything that must be durable: its commit index waits for the next write, because a sync of its own
+   * would stand in that one's way; its answers wait for the writes before it, because they promise those.
+   */
+  #postpone(order: AppendOrder): void {
+    this.#lazyHardState = order.hardState ?? this.#lazyHardState;
+    if (order.answers.length === 0) return;
+    if (this.#orders.length > 0) {
+      this.#orders.push({ ...order, hardState: undefined });
+    } else if (this.#writing.length > 0) {
+      this.#writing.push({ order, isDurable: true });
+    } else {
+      this.#answer(order.answers);
+    }
+  }
+
+  #answer(answers: readonly RaftInput[]): void {
+    for (const answer of answers) {
+      const isOwn = answer.kind === "append_done" || answer.kind === "apply_done" ||
+        answer.to === this.#parts.nodeId;
+      if (isOwn) this.#step(answer);
+      else this.#outbox.post(answer);
+    }
+  }
+
+  #step(input: RaftInput): void {
+    const outcome = this.#raft.step(input);
+    if (outcome.kind === "accepted") return;
+    const { reason, detail } = outcome;
+    if (reason === "log_lost" || reason === "conflicts_with_committed") {
+      this.#fenceOff({
+        kind: reason,
+        reason: `this node's log contradicts the group's: ${detail}`,
+      });
+    } else if (reason === "malformed" && "from" in input) {
+      this.#refuse(input.from, detail);
+    }
+  }
+
+  #onFrame(from: NodeId, frame: Uint8Array): void {
+    const decoded = decodeRaftFrame(frame, { from, to: this.#parts.nodeId });
+    if (decoded.kind === "malformed") return this.#refuse(from, decoded.reason);
+    for (const message of decoded.value) {
+      if (this.#state !== "running") return;
+      switch (message.kind) {
+        case "snapshot_chunk":
+          this.#transfers.onChunk(message);
+          break;
+        case "snapshot_chunk_ack":
+          this.#transfers.onAck(message);
+          break;
+        case "snapshot_request":
+          this.#onSnapshot(message);
+          break;
+        case "proposal_forward":
+        case "read_index_request":
+          this.#outbox.onAsked(from);
+          this.#step(message);
+          break;
+        default:
+          this.#step(message);
+      }
+    }
+  }
+
+  /** Only a snapshot that can be used is shown to Raft, which would drop its log for it. */
+  #onSnapshot(request: SnapshotRequest): void {
+    const { snapshot, from } = request;
+    if (snapshot.id.index > this.#catalogue.appliedIndex) {
+      const restored = Catalogue.restore(snapshot.data);
+      if (restored.kind === "malformed") return this.#refuse(from, `snapshot: ${restored.reason}`);
+      if (restored.value.appliedIndex !== snapshot.id.index) {
+        return this.#refuse(from, "snapshot: of another index than it says");
+      }
+      this.#arrived.set(snapshot, restored.value);
+    }
+    this.#step(request);
+  }
+
+  #apply(order: ApplyOrder): void {
+    for (const entry of order.entries) {
+      // A snapshot may have overtaken what was on its way here.
+      if (entry.index <= this.#catalogue.appliedIndex) continue;
+      this.#applyEntry(entry);
+      if (this.#state !== "running") return;
+    }
+    for (const answer of order.answers) this.#step(answer);
+    this.#saveNowAndThen();
+  }
+
+  #applyEntry(entry: Entry): void {
+    const data = entry.kind === "command" ? entry.data : NO_BYTES;
+    const applied = this.#catalogue.apply(entry.index, data);
+    if (applied.kind === "halted") {
+      const reason = `the cluster's catalogue is of schema ${applied.schema}, newer than this ` +
+        "program; update odist on this node";
+      return this.#fenceOff({ kind: "newer_schema", reason });
+    }
+    this.#bytesSinceSaved += data.length;
+    if (entry.kind === "group_change") {
+      const configuration = this.#raft.applyChange(entry.change);
+      this.#changes.onApplied(entry.change, configuration);
+      this.#hasChanged = true;
+    }
+    if (applied.command === undefined) return;
+    if (applied.outcome.kind === "applied" && !applied.repeated) {
+      this.#appliedKinds.add(applied.command.command.kind);
+    }
+    this.#proposals.onApplied(applied);
+  }
+
+  #saveNowAndThen(): void {
+    const { snapshotEntries, snapshotBytes } = this.#parts.timing;
+    const { appliedIndex } = this.#catalogue;
+    const isDue = appliedIndex - this.#savedIndex >= snapshotEntries ||
+      this.#bytesSinceSaved >= snapshotBytes;
+    if (isDue) this.#save();
+  }
+
+  #save(): void {
+    const { store, timing } = this.#parts;
+    const index = this.#catalogue.appliedIndex;
+    const term = store.term(index);
+    assert(term !== undefined, "What is applied is durable", { index });
+    this.#savedIndex = index;
+    this.#bytesSinceSaved = 0;
+    const { configuration } = this.#raft.view();
+    const snapshot = { id: { term, index }, configuration, data: this.#catalogue.snapshot() };
+    store.compact(snapshot, { trailing: timing.trailingEntries }).then(
+      () => {},
+      (error: unknown) => this.#onStorageFailure(error),
+    );
+  }
+
+  /** Messages first: the others' disks work while the own one does (Raft thesis, 10.2.1). */
+  #sendOff(): void {
+    this.#outbox.flush();
+    const orders = this.#orders;
+    this.#orders = [];
+    const last = orders.at(-1);
+    for (const order of orders) {
+      // With the last one, because the commit index may be about entries of any of them.
+      const lazy = order === last ? this.#lazyHardState : undefined;
+      this.#write(lazy === undefined ? order : { ...order, hardState: lazy });
+    }
+    if (last !== undefined) this.#lazyHardState = undefined;
+  }
+
+  #send(nodeId: NodeId, messages: readonly RaftWireMessage[]): void {
+    const { transport, addressOf } = this.#parts;
+    const to = { nodeId, address: addressOf(nodeId) };
+    for (const bytes of encodeRaftFrames(messages)) {
+      transport.sendFrame(to, { channel: "raft", bytes });
+    }
+  }
+
+  #write(order: AppendOrder): void {
+    const { entries, snapshot, hardState } = order;
+    const writing = { order, isDurable: false };
+    this.#writing.push(writing);
+    this.#parts.store.write({ entries, snapshot, hardState }).then(
+      () => this.#onDurable(writing),
+      (error: unknown) => this.#onStorageFailure(error),
+    );
+  }
+
+  #onDurable(writing: Writing): void {
+    writing.isDurable = true;
+    this.#enqueue(() => {
+      for (let first = this.#writing[0]; first?.isDurable; first = this.#writing[0]) {
+        this.#writing.shift();
+        this.#install(first.order.snapshot);
+        this.#answer(first.order.answers);
+      }
+    });
+  }
+
+  /** A leader's snapshot is durable: the catalogue takes it over before Raft hears of it. */
+  #install(snapshot: Snapshot | undefined): void {
+    if (snapshot === undefined || snapshot.id.index <= this.#catalogue.appliedIndex) return;
+    const catalogue = this.#arrived.get(snapshot);
+    assert(catalogue !== undefined, "A snapshot is looked at before it is written");
+    this.#catalogue = catalogue;
+    this.#savedIndex = snapshot.id.index;
+    this.#bytesSinceSaved = 0;
+    this.#wasRestored = true;
+    this.#hasChanged = true;
+    this.#proposals.onRestored();
+  }
+
+  /** Role, leader or term may have changed. */
+  #onReign({ softState, hardState }: Ready): void {
+    const before = { ...this.#soft, term: this.#term };
+    this.#soft = softState ?? this.#soft;
+    this.#term = hardState?.term ?? this.#term;
+    const { role, leader } = this.#soft;
+    const isNewTerm = before.term !== this.#term;
+    if (before.role === role && before.leader === leader && !isNewTerm) return;
+    const { log, metrics } = this.#parts;
+    this.#hasChanged = true;
+    if (leader !== undefined) this.#campaignInTicks = undefined;
+    metrics.set("odist_raft_term", this.#term);
+    metrics.set("odist_raft_leading", role === "leader" ? 1 : 0);
+    log.log("debug", "raft_role", { role, leader, term: this.#term });
+    if (before.role === "leader" && role !== "leader") {
+      this.#transfers.stopSending();
+      this.#changes.failAll("this node no longer leads");
+    }
+    if (leader === undefined || (leader === before.leader && !isNewTerm)) return;
+    log.log("info", "raft_leader", { leader, term: this.#term });
+    metrics.increment("odist_raft_leader_changes_total");
+    // Went to somebody who no longer leads, or was held back while nobody did.
+    this.#proposals.resendAll();
+    this.#reads.askAgain();
+    this.#planDrain();
+  }
+
+  #onNote(note: RaftNote): void {
+    switch (note.kind) {
+      case "change_refused":
+        this.#changes.onRefused(note.reason);
+        return;
+      case "quorum_lost":
+        this.#parts.log.log("warn", "raft_quorum_lost", { term: note.term });
+        return;
+      case "snapshot_needed":
+        this.#parts.log.log("info", "raft_snapshot_sent", { to: note.by, index: note.index });
+        return;
+      case "snapshot_restored":
+        this.#parts.log.log("info", "raft_snapshot_taken", { index: note.index });
+        // Answers of a leader that the group did not name yet were refused as those of a stranger.
+        this.#reads.askAgain();
+        return;
+      default:
+        return;
+    }
+  }
+
+  #tickIn(delayMs: number): void {
+    this.#timer = this.#parts.clock.after(delayMs, () => {
+      this.#enqueue(() => this.#tick());
+      const ticks = this.#isAlone() ? ALONE_TICKS : 1;
+      this.#tickIn(this.#grid.next(this.#parts.clock.monotonicMs(), ticks));
+    });
+  }
+
+  /** Nobody hears its heartbeats, and nobody can win an election against it. */
+  #isAlone(): boolean {
+    if (this.#soft.role !== "leader") return false;
+    const { voters, votersOutgoing, learners } = this.#raft.view().configuration;
+    return voters.length === 1 && votersOutgoing.length + learners.length === 0;
+  }
+
+  #tick(): void {
+    this.#raft.tick();
+    if (this.#campaignInTicks !== undefined && --this.#campaignInTicks <= 0) {
+      this.#campaignInTicks = undefined;
+      if (this.#soft.leader === undefined) this.#raft.campaign();
+    }
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#outbox.onTick();
+    this.#transfers.onTick();
+    this.#proposals.onTick(nowMs, { resends: this.#soft.role !== "leader" });
+    this.#reads.onTick(nowMs);
+    this.#changes.onTick(nowMs);
+  }
+
+  /** Tells listeners, after all is done, so that they see the node at rest and may ask more of it. */
+  #announce(): void {
+    const { appliedIndex } = this.#catalogue;
+    if (appliedIndex > this.#announcedIndex) {
+      this.#announcedIndex = appliedIndex;
+      const kinds = this.#wasRestored ? undefined : new Set(this.#appliedKinds);
+      this.#wasRestored = false;
+      this.#appliedKinds.clear();
+      for (const listener of [...this.#appliedListeners]) listener({ appliedIndex, kinds });
+    }
+    if (!this.#hasChanged) return;
+    this.#hasChanged = false;
+    for (const listener of [...this.#changeListeners]) listener();
+  }
+
+  #onStorageFailure(error: unknown): void {
+    // The log was closed under a write that nobody waits for any more.
+    if (this.#state === "closed") return;
+    if (!(error instanceof StorageError)) throw error;
+    this.#fenceOff({ kind: "storage", reason: error.message });
+  }
+
+  /** From here on this node says nothing that its log would have to stand for. */
+  #fenceOff(fence: Fence): void {
+    if (this.#state !== "running") return;
+    this.#state = "fenced";
+    this.#fence = fence;
+    this.#timer?.cancel();
+    this.#events = [];
+    this.#outbox.clear();
+    this.#orders = [];
+    this.#transfers.stopSending();
+    this.#parts.log.log("error", "node_fenced", { kind: fence.kind, reason: fence.reason });
+    this.#parts.metrics.set("odist_raft_fenced", 1);
+    this.#failAll();
+    for (const listener of [...this.#changeListeners]) listener();
+  }
+
+  #failAll(): void {
+    this.#proposals.failAll(() => this.#unavailable());
+    this.#reads.failAll(() => this.#unavailable());
+    this.#changes.failAll("this node takes no part any more");
+  }
+
+  #unavailable(): UnavailableError {
+    if (this.#fence === undefined) {
+      return new UnavailableError("stopping", "The catalogue can't be used: this node is stopping");
+    }
+    const message = `The catalogue can't be used through this node: ${this.#fence.reason}`;
+    return new UnavailableError("fenced", message);
+  }
+
+  #isAccepted(outcome: StepOutcome): boolean {
+    return outcome.kind === "accepted";
+  }
+
+  #refuse(from: NodeId, reason: string): void {
+    this.#parts.metrics.increment("odist_raft_refused_total");
+    this.#refusedUnsaid++;
+    const nowMs = this.#parts.clock.monotonicMs();
+    // A peer may send nonsense faster than a log should grow.
+    if (nowMs < this.#refusalSaidMs + REFUSAL_LOG_MS) return;
+    this.#refusalSaidMs = nowMs;
+    const count = this.#refusedUnsaid;
+    this.#refusedUnsaid = 0;
+    this.#parts.log.log("warn", "raft_message_refused", { from, reason, count });
+  }
+}

@@ -1,0 +1,102 @@
+import type { NodeId, Random } from "../base/mod.ts";
+import type { Catalogue, Outcome } from "../core/catalogue/mod.ts";
+import type { RaftView } from "../core/raft/mod.ts";
+import type { Clock, Log, Metrics, RaftLogStore, Transport } from "../ports/mod.ts";
+import type { CatalogueCommand, GroupChange, GroupConfiguration } from "../protocol/mod.ts";
+import type { ProposeOptions } from "./proposals.ts";
+import type { GroupTiming } from "./timing.ts";
+
+/** What a group is made of. */
+export interface GroupParts {
+  readonly nodeId: NodeId;
+  /** Owned by the group from here on. */
+  readonly store: RaftLogStore;
+  readonly transport: Pick<Transport, "sendFrame">;
+  /** Where to reach a peer; "" = only over a connection that is open already. */
+  readonly addressOf: (nodeId: NodeId) => string;
+  readonly clock: Clock;
+  /** Election timeouts only. */
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly timing?: Partial<GroupTiming>;
+  /** Who an empty log starts with; a log that holds anything ignores it. Absent = wait for a leader's snapshot. */
+  readonly founding?: {
+    readonly voters: readonly NodeId[];
+    /** A catalogue's snapshot at index 1, as `refoundCatalogue` makes one. Default: the empty catalogue. */
+    readonly state?: Uint8Array;
+  };
+}
+
+/**
+ * Why a node no longer takes part: its log can't be trusted or followed. It neither votes nor serves the catalogue until
+ * it is restarted in better shape; what it has loaded goes on answering.
+ */
+export interface Fence {
+  readonly kind: "storage" | "log_lost" | "conflicts_with_committed" | "newer_schema";
+  /** For people. */
+  readonly reason: string;
+}
+
+/** What was applied in one go. */
+export interface AppliedNews {
+  readonly appliedIndex: number;
+  /** Kinds of the commands that were applied and not refused; undefined = a snapshot, so anything may have changed. */
+  readonly kinds: ReadonlySet<CatalogueCommand["kind"]> | undefined;
+}
+
+/** How long a caller waits. */
+export interface Patience {
+  /** Milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** This node's part in the log's group: it proposes, reads, votes, and holds the catalogue as far as it has applied it. */
+export interface Group {
+  /** As far as this node has applied the log; stale by as much as it lags. Replaced when a snapshot comes. */
+  readonly catalogue: Catalogue;
+  readonly fenced: Fence | undefined;
+  /**
+   * What became of a command; this node's catalogue has applied it by then. It is sent again until its outcome is known
+   * and applied once, through lost messages and changes of leaders. Refusals are values.
+   *
+   * @throws UnavailableError `no_quorum` when nothing is known in time; the text says whether it may still be applied.
+   *   UnavailableError `fenced`, `stopping` or `queue_full`; RequestError `invalid_request` when it is too long; the
+   *   signal's reason (it may be applied then too).
+   */
+  propose(command: CatalogueCommand, options?: ProposeOptions): Promise<Outcome>;
+  /**
+   * Looks at the catalogue once it holds everything that was acknowledged before the call. `look` must not keep the
+   * catalogue.
+   *
+   * @throws UnavailableError `no_quorum`, `fenced`, `stopping` or `queue_full`; what `look` throws.
+   */
+  read<T>(look: (catalogue: Catalogue) => T, options: Patience): Promise<T>;
+  view(): RaftView;
+  /** Learners that answer and hold all but the newest entries; empty unless this node leads. */
+  caughtUpLearners(): readonly NodeId[];
+  /**
+   * Changes who belongs to the group. Only on the leader. Resolves with the configuration once the change is applied and
+   * no joint configuration is left of it.
+   *
+   * @throws UnavailableError `group_change_failed` when it was refused, lost or took too long.
+   */
+  changeGroup(change: GroupChange, options: Patience): Promise<GroupConfiguration>;
+  /** Asks the leader, this node or another, to hand over; whether it does shows in {@link view}. */
+  transferLeadership(to: NodeId): void;
+  /** A frame of channel "raft". Never throws; what is malformed is dropped and counted. */
+  receive(from: NodeId, frame: Uint8Array): void;
+  /** What was sent to a peer has probably not arrived. */
+  reportUnreachable(peer: NodeId): void;
+  /**
+   * Gossip takes the leader for dead: an election may start early. A hint only: it takes a quorum that has not heard of
+   * the leader either.
+   */
+  hintLeaderDown(leader: NodeId): void;
+  /** Calls back after entries or a snapshot were applied; returns how to stop. */
+  onApplied(listener: (news: AppliedNews) => void): () => void;
+  /** Calls back after each change of role, leader, configuration or fence; returns how to stop. */
+  onChanged(listener: () => void): () => void;
+  /** Stops taking part, then waits for the log. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,380 @@
+import assert from "node:assert/strict";
+import { groupNodeId, GroupWorld, putSetting } from "../../tests/harness/groups.ts";
+import { StorageError, UnavailableError } from "../base/mod.ts";
+import type { GroupChange, GroupStep } from "../protocol/mod.ts";
+
+function change(...steps: GroupStep[]): GroupChange {
+  return { transition: "auto", steps, context: new Uint8Array(), form: "batch" };
+}
+
+function failsWith(code: string, text: RegExp = /./) {
+  return (error: unknown) =>
+    error instanceof UnavailableError && error.code === code && text.test(error.message);
+}
+
+async function withGroup(
+  count: number,
+  run: (world: GroupWorld) => Promise<void>,
+  options: Parameters<typeof GroupWorld.start>[1] = {},
+): Promise<void> {
+  const world = await GroupWorld.start(count, options);
+  try {
+    await run(world);
+  } finally {
+    await world.close();
+  }
+}
+
+Deno.test("A lone founder leads at once and applies what it is told", () =>
+  withGroup(1, async (world) => {
+    // Well before the election timeout, which is at least 500 ms.
+    await world.until("it leads", () => world.group(1).view().role === "leader", 300);
+    assert.equal((await world.propose(1, putSetting("a", "1"))).kind, "applied");
+    assert.equal(await world.read(1, "a"), "1");
+  }));
+
+Deno.test("Three nodes elect a leader, and whoever proposes, all apply it", () =>
+  withGroup(3, async (world) => {
+    await world.elected();
+    for (const number of world.numbers) {
+      const outcome = await world.propose(number, putSetting(`n${number}`, "x", 0));
+      assert.equal(outcome.kind, "applied");
+    }
+    await world.converged();
+    for (const number of world.numbers) {
+      assert.equal(world.group(number).catalogue.settings().length, 3);
+    }
+  }));
+
+Deno.test("What the catalogue refuses comes back as a value", () =>
+  withGroup(3, async (world) => {
+    await world.elected();
+    await world.propose(1, putSetting("a", "1"));
+    const refused = await world.propose(2, putSetting("a", "2", 0));
+    assert.deepEqual(refused, { kind: "refused", reason: "already_exists" });
+  }));
+
+Deno.test("A group that restarts goes on with all that was acknowledged", () =>
+  withGroup(3, async (world) => {
+    await world.elected();
+    for (let value = 1; value <= 30; value++) {
+      await world.propose(1 + value % 3, putSetting("counter", `${value}`));
+    }
+    for (const number of world.numbers) world.crash(number);
+    for (const number of world.numbers) await world.boot(number);
+    await world.elected();
+    assert.equal(await world.read(2, "counter"), "30");
+    await world.converged();
+  }, { timing: { snapshotEntries: 10, trailingEntries: 4 } }));
+
+Deno.test("A node that was stopped in order finds its commit index again", () =>
+  withGroup(1, async (world) => {
+    await world.propose(1, putSetting("a", "1"));
+    const { committed } = world.group(1).view();
+    await world.stop(1);
+    await world.boot(1);
+    assert.ok(world.group(1).view().committed >= committed);
+  }));
+
+Deno.test("A change that its leader died over is applied once, through the next leader", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const [other = 0, third = 0] = world.numbers.filter((number) => number !== leader);
+    await world.propose(other, putSetting("warm", "up"));
+    // The third never hears of it, so that only a retry can tell; a repeated create would be refused.
+    world.network.cut(groupNodeId(leader), groupNodeId(other));
+    const answer = world.group(other).propose(putSetting("once", "1", 0), { timeoutMs: 15_000 });
+    await world.until(
+      "the leader or the third has it",
+      () => world.group(third).catalogue.findSetting("once") !== undefined,
+    );
+    world.crash(leader);
+    const outcome = await world.settle(answer);
+    assert.equal(outcome.kind, "applied");
+    const revision = world.group(third).catalogue.findSetting("once")?.revision;
+    assert.deepEqual(outcome, { kind: "applied", revision });
+  }));
+
+Deno.test("A change waits for a leader instead of failing", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const [other = 0] = world.numbers.filter((number) => number !== leader);
+    world.crash(leader);
+    const outcome = await world.propose(other, putSetting("a", "1"));
+    assert.equal(outcome.kind, "applied");
+  }));
+
+Deno.test("Without a quorum changes and consistent reads fail by name while stale reads go on", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    await world.propose(leader, putSetting("a", "1"));
+    await world.converged();
+    for (const number of world.numbers) if (number !== leader) world.crash(number);
+    const write = world.group(leader).propose(putSetting("a", "2"), { timeoutMs: 2_000 });
+    const read = world.group(leader).read(() => "read", { timeoutMs: 2_000 });
+    const refused = Promise.all([
+      assert.rejects(write, failsWith("no_quorum", /outcome is unknown/)),
+      assert.rejects(read, failsWith("no_quorum")),
+    ]);
+    await world.settle(refused);
+    assert.equal(world.group(leader).catalogue.findSetting("a")?.value, "1");
+    // Nobody leads any more, so nothing even leaves.
+    const late = world.group(leader).propose(putSetting("b", "2"), { timeoutMs: 1_000 });
+    await assert.rejects(world.settle(late), failsWith("no_quorum", /nothing was changed/));
+  }));
+
+Deno.test("An aborted change rejects with the signal's reason", () =>
+  withGroup(3, async (world) => {
+    const stop = new AbortController();
+    const answer = world.group(1).propose(putSetting("a", "1"), { signal: stop.signal });
+    const reason = new Error("gone");
+    stop.abort(reason);
+    await assert.rejects(answer, (error) => error === reason);
+    await world.elected();
+    assert.equal((await world.propose(1, putSetting("b", "1"))).kind, "applied");
+    assert.equal(world.group(1).catalogue.findSetting("a"), undefined);
+  }));
+
+Deno.test("A follower far behind is brought up to date by a snapshot and goes on", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const [slow = 0, other = 0] = world.numbers.filter((number) => number !== leader);
+    world.crash(slow);
+    const value = "x".repeat(4_000);
+    for (let key = 0; key < 200; key++) {
+      await world.propose(other, putSetting(`key${key}`, value));
+    }
+    const news: unknown[] = [];
+    await world.boot(slow);
+    world.group(slow).onApplied(({ kinds }) => news.push(kinds));
+    await world.until("caught up", () => {
+      return world.group(slow).catalogue.findSetting("key199") !== undefined;
+    });
+    assert.ok(news.includes(undefined), "a snapshot may have changed anything");
+    assert.equal((await world.propose(slow, putSetting("z", "1"))).kind, "applied");
+    await world.converged();
+    // What it took is on its disk, too.
+    world.crash(slow);
+    await world.boot(slow);
+    assert.ok(world.group(slow).catalogue.findSetting("key150") !== undefined);
+  }, { timing: { snapshotEntries: 50, trailingEntries: 5 } }));
+
+Deno.test("A read through a new leader shows what the old one acknowledged", () =>
+  withGroup(3, async (world) => {
+    for (let round = 1; round <= 5; round++) {
+      const leader = await world.elected();
+      await world.propose(leader, putSetting("a", `${round}`));
+      world.crash(leader);
+      const [asked = 0] = world.numbers.filter((number) => number !== leader);
+      assert.equal(await world.read(asked, "a"), `${round}`);
+      await world.boot(leader);
+    }
+  }));
+
+Deno.test("A leader that was cut off serves no stale read", () =>
+  withGroup(3, async (world) => {
+    const old = await world.elected();
+    await world.propose(old, putSetting("a", "old"));
+    world.isolate(old);
+    const others = world.numbers.filter((number) => number !== old);
+    const stale = world.group(old).read(
+      (catalogue) => catalogue.findSetting("a")?.value,
+      { timeoutMs: 3_000 },
+    );
+    const refused = assert.rejects(stale, failsWith("no_quorum"));
+    const leader = await world.elected(others);
+    await world.propose(leader, putSetting("a", "new"));
+    await world.settle(refused);
+    world.network.heal();
+    assert.equal(await world.read(old, "a"), "new");
+  }));
+
+Deno.test("Reads that come together share one round to the quorum", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const [asked = 0] = world.numbers.filter((number) => number !== leader);
+    await world.read(asked, "a");
+    let requests = 0;
+    const group = world.group(leader);
+    const receive = group.receive.bind(group);
+    group.receive = (from, frame) => {
+      if (from === groupNodeId(asked) && frame[1] === 10) requests++;
+      receive(from, frame);
+    };
+    const reads = Array.from(
+      { length: 100 },
+      (_, index) => world.group(asked).read(() => index, { timeoutMs: 1_000 }),
+    );
+    assert.deepEqual(await world.settle(Promise.all(reads)), [...reads.keys()]);
+    assert.equal(requests, 1);
+  }));
+
+Deno.test("A failing disk fences the node: it says so, and the others go on", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    let changes = 0;
+    world.group(leader).onChanged(() => changes++);
+    world.disk(leader).onOperation = (name) => {
+      if (name === "sync") throw new StorageError("storage_failed", "Cannot sync: I/O error");
+    };
+    const answer = world.group(leader).propose(putSetting("a", "1"));
+    await assert.rejects(world.settle(answer), failsWith("fenced", /I\/O error/));
+    assert.equal(world.group(leader).fenced?.kind, "storage");
+    assert.equal(world.group(leader).view().role, "follower");
+    assert.ok(changes > 0);
+    await assert.rejects(world.group(leader).propose(putSetting("a", "1")), failsWith("fenced"));
+    await assert.rejects(
+      world.group(leader).read(() => 1, { timeoutMs: 100 }),
+      failsWith("fenced"),
+    );
+    assert.ok(world.telemetry.lines.some(({ event }) => event === "node_fenced"));
+    const others = world.numbers.filter((number) => number !== leader);
+    const next = await world.elected(others);
+    assert.equal((await world.propose(next, putSetting("b", "1"))).kind, "applied");
+  }));
+
+Deno.test("A node that lost its log fences itself when the leader counts on it", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const [amnesiac = 0] = world.numbers.filter((number) => number !== leader);
+    await world.propose(leader, putSetting("a", "1"));
+    await world.converged();
+    const backup = await copyOf(world.disk(amnesiac));
+    for (let key = 0; key < 10; key++) await world.propose(leader, putSetting(`k${key}`, "1"));
+    await world.converged();
+    world.crash(amnesiac);
+    for (const [name, bytes] of backup) world.disk(amnesiac).put(name, bytes);
+    await world.boot(amnesiac);
+    await world.until("fenced", () => world.group(amnesiac).fenced !== undefined, 20_000);
+    assert.equal(world.group(amnesiac).fenced?.kind, "log_lost");
+  }));
+
+Deno.test("A node that meets entries of a newer program stops instead of misreading them", () =>
+  withGroup(1, async (world) => {
+    const answer = world.group(1).propose({ kind: "raise_schema", schema: 99 });
+    await assert.rejects(world.settle(answer), failsWith("fenced", /update odist/));
+    assert.equal(world.group(1).fenced?.kind, "newer_schema");
+    // Not by a restart either.
+    world.crash(1, { power: false });
+    await world.boot(1);
+    await world.until("fenced again", () => world.group(1).fenced !== undefined);
+  }));
+
+Deno.test("A joiner with an empty log learns, is promoted, and the group survives a founder", () =>
+  withGroup(1, async (world) => {
+    await world.propose(1, putSetting("a", "1"));
+    for (const number of [2, 3]) {
+      await world.boot(number);
+      const node = groupNodeId(number);
+      const add = change({ action: "add_learner", node });
+      await world.settle(world.group(1).changeGroup(add, { timeoutMs: 5_000 }));
+      await world.until("caught up", () => world.group(1).caughtUpLearners().includes(node));
+    }
+    const promote = change(
+      { action: "add_voter", node: groupNodeId(2) },
+      { action: "add_voter", node: groupNodeId(3) },
+    );
+    const after = await world.settle(world.group(1).changeGroup(promote, { timeoutMs: 5_000 }));
+    assert.deepEqual(after.voters, [1, 2, 3].map(groupNodeId));
+    await world.converged();
+    world.crash(1);
+    const leader = await world.elected([2, 3]);
+    assert.equal((await world.propose(leader, putSetting("b", "1"))).kind, "applied");
+    assert.equal(world.group(leader).catalogue.findSetting("a")?.value, "1");
+  }));
+
+Deno.test("A joiner's first read is answered as soon as it has the group's state", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    await world.propose(leader, putSetting("a", "1"));
+    const add = change({ action: "add_learner", node: groupNodeId(4) });
+    await world.settle(world.group(leader).changeGroup(add, { timeoutMs: 5_000 }));
+    await world.advance(3_000);
+    // It hears a heartbeat first, and what the leader answers to its question before the state comes.
+    const [near, far] = [groupNodeId(leader), groupNodeId(4)];
+    world.network.shape({ delayMs: 20 }, { from: near, to: far });
+    world.network.shape({ delayMs: 20 }, { from: far, to: near });
+    await world.boot(4);
+    const joiner = world.group(4);
+    const reading = joiner.read((catalogue) => catalogue.findSetting("a")?.value, {
+      timeoutMs: 5_000,
+    });
+    await world.until("it has the state", () => joiner.catalogue.findSetting("a") !== undefined);
+    assert.equal(await world.settle(reading, 100), "1");
+  }));
+
+Deno.test("A group change is refused by name where it can't be made", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const [other = 0] = world.numbers.filter((number) => number !== leader);
+    const add = change({ action: "add_learner", node: groupNodeId(9) });
+    const patience = { timeoutMs: 2_000 };
+    await assert.rejects(
+      world.settle(world.group(other).changeGroup(add, patience)),
+      failsWith("group_change_failed", /does not lead/),
+    );
+    const first = world.group(leader).changeGroup(add, patience);
+    const second = world.group(leader).changeGroup(add, patience);
+    const refused = assert.rejects(second, failsWith("group_change_failed", /change_pending/));
+    await world.settle(Promise.all([first, refused]));
+  }));
+
+Deno.test("Leadership moves to whom it is handed", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const [other = 0] = world.numbers.filter((number) => number !== leader);
+    world.group(leader).transferLeadership(groupNodeId(other));
+    await world.until("the other leads", () => world.group(other).view().role === "leader");
+  }));
+
+Deno.test("Word that the leader is dead brings an election forward, but replaces no quorum", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const { term } = world.group(leader).view();
+    const others = world.numbers.filter((number) => number !== leader);
+    // A lone rumour about a living leader changes nothing.
+    world.group(others[0] ?? 0).hintLeaderDown(groupNodeId(leader));
+    await world.advance(2_000);
+    assert.equal(world.group(leader).view().role, "leader");
+    assert.equal(world.group(leader).view().term, term);
+    world.crash(leader);
+    for (const number of others) world.group(number).hintLeaderDown(groupNodeId(leader));
+    const startedMs = world.clock.monotonicMs();
+    await world.elected(others);
+    const tookMs = world.clock.monotonicMs() - startedMs;
+    assert.ok(tookMs < 500, `${tookMs} ms, an election timeout is at least 500`);
+  }));
+
+Deno.test("Frames that make no sense are dropped and counted", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const peer = groupNodeId(world.numbers.find((number) => number !== leader) ?? 0);
+    for (const bytes of [[], [9, 9], [1, 200], [1, 0, 1]]) {
+      world.group(leader).receive(peer, Uint8Array.from(bytes));
+    }
+    assert.equal((await world.propose(leader, putSetting("a", "1"))).kind, "applied");
+    const { lines, samples } = world.telemetry;
+    assert.equal(samples.filter(({ name }) => name === "odist_raft_refused_total").length, 4);
+    // The rest is told with the next line, a second later.
+    assert.equal(lines.filter(({ event }) => event === "raft_message_refused").length, 1);
+  }));
+
+Deno.test("A closed group refuses by name and closes twice", () =>
+  withGroup(1, async (world) => {
+    const group = world.group(1);
+    const waiting = group.read(() => 1, { timeoutMs: 1_000 });
+    const closed = group.close();
+    await assert.rejects(waiting, failsWith("stopping"));
+    await closed;
+    await group.close();
+    await assert.rejects(group.propose(putSetting("a", "1")), failsWith("stopping"));
+  }));
+
+async function copyOf(disk: {
+  list(): Promise<readonly string[]>;
+  read(name: string): Promise<Uint8Array | undefined>;
+}): Promise<Map<string, Uint8Array | undefined>> {
+  const files = new Map<string, Uint8Array | undefined>();
+  for (const name of await disk.list()) files.set(name, await disk.read(name));
+  return files;
+}

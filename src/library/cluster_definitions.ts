@@ -1,0 +1,142 @@
+import { errorMessage, isEdgeError, UnavailableError } from "../base/mod.ts";
+import type { Asker, ModelDefinition, ModelStore } from "../models/mod.ts";
+import type { CatalogEntry, Log } from "../ports/mod.ts";
+import { displayModelName } from "../protocol/mod.ts";
+import { describeModel, type FindDefinition } from "./describe.ts";
+import type { Holder } from "./holders.ts";
+import type { QuestionParts } from "../calls/mod.ts";
+
+/** Definitions of models that other nodes hold; the one unused for longest goes. */
+const DESCRIBED_MAX = 64;
+/** Holders that are asked for one definition before the request fails. */
+const HOLDERS_ASKED_MAX = 3;
+/** A name that changed so recently is known from the catalogue before gossip tells who has its blobs. Milliseconds. */
+const FRESH_MS = 60_000;
+/** How long a request for a fresh model waits for gossip, which needs about a second to reach everyone. */
+const HOLDERS_WAIT_MS = 5_000;
+const HOLDERS_LOOK_MS = 50;
+
+/** What describing the models of a cluster takes. */
+export interface ClusterDefinitionsParts extends QuestionParts {
+  /** The store over the catalogue: its names are the cluster's, its blobs this node's. */
+  readonly models: Pick<ModelStore, "find" | "getDefinition">;
+  /** Other members that hold a manifest's blobs. */
+  readonly holders: (manifestDigest: string) => readonly Holder[];
+  /**
+   * Resolves once this node's catalogue holds all that was acknowledged before the call; `never` = it has none yet and a
+   * quorum does not answer, `stale` = it can't be brought up to date now.
+   */
+  readonly catchUp: () => Promise<"current" | "stale" | "never">;
+  readonly log: Log;
+}
+
+/** What inference needs to know of any model of the cluster, wherever its blobs are. */
+export class ClusterDefinitions {
+  readonly #parts: ClusterDefinitionsParts;
+  /** By manifest, in order of use. Failed ones leave at once. */
+  readonly #described = new Map<string, Promise<ModelDefinition>>();
+
+  constructor(parts: ClusterDefinitionsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * This node's own definition, or where it can't have one (a blob is not here, or damaged) another holder's, which has
+   * no paths and so is only good for leases elsewhere.
+   *
+   * @throws as {@link ModelStore.getDefinition}.
+   */
+  async getDefinition(model: string, asker: Asker): Promise<ModelDefinition> {
+    const { models } = this.#parts;
+    try {
+      return await this.#findHere(model, asker);
+    } catch (error) {
+      if (!isEdgeError(error) || error.code !== "load_failed") throw error;
+      const entry = await models.find(model, asker);
+      const holders = entry === undefined ? [] : await this.#awaitHolders(entry);
+      if (entry === undefined || holders.length === 0) throw error;
+      return { ...await this.#describe(entry, holders), name: entry.name };
+    }
+  }
+
+  /** A name that this node does not know may be known to the others: it is asked for once more when that is sure. */
+  async #findHere(model: string, asker: Asker): Promise<ModelDefinition> {
+    const { models, catchUp } = this.#parts;
+    try {
+      return await models.getDefinition(model, asker);
+    } catch (error) {
+      if (!isEdgeError(error) || error.code !== "model_not_found") throw error;
+      const standing = await catchUp();
+      if (standing === "stale") throw error;
+      if (standing === "current") return await models.getDefinition(model, asker);
+      const message = "this node has not received its cluster's catalogue yet";
+      throw new UnavailableError("no_quorum", message, { cause: error, retryAfterMs: 1_000 });
+    }
+  }
+
+  async #awaitHolders(entry: CatalogEntry): Promise<readonly Holder[]> {
+    const { clock } = this.#parts;
+    const isFresh = Math.abs(clock.nowMs() - entry.modifiedAtMs) < FRESH_MS;
+    const deadlineMs = clock.monotonicMs() + (isFresh ? HOLDERS_WAIT_MS : 0);
+    for (;;) {
+      const holders = this.#holdersOf(entry);
+      if (holders.length > 0 || clock.monotonicMs() >= deadlineMs) return holders;
+      await new Promise<void>((resolve) => clock.after(HOLDERS_LOOK_MS, resolve));
+    }
+  }
+
+  #holdersOf(entry: CatalogEntry): readonly Holder[] {
+    const ranks = ["alive", "suspect"];
+    return this.#parts.holders(entry.manifestDigest)
+      .filter(({ health }) => health !== "down")
+      .toSorted((a, b) => ranks.indexOf(a.health) - ranks.indexOf(b.health))
+      .slice(0, HOLDERS_ASKED_MAX);
+  }
+
+  #describe(entry: CatalogEntry, holders: readonly Holder[]): Promise<ModelDefinition> {
+    const { manifestDigest } = entry;
+    const known = this.#described.get(manifestDigest) ?? this.#ask(entry, holders);
+    this.#described.delete(manifestDigest);
+    this.#described.set(manifestDigest, known);
+    known.catch(() => this.#described.delete(manifestDigest));
+    const oldest = this.#described.keys().next();
+    if (this.#described.size > DESCRIBED_MAX && oldest.done !== true) {
+      this.#described.delete(oldest.value);
+    }
+    return known;
+  }
+
+  async #ask(entry: CatalogEntry, holders: readonly Holder[]): Promise<ModelDefinition> {
+    const { name, manifestDigest } = entry;
+    const shownName = displayModelName(name);
+    const reasons: string[] = [];
+    for (const holder of holders) {
+      try {
+        return await describeModel(this.#parts, holder, { name, manifestDigest, shownName });
+      } catch (error) {
+        const reason = errorMessage(error);
+        this.#parts.log.log("debug", "describe_failed", { node: holder.nodeId, reason });
+        reasons.push(`${holder.name || holder.nodeId}: ${reason}`);
+      }
+    }
+    throw new UnavailableError(
+      "node_unreachable",
+      `no node that holds the model "${shownName}" can be asked for it (${reasons.join("; ")})`,
+      { retryAfterMs: 5_000 },
+    );
+  }
+}
+
+/** This node's own definition of a model that a peer names; undefined unless all of it is here under that name. */
+export function findOwnDefinition(models: Pick<ModelStore, "getDefinition">): FindDefinition {
+  return async ({ name, manifestDigest }) => {
+    try {
+      const definition = await models.getDefinition(name, "generate");
+      return definition.manifestDigest === manifestDigest ? definition : undefined;
+    } catch (error) {
+      // Whatever is wrong with it here, the peer is to ask another node.
+      if (isEdgeError(error)) return undefined;
+      throw error;
+    }
+  };
+}

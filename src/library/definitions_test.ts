@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
+import type { ModelDefinition } from "../models/mod.ts";
+import type { CatalogEntry } from "../ports/mod.ts";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
+import { streamPair } from "../../tests/harness/peer_streams.ts";
+import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
+import { scriptedDefinition } from "../../tests/harness/scripted_engine.ts";
+import { MessageStream } from "../calls/message_stream.ts";
+import { StreamRouter } from "../calls/stream_router.ts";
+import { ClusterDefinitions, findOwnDefinition } from "./cluster_definitions.ts";
+import { DescribeServer } from "./describe.ts";
+import type { Holder } from "./holders.ts";
+
+const SELF = "1".repeat(16) as NodeId;
+const DEFINITION: ModelDefinition = {
+  ...scriptedDefinition(),
+  adapterPaths: ["/a.gguf"],
+  projectorPath: "/p.gguf",
+  messages: [{ role: "user", content: "hi" }],
+  parameters: { stop: ["x"], temperature: 0, numCtx: 99 },
+};
+const MISSING = new UnavailableError("load_failed", "a blob is missing");
+
+function holder(digit: string, changes: Partial<Holder> = {}): Holder {
+  const nodeId = digit.repeat(16) as NodeId;
+  const known = { name: `n${digit}`, address: "x:1", health: "alive", drained: false } as const;
+  return { nodeId, load: undefined, ...known, ...changes };
+}
+
+/** A node that lacks the model, and what each other node answers to a question. */
+function stage(answers: Record<string, "definition" | "unknown" | "silence" | "nonsense">) {
+  const clock = new HandClock();
+  const telemetry = new RecordingTelemetry();
+  const asked: string[] = [];
+  const state = {
+    holders: Object.keys(answers).map((digit) => holder(digit)),
+    failure: MISSING as Error | undefined,
+    manifestDigest: DEFINITION.manifestDigest,
+    modifiedAtMs: -3_600_000,
+    standing: "stale" as "current" | "stale" | "never",
+    catchesUp: 0,
+  };
+  const definitions = new ClusterDefinitions({
+    clock,
+    log: telemetry,
+    holders: () => state.holders,
+    catchUp: () => {
+      state.catchesUp++;
+      if (state.standing === "current") state.failure = undefined;
+      return Promise.resolve(state.standing);
+    },
+    models: {
+      find: () => {
+        const { name } = DEFINITION;
+        const { manifestDigest, modifiedAtMs } = state;
+        const entry: Partial<CatalogEntry> = { name, manifestDigest, modifiedAtMs };
+        return Promise.resolve(entry as CatalogEntry);
+      },
+      getDefinition: () =>
+        state.failure === undefined ? Promise.resolve(DEFINITION) : Promise.reject(state.failure),
+    },
+    transport: {
+      openStream: (peer) => {
+        const digit = peer.nodeId.charAt(0);
+        asked.push(digit);
+        const pair = streamPair(SELF, peer.nodeId);
+        const router = new StreamRouter({ clock, log: telemetry, metrics: telemetry });
+        const answer = answers[digit];
+        if (answer === "definition" || answer === "unknown") {
+          const found = answer === "definition" ? DEFINITION : undefined;
+          router.register("describe", new DescribeServer(() => Promise.resolve(found)));
+          void router.accept(pair.far);
+        } else if (answer === "nonsense") {
+          void new MessageStream(pair.far).write({ kind: "described", definition: { facts: 1 } });
+        }
+        return Promise.resolve(pair.near);
+      },
+    },
+  });
+  return { definitions, asked, state, clock };
+}
+
+Deno.test("ClusterDefinitions prefers this node's own definition, paths and all", async () => {
+  const { definitions, asked, state } = stage({ 2: "definition" });
+  state.failure = undefined;
+  assert.equal(await definitions.getDefinition("m", "generate"), DEFINITION);
+  assert.deepEqual(asked, []);
+});
+
+Deno.test("ClusterDefinitions learns everything but the paths from a holder, once", async () => {
+  const { definitions, asked } = stage({ 2: "definition" });
+  const wanted = { ...DEFINITION, modelPath: "", adapterPaths: [], projectorPath: undefined };
+  const [one, two] = await Promise.all([
+    definitions.getDefinition("m", "generate"),
+    definitions.getDefinition("m", "generate"),
+  ]);
+  assert.deepEqual(one, wanted);
+  assert.deepEqual(two, wanted);
+  assert.deepEqual(await definitions.getDefinition("m", "chat"), wanted);
+  assert.deepEqual(asked, ["2"]);
+});
+
+Deno.test("ClusterDefinitions asks the next holder after one that can't say, and remembers no failure", async () => {
+  const { definitions, asked, clock, state } = stage({
+    2: "unknown",
+    3: "nonsense",
+    4: "silence",
+    5: "definition",
+  });
+  const failed = assert.rejects(definitions.getDefinition("m", "generate"), {
+    code: "node_unreachable",
+    message: /n2: model "m:latest" is not whole on this node; n3: .*; n4: Node 4+ does not answer/,
+  });
+  await clock.advance(5_000);
+  await failed;
+  assert.deepEqual(asked, ["2", "3", "4"]);
+  state.holders = [holder("2", { health: "suspect" }), holder("5")];
+  assert.equal((await definitions.getDefinition("m", "generate")).modelPath, "");
+  assert.deepEqual(asked.slice(3), ["5"]);
+});
+
+Deno.test("ClusterDefinitions passes on what is wrong when nobody else can help", async () => {
+  const { definitions, state, asked } = stage({ 2: "definition" });
+  state.holders = [holder("2", { health: "down" })];
+  await assert.rejects(definitions.getDefinition("m", "generate"), (error) => error === MISSING);
+  state.holders = [holder("2")];
+  state.failure = new RequestError("model_not_found", "model 'm' not found");
+  await assert.rejects(definitions.getDefinition("m", "chat"), { code: "model_not_found" });
+  assert.deepEqual(asked, []);
+});
+
+Deno.test("ClusterDefinitions waits until gossip tells who has a model that was just made", async () => {
+  const { definitions, asked, state, clock } = stage({ 2: "definition" });
+  state.holders = [];
+  state.modifiedAtMs = 0;
+  const found = definitions.getDefinition("m", "generate");
+  await clock.advance(1_000);
+  state.holders = [holder("2")];
+  await clock.advance(50);
+  assert.equal((await found).manifestDigest, DEFINITION.manifestDigest);
+  assert.deepEqual(asked, ["2"]);
+  state.holders = [];
+  state.manifestDigest = "0".repeat(64);
+  const never = assert.rejects(
+    definitions.getDefinition("m", "chat"),
+    (error) => error === MISSING,
+  );
+  await clock.advance(5_000);
+  await never;
+});
+
+Deno.test("ClusterDefinitions keeps at most 64 models of others", async () => {
+  const { definitions, state, asked } = stage({ 2: "definition" });
+  for (let count = 0; count <= 64; count++) {
+    state.manifestDigest = count.toString(16).padStart(64, "0");
+    await definitions.getDefinition("m", "generate");
+  }
+  assert.equal(asked.length, 65);
+  await definitions.getDefinition("m", "generate");
+  assert.equal(asked.length, 65);
+  state.manifestDigest = "0".repeat(64);
+  await definitions.getDefinition("m", "generate");
+  assert.equal(asked.length, 66);
+});
+
+Deno.test("findOwnDefinition() finds a model only under the name and manifest that were asked for", async () => {
+  const name = "m";
+  const models = {
+    getDefinition: (asked: string) =>
+      asked === name ? Promise.resolve(DEFINITION) : Promise.reject(MISSING),
+  };
+  const find = findOwnDefinition(models);
+  const { manifestDigest } = DEFINITION;
+  assert.equal(await find({ name, manifestDigest }), DEFINITION);
+  assert.equal(await find({ name, manifestDigest: "other" }), undefined);
+  assert.equal(await find({ name: "x", manifestDigest }), undefined);
+});
+
+Deno.test("A name that is not known here is asked for once more when the catalogue is up to date", async () => {
+  const { definitions, state } = stage({});
+  const unknown = new RequestError("model_not_found", "model 'x' not found");
+  state.failure = unknown;
+  state.standing = "current";
+  assert.equal(await definitions.getDefinition("x", "generate"), DEFINITION);
+  assert.equal(state.catchesUp, 1);
+
+  state.failure = unknown;
+  state.standing = "stale";
+  await assert.rejects(definitions.getDefinition("x", "generate"), unknown);
+
+  state.standing = "never";
+  await assert.rejects(definitions.getDefinition("x", "generate"), { code: "no_quorum" });
+});

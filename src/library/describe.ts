@@ -1,0 +1,88 @@
+import { RequestError } from "../base/mod.ts";
+import type { ModelDefinition } from "../models/mod.ts";
+import type { PeerAddress, PeerStream } from "../ports/mod.ts";
+import {
+  objectShape,
+  type ShapeOf,
+  textOfShape,
+  textShape,
+  unionShape,
+  unknownShape,
+} from "../protocol/mod.ts";
+import {
+  answerPeer,
+  askPeer,
+  decodeDefinition,
+  encodeDefinition,
+  type QuestionParts,
+  QUESTIONS_PER_PEER_MAX,
+  readAnswer,
+  required,
+  type StreamHandler,
+  wireErrorShape,
+} from "../calls/mod.ts";
+
+/** Streams that ask for a definition. */
+export const DESCRIBE_PURPOSE = "describe";
+
+const DIGEST_HEX = /^[0-9a-f]{64}$/;
+
+const questionShape = objectShape({
+  name: textShape(1024),
+  manifestDigest: textOfShape<string>(64, (text) => DIGEST_HEX.test(text)),
+});
+const replyShape = unionShape({
+  described: objectShape({ definition: unknownShape }),
+  refused: objectShape({ error: wireErrorShape }),
+});
+
+/** Finds this node's own definition of a model; undefined when it is not whole here. */
+export type FindDefinition = (
+  model: { readonly name: string; readonly manifestDigest: string },
+) => Promise<ModelDefinition | undefined>;
+
+/** Tells other nodes what a model is that they don't hold. */
+export class DescribeServer implements StreamHandler {
+  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
+  readonly #findDefinition: FindDefinition;
+
+  constructor(findDefinition: FindDefinition) {
+    this.#findDefinition = findDefinition;
+  }
+
+  async serve(stream: PeerStream, opening: unknown): Promise<void> {
+    const asked = required(questionShape, opening);
+    await answerPeer(stream, async () => {
+      const definition = await getHeldDefinition(this.#findDefinition, asked);
+      return { kind: "described", definition: encodeDefinition(definition) };
+    });
+  }
+}
+
+/**
+ * The definition of a model, from a node that holds it; without paths.
+ *
+ * @throws UnavailableError `peer_lost`, also after 5 s; what the holder refused with; PeerError for nonsense.
+ */
+export async function describeModel(
+  parts: QuestionParts,
+  peer: PeerAddress,
+  model: Pick<ModelDefinition, "name" | "manifestDigest"> & { readonly shownName: string },
+): Promise<ModelDefinition> {
+  const { manifestDigest, shownName: name } = model;
+  const opening = { purpose: DESCRIBE_PURPOSE, name, manifestDigest };
+  return await askPeer(parts, { peer, opening }, (message) => {
+    const { definition } = readAnswer(replyShape, "described", message);
+    return decodeDefinition(definition, model);
+  });
+}
+
+/** @throws RequestError `model_not_found` when it is not whole here. */
+export async function getHeldDefinition(
+  find: FindDefinition,
+  asked: ShapeOf<typeof questionShape>,
+): Promise<ModelDefinition> {
+  const definition = await find(asked);
+  if (definition !== undefined) return definition;
+  throw new RequestError("model_not_found", `model "${asked.name}" is not whole on this node`);
+}

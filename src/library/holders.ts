@@ -1,0 +1,40 @@
+import type { NodeId } from "../base/mod.ts";
+import type { CandidateLoad } from "../core/scheduler/mod.ts";
+import { type LoadedCopies, manifestPrefixOf, type NodeLoad } from "../protocol/mod.ts";
+
+/** Another node that holds a model's blobs, as gossip tells. */
+export interface Holder {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  /** `host:port` of its cluster port; "" = only over a connection that is open already. */
+  readonly address: string;
+  readonly health: "alive" | "suspect" | "down";
+  readonly drained: boolean;
+  readonly load: CandidateLoad | undefined;
+}
+
+/** How busy a node is for one model, from what it last told. */
+export function loadFromGossip(
+  told: {
+    readonly load: NodeLoad;
+    readonly copies: LoadedCopies | undefined;
+    /** Milliseconds since {@link NodeLoad} arrived. */
+    readonly ageMs: number;
+  },
+  manifestDigest: string,
+): CandidateLoad {
+  const { load, copies, ageMs } = told;
+  const prefix = manifestPrefixOf(manifestDigest);
+  const copy = copies?.copies.find(({ manifest }) => manifest === prefix);
+  return {
+    ageMs,
+    state: copy === undefined ? "cold" : "loaded",
+    slots: copy?.slots ?? 0,
+    freeSlots: copy === undefined ? 0 : Math.max(0, copy.slots - copy.runningRequests),
+    waitingRequests: load.waitingRequests,
+    runningRequests: load.runningRequests,
+    decodeTokensPerMinute: load.decodeTokensPerMinute,
+    prefillTokensPerMinute: load.prefillTokensPerMinute,
+    availableBytes: load.availableBytes,
+  };
+}

@@ -1,0 +1,72 @@
+import type { Digest } from "../base/mod.ts";
+import type { Catalogue } from "../core/catalogue/mod.ts";
+import { blobsOf } from "../models/mod.ts";
+import type { PeerAddress } from "../ports/mod.ts";
+import { entryOf } from "./replicated_catalog.ts";
+
+/** Another admitted member, as far as blobs are concerned. */
+export interface BlobMember {
+  readonly address: PeerAddress;
+  readonly standing: "alive" | "suspect" | "down" | "left" | "unknown";
+  readonly drained: boolean;
+  /** As it last said; undefined = not told. */
+  readonly freeBytes: number | undefined;
+  /** Whether it said that it holds all blobs of this manifest. */
+  holds(manifestDigest: string): boolean;
+}
+
+/** Members asked about what nobody is known to hold. */
+const STRANGERS_ASKED_MAX = 16;
+
+/** Members that are alive, drained or not, and said that they hold a manifest which names the blob. */
+export function holdersOfBlob(
+  digest: Digest,
+  catalogue: Catalogue,
+  members: readonly BlobMember[],
+): readonly PeerAddress[] {
+  const naming = manifestsNaming(digest, catalogue);
+  return alive(members).filter((member) => naming.some((manifest) => member.holds(manifest)))
+    .map(({ address }) => address);
+}
+
+/**
+ * Whom to ask for a blob that the catalogue names: its holders, or while none is known everybody. A model is in the
+ * catalogue at once, and who holds it is heard of a second later.
+ */
+export function askedForBlob(
+  digest: Digest,
+  catalogue: Catalogue,
+  members: readonly BlobMember[],
+): readonly PeerAddress[] {
+  const holders = holdersOfBlob(digest, catalogue, members);
+  if (holders.length > 0 || manifestsNaming(digest, catalogue).length === 0) return holders;
+  return strangers(members);
+}
+
+/** As {@link askedForBlob}, for all blobs of a manifest; `areKnown`: they said that they hold it. */
+export function askedForManifest(
+  manifestDigest: string,
+  members: readonly BlobMember[],
+): { readonly asked: readonly PeerAddress[]; readonly areKnown: boolean } {
+  const holders = alive(members).filter((member) => member.holds(manifestDigest));
+  if (holders.length === 0) return { asked: strangers(members), areKnown: false };
+  return { asked: holders.map(({ address }) => address), areKnown: true };
+}
+
+function strangers(members: readonly BlobMember[]): readonly PeerAddress[] {
+  return alive(members).slice(0, STRANGERS_ASKED_MAX).map(({ address }) => address);
+}
+
+function alive(members: readonly BlobMember[]): readonly BlobMember[] {
+  return members.filter(({ standing }) => standing === "alive");
+}
+
+function manifestsNaming(digest: Digest, catalogue: Catalogue): readonly string[] {
+  const naming = new Set<string>();
+  for (const model of catalogue.models()) {
+    const entry = naming.has(model.manifestDigest) ? undefined : entryOf(model);
+    const names = entry && blobsOf(entry.manifest).some((layer) => layer.digest === digest);
+    if (names) naming.add(model.manifestDigest);
+  }
+  return [...naming];
+}

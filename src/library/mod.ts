@@ -1,0 +1,17 @@
+/**
+ * The models of the cluster: its catalogue as names, this node's copies, and who else holds what. It never loads one. Start reading in
+ * `model_sharing.ts`.
+ *
+ * @module
+ */
+export { ClusterDefinitions, findOwnDefinition } from "./cluster_definitions.ts";
+export {
+  DESCRIBE_PURPOSE,
+  DescribeServer,
+  type FindDefinition,
+  getHeldDefinition,
+} from "./describe.ts";
+export { type Holder, loadFromGossip } from "./holders.ts";
+export { KnownModels } from "./known_models.ts";
+export type { BlobMember } from "./members.ts";
+export { ModelSharing } from "./model_sharing.ts";

@@ -1,0 +1,131 @@
+import type { NodeId } from "../base/mod.ts";
+import type { PlacementOptions } from "../core/catalogue/mod.ts";
+import { createModelStore, type ModelStore, type ModelStoreOptions } from "../models/mod.ts";
+import type { BlobStore, Metrics, ModelCatalog, TransferLimits, Transport } from "../ports/mod.ts";
+import { type CatalogueCommand, formatModelName } from "../protocol/mod.ts";
+import type { CatalogueGroup } from "../group/mod.ts";
+import type { KnownModels } from "./known_models.ts";
+import { LocalCopies } from "./local_copies.ts";
+import { ReplicatedCatalog } from "./replicated_catalog.ts";
+import { BLOB_PURPOSE, SHOW_PURPOSE, type StreamRouter } from "../calls/mod.ts";
+import { describeModel } from "./describe.ts";
+import { BlobServer } from "./blob_server.ts";
+import { askedForBlob, type BlobMember, holdersOfBlob } from "./members.ts";
+import { HeldElsewhere, ShowServer } from "./models_elsewhere.ts";
+import { PeerBlobs } from "./peer_blobs.ts";
+import { PlacementDriver } from "./placement_driver.ts";
+import { Quarantine } from "./quarantine.ts";
+
+/** What sharing models takes. */
+export interface ModelSharingOptions
+  extends
+    Omit<ModelStoreOptions, "catalog" | "localCatalog" | "peers" | "elsewhere" | "onFetched"> {
+  readonly self: NodeId;
+  readonly group: CatalogueGroup;
+  readonly blobs: BlobStore;
+  /** The manifests in this node's own folder. */
+  readonly folder: ModelCatalog;
+  readonly known: Pick<KnownModels, "has" | "note" | "forget">;
+  readonly transport: Pick<Transport, "openStream">;
+  readonly router: Pick<StreamRouter, "register">;
+  readonly metrics: Metrics;
+  /** All admitted members but this one. */
+  readonly members: () => readonly BlobMember[];
+  /** Whether this node is drained. */
+  readonly isDrained: () => boolean;
+  /** Where this node keeps blobs; undefined = can't be told. */
+  readonly freeBytes: () => Promise<number | undefined>;
+  /** Tells the other nodes how many bytes are free here. */
+  readonly tellFreeBytes?: (freeBytes: number) => void;
+  readonly placement: PlacementOptions;
+  /** Clears old garbage out of the folder once, when it is first in line with the catalogue; absent = never. */
+  readonly prune?: () => Promise<void>;
+  /** Called with the digests of the manifests that this node holds whole, after they changed. */
+  readonly onHeldChanged?: (held: readonly string[]) => void;
+  /** Default `PEER_TRANSFER_LIMITS`. */
+  readonly peerLimits?: TransferLimits;
+}
+
+/**
+ * The models of a node in a cluster: a store over the catalogue that all nodes agree on, a folder that is kept in line with
+ * it, and blobs that go from node to node.
+ */
+export class ModelSharing {
+  readonly catalog: ReplicatedCatalog;
+  readonly models: ModelStore;
+  readonly copies: LocalCopies;
+  readonly placement: PlacementDriver;
+  readonly quarantine: Quarantine;
+
+  constructor(options: ModelSharingOptions) {
+    const { group, blobs, folder, peerLimits, onHeldChanged } = options;
+    this.quarantine = new Quarantine({
+      ...options,
+      isElsewhere: (digest) => holdersOfBlob(digest, group.catalogue, options.members()).length > 0,
+      onBlobLost: () => this.copies.noteChanged("all"),
+    });
+    options.router.register(
+      BLOB_PURPOSE,
+      new BlobServer({ ...options, isQuarantined: (digest) => this.quarantine.has(digest) }),
+    );
+    const peers = new PeerBlobs({
+      ...options,
+      holdersOf: (digest) => askedForBlob(digest, group.catalogue, options.members()),
+      reportCorrupt: (digest, nodeId) => this.quarantine.report(digest, nodeId),
+      ...(peerLimits && { limits: peerLimits }),
+    });
+    const elsewhere = new HeldElsewhere({
+      ...options,
+      describeAt: (peer, { name, manifestDigest }) =>
+        describeModel(options, peer, { name, manifestDigest, shownName: formatModelName(name) }),
+    });
+    this.catalog = new ReplicatedCatalog({
+      ...options,
+      settle: (names) => this.copies.settle(names),
+    });
+    this.models = createModelStore({
+      ...options,
+      catalog: this.catalog,
+      localCatalog: folder,
+      blobs,
+      peers,
+      elsewhere,
+      onFetched: (entry) => this.copies.settle([entry.name]),
+    });
+    options.router.register(SHOW_PURPOSE, new ShowServer(this.models));
+    const copies: LocalCopies = new LocalCopies({
+      ...options,
+      models: this.models,
+      onHeldChanged: () => onHeldChanged?.(copies.held()),
+    });
+    this.copies = copies;
+    this.placement = new PlacementDriver({
+      ...options,
+      models: this.models,
+      copies,
+      options: options.placement,
+    });
+  }
+
+  /** Once the group runs. */
+  start(): void {
+    this.copies.start();
+    this.placement.start();
+    this.quarantine.look();
+  }
+
+  /** Entries with commands of these kinds were applied; `"all"`: any, as after a snapshot. Cheap. */
+  noteApplied(kinds: ReadonlySet<CatalogueCommand["kind"]> | "all"): void {
+    const has = (...of: readonly CatalogueCommand["kind"][]) =>
+      kinds === "all" || of.some((kind) => kinds.has(kind));
+    if (has("put_model", "copy_model", "delete_model")) this.copies.noteNews();
+    if (has("quarantine_blob")) this.quarantine.look();
+  }
+
+  /** Resolves when nothing is fetched, read or written any more. */
+  async close(): Promise<void> {
+    await this.placement.close();
+    await this.copies.close();
+    await this.quarantine.settled();
+  }
+}

@@ -1,0 +1,192 @@
+import type { NodeId } from "../base/mod.ts";
+import { CopiesReports, LoadReports } from "../core/catalogue/mod.ts";
+import type { Clock, Log } from "../ports/mod.ts";
+import {
+  type Decoded,
+  decodeInventory,
+  decodeLoadedCopies,
+  decodeNodeDisk,
+  decodeNodeFacts,
+  decodeNodeLoad,
+  encodeInventory,
+  encodeLoadedCopies,
+  encodeNodeDisk,
+  encodeNodeFacts,
+  encodeNodeLoad,
+  type Inventory,
+  LOADED_COPIES_KEY,
+  type LoadedCopies,
+  type LoadedCopy,
+  type ManifestPrefix,
+  NODE_DISK_KEY,
+  NODE_FACTS_KEY,
+  NODE_LOAD_KEY,
+  type NodeDisk,
+  type NodeFacts,
+  type NodeLoad,
+} from "../protocol/mod.ts";
+import type { MembershipDriver } from "./membership_driver.ts";
+
+/** How often the load is read although nobody said that it changed: memory and speed change without a word. */
+const LOOK_MS = 5_000;
+/** Nodes whose values are kept decoded; all of them when there are more is only slower. */
+const CACHE_NODES_MAX = 1_024;
+
+/** What a node has said of itself. */
+export interface NodeGossip {
+  readonly facts: NodeFacts | undefined;
+  /** Undefined = nothing was heard yet. A node that idles tells nothing: the last word of a live one still holds. */
+  readonly load: NodeLoad | undefined;
+  /** When the load was heard, on the monotonic clock: requests sent there later are not in it. */
+  readonly loadHeardMs: number;
+  readonly loaded: LoadedCopies | undefined;
+  readonly inventory: Inventory;
+  readonly disk: NodeDisk | undefined;
+}
+
+/** What telling and hearing takes. */
+export interface GossipParts {
+  readonly nodeId: NodeId;
+  readonly membership: Pick<
+    MembershipDriver,
+    "publish" | "values" | "onValuesChanged" | "onMemberChanged"
+  >;
+  readonly clock: Pick<Clock, "monotonicMs" | "after">;
+  readonly log: Log;
+  /** The present load of this node; cheap. */
+  readonly readLoad: () => NodeLoad;
+  /** What is loaded on this node now; cheap. */
+  readonly readLoaded: () => readonly LoadedCopy[];
+}
+
+/** Tells the other nodes about this one, as often as is worth it, and remembers what they tell. */
+export class Gossip {
+  readonly #parts: GossipParts;
+  readonly #loadReports = new LoadReports();
+  readonly #copiesReports = new CopiesReports();
+  readonly #decoded = new Map<NodeId, NodeGossip>();
+  readonly #loadHeardMs = new Map<NodeId, number>();
+  readonly #stopListening: readonly (() => void)[];
+  #timer: { readonly dueMs: number; cancel(): void } | undefined;
+  #closed = false;
+
+  constructor(parts: GossipParts) {
+    this.#parts = parts;
+    this.#stopListening = [
+      parts.membership.onValuesChanged(({ nodeId, keys }) => {
+        this.#decoded.delete(nodeId);
+        if (keys.includes(NODE_LOAD_KEY)) this.#hearLoad(nodeId);
+      }),
+      // A new life has said nothing yet, and nobody says so.
+      parts.membership.onMemberChanged(({ nodeId, member }) => {
+        this.#decoded.delete(nodeId);
+        if (member === undefined) this.#loadHeardMs.delete(nodeId);
+      }),
+    ];
+    this.loadChanged();
+  }
+
+  /** What is constant for one start. */
+  tellFacts(facts: NodeFacts): void {
+    this.#parts.membership.publish(NODE_FACTS_KEY, encodeNodeFacts(facts));
+  }
+
+  /** Room for models. Whoever calls it decides whether the change is worth telling. */
+  tellDisk(disk: NodeDisk): void {
+    this.#parts.membership.publish(NODE_DISK_KEY, encodeNodeDisk(disk));
+  }
+
+  /** Manifests this node holds whole; of more than 3,000 the newest are told. */
+  tellInventory(newestFirst: readonly ManifestPrefix[]): void {
+    for (const [key, value] of encodeInventory(newestFirst)) {
+      this.#parts.membership.publish(key, value);
+    }
+  }
+
+  /** Requests, slots or loaded models changed. Cheap; told in a later turn, once for many calls. */
+  loadChanged(): void {
+    this.#lookAt(this.#parts.clock.monotonicMs());
+  }
+
+  /** What a node said, this one included. */
+  find(nodeId: NodeId): NodeGossip {
+    const known = this.#decoded.get(nodeId);
+    if (known !== undefined) return known;
+    const values = this.#parts.membership.values(nodeId);
+    const read = <T>(key: string, decode: (bytes: Uint8Array) => Decoded<T>) =>
+      this.#read({ nodeId, key, bytes: values.get(key) }, decode);
+    const gossip: NodeGossip = {
+      facts: read(NODE_FACTS_KEY, decodeNodeFacts),
+      load: read(NODE_LOAD_KEY, decodeNodeLoad),
+      loadHeardMs: this.#loadHeardMs.get(nodeId) ?? -Infinity,
+      loaded: read(LOADED_COPIES_KEY, decodeLoadedCopies),
+      inventory: decodeInventory(values),
+      disk: read(NODE_DISK_KEY, decodeNodeDisk),
+    };
+    // This node's own values change without a word; a node without any may have been heard of only just now.
+    if (nodeId !== this.#parts.nodeId && values.size > 0) this.#remember(nodeId, gossip);
+    return gossip;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const stop of this.#stopListening) stop();
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #lookAt(dueMs: number): void {
+    if (this.#closed || (this.#timer?.dueMs ?? Infinity) <= dueMs) return;
+    this.#timer?.cancel();
+    const { clock } = this.#parts;
+    const timer = clock.after(Math.max(0, dueMs - clock.monotonicMs()), () => {
+      this.#timer = undefined;
+      this.#look();
+    });
+    this.#timer = { dueMs, cancel: () => timer.cancel() };
+  }
+
+  #look(): void {
+    const { clock, membership, readLoad, readLoaded } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const { load, nextLookMs = Infinity } = this.#loadReports.look(readLoad(), nowMs);
+    if (load !== undefined) membership.publish(NODE_LOAD_KEY, encodeNodeLoad(load));
+    const told = this.#copiesReports.look(readLoaded(), nowMs);
+    if (told.copies !== undefined) {
+      membership.publish(LOADED_COPIES_KEY, encodeLoadedCopies(told.copies));
+    }
+    this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity));
+  }
+
+  #hearLoad(nodeId: NodeId): void {
+    this.#loadHeardMs.delete(nodeId);
+    this.#loadHeardMs.set(nodeId, this.#parts.clock.monotonicMs());
+    dropOldest(this.#loadHeardMs);
+  }
+
+  #remember(nodeId: NodeId, gossip: NodeGossip): void {
+    this.#decoded.set(nodeId, gossip);
+    dropOldest(this.#decoded);
+  }
+
+  #read<T>(
+    value: {
+      readonly nodeId: NodeId;
+      readonly key: string;
+      readonly bytes: Uint8Array | undefined;
+    },
+    decode: (bytes: Uint8Array) => Decoded<T>,
+  ): T | undefined {
+    if (value.bytes === undefined) return undefined;
+    const decoded = decode(value.bytes);
+    if (decoded.kind === "decoded") return decoded.value;
+    const { nodeId: node, key } = value;
+    this.#parts.log.log("debug", "gossip_value_malformed", { node, key, reason: decoded.reason });
+    return undefined;
+  }
+}
+
+function dropOldest(map: Map<NodeId, unknown>): void {
+  const [oldest] = map.keys();
+  if (map.size > CACHE_NODES_MAX && oldest !== undefined) map.delete(oldest);
+}

@@ -1,0 +1,10 @@
+/**
+ * Drives gossip and the voters: who is alive, where they are, and who should vote. It never serves a request. Start reading in
+ * `membership_driver.ts`.
+ *
+ * @module
+ */
+export { Gossip, type GossipParts } from "./gossip.ts";
+export { MembershipDriver, openMembership } from "./membership_driver.ts";
+export { PeerBook } from "./peer_book.ts";
+export { VotersDriver } from "./voters_driver.ts";

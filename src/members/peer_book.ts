@@ -1,0 +1,91 @@
+import { join } from "node:path";
+import type { NodeId } from "../base/mod.ts";
+import type { PeerAddress } from "../ports/mod.ts";
+import { ADDRESS_BYTES_MAX } from "../protocol/mod.ts";
+import { writeFileDurably } from "../storage/mod.ts";
+
+/** Addresses kept over a restart; those heard of longest ago go first. */
+const ADDRESSES_MAX = 1_024;
+const NODE_ID = /^[0-9a-f]{16}$/;
+
+/**
+ * Where members were last reached: what a restarted node asks first, and where the log's group finds members that gossip
+ * has not met yet. A hint only: a wrong address costs a failed dial.
+ */
+export class PeerBook {
+  readonly #path: string;
+  readonly #addresses: Map<NodeId, string>;
+  #saving: Promise<void> = Promise.resolve();
+  #dirty = false;
+
+  private constructor(path: string, addresses: Map<NodeId, string>) {
+    this.#path = path;
+    this.#addresses = addresses;
+  }
+
+  /** Reads `peers.json` of the folder; one that is absent or can't be read is an empty book. */
+  static async open(folder: string): Promise<PeerBook> {
+    const path = join(folder, "peers.json");
+    const text = await Deno.readTextFile(path).catch(() => "{}");
+    return new PeerBook(path, parseBook(text));
+  }
+
+  find(nodeId: NodeId): string | undefined {
+    return this.#addresses.get(nodeId);
+  }
+
+  /** All but `self`, latest heard first. */
+  others(self: NodeId): readonly PeerAddress[] {
+    return [...this.#addresses].reverse().filter(([nodeId]) => nodeId !== self)
+      .map(([nodeId, address]) => ({ nodeId, address }));
+  }
+
+  /** Remembers where a node listens. */
+  note(nodeId: NodeId, address: string): void {
+    if (address === "" || this.#addresses.get(nodeId) === address) return;
+    this.#addresses.delete(nodeId);
+    this.#addresses.set(nodeId, address);
+    const [oldest] = this.#addresses.keys();
+    if (this.#addresses.size > ADDRESSES_MAX && oldest !== undefined) {
+      this.#addresses.delete(oldest);
+    }
+    this.#save();
+  }
+
+  /** A node that no longer belongs is not asked again. */
+  forget(nodeId: NodeId): void {
+    if (this.#addresses.delete(nodeId)) this.#save();
+  }
+
+  /** Waits for what is being written. */
+  async close(): Promise<void> {
+    await this.#saving;
+  }
+
+  #save(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#saving = this.#saving.then(async () => {
+      this.#dirty = false;
+      const text = JSON.stringify(Object.fromEntries(this.#addresses));
+      // A hint that could not be kept harms nobody, and the disk's own guard reports a bad disk.
+      await writeFileDurably(this.#path, new TextEncoder().encode(text)).catch(() => {});
+    });
+  }
+}
+
+function parseBook(text: string): Map<NodeId, string> {
+  const book = new Map<NodeId, string>();
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return book;
+  }
+  if (typeof parsed !== "object" || parsed === null) return book;
+  for (const [nodeId, address] of Object.entries(parsed).slice(0, ADDRESSES_MAX)) {
+    const fits = typeof address === "string" && address.length <= ADDRESS_BYTES_MAX;
+    if (NODE_ID.test(nodeId) && fits) book.set(nodeId as NodeId, address);
+  }
+  return book;
+}

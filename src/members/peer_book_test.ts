@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { NodeId } from "../base/mod.ts";
+import { PeerBook } from "./peer_book.ts";
+
+const A = "00000000000000aa" as NodeId;
+const B = "00000000000000bb" as NodeId;
+
+Deno.test("PeerBook remembers over a restart, and whom it heard of last first", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const book = await PeerBook.open(folder);
+    book.note(A, "a:1");
+    book.note(B, "b:1");
+    book.note(A, "a:2");
+    book.note(B, "");
+    await book.close();
+
+    const again = await PeerBook.open(folder);
+    assert.deepEqual(again.others(B), [{ nodeId: A, address: "a:2" }]);
+    assert.deepEqual(again.others("cc" as NodeId).map(({ nodeId }) => nodeId), [A, B]);
+    again.forget(A);
+    await again.close();
+    assert.equal((await PeerBook.open(folder)).find(A), undefined);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("PeerBook takes a damaged file for an empty one, and nothing from it that is no address", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (
+      const text of ["{", "null", '{"x":"a:1"}', `{"${A}":5}`, `{"${A}":"${"a".repeat(200)}"}`]
+    ) {
+      await Deno.writeTextFile(join(folder, "peers.json"), text);
+      assert.deepEqual((await PeerBook.open(folder)).others(B), []);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,307 @@
+import assert from "node:assert/strict";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
+import { isEdgeError, type NodeId, UnavailableError } from "../base/mod.ts";
+import { Catalogue, drainKey, leaveKey, type Outcome } from "../core/catalogue/mod.ts";
+import type { RaftView } from "../core/raft/mod.ts";
+import type { Clock, ConnectionView } from "../ports/mod.ts";
+import { type CatalogueCommand, encodeCommand } from "../protocol/mod.ts";
+import { Credentials } from "./credentials.ts";
+import { Admin, type AdminGroup, type SeenMember } from "./admin.ts";
+
+const A = "00000000000000aa" as NodeId;
+const B = "00000000000000ab" as NodeId;
+const C = "00000000000000cc" as NodeId;
+
+/** A group of which every member answers at once. */
+class PromptGroup implements AdminGroup {
+  readonly catalogue = Catalogue.empty();
+  readonly fenced = undefined;
+  voters: readonly NodeId[] = [A];
+  leader: NodeId | undefined = A;
+  readonly #listeners = new Set<() => void>();
+
+  /** Asked before each command is applied; may throw what the group would. */
+  onPropose: (command: CatalogueCommand) => void = () => {};
+
+  async propose(command: CatalogueCommand): Promise<Outcome> {
+    this.onPropose(command);
+    const bytes = encodeCommand({ command, request: undefined });
+    const applied = this.catalogue.apply(this.catalogue.appliedIndex + 1, bytes);
+    assert.ok(applied.kind === "answered");
+    return applied.outcome;
+  }
+
+  read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
+    return Promise.resolve(look(this.catalogue));
+  }
+
+  view(): RaftView {
+    return {
+      id: A,
+      role: this.leader === A ? "leader" : "follower",
+      term: 3,
+      vote: undefined,
+      leader: this.leader,
+      committed: this.catalogue.appliedIndex,
+      applied: this.catalogue.appliedIndex,
+      firstIndex: 1,
+      lastIndex: this.catalogue.appliedIndex,
+      configuration: {
+        voters: this.voters,
+        votersOutgoing: [],
+        learners: [B],
+        learnersNext: [],
+        autoLeave: false,
+      },
+      transferTarget: undefined,
+      votes: { granted: [], denied: [] },
+      peers: [],
+    };
+  }
+
+  onChanged(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changeVoters(voters: readonly NodeId[]): void {
+    this.voters = voters;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+const STILL_CLOCK: Clock = {
+  nowMs: () => 1_000_000,
+  monotonicMs: () => 0,
+  after: () => ({ cancel() {} }),
+};
+
+class Scene {
+  readonly group = new PromptGroup();
+  connections: readonly ConnectionView[] = [];
+  readonly seen = new Map<NodeId, SeenMember>();
+  departed = 0;
+  alone: readonly string[] = [];
+  readonly admin: Admin;
+  #draws = 0;
+
+  constructor(clock: Clock = STILL_CLOCK) {
+    this.admin = new Admin({
+      self: { nodeId: A, clusterId: "c".repeat(16), name: "a", version: "0.1.0" },
+      group: this.group,
+      seen: (nodeId) => this.seen.get(nodeId),
+      clock,
+      credentials: new Credentials({
+        group: this.group,
+        clock,
+        drawBytes: (count) => new Uint8Array(count).fill(++this.#draws),
+        hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
+        encodeToken: ({ id, secret }) => `token-${id}-${secret.length}`,
+        encodeKey: ({ id, secret }) => `key-${id}-${secret.length}`,
+      }),
+      modelsHereAlone: () => this.alone,
+      webTransport: () => ({ port: 1, path: "/", certificateHash: "" }),
+      depart: () => Promise.resolve(void this.departed++),
+      connections: () => this.connections,
+      logs: async function* () {},
+    });
+  }
+
+  async admit(nodeId: NodeId, label: string, standing?: SeenMember["standing"]): Promise<void> {
+    const publicKey = new Uint8Array(40).fill(Number.parseInt(nodeId.slice(-2), 16));
+    const row = { nodeId, publicKey, label, tokenId: undefined, atMs: 1 };
+    await this.group.propose({ kind: "admit_member", ...row });
+    if (standing === undefined) return;
+    const known = { standing, address: "h:1", version: "0.1.0", load: undefined };
+    this.seen.set(nodeId, known);
+  }
+}
+
+function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => isEdgeError(error) && error.code === code;
+}
+
+Deno.test("Admin.status() names roles and is healthy only while nobody is doubted", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+
+  const well = await scene.admin.status();
+  assert.equal(well.health, "healthy");
+  assert.deepEqual(well.members.map(({ name, role, health }) => [name, role, health]), [
+    ["a", "leader", "alive"],
+    ["b", "learner", "alive"],
+  ]);
+  assert.equal(well.stateHash, scene.group.catalogue.stateHash());
+
+  await scene.admit(C, "c");
+  assert.equal((await scene.admin.status()).health, "degraded");
+  scene.group.leader = undefined;
+  assert.equal((await scene.admin.status()).health, "no_quorum");
+});
+
+Deno.test("Admin.createKey() keeps only the secret's hash, for ever or for a span", async () => {
+  const scene = new Scene();
+  const made = await scene.admin.createKey({ label: "laptop", lifetimeMs: 0 });
+  const { key, keyId } = made;
+  assert.equal(key, `key-${keyId}-16`);
+  const listed = { keyId, label: "laptop", createdAtMs: 1_000_000, expiresAtMs: 0 };
+  assert.deepEqual(made, { key, ...listed });
+  assert.deepEqual(await scene.admin.listKeys(), [listed]);
+  assert.equal(scene.group.catalogue.findApiKey(keyId)?.secretHash.length, 32);
+  const short = await scene.admin.createKey({ label: "", lifetimeMs: 60_000 });
+  assert.equal(short.expiresAtMs, 1_060_000);
+
+  await scene.admin.revokeKey(keyId);
+  await assert.rejects(scene.admin.revokeKey(keyId), hasCode("key_not_found"));
+  assert.deepEqual((await scene.admin.listKeys()).map((row) => row.keyId), [short.keyId]);
+  for (const wrong of [{ label: "x".repeat(65), lifetimeMs: 0 }, { label: "", lifetimeMs: 5 }]) {
+    await assert.rejects(scene.admin.createKey(wrong), hasCode("invalid_request"));
+  }
+});
+
+Deno.test("Admin.createToken() keeps only the secret's hash", async () => {
+  const scene = new Scene();
+  const { token, tokenId, expiresAtMs } = await scene.admin.createToken({
+    lifetimeMs: 60_000,
+    uses: 2,
+  });
+  assert.equal(token, `token-${tokenId}-16`);
+  assert.equal(expiresAtMs, 1_060_000);
+  const row = scene.group.catalogue.findToken(tokenId);
+  assert.deepEqual(row?.secretHash, new Uint8Array(32).fill(1));
+  assert.deepEqual(await scene.admin.listTokens(), [{ tokenId, expiresAtMs, usesLeft: 2 }]);
+
+  await scene.admin.revokeToken(tokenId);
+  await assert.rejects(scene.admin.revokeToken(tokenId), hasCode("token_not_found"));
+});
+
+Deno.test("Admin.createToken() refuses lifetimes and uses out of range", async () => {
+  const { admin } = new Scene();
+  for (
+    const wanted of [
+      { lifetimeMs: 999, uses: 1 },
+      { lifetimeMs: 366 * 24 * 3_600_000, uses: 1 },
+      { lifetimeMs: 60_000, uses: 0 },
+      { lifetimeMs: 60_000, uses: 1_001 },
+      { lifetimeMs: NaN, uses: 1 },
+    ]
+  ) await assert.rejects(admin.createToken(wanted), hasCode("invalid_request"));
+});
+
+Deno.test("Admin.revokeMember() refuses what would cost the voters their quorum", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  await scene.admit(C, "c", "down");
+  scene.group.voters = [A, B, C];
+  await assert.rejects(scene.admin.revokeMember("b"), hasCode("conflict"));
+  await scene.admin.revokeMember("c");
+  assert.equal(scene.group.catalogue.findMember(C)?.standing, "revoked");
+});
+
+Deno.test("Admin names members by id, by a unique beginning of it, or by name", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  await scene.admit(C, "b2", "alive");
+  const drained = () => scene.group.catalogue.settings().map(({ key }) => key);
+
+  await scene.admin.drain("b");
+  await scene.admin.drain(C);
+  assert.deepEqual(drained(), [drainKey(B), drainKey(C)]);
+  await scene.admin.undrain("00000000000000c");
+  await scene.admin.undrain("00000000000000c");
+  assert.deepEqual(drained(), [drainKey(B)]);
+  await assert.rejects(scene.admin.drain("0000"), hasCode("conflict"));
+  await assert.rejects(scene.admin.drain("z"), hasCode("member_not_found"));
+  await assert.rejects(scene.admin.drain(""), hasCode("member_not_found"));
+});
+
+Deno.test("Admin.removeMember() refuses a live member and itself, and forgets what was set for it", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  await scene.admin.drain("b");
+
+  await assert.rejects(scene.admin.removeMember("b"), hasCode("conflict"));
+  await assert.rejects(scene.admin.removeMember("a"), hasCode("conflict"));
+  assert.equal(scene.group.catalogue.members().length, 2);
+
+  scene.seen.delete(B);
+  await scene.admin.removeMember("b");
+  assert.deepEqual(scene.group.catalogue.members().map(({ label }) => label), ["a"]);
+  assert.deepEqual(scene.group.catalogue.settings(), []);
+});
+
+Deno.test("Admin.leave() waits until the group does without this node's vote", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await assert.rejects(scene.admin.leave(), hasCode("conflict"));
+  await scene.admit(B, "b", "alive");
+
+  const left = scene.admin.leave();
+  await Promise.resolve();
+  assert.ok(scene.group.catalogue.findSetting(leaveKey(A)));
+  assert.ok(scene.group.catalogue.findMember(A));
+  assert.equal(scene.departed, 0);
+
+  scene.group.changeVoters([B]);
+  await left;
+  assert.equal(scene.group.catalogue.findMember(A), undefined);
+  assert.equal(scene.departed, 1);
+});
+
+Deno.test("Admin.leave() is refused while models would be lost, unless they may be", async () => {
+  const clock = new HandClock();
+  const scene = new Scene(clock);
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  scene.group.voters = [B];
+  scene.alone = ["poet:latest", "bard:latest"];
+  const refused = assert.rejects(
+    scene.admin.leave(),
+    (error) => hasCode("conflict")(error) && /poet:latest, bard:latest/.test(String(error)),
+  );
+  await clock.advance(3_000);
+  await refused;
+  assert.equal(scene.group.catalogue.findSetting(leaveKey(A)), undefined);
+
+  // A copy that was only not heard of yet.
+  const heard = scene.admin.leave();
+  await clock.advance(500);
+  scene.alone = [];
+  await clock.advance(500);
+  await heard;
+  assert.equal(scene.departed, 1);
+
+  const careless = new Scene();
+  await careless.admit(A, "a", "alive");
+  await careless.admit(B, "b", "alive");
+  careless.group.voters = [B];
+  careless.alone = ["poet:latest"];
+  await careless.admin.leave({ force: true });
+  assert.equal(careless.departed, 1);
+});
+
+Deno.test("Admin.leave() asks again until it is gone, and takes hanging up for an answer", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  const open = {
+    remoteAddress: "h:1",
+    direction: "dialed",
+    openStreams: 0,
+    queuedFrames: 0,
+  } as const;
+  scene.connections = [{ peer: B, ...open }];
+  let asked = 0;
+  scene.group.onPropose = (command) => {
+    if (command.kind !== "remove_member") return;
+    if (++asked === 3) scene.connections = [];
+    throw new UnavailableError("no_quorum", "nobody answers");
+  };
+  scene.group.voters = [B];
+  await scene.admin.leave();
+  assert.deepEqual([asked, scene.departed], [3, 1]);
+});

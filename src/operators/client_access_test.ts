@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { UnavailableError } from "../base/mod.ts";
+import { Catalogue } from "../core/catalogue/mod.ts";
+import { encodeApiKey, encodeCommand } from "../protocol/mod.ts";
+import { admitClient, type ClientAccessParts } from "./client_access.ts";
+
+const NOW_MS = 1_000_000;
+const AUTHORITY_KEY = Uint8Array.fromHex(
+  "3059301306072a8648ce3d020106082a8648ce3d03010703420004" + "5a".repeat(64),
+);
+
+function keyOf(keyId: string, secretByte: number): string {
+  const secret = new Uint8Array(16).fill(secretByte);
+  return encodeApiKey({ keyId, secret, authorityKey: AUTHORITY_KEY });
+}
+
+/** A catalogue with key `k1` of secret 7. */
+function catalogueWithKey(expiresAtMs: number): Catalogue {
+  const catalogue = Catalogue.empty();
+  const secretHash = new Uint8Array(32).fill(7);
+  const row = { keyId: "k1", secretHash, label: "laptop", expiresAtMs, atMs: 1 };
+  const command = { kind: "create_api_key", ...row } as const;
+  catalogue.apply(1, encodeCommand({ command, request: undefined }));
+  return catalogue;
+}
+
+function access(
+  applied: Catalogue,
+  read: () => Promise<Catalogue> = () => Promise.resolve(applied),
+): ClientAccessParts {
+  return {
+    self: { name: "n1", version: "0.1.0" },
+    group: () => ({ catalogue: applied, read: async (look) => look(await read()) }),
+    clock: { nowMs: () => NOW_MS, monotonicMs: () => 0, after: () => ({ cancel() {} }) },
+    hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
+  };
+}
+
+const WELCOME = { kind: "welcome", node: "n1", version: "0.1.0" };
+
+Deno.test("A key opens a node for as long as it is valid, and only with its secret", async () => {
+  const verdict = (key: string, expiresAtMs: number) =>
+    admitClient(key, access(catalogueWithKey(expiresAtMs)));
+  assert.deepEqual(await verdict(keyOf("k1", 7), 0), WELCOME);
+  assert.deepEqual(await verdict(keyOf("k1", 7), NOW_MS + 1), WELCOME);
+  for (
+    const [key, expiresAtMs, reason] of [
+      [keyOf("k1", 7), NOW_MS, /valid until 1970/],
+      [keyOf("k1", 8), 0, /the secret of key "k1" is another one/],
+      [keyOf("k2", 7), 0, /"k2" was revoked, or never was/],
+      ["odist-key-xyz", 0, /no API key: it is cut short or has a typo/],
+    ] as const
+  ) {
+    const refused = await verdict(key, expiresAtMs);
+    assert.ok(refused.kind === "refused");
+    assert.match(refused.reason, reason);
+  }
+});
+
+Deno.test("A key that was made a moment ago elsewhere opens a node that has not applied it yet", async () => {
+  const late = access(Catalogue.empty(), () => Promise.resolve(catalogueWithKey(0)));
+  assert.deepEqual(await admitClient(keyOf("k1", 7), late), WELCOME);
+});
+
+Deno.test("Without a quorum keys that are known open a node, and others are refused", async () => {
+  const gone = () => Promise.reject(new UnavailableError("no_quorum", "no quorum answers"));
+  assert.deepEqual(await admitClient(keyOf("k1", 7), access(catalogueWithKey(0), gone)), WELCOME);
+  const unknown = await admitClient(keyOf("k2", 7), access(catalogueWithKey(0), gone));
+  assert.equal(unknown.kind, "refused");
+});

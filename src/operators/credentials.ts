@@ -1,0 +1,138 @@
+import { hexOf, RequestError } from "../base/mod.ts";
+import type { Catalogue } from "../core/catalogue/mod.ts";
+import type { Clock, KeyRowView, TokenRowView } from "../ports/mod.ts";
+import type { CatalogueCommand } from "../protocol/mod.ts";
+import { type CatalogueGroup, CHANGE_TIMEOUT_MS, READ_TIMEOUT_MS } from "../group/mod.ts";
+import { checkRange, refusal } from "./refusals.ts";
+
+/** An id is drawn anew this often when it is taken: 40 bits make once unlikely. */
+const DRAWS_MAX = 3;
+const ID_BYTES = 5;
+const SECRET_BYTES = 16;
+const DAY_MS = 24 * 3_600_000;
+const TOKEN_LIFETIME_MS = { low: 1_000, high: 365 * DAY_MS };
+const TOKEN_USES = { low: 1, high: 1_000 };
+const KEY_LIFETIME_MS = { low: 1_000, high: 3_650 * DAY_MS };
+const KEY_LABEL_CHARACTERS_MAX = 64;
+
+/** An id and a secret that were just drawn. */
+export interface DrawnSecret {
+  readonly id: string;
+  readonly secret: Uint8Array;
+}
+
+/** What secrets are made with, and where their hashes are kept. */
+export interface CredentialsParts {
+  readonly group: CatalogueGroup;
+  readonly clock: Clock;
+  readonly drawBytes: (count: number) => Uint8Array;
+  readonly hashSecret: (secret: Uint8Array) => Promise<Uint8Array>;
+  readonly encodeToken: (drawn: DrawnSecret) => string;
+  readonly encodeKey: (drawn: DrawnSecret) => string;
+}
+
+/** Join tokens and API keys: shown once, kept as hashes in the catalogue. */
+export class Credentials {
+  readonly #parts: CredentialsParts;
+
+  constructor(parts: CredentialsParts) {
+    this.#parts = parts;
+  }
+
+  async createToken(
+    wanted: { readonly lifetimeMs: number; readonly uses: number },
+  ): Promise<TokenRowView & { readonly token: string }> {
+    const { lifetimeMs, uses } = wanted;
+    checkRange("lifetime", lifetimeMs, TOKEN_LIFETIME_MS);
+    checkRange("uses", uses, TOKEN_USES);
+    const expiresAtMs = this.#parts.clock.nowMs() + lifetimeMs;
+    const drawn = await this.#create("create a token", (id, secretHash) => ({
+      kind: "create_token",
+      tokenId: id,
+      expiresAtMs,
+      uses,
+      secretHash,
+    }));
+    const token = this.#parts.encodeToken(drawn);
+    return { token, tokenId: drawn.id, expiresAtMs, usesLeft: uses };
+  }
+
+  async listTokens(): Promise<readonly TokenRowView[]> {
+    const rows = await this.#read((catalogue) => catalogue.tokens());
+    return rows.map(({ tokenId, expiresAtMs, usesLeft }) => ({ tokenId, expiresAtMs, usesLeft }));
+  }
+
+  async revokeToken(tokenId: string): Promise<void> {
+    if (await this.#delete({ kind: "delete_token", tokenId })) return;
+    throw new RequestError("token_not_found", `there is no token "${tokenId}"`);
+  }
+
+  async createKey(
+    wanted: { readonly label: string; readonly lifetimeMs: number },
+  ): Promise<KeyRowView & { readonly key: string }> {
+    const { label, lifetimeMs } = wanted;
+    if (lifetimeMs !== 0) checkRange("lifetime", lifetimeMs, KEY_LIFETIME_MS);
+    checkRange("characters of the label", label.length, {
+      low: 0,
+      high: KEY_LABEL_CHARACTERS_MAX,
+    });
+    const createdAtMs = this.#parts.clock.nowMs();
+    const expiresAtMs = lifetimeMs === 0 ? 0 : createdAtMs + lifetimeMs;
+    const drawn = await this.#create("create a key", (id, secretHash) => ({
+      kind: "create_api_key",
+      keyId: id,
+      secretHash,
+      label,
+      expiresAtMs,
+      atMs: createdAtMs,
+    }));
+    const key = this.#parts.encodeKey(drawn);
+    return { key, keyId: drawn.id, label, createdAtMs, expiresAtMs };
+  }
+
+  async listKeys(): Promise<readonly KeyRowView[]> {
+    const rows = await this.#read((catalogue) => catalogue.apiKeys());
+    return rows.map(({ keyId, label, createdAtMs, expiresAtMs }) => ({
+      keyId,
+      label,
+      createdAtMs,
+      expiresAtMs,
+    }));
+  }
+
+  async revokeKey(keyId: string): Promise<void> {
+    if (await this.#delete({ kind: "delete_api_key", keyId })) return;
+    throw new RequestError("key_not_found", `there is no key "${keyId}"`);
+  }
+
+  /** Draws until the id is a free one. */
+  async #create(
+    action: string,
+    commandOf: (id: string, secretHash: Uint8Array) => CatalogueCommand,
+  ): Promise<DrawnSecret> {
+    const { drawBytes, hashSecret, group } = this.#parts;
+    const secret = drawBytes(SECRET_BYTES);
+    const secretHash = await hashSecret(secret);
+    for (let draw = 1;; draw++) {
+      const id = hexOf(drawBytes(ID_BYTES));
+      const command = commandOf(id, secretHash);
+      const outcome = await group.propose(command, { timeoutMs: CHANGE_TIMEOUT_MS });
+      if (outcome.kind === "applied") return { id, secret };
+      if (outcome.reason !== "already_exists" || draw === DRAWS_MAX) {
+        throw refusal(outcome.reason, action);
+      }
+    }
+  }
+
+  /** Whether there was anything to delete. */
+  async #delete(command: CatalogueCommand): Promise<boolean> {
+    const outcome = await this.#parts.group.propose(command, { timeoutMs: CHANGE_TIMEOUT_MS });
+    if (outcome.kind === "applied") return true;
+    if (outcome.reason === "not_found") return false;
+    throw refusal(outcome.reason, "revoke it");
+  }
+
+  #read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
+    return this.#parts.group.read(look, { timeoutMs: READ_TIMEOUT_MS });
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * What people who run a cluster ask of it: status, members, tokens, keys, settings. It never touches an answer. Start reading in
+ * `admin.ts`.
+ *
+ * @module
+ */
+export { Admin, type SeenMember } from "./admin.ts";
+export { admitClient, type ClientAccessParts, keyAccess } from "./client_access.ts";
+export { Credentials } from "./credentials.ts";

@@ -1,0 +1,322 @@
+import assert from "node:assert/strict";
+import { type NodeId, PeerError, RequestError, UnavailableError } from "../base/mod.ts";
+import type { CandidateLoad, InstanceView } from "../core/scheduler/mod.ts";
+import type { LoadedModel } from "../ports/mod.ts";
+import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
+import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
+import type { Lease } from "./scheduler_driver.ts";
+import { ClusterLeases } from "./cluster_leases.ts";
+import type { Holder } from "../library/holders.ts";
+import type { LeaseRequest, UnloadTarget } from "./lease.ts";
+import { RouteJournal } from "./route_journal.ts";
+
+const never = new AbortController().signal;
+const SELF = { nodeId: "1111111111111111" as NodeId, name: "me" };
+
+const IDLE: CandidateLoad = {
+  ageMs: 100,
+  state: "loaded",
+  slots: 2,
+  freeSlots: 2,
+  waitingRequests: 0,
+  runningRequests: 0,
+  decodeTokensPerMinute: 0,
+  prefillTokensPerMinute: 0,
+  availableBytes: 1e9,
+};
+const COLD: CandidateLoad = { ...IDLE, state: "cold", slots: 0, freeSlots: 0 };
+
+function holder(digit: string, changes: Partial<Holder> = {}): Holder {
+  const nodeId = digit.repeat(16) as NodeId;
+  const known = { name: `n${digit}`, address: `${digit}:1`, health: "alive", drained: false };
+  return { nodeId, load: IDLE, ...known, ...changes } as Holder;
+}
+
+function request(changes: Partial<LeaseRequest> = {}): LeaseRequest {
+  return {
+    requestId: "r1",
+    need: { modelKey: "generate:/m", memoryBytes: 1e6 } as LeaseRequest["need"],
+    settings: { modelPath: "/m" } as LeaseRequest["settings"],
+    standing: "fresh",
+    promptTokens: 10,
+    promptText: "",
+    avoid: [],
+    wanted: { name: "tiny", manifestDigest: "d", keepAliveMs: undefined } as LeaseRequest["wanted"],
+    label: "mine",
+    ...changes,
+  };
+}
+
+/** A cluster whose nodes grant unless they were told what to say. */
+class Stage {
+  readonly clock = new HandClock();
+  readonly journal = new RouteJournal();
+  readonly asked: string[] = [];
+  readonly refusals = new Map<string, Error>();
+  readonly ends = new Map<string, (end: { expected: boolean; reason: string }) => void>();
+  readonly unloads: string[] = [];
+  holders: Holder[] = [];
+  instances: Partial<InstanceView>[] = [{
+    modelKey: "generate:/m",
+    state: "ready",
+    slots: 2,
+    running: 0,
+  }];
+  running = 0;
+  drained = false;
+  readonly leases: ClusterLeases;
+
+  constructor() {
+    this.leases = new ClusterLeases({
+      driver: {
+        acquire: (asked) => this.#grant(SELF.name, asked),
+        requestUnload: ({ modelKey }) => void this.unloads.push(`me ${modelKey}`),
+        view: () => ({
+          instances: this.instances as InstanceView[],
+          waiting: 0,
+          running: this.running,
+        }),
+      },
+      remote: { acquire: (peer, asked) => this.#grant(peer.name, asked, peer) },
+      self: SELF,
+      isDrained: () => this.drained,
+      ownFigures: () => ({
+        availableBytes: 1e9,
+        decodeTokensPerMinute: 0,
+        prefillTokensPerMinute: 0,
+      }),
+      holders: () => this.holders,
+      unloadAt: (peer, model) => void this.unloads.push(`${peer.name} ${model.mode}`),
+      journal: this.journal,
+      clock: this.clock,
+      log: new RecordingTelemetry(),
+    });
+  }
+
+  async acquire(changes: Partial<LeaseRequest> = {}): Promise<string | undefined> {
+    return (await this.leases.acquire(request(changes), never)).servedBy?.name;
+  }
+
+  #grant(
+    name: string,
+    asked: { readonly standing: string },
+    servedBy?: { nodeId: NodeId; name: string },
+  ): Promise<Lease> {
+    this.asked.push(asked.standing === "fresh" ? name : `${name} ${asked.standing}`);
+    const refusal = this.refusals.get(name);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const { promise, resolve } = Promise.withResolvers<{ expected: boolean; reason: string }>();
+    this.ends.set(name, resolve);
+    const model = { exited: promise } as LoadedModel;
+    const end = () => resolve({ expected: true, reason: "" });
+    return Promise.resolve({
+      model,
+      loadNs: 0,
+      release: end,
+      lost: end,
+      ...(servedBy && { servedBy }),
+    });
+  }
+}
+
+Deno.test("ClusterLeases of a lone node asks its own scheduler and passes on what it says", async () => {
+  const stage = new Stage();
+  assert.equal(await stage.acquire(), "me");
+  const refusal = new UnavailableError("queue_full", "busy");
+  stage.refusals.set("me", refusal);
+  await assert.rejects(stage.acquire(), (error) => error === refusal);
+  assert.deepEqual(stage.asked, ["me", "me"]);
+});
+
+Deno.test("ClusterLeases sends a request where its first token is expected soonest", async () => {
+  const stage = new Stage();
+  stage.holders = [holder("2"), holder("3", { load: COLD })];
+  assert.equal(await stage.acquire(), "me");
+  stage.running = 2;
+  stage.instances = [{ ...stage.instances[0], running: 2 }];
+  assert.equal(await stage.acquire(), "n2");
+  stage.instances = [];
+  assert.equal(await stage.acquire(), "n2");
+});
+
+Deno.test("ClusterLeases never takes this node for a model whose blobs are not here", async () => {
+  const stage = new Stage();
+  stage.holders = [holder("2", { load: COLD, health: "suspect" })];
+  const settings = { modelPath: "" } as LeaseRequest["settings"];
+  assert.equal(await stage.acquire({ settings }), "n2");
+  stage.holders = [holder("2", { health: "down" })];
+  await assert.rejects(stage.acquire({ settings }), { code: "node_unreachable", status: 503 });
+});
+
+Deno.test("ClusterLeases asks the next node when one refuses, each once", async () => {
+  for (
+    const refusal of [
+      new UnavailableError("queue_full", "busy"),
+      new UnavailableError("peer_lost", "gone"),
+      new UnavailableError("load_failed", "damaged"),
+      new RequestError("model_too_large", "too large"),
+      new RequestError("model_not_found", "not whole here"),
+      new PeerError("unknown_version", "too old"),
+    ]
+  ) {
+    const stage = new Stage();
+    stage.holders = [holder("2"), holder("3")];
+    stage.refusals.set("me", refusal);
+    stage.refusals.set("n2", refusal);
+    assert.equal(await stage.acquire({ standing: "resumed" }), "n3", refusal.code);
+    assert.deepEqual(stage.asked, ["me resumed", "n2 resumed", "n3 resumed"]);
+  }
+});
+
+Deno.test("ClusterLeases tells what helps most when all nodes refuse", async () => {
+  const busy = new UnavailableError("queue_full", "busy");
+  const large = new RequestError("model_too_large", "too large");
+  const gone = new UnavailableError("peer_lost", "gone");
+  for (
+    const [one, two, code] of [
+      [large, busy, "queue_full"],
+      [gone, large, "model_too_large"],
+      [gone, gone, "node_unreachable"],
+    ] as const
+  ) {
+    const stage = new Stage();
+    stage.holders = [holder("2"), holder("3")];
+    stage.refusals.set("me", one);
+    stage.refusals.set("n2", one);
+    stage.refusals.set("n3", two);
+    await assert.rejects(stage.acquire(), { code });
+    assert.equal(stage.asked.length, 3);
+  }
+});
+
+Deno.test("ClusterLeases passes on at once what no other node could better", async () => {
+  const stage = new Stage();
+  stage.holders = [holder("2")];
+  stage.refusals.set("me", new RequestError("invalid_request", "bad option"));
+  await assert.rejects(stage.acquire(), { code: "invalid_request" });
+  assert.deepEqual(stage.asked, ["me"]);
+});
+
+Deno.test("ClusterLeases asks at most eight nodes for one slot", async () => {
+  const stage = new Stage();
+  stage.holders = [..."23456789abcdef"].map((digit) => holder(digit));
+  for (const { name } of stage.holders) {
+    stage.refusals.set(name, new UnavailableError("queue_full", "busy"));
+  }
+  stage.refusals.set("me", new UnavailableError("queue_full", "busy"));
+  await assert.rejects(stage.acquire(), { code: "queue_full" });
+  assert.equal(stage.asked.length, 8);
+});
+
+Deno.test("ClusterLeases asks nobody after the caller left", async () => {
+  const stage = new Stage();
+  stage.holders = [holder("2")];
+  const abort = new AbortController();
+  stage.refusals.set("me", new UnavailableError("queue_full", "busy"));
+  const acquiring = stage.leases.acquire(request(), abort.signal);
+  abort.abort(new Error("left"));
+  await assert.rejects(acquiring);
+  assert.deepEqual(stage.asked, ["me"]);
+});
+
+Deno.test("ClusterLeases avoids the node that lost the request, unless there is no other", async () => {
+  const stage = new Stage();
+  stage.holders = [holder("2")];
+  assert.equal(await stage.acquire({ avoid: [SELF.nodeId] }), "n2");
+  stage.holders = [];
+  assert.equal(await stage.acquire({ avoid: [SELF.nodeId] }), "me");
+});
+
+Deno.test("ClusterLeases drains itself, but serves what nobody else holds", async () => {
+  const stage = new Stage();
+  stage.drained = true;
+  assert.equal(await stage.acquire(), "me");
+  stage.holders = [holder("2", { load: COLD })];
+  assert.equal(await stage.acquire(), "n2");
+});
+
+Deno.test("ClusterLeases spreads a burst before the first report of it arrives", async () => {
+  const stage = new Stage();
+  stage.instances = [];
+  stage.holders = [holder("2"), holder("3")];
+  const served = [];
+  for (let count = 0; count < 4; count++) served.push(await stage.acquire());
+  assert.deepEqual(served.toSorted(), ["n2", "n2", "n3", "n3"]);
+  // Its slots are taken now, and a report says so: what was sent before is not counted again.
+  await stage.clock.advance(1_000);
+  stage.holders = [holder("2", { load: { ...IDLE, ageMs: 50 } }), holder("3")];
+  assert.equal(await stage.acquire(), "n2");
+});
+
+Deno.test("ClusterLeases doubts a node that lost a lease for a while, and then no more", async () => {
+  const stage = new Stage();
+  stage.instances = [];
+  stage.holders = [holder("2"), holder("3", { load: COLD })];
+  assert.equal(await stage.acquire(), "n2");
+  stage.ends.get("n2")?.({ expected: false, reason: "silent" });
+  await settle();
+  assert.notEqual(await stage.acquire(), "n2");
+  await stage.clock.advance(5_001);
+  assert.equal(await stage.acquire(), "n2");
+  stage.ends.get("n2")?.({ expected: true, reason: "given back" });
+  await settle();
+  assert.equal(await stage.acquire(), "n2");
+});
+
+Deno.test("ClusterLeases keeps each decision with its reasons and outcome", async () => {
+  const stage = new Stage();
+  stage.holders = [holder("2"), holder("3", { health: "down" })];
+  stage.refusals.set("me", new UnavailableError("queue_full", "busy"));
+  await stage.acquire();
+  const records = stage.journal.find("mine");
+  assert.deepEqual(records, stage.journal.find("r1"));
+  assert.deepEqual(
+    stage.journal.explain("mine").map(({ chosen, outcome }) => [chosen?.name, outcome]),
+    records.map(({ decision, outcome }) => [decision.route?.name, outcome]),
+  );
+  assert.deepEqual(
+    records.map(({ decision, outcome }) => [decision.route?.name, outcome]),
+    [["me", "queue_full"], ["n2", "granted"]],
+  );
+  assert.deepEqual(
+    records[1]?.decision.excluded.map(({ name, reason }) => [name, reason]),
+    [["me", "queue_full"], ["n3", "down"]],
+  );
+});
+
+Deno.test("RouteJournal keeps the last 512 decisions", async () => {
+  const stage = new Stage();
+  for (let count = 0; count < 600; count++) await stage.acquire({ requestId: `r${count}` });
+  assert.equal(stage.journal.list().length, 512);
+  assert.equal(stage.journal.find("r599").length, 1);
+  assert.equal(stage.journal.find("r0").length, 0);
+});
+
+Deno.test("ClusterLeases unloads a model on every node that may have it", () => {
+  const stage = new Stage();
+  stage.holders = [holder("2"), holder("3", { health: "down" })];
+  const target: UnloadTarget = { name: "m", modelKey: "k", manifestDigest: "d", mode: "embed" };
+  stage.leases.requestUnload(target);
+  assert.deepEqual(stage.unloads, ["me k", "n2 embed"]);
+});
+
+Deno.test("ClusterLeases goes on with a conversation where its beginning is computed", async () => {
+  const stage = new Stage();
+  stage.instances = [];
+  stage.holders = [holder("2"), holder("3")];
+  const text = "Once upon a time. ".repeat(100);
+  const ask = async (promptText: string) => {
+    const asked = request({ promptText, promptTokens: promptText.length / 4 });
+    const lease = await stage.leases.acquire(asked, never);
+    lease.release();
+    await settle();
+    return lease.servedBy?.name;
+  };
+  stage.holders = [holder("2", { drained: true }), holder("3")];
+  assert.equal(await ask(text), "n3");
+  stage.holders = [holder("2"), holder("3")];
+  assert.equal(await ask("Something else. ".repeat(100)), "n2");
+  assert.equal(await ask(`${text} And then?`), "n3");
+  stage.holders = [holder("2"), holder("3", { load: COLD })];
+  assert.equal(await ask(`${text} And then?`), "n2");
+});

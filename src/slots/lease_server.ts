@@ -1,0 +1,273 @@
+import {
+  assertNever,
+  errorMessage,
+  isEdgeError,
+  type NodeId,
+  PeerError,
+  RequestError,
+  UnavailableError,
+} from "../base/mod.ts";
+import type { Clock, Log, PeerStream } from "../ports/mod.ts";
+import {
+  Heartbeat,
+  type LeaseCommand,
+  type LeaseOpening,
+  type LeaseReply,
+  MessageStream,
+  readCommand,
+  readOpening,
+  SilenceWatch,
+  type StreamHandler,
+  toWireError,
+  vectorToBytes,
+} from "../calls/mod.ts";
+import { neededModel } from "./model_need.ts";
+import type { OptionDefaults, ResolvedLoad } from "../models/mod.ts";
+import type { Lease, SchedulerDriver, SlotRequest } from "./scheduler_driver.ts";
+import type { FindDefinition } from "../library/mod.ts";
+
+/** Leases of one peer at once, waiting ones included; below what a connection carries in streams. */
+export const LEASES_PER_PEER_MAX = 192;
+/** A peer that says nothing for longer is gone and its slot free. Milliseconds; long, as a false alarm costs it its answer. */
+const CLIENT_SILENCE_MS = 6_000;
+/** Commands of one lease under way; no one needs more than two. */
+const COMMANDS_MAX = 32;
+
+/** What serving leases to other nodes takes. */
+export interface LeaseServerParts {
+  readonly driver: Pick<SchedulerDriver, "acquire">;
+  /** This node's own definition of a model, with its own paths; undefined when it is not whole here. */
+  readonly findDefinition: FindDefinition;
+  /** What loads have here whoever asks: otherwise nodes with different settings would make each other reload. */
+  readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Gives slots of this node to other nodes, a stream each. */
+export class LeaseServer implements StreamHandler {
+  readonly streamsPerPeerMax = LEASES_PER_PEER_MAX;
+  readonly #parts: LeaseServerParts;
+  readonly #sessions = new Set<LeaseSession>();
+  #served = 0;
+
+  constructor(parts: LeaseServerParts) {
+    this.#parts = parts;
+  }
+
+  async serve(stream: PeerStream, opening: unknown): Promise<void> {
+    const asked = readOpening(opening);
+    // Unique here whatever the peer numbers its requests with: a request that lost its stream may come again at once.
+    const requestId = `${stream.peer}/${asked.requestId}/${++this.#served}`;
+    const session = new LeaseSession(stream, this.#parts, requestId);
+    this.#sessions.add(session);
+    try {
+      await session.run(asked);
+    } finally {
+      this.#sessions.delete(session);
+    }
+  }
+
+  /** A peer that is known to be gone gives its slots back at once. */
+  dropPeer(peer: NodeId): void {
+    for (const session of this.#sessions) {
+      if (session.peer === peer) session.abandon(`node ${peer} is gone`);
+    }
+  }
+}
+
+/** One lease from its opening to the release of its slot. */
+class LeaseSession {
+  readonly peer: NodeId;
+  readonly #parts: LeaseServerParts;
+  readonly #requestId: string;
+  readonly #messages: MessageStream;
+  readonly #silence: SilenceWatch;
+  readonly #heartbeat: Heartbeat;
+  /** Aborted when the stream is over, for whatever reason. */
+  readonly #over = new AbortController();
+  readonly #commands = new Map<number, AbortController>();
+  readonly #working = new Set<Promise<void>>();
+  #lease: Lease | undefined;
+  #fault: PeerError | undefined;
+
+  constructor(stream: PeerStream, parts: LeaseServerParts, requestId: string) {
+    this.peer = stream.peer;
+    this.#parts = parts;
+    this.#requestId = requestId;
+    this.#messages = new MessageStream(stream, () => this.#silence.heard());
+    this.#silence = new SilenceWatch(parts.clock, {
+      limitMs: CLIENT_SILENCE_MS,
+      onSilent: () => this.abandon("it said nothing"),
+    });
+    this.#heartbeat = new Heartbeat(parts.clock, () => {
+      // A peer that does not read is told by what waits already.
+      if (this.#messages.writesWaiting === 0) this.#tell({ kind: "beat" });
+    });
+  }
+
+  /** Resolves when the slot is free again. @throws PeerError when the peer sent nonsense. */
+  async run(asked: LeaseOpening): Promise<void> {
+    // The first word: whoever asks need not wait long to know that this node is there.
+    this.#tell({ kind: "beat" });
+    // Read from the start: a peer that leaves while its request waits must not be waited for.
+    const reading = this.#readAll();
+    try {
+      const lease = await this.#acquire(asked);
+      if (lease !== undefined) {
+        this.#lease = lease;
+        const { model, loadNs } = lease;
+        const { facts, processId } = model;
+        this.#tell({ kind: "granted", facts, processId, loadNs });
+      }
+      await reading;
+    } finally {
+      this.abandon("it is over");
+      await Promise.allSettled([...this.#working, reading]);
+      this.#lease?.release();
+    }
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  /** Ends the stream and everything that runs for it. */
+  abandon(reason: string): void {
+    if (this.#over.signal.aborted) return;
+    this.#silence.stop();
+    this.#heartbeat.stop();
+    this.#over.abort(new UnavailableError("peer_lost", `The asking node's lease ended: ${reason}`));
+    for (const abort of this.#commands.values()) abort.abort();
+    this.#messages.reset();
+  }
+
+  /** Undefined when it was refused or nobody wants it any more. */
+  async #acquire(asked: LeaseOpening): Promise<Lease | undefined> {
+    const { driver, log } = this.#parts;
+    try {
+      return await driver.acquire(await this.#slotRequest(asked), this.#over.signal);
+    } catch (error) {
+      if (this.#over.signal.aborted) return undefined;
+      const reason = errorMessage(error);
+      const level = isEdgeError(error) ? "debug" : "error";
+      log.log(level, "lease_refused", { model: asked.name, peer: this.peer, reason });
+      this.#tell({ kind: "refused", error: toWireError(error) });
+      return undefined;
+    }
+  }
+
+  async #slotRequest(asked: LeaseOpening): Promise<SlotRequest> {
+    const definition = await this.#parts.findDefinition(asked);
+    if (definition === undefined) {
+      throw new RequestError("model_not_found", `model "${asked.name}" is not whole on this node`);
+    }
+    const load = ownLoad(asked.load, this.#parts.defaults);
+    const { need, settings } = neededModel(definition, load, asked.keepAliveMs);
+    return { requestId: this.#requestId, need, settings, standing: asked.standing };
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      for (;;) {
+        const message = await this.#messages.read();
+        if (message === undefined) return this.abandon("it was given back");
+        this.#take(readCommand(message));
+      }
+    } catch (error) {
+      if (error instanceof PeerError) this.#fault = error;
+      this.abandon(errorMessage(error));
+    }
+  }
+
+  #take(command: LeaseCommand): void {
+    if (command.kind === "beat") return;
+    const lease = this.#lease;
+    if (command.kind === "cancel") return this.#commands.get(command.id)?.abort();
+    if (lease === undefined || this.#commands.has(command.id)) {
+      throw new PeerError("malformed_frame", "A command without its lease, or with a used number");
+    }
+    if (this.#commands.size >= COMMANDS_MAX) {
+      throw new PeerError("malformed_frame", `More than ${COMMANDS_MAX} commands at once`);
+    }
+    const abort = new AbortController();
+    this.#commands.set(command.id, abort);
+    const work = this.#obey(command, lease, abort.signal).finally(() => {
+      this.#commands.delete(command.id);
+      this.#working.delete(work);
+    });
+    this.#working.add(work);
+  }
+
+  /** Never rejects. */
+  async #obey(
+    command: Exclude<LeaseCommand, { kind: "beat" | "cancel" }>,
+    lease: Lease,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { id } = command;
+    try {
+      await this.#run(command, lease, signal);
+    } catch (error) {
+      if (this.#over.signal.aborted) return;
+      if (isEdgeError(error) && error.code === "runner_lost") lease.lost();
+      if (!isEdgeError(error) && !signal.aborted) {
+        this.#parts.log.log("error", "lease_command_failed", { reason: errorMessage(error) });
+      }
+      this.#tell({ kind: "failed", id, error: toWireError(error) });
+    }
+  }
+
+  async #run(
+    command: Exclude<LeaseCommand, { kind: "beat" | "cancel" }>,
+    lease: Lease,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { id } = command;
+    const { model } = lease;
+    switch (command.kind) {
+      case "generate":
+        // A write waits while the peer does not read, and then the runner's tokens gather in one event.
+        for await (const event of model.generate(command.request, signal)) {
+          await this.#send({ kind: "event", id, event });
+        }
+        return;
+      case "embed": {
+        const { inputs, onLongInput } = command;
+        const { vectors, promptTokens } = await model.embed(inputs, { onLongInput, signal });
+        const bytes = vectors.map(vectorToBytes);
+        return await this.#send({ kind: "embedded", id, vectors: bytes, promptTokens });
+      }
+      case "tokenize": {
+        const { text, addSpecial, tokensWanted } = command;
+        const limit = tokensWanted === undefined ? {} : { tokensWanted };
+        const tokens = await model.tokenize(text, { addSpecial, ...limit });
+        return await this.#send({ kind: "tokenized", id, tokens });
+      }
+      case "detokenize":
+        return await this.#send({
+          kind: "detokenized",
+          id,
+          bytes: await model.detokenize(command.tokens),
+        });
+      default:
+        assertNever(command);
+    }
+  }
+
+  async #send(reply: LeaseReply): Promise<void> {
+    this.#heartbeat.spoke();
+    await this.#messages.write(reply);
+  }
+
+  /** For what nobody waits for; a stream that fails here fails its reader too. */
+  #tell(reply: LeaseReply): void {
+    this.#send(reply).catch((error) => this.abandon(errorMessage(error)));
+  }
+}
+
+function ownLoad(asked: ResolvedLoad, own: LeaseServerParts["defaults"]): ResolvedLoad {
+  return {
+    ...asked,
+    slots: asked.mode === "embed" ? 1 : own.slots,
+    flashAttention: own.flashAttention,
+    kvCacheType: own.kvCacheType,
+  };
+}

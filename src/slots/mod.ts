@@ -1,0 +1,16 @@
+/**
+ * Slots on loaded models, of this node and of the others: the scheduler's driver, leases and routes. It never looks into a prompt. Start
+ * reading in `lease.ts`.
+ *
+ * @module
+ */
+export {
+  estimatePromptTokens,
+  type LeaseRequest,
+  type LeaseSource,
+  type WantedModel,
+} from "./lease.ts";
+export { modelKeyOf, neededModel } from "./model_need.ts";
+export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
+export { createServing, type Serving } from "./serving.ts";
+export { type Machine, openMachine } from "./system.ts";

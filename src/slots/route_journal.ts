@@ -1,0 +1,62 @@
+import type { RouteDecision } from "../core/scheduler/mod.ts";
+import type { RouteExplanation } from "../ports/mod.ts";
+import type { LeaseRequest } from "./lease.ts";
+
+/** Decisions kept; the oldest goes. */
+const DECISIONS_MAX = 512;
+
+/** One decision and what came of it. */
+export interface RouteRecord {
+  /** What the client's answer is labelled with; undefined where nobody asked for it over HTTP. */
+  readonly label: string | undefined;
+  readonly requestId: string;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  readonly model: string;
+  readonly standing: LeaseRequest["standing"];
+  readonly promptTokens: number;
+  readonly decision: RouteDecision;
+  /** `pending` until the slot is held; else the code of what it failed with. */
+  readonly outcome: string;
+}
+
+/** The last routing decisions, so that each can be explained for a while. */
+export class RouteJournal {
+  /** In the order they were made. */
+  readonly #records = new Map<number, RouteRecord>();
+  #last = 0;
+
+  /** Keeps a decision; call what is returned when its outcome is known. */
+  record(record: Omit<RouteRecord, "outcome">): (outcome: string) => void {
+    const number = ++this.#last;
+    this.#records.set(number, { ...record, outcome: "pending" });
+    this.#records.delete(number - DECISIONS_MAX);
+    return (outcome) => {
+      if (this.#records.has(number)) this.#records.set(number, { ...record, outcome });
+    };
+  }
+
+  /** All decisions about a request, oldest first: by the label its client knows, or its id here. */
+  find(label: string): readonly RouteRecord[] {
+    return this.list().filter((row) => row.label === label || row.requestId === label);
+  }
+
+  /** The same as operators are told. */
+  explain(label: string): readonly RouteExplanation[] {
+    return this.find(label).map((row) => ({
+      atMs: row.atMs,
+      model: row.model,
+      promptTokens: row.promptTokens,
+      standing: row.standing,
+      chosen: row.decision.route,
+      runnersUp: row.decision.runnersUp,
+      excluded: row.decision.excluded,
+      outcome: row.outcome,
+    }));
+  }
+
+  /** Oldest first. */
+  list(): readonly RouteRecord[] {
+    return [...this.#records.values()];
+  }
+}

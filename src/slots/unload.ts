@@ -1,0 +1,66 @@
+import type { PeerAddress, PeerStream } from "../ports/mod.ts";
+import { choiceShape, objectShape, textOfShape, textShape, unionShape } from "../protocol/mod.ts";
+import {
+  answerPeer,
+  askPeer,
+  type QuestionParts,
+  QUESTIONS_PER_PEER_MAX,
+  readAnswer,
+  required,
+  type StreamHandler,
+  wireErrorShape,
+} from "../calls/mod.ts";
+import { modelKeyOf } from "./model_need.ts";
+import type { SchedulerDriver } from "./scheduler_driver.ts";
+import { type FindDefinition, getHeldDefinition } from "../library/mod.ts";
+import type { UnloadTarget } from "./lease.ts";
+
+/** Streams that ask to unload. */
+export const UNLOAD_PURPOSE = "unload";
+
+const DIGEST_HEX = /^[0-9a-f]{64}$/;
+const unloadShape = objectShape({
+  name: textShape(1024),
+  manifestDigest: textOfShape<string>(64, (text) => DIGEST_HEX.test(text)),
+  mode: choiceShape(["generate", "embed"]),
+});
+const replyShape = unionShape({
+  unloaded: objectShape({}),
+  refused: objectShape({ error: wireErrorShape }),
+});
+
+/** Unloads models of this node that a client of another one wants out of memory. */
+export class UnloadServer implements StreamHandler {
+  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
+  readonly #findDefinition: FindDefinition;
+  readonly #driver: Pick<SchedulerDriver, "requestUnload">;
+
+  constructor(findDefinition: FindDefinition, driver: Pick<SchedulerDriver, "requestUnload">) {
+    this.#findDefinition = findDefinition;
+    this.#driver = driver;
+  }
+
+  async serve(stream: PeerStream, opening: unknown): Promise<void> {
+    const asked = required(unloadShape, opening);
+    await answerPeer(stream, async () => {
+      const definition = await getHeldDefinition(this.#findDefinition, asked);
+      this.#driver.requestUnload({ modelKey: modelKeyOf(definition, asked.mode) });
+      return { kind: "unloaded" };
+    });
+  }
+}
+
+/** Asks another node to unload a model. @throws as {@link describeModel}. */
+export async function unloadModelAt(
+  parts: QuestionParts,
+  peer: PeerAddress,
+  model: Pick<UnloadTarget, "name" | "manifestDigest" | "mode">,
+): Promise<void> {
+  const { name, manifestDigest, mode } = model;
+  const opening = { purpose: UNLOAD_PURPOSE, name, manifestDigest, mode };
+  await askPeer(
+    parts,
+    { peer, opening },
+    (message) => readAnswer(replyShape, "unloaded", message),
+  );
+}
