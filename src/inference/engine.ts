@@ -9,16 +9,16 @@ import {
 import { RunnerModel } from "./loaded_model.ts";
 import { RunnerProcess, type RunnerStart } from "./runner_process.ts";
 
-/** How long a load may go on without progress. A slow disk reads on; a hung driver does not. */
-const LOAD_STALL_MS_MAX = 300_000;
-
 /** What the engine needs. */
 export interface EngineOptions extends RunnerStart {
   readonly log: Log;
   readonly clock: Pick<Clock, "after">;
 }
 
-/** The engine of real nodes: a fresh runner process per load. Nothing of llama.cpp enters this process. */
+/**
+ * The engine of real nodes: a fresh runner process per load. Nothing of llama.cpp enters this process. How long a load
+ * may go on without progress is the caller's to decide: it aborts the signal.
+ */
 export function createEngine(options: EngineOptions): Engine {
   return { load: (settings, how) => load(options, settings, how) };
 }
@@ -28,7 +28,6 @@ type LoadEnd =
   | { readonly kind: "loaded"; readonly facts: LoadedFacts }
   | { readonly kind: "refused"; readonly message: string }
   | { readonly kind: "gone"; readonly message: string }
-  | { readonly kind: "stalled" }
   | { readonly kind: "aborted" };
 
 async function load(
@@ -38,11 +37,9 @@ async function load(
 ): Promise<LoadedModel> {
   how.signal.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<LoadEnd>();
-  const stall = new StallTimer(options.clock, () => resolve({ kind: "stalled" }));
   let model: RunnerModel | undefined;
   const onReply = (reply: RunnerReply) => {
     if (model !== undefined) return model.receive(reply);
-    stall.restart();
     if (reply.kind === "load_progress") how.onProgress?.(reply.fraction);
     else if (reply.kind === "load_failed") resolve({ kind: "refused", message: reply.message });
     else if (reply.kind === "loaded") {
@@ -57,7 +54,6 @@ async function load(
   process.exited.then(({ reason }) => resolve({ kind: "gone", message: reason }));
   process.send({ kind: "load", version: RUNNER_PROTOCOL_VERSION, settings });
   const end = await promise;
-  stall.cancel();
   how.signal.removeEventListener("abort", onAbort);
   if (end.kind === "loaded" && model !== undefined) {
     watch(options.log, settings, model);
@@ -65,21 +61,12 @@ async function load(
   }
   await process.stop();
   how.signal.throwIfAborted();
-  throw failure(end, { settings, said: process.failureText() });
+  throw failure(end, process.failureText());
 }
 
-function failure(
-  end: LoadEnd,
-  seen: { readonly settings: LoadSettings; readonly said: string },
-): UnavailableError {
-  if (end.kind === "stalled") {
-    return new UnavailableError(
-      "load_timeout",
-      `Cannot load ${seen.settings.modelPath}: no progress for ${LOAD_STALL_MS_MAX / 1000} seconds`,
-    );
-  }
+function failure(end: LoadEnd, stderr: string): UnavailableError {
   const message = end.kind === "refused" || end.kind === "gone" ? end.message : end.kind;
-  const said = end.kind === "refused" && seen.said !== "" ? `: ${seen.said}` : "";
+  const said = end.kind === "refused" && stderr !== "" ? `: ${stderr}` : "";
   return new UnavailableError("load_failed", `${message}${said}`);
 }
 
@@ -90,26 +77,4 @@ function watch(log: Log, settings: LoadSettings, model: LoadedModel): void {
   model.exited.then(({ expected, reason }) =>
     log.log(expected ? "info" : "error", "runner_exited", { modelPath, processId, reason })
   );
-}
-
-/** Calls back when nothing restarted it for {@link LOAD_STALL_MS_MAX}. */
-class StallTimer {
-  readonly #clock: Pick<Clock, "after">;
-  readonly #onStall: () => void;
-  #timer: { cancel(): void };
-
-  constructor(clock: Pick<Clock, "after">, onStall: () => void) {
-    this.#clock = clock;
-    this.#onStall = onStall;
-    this.#timer = clock.after(LOAD_STALL_MS_MAX, onStall);
-  }
-
-  restart(): void {
-    this.cancel();
-    this.#timer = this.#clock.after(LOAD_STALL_MS_MAX, this.#onStall);
-  }
-
-  cancel(): void {
-    this.#timer.cancel();
-  }
 }

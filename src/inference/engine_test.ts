@@ -80,9 +80,16 @@ Deno.test("createEngine() names exit code and reason of a runner that dies while
   });
 });
 
-Deno.test("createEngine() ends a load that makes no progress", async () => {
-  const { engine } = engineOf("await hang();", { onAfter: (callback) => callback() });
-  await assert.rejects(engine.load(SETTINGS, { signal }), { code: "load_timeout" });
+Deno.test("createEngine() limits no load by itself: whoever asks for it does", async () => {
+  let timers = 0;
+  let timersWhenLoaded = -1;
+  const script = say({ kind: "load_progress", fraction: 0.5 }) +
+    say({ kind: "loaded", facts: FACTS }) + "await hang();";
+  const { engine } = engineOf(script, { onAfter: () => void timers++ });
+  const onProgress = () => timersWhenLoaded = timers;
+  const model = await engine.load(SETTINGS, { signal, onProgress });
+  assert.equal(timersWhenLoaded, 0);
+  await model.unload();
 });
 
 Deno.test("createEngine() ends a load whose signal aborts", async () => {

@@ -3,10 +3,10 @@ import type { LoadedFacts, LoadSettings, SequenceEvent, SequenceRequest } from "
 /** Loads models. The real one starts a runner process per loaded model; each load is a fresh process. */
 export interface Engine {
   /**
-   * Resolves once the model can serve.
+   * Resolves once the model can serve, however long that takes: who gives up aborts `signal`.
    *
-   * @throws UnavailableError `load_failed` with llama.cpp's reason, `load_timeout` after no progress for the limit;
-   *   `signal`'s reason when aborted. The runner is gone in each case.
+   * @throws UnavailableError `load_failed` with llama.cpp's reason; `signal`'s reason when aborted. The runner is gone
+   *   in each case.
    */
   load(
     settings: LoadSettings,
