@@ -38,9 +38,10 @@ export const OPTIONS = {
     slice: "http",
     kind: "bytes",
     low: 1024,
-    high: 4096 * MIB,
+    // What is parsed at once may not hold the event loop for a quarter of a second.
+    high: 32 * MIB,
     flag: "max-body",
-    default: "64MiB",
+    default: "8MiB",
     summary: "Largest JSON request body; uploaded model files are not bound by it.",
   },
   drainTimeoutMs: {

@@ -30,6 +30,8 @@ import {
 
 /** A client of this kind is shown the requested name as the model's own (contract 1.0). */
 const NAME_ECHO_USER_AGENT = "GitHubCopilotChat/";
+/** Licence texts of one model at most. */
+const LICENSES_MAX = 1_024;
 /** Fields of /api/create that odist has no feature for: refused rather than dropped. */
 const CREATE_UNSUPPORTED = ["remote_host", "draft_files", "draft_quantize"];
 
@@ -165,7 +167,9 @@ function parseCreate(fields: Fields): CreateRequest {
     adapters: fields.stringMap("adapters"),
     template: fields.string("template") || undefined,
     system: fields.string("system") || undefined,
-    license: typeof license === "string" ? [license] : fields.strings("license") ?? [],
+    license: typeof license === "string"
+      ? [license]
+      : fields.strings("license", LICENSES_MAX) ?? [],
     parameters: fields.object("parameters"),
     messages: messages.length === 0 ? undefined : messages,
     quantize: fields.string("quantize") || fields.string("quantization") || undefined,

@@ -6,11 +6,14 @@ import {
   defined,
   type Fields,
   isObject,
+  JsonScan,
+  MESSAGES_MAX,
   parseBase64,
   parseFirstJson,
   parseFormat,
   parseTools,
   parseTopLogprobs,
+  TOOL_CALLS_MAX,
 } from "./wire/mod.ts";
 
 /** What the shims send when the client gives none, so that the model's own PARAMETERs never apply (contract 1.13). */
@@ -29,11 +32,12 @@ const IMAGE_URL_PATTERN = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
 
 /** POST /v1/chat/completions. @throws RequestError with the contract's texts. */
 export function parseChatCompletion(fields: Fields): ChatRequest {
-  const sent = fields.fieldsList("messages") ?? [];
+  const sent = fields.fieldsList("messages", MESSAGES_MAX) ?? [];
   if (sent.length === 0) throw new RequestError("invalid_request", "[] is too short - 'messages'");
+  const conversation: Conversation = { toolNames: new Map(), scan: new JsonScan() };
   return defined({
     model: requireModel(fields),
-    messages: sent.flatMap((message, position) => parseMessage(message, sent.slice(0, position))),
+    messages: sent.flatMap((message) => parseMessage(message, conversation)),
     tools: parseTools(fields),
     options: parseSampling(fields),
     format: parseResponseFormat(fields),
@@ -141,21 +145,29 @@ function parseEffort(fields: Fields): ThinkLevel | undefined {
   );
 }
 
-/** One message, as many as it has content parts. `earlier` are the messages before it, for the names of tools. */
-function parseMessage(message: Fields, earlier: readonly Fields[]): ChatMessage[] {
+/** What the messages so far leave behind for the later ones. */
+interface Conversation {
+  /** By id of a call, the name of the tool that the latest such call asked for. */
+  readonly toolNames: Map<string, string>;
+  /** Counts over the arguments of all calls. */
+  readonly scan: JsonScan;
+}
+
+/** One message, as many as it has content parts. */
+function parseMessage(message: Fields, conversation: Conversation): ChatMessage[] {
   const role = (message.string("role") ?? "").toLowerCase();
   const toolCallId = message.string("tool_call_id");
-  const sentCalls = message.fieldsList("tool_calls");
+  const toolName = message.string("name") ?? conversation.toolNames.get(toolCallId ?? "");
+  const toolCalls = message.fieldsList("tool_calls", TOOL_CALLS_MAX)
+    ?.map((call) => parseToolCall(call, conversation));
   const extras = defined({
     thinking: message.string("reasoning"),
-    toolCalls: sentCalls?.map(parseToolCall),
-    toolName: role === "tool"
-      ? message.string("name") ?? toolNameOf(toolCallId, earlier)
-      : undefined,
+    toolCalls,
+    toolName: role === "tool" ? toolName : undefined,
     toolCallId,
   });
   const content = message.raw("content");
-  if (content === undefined && sentCalls === undefined) {
+  if (content === undefined && toolCalls === undefined) {
     throw new RequestError("invalid_request", "invalid message content type: null");
   }
   if (content === undefined || typeof content === "string") {
@@ -202,27 +214,23 @@ function parseImageUrl(image: unknown): Uint8Array {
   return parseBase64(url.slice(head[0].length), "image_url");
 }
 
-function parseToolCall(call: Fields): ToolCall {
+function parseToolCall(call: Fields, { toolNames, scan }: Conversation): ToolCall {
   const called = call.fields("function");
+  const id = call.string("id");
+  const name = called.string("name") ?? "";
+  if (id !== undefined) toolNames.set(id, name);
   return defined({
-    id: call.string("id"),
+    id,
     index: call.integer("index"),
-    name: called.string("name") ?? "",
-    arguments: parseArguments(called.string("arguments") ?? ""),
+    name,
+    arguments: parseArguments(called.string("arguments") ?? "", scan),
   });
 }
 
-function parseArguments(text: string): Readonly<Record<string, unknown>> {
-  const value = text.trim() === "" ? {} : parseFirstJson(text);
+function parseArguments(text: string, scan: JsonScan): Readonly<Record<string, unknown>> {
+  const value = text.trim() === "" ? {} : parseFirstJson(text, scan);
   if (isObject(value)) return value;
   throw new RequestError("invalid_request", "invalid tool call arguments");
-}
-
-/** The tool that the latest call with this id asked for. */
-function toolNameOf(toolCallId: string | undefined, earlier: readonly Fields[]) {
-  if (toolCallId === undefined) return undefined;
-  return earlier.flatMap((message) => message.fieldsList("tool_calls") ?? [])
-    .findLast((call) => call.string("id") === toolCallId)?.fields("function").string("name");
 }
 
 function invalidMessage(): RequestError {

@@ -1,5 +1,7 @@
 import type { Buffer } from "node:buffer";
-import { errorMessage, joinBytes, RequestError } from "../../base/mod.ts";
+import { errorMessage, RequestError } from "../../base/mod.ts";
+import { GrowingBytes } from "./growing_bytes.ts";
+import { JsonScan } from "./json_scan.ts";
 
 /** Bytes of a zstd body after inflation at most (contract 1.0): a bomb must not fill the memory. */
 const INFLATED_BYTES_MAX = 20 * 1024 * 1024;
@@ -15,98 +17,78 @@ export interface BodyRules {
 }
 
 /**
- * Reads the first JSON value of a body, whatever its Content-Type says; what follows it is ignored.
+ * Reads the first JSON value of a body, whatever its Content-Type says; what follows it is ignored. Memory is taken as
+ * bytes come in, whatever length was declared, and what the text is made of is counted before it is parsed.
  *
  * @throws RequestError `invalid_request` (empty or malformed) or `body_too_large`.
  */
 export async function readJsonBody(request: Request, rules: BodyRules): Promise<unknown> {
-  const bytes = await readBytes(request, rules.bodyBytesMax);
+  const { bodyBytesMax } = rules;
+  if (Number(request.headers.get("content-length") ?? 0) > bodyBytesMax) {
+    throw tooLarge(bodyBytesMax);
+  }
+  const sent = atMost(bodyBytesMax, request.body ?? []);
   const inflate = rules.zstd && request.headers.get("content-encoding") === "zstd";
-  const text = new TextDecoder().decode(inflate ? await inflateZstd(bytes) : bytes);
-  if (rules.blank !== undefined && text.trim() === "") return rules.blank;
-  return parseFirstJson(text);
+  const scan = new JsonScan();
+  const kept = new GrowingBytes();
+  for await (const part of inflate ? inflateZstd(sent) : sent) {
+    kept.append(part.subarray(0, scan.feed(part)));
+  }
+  return parseValue(new TextDecoder().decode(kept.view()), rules.blank);
 }
 
 /**
- * The first JSON value of a text.
+ * The first JSON value of a text that came in a body.
  *
- * @throws RequestError `invalid_request`: `missing request body` for blank text, else the parser's words.
+ * @param scan counts over all such texts of one body.
+ * @throws RequestError `invalid_request` (`missing request body` for blank text, else the parser's words) or
+ *   `body_too_large`.
  */
-export function parseFirstJson(text: string): unknown {
+export function parseFirstJson(text: string, scan: JsonScan): unknown {
+  const bytes = new TextEncoder().encode(text);
+  scan.next();
+  return parseValue(new TextDecoder().decode(bytes.subarray(0, scan.feed(bytes))));
+}
+
+function parseValue(text: string, blank?: unknown): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    if (text.trim() === "") throw new RequestError("invalid_request", "missing request body");
-    const end = firstValueEnd(text);
-    if (end === undefined || end === text.length) throw malformed(error);
-    try {
-      return JSON.parse(text.slice(0, end));
-    } catch (inner) {
-      throw malformed(inner);
+    if (text.trim() !== "") {
+      throw new RequestError("invalid_request", `invalid JSON: ${errorMessage(error)}`);
     }
+    if (blank !== undefined) return blank;
+    throw new RequestError("invalid_request", "missing request body");
   }
 }
 
-function malformed(error: unknown): RequestError {
-  return new RequestError("invalid_request", `invalid JSON: ${errorMessage(error)}`);
-}
-
-/** Index after the bracket that closes the first object or list, or undefined when it stays open. */
-function firstValueEnd(text: string): number | undefined {
-  let depth = 0;
-  let quoted = false;
-  for (let index = 0; index < text.length; index++) {
-    const char = text[index];
-    if (quoted) {
-      if (char === "\\") index++;
-      else if (char === '"') quoted = false;
-    } else if (char === '"') {
-      quoted = true;
-    } else if (char === "{" || char === "[") {
-      depth++;
-    } else if (char === "}" || char === "]") {
-      depth--;
-      if (depth <= 0) return index + 1;
-    }
-  }
-  return undefined;
-}
-
-async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax);
-  // The server enforces a declared length, so only a body without one must be counted while it comes in.
-  if (declared !== null || request.body === null) return await request.bytes();
-  const parts: Uint8Array[] = [];
+async function* atMost(
+  bytesMax: number,
+  parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   let length = 0;
-  for await (const part of request.body) {
-    length += part.byteLength;
+  for await (const part of parts) {
+    length += part.length;
     if (length > bytesMax) throw tooLarge(bytesMax);
-    parts.push(part);
+    yield part;
   }
-  return joinBytes(parts);
 }
 
-async function inflateZstd(bytes: Uint8Array): Promise<Uint8Array> {
+async function* inflateZstd(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   // Loaded on first use: few clients compress, and start-up must stay short.
   const { createZstdDecompress } = await import("node:zlib");
+  const { Readable, pipeline } = await import("node:stream");
   const inflater = createZstdDecompress();
-  const parts: Uint8Array[] = [];
-  let length = 0;
+  // What fails in the parts or in the inflater comes out below, where its output is read.
+  pipeline(Readable.from(parts), inflater, () => {});
   try {
-    inflater.end(bytes);
-    for await (const part of inflater as AsyncIterable<Buffer>) {
-      length += part.byteLength;
-      if (length > INFLATED_BYTES_MAX) throw tooLarge(INFLATED_BYTES_MAX);
-      parts.push(part);
-    }
+    yield* atMost(INFLATED_BYTES_MAX, inflater as AsyncIterable<Buffer>);
   } catch (error) {
     if (error instanceof RequestError) throw error;
     throw new RequestError("invalid_request", `invalid zstd body: ${errorMessage(error)}`);
   } finally {
     inflater.destroy();
   }
-  return joinBytes(parts);
 }
 
 function tooLarge(bytesMax: number): RequestError {

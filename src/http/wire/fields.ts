@@ -70,8 +70,9 @@ export class Fields {
     throw wrongType(this.#at(name), "list", value);
   }
 
-  strings(name: string): readonly string[] | undefined {
-    return this.list(name)?.map((item, index) => {
+  /** `countMax` strings at most. */
+  strings(name: string, countMax: number): readonly string[] | undefined {
+    return this.#shortList(name, countMax)?.map((item, index) => {
       if (typeof item === "string") return item;
       throw wrongType(`${this.#at(name)}[${index}]`, "string", item);
     });
@@ -106,13 +107,24 @@ export class Fields {
     return new Fields(this.#values.get(name), this.#at(name));
   }
 
-  fieldsList(name: string): readonly Fields[] | undefined {
-    return this.list(name)?.map((item, index) => new Fields(item, `${this.#at(name)}[${index}]`));
+  /** Objects of declared fields, `countMax` at most: each costs some hundred bytes, however short it was sent. */
+  fieldsList(name: string, countMax: number): readonly Fields[] | undefined {
+    return this.#shortList(name, countMax)
+      ?.map((item, index) => new Fields(item, `${this.#at(name)}[${index}]`));
   }
 
   /** Whether the field was sent with a value other than null. */
   has(name: string): boolean {
     return this.#values.has(name);
+  }
+
+  #shortList(name: string, countMax: number): readonly unknown[] | undefined {
+    const list = this.list(name);
+    if (list === undefined || list.length <= countMax) return list;
+    throw new RequestError(
+      "invalid_request",
+      `cannot read ${this.#at(name)}: at most ${countMax} are accepted, got ${list.length}`,
+    );
   }
 
   #at(name: string): string {

@@ -5,6 +5,14 @@ import { DURATION_MS_MAX } from "./time.ts";
 
 /** Alternatives per token that may be asked for at most. */
 const TOP_LOGPROBS_MAX = 20;
+/** Messages of one conversation at most. */
+export const MESSAGES_MAX = 16_384;
+/** Tools that one request offers at most. */
+const TOOLS_MAX = 2_048;
+/** Calls in one message at most. */
+export const TOOL_CALLS_MAX = 1_024;
+/** Images of one message or prompt at most. */
+const IMAGES_MAX = 256;
 const THINK_LEVELS: ReadonlySet<unknown> = new Set(["high", "medium", "low", "max", true, false]);
 
 /**
@@ -86,16 +94,16 @@ export function parseBase64(text: string, what: string): Uint8Array {
 }
 
 export function parseImages(fields: Fields): readonly Uint8Array[] {
-  return (fields.strings("images") ?? []).map((image, index) =>
+  return (fields.strings("images", IMAGES_MAX) ?? []).map((image, index) =>
     parseBase64(image, `images[${index}]`)
   );
 }
 
 /** The messages of /api/chat and of a Modelfile. Roles are lower-cased and otherwise taken as they are. */
 export function parseMessages(fields: Fields): readonly ChatMessage[] {
-  return (fields.fieldsList("messages") ?? []).map((message) => {
+  return (fields.fieldsList("messages", MESSAGES_MAX) ?? []).map((message) => {
     const images = parseImages(message);
-    const toolCalls = message.fieldsList("tool_calls")?.map(parseToolCall);
+    const toolCalls = message.fieldsList("tool_calls", TOOL_CALLS_MAX)?.map(parseToolCall);
     return defined({
       role: (message.string("role") ?? "").toLowerCase(),
       content: message.string("content") ?? "",
@@ -120,7 +128,7 @@ function parseToolCall(call: Fields): ToolCall {
 
 /** The tools of a chat; the parameter schema keeps its own keys and their order. */
 export function parseTools(fields: Fields): readonly Tool[] {
-  return (fields.fieldsList("tools") ?? []).map((tool) => {
+  return (fields.fieldsList("tools", TOOLS_MAX) ?? []).map((tool) => {
     const described = tool.fields("function");
     return {
       type: tool.string("type") ?? "function",

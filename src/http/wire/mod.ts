@@ -14,6 +14,7 @@ export {
 export { type BodyRules, parseFirstJson, readJsonBody } from "./body.ts";
 export { type Defined, defined, Fields, isObject } from "./fields.ts";
 export {
+  MESSAGES_MAX,
   parseBase64,
   parseFormat,
   parseImages,
@@ -22,7 +23,9 @@ export {
   parseThink,
   parseTools,
   parseTopLogprobs,
+  TOOL_CALLS_MAX,
 } from "./inference_fields.ts";
+export { JsonScan } from "./json_scan.ts";
 export { type LongAnswer, longJsonAnswer } from "./long_answer.ts";
 export { parseOptions } from "./options.ts";
 export { streamAnswer, type StreamEncoder, type StreamWatcher } from "./stream.ts";

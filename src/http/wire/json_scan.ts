@@ -1,0 +1,105 @@
+import { RequestError } from "../../base/mod.ts";
+
+/** Objects and lists in one body at most. Each costs about 60 bytes for 3 on the wire, and its fields more. */
+const CONTAINERS_MAX = 65_536;
+/** Strings in one body at most, keys among them: an object of as many keys as 8 MiB hold takes 100 ms to build. */
+const STRINGS_MAX = 131_072;
+/** Commas in one body at most: the longest `context` or token list has a number per token of its window. */
+const COMMAS_MAX = 1_048_576;
+/** How deep objects and lists may lie in each other: serializers and templates follow them by recursion. */
+const DEPTH_MAX = 512;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_LIST = 0x5b;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+/**
+ * Counts what JSON text is made of while its bytes come in, so that text which would become far more memory and time
+ * than it has bytes is refused before any of it is parsed. Whether the text is JSON at all is the parser's to say.
+ */
+export class JsonScan {
+  #depth = 0;
+  #containers = 0;
+  #strings = 0;
+  #commas = 0;
+  #inString = false;
+  #isEscaped = false;
+  #ended = false;
+
+  /** True once the bracket that closes the first object or list has come: what follows is no part of the value. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Makes ready for another text, whose counts are added to those so far. */
+  next(): void {
+    this.#depth = 0;
+    this.#inString = false;
+    this.#isEscaped = false;
+    this.#ended = false;
+  }
+
+  /**
+   * Counts the next bytes and returns how many of them belong to the first value.
+   *
+   * @throws RequestError `body_too_large` above a limit, with the limit.
+   */
+  feed(bytes: Uint8Array): number {
+    if (this.#ended) return 0;
+    for (let index = 0; index < bytes.length; index++) {
+      if (this.#inString) {
+        index = this.#skipString(bytes, index);
+        continue;
+      }
+      switch (bytes[index]) {
+        case QUOTE:
+          this.#inString = true;
+          this.#strings = counted(this.#strings, STRINGS_MAX, "strings");
+          break;
+        case COMMA:
+          this.#commas = counted(this.#commas, COMMAS_MAX, "values");
+          break;
+        case OPEN_LIST:
+        case OPEN_OBJECT:
+          this.#containers = counted(this.#containers, CONTAINERS_MAX, "objects and lists");
+          this.#depth = counted(this.#depth, DEPTH_MAX, "levels of objects and lists");
+          break;
+        case CLOSE_LIST:
+        case CLOSE_OBJECT:
+          this.#depth--;
+          if (this.#depth > 0) break;
+          this.#ended = true;
+          return index + 1;
+      }
+    }
+    return bytes.length;
+  }
+
+  /** The index of the quote that ends the string, or of the last byte when it goes on. */
+  #skipString(bytes: Uint8Array, from: number): number {
+    for (let index = from; index < bytes.length; index++) {
+      const byte = bytes[index];
+      if (this.#isEscaped) {
+        this.#isEscaped = false;
+      } else if (byte === BACKSLASH) {
+        this.#isEscaped = true;
+      } else if (byte === QUOTE) {
+        this.#inString = false;
+        return index;
+      }
+    }
+    return bytes.length;
+  }
+}
+
+function counted(count: number, countMax: number, what: string): number {
+  if (count < countMax) return count + 1;
+  throw new RequestError(
+    "body_too_large",
+    `request body too large: at most ${countMax} ${what} are accepted`,
+  );
+}
