@@ -128,6 +128,21 @@ export const IMPORT_RULES: ImportRules = {
       because: "A holder says how busy it is in the scheduler's words.",
       typesOnly: true,
     },
+    ...arrowsTo(
+      "src/core/answers",
+      ["src/slots", "src/answers"],
+      "What happens when a slot is lost is decided there.",
+    ),
+    {
+      from: "src/core/answers",
+      to: "src/core/generation",
+      because: "A runner goes on from the journal of what was read.",
+    },
+    {
+      from: "src/core/answers",
+      to: "src/core/scheduler",
+      because: "A search for a slot scores the nodes that hold the model.",
+    },
     { from: "src/slots", to: "src/core/scheduler", because: "It drives the scheduler." },
     { from: "src/slots", to: "src/library", because: "Who holds a model may lend a slot on it." },
     {
@@ -156,7 +171,7 @@ export const IMPORT_RULES: ImportRules = {
     {
       from: "src/core/scheduler",
       to: "src/core/catalogue",
-      because: "Placement reads what the cluster agreed on; the only arrow inside the core.",
+      because: "Placement reads what the cluster agreed on.",
       typesOnly: true,
     },
     ...arrowsTo("src/protocol", ["src/ports"], "Ports speak in protocol shapes."),

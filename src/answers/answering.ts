@@ -1,41 +1,12 @@
-import {
-  type EdgeError,
-  isEdgeError,
-  type NodeId,
-  RequestError,
-  UnavailableError,
-} from "../base/mod.ts";
-import {
-  type AnswerPiece,
-  AnswerStream,
-  type AnswerStreamOptions,
-} from "../core/generation/mod.ts";
-import { decideResume, type ModelNeed } from "../core/scheduler/mod.ts";
-import type {
-  AnswerChunk,
-  AnswerMetrics,
-  Clock,
-  LoadedModel,
-  Log,
-  Metrics,
-  TokenLogprobRow,
-} from "../ports/mod.ts";
-import type {
-  AnswerToken,
-  LoadSettings,
-  Prompt,
-  SequenceEvent,
-  SequenceRequest,
-  ToolCall,
-} from "../protocol/mod.ts";
-import {
-  estimatePromptTokens,
-  type Lease,
-  type LeaseRequest,
-  type LeaseSource,
-  type ServingNode,
-  type WantedModel,
-} from "../slots/mod.ts";
+import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import { type AnswerFact, AnswerMachine, type AnswerOrder } from "../core/answers/mod.ts";
+import type { AnswerStreamOptions } from "../core/generation/mod.ts";
+import type { ModelNeed } from "../core/scheduler/mod.ts";
+import type { AnswerChunk, Clock, LoadedModel, Log, Metrics } from "../ports/mod.ts";
+import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
+import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
+import { AnswerChunks, doneChunk } from "./answer_chunks.ts";
+import { lostTooOften, reportLoss } from "./loss.ts";
 
 /** Everything one answer needs, decided before anything runs. */
 export interface AnswerPlan {
@@ -87,45 +58,48 @@ export interface StartedAnswer extends AsyncIterable<AnswerChunk> {
   servedBy(): ServingNode | undefined;
 }
 
-/** Nodes that an answer remembers to have lost. */
-const AVOIDED_NODES_MAX = 8;
-
 /** One attempt of one runner at the answer. */
 interface Attempt {
   readonly lease: Lease;
   readonly abort: AbortController;
-  readonly events: AsyncIterator<SequenceEvent>;
+  /** Undefined until the run is started. */
+  events: AsyncIterator<SequenceEvent> | undefined;
 }
 
+type OrderOf<Kind extends AnswerOrder["kind"]> = Extract<AnswerOrder, { kind: Kind }>;
+/** Orders whose outcome is the next fact. */
+type Waiting = OrderOf<"acquire_slot" | "start_run" | "read_on" | "shorten_prompt">;
+
+/** Carries out what the answer's machine orders, and tells it what came of it. */
 class AnswerRun {
   readonly #plan: AnswerPlan;
   readonly #parts: AnsweringParts;
   readonly #signal: AbortSignal;
-  readonly #stream: AnswerStream;
+  readonly #machine: AnswerMachine;
+  readonly #chunks: AnswerChunks;
   readonly #startedMs: number;
-  #sequence: Omit<SequenceRequest, "emittedTokens">;
   #attempt: Attempt | undefined;
-  /** Until a prompt was accepted or shortened. */
-  #mayShorten = true;
-  #standing: LeaseRequest["standing"] = "fresh";
-  #fruitlessAttempts = 0;
-  #avoid: readonly NodeId[] = [];
+  /** Undefined once nothing follows. */
+  #waiting: Waiting | undefined;
+  /** What the last order came to nothing for. */
+  #cause: unknown;
   #servedBy: ServingNode | undefined;
-  #loadNs = 0;
-  #grantedMs = 0;
-  #firstTokenMs: number | undefined;
-  #lastTokenMs = 0;
-  #prefillNs = 0;
-  #decodeNs = 0;
-  #promptTokenCount = 0;
-  #toolCallCount = 0;
 
   constructor(plan: AnswerPlan, parts: AnsweringParts, signal: AbortSignal) {
     this.#plan = plan;
     this.#parts = parts;
     this.#signal = signal;
-    this.#sequence = plan.sequence;
-    this.#stream = new AnswerStream(plan.stream);
+    const { sequence, stream, grammarAtContent, shortenPrompt } = plan;
+    this.#machine = new AnswerMachine({
+      sequence,
+      stream,
+      isShortenable: shortenPrompt !== undefined,
+      ...(grammarAtContent === undefined ? {} : { grammarAtContent }),
+    });
+    this.#chunks = new AnswerChunks({
+      drawId: parts.drawId,
+      wantsLogprobs: sequence.topLogprobs >= 0,
+    });
     this.#startedMs = parts.clock.monotonicMs();
   }
 
@@ -135,231 +109,143 @@ class AnswerRun {
 
   /** Runs until a runner has accepted the prompt. */
   async start(): Promise<void> {
-    for (;;) {
-      try {
-        await this.#open();
-        return;
-      } catch (error) {
-        if (await this.#survives(error)) continue;
-        this.#leave();
-        throw error;
-      }
+    this.#step({ kind: "begun" });
+    while (this.#waiting !== undefined && this.#waiting.kind !== "read_on") {
+      this.#step(await this.#await(this.#waiting));
     }
   }
 
   async *chunks(): AsyncGenerator<AnswerChunk> {
     try {
-      while (this.#stream.end === undefined) {
-        try {
-          if (this.#attempt === undefined) await this.#open();
-          const chunk = await this.#next();
-          if (chunk !== undefined) yield chunk;
-        } catch (error) {
-          if (!(await this.#survives(error))) throw error;
-        }
+      while (this.#waiting !== undefined) {
+        for (const chunk of this.#step(await this.#await(this.#waiting))) yield chunk;
       }
-      yield this.#done();
     } finally {
-      this.#leave();
+      this.#step({ kind: "abandoned" });
     }
   }
 
-  /** Takes a slot, starts the sequence and reads its `started`. */
-  async #open(): Promise<void> {
-    const lease = await this.#parts.driver.acquire(this.#leaseRequest(), this.#signal);
-    if (this.#firstTokenMs === undefined) this.#servedBy = lease.servedBy;
-    this.#loadNs += lease.loadNs;
-    this.#grantedMs = this.#parts.clock.monotonicMs();
-    const abort = new AbortController();
-    const signal = AbortSignal.any([this.#signal, abort.signal]);
-    const journal = this.#stream.journal();
-    const prompt: Prompt = journal.promptTokens.length > 0
-      ? { kind: "tokens", tokens: journal.promptTokens }
-      : this.#sequence.prompt;
-    const emittedTokens = journal.emittedTokens;
-    const events = lease.model.generate({ ...this.#sequence, prompt, emittedTokens }, signal);
-    this.#attempt = { lease, abort, events: events[Symbol.asyncIterator]() };
-    const first = await this.#attempt.events.next();
-    if (first.done === true || first.value.kind !== "started") {
-      throw new UnavailableError("runner_lost", "The runner ended a sequence before it started");
+  /** What the reader gets of it. @throws what the answer fails with. */
+  #step(fact: AnswerFact): readonly AnswerChunk[] {
+    this.#waiting = undefined;
+    const chunks: AnswerChunk[] = [];
+    for (const order of this.#machine.step(fact)) {
+      switch (order.kind) {
+        case "show": {
+          const chunk = this.#chunks.text(order.pieces, order.tokens);
+          if (chunk !== undefined) chunks.push(chunk);
+          break;
+        }
+        case "leave_run":
+          this.#leave();
+          break;
+        case "report_loss":
+          this.#reportLoss(order);
+          break;
+        case "end":
+          chunks.push(doneChunk(order.report, this.#parts.clock.monotonicMs() - this.#startedMs));
+          break;
+        case "fail":
+          throw this.#failure(order.why);
+        default:
+          this.#waiting = order;
+      }
     }
-    this.#mayShorten = false;
-    this.#stream.step({ kind: "started", promptTokens: first.value.promptTokens });
-    this.#promptTokenCount = first.value.promptTokens.length;
+    return chunks;
   }
 
-  #leaseRequest(): LeaseRequest {
+  /** What came of an order. Never throws: a failure is a fact, too. */
+  async #await(order: Waiting): Promise<AnswerFact> {
+    try {
+      switch (order.kind) {
+        case "acquire_slot":
+          return await this.#acquire(order);
+        case "start_run":
+          return await this.#startRun(order.request);
+        case "read_on":
+          return await this.#read();
+        case "shorten_prompt":
+          return await this.#shorten();
+      }
+    } catch (error) {
+      this.#cause = error;
+      const isForeseen = isEdgeError(error) && !this.#signal.aborted;
+      return { kind: "failed", code: isForeseen ? error.code : undefined };
+    }
+  }
+
+  async #acquire(order: OrderOf<"acquire_slot">): Promise<AnswerFact> {
     const { need, settings, wanted, requestId, label } = this.#plan;
-    const { promptTokens, emittedTokens } = this.#stream.journal();
-    return {
-      requestId,
-      need,
-      settings,
-      wanted,
-      standing: this.#standing,
-      promptTokens: promptTokens.length > 0
-        ? promptTokens.length + emittedTokens.length
-        : estimatePromptTokens(this.#sequence.prompt),
-      promptText: promptTextOf(this.#sequence.prompt),
-      avoid: this.#avoid,
+    const { standing, avoid, promptTokens } = order;
+    const promptText = promptTextOf(this.#machine.sequence.prompt);
+    const lease = await this.#parts.driver.acquire({
+      ...{ requestId, need, settings, wanted, standing, avoid, promptTokens, promptText },
       ...(label === undefined ? {} : { label }),
-    };
+    }, this.#signal);
+    this.#attempt = { lease, abort: new AbortController(), events: undefined };
+    const { servedBy, loadNs } = lease;
+    if (this.#machine.tokenCount === 0) this.#servedBy = servedBy;
+    const nowMs = this.#parts.clock.monotonicMs();
+    return { kind: "slot_held", nodeId: servedBy?.nodeId, loadNs, nowMs };
   }
 
-  /** One event of the runner as at most one chunk. */
-  async #next(): Promise<AnswerChunk | undefined> {
-    const result = await this.#attempt?.events.next();
-    if (result === undefined || result.done === true) {
-      throw new UnavailableError("runner_lost", "The runner ended a sequence without saying why");
+  async #startRun(request: SequenceRequest): Promise<AnswerFact> {
+    const attempt = this.#attempt;
+    if (attempt === undefined) throw runEnded("before it had a slot");
+    const signal = AbortSignal.any([this.#signal, attempt.abort.signal]);
+    attempt.events = attempt.lease.model.generate(request, signal)[Symbol.asyncIterator]();
+    const first = await attempt.events.next();
+    if (first.done === true || first.value.kind !== "started") {
+      throw runEnded("before it started");
     }
+    return { kind: "run_started", promptTokens: first.value.promptTokens };
+  }
+
+  async #read(): Promise<AnswerFact> {
+    const result = await this.#attempt?.events?.next();
+    if (result === undefined || result.done === true) throw runEnded("without saying why");
     const event = result.value;
     switch (event.kind) {
       case "started":
-        return undefined;
+        throw runEnded("by starting it anew");
       case "tokens":
-        return this.#readTokens(event.tokens);
+        return {
+          kind: "tokens_came",
+          tokens: event.tokens,
+          nowMs: this.#parts.clock.monotonicMs(),
+        };
       case "finished": {
         this.#signal.throwIfAborted();
-        this.#prefillNs += event.prefillNs;
-        this.#decodeNs += event.decodeNs;
-        return this.#chunk(this.#stream.finish(event.reason), []);
+        const { reason, prefillNs, decodeNs } = event;
+        return { kind: "run_finished", reason, prefillNs, decodeNs };
       }
     }
   }
 
-  #readTokens(tokens: readonly AnswerToken[]): AnswerChunk | undefined {
-    const now = this.#parts.clock.monotonicMs();
-    this.#firstTokenMs ??= now;
-    this.#lastTokenMs = now;
-    this.#fruitlessAttempts = 0;
-    const chunk = this.#chunk(this.#stream.step({ kind: "tokens", tokens }), tokens);
-    if (this.#stream.end === "paused") this.#restartAtContent();
-    return chunk;
-  }
-
-  /** The thinking is done: a new run, whose prompt ends with it, writes the content under the grammar. */
-  #restartAtContent(): void {
-    const { prompt } = this.#sequence;
-    const thinking = this.#stream.resumeAtContent();
-    this.#leave();
-    this.#standing = "resumed";
-    this.#sequence = {
-      ...this.#sequence,
-      prompt: prompt.kind === "text" ? { ...prompt, text: prompt.text + thinking } : prompt,
-      grammar: this.#plan.grammarAtContent ?? null,
-    };
-  }
-
-  /** True when the answer goes on after `error`: a prompt made shorter, or another runner. */
-  async #survives(error: unknown): Promise<boolean> {
-    const attempt = this.#attempt;
-    if (this.#signal.aborted || !isEdgeError(error)) return false;
-    if (error.code === "prompt_too_long" && attempt !== undefined) {
-      try {
-        if (await this.#shorten(attempt.lease.model)) return true;
-      } catch (failure) {
-        // Its runner may die while it counts tokens, too.
-        if (isEdgeError(failure) && failure.code === "runner_lost") {
-          return this.#survivesLoss(attempt, failure);
-        }
-        this.#leave();
-        throw failure;
-      }
-      this.#leave();
-      throw promptTooLong();
-    }
-    if (error.code !== "runner_lost" || attempt === undefined) return false;
-    return this.#survivesLoss(attempt, error);
-  }
-
-  #survivesLoss(attempt: Attempt, error: EdgeError): true {
-    this.#attempt = undefined;
-    attempt.lease.lost();
-    const { servedBy } = attempt.lease;
-    if (servedBy !== undefined) {
-      const others = this.#avoid.filter((nodeId) => nodeId !== servedBy.nodeId);
-      this.#avoid = [...others, servedBy.nodeId].slice(-AVOIDED_NODES_MAX);
-    }
-    this.#fruitlessAttempts++;
-    const { log, metrics } = this.#parts;
-    const decision = decideResume({ fruitlessAttempts: this.#fruitlessAttempts });
-    const { requestId } = this.#plan;
-    log.log("warn", "answer_lost_its_runner", {
-      requestId,
-      decision,
-      node: servedBy?.nodeId,
-      tokens: this.#stream.tokenCount,
-    });
-    if (decision === "give_up") {
-      throw new UnavailableError(
-        "runner_lost",
-        "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error: " +
-          error.message,
-        { cause: error },
-      );
-    }
-    metrics.increment("odist_answers_resumed_total");
-    this.#standing = "resumed";
-    return true;
-  }
-
-  async #shorten(model: LoadedModel): Promise<boolean> {
+  async #shorten(): Promise<AnswerFact> {
+    const model = this.#attempt?.lease.model;
     const { shortenPrompt } = this.#plan;
-    if (shortenPrompt === undefined || !this.#mayShorten) return false;
-    const shorter = await shortenPrompt(model);
-    this.#mayShorten = false;
-    this.#sequence = { ...this.#sequence, ...shorter };
-    this.#leave();
-    this.#standing = "resumed";
-    return true;
+    const shorter = model === undefined ? undefined : await shortenPrompt?.(model);
+    return { kind: "prompt_shortened", shorter };
   }
 
-  #chunk(pieces: readonly AnswerPiece[], tokens: readonly AnswerToken[]): AnswerChunk | undefined {
-    const logprobs = this.#plan.sequence.topLogprobs < 0 ? [] : tokens.flatMap(logprobRow);
-    if (pieces.length === 0 && logprobs.length === 0) return undefined;
-    let content = "";
-    let thinking = "";
-    const toolCalls: ToolCall[] = [];
-    for (const piece of pieces) {
-      if (piece.kind === "content") content += piece.text;
-      else if (piece.kind === "thinking") thinking += piece.text;
-      else {toolCalls.push({
-          ...piece.call,
-          id: `call_${this.#parts.drawId()}`,
-          index: this.#toolCallCount++,
-        });}
+  #reportLoss({ decision, tokens }: OrderOf<"report_loss">): void {
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
+    if (attempt === undefined) return;
+    const { requestId } = this.#plan;
+    reportLoss(this.#parts, { requestId, lease: attempt.lease, decision, tokens });
+  }
+
+  #failure(why: OrderOf<"fail">["why"]): unknown {
+    switch (why) {
+      case "cause":
+        return this.#cause;
+      case "lost_too_often":
+        return lostTooOften(this.#cause);
+      case "prompt_too_long":
+        return promptTooLong();
     }
-    return {
-      kind: "text",
-      content,
-      ...(thinking === "" ? {} : { thinking }),
-      ...(toolCalls.length === 0 ? {} : { toolCalls }),
-      ...(logprobs.length === 0 ? {} : { logprobs }),
-    };
-  }
-
-  #done(): AnswerChunk {
-    const { promptTokens, emittedTokens } = this.#stream.journal();
-    const end = this.#stream.end;
-    const metrics: AnswerMetrics = {
-      totalNs: nanoseconds(this.#parts.clock.monotonicMs() - this.#startedMs),
-      loadNs: this.#loadNs,
-      promptEvalCount: this.#promptTokenCount,
-      // A run cut at a stop string is not waited for: what was seen from here stands for its own figures.
-      promptEvalNs: this.#prefillNs ||
-        nanoseconds((this.#firstTokenMs ?? this.#grantedMs) - this.#grantedMs),
-      // The token that ended the answer was computed too; it has no text, so no runner hands it on.
-      evalCount: this.#stream.tokenCount + (end === "end" ? 1 : 0),
-      evalNs: this.#decodeNs ||
-        nanoseconds(this.#lastTokenMs - (this.#firstTokenMs ?? this.#lastTokenMs)),
-    };
-    return {
-      kind: "done",
-      // A reader must be able to tell an answer that was cut for repeating itself from a whole one.
-      doneReason: end === "length" || end === "repetition" ? "length" : "stop",
-      metrics,
-      context: [...promptTokens, ...emittedTokens],
-    };
   }
 
   /** Ends the attempt; the slot goes back when the runner says that it is free. */
@@ -375,38 +261,22 @@ class AnswerRun {
 }
 
 /** Reads to the end; true when the runner died meanwhile. */
-async function drain(events: AsyncIterator<SequenceEvent>): Promise<boolean> {
+async function drain(events: AsyncIterator<SequenceEvent> | undefined): Promise<boolean> {
   try {
-    while ((await events.next()).done !== true);
+    while (events !== undefined && (await events.next()).done !== true);
     return false;
   } catch (error) {
     return isEdgeError(error) && error.code === "runner_lost";
   }
 }
 
-function logprobRow(token: AnswerToken): TokenLogprobRow[] {
-  if (token.logprob === undefined) return [];
-  const decoder = new TextDecoder();
-  const top = token.topLogprobs?.map(({ bytes, logprob }) => ({
-    token: decoder.decode(bytes),
-    bytes,
-    logprob,
-  }));
-  return [{
-    token: decoder.decode(token.bytes),
-    bytes: token.bytes,
-    logprob: token.logprob,
-    ...(top === undefined || top.length === 0 ? {} : { topLogprobs: top }),
-  }];
+function runEnded(how: string): UnavailableError {
+  return new UnavailableError("runner_lost", `The runner ended a sequence ${how}`);
 }
 
 /** Tokens before it would have to be the same, too, and nobody knows their text. */
 function promptTextOf(prompt: Prompt): string {
   return prompt.kind === "text" && prompt.tokensBefore === undefined ? prompt.text : "";
-}
-
-function nanoseconds(ms: number): number {
-  return Math.max(0, Math.round(ms * 1e6));
 }
 
 /** The contract's refusal of a prompt that nothing can shorten. */

@@ -1,7 +1,7 @@
 import { isEdgeError, type NodeId, RequestError } from "../base/mod.ts";
 import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import { jsonGrammar, schemaToGrammar } from "../core/grammar/mod.ts";
-import { decideResume } from "../core/scheduler/mod.ts";
+import { estimatePromptTokens, Resumption } from "../core/answers/mod.ts";
 import {
   type ModelDefinition,
   type ModelStore,
@@ -26,8 +26,8 @@ import {
   type Tool,
 } from "../protocol/mod.ts";
 import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.ts";
+import { lostTooOften, reportLoss } from "./loss.ts";
 import {
-  estimatePromptTokens,
   type Lease,
   type LeaseRequest,
   type LeaseSource,
@@ -146,11 +146,12 @@ export class Inference {
     const resolved = this.#resolve(request.options, model, "embed");
     const { keepAliveMs, label } = request;
     const promptTokens = inputTokens(request.inputs);
-    const wanted = { model, resolved, keepAliveMs, label, promptTokens };
-    const avoid: NodeId[] = [];
-    for (let fruitlessAttempts = 1;; fruitlessAttempts++) {
-      const standing = fruitlessAttempts === 1 ? "fresh" : "resumed";
-      const lease = await this.#acquire({ ...wanted, standing, avoid: [...avoid] }, signal);
+    const requestId = this.#parts.drawRequestId();
+    const wanted = { model, resolved, keepAliveMs, label, promptTokens, requestId };
+    const resumption = new Resumption();
+    for (;;) {
+      const { standing, avoid } = resumption;
+      const lease = await this.#acquire({ ...wanted, standing, avoid }, signal);
       try {
         const embedded = await embedWith(lease, request, signal);
         return {
@@ -162,9 +163,9 @@ export class Inference {
         };
       } catch (error) {
         if (!isEdgeError(error) || error.code !== "runner_lost") throw error;
-        lease.lost();
-        if (decideResume({ fruitlessAttempts }) === "give_up") throw error;
-        if (lease.servedBy !== undefined) avoid.push(lease.servedBy.nodeId);
+        const decision = resumption.lost(lease.servedBy?.nodeId);
+        reportLoss(this.#parts, { requestId, lease, decision, tokens: 0 });
+        if (decision === "give_up") throw lostTooOften(error);
       } finally {
         lease.release();
       }
@@ -207,6 +208,7 @@ export class Inference {
       readonly resolved: ResolvedOptions;
       readonly keepAliveMs: number | undefined;
       readonly promptTokens?: number;
+      readonly requestId?: string;
       readonly standing?: LeaseRequest["standing"];
       readonly avoid?: readonly NodeId[];
       readonly label?: string | undefined;
@@ -216,7 +218,7 @@ export class Inference {
     const { model, resolved, keepAliveMs, label } = wanted;
     const request: LeaseRequest = {
       ...neededModel(model, resolved.load, keepAliveMs),
-      requestId: this.#parts.drawRequestId(),
+      requestId: wanted.requestId ?? this.#parts.drawRequestId(),
       standing: wanted.standing ?? "fresh",
       promptTokens: wanted.promptTokens ?? 0,
       promptText: "",

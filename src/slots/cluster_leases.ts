@@ -1,57 +1,19 @@
+import { type EdgeError, errorMessage, isEdgeError, UnavailableError } from "../base/mod.ts";
 import {
-  type EdgeError,
-  type ErrorCode,
-  errorMessage,
-  isEdgeError,
-  type NodeId,
-  UnavailableError,
-} from "../base/mod.ts";
-import {
-  chooseRoute,
-  PrefixMemory,
-  type PromptTrace,
-  type RouteCandidate,
-  type RouteDecision,
-  type RouteRequest,
-  type ScoredRoute,
-  traceOf,
-} from "../core/scheduler/mod.ts";
-import type { Clock, Log } from "../ports/mod.ts";
-import type { Lease, SchedulerDriver, ServingNode } from "./scheduler_driver.ts";
+  PeerBeliefs,
+  type SearchFact,
+  type SearchOrder,
+  SlotSearch,
+  type TracedPrompt,
+} from "../core/answers/mod.ts";
+import { type RouteCandidate, type RouteDecision, traceOf } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
+import type { Clock, Log } from "../ports/mod.ts";
+import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
 import { loadFromView, type OwnFigures } from "./own_candidate.ts";
-import {
-  CHARS_PER_TOKEN,
-  type LeaseRequest,
-  type LeaseSource,
-  type UnloadTarget,
-} from "./lease.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
 import type { RouteJournal } from "./route_journal.ts";
-
-/** Nodes that one attempt at a slot asks. */
-const ATTEMPTS_MAX = 8;
-/** A node that was lost here counts as suspected for so long, since gossip needs about that to tell. Milliseconds. */
-const DOUBT_MS = 5_000;
-
-/** Refusals that another node may not share. */
-const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "queue_full",
-  "stopping",
-  "model_too_large",
-  "model_not_found",
-  "load_failed",
-  "load_timeout",
-  "peer_lost",
-  "node_unreachable",
-  "runner_lost",
-  "peer_refused",
-  "malformed_frame",
-  "unknown_version",
-  "disk_full",
-  "corrupt_file",
-  "storage_failed",
-]);
+import type { Lease, SchedulerDriver, ServingNode } from "./scheduler_driver.ts";
 
 /** What leasing in a cluster takes. */
 export interface ClusterLeasesParts {
@@ -69,13 +31,13 @@ export interface ClusterLeasesParts {
   readonly log: Log;
 }
 
+type AskOrder = Extract<SearchOrder, { kind: "ask" }>;
+type GiveUpOrder = Extract<SearchOrder, { kind: "give_up" }>;
+
 /** Slots of the whole cluster: each request goes where its first token is expected soonest. */
 export class ClusterLeases implements LeaseSource {
   readonly #parts: ClusterLeasesParts;
-  /** Requests sent to a node and not given back, by when they were sent: its next report will count them. */
-  readonly #sent = new Map<NodeId, Set<{ readonly atMs: number }>>();
-  readonly #doubtedUntilMs = new Map<NodeId, number>();
-  readonly #prefixes = new PrefixMemory();
+  readonly #beliefs = new PeerBeliefs();
 
   constructor(parts: ClusterLeasesParts) {
     this.#parts = parts;
@@ -83,31 +45,33 @@ export class ClusterLeases implements LeaseSource {
 
   /** @throws as {@link LeaseSource.acquire}; UnavailableError `node_unreachable` when no holder answers. */
   async acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
-    const refused: { nodeId: NodeId; reason: string; error: EdgeError }[] = [];
+    const { promptTokens, need, avoid } = request;
+    const search = new SlotSearch({ promptTokens, memoryBytes: need.memoryBytes, avoid });
+    const refusals: EdgeError[] = [];
     for (;;) {
       signal.throwIfAborted();
       const holders = this.#parts.holders(request.wanted.manifestDigest);
       // Alone there is nothing to choose from, so that a long prompt need not be looked at.
       const trace = holders.length === 0 ? [] : traceOf(request.promptText);
-      const { decision, settle } = this.#choose(request, { holders, refused, trace });
-      const { route } = decision;
-      if (route === undefined || refused.length >= ATTEMPTS_MAX) {
-        settle("given_up");
-        throw worthTelling(refused.map(({ error }) => error)) ?? nobodyHolds(request);
+      const prompt = { model: request.wanted.manifestDigest, trace };
+      const candidates = this.#candidates(request, holders, prompt);
+      const order = search.step({ kind: "candidates_known", candidates });
+      if (order.kind === "give_up") {
+        this.#record(request, order.decision)("given_up");
+        throw giveUp(order, refusals, request);
       }
+      if (order.kind !== "ask") throw new Error(`A search ordered ${order.kind} of nobody`);
+      const settle = this.#record(request, order.decision);
       try {
-        const isReplaceable = decision.runnersUp.some(({ rank }) => rank === "sound");
-        const lease = await this.#acquireAt(route, { request, holders, isReplaceable }, signal);
+        const lease = await this.#acquireAt(order, { request, holders }, signal);
         settle("granted");
-        this.#prefixes.note(
-          { model: request.wanted.manifestDigest, nodeId: route.nodeId },
-          trace,
-        );
+        search.step({ kind: "granted" });
+        this.#beliefs.noteComputed(order.route.nodeId, prompt);
         return lease;
       } catch (error) {
         settle(isEdgeError(error) ? error.code : "cancelled");
-        if (signal.aborted || !isEdgeError(error) || !ELSEWHERE.has(error.code)) throw error;
-        refused.push({ nodeId: route.nodeId, reason: error.code, error });
+        if (search.step(refusalFact(error, signal)).kind === "pass_on") throw error;
+        if (isEdgeError(error)) refusals.push(error);
       }
     }
   }
@@ -120,43 +84,27 @@ export class ClusterLeases implements LeaseSource {
     }
   }
 
-  #choose(
-    request: LeaseRequest,
-    known: {
-      readonly holders: readonly Holder[];
-      readonly refused: RouteRequest["refused"];
-      readonly trace: PromptTrace;
-    },
-  ): { readonly decision: RouteDecision; readonly settle: (outcome: string) => void } {
+  /** Keeps a decision; call what is returned when its outcome is known. */
+  #record(request: LeaseRequest, decision: RouteDecision): (outcome: string) => void {
     const { journal, clock } = this.#parts;
-    const { promptTokens, need, avoid, requestId, standing, label } = request;
-    const { holders, refused, trace } = known;
-    const candidates = [
-      ...this.#ownCandidate(request),
-      ...holders.map((holder) => this.#candidate(holder)),
-    ].map((candidate) => ({
-      ...candidate,
-      residentTokens: this.#resident(request, candidate, trace),
-    }));
-    const wanted = { promptTokens, memoryBytes: need.memoryBytes, avoid, refused };
-    const decision = chooseRoute(wanted, candidates);
-    const settle = journal.record({
-      label,
-      requestId,
-      atMs: clock.nowMs(),
-      model: request.wanted.name,
-      standing,
-      promptTokens,
-      decision,
+    const { promptTokens, requestId, standing, label, wanted } = request;
+    const atMs = clock.nowMs();
+    return journal.record({
+      ...{ label, requestId, atMs, standing, promptTokens, decision },
+      model: wanted.name,
     });
-    return { decision, settle };
   }
 
-  #resident(request: LeaseRequest, candidate: RouteCandidate, trace: PromptTrace): number {
-    // A runner that was started since has computed nothing.
-    if (candidate.load?.state !== "loaded") return 0;
-    const at = { model: request.wanted.manifestDigest, nodeId: candidate.nodeId };
-    return Math.floor(this.#prefixes.residentChars(at, trace) / CHARS_PER_TOKEN);
+  #candidates(
+    request: LeaseRequest,
+    holders: readonly Holder[],
+    prompt: TracedPrompt,
+  ): readonly RouteCandidate[] {
+    const nowMs = this.#parts.clock.monotonicMs();
+    return [
+      ...this.#ownCandidate(request),
+      ...holders.map((holder) => this.#beliefs.candidate(holder, nowMs)),
+    ].map((candidate) => this.#beliefs.withResident(candidate, prompt));
   }
 
   /** This node, where the model's blobs are here. */
@@ -174,103 +122,63 @@ export class ClusterLeases implements LeaseSource {
     }];
   }
 
-  #candidate(holder: Holder): RouteCandidate {
-    const { nodeId, name, drained, load } = holder;
-    const nowMs = this.#parts.clock.monotonicMs();
-    const reportedMs = nowMs - (load?.ageMs ?? Infinity);
-    const sent = [...this.#sent.get(nodeId) ?? []].filter(({ atMs }) => atMs >= reportedMs);
-    const isDoubted = (this.#doubtedUntilMs.get(nodeId) ?? -Infinity) > nowMs;
-    const health = isDoubted && holder.health === "alive" ? "suspect" : holder.health;
-    return {
-      nodeId,
-      name,
-      isSelf: false,
-      health,
-      drained,
-      load,
-      sentSinceReport: sent.length,
-      residentTokens: 0,
-    };
-  }
-
   async #acquireAt(
-    route: ScoredRoute,
-    asked: {
-      readonly request: LeaseRequest;
-      readonly holders: readonly Holder[];
-      readonly isReplaceable: boolean;
-    },
+    order: AskOrder,
+    asked: { readonly request: LeaseRequest; readonly holders: readonly Holder[] },
     signal: AbortSignal,
   ): Promise<Lease> {
-    const { driver, remote, self } = this.#parts;
+    const { driver, remote, self, clock, log } = this.#parts;
+    const { route, isReplaceable } = order;
     if (route.isSelf) {
       return { ...await driver.acquire(asked.request, signal), servedBy: self };
     }
     const peer = asked.holders.find(({ nodeId }) => nodeId === route.nodeId);
     if (peer === undefined) throw new UnavailableError("peer_lost", "The node is gone");
-    const forget = this.#remember(peer.nodeId);
+    const { nodeId } = peer;
+    const forget = this.#beliefs.noteSent(nodeId, clock.monotonicMs());
     try {
-      const { isReplaceable } = asked;
       const lease = await remote.acquire({ ...peer, isReplaceable }, asked.request, signal);
-      this.#doubtedUntilMs.delete(peer.nodeId);
+      this.#beliefs.trust(nodeId);
       void lease.model.exited.then(({ expected }) => {
         forget();
-        if (!expected) this.#doubt(peer.nodeId);
+        if (!expected) this.#beliefs.doubt(nodeId, clock.monotonicMs());
       });
       return lease;
     } catch (error) {
       forget();
-      if (isEdgeError(error) && error.code === "peer_lost") this.#doubt(peer.nodeId);
-      this.#parts.log.log("debug", "lease_failed", {
-        requestId: asked.request.requestId,
-        node: peer.nodeId,
-        reason: errorMessage(error),
-      });
+      if (isEdgeError(error) && error.code === "peer_lost") {
+        this.#beliefs.doubt(nodeId, clock.monotonicMs());
+      }
+      const { requestId } = asked.request;
+      log.log("debug", "lease_failed", { requestId, node: nodeId, reason: errorMessage(error) });
       throw error;
     }
   }
-
-  #remember(nodeId: NodeId): () => void {
-    const sent = this.#sent.get(nodeId) ?? new Set<{ readonly atMs: number }>();
-    this.#sent.set(nodeId, sent);
-    const entry = { atMs: this.#parts.clock.monotonicMs() };
-    sent.add(entry);
-    return () => {
-      sent.delete(entry);
-      if (sent.size === 0 && this.#sent.get(nodeId) === sent) this.#sent.delete(nodeId);
-    };
-  }
-
-  #doubt(nodeId: NodeId): void {
-    const nowMs = this.#parts.clock.monotonicMs();
-    this.#prefixes.forget(nodeId);
-    // Those that ended go here, so that nodes of the past don't add up.
-    for (const [doubted, untilMs] of this.#doubtedUntilMs) {
-      if (untilMs <= nowMs) this.#doubtedUntilMs.delete(doubted);
-    }
-    this.#doubtedUntilMs.set(nodeId, nowMs + DOUBT_MS);
-  }
 }
 
-/** Of what all nodes said, what helps the caller most: to come back later, then what is wrong with the model. */
-function worthTelling(errors: readonly EdgeError[]): EdgeError | undefined {
-  const isLost = ({ code }: EdgeError) => code === "peer_lost" || code === "runner_lost";
-  return errors.find(({ code }) => code === "queue_full") ?? errors.find((it) => !isLost(it)) ??
-    (errors[0] && unreachable(errors[0]));
+function refusalFact(error: unknown, signal: AbortSignal): SearchFact {
+  const isForeseen = isEdgeError(error) && !signal.aborted;
+  return { kind: "refused", code: isForeseen ? error.code : undefined };
 }
 
-function unreachable(cause: EdgeError): UnavailableError {
+/** `refusals` in the order of asking. */
+function giveUp(
+  order: GiveUpOrder,
+  refusals: readonly EdgeError[],
+  request: LeaseRequest,
+): EdgeError {
+  const told = order.told === undefined ? undefined : refusals[order.told];
+  if (told === undefined) {
+    return new UnavailableError(
+      "node_unreachable",
+      `no node that holds the model "${request.wanted.name}" can be reached`,
+      { retryAfterMs: 5_000 },
+    );
+  }
+  if (!order.isUnreachable) return told;
   return new UnavailableError(
     "node_unreachable",
-    `no node that holds the model can be reached: ${cause.message}`,
-    { cause, retryAfterMs: 5_000 },
-  );
-}
-
-function nobodyHolds(request: LeaseRequest): UnavailableError {
-  return new UnavailableError(
-    "node_unreachable",
-    `no node that holds the model "${request.wanted.name}" can be reached`,
-    { retryAfterMs: 5_000 },
+    `no node that holds the model can be reached: ${told.message}`,
+    { cause: told, retryAfterMs: 5_000 },
   );
 }

@@ -1,10 +1,7 @@
 import type { NodeId } from "../base/mod.ts";
-import type { LoadSettings, Prompt } from "../protocol/mod.ts";
+import type { LoadSettings } from "../protocol/mod.ts";
 import type { ResolvedLoad } from "../models/mod.ts";
 import type { Lease, SlotRequest } from "./scheduler_driver.ts";
-
-/** Characters of a prompt that make one token, about: English prose has four, and others come out as more work. */
-export const CHARS_PER_TOKEN = 4;
 
 /** A model and how it is to be loaded, in words that mean the same on every node. */
 export interface WantedModel {
@@ -52,10 +49,4 @@ export interface LeaseSource {
   acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease>;
   /** Unloads the model once idle; does nothing when it is not loaded. */
   requestUnload(model: UnloadTarget): void;
-}
-
-/** Tokens that `prompt` will come to, without a vocabulary. */
-export function estimatePromptTokens(prompt: Prompt): number {
-  if (prompt.kind === "tokens") return prompt.tokens.length;
-  return (prompt.tokensBefore?.length ?? 0) + Math.ceil(prompt.text.length / CHARS_PER_TOKEN);
 }

@@ -7,6 +7,7 @@ import {
   RequestError,
   UnavailableError,
 } from "../base/mod.ts";
+import { ASKER_SILENCE_MS, LEASE_COMMANDS_MAX, LEASES_PER_PEER_MAX } from "../core/answers/mod.ts";
 import type { Clock, Log, PeerStream } from "../ports/mod.ts";
 import {
   Heartbeat,
@@ -25,13 +26,6 @@ import { neededModel } from "./model_need.ts";
 import type { OptionDefaults, ResolvedLoad } from "../models/mod.ts";
 import type { Lease, SchedulerDriver, SlotRequest } from "./scheduler_driver.ts";
 import type { FindDefinition } from "../library/mod.ts";
-
-/** Leases of one peer at once, waiting ones included; below what a connection carries in streams. */
-export const LEASES_PER_PEER_MAX = 192;
-/** A peer that says nothing for longer is gone and its slot free. Milliseconds; long, as a false alarm costs it its answer. */
-const CLIENT_SILENCE_MS = 6_000;
-/** Commands of one lease under way; no one needs more than two. */
-const COMMANDS_MAX = 32;
 
 /** What serving leases to other nodes takes. */
 export interface LeaseServerParts {
@@ -97,7 +91,7 @@ class LeaseSession {
     this.#requestId = requestId;
     this.#messages = new MessageStream(stream, () => this.#silence.heard());
     this.#silence = new SilenceWatch(parts.clock, {
-      limitMs: CLIENT_SILENCE_MS,
+      limitMs: ASKER_SILENCE_MS,
       onSilent: () => this.abandon("it said nothing"),
     });
     this.#heartbeat = new Heartbeat(parts.clock, () => {
@@ -184,8 +178,8 @@ class LeaseSession {
     if (lease === undefined || this.#commands.has(command.id)) {
       throw new PeerError("malformed_frame", "A command without its lease, or with a used number");
     }
-    if (this.#commands.size >= COMMANDS_MAX) {
-      throw new PeerError("malformed_frame", `More than ${COMMANDS_MAX} commands at once`);
+    if (this.#commands.size >= LEASE_COMMANDS_MAX) {
+      throw new PeerError("malformed_frame", `More than ${LEASE_COMMANDS_MAX} commands at once`);
     }
     const abort = new AbortController();
     this.#commands.set(command.id, abort);

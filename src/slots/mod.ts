@@ -4,12 +4,7 @@
  *
  * @module
  */
-export {
-  estimatePromptTokens,
-  type LeaseRequest,
-  type LeaseSource,
-  type WantedModel,
-} from "./lease.ts";
+export { type LeaseRequest, type LeaseSource, type WantedModel } from "./lease.ts";
 export { modelKeyOf, neededModel } from "./model_need.ts";
 export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
 export { createServing, type Serving } from "./serving.ts";

@@ -1,18 +1,13 @@
 import { type NodeId, UnavailableError } from "../base/mod.ts";
+import { LEASES_PER_PEER_MAX, patienceWith } from "../core/answers/mod.ts";
 import type { Clock, PeerAddress, Transport } from "../ports/mod.ts";
 import { LEASE_VERSION, type LeaseOpening, openPurpose } from "../calls/mod.ts";
 import type { Lease } from "./scheduler_driver.ts";
 import type { LeaseRequest } from "./lease.ts";
-import { LEASES_PER_PEER_MAX } from "./lease_server.ts";
-import { type Patience, RemoteModel } from "./remote_model.ts";
+import { RemoteModel } from "./remote_model.ts";
 
 /** What streams of leases say they are for. */
 export const LEASE_PURPOSE = "lease";
-
-/** Where another node could go on: nothing but a pause is lost by going there too soon, least of all at the beginning. */
-const USUAL_PATIENCE: Patience = { firstWordMs: 1_000, silenceMs: 2_000 };
-/** Where none could: a node that stalled may come back, and gossip will say when it is gone. */
-const LAST_PATIENCE: Patience = { firstWordMs: 10_000, silenceMs: 10_000 };
 
 /** What asking other nodes for slots takes. */
 export interface RemoteLeasesParts {
@@ -108,7 +103,7 @@ export class RemoteLeases {
   ): Promise<RemoteModel> {
     const { clock, transport } = this.#parts;
     const late = new AbortController();
-    const patience = peer.isReplaceable ? USUAL_PATIENCE : LAST_PATIENCE;
+    const patience = patienceWith(peer);
     const timer = clock.after(patience.firstWordMs, () =>
       late.abort(
         new UnavailableError("peer_lost", `Node ${peer.nodeId} can't be reached in time`),

@@ -6,6 +6,7 @@ import {
   PeerError,
   UnavailableError,
 } from "../base/mod.ts";
+import { type Patience, PEER_DOUBT } from "../core/answers/mod.ts";
 import type { Clock, LoadedModel, PeerStream } from "../ports/mod.ts";
 import type { LoadedFacts, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import {
@@ -19,17 +20,6 @@ import {
   vectorFromBytes,
 } from "../calls/mod.ts";
 import { AnswerQueue } from "./answer_queue.ts";
-
-/** How long a serving node may say nothing before it counts as lost. Milliseconds. */
-export interface Patience {
-  /** For its very first word, which comes at once, whatever the request waits for. */
-  readonly firstWordMs: number;
-  /** From then on; it beats every half second. */
-  readonly silenceMs: number;
-}
-
-/** What silence of a doubted node is borne, and how long after a doubt. Milliseconds; a beat is due every 500. */
-const DOUBT = { limitMs: 800, forMs: 3_000 } as const;
 
 type Granted = Extract<LeaseReply, { kind: "granted" }>;
 type SingleReply = Extract<LeaseReply, { kind: "embedded" | "tokenized" | "detokenized" }>;
@@ -182,7 +172,7 @@ export class RemoteModel implements LoadedModel {
    * machines, and moving an answer for each would cost more than it saves, or never end.
    */
   doubt(): void {
-    this.#silence.doubt(DOUBT);
+    this.#silence.doubt(PEER_DOUBT);
   }
 
   /** The node is gone. */

@@ -46,6 +46,7 @@ export class ThinkingParser {
     const text = this.#held;
     this.#held = "";
     if (text === "" || this.#phase === "opening" || this.#phase === "closing") return [];
+    if (this.#phase === "before") this.#phase = "content";
     return [{ kind: this.#phase === "thinking" ? "thinking" : "content", text }];
   }
 

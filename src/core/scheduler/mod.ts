@@ -1,6 +1,5 @@
 /**
- * Decides which model is loaded, which is evicted, who gets a slot and who waits, whether a request whose runner died
- * goes on, and which node of a cluster it goes to. Never touches a process or a clock: facts in, orders out. Start with
+ * Decides which model is loaded, which is evicted, who gets a slot and who waits, and which node of a cluster it goes to. Never touches a process or a clock: facts in, orders out. Start with
  * `events.ts`, then `scheduler.ts`; `routing.ts` stands alone.
  *
  * @module
@@ -30,5 +29,4 @@ export {
   type ScoredRoute,
 } from "./routing.ts";
 export { PrefixMemory, type PromptTrace, traceOf } from "./prefix_memory.ts";
-export { decideResume, type LostRunner } from "./resume.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";

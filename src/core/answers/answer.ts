@@ -1,0 +1,256 @@
+import { assert, assertNever, type ErrorCode, type NodeId } from "../../base/mod.ts";
+import type { AnswerToken } from "../../protocol/mod.ts";
+import { type AnswerPiece, AnswerStream, type AnswerStreamOptions } from "../generation/mod.ts";
+import type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./events.ts";
+import { estimatePromptTokens } from "./prompt_size.ts";
+import { Resumption } from "./resumption.ts";
+
+/** What an answer is to become. */
+export interface AnswerWish {
+  readonly sequence: AnswerSequence;
+  readonly stream: AnswerStreamOptions;
+  /** Constrains the content after unconstrained thinking; needs `stream.atContent` = "pause". */
+  readonly grammarAtContent?: string;
+  /** Whether a prompt longer than the context window could be made shorter. */
+  readonly isShortenable: boolean;
+}
+
+/** What the answer waits for. */
+type Phase = "new" | "acquiring" | "starting" | "reading" | "shortening" | "ended";
+
+/**
+ * One answer through any number of runners: which slot it asks for, what it lets the runner do, what its reader sees, and
+ * what happens when the runner dies, refuses the prompt, or must begin again under a grammar. Facts in, orders out.
+ */
+export class AnswerMachine {
+  readonly #wish: AnswerWish;
+  readonly #stream: AnswerStream;
+  readonly #resumption = new Resumption();
+  readonly #figures = new Figures();
+  #sequence: AnswerSequence;
+  #phase: Phase = "new";
+  #servedBy: NodeId | undefined;
+  /** Until a prompt was accepted or shortened. */
+  #mayShorten: boolean;
+
+  constructor(wish: AnswerWish) {
+    this.#wish = wish;
+    this.#sequence = wish.sequence;
+    this.#stream = new AnswerStream(wish.stream);
+    this.#mayShorten = wish.isShortenable;
+  }
+
+  /** What every runner is asked for; its prompt changes when it is shortened or the content begins. */
+  get sequence(): AnswerSequence {
+    return this.#sequence;
+  }
+
+  /** Answer tokens so far. */
+  get tokenCount(): number {
+    return this.#stream.tokenCount;
+  }
+
+  /** Takes one fact and returns what the driver must now do, in this order; none after the end. */
+  step(fact: AnswerFact): readonly AnswerOrder[] {
+    switch (fact.kind) {
+      case "begun":
+        this.#expect("new");
+        return [this.#acquire()];
+      case "slot_held":
+        return this.#held(fact);
+      case "run_started":
+        return this.#started(fact.promptTokens);
+      case "tokens_came":
+        return this.#read(fact);
+      case "run_finished":
+        return this.#finished(fact);
+      case "prompt_shortened":
+        return this.#shortened(fact.shorter);
+      case "failed":
+        return this.#failed(fact.code);
+      case "abandoned":
+        return this.#abandoned();
+      default:
+        return assertNever(fact);
+    }
+  }
+
+  #acquire(): AnswerOrder {
+    this.#phase = "acquiring";
+    const { promptTokens, emittedTokens } = this.#stream.journal();
+    const { standing, avoid } = this.#resumption;
+    return {
+      kind: "acquire_slot",
+      standing,
+      avoid,
+      promptTokens: promptTokens.length > 0
+        ? promptTokens.length + emittedTokens.length
+        : estimatePromptTokens(this.#sequence.prompt),
+    };
+  }
+
+  #held(fact: Extract<AnswerFact, { kind: "slot_held" }>): readonly AnswerOrder[] {
+    this.#expect("acquiring");
+    this.#phase = "starting";
+    this.#servedBy = fact.nodeId;
+    this.#figures.granted(fact.loadNs, fact.nowMs);
+    const { promptTokens, emittedTokens } = this.#stream.journal();
+    const prompt = promptTokens.length > 0
+      ? { kind: "tokens" as const, tokens: promptTokens }
+      : this.#sequence.prompt;
+    return [{ kind: "start_run", request: { ...this.#sequence, prompt, emittedTokens } }];
+  }
+
+  #started(promptTokens: readonly number[]): readonly AnswerOrder[] {
+    this.#expect("starting");
+    this.#phase = "reading";
+    this.#mayShorten = false;
+    this.#stream.step({ kind: "started", promptTokens });
+    this.#figures.promptTokens = promptTokens.length;
+    return [{ kind: "read_on" }];
+  }
+
+  #read(fact: Extract<AnswerFact, { kind: "tokens_came" }>): readonly AnswerOrder[] {
+    this.#expect("reading");
+    const { tokens, nowMs } = fact;
+    if (tokens.length === 0) return [{ kind: "read_on" }];
+    this.#figures.tokensCame(nowMs);
+    this.#resumption.progressed();
+    return this.#show(this.#stream.step({ kind: "tokens", tokens }), tokens);
+  }
+
+  #finished(fact: Extract<AnswerFact, { kind: "run_finished" }>): readonly AnswerOrder[] {
+    this.#expect("reading");
+    this.#figures.finished(fact.prefillNs, fact.decodeNs);
+    return this.#show(this.#stream.finish(fact.reason), []);
+  }
+
+  /** What came out, and how it goes on. */
+  #show(pieces: readonly AnswerPiece[], tokens: readonly AnswerToken[]): readonly AnswerOrder[] {
+    const show: AnswerOrder = { kind: "show", pieces, tokens };
+    const { end } = this.#stream;
+    if (end === undefined) return [show, { kind: "read_on" }];
+    if (end === "paused") return [show, { kind: "leave_run" }, this.#restartAtContent()];
+    this.#phase = "ended";
+    const report = this.#figures.report(this.#stream, end);
+    return [show, { kind: "leave_run" }, { kind: "end", report }];
+  }
+
+  /** The thinking is done: a new run, whose prompt ends with it, writes the content under the grammar. */
+  #restartAtContent(): AnswerOrder {
+    const { prompt } = this.#sequence;
+    const thinking = this.#stream.resumeAtContent();
+    this.#sequence = {
+      ...this.#sequence,
+      prompt: prompt.kind === "text" ? { ...prompt, text: prompt.text + thinking } : prompt,
+      grammar: this.#wish.grammarAtContent ?? null,
+    };
+    this.#resumption.restarts();
+    return this.#acquire();
+  }
+
+  #shortened(
+    shorter: Extract<AnswerFact, { kind: "prompt_shortened" }>["shorter"],
+  ): readonly AnswerOrder[] {
+    this.#expect("shortening");
+    if (shorter === undefined) return this.#fail("prompt_too_long");
+    this.#mayShorten = false;
+    this.#sequence = { ...this.#sequence, ...shorter };
+    this.#resumption.restarts();
+    return [{ kind: "leave_run" }, this.#acquire()];
+  }
+
+  #failed(code: ErrorCode | undefined): readonly AnswerOrder[] {
+    const isHolding = this.#isHolding;
+    if (code === "runner_lost" && isHolding) return this.#lost();
+    if (code !== "prompt_too_long" || !isHolding || this.#phase === "shortening") {
+      return this.#fail("cause");
+    }
+    if (!this.#mayShorten) return this.#fail("prompt_too_long");
+    this.#phase = "shortening";
+    return [{ kind: "shorten_prompt" }];
+  }
+
+  #lost(): readonly AnswerOrder[] {
+    const nodeId = this.#servedBy;
+    const decision = this.#resumption.lost(nodeId);
+    const tokens = this.#stream.tokenCount;
+    const report: AnswerOrder = { kind: "report_loss", nodeId, decision, tokens };
+    if (decision === "resume") return [report, this.#acquire()];
+    this.#phase = "ended";
+    return [report, { kind: "fail", why: "lost_too_often" }];
+  }
+
+  #fail(why: Extract<AnswerOrder, { kind: "fail" }>["why"]): readonly AnswerOrder[] {
+    assert(this.#phase !== "ended", "An answer fails before its end", { why });
+    const leave: AnswerOrder[] = this.#isHolding ? [{ kind: "leave_run" }] : [];
+    this.#phase = "ended";
+    return [...leave, { kind: "fail", why }];
+  }
+
+  #abandoned(): readonly AnswerOrder[] {
+    const isHolding = this.#isHolding;
+    this.#phase = "ended";
+    return isHolding ? [{ kind: "leave_run" }] : [];
+  }
+
+  /** Whether a slot is held. */
+  get #isHolding(): boolean {
+    return this.#phase === "starting" || this.#phase === "reading" || this.#phase === "shortening";
+  }
+
+  #expect(phase: Phase): void {
+    assert(this.#phase === phase, "An answer hears what it waits for", {
+      waitsAs: this.#phase,
+      heardAs: phase,
+    });
+  }
+}
+
+/** Counts and durations over all runs of an answer. */
+class Figures {
+  promptTokens = 0;
+  #loadNs = 0;
+  #prefillNs = 0;
+  #decodeNs = 0;
+  #grantedMs = 0;
+  #firstTokenMs: number | undefined;
+  #lastTokenMs = 0;
+
+  granted(loadNs: number, nowMs: number): void {
+    this.#loadNs += loadNs;
+    this.#grantedMs = nowMs;
+  }
+
+  tokensCame(nowMs: number): void {
+    this.#firstTokenMs ??= nowMs;
+    this.#lastTokenMs = nowMs;
+  }
+
+  finished(prefillNs: number, decodeNs: number): void {
+    this.#prefillNs += prefillNs;
+    this.#decodeNs += decodeNs;
+  }
+
+  report(stream: AnswerStream, end: AnswerReport["end"]): AnswerReport {
+    const { promptTokens, emittedTokens } = stream.journal();
+    const firstTokenMs = this.#firstTokenMs;
+    return {
+      end,
+      loadNs: this.#loadNs,
+      promptTokens: this.promptTokens,
+      // A run cut at a stop string is not waited for: what was seen from here stands for its own figures.
+      promptNs: this.#prefillNs ||
+        nanoseconds((firstTokenMs ?? this.#grantedMs) - this.#grantedMs),
+      // The token that ended the answer was computed too; it has no text, so no runner hands it on.
+      answerTokens: stream.tokenCount + (end === "end" ? 1 : 0),
+      answerNs: this.#decodeNs ||
+        nanoseconds(this.#lastTokenMs - (firstTokenMs ?? this.#lastTokenMs)),
+      context: [...promptTokens, ...emittedTokens],
+    };
+  }
+}
+
+function nanoseconds(ms: number): number {
+  return Math.max(0, Math.round(ms * 1e6));
+}

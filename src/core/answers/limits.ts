@@ -1,0 +1,35 @@
+/** Deaths of runners in a row, without a new token between them, that one request survives. */
+export const FRUITLESS_ATTEMPTS_MAX = 3;
+/** Nodes that a request remembers to have lost; the oldest goes. */
+export const AVOIDED_NODES_MAX = 8;
+/** Nodes that one search for a slot asks. */
+export const SEARCH_ATTEMPTS_MAX = 8;
+/** A node that was lost here counts as suspected for so long, since gossip needs about that to tell. Milliseconds. */
+export const DOUBT_MS = 5_000;
+
+/** How long a serving node may say nothing before it counts as lost. Milliseconds. */
+export interface Patience {
+  /** For its very first word, which comes at once, whatever the request waits for. */
+  readonly firstWordMs: number;
+  /** From then on; it beats every half second. */
+  readonly silenceMs: number;
+}
+
+/** Where another node could go on: nothing but a pause is lost by going there too soon, least of all at the beginning. */
+const USUAL_PATIENCE: Patience = { firstWordMs: 1_000, silenceMs: 2_000 };
+/** Where none could: a node that stalled may come back, and gossip will say when it is gone. */
+const LAST_PATIENCE: Patience = { firstWordMs: 10_000, silenceMs: 10_000 };
+
+/** With a node that serves; less where another could be asked instead. */
+export function patienceWith(peer: { readonly isReplaceable: boolean }): Patience {
+  return peer.isReplaceable ? USUAL_PATIENCE : LAST_PATIENCE;
+}
+
+/** What silence of a doubted node is borne, and how long after a doubt. Milliseconds; a beat is due every 500. */
+export const PEER_DOUBT = { limitMs: 800, forMs: 3_000 } as const;
+/** An asking node that says nothing for longer is gone and its slot free. Milliseconds; long, as a false alarm costs it its answer. */
+export const ASKER_SILENCE_MS = 6_000;
+/** Leases of one peer at once, waiting ones included; below what a connection carries in streams. */
+export const LEASES_PER_PEER_MAX = 192;
+/** Commands of one lease under way; no one needs more than two. */
+export const LEASE_COMMANDS_MAX = 32;
