@@ -34,6 +34,19 @@ export const OPTIONS = {
     summary: "Web origins that may call the API, besides this machine's own; comma-separated.",
     details: "Each entry may hold one `*`.",
   },
+  allowedHosts: {
+    slice: "http",
+    kind: "list",
+    unit: "names",
+    flag: "allowed-hosts",
+    default: "",
+    summary:
+      "Names under which the API may be asked, besides this machine's own names and addresses; comma-separated.",
+    details:
+      "What a proxy or a DNS name of yours puts into the `Host` header: exact, or `*.example.com`. Everything else is answered 403, " +
+      "on every address, because a web page could have its own name point here. `*` takes any name. " +
+      "Who asks under one of them counts as another machine.",
+  },
   bodyBytesMax: {
     slice: "http",
     kind: "bytes",

@@ -1,11 +1,11 @@
 import { clusterFamily } from "./cluster.ts";
 import { type HttpParts, NODE_HEADER } from "./exchange.ts";
-import { Guard } from "./guard.ts";
 import { ollamaFamily } from "./ollama.ts";
 import { ollamaModelsFamily } from "./ollama_models.ts";
 import { openAiFamily } from "./openai.ts";
 import { operationsFamily } from "./operations.ts";
 import { Router } from "./routes.ts";
+import { Guard, type GuardRefusal, OWN_SENDER, type Sender } from "./trust/mod.ts";
 
 /** Header under which every answer carries its id, so that a log line and a complaint can be matched. */
 const REQUEST_ID_HEADER = "x-request-id";
@@ -15,12 +15,12 @@ const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 /** The node's HTTP face. Opens no socket: whoever listens hands requests in. */
 export interface HttpApp {
   /**
-   * Answers one request; never rejects. `gone` tells, like the request's own signal, that the client has left; `fromAfar`
-   * that it is on another machine, and has not shown a key yet.
+   * Answers one request; never rejects. `gone` tells, like the request's own signal, that the client has left. Without a
+   * `sender` it comes from this machine.
    */
   fetch(
     request: Request,
-    connection?: { readonly gone: AbortSignal; readonly fromAfar?: boolean },
+    connection?: { readonly gone?: AbortSignal; readonly sender?: Sender },
   ): Promise<Response>;
   /** From now on inference is refused with 503 and `/ready` says so; running answers go on. */
   stopAdmitting(): void;
@@ -42,14 +42,20 @@ export function createHttpApp(parts: HttpParts): HttpApp {
   return {
     async fetch(request, connection) {
       const requestId = requestIdOf(request);
-      const { refusal, headers } = guard.check(request);
-      const response = refusal ??
-        await router.answer(request, {
+      const verdict = guard.check(request, connection?.sender ?? OWN_SENDER);
+      const response = verdict.kind === "answered"
+        ? verdict.response
+        : await router.answer(request, {
           requestId,
           gone: connection?.gone,
-          fromAfar: connection?.fromAfar === true,
+          caller: verdict.caller,
         });
-      for (const [name, value] of Object.entries(headers ?? {})) response.headers.set(name, value);
+      if (verdict.kind === "answered" && verdict.refusal !== undefined) {
+        noteRefusal(parts, verdict.refusal);
+      }
+      for (const [name, value] of Object.entries(verdict.headers)) {
+        response.headers.set(name, value);
+      }
       response.headers.set(REQUEST_ID_HEADER, requestId);
       if (!response.headers.has(NODE_HEADER)) {
         response.headers.set(NODE_HEADER, parts.config.nodeName);
@@ -60,6 +66,12 @@ export function createHttpApp(parts: HttpParts): HttpApp {
       open = false;
     },
   };
+}
+
+/** Counted under one label each; what strangers sent goes into no line of the log. */
+function noteRefusal({ metrics, log }: HttpParts, why: GuardRefusal): void {
+  metrics.increment("odist_http_refused_total", { why });
+  log.log("debug", "request_refused", { why });
 }
 
 function requestIdOf(request: Request): string {

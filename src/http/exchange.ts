@@ -11,6 +11,7 @@ import type {
   Log,
   Metrics,
 } from "../ports/mod.ts";
+import type { Caller } from "./trust/mod.ts";
 import type { HttpSettings } from "./settings.ts";
 import {
   type BodyRules,
@@ -48,8 +49,7 @@ export interface ExchangeOrigin {
   readonly route: string;
   readonly requestId: string;
   readonly admitting: () => boolean;
-  /** It came from another machine. */
-  readonly fromAfar: boolean;
+  readonly caller: Caller;
   /** Tells, like the request's own signal, that the client has left. */
   readonly gone: AbortSignal | undefined;
 }
@@ -133,7 +133,7 @@ export class Exchange {
    */
   async checkKey(): Promise<void> {
     const { access } = this.#parts;
-    if (access === undefined || !this.origin.fromAfar || !access.isWanted()) return;
+    if (access === undefined || this.origin.caller.kind !== "afar" || !access.isWanted()) return;
     const header = this.request.headers.get("authorization") ?? "";
     const [, key] = /^Bearer +(\S+)$/i.exec(header) ?? [];
     const refusal = key === undefined

@@ -14,8 +14,10 @@ async function ask(
   const { app } = appUnderTest(options.access === undefined ? {} : { access: options.access });
   const request = httpRequest("GET", path);
   if (options.header !== undefined) request.headers.set("authorization", options.header);
-  const gone = new AbortController().signal;
-  return await app.fetch(request, { gone, fromAfar: options.fromAfar });
+  const address = options.fromAfar ? "192.168.1.77" : "127.0.0.1";
+  return await app.fetch(request, {
+    sender: { kind: "machine", address, isOwn: !options.fromAfar },
+  });
 }
 
 Deno.test("from another machine nothing is answered without a key once there is one", async () => {
@@ -56,5 +58,25 @@ Deno.test("without any key the API is open, and whether a node lives is always t
   assert.equal((await ask("/api/tags", { fromAfar: true })).status, 200);
   for (const path of ["/health", "/ready"]) {
     assert.equal((await ask(path, { access: ACCESS, fromAfar: true })).status, 200);
+  }
+});
+
+Deno.test("a proxy, a tunnel or a port of a container on this machine gives its clients no rights", async () => {
+  const { app } = appUnderTest({ access: ACCESS });
+  for (
+    const headers of [
+      { "x-forwarded-for": "203.0.113.9" },
+      { forwarded: "for=203.0.113.9" },
+      { "x-real-ip": "10.0.0.7" },
+      { "cf-connecting-ip": "203.0.113.9" },
+      { via: "1.1 proxy" },
+      // A port of a container or an SSH tunnel says nothing, but is asked under the address of the machine around it.
+      { host: "192.168.1.99:11434" },
+    ]
+  ) {
+    const request = httpRequest("GET", "/api/tags");
+    for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
+    const response = await app.fetch(request);
+    assert.equal(response.status, 401, JSON.stringify(headers));
   }
 });

@@ -6,7 +6,8 @@
  * @module
  */
 export { createHttpApp, type HttpApp } from "./app.ts";
-export { isLoopback } from "./guard.ts";
+export { canonicalAddress, isLoopback } from "./trust/mod.ts";
 export type { HttpParts } from "./exchange.ts";
+export type { Sender } from "./trust/mod.ts";
 export type { HttpSettings } from "./settings.ts";
 export { PeerWatch } from "./connections/peer_watch.ts";

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { Exchange, type HttpParts } from "./exchange.ts";
+import type { Caller } from "./trust/mod.ts";
 import { type Failure, textAnswer } from "./wire/mod.ts";
 
 /** One endpoint. `path` may hold `:name` parameters, one segment each. */
@@ -23,7 +24,7 @@ export interface ApiFamily {
 export interface RouteBindings {
   readonly requestId: string;
   readonly gone: AbortSignal | undefined;
-  readonly fromAfar: boolean;
+  readonly caller: Caller;
 }
 
 /** Answers requests by path and method, and says 404, 405 or a redirect where there is no such route. */
@@ -62,7 +63,7 @@ export class Router {
         route: route.path,
         requestId: context.env.requestId,
         gone: context.env.gone,
-        fromAfar: context.env.fromAfar,
+        caller: context.env.caller,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
       const response = await handle(family, route, exchange);

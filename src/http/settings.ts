@@ -1,9 +1,13 @@
 /** What the HTTP edge is told by the configuration. */
 export interface HttpSettings {
-  /** Address the listener is bound to; on a loopback address the `Host` header is checked against DNS rebinding. */
+  /** Address the listener is bound to; on a loopback address nobody reaches it under the name of a service. */
   readonly bindAddress: string;
-  /** Names and addresses of this machine that a `Host` header may carry besides the private ranges. */
-  readonly ownHosts: readonly string[];
+  /** This machine's names, as a `Host` header may carry them. */
+  readonly ownNames: readonly string[];
+  /** Whether an address is this machine's now. */
+  readonly isOwnAddress: (address: string) => boolean;
+  /** Names and addresses besides: exact, `*.` and a suffix, or `*` for all. Who asks under one of them is from afar. */
+  readonly allowedHosts: readonly string[];
   /** Origins allowed besides the built-in ones (contract 1.0): exact, or with one `*`; `*` alone allows all. */
   readonly extraOrigins: readonly string[];
   /** Bytes of a JSON body at most; blobs are streamed and not counted. */

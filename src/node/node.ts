@@ -1,6 +1,7 @@
 import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
+  canonicalAddress,
   createHttpApp,
   type HttpApp,
   type HttpSettings,
@@ -232,7 +233,9 @@ function httpSettings(config: Config, nodeName: string): HttpSettings {
   const { http, telemetry } = config;
   return {
     bindAddress: http.host.hostname,
-    ownHosts: ownHosts(),
+    ownNames: [Deno.hostname(), http.host.hostname],
+    isOwnAddress,
+    allowedHosts: http.allowedHosts,
     extraOrigins: http.origins,
     bodyBytesMax: http.bodyBytesMax,
     nodeName,
@@ -323,8 +326,9 @@ function listen(config: Config, app: HttpApp, log: Log): Deno.HttpServer<Deno.Ne
     async (request, { remoteAddr }) => {
       const peer = peers.watch(remoteAddr.port);
       try {
-        const fromAfar = !isOwnAddress(remoteAddr.hostname);
-        return await app.fetch(request, { gone: peer.gone, fromAfar });
+        const { hostname: address } = remoteAddr;
+        const sender = { kind: "machine", address, isOwn: isOwnAddress(address) } as const;
+        return await app.fetch(request, { gone: peer.gone, sender });
       } finally {
         peer.end();
       }
@@ -398,15 +402,11 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Names and addresses of this machine that a Host header may carry. */
-function ownHosts(): string[] {
-  const addresses = Deno.networkInterfaces().map(({ address }) => address);
-  return [Deno.hostname().toLowerCase(), ...addresses];
-}
-
 /** Asked anew each time: an address that this machine has given up may be another one's by now. */
 function isOwnAddress(address: string): boolean {
-  return isLoopback(address) || Deno.networkInterfaces().some((own) => own.address === address);
+  if (isLoopback(address)) return true;
+  const wanted = canonicalAddress(address);
+  return Deno.networkInterfaces().some((own) => canonicalAddress(own.address) === wanted);
 }
 
 /** Eight of [a-z0-9], as the contract's call ids have them. */

@@ -24,6 +24,11 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "HTTP requests answered, by API family, route pattern and status.",
     labels: ["family", "route", "status"],
   },
+  odist_http_refused_total: {
+    kind: "counter",
+    help: "HTTP requests that were not routed: foreign_host, foreign_origin or cross_site.",
+    labels: ["why"],
+  },
   odist_http_request_duration_seconds: {
     kind: "histogram",
     help: "Seconds from a request's arrival to the last byte of its answer.",

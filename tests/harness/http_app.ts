@@ -7,6 +7,9 @@ import {
   STILL_CLOCK,
 } from "./scripted_client.ts";
 
+/** The one of the machine that {@link appUnderTest} stands on which others can reach. */
+export const OWN_ADDRESS = "192.168.1.10";
+
 /** An app over a scripted client, and everything a test wants to look at. */
 export interface AppUnderTest {
   readonly app: HttpApp;
@@ -36,7 +39,9 @@ export function appUnderTest(
     clock: STILL_CLOCK,
     config: {
       bindAddress: "127.0.0.1",
-      ownHosts: [],
+      ownNames: ["mybox"],
+      isOwnAddress: (address) => address === OWN_ADDRESS,
+      allowedHosts: [],
       extraOrigins: [],
       bodyBytesMax: 64 * 1024,
       nodeName: "ada",
