@@ -39,6 +39,8 @@ if (Deno.args[0] === RUNNER) {
   const nativeFolder = Deno.env.get("ODIST_NATIVE_DIR");
   const [, mode, ...words] = Deno.args;
   if (mode === "--probe") await runner.printNatives(nativeFolder);
-  else if (mode === "--quantize") await runner.quantizeFile(nativeFolder, words);
-  else await runner.runRunner(nativeFolder);
+  else if (mode === "--quantize") {
+    const { quantizeFile } = await import("./src/inference/quantize/mod.ts");
+    await quantizeFile(nativeFolder, words);
+  } else await runner.runRunner(nativeFolder);
 } else Deno.exit(await run());

@@ -1,12 +1,13 @@
 /**
- * Checks imports against the table of `checks/import_rules.ts`: forbidden arrows, imports behind a folder's `mod.ts`, cycles,
- * packages outside their folder, and `src` files that `main.ts` never reaches.
+ * Checks imports against the table of `checks/import_rules.ts`: forbidden arrows, imports behind a folder's `mod.ts`, cycles of
+ * files and of rooms, packages outside their folder, rows that nothing uses, folders without a face, and `src` files that
+ * `main.ts` never reaches.
  *
  * @module
  */
-import { dirname } from "node:path";
+import { dirname } from "node:path/posix";
 import { fileURLToPath } from "node:url";
-import { folderOf, IMPORT_RULES, type ImportRules } from "./checks/import_rules.ts";
+import { type Arrow, IMPORT_RULES, type ImportRules, roomOf } from "./checks/import_rules.ts";
 import { findSources, isProduct, type ModuleGraph, readGraph } from "./checks/module_graph.ts";
 
 /** Every finding as one line, empty when all is well. */
@@ -15,29 +16,91 @@ export function checkImports(graph: ModuleGraph, rules: ImportRules): string[] {
     ...findForbiddenArrows(graph, rules),
     ...findMisplacedPackages(graph, rules),
     ...findCycles(graph),
+    ...findRoomCycles(graph),
+    ...findStaleRows(graph, rules),
+    ...findFaceless(graph),
     ...findUnreached(graph, rules),
   ];
 }
 
 function findForbiddenArrows(graph: ModuleGraph, rules: ImportRules): string[] {
-  const findings: string[] = [];
-  for (const [file, target, kind] of eachImport(graph)) {
-    if (target.includes(":")) continue;
-    const from = folderOf(file);
-    const to = folderOf(target);
-    if (from === to) continue;
-    const arrow = rules.arrows.find((row) => matches(row.from, from) && matches(row.to, to));
-    if (arrow === undefined) {
+  return [...eachArrow(graph)].flatMap((arrow) => {
+    const { file, target, from, to, kind } = arrow;
+    const row = rowFor(rules, arrow);
+    const findings: string[] = [];
+    if (row === undefined) {
       findings.push(`${file}: ${from} must not import ${to} (${target}): no such row in the table`);
-    } else if (arrow.typesOnly === true && kind !== "type") {
+    } else if (row.typesOnly === true && kind !== "type") {
       findings.push(`${file}: ${from} may import only types of ${to} (${target})`);
     }
     // A file at the root stands in front of no folder.
-    if (target.includes("/") && !target.endsWith("/mod.ts")) {
+    const face = `${row?.to.endsWith("*") === false ? row.to : to}/mod.ts`;
+    if (target.includes("/") && target !== face) {
       findings.push(`${file}: ${to} must be imported through its mod.ts, not ${target}`);
     }
+    return findings;
+  });
+}
+
+/** One import that leaves its room, or its folder for one that it does not stand in. */
+interface CrossingImport {
+  readonly file: string;
+  readonly target: string;
+  readonly kind: string;
+  /** The two rooms; within one room, the two folders. */
+  readonly from: string;
+  readonly to: string;
+  readonly isInside: boolean;
+}
+
+function* eachArrow(graph: ModuleGraph): Iterable<CrossingImport> {
+  for (const [file, target, kind] of eachImport(graph)) {
+    if (target.includes(":")) continue;
+    const isInside = roomOf(file) === roomOf(target);
+    const [from, to] = isInside ? [dirname(file), dirname(target)] : [roomOf(file), roomOf(target)];
+    if (isInside && (from === to || from.startsWith(`${to}/`))) continue;
+    yield { file, target, kind, from, to, isInside };
   }
-  return findings;
+}
+
+function rowFor(rules: ImportRules, arrow: CrossingImport): Arrow | undefined {
+  const { from, to, target, isInside } = arrow;
+  if (isInside) return rules.inside.find((row) => row.from === from && row.to === to);
+  return rules.arrows.find((row) =>
+    matches(row.from, from) && (matches(row.to, to) || `${row.to}/mod.ts` === target)
+  );
+}
+
+function findStaleRows(graph: ModuleGraph, rules: ImportRules): string[] {
+  const used = new Set([...eachArrow(graph)].map((arrow) => rowFor(rules, arrow)));
+  const rows = [...rules.arrows, ...rules.inside].filter((row) => !used.has(row));
+  const imports = [...eachImport(graph)].filter(([, target]) => target.includes(":"))
+    .map(([file, target]) => ({ room: roomOf(file), name: target.replace(/^npm:/, "") }));
+  const packages = rules.packages.flatMap(({ name, folders }) =>
+    folders.filter((folder) => !imports.some((it) => it.room === folder && matches(name, it.name)))
+      .map((folder) => `${folder} imports no "${name}": delete it from the table of packages`)
+  );
+  return [
+    ...rows.map(({ from, to }) => `${from}: imports nothing of ${to}: delete the row`),
+    ...packages,
+  ];
+}
+
+/** Rooms whose files import each other in a circle: then neither stands above the other. */
+function findRoomCycles(graph: ModuleGraph): string[] {
+  const rooms = new Map<string, { target: string; kind: "code" }[]>();
+  for (const file of graph.keys()) rooms.set(roomOf(file), []);
+  for (const { file, target } of eachArrow(graph)) {
+    if (roomOf(file) === roomOf(target)) continue;
+    rooms.get(roomOf(file))?.push({ target: roomOf(target), kind: "code" });
+  }
+  return findCycles(rooms);
+}
+
+function findFaceless(graph: ModuleGraph): string[] {
+  const folders = new Set([...graph.keys()].filter((file) => file.startsWith("src/")).map(dirname));
+  return [...folders].filter((folder) => !graph.has(`${folder}/mod.ts`))
+    .map((folder) => `${folder}: has no mod.ts`);
 }
 
 function findMisplacedPackages(graph: ModuleGraph, rules: ImportRules): string[] {
@@ -47,7 +110,7 @@ function findMisplacedPackages(graph: ModuleGraph, rules: ImportRules): string[]
     const name = target.replace(/^npm:/, "");
     const rule = rules.packages.find((row) => matches(row.name, name));
     if (rule === undefined) findings.push(`${file}: "${name}" has no row in the table of packages`);
-    else if (!rule.folders.includes(folderOf(file))) {
+    else if (!rule.folders.includes(roomOf(file))) {
       findings.push(`${file}: "${name}" may be imported only in ${rule.folders.join(", ")}`);
     }
   }

@@ -7,9 +7,12 @@
 
 /** Files of `from` may import `to`, through its `mod.ts`. */
 export interface Arrow {
-  /** A folder as {@link folderOf} names it, `main.ts`, or `src/core/*` for every part of the core. */
+  /**
+   * A room as {@link roomOf} names it (its subfolders are meant, too), `main.ts`, or `src/core/*` for every part of the core.
+   * Within one room: the very folder.
+   */
   readonly from: string;
-  /** As `from`. */
+  /** As `from`; where a subfolder is named, that one's own `mod.ts`. */
   readonly to: string;
   readonly because: string;
   /** Only `import type`: the code behind it is not called. */
@@ -32,7 +35,10 @@ export interface UnreachedRule {
 
 /** Everything the import check knows about the layout. */
 export interface ImportRules {
+  /** Between rooms. */
   readonly arrows: readonly Arrow[];
+  /** Between the folders of one room. A subfolder may always import the files of the folders it stands in. */
+  readonly inside: readonly Arrow[];
   readonly packages: readonly PackageRule[];
   readonly unreached: readonly UnreachedRule[];
 }
@@ -44,6 +50,11 @@ const SHELL = ["http", "transport", "storage", "models", "inference", "telemetry
 const PARTS = ["calls", "group", "members", "library", "slots", "answers", "operators"]
   .map((name) => `src/${name}`);
 
+function within(room: string, rows: readonly (readonly [string, string, string])[]): Arrow[] {
+  const folder = (name: string) => name === "." ? room : `${room}/${name}`;
+  return rows.map(([from, to, because]) => ({ from: folder(from), to: folder(to), because }));
+}
+
 function arrowsTo(to: string, from: readonly string[], because: string): Arrow[] {
   return from.map((folder) => ({ from: folder, to, because }));
 }
@@ -51,17 +62,15 @@ function arrowsTo(to: string, from: readonly string[], because: string): Arrow[]
 export const IMPORT_RULES: ImportRules = {
   arrows: [
     { from: "main.ts", to: "src/cli", because: "The command line is the way in." },
-    {
+    ...["src/inference/runner", "src/inference/quantize"].map((to) => ({
       from: "main.ts",
-      to: "src/inference",
+      to,
       because: "A runner is this program's hidden subcommand and loads nothing of the node.",
-    },
-    { from: "main.ts", to: "src/config", because: "Arguments and environment are read once." },
+    })),
     { from: "main.ts", to: "deno.json", because: "The version stands in one place." },
-    ...arrowsTo("src/base", ["main.ts", "src/cli"], "Errors and durations are shown to people."),
+    ...arrowsTo("src/base", ["src/cli"], "Errors and durations are shown to people."),
     { from: "src/cli", to: "src/config", because: "Flags come from the one schema." },
     { from: "src/cli", to: "src/node", because: "`serve` starts a node." },
-    { from: "src/cli", to: "src/ports", because: "`serve` and `doctor` name what they ask of." },
     { from: "src/cli", to: "src/protocol", because: "Commands print shapes that nodes send." },
     {
       from: "src/cli",
@@ -158,7 +167,11 @@ export const IMPORT_RULES: ImportRules = {
     ...arrowsTo("src/core/grammar", ["src/answers"], "A schema becomes a grammar there."),
     { from: "src/answers", to: "src/slots", because: "An answer needs a slot." },
     ...arrowsTo("src/ports", SHELL, "An adapter implements a port."),
-    ...arrowsTo("src/protocol", SHELL, "Adapters carry the shapes that nodes send."),
+    ...arrowsTo(
+      "src/protocol",
+      SHELL.filter((room) => room !== "src/telemetry"),
+      "Adapters carry the shapes that nodes send.",
+    ),
     ...arrowsTo("src/base", SHELL, "Errors, ids and formatting."),
     { from: "src/core/*", to: "src/protocol", because: "Messages and commands are protocol." },
     { from: "src/core/*", to: "src/base", because: "Assertions, ids and the integer random." },
@@ -168,18 +181,78 @@ export const IMPORT_RULES: ImportRules = {
       because: "The log it reads is the storage's, which may not know the core.",
       typesOnly: true,
     },
-    {
-      from: "src/core/scheduler",
-      to: "src/core/catalogue",
-      because: "Placement reads what the cluster agreed on.",
-      typesOnly: true,
-    },
     ...arrowsTo("src/protocol", ["src/ports"], "Ports speak in protocol shapes."),
     ...arrowsTo("src/base", ["src/ports", "src/protocol"], "Ids are branded once."),
   ],
+  inside: [
+    ...within("src/cli", [
+      [".", "cluster", "The list of commands is put together at the top."],
+      [".", "commands", "The list of commands is put together at the top."],
+      [".", "itself", "The list of commands is put together at the top."],
+      [".", "client", "Every command gets a client of the node it is about."],
+      [".", "terminal", "Every command gets the terminal it writes to."],
+      ["cluster", "client", "What is printed was asked of a node."],
+      ["cluster", "terminal", "Tables, styles, JSON."],
+      ["commands", "client", "What is printed was asked of a node."],
+      ["commands", "create", "`create` uploads what a Modelfile names."],
+      ["commands", "repl", "`run` without a prompt is a conversation."],
+      ["commands", "terminal", "Tables, styles, progress, JSON."],
+      ["itself", "doctor", "`doctor` shows what it found."],
+      ["itself", "terminal", "Tables, styles, JSON."],
+      ["create", "client", "Files are sent to a node."],
+      ["create", "terminal", "An upload shows how far it is."],
+      ["doctor", "client", "It asks whether a node answers."],
+      ["repl", "client", "A conversation is asked of a node."],
+      ["repl", "terminal", "It is typed and shown there."],
+      ["terminal", "client", "Views read the JSON a node answered."],
+    ]),
+    ...within("src/http", [
+      [".", "connections", "A client that is gone ends its request."],
+      [".", "trust", "Who may ask is known before a request is read."],
+      [".", "wire", "Every family reads and answers in the same way."],
+    ]),
+    ...within("src/inference", [
+      [".", "quantize", "The engine's side of rewriting a file."],
+      ["quantize", "runner", "It loads the same library in the same way."],
+    ]),
+    ...within("src/models", [
+      [".", "create", "The store makes models."],
+      [".", "gguf", "The store reads headers."],
+      [".", "registry", "The store pulls and pushes."],
+      [".", "stored", "The store describes what it holds."],
+      [".", "template", "A model's template is part of its face."],
+      [".", "transfer", "The store bounds what is fetched at once."],
+      ["create", "gguf", "A part is what its header says."],
+      ["create", "stored", "A recipe may begin with a stored model."],
+      ["create", "template", "A recipe's template is looked at before it is kept."],
+      ["registry", "transfer", "A pull is made of transfers."],
+      ["stored", "gguf", "Facts of a model stand in its header."],
+      ["stored", "template", "What a template can do is part of a model."],
+      ["template", "go_template", "One of the two kinds of templates."],
+    ]),
+    ...within("src/node", [[".", "assembly", "A node is its parts put together."]]),
+    ...within("src/protocol", [
+      [".", "contact", "The folder's face shows all shapes."],
+      [".", "gossip", "The folder's face shows all shapes."],
+      [".", "raft", "The folder's face shows all shapes."],
+    ]),
+    ...within("src/storage", [[".", "secrets", "Keys are stored with what they open."]]),
+    ...within("src/transport", [
+      [".", "connecting", "A transport dials and listens."],
+      [".", "discovery", "A transport's face shows how to be found."],
+      [".", "framing", "Streams carry frames."],
+      [".", "identity", "A transport is somebody's."],
+      [".", "remote", "Clients come in at the same port."],
+      ["connecting", "framing", "Greetings are frames."],
+      ["connecting", "identity", "Greetings are signed."],
+      ["remote", "connecting", "A client dials as a joiner does."],
+      ["remote", "framing", "Requests are frames."],
+      ["remote", "identity", "A client knows the cluster by its authority."],
+    ]),
+  ],
   packages: [
     { name: "hono", folders: ["src/http"], because: "The router is an HTTP matter." },
-    { name: "commander", folders: ["src/cli", "main.ts"], because: "Argument parsing." },
+    { name: "commander", folders: ["src/cli"], because: "Argument parsing." },
     {
       name: "cborg",
       folders: ["src/inference", "src/transport"],
@@ -197,21 +270,25 @@ export const IMPORT_RULES: ImportRules = {
       because: "A chat template is part of a model.",
     },
     {
-      name: "@node-llama-cpp/*",
-      folders: ["src/inference"],
-      because: "Only a runner touches llama.cpp.",
-    },
-    {
       name: "node:*",
-      folders: ["main.ts", "src/cli", "src/config", "src/node", ...PARTS, ...SHELL],
+      folders: [
+        "main.ts",
+        "src/cli",
+        "src/config",
+        "src/node",
+        "src/group",
+        "src/library",
+        "src/members",
+        ...SHELL.filter((room) => room !== "src/telemetry"),
+      ],
       because: "Pure folders must run without any runtime.",
     },
   ],
   unreached: [],
 };
 
-/** The folder a file's rules come from: `main.ts`, `src/http`, `src/core/raft`, or its top folder. */
-export function folderOf(path: string): string {
+/** The room a file stands in: `main.ts`, `src/http`, `src/core/raft`, or its top folder. */
+export function roomOf(path: string): string {
   const parts = path.split("/");
   if (parts.length === 1) return path;
   if (parts[0] !== "src") return parts[0] ?? path;

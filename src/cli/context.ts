@@ -4,9 +4,8 @@ import {
   type OptionName,
   readConfig,
 } from "../config/mod.ts";
-import { NodeClient } from "./client/node_client.ts";
-import { remoteSender } from "./client/remote_node.ts";
-import type { Terminal } from "./terminal/terminal.ts";
+import { NodeClient, remoteSender } from "./client/mod.ts";
+import type { Terminal } from "./terminal/mod.ts";
 
 /** What every command is given. */
 export interface CliContext {

@@ -5,7 +5,7 @@
  * @module
  */
 import { runProgram } from "./program.ts";
-import { openTerminal } from "./terminal/terminal.ts";
+import { openTerminal } from "./terminal/mod.ts";
 
 /** What the process hands over. */
 export interface CliSetting {

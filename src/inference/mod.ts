@@ -5,5 +5,5 @@
  *
  * @module
  */
-export { createQuantizer } from "./quantize/quantizer.ts";
+export { createQuantizer } from "./quantize/mod.ts";
 export { createEngine, type EngineOptions } from "./engine.ts";

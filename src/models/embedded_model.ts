@@ -2,10 +2,13 @@ import { createHash } from "node:crypto";
 import { assert, type Digest, parseDigest, StorageError } from "../base/mod.ts";
 import type { BlobStore, Log, ModelCatalog } from "../ports/mod.ts";
 import { encodeManifest, MANIFEST_MEDIA_TYPE, parseModelName } from "../protocol/mod.ts";
-import { FactsCache } from "./stored/facts_cache.ts";
-import { layerMediaType } from "./stored/layer_types.ts";
-import { CONFIG_MEDIA_TYPE, encodeModelConfig } from "./stored/model_config.ts";
-import { configOf } from "./stored/model_details.ts";
+import {
+  CONFIG_MEDIA_TYPE,
+  configOf,
+  encodeModelConfig,
+  FactsCache,
+  layerMediaType,
+} from "./stored/mod.ts";
 
 /** Name of the model inside the binary. */
 const EMBEDDED_NAME = "tiny";

@@ -3,9 +3,13 @@ import type { CatalogEntry, ListedModel, Log } from "../ports/mod.ts";
 import { displayModelName, type Manifest } from "../protocol/mod.ts";
 import { isWholeHere } from "./blob_holds.ts";
 import type { Described, ModelsElsewhere } from "./models_elsewhere.ts";
-import { layersOf } from "./stored/layer_types.ts";
-import { capabilitiesOf, detailsOf } from "./stored/model_details.ts";
-import { type DefinitionSources, templateSourcesOf } from "./stored/model_definition.ts";
+import {
+  capabilitiesOf,
+  type DefinitionSources,
+  detailsOf,
+  layersOf,
+  templateSourcesOf,
+} from "./stored/mod.ts";
 
 /** Models described at once: each may be a question to another node. */
 const DESCRIBED_AT_ONCE_MAX = 8;

@@ -7,13 +7,13 @@
  */
 export { ensureEmbeddedModel } from "./embedded_model.ts";
 export type { GgufFacts } from "./gguf/mod.ts";
-export type { ModelDefinition } from "./stored/model_definition.ts";
+export type { ModelDefinition } from "./stored/mod.ts";
 export { blobsOf } from "./blob_holds.ts";
 export { Exclusive } from "./exclusive.ts";
 export type { Asker } from "./model_reference.ts";
 export type { Described, ModelsElsewhere } from "./models_elsewhere.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
-export { TRANSFER_LIMITS } from "./transfer/transfer_limits.ts";
+export { TRANSFER_LIMITS } from "./transfer/mod.ts";
 export {
   compileTemplate,
   type PromptInput,

@@ -19,7 +19,7 @@ import type {
 } from "../ports/mod.ts";
 import { isSameModelName, type Manifest, parseModelName } from "../protocol/mod.ts";
 import { BlobHolds, blobsOf, isHere, isWholeHere } from "./blob_holds.ts";
-import { createModel } from "./create/create_model.ts";
+import { createModel } from "./create/mod.ts";
 import { Exclusive } from "./exclusive.ts";
 import { listModels } from "./list_models.ts";
 import { holdersLost, type ModelsElsewhere } from "./models_elsewhere.ts";
@@ -29,20 +29,23 @@ import {
   type ModelReference,
   parseReference,
 } from "./model_reference.ts";
-import { type PullContext, pullModel } from "./registry/pull_model.ts";
-import { type PushContext, pushModel } from "./registry/push_model.ts";
-import type { RegistryAccess } from "./registry/registry_client.ts";
-import { showModel } from "./show_model.ts";
-import { FactsCache } from "./stored/facts_cache.ts";
-import { ContentReader } from "./stored/model_content.ts";
 import {
+  type PullContext,
+  pullModel,
+  type PushContext,
+  pushModel,
+  type RegistryAccess,
+} from "./registry/mod.ts";
+import { showModel } from "./show_model.ts";
+import {
+  ContentReader,
   type DefinitionSources,
+  FactsCache,
   loadModelDefinition,
   type ModelDefinition,
-} from "./stored/model_definition.ts";
-import { TemplateInspector } from "./stored/template_inspector.ts";
-import { SharedDownloads } from "./transfer/shared_downloads.ts";
-import { TRANSFER_LIMITS } from "./transfer/transfer_limits.ts";
+  TemplateInspector,
+} from "./stored/mod.ts";
+import { SharedDownloads, TRANSFER_LIMITS } from "./transfer/mod.ts";
 import { type BlobUsers, removeUnused } from "./unused_blobs.ts";
 
 /** What a model store stands on. */

@@ -5,8 +5,7 @@ import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../tests/harness/me
 import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.ts";
 import { StorageError } from "../base/mod.ts";
 import type { LogLevel } from "../ports/mod.ts";
-import { createModelStore, ensureEmbeddedModel } from "./mod.ts";
-import type { Asker } from "./mod.ts";
+import { type Asker, createModelStore, ensureEmbeddedModel } from "./mod.ts";
 
 const SILENT = { log: () => {} };
 const TINY_PATH = fileURLToPath(new URL("embedded/tiny.gguf", import.meta.url));

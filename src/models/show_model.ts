@@ -2,10 +2,15 @@ import { formatModelfile, MODEL_OPTIONS, type Modelfile, modelOptionField } from
 import type { CatalogEntry, RequestOptions, ShownModel, ShowRequest } from "../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../protocol/mod.ts";
 import type { Gguf, GgufValue } from "./gguf/mod.ts";
-import { layersOf } from "./stored/layer_types.ts";
-import { type DefinitionSources, readFacts, templateSourcesOf } from "./stored/model_definition.ts";
-import type { ModelContent } from "./stored/model_content.ts";
-import { capabilitiesOf, detailsOf } from "./stored/model_details.ts";
+import {
+  capabilitiesOf,
+  type DefinitionSources,
+  detailsOf,
+  layersOf,
+  type ModelContent,
+  readFacts,
+  templateSourcesOf,
+} from "./stored/mod.ts";
 
 /** Column at which values of the parameters text begin (contract 1.10). */
 const PARAMETER_COLUMNS = 30;

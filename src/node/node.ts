@@ -18,11 +18,15 @@ import {
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import { hashSecret } from "../transport/mod.ts";
-import { Cluster } from "./assembly/cluster.ts";
-import { type Machinery, openMachinery } from "./assembly/machinery.ts";
-import { openDriver, openModels } from "./assembly/node_parts.ts";
-import { ownFigures } from "./assembly/own_load.ts";
-import { SpeedMeter } from "./assembly/speed_meter.ts";
+import {
+  Cluster,
+  type Machinery,
+  openDriver,
+  openMachinery,
+  openModels,
+  ownFigures,
+  SpeedMeter,
+} from "./assembly/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
 import { systemClock } from "./clock.ts";
 import { Admin, Credentials } from "../operators/mod.ts";

@@ -56,7 +56,7 @@ export type {
   TransferRequest,
   VoteRequest,
   VoteResponse,
-} from "./raft/messages.ts";
+} from "./raft/mod.ts";
 export {
   type Accusation,
   ADDRESS_BYTES_MAX,
@@ -104,8 +104,8 @@ export {
   type FrameEnds,
   RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
-} from "./raft/codec.ts";
-export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/fields.ts";
+} from "./raft/mod.ts";
+export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/mod.ts";
 export {
   type LoadedFacts,
   type LoadSettings,
@@ -154,7 +154,7 @@ export {
   NONCE_BYTES,
   printable,
   SIGNATURE_BYTES,
-} from "./contact/hello.ts";
+} from "./contact/mod.ts";
 export {
   decodeJoin,
   encodeJoin,
@@ -169,10 +169,10 @@ export {
   type JoinRefusal,
   type JoinSaid,
   joinTranscript,
-} from "./contact/join.ts";
-export { CREDENTIAL_CHARACTERS_MAX } from "./contact/credential.ts";
-export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./contact/join_token.ts";
-export { type ApiKey, decodeApiKey, encodeApiKey } from "./contact/api_key.ts";
+} from "./contact/mod.ts";
+export { CREDENTIAL_CHARACTERS_MAX } from "./contact/mod.ts";
+export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./contact/mod.ts";
+export { type ApiKey, decodeApiKey, encodeApiKey } from "./contact/mod.ts";
 export {
   type AnswerHead,
   answerHeadShape,
@@ -183,15 +183,15 @@ export {
   clientVerdictShape,
   type RequestHead,
   requestHeadShape,
-} from "./contact/client.ts";
+} from "./contact/mod.ts";
 export {
   type Announcement,
   decodeDiscovery,
   DISCOVERY_BYTES_MAX,
   type DiscoveryPacket,
   encodeDiscovery,
-} from "./contact/announcement.ts";
-export { clusterIdOf, nodeIdOf } from "./contact/node_id.ts";
+} from "./contact/mod.ts";
+export { clusterIdOf, nodeIdOf } from "./contact/mod.ts";
 export {
   CHANNEL_FRAME_BYTES_MAX,
   decodeStreamHeader,
@@ -207,12 +207,7 @@ export {
   type StreamKind,
   type Verdict,
 } from "./channels.ts";
-export {
-  decodeNodeDisk,
-  encodeNodeDisk,
-  NODE_DISK_KEY,
-  type NodeDisk,
-} from "./gossip/disk_value.ts";
+export { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY, type NodeDisk } from "./gossip/mod.ts";
 export {
   decodeNodeFacts,
   decodeNodeLoad,
@@ -222,14 +217,14 @@ export {
   NODE_LOAD_KEY,
   type NodeFacts,
   type NodeLoad,
-} from "./gossip/node_value.ts";
+} from "./gossip/mod.ts";
 export {
   decodeLoadedCopies,
   encodeLoadedCopies,
   LOADED_COPIES_KEY,
   type LoadedCopies,
   type LoadedCopy,
-} from "./gossip/loaded_value.ts";
+} from "./gossip/mod.ts";
 export {
   decodeInventory,
   encodeInventory,
@@ -237,7 +232,7 @@ export {
   INVENTORY_KEYS,
   type ManifestPrefix,
   manifestPrefixOf,
-} from "./gossip/inventory_value.ts";
+} from "./gossip/mod.ts";
 export {
   arrayShape,
   booleanShape,

@@ -7,18 +7,18 @@ import {
   type FrameChannel,
   STREAM_FRAME_BYTES_MAX,
 } from "../protocol/mod.ts";
-import { ChannelWriter } from "./framing/channel_writer.ts";
-import type { FrameQueue } from "./framing/frame_queue.ts";
-import { FrameReader } from "./framing/frame_reader.ts";
-import { QuicPeerStream } from "./framing/peer_stream.ts";
 import {
+  ChannelWriter,
+  type FrameQueue,
+  FrameReader,
   isRuntimeLoss,
   lostConnection,
+  QuicPeerStream,
   sourceOf,
   type StreamParts,
   takeStream,
-} from "./framing/stream_pipe.ts";
-import { formatAddress } from "./connecting/resolve_address.ts";
+} from "./framing/mod.ts";
+import { formatAddress } from "./resolve_address.ts";
 import type { TransportLimits } from "./limits.ts";
 
 /** Why a connection is closed, as the peer reads it. */

@@ -13,11 +13,11 @@ export {
   openMulticast,
 } from "./discovery/mod.ts";
 export { decodeValue, encodeValue } from "./cbor.ts";
-export { seedDialer } from "./connecting/dial_seed.ts";
+export { seedDialer } from "./connecting/mod.ts";
 export type { FramePipe, JoinHandler } from "./frame_pipe.ts";
 export { openTransport, type OpenTransportOptions, type QuicTransport } from "./open_transport.ts";
-export { askRemote, type RemoteNode } from "./remote/ask_remote.ts";
-export type { ClientHandler } from "./remote/serve_client.ts";
+export { askRemote, type RemoteNode } from "./remote/mod.ts";
+export type { ClientHandler } from "./remote/mod.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
 export {
   type AnsweredJoin,

@@ -16,19 +16,24 @@ import {
   type FrameChannel,
   LIFE_BYTES,
 } from "../protocol/mod.ts";
-import { formatAddress } from "./connecting/resolve_address.ts";
+import {
+  closeConn,
+  dialPeer,
+  type GreetedDialer,
+  type GreetingParts,
+  type IncomingStreams,
+  judgeArrival,
+  LAST_WORDS_MS,
+  MemberListener,
+} from "./connecting/mod.ts";
+import { formatAddress } from "./resolve_address.ts";
 import type { JoinHandler } from "./frame_pipe.ts";
-import { lostConnection } from "./framing/stream_pipe.ts";
-import type { GreetedDialer, GreetingParts, IncomingStreams } from "./connecting/greeting.ts";
+import { lostConnection } from "./framing/mod.ts";
 import type { NodeIdentity } from "./identity/mod.ts";
 import { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
 import { PeerFaults } from "./peer_faults.ts";
 import { PeerLink } from "./peer_link.ts";
-import { closeConn, dialPeer, LAST_WORDS_MS } from "./connecting/quic_dialer.ts";
-import { MemberListener } from "./connecting/quic_listener.ts";
-import { judgeArrival } from "./connecting/second_connection.ts";
-import { ClientDesk } from "./remote/client_desk.ts";
-import type { ClientHandler } from "./remote/serve_client.ts";
+import { ClientDesk, type ClientHandler } from "./remote/mod.ts";
 
 /**
  * The runtime sends the goodbyes from threads of its own, and does not say when they are out. A process that ended before

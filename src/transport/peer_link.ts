@@ -15,15 +15,16 @@ import type {
 } from "../ports/mod.ts";
 import type { FrameChannel } from "../protocol/mod.ts";
 import { type CloseReason, Connection } from "./connection.ts";
-import { DialBackoff } from "./connecting/dial_backoff.ts";
-import { FrameQueue } from "./framing/frame_queue.ts";
-import { lostConnection } from "./framing/stream_pipe.ts";
-import type { IncomingStreams } from "./connecting/greeting.ts";
+import {
+  type Arrival,
+  DialBackoff,
+  type DialOutcome,
+  type IncomingStreams,
+} from "./connecting/mod.ts";
+import { FrameQueue, lostConnection } from "./framing/mod.ts";
 import type { TransportLimits } from "./limits.ts";
 import type { PeerFaults } from "./peer_faults.ts";
-import type { DialOutcome } from "./connecting/quic_dialer.ts";
 import { FRAME_CHANNELS } from "./quic_settings.ts";
-import type { Arrival } from "./connecting/second_connection.ts";
 
 /** After this long without use a link is forgotten, and with it that its peer was out of reach. */
 const UNUSED_MS = 300_000;

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 export function defineDrain(command: Command, context: CliContext): void {
   command.description("Send no new requests to a node; running answers go on");

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { formatRelativeTime } from "../../base/mod.ts";
-import { objectsOf, textOf } from "../client/json.ts";
+import { objectsOf, textOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 import { memberAddresses, safeText, tableOf } from "./member_view.ts";
 
 interface CreateOptions extends ClientOptions {

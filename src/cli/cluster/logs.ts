@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import { RequestError } from "../../base/mod.ts";
-import type { JsonObject } from "../client/json.ts";
-import { readJsonLines } from "../client/json_lines.ts";
+import { type JsonObject, readJsonLines } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printable, safeText } from "./member_view.ts";

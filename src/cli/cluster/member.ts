@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { NodeClient } from "../client/node_client.ts";
+import type { NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 export function defineMember(command: Command, context: CliContext): void {
   command.description("Take members out of the cluster");

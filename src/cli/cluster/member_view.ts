@@ -1,5 +1,5 @@
 import { formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from "../client/json.ts";
+import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from "../client/mod.ts";
 
 /** Hex digits of an id that tell nodes apart for people; commands take them in the place of the whole id. */
 const ID_CHARS = 8;

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { formatBinaryBytes } from "../../base/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 import {
   healthText,
   type LoadView,

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { objectsOf } from "../client/json.ts";
+import { objectsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 import { safeText, tableOf } from "./member_view.ts";
 
 export function defineSettings(command: Command, context: CliContext): void {

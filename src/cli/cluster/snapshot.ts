@@ -8,7 +8,7 @@ import {
   addJsonOption,
   configFlagsOf,
 } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 /** It names every key and token hash of the cluster. */
 const FILE_MODE = 0o600;

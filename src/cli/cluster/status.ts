@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf } from "../client/json.ts";
+import { type JsonObject, numberOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 import { healthText, membersOf, safeText, shortNodeId, tableOf } from "./member_view.ts";
 
 export function defineStatus(command: Command, context: CliContext): void {

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { formatRelativeTime, RequestError } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectsOf, textOf } from "../client/json.ts";
+import { type JsonObject, numberOf, objectsOf, textOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 import { memberAddresses, safeText, tableOf } from "./member_view.ts";
 
 /** Addresses in a printed join command: one that answers is enough, so a few will do. */

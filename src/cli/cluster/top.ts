@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { errorMessage } from "../../base/mod.ts";
-import type { NodeClient } from "../client/node_client.ts";
+import type { NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
-import type { Terminal } from "../terminal/terminal.ts";
+import { printJson, type Terminal } from "../terminal/mod.ts";
 import { renderTop } from "./top_view.ts";
 
 /** Gossip brings news about as often. */

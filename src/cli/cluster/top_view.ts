@@ -1,6 +1,6 @@
 import { formatBinaryBytes, formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf } from "../client/json.ts";
-import type { Style } from "../terminal/style.ts";
+import { type JsonObject, numberOf } from "../client/mod.ts";
+import type { Style } from "../terminal/mod.ts";
 import { healthText, type LoadView, membersOf, type MemberView, safeText } from "./member_view.ts";
 
 /** What `top` shows of an answer of `/api/cluster/status`, line by line. */

@@ -2,14 +2,11 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { errorMessage, type Modelfile, parseModelfile, RequestError } from "../../base/mod.ts";
-import type { JsonObject } from "../client/json.ts";
-import type { NodeClient } from "../client/node_client.ts";
-import { showTransfer } from "../client/transfer.ts";
+import type { JsonObject, NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
-import { findAdapters, findSource } from "../create/model_files.ts";
-import { uploadFiles } from "../create/upload.ts";
+import { findAdapters, findSource, uploadFiles } from "../create/mod.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { type ProgressLine, ProgressView } from "../terminal/progress_view.ts";
+import { type ProgressLine, ProgressView, showTransfer } from "../terminal/mod.ts";
 
 interface CreateOptions extends ClientOptions {
   readonly file: string;

@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { formatBytes, formatRelativeTime, formatTable } from "../../base/mod.ts";
-import { numberOf, textOf } from "../client/json.ts";
-import { modelsNamed, shortId } from "../client/model_rows.ts";
+import { modelsNamed, numberOf, shortId, textOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 export function defineList(command: Command, context: CliContext): void {
   command.argument("[PREFIX]", "Only names that begin so");

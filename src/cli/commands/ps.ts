@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { formatBytes, formatRelativeTime, formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf, textOf } from "../client/json.ts";
-import { modelsNamed, shortId } from "../client/model_rows.ts";
+import { type JsonObject, modelsNamed, numberOf, shortId, textOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 /** "Forever" is sent as an expiry centuries away. */
 const FOREVER_MS = 100 * 365 * 24 * 60 * 60 * 1_000;

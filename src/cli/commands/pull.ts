@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { showTransfer } from "../client/transfer.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { showTransfer } from "../terminal/mod.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 
 export function definePull(command: Command, context: CliContext): void {

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { isEdgeError } from "../../base/mod.ts";
-import type { NodeClient } from "../client/node_client.ts";
+import type { NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 export function defineRm(command: Command, context: CliContext): void {
   command.argument("<MODEL...>", "Names of the models");

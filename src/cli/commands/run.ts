@@ -1,12 +1,17 @@
 import { type Command, Option } from "commander";
 import { findNearest, isEdgeError, RequestError } from "../../base/mod.ts";
-import { isJsonObject, type JsonObject, objectsOf, textOf, textsOf } from "../client/json.ts";
-import type { NodeClient } from "../client/node_client.ts";
-import { showTransfer } from "../client/transfer.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  type NodeClient,
+  objectsOf,
+  textOf,
+  textsOf,
+} from "../client/mod.ts";
+import { showTransfer } from "../terminal/mod.ts";
 import { type CliContext, clientFor, type ClientOptions, configFor } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { showAnswer } from "../repl/answer_view.ts";
-import { requestFields, type RunSettings } from "../repl/settings.ts";
+import { converse, requestFields, type RunSettings, showAnswer } from "../repl/mod.ts";
 
 interface RunOptions extends ClientOptions {
   readonly keepalive?: string;
@@ -71,7 +76,6 @@ async function run(
     return await printEmbedding(context, client, { model, prompt, options });
   }
   if (prompt === "" && input.isTerminal && !options.json) {
-    const { converse } = await import("../repl/repl.ts");
     return await converse(context, { client, model, settings });
   }
   const body = {

@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import { RequestError } from "../../base/mod.ts";
-import { type JsonObject, textOf } from "../client/json.ts";
+import { type JsonObject, textOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { renderModel } from "../terminal/model_view.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson, renderModel } from "../terminal/mod.ts";
 
 /** Parts that can be printed alone, as the API names them. */
 const PARTS = ["license", "modelfile", "parameters", "system", "template"] as const;

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { isEdgeError, RequestError } from "../../base/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 export function defineStop(command: Command, context: CliContext): void {
   command.argument("<MODEL>", "Name of the model");

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { NodeClient } from "../client/node_client.ts";
-import type { ProgressLine } from "../terminal/progress_view.ts";
+import type { NodeClient } from "../client/mod.ts";
+import type { ProgressLine } from "../terminal/mod.ts";
 import type { ModelFile } from "./model_files.ts";
 
 /** Names of files with the digests the node knows them by, as the API wants them. */

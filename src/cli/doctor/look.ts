@@ -2,8 +2,7 @@ import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorMessage } from "../../base/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
-import { isJsonObject, numberOf, textOf } from "../client/json.ts";
-import { NodeClient } from "../client/node_client.ts";
+import { isJsonObject, NodeClient, numberOf, textOf } from "../client/mod.ts";
 import type { CliContext } from "../context.ts";
 import {
   type Finding,

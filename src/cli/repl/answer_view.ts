@@ -1,8 +1,7 @@
 import { formatGoDuration } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectOf, textOf } from "../client/json.ts";
+import { type JsonObject, numberOf, objectOf, textOf } from "../client/mod.ts";
 import type { CliContext } from "../context.ts";
-import { Spinner } from "../terminal/spinner.ts";
-import { WordWrap } from "../terminal/word_wrap.ts";
+import { Spinner, WordWrap } from "../terminal/mod.ts";
 import type { RunSettings } from "./settings.ts";
 
 /** What an answer said in all; `stopped` when its request was aborted on the way. */

@@ -1,6 +1,6 @@
 import { PassThrough, Writable } from "node:stream";
 import { createInterface, type Interface } from "node:readline";
-import type { Terminal } from "../terminal/terminal.ts";
+import type { Terminal } from "../terminal/mod.ts";
 import type { History } from "./history.ts";
 import { type KeyToken, KeyTokenizer } from "./key_tokens.ts";
 import type { LineEnding } from "./line_assembler.ts";

@@ -1,10 +1,8 @@
 import { join } from "node:path";
 import { assertNever, errorMessage } from "../../base/mod.ts";
-import { type JsonObject, objectsOf, textOf } from "../client/json.ts";
-import type { NodeClient } from "../client/node_client.ts";
+import { type JsonObject, type NodeClient, objectsOf, textOf } from "../client/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
-import { renderModel } from "../terminal/model_view.ts";
-import { Spinner } from "../terminal/spinner.ts";
+import { renderModel, Spinner } from "../terminal/mod.ts";
 import { showAnswer } from "./answer_view.ts";
 import { editText } from "./editor.ts";
 import { HELP_TEXTS } from "./help_texts.ts";

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../client/json.ts";
+import type { JsonObject } from "../client/mod.ts";
 
 /** How a model is asked and its answers are shown; `/set` changes it, the flags of `run` begin it. */
 export interface RunSettings {

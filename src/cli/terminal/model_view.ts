@@ -1,5 +1,5 @@
 import { formatCount, formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from "../client/json.ts";
+import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from "../client/mod.ts";
 
 /** Entries of a list shown before the rest is counted. */
 const LIST_SHOWN_MAX = 3;

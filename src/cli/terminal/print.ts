@@ -1,6 +1,6 @@
-import type { CliContext } from "../context.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** Prints a value for programs: indented JSON and an end of line. */
-export function printJson(context: CliContext, value: unknown): void {
+export function printJson(context: { readonly terminal: Terminal }, value: unknown): void {
   context.terminal.out.write(`${JSON.stringify(value, undefined, 2)}\n`);
 }

@@ -5,8 +5,6 @@
  *
  * @module
  */
-export { printNatives } from "./llama.ts";
-export { quantizeFile } from "../quantize/quantize_file.ts";
 import {
   assertNever,
   type ErrorCode,
@@ -194,3 +192,5 @@ function send(reply: RunnerReply): void {
   let at = 0;
   while (at < frame.length) at += Deno.stdout.writeSync(frame.subarray(at));
 }
+export { FILE_TYPES, QUANTIZE_PARAMS } from "./abi.ts";
+export { cText, openLlama, printNatives } from "./llama.ts";

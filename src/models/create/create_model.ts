@@ -17,10 +17,13 @@ import {
 import { type BlobHolds, blobsOf } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseReference } from "../model_reference.ts";
-import type { FactsCache } from "../stored/facts_cache.ts";
-import { layerMediaType } from "../stored/layer_types.ts";
-import { CONFIG_MEDIA_TYPE, encodeModelConfig } from "../stored/model_config.ts";
-import type { ContentReader } from "../stored/model_content.ts";
+import {
+  CONFIG_MEDIA_TYPE,
+  type ContentReader,
+  encodeModelConfig,
+  type FactsCache,
+  layerMediaType,
+} from "../stored/mod.ts";
 import { removeUnused } from "../unused_blobs.ts";
 import type { GgufPart } from "./gguf_part.ts";
 import { quantizeLayer } from "./quantization.ts";

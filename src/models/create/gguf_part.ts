@@ -1,7 +1,7 @@
 import type { BlobStore } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
 import type { GgufFacts, MergedGguf } from "../gguf/mod.ts";
-import type { FactsCache } from "../stored/facts_cache.ts";
+import type { FactsCache } from "../stored/mod.ts";
 
 /** A GGUF blob that a new model is made of. */
 export interface GgufPart {

@@ -1,8 +1,7 @@
 import { type Digest, parseDigest, RequestError } from "../../base/mod.ts";
 import type { BlobStore, CreateRequest } from "../../ports/mod.ts";
 import type { GgufFacts } from "../gguf/mod.ts";
-import type { FactsCache } from "../stored/facts_cache.ts";
-import { type LayerKind, layerMediaType } from "../stored/layer_types.ts";
+import { type FactsCache, type LayerKind, layerMediaType } from "../stored/mod.ts";
 import type { GgufPart, PartSources } from "./gguf_part.ts";
 import { joinSplitParts } from "./split_parts.ts";
 

@@ -1,11 +1,17 @@
 import { MODEL_OPTIONS, RequestError } from "../../base/mod.ts";
 import type { CatalogEntry, CreateRequest, QuantizationTarget } from "../../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
-import { isLayerOf, type LayerKind, layersOf } from "../stored/layer_types.ts";
-import type { ModelConfig } from "../stored/model_config.ts";
-import type { ModelContent } from "../stored/model_content.ts";
-import { configOf, detailsOf } from "../stored/model_details.ts";
-import { isOfType, type StoredParameters } from "../stored/parameters.ts";
+import {
+  configOf,
+  detailsOf,
+  isLayerOf,
+  isOfType,
+  type LayerKind,
+  layersOf,
+  type ModelConfig,
+  type ModelContent,
+  type StoredParameters,
+} from "../stored/mod.ts";
 import { compileTemplate } from "../template/mod.ts";
 import type { GgufPart, PartSources } from "./gguf_part.ts";
 import { readAdapterParts, readFileParts } from "./model_parts.ts";

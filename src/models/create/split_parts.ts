@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { assert, parseDigest, RequestError } from "../../base/mod.ts";
 import type { BlobReader } from "../../ports/mod.ts";
 import { type MergedGguf, mergeGguf, readGguf } from "../gguf/mod.ts";
-import { layerMediaType } from "../stored/layer_types.ts";
+import { layerMediaType } from "../stored/mod.ts";
 import type { GgufPart, PartSources } from "./gguf_part.ts";
 
 /**

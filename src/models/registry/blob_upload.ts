@@ -7,7 +7,7 @@ import { errorMessage, PeerError } from "../../base/mod.ts";
 import type { BlobReader, BlobStore, Clock, TransferLimits } from "../../ports/mod.ts";
 import { type BlobLayer, parseModelName } from "../../protocol/mod.ts";
 import { parseUrl, type RegistryClient } from "./registry_client.ts";
-import { partBytesOf } from "../transfer/transfer_limits.ts";
+import { partBytesOf } from "../transfer/mod.ts";
 import { pause } from "../waiting.ts";
 
 /** What an upload works with. */

@@ -4,7 +4,7 @@ import { type BlobLayer, type Manifest, parseManifest } from "../../protocol/mod
 import { blobsOf, isHere } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseReference } from "../model_reference.ts";
-import { progressOf, type SharedDownloads } from "../transfer/shared_downloads.ts";
+import { progressOf, type SharedDownloads } from "../transfer/mod.ts";
 import { type BlobUsers, removeUnused } from "../unused_blobs.ts";
 import { RegistryBlob } from "./registry_blob.ts";
 import { type RegistryAccess, RegistryClient } from "./registry_client.ts";

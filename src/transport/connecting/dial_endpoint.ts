@@ -1,7 +1,7 @@
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import { quicSettings } from "../quic_settings.ts";
 import { connectionError } from "./quic_dialer.ts";
-import { resolveAddress } from "./resolve_address.ts";
+import { resolveAddress } from "../resolve_address.ts";
 
 /** Where one dial goes out. */
 export interface DialEndpoint {

@@ -2,14 +2,19 @@ import { UnavailableError } from "../../base/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import { encodeStreamHeader } from "../../protocol/mod.ts";
 import { JOIN_FRAME_BYTES_MAX } from "../frame_pipe.ts";
-import { FrameReader } from "../framing/frame_reader.ts";
-import { isRuntimeLoss, lostConnection, StreamPipe, takeStream } from "../framing/stream_pipe.ts";
+import {
+  FrameReader,
+  isRuntimeLoss,
+  lostConnection,
+  StreamPipe,
+  takeStream,
+} from "../framing/mod.ts";
 import type { DialSeed, Seed } from "../identity/mod.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import { JOIN_PROTOCOL } from "../quic_settings.ts";
 import { withDeadline } from "./deadline.ts";
 import { dialByAnchor, type DialEndpoint, openDialEndpoint } from "./dial_endpoint.ts";
-import { formatAddress } from "./resolve_address.ts";
+import { formatAddress } from "../resolve_address.ts";
 
 /** How a node that is no member yet reaches one, from a port of its own that is given up afterwards. */
 export function seedDialer(parts: { readonly clock: Clock }): DialSeed {

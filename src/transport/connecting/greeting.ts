@@ -8,8 +8,14 @@ import {
   LIFE_BYTES,
   type Verdict,
 } from "../../protocol/mod.ts";
-import { FrameReader, withLength } from "../framing/frame_reader.ts";
-import { isRuntimeLoss, lostConnection, StreamPipe, takeStream } from "../framing/stream_pipe.ts";
+import {
+  FrameReader,
+  isRuntimeLoss,
+  lostConnection,
+  StreamPipe,
+  takeStream,
+  withLength,
+} from "../framing/mod.ts";
 import { greet, type NodeIdentity } from "../identity/mod.ts";
 
 /** What both sides of a greeting need. */

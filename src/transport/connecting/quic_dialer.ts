@@ -2,12 +2,12 @@ import { errorMessage, type NodeId, PeerError, UnavailableError } from "../../ba
 import type { PeerAddress } from "../../ports/mod.ts";
 import { CLOSE_CODES } from "../connection.ts";
 import { withDeadline } from "./deadline.ts";
-import { isRuntimeLoss } from "../framing/stream_pipe.ts";
+import { isRuntimeLoss } from "../framing/mod.ts";
 import { greetAsDialer, type GreetingParts, type IncomingStreams } from "./greeting.ts";
 import { anchorFromMemberKey, serverNameOf } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import { MEMBER_PROTOCOL, quicSettings } from "../quic_settings.ts";
-import { resolveAddress } from "./resolve_address.ts";
+import { resolveAddress } from "../resolve_address.ts";
 
 /** How long a refusal gets to arrive before its connection is closed. */
 export const LAST_WORDS_MS = 500;

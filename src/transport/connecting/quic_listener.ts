@@ -2,15 +2,20 @@ import { PeerError, UnavailableError } from "../../base/mod.ts";
 import type { Clock, Log } from "../../ports/mod.ts";
 import { withDeadline } from "./deadline.ts";
 import { JOIN_FRAME_BYTES_MAX, type JoinHandler } from "../frame_pipe.ts";
-import { FrameReader } from "../framing/frame_reader.ts";
-import { isRuntimeLoss, lostConnection, StreamPipe, takeStream } from "../framing/stream_pipe.ts";
+import {
+  FrameReader,
+  isRuntimeLoss,
+  lostConnection,
+  StreamPipe,
+  takeStream,
+} from "../framing/mod.ts";
 import {
   greetAsListener,
   type GreetedDialer,
   type GreetingParts,
   type IncomingStreams,
 } from "./greeting.ts";
-import { formatAddress } from "./resolve_address.ts";
+import { formatAddress } from "../resolve_address.ts";
 import type { NodeIdentity } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import type { PeerFaults } from "../peer_faults.ts";

@@ -6,11 +6,15 @@ import {
   type ApiKey,
   clientVerdictShape,
 } from "../../protocol/mod.ts";
-import { withDeadline } from "../connecting/deadline.ts";
-import { dialByAnchor, type DialEndpoint, openDialEndpoint } from "../connecting/dial_endpoint.ts";
-import { closeConn } from "../connecting/quic_dialer.ts";
-import { formatAddress } from "../connecting/resolve_address.ts";
-import { takeStream } from "../framing/stream_pipe.ts";
+import {
+  closeConn,
+  dialByAnchor,
+  type DialEndpoint,
+  openDialEndpoint,
+  withDeadline,
+} from "../connecting/mod.ts";
+import { formatAddress } from "../resolve_address.ts";
+import { takeStream } from "../framing/mod.ts";
 import { anchorFromKey, CLUSTER_SERVER_NAME } from "../identity/mod.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import { CLIENT_PROTOCOL } from "../quic_settings.ts";

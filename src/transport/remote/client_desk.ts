@@ -1,7 +1,6 @@
 import { PeerError, UnavailableError } from "../../base/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
-import { withDeadline } from "../connecting/deadline.ts";
-import type { OtherCallers } from "../connecting/quic_listener.ts";
+import { type OtherCallers, withDeadline } from "../connecting/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import type { PeerFaults } from "../peer_faults.ts";
 import { CLIENT_PROTOCOL, WEB_TRANSPORT_PROTOCOL } from "../quic_settings.ts";

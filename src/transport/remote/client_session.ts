@@ -1,13 +1,8 @@
 import { PeerError } from "../../base/mod.ts";
 import { CLIENT_PATH } from "../../protocol/mod.ts";
-import { closeConn } from "../connecting/quic_dialer.ts";
+import { closeConn } from "../connecting/mod.ts";
 import type { CloseReason } from "../connection.ts";
-import {
-  type ByteStreams,
-  lostConnection,
-  type StreamParts,
-  takeStream,
-} from "../framing/stream_pipe.ts";
+import { type ByteStreams, lostConnection, type StreamParts, takeStream } from "../framing/mod.ts";
 
 /** A connection of a client, whatever carries it. */
 export interface ClientSession {

@@ -7,14 +7,16 @@ import {
   type Shape,
   type StreamKind,
 } from "../../protocol/mod.ts";
-import { FrameReader, STREAM_ENDED, withLength } from "../framing/frame_reader.ts";
 import {
   END_MARK,
+  FrameReader,
   ignoreLoss,
   isRuntimeLoss,
   lostConnection,
+  STREAM_ENDED,
   type StreamParts,
-} from "../framing/stream_pipe.ts";
+  withLength,
+} from "../framing/mod.ts";
 
 /**
  * What a body's next frame turned out to be. `gone`: nothing more can come from that side, whether or not it said so. Over

@@ -6,8 +6,8 @@ import {
   type RequestHead,
   requestHeadShape,
 } from "../../protocol/mod.ts";
-import { withDeadline } from "../connecting/deadline.ts";
-import { lostConnection, type StreamParts } from "../framing/stream_pipe.ts";
+import { withDeadline } from "../connecting/mod.ts";
+import { lostConnection, type StreamParts } from "../framing/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import type { ClientSession } from "./client_session.ts";
 import { ClientStream } from "./client_stream.ts";

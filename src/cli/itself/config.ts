@@ -3,7 +3,7 @@ import { formatTable } from "../../base/mod.ts";
 import { describeConfig } from "../../config/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
 import { addConfigOptions, addExamples, addJsonOption, configFlagsOf } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 export function defineConfig(command: Command, context: CliContext): void {
   command.description("Print every setting, its value and where it came from");

@@ -1,10 +1,10 @@
-import type { CliContext } from "../context.ts";
-import { ProgressView } from "../terminal/progress_view.ts";
-import { type JsonObject, numberOf, textOf } from "./json.ts";
+import { ProgressView } from "./progress_view.ts";
+import type { Terminal } from "./terminal.ts";
+import { type JsonObject, numberOf, textOf } from "../client/mod.ts";
 
 /** Shows a stream of progress lines until it ends: as bars, or line by line as JSON. */
 export async function showTransfer(
-  context: CliContext,
+  context: { readonly terminal: Terminal },
   lines: AsyncIterable<JsonObject>,
   options: { readonly json?: boolean; readonly picture: "keep" | "clear" },
 ): Promise<void> {

@@ -1,12 +1,10 @@
 import type { Command } from "commander";
 import type { OptionName } from "../../config/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
-import type { Finding } from "../doctor/checks.ts";
-import { lookAround } from "../doctor/look.ts";
+import { type Finding, lookAround } from "../doctor/mod.ts";
 import { ExitRequest } from "../exit_request.ts";
 import { addConfigOptions, addExamples, addJsonOption, configFlagsOf } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
-import type { Style } from "../terminal/style.ts";
+import { printJson, type Style } from "../terminal/mod.ts";
 
 /** Options that change what is looked at. */
 const LOOKED_AT: ReadonlySet<OptionName> = new Set([

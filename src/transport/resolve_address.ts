@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { UnavailableError } from "../../base/mod.ts";
+import { UnavailableError } from "../base/mod.ts";
 
 /** Where to send packets. */
 export interface ResolvedAddress {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { CliContext } from "../context.ts";
 import { addExamples, addJsonOption } from "../options.ts";
-import { printJson } from "../terminal/print.ts";
+import { printJson } from "../terminal/mod.ts";
 
 export function defineVersion(command: Command, context: CliContext): void {
   addJsonOption(command);

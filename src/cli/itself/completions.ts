@@ -1,7 +1,7 @@
 import { Argument, type Command } from "commander";
 import type { CliContext } from "../context.ts";
 import { addExamples } from "../options.ts";
-import { type CommandWords, renderCompletions, SHELLS } from "../terminal/completion_scripts.ts";
+import { type CommandWords, renderCompletions, SHELLS } from "../terminal/mod.ts";
 
 /** Commands whose first argument is a model that is already there. */
 const MODEL_COMMANDS = new Set(["run", "show", "stop", "rm", "cp", "push"]);

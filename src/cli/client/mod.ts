@@ -1,0 +1,19 @@
+/**
+ * Speaks to a node as a client, on this machine or through the port between nodes. It never prints. Start reading in
+ * `node_client.ts`.
+ *
+ * @module
+ */
+export { readJsonLines } from "./json_lines.ts";
+export { modelsNamed, shortId } from "./model_rows.ts";
+export { NodeClient } from "./node_client.ts";
+export { remoteSender } from "./remote_node.ts";
+export {
+  isJsonObject,
+  type JsonObject,
+  numberOf,
+  objectOf,
+  objectsOf,
+  textOf,
+  textsOf,
+} from "./json.ts";

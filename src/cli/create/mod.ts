@@ -1,0 +1,7 @@
+/**
+ * What `create` reads and uploads: the files a Modelfile names. It never makes a model itself. Start reading in `model_files.ts`.
+ *
+ * @module
+ */
+export { findAdapters, findSource } from "./model_files.ts";
+export { uploadFiles } from "./upload.ts";

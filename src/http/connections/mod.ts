@@ -1,0 +1,6 @@
+/**
+ * Watches the connections that requests came over. It never reads a request. Start reading in `peer_watch.ts`.
+ *
+ * @module
+ */
+export { PeerWatch } from "./peer_watch.ts";

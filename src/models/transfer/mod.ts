@@ -1,0 +1,8 @@
+/**
+ * Gets a blob in parallel pieces and goes on where it stopped. It never knows where the bytes come from. Start reading in
+ * `blob_download.ts`.
+ *
+ * @module
+ */
+export { progressOf, SharedDownloads } from "./shared_downloads.ts";
+export { partBytesOf, TRANSFER_LIMITS } from "./transfer_limits.ts";

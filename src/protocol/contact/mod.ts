@@ -1,0 +1,58 @@
+/**
+ * What is said before two nodes, or a client and a node, know each other: hellos, joins, tokens, keys. It never proves anything
+ * itself. Start reading in `hello.ts`.
+ *
+ * @module
+ */
+export {
+  type Announcement,
+  decodeDiscovery,
+  DISCOVERY_BYTES_MAX,
+  type DiscoveryPacket,
+  encodeDiscovery,
+} from "./announcement.ts";
+export { type ApiKey, decodeApiKey, encodeApiKey } from "./api_key.ts";
+export {
+  type AnswerHead,
+  answerHeadShape,
+  CLIENT_FRAME_BYTES_MAX,
+  CLIENT_PATH,
+  clientHelloShape,
+  type ClientVerdict,
+  clientVerdictShape,
+  type RequestHead,
+  requestHeadShape,
+} from "./client.ts";
+export { CREDENTIAL_CHARACTERS_MAX } from "./credential.ts";
+export {
+  CERTIFICATE_BYTES_MAX,
+  decodeHello,
+  encodeHello,
+  HELLO_FRAME_BYTES_MAX,
+  HELLO_VERSION,
+  type HelloAnswer,
+  type HelloFrame,
+  type HelloOffer,
+  type HelloRefusal,
+  helloTranscript,
+  NONCE_BYTES,
+  printable,
+  SIGNATURE_BYTES,
+} from "./hello.ts";
+export {
+  decodeJoin,
+  encodeJoin,
+  JOIN_MEMBERS_MAX,
+  JOIN_REVOKED_MAX,
+  JOIN_VERSION,
+  type JoinAnswer,
+  type JoinChallenge,
+  type JoinedMember,
+  type JoinFrame,
+  type JoinOpening,
+  type JoinRefusal,
+  type JoinSaid,
+  joinTranscript,
+} from "./join.ts";
+export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./join_token.ts";
+export { clusterIdOf, nodeIdOf } from "./node_id.ts";
