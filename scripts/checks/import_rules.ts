@@ -270,6 +270,18 @@ export const IMPORT_RULES: ImportRules = {
       because: "A chat template is part of a model.",
     },
     {
+      name: "ipaddr.js",
+      folders: ["src/models"],
+      because:
+        "Which networks are private is a registry of its own, and registries may not send us there.",
+    },
+    {
+      name: "proxy-from-env",
+      folders: ["src/models"],
+      because:
+        "HTTPS_PROXY and NO_PROXY have as many readings as programs; this is the common one.",
+    },
+    {
       name: "node:*",
       folders: [
         "main.ts",

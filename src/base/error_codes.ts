@@ -60,6 +60,8 @@ export const ERROR_CODES = {
   // An API key that opens nothing; the text says why.
   key_refused: { family: "peer", status: 401 },
   registry_failed: { family: "peer", status: 500 },
+  // Where a registry sent us is no place to go; the text says why.
+  address_refused: { family: "peer", status: 500 },
 } as const satisfies Record<
   string,
   { family: "request" | "unavailable" | "storage" | "peer"; status: number }

@@ -35,6 +35,8 @@ import {
   type PushContext,
   pushModel,
   type RegistryAccess,
+  type RegistryNetwork,
+  SYSTEM_NETWORK,
 } from "./registry/mod.ts";
 import { showModel } from "./show_model.ts";
 import {
@@ -68,6 +70,10 @@ export interface ModelStoreOptions {
   readonly userAgent: string;
   /** For registries that want a signature; without it they can't be used. */
   readonly registryKey?: RegistryKey;
+  /** Lets registries name addresses that only this machine or its network can reach. Default false. */
+  readonly allowsPrivateRegistry?: boolean;
+  /** Default {@link SYSTEM_NETWORK}. */
+  readonly registryNetwork?: RegistryNetwork;
   /** True keeps blobs that only a replaced manifest named (`OLLAMA_NOPRUNE`). Default false. */
   readonly noPrune?: boolean;
   /** Default {@link TRANSFER_LIMITS}. */
@@ -280,8 +286,15 @@ class StoredModels implements ModelStore {
   }
 
   #access(): RegistryAccess {
-    const { clock, userAgent, registryKey: key } = this.#options;
-    return { clock, userAgent, ...(key && { key }) };
+    const { clock, userAgent, registryKey: key, registryNetwork, allowsPrivateRegistry } =
+      this.#options;
+    return {
+      clock,
+      userAgent,
+      network: registryNetwork ?? SYSTEM_NETWORK,
+      allowsPrivate: allowsPrivateRegistry ?? false,
+      ...(key && { key }),
+    };
   }
 
   async #getEntry(

@@ -130,7 +130,8 @@ export class FilePartialBlob implements PartialBlob {
       await removePartial(this.#place);
       throw new StorageError(
         "corrupt_file",
-        `digest mismatch, file must be downloaded again: want ${digest}, got ${found}`,
+        // The true digest stays here: with it whoever named the source could have the bytes as a blob of their own.
+        `digest mismatch, file must be downloaded again: want ${digest}`,
       );
     }
     await this.#file.sync();

@@ -34,12 +34,15 @@ export interface SeenRequest {
 
 /** Answers a range request otherwise than rightly; undefined = rightly. */
 type RangeFault = (request: SeenRequest, right: Uint8Array) => Response | undefined;
+/** Answers any request in the registry's place; undefined = the registry does. */
+type Interception = (request: SeenRequest) => Response | undefined;
 
 export class FaultyRegistry {
   readonly seen: SeenRequest[] = [];
   readonly manifests = new Map<string, Uint8Array>();
   readonly blobs = new Map<string, Uint8Array>();
   rangeFault: RangeFault = () => undefined;
+  intercept: Interception = () => undefined;
   readonly #firstRange = Promise.withResolvers<void>();
   /** Issues tokens `token-1`, `token-2`...; only the latest is good. */
   #tokens = 0;
@@ -59,6 +62,11 @@ export class FaultyRegistry {
   /** Host and port for model names. */
   get host(): string {
     return `127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  /** Its port, for addresses under other names. */
+  get port(): number {
+    return this.#server.addr.port;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -99,6 +107,11 @@ export class FaultyRegistry {
     this.seen.push(seen);
     if (request.headers.has("range")) this.#firstRange.resolve();
     if (seen.method === this.#expiry.method && --this.#expiry.requests === 0) this.#tokens++;
+    const intercepted = this.intercept(seen);
+    if (intercepted !== undefined) {
+      await request.body?.cancel();
+      return intercepted;
+    }
     if (url.pathname === "/token") return await this.#issueToken(request);
     if (url.pathname.startsWith("/storage/")) return await this.#store(request, url);
     const isDirect = url.pathname.startsWith("/direct/") || request.headers.has("range");
@@ -202,7 +215,7 @@ export class FaultyRegistry {
   }
 
   #challenge(request: Request): Response {
-    const realm = `http://${this.host}/token`;
+    const realm = `http://${request.headers.get("host")}/token`;
     const scope = `repository:library/m:pull ${request.method}`;
     return new Response("sign in", {
       status: 401,

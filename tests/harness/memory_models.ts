@@ -101,7 +101,7 @@ export class MemoryBlobStore implements BlobStore {
       if (found !== digest) {
         throw new StorageError(
           "corrupt_file",
-          `digest mismatch, file must be downloaded again: want ${digest}, got ${found}`,
+          `digest mismatch, file must be downloaded again: want ${digest}`,
         );
       }
       this.blobs.set(digest, bytes);

@@ -1,12 +1,14 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
-import { Readable } from "node:stream";
 import { errorMessage, PeerError } from "../../base/mod.ts";
 import type { BlobReader, BlobStore, Clock, TransferLimits } from "../../ports/mod.ts";
 import { type BlobLayer, parseModelName } from "../../protocol/mod.ts";
-import { parseUrl, type RegistryClient } from "./registry_client.ts";
+import {
+  addressIn,
+  readErrorText,
+  type RegistryAnswer,
+  type RegistryClient,
+} from "./registry_client.ts";
 import { partBytesOf } from "../transfer/mod.ts";
 import { pause } from "../waiting.ts";
 
@@ -37,11 +39,12 @@ export async function uploadBlob(
     method: "HEAD",
     signal,
   });
-  await known.body?.cancel();
+  known.leave();
   if (known.status === 404) {
     const uploadUrl = await beginUpload(layer, client, signal);
     if (uploadUrl !== undefined) await sendParts(layer, client, { ...context, uploadUrl });
-  } else {
+  } else if (known.isOwn) {
+    // Elsewhere only who reads may be let in; the registry that sends readers there has the blob.
     await client.check(known);
   }
   onProgress(layer.size);
@@ -52,7 +55,7 @@ async function beginUpload(
   layer: BlobLayer,
   client: RegistryClient,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<URL | undefined> {
   const origin = parseModelName(layer.from ?? "");
   // Only a repository of the same registry can lend a blob.
   const mount = origin === undefined || origin.host !== client.host ? "" : `?${new URLSearchParams({
@@ -60,18 +63,15 @@ async function beginUpload(
     from: `${origin.namespace}/${origin.model}`,
   })}`;
   const url = client.url(`blobs/uploads/${mount}`);
-  const response = await client.check(
-    await client.request(url, { method: "POST", signal }),
-  );
-  await response.body?.cancel();
-  if (response.status === 201) return undefined;
-  return nextAddress(Object.fromEntries(response.headers), url);
+  const answer = await client.check(await client.request(url, { method: "POST", signal }));
+  answer.leave();
+  return answer.status === 201 ? undefined : nextAddress(answer);
 }
 
 async function sendParts(
   layer: BlobLayer,
   client: RegistryClient,
-  context: UploadContext & { readonly uploadUrl: string },
+  context: UploadContext & { readonly uploadUrl: URL },
 ): Promise<void> {
   const { blobs, limits, signal } = context;
   const reader = await blobs.open(layer.digest);
@@ -94,10 +94,7 @@ async function sendParts(
     "etag",
     `${md5(Buffer.concat(checksums)).toString("hex")}-${checksums.length}`,
   );
-  const response = await client.check(
-    await client.request(last.toString(), { method: "PUT", signal }),
-  );
-  await response.body?.cancel();
+  (await client.check(await client.request(last, { method: "PUT", signal }))).leave();
 }
 
 /** `[offset, offset + length)` of a blob; its checksum is that of what was read last. */
@@ -141,14 +138,16 @@ class UploadPart {
 async function sendPart(
   part: UploadPart,
   client: RegistryClient,
-  context: UploadContext & { readonly url: string },
-): Promise<string> {
+  context: UploadContext & { readonly url: URL },
+): Promise<URL> {
   const { limits, clock, signal } = context;
   for (let tries = 1;; tries++) {
     try {
       return await trySendPart(part, client, context);
     } catch (error) {
       signal.throwIfAborted();
+      // No try changes where the registry sends us.
+      if (error instanceof PeerError && error.code === "address_refused") throw error;
       if (tries >= limits.triesMax) {
         throw failed(`max retries exceeded: ${errorMessage(error)}`, error);
       }
@@ -160,97 +159,55 @@ async function sendPart(
 async function trySendPart(
   part: UploadPart,
   client: RegistryClient,
-  context: UploadContext & { readonly url: string },
-): Promise<string> {
+  context: UploadContext & { readonly url: URL },
+): Promise<URL> {
   const { url, signal, onProgress } = context;
-  const send = (method: "PATCH" | "PUT", address: string, headers: Record<string, string>) =>
-    sendStream(address, {
-      method,
-      headers: { ...headers, "content-length": String(part.length) },
-      body: part.read((bytes) => onProgress(part.offset + bytes)),
-      signal,
-    });
-  const answer = await send("PATCH", url, {
-    ...client.headers(),
-    "content-type": "application/octet-stream",
-    "content-range": `${part.offset}-${part.offset + part.length - 1}`,
-    "x-redirect-uploads": "1",
+  const body = () => ({
+    byteLength: part.length,
+    chunks: part.read((bytes) => onProgress(part.offset + bytes)),
+  });
+  const answer = await client.send(url, {
+    method: "PATCH",
+    headers: {
+      "content-type": "application/octet-stream",
+      "content-range": `${part.offset}-${part.offset + part.length - 1}`,
+      "x-redirect-uploads": "1",
+    },
+    body: body(),
+    signal,
   });
   if (answer.status === 401) {
-    await client.authorize(oneHeader(answer.headers["www-authenticate"]) ?? null, signal);
+    answer.leave();
+    await client.authorize(answer, signal);
     throw failed("the registry wanted a new token");
   }
   if (answer.status === 307) {
-    const storage = parseUrl(oneHeader(answer.headers["location"]) ?? "", url);
-    if (storage === undefined) throw failed("the registry redirects a part to nowhere");
-    // No token: the address itself is what allows the upload.
-    const stored = await send("PUT", storage.toString(), {});
-    if (stored.status >= 300) throw failed(`${stored.status}: ${stored.text}`);
-    return nextAddress({ ...answer.headers, location: undefined }, url) ?? url;
+    answer.leave();
+    const storage = addressIn(answer, "location");
+    // The address itself is what allows the upload.
+    const stored = await client.send(storage, {
+      method: "PUT",
+      isBare: true,
+      body: body(),
+      signal,
+    });
+    await checkTaken(stored);
+    return answer.header("docker-upload-location") === undefined ? url : nextAddress(answer);
   }
-  if (answer.status >= 300) throw failed(`${answer.status}: ${answer.text}`);
-  return nextAddress(answer.headers, url) ?? url;
+  await checkTaken(answer);
+  const names = ["docker-upload-location", "location"];
+  return names.some((name) => answer.header(name) !== undefined) ? nextAddress(answer) : url;
 }
 
-function nextAddress(
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-  base: string,
-): string {
-  const text = oneHeader(headers["docker-upload-location"]) ?? oneHeader(headers["location"]);
-  const url = text === undefined ? undefined : parseUrl(text, base);
-  if (url === undefined) throw failed("the registry gives no address to upload to");
-  return url.toString();
+/** @throws PeerError `registry_failed` unless the part was taken; what other hosts say of it stays with them. */
+async function checkTaken(answer: RegistryAnswer): Promise<void> {
+  const text = answer.status >= 300 && answer.isOwn ? await readErrorText(answer) : "";
+  answer.leave();
+  if (answer.status >= 300) throw failed(`${answer.status}: ${text}`);
 }
 
-function oneHeader(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
-}
-
-interface StreamAnswer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  /** Its first part, for messages. */
-  readonly text: string;
-}
-
-/** Characters of an answer that are kept. */
-const ANSWER_TEXT_MAX = 4_096;
-
-/** Sends a stream with a `Content-Length`, which `fetch` leaves out and registries insist on. */
-function sendStream(
-  url: string,
-  options: {
-    readonly method: string;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: AsyncIterable<Uint8Array>;
-    readonly signal: AbortSignal;
-  },
-): Promise<StreamAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<StreamAnswer>();
-  const request = url.startsWith("https:") ? httpsRequest : httpRequest;
-  const outgoing = request(url, {
-    method: options.method,
-    headers: options.headers,
-    signal: options.signal,
-  });
-  outgoing.on("error", reject);
-  outgoing.on("response", (incoming) => {
-    let text = "";
-    incoming.setEncoding("utf8");
-    incoming.on("data", (chunk: string) => text = (text + chunk).slice(0, ANSWER_TEXT_MAX));
-    incoming.on("error", reject);
-    incoming.on(
-      "end",
-      () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text }),
-    );
-  });
-  const body = Readable.from(options.body, { objectMode: false });
-  body.on("error", (error) => {
-    reject(error);
-    outgoing.destroy();
-  });
-  body.pipe(outgoing);
-  return promise;
+function nextAddress(answer: RegistryAnswer): URL {
+  return addressIn(answer, "docker-upload-location", "location");
 }
 
 function md5(bytes: Uint8Array): Buffer {

@@ -245,7 +245,7 @@ Deno.test("pullModel() refuses a corrupted blob and keeps nothing of it", () =>
     const node = await start();
     await assert.rejects(node.pull(model), {
       message: new RegExp(
-        `^digest mismatch, file must be downloaded again: want ${digestOf(WEIGHTS)}, got sha256:`,
+        `^digest mismatch, file must be downloaded again: want ${digestOf(WEIGHTS)}$`,
       ),
     });
     assert.equal(await node.catalog.find(nameOf(model)), undefined);

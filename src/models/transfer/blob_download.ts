@@ -123,6 +123,8 @@ class Download {
       } catch (error) {
         this.#signal.throwIfAborted();
         if (error instanceof StorageError || error instanceof InvariantError) throw error;
+        // No try changes where the source sends us.
+        if (error instanceof PeerError && error.code === "address_refused") throw error;
         if (error instanceof StalledError && stalls++ < limits.stallsMax) continue;
         tries++;
         if (tries >= limits.triesMax) {
@@ -155,14 +157,14 @@ class Download {
     } finally {
       watch.end();
     }
-    if (!this.#isDone(index)) throw failed("the sender ended a part early");
+    if (!this.#isDone(index)) throw otherBytes();
   }
 
   async #append(index: number, chunk: Uint8Array): Promise<void> {
     const { partial, onProgress } = this.#context;
     const part = this.#part(index);
     if (part.completedBytes + chunk.length > part.partBytes) {
-      throw failed("the sender sent more than was asked for");
+      throw otherBytes();
     }
     await partial.append(index, chunk);
     onProgress(completedBytes(partial));
@@ -186,6 +188,11 @@ class Download {
 
 function completedBytes(partial: PartialBlob): number {
   return partial.parts.reduce((sum, part) => sum + part.completedBytes, 0);
+}
+
+/** One text for too few and too many: two would tell the size of what was sent. */
+function otherBytes(): PeerError {
+  return failed("the sender sent other bytes than were asked for");
 }
 
 function failed(text: string, cause?: unknown): PeerError {

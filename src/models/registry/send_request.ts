@@ -1,0 +1,166 @@
+import { type IncomingMessage, request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { isIP, type LookupFunction } from "node:net";
+import { Readable } from "node:stream";
+import { errorMessage, joinBytes, PeerError, printable } from "../../base/mod.ts";
+import type { AdmittedAddress } from "./address_policy.ts";
+
+/** One request as it goes out. */
+export interface OutgoingRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: OutgoingBody;
+  readonly signal: AbortSignal;
+}
+
+/** Bytes that can be sent again, or a stream with its length. */
+export type OutgoingBody = Uint8Array | OutgoingStream;
+
+export interface OutgoingStream {
+  readonly byteLength: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** One answer. Its body is to be read or left. */
+export interface IncomingAnswer {
+  readonly status: number;
+  /** By lower-case names. */
+  header(name: string): string | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Closes the connection without reading on. */
+  leave(): void;
+}
+
+/**
+ * Sends one request to an admitted address and to no other; redirects are answers like any. One connection per request,
+ * straight to the addresses that were looked at, so that a host name can't change its meaning in between.
+ *
+ * @throws PeerError `registry_failed` when nobody answers; the signal's reason.
+ */
+export async function sendRequest(
+  target: AdmittedAddress,
+  request: OutgoingRequest,
+): Promise<IncomingAnswer> {
+  request.signal.throwIfAborted();
+  try {
+    return target.addresses.length === 0
+      ? await sendThroughProxy(target.url, request)
+      : await sendStraight(target, request);
+  } catch (cause) {
+    if (request.signal.aborted) throw request.signal.reason;
+    if (cause instanceof PeerError) throw cause;
+    throw new PeerError(
+      "registry_failed",
+      `cannot reach ${target.url.host}: ${printable(reasonOf(cause))}`,
+      { cause },
+    );
+  }
+}
+
+/** @throws PeerError `registry_failed` for an answer of more bytes. */
+export async function readAnswer(answer: IncomingAnswer, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of answer.body) {
+    total += chunk.length;
+    if (total > bytesMax) {
+      throw new PeerError("registry_failed", `the answer is larger than ${bytesMax} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return joinBytes(chunks);
+}
+
+function sendStraight(target: AdmittedAddress, request: OutgoingRequest): Promise<IncomingAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingAnswer>();
+  const { method, headers, body, signal } = request;
+  const open = target.url.protocol === "https:" ? httpsRequest : httpRequest;
+  const outgoing = open(target.url, {
+    method,
+    headers: { ...headers, ...lengthOf(request) },
+    signal,
+    agent: false,
+    lookup: lookupAmong(target.addresses),
+  });
+  outgoing.on("error", reject);
+  outgoing.on("response", (incoming) => resolve(answerOf(incoming, signal)));
+  if (body === undefined || body instanceof Uint8Array) {
+    outgoing.end(body);
+    return promise;
+  }
+  const source = Readable.from(body.chunks, { objectMode: false });
+  source.on("error", (error) => {
+    reject(error);
+    outgoing.destroy();
+  });
+  source.pipe(outgoing);
+  return promise;
+}
+
+/** Answers every question for a host name with what was found before. */
+function lookupAmong(addresses: readonly string[]): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }));
+  const [first] = found;
+  return (_hostname, options, callback) => {
+    if (options.all) callback(null, found);
+    else callback(null, first?.address ?? "", first?.family);
+  };
+}
+
+function lengthOf({ method, body }: OutgoingRequest): Readonly<Record<string, string>> {
+  if (body !== undefined) return { "content-length": String(body.byteLength) };
+  return method === "GET" || method === "HEAD" ? {} : { "content-length": "0" };
+}
+
+function answerOf(incoming: IncomingMessage, signal: AbortSignal): IncomingAnswer {
+  // Who reads the body gets the failure; of a body nobody reads it is no news.
+  incoming.on("error", () => {});
+  return {
+    status: incoming.statusCode ?? 0,
+    header: (name) => {
+      const value = incoming.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    },
+    body: readUnlessAborted(incoming, signal),
+    leave: () => void incoming.destroy(),
+  };
+}
+
+async function* readUnlessAborted(
+  body: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw new PeerError("registry_failed", `the answer broke off: ${printable(reasonOf(cause))}`, {
+      cause,
+    });
+  }
+}
+
+/** `fetch` knows the environment's proxies. */
+async function sendThroughProxy(url: URL, request: OutgoingRequest): Promise<IncomingAnswer> {
+  const { method, headers, body, signal } = request;
+  const response = await fetch(url, {
+    method,
+    headers,
+    redirect: "manual",
+    signal,
+    ...(body !== undefined && {
+      body: body instanceof Uint8Array ? new Uint8Array(body) : ReadableStream.from(body.chunks),
+    }),
+  });
+  return {
+    status: response.status,
+    header: (name) => response.headers.get(name) ?? undefined,
+    body: readUnlessAborted(response.body ?? ReadableStream.from([]), signal),
+    leave: () => void response.body?.cancel().catch(() => {}), // Left because nobody wants it.
+  };
+}
+
+function reasonOf(cause: unknown): string {
+  // The text quotes the address, which may carry a signature.
+  return errorMessage(cause).replace(/ for url \([^)]*\)/, "");
+}
