@@ -222,6 +222,16 @@ export const OPTIONS = {
     summary: "Delete model files that no model uses any more.",
     off: "Keep model files that no model uses any more.",
   },
+  allowsPrivateRegistry: {
+    slice: "storage",
+    kind: "boolean",
+    flag: "allow-private-registry",
+    default: "false",
+    summary: "Let a registry on the internet send this node to addresses of its own network.",
+    details:
+      "A registry names the addresses its files are at. Those that only this machine or its network can reach are refused, unless the " +
+      "registry's own name means such an address.",
+  },
   listenAddress: {
     slice: "cluster",
     kind: "endpoint",

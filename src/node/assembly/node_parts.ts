@@ -66,7 +66,7 @@ export async function openModels(
 ): Promise<{ readonly sharing: ModelSharing; readonly blobs: BlobStore }> {
   const { config, log, metrics, runnerCommand } = options;
   const { cluster, machine } = from;
-  const { modelsFolder, dataFolder, prune } = config.storage;
+  const { modelsFolder, dataFolder, prune, allowsPrivateRegistry } = config.storage;
   const nowMs = () => systemClock.nowMs();
   const { settings, group, transport, router } = cluster;
   // What is garbage is known only when this node has caught up with the catalogue.
@@ -98,6 +98,7 @@ export async function openModels(
     }),
     userAgent: userAgentOf(options.version),
     registryKey: openRegistryKey(join(dataFolder, "id_ed25519")),
+    allowsPrivateRegistry,
     noPrune: !prune,
     members: () => cluster.members(),
     isDrained: () => cluster.isDrained(),
