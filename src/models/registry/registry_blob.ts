@@ -1,6 +1,7 @@
 import { PeerError } from "../../base/mod.ts";
 import type { BlobRange, BlobSource, TransferLimits } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
+import { RangesRefusedError } from "../transfer/mod.ts";
 import { orAborted } from "../waiting.ts";
 import { addressIn, type RegistryClient } from "./registry_client.ts";
 
@@ -48,6 +49,7 @@ export class RegistryBlob implements BlobSource {
     const isWhole = range.offset === 0 && range.length === this.#layer.size;
     if (answer.status !== 206 && !(answer.status === 200 && isWhole)) {
       answer.leave();
+      if (answer.status === 200) throw new RangesRefusedError();
       throw failed(`the registry answered ${answer.status} to a request for a range`);
     }
     yield* answer.body;

@@ -183,6 +183,38 @@ Deno.test("pullModel() repeats parts that fail, each from where it was cut", () 
     assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
   }));
 
+for (const [what, kept] of [["whole", 0], ["again after a part of it came", 300]] as const) {
+  Deno.test(`pullModel() brings a blob ${what} from a registry that sends no ranges`, () =>
+    withRegistry({}, async ({ registry, model, start }) => {
+      if (kept > 0) {
+        registry.rangeFault = (request, right) =>
+          request.headers.get("range") === "bytes=4000-4999"
+            ? new Response(right.slice(0, kept), { status: 206 })
+            : new Response("broken", { status: 500 });
+        await assert.rejects((await start()).pull(model), { message: /max retries exceeded/ });
+      }
+      registry.rangeFault = ({ path }) =>
+        new Response(new Uint8Array(registry.blobs.get(path.split("/").at(-1) ?? "") ?? []));
+      registry.seen.length = 0;
+      const node = await start();
+      assert.equal((await node.pull(model)).at(-1)?.status, "success");
+      assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
+      assert.ok(registry.ranges().includes(`0-${WEIGHTS.length - 1}`));
+    }));
+}
+
+Deno.test("pullModel() follows redirects of manifests and blobs, whose HEADs have lengths of their own", () =>
+  withRegistry({}, async ({ registry, model, start }) => {
+    registry.intercept = ({ path }) =>
+      path.includes("?moved") ? undefined : new Response("moved", {
+        status: 302,
+        headers: { location: `${path}?moved`, "content-length": "5" },
+      });
+    const node = await start();
+    assert.equal((await node.pull(model)).at(-1)?.status, "success");
+    assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
+  }));
+
 Deno.test("pullModel() gives a part up after six tries and keeps the others", () =>
   withRegistry({}, async ({ registry, model, start }) => {
     registry.rangeFault = (request) =>

@@ -70,12 +70,22 @@ async function openPartial(
   });
 }
 
+/** The source sends whole blobs only. */
+export class RangesRefusedError extends PeerError {
+  constructor() {
+    super("registry_failed", "the sender sends no parts of a blob");
+  }
+}
+
+/** One reading of bytes that is tried again until nothing of them is missing. */
+interface Reading {
+  isDone(): boolean;
+  read(watch: StallWatch): Promise<void>;
+}
+
 class Download {
   readonly #source: BlobSource;
   readonly #context: BlobDownloadContext & { readonly partial: PartialBlob };
-  /** Aborts the other parts when one has failed for good. */
-  readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
   #unsyncedBytes = 0;
 
   constructor(
@@ -84,47 +94,76 @@ class Download {
   ) {
     this.#source = source;
     this.#context = context;
-    this.#signal = AbortSignal.any([context.signal, this.#stop.signal]);
   }
 
   /** Ends when every part is there, or all of them have stopped and the first failure is thrown. */
   async run(): Promise<void> {
     const { partial, onProgress } = this.#context;
     onProgress(completedBytes(partial));
+    try {
+      await this.#readParts();
+    } catch (error) {
+      if (!(error instanceof RangesRefusedError)) throw error;
+      await this.#readWhole();
+    }
+    await partial.sync();
+  }
+
+  /** Several at once; the failure of one ends the others. */
+  async #readParts(): Promise<void> {
+    const { partial } = this.#context;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([this.#context.signal, stop.signal]);
     const open = partial.parts.filter((part) => part.completedBytes < part.partBytes);
     const work = async () => {
       for (let part = open.shift(); part !== undefined; part = open.shift()) {
-        await this.#runPart(part.index);
+        const { index } = part;
+        const read = (watch: StallWatch) => this.#readPart(index, watch);
+        await this.#complete({ isDone: () => this.#isDone(index), read }, signal);
       }
     };
     const lanes = Array.from(
       { length: this.#source.limits.partsAtOnceMax },
       () =>
         work().catch((error) => {
-          this.#stop.abort(error);
+          stop.abort(error);
           throw error;
         }),
     );
     const outcomes = await Promise.allSettled(lanes);
     const failure = outcomes.find((outcome) => outcome.status === "rejected");
     if (this.#context.signal.aborted) throw this.#context.signal.reason;
-    if (failure !== undefined) throw this.#stop.signal.reason;
-    await partial.sync();
+    if (failure !== undefined) throw stop.signal.reason;
   }
 
-  async #runPart(index: number): Promise<void> {
+  /** From the first byte, keeping what is missing: all that a sender without ranges allows. */
+  async #readWhole(): Promise<void> {
+    const { partial, signal } = this.#context;
+    const range = { offset: 0, length: partial.blobBytes };
+    const read = async (watch: StallWatch) => {
+      let offset = 0;
+      for await (const chunk of this.#source.read(range, watch.signal)) {
+        watch.report();
+        if (offset + chunk.length > partial.blobBytes) throw otherBytes();
+        await this.#appendMissing(offset, chunk);
+        offset += chunk.length;
+      }
+    };
+    const isDone = () => completedBytes(partial) === partial.blobBytes;
+    await this.#complete({ isDone, read }, signal);
+  }
+
+  async #complete(reading: Reading, signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const { limits } = this.#source;
     let tries = 0;
     let stalls = 0;
-    while (!this.#isDone(index)) {
+    while (!reading.isDone()) {
       try {
-        await this.#readPart(index);
+        await this.#tryReading(reading, signal);
       } catch (error) {
-        this.#signal.throwIfAborted();
-        if (error instanceof StorageError || error instanceof InvariantError) throw error;
-        // No try changes where the source sends us.
-        if (error instanceof PeerError && error.code === "address_refused") throw error;
+        signal.throwIfAborted();
+        if (isFinal(error)) throw error;
         if (error instanceof StalledError && stalls++ < limits.stallsMax) continue;
         tries++;
         if (tries >= limits.triesMax) {
@@ -133,31 +172,44 @@ class Download {
           throw failed(`max retries exceeded: ${errorMessage(error)}`, error);
         }
         this.#source.retry();
-        await pause(limits.pauseMs * 2 ** (tries - 1), clock, this.#signal);
+        await pause(limits.pauseMs * 2 ** (tries - 1), clock, signal);
       }
     }
   }
 
-  async #readPart(index: number): Promise<void> {
+  async #tryReading(reading: Reading, signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const { stallMs } = this.#source.limits;
-    const part = this.#part(index);
-    const range = {
-      offset: part.offset + part.completedBytes,
-      length: part.partBytes - part.completedBytes,
-    };
-    const watch = new StallWatch({ stallMs, clock, signal: this.#signal });
+    const watch = new StallWatch({ stallMs, clock, signal });
     try {
-      for await (const chunk of this.#source.read(range, watch.signal)) {
-        watch.report();
-        await this.#append(index, chunk);
-      }
+      await reading.read(watch);
     } catch (error) {
       throw watch.signal.aborted ? watch.signal.reason : error;
     } finally {
       watch.end();
     }
-    if (!this.#isDone(index)) throw otherBytes();
+    if (!reading.isDone()) throw otherBytes();
+  }
+
+  async #readPart(index: number, watch: StallWatch): Promise<void> {
+    const part = this.#part(index);
+    const range = {
+      offset: part.offset + part.completedBytes,
+      length: part.partBytes - part.completedBytes,
+    };
+    for await (const chunk of this.#source.read(range, watch.signal)) {
+      watch.report();
+      await this.#append(index, chunk);
+    }
+  }
+
+  /** What is missing of the bytes from `offset` on, where everything before `offset` is there. */
+  async #appendMissing(offset: number, chunk: Uint8Array): Promise<void> {
+    for (const part of this.#context.partial.parts) {
+      const from = part.offset + part.completedBytes;
+      const end = Math.min(part.offset + part.partBytes, offset + chunk.length);
+      if (from < end) await this.#append(part.index, chunk.subarray(from - offset, end - offset));
+    }
   }
 
   async #append(index: number, chunk: Uint8Array): Promise<void> {
@@ -188,6 +240,13 @@ class Download {
 
 function completedBytes(partial: PartialBlob): number {
   return partial.parts.reduce((sum, part) => sum + part.completedBytes, 0);
+}
+
+/** Whether another try would change nothing: the own disk, a broken promise, or where the source sends us. */
+function isFinal(error: unknown): boolean {
+  return error instanceof StorageError || error instanceof InvariantError ||
+    error instanceof RangesRefusedError ||
+    (error instanceof PeerError && error.code === "address_refused");
 }
 
 /** One text for too few and too many: two would tell the size of what was sent. */

@@ -4,5 +4,6 @@
  *
  * @module
  */
+export { RangesRefusedError } from "./blob_download.ts";
 export { progressOf, SharedDownloads } from "./shared_downloads.ts";
 export { partBytesOf, TRANSFER_LIMITS } from "./transfer_limits.ts";
