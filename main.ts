@@ -1,25 +1,15 @@
 /**
- * The program's way in. A runner process must start fast and loads nothing of the command line or the node, so it is
- * told apart before anything else is imported.
+ * The program's way in. A runner has ways of its own, so that it loads nothing of the command line or the node; where
+ * the program is one file with one way in, hidden subcommands lead there.
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import packageFile from "./deno.json" with { type: "json" };
+import { extensionOf, ownProgram } from "./src/confinement/mod.ts";
+import { CONFINED_RUNNER, RUNNER } from "./src/inference/launch/mod.ts";
 
-/** Hidden subcommand: one loaded model, spoken to over its pipes. `--probe` only tells which libraries there are, `--quantize` rewrites a file. */
-const RUNNER = "runner";
-
-/** How to start this very program again, whatever it was packed into. */
-function ownCommand(): string[] {
-  if (Deno.build.standalone) return [Deno.execPath()];
-  const path = fileURLToPath(Deno.mainModule);
-  // A bundle is whole; any configuration found above its folder would be somebody else's.
-  const closed = ["--no-config", "--no-lock", "--no-prompt", "--cached-only"];
-  // From source, Deno would add this machine's own llama.cpp package to the lock file of all machines.
-  const flags = path.endsWith(".js") ? closed : ["--no-lock"];
-  return [Deno.execPath(), "run", "--quiet", "-A", ...flags, path];
-}
+const FOLDER = import.meta.dirname ?? ".";
+const program = ownProgram(FOLDER, extensionOf(import.meta.url));
 
 async function run(): Promise<number> {
   const env = Deno.env.toObject();
@@ -28,19 +18,27 @@ async function run(): Promise<number> {
     args: Deno.args,
     env,
     version: packageFile.version,
-    runnerCommand: [...ownCommand(), RUNNER],
-    embeddedModelPath: env.ODIST_EMBEDDED_MODEL ||
-      fileURLToPath(new URL("./src/models/embedded/tiny.gguf", import.meta.url)),
+    runnerCommand: program.command(RUNNER, ["-A"]),
+    embeddedModelPath: env.ODIST_EMBEDDED_MODEL || `${FOLDER}/src/models/embedded/tiny.gguf`,
   });
 }
 
-if (Deno.args[0] === RUNNER) {
-  const runner = await import("./src/inference/runner/mod.ts");
-  const nativeFolder = Deno.env.get("ODIST_NATIVE_DIR");
-  const [, mode, ...words] = Deno.args;
-  if (mode === "--probe") await runner.printNatives(nativeFolder);
-  else if (mode === "--quantize") {
-    const { quantizeFile } = await import("./src/inference/quantize/mod.ts");
-    await quantizeFile(nativeFolder, words);
-  } else await runner.runRunner(nativeFolder);
-} else Deno.exit(await run());
+/** Becomes a runner; `words` are its own. */
+async function launch(words: readonly string[]): Promise<void> {
+  const { launchRunner } = await import("./src/inference/launch/mod.ts");
+  const place = await launchRunner(program, words);
+  const { becomeRunner } = await import("./src/inference/confined/mod.ts");
+  await becomeRunner(place, words);
+}
+
+/** Is a runner that has given up its rights already. */
+async function becomeConfined(words: readonly string[]): Promise<void> {
+  const { becomeRunner } = await import("./src/inference/confined/mod.ts");
+  const [confinement = "", nativeFolder = "", ...rest] = words;
+  await becomeRunner({ confinement, nativeFolder }, rest);
+}
+
+const [command, ...words] = Deno.args;
+if (command === RUNNER.subcommand) await launch(words);
+else if (command === CONFINED_RUNNER.subcommand) await becomeConfined(words);
+else Deno.exit(await run());

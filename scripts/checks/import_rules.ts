@@ -62,13 +62,18 @@ function arrowsTo(to: string, from: readonly string[], because: string): Arrow[]
 export const IMPORT_RULES: ImportRules = {
   arrows: [
     { from: "main.ts", to: "src/cli", because: "The command line is the way in." },
-    ...["src/inference/runner", "src/inference/quantize"].map((to) => ({
+    ...["src/inference/launch", "src/inference/confined"].map((to) => ({
       from: "main.ts",
       to,
       because: "A runner is this program's hidden subcommand and loads nothing of the node.",
     })),
     { from: "main.ts", to: "deno.json", because: "The version stands in one place." },
     ...arrowsTo("src/base", ["src/cli"], "Errors and durations are shown to people."),
+    ...arrowsTo(
+      "src/confinement",
+      ["main.ts", "src/inference"],
+      "They start processes with only the rights those need.",
+    ),
     { from: "src/cli", to: "src/config", because: "Flags come from the one schema." },
     { from: "src/cli", to: "src/node", because: "`serve` starts a node." },
     { from: "src/cli", to: "src/protocol", because: "Commands print shapes that nodes send." },
@@ -175,7 +180,6 @@ export const IMPORT_RULES: ImportRules = {
     ...arrowsTo("src/base", SHELL, "Errors, ids and formatting."),
     { from: "src/core/*", to: "src/protocol", because: "Messages and commands are protocol." },
     { from: "src/core/*", to: "src/base", because: "Assertions, ids and the integer random." },
-    { from: "src/core/raft", to: "src/core/voting", because: "It counts votes." },
     {
       from: "src/core/raft",
       to: "src/ports",
@@ -215,6 +219,8 @@ export const IMPORT_RULES: ImportRules = {
     ...within("src/inference", [
       [".", "quantize", "The engine's side of rewriting a file."],
       ["quantize", "runner", "It loads the same library in the same way."],
+      ["confined", "runner", "It serves a model by it."],
+      ["confined", "quantize", "It rewrites a file by it."],
     ]),
     ...within("src/models", [
       [".", "create", "The store makes models."],
@@ -243,12 +249,9 @@ export const IMPORT_RULES: ImportRules = {
       [".", "discovery", "A transport's face shows how to be found."],
       [".", "framing", "Streams carry frames."],
       [".", "identity", "A transport is somebody's."],
-      [".", "joining", "The face shows how a cluster is joined."],
       [".", "remote", "Clients come in at the same port."],
       ["connecting", "framing", "Greetings are frames."],
       ["connecting", "identity", "Greetings are signed."],
-      ["connecting", "joining", "A joiner dials from a port of its own."],
-      ["joining", "identity", "Both sides of a join sign."],
       ["remote", "connecting", "A client dials as a joiner does."],
       ["remote", "framing", "Requests are frames."],
       ["remote", "identity", "A client knows the cluster by its authority."],
@@ -288,19 +291,21 @@ export const IMPORT_RULES: ImportRules = {
     {
       name: "node:*",
       folders: [
-        "main.ts",
         "src/cli",
         "src/config",
         "src/node",
         "src/group",
         "src/library",
         "src/members",
-        ...SHELL.filter((room) => room !== "src/telemetry"),
+        ...SHELL.filter((room) => !["src/telemetry", "src/inference"].includes(room)),
       ],
       because: "Pure folders must run without any runtime.",
     },
   ],
-  unreached: [],
+  unreached: ["launch", "confined"].map((name) => ({
+    path: `src/inference/${name}/main.ts`,
+    because: "A process starts there, so that it reads no other part of the program.",
+  })),
 };
 
 /** The room a file stands in: `main.ts`, `src/http`, `src/core/raft`, or its top folder. */

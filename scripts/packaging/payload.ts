@@ -72,6 +72,13 @@ export function nativePackages(gpu: Gpu | undefined): string[] {
   return names.map((name) => `npm:@node-llama-cpp/${name}@${NATIVE_RELEASE}`);
 }
 
+/** Each is a module that some process starts at; the bundle keeps their places. */
+const PROGRAM_ENTRIES = [
+  "main.ts",
+  "src/inference/launch/main.ts",
+  "src/inference/confined/main.ts",
+];
+
 async function bundleProgram({ root, workFolder }: PayloadOptions): Promise<TarFile[]> {
   const outFolder = join(workFolder, "program");
   await runDeno(root, [
@@ -82,9 +89,9 @@ async function bundleProgram({ root, workFolder }: PayloadOptions): Promise<TarF
     "--external=npm:@node-llama-cpp/*",
     "--outdir",
     outFolder,
-    "main.ts",
+    ...PROGRAM_ENTRIES,
   ]);
-  return await readFolder(outFolder, "");
+  return await readProgram(outFolder, "");
 }
 
 async function readNativeLibraries(gpu: Gpu | undefined): Promise<TarFile[]> {
@@ -98,6 +105,14 @@ async function readNativeLibraries(gpu: Gpu | undefined): Promise<TarFile[]> {
   }
   // The addon for Node is the one library that nothing here opens.
   return files.filter((file) => basename(file.path) !== "llama-addon.node");
+}
+
+async function readProgram(folder: string, prefix: string): Promise<TarFile[]> {
+  const files = await readFolder(folder, prefix);
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) files.push(...await readProgram(join(folder, name), `${prefix}${name}/`));
+  }
+  return files;
 }
 
 async function readFolder(folder: string, prefix: string): Promise<TarFile[]> {

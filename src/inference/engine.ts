@@ -1,11 +1,6 @@
 import { UnavailableError } from "../base/mod.ts";
 import type { Clock, Engine, LoadedModel, Log } from "../ports/mod.ts";
-import {
-  type LoadedFacts,
-  type LoadSettings,
-  RUNNER_PROTOCOL_VERSION,
-  type RunnerReply,
-} from "../protocol/mod.ts";
+import { type LoadSettings, RUNNER_PROTOCOL_VERSION, type RunnerReply } from "../protocol/mod.ts";
 import { RunnerModel } from "./loaded_model.ts";
 import { RunnerProcess, type RunnerStart } from "./runner_process.ts";
 
@@ -25,7 +20,7 @@ export function createEngine(options: EngineOptions): Engine {
 
 /** How a load ended in the runner. */
 type LoadEnd =
-  | { readonly kind: "loaded"; readonly facts: LoadedFacts }
+  | { readonly kind: "loaded"; readonly confinement: string }
   | { readonly kind: "refused"; readonly message: string }
   | { readonly kind: "gone"; readonly message: string }
   | { readonly kind: "aborted" };
@@ -45,10 +40,12 @@ async function load(
     else if (reply.kind === "loaded") {
       // Made here and not by whoever awaits: the next reply may follow in the same chunk.
       model = new RunnerModel(process, reply.facts, options.clock);
-      resolve({ kind: "loaded", facts: reply.facts });
+      resolve({ kind: "loaded", confinement: reply.confinement });
     }
   };
-  const process = new RunnerProcess(options, onReply);
+  // The runner may read these files and no others of their kind.
+  const command = [...options.command, settings.modelPath, ...settings.adapterPaths];
+  const process = new RunnerProcess({ ...options, command }, onReply);
   const onAbort = () => resolve({ kind: "aborted" });
   how.signal.addEventListener("abort", onAbort);
   process.exited.then(({ reason }) => resolve({ kind: "gone", message: reason }));
@@ -56,7 +53,7 @@ async function load(
   const end = await promise;
   how.signal.removeEventListener("abort", onAbort);
   if (end.kind === "loaded" && model !== undefined) {
-    watch(options.log, settings, model);
+    watch(options.log, { ...settings, confinement: end.confinement }, model);
     return model;
   }
   await process.stop();
@@ -70,10 +67,16 @@ function failure(end: LoadEnd, stderr: string): UnavailableError {
   return new UnavailableError("load_failed", `${message}${said}`);
 }
 
-function watch(log: Log, settings: LoadSettings, model: LoadedModel): void {
-  const { modelPath } = settings;
+function watch(
+  log: Log,
+  seen: { readonly modelPath: string; readonly confinement: string },
+  model: LoadedModel,
+): void {
+  const { modelPath, confinement } = seen;
   const { processId } = model;
-  log.log("info", "runner_loaded", { modelPath, processId, memoryBytes: model.facts.memoryBytes });
+  const { memoryBytes } = model.facts;
+  const level = confinement.startsWith("none") ? "warn" : "info";
+  log.log(level, "runner_loaded", { modelPath, processId, memoryBytes, confinement });
   model.exited.then(({ expected, reason }) =>
     log.log(expected ? "info" : "error", "runner_exited", { modelPath, processId, reason })
   );

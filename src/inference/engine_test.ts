@@ -47,7 +47,8 @@ const signal = new AbortController().signal;
 
 Deno.test("createEngine() resolves once the runner has loaded, and tells of progress", async () => {
   const { engine, events } = engineOf(
-    say({ kind: "load_progress", fraction: 0.5 }) + say({ kind: "loaded", facts: FACTS }) +
+    say({ kind: "load_progress", fraction: 0.5 }) +
+      say({ kind: "loaded", facts: FACTS, confinement: "none" }) +
       "await hang();",
   );
   const fractions: number[] = [];
@@ -84,7 +85,7 @@ Deno.test("createEngine() limits no load by itself: whoever asks for it does", a
   let timers = 0;
   let timersWhenLoaded = -1;
   const script = say({ kind: "load_progress", fraction: 0.5 }) +
-    say({ kind: "loaded", facts: FACTS }) + "await hang();";
+    say({ kind: "loaded", facts: FACTS, confinement: "none" }) + "await hang();";
   const { engine } = engineOf(script, { onAfter: () => void timers++ });
   const onProgress = () => timersWhenLoaded = timers;
   const model = await engine.load(SETTINGS, { signal, onProgress });
@@ -107,7 +108,7 @@ Deno.test("createEngine() ends a load whose signal aborts", async () => {
 
 Deno.test("createEngine() kills a runner that writes anything but frames", async () => {
   const { engine, events } = engineOf(
-    say({ kind: "loaded", facts: FACTS }) +
+    say({ kind: "loaded", facts: FACTS, confinement: "none" }) +
       `await Deno.stdin.read(new Uint8Array(4096)); say([255,255,255,255]); await hang();`,
   );
   const model = await engine.load(SETTINGS, { signal });

@@ -1,4 +1,5 @@
 import { errorMessage, PeerError } from "../base/mod.ts";
+import { childEnvironment } from "../confinement/mod.ts";
 import type { RunnerCommand, RunnerReply } from "../protocol/mod.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import { failureLines, TextTail } from "./text_tail.ts";
@@ -13,7 +14,7 @@ const QUIET_DEATH = { GGML_NO_BACKTRACE: "1" };
 export interface RunnerStart {
   /** Program and arguments that become a runner. */
   readonly command: readonly string[];
-  /** Added to the environment of this process. */
+  /** Added to what of this process's environment a child may know. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -36,7 +37,8 @@ export class RunnerProcess {
     const [program = "", ...args] = start.command;
     this.#child = new Deno.Command(program, {
       args,
-      env: { ...QUIET_DEATH, ...start.env },
+      clearEnv: true,
+      env: childEnvironment(Deno.env.toObject(), { ...QUIET_DEATH, ...start.env }),
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -3,6 +3,7 @@ import { type Incarnation, type NodeId, Random } from "../base/mod.ts";
 import {
   decodeDatagram,
   decodeSync,
+  encodeDatagram,
   encodeSync,
   type MemberClaim,
   type MembershipDatagram,
@@ -12,7 +13,6 @@ import {
   type ValueDelta,
   type ValueRumor,
 } from "./mod.ts";
-import { encodeDatagram } from "../../tests/harness/datagrams.ts";
 
 const FUZZ_INPUTS = 50_000;
 

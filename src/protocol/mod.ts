@@ -82,6 +82,7 @@ export {
   decodeDatagram,
   decodeSync,
   encodeClaimPart,
+  encodeDatagram,
   encodeDatagramHead,
   encodeSync,
   encodeValuePart,
@@ -101,6 +102,7 @@ export {
   decodeRaftFrame,
   encodeRaftFrames,
   type FrameEnds,
+  RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
 } from "./raft/mod.ts";
 export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/mod.ts";
@@ -168,6 +170,7 @@ export {
   type JoinSaid,
   joinTranscript,
 } from "./contact/mod.ts";
+export { CREDENTIAL_CHARACTERS_MAX } from "./contact/mod.ts";
 export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./contact/mod.ts";
 export { type ApiKey, decodeApiKey, encodeApiKey } from "./contact/mod.ts";
 export {
@@ -226,6 +229,7 @@ export {
   decodeInventory,
   encodeInventory,
   type Inventory,
+  INVENTORY_KEYS,
   type ManifestPrefix,
   manifestPrefixOf,
 } from "./gossip/mod.ts";
@@ -234,6 +238,7 @@ export {
   booleanShape,
   byteStringShape,
   choiceShape,
+  eitherShape,
   integerShape,
   maybeShape,
   nullableShape,

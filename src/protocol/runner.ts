@@ -75,7 +75,8 @@ export type RunnerCommand =
 /** Runner to node. One frame may carry the events of many sequences: one `events` frame per decoded batch. */
 export type RunnerReply =
   | { readonly kind: "load_progress"; readonly fraction: number }
-  | { readonly kind: "loaded"; readonly facts: LoadedFacts }
+  /** `confinement`: what keeps the runner from everything else, such as `landlock:7+seccomp`. */
+  | { readonly kind: "loaded"; readonly facts: LoadedFacts; readonly confinement: string }
   | { readonly kind: "load_failed"; readonly message: string }
   | { readonly kind: "pong" }
   | {

@@ -47,8 +47,6 @@ export interface PeerLinkParts {
 /** A connection that was greeted, from either side. */
 export interface Established {
   readonly conn: Deno.QuicConn;
-  /** The peer's, SPKI. */
-  readonly publicKey: Uint8Array;
   readonly life: string;
   readonly direction: "dialed" | "accepted";
   readonly incoming: IncomingStreams;

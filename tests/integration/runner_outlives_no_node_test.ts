@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { askTiny, loadTiny, RUNNER_COMMAND, TINY_SETTINGS } from "./engine_harness.ts";
+import { askTiny, loadTiny, RUNNER_COMMAND, TINY_PATH, TINY_SETTINGS } from "./engine_harness.ts";
 import { encodeFrame, FrameReader } from "../../src/inference/frames.ts";
 import { RUNNER_PROTOCOL_VERSION, type RunnerReply } from "../../src/protocol/mod.ts";
 
@@ -7,7 +7,7 @@ import { RUNNER_PROTOCOL_VERSION, type RunnerReply } from "../../src/protocol/mo
 function spawnRunner() {
   const [program = "", ...args] = RUNNER_COMMAND;
   const child = new Deno.Command(program, {
-    args,
+    args: [...args, TINY_PATH],
     stdin: "piped",
     stdout: "piped",
     stderr: "null",

@@ -1,5 +1,4 @@
-import { limitEntries } from "../../src/core/raft/mod.ts";
-import { entryBytes } from "../../src/core/raft/log.ts";
+import { entryBytes, limitEntries } from "../../src/core/raft/mod.ts";
 import type { RaftLogReader } from "../../src/ports/mod.ts";
 import type {
   Entry,

@@ -65,6 +65,19 @@ export function judgeOpenFiles(limit: number | undefined): Finding {
   };
 }
 
+/** llama.cpp's libraries, and what keeps a process that opens them from the rest of the machine. */
+export function judgeNatives(build: string, confinement: string): Finding {
+  const name = "llama.cpp";
+  const text = `${build}, confined by ${confinement}`;
+  // Permissions hold for the program, not for the libraries it opens.
+  if (Deno.build.os !== "linux" || /landlock:\d+\+seccomp/.test(confinement)) {
+    return { name, state: "ok", text };
+  }
+  const advice = "A model file that breaks llama.cpp could read this user's files: " +
+    "use a kernel from 5.13 on with landlock switched on.";
+  return { name, state: "warning", text, advice };
+}
+
 /** The clock by itself, and against another node's where one was reached. */
 export function judgeClock(nowMs: number, otherMs: number | undefined): Finding {
   const name = "clock";

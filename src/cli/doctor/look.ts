@@ -9,6 +9,7 @@ import {
   judgeClock,
   judgeDisk,
   judgeMemory,
+  judgeNatives,
   judgeOpenFiles,
   readOpenFilesLimit,
 } from "./checks.ts";
@@ -157,7 +158,8 @@ async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding>
     const facts: unknown = JSON.parse(lastLine(decoder.decode(stdout)));
     const build = isJsonObject(facts) ? textOf(facts, "build") : undefined;
     const gpus = isJsonObject(facts) ? numberOf(facts, "gpus") ?? 0 : 0;
-    return { name, state: "ok", text: `${build}, ${gpus === 0 ? "no GPU" : `GPUs: ${gpus}`}` };
+    const confinement = isJsonObject(facts) ? textOf(facts, "confinement") ?? "none" : "none";
+    return judgeNatives(`${build}, ${gpus === 0 ? "no GPU" : `GPUs: ${gpus}`}`, confinement);
   } catch (error) {
     const text = `Cannot start a runner process: ${errorMessage(error)}`;
     return { name, state: "broken", text, advice };

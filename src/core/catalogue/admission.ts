@@ -12,14 +12,15 @@ export interface MemberRows {
 }
 
 /**
- * Decides about a peer that has proved that it has `publicKey`. A key that was revoked stays out under any id. A node
- * without a row gets in only with the very key that `vouchedKey` has for it: what a member said of it that has a row, or
- * entries say that are not applied yet. The judgement has to be asked for again when the rows change.
+ * Decides about a peer that has proved by a certificate of the cluster's authority that it has `publicKey`. A key that was
+ * revoked stays out under any id. A node without a row is taken on the authority's word as long as the rows may be
+ * behind (`current` false): a joiner would otherwise be shut out by every member that has not heard of it yet. The
+ * judgement has to be asked for again when the rows change.
  */
 export function judgeMember(
   rows: MemberRows,
   peer: { readonly nodeId: NodeId; readonly publicKey: Uint8Array },
-  vouchedKey: Uint8Array | undefined,
+  options: { readonly current: boolean },
 ): MemberJudgement {
   const row = rows.findMember(peer.nodeId);
   if (row?.standing === "revoked") return "revoked";
@@ -31,8 +32,7 @@ export function judgeMember(
       return "revoked";
     }
   }
-  if (vouchedKey === undefined) return "unknown";
-  return equalBytes(vouchedKey, peer.publicKey) ? "admitted" : "key_mismatch";
+  return options.current ? "unknown" : "admitted";
 }
 
 /** What a node is before it is told to join. */

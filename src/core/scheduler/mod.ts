@@ -20,6 +20,7 @@ export {
   type CandidateLoad,
   chooseRoute,
   type ExcludedRoute,
+  ROUTE_OPTIONS,
   type RouteCandidate,
   type RouteDecision,
   type RouteOptions,

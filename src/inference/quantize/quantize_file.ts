@@ -10,12 +10,12 @@ const BUFFER_BYTES_MAX = 512 * 1024 * 1024;
  *
  * @param words Source path, target path, target type, threads.
  */
-export async function quantizeFile(
-  nativeFolder: string | undefined,
+export function quantizeFile(
+  nativeFolder: string,
   words: readonly string[],
-): Promise<never> {
+): never {
   try {
-    await rewrite(nativeFolder, words);
+    rewrite(nativeFolder, words);
     Deno.exit(0);
   } catch (error) {
     console.error(`failed: ${errorMessage(error)}`);
@@ -23,13 +23,13 @@ export async function quantizeFile(
   }
 }
 
-async function rewrite(
-  nativeFolder: string | undefined,
+function rewrite(
+  nativeFolder: string,
   words: readonly string[],
-): Promise<void> {
+): void {
   const [source = "", target = "", type = "", threads = ""] = words;
   const fileType = FILE_TYPES[type];
-  const { call } = await openLlama(nativeFolder);
+  const { call } = openLlama(nativeFolder);
   const params = call.llama_model_quantize_default_params();
   const differences = QUANTIZE_PARAMS.differences(params);
   assert(fileType !== undefined, "The node asks for types that there are", { type });

@@ -1,4 +1,5 @@
 import { UnavailableError } from "../../base/mod.ts";
+import { childEnvironment } from "../../confinement/mod.ts";
 import type { Quantizer } from "../../ports/mod.ts";
 import type { RunnerStart } from "../runner_process.ts";
 import { failureLines, TextTail } from "../text_tail.ts";
@@ -17,7 +18,8 @@ export function createQuantizer(options: RunnerStart & { readonly threads: numbe
       const words = [job.sourcePath, job.targetPath, job.target, String(options.threads)];
       const child = new Deno.Command(program, {
         args: [...args, "--quantize", ...words],
-        env: { ...options.env },
+        clearEnv: true,
+        env: childEnvironment(Deno.env.toObject(), options.env),
         stdin: "null",
         stdout: "null",
         stderr: "piped",

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { UnavailableError } from "../../base/mod.ts";
 import {
   BATCH,
@@ -10,16 +9,6 @@ import {
   MODEL_PARAMS,
 } from "./abi.ts";
 
-/** npm packages that carry the libraries, all of one llama.cpp release. */
-const NATIVE_PACKAGES_VERSION = "3.21.1";
-const PACKAGES: Readonly<Record<string, string>> = {
-  "linux-x86_64": "linux-x64",
-  "linux-aarch64": "linux-arm64",
-  "darwin-aarch64": "mac-arm64-metal",
-  "darwin-x86_64": "mac-x64",
-  "windows-x86_64": "win-x64",
-  "windows-aarch64": "win-arm64",
-};
 /** `enum ggml_backend_dev_type`. */
 const DEVICE_KINDS_GPU: readonly number[] = [1, 2];
 
@@ -38,12 +27,10 @@ export interface Llama {
 /**
  * Opens the prebuilt libraries and picks the fastest CPU variant this machine can run.
  *
- * @param folder Where the libraries lie; undefined = the npm package of this platform, downloaded on first use.
- * @throws UnavailableError `load_failed` when there is no package for this platform, or the libraries are of another
- *   release than the struct layouts.
+ * @param place Where the libraries lie.
+ * @throws UnavailableError `load_failed` when the libraries are missing, or of another release than the struct layouts.
  */
-export async function openLlama(folder: string | undefined): Promise<Llama> {
-  const place = folder ?? await findPackageFolder();
+export function openLlama(place: string): Llama {
   const base = Deno.dlopen(findLibrary(place, "ggml-base"), GGML_BASE_SYMBOLS).symbols;
   const ggml = Deno.dlopen(findLibrary(place, "ggml"), GGML_SYMBOLS).symbols;
   const call = Deno.dlopen(findLibrary(place, "llama"), LLAMA_SYMBOLS).symbols;
@@ -73,15 +60,17 @@ export async function openLlama(folder: string | undefined): Promise<Llama> {
 }
 
 /**
- * Opens llama.cpp's libraries and prints what they are as one JSON line: `{"build", "gpus", "folder"}`. A process of its own does
- * this, because a library made for another machine may end it.
+ * Opens llama.cpp's libraries and prints what they are as one JSON line: `{"build", "gpus", "folder",
+ * "confinement"}`. A process of its own does this, because a library made for another machine may end it.
  *
  * @throws UnavailableError `load_failed`, as {@link openLlama} does.
  */
-export async function printNatives(nativeFolder: string | undefined): Promise<void> {
-  const llama = await openLlama(nativeFolder);
-  const { buildText, gpuCount, folder } = llama;
-  console.log(JSON.stringify({ build: buildText, gpus: gpuCount, folder }));
+export function printNatives(
+  place: { readonly nativeFolder: string; readonly confinement: string },
+): void {
+  const { buildText, gpuCount, folder } = openLlama(place.nativeFolder);
+  const { confinement } = place;
+  console.log(JSON.stringify({ build: buildText, gpus: gpuCount, folder, confinement }));
 }
 
 /** A NUL-terminated copy, as C wants it. */
@@ -94,26 +83,12 @@ export function readText(pointer: Deno.PointerValue): string {
   return pointer === null ? "" : new Deno.UnsafePointerView(pointer).getCString();
 }
 
-async function findPackageFolder(): Promise<string> {
-  const platform = PACKAGES[`${Deno.build.os}-${Deno.build.arch}`];
-  if (platform === undefined) {
-    throw new UnavailableError(
-      "load_failed",
-      `There are no prebuilt llama.cpp libraries for ${Deno.build.os} on ${Deno.build.arch}`,
-    );
-  }
-  // Computed, so that only this platform's package is ever downloaded.
-  const specifier = `npm:@node-llama-cpp/${platform}@${NATIVE_PACKAGES_VERSION}`;
-  const { getBinsDir }: { getBinsDir(): { binsDir: string } } = await import(specifier);
-  return join(getBinsDir().binsDir, platform);
-}
-
 /** The path of a library; GPU packages put the backend's name between its name and the release. */
 function findLibrary(folder: string, name: string): string {
   const release = LLAMA_VERSION.replaceAll(".", "\\.");
   const pattern = new RegExp(`^(lib)?${name}(\\.[a-z]+)?(\\.v${release})?\\.(so|dylib|dll)$`);
   for (const { name: file } of Deno.readDirSync(folder)) {
-    if (pattern.test(file)) return join(folder, file);
+    if (pattern.test(file)) return `${folder}/${file}`;
   }
   throw new UnavailableError(
     "load_failed",

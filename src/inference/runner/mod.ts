@@ -19,6 +19,7 @@ import {
   type RunnerCommand,
   type RunnerReply,
 } from "../../protocol/mod.ts";
+import { killThisProcess } from "../../confinement/mod.ts";
 import { encodeFrame, FrameReader } from "../frames.ts";
 import { Decoder } from "./decoder.ts";
 import { Embedder } from "./embedder.ts";
@@ -28,6 +29,14 @@ import { loadModel, type RunnerModel } from "./model.ts";
 
 /** Progress is told in steps of a percent: llama.cpp reports each tensor. */
 const PROGRESS_STEP = 0.01;
+
+/** Where a runner is. */
+export interface RunnerPlace {
+  /** With llama.cpp's libraries. */
+  readonly nativeFolder: string;
+  /** What confines this process, such as `landlock:7+seccomp`. */
+  readonly confinement: string;
+}
 
 /** Everything a loaded runner answers with: a decoder or an embedder, as it was loaded. */
 interface Loaded {
@@ -39,16 +48,15 @@ interface Loaded {
 /**
  * Serves one node over standard input and output, and ends the process when its input closes.
  *
- * @param nativeFolder Where llama.cpp's libraries lie (`ODIST_NATIVE_DIR`); undefined = the platform's npm package.
+ * @param place Where llama.cpp's libraries lie, and what confines this process.
  */
-export async function runRunner(nativeFolder: string | undefined): Promise<never> {
+export async function runRunner(place: RunnerPlace): Promise<never> {
   leaveStoppingToTheNode();
   try {
-    await serve(nativeFolder);
+    await serve(place);
     // An orderly exit would take llama.cpp apart under a batch that another thread still decodes, which crashes now and
     // then. Nobody is left to read an exit code.
-    Deno.kill(Deno.pid, "SIGKILL");
-    return await new Promise<never>(() => {});
+    return killThisProcess();
   } catch (error) {
     die(error);
   }
@@ -70,7 +78,7 @@ function die(error: unknown): never {
 }
 
 /** Returns when the input closes. */
-async function serve(nativeFolder: string | undefined): Promise<void> {
+async function serve(place: RunnerPlace): Promise<void> {
   const reader = new FrameReader();
   const chunk = new Uint8Array(64 * 1024);
   let loaded: Loaded | undefined;
@@ -82,7 +90,7 @@ async function serve(nativeFolder: string | undefined): Promise<void> {
       const command = value as RunnerCommand;
       if (command.kind === "load") {
         refuseOtherVersion(command.version);
-        loading(command.settings, nativeFolder).then((result) => {
+        loading(command.settings, place).then((result) => {
           loaded = result;
           return loaded?.decoder?.run();
         }).catch(die);
@@ -101,17 +109,18 @@ async function serve(nativeFolder: string | undefined): Promise<void> {
 /** undefined when the load failed, which the node has then been told. */
 async function loading(
   settings: LoadSettings,
-  nativeFolder: string | undefined,
+  place: RunnerPlace,
 ): Promise<Loaded | undefined> {
   let told = 0;
   try {
-    const llama = await openLlama(nativeFolder);
+    const llama = openLlama(place.nativeFolder);
     const model = await loadModel(llama, settings, (fraction) => {
       if (fraction < told + PROGRESS_STEP) return;
       told = fraction;
       send({ kind: "load_progress", fraction });
     });
-    send({ kind: "loaded", facts: model.facts });
+    const { confinement } = place;
+    send({ kind: "loaded", facts: model.facts, confinement });
     if (settings.mode === "embed") return { model, embedder: new Embedder(model) };
     return { model, decoder: new Decoder(model, (events) => send({ kind: "events", events })) };
   } catch (error) {

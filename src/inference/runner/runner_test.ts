@@ -59,7 +59,7 @@ function llama(): Promise<Llama> {
       args: ["run", "-A", "--no-lock", "--no-check", `${ROOT}main.ts`, "runner", "--probe"],
       stderr: "null",
     }).output();
-    const library = await openLlama(JSON.parse(new TextDecoder().decode(stdout)).folder);
+    const library = openLlama(JSON.parse(new TextDecoder().decode(stdout)).folder);
     silence(library.folder);
     return library;
   })();
@@ -122,7 +122,7 @@ test("openLlama() finds the libraries, and their structs are as the layouts say"
 
 test("openLlama() refuses a folder without libraries", async () => {
   const folder = await Deno.makeTempDir();
-  await assert.rejects(openLlama(folder), { code: "load_failed", message: /ggml-base/ });
+  assert.throws(() => openLlama(folder), { code: "load_failed", message: /ggml-base/ });
   await Deno.remove(folder);
 });
 

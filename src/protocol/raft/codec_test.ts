@@ -9,9 +9,9 @@ import {
   type GroupChange,
   type GroupConfiguration,
   type Proposal,
+  RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
 } from "../mod.ts";
-import { RAFT_PROTOCOL_VERSION } from "./codec.ts";
 
 const FUZZ_INPUTS = 50_000;
 const ENDS = { from: "00000000000000a1" as NodeId, to: "00000000000000b2" as NodeId };
@@ -163,8 +163,6 @@ function randomMessage(random: Random): RaftWireMessage {
     { ...terms, kind: "read_index_response", index, context },
     { ...terms, kind: "snapshot_chunk", id: id(), configuration, dataBytes, offset, bytes },
     { ...terms, kind: "snapshot_chunk_ack", id: id(), offset },
-    { ...ENDS, kind: "voters_request" },
-    { ...ENDS, kind: "voters_response", voters: [ENDS.from, ENDS.to].slice(random.below(3)) },
   ];
   const message = random.pick(all);
   assert.ok(message !== undefined);

@@ -12,7 +12,6 @@ const SOURCES = [
   "src/protocol",
   "src/ports",
   "src/core/raft",
-  "src/core/voting",
   "tests/sim/raft",
   "tests/sim/checkers",
   "tests/sim/mutants",

@@ -5,15 +5,15 @@
  * @module
  */
 import type { NodeId } from "../../../src/base/mod.ts";
-import type {
-  AppendDone,
-  AppendOrder,
-  ApplyDone,
-  ApplyOrder,
-  PeerView,
-  Ready,
+import {
+  type AppendDone,
+  type AppendOrder,
+  type ApplyDone,
+  type ApplyOrder,
+  NO_NODE,
+  type PeerView,
+  type Ready,
 } from "../../../src/core/raft/mod.ts";
-import { NO_NODE } from "../../../src/core/raft/configuration.ts";
 import type {
   Entry,
   EntryId,
@@ -181,10 +181,6 @@ function typeOf(message: RaftMessage): string {
       return "MsgReadIndex";
     case "read_index_response":
       return "MsgReadIndexResp";
-    case "voters_request":
-    case "voters_response":
-      // Of this product alone: no recorded case has one.
-      return message.kind;
   }
 }
 
@@ -253,8 +249,6 @@ export function describeParcel(parcel: Parcel, indent = ""): string {
       return describeFlat({ ...flat, term: 0, entries: input.entries }, indent);
     case "proposal_forward":
     case "read_index_request":
-    case "voters_request":
-    case "voters_response":
       return describeFlat({ ...flat, term: 0, ...fieldsOf(input) }, indent);
     default:
       return describeFlat({ ...flat, term: input.term, ...fieldsOf(input) }, indent);

@@ -1,0 +1,65 @@
+import { type Entry, type OwnProgram, type Rights, startConfined } from "../../confinement/mod.ts";
+import { findNativeFolder } from "./native_folder.ts";
+
+/** Starts a runner: gives up its rights and goes on as {@link CONFINED_RUNNER}. */
+export const RUNNER: Entry = { module: "src/inference/launch/main", subcommand: "runner" };
+/** What a runner becomes; its words begin with what confines it and the folder of llama.cpp's libraries. */
+export const CONFINED_RUNNER: Entry = {
+  module: "src/inference/confined/main",
+  subcommand: "confined-runner",
+};
+
+/** Where llama.cpp's libraries lie, and what confines the process that opens them. */
+export interface LaunchedRunner {
+  readonly nativeFolder: string;
+  /** Such as `none: ...`, with the reason. */
+  readonly confinement: string;
+}
+
+/**
+ * Replaces this process by a confined runner. Its `words` are paths of the model and its adapters, or a mode and its
+ * arguments: `--probe` only tells which libraries there are, `--quantize` rewrites a file.
+ *
+ * @returns Only where a process can't be replaced: then this one becomes the runner, without what it can give up itself.
+ * @throws UnavailableError `load_failed` when there are no libraries for this platform.
+ */
+export async function launchRunner(
+  program: OwnProgram,
+  words: readonly string[],
+): Promise<LaunchedRunner> {
+  const nativeFolder = await findNativeFolder();
+  const rights = runnerRights(program, nativeFolder, words);
+  const reason = startConfined(
+    program,
+    { entry: CONFINED_RUNNER, words: [nativeFolder, ...words] },
+    rights,
+  );
+  // Windows has no way to put on more, and a file made by `deno compile` starts with all permissions.
+  for (const name of ["net", "write", "env"] as const) Deno.permissions.revokeSync({ name });
+  return { nativeFolder, confinement: `none: ${reason}` };
+}
+
+function runnerRights(
+  program: OwnProgram,
+  nativeFolder: string,
+  words: readonly string[],
+): Rights {
+  const files = filesOf(words);
+  // Deno checks files that its own functions open; llama.cpp opens the model past it, under landlock's eyes.
+  const readable = [...program.files, nativeFolder].map((path) => path.replaceAll(",", ",,"));
+  return {
+    // Pointers want the permission for all libraries.
+    permissions: ["--allow-ffi", `--allow-read=${readable.join(",")}`],
+    reads: [nativeFolder, ...files.reads],
+    writes: files.writes,
+    devices: "gpu",
+  };
+}
+
+function filesOf(
+  words: readonly string[],
+): { readonly reads: readonly string[]; readonly writes: readonly string[] } {
+  const [mode, source = "", target = ""] = words;
+  if (mode === "--quantize") return { reads: [source], writes: [target.replace(/[^/\\]*$/, "")] };
+  return { reads: words.filter((word) => !word.startsWith("--")), writes: [] };
+}

@@ -1,0 +1,8 @@
+/**
+ * How a runner comes to be: finds llama.cpp's libraries, checks them, and starts this program again with the rights of a
+ * runner only. Runs in the process that becomes the runner, and opens no library of llama.cpp. Start with
+ * `launch_runner.ts`.
+ *
+ * @module
+ */
+export { CONFINED_RUNNER, launchRunner, RUNNER } from "./launch_runner.ts";
