@@ -304,6 +304,20 @@ Deno.test("a token is asked for at the registry's own origin only", () =>
     assert.deepEqual([other.seen, inside.seen], [[], []]);
   }));
 
+Deno.test("a challenge of 50,000 characters is given up at once", () =>
+  withScene(async ({ registry, pull }) => {
+    for (const shape of ['a="', "a", "=", '"']) {
+      registry.intercept = () =>
+        new Response(null, {
+          status: 401,
+          headers: { "www-authenticate": `Bearer ${shape.repeat(50_000 / shape.length)}` },
+        });
+      const startedMs = performance.now();
+      await assert.rejects(pull());
+      assert.ok(performance.now() - startedMs < 1_000);
+    }
+  }));
+
 Deno.test("a request for a token follows no redirect", () =>
   withScene(async ({ registry, inside, pull }) => {
     registry.intercept = redirecting(

@@ -113,7 +113,8 @@ function widest(kinds: readonly AddressKind[]): AddressKind {
   return REACHES.find((kind) => kinds.includes(kind)) ?? kinds[0] ?? "public";
 }
 
-function refused(reason: string, url: URL): PeerError {
+/** An address that is not gone to. */
+export function refused(reason: string, url: URL): PeerError {
   // Path and query may hold secrets of whoever made the address.
   const shown = url.host === "" ? url.protocol : `${url.protocol}//${url.host}`;
   return new PeerError("address_refused", `refused to go to ${printable(shown)}: ${reason}`);

@@ -3,12 +3,7 @@ import { createHash } from "node:crypto";
 import { errorMessage, PeerError } from "../../base/mod.ts";
 import type { BlobReader, BlobStore, Clock, TransferLimits } from "../../ports/mod.ts";
 import { type BlobLayer, parseModelName } from "../../protocol/mod.ts";
-import {
-  addressIn,
-  readErrorText,
-  type RegistryAnswer,
-  type RegistryClient,
-} from "./registry_client.ts";
+import { readErrorText, type RegistryAnswer, type RegistryClient } from "./registry_client.ts";
 import { partBytesOf } from "../transfer/mod.ts";
 import { pause } from "../waiting.ts";
 
@@ -23,6 +18,8 @@ export interface UploadContext {
 
 /** Bytes read from the blob and sent at once. */
 const CHUNK_BYTES = 256 * 1024;
+/** Headers that say where the next part goes, the first one that is there. */
+const NEXT_ADDRESS = ["docker-upload-location", "location"];
 
 /**
  * Sends one blob in parts (contract 2.6), one after the other, unless the registry has it or mounts it.
@@ -65,7 +62,7 @@ async function beginUpload(
   const url = client.url(`blobs/uploads/${mount}`);
   const answer = await client.check(await client.request(url, { method: "POST", signal }));
   answer.leave();
-  return answer.status === 201 ? undefined : nextAddress(answer);
+  return answer.status === 201 ? undefined : nextAddress(answer, client);
 }
 
 async function sendParts(
@@ -183,7 +180,7 @@ async function trySendPart(
   }
   if (answer.status === 307) {
     answer.leave();
-    const storage = addressIn(answer, "location");
+    const storage = client.next(answer, { purpose: "write", headers: ["location"] });
     // The address itself is what allows the upload.
     const stored = await client.send(storage, {
       method: "PUT",
@@ -192,11 +189,13 @@ async function trySendPart(
       signal,
     });
     await checkTaken(stored);
-    return answer.header("docker-upload-location") === undefined ? url : nextAddress(answer);
+    return answer.header("docker-upload-location") === undefined
+      ? url
+      : nextAddress(answer, client);
   }
   await checkTaken(answer);
-  const names = ["docker-upload-location", "location"];
-  return names.some((name) => answer.header(name) !== undefined) ? nextAddress(answer) : url;
+  const isNamed = NEXT_ADDRESS.some((name) => answer.header(name) !== undefined);
+  return isNamed ? nextAddress(answer, client) : url;
 }
 
 /** @throws PeerError `registry_failed` unless the part was taken; what other hosts say of it stays with them. */
@@ -206,8 +205,8 @@ async function checkTaken(answer: RegistryAnswer): Promise<void> {
   if (answer.status >= 300) throw failed(`${answer.status}: ${text}`);
 }
 
-function nextAddress(answer: RegistryAnswer): URL {
-  return addressIn(answer, "docker-upload-location", "location");
+function nextAddress(answer: RegistryAnswer, client: RegistryClient): URL {
+  return client.next(answer, { purpose: "write", headers: NEXT_ADDRESS });
 }
 
 function md5(bytes: Uint8Array): Buffer {

@@ -3,7 +3,7 @@ import type { BlobRange, BlobSource, TransferLimits } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
 import { RangesRefusedError } from "../transfer/mod.ts";
 import { orAborted } from "../waiting.ts";
-import { addressIn, type RegistryClient } from "./registry_client.ts";
+import type { RegistryClient } from "./registry_client.ts";
 
 /** A blob of a registry (contract 2.5). Everything it throws is PeerError `registry_failed` or the signal's reason. */
 export class RegistryBlob implements BlobSource {
@@ -69,7 +69,7 @@ export class RegistryBlob implements BlobSource {
       (await this.#client.check(answer)).leave();
       // Stricter clients want a Location here; a registry that just sends the bytes is as good.
       if (answer.header("location") === undefined && answer.status < 300) return url;
-      const next = addressIn(answer, "location");
+      const next = this.#client.next(answer, { purpose: "read", headers: ["location"] });
       if (answer.status === 200 || next.origin !== url.origin) return next;
       url = next;
     }

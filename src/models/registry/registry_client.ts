@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { PeerError, printable } from "../../base/mod.ts";
 import type { Clock, RegistryKey } from "../../ports/mod.ts";
 import { MANIFEST_BYTES_MAX, MANIFEST_MEDIA_TYPE, type ModelName } from "../../protocol/mod.ts";
-import { AddressPolicy, type RequestPurpose } from "./address_policy.ts";
+import { AddressPolicy, refused, type RequestPurpose } from "./address_policy.ts";
 import { type BearerChallenge, parseChallenge } from "./challenge.ts";
 import type { RegistryNetwork } from "./registry_network.ts";
 import {
@@ -121,7 +121,7 @@ export class RegistryClient {
       if (purposeOf(request) === "write" && !keepsMethod) {
         throw failed(`${answer.status} is no answer to ${request.method}`);
       }
-      url = addressIn(answer, "location");
+      url = this.next(answer, { purpose: purposeOf(request), headers: ["location"] });
     }
     throw failed(`more than ${REDIRECTS_MAX} redirects`);
   }
@@ -179,6 +179,29 @@ export class RegistryClient {
     throw failed(`${answer.status}: ${text}`);
   }
 
+  /**
+   * The address in the first of these headers that is there, relative to where the answer came from. Where something is
+   * sent the registry says, or where it was sent to about itself.
+   *
+   * @throws PeerError `registry_failed` without an address, `address_refused`.
+   */
+  next(
+    answer: RegistryAnswer,
+    options: { readonly purpose: RequestPurpose; readonly headers: readonly string[] },
+  ): URL {
+    const text = options.headers.map((name) => answer.header(name))
+      .find((value) => value !== undefined);
+    const url = text === undefined || text.length > ADDRESS_CHARS_MAX
+      ? null
+      : URL.parse(text, answer.url);
+    if (url === null) {
+      throw failed(`${answer.url.host} answers ${answer.status} without an address to go on to`);
+    }
+    const isNamedByOwner = answer.isOwn || url.origin === answer.url.origin;
+    if (options.purpose === "read" || isNamedByOwner || this.#policy.isOwn(url)) return url;
+    throw refused("where a model is sent the registry says, not another host", url);
+  }
+
   async #sendOnce(url: URL, request: RegistryRequest): Promise<RegistryAnswer> {
     const { method, body, signal } = request;
     const target = await this.#policy.admit(url, purposeOf(request));
@@ -212,18 +235,6 @@ export class RegistryClient {
     url.searchParams.set("nonce", base64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES))));
     return url;
   }
-}
-
-/** The address in a header, relative to the one the answer came from. @throws PeerError `registry_failed`. */
-export function addressIn(answer: RegistryAnswer, ...names: readonly string[]): URL {
-  const text = names.map((name) => answer.header(name)).find((value) => value !== undefined);
-  const url = text === undefined || text.length > ADDRESS_CHARS_MAX
-    ? null
-    : URL.parse(text, answer.url);
-  if (url === null) {
-    throw failed(`${answer.url.host} answers ${answer.status} without an address to go on to`);
-  }
-  return url;
 }
 
 /** Base64 of the hex SHA-256 of nothing: the body of a token request. */
