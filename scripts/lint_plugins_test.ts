@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import pureCore from "./lint_pure_core.ts";
+import printable from "./lint_printable.ts";
 import sizes from "./lint_sizes.ts";
 
 function lint(plugin: Deno.lint.Plugin, file: string, source: string): string[] {
@@ -48,4 +49,30 @@ Deno.test("lint_sizes finds deep nesting once, and keeps else-if level", () => {
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", guard), []);
   const callback = "function f() { if (a) { if (b) { if (c) { d(() => { if (e) g(); }); } } } }";
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", callback), []);
+});
+
+Deno.test("lint_printable finds what the command line would show as it came", () => {
+  const raw = [
+    'out.write(rawTextOf(answer, "name"));',
+    "out.write(errorMessage(error));",
+    "const text = `Error: ${errorMessage(error)}`;",
+    "out.write(JSON.stringify(line));",
+    "out.write(await response.text());",
+    "const body = await response.json();",
+  ];
+  for (const source of raw) {
+    assert.equal(lint(printable, "/r/src/cli/commands/a.ts", source).length, 1, source);
+    assert.deepEqual(lint(printable, "/r/src/cli/client/a.ts", source), [], source);
+    assert.deepEqual(lint(printable, "/r/src/cli/commands/a_test.ts", source), [], source);
+    assert.deepEqual(lint(printable, "/r/src/http/a.ts", source), [], source);
+  }
+  const safe = [
+    'out.write(textOf(answer, "name"));',
+    "out.write(printableText(errorMessage(error)));",
+    "out.write(printableJson(line));",
+    "terminal.input.text(1);",
+  ];
+  for (const source of safe) {
+    assert.deepEqual(lint(printable, "/r/src/cli/commands/a.ts", source), [], source);
+  }
 });

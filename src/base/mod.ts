@@ -41,4 +41,4 @@ export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_o
 export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts";
 export { equalBytes, hexOf, joinBytes } from "./byte_arrays.ts";
 export { sha256, sha256Hex } from "./sha256.ts";
-export { printable } from "./printable.ts";
+export { printable, printableJson, printableText } from "./printable.ts";

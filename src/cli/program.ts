@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { errorMessage, isEdgeError } from "../base/mod.ts";
+import { errorMessage, isEdgeError, printableText } from "../base/mod.ts";
 import { CLUSTER_COMMANDS } from "./cluster/mod.ts";
 import type { CommandRow } from "./command_row.ts";
 import { MODEL_COMMANDS } from "./commands/mod.ts";
@@ -94,7 +94,7 @@ function reportFailure(error: unknown, context: CliContext): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof DOMException && error.name === "AbortError") return EXIT_INTERRUPTED;
   const { err } = context.terminal;
-  err.write(`${err.style.red("Error:")} ${errorMessage(error)}\n`);
+  err.write(`${err.style.red("Error:")} ${printableText(errorMessage(error))}\n`);
   const isUsage = isEdgeError(error) &&
     (error.code === "bad_usage" || error.code === "invalid_config");
   return isUsage ? EXIT_USAGE : EXIT_FAILED;

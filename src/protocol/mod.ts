@@ -152,7 +152,6 @@ export {
   type HelloRefusal,
   helloTranscript,
   NONCE_BYTES,
-  printable,
   SIGNATURE_BYTES,
 } from "./contact/mod.ts";
 export {

@@ -65,19 +65,19 @@ export function withholdSecrets(
   values: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [key, printable(key, value, DEPTH_MAX)]),
+    Object.entries(values).map(([key, value]) => [key, loggable(key, value, DEPTH_MAX)]),
   );
 }
 
-function printable(key: string, value: unknown, depthLeft: number): unknown {
+function loggable(key: string, value: unknown, depthLeft: number): unknown {
   if (SECRET_KEY.test(key)) return "[withheld]";
   if (typeof value === "bigint") return String(value);
   if (value instanceof Error) return value.stack ?? value.message;
   if (typeof value !== "object" || value === null) return value;
   if (depthLeft === 0) return "[nested]";
-  if (Array.isArray(value)) return value.map((item) => printable("", item, depthLeft - 1));
+  if (Array.isArray(value)) return value.map((item) => loggable("", item, depthLeft - 1));
   return Object.fromEntries(
-    Object.entries(value).map(([inner, item]) => [inner, printable(inner, item, depthLeft - 1)]),
+    Object.entries(value).map(([inner, item]) => [inner, loggable(inner, item, depthLeft - 1)]),
   );
 }
 

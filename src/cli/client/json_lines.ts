@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { printable, RequestError } from "../../base/mod.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
 
 /** A line longer than this is no progress and no token. */
@@ -40,6 +40,6 @@ function parseLine(line: string): JsonObject {
 }
 
 function badLine(line: string, cause?: unknown): RequestError {
-  const text = `The node sent a line that is no JSON object: ${line.slice(0, 80)}`;
+  const text = `The node sent a line that is no JSON object: ${printable(line.slice(0, 80))}`;
   return new RequestError("request_failed", text, { cause });
 }

@@ -11,9 +11,11 @@ export { remoteSender } from "./remote_node.ts";
 export {
   isJsonObject,
   type JsonObject,
+  linesOf,
   numberOf,
   objectOf,
   objectsOf,
+  rawTextOf,
   textOf,
   textsOf,
 } from "./json.ts";

@@ -1,6 +1,13 @@
-import { errorMessage, isEdgeError, RequestError, UnavailableError } from "../../base/mod.ts";
+import {
+  errorMessage,
+  isEdgeError,
+  printable,
+  printableText,
+  RequestError,
+  UnavailableError,
+} from "../../base/mod.ts";
 import { formatHost, type HostAddress } from "../../config/mod.ts";
-import { isJsonObject, type JsonObject, textOf } from "./json.ts";
+import { isJsonObject, type JsonObject, linesOf } from "./json.ts";
 import { readJsonLines } from "./json_lines.ts";
 
 /** Carries one request to a node's HTTP API; `path` begins with a slash. Rejects when no answer comes. */
@@ -55,7 +62,7 @@ export class NodeClient {
     const init = { method: "POST", ...jsonBody(body), ...(signal ? { signal } : {}) };
     const response = await this.#fetch(path, init);
     for await (const line of readJsonLines(response.body)) {
-      const failure = textOf(line, "error");
+      const failure = linesOf(line, "error");
       if (failure !== undefined) throw new RequestError("request_failed", failure);
       yield line;
     }
@@ -92,8 +99,8 @@ export class NodeClient {
     if (response.ok) return response;
     const text = await response.text();
     const parsed = parseJson(text);
-    const reason = isJsonObject(parsed) ? textOf(parsed, "error") : undefined;
-    const shown = reason ?? (text.trim() || `status ${response.status}`);
+    const reason = isJsonObject(parsed) ? linesOf(parsed, "error") : undefined;
+    const shown = reason ?? (printableText(text).trim() || `status ${response.status}`);
     const isMissing = response.status === 404 && reason !== undefined;
     throw new RequestError(isMissing ? "model_not_found" : "request_failed", shown, {
       status: response.status,
@@ -117,7 +124,7 @@ export class NodeClient {
   }
 
   #nonsense(text: string): RequestError {
-    const start = text.slice(0, 80);
+    const start = printable(text.slice(0, 80));
     return new RequestError(
       "request_failed",
       `${this.#baseUrl} does not answer as a node: ${start}`,

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { RequestError } from "../../base/mod.ts";
+import { printable, printableJson, RequestError } from "../../base/mod.ts";
 import { type JsonObject, readJsonLines } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printable, safeText } from "./member_view.ts";
+import { safeText } from "./member_view.ts";
 
 interface LogsOptions extends ClientOptions {
   readonly lines: string;
@@ -26,7 +26,7 @@ export function defineLogs(command: Command, context: CliContext): void {
     const query = `lines=${options.lines}&follow=${options.follow === true}`;
     const body = await clientFor(context, options).download(`/api/cluster/logs?${query}`);
     for await (const line of readJsonLines(body)) {
-      context.terminal.out.write(`${options.json ? JSON.stringify(line) : textOf(line)}\n`);
+      context.terminal.out.write(`${options.json ? printableJson(line) : textOf(line)}\n`);
     }
   });
 }
@@ -47,5 +47,5 @@ function textOf(line: JsonObject): string {
 
 function shownValue(value: unknown): string {
   const isPlain = typeof value === "string" && /^[\w./:@+-]+$/.test(value);
-  return isPlain ? value : printable(JSON.stringify(value) ?? "");
+  return isPlain ? value : printableJson(value);
 }

@@ -3,11 +3,8 @@ import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from 
 
 /** Hex digits of an id that tell nodes apart for people; commands take them in the place of the whole id. */
 const ID_CHARS = 8;
-/** What would move the cursor of a terminal. */
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
 
-/** One member as its answers show it; names and versions come from other machines and are made safe to print. */
+/** One member as its answers show it; names and versions come from other machines. */
 export interface MemberView {
   readonly nodeId: string;
   readonly name: string;
@@ -53,18 +50,13 @@ function loadOf(load: JsonObject): LoadView {
     slots: numberOf(load, "slots") ?? 0,
     tokensPerSecond: numberOf(load, "tokens_per_second") ?? 0,
     availableBytes: numberOf(load, "available_bytes") ?? 0,
-    models: textsOf(load, "loaded_models").map(printable),
+    models: textsOf(load, "loaded_models"),
   };
 }
 
-/** The text of a field without control characters; "" where there is none. */
+/** The text of a field, safe to print; "" where there is none. */
 export function safeText(object: JsonObject, key: string): string {
-  return printable(textOf(object, key) ?? "");
-}
-
-/** A text that changes nothing of a terminal but the cells it fills. */
-export function printable(text: string): string {
-  return text.replaceAll(CONTROL, "?");
+  return textOf(object, key) ?? "";
 }
 
 /** The beginning of an id. */

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { errorMessage, RequestError } from "../../base/mod.ts";
+import { errorMessage, printableText, RequestError } from "../../base/mod.ts";
 import { type CliContext, clientFor, type ClientOptions, configFor } from "../context.ts";
 import {
   addClientOptions,
@@ -68,7 +68,11 @@ async function readSnapshot(path: string): Promise<Uint8Array> {
   try {
     return await Deno.readFile(path);
   } catch (cause) {
-    throw new RequestError("bad_usage", `Cannot read ${path}: ${errorMessage(cause)}`, { cause });
+    throw new RequestError(
+      "bad_usage",
+      `Cannot read ${path}: ${printableText(errorMessage(cause))}`,
+      { cause },
+    );
   }
 }
 

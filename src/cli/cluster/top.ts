@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { errorMessage } from "../../base/mod.ts";
+import { errorMessage, printableText } from "../../base/mod.ts";
 import type { NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
@@ -61,7 +61,7 @@ async function look(client: NodeClient, terminal: Terminal): Promise<readonly st
   try {
     return renderTop(await client.ask("GET", STATUS_PATH), style);
   } catch (error) {
-    return [style.red(errorMessage(error))];
+    return [style.red(printableText(errorMessage(error)))];
   }
 }
 

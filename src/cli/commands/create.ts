@@ -1,7 +1,13 @@
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { errorMessage, type Modelfile, parseModelfile, RequestError } from "../../base/mod.ts";
+import {
+  errorMessage,
+  type Modelfile,
+  parseModelfile,
+  printableText,
+  RequestError,
+} from "../../base/mod.ts";
 import type { JsonObject, NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { findAdapters, findSource, uploadFiles } from "../create/mod.ts";
@@ -41,7 +47,9 @@ async function readModelfile(context: CliContext, file: string): Promise<string>
     return await Deno.readTextFile(file);
   } catch (error) {
     const isMissing = error instanceof Deno.errors.NotFound;
-    const reason = isMissing ? "there is no such file; name one with -f" : errorMessage(error);
+    const reason = isMissing
+      ? "there is no such file; name one with -f"
+      : printableText(errorMessage(error));
     throw new RequestError("bad_usage", `Cannot read the Modelfile ${file}: ${reason}`, {
       cause: error,
     });

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { findNearest, isEdgeError, RequestError } from "../../base/mod.ts";
+import { findNearest, isEdgeError, printableJson, RequestError } from "../../base/mod.ts";
 import {
   isJsonObject,
   type JsonObject,
@@ -86,7 +86,7 @@ async function run(
   };
   const lines = client.stream("/api/generate", body);
   if (!options.json) return void await showAnswer(context, lines, settings);
-  for await (const line of lines) context.terminal.out.write(`${JSON.stringify(line)}\n`);
+  for await (const line of lines) context.terminal.out.write(`${printableJson(line)}\n`);
 }
 
 /** What the node knows of the model, after fetching it where it is not there. */
@@ -141,7 +141,7 @@ async function printEmbedding(
   const body = { model, input: prompt, truncate: options.truncate ?? true, ...dimensions };
   const answer = await client.ask("POST", "/api/embed", body);
   const vector = Array.isArray(answer.embeddings) ? answer.embeddings[0] : undefined;
-  context.terminal.out.write(`${JSON.stringify(options.json ? answer : vector ?? [])}\n`);
+  context.terminal.out.write(`${printableJson(options.json ? answer : vector ?? [])}\n`);
 }
 
 function wholeNumber(options: RunOptions): number {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { RequestError } from "../../base/mod.ts";
-import { type JsonObject, textOf } from "../client/mod.ts";
+import { type JsonObject, linesOf, rawTextOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson, renderModel } from "../terminal/mod.ts";
@@ -32,9 +32,15 @@ export function defineShow(command: Command, context: CliContext): void {
     if (options.json) return printJson(context, parts[0] ? pick(answer, parts[0]) : answer);
     const text = parts[0] === undefined
       ? renderModel(answer, { verbose }).join("\n")
-      : textOf(answer, parts[0]) ?? "";
+      : partOf(answer, parts[0], context.terminal.out);
     context.terminal.out.write(text.endsWith("\n") ? text : `${text}\n`);
   });
+}
+
+/** In a file it is what the model has, byte for byte. */
+function partOf(answer: JsonObject, part: string, out: { readonly isTerminal: boolean }): string {
+  // deno-lint-ignore odist-cli/printable
+  return (out.isTerminal ? linesOf(answer, part) : rawTextOf(answer, part)) ?? "";
 }
 
 function pick(answer: JsonObject, part: string): JsonObject {

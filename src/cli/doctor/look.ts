@@ -1,6 +1,6 @@
 import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { errorMessage } from "../../base/mod.ts";
+import { errorMessage, printable, printableText } from "../../base/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
 import { isJsonObject, NodeClient, numberOf, textOf } from "../client/mod.ts";
 import type { CliContext } from "../context.ts";
@@ -52,7 +52,7 @@ async function lookAtNode(
     return { finding: { name, state: "ok", text: `${address} is free for a node` } };
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) {
-      const text = `Cannot listen on ${address}: ${errorMessage(error)}`;
+      const text = `Cannot listen on ${address}: ${printableText(errorMessage(error))}`;
       const advice = "Choose an address of this machine and a port above 1023 with --host.";
       return { finding: { name, state: "broken", text, advice } };
     }
@@ -85,7 +85,7 @@ function lookAtClusterPort(config: Config, seen: "node_answers" | "no_node"): Fi
       return { name, state: "broken", text: `${address} is taken by another program`, advice };
     }
     const advice = "Choose an address of this machine and a port above 1023 with --listen.";
-    const text = `Cannot listen on ${address}: ${errorMessage(error)}`;
+    const text = `Cannot listen on ${address}: ${printableText(errorMessage(error))}`;
     return { name, state: "broken", text, advice };
   }
 }
@@ -99,6 +99,8 @@ async function askVersion(
       signal: AbortSignal.timeout(NODE_TIMEOUT_MS),
     });
     const clockMs = Date.parse(response.headers.get("date") ?? "");
+    // Only its version is taken, by textOf.
+    // deno-lint-ignore odist-cli/printable
     const body: unknown = await response.json();
     // Ollama itself has no field of ours; then its own version tells as much.
     const version = isJsonObject(body)
@@ -121,7 +123,12 @@ function lookAtFolder(name: string, folder: string): Finding {
     }
     Deno.removeSync(Deno.makeTempFileSync({ dir: place, prefix: ".odist-doctor-" }));
   } catch (error) {
-    return { name, state: "broken", text: `Cannot write: ${errorMessage(error)}`, advice };
+    return {
+      name,
+      state: "broken",
+      text: `Cannot write: ${printableText(errorMessage(error))}`,
+      advice,
+    };
   }
   const text = place === folder ? folder : `${folder} (made on the first start)`;
   return { name, state: "ok", text };
@@ -133,7 +140,11 @@ function lookAtDisk(folder: string): Finding {
     const { bavail, bsize } = statfsSync(place);
     return judgeDisk("disk", place, bavail * bsize);
   } catch (error) {
-    return { name: "disk", state: "warning", text: `Cannot tell: ${errorMessage(error)}` };
+    return {
+      name: "disk",
+      state: "warning",
+      text: `Cannot tell: ${printableText(errorMessage(error))}`,
+    };
   }
 }
 
@@ -152,7 +163,7 @@ async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding>
     const { success, code, stdout, stderr } = await child.output();
     const decoder = new TextDecoder();
     if (!success) {
-      const reason = lastLine(decoder.decode(stderr)) || `it ended with code ${code}`;
+      const reason = printable(lastLine(decoder.decode(stderr))) || `it ended with code ${code}`;
       return { name, state: "broken", text: `Cannot open its libraries: ${reason}`, advice };
     }
     const facts: unknown = JSON.parse(lastLine(decoder.decode(stdout)));
@@ -161,7 +172,7 @@ async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding>
     const confinement = isJsonObject(facts) ? textOf(facts, "confinement") ?? "none" : "none";
     return judgeNatives(`${build}, ${gpus === 0 ? "no GPU" : `GPUs: ${gpus}`}`, confinement);
   } catch (error) {
-    const text = `Cannot start a runner process: ${errorMessage(error)}`;
+    const text = `Cannot start a runner process: ${printableText(errorMessage(error))}`;
     return { name, state: "broken", text, advice };
   }
 }
@@ -173,7 +184,7 @@ function lookAtEmbeddedModel(path: string): Finding {
     return { name, state: "ok", text: `${path} (${size} bytes)` };
   } catch (error) {
     const advice = "Install odist anew; unset ODIST_EMBEDDED_MODEL if it is set.";
-    return { name, state: "warning", text: errorMessage(error), advice };
+    return { name, state: "warning", text: printableText(errorMessage(error)), advice };
   }
 }
 

@@ -1,5 +1,5 @@
-import { formatGoDuration } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectOf, textOf } from "../client/mod.ts";
+import { formatGoDuration, printableText } from "../../base/mod.ts";
+import { type JsonObject, numberOf, objectOf, rawTextOf } from "../client/mod.ts";
 import type { CliContext } from "../context.ts";
 import { Spinner, WordWrap } from "../terminal/mod.ts";
 import type { RunSettings } from "./settings.ts";
@@ -61,8 +61,8 @@ class AnswerView {
 
   show(line: JsonObject): void {
     const message = objectOf(line, "message");
-    this.#showThinking(textOf(line, "thinking") ?? textOf(message, "thinking") ?? "");
-    this.#showContent(textOf(line, "response") ?? textOf(message, "content") ?? "");
+    this.#showThinking(saidIn(line, "thinking") ?? saidIn(message, "thinking") ?? "");
+    this.#showContent(saidIn(line, "response") ?? saidIn(message, "content") ?? "");
   }
 
   /** Ends the line, however far the answer came. */
@@ -97,9 +97,17 @@ class AnswerView {
 
   #write(text: string, look: "plain" | "grey"): void {
     const { out } = this.#context.terminal;
-    const wrapped = this.#wrap?.push(text) ?? text;
+    // A program that reads the answer wants it byte for byte; a terminal would obey it.
+    const shown = out.isTerminal ? printableText(text) : text;
+    const wrapped = this.#wrap?.push(shown) ?? shown;
     out.write(look === "grey" ? out.style.grey(wrapped) : wrapped);
   }
+}
+
+/** As the model said it: the conversation goes on with it. */
+function saidIn(object: JsonObject, key: string): string | undefined {
+  // deno-lint-ignore odist-cli/printable
+  return rawTextOf(object, key);
 }
 
 /** The figures of `--verbose`, in the contract's words; durations come in nanoseconds. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { errorMessage, RequestError } from "../../base/mod.ts";
+import { errorMessage, printableText, RequestError } from "../../base/mod.ts";
 
 /** What is started when neither variable names an editor. */
 const DEFAULT_EDITOR = Deno.build.os === "windows" ? "notepad" : "vi";
@@ -26,7 +26,9 @@ export async function editText(
     return await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof RequestError) throw error;
-    const reason = `Cannot start the editor "${editor}": set EDITOR (${errorMessage(error)})`;
+    const reason = `Cannot start the editor "${editor}": set EDITOR (${
+      printableText(errorMessage(error))
+    })`;
     throw new RequestError("request_failed", reason, { cause: error });
   } finally {
     await Deno.remove(folder, { recursive: true });

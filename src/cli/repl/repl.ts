@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { assertNever, errorMessage } from "../../base/mod.ts";
-import { type JsonObject, type NodeClient, objectsOf, textOf } from "../client/mod.ts";
+import { assertNever, errorMessage, printableText } from "../../base/mod.ts";
+import { type JsonObject, linesOf, type NodeClient, objectsOf, textOf } from "../client/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
 import { renderModel, Spinner } from "../terminal/mod.ts";
 import { showAnswer } from "./answer_view.ts";
@@ -106,7 +106,7 @@ class Conversation {
     } catch (error) {
       if (!this.#abort.signal.aborted) {
         const { err } = this.#context.terminal;
-        err.write(`${err.style.red("Error:")} ${errorMessage(error)}\n`);
+        err.write(`${err.style.red("Error:")} ${printableText(errorMessage(error))}\n`);
       }
     }
     return "again";
@@ -189,7 +189,7 @@ class Conversation {
       this.#print(renderModel(answer, { verbose: false }).join("\n"));
       return;
     }
-    const own = textOf(answer, part) ?? "";
+    const own = linesOf(answer, part) ?? "";
     if (part !== "parameters") {
       this.#print(own === "" ? `The model has no ${part}` : own);
       return;
@@ -230,7 +230,7 @@ class Conversation {
     try {
       return await editText(text, this.#context.env);
     } catch (error) {
-      this.#print(`\n${errorMessage(error)}`);
+      this.#print(`\n${printableText(errorMessage(error))}`);
       return text;
     }
   }

@@ -1,5 +1,13 @@
-import { formatCount, formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from "../client/mod.ts";
+import { formatCount, formatTable, printable } from "../../base/mod.ts";
+import {
+  type JsonObject,
+  linesOf,
+  numberOf,
+  objectOf,
+  objectsOf,
+  textOf,
+  textsOf,
+} from "../client/mod.ts";
 
 /** Entries of a list shown before the rest is counted. */
 const LIST_SHOWN_MAX = 3;
@@ -12,14 +20,14 @@ export function renderModel(model: JsonObject, options: { readonly verbose: bool
     ["Model", modelRows(model)],
     ["Capabilities", textsOf(model, "capabilities").map((name) => [name])],
     ["Projector", projectorRows(objectOf(model, "projector_info"))],
-    ["Parameters", parameterRows(textOf(model, "parameters") ?? "")],
+    ["Parameters", parameterRows(linesOf(model, "parameters") ?? "")],
   ];
   if (options.verbose) {
     blocks.push(["Metadata", metadataRows(objectOf(model, "model_info"))]);
     blocks.push(["Tensors", objectsOf(model, "tensors").map(tensorRow)]);
   }
-  blocks.push(["System", textRows(textOf(model, "system") ?? "")]);
-  blocks.push(["License", textRows(textOf(model, "license") ?? "")]);
+  blocks.push(["System", textRows(linesOf(model, "system") ?? "")]);
+  blocks.push(["License", textRows(linesOf(model, "license") ?? "")]);
   return blocks.filter(([, rows]) => rows.length > 0).flatMap(([title, rows]) => [
     `  ${title}`,
     ...formatTable(rows).map((line) => `    ${line}`),
@@ -73,7 +81,7 @@ function parameterRows(text: string): string[][] {
 }
 
 function metadataRows(facts: JsonObject): string[][] {
-  return Object.keys(facts).sort().map((key) => [key, formatFact(facts[key])]);
+  return Object.keys(facts).sort().map((key) => [key, formatFact(facts[key])].map(printable));
 }
 
 function formatFact(value: unknown): string {
@@ -84,7 +92,7 @@ function formatFact(value: unknown): string {
 }
 
 function tensorRow(tensor: JsonObject): string[] {
-  const shape = Array.isArray(tensor.shape) ? tensor.shape.map(String).join(" ") : "";
+  const shape = Array.isArray(tensor.shape) ? printable(tensor.shape.map(String).join(" ")) : "";
   return [textOf(tensor, "name") ?? "", textOf(tensor, "type") ?? "", `[${shape}]`];
 }
 

@@ -42,6 +42,8 @@ export function openTerminal(env: Readonly<Record<string, string>>): Terminal {
     err: openOutput(Deno.stderr, env),
     input: {
       isTerminal: Deno.stdin.isTerminal(),
+      // Standard input, not an answer.
+      // deno-lint-ignore odist-cli/printable
       readText: () => new Response(Deno.stdin.readable).text(),
       read: (buffer) => Deno.stdin.read(buffer),
       setRaw: (on) => Deno.stdin.setRaw(on),

@@ -1,3 +1,4 @@
+import { printableJson } from "../../base/mod.ts";
 import { ProgressView } from "./progress_view.ts";
 import type { Terminal } from "./terminal.ts";
 import { type JsonObject, numberOf, textOf } from "../client/mod.ts";
@@ -9,7 +10,7 @@ export async function showTransfer(
   options: { readonly json?: boolean; readonly picture: "keep" | "clear" },
 ): Promise<void> {
   if (options.json) {
-    for await (const line of lines) context.terminal.out.write(`${JSON.stringify(line)}\n`);
+    for await (const line of lines) context.terminal.out.write(`${printableJson(line)}\n`);
     return;
   }
   const view = new ProgressView(context.terminal);

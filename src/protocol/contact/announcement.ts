@@ -1,8 +1,8 @@
-import type { NodeId } from "../../base/mod.ts";
+import { type NodeId, printable } from "../../base/mod.ts";
 import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
 import { nodeIdField } from "../catalogue.ts";
 import { recordField, textField, uintField } from "../field_codec.ts";
-import { clusterIdField, cutText, printable } from "./hello.ts";
+import { clusterIdField, cutText } from "./hello.ts";
 
 /** Bytes of one packet of discovery; fits into any network's packets unfragmented. */
 export const DISCOVERY_BYTES_MAX = 512;

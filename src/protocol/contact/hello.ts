@@ -1,4 +1,4 @@
-import { sha256 } from "../../base/mod.ts";
+import { printable, sha256 } from "../../base/mod.ts";
 import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
 import { bytesField, type FieldCodec, recordField, textField, uintField } from "../field_codec.ts";
 
@@ -216,10 +216,4 @@ export function cutText(text: string, bytesMax: number): string {
     kept += character;
   }
   return kept;
-}
-
-/** Text from a stranger as it may be shown: control characters could rewrite a terminal's lines. */
-export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
 }

@@ -1,4 +1,4 @@
-import { type NodeId, sha256 } from "../../base/mod.ts";
+import { type NodeId, printable, sha256 } from "../../base/mod.ts";
 import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
 import { accessIdField, labelField, nodeIdField, publicKeyField } from "../catalogue.ts";
 import {
@@ -10,14 +10,7 @@ import {
   textField,
   uintField,
 } from "../field_codec.ts";
-import {
-  certificateField,
-  clusterIdField,
-  cutText,
-  nonceField,
-  printable,
-  signatureField,
-} from "./hello.ts";
+import { certificateField, clusterIdField, cutText, nonceField, signatureField } from "./hello.ts";
 
 /**
  * The first contact of a node that wants in, in four frames over a connection whose certificate the joiner has checked

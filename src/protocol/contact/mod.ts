@@ -36,7 +36,6 @@ export {
   type HelloRefusal,
   helloTranscript,
   NONCE_BYTES,
-  printable,
   SIGNATURE_BYTES,
 } from "./hello.ts";
 export {

@@ -1,4 +1,4 @@
-import { equalBytes, type NodeId, PeerError, UnavailableError } from "../../base/mod.ts";
+import { equalBytes, type NodeId, PeerError, printable, UnavailableError } from "../../base/mod.ts";
 import {
   JOIN_MEMBERS_MAX,
   JOIN_REVOKED_MAX,
@@ -11,7 +11,6 @@ import {
   joinTranscript,
   nodeIdOf,
   NONCE_BYTES,
-  printable,
 } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
 import { type Authority, issueCertificate } from "./authority.ts";
