@@ -1,6 +1,6 @@
 /**
  * Checks the sizes of files and folders, and that nothing else appears at the root. Functions and nesting are
- * `lint_sizes.ts`'s matter.
+ * `lint/sizes.ts`'s matter.
  *
  * @module
  */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { SIZE_EXCEPTIONS } from "./checks/size_exceptions.ts";
+import { SIZE_EXCEPTIONS } from "../checks/size_exceptions.ts";
 
 /** Lines of one function, from its first to its last. */
 const FUNCTION_LINES_MAX = 70;

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import pureCore from "./lint_pure_core.ts";
-import printable from "./lint_printable.ts";
-import sizes from "./lint_sizes.ts";
+import pureCore from "./pure_core.ts";
+import printable from "./printable.ts";
+import sizes from "./sizes.ts";
 
 function lint(plugin: Deno.lint.Plugin, file: string, source: string): string[] {
   return Deno.lint.runPlugin(plugin, file, source).map((finding) => finding.message);
 }
 
-Deno.test("lint_pure_core finds clocks, randomness, timers and I/O in pure folders only", () => {
+Deno.test("the rule pure-core finds clocks, randomness, timers and I/O in pure folders only", () => {
   for (
     const source of [
       "Date.now();",
@@ -28,7 +28,7 @@ Deno.test("lint_pure_core finds clocks, randomness, timers and I/O in pure folde
   assert.deepEqual(lint(pureCore, "/r/src/core/raft/a.ts", "x.Date; ({ process: 1 });"), []);
 });
 
-Deno.test("lint_sizes finds a long function", () => {
+Deno.test("the size rules find a long function", () => {
   const body = (lines: number) => `function f() {\n${"g();\n".repeat(lines - 2)}}`;
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", body(70)), []);
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", body(71)), [
@@ -37,7 +37,7 @@ Deno.test("lint_sizes finds a long function", () => {
   assert.deepEqual(lint(sizes, "/r/src/http/a_test.ts", body(71)), []);
 });
 
-Deno.test("lint_sizes finds deep nesting once, and keeps else-if level", () => {
+Deno.test("the size rules find deep nesting once, and keeps else-if level", () => {
   const nested = (depth: number) =>
     `function f() { ${"if (a) { ".repeat(depth)}g();${" }".repeat(depth)} }`;
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", nested(3)), []);
@@ -51,7 +51,7 @@ Deno.test("lint_sizes finds deep nesting once, and keeps else-if level", () => {
   assert.deepEqual(lint(sizes, "/r/src/http/a.ts", callback), []);
 });
 
-Deno.test("lint_printable finds what the command line would show as it came", () => {
+Deno.test("the rule printable finds what the command line would show as it came", () => {
   const raw = [
     'out.write(rawTextOf(answer, "name"));',
     "out.write(errorMessage(error));",
