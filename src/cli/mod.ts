@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { reachLoopbackPastProxies } from "./client/mod.ts";
 import { runProgram } from "./program.ts";
 import { openTerminal } from "./terminal/mod.ts";
 
@@ -21,6 +22,7 @@ export interface CliSetting {
 /** Runs one command line on the process's own streams; returns the exit code. */
 export function runCli(setting: CliSetting): Promise<number> {
   const { args, ...rest } = setting;
+  reachLoopbackPastProxies(setting.env);
   return runProgram(args, {
     ...rest,
     terminal: openTerminal(setting.env),

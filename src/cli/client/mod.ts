@@ -7,6 +7,7 @@
 export { readJsonLines } from "./json_lines.ts";
 export { modelsNamed, shortId } from "./model_rows.ts";
 export { NodeClient } from "./node_client.ts";
+export { reachLoopbackPastProxies } from "./past_proxies.ts";
 export { remoteSender } from "./remote_node.ts";
 export {
   isJsonObject,

@@ -44,7 +44,7 @@ export function defineCreate(command: Command, context: CliContext): void {
 async function readModelfile(context: CliContext, file: string): Promise<string> {
   if (file === STDIN) return await context.terminal.input.readText();
   try {
-    return await Deno.readTextFile(file);
+    return decodeModelfile(await Deno.readFile(file));
   } catch (error) {
     const isMissing = error instanceof Deno.errors.NotFound;
     const reason = isMissing
@@ -54,6 +54,14 @@ async function readModelfile(context: CliContext, file: string): Promise<string>
       cause: error,
     });
   }
+}
+
+/** In what its byte order mark says, UTF-16 as editors of Windows write it among them; else in UTF-8. */
+function decodeModelfile(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
+  return new TextDecoder().decode(bytes);
 }
 
 /** The request's fields, after the node was given every file they name. */

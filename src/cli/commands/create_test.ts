@@ -118,3 +118,25 @@ Deno.test("create names what is missing and asks the node for nothing", async ()
   assert.match(missing.err, /there is no such file; name one with -f/);
   assert.deepEqual(node.asked, []);
 });
+
+Deno.test("create reads a Modelfile in the encoding that its byte order mark says", async () => {
+  const text = "\ufeffFROM tiny\nSYSTEM Sei höflich.\n";
+  const units = Uint16Array.from(text, (character) => character.charCodeAt(0));
+  const littleEndian = new Uint8Array(units.length * 2);
+  const bigEndian = new Uint8Array(units.length * 2);
+  for (const [index, unit] of units.entries()) {
+    new DataView(littleEndian.buffer).setUint16(index * 2, unit, true);
+    new DataView(bigEndian.buffer).setUint16(index * 2, unit, false);
+  }
+  for (const bytes of [littleEndian, bigEndian, new TextEncoder().encode(text)]) {
+    await using node = new ScriptedNode({ "POST /api/create": CREATED });
+    await withFolder({}, async (folder) => {
+      const path = join(folder, "Modelfile");
+      await Deno.writeFile(path, bytes);
+      const { code, err } = await runCommand(["create", "m", "-f", path, "--host", node.host]);
+      assert.equal(code, 0, err);
+    });
+    const body = { model: "m", from: "tiny", system: "Sei höflich." };
+    assert.deepEqual(node.asked.at(-1)?.body, body);
+  }
+});
