@@ -1,13 +1,18 @@
 /**
- * The program's way in. A runner has ways of its own, so that it loads nothing of the command line or the node; where
+ * The program's way in. Runners and template workers have ways of their own, so that they load nothing of the command line or the node; where
  * the program is one file with one way in, hidden subcommands lead there.
  *
  * @module
  */
 import packageFile from "./deno.json" with { type: "json" };
-import { extensionOf, ownProgram } from "./src/confinement/mod.ts";
+import { type Entry, extensionOf, ownProgram } from "./src/confinement/mod.ts";
 import { CONFINED_RUNNER, RUNNER } from "./src/inference/launch/mod.ts";
 
+/** Renders templates; has no rights at all. */
+const TEMPLATE_WORKER: Entry = {
+  module: "src/models/template_worker/main",
+  subcommand: "template-worker",
+};
 const FOLDER = import.meta.dirname ?? ".";
 const program = ownProgram(FOLDER, extensionOf(import.meta.url));
 
@@ -19,6 +24,7 @@ async function run(): Promise<number> {
     env,
     version: packageFile.version,
     runnerCommand: program.command(RUNNER, ["-A"]),
+    templateWorkerCommand: program.command(TEMPLATE_WORKER, []),
     embeddedModelPath: env.ODIST_EMBEDDED_MODEL || `${FOLDER}/src/models/embedded/tiny.gguf`,
   });
 }
@@ -41,4 +47,7 @@ async function becomeConfined(words: readonly string[]): Promise<void> {
 const [command, ...words] = Deno.args;
 if (command === RUNNER.subcommand) await launch(words);
 else if (command === CONFINED_RUNNER.subcommand) await becomeConfined(words);
-else Deno.exit(await run());
+else if (command === TEMPLATE_WORKER.subcommand) {
+  const { serveTemplates } = await import("./src/models/template_worker/mod.ts");
+  await serveTemplates();
+} else Deno.exit(await run());

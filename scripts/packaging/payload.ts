@@ -77,6 +77,7 @@ const PROGRAM_ENTRIES = [
   "main.ts",
   "src/inference/launch/main.ts",
   "src/inference/confined/main.ts",
+  "src/models/template_worker/main.ts",
 ];
 
 async function bundleProgram({ root, workFolder }: PayloadOptions): Promise<TarFile[]> {

@@ -6,9 +6,9 @@ import {
   type ModelDefinition,
   type ModelStore,
   type OptionDefaults,
-  type PromptRenderer,
   type ResolvedOptions,
   resolveOptions,
+  type TemplateWorkers,
 } from "../models/mod.ts";
 import type {
   Answer,
@@ -45,12 +45,13 @@ import {
   shortenChat,
   withModelMessages,
 } from "./prompts.ts";
-import { Templates } from "./templates.ts";
+import { Templates, type UsableTemplate } from "./templates.ts";
 
 /** What inference uses. */
 export interface InferenceParts extends Omit<AnsweringParts, "driver"> {
   readonly driver: LeaseSource;
   readonly models: Pick<ModelStore, "getDefinition">;
+  readonly templates: Pick<TemplateWorkers, "run">;
   readonly defaults: OptionDefaults;
   readonly clock: Clock;
   /** Unsigned 32-bit. */
@@ -61,7 +62,7 @@ export interface InferenceParts extends Omit<AnsweringParts, "driver"> {
 /** One request once its model and options are known. */
 interface Prepared {
   readonly model: ModelDefinition;
-  readonly template: PromptRenderer;
+  readonly template: UsableTemplate;
   readonly resolved: ResolvedOptions;
   readonly prompt: RenderedText;
   readonly think: ThinkLevel | undefined;
@@ -71,10 +72,11 @@ interface Prepared {
 /** Generate, chat and embed on this node: what is checked, rendered and asked of a runner, in this order (contract 1.4). */
 export class Inference {
   readonly #parts: InferenceParts;
-  readonly #templates = new Templates();
+  readonly #templates: Templates;
 
   constructor(parts: InferenceParts) {
     this.#parts = parts;
+    this.#templates = new Templates(parts.templates);
   }
 
   async generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer> {
@@ -88,7 +90,7 @@ export class Inference {
       return await this.#loadOnly(request, { model, resolved }, signal);
     }
     const template = await this.#template({ model, resolved, own: request.template }, signal);
-    const prompt = renderGenerate(request, model, { template, think, date: this.#date() });
+    const prompt = await renderGenerate(request, model, { template, think, date: this.#date() });
     if (request.debugRenderOnly) {
       return { kind: "rendered", text: prompt.text, imageCount: request.images.length };
     }
@@ -117,7 +119,7 @@ export class Inference {
     const template = await this.#template({ model, resolved, own: undefined }, signal);
     const render = (shown: ChatRequest["messages"]) =>
       renderChat({ messages: shown, tools: request.tools }, { template, think, date });
-    const prompt = render(messages);
+    const prompt = await render(messages);
     if (request.debugRenderOnly) return { kind: "rendered", text: prompt.text, imageCount: 0 };
     const plan = this.#plan(request, {
       model,
@@ -279,9 +281,10 @@ export class Inference {
       readonly own: string | undefined;
     },
     signal: AbortSignal,
-  ): Promise<PromptRenderer> {
+  ): Promise<UsableTemplate> {
     const { model, own } = wanted;
-    return await this.#templates.get(model, own, async () => {
+    if (own !== undefined) return await this.#templates.ofRequest(own);
+    return await this.#templates.ofModel(model.template, async () => {
       const lease = await this.#acquire({ ...wanted, keepAliveMs: undefined }, signal);
       lease.release();
       return lease.model.facts;
@@ -321,7 +324,7 @@ function streamOptions(prepared: Prepared, raw: boolean): AnswerStreamOptions {
   const { template, resolved, prompt, think, tools } = prepared;
   const stops = resolved.stop;
   if (raw) return { stops };
-  const { thinkingTags, toolCallTag } = template;
+  const { thinkingTags, toolCallTag } = template.traits;
   const thinks = think !== undefined && think !== false && thinkingTags !== undefined;
   return {
     stops,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LOCAL_TEMPLATES } from "../../tests/harness/local_templates.ts";
 import { RequestError } from "../base/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
 import type {
@@ -67,6 +68,7 @@ class ScriptedModels {
       render: () => Promise.resolve({ contentType: "", text: "" }),
     };
     return new Inference({
+      templates: LOCAL_TEMPLATES,
       models: { getDefinition: () => Promise.resolve(this.definition) },
       driver: {
         acquire: (request) => {

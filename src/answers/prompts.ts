@@ -1,5 +1,6 @@
 import { RequestError } from "../base/mod.ts";
-import type { ModelDefinition, PromptRenderer } from "../models/mod.ts";
+import type { ModelDefinition } from "../models/mod.ts";
+import type { UsableTemplate } from "./templates.ts";
 import type { ChatRequest, GenerateRequest, LoadedModel } from "../ports/mod.ts";
 import {
   type ChatMessage,
@@ -16,7 +17,7 @@ export interface RenderedText {
 
 /** What rendering needs besides what is said. */
 export interface RenderOptions {
-  readonly template: PromptRenderer;
+  readonly template: Pick<UsableTemplate, "render">;
   readonly think: ThinkLevel | undefined;
   readonly date: Date;
 }
@@ -68,31 +69,36 @@ export function withModelMessages(
 }
 
 /** Generate's prompt (contract 1.4): raw text, the infill template, or a conversation of one turn. */
-export function renderGenerate(
+export async function renderGenerate(
   request: GenerateRequest,
   model: ModelDefinition,
   options: RenderOptions,
-): RenderedText {
+): Promise<RenderedText> {
   const { template, date } = options;
   if (request.raw) return { text: request.prompt, startsInsideThinking: false };
   if (request.suffix !== "") {
-    return template.render({ messages: [], prompt: request.prompt, suffix: request.suffix, date });
+    return await template.render({
+      messages: [],
+      prompt: request.prompt,
+      suffix: request.suffix,
+      date,
+    });
   }
   const system = request.system ?? model.system;
   const messages: ChatMessage[] = [];
   if (system !== "") messages.push({ role: "system", content: system });
   if (request.context === undefined) messages.push(...model.messages);
   messages.push({ role: "user", content: request.prompt });
-  return template.render({ messages, ...thinkField(options.think), date });
+  return await template.render({ messages, ...thinkField(options.think), date });
 }
 
 /** Chat's prompt. */
-export function renderChat(
+export async function renderChat(
   conversation: Pick<ChatRequest, "messages" | "tools">,
   options: RenderOptions,
-): RenderedText {
+): Promise<RenderedText> {
   const { template, think, date } = options;
-  return template.render({ ...conversation, ...thinkField(think), date });
+  return await template.render({ ...conversation, ...thinkField(think), date });
 }
 
 /**
@@ -103,7 +109,7 @@ export async function shortenChat(
   loaded: LoadedModel,
   conversation: {
     readonly messages: readonly ChatMessage[];
-    readonly render: (messages: readonly ChatMessage[]) => RenderedText;
+    readonly render: (messages: readonly ChatMessage[]) => Promise<RenderedText>;
     readonly shift: boolean;
   },
 ): Promise<Pick<SequenceRequest, "prompt" | "onLongPrompt">> {
@@ -118,7 +124,8 @@ export async function shortenChat(
   const fits = async (count: number) => {
     const { contextTokens } = loaded.facts;
     const options = { addSpecial: true, tokensWanted: contextTokens };
-    const tokens = await loaded.tokenize(without(count).text, options);
+    const { text } = await without(count);
+    const tokens = await loaded.tokenize(text, options);
     return tokens.length < contextTokens;
   };
   // More dropped is never longer, so the least number that fits is found by halving.
@@ -130,7 +137,7 @@ export async function shortenChat(
     else low = middle + 1;
   }
   return {
-    prompt: { kind: "text", text: without(high).text, addSpecial: true },
+    prompt: { kind: "text", text: (await without(high)).text, addSpecial: true },
     onLongPrompt: shift ? "truncate" : "refuse",
   };
 }

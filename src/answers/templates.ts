@@ -1,53 +1,93 @@
-import { isEdgeError, RequestError } from "../base/mod.ts";
-import { compileTemplate, type ModelDefinition, type PromptRenderer } from "../models/mod.ts";
+import { RequestError } from "../base/mod.ts";
+import type {
+  DefinedTemplate,
+  PromptInput,
+  RenderedPrompt,
+  TemplateOrigin,
+  TemplateOutcome,
+  TemplateSources,
+  TemplateTraits,
+  TemplateWorkers,
+} from "../models/mod.ts";
 import type { LoadedFacts } from "../protocol/mod.ts";
 
-/** Compiled templates kept; the one not used for longest goes. */
-const TEMPLATES_MAX = 64;
 /** A chat template that prints a special token's text. */
 const SPECIAL_TOKEN = /\b(bos|eos)_token\b/;
 
-/** Compiles each model's template once. */
+/** A template that can be used. */
+export interface UsableTemplate {
+  readonly traits: TemplateTraits;
+  /** @throws RequestError `invalid_template` when it fails on this input, or takes more than a template may. */
+  render(input: PromptInput): Promise<RenderedPrompt>;
+}
+
+/** Templates as requests use them, each rendering in a worker. */
 export class Templates {
-  /** By manifest, in order of use. */
-  readonly #compiled = new Map<string, PromptRenderer>();
+  readonly #workers: Pick<TemplateWorkers, "run">;
+
+  constructor(workers: Pick<TemplateWorkers, "run">) {
+    this.#workers = workers;
+  }
 
   /**
-   * The template of `model`, or `own` in its place. `loadFacts` is asked when the template prints special tokens.
+   * The template of a model. `loadFacts` is asked when it prints special tokens.
    *
    * @throws RequestError `invalid_template`.
    */
-  async get(
-    model: ModelDefinition,
-    own: string | undefined,
+  async ofModel(
+    template: DefinedTemplate,
     loadFacts: () => Promise<Pick<LoadedFacts, "bosText" | "eosText">>,
-  ): Promise<PromptRenderer> {
-    if (own !== undefined) return compileOwn(own);
-    const found = this.#compiled.get(model.manifestDigest);
-    if (found !== undefined) {
-      this.#compiled.delete(model.manifestDigest);
-      this.#compiled.set(model.manifestDigest, found);
-      return found;
+  ): Promise<UsableTemplate> {
+    const { goTemplate, jinjaTemplate, inspected } = template;
+    if (inspected?.failure !== undefined) {
+      throw new RequestError("invalid_template", inspected.failure);
     }
-    const { jinjaTemplate } = model.template;
-    const needsTexts = jinjaTemplate !== undefined && SPECIAL_TOKEN.test(jinjaTemplate);
-    const { bosText, eosText } = needsTexts ? await loadFacts() : { bosText: "", eosText: "" };
-    const renderer = compileTemplate({ ...model.template, bosText, eosText });
-    this.#compiled.set(model.manifestDigest, renderer);
-    const oldest = this.#compiled.keys().next();
-    if (this.#compiled.size > TEMPLATES_MAX && oldest.done !== true) {
-      this.#compiled.delete(oldest.value);
+    const go = goTemplate === undefined ? {} : { goTemplate };
+    const traits = inspected?.traits ??
+      await this.#inspect(
+        { ...go, ...(jinjaTemplate !== undefined && { jinjaTemplate }) },
+        "model",
+      );
+    if (traits.kind !== "jinja" || jinjaTemplate === undefined) {
+      return this.#usable(traits, go, "model");
     }
-    return renderer;
+    const texts = SPECIAL_TOKEN.test(jinjaTemplate) ? await loadFacts() : NO_TEXTS;
+    const { bosText, eosText } = texts;
+    return this.#usable(traits, { ...go, jinjaTemplate, bosText, eosText }, "model");
+  }
+
+  /** A template in a request; one that doesn't parse is answered with 500, as clients know it (contract 1.3). */
+  async ofRequest(goTemplate: string): Promise<UsableTemplate> {
+    const sources = { goTemplate, preferGo: "always" } as const;
+    return this.#usable(await this.#inspect(sources, "request"), sources, "request");
+  }
+
+  async #inspect(sources: TemplateSources, origin: TemplateOrigin): Promise<TemplateTraits> {
+    return usedOutcome(await this.#workers.run(sources, null, origin), origin).traits;
+  }
+
+  #usable(
+    traits: TemplateTraits,
+    sources: TemplateSources,
+    origin: TemplateOrigin,
+  ): UsableTemplate {
+    return {
+      traits,
+      render: async (input) => {
+        const { prompt } = usedOutcome(await this.#workers.run(sources, input, origin), "model");
+        return prompt ?? { text: "", startsInsideThinking: false, imageCount: 0 };
+      },
+    };
   }
 }
 
-/** A template in a request; one that doesn't parse is answered with 500, as clients know it (contract 1.3). */
-function compileOwn(own: string): PromptRenderer {
-  try {
-    return compileTemplate({ goTemplate: own, preferGo: "always" });
-  } catch (cause) {
-    if (!isEdgeError(cause) || cause.code !== "invalid_template") throw cause;
-    throw new RequestError("invalid_template", cause.message, { status: 500, cause });
-  }
+const NO_TEXTS = { bosText: "", eosText: "" };
+
+function usedOutcome(
+  outcome: TemplateOutcome,
+  origin: TemplateOrigin,
+): Extract<TemplateOutcome, { kind: "answer" }> {
+  if (outcome.kind === "answer") return outcome;
+  const status = outcome.kind === "refused" && origin === "request" ? { status: 500 } : {};
+  throw new RequestError("invalid_template", outcome.message, status);
 }

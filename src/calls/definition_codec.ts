@@ -90,10 +90,29 @@ const details = objectShape({
   embeddingLength: maybeShape(count),
 });
 
+/** What the holder found out about the template, so that nobody else has to. */
+const inspectedShape = objectShape({
+  traits: objectShape({
+    kind: choiceShape(["go", "jinja", "none"]),
+    capabilities: objectShape({
+      tools: booleanShape,
+      thinking: booleanShape,
+      insert: booleanShape,
+    }),
+    toolCallTag: label,
+    thinkingTags: maybeShape(objectShape({ open: label, close: label })),
+  }),
+  failure: maybeShape(text),
+});
+
 /** Everything of a definition but its paths, which mean nothing on another node, and what the asking node knows. */
 const definitionShape = objectShape({
   weightsBytes: count,
-  template: objectShape({ goTemplate: maybeShape(text), jinjaTemplate: maybeShape(text) }),
+  template: objectShape({
+    goTemplate: maybeShape(text),
+    jinjaTemplate: maybeShape(text),
+    inspected: maybeShape(inspectedShape),
+  }),
   system: text,
   parameters: requestOptionsShape,
   messages: arrayShape(objectShape({ role: label, content: text }), LIST_MAX),

@@ -14,6 +14,8 @@ export interface CliContext {
   readonly terminal: Terminal;
   /** Command line of a runner process. */
   readonly runnerCommand: readonly string[];
+  /** Command line of a process that renders templates. */
+  readonly templateWorkerCommand: readonly string[];
   /** The model that ships with the program; a GGUF file. */
   readonly embeddedModelPath: string;
   /** Milliseconds since the Unix epoch. */

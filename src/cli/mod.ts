@@ -15,6 +15,7 @@ export interface CliSetting {
   readonly version: string;
   /** Command line of a runner process. */
   readonly runnerCommand: readonly string[];
+  readonly templateWorkerCommand: readonly string[];
   /** The model that ships with the program; a GGUF file. */
   readonly embeddedModelPath: string;
 }

@@ -7,6 +7,7 @@ import {
   capabilitiesOf,
   type DefinitionSources,
   detailsOf,
+  knownCapabilities,
   layersOf,
   templateSourcesOf,
 } from "./stored/mod.ts";
@@ -95,7 +96,7 @@ async function describe(entry: CatalogEntry, sources: DefinitionSources): Promis
   const projectors = await Promise.all(
     layersOf(entry.manifest, "projector").map((projector) => sources.facts.get(projector.digest)),
   );
-  const template = sources.templates.inspect(templateSourcesOf(content, weights));
+  const template = knownCapabilities(templateSourcesOf(content, weights), sources);
   return {
     details: detailsOf(config, weights),
     capabilities: capabilitiesOf({ weights, projectors, template }),

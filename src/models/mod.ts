@@ -7,21 +7,31 @@
  */
 export { ensureEmbeddedModel } from "./embedded_model.ts";
 export type { GgufFacts } from "./gguf/mod.ts";
-export type { ModelDefinition } from "./stored/mod.ts";
+export {
+  type DefinedTemplate,
+  type InspectedTemplate,
+  type ModelDefinition,
+  TemplateInspector,
+} from "./stored/mod.ts";
 export { blobsOf } from "./blob_holds.ts";
 export { Exclusive } from "./exclusive.ts";
 export type { Asker } from "./model_reference.ts";
 export type { Described, ModelsElsewhere } from "./models_elsewhere.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
 export { TRANSFER_LIMITS } from "./transfer/mod.ts";
-export {
-  compileTemplate,
-  type PromptInput,
-  type PromptRenderer,
-  type RenderedPrompt,
-  type TemplateCapabilities,
-  type TemplateSources,
+export type {
+  PromptInput,
+  RenderedPrompt,
+  TemplateCapabilities,
+  TemplateSources,
+  TemplateTraits,
 } from "./template/mod.ts";
+export {
+  createTemplateWorkers,
+  type TemplateOrigin,
+  type TemplateOutcome,
+  type TemplateWorkers,
+} from "./template_worker/mod.ts";
 export {
   type OptionDefaults,
   type ResolvedLoad,

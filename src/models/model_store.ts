@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { isEdgeError, RequestError } from "../base/mod.ts";
 import type {
   BlobPeers,
   BlobStore,
@@ -17,7 +17,12 @@ import type {
   TransferProgress,
   TransferRequest,
 } from "../ports/mod.ts";
-import { isSameModelName, type Manifest, parseModelName } from "../protocol/mod.ts";
+import {
+  displayModelName,
+  isSameModelName,
+  type Manifest,
+  parseModelName,
+} from "../protocol/mod.ts";
 import { BlobHolds, blobsOf, isHere, isWholeHere } from "./blob_holds.ts";
 import { createModel } from "./create/mod.ts";
 import { Exclusive } from "./exclusive.ts";
@@ -43,9 +48,11 @@ import {
   ContentReader,
   type DefinitionSources,
   FactsCache,
+  layersOf,
   loadModelDefinition,
   type ModelDefinition,
-  TemplateInspector,
+  type TemplateInspector,
+  templateSourcesOf,
 } from "./stored/mod.ts";
 import { SharedDownloads, TRANSFER_LIMITS } from "./transfer/mod.ts";
 import { type BlobUsers, removeUnused } from "./unused_blobs.ts";
@@ -78,8 +85,7 @@ export interface ModelStoreOptions {
   readonly noPrune?: boolean;
   /** Default {@link TRANSFER_LIMITS}. */
   readonly transferLimits?: TransferLimits;
-  /** As in `compileTemplate`. */
-  readonly preferGo?: "always" | "unless_poorer";
+  readonly templates: TemplateInspector;
 }
 
 /**
@@ -124,6 +130,8 @@ export interface ModelStore {
     use: () => Promise<void>,
     signal: AbortSignal,
   ): AsyncIterable<TransferProgress>;
+  /** Finds out what the templates of all models here can do, where that isn't known yet; later lists and shows tell it. */
+  inspectTemplates(): Promise<void>;
   /** Deletes the blobs of manifests that are no longer in the catalog, except those that are named otherwise. */
   removeUnused(manifests: readonly Manifest[]): Promise<void>;
 }
@@ -147,7 +155,7 @@ class StoredModels implements ModelStore {
       blobs: options.blobs,
       facts: new FactsCache(options.blobs),
       contents: new ContentReader(options.blobs),
-      templates: new TemplateInspector(options.preferGo ?? "unless_poorer"),
+      templates: options.templates,
     };
     const { blobs, clock, peers } = options;
     this.#limits = options.transferLimits ?? TRANSFER_LIMITS;
@@ -182,20 +190,21 @@ class StoredModels implements ModelStore {
 
   create(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
     const { clock, quantizer } = this.#options;
-    const { facts, contents } = this.#sources;
+    const { facts, contents, templates } = this.#sources;
     const context = {
       ...this.#users(),
       clock,
       quantizer,
       facts,
       contents,
+      templates,
       changes: this.#changes,
       pullParent: (model: string, pullSignal: AbortSignal) =>
         this.pull({ model, insecure: false }, pullSignal),
       fetchMissing: (entry: CatalogEntry, fetchSignal: AbortSignal) =>
         this.#fetchMissing(entry, fetchSignal),
     };
-    return createModel(request, context, signal);
+    return this.#thenInspected(request.model, createModel(request, context, signal));
   }
 
   pull(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
@@ -207,7 +216,7 @@ class StoredModels implements ModelStore {
       changes: this.#changes,
       removesUnused: this.#options.noPrune !== true,
     };
-    return pullModel(request, context, signal);
+    return this.#thenInspected(request.model, pullModel(request, context, signal));
   }
 
   push(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
@@ -264,12 +273,48 @@ class StoredModels implements ModelStore {
       if (!await this.isWholeHere(entry.manifest)) throw holdersLost(entry);
     });
     await use();
+    await this.#inspect(entry);
+  }
+
+  async inspectTemplates(): Promise<void> {
+    for (const entry of await this.#options.catalog.list()) {
+      if (await this.isWholeHere(entry.manifest)) await this.#inspect(entry);
+    }
   }
 
   async removeUnused(manifests: readonly Manifest[]): Promise<void> {
     await this.#changes.run(async () => {
       for (const manifest of manifests) await removeUnused(manifest, this.#users());
     });
+  }
+
+  /** Whoever reads the last line may list the model at once. */
+  async *#thenInspected(
+    model: string,
+    lines: AsyncIterable<TransferProgress>,
+  ): AsyncIterable<TransferProgress> {
+    for await (const line of lines) {
+      if (line.status === "success") {
+        const entry = await this.find(model, "show");
+        if (entry !== undefined) await this.#inspect(entry);
+      }
+      yield line;
+    }
+  }
+
+  /** A model that can't be read, or whose template can't be used, is stored all the same; whoever uses it is told why. */
+  async #inspect(entry: CatalogEntry): Promise<void> {
+    try {
+      const [weights] = layersOf(entry.manifest, "model");
+      if (weights === undefined) return;
+      const content = await this.#sources.contents.read(entry);
+      const facts = await this.#sources.facts.get(weights.digest);
+      await this.#sources.templates.inspect(templateSourcesOf(content, facts));
+    } catch (error) {
+      if (!isEdgeError(error)) throw error;
+      const model = displayModelName(entry.name);
+      this.#options.log.log("debug", "template_not_inspected", { model, reason: error.message });
+    }
   }
 
   /** Nothing where there are no other nodes: what is missing is then found out by whoever reads it. */

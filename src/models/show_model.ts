@@ -6,6 +6,7 @@ import {
   capabilitiesOf,
   type DefinitionSources,
   detailsOf,
+  knownCapabilities,
   layersOf,
   type ModelContent,
   readFacts,
@@ -81,7 +82,7 @@ async function showWeights(
     capabilities: capabilitiesOf({
       weights,
       projectors,
-      template: sources.templates.inspect(templateSourcesOf(content, weights)),
+      template: knownCapabilities(templateSourcesOf(content, weights), sources),
     }),
   };
 }

@@ -15,6 +15,7 @@ import {
   encodeApiKey,
   encodeJoinToken,
 } from "../protocol/mod.ts";
+import type { TemplateWorkers } from "../models/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import { hashSecret } from "../transport/mod.ts";
@@ -44,6 +45,8 @@ import { LocalClient } from "./local_client.ts";
 const DRAIN_LOOK_MS = 20;
 /** How long a starting node waits for the catalogue to be in line with its folder. */
 const SETTLE_WAIT_MS = 2_000;
+/** How long it waits to know what its models' templates can do: after the first start that is remembered. */
+const INSPECT_WAIT_MS = 100;
 
 /** What a node is started with besides its configuration. */
 export interface NodeOptions {
@@ -51,6 +54,8 @@ export interface NodeOptions {
   readonly embeddedModelPath: string;
   /** How a runner process is started: program and arguments. */
   readonly runnerCommand: readonly string[];
+  /** How a process that renders templates is started. */
+  readonly templateWorkerCommand: readonly string[];
   readonly version: string;
   /** Aborted when the start is to be given up: joining may take long. */
   readonly signal: AbortSignal;
@@ -151,7 +156,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
   const clock = systemClock;
   const catalogue = () => machinery.group.catalogue;
   const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
-  const { sharing, blobs } = await openModels(parts, { cluster, machine });
+  const { sharing, blobs, templates } = await openModels(parts, { cluster, machine });
   const { self } = cluster.settings;
   const serving = servingOf(parts, cluster, sharing);
   cluster.start({
@@ -167,6 +172,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     log,
     metrics,
     models: serving.definitions,
+    templates,
     defaults: { ...config.engine },
     drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     drawRequestId: () => crypto.randomUUID(),
@@ -195,6 +201,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
   machinery.serveClients((request, gone) => app.fetch(request, { gone }));
   // Whoever reads the first line may ask for a model at once. Without a quorum there is nothing to wait for.
   await Promise.race([sharing.copies.settledOnce, delay(SETTLE_WAIT_MS)]);
+  await Promise.race([sharing.models.inspectTemplates(), delay(INSPECT_WAIT_MS)]);
   const stalls = watchStalls({ clock, metrics, log });
   const server = listen(config, app, log);
   const node = running(server, {
@@ -204,6 +211,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     cluster,
     sharing,
     serving,
+    templates,
     drainTimeoutMs: config.http.drainTimeoutMs,
     stopWatching: () => stalls.stop(),
   });
@@ -350,6 +358,7 @@ interface Stoppable extends Wiring {
   readonly sharing: ModelSharing;
   readonly serving: Serving;
   readonly drainTimeoutMs: number;
+  readonly templates: TemplateWorkers;
   readonly stopWatching: () => void;
 }
 
@@ -382,6 +391,7 @@ async function stop(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): Pr
   await parts.cluster.close();
   const closed = server.shutdown();
   await Promise.race([closed, delay(1000)]);
+  await parts.templates.close();
   parts.stopWatching();
   parts.releaseLock();
   log.log("info", "node_stopped");

@@ -28,6 +28,7 @@ export function cliContext(given: {
     version: "1.2.3",
     terminal: given.terminal,
     runnerCommand: [Deno.execPath(), "eval", "console.log('{}')"],
+    templateWorkerCommand: [],
     embeddedModelPath: "/nonexistent/tiny.gguf",
     nowMs: () => CLI_NOW_MS,
   };

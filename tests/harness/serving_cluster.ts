@@ -15,6 +15,7 @@ import { loadFromView } from "../../src/slots/own_candidate.ts";
 import { modelKeyOf } from "../../src/slots/model_need.ts";
 import { SchedulerDriver } from "../../src/slots/scheduler_driver.ts";
 import type { CatalogEntry, Engine } from "../../src/ports/mod.ts";
+import { LOCAL_TEMPLATES } from "./local_templates.ts";
 import { RecordingTelemetry } from "./scripted_client.ts";
 import type { SimulatedNetwork } from "./simulated_transport.ts";
 
@@ -118,6 +119,7 @@ export class ServingCluster implements AsyncDisposable {
     const inference = new Inference({
       driver: serving.leases,
       models: serving.definitions,
+      templates: LOCAL_TEMPLATES,
       defaults,
       clock,
       log: telemetry,
@@ -127,8 +129,7 @@ export class ServingCluster implements AsyncDisposable {
       drawId: () => "id",
     });
     const node: ServingTestNode = {
-      ...{ name, nodeId, inference, driver, serving, telemetry },
-      health: "alive",
+      ...{ name, nodeId, inference, driver, serving, telemetry, health: "alive" },
       drained: false,
     };
     this.#nodes.set(name, node);

@@ -12,6 +12,8 @@ import {
   parseModelName,
 } from "../../src/protocol/mod.ts";
 
+import { localInspector } from "./local_templates.ts";
+
 /** Blobs of a model by layer kind (`model`, `template`, `params`...); text and objects are encoded. */
 export interface StoredModel {
   readonly name: string;
@@ -63,6 +65,7 @@ export function modelStoreParts(
     quantizer,
     clock: REAL_CLOCK,
     log: { log: () => {} },
+    templates: localInspector(),
     userAgent: "odist-test",
   };
 }

@@ -4,6 +4,7 @@ import { createModelStore, ensureEmbeddedModel } from "../../src/models/mod.ts";
 import { systemClock } from "../../src/node/clock.ts";
 import type { AnswerChunk, GenerateRequest } from "../../src/ports/mod.ts";
 import { openBlobStore, openModelCatalog } from "../../src/storage/mod.ts";
+import { localInspector } from "../harness/local_templates.ts";
 import { ServingCluster } from "../harness/serving_cluster.ts";
 import { SimulatedNetwork } from "../harness/simulated_transport.ts";
 import { startEngine, TINY_PATH } from "./engine_harness.ts";
@@ -24,6 +25,7 @@ async function tinyDefinition(folder: string) {
     clock: systemClock,
     log: quiet,
     userAgent: "test",
+    templates: localInspector(),
     quantizer: { quantize: () => Promise.reject(new Error("not wanted here")) },
   });
   return await store.getDefinition("tiny", "generate");

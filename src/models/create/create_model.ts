@@ -23,6 +23,7 @@ import {
   encodeModelConfig,
   type FactsCache,
   layerMediaType,
+  type TemplateInspector,
 } from "../stored/mod.ts";
 import { removeUnused } from "../unused_blobs.ts";
 import type { GgufPart } from "./gguf_part.ts";
@@ -35,6 +36,7 @@ export interface CreateContext {
   readonly catalog: ModelCatalog;
   readonly facts: FactsCache;
   readonly contents: ContentReader;
+  readonly templates: Pick<TemplateInspector, "inspect">;
   readonly clock: Clock;
   readonly quantizer: Quantizer;
   /** Held while blobs are checked and held, or removed, so that no blob about to be named is removed. */

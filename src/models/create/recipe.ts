@@ -11,8 +11,8 @@ import {
   type ModelConfig,
   type ModelContent,
   type StoredParameters,
+  type TemplateInspector,
 } from "../stored/mod.ts";
-import { compileTemplate } from "../template/mod.ts";
 import type { GgufPart, PartSources } from "./gguf_part.ts";
 import { readAdapterParts, readFileParts } from "./model_parts.ts";
 import { resolveQuantization } from "./quantization.ts";
@@ -38,6 +38,11 @@ export interface Recipe {
   readonly readFiles: boolean;
 }
 
+/** What {@link writeRecipe} reads from. */
+interface RecipeSources extends PartSources {
+  readonly templates: Pick<TemplateInspector, "inspect">;
+}
+
 /**
  * Works out the new model from its parent or files and what the request changes (contract 1.11). Reads everything it
  * checks and writes nothing, so a refused request leaves no trace.
@@ -47,9 +52,9 @@ export interface Recipe {
 export async function writeRecipe(
   request: CreateRequest,
   parent: ParentModel | undefined,
-  sources: PartSources,
+  sources: RecipeSources,
 ): Promise<Recipe> {
-  checkTexts(request);
+  await checkTexts(request, sources);
   const files = parent === undefined ? await readFileParts(request.files ?? {}, sources) : [];
   const adapters = await readAdapterParts(request.adapters ?? {}, sources);
   const inherited = parent === undefined ? [] : inheritedLayers(parent, request);
@@ -71,8 +76,11 @@ export async function writeRecipe(
   };
 }
 
-function checkTexts(request: CreateRequest): void {
-  if (request.template !== undefined) compileTemplate({ goTemplate: request.template });
+async function checkTexts(request: CreateRequest, { templates }: RecipeSources): Promise<void> {
+  if (request.template !== undefined) {
+    const { failure } = await templates.inspect({ goTemplate: request.template });
+    if (failure !== undefined) throw new RequestError("invalid_template", failure);
+  }
   for (const [key, value] of Object.entries(normalized(request.parameters))) {
     const type = Object.hasOwn(MODEL_OPTIONS, key) ? MODEL_OPTIONS[key] : undefined;
     if (type !== undefined && !isOfType(value, type)) {

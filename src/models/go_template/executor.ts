@@ -17,7 +17,7 @@ import { executeError } from "./template_error.ts";
 /** Nodes and operands evaluated in one execution at most: a template can loop over its own loops. */
 const TEMPLATE_STEPS_MAX = 5_000_000;
 /** Characters one execution may write at most. */
-export const TEMPLATE_OUTPUT_CHARS_MAX = 32 * 1024 * 1024;
+export const TEMPLATE_OUTPUT_CHARS_MAX = 8 * 1024 * 1024;
 /** Templates calling templates at most. */
 const TEMPLATE_CALLS_MAX = 100;
 

@@ -8,7 +8,9 @@ export { isLayerOf, type LayerKind, layerMediaType, layersOf } from "./layer_typ
 export { CONFIG_MEDIA_TYPE, encodeModelConfig, type ModelConfig } from "./model_config.ts";
 export { ContentReader, type ModelContent } from "./model_content.ts";
 export {
+  type DefinedTemplate,
   type DefinitionSources,
+  knownCapabilities,
   loadModelDefinition,
   type ModelDefinition,
   readFacts,
@@ -16,4 +18,4 @@ export {
 } from "./model_definition.ts";
 export { capabilitiesOf, configOf, detailsOf } from "./model_details.ts";
 export { isOfType, type StoredParameters } from "./parameters.ts";
-export { TemplateInspector } from "./template_inspector.ts";
+export { type InspectedTemplate, TemplateInspector } from "./template_inspector.ts";

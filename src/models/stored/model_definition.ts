@@ -14,8 +14,12 @@ import {
 } from "./model_content.ts";
 import { capabilitiesOf, detailsOf } from "./model_details.ts";
 import { optionsOf } from "./parameters.ts";
-import type { TemplateSources } from "../template/mod.ts";
-import type { TemplateInspector } from "./template_inspector.ts";
+import type { TemplateCapabilities } from "../template/mod.ts";
+import type {
+  InspectedTemplate,
+  StoredTemplates,
+  TemplateInspector,
+} from "./template_inspector.ts";
 
 /** Everything inference needs to know of a stored model. */
 export interface ModelDefinition {
@@ -27,8 +31,7 @@ export interface ModelDefinition {
   readonly projectorPath: string | undefined;
   /** Bytes of weights, adapters and projector on disk. */
   readonly weightsBytes: number;
-  /** For `compileTemplate`, but for the special tokens' texts. */
-  readonly template: Pick<TemplateSources, "goTemplate" | "jinjaTemplate">;
+  readonly template: DefinedTemplate;
   readonly system: string;
   readonly parameters: RequestOptions;
   /** Precede every conversation. */
@@ -37,6 +40,11 @@ export interface ModelDefinition {
   readonly facts: GgufFacts;
   readonly details: ModelDetails;
   readonly capabilities: readonly string[];
+}
+
+/** A model's templates, and what is known of them; absent = nothing yet. */
+export interface DefinedTemplate extends StoredTemplates {
+  readonly inspected?: InspectedTemplate;
 }
 
 /** What {@link loadModelDefinition} reads from. */
@@ -48,7 +56,7 @@ export interface DefinitionSources {
 }
 
 /**
- * Reads a stored model as inference needs it.
+ * Reads a stored model as inference needs it. What its template can do is found out if it isn't known yet.
  *
  * @throws UnavailableError `load_failed` naming what is missing or damaged; RequestError when it can't run here at all.
  */
@@ -73,6 +81,7 @@ export async function loadModelDefinition(
     projectors.map((layer) => readFacts(layer, entry, sources.facts)),
   );
   const template = templateSourcesOf(content, facts);
+  const inspected = await sources.templates.inspect(template);
   const pathOf = (layer: BlobLayer) => sources.blobs.path(layer.digest);
   return {
     name: entry.name,
@@ -81,7 +90,7 @@ export async function loadModelDefinition(
     adapterPaths: adapters.map(pathOf),
     projectorPath: projectors[0] && pathOf(projectors[0]),
     weightsBytes: [weights, ...adapters, ...projectors].reduce((sum, { size }) => sum + size, 0),
-    template,
+    template: { ...template, inspected },
     system: content.system,
     parameters: optionsOf(content.parameters),
     messages: content.messages,
@@ -91,7 +100,7 @@ export async function loadModelDefinition(
     capabilities: capabilitiesOf({
       weights: facts,
       projectors: projectorFacts,
-      template: sources.templates.inspect(template),
+      template: inspected.traits.capabilities,
     }),
   };
 }
@@ -100,13 +109,28 @@ export async function loadModelDefinition(
 export function templateSourcesOf(
   content: ModelContent,
   weights: GgufFacts,
-): Pick<TemplateSources, "goTemplate" | "jinjaTemplate"> {
+): StoredTemplates {
   const { goTemplate } = content;
   const jinjaTemplate = weights.chatTemplate;
   return {
     ...(goTemplate !== undefined && { goTemplate }),
     ...(jinjaTemplate !== undefined && { jinjaTemplate }),
   };
+}
+
+/**
+ * What a template is known to express. Neither list nor show waits for a template to run: what is not known yet is found out
+ * behind their back, and left out until then.
+ */
+export function knownCapabilities(
+  template: StoredTemplates,
+  { templates }: DefinitionSources,
+): TemplateCapabilities {
+  const known = templates.find(template);
+  if (known !== undefined) return known.traits.capabilities;
+  // Whoever uses the model is told what went wrong.
+  templates.inspect(template).catch(() => {});
+  return { tools: false, thinking: false, insert: false };
 }
 
 /** A blob that shrank on disk would only be noticed by llama.cpp, mid-load and with a worse text. */

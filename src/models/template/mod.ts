@@ -10,4 +10,5 @@ export type {
   PromptRenderer,
   RenderedPrompt,
   TemplateCapabilities,
+  TemplateTraits,
 } from "./prompt_renderer.ts";

@@ -34,15 +34,19 @@ export interface TemplateCapabilities {
   readonly insert: boolean;
 }
 
-/** Turns conversations into prompts, and says how answers are to be read. */
-export interface PromptRenderer {
+/** What is known of a compiled template: how its prompts are made and how answers to them are to be read. */
+export interface TemplateTraits {
   /** Which language the template is in; `none` = no template, the prompt alone. */
   readonly kind: "go" | "jinja" | "none";
   readonly capabilities: TemplateCapabilities;
   /** What a tool call begins with; "" = an answer that begins with JSON. */
   readonly toolCallTag: string;
-  /** The texts around thinking; undefined when the template knows none. */
-  readonly thinkingTags: { readonly open: string; readonly close: string } | undefined;
+  /** The texts around thinking; absent or undefined when the template knows none. */
+  readonly thinkingTags?: { readonly open: string; readonly close: string } | undefined;
+}
+
+/** Turns conversations into prompts. */
+export interface PromptRenderer extends TemplateTraits {
   /** @throws RequestError `invalid_template` when the template fails on this input. */
   render(input: PromptInput): RenderedPrompt;
 }

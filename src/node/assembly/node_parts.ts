@@ -2,13 +2,19 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../../config/mod.ts";
 import { createEngine, createQuantizer } from "../../inference/mod.ts";
-import { ensureEmbeddedModel } from "../../models/mod.ts";
+import {
+  createTemplateWorkers,
+  ensureEmbeddedModel,
+  TemplateInspector,
+  type TemplateWorkers,
+} from "../../models/mod.ts";
 import type { BlobStore, Log, Metrics } from "../../ports/mod.ts";
 import {
   openBlobStore,
   openModelCatalog,
   openRegistryKey,
   pruneModels,
+  writeFileDurably,
 } from "../../storage/mod.ts";
 import { manifestPrefixOf } from "../../protocol/mod.ts";
 import { KnownModels, ModelSharing } from "../../library/mod.ts";
@@ -27,6 +33,7 @@ const AUTO_REPLICAS = 2;
 export interface PartsOptions {
   readonly config: Config;
   readonly runnerCommand: readonly string[];
+  readonly templateWorkerCommand: readonly string[];
   readonly version: string;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -63,7 +70,11 @@ export function openDriver(
 export async function openModels(
   options: PartsOptions & { readonly embeddedModelPath: string },
   from: { readonly cluster: Cluster; readonly machine: Machine },
-): Promise<{ readonly sharing: ModelSharing; readonly blobs: BlobStore }> {
+): Promise<{
+  readonly sharing: ModelSharing;
+  readonly blobs: BlobStore;
+  readonly templates: TemplateWorkers;
+}> {
   const { config, log, metrics, runnerCommand } = options;
   const { cluster, machine } = from;
   const { modelsFolder, dataFolder, prune, allowsPrivateRegistry } = config.storage;
@@ -79,6 +90,7 @@ export async function openModels(
     await ensureEmbeddedModel({ blobs, catalog: folder, ggufPath, log });
     await known.begin();
   }
+  const templates = await openTemplates(options);
   const sharing = new ModelSharing({
     self: settings.self.nodeId,
     group,
@@ -90,6 +102,7 @@ export async function openModels(
     metrics,
     clock: systemClock,
     log,
+    templates: templates.inspector,
     // Half the cores: answers go on while weights are rewritten.
     quantizer: createQuantizer({
       command: runnerCommand,
@@ -120,7 +133,23 @@ export async function openModels(
         held.map(manifestPrefixOf),
       ),
   });
-  return { sharing, blobs };
+  return { sharing, blobs, templates: templates.workers };
+}
+
+/** What renders templates, and remembers what they can do. */
+async function openTemplates({ config, templateWorkerCommand }: PartsOptions) {
+  const workers = createTemplateWorkers({ command: templateWorkerCommand, clock: systemClock });
+  // While the rest of the node starts: the first request needn't wait for it.
+  workers.warm();
+  const path = join(config.storage.dataFolder, "templates.json");
+  const inspector = await TemplateInspector.open({
+    workers,
+    file: {
+      read: () => Deno.readFile(path).catch(() => undefined),
+      write: (bytes) => writeFileDurably(path, bytes),
+    },
+  });
+  return { workers, inspector };
 }
 
 async function freeBytes(folder: string): Promise<number | undefined> {

@@ -1,0 +1,51 @@
+import type { PromptInput, RenderedPrompt, TemplateTraits } from "../template/mod.ts";
+import type { TemplateSources } from "../template/mod.ts";
+
+/**
+ * What a template worker is asked, one JSON text per line. The template comes along each time: workers are ended at any
+ * moment and remember nothing that matters.
+ */
+export interface WorkerQuestion {
+  readonly sources: TemplateSources;
+  /** Null = only what the template can do is wanted. */
+  readonly input: WireInput | null;
+}
+
+/** What a worker says: `ready` once, then one line per question. */
+export type WorkerReply =
+  | { readonly kind: "ready" }
+  | {
+    readonly kind: "answer";
+    readonly traits: TemplateTraits;
+    readonly prompt: RenderedPrompt | null;
+  }
+  /** The template is wrong, or fails on this input. */
+  | { readonly kind: "refused"; readonly message: string };
+
+/** {@link PromptInput} as JSON can carry it. */
+export interface WireInput extends Omit<PromptInput, "date"> {
+  /** Milliseconds since the Unix epoch. */
+  readonly dateMs: number;
+}
+
+/** Templates see how many images there are, never their bytes. */
+export function toWire(input: PromptInput): WireInput {
+  const { date, ...rest } = input;
+  const messages = input.messages.map((message) =>
+    message.images === undefined
+      ? message
+      : { ...message, images: message.images.map(() => new Uint8Array()) }
+  );
+  return { ...rest, messages, dateMs: date.getTime() };
+}
+
+/** The reverse of {@link toWire}; images are empty. */
+export function fromWire(input: WireInput): PromptInput {
+  const { dateMs, ...rest } = input;
+  const messages = input.messages.map((message) =>
+    message.images === undefined
+      ? message
+      : { ...message, images: message.images.map(() => new Uint8Array()) }
+  );
+  return { ...rest, messages, date: new Date(dateMs) };
+}

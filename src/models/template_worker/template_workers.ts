@@ -1,0 +1,242 @@
+import { createHash } from "node:crypto";
+import { UnavailableError } from "../../base/mod.ts";
+import type { Clock } from "../../ports/mod.ts";
+import type {
+  PromptInput,
+  RenderedPrompt,
+  TemplateSources,
+  TemplateTraits,
+} from "../template/mod.ts";
+import { toWire, type WorkerReply } from "./messages.ts";
+import {
+  QUESTION_CHARS_MAX,
+  RENDER_MS_MAX,
+  WAITING_MAX,
+  WORKER_HEAP_MIB,
+} from "./worker_limits.ts";
+import { WorkerProcess } from "./worker_process.ts";
+
+/** One for what is known to end, and one more while that is held up. */
+const WORKERS_MAX = 2;
+/** How long the last idle worker stays: as long as a model by default. Milliseconds. */
+const IDLE_MS = 300_000;
+/** How long any other idle worker stays. */
+const SPARE_IDLE_MS = 10_000;
+/** A reply that came in time may be read late, when this process itself was held up. Part of the limit. */
+const GRACE_MS = 25;
+/** Templates remembered as having ended well. */
+const PROVEN_MAX = 1_024;
+
+/** Who asks: a request's own template comes last, because anybody can send a thousand of them. */
+export type TemplateOrigin = "model" | "request";
+
+/** What became of a template. */
+export type TemplateOutcome =
+  | {
+    readonly kind: "answer";
+    readonly traits: TemplateTraits;
+    readonly prompt: RenderedPrompt | undefined;
+  }
+  /** It is wrong, or fails on this input. */
+  | { readonly kind: "refused"; readonly message: string }
+  /** It took more time or memory than any template may have. */
+  | { readonly kind: "exceeded"; readonly message: string };
+
+/** Compiles and runs templates out of this process's reach. */
+export interface TemplateWorkers {
+  /**
+   * Renders `input`; null = only tells what the template can do.
+   *
+   * @throws UnavailableError `queue_full` when too many wait, `runner_lost` when no worker can be started, `stopping`.
+   */
+  run(
+    sources: TemplateSources,
+    input: PromptInput | null,
+    origin: TemplateOrigin,
+  ): Promise<TemplateOutcome>;
+  /** Starts a worker, so that the next question needn't wait for that. */
+  warm(): void;
+  /** Ends all workers; questions that wait fail. Resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+/** What {@link createTemplateWorkers} takes. */
+export interface TemplateWorkersOptions {
+  /** Program and arguments that become a worker. */
+  readonly command: readonly string[];
+  readonly clock: Clock;
+}
+
+export function createTemplateWorkers(options: TemplateWorkersOptions): TemplateWorkers {
+  return new Pool(options);
+}
+
+interface Job {
+  readonly key: string;
+  readonly question: string;
+  readonly origin: TemplateOrigin;
+  readonly done: PromiseWithResolvers<TemplateOutcome>;
+}
+
+/**
+ * Two processes at most. Templates that have not rendered anything yet may hold one of them, so those that have go on
+ * whatever strangers send.
+ */
+class Pool implements TemplateWorkers {
+  readonly #options: TemplateWorkersOptions;
+  readonly #workers = new Set<WorkerProcess>();
+  /** The one used last is last. */
+  readonly #idle = new Map<WorkerProcess, { cancel(): void }>();
+  /** In order of use. */
+  readonly #proven = new Set<string>();
+  readonly #waiting: Job[] = [];
+  #unprovenRunning = 0;
+  #startingCount = 0;
+  #isClosed = false;
+
+  constructor(options: TemplateWorkersOptions) {
+    this.#options = options;
+  }
+
+  run(
+    sources: TemplateSources,
+    input: PromptInput | null,
+    origin: TemplateOrigin,
+  ): Promise<TemplateOutcome> {
+    const question = JSON.stringify({ sources, input: input === null ? null : toWire(input) });
+    if (question.length > QUESTION_CHARS_MAX) {
+      const message = `template and conversation have ${question.length} characters, ` +
+        `at most ${QUESTION_CHARS_MAX} can be rendered`;
+      return Promise.resolve({ kind: "refused", message });
+    }
+    if (this.#isClosed) throw new UnavailableError("stopping", "this node is stopping");
+    if (this.#waiting.length >= WAITING_MAX) {
+      throw new UnavailableError("queue_full", `${WAITING_MAX} prompts wait to be rendered`);
+    }
+    const done = Promise.withResolvers<TemplateOutcome>();
+    this.#waiting.push({ key: keyOf(sources), question, origin, done });
+    this.#pump();
+    return done.promise;
+  }
+
+  warm(): void {
+    if (this.#workers.size === 0 && !this.#isClosed) this.#start();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const job of this.#waiting.splice(0)) {
+      job.done.reject(new UnavailableError("stopping", "this node is stopping"));
+    }
+    const workers = [...this.#workers];
+    for (const worker of workers) this.#end(worker);
+    await Promise.all(workers.map((worker) => worker.exited));
+  }
+
+  #pump(): void {
+    for (let job = this.#nextJob(); job !== undefined; job = this.#nextJob()) {
+      const worker = [...this.#idle.keys()].at(-1);
+      if (worker === undefined) {
+        if (this.#startingCount === 0 && this.#workers.size < WORKERS_MAX) this.#start();
+        return;
+      }
+      this.#waiting.splice(this.#waiting.indexOf(job), 1);
+      void this.#give(worker, job);
+    }
+  }
+
+  /** What may run now: proven templates first, then those of models, each in the order they came. */
+  #nextJob(): Job | undefined {
+    const proven = this.#waiting.find(({ key }) => this.#proven.has(key));
+    if (proven !== undefined || this.#unprovenRunning > 0) return proven;
+    return this.#waiting.find(({ origin }) => origin === "model") ?? this.#waiting[0];
+  }
+
+  async #give(worker: WorkerProcess, job: Job): Promise<void> {
+    const { key, done } = job;
+    const isUnproven = !this.#proven.delete(key);
+    if (isUnproven) this.#unprovenRunning++;
+    else this.#proven.add(key);
+    this.#idle.get(worker)?.cancel();
+    this.#idle.delete(worker);
+    const { reply, late } = await this.#ask(worker, job.question);
+    if (isUnproven) this.#unprovenRunning--;
+    if (reply?.kind === "answer" && reply.prompt !== null) this.#prove(key);
+    if (reply === undefined) {
+      this.#proven.delete(key);
+      this.#end(worker);
+      // What comes next needn't wait for its start.
+      if (this.#workers.size === 0 && !this.#isClosed) this.#start();
+    } else this.#rest(worker);
+    done.resolve(outcomeOf(reply, late));
+    this.#pump();
+  }
+
+  async #ask(
+    worker: WorkerProcess,
+    question: string,
+  ): Promise<{ readonly reply: WorkerReply | undefined; readonly late: boolean }> {
+    const { clock } = this.#options;
+    let late = false;
+    let timer = clock.after(RENDER_MS_MAX - GRACE_MS, () => {
+      timer = clock.after(GRACE_MS, () => {
+        late = true;
+        worker.kill();
+      });
+    });
+    const reply = await worker.ask(question);
+    timer.cancel();
+    return { reply, late };
+  }
+
+  #prove(key: string): void {
+    this.#proven.add(key);
+    const [oldest] = this.#proven;
+    if (this.#proven.size > PROVEN_MAX && oldest !== undefined) this.#proven.delete(oldest);
+  }
+
+  #start(): void {
+    const worker = new WorkerProcess(this.#options.command);
+    this.#workers.add(worker);
+    this.#startingCount++;
+    void worker.exited.then(() => {
+      if (this.#idle.has(worker)) this.#end(worker);
+    });
+    void worker.ready.then((isReady) => {
+      this.#startingCount--;
+      if (isReady && !this.#isClosed) this.#rest(worker);
+      else {
+        this.#end(worker);
+        const message = "the process that renders templates could not be started";
+        this.#waiting.shift()?.done.reject(new UnavailableError("runner_lost", message));
+      }
+      this.#pump();
+    });
+  }
+
+  #rest(worker: WorkerProcess): void {
+    const isSpare = this.#idle.size > 0;
+    const timer = this.#options.clock.after(isSpare ? SPARE_IDLE_MS : IDLE_MS, () => {
+      this.#end(worker);
+    });
+    this.#idle.set(worker, timer);
+  }
+
+  #end(worker: WorkerProcess): void {
+    worker.kill();
+    this.#idle.get(worker)?.cancel();
+    this.#idle.delete(worker);
+    this.#workers.delete(worker);
+  }
+}
+
+function outcomeOf(reply: WorkerReply | undefined, late: boolean): TemplateOutcome {
+  if (reply?.kind === "refused") return reply;
+  if (reply?.kind === "answer") return { ...reply, prompt: reply.prompt ?? undefined };
+  const limit = late ? `${RENDER_MS_MAX} ms` : `${WORKER_HEAP_MIB} MiB of memory`;
+  return { kind: "exceeded", message: `the template takes more than ${limit}` };
+}
+
+function keyOf(sources: TemplateSources): string {
+  return createHash("sha256").update(JSON.stringify(sources)).digest("base64");
+}

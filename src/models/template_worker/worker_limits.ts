@@ -1,0 +1,10 @@
+/** JavaScript heap of one worker, MiB. */
+export const WORKER_HEAP_MIB = 64;
+/** One rendering, milliseconds. */
+export const RENDER_MS_MAX = 250;
+/** UTF-16 units of one question, which is the template and the whole conversation. */
+export const QUESTION_CHARS_MAX = 16 * 1024 * 1024;
+/** UTF-16 units of one reply, which is the prompt as JSON. */
+export const REPLY_CHARS_MAX = 32 * 1024 * 1024;
+/** Renderings that wait for a worker. */
+export const WAITING_MAX = 256;

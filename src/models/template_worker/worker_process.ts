@@ -1,0 +1,80 @@
+import { childEnvironment } from "../../confinement/mod.ts";
+import { LineReader } from "./lines.ts";
+import type { WorkerReply } from "./messages.ts";
+import { REPLY_CHARS_MAX, WORKER_HEAP_MIB } from "./worker_limits.ts";
+
+/** A child process that compiles and runs templates, one question at a time. Knows no limits but its memory's. */
+export class WorkerProcess {
+  /** Resolves with true once it takes questions, with false when it ended before. */
+  readonly ready: Promise<boolean>;
+  /** Resolves once the process is gone. */
+  readonly exited: Promise<unknown>;
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #started = Promise.withResolvers<boolean>();
+  #waiting: PromiseWithResolvers<WorkerReply | undefined> | undefined;
+  #isGone = false;
+
+  /** `command`: program and arguments that become a worker. */
+  constructor(command: readonly string[]) {
+    const [program = "", ...args] = command;
+    this.#child = new Deno.Command(program, {
+      args,
+      clearEnv: true,
+      // A command line can't say it to a compiled program, the environment can.
+      env: childEnvironment(Deno.env.toObject(), {
+        DENO_V8_FLAGS: `--max-heap-size=${WORKER_HEAP_MIB}`,
+      }),
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#input.closed.catch(() => {});
+    this.ready = this.#started.promise;
+    this.exited = Promise.all([this.#read(), this.#child.status]);
+  }
+
+  /** Resolves with the reply, or with undefined when the process ended before it came. */
+  ask(question: string): Promise<WorkerReply | undefined> {
+    const waiting = Promise.withResolvers<WorkerReply | undefined>();
+    if (this.#isGone) waiting.resolve(undefined);
+    else {
+      this.#waiting = waiting;
+      // A process that is gone loses it silently: the end of its output tells.
+      this.#input.write(new TextEncoder().encode(`${question}\n`)).catch(() => {});
+    }
+    return waiting.promise;
+  }
+
+  /** Ends the process at once. */
+  kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch (error) {
+      // It ended by itself meanwhile, which is what was wanted.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+
+  async #read(): Promise<void> {
+    const lines = new LineReader(REPLY_CHARS_MAX);
+    try {
+      for await (const chunk of this.#child.stdout) {
+        // Both ends come from one build, so that the cast holds.
+        for (const line of lines.push(chunk)) this.#take(JSON.parse(line) as WorkerReply);
+      }
+    } catch {
+      // A line without end, or none that it was made to write: whatever runs there is of no use.
+      this.kill();
+    }
+    this.#isGone = true;
+    this.#started.resolve(false);
+    this.#waiting?.resolve(undefined);
+  }
+
+  #take(reply: WorkerReply): void {
+    if (reply.kind === "ready") this.#started.resolve(true);
+    else this.#waiting?.resolve(reply);
+  }
+}
