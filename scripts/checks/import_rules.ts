@@ -79,6 +79,11 @@ export const IMPORT_RULES: ImportRules = {
       ["main.ts", "src/inference", "src/models"],
       "They start processes with only the rights those need.",
     ),
+    {
+      from: "src/node",
+      to: "src/confinement",
+      because: "A node reads of the kernel what it opened before it gave up permissions.",
+    },
     { from: "src/cli", to: "src/config", because: "Flags come from the one schema." },
     { from: "src/cli", to: "src/node", because: "`serve` starts a node." },
     { from: "src/cli", to: "src/protocol", because: "Commands print shapes that nodes send." },

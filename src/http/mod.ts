@@ -10,4 +10,4 @@ export { canonicalAddress, isLoopback } from "./trust/mod.ts";
 export type { HttpParts } from "./exchange.ts";
 export type { Sender } from "./trust/mod.ts";
 export type { HttpSettings } from "./settings.ts";
-export { PeerWatch } from "./connections/mod.ts";
+export { CONNECTION_TABLES, PeerWatch } from "./connections/mod.ts";

@@ -1,7 +1,9 @@
 import { type NodeId, UnavailableError } from "../base/mod.ts";
+import { type KernelFileReader, openKernelFiles } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
   canonicalAddress,
+  CONNECTION_TABLES,
   createHttpApp,
   type HttpApp,
   type HttpSettings,
@@ -35,6 +37,7 @@ import { Inference } from "../answers/mod.ts";
 import {
   createServing,
   type Machine,
+  MACHINE_FILES,
   openMachine,
   type SchedulerDriver,
   type Serving,
@@ -57,8 +60,15 @@ export interface NodeOptions {
   /** How a process that renders templates is started. */
   readonly templateWorkerCommand: readonly string[];
   readonly version: string;
+  /** As {@link openOwnKernelFiles} gives it. */
+  readonly readKernelFile: KernelFileReader;
   /** Aborted when the start is to be given up: joining may take long. */
   readonly signal: AbortSignal;
+}
+
+/** Opens what a node reads of the kernel, which it must before permissions are given up. */
+export function openOwnKernelFiles(): KernelFileReader {
+  return openKernelFiles([...MACHINE_FILES, ...CONNECTION_TABLES]);
 }
 
 /** A node that serves. */
@@ -113,7 +123,7 @@ interface Wiring extends NodeOptions {
 
 async function startServing(wiring: Wiring): Promise<RunningNode> {
   const { config, log, metrics, version } = wiring;
-  const machine = openMachine();
+  const machine = openMachine(wiring.readKernelFile);
   const speed = new SpeedMeter();
   const driver = openDriver(wiring, { machine, speed });
   const fatal = Promise.withResolvers<string>();
@@ -203,7 +213,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
   await Promise.race([sharing.copies.settledOnce, delay(SETTLE_WAIT_MS)]);
   await Promise.race([sharing.models.inspectTemplates(), delay(INSPECT_WAIT_MS)]);
   const stalls = watchStalls({ clock, metrics, log });
-  const server = listen(config, app, log);
+  const server = listen(parts, app);
   const node = running(server, {
     ...parts,
     app,
@@ -325,13 +335,17 @@ function authorityKeyOf({ stored }: Machinery): Uint8Array<ArrayBuffer> {
   return authority.publicKey;
 }
 
-function listen(config: Config, app: HttpApp, log: Log): Deno.HttpServer<Deno.NetAddr> {
+function listen(
+  wiring: Pick<Wiring, "config" | "log" | "readKernelFile">,
+  app: HttpApp,
+): Deno.HttpServer<Deno.NetAddr> {
+  const { config, log, readKernelFile } = wiring;
   const { hostname, port } = config.http.host;
   const clock = systemClock;
   const peers: PeerWatch = new PeerWatch(() => server.addr.port, {
     clock,
     log,
-    readText: Deno.readTextFile,
+    readText: (path) => Promise.resolve().then(() => readKernelFile(path)),
   });
   const server: ReturnType<typeof listen> = Deno.serve(
     { hostname, port, onListen() {} },

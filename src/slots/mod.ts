@@ -8,4 +8,4 @@ export { type LeaseRequest, type LeaseSource, type WantedModel } from "./lease.t
 export { modelKeyOf, neededModel } from "./model_need.ts";
 export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
 export { createServing, type Serving } from "./serving.ts";
-export { type Machine, openMachine } from "./system.ts";
+export { type Machine, MACHINE_FILES, openMachine } from "./system.ts";

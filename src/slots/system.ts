@@ -10,8 +10,12 @@ export interface Machine {
 const CGROUP_LIMIT_FILE = "/sys/fs/cgroup/memory.max";
 const CGROUP_USE_FILE = "/sys/fs/cgroup/memory.current";
 
-/** The real machine. */
-export function openMachine(): Machine {
+/** Files of the kernel that {@link openMachine} reads, again and again. */
+export const MACHINE_FILES: readonly string[] = [CGROUP_LIMIT_FILE, CGROUP_USE_FILE];
+
+/** The real machine. `readText` reads files of the kernel, as they are now, and throws where there are none. */
+export function openMachine(readText: (path: string) => string): Machine {
+  const readNumber = (path: string) => numberIn(() => readText(path));
   const limitBytes = readNumber(CGROUP_LIMIT_FILE);
   return {
     cores: Math.max(1, navigator.hardwareConcurrency),
@@ -23,9 +27,9 @@ export function openMachine(): Machine {
   };
 }
 
-function readNumber(path: string): number | undefined {
+function numberIn(read: () => string): number | undefined {
   try {
-    const value = Number(Deno.readTextFileSync(path));
+    const value = Number(read());
     return Number.isFinite(value) && value > 0 ? value : undefined;
   } catch {
     return undefined; // No such file: no limit.

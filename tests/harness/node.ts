@@ -21,6 +21,8 @@ export interface TestNode extends AsyncDisposable {
   readonly homeFolder: string;
   /** The end of what it printed on standard error. */
   printed(): string;
+  /** The first group of `pattern` in what it printed on standard error, as soon as it is there. */
+  printedLine(pattern: RegExp): Promise<string>;
   /** Sends SIGTERM and waits for the end; returns the exit code. */
   stop(): Promise<number>;
   get(path: string, init?: RequestInit): Promise<Response>;
@@ -36,6 +38,8 @@ export interface TestNode extends AsyncDisposable {
 export interface TestNodeOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** For Deno, where the node is started from source. */
+  readonly runtimeFlags?: readonly string[];
 }
 
 /**
@@ -47,7 +51,7 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
   const homeFolder = await Deno.makeTempDir({ prefix: "odist-test-" });
   const { command, args, environment } = await odistProgram();
   const child = new Deno.Command(command, {
-    args: [...args, "serve", ...options.args ?? []],
+    args: [...withFlags(args, options.runtimeFlags ?? []), "serve", ...options.args ?? []],
     clearEnv: true,
     env: {
       ...environment,
@@ -90,6 +94,11 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
   }
 }
 
+/** After `run`, where there is one: a built file takes no flags for Deno. */
+function withFlags(args: readonly string[], flags: readonly string[]): string[] {
+  return [...args.slice(0, 1), ...args.length === 0 ? [] : flags, ...args.slice(1)];
+}
+
 function testNode(parts: {
   readonly origin: string;
   readonly child: Deno.ChildProcess;
@@ -120,6 +129,7 @@ function testNode(parts: {
     pid: child.pid,
     homeFolder,
     printed: () => printed.text,
+    printedLine: (pattern) => printed.find(pattern),
     stop,
     get,
     post,
@@ -169,12 +179,29 @@ export class PrintedEnd {
     this.#charsMax = charsMax;
   }
 
+  readonly #awaited = new Set<() => void>();
+
+  /** The first group of `pattern`, as soon as it was printed. */
+  find(pattern: RegExp): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const look = () => {
+      const found = pattern.exec(this.text)?.[1];
+      if (found === undefined) return;
+      this.#awaited.delete(look);
+      resolve(found);
+    };
+    this.#awaited.add(look);
+    look();
+    return promise;
+  }
+
   async follow(stream: ReadableStream<Uint8Array>): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) this.add(text);
   }
 
   add(text: string): void {
     this.text = (this.text + text).slice(-this.#charsMax);
+    for (const look of this.#awaited) look();
   }
 }
 

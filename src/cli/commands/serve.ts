@@ -30,18 +30,22 @@ export function defineServe(command: Command, context: CliContext): void {
 
 async function serve(context: CliContext, config: Config): Promise<void> {
   // Loaded only here: no other command needs a node, and this one must not wait for anything else.
-  const { startNode } = await import("../../node/mod.ts");
+  const { openOwnKernelFiles, startNode } = await import("../../node/mod.ts");
   const { embeddedModelPath, runnerCommand, templateWorkerCommand, version } = context;
   // Joining may take long, and whoever waits for it may think better of it.
   const givenUp = new AbortController();
   let stop = () => Promise.resolve(givenUp.abort());
   const stopListening = listenForSignals(() => stop());
   try {
+    const readKernelFile = openOwnKernelFiles();
+    // A node opens no library: only runners do, which start with a permission of their own.
+    await Deno.permissions.revoke({ name: "ffi" });
     const parts = {
       embeddedModelPath,
       runnerCommand,
       templateWorkerCommand,
       version,
+      readKernelFile,
       signal: givenUp.signal,
     };
     const node = await startNode(config, parts).catch((error) => {

@@ -3,4 +3,4 @@
  *
  * @module
  */
-export { PeerWatch } from "./peer_watch.ts";
+export { CONNECTION_TABLES, PeerWatch } from "./peer_watch.ts";

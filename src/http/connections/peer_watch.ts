@@ -4,7 +4,10 @@ import type { Clock, Log } from "../../ports/mod.ts";
 /** How soon a request is given up after its client is gone; a table of connections is read as often while one waits. */
 const LOOK_MS = 250;
 /** The kernel's tables of TCP connections, IPv4 and IPv6. */
-const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+export const CONNECTION_TABLES: readonly string[] = [
+  "/proc/self/net/tcp",
+  "/proc/self/net/tcp6",
+];
 /** The kernel's number of a connection both of whose ends are open. */
 const ESTABLISHED = "01";
 /** And that of a socket that waits for connections. */
@@ -72,7 +75,7 @@ export class PeerWatch {
 
   async #openPeers(): Promise<ReadonlySet<number> | undefined> {
     const tables: string[] = [];
-    for (const path of TABLES) {
+    for (const path of CONNECTION_TABLES) {
       try {
         tables.push(await this.#parts.readText(path));
       } catch (error) {
