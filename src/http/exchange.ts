@@ -196,7 +196,19 @@ export class Exchange {
         error: error instanceof Error ? error.stack ?? error.message : String(error),
       });
     }
-    return failure;
+    return this.isOwn ? failure : { ...failure, message: this.#withoutFolders(failure.message) };
+  }
+
+  /** Whether the client is on this machine, and so could look for itself. */
+  get isOwn(): boolean {
+    return this.origin.caller.kind === "own";
+  }
+
+  #withoutFolders(text: string): string {
+    return this.#parts.config.hiddenFolders.reduce(
+      (shown, { path, shownAs }) => shown.replaceAll(path, shownAs),
+      text,
+    );
   }
 
   /** The handler returned; a stream goes on until its last byte. */

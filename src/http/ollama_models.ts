@@ -120,6 +120,7 @@ async function show(parts: HttpParts, exchange: Exchange): Promise<Response> {
     verbose: fields.boolean("verbose") ?? false,
     system: fields.string("system") || undefined,
     options: parseOptions(fields.object("options")),
+    namesFiles: exchange.isOwn ? undefined : false,
   });
   const shown = await parts.client.showModel(request, { consistency });
   const echoName = exchange.request.headers.get("user-agent")?.startsWith(NAME_ECHO_USER_AGENT);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { RequestError, UnavailableError } from "../base/mod.ts";
+import { RequestError, StorageError, UnavailableError } from "../base/mod.ts";
 import type { ListedModel, ModelDetails, ShownModel, TransferProgress } from "../ports/mod.ts";
-import { appUnderTest } from "../../tests/harness/http_app.ts";
+import { appUnderTest, httpRequest } from "../../tests/harness/http_app.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";
 
 const MODIFIED_MS = Date.UTC(2026, 0, 1);
@@ -273,4 +273,36 @@ Deno.test("a blob body is not bound by the limit on JSON bodies", async () => {
   const { send } = appUnderTest({ config: { bodyBytesMax: 10 } });
   const response = await send("POST", `/api/blobs/sha256:${DIGEST}`, "x".repeat(1000));
   assert.equal(response.status, 201);
+});
+
+Deno.test("other machines are told no folder of this one, this one is", async () => {
+  const { app, client } = appUnderTest({
+    script: {
+      showModel: async () => SHOWN,
+      async *pullModel() {
+        yield { status: "pulling manifest" };
+        throw new StorageError(
+          "disk_full",
+          'in "/home/ada/.odist/models/blobs", "/home/ada/.odist"',
+        );
+      },
+      copyModel: () => {
+        throw new StorageError("storage_failed", 'in "/home/ada/.odist/models"');
+      },
+    },
+  });
+  const ask = async (path: string, body: unknown, isOwn: boolean) => {
+    const address = isOwn ? "127.0.0.1" : "192.168.1.77";
+    const sender = { kind: "machine", address, isOwn } as const;
+    return await (await app.fetch(httpRequest("POST", path, body), { sender })).text();
+  };
+  for (const isOwn of [true, false]) {
+    const texts = await ask("/api/pull", { model: "m" }, isOwn) +
+      await ask("/api/copy", { source: "a", destination: "b" }, isOwn);
+    assert.equal(texts.includes("/home/ada"), isOwn, texts);
+    assert.equal(texts.includes("{models}/blobs") && texts.includes("{data}"), !isOwn, texts);
+    await ask("/api/show", { model: "m" }, isOwn);
+    const { request } = client.calls.at(-1) ?? {};
+    assert.equal((request as { namesFiles?: boolean }).namesFiles, isOwn ? undefined : false);
+  }
 });

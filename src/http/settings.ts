@@ -14,6 +14,15 @@ export interface HttpSettings {
   readonly bodyBytesMax: number;
   /** This node, as answers name it: printable ASCII, as headers carry nothing else. */
   readonly nodeName: string;
+  /** Folders that other machines are not told of, the narrowest first. */
+  readonly hiddenFolders: readonly HiddenFolder[];
   /** Whether `/metrics` is there at all. */
   readonly metrics: boolean;
+}
+
+/** A folder of this machine, and what stands for it in a text for others. */
+export interface HiddenFolder {
+  readonly path: string;
+  /** As the documentation writes it, `{models}` for one. */
+  readonly shownAs: string;
 }

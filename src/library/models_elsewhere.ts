@@ -168,7 +168,8 @@ export class ShowServer implements StreamHandler {
     // A node that does not hold it would ask the next one, and that one this.
     const isHere = entry?.manifestDigest === request.manifestDigest &&
       await this.#models.isWholeHere(entry.manifest);
-    if (isHere) return await this.#models.show(request);
+    // Who asks could open no file of this node.
+    if (isHere) return await this.#models.show({ ...request, namesFiles: false });
     throw new RequestError("model_not_found", `model "${request.model}" is not whole on this node`);
   }
 }

@@ -7,6 +7,7 @@ import {
   type DefinitionSources,
   detailsOf,
   knownCapabilities,
+  type LayerKind,
   layersOf,
   type ModelContent,
   readFacts,
@@ -96,12 +97,15 @@ function modelfileOf(
   const { request, sources } = context;
   const { config, goTemplate } = content;
   const system = request.system ?? content.system;
-  const pathOf = (layer: BlobLayer) => sources.blobs.path(layer.digest);
-  const weights = layersOf(entry.manifest, "model", "projector").map(pathOf);
+  const pathsOf = (...kinds: readonly LayerKind[]) =>
+    request.namesFiles === false
+      ? []
+      : layersOf(entry.manifest, ...kinds).map((layer) => sources.blobs.path(layer.digest));
+  const weights = pathsOf("model", "projector");
   return {
     from: weights.length > 0 ? weights : [displayModelName(entry.name)],
-    adapters: layersOf(entry.manifest, "adapter").map(pathOf),
-    drafts: layersOf(entry.manifest, "draft").map(pathOf),
+    adapters: pathsOf("adapter"),
+    drafts: pathsOf("draft"),
     ...(goTemplate !== undefined && { template: goTemplate }),
     ...(system !== "" && { system }),
     ...(config.renderer !== undefined && { renderer: config.renderer }),

@@ -77,3 +77,15 @@ Deno.test("showModel() prints a Modelfile that makes the model again", async () 
   assert.equal(shown.requires, "0.14.0");
   assert.deepEqual(shown.tensors, [{ name: "token_embd.weight", type: "F16", shape: [64, 3] }]);
 });
+
+Deno.test("showModel() names no file of this machine to others, and the Modelfile still makes the model", async () => {
+  const { store } = await createShown();
+  const show = async (namesFiles?: boolean) => {
+    const options = namesFiles === undefined ? {} : { namesFiles };
+    const { modelfile } = await store.show({ model: "m", verbose: false, options: {}, ...options });
+    return parseModelfile(modelfile ?? "");
+  };
+  assert.match((await show()).from.join(), /sha256-/);
+  const others = await show(false);
+  assert.deepEqual([others.from, others.adapters, others.drafts], [["m:latest"], [], []]);
+});

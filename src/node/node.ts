@@ -252,8 +252,12 @@ function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Se
 }
 
 function httpSettings(config: Config, nodeName: string): HttpSettings {
-  const { http, telemetry } = config;
+  const { http, storage, telemetry } = config;
   return {
+    hiddenFolders: [
+      { path: storage.modelsFolder, shownAs: "{models}" },
+      { path: storage.dataFolder, shownAs: "{data}" },
+    ],
     bindAddress: http.host.hostname,
     ownNames: [Deno.hostname(), http.host.hostname],
     isOwnAddress,

@@ -219,6 +219,8 @@ export interface ShowRequest {
   readonly verbose: boolean;
   readonly system?: string;
   readonly options: RequestOptions;
+  /** False: the Modelfile is for another machine and says FROM which model, not where its files lie here. Default true. */
+  readonly namesFiles?: boolean;
 }
 
 /** Contract 1.10 `/api/show`; absent keys are left out of the answer. */

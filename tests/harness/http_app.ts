@@ -45,6 +45,10 @@ export function appUnderTest(
       extraOrigins: [],
       bodyBytesMax: 64 * 1024,
       nodeName: "ada",
+      hiddenFolders: [
+        { path: "/home/ada/.odist/models", shownAs: "{models}" },
+        { path: "/home/ada/.odist", shownAs: "{data}" },
+      ],
       metrics: true,
       ...options.config,
     },

@@ -108,7 +108,10 @@ async function loadWeights(
     const path = cText(settings.modelPath);
     const weights = await llama.call.llama_model_load_later(path, params);
     if (weights === null) {
-      throw new UnavailableError("load_failed", `llama.cpp cannot load ${settings.modelPath}`);
+      throw new UnavailableError(
+        "load_failed",
+        `llama.cpp cannot load ${fileNameOf(settings.modelPath)}`,
+      );
     }
     return weights;
   } finally {
@@ -190,7 +193,10 @@ function setAdapters(
   parts.paths.forEach((path, index) => {
     const adapter = llama.call.llama_adapter_lora_init(parts.weights, cText(path));
     if (adapter === null) {
-      throw new UnavailableError("load_failed", `llama.cpp cannot load the adapter ${path}`);
+      throw new UnavailableError(
+        "load_failed",
+        `llama.cpp cannot load the adapter ${fileNameOf(path)}`,
+      );
     }
     addresses[index] = Deno.UnsafePointer.value(adapter);
   });
@@ -226,4 +232,9 @@ async function warmUp(
 /** The type of a struct result is wider than what a call returns. */
 function asBytes(result: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(result);
+}
+
+/** The file alone: where it lies is nobody's business on other nodes, which are told why a load failed. */
+function fileNameOf(path: string): string {
+  return path.replace(/^.*[/\\]/, "");
 }
