@@ -190,6 +190,7 @@ export const IMPORT_RULES: ImportRules = {
     ...arrowsTo("src/base", SHELL, "Errors, ids and formatting."),
     { from: "src/core/*", to: "src/protocol", because: "Messages and commands are protocol." },
     { from: "src/core/*", to: "src/base", because: "Assertions, ids and the integer random." },
+    { from: "src/core/raft", to: "src/core/voting", because: "It counts votes." },
     {
       from: "src/core/raft",
       to: "src/ports",

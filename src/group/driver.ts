@@ -10,6 +10,7 @@ import {
   type RaftNote,
   type RaftView,
   type Ready,
+  type RefusalReason,
   type SoftState,
   type StepOutcome,
 } from "../core/raft/mod.ts";
@@ -24,6 +25,7 @@ import {
   type RaftWireMessage,
   SESSION_NONCE_BYTES,
   type Snapshot,
+  type SnapshotChunk,
   type SnapshotRequest,
 } from "../protocol/mod.ts";
 import { GroupChanges } from "./changes.ts";
@@ -31,6 +33,7 @@ import type { AppliedNews, Fence, Group, GroupParts, Patience } from "./group.ts
 import { Outbox } from "./outbox.ts";
 import { Proposals, type ProposeOptions } from "./proposals.ts";
 import { Reads } from "./reads.ts";
+import { RefusedFrames } from "./refused_frames.ts";
 import { SnapshotTransfers } from "./snapshot_transfers.ts";
 import { type GroupTiming, TickGrid } from "./timing.ts";
 
@@ -40,11 +43,15 @@ const FRAMES_WAITING_MAX = 4_096;
 const ROUNDS_MAX = 10_000;
 /** Entries a learner may lack and still count as caught up. */
 const LEARNER_LAG_MAX = 100;
-/** Milliseconds between two log lines about refused messages; the metric counts each. */
-const REFUSAL_LOG_MS = 1_000;
 const PROPOSE_TIMEOUT_MS = 10_000;
 
 const NO_BYTES = new Uint8Array(0);
+
+/** What only a peer says that lies, or that knows of changes this node has not heard of yet. */
+function isLie(reason: RefusalReason): boolean {
+  return reason === "malformed" || reason === "not_a_voter" || reason === "unknown_peer" ||
+    reason === "term_jump";
+}
 
 /** An order on its way to the disk. */
 interface Writing {
@@ -96,8 +103,7 @@ export class GroupDriver implements Group {
   readonly #arrived = new WeakMap<Snapshot, Catalogue>();
   #savedIndex: number;
   #bytesSinceSaved = 0;
-  #refusedUnsaid = 0;
-  #refusalSaidMs = -Infinity;
+  readonly #refused: RefusedFrames;
   /** Ticks until an early election, when gossip takes the leader for dead. */
   #campaignInTicks: number | undefined;
 
@@ -120,6 +126,10 @@ export class GroupDriver implements Group {
       store,
       random,
     );
+    this.#refused = new RefusedFrames({
+      ...parts,
+      isMember: (peer) => this.#catalogue.findMember(peer) !== undefined,
+    });
     this.#grid = new TickGrid(timing.tickMs, clock.monotonicMs());
     this.#proposals = new Proposals({
       send: (batch) => this.#isAccepted(this.#raft.proposeAll(batch)),
@@ -359,8 +369,8 @@ export class GroupDriver implements Group {
         kind: reason,
         reason: `this node's log contradicts the group's: ${detail}`,
       });
-    } else if (reason === "malformed" && "from" in input) {
-      this.#refuse(input.from, detail);
+    } else if ("from" in input && isLie(reason)) {
+      this.#refuse(input.from, `${reason}: ${detail}`);
     }
   }
 
@@ -371,7 +381,7 @@ export class GroupDriver implements Group {
       if (this.#state !== "running") return;
       switch (message.kind) {
         case "snapshot_chunk":
-          this.#transfers.onChunk(message);
+          this.#onChunk(message);
           break;
         case "snapshot_chunk_ack":
           this.#transfers.onAck(message);
@@ -388,6 +398,14 @@ export class GroupDriver implements Group {
           this.#step(message);
       }
     }
+  }
+
+  /** A part counts as the whole, whose sender is judged again once it is there: terms move on meanwhile. */
+  #onChunk(chunk: SnapshotChunk): void {
+    const { from, term } = chunk;
+    const judged = this.#raft.judge({ kind: "snapshot_request", from, term });
+    if (judged.kind === "accepted") return this.#transfers.onChunk(chunk);
+    this.#refuse(from, `${judged.reason}: ${judged.detail}`);
   }
 
   /** Only a snapshot that can be used is shown to Raft, which would drop its log for it. */
@@ -649,14 +667,6 @@ export class GroupDriver implements Group {
   }
 
   #refuse(from: NodeId, reason: string): void {
-    this.#parts.metrics.increment("odist_raft_refused_total");
-    this.#refusedUnsaid++;
-    const nowMs = this.#parts.clock.monotonicMs();
-    // A peer may send nonsense faster than a log should grow.
-    if (nowMs < this.#refusalSaidMs + REFUSAL_LOG_MS) return;
-    this.#refusalSaidMs = nowMs;
-    const count = this.#refusedUnsaid;
-    this.#refusedUnsaid = 0;
-    this.#parts.log.log("warn", "raft_message_refused", { from, reason, count });
+    this.#refused.note(from, reason);
   }
 }

@@ -179,8 +179,10 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
   },
   odist_raft_refused_total: {
     kind: "counter",
-    help: "Messages of the group that were not taken: malformed, or too many at once.",
-    labels: [],
+    help:
+      "Messages of the group that were not obeyed, by who sent them: malformed, of terms no election led to, of " +
+      "kinds the sender has no say in, or too many at once.",
+    labels: ["peer"],
   },
   odist_raft_fenced: {
     kind: "gauge",

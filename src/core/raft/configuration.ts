@@ -1,6 +1,6 @@
 import type { NodeId } from "../../base/mod.ts";
 import type { GroupChange, GroupConfiguration, GroupStep } from "../../protocol/mod.ts";
-import type { JointVoters } from "./quorum.ts";
+import type { JointVoters } from "../voting/mod.ts";
 
 /** The id that names no node. Steps about it are ignored, so that an applier can blank a step it refuses. */
 export const NO_NODE = "0000000000000000" as NodeId;

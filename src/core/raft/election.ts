@@ -1,5 +1,6 @@
 import type { NodeId } from "../../base/mod.ts";
 import type { EntryId, VoteRequest, VoteResponse } from "../../protocol/mod.ts";
+import { RAFT_NUMBER_MAX } from "./senders.ts";
 import { appendProposals, broadcastAppends, sendAppend } from "./replication.ts";
 import { ACCEPTED, type RaftState, type StepOutcome } from "./state.ts";
 
@@ -11,6 +12,11 @@ export function startCampaign(raft: RaftState, kind: CampaignKind): void {
   if (raft.role === "leader") return;
   if (!raft.promotable) {
     raft.note({ kind: "campaign_refused", reason: "not_a_voter" });
+    return;
+  }
+  // One more could be written, but the next not; no honest group comes near.
+  if (raft.term >= RAFT_NUMBER_MAX) {
+    raft.note({ kind: "campaign_refused", reason: "terms_used_up" });
     return;
   }
   // The committed configuration may be another than the one this node would count votes by.

@@ -159,7 +159,7 @@ Deno.test("A refused pre-vote teaches a lagging term, so that the longer log can
   group.node(1).campaign();
   group.drive(1);
   // Node 2 climbed terms by itself, as a node without pre-votes would have.
-  const beat = { kind: "heartbeat_request", from: idOf(3), to: idOf(2), round: 0 } as const;
+  const beat = { kind: "heartbeat_request", from: idOf(1), to: idOf(2), round: 0 } as const;
   group.node(2).step({ ...beat, term: 7, commit: 0 });
   const [request] = group.messages.filter((message) => message.kind === "vote_request");
   group.messages = [];
@@ -222,7 +222,7 @@ Deno.test("A leader of the past learns of the newer term even from who can't lea
   group.elect(1);
   group.node(2).step({
     kind: "vote_request",
-    from: idOf(3),
+    from: idOf(1),
     to: idOf(2),
     term: 9,
     preVote: false,

@@ -22,7 +22,7 @@ export {
 } from "./configuration.ts";
 export { entryBytes, limitEntries } from "./log.ts";
 export type { ProgressMode } from "./peers.ts";
-export { jointIndex, jointVote, type JointVoters, type VoteResult } from "./quorum.ts";
+export { jointIndex, jointVote, type JointVoters, type VoteResult } from "../voting/mod.ts";
 export type { AppendDone, ApplyDone, RaftInput, SnapshotDelivery } from "./raft.ts";
 export {
   type AppendOrder,

@@ -1,6 +1,6 @@
 import { assert, type NodeId } from "../../base/mod.ts";
 import { allMembers, allVoters, type Configuration, EMPTY_CONFIGURATION } from "./configuration.ts";
-import { jointIndex, jointVote, type VoteResult } from "./quorum.ts";
+import { jointIndex, jointVote, type VoteResult } from "../voting/mod.ts";
 
 /** Bounds of what may be on the way to one follower. */
 export interface InflightLimits {

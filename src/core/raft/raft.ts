@@ -29,6 +29,14 @@ import {
   onHeartbeatResponse,
   sendHeartbeats,
 } from "./replication.ts";
+import {
+  askForVoters,
+  noteHeard,
+  onVotersRequest,
+  onVotersResponse,
+  refusalOfSender,
+  type SenderClaim,
+} from "./senders.ts";
 import { ACCEPTED, type RaftOptions, RaftState, refuse, type StepOutcome } from "./state.ts";
 
 /** The disk answers: what {@link Raft} was told to write is durable. */
@@ -50,7 +58,7 @@ export interface ApplyDone {
 /** A message of a peer, or an answer of this node's own disk or state machine. */
 export type RaftInput = RaftMessage | AppendDone | ApplyDone;
 
-type TermMessage = Exclude<RaftMessage, { kind: "proposal_forward" | "read_index_request" }>;
+type TermMessage = Extract<RaftMessage, { readonly term: number }>;
 
 /** Did a snapshot that was sent reach its follower? */
 export type SnapshotDelivery = "delivered" | "failed";
@@ -164,12 +172,23 @@ export class Raft {
       case "apply_done":
         return this.#onApplyDone(input);
       case "proposal_forward":
-        return this.propose(input.proposals);
+        return this.#onForward(input);
       case "read_index_request":
-        return this.#onReadIndexRequest(input);
+        return refusalOfSender(this.state, input) ?? this.#onReadIndexRequest(input);
+      case "voters_request":
+        return onVotersRequest(this.state, input.from);
+      case "voters_response":
+        return onVotersResponse(this.state, input);
       default:
         return this.#onMessage(input);
     }
+  }
+
+  /** Whether a message of this kind may be obeyed; asks about the sender where it may be a voter that came lately. */
+  judge(claim: SenderClaim): StepOutcome {
+    const refusal = refusalOfSender(this.state, claim);
+    if (refusal?.kind === "refused" && refusal.reason === "not_a_voter") askForVoters(this.state);
+    return refusal ?? ACCEPTED;
   }
 
   #tickLeader(): void {
@@ -222,6 +241,13 @@ export class Raft {
     return ACCEPTED;
   }
 
+  #onForward(input: Extract<RaftMessage, { kind: "proposal_forward" }>): StepOutcome {
+    const changesGroup = input.proposals.some(({ kind }) => kind === "group_change");
+    const { kind, from } = input;
+    return refusalOfSender(this.state, { kind, from, changesGroup }) ??
+      this.propose(input.proposals);
+  }
+
   #onReadIndexRequest(input: Extract<RaftMessage, { kind: "read_index_request" }>): StepOutcome {
     const raft = this.state;
     if (raft.role === "leader") return onReadIndexRequest(raft, input, sendHeartbeats);
@@ -234,6 +260,9 @@ export class Raft {
     const malformed = findMalformation(message);
     if (malformed !== undefined) return refuse("malformed", malformed);
     if (message.term < raft.term) return this.#onOldTerm(message);
+    const judged = this.judge(message);
+    if (judged.kind === "refused") return judged;
+    if (message.from !== raft.id) noteHeard(raft);
     if (message.term > raft.term && !this.#enterTerm(message)) return ACCEPTED;
     // Also from answers that come when the election is lost: the first refusal may say less than the last.
     if ("committed" in message) learnCommitted(raft, message.committed);

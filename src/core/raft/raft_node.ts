@@ -19,6 +19,7 @@ import {
   type SnapshotDelivery,
 } from "./raft.ts";
 import { caughtUpLearners } from "./reconfiguration.ts";
+import type { SenderClaim } from "./senders.ts";
 import {
   type RaftNote,
   type RaftOptions,
@@ -137,6 +138,14 @@ export class RaftNode {
       return refuse("unknown_peer", input.from);
     }
     return this.#raft.step(input);
+  }
+
+  /**
+   * Whether a message of this kind, sender and term would be looked at: for what comes in parts, before the first one is
+   * kept.
+   */
+  judge(claim: SenderClaim): StepOutcome {
+    return this.#raft.judge(claim);
   }
 
   /** Starts an election now. */

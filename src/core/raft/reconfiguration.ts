@@ -66,7 +66,7 @@ function switchTo(
   configuration: Configuration,
   fresh: ReadonlySet<NodeId>,
 ): GroupConfiguration {
-  raft.peers.switchTo(configuration, raft.log.lastIndex, fresh);
+  raft.switchConfiguration(configuration, fresh);
   raft.note({ kind: "configuration_switched", index: raft.log.applied });
   const group = toGroup(configuration);
   if (raft.role !== "leader") return group;
@@ -166,7 +166,7 @@ function restore(raft: RaftState, snapshot: Snapshot, configuration: Configurati
   raft.log.restore(snapshot);
   // The snapshot's configuration replaces whatever the old log said. It may be from before this node was added; the
   // entries behind it will say so.
-  raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(raft.peers.ids));
+  raft.switchConfiguration(configuration, new Set(raft.peers.ids));
   raft.note({ kind: "snapshot_restored", index: snapshot.id.index });
   return true;
 }

@@ -1,7 +1,8 @@
 import { assert, type NodeId, type Random } from "../../base/mod.ts";
 import type { RaftLogReader } from "../../ports/mod.ts";
 import type { HardState, RaftMessage } from "../../protocol/mod.ts";
-import { type ChangeRefusal, fromGroup } from "./configuration.ts";
+import { type ChangeRefusal, type Configuration, fromGroup } from "./configuration.ts";
+import { Electorate } from "../voting/mod.ts";
 import { RaftLog } from "./log.ts";
 import { Peers } from "./peers.ts";
 import { ReadRounds } from "./read_rounds.ts";
@@ -98,14 +99,17 @@ function checkOptions(options: RaftOptions): void {
 
 /**
  * Why an input changed nothing. `proposal_dropped`: no leader, no room, or leadership on its way elsewhere; try again.
- * `reads_full`: too many reads wait; try again. `unknown_peer`: an answer from someone outside the group.
- * `malformed`: no correct node sends this. `conflicts_with_committed` and `log_lost`: this node's log and the group's
+ * `reads_full`: too many reads wait; try again. `unknown_peer`: of someone outside the group. `not_a_voter`: only voters
+ * say this, and the sender is not known to be one. `term_jump`: of a term that no election led to. `malformed`: no
+ * correct node sends this. `conflicts_with_committed` and `log_lost`: this node's log and the group's
  * contradict each other, so one of the disks lost or changed what was acknowledged; the node must fence itself.
  */
 export type RefusalReason =
   | "proposal_dropped"
   | "reads_full"
   | "unknown_peer"
+  | "not_a_voter"
+  | "term_jump"
   | "malformed"
   | "conflicts_with_committed"
   | "log_lost";
@@ -140,7 +144,10 @@ export interface ReadState {
 export type RaftNote =
   | { readonly kind: "role_changed"; readonly role: RaftRole; readonly term: number }
   | { readonly kind: "quorum_lost"; readonly term: number }
-  | { readonly kind: "campaign_refused"; readonly reason: "not_a_voter" | "change_unapplied" }
+  | {
+    readonly kind: "campaign_refused";
+    readonly reason: "not_a_voter" | "change_unapplied" | "terms_used_up";
+  }
   | { readonly kind: "configuration_switched"; readonly index: number }
   | { readonly kind: "change_refused"; readonly reason: ChangeRefusal | "change_pending" }
   | { readonly kind: "transfer_started" | "transfer_aborted"; readonly target: NodeId }
@@ -159,6 +166,7 @@ export class RaftState {
   readonly options: RaftOptions;
   readonly log: RaftLog;
   readonly peers: Peers;
+  readonly electorate: Electorate;
   readonly #random: Random;
   readonly #restarted: boolean;
 
@@ -180,6 +188,11 @@ export class RaftState {
   pendingChangeIndex = 0;
   uncommittedBytes = 0;
   reads: ReadRounds;
+  /** What `senders.ts` found in the log, and of which log. */
+  pendingVoters: { readonly key: string; readonly ids: ReadonlySet<NodeId> } = {
+    key: "",
+    ids: new Set(),
+  };
 
   /** May leave at once. */
   messages: RaftMessage[] = [];
@@ -202,6 +215,7 @@ export class RaftState {
     const restored = fromGroup(configuration);
     assert(restored !== undefined, "The stored configuration must be sound");
     this.peers.switchTo(restored, this.log.lastIndex);
+    this.electorate = new Electorate(restored);
     this.#load(hardState);
     this.#restarted = this.term > 0;
     this.becomeFollower(this.term, undefined);
@@ -293,6 +307,7 @@ export class RaftState {
     if (term !== this.term) {
       this.term = term;
       this.vote = undefined;
+      this.electorate.onTerm();
     }
     this.leader = undefined;
     this.electionElapsedTicks = 0;
@@ -305,6 +320,12 @@ export class RaftState {
     this.pendingChangeIndex = 0;
     this.uncommittedBytes = 0;
     this.reads = new ReadRounds();
+  }
+
+  /** Takes over another configuration; see {@link Peers.switchTo}. */
+  switchConfiguration(configuration: Configuration, fresh: ReadonlySet<NodeId>): void {
+    this.peers.switchTo(configuration, this.log.lastIndex, fresh);
+    this.electorate.onConfiguration(configuration);
   }
 
   abortTransfer(): void {

@@ -56,6 +56,8 @@ const KINDS = [
   "read_index_response",
   "snapshot_chunk",
   "snapshot_chunk_ack",
+  "voters_request",
+  "voters_response",
 ] as const satisfies readonly RaftWireMessage["kind"][];
 
 const KIND_NUMBERS = Object.fromEntries(
@@ -159,7 +161,9 @@ function writeRareMessage(
         | "read_index_request"
         | "read_index_response"
         | "snapshot_chunk"
-        | "snapshot_chunk_ack";
+        | "snapshot_chunk_ack"
+        | "voters_request"
+        | "voters_response";
     }
   >,
 ): void {
@@ -184,6 +188,12 @@ function writeRareMessage(
       writer.varint(message.term);
       writeId(writer, message.id);
       writer.varint(message.offset);
+      return;
+    case "voters_request":
+      return;
+    case "voters_response":
+      writer.varint(message.voters.length);
+      for (const voter of message.voters) writer.hex64(voter);
       return;
   }
 }
@@ -259,6 +269,10 @@ function readRareMessage(
     }
     case "timeout_now":
       return { kind, from, to, term: reader.varint() };
+    case "voters_request":
+      return { kind, from, to };
+    case "voters_response":
+      return { kind, from, to, voters: readList(reader, (ids) => ids.hex64() as NodeId) };
     default:
       // The value does not matter any more: the fault makes the whole frame malformed.
       reader.fail("unknown message kind");

@@ -163,6 +163,8 @@ function randomMessage(random: Random): RaftWireMessage {
     { ...terms, kind: "read_index_response", index, context },
     { ...terms, kind: "snapshot_chunk", id: id(), configuration, dataBytes, offset, bytes },
     { ...terms, kind: "snapshot_chunk_ack", id: id(), offset },
+    { ...ENDS, kind: "voters_request" },
+    { ...ENDS, kind: "voters_response", voters: [ENDS.from, ENDS.to].slice(random.below(3)) },
   ];
   const message = random.pick(all);
   assert.ok(message !== undefined);

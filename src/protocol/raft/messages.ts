@@ -196,6 +196,17 @@ export interface ReadIndexResponse extends TermEnvelope {
   readonly context: string;
 }
 
+/** Asks who votes, as far as the receiver knows: somebody the asker does not know speaks as a leader or candidate. */
+export interface VotersRequest extends Envelope {
+  readonly kind: "voters_request";
+}
+
+/** Voters of the sender's configuration, and those that changes in its log make one. Sorted. */
+export interface VotersResponse extends Envelope {
+  readonly kind: "voters_response";
+  readonly voters: readonly NodeId[];
+}
+
 /** What travels between nodes. */
 export type RaftMessage =
   | AppendRequest
@@ -209,4 +220,6 @@ export type RaftMessage =
   | TransferRequest
   | ProposalForward
   | ReadIndexRequest
-  | ReadIndexResponse;
+  | ReadIndexResponse
+  | VotersRequest
+  | VotersResponse;

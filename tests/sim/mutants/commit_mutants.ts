@@ -1,4 +1,4 @@
-import { inCore, mutant } from "./raft_files.ts";
+import { inCore, inVoting, mutant } from "./raft_files.ts";
 
 /** What counts as committed, how followers take entries, and how far the leader thinks they are. */
 export const COMMIT_MUTANTS = [
@@ -14,7 +14,7 @@ export const COMMIT_MUTANTS = [
   mutant(
     "leader-counts-unsorted-progress",
     { origin: "row 29", kind: "S", does: "commits what no quorum holds" },
-    inCore("quorum.ts", "indexes.sort((left, right) => left - right);", ""),
+    inVoting("quorum.ts", "indexes.sort((left, right) => left - right);", ""),
   ),
   mutant(
     "own-entries-count-before-durable",

@@ -1,11 +1,11 @@
-import { inCore, mutant } from "./raft_files.ts";
+import { inCore, inVoting, mutant } from "./raft_files.ts";
 
 /** Votes, pre-votes, check-quorum and transfers of leadership. */
 export const ELECTION_MUTANTS = [
   mutant(
     "quorum-off-by-one-for-even-groups",
     { origin: "row 3", kind: "S", does: "takes half of an even group for a majority" },
-    inCore("quorum.ts", "Math.floor(voterCount / 2) + 1", "Math.ceil(voterCount / 2)"),
+    inVoting("quorum.ts", "Math.floor(voterCount / 2) + 1", "Math.ceil(voterCount / 2)"),
   ),
   mutant(
     "pre-vote-of-older-term-unanswered",

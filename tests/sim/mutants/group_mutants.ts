@@ -1,4 +1,4 @@
-import { inCore, mutant } from "./raft_files.ts";
+import { inCore, inVoting, mutant } from "./raft_files.ts";
 
 /** Changes of the group, and reads. */
 export const GROUP_MUTANTS = [
@@ -134,7 +134,7 @@ export const GROUP_MUTANTS = [
   mutant(
     "commit-counts-new-half-only",
     { origin: "row 25", kind: "S", does: "commits by the new voters alone" },
-    inCore(
+    inVoting(
       "quorum.ts",
       "return Math.min(\n    majorityIndex(voters.incoming, acknowledged),\n    majorityIndex(voters.outgoing, acknowledged),\n  );",
       "return majorityIndex(voters.incoming, acknowledged);",
@@ -143,7 +143,7 @@ export const GROUP_MUTANTS = [
   mutant(
     "votes-count-new-half-only",
     { origin: "row 25", kind: "S", does: "is elected by the new voters alone" },
-    inCore(
+    inVoting(
       "quorum.ts",
       "const outgoing = majorityVote(voters.outgoing, votes);",
       "const outgoing = incoming;",
@@ -152,7 +152,7 @@ export const GROUP_MUTANTS = [
   mutant(
     "votes-count-either-half",
     { origin: "row 25", kind: "S", does: "is elected by either half" },
-    inCore(
+    inVoting(
       "quorum.ts",
       'return incoming === "lost" || outgoing === "lost" ? "lost" : "pending";',
       'return incoming === "won" || outgoing === "won" ? "won" : "pending";',
@@ -181,8 +181,8 @@ export const GROUP_MUTANTS = [
     },
     inCore(
       "reconfiguration.ts",
-      "raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(",
-      "if (configuration.incoming.size === 0) raft.peers.switchTo(configuration, raft.log.lastIndex, new Set(",
+      "raft.switchConfiguration(configuration, new Set(",
+      "if (configuration.incoming.size === 0) raft.switchConfiguration(configuration, new Set(",
     ),
   ),
   mutant(

@@ -5,6 +5,11 @@ export function inCore(file: string, find: string, replace: string): Edit {
   return { file: `src/core/raft/${file}`, find, replace };
 }
 
+/** An edit in how votes are counted. */
+export function inVoting(file: string, find: string, replace: string): Edit {
+  return { file: `src/core/voting/${file}`, find, replace };
+}
+
 /** An edit in the simulator's driver, for bugs that a driver can have. */
 export function inDriver(file: string, find: string, replace: string): Edit {
   return { file: `tests/sim/raft/${file}`, find, replace };

@@ -12,6 +12,7 @@ const SOURCES = [
   "src/protocol",
   "src/ports",
   "src/core/raft",
+  "src/core/voting",
   "tests/sim/raft",
   "tests/sim/checkers",
   "tests/sim/mutants",

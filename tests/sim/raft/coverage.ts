@@ -15,6 +15,8 @@ export const EVENTS = [
   "proposal_forward",
   "read_index_request",
   "read_index_response",
+  "voters_request",
+  "voters_response",
   "tick",
   "propose",
   "read",

@@ -181,7 +181,10 @@ export class Replica {
   #expectSense(outcome: StepOutcome): void {
     if (outcome.kind === "accepted") return;
     const { reason, detail } = outcome;
-    if (reason === "malformed" || reason === "conflicts_with_committed" || reason === "log_lost") {
+    if (
+      reason === "malformed" || reason === "term_jump" || reason === "conflicts_with_committed" ||
+      reason === "log_lost"
+    ) {
       throw new Violation(`${this.id} refuses a message of an honest peer: ${reason}: ${detail}`);
     }
   }

@@ -181,6 +181,10 @@ function typeOf(message: RaftMessage): string {
       return "MsgReadIndex";
     case "read_index_response":
       return "MsgReadIndexResp";
+    case "voters_request":
+    case "voters_response":
+      // Of this product alone: no recorded case has one.
+      return message.kind;
   }
 }
 
@@ -249,6 +253,8 @@ export function describeParcel(parcel: Parcel, indent = ""): string {
       return describeFlat({ ...flat, term: 0, entries: input.entries }, indent);
     case "proposal_forward":
     case "read_index_request":
+    case "voters_request":
+    case "voters_response":
       return describeFlat({ ...flat, term: 0, ...fieldsOf(input) }, indent);
     default:
       return describeFlat({ ...flat, term: input.term, ...fieldsOf(input) }, indent);

@@ -1,0 +1,43 @@
+import type { NodeId } from "../base/mod.ts";
+import type { Clock, Log, Metrics } from "../ports/mod.ts";
+
+/** Milliseconds between two log lines about one peer's refused messages; the metric counts each. */
+const LINE_INTERVAL_MS = 1_000;
+/** Peers whose last line is remembered; beyond, the oldest is forgotten. */
+const PEERS_REMEMBERED_MAX = 64;
+
+/** What naming liars takes. */
+export interface RefusedFramesParts {
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Whoever is none has as many names as it likes; a metric must not grow with them. */
+  readonly isMember: (peer: NodeId) => boolean;
+}
+
+/** Counts messages of the group that were not obeyed, and names who sent them without letting them fill the log. */
+export class RefusedFrames {
+  readonly #parts: RefusedFramesParts;
+  /** By peer, oldest first. */
+  readonly #lines = new Map<NodeId, { readonly atMs: number; unsaid: number }>();
+
+  constructor(parts: RefusedFramesParts) {
+    this.#parts = parts;
+  }
+
+  note(from: NodeId, reason: string): void {
+    const { clock, log, metrics, isMember } = this.#parts;
+    metrics.increment("odist_raft_refused_total", { peer: isMember(from) ? from : "stranger" });
+    const nowMs = clock.monotonicMs();
+    const last = this.#lines.get(from);
+    if (last !== undefined && nowMs < last.atMs + LINE_INTERVAL_MS) {
+      last.unsaid++;
+      return;
+    }
+    this.#lines.delete(from);
+    this.#lines.set(from, { atMs: nowMs, unsaid: 0 });
+    const [oldest] = this.#lines.keys();
+    if (this.#lines.size > PEERS_REMEMBERED_MAX && oldest !== undefined) this.#lines.delete(oldest);
+    log.log("warn", "raft_message_refused", { from, reason, count: 1 + (last?.unsaid ?? 0) });
+  }
+}
