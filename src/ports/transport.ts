@@ -90,9 +90,8 @@ export interface Transport {
 }
 
 /**
- * Who may connect. Asked at every hello, and the owner calls {@link Transport.disconnect} when an answer changes.
- * `unknown` is a node this one has not heard of: refused by a node whose catalogue is up to date, else taken on the word
- * of the cluster's authority.
+ * Who may connect. Asked at every hello; when an answer changes, the owner has the connections judged again. `unknown` is
+ * a node that nobody told this one of who is a member: it gets nothing but a join.
  */
 export interface PeerDirectory {
   judge(
@@ -100,8 +99,9 @@ export interface PeerDirectory {
     publicKey: Uint8Array,
   ): "admitted" | "unknown" | "revoked" | "key_mismatch";
   /**
-   * The key (SPKI) a node was admitted with; undefined when it is not known. Who dials asks for that very key, because a
-   * former member still holds the authority and could stand in for any other node.
+   * The key (SPKI) a node was admitted with; undefined when nobody told this node: then it is not dialed. Who dials asks for
+   * that very key, because who holds the authority's could stand in for any other node. A directory without this takes
+   * the authority's word.
    */
   findKey?(nodeId: NodeId): Uint8Array | undefined;
 }

@@ -49,6 +49,8 @@ export interface ConnectionEvents {
 export interface ConnectionParts {
   readonly conn: Deno.QuicConn;
   readonly peer: NodeId;
+  /** The key (SPKI) that the peer has proved. */
+  readonly publicKey: Uint8Array;
   /** Which life of the peer it leads to. */
   readonly life: string;
   readonly direction: "dialed" | "accepted";
@@ -95,6 +97,10 @@ export class Connection {
 
   get peer(): NodeId {
     return this.#parts.peer;
+  }
+
+  get publicKey(): Uint8Array {
+    return this.#parts.publicKey;
   }
 
   get life(): string {

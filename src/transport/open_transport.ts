@@ -64,6 +64,8 @@ export interface OpenTransportOptions {
 export interface QuicTransport extends Transport {
   /** Goes on with a renewed certificate of the same node: for new connections at once, open ones live on. */
   useIdentity(identity: NodeIdentity): void;
+  /** Asks the directory about each connected peer again, and ends the connections of those that it would refuse now. */
+  judgeAgain(): void;
 }
 
 /**
@@ -166,6 +168,17 @@ class EndpointTransport implements QuicTransport {
     if (!this.#closed) this.#listener.listen(identity);
   }
 
+  judgeAgain(): void {
+    const { directory, log } = this.#options;
+    for (const [peer, link] of this.#links) {
+      if (link.connection === undefined) continue;
+      const judgement = directory.judge(peer, link.connection.publicKey);
+      if (judgement === "admitted") continue;
+      log.log("warn", "peer_shut_out", { peer, judgement });
+      link.drop("refused");
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -220,14 +233,14 @@ class EndpointTransport implements QuicTransport {
     dialer: GreetedDialer,
   ): Promise<void> {
     if (this.#closed) return closeConn(conn, "done");
-    const { peer, life, pending } = dialer;
+    const { peer, publicKey, life, pending } = dialer;
     const link = this.#linkTo(peer);
     const self = this.#identity.nodeId;
     const { connection: current, ownDial } = link;
     const verdict = judgeArrival({ self, peer, life, current, ownDial });
     if (verdict === "keep") {
       // In use before the answer is out: a dial of this node that comes to its end meanwhile must see it.
-      link.attach({ conn, life, direction: "accepted", incoming, pending });
+      link.attach({ conn, publicKey, life, direction: "accepted", incoming, pending });
     }
     await dialer.answer(verdict);
     if (verdict === "duplicate") {

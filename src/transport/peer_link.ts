@@ -47,6 +47,8 @@ export interface PeerLinkParts {
 /** A connection that was greeted, from either side. */
 export interface Established {
   readonly conn: Deno.QuicConn;
+  /** The peer's, SPKI. */
+  readonly publicKey: Uint8Array;
   readonly life: string;
   readonly direction: "dialed" | "accepted";
   readonly incoming: IncomingStreams;

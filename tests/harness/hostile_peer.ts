@@ -28,13 +28,18 @@ export class HostilePeer {
   /** Gets as far as TLS. `trusts`: whose authority it believes, by default its own. */
   static async connect(
     target: PeerAddress,
-    options: { identity: NodeIdentity; trusts?: NodeIdentity; protocol?: string },
+    options: {
+      identity: NodeIdentity;
+      trusts?: NodeIdentity;
+      protocol?: string;
+      endpoint?: Deno.QuicEndpoint;
+    },
   ): Promise<HostilePeer> {
     const { identity, trusts = identity, protocol = "odist/1" } = options;
     const conn = await Deno.connectQuic({
       hostname: "127.0.0.1",
       port: Number(target.address.split(":").at(-1)),
-      endpoint: new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }),
+      endpoint: options.endpoint ?? new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }),
       serverName: serverNameOf(target.nodeId),
       caCerts: [trusts.authorityPem],
       alpnProtocols: [protocol],

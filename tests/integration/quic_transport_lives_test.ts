@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { UnavailableError } from "../../src/base/mod.ts";
+import { type NodeId, UnavailableError } from "../../src/base/mod.ts";
 import { openTransport } from "../../src/transport/mod.ts";
 import { directoryOf } from "../harness/identities.ts";
 import type { ClosingNode } from "../harness/node_that_closes.ts";
@@ -145,4 +145,23 @@ Deno.test("A process that closes its transport and ends is missed at once", () =
     await node.until(() => node.lost.length === 1);
     // Without the goodbye QUIC would take 10 s to notice.
     assert.ok(performance.now() - startMs < 8_000);
+  }));
+
+Deno.test("A peer that would not get in now is cut off when it is judged again, and the others are not", () =>
+  QuicWorld.run({}, async (world) => {
+    const member = new RecordingNode();
+    const judgements: Record<string, "unknown"> = {};
+    const directory = { judge: (nodeId: NodeId) => judgements[nodeId] ?? "admitted" };
+    const { transport, nodeId } = await world.open(member, { directory });
+    const [one, other] = [await openNode(world), await openNode(world)];
+    for (const node of [one, other]) node.send({ nodeId, address: transport.address }, "x");
+    await member.until(() => member.frames.length === 2);
+    transport.judgeAgain();
+    assert.equal(transport.connections().length, 2);
+    judgements[one.at.nodeId] = "unknown";
+    const startMs = performance.now();
+    transport.judgeAgain();
+    assert.deepEqual(transport.connections().map(({ peer }) => peer), [other.at.nodeId]);
+    await one.until(() => one.lost.length === 1);
+    assert.ok(performance.now() - startMs < 100);
   }));

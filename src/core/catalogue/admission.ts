@@ -12,15 +12,14 @@ export interface MemberRows {
 }
 
 /**
- * Decides about a peer that has proved by a certificate of the cluster's authority that it has `publicKey`. A key that was
- * revoked stays out under any id. A node without a row is taken on the authority's word as long as the rows may be
- * behind (`current` false): a joiner would otherwise be shut out by every member that has not heard of it yet. The
- * judgement has to be asked for again when the rows change.
+ * Decides about a peer that has proved that it has `publicKey`. A key that was revoked stays out under any id. A node
+ * without a row gets in only with the very key that `vouchedKey` has for it: what a member said of it that has a row, or
+ * entries say that are not applied yet. The judgement has to be asked for again when the rows change.
  */
 export function judgeMember(
   rows: MemberRows,
   peer: { readonly nodeId: NodeId; readonly publicKey: Uint8Array },
-  options: { readonly current: boolean },
+  vouchedKey: Uint8Array | undefined,
 ): MemberJudgement {
   const row = rows.findMember(peer.nodeId);
   if (row?.standing === "revoked") return "revoked";
@@ -32,7 +31,8 @@ export function judgeMember(
       return "revoked";
     }
   }
-  return options.current ? "unknown" : "admitted";
+  if (vouchedKey === undefined) return "unknown";
+  return equalBytes(vouchedKey, peer.publicKey) ? "admitted" : "key_mismatch";
 }
 
 /** What a node is before it is told to join. */

@@ -20,7 +20,7 @@ function row(digit: string, byte: number, standing: MemberRow["standing"] = "adm
 const ROWS = rows(row("1", 1), row("2", 2, "revoked"));
 
 for (
-  const [claim, digit, byte, whenCurrent, whenBehind] of [
+  const [claim, digit, byte, alone, vouchedFor] of [
     ["a member with its key", "1", 1, "admitted", "admitted"],
     ["a member with another key", "1", 9, "key_mismatch", "key_mismatch"],
     ["a revoked member", "2", 2, "revoked", "revoked"],
@@ -29,12 +29,17 @@ for (
     ["a stranger", "3", 3, "unknown", "admitted"],
   ] as const
 ) {
-  Deno.test(`judgeMember() finds ${claim} ${whenCurrent}, and ${whenBehind} while rows may be behind`, () => {
+  Deno.test(`judgeMember() finds ${claim} ${alone}, and ${vouchedFor} when a member vouches for its key`, () => {
     const peer = { nodeId: id(digit), publicKey: key(byte) };
-    assert.equal(judgeMember(ROWS, peer, { current: true }), whenCurrent);
-    assert.equal(judgeMember(ROWS, peer, { current: false }), whenBehind);
+    assert.equal(judgeMember(ROWS, peer, undefined), alone);
+    assert.equal(judgeMember(ROWS, peer, key(byte)), vouchedFor);
   });
 }
+
+Deno.test("judgeMember() refuses a stranger whose key is not the one that was vouched for", () => {
+  const peer = { nodeId: id("3"), publicKey: key(3) };
+  assert.equal(judgeMember(ROWS, peer, key(4)), "key_mismatch");
+});
 
 const OWN = "1".repeat(16);
 const OTHER = "2".repeat(16);

@@ -90,9 +90,11 @@ function refusalOf(reason: Refusal): JoinRefusal {
   }
 }
 
-/** This node first: it is the one that the joiner can reach. */
+/** This node first: it is the one that the joiner can reach. Then whoever may lead: the joiner must know their keys. */
 function knownMembers(parts: AdmissionParts): readonly JoinedMember[] {
   const { addressOf, nodeId: self } = parts;
+  const { voters } = parts.group().view().configuration;
+  const rank = (nodeId: NodeId) => nodeId === self ? 0 : voters.includes(nodeId) ? 1 : 2;
   const rows = parts.group().catalogue.members().filter((row) => row.standing === "admitted");
   return rows
     .map(({ nodeId, label, publicKey }) => ({
@@ -101,5 +103,5 @@ function knownMembers(parts: AdmissionParts): readonly JoinedMember[] {
       address: addressOf(nodeId),
       publicKey,
     }))
-    .sort((a, b) => Number(b.nodeId === self) - Number(a.nodeId === self));
+    .sort((a, b) => rank(a.nodeId) - rank(b.nodeId));
 }

@@ -275,6 +275,10 @@ export class Cluster {
     const { nodeId: self } = this.settings.self;
     const { admitted, expelled } = this.#watch.look(this.group.catalogue.members());
     for (const nodeId of admitted) this.membership.admit(nodeId);
+    // Whoever goes gets to hear so first.
+    this.#machinery.clock.after(LAST_WORD_MS, () => {
+      if (!this.#closed) this.transport.judgeAgain();
+    });
     for (const nodeId of expelled) {
       if (nodeId === self) {
         if (!this.#leaves) void this.#expelled();
@@ -289,11 +293,8 @@ export class Cluster {
 
   /** On a revoked one at once; one that leaves has to hear first that it is let go. */
   #hangUp(nodeId: NodeId): void {
-    const rowOf = () => this.group.catalogue.findMember(nodeId);
-    if (rowOf()?.standing === "revoked") return this.transport.disconnect(nodeId);
-    this.#machinery.clock.after(LAST_WORD_MS, () => {
-      if (!this.#closed && rowOf()?.standing !== "admitted") this.transport.disconnect(nodeId);
-    });
+    const { standing } = this.group.catalogue.findMember(nodeId) ?? {};
+    if (standing === "revoked") this.transport.disconnect(nodeId);
   }
 
   #onMemberChanged(nodeId: NodeId, standing: MemberStanding | undefined): void {

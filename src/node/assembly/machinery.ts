@@ -41,11 +41,13 @@ import {
 } from "../../members/mod.ts";
 import { StreamRouter } from "../../calls/mod.ts";
 import { clusterFolderOf, dropFoundation, findFoundation } from "../foundation.ts";
-import { type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
+import { type Group, GROUP_TIMING, openGroup, READ_TIMEOUT_MS } from "../../group/mod.ts";
 import type { ServingNode } from "../../slots/mod.ts";
 import { admitsJoiners } from "./admission.ts";
 import { CatalogueDirectory } from "./directory.ts";
 import { joinIfWished } from "./join.ts";
+import { UnappliedMembers } from "./unapplied_members.ts";
+import { askForVoucher, VOUCH_PURPOSE, VouchServer } from "./vouching.ts";
 
 /** How often a node looks whether its certificate is due for renewal. */
 const RENEWAL_LOOK_MS = 3_600_000;
@@ -163,6 +165,7 @@ interface Late {
   group?: Group;
   gossip?: MembershipDriver;
   answer?: ClientHandler["answer"];
+  transport?: QuicTransport;
 }
 
 async function assemble(opened: Opened): Promise<Machinery> {
@@ -170,10 +173,17 @@ async function assemble(opened: Opened): Promise<Machinery> {
   const late: Late = {};
   const router = new StreamRouter({ clock, log, metrics });
   const addressOf = (peer: NodeId) => late.gossip?.find(peer)?.address || book.find(peer) || "";
-  const transport = await openWires(opened, late, { router, addressOf });
+  const directory = openDirectory(opened, late, addressOf);
+  const transport = late.transport = await openWires(opened, late, {
+    router,
+    directory,
+    addressOf,
+  });
+  router.register(VOUCH_PURPOSE, new VouchServer(() => late.group?.catalogue ?? Catalogue.empty()));
   const advertised = advertisedAddress(opened, transport.address);
   try {
     const group = late.group = await openLogGroup(opened, { transport, addressOf });
+    const stopLooking = group.onChanged(() => directory.lookAtLeader());
     const membership = late.gossip = openGossip(opened, { transport, advertised });
     const renewal = renewRegularly(opened, transport);
     const announcing = await announceIfWished(opened, advertised);
@@ -199,6 +209,8 @@ async function assemble(opened: Opened): Promise<Machinery> {
       onExpelled: () => opened.onFatal("this node was taken out of its cluster by another member"),
       async close() {
         renewal.cancel();
+        stopLooking();
+        directory.close();
         announcing.close();
         membership.close();
         await group.close();
@@ -214,21 +226,55 @@ async function assemble(opened: Opened): Promise<Machinery> {
   }
 }
 
+function openDirectory(
+  opened: Opened,
+  late: Late,
+  addressOf: (peer: NodeId) => string,
+): CatalogueDirectory {
+  const { stored, store, clock, log } = opened;
+  const rows = () => late.group?.catalogue ?? Catalogue.empty();
+  const unapplied = new UnappliedMembers(store, () => rows().appliedIndex);
+  const known = () =>
+    rows().members().filter(({ nodeId, standing }) =>
+      standing === "admitted" && nodeId !== stored.nodeId
+    ).map(({ nodeId }) => ({ nodeId, address: addressOf(nodeId) }))
+      .filter(({ address }) => address !== "");
+  return new CatalogueDirectory({
+    rows,
+    unapplied: (nodeId) => unapplied.find(nodeId),
+    hasLeader: () => late.group?.view().leader !== undefined,
+    catchUp: () => mustExist(late.group).read(() => {}, { timeoutMs: READ_TIMEOUT_MS }),
+    askMembers: (nodeId) =>
+      late.transport === undefined
+        ? Promise.resolve(undefined)
+        : askForVoucher(nodeId, { transport: late.transport, clock, members: known }),
+    firstMembers: stored.firstMembers,
+    dropFirstMembers: () =>
+      void stored.dropFirstMembers().catch((error) =>
+        log.log("warn", "first_members_not_dropped", { reason: errorMessage(error) })
+      ),
+    judgeAgain: () => late.transport?.judgeAgain(),
+    clock,
+    log,
+  });
+}
+
 function openWires(
   opened: Opened,
   late: Late,
-  to: { readonly router: StreamRouter; readonly addressOf: (peer: NodeId) => string },
+  to: {
+    readonly router: StreamRouter;
+    readonly directory: CatalogueDirectory;
+    readonly addressOf: (peer: NodeId) => string;
+  },
 ): Promise<QuicTransport> {
   const { config, stored, member, clock, log, metrics, name } = opened;
   const { nodeId } = stored;
-  const { router, addressOf } = to;
+  const { router, directory, addressOf } = to;
   return openTransport({
     listen: config.listenAddress,
     identity: member.identity,
-    directory: new CatalogueDirectory({
-      rows: () => late.group?.catalogue ?? Catalogue.empty(),
-      isCurrent: () => late.group?.view().leader !== undefined,
-    }),
+    directory,
     handlers: {
       onDatagram: (from, bytes) => late.gossip?.receiveDatagram(from, bytes),
       onFrame: (from, channel, bytes) =>

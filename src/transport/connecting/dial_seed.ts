@@ -9,7 +9,7 @@ import {
   StreamPipe,
   takeStream,
 } from "../framing/mod.ts";
-import type { DialSeed, Seed } from "../identity/mod.ts";
+import type { DialSeed, Seed } from "../joining/mod.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import { JOIN_PROTOCOL } from "../quic_settings.ts";
 import { withDeadline } from "./deadline.ts";

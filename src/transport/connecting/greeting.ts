@@ -33,6 +33,8 @@ export type IncomingStreams = ReadableStreamDefaultReader<Deno.QuicBidirectional
 /** What a dialer learns. */
 export interface Greeted {
   readonly verdict: Verdict;
+  /** The peer's, SPKI. */
+  readonly publicKey: Uint8Array;
   /** The peer's, as hex. */
   readonly life: string;
 }
@@ -53,16 +55,18 @@ export async function greetAsDialer(
   await sendPreamble(streams.sink, parts.life);
   const { identity, directory, clock } = parts;
   const nowMs = () => clock.nowMs();
-  await greet(pipe, { identity, directory, nowMs, role: "dialer", expected });
+  const { publicKey } = await greet(pipe, { identity, directory, nowMs, role: "dialer", expected });
   const answer = decodeVerdict(await pipe.read() ?? new Uint8Array(0));
   if (answer === undefined) throw malformed("The peer's verdict is malformed");
   pipe.release();
-  return { verdict: answer.verdict, life: hexOf(answer.life) };
+  return { verdict: answer.verdict, publicKey, life: hexOf(answer.life) };
 }
 
 /** A dialer that has proved itself, and the way to answer it. */
 export interface GreetedDialer {
   readonly peer: NodeId;
+  /** SPKI. */
+  readonly publicKey: Uint8Array;
   readonly life: string;
   /** A read that was begun to notice streams that come too early; the first one behind the hello. */
   readonly pending: ReturnType<IncomingStreams["read"]>;
@@ -114,9 +118,15 @@ async function talkToDialer(
   if (life?.length !== LIFE_BYTES) throw malformed("The peer's preamble is malformed");
   const { identity, directory, clock } = parts;
   const nowMs = () => clock.nowMs();
-  const { nodeId } = await greet(pipe, { identity, directory, nowMs, role: "listener" });
+  const { nodeId, publicKey } = await greet(pipe, {
+    identity,
+    directory,
+    nowMs,
+    role: "listener",
+  });
   return {
     peer: nodeId,
+    publicKey,
     life: hexOf(life),
     answer: async (verdict) => {
       await pipe.write(encodeVerdict(verdict, parts.life));

@@ -17,6 +17,8 @@ export type DialOutcome =
   | {
     readonly kind: "connected";
     readonly conn: Deno.QuicConn;
+    /** The peer's, SPKI. */
+    readonly publicKey: Uint8Array;
     readonly life: string;
     readonly incoming: IncomingStreams;
   }
@@ -57,12 +59,15 @@ export async function dialPeer(
   }
   const incoming = conn.incomingBidirectionalStreams.getReader();
   try {
-    const { verdict, life } = await withDeadline(greetAsDialer(conn, greeting, to.nodeId), {
-      clock,
-      limitMs: limits.helloTimeoutMs,
-      late: () => new PeerError("peer_stalled", `The node at ${to.address} stalls in the hello`),
-    });
-    if (verdict === "keep") return { kind: "connected", conn, life, incoming };
+    const { verdict, publicKey, life } = await withDeadline(
+      greetAsDialer(conn, greeting, to.nodeId),
+      {
+        clock,
+        limitMs: limits.helloTimeoutMs,
+        late: () => new PeerError("peer_stalled", `The node at ${to.address} stalls in the hello`),
+      },
+    );
+    if (verdict === "keep") return { kind: "connected", conn, publicKey, life, incoming };
     closeConn(conn, "duplicate");
     return { kind: "duplicate" };
   } catch (error) {
@@ -94,13 +99,20 @@ async function connect(to: PeerAddress, parts: DialerParts): Promise<Deno.QuicCo
   }
 }
 
-/** The peer's own key where it is known: every member and former member holds the authority and could forge the rest. */
+/**
+ * The peer's own key: a certificate of the authority says who was once let in, not who belongs.
+ *
+ * @throws UnavailableError `peer_lost` when nobody told this node which key the peer has.
+ */
 async function anchorOf(
   peer: NodeId,
   by: Pick<GreetingParts, "identity" | "directory" | "clock">,
 ): Promise<string> {
-  const key = by.directory.findKey?.(peer);
-  if (key === undefined) return by.identity.authorityPem;
+  if (by.directory.findKey === undefined) return by.identity.authorityPem;
+  const key = by.directory.findKey(peer);
+  if (key === undefined) {
+    throw new UnavailableError("peer_lost", `Node ${peer} is no member as far as this node knows`);
+  }
   return await anchorFromMemberKey(Uint8Array.from(key), by.clock.nowMs());
 }
 

@@ -1,16 +1,9 @@
 /**
- * Who a node is and how it proves it: keys and certificates (`authority.ts`), the hello between members and the first
- * contact of a node that wants in. Nothing here decides who belongs; the directory and the log do. No private key and no
+ * Who a node is and how it proves it: keys and certificates (`authority.ts`) and the hello between members. Nothing here decides who belongs; the directory and the log do. No private key and no
  * secret of a token is ever part of a log line or an error.
  *
  * @module
  */
-export {
-  type AnsweredJoin,
-  answerJoin,
-  type AnswerJoinParts,
-  type JoinRequest,
-} from "./answer_join.ts";
 export {
   anchorFromKey,
   anchorFromMemberKey,
@@ -31,16 +24,7 @@ export {
   type HelloFailure,
   helloFailureOf,
 } from "./greet.ts";
-export {
-  type DialSeed,
-  joinCluster,
-  type JoinClusterParts,
-  type JoinConnection,
-  type Seed,
-} from "./join_cluster.ts";
-export { type JoinAttempt, type JoinPatience } from "./join_policy.ts";
-export { hashSecret } from "./proof.ts";
-export { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
+export { generateSigningKey, parseSigningKey, type SigningKey, verifySignature } from "./keys.ts";
 export { type IdentityParts, type NodeIdentity, nodeIdentity } from "./node_identity.ts";
 export {
   type ClusterMembership,

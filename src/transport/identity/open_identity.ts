@@ -21,6 +21,7 @@ import {
   nodeIdentity,
   renewCertificate,
 } from "./node_identity.ts";
+import { decodeFirstMembers, encodeFirstMembers, type FirstMember } from "./first_members.ts";
 import { formatPem, parsePem } from "./pem.ts";
 
 const KEY = "key.pem";
@@ -28,6 +29,7 @@ const CERTIFICATE = "certificate.pem";
 const AUTHORITY = "authority.pem";
 const AUTHORITY_KEY = "authority_key.pem";
 const RECORD = "identity.json";
+const FIRST_MEMBERS = "first_members.json";
 const CERTIFICATE_LABEL = "CERTIFICATE";
 
 /** What a node is as a member of a cluster. */
@@ -60,7 +62,9 @@ export async function openIdentity(
   const membership = record.cluster === null
     ? undefined
     : await readMembership(files, { ...record.cluster, key, nowMs: options.nowMs() });
-  const opened = new StoredIdentity({ files, key, record, membership, nowMs: options.nowMs });
+  const firstMembers = await readFirstMembers(files);
+  const { nowMs } = options;
+  const opened = new StoredIdentity({ files, key, record, membership, firstMembers, nowMs });
   await opened.begin(options.name);
   return opened;
 }
@@ -70,6 +74,7 @@ interface StoredParts {
   readonly key: SigningKey;
   readonly record: IdentityRecord;
   readonly membership: ClusterMembership | undefined;
+  readonly firstMembers: readonly FirstMember[];
   readonly nowMs: () => number;
 }
 
@@ -82,6 +87,7 @@ export class StoredIdentity {
   readonly #nowMs: () => number;
   #record: IdentityRecord;
   #membership: ClusterMembership | undefined;
+  #firstMembers: readonly FirstMember[];
 
   /** Use {@link openIdentity}. */
   constructor(parts: StoredParts) {
@@ -91,11 +97,24 @@ export class StoredIdentity {
     this.#nowMs = parts.nowMs;
     this.#record = parts.record;
     this.#membership = parts.membership;
+    this.#firstMembers = parts.firstMembers;
   }
 
   /** Undefined until this node has founded or joined a cluster. */
   get membership(): ClusterMembership | undefined {
     return this.#membership;
+  }
+
+  /** Whom the member that let this node in named; empty once {@link dropFirstMembers} was called. */
+  get firstMembers(): readonly FirstMember[] {
+    return this.#firstMembers;
+  }
+
+  /** This node has a catalogue of its own, which says more. */
+  async dropFirstMembers(): Promise<void> {
+    if (this.#firstMembers.length === 0) return;
+    this.#firstMembers = [];
+    await this.#files.remove(FIRST_MEMBERS);
   }
 
   get name(): string {
@@ -143,6 +162,8 @@ export class StoredIdentity {
     assert(authority !== undefined, "A join's answer has been checked", {});
     // Without it a crash between the files would leave one cluster's authority beside the other's certificate.
     if (this.#membership !== undefined) await this.#write({ ...this.#record, cluster: null });
+    this.#firstMembers = answer.members.map(({ nodeId, publicKey }) => ({ nodeId, publicKey }));
+    await this.#files.write(FIRST_MEMBERS, encodeFirstMembers(this.#firstMembers));
     return await this.#become("joined", { authority, certificate: answer.certificate });
   }
 
@@ -175,7 +196,9 @@ export class StoredIdentity {
   async leave(): Promise<void> {
     await this.#write({ ...this.#record, nodeId: null, cluster: null });
     this.#membership = undefined;
-    for (const name of [AUTHORITY_KEY, AUTHORITY, CERTIFICATE, KEY]) await this.#files.remove(name);
+    for (const name of [AUTHORITY_KEY, AUTHORITY, CERTIFICATE, KEY, FIRST_MEMBERS]) {
+      await this.#files.remove(name);
+    }
   }
 
   async #become(
@@ -220,7 +243,14 @@ async function makeNode(
   const nodeId = nodeIdOf(key.publicKey);
   const bootEpoch = previous?.bootEpoch ?? 0;
   const record = { nodeId, cluster: null, name, bootEpoch, incarnation: 0 };
-  const made = new StoredIdentity({ files, key, record, membership: undefined, nowMs });
+  const made = new StoredIdentity({
+    files,
+    key,
+    record,
+    membership: undefined,
+    firstMembers: [],
+    nowMs,
+  });
   await made.begin(name);
   return made;
 }
@@ -284,6 +314,14 @@ async function readOwnCertificate(
   const text = formatPem(CERTIFICATE_LABEL, renewed);
   await files.write(CERTIFICATE, new TextEncoder().encode(text));
   return renewed;
+}
+
+async function readFirstMembers(files: SecretFiles): Promise<readonly FirstMember[]> {
+  const bytes = await files.read(FIRST_MEMBERS);
+  if (bytes === undefined) return [];
+  const decoded = decodeFirstMembers(bytes);
+  if (decoded.kind === "malformed") throw damaged(FIRST_MEMBERS, decoded.reason);
+  return decoded.value;
 }
 
 async function readText(files: SecretFiles, name: string): Promise<string> {

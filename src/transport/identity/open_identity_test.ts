@@ -60,7 +60,7 @@ Deno.test("Two copies of a node's files that are started within a second begin d
 Deno.test("A lone founder that joins forgets its cluster, whenever it dies on the way", async () => {
   const desk = await JoinDesk.open(NOW_MS);
   const clusterId = desk.cluster.authority.clusterId;
-  for (let writes = 0; writes <= 6; writes++) {
+  for (let writes = 0; writes <= 7; writes++) {
     const files = new MemoryFiles();
     const node = await open(files);
     const founded = (await node.found()).authority.clusterId;
@@ -74,6 +74,22 @@ Deno.test("A lone founder that joins forgets its cluster, whenever it dies on th
     if (adopted?.status === "fulfilled") assert.equal(found, clusterId);
     else assert.ok(found === undefined || found === founded, `${writes} writes: ${found}`);
   }
+});
+
+Deno.test("A joiner keeps the keys of those it was told of over restarts, until it knows more or leaves", async () => {
+  const desk = await JoinDesk.open(NOW_MS);
+  const files = new MemoryFiles();
+  const node = await open(files);
+  const answer = await join(await desk.createToken(), { dial: desk.dial, key: node.key });
+  await node.adopt(answer);
+  const told = answer.members.map(({ nodeId, publicKey }) => ({ nodeId, publicKey }));
+  assert.ok(told.length > 0);
+  const again = await open(files);
+  assert.deepEqual(again.firstMembers, told);
+  await again.dropFirstMembers();
+  assert.deepEqual((await open(files)).firstMembers, []);
+  await files.write("first_members.json", new TextEncoder().encode("[{]"));
+  await assertDamaged(open(files), /first_members.json/);
 });
 
 Deno.test("A node that leaves comes back as another one, whenever it dies on the way", async () => {

@@ -19,7 +19,7 @@ import {
   CLUSTER_SERVER_NAME,
   judgeCertificate,
   parseAuthority,
-} from "./authority.ts";
+} from "../identity/mod.ts";
 import { hearJoin, JoinRefused, JoinRefusedByPeer, sayJoin, sayRefusal } from "./join_frames.ts";
 import {
   decideAfterRound,
@@ -27,7 +27,7 @@ import {
   type JoinAttempt,
   type JoinPatience,
 } from "./join_policy.ts";
-import { type SigningKey, verifySignature } from "./keys.ts";
+import { type SigningKey, verifySignature } from "../identity/mod.ts";
 import { hashSecret, makeProof, verifyProof } from "./proof.ts";
 
 /** Any interval keeps the process alive; this one is short enough for a timer and long enough to cost nothing. */

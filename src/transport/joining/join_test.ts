@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { RequestError, UnavailableError } from "../../base/mod.ts";
 import { nodeIdOf } from "../../protocol/mod.ts";
 import { DEAD_DIAL, join, JoinDesk, LeapingClock } from "../../../tests/harness/join_desk.ts";
-import { generateSigningKey, type JoinAttempt, judgeCertificate, parseAuthority } from "./mod.ts";
+import { generateSigningKey, judgeCertificate, parseAuthority } from "../identity/mod.ts";
+import type { JoinAttempt } from "./mod.ts";
 
 async function assertRefused(joining: Promise<unknown>, text: RegExp): Promise<void> {
   await assert.rejects(joining, (error) => {

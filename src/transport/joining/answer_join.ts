@@ -13,10 +13,10 @@ import {
   NONCE_BYTES,
 } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
-import { type Authority, issueCertificate } from "./authority.ts";
+import { type Authority, issueCertificate } from "../identity/mod.ts";
 import { hearJoin, JoinRefused, JoinRefusedByPeer, sayJoin, sayRefusal } from "./join_frames.ts";
-import { verifySignature } from "./keys.ts";
-import type { NodeIdentity } from "./node_identity.ts";
+import { verifySignature } from "../identity/mod.ts";
+import type { NodeIdentity } from "../identity/mod.ts";
 import { makeProof, verifyProof } from "./proof.ts";
 
 /** Bytes that members may take in an answer, so that the whole fits into one frame of a join. */
