@@ -1,6 +1,7 @@
 /**
- * Finds exports that nobody imports. Values must be imported by another file; a type may also serve its own file, or
- * stand in a folder's `mod.ts` so that the face is whole.
+ * Finds exports that nobody imports, and values that only tests use. Values must be imported by another file; a type may also
+ * serve its own file, or stand in a folder's `mod.ts` so that the face is whole. What a test looks at behind a face must at least
+ * serve the file it stands in.
  *
  * @module
  */
@@ -24,23 +25,52 @@ interface Taken {
 
 /** Every finding as one line. Only files below `src` are asked; every given file counts as importer. */
 export function checkExports(sources: SourceTexts): string[] {
+  const taken = takenByAll(sources);
+  const product = new Map([...sources].filter(([path]) => isShipped(path)));
+  const takenByProduct = takenByAll(product);
+  return [...product].filter(([path]) => path.startsWith("src/")).flatMap(([path, text]) => {
+    const place = { path, source: withoutComments(text), sources };
+    return exportsOf(place.source).flatMap((exported) => {
+      const { name } = exported;
+      if (!isTaken(taken, path, name)) {
+        return isExcused(exported, place) ? [] : [`${path}: nobody imports "${name}"`];
+      }
+      const serves = isTaken(takenByProduct, path, name) || servesProduct(exported, place);
+      return serves ? [] : [`${path}: only tests use "${name}"`];
+    });
+  });
+}
+
+/** Neither tests nor what only they import. Scripts and benches are used by people. */
+function isShipped(path: string): boolean {
+  return !path.startsWith("tests/") && !path.endsWith("_test.ts");
+}
+
+function takenByAll(sources: SourceTexts): Set<string> {
   const taken = new Set<string>();
   for (const [path, text] of sources) {
     for (const { target, name } of takenBy(path, withoutComments(text))) {
       taken.add(`${target}#${name}`);
     }
   }
-  const findings: string[] = [];
-  for (const [path, text] of sources) {
-    if (!path.startsWith("src/")) continue;
-    const source = withoutComments(text);
-    for (const exported of exportsOf(source)) {
-      if (taken.has(`${path}#${exported.name}`) || taken.has(`${path}#*`)) continue;
-      if (isExcused(exported, { path, source, sources })) continue;
-      findings.push(`${path}: nobody imports "${exported.name}"`);
-    }
-  }
-  return findings;
+  return taken;
+}
+
+function isTaken(taken: ReadonlySet<string>, path: string, name: string): boolean {
+  return taken.has(`${path}#${name}`) || taken.has(`${path}#*`);
+}
+
+/** A declaration that its own file uses; a type, which costs nothing. Tests go to that file, not through a face. */
+function servesProduct(
+  exported: Exported,
+  place: { readonly path: string; readonly source: string; readonly sources: SourceTexts },
+): boolean {
+  if (exported.kind === "reexport") return isTypeBehind(exported.name, place);
+  return exported.kind === "type" || occursAgain(exported.name, place.source);
+}
+
+function occursAgain(name: string, source: string): boolean {
+  return [...source.matchAll(new RegExp(`\\b${name}\\b`, "g"))].length > 1;
 }
 
 function isExcused(
@@ -48,7 +78,7 @@ function isExcused(
   place: { readonly path: string; readonly source: string; readonly sources: SourceTexts },
 ): boolean {
   if (exported.kind === "type") {
-    return [...place.source.matchAll(new RegExp(`\\b${exported.name}\\b`, "g"))].length > 1;
+    return occursAgain(exported.name, place.source);
   }
   return exported.kind === "reexport" && isTypeBehind(exported.name, place);
 }

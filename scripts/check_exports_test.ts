@@ -16,13 +16,30 @@ Deno.test("checkExports() finds a value that nobody imports", () => {
   ]);
 });
 
-Deno.test("checkExports() counts tests, dynamic imports and renamed imports as use", () => {
+Deno.test("checkExports() finds a value that only tests use, unless its own file uses it too", () => {
   const sources = {
-    "src/a.ts": "export function a() {}\n",
+    "src/x/mod.ts": `export { bound, f, g } from "./a.ts";`,
+    "src/x/a.ts": "export const bound = 1;\nexport const f = () => bound;\nexport const g = 2;\n",
+    "src/x/a_test.ts": `import { bound, g } from "./mod.ts"; import { bound as b } from "./a.ts";`,
+    "main.ts": `import { f } from "./src/x/mod.ts";`,
+  };
+  assert.deepEqual(findings(sources), [
+    'src/x/mod.ts: only tests use "bound"',
+    'src/x/mod.ts: only tests use "g"',
+  ]);
+  const alone = { ...sources, "src/x/mod.ts": `export { f } from "./a.ts";` };
+  const deep = { ...alone, "src/x/a_test.ts": `import { bound, g } from "./a.ts";` };
+  assert.deepEqual(findings(deep), ['src/x/a.ts: only tests use "g"']);
+});
+
+Deno.test("checkExports() counts dynamic and renamed imports as use", () => {
+  const sources = {
+    "src/a.ts": "export function a() {}\nexport const twice = a;\n",
     "src/b.ts": "export function b() {}\n",
     "src/c.ts": "export function c() {}\n",
     "src/a_test.ts": `import { a as renamed } from "./a.ts";`,
-    "main.ts": `await import("./src/b.ts");\nimport * as all from "./src/c.ts";`,
+    "main.ts":
+      `await import("./src/b.ts");\nimport * as all from "./src/c.ts";\nimport { twice as t } from "./src/a.ts";`,
   };
   assert.deepEqual(findings(sources), []);
 });

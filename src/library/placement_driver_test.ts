@@ -4,7 +4,7 @@ import { MemoryLog } from "../../tests/harness/memory_log.ts";
 import { nameOf } from "../../tests/harness/model_storage_contract.ts";
 import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
 import { type NodeId, UnavailableError } from "../base/mod.ts";
-import { PLACEMENT_DEFAULTS } from "../core/catalogue/mod.ts";
+import { PLACEMENT_DEFAULTS } from "../../tests/harness/placement.ts";
 import type { CatalogEntry } from "../ports/mod.ts";
 import { encodeManifest, MANIFEST_MEDIA_TYPE } from "../protocol/mod.ts";
 import type { BlobMember } from "./members.ts";

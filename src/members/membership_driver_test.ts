@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type Incarnation, type NodeId, Random } from "../base/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../core/membership/mod.ts";
-import { decodeDatagram, encodeDatagram, type MembershipDatagram } from "../protocol/mod.ts";
+import { decodeDatagram, type MembershipDatagram } from "../protocol/mod.ts";
+import { encodeDatagram } from "../../tests/harness/datagrams.ts";
 import { SimulatedMembers } from "../../tests/harness/simulated_members.ts";
 import { VirtualSchedule } from "../../tests/harness/simulated_schedule.ts";
 import { type MembershipDriver, openMembership } from "./membership_driver.ts";

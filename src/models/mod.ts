@@ -18,7 +18,6 @@ export { Exclusive } from "./exclusive.ts";
 export type { Asker } from "./model_reference.ts";
 export type { Described, ModelsElsewhere } from "./models_elsewhere.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
-export { TRANSFER_LIMITS } from "./transfer/mod.ts";
 export type {
   PromptInput,
   RenderedPrompt,

@@ -73,14 +73,6 @@ export function encodeValuePart(rumor: ValueRumor): Uint8Array {
   return writer.finish();
 }
 
-/** A whole datagram; the caller keeps it within {@link DATAGRAM_BYTES_MAX}. */
-export function encodeDatagram(message: MembershipDatagram): Uint8Array<ArrayBuffer> {
-  const writer = encodeDatagramHead(message.source, message.body, message.piggyback.accusation);
-  for (const claim of message.piggyback.claims) writer.raw(encodeClaimPart(claim));
-  for (const rumor of message.piggyback.values) writer.raw(encodeValuePart(rumor));
-  return writer.finish();
-}
-
 /** Never throws, on any bytes. */
 export function decodeDatagram(bytes: Uint8Array): Decoded<MembershipDatagram> {
   const reader = new ByteReader(bytes);

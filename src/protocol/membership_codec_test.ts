@@ -3,7 +3,6 @@ import { type Incarnation, type NodeId, Random } from "../base/mod.ts";
 import {
   decodeDatagram,
   decodeSync,
-  encodeDatagram,
   encodeSync,
   type MemberClaim,
   type MembershipDatagram,
@@ -13,6 +12,7 @@ import {
   type ValueDelta,
   type ValueRumor,
 } from "./mod.ts";
+import { encodeDatagram } from "../../tests/harness/datagrams.ts";
 
 const FUZZ_INPUTS = 50_000;
 

@@ -82,7 +82,6 @@ export {
   decodeDatagram,
   decodeSync,
   encodeClaimPart,
-  encodeDatagram,
   encodeDatagramHead,
   encodeSync,
   encodeValuePart,
@@ -102,7 +101,6 @@ export {
   decodeRaftFrame,
   encodeRaftFrames,
   type FrameEnds,
-  RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
 } from "./raft/mod.ts";
 export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/mod.ts";
@@ -169,7 +167,6 @@ export {
   type JoinSaid,
   joinTranscript,
 } from "./contact/mod.ts";
-export { CREDENTIAL_CHARACTERS_MAX } from "./contact/mod.ts";
 export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./contact/mod.ts";
 export { type ApiKey, decodeApiKey, encodeApiKey } from "./contact/mod.ts";
 export {
@@ -228,7 +225,6 @@ export {
   decodeInventory,
   encodeInventory,
   type Inventory,
-  INVENTORY_KEYS,
   type ManifestPrefix,
   manifestPrefixOf,
 } from "./gossip/mod.ts";
@@ -237,7 +233,6 @@ export {
   booleanShape,
   byteStringShape,
   choiceShape,
-  eitherShape,
   integerShape,
   maybeShape,
   nullableShape,

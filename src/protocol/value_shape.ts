@@ -176,16 +176,6 @@ export function unionShape<
   };
 }
 
-/** Either of two shapes, the first that fits. */
-export function eitherShape<A, B>(first: Shape<A>, second: Shape<B>): Shape<A | B> {
-  return {
-    read(value, path) {
-      const found = readShape(first, value);
-      return found.kind === "decoded" ? found.value : second.read(value, path);
-    },
-  };
-}
-
 function fieldsOf(value: unknown, path: string): Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     fault(path, "an object is wanted");

@@ -5,7 +5,6 @@ import {
   booleanShape,
   byteStringShape,
   choiceShape,
-  eitherShape,
   integerShape,
   maybeShape,
   nullableShape,
@@ -26,7 +25,7 @@ const ANIMAL = unionShape({
     scales: arrayShape(numberShape(), 3),
     skin: byteStringShape(2),
     fresh: booleanShape,
-    size: eitherShape(choiceShape(["small", "large"]), integerShape(1)),
+    size: choiceShape(["small", "large"]),
   }),
 });
 
@@ -37,7 +36,7 @@ Deno.test("readShape() reads what fits and leaves out what it does not know", ()
     value: { kind: "cat", lives: 9, owner: null },
   });
   const fish = { kind: "fish", scales: [1, -Infinity], skin: Uint8Array.of(1), fresh: true };
-  for (const size of ["small", 3]) {
+  for (const size of ["small", "large"]) {
     assert.deepEqual(readShape(ANIMAL, { ...fish, size }), {
       kind: "decoded",
       value: { ...fish, size },

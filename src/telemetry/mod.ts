@@ -6,6 +6,6 @@
  */
 export { createLog, type LogOptions } from "./log.ts";
 export { LogRing, type LogRingParts } from "./log_ring.ts";
-export { METRIC_TABLE, type MetricRow } from "./metric_table.ts";
+export type { MetricRow } from "./metric_table.ts";
 export { PromMetrics } from "./prom_metrics.ts";
 export { watchStalls } from "./stall_watch.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { InvariantError } from "../base/mod.ts";
 import type { Clock, Log } from "../ports/mod.ts";
-import { METRIC_TABLE, PromMetrics, watchStalls } from "./mod.ts";
+import { PromMetrics, watchStalls } from "./mod.ts";
+import { METRIC_TABLE } from "./metric_table.ts";
 
 /** A clock whose time moves only when a test moves it. */
 class HandClock implements Clock {

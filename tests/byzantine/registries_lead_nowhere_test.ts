@@ -4,8 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { createModelStore, TRANSFER_LIMITS } from "../../src/models/mod.ts";
-import { addressKind, type RegistryNetwork } from "../../src/models/registry/mod.ts";
+import { createModelStore } from "../../src/models/mod.ts";
+import { TRANSFER_LIMITS } from "../../src/models/transfer/mod.ts";
+import type { RegistryNetwork } from "../../src/models/registry/mod.ts";
+import { addressKind } from "../../src/models/registry/address_kind.ts";
 import type { TransferProgress } from "../../src/ports/mod.ts";
 import { MANIFEST_MEDIA_TYPE } from "../../src/protocol/mod.ts";
 import { openBlobStore, openModelCatalog, openRegistryKey } from "../../src/storage/mod.ts";

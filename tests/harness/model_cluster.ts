@@ -5,7 +5,8 @@
  * @module
  */
 import type { NodeId } from "../../src/base/mod.ts";
-import { modelKey, type NamedManifest, PLACEMENT_DEFAULTS } from "../../src/core/catalogue/mod.ts";
+import { modelKey, type NamedManifest } from "../../src/core/catalogue/mod.ts";
+import { PLACEMENT_DEFAULTS } from "./placement.ts";
 import type { ModelStoreOptions } from "../../src/models/mod.ts";
 import type { BlobMember } from "../../src/library/members.ts";
 import { ModelSharing, type ModelSharingOptions } from "../../src/library/model_sharing.ts";

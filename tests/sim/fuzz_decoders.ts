@@ -36,11 +36,11 @@ import {
   encodeNodeFacts,
   encodeNodeLoad,
   encodeRaftFrames,
-  INVENTORY_KEYS,
   type ManifestPrefix,
   parseModelName,
   requestHeadShape,
 } from "../../src/protocol/mod.ts";
+import { INVENTORY_KEYS } from "../../src/protocol/gossip/inventory_value.ts";
 import { openWal } from "../../src/storage/mod.ts";
 import {
   decodeRecords,

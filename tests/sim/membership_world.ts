@@ -12,12 +12,12 @@ import {
   type MembershipTiming,
 } from "../../src/core/membership/mod.ts";
 import {
-  encodeDatagram,
   encodeSync,
   type LifeStamp,
   type MemberStanding,
   type SyncRow,
 } from "../../src/protocol/mod.ts";
+import { encodeDatagram } from "../harness/datagrams.ts";
 
 /** Conditions of a run. */
 export interface WorldOptions {

@@ -1,4 +1,5 @@
-import { entryBytes, limitEntries } from "../../src/core/raft/mod.ts";
+import { limitEntries } from "../../src/core/raft/mod.ts";
+import { entryBytes } from "../../src/core/raft/log.ts";
 import type { RaftLogReader } from "../../src/ports/mod.ts";
 import type {
   Entry,

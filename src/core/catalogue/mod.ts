@@ -29,10 +29,8 @@ export type {
 export {
   isRoomNews,
   type PlacedModel,
-  PLACEMENT_DEFAULTS,
   type PlacementNode,
   type PlacementOptions,
-  placeModel,
   planFetches,
   type PlannedFetch,
 } from "./placement.ts";

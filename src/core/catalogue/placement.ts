@@ -42,13 +42,6 @@ export interface PlacementOptions {
   readonly repairAfterMs: number;
 }
 
-/** Values of {@link PlacementOptions}. */
-export const PLACEMENT_DEFAULTS: PlacementOptions = {
-  replicasDefault: 2,
-  replicateAfterMs: 30_000,
-  repairAfterMs: 60_000,
-};
-
 /** A model that a node should get. */
 export interface PlannedFetch {
   readonly manifestDigest: string;

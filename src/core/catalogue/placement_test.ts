@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../base/mod.ts";
-import {
-  isRoomNews,
-  type PlacedModel,
-  PLACEMENT_DEFAULTS,
-  type PlacementNode,
-  placeModel,
-  planFetches,
-} from "./mod.ts";
+import { isRoomNews, type PlacedModel, type PlacementNode, planFetches } from "./mod.ts";
+import { PLACEMENT_DEFAULTS } from "../../../tests/harness/placement.ts";
+import { placeModel } from "./placement.ts";
 
 const OPTIONS = PLACEMENT_DEFAULTS;
 const SETTLED_MS = OPTIONS.replicateAfterMs;

@@ -13,11 +13,5 @@ export {
   AnswerStream,
   type AnswerStreamOptions,
 } from "./answer_stream.ts";
-export { REPEATED_CHUNKS_MAX } from "./repeat_guard.ts";
-export { ThinkingParser, type ThinkingPiece, type ThinkingTags } from "./thinking_parser.ts";
-export {
-  TOOL_CALL_CHARS_MAX,
-  TOOL_CALL_PREFIX_CHARS_MAX,
-  ToolCallParser,
-  type ToolPiece,
-} from "./tool_call_parser.ts";
+export type { ThinkingPiece, ThinkingTags } from "./thinking_parser.ts";
+export type { ToolPiece } from "./tool_call_parser.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ThinkingParser } from "./mod.ts";
+import { ThinkingParser } from "./thinking_parser.ts";
 
 const TAGS = { open: "<think>", close: "</think>" };
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { TOOL_CALL_CHARS_MAX, TOOL_CALL_PREFIX_CHARS_MAX, ToolCallParser } from "./mod.ts";
+import { ToolCallParser } from "./tool_call_parser.ts";
+import { TOOL_CALL_CHARS_MAX } from "./tool_call_parser.ts";
+import { TOOL_CALL_PREFIX_CHARS_MAX } from "./tool_call_parser.ts";
 
 const NAMES = ["get_weather", "add", "list_models"];
 

@@ -4,13 +4,5 @@
  *
  * @module
  */
-export { ARRAY_ITEMS_MAX } from "./array_rule.ts";
 export type { Schema } from "./schema.ts";
-export {
-  type GrammarResult,
-  jsonGrammar,
-  SCHEMA_DEPTH_MAX,
-  SCHEMA_ENUM_MAX,
-  schemaToGrammar,
-} from "./schema_to_grammar.ts";
-export { STRING_LENGTH_MAX } from "./string_rule.ts";
+export { type GrammarResult, jsonGrammar, schemaToGrammar } from "./schema_to_grammar.ts";

@@ -5,12 +5,12 @@ import {
   DATAGRAM_BYTES_MAX,
   decodeDatagram,
   decodeSync,
-  encodeDatagram,
   encodeSync,
   type MemberClaim,
   type MembershipDatagram,
   type MembershipSync,
 } from "../../protocol/mod.ts";
+import { encodeDatagram } from "../../../tests/harness/datagrams.ts";
 import {
   Membership,
   MEMBERSHIP_PRESETS,

@@ -9,20 +9,10 @@
  *
  * @module
  */
-export {
-  type ChangeRefusal,
-  type ChangeResult,
-  changeSimply,
-  type Configuration,
-  EMPTY_CONFIGURATION,
-  enterJoint,
-  leaveJoint,
-  NO_NODE,
-  toGroup,
-} from "./configuration.ts";
-export { entryBytes, limitEntries } from "./log.ts";
+export type { ChangeRefusal, ChangeResult, Configuration } from "./configuration.ts";
+export { limitEntries } from "./log.ts";
 export type { ProgressMode } from "./peers.ts";
-export { jointIndex, jointVote, type JointVoters, type VoteResult } from "../voting/mod.ts";
+export type { JointVoters, VoteResult } from "../voting/mod.ts";
 export type { AppendDone, ApplyDone, RaftInput, SnapshotDelivery } from "./raft.ts";
 export {
   type AppendOrder,

@@ -20,7 +20,6 @@ export {
   type CandidateLoad,
   chooseRoute,
   type ExcludedRoute,
-  ROUTE_OPTIONS,
   type RouteCandidate,
   type RouteDecision,
   type RouteOptions,

@@ -3,11 +3,11 @@ import { type NodeId, Random } from "../../base/mod.ts";
 import {
   type CandidateLoad,
   chooseRoute,
-  ROUTE_OPTIONS,
   type RouteCandidate,
   type RouteDecision,
   type RouteRequest,
 } from "./mod.ts";
+import { ROUTE_OPTIONS } from "./routing.ts";
 
 const IDLE: CandidateLoad = {
   ageMs: 100,

@@ -4,14 +4,14 @@ import goCases from "./go_cases.json" with { type: "json" };
 import {
   executeGoTemplate,
   GO_FUNCTION_NAMES,
-  GoFloat,
   goFromJson,
   GoMap,
   GoStruct,
   type GoValue,
   parseGoTemplate,
-  TEMPLATE_DEPTH_MAX,
 } from "./mod.ts";
+import { GoFloat } from "./value.ts";
+import { TEMPLATE_DEPTH_MAX } from "./parser.ts";
 
 const DATES = { today: "2026-03-01", yesterday: "2026-02-28" };
 

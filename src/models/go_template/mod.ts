@@ -8,13 +8,5 @@
 export type { GoNode, GoOperand, GoPipeline, GoTemplate } from "./ast.ts";
 export { executeGoTemplate, TEMPLATE_OUTPUT_CHARS_MAX } from "./executor.ts";
 export { GO_FUNCTION_NAMES, type GoDates } from "./functions.ts";
-export { parseGoTemplate, TEMPLATE_CHARS_MAX, TEMPLATE_DEPTH_MAX } from "./parser.ts";
-export {
-  type GoField,
-  GoFloat,
-  goFromJson,
-  GoList,
-  GoMap,
-  GoStruct,
-  type GoValue,
-} from "./value.ts";
+export { parseGoTemplate, TEMPLATE_CHARS_MAX } from "./parser.ts";
+export { type GoField, goFromJson, GoList, GoMap, GoStruct, type GoValue } from "./value.ts";

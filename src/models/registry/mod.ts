@@ -8,4 +8,3 @@ export { type PullContext, pullModel } from "./pull_model.ts";
 export { type PushContext, pushModel } from "./push_model.ts";
 export type { RegistryAccess } from "./registry_client.ts";
 export { type RegistryNetwork, SYSTEM_NETWORK } from "./registry_network.ts";
-export { addressKind } from "./address_kind.ts";

@@ -9,7 +9,8 @@ import { Random } from "../../base/mod.ts";
 import type { Clock, TransferProgress } from "../../ports/mod.ts";
 import { MANIFEST_MEDIA_TYPE } from "../../protocol/mod.ts";
 import { openBlobStore, openModelCatalog, openRegistryKey } from "../../storage/mod.ts";
-import { createModelStore, type ModelStoreOptions, TRANSFER_LIMITS } from "../mod.ts";
+import { createModelStore, type ModelStoreOptions } from "../mod.ts";
+import { TRANSFER_LIMITS } from "../transfer/transfer_limits.ts";
 
 const SIGNAL = new AbortController().signal;
 /** Parts of 1000 bytes, and pauses nobody notices. */

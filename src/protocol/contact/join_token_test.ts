@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Random, sha256 } from "../../base/mod.ts";
-import { CREDENTIAL_CHARACTERS_MAX, decodeJoinToken, encodeJoinToken } from "../mod.ts";
+import { decodeJoinToken, encodeJoinToken } from "../mod.ts";
+import { CREDENTIAL_CHARACTERS_MAX } from "./credential.ts";
 
 const HEAD = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
 const TOKEN = {

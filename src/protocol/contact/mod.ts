@@ -23,7 +23,6 @@ export {
   type RequestHead,
   requestHeadShape,
 } from "./client.ts";
-export { CREDENTIAL_CHARACTERS_MAX } from "./credential.ts";
 export {
   CERTIFICATE_BYTES_MAX,
   decodeHello,

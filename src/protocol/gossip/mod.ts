@@ -9,7 +9,6 @@ export {
   decodeInventory,
   encodeInventory,
   type Inventory,
-  INVENTORY_KEYS,
   type ManifestPrefix,
   manifestPrefixOf,
 } from "./inventory_value.ts";

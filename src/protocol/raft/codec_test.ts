@@ -9,9 +9,9 @@ import {
   type GroupChange,
   type GroupConfiguration,
   type Proposal,
-  RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
 } from "../mod.ts";
+import { RAFT_PROTOCOL_VERSION } from "./codec.ts";
 
 const FUZZ_INPUTS = 50_000;
 const ENDS = { from: "00000000000000a1" as NodeId, to: "00000000000000b2" as NodeId };

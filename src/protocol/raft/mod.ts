@@ -7,7 +7,6 @@ export {
   decodeRaftFrame,
   encodeRaftFrames,
   type FrameEnds,
-  RAFT_PROTOCOL_VERSION,
   type RaftWireMessage,
 } from "./codec.ts";
 export { entryField, entryIdField, hardStateField, snapshotField } from "./fields.ts";

@@ -4,14 +4,14 @@ import {
   anchorFromKey,
   createAuthority,
   generateSigningKey,
-  isRenewalDue,
   issueCertificate,
-  judgeCertificate,
   nodeIdentity,
   parseAuthority,
   parseSigningKey,
   serverNameOf,
 } from "./mod.ts";
+import { judgeCertificate } from "./authority.ts";
+import { isRenewalDue } from "./authority.ts";
 import { readCertificate, signCertificate } from "./certificate.ts";
 
 const NOW_MS = Date.UTC(2026, 5, 1);

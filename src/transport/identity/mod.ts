@@ -11,7 +11,6 @@ export {
   type CertificateJudgement,
   CLUSTER_SERVER_NAME,
   createAuthority,
-  isRenewalDue,
   issueCertificate,
   judgeCertificate,
   parseAuthority,

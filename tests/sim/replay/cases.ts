@@ -5,17 +5,14 @@
  * @module
  */
 import type { NodeId } from "../../../src/base/mod.ts";
-import {
-  type ChangeRefusal,
-  type ChangeResult,
-  changeSimply,
-  EMPTY_CONFIGURATION,
-  enterJoint,
-  jointIndex,
-  jointVote,
-  leaveJoint,
-  toGroup,
-} from "../../../src/core/raft/mod.ts";
+import type { ChangeRefusal, ChangeResult } from "../../../src/core/raft/mod.ts";
+import { enterJoint } from "../../../src/core/raft/configuration.ts";
+import { jointVote } from "../../../src/core/voting/mod.ts";
+import { leaveJoint } from "../../../src/core/raft/configuration.ts";
+import { toGroup } from "../../../src/core/raft/configuration.ts";
+import { EMPTY_CONFIGURATION } from "../../../src/core/raft/configuration.ts";
+import { jointIndex } from "../../../src/core/voting/mod.ts";
+import { changeSimply } from "../../../src/core/raft/configuration.ts";
 import { Peers } from "../../../src/core/raft/peers.ts";
 import {
   describeConfiguration,

@@ -5,15 +5,15 @@
  * @module
  */
 import type { NodeId } from "../../../src/base/mod.ts";
-import {
-  type AppendDone,
-  type AppendOrder,
-  type ApplyDone,
-  type ApplyOrder,
-  NO_NODE,
-  type PeerView,
-  type Ready,
+import type {
+  AppendDone,
+  AppendOrder,
+  ApplyDone,
+  ApplyOrder,
+  PeerView,
+  Ready,
 } from "../../../src/core/raft/mod.ts";
+import { NO_NODE } from "../../../src/core/raft/configuration.ts";
 import type {
   Entry,
   EntryId,

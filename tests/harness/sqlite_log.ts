@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
-import { errorMessage, type NodeId, StorageError } from "../base/mod.ts";
-import type { LogOrder, RaftLogStore } from "../ports/mod.ts";
+import { errorMessage, type NodeId, StorageError } from "../../src/base/mod.ts";
+import type { LogOrder, RaftLogStore } from "../../src/ports/mod.ts";
 import {
   ByteReader,
   ByteWriter,
@@ -13,14 +13,14 @@ import {
   hardStateField,
   type Snapshot,
   snapshotField,
-} from "../protocol/mod.ts";
+} from "../../src/protocol/mod.ts";
 import {
   lastIndexAfter,
   type LimitEntries,
   LogImage,
   NO_HARD_STATE,
   NO_SNAPSHOT,
-} from "./log_image.ts";
+} from "../../src/storage/log_image.ts";
 
 const SQLITE_LOG_FORMAT = 1;
 
