@@ -104,11 +104,14 @@ clusterTest(
     const undisturbed = (await read(cluster, prompt)).text;
     for (const trouble of ["isolate", "pause"] as const) {
       let troubled = "";
-      const { text, last } = await read(cluster, prompt, async (line, servedBy) => {
+      const { text, last, requestId } = await read(cluster, prompt, async (line, servedBy) => {
         if (line === 3) cluster[trouble](troubled = servedBy);
       });
       assert.equal(last["done"], true, `${trouble}: ${JSON.stringify(last)}`);
       assert.equal(text, undisturbed, `${trouble} ${troubled}`);
+      const routes = await explain(cluster, requestId);
+      assert.equal(routes[0]?.chosen?.name, troubled);
+      assert.notEqual(routes.at(-1)?.chosen?.name, troubled, `${trouble} moved nothing`);
       if (trouble === "pause") cluster.resume(troubled);
       else cluster.heal();
       await cluster.healthy(3);

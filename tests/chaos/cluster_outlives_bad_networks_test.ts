@@ -32,6 +32,8 @@ clusterTest(
     await workload.acknowledgedSince(performance.now());
     await cluster.healthy(3);
     assert.deepEqual((await workload.finish()).verdict, { kind: "linearizable" });
+    const { droppedPackets, latePackets, repeatedPackets } = cluster.network.spoiled();
+    assert(droppedPackets > 0 && latePackets > 0 && repeatedPackets > 0, "the network was good");
   },
 );
 

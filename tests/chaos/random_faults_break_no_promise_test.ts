@@ -95,6 +95,27 @@ async function assertAnswers(cluster: TestCluster): Promise<void> {
   }));
 }
 
+/** What a fault of the network must have done to some datagram by its end. */
+const SPOILS: Partial<Record<keyof typeof FAULTS, keyof Spoiled>> = {
+  isolate_leader: "droppedPackets",
+  split: "droppedPackets",
+  cut_one_way: "droppedPackets",
+  deafen_leader: "droppedPackets",
+  lose: "droppedPackets",
+  delay: "latePackets",
+  repeat: "repeatedPackets",
+};
+type Spoiled = ReturnType<TestCluster["network"]["spoiled"]>;
+
+/** The fault was there: datagrams were spoilt, or processes are down. */
+function assertStruck(cluster: TestCluster, kind: keyof typeof FAULTS, before: Spoiled): void {
+  const spoils = SPOILS[kind];
+  const hasStruck = spoils === undefined
+    ? cluster.running.length < cluster.names.length
+    : cluster.network.spoiled()[spoils] > before[spoils];
+  assert(hasStruck, `${kind} did not strike`);
+}
+
 /** From the repair on, until all see a healthy cluster under one leader. */
 async function recoveryMs(cluster: TestCluster): Promise<number> {
   const repairedMs = performance.now();
@@ -115,10 +136,12 @@ for (const storm of STORMS) {
       while (performance.now() - startMs < storm.stormMs) {
         const kind = random.pick(storm.kinds) ?? "split";
         faults++;
+        const spoiled = cluster.network.spoiled();
         await FAULTS[kind](cluster, random);
         await assertAnswers(cluster);
         await lasting(random.between(storm.faultMs.low, storm.faultMs.high));
         await assertAnswers(cluster);
+        assertStruck(cluster, kind, spoiled);
         await repair(cluster);
         if (!storm.overlap || random.chance(1, 2)) recoveries.push(await recoveryMs(cluster));
       }

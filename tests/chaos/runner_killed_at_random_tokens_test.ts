@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
-import { generateRequest, killRunner, Machine, readAnswer } from "../harness/built_odist.ts";
+import {
+  findRunners,
+  generateRequest,
+  killRunner,
+  Machine,
+  readAnswer,
+} from "../harness/built_odist.ts";
 
 const ignore = Deno.build.os !== "linux";
 const DEATHS = 50;
@@ -18,14 +24,16 @@ Deno.test(
     const undisturbed = await readAnswer(await node.post("/api/generate", REQUEST));
     for (let death = 1; death <= DEATHS; death++) {
       const fatalLine = random.between(1, FATAL_LINES);
+      let killed = 0;
       const text = await readAnswer(await node.post("/api/generate", REQUEST), (lineNumber) => {
-        if (lineNumber === fatalLine) killRunner(node);
+        if (lineNumber === fatalLine) killed = killRunner(node);
       });
       assert.equal(
         text,
         undisturbed,
         `death ${death} at line ${fatalLine}, ODIST_TEST_SEED=${seed}`,
       );
+      assert.ok(killed > 0 && !findRunners(node.pid).includes(killed), `${killed} lives on`);
     }
   },
 );

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { generateRequest, killRunner, Machine, readAnswer } from "../harness/built_odist.ts";
+import {
+  findRunners,
+  generateRequest,
+  killRunner,
+  Machine,
+  readAnswer,
+} from "../harness/built_odist.ts";
 
 const ignore = Deno.build.os !== "linux";
 const REQUEST = generateRequest("Tell me a story about a fox named Mia", 120);
@@ -11,10 +17,12 @@ Deno.test(
     await using node = await machine.serve();
     const undisturbed = await readAnswer(await node.post("/api/generate", REQUEST));
     for (const fatalLine of [1, 5, 12]) {
+      let killed = 0;
       const text = await readAnswer(await node.post("/api/generate", REQUEST), (lineNumber) => {
-        if (lineNumber === fatalLine) killRunner(node);
+        if (lineNumber === fatalLine) killed = killRunner(node);
       });
       assert.equal(text, undisturbed);
+      assert.ok(killed > 0 && !findRunners(node.pid).includes(killed), `${killed} lives on`);
     }
   },
 );

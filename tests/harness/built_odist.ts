@@ -250,11 +250,12 @@ export async function readAnswer(
   return text;
 }
 
-/** Kills the one runner of a node, as the system does when memory runs out. Linux only. */
-export function killRunner(node: ServingOdist): void {
+/** Kills the one runner of a node, as the system does when memory runs out; returns its process id. Linux only. */
+export function killRunner(node: ServingOdist): number {
   const [runner, ...others] = findRunners(node.pid);
   if (runner === undefined || others.length > 0) throw new Error("Wanted exactly one runner");
   Deno.kill(runner, "SIGKILL");
+  return runner;
 }
 
 /** Process ids of the runners below a node. Linux only. */

@@ -45,6 +45,10 @@ export interface LinkCount {
   readonly bytes: number;
   /** Of those, not delivered: cut, lost, or no room. */
   readonly droppedPackets: number;
+  /** Delivered later than a perfect link would. */
+  readonly latePackets: number;
+  /** Delivered twice. */
+  readonly repeatedPackets: number;
 }
 
 /** One datagram as it was sent. */
@@ -62,6 +66,8 @@ interface Link {
   packets: number;
   bytes: number;
   droppedPackets: number;
+  latePackets: number;
+  repeatedPackets: number;
   /** When the link has sent what it took on, in milliseconds of `performance.now()`. */
   freeAtMs: number;
 }
@@ -127,13 +133,26 @@ export class UdpSwitch implements AsyncDisposable {
 
   /** By sender, then receiver. */
   counts(): readonly LinkCount[] {
-    return [...this.#links.values()].map(({ from, to, packets, bytes, droppedPackets }) => ({
+    return [...this.#links.values()].map(({ from, to, ...counts }) => ({
       from: from.name,
       to: to.name,
-      packets,
-      bytes,
-      droppedPackets,
+      packets: counts.packets,
+      bytes: counts.bytes,
+      droppedPackets: counts.droppedPackets,
+      latePackets: counts.latePackets,
+      repeatedPackets: counts.repeatedPackets,
     })).sort((a, b) => `${a.from} ${a.to}` < `${b.from} ${b.to}` ? -1 : 1);
+  }
+
+  /** What faults have done so far, on all links together: a test whose fault touched nothing has shown nothing. */
+  spoiled(): Pick<LinkCount, "droppedPackets" | "latePackets" | "repeatedPackets"> {
+    const sum = { droppedPackets: 0, latePackets: 0, repeatedPackets: 0 };
+    for (const link of this.#links.values()) {
+      sum.droppedPackets += link.droppedPackets;
+      sum.latePackets += link.latePackets;
+      sum.repeatedPackets += link.repeatedPackets;
+    }
+    return sum;
   }
 
   /** From now on keeps a copy of what is sent, up to `bytesMax` in all. */
@@ -177,6 +196,8 @@ export class UdpSwitch implements AsyncDisposable {
       packets: 0,
       bytes: 0,
       droppedPackets: 0,
+      latePackets: 0,
+      repeatedPackets: 0,
       freeAtMs: 0,
     };
     this.#links.set(key, link);
@@ -200,6 +221,8 @@ export class UdpSwitch implements AsyncDisposable {
       link.droppedPackets++;
       return;
     }
+    if (copies > 1) link.repeatedPackets++;
+    if (queueMs + faults.delayMs + faults.jitterMs > 0) link.latePackets++;
     for (let copy = 0; copy < copies; copy++) {
       const jitterMs = faults.jitterMs === 0 ? 0 : this.#random.below(faults.jitterMs);
       this.#later(queueMs + faults.delayMs + jitterMs, () => {

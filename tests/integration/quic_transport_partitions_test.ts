@@ -104,6 +104,8 @@ Deno.test("Frames arrive whole and in order over a line that loses, repeats and 
     await two.until(() => two.frames.length === sent.length);
     assert.deepEqual(two.texts(), sent);
     assert.deepEqual(one.failures, []);
+    const { droppedPackets, latePackets, repeatedPackets } = wires.spoiled();
+    assert.ok(droppedPackets > 0 && latePackets > 0 && repeatedPackets > 0, "the line was good");
   }));
 
 Deno.test("Frames of two nodes that dial each other at once all arrive, over one connection", async () => {

@@ -68,8 +68,24 @@ Deno.test("UdpSwitch brings answers back from the address that was asked, both w
   await a.send(other.from, "answer of a");
   assert.deepEqual(await b.hear(), { text: "answer of a", from: atA });
   assert.deepEqual(network.counts(), [
-    { from: "a", to: "b", packets: 2, bytes: 17, droppedPackets: 0 },
-    { from: "b", to: "a", packets: 2, bytes: 17, droppedPackets: 0 },
+    {
+      from: "a",
+      to: "b",
+      packets: 2,
+      bytes: 17,
+      droppedPackets: 0,
+      latePackets: 0,
+      repeatedPackets: 0,
+    },
+    {
+      from: "b",
+      to: "a",
+      packets: 2,
+      bytes: 17,
+      droppedPackets: 0,
+      latePackets: 0,
+      repeatedPackets: 0,
+    },
   ]);
 });
 
