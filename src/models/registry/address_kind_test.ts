@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { addressKind } from "./mod.ts";
+import { addressKind } from "./address_kind.ts";
 
 const KINDS = {
   public: ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::8.8.8.8"],

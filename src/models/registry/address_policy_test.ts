@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { addressKind } from "./mod.ts";
+import { addressKind } from "./address_kind.ts";
 import { AddressPolicy } from "./address_policy.ts";
 import type { RegistryNetwork } from "./registry_network.ts";
 
