@@ -12,7 +12,10 @@ const SUITE: Suite = {
 };
 
 /** Runs one test file as a suite; `stopOn` aborts it when its output holds that text. */
-async function runFixture(source: string, stopOn?: string): Promise<SuiteOutcome> {
+async function runFixture(
+  source: string,
+  options: { readonly stopOn?: string; readonly arguments?: readonly string[] } = {},
+): Promise<SuiteOutcome> {
   const root = await Deno.makeTempDir({ prefix: "odist-suite-" });
   const stopped = new AbortController();
   try {
@@ -23,12 +26,14 @@ async function runFixture(source: string, stopOn?: string): Promise<SuiteOutcome
       files: ["a_test.ts"],
       artifactsFolder: root,
       environment: { NO_COLOR: "1" },
+      arguments: options.arguments ?? [],
+      mayBeEmpty: options.arguments !== undefined,
       lockPath: undefined,
       coverage: false,
       signal: stopped.signal,
       onOutput: (bytes) => {
         const text = new TextDecoder().decode(bytes);
-        if (stopOn !== undefined && text.includes(stopOn)) stopped.abort();
+        if (options.stopOn !== undefined && text.includes(options.stopOn)) stopped.abort();
       },
     });
   } finally {
@@ -75,8 +80,14 @@ Deno.test("runSuite() stops a suite that hangs and keeps what it had finished", 
     Deno.test("done", () => {});
     Deno.test("hangs", async () => { console.log("hanging"); await new Promise((r) => setTimeout(r, 1e9)); });
   `,
-    "hanging",
+    { stopOn: "hanging" },
   );
   assert.equal(outcome.passed, 1);
   assert.equal(outcome.trouble, "stopped before its end");
+});
+
+Deno.test("runSuite() takes a selection that leaves nothing for what it is", async () => {
+  const source = `Deno.test("a", () => {});`;
+  const outcome = await runFixture(source, { arguments: ["--related=other.ts"] });
+  assert.deepEqual([outcome.passed, outcome.failed, outcome.trouble], [0, 0, undefined]);
 });

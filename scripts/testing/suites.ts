@@ -39,17 +39,76 @@ export const SUITES: readonly Suite[] = [
   suiteOfTests("byzantine"),
 ];
 
-/** What each task runs. `chaos` and `byzantine` take long and run at night. */
-export const TASKS: Readonly<Record<string, readonly string[]>> = {
-  all: ["unit-pure", "unit", "sim", "integration", "conformance", "e2e"],
-  quick: ["unit-pure", "unit"],
-  unit: ["unit-pure", "unit"],
-  coverage: ["unit-pure", "unit"],
-  sim: ["sim"],
-  integration: ["integration"],
-  conformance: ["conformance"],
-  e2e: ["e2e"],
-  chaos: ["chaos", "byzantine"],
+/** What one task runs. */
+export interface TestTask {
+  /** Names of {@link SUITES}. */
+  readonly suites: readonly string[];
+  /** Of their files only those that match; all when absent. */
+  readonly only?: RegExp;
+  /** Added to the environment of the tests. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Added to the arguments of `deno test`. */
+  readonly arguments?: readonly string[];
+}
+
+const UNIT = ["unit-pure", "unit"];
+const DAILY = [...UNIT, "sim", "integration", "conformance", "e2e"];
+const NIGHTLY = ["chaos", "byzantine"];
+const EVERYTHING = [...DAILY, ...NIGHTLY];
+
+/** The tasks by name. `chaos` and `byzantine` take long and run at night. */
+export const TASKS: Readonly<Record<string, TestTask>> = {
+  all: { suites: DAILY },
+  quick: { suites: UNIT },
+  unit: { suites: UNIT },
+  coverage: { suites: UNIT },
+  sim: { suites: ["sim"] },
+  integration: { suites: ["integration"] },
+  conformance: { suites: ["conformance"] },
+  e2e: { suites: ["e2e"] },
+  chaos: { suites: NIGHTLY },
+  full: { suites: EVERYTHING },
+  p2p: {
+    suites: [...UNIT, "sim", "integration"],
+    only: /^src\/(transport|calls|members|core\/membership)\/|(quic|membership|joins|port)_\w*test/,
+  },
+  consensus: {
+    suites: [...UNIT, "sim", "integration"],
+    only: /^src\/(core\/raft|core\/voting|core\/catalogue|group|storage)\/|(raft|groups?|voters?)_/,
+  },
+  scheduler: {
+    suites: [...UNIT, "integration", "conformance"],
+    only: /^src\/(core\/scheduler|slots)\/|(lease|slots|crowd|scheduling)_/,
+  },
+  models: {
+    suites: [...UNIT, "integration", "conformance"],
+    only: /^src\/(models|library)\/|(models?|blobs?|registry|quantize)_/,
+  },
+  api: { suites: [...UNIT, "conformance"], only: /^src\/http\/|^tests\/conformance\// },
+  byzantine: { suites: ["byzantine"] },
+  "fault-tolerance": {
+    suites: [...UNIT, "sim", "integration", "chaos"],
+    only:
+      /^src\/(answers|core\/answers)\/|^tests\/sim\/answers\/|^tests\/chaos\/|(killed|death|dies|moves|continues|outlives)_/,
+  },
+  "load-balancing": {
+    suites: [...UNIT, "sim", "integration"],
+    only: /routing|router|cluster_leases|requests_cross_nodes|serves_every_model|crowd/,
+  },
+  scalability: {
+    suites: ["sim", "integration", "chaos"],
+    only: /membership_|forms_and_grows|joins_and_leaves|voters_/,
+  },
+  debug: {
+    suites: EVERYTHING,
+    environment: { ODIST_LOG_LEVEL: "debug" },
+    arguments: ["--fail-fast"],
+  },
+  trace: {
+    suites: EVERYTHING,
+    environment: { ODIST_LOG_LEVEL: "trace" },
+    arguments: ["--fail-fast"],
+  },
 };
 
 function suiteOfTests(folder: string): Suite {

@@ -13,9 +13,9 @@ export interface TestSettings {
   readonly timeoutMs: number;
   /** Where each run makes its own folder; absolute. `ODIST_TEST_ARTIFACTS_DIR`, default ./test-artifacts. */
   readonly artifactsFolder: string;
-  /** Lock file frozen and vectors required. `ODIST_TEST_CI`, default false. */
+  /** Lock file frozen. `ODIST_TEST_CI`, default false. */
   readonly ci: boolean;
-  /** Test vectors of others; absolute. `ODIST_TEST_VECTORS`, default ../shared/vectors. */
+  /** Test vectors of others, skipped where there are none; absolute. `ODIST_TEST_VECTORS`, default ../shared/vectors. */
   readonly vectorsFolder: string;
 }
 

@@ -9,9 +9,12 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 90_000;
 /** Of what a node printed, the end is kept for error messages. */
 const PRINTED_CHARS_MAX = 20_000;
-/** Variables the runtime itself needs to find its cache and its registry; nothing else of ours reaches a node. */
+/**
+ * Variables the runtime itself needs to find its cache and its registry, and how much nodes are to say; nothing else of ours
+ * reaches a node.
+ */
 const KEPT_VARIABLES =
-  /^(?:PATH|TMPDIR|TEMP|TMP|SYSTEMROOT|(?:NPM|npm)_.*|.*_PROXY|.*_proxy|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS|DENO_(?:CERT|TLS_CA_STORE))$/;
+  /^(?:ODIST_LOG_LEVEL|PATH|TMPDIR|TEMP|TMP|SYSTEMROOT|(?:NPM|npm)_.*|.*_PROXY|.*_proxy|SSL_CERT_(?:FILE|DIR)|NODE_EXTRA_CA_CERTS|DENO_(?:CERT|TLS_CA_STORE))$/;
 
 /** A real node in a process of its own, with an empty home folder. Disposing stops it and deletes the folder. */
 export interface TestNode extends AsyncDisposable {
