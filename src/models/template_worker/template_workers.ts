@@ -11,6 +11,7 @@ import { toWire, type WorkerReply } from "./messages.ts";
 import {
   QUESTION_CHARS_MAX,
   RENDER_MS_MAX,
+  RENDER_WALL_MS_MAX,
   WAITING_MAX,
   WORKER_HEAP_MIB,
 } from "./worker_limits.ts";
@@ -177,12 +178,19 @@ class Pool implements TemplateWorkers {
     question: string,
   ): Promise<{ readonly reply: WorkerReply | undefined; readonly late: boolean }> {
     const { clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const usedBeforeMs = worker.processorMs();
     let late = false;
+    const look = () => {
+      const used = worker.processorMs();
+      const usedMs = used === undefined ? Infinity : used - (usedBeforeMs ?? 0);
+      late = usedMs >= RENDER_MS_MAX - GRACE_MS ||
+        clock.monotonicMs() - startedMs >= RENDER_WALL_MS_MAX;
+      if (late) worker.kill();
+      else timer = clock.after(GRACE_MS, look);
+    };
     let timer = clock.after(RENDER_MS_MAX - GRACE_MS, () => {
-      timer = clock.after(GRACE_MS, () => {
-        late = true;
-        worker.kill();
-      });
+      timer = clock.after(GRACE_MS, look);
     });
     const reply = await worker.ask(question);
     timer.cancel();

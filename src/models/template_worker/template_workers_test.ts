@@ -143,6 +143,23 @@ async function sayOf(expression: string): Promise<unknown> {
   }
 }
 
+/** Elsewhere the clock counts alone. */
+const knowsProcessorTime = Deno.build.os === "linux";
+
+Deno.test({
+  name: "A rendering that a busy machine holds up is not ended for it",
+  ignore: !knowsProcessorTime,
+  fn: async () => {
+    const said = await sayOf("await new Promise((resolve) => setTimeout(resolve, 600, 'late'))");
+    assert.equal(said, "late");
+  },
+});
+
+Deno.test("A worker that says nothing at all is ended after two seconds", async () => {
+  const said = await sayOf("await new Promise(() => setInterval(() => {}, 1000))");
+  assert.deepEqual(said, { kind: "exceeded", message: "the template takes more than 250 ms" });
+});
+
 Deno.test("A worker is given none of the node's secrets", async () => {
   Deno.env.set("ODIST_KEY", "secret");
   try {

@@ -3,6 +3,9 @@ import { LineReader } from "./lines.ts";
 import type { WorkerReply } from "./messages.ts";
 import { REPLY_CHARS_MAX, WORKER_HEAP_MIB } from "./worker_limits.ts";
 
+/** Linux counts in hundredths of a second, whatever its kernel does. */
+const TICK_MS = 10;
+
 /** A child process that compiles and runs templates, one question at a time. Knows no limits but its memory's. */
 export class WorkerProcess {
   /** Resolves with true once it takes questions, with false when it ended before. */
@@ -45,6 +48,18 @@ export class WorkerProcess {
       this.#input.write(new TextEncoder().encode(`${question}\n`)).catch(() => {});
     }
     return waiting.promise;
+  }
+
+  /** Processor time it has used, milliseconds; undefined where the system doesn't say. */
+  processorMs(): number | undefined {
+    try {
+      const text = Deno.readTextFileSync(`/proc/${this.#child.pid}/stat`);
+      // Behind the name, which may hold anything: user and system time are the 12th and 13th field.
+      const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+      return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Ends the process at once. */
