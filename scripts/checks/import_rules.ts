@@ -223,7 +223,8 @@ export const IMPORT_RULES: ImportRules = {
       ["terminal", "client", "Views read the JSON a node answered."],
     ]),
     ...within("src/http", [
-      [".", "connections", "A client that is gone ends its request."],
+      [".", "connections", "Requests come in there."],
+      ["connections", "trust", "An address has one spelling."],
       [".", "trust", "Who may ask is known before a request is read."],
       [".", "wire", "Every family reads and answers in the same way."],
     ]),

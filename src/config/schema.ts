@@ -57,6 +57,30 @@ export const OPTIONS = {
     default: "8MiB",
     summary: "Largest JSON request body; uploaded model files are not bound by it.",
   },
+  connectionsMax: {
+    slice: "http",
+    kind: "count",
+    unit: "connections",
+    low: 16,
+    high: 65_536,
+    flag: "max-connections",
+    default: "2048",
+    summary: "HTTP connections at the same time; more are answered 503.",
+    details:
+      "This machine's own clients may have three quarters of them. A connection without a request makes room for a new one.",
+  },
+  connectionsPerAddressMax: {
+    slice: "http",
+    kind: "count",
+    unit: "connections",
+    low: 1,
+    high: 65_536,
+    flag: "max-connections-per-address",
+    default: "128",
+    summary: "HTTP connections of one other machine at the same time; more are answered 503.",
+    details:
+      "Addresses of one IPv6 network (/64) count as one. A proxy on another machine speaks for many: raise it for one.",
+  },
   drainTimeoutMs: {
     slice: "http",
     kind: "duration",

@@ -1,4 +1,4 @@
-/** Texts of one file are no longer than this: 64 Ki connections in the kernel's table have some 10 MB. */
+/** Texts of one file are no longer than this. */
 const TEXT_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Reads a file of `/proc` or `/sys` as it is now. @throws Deno.errors.NotFound for one that wasn't there at the start. */

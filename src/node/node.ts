@@ -3,12 +3,13 @@ import { type KernelFileReader, openKernelFiles } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
   canonicalAddress,
-  CONNECTION_TABLES,
+  CONNECTION_TIMES,
   createHttpApp,
   type HttpApp,
+  type HttpListener,
   type HttpSettings,
   isLoopback,
-  PeerWatch,
+  listenHttp,
 } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import {
@@ -68,7 +69,7 @@ export interface NodeOptions {
 
 /** Opens what a node reads of the kernel, which it must before permissions are given up. */
 export function openOwnKernelFiles(): KernelFileReader {
-  return openKernelFiles([...MACHINE_FILES, ...CONNECTION_TABLES]);
+  return openKernelFiles(MACHINE_FILES);
 }
 
 /** A node that serves. */
@@ -213,8 +214,8 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
   await Promise.race([sharing.copies.settledOnce, delay(SETTLE_WAIT_MS)]);
   await Promise.race([sharing.models.inspectTemplates(), delay(INSPECT_WAIT_MS)]);
   const stalls = watchStalls({ clock, metrics, log });
-  const server = listen(parts, app);
-  const node = running(server, {
+  const listener = await listen(config, app, { log, metrics });
+  const node = running(listener, {
     ...parts,
     app,
     client,
@@ -339,32 +340,24 @@ function authorityKeyOf({ stored }: Machinery): Uint8Array<ArrayBuffer> {
   return authority.publicKey;
 }
 
-function listen(
-  wiring: Pick<Wiring, "config" | "log" | "readKernelFile">,
-  app: HttpApp,
-): Deno.HttpServer<Deno.NetAddr> {
-  const { config, log, readKernelFile } = wiring;
-  const { hostname, port } = config.http.host;
-  const clock = systemClock;
-  const peers: PeerWatch = new PeerWatch(() => server.addr.port, {
-    clock,
-    log,
-    readText: (path) => Promise.resolve().then(() => readKernelFile(path)),
-  });
-  const server: ReturnType<typeof listen> = Deno.serve(
-    { hostname, port, onListen() {} },
-    async (request, { remoteAddr }) => {
-      const peer = peers.watch(remoteAddr.port);
-      try {
-        const { hostname: address } = remoteAddr;
-        const sender = { kind: "machine", address, isOwn: isOwnAddress(address) } as const;
-        return await app.fetch(request, { gone: peer.gone, sender });
-      } finally {
-        peer.end();
-      }
+function listen(config: Config, app: HttpApp, telemetry: Telemetry): Promise<HttpListener> {
+  const { host, connectionsMax, connectionsPerAddressMax } = config.http;
+  return listenHttp({
+    ...host,
+    ...telemetry,
+    clock: systemClock,
+    limits: { ...CONNECTION_TIMES, connectionsMax, connectionsPerAddressMax },
+    isOwn: isOwnAddress,
+    answer: async (request, { address, gone }) => {
+      const sender = { kind: "machine", address, isOwn: isOwnAddress(address) } as const;
+      return await app.fetch(request, { gone, sender });
     },
-  );
-  return server;
+  });
+}
+
+interface Telemetry {
+  readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 interface Stoppable extends Wiring {
@@ -380,22 +373,21 @@ interface Stoppable extends Wiring {
   readonly stopWatching: () => void;
 }
 
-function running(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): RunningNode {
-  const { hostname, port } = server.addr;
+function running(listener: HttpListener, parts: Stoppable): RunningNode {
   let stopping: Promise<void> | undefined;
   const finished = Promise.withResolvers<void>();
   return {
-    address: { hostname, port },
+    address: listener.address,
     finished: finished.promise,
     needsKey: () => parts.machinery.access.isWanted(),
     stop() {
-      stopping ??= stop(server, parts).then(finished.resolve, finished.reject);
+      stopping ??= stop(listener, parts).then(finished.resolve, finished.reject);
       return stopping;
     },
   };
 }
 
-async function stop(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): Promise<void> {
+async function stop(listener: HttpListener, parts: Stoppable): Promise<void> {
   const { app, client, driver, log, drainTimeoutMs } = parts;
   log.log("info", "node_stopping", { running: driver.view().running });
   app.stopAdmitting();
@@ -407,7 +399,7 @@ async function stop(server: Deno.HttpServer<Deno.NetAddr>, parts: Stoppable): Pr
   parts.serving.close();
   await parts.sharing.close();
   await parts.cluster.close();
-  const closed = server.shutdown();
+  const closed = listener.shutdown();
   await Promise.race([closed, delay(1000)]);
   await parts.templates.close();
   parts.stopWatching();

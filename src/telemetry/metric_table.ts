@@ -29,6 +29,17 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "HTTP requests that were not routed: foreign_host, foreign_origin or cross_site.",
     labels: ["why"],
   },
+  odist_http_connections: {
+    kind: "gauge",
+    help: "Open connections of HTTP clients.",
+    labels: [],
+  },
+  odist_http_connections_ended_total: {
+    kind: "counter",
+    help: "HTTP connections ended by this node: all_taken, address_has_its_share, headers_late, " +
+      "body_stalled, body_unread, idle or reader_stuck.",
+    labels: ["why"],
+  },
   odist_http_request_duration_seconds: {
     kind: "histogram",
     help: "Seconds from a request's arrival to the last byte of its answer.",

@@ -1,24 +1,7 @@
-// The HTTP app on a real socket: what Deno.serve makes of clients that leave, and of answers in pieces.
+// The HTTP app on a real socket: clients that leave, and answers in pieces.
 import assert from "node:assert/strict";
 import type { AnswerChunk } from "../../src/ports/mod.ts";
-import { type AppUnderTest, appUnderTest } from "../harness/http_app.ts";
-import type { ClientScript } from "../harness/scripted_client.ts";
-
-/** Serves an app over a scripted client on a free port until disposed. */
-function serve(script: ClientScript): AppUnderTest & AsyncDisposable & { readonly origin: string } {
-  const tested = appUnderTest({ script });
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    (request) => tested.app.fetch(request),
-  );
-  return {
-    ...tested,
-    origin: `http://127.0.0.1:${server.addr.port}`,
-    async [Symbol.asyncDispose]() {
-      await server.shutdown();
-    },
-  };
-}
+import { serveApp } from "../harness/served_app.ts";
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -32,7 +15,7 @@ const ASK = { method: "POST", body: '{"model":"M","prompt":"x"}' };
 Deno.test("a client that closes before the answer aborts the work", async () => {
   const asked = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
-  await using server = serve({
+  await using server = await serveApp({
     generate: async (_request, signal) => {
       asked.resolve();
       await aborted(signal);
@@ -50,7 +33,7 @@ Deno.test("a client that closes before the answer aborts the work", async () => 
 
 Deno.test("a client that closes while no token comes aborts the work", async () => {
   const stopped = Promise.withResolvers<void>();
-  await using server = serve({
+  await using server = await serveApp({
     generate: async (_request, signal) => {
       async function* quiet(): AsyncGenerator<AnswerChunk> {
         yield { kind: "text", content: "first" };
@@ -72,7 +55,7 @@ Deno.test("a client that closes while no token comes aborts the work", async () 
 
 Deno.test("a line arrives before the next one exists", async () => {
   const second = Promise.withResolvers<void>();
-  await using server = serve({
+  await using server = await serveApp({
     generate: async () => {
       async function* slow(): AsyncGenerator<AnswerChunk> {
         yield { kind: "text", content: "one" };
@@ -91,7 +74,7 @@ Deno.test("a line arrives before the next one exists", async () => {
 });
 
 Deno.test("a body that declares more than the limit is refused and the connection survives", async () => {
-  await using server = serve({});
+  await using server = await serveApp({});
   const body = JSON.stringify({ model: "M", prompt: "x".repeat(100_000) });
   const refused = await fetch(`${server.origin}/api/generate`, { method: "POST", body });
   assert.equal(refused.status, 413);
@@ -104,7 +87,7 @@ Deno.test("a body that declares more than the limit is refused and the connectio
 Deno.test("an upload that breaks off is a cancellation, not an error of ours", async () => {
   const begun = Promise.withResolvers<void>();
   const broken = Promise.withResolvers<void>();
-  const server = serve({
+  const server = await serveApp({
     writeBlob: async (_digest, bytes) => {
       try {
         for await (const _part of bytes) begun.resolve();

@@ -2,8 +2,8 @@ import { RequestError } from "../../base/mod.ts";
 
 /** Objects and lists in one body at most. Each costs about 60 bytes for 3 on the wire, and its fields more. */
 const CONTAINERS_MAX = 65_536;
-/** Strings in one body at most, keys among them: an object of as many keys as 8 MiB hold takes 100 ms to build. */
-const STRINGS_MAX = 131_072;
+/** Strings in one body at most, keys among them: an object of as many keys as 8 MiB hold takes 300 ms to build. */
+const STRINGS_MAX = 65_536;
 /** Commas in one body at most: the longest `context` or token list has a number per token of its window. */
 const COMMAS_MAX = 1_048_576;
 /** How deep objects and lists may lie in each other: serializers and templates follow them by recursion. */

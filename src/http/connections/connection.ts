@@ -1,0 +1,142 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { ConnectionLimits } from "./limits.ts";
+import { ConnectionProgress, type Overdue } from "./progress.ts";
+import { sendAnswer } from "./send_answer.ts";
+import { mayHaveBody, webRequest } from "./web_request.ts";
+
+/** Headers of one request at most. */
+const HEADERS_MAX = 256;
+const CLOSE = ["content-length", "0", "connection", "close"];
+const REQUEST_TIMEOUT =
+  "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/** Answers one request; never rejects. `gone` tells that the client has left. */
+export type AnswerRequest = (
+  request: Request,
+  connection: { readonly address: string; readonly gone: AbortSignal },
+) => Promise<Response>;
+
+/** One client's connection and the requests on it. */
+export class Connection {
+  readonly address: string;
+  readonly #socket: Socket;
+  readonly #progress: ConnectionProgress;
+  readonly #reading = new Set<IncomingMessage>();
+  #openRequests = 0;
+  #requests = 0;
+  #discarded: IncomingMessage | undefined;
+  /** The latest answer. */
+  #outgoing: ServerResponse | undefined;
+  #closing = false;
+  #over = false;
+
+  constructor(
+    socket: Socket,
+    options: { readonly limits: ConnectionLimits; readonly nowMs: number },
+  ) {
+    this.#socket = socket;
+    this.address = socket.remoteAddress ?? "";
+    this.#progress = new ConnectionProgress(options.limits, options.nowMs);
+  }
+
+  /** Milliseconds without a request, undefined while there is one. */
+  idleMs(nowMs: number): number | undefined {
+    return this.#openRequests > 0 ? undefined : this.#progress.idleMs(nowMs);
+  }
+
+  /** Ends the connection when it has kept its place for too long, and says why. */
+  endOverdue(nowMs: number): Overdue | undefined {
+    if (this.#over) return undefined;
+    const socket = this.#socket;
+    const overdue = this.#progress.look({
+      openRequests: this.#openRequests,
+      requests: this.#requests,
+      awaitsBody: this.#reading.size > 0,
+      discards: this.#discarded?.complete === false,
+      bytesRead: socket.bytesRead,
+      bytesPending: socket.writableLength,
+      bytesTaken: socket.bytesWritten - socket.writableLength,
+    }, nowMs);
+    if (overdue === undefined) return undefined;
+    const isLate = overdue === "headers_late" || overdue === "body_stalled";
+    // Never into the middle of an answer.
+    const mayAnswer = this.#openRequests === 0 || this.#outgoing?.headersSent === false;
+    if (isLate && mayAnswer) this.refuse(REQUEST_TIMEOUT);
+    else this.close();
+    return overdue;
+  }
+
+  /** Says one thing and closes. */
+  refuse(text: string): void {
+    this.#over = true;
+    this.#socket.end(text, () => this.#socket.destroy());
+  }
+
+  close(): void {
+    this.#over = true;
+    this.#socket.destroy();
+  }
+
+  /** Closes once nothing is asked on it any more. */
+  closeWhenIdle(): void {
+    this.#closing = true;
+    if (this.#openRequests === 0) this.#socket.destroySoon();
+  }
+
+  async answer(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    answer: AnswerRequest,
+  ): Promise<void> {
+    this.#openRequests++;
+    this.#requests++;
+    this.#outgoing = outgoing;
+    const gone = new AbortController();
+    outgoing.once("close", () => {
+      if (!outgoing.writableFinished) {
+        gone.abort(new DOMException("The client went away", "AbortError"));
+      }
+      this.#openRequests--;
+      this.#ended(incoming);
+    });
+    if (this.#closing) outgoing.shouldKeepAlive = false;
+    if (incoming.rawHeaders.length > 2 * HEADERS_MAX) {
+      outgoing.writeHead(431, CLOSE).end();
+      return;
+    }
+    const body = mayHaveBody(incoming) ? ReadableStream.from(this.#parts(incoming)) : undefined;
+    const request = webRequest(incoming, body);
+    if (request === undefined) {
+      outgoing.writeHead(400, CLOSE).end();
+      return;
+    }
+    const { address } = this;
+    await sendAnswer(await answer(request, { address, gone: gone.signal }), outgoing);
+  }
+
+  /** What is left of a body must be read, or the next request never is. */
+  #ended(incoming: IncomingMessage): void {
+    if (this.#closing && this.#openRequests === 0) this.#socket.destroySoon();
+    if (incoming.complete || this.#socket.destroyed) return;
+    this.#discarded = incoming;
+    incoming.resume();
+  }
+
+  async *#parts(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
+    // Who stops reading still answers on this connection.
+    const parts = incoming.iterator({ destroyOnReturn: false });
+    try {
+      for (;;) {
+        this.#reading.add(incoming);
+        const next = await parts.next();
+        this.#reading.delete(incoming);
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      this.#reading.delete(incoming);
+      await parts.return?.();
+    }
+  }
+}
