@@ -6,6 +6,7 @@ import {
   type PlacementOptions,
   planFetches,
   type PlannedFetch,
+  planShortages,
 } from "../core/catalogue/mod.ts";
 import { blobsOf, type ModelStore } from "../models/mod.ts";
 import type { CatalogEntry, Clock, Log } from "../ports/mod.ts";
@@ -57,6 +58,8 @@ export class PlacementDriver {
   /** Since when each member has been of no use. */
   readonly #awaySinceMs = new Map<NodeId, number>();
   readonly #failures = new Map<string, FetchFailure>();
+  /** Manifests that this node has no room for though a copy of them is missing, as of the last look. */
+  #short: ReadonlySet<string> = new Set();
   #toldFreeBytes: number | undefined;
   #work: Promise<void> = Promise.resolve();
   #timer: { cancel(): void } = { cancel() {} };
@@ -110,7 +113,25 @@ export class PlacementDriver {
     const nodes = [await this.#ownNode(), ...this.#otherNodes(nowMs)];
     const due = (planned: PlannedFetch) =>
       nowMs >= (this.#failures.get(planned.manifestDigest)?.untilMs ?? nowMs);
+    this.#noteShortages(planShortages(self, { models, nodes }, options), entries);
     return planFetches(self, { models, nodes }, options).filter(due);
+  }
+
+  /** Says once of each model that a copy of it is missing because there is no room for it here. */
+  #noteShortages(
+    short: readonly PlacedModel[],
+    entries: ReadonlyMap<string, readonly CatalogEntry[]>,
+  ): void {
+    for (const { manifestDigest, blobBytes } of short) {
+      const [entry] = entries.get(manifestDigest) ?? [];
+      if (entry === undefined || this.#short.has(manifestDigest)) continue;
+      this.#parts.log.log("warn", "model_copy_has_no_room", {
+        model: displayModelName(entry.name),
+        neededBytes: blobBytes,
+        freeBytes: this.#toldFreeBytes,
+      });
+    }
+    this.#short = new Set(short.map(({ manifestDigest }) => manifestDigest));
   }
 
   #models(

@@ -27,6 +27,7 @@ async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: str
   const fetched: string[] = [];
   const settled: string[] = [];
   const other = { standing: "alive" as BlobMember["standing"], drained: false };
+  const disk: { freeBytes: number | undefined } = { freeBytes: undefined };
   const driver = new PlacementDriver({
     self: SELF,
     group,
@@ -48,7 +49,7 @@ async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: str
         await use();
       },
     },
-    freeBytes: async () => undefined,
+    freeBytes: async () => disk.freeBytes,
     options: PLACEMENT_DEFAULTS,
     clock: {
       nowMs: () => time.nowMs,
@@ -73,7 +74,7 @@ async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: str
     return [...fetched];
   };
   const events = () => telemetry.lines.map(({ event }) => event);
-  return { group, put, lookAt, settled, other, events, driver };
+  return { group, put, lookAt, settled, other, events, driver, disk, lines: telemetry.lines };
 }
 
 Deno.test("PlacementDriver lets a new model settle, then fetches it and writes down all its names", async () => {
@@ -129,4 +130,25 @@ Deno.test("PlacementDriver takes nothing from a node that is not alive", async (
   assert.deepEqual(await lookAt(30_000), []);
   other.standing = "alive";
   assert.deepEqual(await lookAt(30_001), ["one"]);
+});
+
+Deno.test("PlacementDriver says once that a copy has no room, and again after there was some", async () => {
+  const { put, lookAt, lines, disk } = await scene(async function* () {});
+  const said = () => lines.filter(({ event }) => event === "model_copy_has_no_room");
+  await put("m", "12345");
+  disk.freeBytes = 4;
+  assert.deepEqual(await lookAt(0), []);
+  assert.deepEqual(said(), [], "a new model settles first");
+  for (const nowMs of [30_000, 35_000]) assert.deepEqual(await lookAt(nowMs), []);
+  assert.equal(said().length, 1);
+  const { level, values } = said()[0] ?? {};
+  assert.deepEqual({ level, values }, {
+    level: "warn",
+    values: { model: "m:latest", neededBytes: 5, freeBytes: 4 },
+  });
+  disk.freeBytes = 5;
+  assert.deepEqual(await lookAt(40_000), ["m"]);
+  disk.freeBytes = 1;
+  await lookAt(45_000);
+  assert.equal(said().length, 2);
 });

@@ -16,6 +16,7 @@ import {
   refusedChange,
   rewordNoQuorum,
 } from "../group/mod.ts";
+import { knownSpelling } from "./known_spelling.ts";
 
 /** What a replicated catalog stands on. */
 export interface ReplicatedCatalogParts {
@@ -61,7 +62,7 @@ export class ReplicatedCatalog implements ModelCatalog {
     }
     const outcome = await this.#propose({
       kind: "put_model",
-      name,
+      name: this.#spelled(name),
       manifest: bytes,
       atMs: this.#parts.clock.nowMs(),
       expected: undefined,
@@ -75,7 +76,7 @@ export class ReplicatedCatalog implements ModelCatalog {
     const outcome = await this.#propose({
       kind: "copy_model",
       source,
-      destination,
+      destination: this.#spelled(destination),
       atMs: this.#parts.clock.nowMs(),
       expected: undefined,
     }, action);
@@ -93,6 +94,11 @@ export class ReplicatedCatalog implements ModelCatalog {
     if (outcome.kind === "refused") throw refusedChange(outcome.reason, action);
     await this.#parts.settle([name]);
     return true;
+  }
+
+  #spelled(name: ModelName): ModelName {
+    const { catalogue } = this.#parts.group;
+    return knownSpelling(name, catalogue.models().map((model) => model.name));
   }
 
   async #read<T>(

@@ -22,6 +22,8 @@ export interface RegistrySettings {
   readonly wantsToken?: boolean;
   /** Sends upload parts elsewhere with a 307. */
   readonly redirectsUploads?: boolean;
+  /** Default any that is free. */
+  readonly port?: number;
 }
 
 /** A request as it came. */
@@ -54,7 +56,7 @@ export class FaultyRegistry {
   constructor(settings: RegistrySettings = {}) {
     this.#settings = settings;
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      { hostname: "127.0.0.1", port: settings.port ?? 0, onListen: () => {} },
       (request) => this.#answer(request),
     );
   }

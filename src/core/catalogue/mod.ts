@@ -33,6 +33,7 @@ export {
   type PlacementOptions,
   planFetches,
   type PlannedFetch,
+  planShortages,
 } from "./placement.ts";
 export {
   type LocalModelFacts,

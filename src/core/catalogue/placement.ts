@@ -104,6 +104,22 @@ export function planFetches(
   return planned.map(({ manifestDigest, because }) => ({ manifestDigest, because }));
 }
 
+/** Models of which there would be one copy more if one node had the room, those that lack the most first. */
+export function planShortages(
+  self: NodeId,
+  facts: { readonly models: readonly PlacedModel[]; readonly nodes: readonly PlacementNode[] },
+  options: PlacementOptions,
+): readonly PlacedModel[] {
+  const own = facts.nodes.find(({ nodeId }) => nodeId === self);
+  if (own === undefined || own.awayMs !== undefined) return [];
+  const roomy = facts.nodes.map((node) => node === own ? { ...own, freeBytes: undefined } : node);
+  return facts.models.filter((model) =>
+    model.ageMs >= options.replicateAfterMs && !own.held.has(model.manifestDigest) &&
+    !hasRoom(own, model) &&
+    placeModel(model, facts.nodes, options).length < placeModel(model, roomy, options).length
+  ).sort((a, b) => b.blobBytes - a.blobBytes || (a.manifestDigest < b.manifestDigest ? -1 : 1));
+}
+
 /** Free bytes count as changed beyond an eighth of what was told: only whether a model fits is decided with them. */
 const ROOM_STEP_SHARE = 8;
 

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../base/mod.ts";
-import { isRoomNews, type PlacedModel, type PlacementNode, planFetches } from "./mod.ts";
+import {
+  isRoomNews,
+  type PlacedModel,
+  type PlacementNode,
+  planFetches,
+  planShortages,
+} from "./mod.ts";
 import { PLACEMENT_DEFAULTS } from "../../../tests/harness/placement.ts";
 import { placeModel } from "./placement.ts";
 
@@ -148,4 +154,17 @@ Deno.test("isRoomNews() tells the first figure, and changes of more than an eigh
     ),
     [true, false, true, true, true, false],
   );
+});
+
+Deno.test("planShortages() names what lacks a copy for want of room on this node, and nothing else", () => {
+  const small = node(2, [], { freeBytes: 99 });
+  const short = (models: readonly PlacedModel[], nodes: readonly PlacementNode[]) =>
+    planShortages(nodeId(2), { models, nodes }, OPTIONS).map(({ blobBytes }) => blobBytes);
+  const models = [model(1), model(2, { blobBytes: 300 }), model(3, { blobBytes: 50 })];
+  assert.deepEqual(short(models, [node(1, [1, 2, 3]), small]), [300, 100]);
+  assert.deepEqual(short(models, [node(1, [1, 2, 3]), small, node(3)]), [], "another has room");
+  assert.deepEqual(short(models, [node(1, [1, 2, 3]), node(2, [1, 2], { freeBytes: 0 })]), [50]);
+  assert.deepEqual(short([model(1, { ageMs: 0 })], [node(1, [1]), small]), []);
+  assert.deepEqual(short(models, [node(1, [1]), { ...small, awayMs: 0 }]), []);
+  assert.deepEqual(short(models, [node(1, [1])]), []);
 });

@@ -40,20 +40,18 @@ export async function* pullModel(
   const { manifest, bytes } = await getManifest(client, signal);
   const layers = blobsOf(manifest);
   using _held = context.holds.hold(layers);
-  let isFresh = false;
   for (const layer of layers) {
     if (await isHere(layer, context.blobs)) {
       yield { ...progressOf(layer), completed: layer.size };
       continue;
     }
-    isFresh = true;
     const { limits } = context;
     const fromRegistry = (ending: AbortSignal) =>
       new RegistryBlob(layer, client, { limits, signal: ending });
     yield* context.downloads.follow(layer, fromRegistry, signal);
   }
   // Downloads are verified as they end; the line is what clients wait for.
-  if (isFresh) yield { status: "verifying sha256 digest" };
+  yield { status: "verifying sha256 digest" };
   signal.throwIfAborted();
   yield { status: "writing manifest" };
   // In turn with removals: one that began before the blobs were held must not end after this look.
@@ -63,7 +61,9 @@ export async function* pullModel(
     }
   });
   await context.catalog.put(name, bytes);
-  if (old !== undefined && context.removesUnused) {
+  const isReplaced = old !== undefined &&
+    blobsOf(old.manifest).some(({ digest }) => !layers.some((layer) => layer.digest === digest));
+  if (isReplaced && context.removesUnused) {
     await context.changes.run(() => removeUnused(old.manifest, context));
     yield { status: "removing unused layers" };
   }

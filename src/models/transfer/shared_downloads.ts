@@ -1,4 +1,4 @@
-import { type Digest, StorageError, UnavailableError } from "../../base/mod.ts";
+import { type Digest, PeerError, StorageError, UnavailableError } from "../../base/mod.ts";
 import type { BlobPeers, BlobSource, TransferProgress } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
 import { Watched } from "../waiting.ts";
@@ -113,7 +113,7 @@ export class SharedDownloads {
       // What the other nodes could not give, the registry still can; the parts that came stay.
     }
     const openLast = lastResort();
-    if (openLast !== undefined) return await download(openLast(context.signal));
+    if (openLast !== undefined) return await download(openLast(context.signal)).catch(blameSource);
     throw new UnavailableError("peer_lost", `no node that can be reached holds blob ${digest}`);
   }
 }
@@ -121,6 +121,12 @@ export class SharedDownloads {
 /** Whether this node's own disk is the reason: no other source would help. */
 function isOwnDisk(error: unknown): boolean {
   return error instanceof StorageError && error.code !== "corrupt_file";
+}
+
+/** What a registry sent wrongly is no fault of this node's disk. */
+function blameSource(error: unknown): never {
+  const isCorrupt = error instanceof StorageError && error.code === "corrupt_file";
+  throw isCorrupt ? new PeerError("registry_failed", error.message, { cause: error }) : error;
 }
 
 /** Resolves when the partial blob is closed and its progress on disk. */
