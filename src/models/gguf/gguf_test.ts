@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Random } from "../../base/mod.ts";
+import { damageGguf } from "../../../tests/harness/gguf_damage.ts";
 import {
   type GgufEntry,
   ggufFile,
@@ -142,13 +143,64 @@ Deno.test("readGguf() refuses impossible tensors", async () => {
 Deno.test("readGguf() answers random damage with a result or one kind of error", async () => {
   const random = new Random(11);
   const good = llamaFile({ "llama.attention.head_count_kv": [1, 2], "x.texts": ["p", "q"] });
-  for (let round = 0; round < 500; round++) {
-    const damaged = good.slice();
-    for (let hit = 0; hit < 1 + round % 4; hit++) {
-      damaged[random.below(damaged.length)] = random.below(256);
+  for (let round = 0; round < 1_000; round++) {
+    const damaged = damageGguf(good, { random, headerBytes: good.length });
+    await read(damaged).catch((error) => assert.equal(error.code, "invalid_gguf", String(error)));
+  }
+});
+
+/** A file of texts with 16 MiB each, which takes memory only while it is read; counts the bytes that were. */
+function hugeTexts(count: number): { readonly source: GgufSource; read(): number } {
+  const textBytes = 16 * 2 ** 20;
+  const head = new Uint8Array(24);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, 0x46554747, true);
+  view.setUint32(4, 3, true);
+  view.setBigUint64(16, BigInt(count), true);
+  const entryBytes = 8 + 8 + 4 + 8 + textBytes;
+  const entryHead = (index: number) => {
+    const bytes = new Uint8Array(28);
+    const entry = new DataView(bytes.buffer);
+    entry.setBigUint64(0, 8n, true);
+    bytes.set(new TextEncoder().encode(`k${String(index).padStart(7, "0")}`), 8);
+    entry.setUint32(16, 8, true);
+    entry.setBigUint64(20, BigInt(textBytes), true);
+    return bytes;
+  };
+  let readBytes = 0;
+  const read = (offset: number, length: number) => {
+    readBytes += length;
+    const bytes = new Uint8Array(length).fill(0x61);
+    bytes.set(head.subarray(Math.min(24, offset)).subarray(0, length));
+    for (let index = Math.max(0, Math.floor((offset - 24) / entryBytes)); index < count; index++) {
+      const at = 24 + index * entryBytes - offset;
+      if (at >= length) break;
+      entryHead(index).forEach((byte, place) => {
+        if (at + place >= 0 && at + place < length) bytes[at + place] = byte;
+      });
     }
-    const cut = random.chance(1, 4) ? damaged.slice(0, random.below(damaged.length)) : damaged;
-    await read(cut).catch((error) => assert.equal(error.code, "invalid_gguf", String(error)));
+    return Promise.resolve(bytes);
+  };
+  return { source: { blobBytes: 24 + count * entryBytes, read }, read: () => readBytes };
+}
+
+Deno.test("readGguf() refuses a header that takes more than 64 MiB, before it does", async () => {
+  await readGguf(hugeTexts(3).source, { arrays: "none" });
+  const { source, read } = hugeTexts(12);
+  await assert.rejects(readGguf(source, { arrays: "none" }), {
+    code: "invalid_gguf",
+    message: /its header takes more than 64 MiB in memory/,
+  });
+  assert.ok(read() < 80 * 2 ** 20, `${read()} bytes were read`);
+});
+
+Deno.test("readGguf() counts an array that is too much to keep", async () => {
+  for (const [count, isKept] of [[100_000, true], [3_200_000, false]] as const) {
+    const bytes = oneEntryFile([9, 4, count, 0], new Uint8Array(4 * count));
+    const { metadata } = await readGguf(sourceOf(bytes), { arrays: "all" });
+    const value = metadata.get("k");
+    assert.ok(typeof value === "object" && value.count === count);
+    assert.equal(value.values?.length, isKept ? count : undefined);
   }
 });
 

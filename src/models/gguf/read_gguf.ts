@@ -1,4 +1,5 @@
 import { GgufCursor, ggufError, type GgufSource } from "./gguf_cursor.ts";
+import { HeaderBudget } from "./header_budget.ts";
 import { TENSOR_TYPES, type TensorType } from "./gguf_types.ts";
 
 /** A metadata value. Arrays that were not asked for are only counted. */
@@ -51,8 +52,6 @@ const KEY_BYTES_MAX = 65_535;
 const STRING_BYTES_MAX = 16 * 1024 * 1024;
 const ARRAY_COUNT_MAX = 32 * 1024 * 1024;
 const DIMENSIONS_MAX = 4;
-/** Values kept when arrays are asked for, all arrays together: 8 vocabularies of 256k tokens. */
-const KEPT_VALUES_MAX = 2 * 1024 * 1024;
 const ALIGNMENT_DEFAULT = 32;
 const ALIGNMENT_MAX = 1024 * 1024;
 
@@ -95,16 +94,21 @@ export async function readGguf(
   const { version, tensorCount, metadataCount } = await readCounts(cursor);
   const metadata = new Map<string, GgufValue>();
   const entries = new Map<string, ByteRange>();
-  const budget = { values: KEPT_VALUES_MAX };
+  const budget = new HeaderBudget();
   for (let index = 0; index < metadataCount; index++) {
     const offset = cursor.offset;
     const key = await readText(cursor, { what: "a metadata key", bytesMax: KEY_BYTES_MAX });
+    budget.entry(key, offset);
     if (metadata.has(key)) throw ggufError(`metadata key "${key}" appears twice`, offset);
     metadata.set(key, await readValue(cursor, { key, arrays: options.arrays, budget }));
     entries.set(key, { offset, end: cursor.offset });
   }
   const headers: TensorHeader[] = [];
-  for (let index = 0; index < tensorCount; index++) headers.push(await readTensorHeader(cursor));
+  for (let index = 0; index < tensorCount; index++) {
+    const header = await readTensorHeader(cursor);
+    budget.tensor(header.name, header.headerOffset);
+    headers.push(header);
+  }
   const alignment = alignmentOf(metadata, cursor.offset);
   const tensorsOffset = Math.ceil(cursor.offset / alignment) * alignment;
   const tensors = headers.map((header) =>
@@ -136,15 +140,20 @@ async function readCounts(cursor: GgufCursor) {
 interface ValueContext {
   readonly key: string;
   readonly arrays: KeptArrays;
-  /** Shared by all arrays of a file. */
-  readonly budget: { values: number };
+  readonly budget: HeaderBudget;
 }
 
 async function readValue(cursor: GgufCursor, context: ValueContext): Promise<GgufValue> {
   await cursor.ensure(4, `metadata "${context.key}"`);
   const type = cursor.uint32();
   if (type === ARRAY_TYPE) return await readArray(cursor, context);
-  return await readScalar(cursor, type, context.key);
+  if (type !== STRING_TYPE) return await readScalar(cursor, type, context.key);
+  const { key, budget } = context;
+  const offset = cursor.offset;
+  const what = `metadata "${key}"`;
+  const text = await readText(cursor, { what, bytesMax: STRING_BYTES_MAX, budget });
+  budget.text(text, offset);
+  return text;
 }
 
 async function readScalar(
@@ -177,15 +186,27 @@ async function readArray(cursor: GgufCursor, context: ValueContext): Promise<Ggu
     throw ggufError(`array "${key}" has the unsupported element type ${type}`, offset);
   }
   const isWanted = arrays === "all" || (arrays !== "none" && arrays(key));
-  if (!isWanted || count > budget.values) {
-    if (scalar) cursor.skip(scalar.bytes * count, `array "${key}"`);
-    else await skipTexts(cursor, { key, count });
+  const values: (string | number | boolean)[] = [];
+  while (isWanted && values.length < count) {
+    const value = await readScalar(cursor, type, key);
+    values.push(value);
+    if (budget.array(value)) continue;
+    // Too much to keep, and no reason to refuse the file: arrays are for those who look at them.
+    await skipValues(cursor, { key, count: count - values.length, scalar });
     return { count, values: undefined };
   }
-  budget.values -= count;
-  const values: (string | number | boolean)[] = [];
-  for (let index = 0; index < count; index++) values.push(await readScalar(cursor, type, key));
-  return { count, values };
+  if (isWanted) return { count, values };
+  await skipValues(cursor, { key, count, scalar });
+  return { count, values: undefined };
+}
+
+async function skipValues(
+  cursor: GgufCursor,
+  rest: { readonly key: string; readonly count: number; readonly scalar: ScalarType | undefined },
+): Promise<void> {
+  const { key, count, scalar } = rest;
+  if (scalar) cursor.skip(scalar.bytes * count, `array "${key}"`);
+  else await skipTexts(cursor, { key, count });
 }
 
 async function skipTexts(
@@ -207,7 +228,7 @@ async function skipTexts(
 
 async function readText(
   cursor: GgufCursor,
-  options: { readonly what: string; readonly bytesMax: number },
+  options: { readonly what: string; readonly bytesMax: number; readonly budget?: HeaderBudget },
 ): Promise<string> {
   await cursor.ensure(8, options.what);
   const offset = cursor.offset;
@@ -215,6 +236,7 @@ async function readText(
     max: options.bytesMax,
     offset,
   });
+  options.budget?.announced(bytes, offset);
   await cursor.ensure(bytes, options.what);
   return cursor.text(bytes);
 }
