@@ -72,11 +72,12 @@ export function nativePackages(gpu: Gpu | undefined): string[] {
   return names.map((name) => `npm:@node-llama-cpp/${name}@${NATIVE_RELEASE}`);
 }
 
-/** Each is a module that some process starts at; the bundle keeps their places. */
+/** Modules that some process starts at, or loads by a computed name; the bundle keeps their places. */
 const PROGRAM_ENTRIES = [
   "main.ts",
   "src/inference/launch/main.ts",
   "src/inference/confined/main.ts",
+  "src/inference/confined/mod.ts",
   "src/models/template_worker/main.ts",
 ];
 
