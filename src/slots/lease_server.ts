@@ -43,7 +43,6 @@ export class LeaseServer implements StreamHandler {
   readonly streamsPerPeerMax = LEASES_PER_PEER_MAX;
   readonly #parts: LeaseServerParts;
   readonly #sessions = new Set<LeaseSession>();
-  #served = 0;
 
   constructor(parts: LeaseServerParts) {
     this.#parts = parts;
@@ -51,8 +50,7 @@ export class LeaseServer implements StreamHandler {
 
   async serve(stream: PeerStream, opening: unknown): Promise<void> {
     const asked = readOpening(opening);
-    // Unique here whatever the peer numbers its requests with: a request that lost its stream may come again at once.
-    const requestId = `${stream.peer}/${asked.requestId}/${++this.#served}`;
+    const requestId = `${stream.peer}/${asked.requestId}`;
     const session = new LeaseSession(stream, this.#parts, requestId);
     this.#sessions.add(session);
     try {

@@ -83,6 +83,7 @@ export class SchedulerDriver {
   #wake: { cancel(): void } | undefined;
   readonly #listeners: (() => void)[] = [];
   #loads = 0;
+  #asked = 0;
   #closed = false;
 
   constructor(parts: SchedulerDriverParts) {
@@ -99,7 +100,9 @@ export class SchedulerDriver {
     signal.throwIfAborted();
     // An answer cut by the close would otherwise resume: into a fresh runner that nobody ends.
     if (this.#closed) throw stopping();
-    const { requestId, need, standing } = request;
+    const { need, standing } = request;
+    // Unique however often a request asks: one that leaves a run asks anew before the runner says that the slot is free.
+    const requestId = `${request.requestId}/${++this.#asked}`;
     return await new Promise<Lease>((resolve, reject) => {
       const onAbort = () => {
         this.#pending.delete(requestId);

@@ -58,7 +58,7 @@ class ScriptedEngine implements Engine {
   }
 }
 
-function stage() {
+function stage(slots = 1) {
   const clock = new HandClock();
   const engine = new ScriptedEngine();
   const quiet: Log & Metrics = {
@@ -85,18 +85,21 @@ function stage() {
     loadTimeoutMs: 500,
   });
   let requests = 0;
-  const acquire = (model: string, signal = new AbortController().signal) => {
+  const acquire = (
+    model: string,
+    signal = new AbortController().signal,
+    requestId = `r${requests++}`,
+  ) => {
     const need: ModelNeed = {
       modelKey: model,
       settingsKey: "s",
       displayName: model,
       memoryBytes: 10,
-      slots: 1,
+      slots,
       contextTokens: 100,
       keepAliveMs: undefined,
     };
-    const settings = { modelPath: model, slots: 1, threads: 0 } as LoadSettings;
-    const requestId = `r${requests++}`;
+    const settings = { modelPath: model, slots, threads: 0 } as LoadSettings;
     return driver.acquire({ requestId, need, settings, standing: "fresh" }, signal);
   };
   return { clock, engine, driver, acquire };
@@ -135,6 +138,23 @@ Deno.test("SchedulerDriver gives a waiting request the slot that a cancelled one
   await assert.rejects(cancelled, /gone/);
   first.release();
   (await waiting).release();
+});
+
+Deno.test("SchedulerDriver keeps apart the slot that a request leaves and the one that it asks for meanwhile", async () => {
+  const { acquire, driver } = stage(2);
+  const signal = new AbortController().signal;
+  const left = await acquire("a", signal, "r");
+  const next = await acquire("a", signal, "r");
+  assert.equal(driver.view().running, 2);
+  left.release();
+  assert.equal(driver.view().running, 1);
+  const abort = new AbortController();
+  const full = [await acquire("a"), acquire("a", abort.signal, "r")] as const;
+  abort.abort(new Error("gone"));
+  await assert.rejects(full[1], /gone/);
+  assert.equal(driver.view().running, 2, "what it held before is not what it waited for");
+  next.release();
+  full[0].release();
 });
 
 Deno.test("SchedulerDriver refuses past the queue limit", async () => {
