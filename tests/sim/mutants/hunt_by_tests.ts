@@ -1,6 +1,7 @@
 /**
- * Puts bugs of other people's past into membership and storage, one at a time, and shows the first test that catches
- * each: `deno task mutants:tests`, `deno task mutants:tests --only stall`.
+ * Puts bugs, most of other people's past, into membership, failover and storage, one at a time, and shows the first test
+ * that catches each: `deno task mutants:tests`, `deno task mutants:tests --only stall`, or by the file that is changed,
+ * `deno task mutants:tests --only core/answers`.
  *
  * @module
  */
@@ -9,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ANSWERS_MUTANTS } from "./answers_mutants.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership_mutants.ts";
 import { type Mutant, patch } from "./mutant.ts";
 import { STORAGE_MUTANTS } from "./storage_mutants.ts";
@@ -35,6 +37,11 @@ const GROUPS: readonly {
     ],
   },
   {
+    mutants: ANSWERS_MUTANTS,
+    // The simulator first, to see how far it comes by itself.
+    tests: ["tests/sim/answers/answers_survive_faults_test.ts", "src/core/answers"],
+  },
+  {
     mutants: STORAGE_MUTANTS,
     tests: ["tests/sim/raft_log_crashes_test.ts", "tests/sim/raft_log_contract_test.ts"],
   },
@@ -58,6 +65,10 @@ async function hunt(folder: string, mutant: Mutant, tests: readonly string[]) {
   }
 }
 
+function isMeant({ name, edits }: Mutant, only: string): boolean {
+  return name.includes(only) || edits.some(({ file }) => file.includes(only));
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({ args: Deno.args, options: { only: { type: "string" } } });
   const folder = await mkdtemp(join(tmpdir(), "odist-mutants-"));
@@ -70,7 +81,7 @@ async function main(): Promise<number> {
     }
     for (const { mutants, tests } of GROUPS) {
       for (const mutant of mutants) {
-        if (values.only !== undefined && !mutant.name.includes(values.only)) continue;
+        if (values.only !== undefined && !isMeant(mutant, values.only)) continue;
         const caught = await hunt(folder, mutant, tests);
         count++;
         if (caught === undefined) survivors++;

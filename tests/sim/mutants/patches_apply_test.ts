@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ANSWERS_MUTANTS } from "./answers_mutants.ts";
 import { RAFT_MUTANTS } from "./catalogue.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership_mutants.ts";
 import { patch } from "./mutant.ts";
@@ -8,7 +9,14 @@ const ROOT = new URL("../../../", import.meta.url);
 
 Deno.test("Every mutant fits the sources and has a name of its own", () => {
   const names = new Set<string>();
-  for (const mutant of [...RAFT_MUTANTS, ...MEMBERSHIP_MUTANTS, ...STORAGE_MUTANTS]) {
+  for (
+    const mutant of [
+      ...RAFT_MUTANTS,
+      ...MEMBERSHIP_MUTANTS,
+      ...ANSWERS_MUTANTS,
+      ...STORAGE_MUTANTS,
+    ]
+  ) {
     assert.ok(!names.has(mutant.name), mutant.name);
     names.add(mutant.name);
     for (const { file } of mutant.edits) {
