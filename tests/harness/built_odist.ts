@@ -232,16 +232,16 @@ export async function* readLines(
   }
 }
 
-/** An answer's whole text; `beforeLine` is called with the number of each line, from 1, before it is taken. */
+/** An answer's whole text; `beforeLine` is called with the number of each line, from 1, and the text so far, before it is taken. */
 export async function readAnswer(
   response: Response,
-  beforeLine: (lineNumber: number) => void = () => {},
+  beforeLine: (lineNumber: number, text: string) => void = () => {},
 ): Promise<string> {
   let text = "";
   let lineNumber = 0;
   let done = false;
   for await (const line of readLines(response)) {
-    beforeLine(++lineNumber);
+    beforeLine(++lineNumber, text);
     if (line.error !== undefined) throw new Error(`The answer ended with "${line.error}"`);
     text += line.response ?? "";
     done = line.done === true;

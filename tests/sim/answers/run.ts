@@ -5,7 +5,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { type AnswersReport, simulateAnswers } from "../tests/sim/answers/world.ts";
+import { type AnswersReport, simulateAnswers } from "./world.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
