@@ -35,6 +35,7 @@ export {
   type RequestId,
   type Term,
 } from "./ids.ts";
+export { LineLimiter } from "./line_limiter.ts";
 export { findNearest } from "./nearest.ts";
 export { mixSeed, Random } from "./random.ts";
 export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_options.ts";

@@ -1,10 +1,8 @@
-import type { NodeId } from "../base/mod.ts";
+import { LineLimiter, type NodeId } from "../base/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 
 /** Milliseconds between two log lines about one peer's refused messages; the metric counts each. */
 const LINE_INTERVAL_MS = 1_000;
-/** Peers whose last line is remembered; beyond, the oldest is forgotten. */
-const PEERS_REMEMBERED_MAX = 64;
 
 /** What naming liars takes. */
 export interface RefusedFramesParts {
@@ -18,8 +16,7 @@ export interface RefusedFramesParts {
 /** Counts messages of the group that were not obeyed, and names who sent them without letting them fill the log. */
 export class RefusedFrames {
   readonly #parts: RefusedFramesParts;
-  /** By peer, oldest first. */
-  readonly #lines = new Map<NodeId, { readonly atMs: number; unsaid: number }>();
+  readonly #lines = new LineLimiter(LINE_INTERVAL_MS);
 
   constructor(parts: RefusedFramesParts) {
     this.#parts = parts;
@@ -28,16 +25,8 @@ export class RefusedFrames {
   note(from: NodeId, reason: string): void {
     const { clock, log, metrics, isMember } = this.#parts;
     metrics.increment("odist_raft_refused_total", { peer: isMember(from) ? from : "stranger" });
-    const nowMs = clock.monotonicMs();
-    const last = this.#lines.get(from);
-    if (last !== undefined && nowMs < last.atMs + LINE_INTERVAL_MS) {
-      last.unsaid++;
-      return;
-    }
-    this.#lines.delete(from);
-    this.#lines.set(from, { atMs: nowMs, unsaid: 0 });
-    const [oldest] = this.#lines.keys();
-    if (this.#lines.size > PEERS_REMEMBERED_MAX && oldest !== undefined) this.#lines.delete(oldest);
-    log.log("warn", "raft_message_refused", { from, reason, count: 1 + (last?.unsaid ?? 0) });
+    const unsaid = this.#lines.claim(from, clock.monotonicMs());
+    if (unsaid === undefined) return;
+    log.log("warn", "raft_message_refused", { from, reason, count: 1 + unsaid });
   }
 }

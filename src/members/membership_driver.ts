@@ -2,6 +2,7 @@ import {
   assertNever,
   equalBytes,
   type Incarnation,
+  LineLimiter,
   type NodeId,
   type Random,
 } from "../base/mod.ts";
@@ -27,6 +28,10 @@ const LATE_MS = 2;
 const RECEIVE_GRACE_MS = 3;
 /** How far before an overdue deadline messages are dated: leaves the core the whole of its own grace after a stall. */
 const BEFORE_DEADLINE_MS = 10;
+/** A wall clock that goes another way than the monotonic one by more than this was set. */
+const CLOCK_SET_MS = 60_000;
+/** The same peer's lies make one line in this time; the metric counts each. */
+const LIE_LINE_MS = 1_000;
 /** A farewell takes three rounds of gossip; a node that stops waits no longer than this. */
 const LEAVE_MS_MAX = 3_000;
 
@@ -54,7 +59,7 @@ export interface MembershipParts {
   readonly incarnation: Incarnation;
   readonly timing: MembershipTiming;
   readonly transport: Pick<Transport, "sendDatagram" | "sendFrame">;
-  readonly clock: Pick<Clock, "monotonicMs" | "after">;
+  readonly clock: Pick<Clock, "monotonicMs" | "nowMs" | "after">;
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -98,6 +103,9 @@ export class MembershipDriver {
   readonly #effects: MembershipEffect[] = [];
   readonly #memberListeners = new Set<(change: MemberChange) => void>();
   readonly #valuesListeners = new Set<(change: ValuesChange) => void>();
+  readonly #lieLines = new LineLimiter(LIE_LINE_MS);
+  /** Wall time minus monotonic time, as last told. */
+  #wallOffsetMs = -Infinity;
   readonly #left = Promise.withResolvers<void>();
   /** Members by standing, this node among the living. */
   readonly #standings: Record<MemberStanding, number> = { alive: 1, suspect: 0, down: 0, left: 0 };
@@ -115,6 +123,7 @@ export class MembershipDriver {
       parts.random,
     );
     parts.metrics.set("odist_members", 1, { standing: "alive" });
+    this.#tellClock();
     this.#take({ kind: "started" });
   }
 
@@ -213,7 +222,17 @@ export class MembershipDriver {
       this.#parts.metrics.increment("odist_membership_refused_total", { reason: "queue_full" });
       return;
     }
+    this.#tellClock();
     this.#take(fact);
+  }
+
+  #tellClock(): void {
+    const { clock } = this.#parts;
+    const wallMs = clock.nowMs();
+    const offsetMs = wallMs - clock.monotonicMs();
+    if (Math.abs(offsetMs - this.#wallOffsetMs) <= CLOCK_SET_MS) return;
+    this.#wallOffsetMs = offsetMs;
+    this.#take({ kind: "clock_read", wallMs });
   }
 
   #take(fact: Fact): void {
@@ -341,8 +360,20 @@ export class MembershipDriver {
     if (event === "malformed_message") {
       this.#parts.metrics.increment("odist_membership_refused_total", { reason: "malformed" });
     }
+    if (event === "lie_refused") return this.#noteLie(values);
     if (event === "refuted") this.#parts.metrics.increment("odist_membership_refutations_total");
     this.#log(event === "stranger_refused" ? "warn" : "debug", `membership_${event}`, values);
+  }
+
+  #noteLie(values: Readonly<Record<string, string | number>>): void {
+    const { metrics, clock } = this.#parts;
+    const from = String(values.from);
+    // Whoever gossip does not know has as many names as it likes; a metric must not grow with them.
+    const peer = this.#membership.find(from as NodeId) === undefined ? "stranger" : from;
+    metrics.increment("odist_membership_lies_total", { peer });
+    const unsaid = this.#lieLines.claim(from, clock.monotonicMs());
+    if (unsaid === undefined) return;
+    this.#log("warn", "membership_lie_refused", { ...values, count: 1 + unsaid });
   }
 
   #fail(failure: MembershipFailure): void {

@@ -161,15 +161,36 @@ Deno.test("A node whose stamp can't be saved says nothing more and tells its own
   await cluster.until(20_000, () => cluster.standing(1, 0) === "down");
 });
 
-Deno.test("A second process under one identity makes the node stop", async () => {
-  using cluster = disposable(await formed(2));
+Deno.test("A second process under one identity makes the node stop, once two members say so", async () => {
+  using cluster = disposable(await formed(3));
   const member = cluster.get(0);
   for (let bootEpoch = 5; bootEpoch < 50 && member.failures.length === 0; bootEpoch += 5) {
-    doubt(member.driver, { of: member.nodeId, by: cluster.get(1).nodeId, bootEpoch });
+    for (const by of [1, 2]) {
+      doubt(member.driver, { of: member.nodeId, by: cluster.get(by).nodeId, bootEpoch });
+    }
     await cluster.advance(50);
   }
   assert.deepEqual(member.failures.map(({ kind }) => kind), ["identity_conflicted"]);
 });
+
+for (const count of [2, 3]) {
+  Deno.test(`One member of ${count} that tells of later boots stops no node, and is named`, async () => {
+    using cluster = disposable(await formed(count));
+    const member = cluster.get(0);
+    const { nodeId: liar } = cluster.get(1);
+    for (let bootEpoch = 5; bootEpoch < 1_000; bootEpoch += 5) {
+      doubt(member.driver, { of: member.nodeId, by: liar, bootEpoch });
+      await cluster.advance(5);
+    }
+    doubt(member.driver, { of: member.nodeId, by: liar, bootEpoch: Number.MAX_SAFE_INTEGER });
+    await cluster.advance(50);
+    assert.deepEqual(member.failures, []);
+    // A node that has one other only may believe it, a few times.
+    assert.ok(member.driver.view().self.bootEpoch < (count === 2 ? 50 : 2));
+    assert.ok((member.counts.get(`odist_membership_lies_total ${liar}`) ?? 0) > 0);
+    assert.equal(cluster.standing(1, 0), "alive");
+  });
+}
 
 Deno.test("Messages that wait for the disk are bounded, and orders of the owner are kept", async () => {
   using cluster = disposable(await formed(2));
@@ -197,6 +218,10 @@ class StallingClock {
 
   monotonicMs(): number {
     return this.schedule.clock.monotonicMs() + this.#stalledMs;
+  }
+
+  nowMs(): number {
+    return this.monotonicMs();
   }
 
   after(delayMs: number, callback: () => void): { cancel(): void } {

@@ -181,6 +181,12 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Times this node contradicted word of its death.",
     labels: [],
   },
+  odist_membership_lies_total: {
+    kind: "counter",
+    help:
+      "Statements about members that can't be true, by who made them: boots of the future, incarnations nobody had.",
+    labels: ["peer"],
+  },
   odist_raft_term: { kind: "gauge", help: "Term of the log's group.", labels: [] },
   odist_raft_leading: { kind: "gauge", help: "1 while this node leads the group.", labels: [] },
   odist_raft_leader_changes_total: {

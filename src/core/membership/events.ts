@@ -37,6 +37,8 @@ export type MembershipEvent =
     | { readonly kind: "member_expelled"; readonly nodeId: NodeId }
     /** An expelled member is admitted again. */
     | { readonly kind: "member_admitted"; readonly nodeId: NodeId }
+    /** What the wall clock says, in milliseconds since 1970; told at the start and when it was set. */
+    | { readonly kind: "clock_read"; readonly wallMs: number }
     /** This node listens elsewhere now. */
     | { readonly kind: "address_changed"; readonly address: string }
     /** Sets an application value of this node; undefined deletes it. */
@@ -94,6 +96,8 @@ export type MembershipEffect =
       | "refuted"
       | "stalled"
       | "probe_failed"
-      | "stranger_refused";
+      | "stranger_refused"
+      /** `from` said of `about` what can't be, `what`. */
+      | "lie_refused";
     readonly values: Readonly<Record<string, string | number>>;
   };

@@ -1,10 +1,20 @@
 import type { Incarnation, NodeId } from "../../base/mod.ts";
-import type { Accusation, MemberClaim } from "../../protocol/mod.ts";
+import type { Accusation, LifeStamp, MemberClaim } from "../../protocol/mod.ts";
+import { Hearsay } from "./hearsay.ts";
 import type { Prober } from "./prober.ts";
 import { compareClaims, compareStamps, isLive, type Member, viewMember } from "./roster.ts";
 import { claimOfSelf, type Shared } from "./shared.ts";
 import { Suspicion } from "./suspicion.ts";
-import { EPOCH_RAISES_MAX, suspicionMsMin } from "./timing.ts";
+import {
+  EPOCH_AHEAD_MS_MAX,
+  EPOCH_RAISES_MAX,
+  EPOCH_RAISES_MS,
+  INCARNATION_JUMP_MAX,
+  OWN_EPOCH_AHEAD_MS_MAX,
+  STAMP_MAX,
+  suspicionMsMin,
+  VOICES_NEEDED,
+} from "./timing.ts";
 import type { Voice } from "./voice.ts";
 
 /** How a claim came. */
@@ -19,7 +29,9 @@ export class Judge {
   readonly #shared: Shared;
   readonly #voice: Voice;
   readonly #prober: Prober;
+  readonly #hearsay = new Hearsay();
   #epochRaises = 0;
+  #epochRaisedMs = -Infinity;
   /** Called when a member that was down is back: the other side of a partition may be back with it. */
   readonly #onReturned: (member: Member) => void;
   /** Called when rumours must go out before their turn. */
@@ -40,9 +52,18 @@ export class Judge {
 
   /** Takes a claim about any member. */
   hear(claim: MemberClaim, origin: ClaimOrigin): void {
-    if (claim.nodeId === this.#shared.self.nodeId) return this.hearOfSelf(claim);
+    if (claim.nodeId === this.#shared.self.nodeId) return this.hearOfSelf(claim, origin.from);
     const member = this.#shared.roster.find(claim.nodeId);
+    const isOwnWord = origin.from === claim.nodeId;
+    const lie = this.#findLie(claim, isOwnWord ? undefined : member);
+    if (lie !== undefined) return this.#noteLie(origin.from, claim.nodeId, lie);
     if (member === undefined) return this.#meet(claim, origin);
+    if (isOwnWord && !member.isFirsthand) {
+      member.isFirsthand = true;
+      this.#hearsay.forget(claim.nodeId);
+      if (compareStamps(claim, member) < 0) return this.#believe(member, claim);
+    }
+    if (!isOwnWord && !this.#isEstablished(claim, member, origin.from)) return;
     if (member.address === "" && compareStamps(claim, member) === 0) {
       member.address = claim.address;
     }
@@ -59,6 +80,13 @@ export class Judge {
     this.#believe(member, claim);
   }
 
+  /** A member spoke under this stamp, which is as good as its claim. */
+  onSpoke(nodeId: NodeId, stamp: LifeStamp): void {
+    const member = this.#shared.roster.find(nodeId);
+    if (member === undefined || compareStamps(stamp, member) !== 0) return;
+    member.isFirsthand = true;
+  }
+
   /** An own probe of the member has failed. */
   suspect(member: Member): void {
     const { nodeId, bootEpoch, incarnation, address } = member;
@@ -71,9 +99,14 @@ export class Judge {
   }
 
   /** What someone else says about this node. Refutes what is wrong, unless this node is leaving. */
-  hearOfSelf(claim: Pick<MemberClaim, "standing" | "bootEpoch" | "incarnation">): void {
+  hearOfSelf(
+    claim: Pick<MemberClaim, "standing" | "bootEpoch" | "incarnation">,
+    from: NodeId,
+  ): void {
     const { self } = this.#shared;
-    if (claim.bootEpoch > self.bootEpoch) return this.#outbidEpoch(claim.bootEpoch);
+    const lie = this.#findLie(claim, self);
+    if (lie !== undefined) return this.#noteLie(from, self.nodeId, lie);
+    if (claim.bootEpoch > self.bootEpoch) return this.#outbidEpoch(claim.bootEpoch, from);
     const order = compareStamps(claim, self);
     const harmless = order === 0 && claim.standing === "alive";
     if (self.leaving || harmless) return;
@@ -91,12 +124,12 @@ export class Judge {
   }
 
   /** What the sender of a datagram holds against this node. */
-  hearAccusation(accusation: Accusation): void {
+  hearAccusation(accusation: Accusation, from: NodeId): void {
     const { standing, bootEpoch, incarnation } = accusation;
-    if (standing !== "unknown") return this.hearOfSelf({ standing, bootEpoch, incarnation });
+    if (standing !== "unknown") return this.hearOfSelf({ standing, bootEpoch, incarnation }, from);
     // The speaker's last word of this node; only outbid if it is later than the node's own.
     if (compareStamps(accusation, this.#shared.self) > 0) {
-      this.hearOfSelf({ standing: "alive", bootEpoch, incarnation });
+      this.hearOfSelf({ standing: "alive", bootEpoch, incarnation }, from);
     }
   }
 
@@ -136,7 +169,7 @@ export class Judge {
     const keptMs = claim.standing === "left" ? timing.leftKeptMs : timing.downKeptMs;
     // Without this check members that each node forgets at its own time would be handed round for ever.
     if (!isLive(claim) && goneMs >= keptMs) return;
-    const member = roster.add(claim, coreMs - goneMs);
+    const member = roster.add(claim, coreMs - goneMs, origin.from === claim.nodeId);
     if (member === undefined) return this.#note("stranger_refused", { member: claim.nodeId });
     this.#settle(member, claim, undefined);
   }
@@ -193,19 +226,66 @@ export class Judge {
     member.suspicionTimer = timers.at(dueMs, { kind: "suspicion_due", nodeId: member.nodeId });
   }
 
+  /** What makes a claim impossible; `known`: whose life it is about, as far as that is beyond doubt. */
+  #findLie(
+    claim: Pick<MemberClaim, "bootEpoch" | "incarnation">,
+    known: LifeStamp | undefined,
+  ): string | undefined {
+    const { bootEpoch, incarnation } = claim;
+    const { epochMax } = this.#shared;
+    if (bootEpoch > epochMax) return `boot epoch ${bootEpoch}, no later than ${epochMax} can be`;
+    const base = known?.bootEpoch === bootEpoch ? known.incarnation : STAMP_MAX;
+    const incarnationMax = Math.min(STAMP_MAX, base + INCARNATION_JUMP_MAX);
+    if (incarnation <= incarnationMax) return undefined;
+    return `incarnation ${incarnation}, no later than ${incarnationMax} can be`;
+  }
+
+  /**
+   * True unless the claim tells of a later life of a member that has told of none itself, and nobody else does either. The
+   * member is asked then: what it says itself is believed.
+   */
+  #isEstablished(claim: MemberClaim, member: Member, from: NodeId): boolean {
+    if (!member.isFirsthand || claim.bootEpoch <= member.bootEpoch) return true;
+    if (this.#hearsay.add(from, claim) >= VOICES_NEEDED) return true;
+    const { nodeId } = claim;
+    const address = claim.address || member.address;
+    this.#voice.send({ nodeId, address }, { kind: "gossip" }, { heardAs: claim });
+    return false;
+  }
+
   /** Someone knows a later life of this node: a disk was set back, or a copy of it runs elsewhere. */
-  #outbidEpoch(bootEpoch: number): void {
-    const { self, effects } = this.#shared;
-    if (++this.#epochRaises > EPOCH_RAISES_MAX) {
+  #outbidEpoch(bootEpoch: number, from: NodeId): void {
+    const { self, effects, roster, epochMax, coreMs } = this.#shared;
+    if (bootEpoch > epochMax - (EPOCH_AHEAD_MS_MAX - OWN_EPOCH_AHEAD_MS_MAX)) {
+      return this.#noteLie(from, self.nodeId, `boot epoch ${bootEpoch} of this node's future`);
+    }
+    const voices = this.#hearsay.add(from, { nodeId: self.nodeId, bootEpoch });
+    if (voices < Math.min(VOICES_NEEDED, roster.clusterSize - 1)) return;
+    // Two processes outbid each other at the speed of gossip.
+    if (coreMs - this.#epochRaisedMs > EPOCH_RAISES_MS) this.#epochRaises = 0;
+    if (this.#epochRaises >= EPOCH_RAISES_MAX) {
+      // One alone could stop any node. Two that lie are beyond what a cluster stands.
+      if (voices < VOICES_NEEDED) {
+        return this.#noteLie(from, self.nodeId, `boot epoch ${bootEpoch}, raised too often`);
+      }
       effects.push({ kind: "identity_conflicted", bootEpoch });
       return;
     }
+    this.#epochRaises++;
+    this.#epochRaisedMs = coreMs;
     self.bootEpoch = bootEpoch + 1;
     this.announceSelf();
     this.#onUrgent();
   }
 
-  #note(event: "refuted" | "stranger_refused", values: Record<string, string | number>): void {
+  #noteLie(from: NodeId, about: NodeId, what: string): void {
+    this.#note("lie_refused", { from, about, what });
+  }
+
+  #note(
+    event: "refuted" | "stranger_refused" | "lie_refused",
+    values: Record<string, string | number>,
+  ): void {
     this.#shared.effects.push({ kind: "note", event, values });
   }
 }

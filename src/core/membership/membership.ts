@@ -11,16 +11,17 @@ import { Prober } from "./prober.ts";
 import { type Member, Roster, viewMember } from "./roster.ts";
 import { claimOfSelf, type Self, type Shared } from "./shared.ts";
 import { Sync } from "./sync.ts";
-import type { TimerFact } from "./timer_facts.ts";
-import { Timers } from "./timers.ts";
+import { type TimerFact, Timers } from "./timers.ts";
 import {
   announceIntervalMs,
+  EPOCH_AHEAD_MS_MAX,
   LEAVE_ROUNDS,
   LEAVE_TARGETS_MAX,
   type MembershipTiming,
   SEEDS_MAX,
   STALL_GRACE_MS,
   STALL_MS,
+  STAMP_MAX,
   syncIntervalMs,
 } from "./timing.ts";
 import { MemberValues } from "./values.ts";
@@ -66,6 +67,8 @@ export class Membership {
   #seeds: readonly Contact[] = [];
   readonly #expelled = new Set<NodeId>();
   #nowMs = -Infinity;
+  /** Wall time minus {@link #nowMs}; undefined until the clock was read. */
+  #wallOffsetMs: number | undefined;
   // Invariant: coreMs = nowMs - #stalledMs; it never goes back.
   #stalledMs = 0;
   #stallForgiven = false;
@@ -87,6 +90,7 @@ export class Membership {
       roster: new Roster(random.fork()),
       timers: new Timers<TimerFact>(),
       coreMs: 0,
+      epochMax: STAMP_MAX,
       effects: [],
     };
     this.#voice = new Voice(this.#shared);
@@ -149,6 +153,9 @@ export class Membership {
   #observe(nowMs: number): void {
     const shared = this.#shared;
     this.#nowMs = Math.max(this.#nowMs, nowMs);
+    if (this.#wallOffsetMs !== undefined) {
+      shared.epochMax = Math.min(STAMP_MAX, this.#wallOffsetMs + this.#nowMs + EPOCH_AHEAD_MS_MAX);
+    }
     const core = this.#nowMs - this.#stalledMs;
     const dueMs = shared.timers.nextDueMs();
     if (dueMs === undefined || core - dueMs <= STALL_MS || this.#stallForgiven) {
@@ -187,6 +194,9 @@ export class Membership {
       case "member_admitted":
         this.#expelled.delete(event.nodeId);
         return;
+      case "clock_read":
+        this.#wallOffsetMs = event.wallMs - event.nowMs;
+        return;
       case "address_changed":
         return this.#onAddressChanged(event.address);
       case "value_published":
@@ -210,13 +220,14 @@ export class Membership {
     const decoded = decodeDatagram(bytes);
     if (decoded.kind === "malformed") return this.#noteMalformed(from, decoded.reason);
     const { source, body, piggyback } = decoded.value;
+    this.#judge.onSpoke(from, source);
     for (const claim of piggyback.claims) {
       if (!this.#expelled.has(claim.nodeId)) this.#judge.hear(claim, { from });
     }
     const { roster } = this.#shared;
     const sender: Contact = roster.find(from) ?? { nodeId: from, address: "" };
     for (const rumor of piggyback.values) this.#hearValue(sender, rumor);
-    if (piggyback.accusation !== undefined) this.#judge.hearAccusation(piggyback.accusation);
+    if (piggyback.accusation !== undefined) this.#judge.hearAccusation(piggyback.accusation, from);
     const accused = piggyback.accusation !== undefined;
     const introduced = piggyback.claims.some((claim) => claim.nodeId === from);
     this.#answer(sender, body, { accused, introduced, source });

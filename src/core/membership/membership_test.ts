@@ -17,6 +17,7 @@ import {
   type MembershipEffect,
   type MembershipEvent,
 } from "./mod.ts";
+import { EPOCH_AHEAD_MS_MAX } from "./timing.ts";
 
 const timing = MEMBERSHIP_PRESETS.lan;
 const SELF = "00000000000000aa" as NodeId;
@@ -254,10 +255,60 @@ Deno.test("Membership passes on an accusation of a node it has not met", () => {
   scene.advance(timing.gossipIntervalMs);
   const said = scene.sent().flatMap((message) => message.piggyback.claims);
   assert.ok(said.some((found) => found.nodeId === PEER && found.standing === "down"));
-  // So that the node hears of it when it starts again below that (memberlist 311).
+  // It is asked when it starts again below that, and its own word counts (memberlist 311).
   scene.hear(PEER, { kind: "ping", sequence: 1 });
   const accusation = scene.sent(PEER)[0]?.piggyback.accusation;
-  assert.deepEqual(accusation, { standing: "down", bootEpoch: 1, incarnation: 100 });
+  assert.deepEqual(accusation, { standing: "unknown", bootEpoch: 1, incarnation: 0 });
+  scene.hear(PEER, { kind: "gossip" }, { claims: [claim(PEER, "alive")] });
+  assert.deepEqual([scene.standing(PEER), scene.membership.find(PEER)?.incarnation], ["alive", 0]);
+});
+
+Deno.test("Membership believes a later life of a member by its own word, or by that of two others", () => {
+  const scene = new Scene();
+  const third = "00000000000000dd" as NodeId;
+  scene.meet(PEER, OTHER, third);
+  const epochOf = () => scene.membership.find(PEER)?.bootEpoch;
+  const later = (epoch: number) => ({ claims: [claim(PEER, "alive", { epoch })] });
+  scene.hear(OTHER, { kind: "gossip" }, later(9));
+  assert.equal(epochOf(), 1);
+  const asked = scene.sent(PEER)[0]?.piggyback.accusation;
+  assert.deepEqual(asked, { standing: "unknown", bootEpoch: 1, incarnation: 0 });
+  // The liar may go on; what counts of the others is what they agree about.
+  scene.hear(OTHER, { kind: "gossip" }, later(99));
+  scene.hear(third, { kind: "gossip" }, later(7));
+  assert.equal(epochOf(), 7);
+  scene.hear(PEER, { kind: "gossip" }, later(8));
+  assert.equal(epochOf(), 8);
+});
+
+Deno.test("Membership believes no boot of the future and no incarnation that nobody can have", () => {
+  const scene = new Scene();
+  const nowMs = 1_800_000_000_000;
+  scene.tell({ kind: "clock_read", wallMs: nowMs });
+  scene.meet(PEER, OTHER);
+  const before = scene.membership.view();
+  for (
+    const stamp of [
+      { epoch: Number.MAX_SAFE_INTEGER },
+      { epoch: nowMs + EPOCH_AHEAD_MS_MAX + 60_000 },
+      { incarnation: Number.MAX_SAFE_INTEGER },
+      { incarnation: 1_000_000 },
+    ]
+  ) {
+    // By two, so that it is not for want of a voice.
+    for (const by of [OTHER, PEER]) {
+      scene.hear(by, { kind: "gossip" }, {
+        claims: [claim(SELF, "suspect", { epoch: 5, ...stamp }), claim(OTHER, "down", stamp)],
+      });
+    }
+  }
+  const lies = scene.effects.filter((effect) =>
+    effect.kind === "note" && effect.event === "lie_refused"
+  );
+  assert.equal(lies.length, 14, "all but what a member says of its own incarnation");
+  const after = scene.membership.view();
+  assert.deepEqual(after.self, before.self);
+  assert.equal(scene.standing(PEER), "alive");
 });
 
 Deno.test("Membership tells a member that it holds it for down on any message, at a bounded rate", () => {

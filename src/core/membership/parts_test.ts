@@ -97,7 +97,7 @@ Deno.test("Rumors passes over what does not fit", () => {
 for (const count of [1, 2, 3, 10]) {
   Deno.test(`Roster gives each of ${count} others one turn per round (memberlist 2026)`, () => {
     const roster = new Roster(new Random(count));
-    for (let index = 1; index <= count; index++) roster.add(claimOf(index), 0);
+    for (let index = 1; index <= count; index++) roster.add(claimOf(index), 0, true);
     for (let round = 0; round < 5; round++) {
       const turns = Array.from({ length: count }, () => roster.nextProbeTarget()?.nodeId);
       assert.equal(new Set(turns).size, count);
@@ -108,7 +108,7 @@ for (const count of [1, 2, 3, 10]) {
 
 Deno.test("Roster picks no one twice and no one excluded", () => {
   const roster = new Roster(new Random(1));
-  for (let index = 1; index <= 5; index++) roster.add(claimOf(index), 0);
+  for (let index = 1; index <= 5; index++) roster.add(claimOf(index), 0, true);
   for (let round = 0; round < 50; round++) {
     const picked = roster.pickLive(3, (member) => member.nodeId !== idOf(2));
     assert.equal(new Set(picked).size, 3);
@@ -118,11 +118,11 @@ Deno.test("Roster picks no one twice and no one excluded", () => {
 
 Deno.test("Roster is bounded: the one gone longest makes room, a live one never (foca 31)", () => {
   const roster = new Roster(new Random(1));
-  for (let index = 1; index < MEMBERS_MAX; index++) roster.add(claimOf(index), 0);
-  roster.add(claimOf(MEMBERS_MAX, "down"), 5);
-  assert.notEqual(roster.add(claimOf(MEMBERS_MAX + 1), 9), undefined);
+  for (let index = 1; index < MEMBERS_MAX; index++) roster.add(claimOf(index), 0, true);
+  roster.add(claimOf(MEMBERS_MAX, "down"), 5, true);
+  assert.notEqual(roster.add(claimOf(MEMBERS_MAX + 1), 9, true), undefined);
   assert.equal(roster.find(idOf(MEMBERS_MAX)), undefined);
-  assert.equal(roster.add(claimOf(MEMBERS_MAX + 2), 9), undefined);
+  assert.equal(roster.add(claimOf(MEMBERS_MAX + 2), 9, true), undefined);
   assert.equal(roster.size, MEMBERS_MAX);
 });
 

@@ -2,8 +2,7 @@ import type { NodeId } from "../../base/mod.ts";
 import type { Contact } from "./events.ts";
 import type { Member } from "./roster.ts";
 import type { Shared } from "./shared.ts";
-import type { TimerFact } from "./timer_facts.ts";
-import type { Timer } from "./timers.ts";
+import type { Timer, TimerFact } from "./timers.ts";
 import { HEALTH_MAX, PROBES_MAX, RELAYS_MAX } from "./timing.ts";
 import type { Voice } from "./voice.ts";
 

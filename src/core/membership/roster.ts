@@ -2,8 +2,7 @@ import type { NodeId, Random } from "../../base/mod.ts";
 import type { LifeStamp, MemberClaim, MemberStanding } from "../../protocol/mod.ts";
 import type { MemberView } from "./events.ts";
 import type { Suspicion } from "./suspicion.ts";
-import type { Timer } from "./timers.ts";
-import type { TimerFact } from "./timer_facts.ts";
+import type { Timer, TimerFact } from "./timers.ts";
 import { MEMBERS_MAX } from "./timing.ts";
 import { MemberValues } from "./values.ts";
 
@@ -15,6 +14,8 @@ export interface Member extends LifeStamp {
   standing: MemberStanding;
   bootEpoch: number;
   incarnation: MemberClaim["incarnation"];
+  /** It has introduced itself. Until then its life is what others say, and its own word counts whatever they said. */
+  isFirsthand: boolean;
   /** When it went down or left, in core time; undefined while it did neither. */
   goneMs: number | undefined;
   /** Present exactly while `standing` is suspect. */
@@ -91,7 +92,7 @@ export class Roster {
   }
 
   /** Adds a stranger; undefined when there is no room for it. */
-  add(claim: MemberClaim, coreMs: number): Member | undefined {
+  add(claim: MemberClaim, coreMs: number, isFirsthand: boolean): Member | undefined {
     if (this.#members.size >= MEMBERS_MAX && !this.#dropLongestGone()) return undefined;
     const member: Member = {
       nodeId: claim.nodeId,
@@ -99,6 +100,7 @@ export class Roster {
       standing: claim.standing,
       bootEpoch: claim.bootEpoch,
       incarnation: claim.incarnation,
+      isFirsthand,
       goneMs: isLive(claim) ? undefined : coreMs,
       suspicion: undefined,
       suspicionTimer: undefined,
@@ -119,7 +121,7 @@ export class Roster {
   /** Gives a member a greater claim's stamp and standing; the caller has compared them. */
   update(member: Member, claim: MemberClaim, coreMs: number): void {
     const wasLive = isLive(member);
-    if (claim.bootEpoch > member.bootEpoch) member.values = new MemberValues();
+    if (claim.bootEpoch !== member.bootEpoch) member.values = new MemberValues();
     member.bootEpoch = claim.bootEpoch;
     member.incarnation = claim.incarnation;
     member.standing = claim.standing;

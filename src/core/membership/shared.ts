@@ -2,8 +2,7 @@ import type { NodeId, Random } from "../../base/mod.ts";
 import type { LifeStamp, MemberClaim } from "../../protocol/mod.ts";
 import type { MembershipEffect } from "./events.ts";
 import type { Roster } from "./roster.ts";
-import type { TimerFact } from "./timer_facts.ts";
-import type { Timers } from "./timers.ts";
+import type { TimerFact, Timers } from "./timers.ts";
 import type { MembershipTiming } from "./timing.ts";
 import type { MemberValues } from "./values.ts";
 
@@ -27,6 +26,8 @@ export interface Shared {
   readonly timers: Timers<TimerFact>;
   /** Milliseconds this node has been running: stands still while the process is stalled. */
   coreMs: number;
+  /** The latest boot epoch that can be true, by this node's wall clock; {@link STAMP_MAX} while that is not known. */
+  epochMax: number;
   /** Orders of the running step, in order. */
   effects: MembershipEffect[];
 }

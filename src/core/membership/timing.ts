@@ -59,8 +59,20 @@ export const SEEDS_MAX = 16;
 export const LEAVE_TARGETS_MAX = 16;
 /** Rounds in which a leaving node tells them. */
 export const LEAVE_ROUNDS = 3;
+/** A boot epoch is milliseconds since 1970: none is believed that is farther ahead of this node's clock. */
+export const EPOCH_AHEAD_MS_MAX = 24 * 3_600_000;
+/** This node's own is raised half as far, so that others whose clocks lag still believe it. */
+export const OWN_EPOCH_AHEAD_MS_MAX = EPOCH_AHEAD_MS_MAX / 2;
+/** No stamp above it is believed: what counts on from it can still be written and read back. */
+export const STAMP_MAX = 2 ** 52;
+/** Incarnations at a time that others may tell of: a member raises its own by one for each refutation. */
+export const INCARNATION_JUMP_MAX = 1_000;
+/** Members whose word is needed, together, for what only the subject itself should say. */
+export const VOICES_NEEDED = 2;
 /** Times a node outbids a later boot of itself before it takes it for another machine with its identity. */
 export const EPOCH_RAISES_MAX = 3;
+/** Between two of them; after longer quiet they count from 0. */
+export const EPOCH_RAISES_MS = 60_000;
 /** A wake-up or event later than this past a deadline means that this node did not run: its clocks stop counting. */
 export const STALL_MS = 25;
 /** After such a stall, how long messages may queue up before any deadline counts. */

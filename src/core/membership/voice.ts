@@ -91,10 +91,15 @@ export class Voice {
     if (member === undefined) {
       return heardAs === undefined ? undefined : { ...stampOf(heardAs), standing: "unknown" };
     }
+    const isKnownAs = heardAs !== undefined && compareStamps(heardAs, member) === 0;
+    // Not its own word yet: it may be right, and what others told of it made up.
+    if (!member.isFirsthand && !isKnownAs) {
+      return heardAs === undefined ? undefined : { ...stampOf(heardAs), standing: "unknown" };
+    }
     const { standing } = member;
     if (standing !== "alive") return { ...stampOf(member), standing };
     // Newer than we know: an introduction is due. Older: it has lost its own past and must outbid it.
-    if (heardAs === undefined || compareStamps(heardAs, member) === 0) return undefined;
+    if (heardAs === undefined || isKnownAs) return undefined;
     return { ...stampOf(member), standing: "unknown" };
   }
 }

@@ -30,6 +30,8 @@ const AUTHORITY = "authority.pem";
 const AUTHORITY_KEY = "authority_key.pem";
 const RECORD = "identity.json";
 const FIRST_MEMBERS = "first_members.json";
+/** As far as membership believes a clock. */
+const EPOCH_AHEAD_MS_MAX = 24 * 3_600_000;
 const CERTIFICATE_LABEL = "CERTIFICATE";
 
 /** What a node is as a member of a cluster. */
@@ -121,7 +123,7 @@ export class StoredIdentity {
     return this.#record.name;
   }
 
-  /** Greater at each start, also after a disk was restored from a backup, as long as the clock is right. */
+  /** Greater at each start, also after a disk was restored from a backup, as long as the clock is right. Milliseconds. */
   get bootEpoch(): number {
     return this.#record.bootEpoch;
   }
@@ -136,7 +138,9 @@ export class StoredIdentity {
     // Milliseconds since 1970 outdo what any older copy of this file says, and tell apart two copies that are started
     // together; a clock that is behind costs no more than that.
     const sinceMs = Math.max(0, Math.floor(this.#nowMs()));
-    const bootEpoch = Math.max(this.#record.bootEpoch + 1, sinceMs);
+    const next = this.#record.bootEpoch + 1;
+    // Others believe no epoch that far ahead, so one that a wrong clock left here would keep this node out for as long.
+    const bootEpoch = next > sinceMs + EPOCH_AHEAD_MS_MAX ? sinceMs : Math.max(next, sinceMs);
     await this.#write({ ...this.#record, name, bootEpoch });
     await this.renewIfDue();
   }
@@ -221,7 +225,11 @@ export class StoredIdentity {
   }
 
   async #write(record: IdentityRecord): Promise<void> {
-    await this.#files.write(RECORD, encodeIdentityRecord(record));
+    const bytes = encodeIdentityRecord(record);
+    // Whatever a peer makes this node say of itself, it must be able to read it again.
+    const readBack = decodeIdentityRecord(bytes);
+    assert(readBack.kind === "decoded", "What is written can be read back", { file: RECORD });
+    await this.#files.write(RECORD, bytes);
     this.#record = record;
   }
 

@@ -57,6 +57,20 @@ Deno.test("Two copies of a node's files that are started within a second begin d
   assert.ok(second.bootEpoch > first.bootEpoch);
 });
 
+Deno.test("A boot that a wrong clock dated years ahead does not keep the node out for years", async () => {
+  const files = new MemoryFiles();
+  const wrong = await open(files, NOW_MS + 10 * 365 * 24 * 3_600_000);
+  assert.ok(wrong.bootEpoch > NOW_MS);
+  assert.equal((await open(files, NOW_MS)).bootEpoch, NOW_MS);
+});
+
+Deno.test("What could not be read again is not written", async () => {
+  const files = new MemoryFiles();
+  const node = await open(files);
+  await assert.rejects(node.saveLife({ bootEpoch: 2 ** 53, incarnation: 0 }), /read back/);
+  assert.equal((await open(files)).nodeId, node.nodeId);
+});
+
 Deno.test("A lone founder that joins forgets its cluster, whenever it dies on the way", async () => {
   const desk = await JoinDesk.open(NOW_MS);
   const clusterId = desk.cluster.authority.clusterId;

@@ -33,8 +33,8 @@ export const MEMBERSHIP_MUTANTS = [
     { origin: "nodedb 165", kind: "L", does: "a node below its past never outbids it" },
     inMembership(
       "voice.ts",
-      "compareStamps(heardAs, member) === 0) return undefined;",
-      "compareStamps(heardAs, member) <= 0) return undefined;",
+      "heardAs === undefined || isKnownAs) return undefined;",
+      "heardAs === undefined || compareStamps(heardAs, member) <= 0) return undefined;",
     ),
   ),
   mutant(
@@ -156,7 +156,7 @@ export const MEMBERSHIP_MUTANTS = [
   mutant(
     "gone-rows-start-anew",
     { origin: "foca 32", kind: "L", does: "hands the dead round for ever" },
-    inMembership("judge.ts", "roster.add(claim, coreMs - goneMs)", "roster.add(claim, coreMs)"),
+    inMembership("judge.ts", "roster.add(claim, coreMs - goneMs,", "roster.add(claim, coreMs,"),
   ),
   mutant(
     "backlog-never-drains",

@@ -1,0 +1,27 @@
+/** Peers whose last line is remembered; beyond, the oldest is forgotten. */
+const PEERS_REMEMBERED_MAX = 1_024;
+
+/** Lets each peer make one log line in a while: it may send nonsense faster than a log should grow. */
+export class LineLimiter {
+  readonly #intervalMs: number;
+  /** By peer, oldest first. */
+  readonly #lines = new Map<string, { readonly atMs: number; unsaid: number }>();
+
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs;
+  }
+
+  /** How many were left out since the peer's last line, or undefined when it is too soon for another one. */
+  claim(peer: string, nowMs: number): number | undefined {
+    const last = this.#lines.get(peer);
+    if (last !== undefined && nowMs - last.atMs < this.#intervalMs) {
+      last.unsaid++;
+      return undefined;
+    }
+    this.#lines.delete(peer);
+    this.#lines.set(peer, { atMs: nowMs, unsaid: 0 });
+    const [oldest] = this.#lines.keys();
+    if (this.#lines.size > PEERS_REMEMBERED_MAX && oldest !== undefined) this.#lines.delete(oldest);
+    return last?.unsaid ?? 0;
+  }
+}
