@@ -314,6 +314,7 @@ export const IMPORT_RULES: ImportRules = {
         "src/group",
         "src/library",
         "src/members",
+        "src/operators",
         ...SHELL.filter((room) => !["src/telemetry", "src/inference"].includes(room)),
       ],
       because: "Pure folders must run without any runtime.",

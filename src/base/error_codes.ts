@@ -23,6 +23,8 @@ export const ERROR_CODES = {
   model_too_large: { family: "request", status: 500 },
   // A request from another machine without a key, or with one that opens nothing.
   unauthorized: { family: "request", status: 401 },
+  // With a key that may do other things than this.
+  forbidden: { family: "request", status: 403 },
   conflict: { family: "request", status: 409 },
   member_not_found: { family: "request", status: 404 },
   token_not_found: { family: "request", status: 404 },

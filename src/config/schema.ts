@@ -47,6 +47,18 @@ export const OPTIONS = {
       "on every address, because a web page could have its own name point here. `*` takes any name. " +
       "Who asks under one of them counts as another machine.",
   },
+  open: {
+    slice: "http",
+    kind: "choice",
+    choices: ["auto", "use", "all", "none"],
+    flag: "open",
+    default: "auto",
+    summary: "What clients on other machines of a private network may do without a key.",
+    details:
+      "`use` is what Ollama's clients do daily: generate, chat, embed, list and show. `all` adds whatever changes something. " +
+      "`auto` is `use` until somebody makes a key, and from then on `none`, also when the last key is revoked. " +
+      "Public addresses always need a key, this machine never does.",
+  },
   bodyBytesMax: {
     slice: "http",
     kind: "bytes",

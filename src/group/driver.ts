@@ -22,6 +22,7 @@ import {
   type GroupChange,
   type GroupConfiguration,
   type HardState,
+  ORIGIN_SCHEMA,
   type RaftWireMessage,
   SESSION_NONCE_BYTES,
   type Snapshot,
@@ -173,7 +174,10 @@ export class GroupDriver implements Group {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#state !== "running") return Promise.reject(this.#unavailable());
     const deadlineMs = this.#parts.clock.monotonicMs() + timeoutMs;
-    const outcome = this.#proposals.add(command, { deadlineMs, signal });
+    // Members of an older version can't read who had it made.
+    const isRead = this.#catalogue.schema >= ORIGIN_SCHEMA;
+    const origin = isRead ? this.#parts.originOf?.(command) : undefined;
+    const outcome = this.#proposals.add(command, { deadlineMs, signal, origin });
     this.#planDrain();
     return outcome;
   }

@@ -2,7 +2,12 @@ import type { NodeId, Random } from "../base/mod.ts";
 import type { Catalogue, Outcome } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, Log, Metrics, RaftLogStore, Transport } from "../ports/mod.ts";
-import type { CatalogueCommand, GroupChange, GroupConfiguration } from "../protocol/mod.ts";
+import type {
+  CatalogueCommand,
+  ChangeOrigin,
+  GroupChange,
+  GroupConfiguration,
+} from "../protocol/mod.ts";
 import type { ProposeOptions } from "./proposals.ts";
 import type { GroupTiming } from "./timing.ts";
 
@@ -20,6 +25,8 @@ export interface GroupParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly timing?: Partial<GroupTiming>;
+  /** Who has a command made that is proposed now; absent = nobody keeps it. */
+  readonly originOf?: (command: CatalogueCommand) => ChangeOrigin | undefined;
   /** Who an empty log starts with; a log that holds anything ignores it. Absent = wait for a leader's snapshot. */
   readonly founding?: {
     readonly voters: readonly NodeId[];

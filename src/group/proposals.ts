@@ -3,6 +3,7 @@ import type { Applied, Outcome } from "../core/catalogue/mod.ts";
 import {
   CATALOGUE_COMMAND_BYTES_MAX,
   type CatalogueCommand,
+  type ChangeOrigin,
   encodeCommand,
   type RequestStamp,
 } from "../protocol/mod.ts";
@@ -35,6 +36,7 @@ export interface ProposalsParts {
 
 interface Pending {
   readonly command: CatalogueCommand;
+  readonly origin: ChangeOrigin | undefined;
   readonly deadlineMs: number;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (reason: unknown) => void;
@@ -89,9 +91,13 @@ export class Proposals {
   /** Takes a command; it is sent by the next {@link flush}. See `Group.propose` for what it throws. */
   add(
     command: CatalogueCommand,
-    limits: { readonly deadlineMs: number; readonly signal: AbortSignal | undefined },
+    limits: {
+      readonly deadlineMs: number;
+      readonly signal: AbortSignal | undefined;
+      readonly origin?: ChangeOrigin | undefined;
+    },
   ): Promise<Outcome> {
-    const { deadlineMs, signal } = limits;
+    const { deadlineMs, signal, origin } = limits;
     if (this.count >= PROPOSALS_MAX) {
       return Promise.reject(
         new UnavailableError("queue_full", `Cannot propose: ${PROPOSALS_MAX} changes wait already`),
@@ -104,6 +110,7 @@ export class Proposals {
     };
     const pending: Pending = {
       command,
+      origin,
       deadlineMs,
       resolve,
       reject,
@@ -225,7 +232,8 @@ export class Proposals {
       taken++;
       const sequence = ++this.#sequence;
       const request = { session, sequence, firstUnanswered };
-      const bytes = encodeCommand({ command: pending.command, request });
+      const { command, origin } = pending;
+      const bytes = encodeCommand({ command, request, ...(origin && { origin }) });
       if (bytes.length > CATALOGUE_COMMAND_BYTES_MAX) {
         const message = `Cannot change the catalogue: the change takes ${bytes.length} bytes, ` +
           `at most ${CATALOGUE_COMMAND_BYTES_MAX} are allowed`;

@@ -1,6 +1,6 @@
 import { clusterFamily } from "./cluster.ts";
 import { type HttpParts, NODE_HEADER } from "./exchange.ts";
-import { ollamaFamily } from "./ollama.ts";
+import { nativeFailureAnswer, ollamaFamily } from "./ollama.ts";
 import { ollamaModelsFamily } from "./ollama_models.ts";
 import { openAiFamily } from "./openai.ts";
 import { operationsFamily } from "./operations.ts";
@@ -37,7 +37,7 @@ export function createHttpApp(parts: HttpParts): HttpApp {
     ollamaModelsFamily(parts),
     openAiFamily(parts),
     ...(parts.admin === undefined ? [] : [clusterFamily(parts.admin)]),
-  ], admitting);
+  ], { admitting, failureAnswer: nativeFailureAnswer });
 
   return {
     async fetch(request, connection) {

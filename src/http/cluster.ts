@@ -1,15 +1,18 @@
 import { parseGoDuration, RequestError } from "../base/mod.ts";
 import type {
+  AuditRowView,
   ClusterAdmin,
   ClusterStatus,
   ConnectionView,
   KeyRowView,
+  KeyWish,
   MemberLoad,
   MemberStatus,
   RouteExplanation,
   RouteScore,
   TokenRowView,
 } from "../ports/mod.ts";
+import { parseScopes, type Scope, SCOPES } from "../protocol/mod.ts";
 import type { Exchange } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
@@ -22,6 +25,9 @@ const TOKEN_TTL_DEFAULT = "1h";
 const TOKEN_HOURS_MAX = 365 * 24;
 const KEY_HOURS_MAX = 3_650 * 24;
 const TOKEN_USES_MAX = 1_000;
+const AUDIT_ROWS_DEFAULT = 100;
+/** More than a cluster remembers. */
+const AUDIT_ROWS_MAX = 10_000;
 const LOG_LINES_DEFAULT = 100;
 /** More than a node keeps. */
 const LOG_LINES_MAX = 100_000;
@@ -37,6 +43,7 @@ export function clusterFamily(admin: ClusterAdmin): ApiFamily {
       ...tokenRoutes(admin),
       ...keyRoutes(admin),
       ...settingRoutes(admin),
+      auditRoute(admin),
     ],
   };
 }
@@ -147,7 +154,9 @@ function keyRoutes(admin: ClusterAdmin): readonly Route[] {
       methods: ["POST"],
       path: "/api/cluster/keys",
       handle: async (exchange) => {
-        const made = await admin.createKey(parseKeyWish(await exchange.readOptionalFields()));
+        const wish = parseKeyWish(await exchange.readOptionalFields());
+        checkMayGrant(wish.scopes, exchange.scopes);
+        const made = await admin.createKey(wish);
         return jsonAnswer({ key: made.key, ...keyShape(made) }, 201);
       },
     },
@@ -182,6 +191,32 @@ function settingRoutes(admin: ClusterAdmin): readonly Route[] {
       handle: async ({ params }) => await done(admin.deleteSetting(params["key"] ?? "")),
     },
   ];
+}
+
+function auditRoute(admin: ClusterAdmin): Route {
+  return {
+    methods: ["GET", "HEAD"],
+    path: "/api/cluster/audit",
+    handle: async (exchange) => {
+      const limit = countOf(exchange, {
+        name: "limit",
+        default: AUDIT_ROWS_DEFAULT,
+        max: AUDIT_ROWS_MAX,
+      });
+      return jsonAnswer({ changes: (await admin.audit(limit)).map(changeShape) });
+    },
+  };
+}
+
+function changeShape(change: AuditRowView): object {
+  return {
+    index: change.index,
+    at: utcTime(change.atMs),
+    who: change.who,
+    from: change.from,
+    action: change.action,
+    subject: change.subject,
+  };
 }
 
 function routeShape(route: RouteExplanation): object {
@@ -229,14 +264,38 @@ function parseTokenWish(fields: Fields): { readonly lifetimeMs: number; readonly
   return { lifetimeMs, uses };
 }
 
-function parseKeyWish(
-  fields: Fields,
-): { readonly label: string; readonly lifetimeMs: number } {
+function parseKeyWish(fields: Fields): KeyWish {
   const lifetimeMs = parseLifetime(fields.raw("ttl") ?? 0);
   if (lifetimeMs !== 0) {
     checkLifetime(lifetimeMs, { given: fields.raw("ttl"), hoursMax: KEY_HOURS_MAX });
   }
-  return { label: fields.string("label") ?? "", lifetimeMs };
+  return { label: fields.string("label") ?? "", lifetimeMs, scopes: parseScopeList(fields) };
+}
+
+/** A list of words, or one text with commas; `use` when absent, as most keys are for programs that generate. */
+function parseScopeList(fields: Fields): readonly Scope[] {
+  const given = fields.raw("scopes") ?? ["use"];
+  const words = typeof given === "string" ? given.split(",").map((word) => word.trim()) : given;
+  const scopes = isTextList(words) ? parseScopes(words) : undefined;
+  if (scopes !== undefined) return scopes;
+  throw new RequestError(
+    "invalid_request",
+    `scopes must be some of ${SCOPES.join(", ")}: current value is ${JSON.stringify(given)}`,
+  );
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}
+
+/** A key can't make one that may do more than itself. */
+function checkMayGrant(wanted: readonly Scope[], held: readonly Scope[]): void {
+  const missing = wanted.filter((scope) => !held.includes(scope));
+  if (missing.length === 0) return;
+  throw new RequestError(
+    "forbidden",
+    `forbidden: who may do ${held.join(", ")} can't make a key for ${missing.join(", ")}`,
+  );
 }
 
 function checkLifetime(
@@ -259,17 +318,28 @@ function parseLifetime(value: unknown): number {
 
 /** Lines as they were logged; a failure after the first is the stream's last line, as everywhere. */
 async function logs(admin: ClusterAdmin, exchange: Exchange): Promise<Response> {
-  const query = new URL(exchange.request.url).searchParams;
-  const linesText = query.get("lines") ?? String(LOG_LINES_DEFAULT);
-  const lines = /^\d{1,9}$/.test(linesText) ? Number(linesText) : NaN;
-  if (!(lines <= LOG_LINES_MAX)) {
-    throw new RequestError(
-      "invalid_request",
-      `lines must be 0 to ${LOG_LINES_MAX}: current value is "${linesText}"`,
-    );
-  }
-  const follow = query.get("follow") === "true";
+  const lines = countOf(exchange, {
+    name: "lines",
+    default: LOG_LINES_DEFAULT,
+    max: LOG_LINES_MAX,
+  });
+  const follow = new URL(exchange.request.url).searchParams.get("follow") === "true";
   return await stream(exchange, admin.logs({ lines, follow }, exchange.signal));
+}
+
+/** A count in the query. @throws RequestError `invalid_request`. */
+function countOf(
+  exchange: Exchange,
+  wanted: { readonly name: string; readonly default: number; readonly max: number },
+): number {
+  const { name, max } = wanted;
+  const text = new URL(exchange.request.url).searchParams.get(name) ?? String(wanted.default);
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+  if (count <= max) return count;
+  throw new RequestError(
+    "invalid_request",
+    `${name} must be 0 to ${max}: current value is "${text}"`,
+  );
 }
 
 async function* shapesOf(statuses: AsyncIterable<ClusterStatus>): AsyncGenerator<object> {
@@ -348,6 +418,8 @@ function keyShape(key: KeyRowView): object {
     label: key.label,
     created_at: utcTime(key.createdAtMs),
     expires_at: key.expiresAtMs === 0 ? null : utcTime(key.expiresAtMs),
+    scopes: key.scopes,
+    last_used_at: key.lastUsedAtMs === 0 ? null : utcTime(key.lastUsedAtMs),
   };
 }
 

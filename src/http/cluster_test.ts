@@ -1,56 +1,9 @@
 import assert from "node:assert/strict";
-import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
-import type { ClusterAdmin, ClusterStatus, RouteExplanation } from "../ports/mod.ts";
+import { RequestError, UnavailableError } from "../base/mod.ts";
+import type { ClusterAdmin } from "../ports/mod.ts";
 import { appUnderTest } from "../../tests/harness/http_app.ts";
+import { A, B, EXPIRES_MS, scriptedAdmin } from "../../tests/harness/scripted_admin.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";
-
-const A = "00000000000000aa" as NodeId;
-const B = "00000000000000bb" as NodeId;
-const EXPIRES_MS = Date.UTC(2026, 0, 1);
-
-const STATUS: ClusterStatus = {
-  clusterId: "00000000000000cc",
-  nodeId: A,
-  name: "a",
-  version: "1.2.3",
-  health: "degraded",
-  leader: A,
-  term: 3,
-  committedIndex: 17,
-  appliedIndex: 16,
-  stateHash: "ab".repeat(32),
-  members: [
-    {
-      nodeId: A,
-      name: "a",
-      address: "10.0.0.1:11435",
-      health: "alive",
-      role: "leader",
-      drained: false,
-      version: "1.2.3",
-      matchIndex: 17,
-      load: {
-        runningRequests: 1,
-        waitingRequests: 2,
-        slots: 4,
-        tokensPerSecond: 12.5,
-        availableBytes: 5_000,
-        loadedModels: ["tiny:latest"],
-      },
-    },
-    {
-      nodeId: B,
-      name: "b",
-      address: "",
-      health: "pending",
-      role: "none",
-      drained: true,
-      version: "",
-      matchIndex: undefined,
-      load: undefined,
-    },
-  ],
-};
 
 const MEMBERS_ON_WIRE = [
   {
@@ -82,79 +35,13 @@ const MEMBERS_ON_WIRE = [
   },
 ];
 
-const ROUTE: RouteExplanation = {
-  atMs: EXPIRES_MS,
-  model: "tiny",
-  promptTokens: 12,
-  standing: "resumed",
-  chosen: {
-    nodeId: B,
-    name: "b",
-    rank: "sound",
-    expectedMs: 63,
-    hopMs: 3,
-    queueMs: 0,
-    loadMs: 0,
-    prefillMs: 60,
-  },
-  runnersUp: [],
-  excluded: [{ nodeId: A, name: "a", reason: "down" }],
-  outcome: "granted",
-};
-
-/** Everything that was asked, as `verb what`. */
-function scriptedAdmin(script: Partial<ClusterAdmin> = {}) {
-  const asked: string[] = [];
-  const note = (verb: string) => async (what?: unknown) => {
-    asked.push(what === undefined ? verb : `${verb} ${JSON.stringify(what)}`);
-  };
-  const admin: ClusterAdmin = {
-    status: async () => STATUS,
-    createToken: async (wanted) => {
-      await note("token")(wanted);
-      return { token: "secret", tokenId: "t1", expiresAtMs: EXPIRES_MS, usesLeft: wanted.uses };
-    },
-    listTokens: async () => [{ tokenId: "t1", expiresAtMs: EXPIRES_MS, usesLeft: 1 }],
-    revokeToken: note("revoke_token"),
-    createKey: async (wanted) => {
-      await note("key")(wanted);
-      return { key: "secret", keyId: "k1", label: wanted.label, createdAtMs: 0, expiresAtMs: 0 };
-    },
-    listKeys: async () => [
-      { keyId: "k1", label: "laptop", createdAtMs: 0, expiresAtMs: EXPIRES_MS },
-    ],
-    revokeKey: note("revoke_key"),
-    async *watch() {
-      yield STATUS;
-    },
-    webTransport: () => ({ port: 11435, path: "/odist/1", certificateHash: "ab" }),
-    drain: note("drain"),
-    undrain: note("undrain"),
-    leave: note("leave"),
-    removeMember: note("remove"),
-    revokeMember: note("revoke"),
-    listSettings: async () => [{ key: "k", value: "v" }],
-    putSetting: note("put"),
-    deleteSetting: note("delete"),
-    saveSnapshot: async () => Uint8Array.of(1, 2, 3),
-    connections: async () => [{
-      peer: B,
-      remoteAddress: "10.0.0.2:5",
-      direction: "dialed",
-      openStreams: 1,
-      queuedFrames: 2,
-    }],
-    explain: (requestId) => requestId === "mine" ? [ROUTE] : [],
-    async *logs({ lines, follow }) {
-      yield { event: "node_started", lines, follow };
-    },
-    ...script,
-  };
+function scripted(script: Partial<ClusterAdmin> = {}) {
+  const { admin, asked } = scriptedAdmin(script);
   return { ...appUnderTest({ admin }), asked };
 }
 
 Deno.test("GET /api/cluster/status tells everything a node knows of its cluster", async () => {
-  const { send } = scriptedAdmin();
+  const { send } = scripted();
   assert.deepEqual(await (await send("GET", "/api/cluster/status")).json(), {
     cluster_id: "00000000000000cc",
     node_id: A,
@@ -181,7 +68,7 @@ Deno.test("GET /api/cluster/status tells everything a node knows of its cluster"
 });
 
 Deno.test("POST /api/cluster/tokens makes a token for an hour and one use unless told otherwise", async () => {
-  const { send, asked } = scriptedAdmin();
+  const { send, asked } = scripted();
   const made = await send("POST", "/api/cluster/tokens");
   assert.equal(made.status, 201);
   assert.deepEqual(await made.json(), {
@@ -200,7 +87,7 @@ Deno.test("POST /api/cluster/tokens makes a token for an hour and one use unless
 });
 
 Deno.test("POST /api/cluster/tokens refuses spans and counts out of range", async () => {
-  const { send, asked } = scriptedAdmin();
+  const { send, asked } = scripted();
   const wrong = [
     ...["500ms", "9000h", "soon", "-1h", 0, true].map((ttl) => ({ ttl })),
     ...[0, 1_001, 1.5].map((uses) => ({ uses })),
@@ -214,7 +101,7 @@ Deno.test("POST /api/cluster/tokens refuses spans and counts out of range", asyn
 });
 
 Deno.test("GET /api/cluster/tokens never shows a secret", async () => {
-  const { send } = scriptedAdmin();
+  const { send } = scripted();
   const text = await (await send("GET", "/api/cluster/tokens")).text();
   assert.deepEqual(JSON.parse(text), {
     tokens: [{ token_id: "t1", expires_at: "2026-01-01T00:00:00.000Z", uses_left: 1 }],
@@ -222,7 +109,7 @@ Deno.test("GET /api/cluster/tokens never shows a secret", async () => {
 });
 
 Deno.test("POST /api/cluster/keys makes a key for ever unless told otherwise, and lists never show it", async () => {
-  const { send, asked } = scriptedAdmin();
+  const { send, asked } = scripted();
   const made = await send("POST", "/api/cluster/keys", { label: "laptop" });
   assert.equal(made.status, 201);
   assert.deepEqual(await made.json(), {
@@ -231,15 +118,17 @@ Deno.test("POST /api/cluster/keys makes a key for ever unless told otherwise, an
     label: "laptop",
     created_at: "1970-01-01T00:00:00.000Z",
     expires_at: null,
+    scopes: ["use"],
+    last_used_at: null,
   });
-  await send("POST", "/api/cluster/keys", { ttl: "720h" });
+  await send("POST", "/api/cluster/keys", { ttl: "720h", scopes: "use, models" });
   await send("POST", "/api/cluster/keys");
   await send("POST", "/api/cluster/keys", " ");
   assert.deepEqual(asked, [
-    'key {"label":"laptop","lifetimeMs":0}',
-    'key {"label":"","lifetimeMs":2592000000}',
-    'key {"label":"","lifetimeMs":0}',
-    'key {"label":"","lifetimeMs":0}',
+    'key {"label":"laptop","lifetimeMs":0,"scopes":["use"]}',
+    'key {"label":"","lifetimeMs":2592000000,"scopes":["use","models"]}',
+    'key {"label":"","lifetimeMs":0,"scopes":["use"]}',
+    'key {"label":"","lifetimeMs":0,"scopes":["use"]}',
   ]);
   for (const wrong of [{ ttl: "500ms" }, { ttl: "90000h" }, { ttl: -1 }, { label: 7 }]) {
     const answer = await send("POST", "/api/cluster/keys", wrong);
@@ -251,11 +140,33 @@ Deno.test("POST /api/cluster/keys makes a key for ever unless told otherwise, an
     label: "laptop",
     created_at: "1970-01-01T00:00:00.000Z",
     expires_at: "2026-01-01T00:00:00.000Z",
+    scopes: ["use", "models"],
+    last_used_at: "2026-01-01T00:00:00.000Z",
   }]);
 });
 
+Deno.test("GET /api/cluster/audit lists who changed what, at most as many as are wished for", async () => {
+  const { send, asked } = scripted();
+  const answer = await send("GET", "/api/cluster/audit?limit=5");
+  assert.deepEqual(await answer.json(), {
+    changes: [{
+      index: 7,
+      at: "1970-01-01T00:00:00.000Z",
+      who: "key k1",
+      from: "10.0.0.1",
+      action: "put_setting",
+      subject: "k",
+    }],
+  });
+  await send("GET", "/api/cluster/audit");
+  assert.deepEqual(asked, ["audit 5", "audit 100"]);
+  for (const limit of ["-1", "x", "10001"]) {
+    assert.equal((await send("GET", `/api/cluster/audit?limit=${limit}`)).status, 400, limit);
+  }
+});
+
 Deno.test("GET /api/cluster/feed streams statuses, and /webtransport tells browsers where to ask for it", async () => {
-  const { send } = scriptedAdmin();
+  const { send } = scripted();
   const lines = parseLines(await (await send("GET", "/api/cluster/feed")).text());
   assert.deepEqual(lines, [await (await send("GET", "/api/cluster/status")).json()]);
   assert.deepEqual(await (await send("GET", "/api/cluster/webtransport")).json(), {
@@ -266,7 +177,7 @@ Deno.test("GET /api/cluster/feed streams statuses, and /webtransport tells brows
 });
 
 Deno.test("changes of members, tokens and settings reach the cluster as named", async () => {
-  const { send, asked } = scriptedAdmin();
+  const { send, asked } = scripted();
   const calls: readonly (readonly [string, string, unknown?])[] = [
     ["POST", "members/b/drain"],
     ["POST", "members/b/undrain"],
@@ -301,7 +212,7 @@ Deno.test("changes of members, tokens and settings reach the cluster as named", 
 });
 
 Deno.test("the cluster's refusals keep their status and their words", async () => {
-  const { send } = scriptedAdmin({
+  const { send } = scripted({
     drain: () => Promise.reject(new RequestError("member_not_found", 'no member is called "x"')),
     removeMember: () => Promise.reject(new RequestError("conflict", "it is the last voter")),
     listTokens: () => Promise.reject(new UnavailableError("no_quorum", "no quorum answers")),
@@ -316,14 +227,14 @@ Deno.test("the cluster's refusals keep their status and their words", async () =
 });
 
 Deno.test("GET /api/cluster/snapshot sends the bytes of the file", async () => {
-  const { send } = scriptedAdmin();
+  const { send } = scripted();
   const answer = await send("GET", "/api/cluster/snapshot");
   assert.equal(answer.headers.get("content-type"), "application/octet-stream");
   assert.deepEqual(await answer.bytes(), Uint8Array.of(1, 2, 3));
 });
 
 Deno.test("GET /api/cluster/logs streams lines and refuses absurd counts", async () => {
-  const { send } = scriptedAdmin();
+  const { send } = scripted();
   const lines = async (query: string) =>
     parseLines(await (await send("GET", `/api/cluster/logs${query}`)).text());
   assert.deepEqual(await lines(""), [{ event: "node_started", lines: 100, follow: false }]);
@@ -336,7 +247,7 @@ Deno.test("GET /api/cluster/logs streams lines and refuses absurd counts", async
 
 Deno.test("a node without a cluster has no /api/cluster, and a foreign web page gets nothing of one", async () => {
   assert.equal((await appUnderTest().send("GET", "/api/cluster/status")).status, 404);
-  const { app } = scriptedAdmin();
+  const { app } = scripted();
   const ask = (headers: Record<string, string>) =>
     app.fetch(new Request("http://localhost/api/cluster/tokens", { method: "POST", headers }));
   assert.equal((await ask({ host: "localhost", origin: "https://evil.example" })).status, 403);
@@ -344,7 +255,7 @@ Deno.test("a node without a cluster has no /api/cluster, and a foreign web page 
 });
 
 Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", async () => {
-  const { send } = scriptedAdmin();
+  const { send } = scripted();
   const explained = async (id: string) =>
     await (await send("GET", `/api/cluster/explain/${id}`)).json();
   const { routes } = await explained("mine");

@@ -2,6 +2,7 @@ import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import type {
   Answer,
   AnswerMetrics,
+  ChangeMaker,
   Clock,
   ClusterAdmin,
   ClusterClient,
@@ -11,7 +12,8 @@ import type {
   Log,
   Metrics,
 } from "../ports/mod.ts";
-import type { Caller } from "./trust/mod.ts";
+import { authorize, type Authorized, type Caller } from "./trust/mod.ts";
+import type { Scope } from "../protocol/mod.ts";
 import type { HttpSettings } from "./settings.ts";
 import {
   type BodyRules,
@@ -33,6 +35,8 @@ export interface HttpParts {
   readonly admin?: ClusterAdmin;
   /** Absent = nobody needs a key. */
   readonly access?: KeyAccess;
+  /** Has what `act` changes written down as made by somebody. Absent = it is not. */
+  readonly attribute?: <T>(by: ChangeMaker, act: () => T) => T;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -64,6 +68,7 @@ export class Exchange {
   readonly #abort = new AbortController();
   readonly #onAbort = () =>
     this.#abort.abort(this.#departures().find(({ aborted }) => aborted)?.reason);
+  #authorized: Authorized | undefined;
   #streaming = false;
   #servedBy: () => string | undefined = () => undefined;
   #ended = false;
@@ -126,20 +131,23 @@ export class Exchange {
     });
   }
 
-  /**
-   * This machine's own clients never need a key, as they never need one for Ollama; others do once there is one.
-   *
-   * @throws RequestError `unauthorized`.
-   */
-  async checkKey(): Promise<void> {
+  /** See `authorize`. */
+  async authorize(scope: Scope): Promise<Authorized> {
+    const authorization = this.request.headers.get("authorization");
     const { access } = this.#parts;
-    if (access === undefined || this.origin.caller.kind !== "afar" || !access.isWanted()) return;
-    const header = this.request.headers.get("authorization") ?? "";
-    const [, key] = /^Bearer +(\S+)$/i.exec(header) ?? [];
-    const refusal = key === undefined
-      ? "from another machine a key is needed: Authorization: Bearer KEY, from odist key create"
-      : await access.refusalOf(key);
-    if (refusal !== undefined) throw new RequestError("unauthorized", `unauthorized: ${refusal}`);
+    this.#authorized = await authorize(this.origin.caller, scope, { access, authorization });
+    return this.#authorized;
+  }
+
+  /** Runs `act`, whose changes are `by`'s. */
+  attribute<T>({ who, from }: Authorized, act: () => T): T {
+    const { attribute } = this.#parts;
+    return attribute === undefined ? act() : attribute({ who, from }, act);
+  }
+
+  /** What the caller may do besides what the route asks for; nothing before it was asked. */
+  get scopes(): readonly Scope[] {
+    return this.#authorized?.scopes ?? [];
   }
 
   /** @throws UnavailableError `stopping` once the node no longer admits inference. */

@@ -1,68 +1,119 @@
 import assert from "node:assert/strict";
-import { appUnderTest, httpRequest } from "../../tests/harness/http_app.ts";
-import type { KeyAccess } from "../ports/mod.ts";
+import { appUnderTest, httpRequest, scopedAccess } from "../../tests/harness/http_app.ts";
+import { scriptedAdmin } from "../../tests/harness/scripted_admin.ts";
+import { type Scope, SCOPES } from "../protocol/mod.ts";
+import { Router } from "./routes.ts";
+import { ROUTE_SCOPES } from "./trust/route_scopes.ts";
+import type { Sender } from "./trust/mod.ts";
 
-const ACCESS: KeyAccess = {
-  isWanted: () => true,
-  refusalOf: (key) => Promise.resolve(key === "right" ? undefined : `"${key}" was revoked`),
-};
+const OWN: Sender = { kind: "machine", address: "127.0.0.1", isOwn: true };
+const NEIGHBOUR: Sender = { kind: "machine", address: "192.168.1.77", isOwn: false };
+const STRANGER: Sender = { kind: "machine", address: "203.0.113.9", isOwn: false };
 
-async function ask(
-  path: string,
-  options: { readonly access?: KeyAccess; readonly fromAfar: boolean; readonly header?: string },
-): Promise<Response> {
-  const { app } = appUnderTest(options.access === undefined ? {} : { access: options.access });
-  const request = httpRequest("GET", path);
-  if (options.header !== undefined) request.headers.set("authorization", options.header);
-  const address = options.fromAfar ? "192.168.1.77" : "127.0.0.1";
-  return await app.fetch(request, {
-    sender: { kind: "machine", address, isOwn: !options.fromAfar },
+const AFAR: readonly Sender[] = [NEIGHBOUR, STRANGER];
+const NEAR: readonly Sender[] = [OWN, NEIGHBOUR];
+
+interface Asking {
+  readonly sender?: Sender;
+  /** What is open to private networks. */
+  readonly open?: readonly Scope[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+async function ask(line: string, options: Asking = {}): Promise<Response> {
+  const [method = "GET", path = "/"] = line.replaceAll(/:[a-z]+/g, "x").split(" ");
+  const { sender = OWN, open = [], headers = {} } = options;
+  const { app } = appUnderTest({ access: scopedAccess(open), admin: scriptedAdmin().admin });
+  // A key with the scope "admin" alone may make no key but its like.
+  const body = method === "POST" || method === "PUT" ? { scopes: ["admin"] } : undefined;
+  const request = httpRequest(method, path, body);
+  for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
+  const response = await app.fetch(request, { sender });
+  const { status, headers: answered } = response;
+  return new Response(await response.text() || null, { status, headers: answered });
+}
+
+const bearer = (...scopes: Scope[]) => ({ authorization: `Bearer ${scopes.join("+")}` });
+const isRefused = ({ status }: Response) => status === 401 || status === 403;
+
+for (const [line, scope] of Object.entries(ROUTE_SCOPES)) {
+  Deno.test(`${line} wants ${scope}, over HTTP and over the port between nodes`, async () => {
+    assert.ok(!isRefused(await ask(line)), "this machine's own clients may do everything");
+    assert.equal((await ask(line, { sender: NEIGHBOUR })).status === 401, scope !== "open");
+    const opened = await ask(line, { sender: NEIGHBOUR, open: ["use"] });
+    assert.equal(opened.status === 401, scope !== "use" && scope !== "open", "--open use");
+    assert.ok(!isRefused(await ask(line, { sender: NEIGHBOUR, open: SCOPES })), "--open all");
+    assert.equal(
+      (await ask(line, { sender: STRANGER, open: SCOPES })).status === 401,
+      scope !== "open",
+      "public addresses need a key whatever is open",
+    );
+    for (const held of SCOPES) {
+      const mayDo = scope === "open" || scope === held;
+      const headers = bearer(held);
+      for (const afar of AFAR) {
+        assert.equal(isRefused(await ask(line, { sender: afar, headers })), !mayDo, held);
+      }
+      const holder = { kind: "key_holder", address: "10.0.0.9", key: held } as const;
+      const overPort = await ask(line, { sender: holder, open: SCOPES });
+      assert.equal(overPort.status === 403, !mayDo, `${held} over the port between nodes`);
+    }
   });
 }
 
-Deno.test("from another machine nothing is answered without a key once there is one", async () => {
-  const fromAfar = { access: ACCESS, fromAfar: true };
-  for (const path of ["/api/tags", "/api/version", "/v1/models", "/metrics"]) {
-    const refused = await ask(path, fromAfar);
-    assert.equal(refused.status, 401, path);
-    assert.equal(refused.headers.get("www-authenticate"), "Bearer");
-    await refused.body?.cancel();
-    assert.equal((await ask(path, { ...fromAfar, header: "Bearer right" })).status, 200, path);
-    assert.equal((await ask(path, { ...fromAfar, header: "bearer  right" })).status, 200, path);
-  }
-});
-
-Deno.test("each API family words the refusal of a key as its clients expect", async () => {
-  const wrong = { access: ACCESS, fromAfar: true, header: "Bearer wrong" };
-  const native = await (await ask("/api/tags", wrong)).json();
-  assert.deepEqual(native, { error: 'unauthorized: "wrong" was revoked' });
-  const openAi = await (await ask("/v1/models", wrong)).json();
-  assert.equal(openAi.error.message, 'unauthorized: "wrong" was revoked');
-  const without = await (await ask("/api/tags", { access: ACCESS, fromAfar: true })).json();
-  assert.match(without.error, /a key is needed: Authorization: Bearer KEY/);
-});
-
-Deno.test("this machine's own clients need no key, whatever they send", async () => {
-  // Clients of OpenAI's must send one, and most send "ollama".
-  for (const header of ["Bearer ollama", "Basic eDp5"]) {
-    assert.equal(
-      (await ask("/v1/models", { access: ACCESS, fromAfar: false, header })).status,
-      200,
+Deno.test("each row of the table of scopes is an endpoint, and an endpoint without a row can't be mounted", async () => {
+  for (const line of Object.keys(ROUTE_SCOPES)) {
+    const response = await ask(line);
+    assert.doesNotMatch(
+      await response.text(),
+      /^(404 page not found|405 method not allowed)$/,
+      line,
     );
   }
+  const { parts } = appUnderTest();
+  const route = { methods: ["GET"], path: "/api/forgotten", handle: () => new Response() } as const;
+  const options = { admitting: () => true, failureAnswer: () => new Response() };
+  const family = { name: "none", routes: [route], failureAnswer: () => new Response() };
+  assert.throws(() => new Router(parts, [family], options), { name: "InvariantError" });
 });
 
-Deno.test("without any key the API is open, and whether a node lives is always told", async () => {
-  const none: KeyAccess = { ...ACCESS, isWanted: () => false };
-  assert.equal((await ask("/api/tags", { access: none, fromAfar: true })).status, 200);
-  assert.equal((await ask("/api/tags", { fromAfar: true })).status, 200);
-  for (const path of ["/health", "/ready"]) {
-    assert.equal((await ask(path, { access: ACCESS, fromAfar: true })).status, 200);
+Deno.test("a refusal says how to get a key, in the words of each API family", async () => {
+  const sender = NEIGHBOUR;
+  const refused = await ask("DELETE /api/delete", { sender, open: ["use"] });
+  assert.equal(refused.headers.get("www-authenticate"), "Bearer");
+  assert.match((await refused.json()).error, /odist key create --scope models.*Bearer KEY/);
+  const headers = { authorization: "Bearer wrong" };
+  const native = await (await ask("GET /api/tags", { sender, headers })).json();
+  assert.deepEqual(native, { error: 'unauthorized: "wrong" was revoked' });
+  const openAi = await (await ask("GET /v1/models", { sender, headers })).json();
+  assert.equal(openAi.error.message, 'unauthorized: "wrong" was revoked');
+  const narrow = await ask("POST /api/pull", { sender, headers: bearer("use", "join") });
+  assert.equal(narrow.status, 403);
+  assert.match((await narrow.json()).error, /needs the scope "models".* has use, join/);
+});
+
+Deno.test("a key that nobody wants to see is no fault: clients of OpenAI's must send some", async () => {
+  for (const authorization of ["Bearer ollama", "Basic eDp5"]) {
+    const headers = { authorization };
+    assert.equal((await ask("GET /v1/models", { headers })).status, 200);
+    const asking: Asking = { sender: NEIGHBOUR, open: ["use"], headers };
+    assert.equal((await ask("GET /v1/models", asking)).status, 200);
   }
+  const spaced = { authorization: "bearer  use" };
+  assert.equal((await ask("GET /v1/models", { sender: STRANGER, headers: spaced })).status, 200);
+});
+
+Deno.test("strangers are not told which paths there are", async () => {
+  for (const line of ["GET /none", "GET /api/tags/", "PUT /api/tags", "POST /api/chat/"]) {
+    assert.equal((await ask(line, { sender: NEIGHBOUR })).status, 401, line);
+    assert.equal((await ask(line, { sender: STRANGER })).status, 401, line);
+  }
+  assert.equal((await ask("GET /api/tags/")).status, 301);
+  assert.equal((await ask("GET /api/tags/", { sender: NEIGHBOUR, open: ["use"] })).status, 301);
+  assert.equal((await ask("GET /none", { sender: STRANGER, headers: bearer("use") })).status, 404);
 });
 
 Deno.test("a proxy, a tunnel or a port of a container on this machine gives its clients no rights", async () => {
-  const { app } = appUnderTest({ access: ACCESS });
   for (
     const headers of [
       { "x-forwarded-for": "203.0.113.9" },
@@ -72,11 +123,88 @@ Deno.test("a proxy, a tunnel or a port of a container on this machine gives its 
       { via: "1.1 proxy" },
       // A port of a container or an SSH tunnel says nothing, but is asked under the address of the machine around it.
       { host: "192.168.1.99:11434" },
+      { host: "host.docker.internal:11434" },
     ]
   ) {
-    const request = httpRequest("GET", "/api/tags");
-    for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
-    const response = await app.fetch(request);
-    assert.equal(response.status, 401, JSON.stringify(headers));
+    for (const line of ["GET /api/cluster/keys", "POST /api/cluster/tokens", "POST /api/pull"]) {
+      const response = await ask(line, { headers, open: ["use"] });
+      assert.equal(response.status, 401, `${line} ${JSON.stringify(headers)}`);
+    }
+    const isPublic = !("x-real-ip" in headers || "host" in headers);
+    const used = await ask("GET /api/tags", { headers, open: ["use"] });
+    assert.equal(used.status, isPublic ? 401 : 200, JSON.stringify(headers));
   }
+});
+
+Deno.test("a rebound page gets nothing on any address, whether or not there are keys", async () => {
+  const host = "evil.example:11434";
+  for (const headers of [{ host }, { host, origin: `http://${host}` }]) {
+    for (const near of NEAR) {
+      const { app } = appUnderTest({
+        access: scopedAccess(["use"]),
+        admin: scriptedAdmin().admin,
+        config: { bindAddress: "0.0.0.0" },
+      });
+      const request = httpRequest("POST", "/api/cluster/tokens", {});
+      for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
+      assert.equal((await app.fetch(request, { sender: near })).status, 403);
+    }
+  }
+});
+
+Deno.test("a container of a private network can chat where others can reach the API, under its service's name", async () => {
+  const { app } = appUnderTest({
+    access: scopedAccess(["use"]),
+    config: { bindAddress: "0.0.0.0" },
+  });
+  const sender: Sender = { kind: "machine", address: "172.18.0.3", isOwn: false };
+  for (const host of ["ollama:11434", "192.168.1.10:11434", "host.docker.internal:11434"]) {
+    const body = { model: "m", messages: [{ role: "user", content: "hi" }], stream: false };
+    const request = httpRequest("POST", "/api/chat", body);
+    request.headers.set("host", host);
+    assert.equal((await app.fetch(request, { sender })).status, 200, host);
+  }
+});
+
+Deno.test("a key makes no key that may do more than itself", async () => {
+  const headers = bearer("admin", "use");
+  const asking = { sender: NEIGHBOUR, headers };
+  const { app } = appUnderTest({ access: scopedAccess([]), admin: scriptedAdmin().admin });
+  const make = async (scopes: readonly string[], sender: Sender) => {
+    const request = httpRequest("POST", "/api/cluster/keys", { scopes });
+    request.headers.set("authorization", asking.headers.authorization);
+    return (await app.fetch(request, { sender })).status;
+  };
+  assert.equal(await make(["use"], NEIGHBOUR), 201);
+  assert.equal(await make(["admin", "join"], NEIGHBOUR), 403);
+  assert.equal(await make(["admin", "join"], OWN), 201);
+  assert.equal(await make(["root"], OWN), 400);
+  assert.equal(await make([], OWN), 400);
+});
+
+Deno.test("a change is told as made by the key, or by this machine, and from where", async () => {
+  const made: string[] = [];
+  const { app } = appUnderTest({
+    access: scopedAccess(["use"]),
+    admin: scriptedAdmin().admin,
+    attribute: ({ who, from }, act) => {
+      made.push(`${who}, ${from}`);
+      return act();
+    },
+  });
+  const change = (sender: Sender, headers: Record<string, string> = {}) => {
+    const request = httpRequest("DELETE", "/api/cluster/settings/a.b");
+    for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
+    return app.fetch(request, { sender });
+  };
+  await change(OWN);
+  await change(NEIGHBOUR, bearer("admin"));
+  await change(OWN, { ...bearer("admin"), "x-forwarded-for": "203.0.113.9" });
+  await change({ kind: "key_holder", address: "10.0.0.9", key: "admin" });
+  assert.deepEqual(made, [
+    "this machine, 127.0.0.1",
+    "key k-admin laptop, 192.168.1.77",
+    "key k-admin laptop, 203.0.113.9 through 127.0.0.1",
+    "key k-admin laptop, 10.0.0.9",
+  ]);
 });

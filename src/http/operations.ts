@@ -12,13 +12,11 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
       {
         methods: ["GET", "HEAD"],
         path: "/health",
-        open: true,
         handle: () => jsonAnswer({ status: "ok" }),
       },
       {
         methods: ["GET", "HEAD"],
         path: "/ready",
-        open: true,
         handle: () => {
           const { ready, reasons } = parts.client.readiness();
           const open = admitting();

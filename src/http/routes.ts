@@ -1,15 +1,13 @@
 import { Hono } from "hono";
 import { Exchange, type HttpParts } from "./exchange.ts";
-import type { Caller } from "./trust/mod.ts";
-import { type Failure, textAnswer } from "./wire/mod.ts";
+import { authorize, type Caller, type RouteScope, scopeOf } from "./trust/mod.ts";
+import { describeFailure, type Failure, textAnswer } from "./wire/mod.ts";
 
 /** One endpoint. `path` may hold `:name` parameters, one segment each. */
 export interface Route {
   readonly methods: readonly ("GET" | "HEAD" | "POST" | "PUT" | "DELETE")[];
   readonly path: string;
   handle(exchange: Exchange): Response | Promise<Response>;
-  /** Answers without a key, even where others want one: says nothing but whether the node lives. */
-  readonly open?: true;
 }
 
 /** The endpoints that word their errors alike. */
@@ -33,14 +31,25 @@ export class Router {
   readonly #paths = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
   readonly #parts: HttpParts;
   readonly #admitting: () => boolean;
+  readonly #failureAnswer: ApiFamily["failureAnswer"];
 
-  constructor(parts: HttpParts, families: readonly ApiFamily[], admitting: () => boolean) {
+  /** @throws InvariantError for a route that `route_scopes.ts` has no row for. */
+  constructor(
+    parts: HttpParts,
+    families: readonly ApiFamily[],
+    options: {
+      readonly admitting: () => boolean;
+      /** Words a refusal where no family does. */
+      readonly failureAnswer: ApiFamily["failureAnswer"];
+    },
+  ) {
     this.#parts = parts;
-    this.#admitting = admitting;
+    this.#admitting = options.admitting;
+    this.#failureAnswer = options.failureAnswer;
     for (const family of families) {
       for (const route of family.routes) this.#mount(family, route);
     }
-    this.#hono.notFound((context) => this.#unrouted(context.req.raw));
+    this.#hono.notFound((context) => this.#unrouted(context.req.raw, context.env));
   }
 
   answer(request: Request, bindings: RouteBindings): Response | Promise<Response> {
@@ -51,13 +60,14 @@ export class Router {
     const known = this.#paths.get(route.path) ??
       { pattern: pathPattern(route.path), methods: new Set<string>() };
     for (const method of route.methods) known.methods.add(method);
+    const scopes = new Map(route.methods.map((method) => [method, scopeOf(method, route.path)]));
     this.#paths.set(route.path, known);
     // Hono dispatches HEAD as GET, so a HEAD-only route is mounted as GET and the method checked here.
     const mounted = new Set(route.methods.map((method) => method === "HEAD" ? "GET" : method));
     const methods: ReadonlySet<string> = new Set(route.methods);
     this.#hono.on([...mounted], route.path, async (context) => {
       const request = context.req.raw;
-      if (!methods.has(request.method)) return this.#unrouted(request);
+      if (!methods.has(request.method)) return this.#unrouted(request, context.env);
       const exchange = new Exchange(this.#parts, {
         family: family.name,
         route: route.path,
@@ -66,18 +76,30 @@ export class Router {
         caller: context.env.caller,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
-      const response = await handle(family, route, exchange);
+      const scope = scopes.get(request.method as Route["methods"][number]) ?? "admin";
+      const response = await handle({ family, route, scope }, exchange);
       exchange.answered(response);
       return response;
     });
   }
 
   /** Counted under one label: the paths that strangers try must not become metrics of their own. */
-  #unrouted(request: Request): Response {
-    const response = this.#refuse(request);
+  async #unrouted(request: Request, { caller }: RouteBindings): Promise<Response> {
+    const response = await this.#refusedKey(request, caller) ?? this.#refuse(request);
     const labels = { family: "none", route: "unmatched", status: String(response.status) };
     this.#parts.metrics.increment("odist_http_requests_total", labels);
     return response;
+  }
+
+  /** Strangers are not even told which paths there are. */
+  async #refusedKey(request: Request, caller: Caller): Promise<Response | undefined> {
+    const authorization = request.headers.get("authorization");
+    try {
+      await authorize(caller, "use", { access: this.#parts.access, authorization });
+      return undefined;
+    } catch (error) {
+      return challenge(this.#failureAnswer(describeFailure(error, request.signal)));
+    }
   }
 
   #refuse(request: Request): Response {
@@ -104,15 +126,25 @@ export class Router {
   }
 }
 
-async function handle(family: ApiFamily, route: Route, exchange: Exchange): Promise<Response> {
+interface Mounted {
+  readonly family: ApiFamily;
+  readonly route: Route;
+  readonly scope: RouteScope;
+}
+
+async function handle({ family, route, scope }: Mounted, exchange: Exchange): Promise<Response> {
   try {
-    if (route.open !== true) await exchange.checkKey();
-    return await route.handle(exchange);
+    if (scope === "open") return await route.handle(exchange);
+    const by = await exchange.authorize(scope);
+    return await exchange.attribute(by, () => route.handle(exchange));
   } catch (error) {
-    const response = family.failureAnswer(exchange.describe(error));
-    if (response.status === 401) response.headers.set("www-authenticate", "Bearer");
-    return response;
+    return challenge(family.failureAnswer(exchange.describe(error)));
   }
+}
+
+function challenge(response: Response): Response {
+  if (response.status === 401) response.headers.set("www-authenticate", "Bearer");
+  return response;
 }
 
 function pathPattern(path: string): RegExp {

@@ -1,4 +1,4 @@
-import { type NodeId, UnavailableError } from "../base/mod.ts";
+import { errorMessage, isEdgeError, type NodeId, UnavailableError } from "../base/mod.ts";
 import { type KernelFileReader, openKernelFiles } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
@@ -13,10 +13,12 @@ import {
 } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import {
+  CATALOGUE_SCHEMA,
   type CatalogueCommand,
   displayModelName,
   encodeApiKey,
   encodeJoinToken,
+  type Scope,
 } from "../protocol/mod.ts";
 import type { TemplateWorkers } from "../models/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
@@ -47,6 +49,8 @@ import { LocalClient } from "./local_client.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
 const DRAIN_LOOK_MS = 20;
+/** How long the first key waits for members to know what it is. */
+const SCHEMA_WAIT_MS = 10_000;
 /** How long a starting node waits for the catalogue to be in line with its folder. */
 const SETTLE_WAIT_MS = 2_000;
 /** How long it waits to know what its models' templates can do: after the first start that is remembered. */
@@ -82,8 +86,13 @@ export interface RunningNode {
   stop(): Promise<void>;
   /** Resolves when the node is gone. */
   readonly finished: Promise<void>;
-  /** Whether clients on other machines need a key. */
-  needsKey(): boolean;
+  /** What clients on other machines of a private network may do without a key. */
+  openScopes(): readonly Scope[];
+  /**
+   * The key that a first start makes where other machines can reach the node, and that is shown nowhere else. Undefined when
+   * there ever was one, or it could not be made.
+   */
+  readonly firstKey: Promise<string | undefined>;
 }
 
 /**
@@ -139,6 +148,7 @@ async function startServing(wiring: Wiring): Promise<RunningNode> {
     metrics,
     hostName: ownName(),
     outsideAddress,
+    open: config.http.open,
     signal: wiring.signal,
     onFatal: fatal.resolve,
   });
@@ -203,13 +213,14 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     client,
     admin,
     access: machinery.access,
+    attribute: (by, act) => machinery.attribution.attribute(by, act),
     metrics,
     log,
     clock,
     config: httpSettings(config, self.name),
     version: parts.version,
   });
-  machinery.serveClients((request, gone) => app.fetch(request, { gone }));
+  serveKeyHolders(machinery, app);
   // Whoever reads the first line may ask for a model at once. Without a quorum there is nothing to wait for.
   await Promise.race([sharing.copies.settledOnce, delay(SETTLE_WAIT_MS)]);
   await Promise.race([sharing.models.inspectTemplates(), delay(INSPECT_WAIT_MS)]);
@@ -225,9 +236,16 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     templates,
     drainTimeoutMs: config.http.drainTimeoutMs,
     stopWatching: () => stalls.stop(),
+    firstKey: firstKeyOf(parts, listener.address.hostname),
   });
   stopping.stop = () => node.stop();
   return node;
+}
+
+function serveKeyHolders(machinery: Machinery, app: HttpApp): void {
+  machinery.serveClients((request, { gone, ...client }) =>
+    app.fetch(request, { gone, sender: { kind: "key_holder", ...client } })
+  );
 }
 
 function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Serving {
@@ -309,6 +327,36 @@ function adminOf(
   });
 }
 
+/** Where only this machine reaches a node, or all is open, nobody needs a key. */
+async function firstKeyOf(
+  { machinery, config, log }: Assembly,
+  boundTo: string,
+): Promise<string | undefined> {
+  if (isLoopback(boundTo) || config.http.open === "all") return undefined;
+  try {
+    await newestSchema(machinery);
+    return await credentialsOf(machinery).createFirstKey();
+  } catch (error) {
+    if (!isEdgeError(error)) throw error;
+    log.log("warn", "first_key_not_made", { reason: errorMessage(error) });
+    return undefined;
+  }
+}
+
+/** A cluster that has just begun takes a moment to agree on what its members know. */
+async function newestSchema({ group, clock }: Machinery): Promise<void> {
+  const reached = Promise.withResolvers<void>();
+  const look = () => {
+    if (group.catalogue.schema >= CATALOGUE_SCHEMA) reached.resolve();
+  };
+  const stop = group.onApplied(look);
+  const timer = clock.after(SCHEMA_WAIT_MS, () => reached.resolve());
+  look();
+  await reached.promise;
+  timer.cancel();
+  stop();
+}
+
 function modelsHereAlone(cluster: Cluster, sharing: ModelSharing): readonly string[] {
   const held = new Set(sharing.copies.held());
   const members = cluster.members().filter((member) =>
@@ -371,6 +419,7 @@ interface Stoppable extends Wiring {
   readonly drainTimeoutMs: number;
   readonly templates: TemplateWorkers;
   readonly stopWatching: () => void;
+  readonly firstKey: Promise<string | undefined>;
 }
 
 function running(listener: HttpListener, parts: Stoppable): RunningNode {
@@ -379,7 +428,8 @@ function running(listener: HttpListener, parts: Stoppable): RunningNode {
   return {
     address: listener.address,
     finished: finished.promise,
-    needsKey: () => parts.machinery.access.isWanted(),
+    openScopes: () => parts.machinery.access.openScopes("private"),
+    firstKey: parts.firstKey,
     stop() {
       stopping ??= stop(listener, parts).then(finished.resolve, finished.reject);
       return stopping;

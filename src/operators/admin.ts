@@ -9,12 +9,14 @@ import {
 } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type {
+  AuditRowView,
   Clock,
   ClusterAdmin,
   ClusterStatus,
   ConnectionView,
   GroupRole,
   KeyRowView,
+  KeyWish,
   MemberLoad,
   MemberStatus,
   RouteExplanation,
@@ -118,10 +120,12 @@ export class Admin implements ClusterAdmin {
     return this.#parts.credentials.revokeToken(tokenId);
   }
 
-  createKey(
-    wanted: { readonly label: string; readonly lifetimeMs: number },
-  ): Promise<KeyRowView & { readonly key: string }> {
-    return this.#parts.credentials.createKey(wanted);
+  createKey(wish: KeyWish): Promise<KeyRowView & { readonly key: string }> {
+    return this.#parts.credentials.createKey(wish);
+  }
+
+  audit(limit: number): Promise<readonly AuditRowView[]> {
+    return this.#read((catalogue) => limit === 0 ? [] : catalogue.audit().slice(-limit));
   }
 
   listKeys(): Promise<readonly KeyRowView[]> {

@@ -4,7 +4,7 @@ import { isEdgeError, type NodeId, UnavailableError } from "../base/mod.ts";
 import { Catalogue, drainKey, leaveKey, type Outcome } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, ConnectionView } from "../ports/mod.ts";
-import { type CatalogueCommand, encodeCommand } from "../protocol/mod.ts";
+import { CATALOGUE_SCHEMA, type CatalogueCommand, encodeCommand } from "../protocol/mod.ts";
 import { Credentials } from "./credentials.ts";
 import { Admin, type AdminGroup, type SeenMember } from "./admin.ts";
 
@@ -12,9 +12,17 @@ const A = "00000000000000aa" as NodeId;
 const B = "00000000000000ab" as NodeId;
 const C = "00000000000000cc" as NodeId;
 
+/** All members know the newest schema. */
+function newestCatalogue(): Catalogue {
+  const catalogue = Catalogue.empty();
+  const command = { kind: "raise_schema", schema: CATALOGUE_SCHEMA } as const;
+  catalogue.apply(1, encodeCommand({ command, request: undefined }));
+  return catalogue;
+}
+
 /** A group of which every member answers at once. */
 class PromptGroup implements AdminGroup {
-  readonly catalogue = Catalogue.empty();
+  readonly catalogue = newestCatalogue();
   readonly fenced = undefined;
   voters: readonly NodeId[] = [A];
   leader: NodeId | undefined = A;
@@ -142,22 +150,48 @@ Deno.test("Admin.status() names roles and is healthy only while nobody is doubte
 
 Deno.test("Admin.createKey() keeps only the secret's hash, for ever or for a span", async () => {
   const scene = new Scene();
-  const made = await scene.admin.createKey({ label: "laptop", lifetimeMs: 0 });
+  const wish = { label: "laptop", lifetimeMs: 0, scopes: ["use", "models"] } as const;
+  const made = await scene.admin.createKey(wish);
   const { key, keyId } = made;
   assert.equal(key, `key-${keyId}-16`);
-  const listed = { keyId, label: "laptop", createdAtMs: 1_000_000, expiresAtMs: 0 };
+  const times = { createdAtMs: 1_000_000, expiresAtMs: 0, lastUsedAtMs: 0 };
+  const listed = { keyId, label: "laptop", ...times, scopes: wish.scopes };
   assert.deepEqual(made, { key, ...listed });
   assert.deepEqual(await scene.admin.listKeys(), [listed]);
   assert.equal(scene.group.catalogue.findApiKey(keyId)?.secretHash.length, 32);
-  const short = await scene.admin.createKey({ label: "", lifetimeMs: 60_000 });
+  const short = await scene.admin.createKey({ ...wish, label: "", lifetimeMs: 60_000 });
   assert.equal(short.expiresAtMs, 1_060_000);
 
   await scene.admin.revokeKey(keyId);
   await assert.rejects(scene.admin.revokeKey(keyId), hasCode("key_not_found"));
   assert.deepEqual((await scene.admin.listKeys()).map((row) => row.keyId), [short.keyId]);
   for (const wrong of [{ label: "x".repeat(65), lifetimeMs: 0 }, { label: "", lifetimeMs: 5 }]) {
-    await assert.rejects(scene.admin.createKey(wrong), hasCode("invalid_request"));
+    await assert.rejects(scene.admin.createKey({ ...wish, ...wrong }), hasCode("invalid_request"));
   }
+});
+
+Deno.test("Admin.createKey() says what to do while some member does not know scopes", async () => {
+  const late = new Scene();
+  late.group.propose = () => Promise.resolve({ kind: "refused", reason: "schema_not_active" });
+  await assert.rejects(
+    late.admin.createKey({ label: "", lifetimeMs: 0, scopes: ["use"] }),
+    /update those that are older, bring back those that are away, or remove them/,
+  );
+});
+
+Deno.test("Admin.audit() tells the newest changes, oldest first", async () => {
+  const scene = new Scene();
+  for (const key of ["a.a", "a.b", "a.c"]) {
+    const command = { kind: "put_setting", key, value: "1", expected: undefined } as const;
+    const origin = { who: "key k", from: "10.0.0.1", atMs: 5 };
+    const bytes = encodeCommand({ command, request: undefined, origin });
+    scene.group.catalogue.apply(scene.group.catalogue.appliedIndex + 1, bytes);
+  }
+  const subjects = async (limit: number) =>
+    (await scene.admin.audit(limit)).map(({ subject }) => subject);
+  assert.deepEqual(await subjects(2), ["a.b", "a.c"]);
+  assert.deepEqual(await subjects(0), []);
+  assert.equal((await scene.admin.audit(10)).length, 3);
 });
 
 Deno.test("Admin.createToken() keeps only the secret's hash", async () => {

@@ -1,7 +1,13 @@
 import { equalBytes, UnavailableError } from "../base/mod.ts";
 import type { ApiKeyRow, Catalogue } from "../core/catalogue/mod.ts";
-import type { Clock, KeyAccess } from "../ports/mod.ts";
-import { type ApiKey, type ClientVerdict, decodeApiKey } from "../protocol/mod.ts";
+import type { Clock, KeyAccess, KeyVerdict } from "../ports/mod.ts";
+import {
+  type ApiKey,
+  type ClientVerdict,
+  decodeApiKey,
+  type Scope,
+  SCOPES,
+} from "../protocol/mod.ts";
 import { type Group, READ_TIMEOUT_MS } from "../group/mod.ts";
 
 /** What it takes to tell what a key is worth. */
@@ -10,10 +16,20 @@ export interface ClientAccessParts {
   readonly group: () => Pick<Group, "catalogue" | "read">;
   readonly clock: Clock;
   readonly hashSecret: (secret: Uint8Array) => Promise<Uint8Array>;
+  /** A key was shown, and opened the node. */
+  readonly noteUse: (row: ApiKeyRow) => void;
 }
 
-/** Says whether a key opens this node. */
+/** Says whether a key opens this node to a session of its own; what it may do there is asked with each request. */
 export async function admitClient(key: string, parts: ClientAccessParts): Promise<ClientVerdict> {
+  const verdict = await judgeKey(key, parts);
+  if (verdict.kind === "refused") return verdict;
+  const { name, version } = parts.self;
+  return { kind: "welcome", node: name, version };
+}
+
+/** What a key is worth now. */
+async function judgeKey(key: string, parts: ClientAccessParts): Promise<KeyVerdict> {
   const decoded = decodeApiKey(key);
   if (decoded.kind === "malformed") return refused(`this is no API key: ${decoded.reason}`);
   const { keyId, secret } = decoded.value;
@@ -28,19 +44,36 @@ export async function admitClient(key: string, parts: ClientAccessParts): Promis
     const until = new Date(row.expiresAtMs).toISOString();
     return refused(`key "${keyId}" was valid until ${until}`);
   }
-  const { name, version } = parts.self;
-  return { kind: "welcome", node: name, version };
+  parts.noteUse(row);
+  return { kind: "granted", grant: { keyId, label: row.label, scopes: row.scopes } };
 }
 
-/** The same for the HTTP API. */
-export function keyAccess(parts: ClientAccessParts): KeyAccess {
+/** What is open to private networks without a key. `auto`: `use`, until somebody made a key. */
+export type OpenTo = "auto" | "all" | "use" | "none";
+
+/** Judges the callers of the HTTP API. Public addresses get nothing without a key, whatever is open. */
+export function keyAccess(
+  parts: ClientAccessParts & { readonly open: OpenTo },
+): KeyAccess {
   return {
-    isWanted: () => parts.group().catalogue.hasApiKeys(),
-    async refusalOf(key) {
-      const verdict = await admitClient(key, parts);
-      return verdict.kind === "refused" ? verdict.reason : undefined;
-    },
+    openScopes: (network) => network === "public" ? [] : openScopes(parts),
+    judge: (key) => judgeKey(key, parts),
   };
+}
+
+function openScopes(
+  { open, group }: ClientAccessParts & { readonly open: OpenTo },
+): readonly Scope[] {
+  switch (open) {
+    case "all":
+      return SCOPES;
+    case "use":
+      return ["use"];
+    case "none":
+      return [];
+    case "auto":
+      return group().catalogue.wantsKeys ? [] : ["use"];
+  }
 }
 
 /** From what this node has applied, and from the log where that says nothing: the key may be a moment old. */
@@ -60,6 +93,6 @@ async function findRow(
   }
 }
 
-function refused(reason: string): ClientVerdict {
+function refused(reason: string): { readonly kind: "refused"; readonly reason: string } {
   return { kind: "refused", reason };
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { UnavailableError } from "../base/mod.ts";
 import { Catalogue } from "../core/catalogue/mod.ts";
-import { encodeApiKey, encodeCommand } from "../protocol/mod.ts";
-import { admitClient, type ClientAccessParts } from "./client_access.ts";
+import { CATALOGUE_SCHEMA, encodeApiKey, encodeCommand, type Scope } from "../protocol/mod.ts";
+import { admitClient, type ClientAccessParts, keyAccess } from "./client_access.ts";
 
 const NOW_MS = 1_000_000;
 const AUTHORITY_KEY = Uint8Array.fromHex(
@@ -32,6 +32,7 @@ function access(
     self: { name: "n1", version: "0.1.0" },
     group: () => ({ catalogue: applied, read: async (look) => look(await read()) }),
     clock: { nowMs: () => NOW_MS, monotonicMs: () => 0, after: () => ({ cancel() {} }) },
+    noteUse: () => {},
     hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
   };
 }
@@ -67,4 +68,58 @@ Deno.test("Without a quorum keys that are known open a node, and others are refu
   assert.deepEqual(await admitClient(keyOf("k1", 7), access(catalogueWithKey(0), gone)), WELCOME);
   const unknown = await admitClient(keyOf("k2", 7), access(catalogueWithKey(0), gone));
   assert.equal(unknown.kind, "refused");
+});
+
+/** A catalogue that knows scopes, with keys `k0`, `k1`, … of secret 7. */
+function catalogueOf(...keys: { readonly scopes: readonly Scope[]; readonly initial?: number }[]) {
+  const catalogue = Catalogue.empty();
+  const apply = (command: Parameters<typeof encodeCommand>[0]["command"]) =>
+    catalogue.apply(catalogue.appliedIndex + 1, encodeCommand({ command, request: undefined }));
+  apply({ kind: "raise_schema", schema: CATALOGUE_SCHEMA });
+  const common = { secretHash: new Uint8Array(32).fill(7), label: "l", expiresAtMs: 0, atMs: 1 };
+  keys.forEach(({ scopes, initial = 0 }, index) =>
+    apply({ kind: "create_scoped_key", keyId: `k${index}`, scopes, initial, ...common })
+  );
+  return { catalogue, revoke: (keyId: string) => apply({ kind: "delete_api_key", keyId }) };
+}
+
+Deno.test("A key grants its scopes and no more, and is noted as used", async () => {
+  const { catalogue } = catalogueOf({ scopes: ["use", "join"] });
+  const used: string[] = [];
+  const parts = {
+    ...access(catalogue),
+    noteUse: ({ keyId }: { keyId: string }) => used.push(keyId),
+  };
+  const judge = (key: string) => keyAccess({ ...parts, open: "auto" }).judge(key);
+  assert.deepEqual(await judge(keyOf("k0", 7)), {
+    kind: "granted",
+    grant: { keyId: "k0", label: "l", scopes: ["use", "join"] },
+  });
+  assert.equal((await judge(keyOf("k0", 8))).kind, "refused");
+  assert.deepEqual(used, ["k0"], "a wrong secret is no use");
+});
+
+Deno.test("To private networks use is open until somebody made a key, and not again when it is revoked", () => {
+  const open = (catalogue: Catalogue) =>
+    keyAccess({ ...access(catalogue), open: "auto" }).openScopes("private");
+  assert.deepEqual(open(Catalogue.empty()), ["use"]);
+  const { catalogue, revoke } = catalogueOf({ scopes: ["admin"], initial: 1 });
+  assert.deepEqual(open(catalogue), ["use"], "a first start made it by itself");
+  const made = catalogueOf({ scopes: ["use"] });
+  assert.deepEqual(open(made.catalogue), []);
+  made.revoke("k0");
+  assert.deepEqual(open(made.catalogue), []);
+  revoke("k0");
+  assert.deepEqual(open(catalogue), ["use"]);
+  assert.deepEqual(open(catalogueWithKey(0)), [], "of a cluster that does not know scopes yet");
+});
+
+Deno.test("--open says what is open to private networks; public addresses get nothing without a key", () => {
+  const { catalogue } = catalogueOf({ scopes: ["use"] });
+  const scopes = { all: ["use", "models", "admin", "join"], use: ["use"], none: [], auto: [] };
+  for (const open of ["all", "use", "none", "auto"] as const) {
+    const granted = keyAccess({ ...access(catalogue), open });
+    assert.deepEqual(granted.openScopes("private"), scopes[open]);
+    assert.deepEqual(granted.openScopes("public"), []);
+  }
 });

@@ -1,7 +1,7 @@
 import { hexOf, RequestError } from "../base/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
-import type { Clock, KeyRowView, TokenRowView } from "../ports/mod.ts";
-import type { CatalogueCommand } from "../protocol/mod.ts";
+import type { Clock, KeyRowView, KeyWish, TokenRowView } from "../ports/mod.ts";
+import { type CatalogueCommand, SCOPES } from "../protocol/mod.ts";
 import { type CatalogueGroup, CHANGE_TIMEOUT_MS, READ_TIMEOUT_MS } from "../group/mod.ts";
 import { checkRange, refusal } from "./refusals.ts";
 
@@ -14,6 +14,8 @@ const TOKEN_LIFETIME_MS = { low: 1_000, high: 365 * DAY_MS };
 const TOKEN_USES = { low: 1, high: 1_000 };
 const KEY_LIFETIME_MS = { low: 1_000, high: 3_650 * DAY_MS };
 const KEY_LABEL_CHARACTERS_MAX = 64;
+/** What the list of keys calls the one that a first start makes. */
+const FIRST_KEY_LABEL = "first start";
 
 /** An id and a secret that were just drawn. */
 export interface DrawnSecret {
@@ -67,10 +69,8 @@ export class Credentials {
     throw new RequestError("token_not_found", `there is no token "${tokenId}"`);
   }
 
-  async createKey(
-    wanted: { readonly label: string; readonly lifetimeMs: number },
-  ): Promise<KeyRowView & { readonly key: string }> {
-    const { label, lifetimeMs } = wanted;
+  async createKey(wish: KeyWish): Promise<KeyRowView & { readonly key: string }> {
+    const { label, lifetimeMs, scopes } = wish;
     if (lifetimeMs !== 0) checkRange("lifetime", lifetimeMs, KEY_LIFETIME_MS);
     checkRange("characters of the label", label.length, {
       low: 0,
@@ -79,24 +79,51 @@ export class Credentials {
     const createdAtMs = this.#parts.clock.nowMs();
     const expiresAtMs = lifetimeMs === 0 ? 0 : createdAtMs + lifetimeMs;
     const drawn = await this.#create("create a key", (id, secretHash) => ({
-      kind: "create_api_key",
+      kind: "create_scoped_key",
       keyId: id,
       secretHash,
       label,
+      scopes,
       expiresAtMs,
       atMs: createdAtMs,
+      initial: 0,
     }));
     const key = this.#parts.encodeKey(drawn);
-    return { key, keyId: drawn.id, label, createdAtMs, expiresAtMs };
+    return { key, keyId: drawn.id, label, createdAtMs, expiresAtMs, scopes, lastUsedAtMs: 0 };
+  }
+
+  /**
+   * The key with which a cluster that can be reached from other machines is run until somebody makes others. Undefined when
+   * there ever was one.
+   */
+  async createFirstKey(): Promise<string | undefined> {
+    const { drawBytes, hashSecret, group, clock } = this.#parts;
+    if (!group.catalogue.neverHadKeys) return undefined;
+    const [id, secret] = [hexOf(drawBytes(ID_BYTES)), drawBytes(SECRET_BYTES)];
+    const outcome = await group.propose({
+      kind: "create_scoped_key",
+      keyId: id,
+      secretHash: await hashSecret(secret),
+      label: FIRST_KEY_LABEL,
+      scopes: SCOPES,
+      expiresAtMs: 0,
+      atMs: clock.nowMs(),
+      initial: 1,
+    }, { timeoutMs: CHANGE_TIMEOUT_MS });
+    if (outcome.kind === "applied") return this.#parts.encodeKey({ id, secret });
+    if (outcome.reason === "already_exists") return undefined;
+    throw refusal(outcome.reason, "create the first key");
   }
 
   async listKeys(): Promise<readonly KeyRowView[]> {
     const rows = await this.#read((catalogue) => catalogue.apiKeys());
-    return rows.map(({ keyId, label, createdAtMs, expiresAtMs }) => ({
+    return rows.map(({ keyId, label, createdAtMs, expiresAtMs, scopes, lastUsedAtMs }) => ({
       keyId,
       label,
       createdAtMs,
       expiresAtMs,
+      scopes,
+      lastUsedAtMs,
     }));
   }
 

@@ -5,5 +5,7 @@
  * @module
  */
 export { Admin, type SeenMember } from "./admin.ts";
-export { admitClient, type ClientAccessParts, keyAccess } from "./client_access.ts";
+export { Attribution } from "./attribution.ts";
+export { admitClient, type ClientAccessParts, keyAccess, type OpenTo } from "./client_access.ts";
 export { Credentials } from "./credentials.ts";
+export { KeyUses } from "./key_uses.ts";

@@ -7,6 +7,8 @@ const REFUSAL_TEXTS: Partial<Record<Refusal, string>> = {
   already_exists: "it is there already",
   table_full: "the catalogue has no room for more",
   member_revoked: "it was revoked",
+  schema_not_active:
+    "not all members know how to yet: update those that are older, bring back those that are away, or remove them",
 };
 
 /** What the replicated state said to a change, for people. */

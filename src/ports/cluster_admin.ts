@@ -1,4 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
+import type { Scope } from "../protocol/mod.ts";
 import type { ConnectionView } from "./transport.ts";
 
 /** What a node does in the log's group. */
@@ -64,6 +65,39 @@ export interface KeyRowView {
   readonly createdAtMs: number;
   /** 0 = never. */
   readonly expiresAtMs: number;
+  readonly scopes: readonly Scope[];
+  /** 0 = never; up to an hour behind. */
+  readonly lastUsedAtMs: number;
+}
+
+/** A key as it is wished for. */
+export interface KeyWish {
+  /** At most 64 characters. */
+  readonly label: string;
+  /** 0 (for ever), or 1 s..3,650 d. */
+  readonly lifetimeMs: number;
+  /** At least one. */
+  readonly scopes: readonly Scope[];
+}
+
+/** Who has a change made, for the list of changes. */
+export interface ChangeMaker {
+  /** A key, or this machine's own client, in words. */
+  readonly who: string;
+  /** The address it asked from. */
+  readonly from: string;
+}
+
+/** A change of the cluster's state, and who had it made. */
+export interface AuditRowView {
+  /** Of the entry in the log. */
+  readonly index: number;
+  readonly atMs: number;
+  readonly who: string;
+  /** "" for what a member did by itself. */
+  readonly from: string;
+  readonly action: string;
+  readonly subject: string;
 }
 
 /** How browsers reach a node over WebTransport; with a key, they may ask what the HTTP API may be asked. */
@@ -123,12 +157,12 @@ export interface ClusterAdmin {
   ): Promise<TokenRowView & { readonly token: string }>;
   listTokens(): Promise<readonly TokenRowView[]>;
   revokeToken(tokenId: string): Promise<void>;
-  /** `lifetimeMs` 0 (for ever), or 1 s..3,650 d; `label` at most 64 characters. The secret is in `key` and nowhere else. */
-  createKey(
-    wanted: { readonly label: string; readonly lifetimeMs: number },
-  ): Promise<KeyRowView & { readonly key: string }>;
+  /** The secret is in `key` and nowhere else. */
+  createKey(wish: KeyWish): Promise<KeyRowView & { readonly key: string }>;
   listKeys(): Promise<readonly KeyRowView[]>;
   revokeKey(keyId: string): Promise<void>;
+  /** The newest `limit` changes, oldest first; the cluster remembers 1,000. */
+  audit(limit: number): Promise<readonly AuditRowView[]>;
   /** No new requests are sent there; running ones go on. */
   drain(node: string): Promise<void>;
   undrain(node: string): Promise<void>;
@@ -161,10 +195,22 @@ export interface ClusterAdmin {
   ): AsyncIterable<Readonly<Record<string, unknown>>>;
 }
 
+/** What a key lets whoever has it do. */
+export interface KeyGrant {
+  readonly keyId: string;
+  /** What people call it; "" when nothing. */
+  readonly label: string;
+  readonly scopes: readonly Scope[];
+}
+
+/** What a key is worth now; `reason` is for people. */
+export type KeyVerdict =
+  | { readonly kind: "granted"; readonly grant: KeyGrant }
+  | { readonly kind: "refused"; readonly reason: string };
+
 /** Who must show an API key before the HTTP API answers. */
 export interface KeyAccess {
-  /** Whether the cluster has a key at all: until then the API is open to whoever reaches it. */
-  isWanted(): boolean;
-  /** Why a key opens nothing; undefined when it does. */
-  refusalOf(key: string): Promise<string | undefined>;
+  /** What clients on other machines may do without a key. */
+  openScopes(network: "private" | "public"): readonly Scope[];
+  judge(key: string): Promise<KeyVerdict>;
 }

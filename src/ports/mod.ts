@@ -29,11 +29,16 @@ export type {
   TransferRequest,
 } from "./cluster_client.ts";
 export type {
+  AuditRowView,
+  ChangeMaker,
   ClusterAdmin,
   ClusterStatus,
   GroupRole,
   KeyAccess,
+  KeyGrant,
   KeyRowView,
+  KeyVerdict,
+  KeyWish,
   MemberLoad,
   MemberStatus,
   RouteExplanation,

@@ -11,9 +11,12 @@ import {
   type ValueOf,
 } from "./field_codec.ts";
 import { isModelName, type ModelName } from "./model_name.ts";
+import { scopesField } from "./scopes.ts";
 
 /** The newest schema this program applies. Each new command kind or changed meaning raises it by one. */
-export const CATALOGUE_SCHEMA = 1;
+export const CATALOGUE_SCHEMA = 2;
+/** From here on a command may say who had it made. */
+export const ORIGIN_SCHEMA = 2;
 /** Bytes of one manifest in the catalogue; every node keeps all of them, so it is less than a registry allows. */
 export const CATALOGUE_MANIFEST_BYTES_MAX = 1024 * 1024;
 /** Bytes of one encoded command; a longer one is refused before it is proposed. */
@@ -158,6 +161,20 @@ const FIELDS = {
   release_blob: recordField({ digest: digestField }),
   /** Allows commands up to a schema; proposed once every member applies it. */
   raise_schema: recordField({ schema: uintField() }),
+  /** A key with less than all rights. */
+  create_scoped_key: recordField({
+    keyId: accessIdField,
+    secretHash: secretHashField,
+    label: labelField,
+    scopes: scopesField,
+    /** 0 = never. */
+    expiresAtMs: timeField,
+    atMs: timeField,
+    /** 1 = the one that a first start makes by itself: refused once there was any key, and closes nothing to others. */
+    initial: uintField(1),
+  }),
+  /** A key was shown; rounded by the proposer, so that a busy one does not fill the log. */
+  note_key_use: recordField({ keyId: accessIdField, atMs: timeField }),
 } as const;
 
 /** Numbers on the wire: only ever appended to, with the schema that brought the kind. */
@@ -183,6 +200,8 @@ const KINDS: readonly { readonly kind: keyof typeof FIELDS; readonly schema: num
   { kind: "quarantine_blob", schema: 1 },
   { kind: "release_blob", schema: 1 },
   { kind: "raise_schema", schema: 1 },
+  { kind: "create_scoped_key", schema: 2 },
+  { kind: "note_key_use", schema: 2 },
 ];
 
 /** A change of the replicated catalogue, as proposed. */
@@ -202,8 +221,20 @@ export interface RequestStamp {
   readonly firstUnanswered: number;
 }
 
+/** Who had a change made: kept with it, for `odist audit`. */
+export interface ChangeOrigin {
+  /** A key, a client on a member's own machine, or a member itself, in words. */
+  readonly who: string;
+  /** The address that it was asked from; "" for what a member does by itself. */
+  readonly from: string;
+  /** Milliseconds since 1970 by the proposer's clock. */
+  readonly atMs: number;
+}
+
 /** A command as it is in the log. */
 export interface StampedCommand {
+  /** Absent for what nobody asked for, and in logs and clusters of schema 1. */
+  readonly origin?: ChangeOrigin;
   /** Absent for `open_session` and for commands that are harmless to repeat. */
   readonly request: RequestStamp | undefined;
   readonly command: CatalogueCommand;
@@ -223,16 +254,28 @@ const REQUEST = optionalField(
   }),
 );
 
+/** Bytes of {@link ChangeOrigin.who} and {@link ChangeOrigin.from}; whoever proposes cuts them. */
+export const ORIGIN_BYTES_MAX = { who: 384, from: 128 } as const;
+export const originFields = {
+  who: textField(ORIGIN_BYTES_MAX.who),
+  from: textField(ORIGIN_BYTES_MAX.from),
+  atMs: timeField,
+} as const;
+const ORIGIN = recordField<ChangeOrigin>(originFields);
+const OPTIONAL_ORIGIN = optionalField(ORIGIN);
+
 /** Commands are written one at a time, and most are small: one piece of memory serves all. */
 const SCRATCH = new ByteWriter(4096);
 
 /** One byte string per command and stamp. */
 export function encodeCommand(stamped: StampedCommand): Uint8Array<ArrayBuffer> {
-  const { command, request } = stamped;
+  const { command, request, origin } = stamped;
   const number = KINDS.findIndex(({ kind }) => kind === command.kind);
   const writer = SCRATCH.reset();
-  writer.varint(KINDS[number]?.schema ?? CATALOGUE_SCHEMA).varint(number);
+  writer.varint(schemaOf(stamped)).varint(number);
   REQUEST.write(writer, request);
+  if (schemaOf({ command }) >= ORIGIN_SCHEMA) OPTIONAL_ORIGIN.write(writer, origin);
+  else if (origin !== undefined) ORIGIN.write(writer, origin);
   writeFields(writer, command);
   return writer.finish();
 }
@@ -247,17 +290,27 @@ export function decodeCommand(bytes: Uint8Array): DecodedCommand {
   const known = KINDS[number];
   // A kind without a row is from the future even if its schema claims otherwise.
   if (schema > CATALOGUE_SCHEMA || known === undefined) return { kind: "unsupported", schema };
-  if (schema !== known.schema) reader.fail("schema does not match the command");
+  const isOlderKind = known.schema < ORIGIN_SCHEMA;
+  // An older kind has the schema of origins exactly when it has one, so that there is one way to write it.
+  if (schema !== known.schema && !(isOlderKind && schema === ORIGIN_SCHEMA)) {
+    reader.fail("schema does not match the command");
+  }
   const request = REQUEST.read(reader);
+  const origin = schema < ORIGIN_SCHEMA
+    ? undefined
+    : (isOlderKind ? ORIGIN : OPTIONAL_ORIGIN).read(reader);
   const fields = FIELDS[known.kind].read(reader);
   // Decoding: the fields of this kind were read by its own codec.
   const command = { kind: known.kind, ...fields } as CatalogueCommand;
-  return reader.finish({ request, command });
+  return reader.finish(origin === undefined ? { request, command } : { request, command, origin });
 }
 
 /** The schema in which a command is understood. */
-export function schemaOf(kind: CatalogueCommand["kind"]): number {
-  return KINDS.find((known) => known.kind === kind)?.schema ?? CATALOGUE_SCHEMA;
+export function schemaOf(
+  { command, origin }: Pick<StampedCommand, "command" | "origin">,
+): number {
+  const known = KINDS.find(({ kind }) => kind === command.kind)?.schema ?? CATALOGUE_SCHEMA;
+  return origin === undefined ? known : Math.max(known, ORIGIN_SCHEMA);
 }
 
 function writeFields(writer: ByteWriter, command: CatalogueCommand): void {

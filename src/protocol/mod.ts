@@ -10,6 +10,7 @@ export {
   CATALOGUE_MANIFEST_BYTES_MAX,
   CATALOGUE_SCHEMA,
   type CatalogueCommand,
+  type ChangeOrigin,
   decodeCommand,
   type DecodedCommand,
   digestField,
@@ -17,6 +18,9 @@ export {
   labelField,
   modelNameField,
   nodeIdField,
+  ORIGIN_BYTES_MAX,
+  ORIGIN_SCHEMA,
+  originFields,
   publicKeyField,
   REPLICAS_MAX,
   type RequestStamp,
@@ -246,3 +250,4 @@ export {
   unionShape,
   unknownShape,
 } from "./value_shape.ts";
+export { parseScopes, type Scope, SCOPES, scopesField } from "./scopes.ts";

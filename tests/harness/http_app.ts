@@ -1,5 +1,11 @@
 import type { ClusterAdmin, KeyAccess } from "../../src/ports/mod.ts";
-import { createHttpApp, type HttpApp, type HttpSettings } from "../../src/http/mod.ts";
+import { parseScopes, type Scope } from "../../src/protocol/mod.ts";
+import {
+  createHttpApp,
+  type HttpApp,
+  type HttpParts,
+  type HttpSettings,
+} from "../../src/http/mod.ts";
 import {
   type ClientScript,
   RecordingTelemetry,
@@ -13,6 +19,7 @@ export const OWN_ADDRESS = "192.168.1.10";
 /** An app over a scripted client, and everything a test wants to look at. */
 export interface AppUnderTest {
   readonly app: HttpApp;
+  readonly parts: HttpParts;
   readonly client: ScriptedClient;
   readonly telemetry: RecordingTelemetry;
   /** Sends `body` (text as it is, anything else as JSON) and returns the answer. */
@@ -26,14 +33,16 @@ export function appUnderTest(
     config?: Partial<HttpSettings>;
     admin?: ClusterAdmin;
     access?: KeyAccess;
+    attribute?: HttpParts["attribute"];
   } = {},
 ): AppUnderTest {
   const client = new ScriptedClient(options);
   const telemetry = new RecordingTelemetry();
-  const app = createHttpApp({
+  const parts: HttpParts = {
     client,
     ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(options.access === undefined ? {} : { access: options.access }),
+    ...(options.attribute === undefined ? {} : { attribute: options.attribute }),
     metrics: telemetry,
     log: telemetry,
     clock: STILL_CLOCK,
@@ -53,9 +62,11 @@ export function appUnderTest(
       ...options.config,
     },
     version: "9.8.7",
-  });
+  };
+  const app = createHttpApp(parts);
   return {
     app,
+    parts,
     client,
     telemetry,
     send: (method, path, body) => app.fetch(httpRequest(method, path, body)),
@@ -69,4 +80,19 @@ export function httpRequest(method: string, path: string, body?: unknown): Reque
     method,
     ...(text === undefined ? {} : { body: text }),
   });
+}
+
+/** Keys are called by their scopes, with `+` between them; `open` is what private networks may do without one. */
+export function scopedAccess(open: readonly Scope[]): KeyAccess {
+  return {
+    openScopes: (network) => network === "private" ? open : [],
+    judge: (key) => {
+      const scopes = parseScopes(key.split("+"));
+      if (scopes === undefined) {
+        return Promise.resolve({ kind: "refused", reason: `"${key}" was revoked` });
+      }
+      const grant = { keyId: `k-${key}`, label: "laptop", scopes };
+      return Promise.resolve({ kind: "granted", grant });
+    },
+  };
 }

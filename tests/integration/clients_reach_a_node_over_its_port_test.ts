@@ -56,7 +56,7 @@ Deno.test("A client that leaves an answer, its request or its process ends the w
   ClientScene.play(async (scene) => {
     for (const how of ["cancel", "abort"] as const) {
       const { response, left } = endless();
-      scene.answer = (_, gone) => Promise.resolve(response(gone));
+      scene.answer = (_, { gone }) => Promise.resolve(response(gone));
       const abort = new AbortController();
       const answer = await scene.ask("/", { signal: abort.signal });
       const reader = answer.body?.getReader() ?? assert.fail();
@@ -145,7 +145,7 @@ Deno.test("A browser takes back what it asked, or leaves, and the work ends", ()
   ClientScene.play(async (scene) => {
     for (const how of ["takes back", "leaves"] as const) {
       const { response, left } = endless();
-      scene.answer = (_, gone) => Promise.resolve(response(gone));
+      scene.answer = (_, { gone }) => Promise.resolve(response(gone));
       const web = await scene.openWeb();
       await web.greet(scene.keyText);
       const { stream } = await web.begin("/api/cluster/feed");

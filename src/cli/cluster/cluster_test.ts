@@ -61,6 +61,16 @@ const KEY = {
   label: "lap\x1btop",
   created_at: new Date(CLI_NOW_MS).toISOString(),
   expires_at: null,
+  scopes: ["use", "ad\x1bmin"],
+  last_used_at: null,
+};
+const CHANGE = {
+  index: 7,
+  at: "2026-11-29T10:00:00.000Z",
+  who: "key ab12 lap\x1btop",
+  from: "",
+  action: "delete_model",
+  subject: "h/library/m:latest",
 };
 const DONE = { json: {} };
 const SCRIPT: Script = {
@@ -72,6 +82,7 @@ const SCRIPT: Script = {
   "GET /api/cluster/keys": { json: { keys: [{ ...KEY, key: undefined }] } },
   "POST /api/cluster/keys": { json: KEY, status: 201 },
   "DELETE /api/cluster/keys/k1": DONE,
+  "GET /api/cluster/audit": { json: { changes: [CHANGE] } },
   "POST /api/cluster/members/barn/drain": DONE,
   "POST /api/cluster/members/barn/undrain": DONE,
   "POST /api/cluster/members/barn/revoke": DONE,
@@ -137,12 +148,29 @@ Deno.test("key create prints a command that uses the key, and the key is listed 
   const { out, err, asked } = await ask(["key", "create", "--label", "laptop"]);
   assert.equal(out, "ODIST_KEY=odist-key-secret odist status --host odist://10.0.0.1:11435\n");
   assert.match(err, /not shown again/);
-  assert.deepEqual(asked[0]?.body, { label: "laptop" });
-  const json = await ask(["key", "create", "--ttl", "720h", "--json"]);
+  assert.deepEqual(asked[0]?.body, { label: "laptop", scopes: ["use"] });
+  const all = await ask(["key", "create", "--scope", "all", "--json"]);
+  assert.deepEqual(all.asked[0]?.body, { label: "", scopes: ["use", "models", "admin", "join"] });
+  const args = ["key", "create", "--scope", "use,models", "--expires", "720h", "--json"];
+  const json = await ask(args);
   assert.deepEqual(JSON.parse(json.out), KEY);
-  assert.deepEqual(json.asked.map(({ body }) => body), [{ label: "", ttl: "720h" }]);
-  assert.match((await ask(["key", "list"])).out, /\nk1 +lap\ufffdtop +\S.* never\n$/);
+  assert.deepEqual(json.asked.map(({ body }) => body), [
+    { label: "", scopes: ["use", "models"], ttl: "720h" },
+  ]);
+  assert.match(
+    (await ask(["key", "list"])).out,
+    /\nk1 +lap\ufffdtop +\S.* Never +use,ad\ufffdmin +Never\n$/i,
+  );
   assert.equal((await ask(["key", "revoke", "k1"])).out, "revoked 'k1'\n");
+});
+
+Deno.test("audit lists who changed what, and nothing that moves the cursor", async () => {
+  const { out } = await ask(["audit"]);
+  assert.match(out, /^TIME +WHO +FROM +CHANGE +WHAT\n/);
+  assert.match(out, /\n2026-\S+ +key ab12 lap\ufffdtop +- +delete_model +h\/library\/m:latest\n$/);
+  const json = await ask(["audit", "-n", "5", "--json"]);
+  assert.deepEqual(JSON.parse(json.out), { changes: [CHANGE] });
+  assert.equal((await ask(["audit", "-n", "x"])).code, 2);
 });
 
 Deno.test("a host that begins with odist:// wants a key that can be read", async () => {

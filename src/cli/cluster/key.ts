@@ -1,6 +1,7 @@
 import type { Command } from "commander";
-import { formatRelativeTime } from "../../base/mod.ts";
-import { objectsOf, textOf } from "../client/mod.ts";
+import { formatRelativeTime, printable } from "../../base/mod.ts";
+import { SCOPES } from "../../protocol/mod.ts";
+import { objectsOf, textOf, textsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
@@ -8,12 +9,18 @@ import { memberAddresses, safeText, tableOf } from "./member_view.ts";
 
 interface CreateOptions extends ClientOptions {
   readonly label: string;
-  readonly ttl: string;
+  readonly scope: string;
+  readonly expires: string;
 }
 
 export function defineKey(command: Command, context: CliContext): void {
   command.description("Make, list and revoke the keys with which this cluster is used from afar");
-  addExamples(command, "odist key create --label laptop", "odist key list");
+  addExamples(
+    command,
+    "odist key create --label laptop",
+    "odist key create --label ci --scope use,models --expires 720h",
+    "odist key list",
+  );
   defineCreate(command.command("create"), context);
   defineList(command.command("list"), context);
   defineRevoke(command.command("revoke"), context);
@@ -22,18 +29,31 @@ export function defineKey(command: Command, context: CliContext): void {
 function defineCreate(command: Command, context: CliContext): void {
   summarize(command, "Make a key and print a command that uses it");
   command.option("--label <TEXT>", "What the list of keys calls it, at most 64 characters", "");
-  command.option("--ttl <DURATION>", "How long the key is valid, 1s to 87600h; 0 for ever", "0");
+  command.option(
+    "--scope <LIST>",
+    `What the key may do: ${SCOPES.join(", ")}; several with commas, or all`,
+    "use",
+  );
+  command.option(
+    "--expires <DURATION>",
+    "How long the key is valid, 1s to 87600h; 0 for ever",
+    "0",
+  );
   addClientOptions(command);
   command.action(async (options: CreateOptions) => {
     const client = clientFor(context, options);
-    const { label, ttl } = options;
-    const wanted = ttl === "0" ? { label } : { label, ttl };
+    const { label, expires } = options;
+    const scopes = options.scope === "all" ? SCOPES : options.scope.split(",");
+    const wanted = { label, scopes, ...(expires === "0" ? {} : { ttl: expires }) };
     const made = await client.ask("POST", "/api/cluster/keys", wanted);
     if (options.json) return printJson(context, made);
     const [address = ""] = memberAddresses(await client.ask("GET", "/api/cluster/status"));
     const { out, err } = context.terminal;
     out.write(`ODIST_KEY=${safeText(made, "key")} odist status --host odist://${address}\n`);
-    err.write("Run it on any machine, like every other command. The key is not shown again.\n");
+    err.write(
+      "Run it on any machine, like every other command that the key's scopes allow. " +
+        "The key is not shown again.\n",
+    );
   });
 }
 
@@ -51,8 +71,11 @@ function defineList(command: Command, context: CliContext): void {
       safeText(key, "label"),
       when(textOf(key, "created_at")),
       when(textOf(key, "expires_at")),
+      textsOf(key, "scopes").map(printable).join(","),
+      when(textOf(key, "last_used_at")),
     ]);
-    context.terminal.out.write(tableOf([["ID", "LABEL", "MADE", "EXPIRES"], ...rows]));
+    const head = ["ID", "LABEL", "MADE", "EXPIRES", "SCOPES", "LAST USED"];
+    context.terminal.out.write(tableOf([head, ...rows]));
   });
 }
 

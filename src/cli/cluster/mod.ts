@@ -39,6 +39,11 @@ export const CLUSTER_COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./key.ts")).defineKey,
   },
   {
+    name: "audit",
+    summary: "List who changed what",
+    load: async () => (await import("./audit.ts")).defineAudit,
+  },
+  {
     name: "drain",
     summary: "Send no new requests to a node",
     load: async () => (await import("./drain.ts")).defineDrain,

@@ -61,7 +61,7 @@ async function serve(context: CliContext, config: Config): Promise<void> {
 
 function announce(
   context: CliContext,
-  node: Pick<RunningNode, "address" | "needsKey">,
+  node: Pick<RunningNode, "address" | "openScopes" | "firstKey">,
 ): void {
   const { out, err } = context.terminal;
   const { address } = node;
@@ -76,12 +76,24 @@ function announce(
       `curl http://${shown(reachable)}/api/generate ` +
       `-d '{"model":"tiny","prompt":"Why is the sky blue?"}'\n`,
   );
-  if (LOOPBACK.test(address.hostname) || node.needsKey()) return;
-  err.write(
-    `Warning: everyone who can reach ${
-      shown(address.hostname)
-    } can use, change and delete the models of this node, until \`odist key create\` makes a key\n`,
-  );
+  if (LOOPBACK.test(address.hostname)) return;
+  const open = node.openScopes();
+  if (open.length > 0) err.write(`${openWarning(shown(address.hostname), open)}\n`);
+  void node.firstKey.then((key) => {
+    if (key !== undefined) err.write(`${firstKeyText(key)}\n`);
+  });
+}
+
+function openWarning(address: string, open: readonly string[]): string {
+  const everyone = `Warning: everyone on a private network who can reach ${address}`;
+  return open.includes("admin")
+    ? `${everyone} can use, change and delete the models of this node and rule its cluster (--open all)`
+    : `${everyone} can use the models of this node, until \`odist key create\` makes a key (or with --open none)`;
+}
+
+function firstKeyText(key: string): string {
+  return "Whatever changes something from another machine needs a key. This one may do everything, and is not shown again " +
+    `(odist key list, odist key revoke):\nODIST_KEY=${key}`;
 }
 
 /** The first signal stops the node gracefully, a second Ctrl-C at once. Returns how to stop listening. */

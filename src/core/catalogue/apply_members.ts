@@ -1,7 +1,14 @@
 import { equalBytes } from "../../base/mod.ts";
-import type { CatalogueCommand } from "../../protocol/mod.ts";
+import { type CatalogueCommand, ORIGIN_SCHEMA, SCOPES } from "../../protocol/mod.ts";
 import { checkRevision } from "./apply_models.ts";
-import { type CatalogueTables, drainKey, leaveKey, type Refusal, TABLE_ROWS_MAX } from "./rows.ts";
+import {
+  type ApiKeyRow,
+  type CatalogueTables,
+  drainKey,
+  leaveKey,
+  type Refusal,
+  TABLE_ROWS_MAX,
+} from "./rows.ts";
 
 type CommandOf<Kind extends CatalogueCommand["kind"]> = Extract<
   CatalogueCommand,
@@ -95,16 +102,63 @@ export function createToken(
   });
 }
 
+/** Of schema 1: a key may do everything. */
 export function createApiKey(
   tables: CatalogueTables,
   command: CommandOf<"create_api_key">,
   index: number,
 ): Refusal | undefined {
   const { keyId, secretHash, label, expiresAtMs, atMs } = command;
-  if (tables.apiKeys.has(keyId)) return "already_exists";
+  const refusal = putKey(tables, {
+    keyId,
+    secretHash,
+    label,
+    expiresAtMs,
+    createdAtMs: atMs,
+    revision: index,
+    scopes: SCOPES,
+    lastUsedAtMs: 0,
+  });
+  if (refusal === undefined && tables.schema >= ORIGIN_SCHEMA) tables.keyHistory = "made";
+  return refusal;
+}
+
+export function createScopedKey(
+  tables: CatalogueTables,
+  command: CommandOf<"create_scoped_key">,
+  index: number,
+): Refusal | undefined {
+  const { keyId, secretHash, label, scopes, expiresAtMs, atMs, initial } = command;
+  // Nodes may start for the first time side by side, and one key is to be found by whoever reads their output.
+  if (initial === 1 && tables.keyHistory !== "none") return "already_exists";
+  const refusal = putKey(tables, {
+    keyId,
+    secretHash,
+    label,
+    expiresAtMs,
+    createdAtMs: atMs,
+    revision: index,
+    scopes,
+    lastUsedAtMs: 0,
+  });
+  if (refusal === undefined) tables.keyHistory = initial === 1 ? "initial" : "made";
+  return refusal;
+}
+
+export function noteKeyUse(
+  tables: CatalogueTables,
+  { keyId, atMs }: CommandOf<"note_key_use">,
+): Refusal | undefined {
+  const row = tables.apiKeys.get(keyId);
+  if (row === undefined) return "not_found";
+  // Nodes tell it side by side, and their clocks differ.
+  if (atMs > row.lastUsedAtMs) tables.apiKeys.set(keyId, { ...row, lastUsedAtMs: atMs });
+}
+
+function putKey(tables: CatalogueTables, row: ApiKeyRow): Refusal | undefined {
+  if (tables.apiKeys.has(row.keyId)) return "already_exists";
   if (tables.apiKeys.size >= TABLE_ROWS_MAX.apiKeys) return "table_full";
-  const row = { keyId, secretHash, label, expiresAtMs, createdAtMs: atMs, revision: index };
-  tables.apiKeys.set(keyId, row);
+  tables.apiKeys.set(row.keyId, row);
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   type Decoded,
   type DecodedCommand,
   type ModelName,
+  ORIGIN_SCHEMA,
   parseManifest,
   type StampedCommand,
 } from "../../protocol/mod.ts";
@@ -13,6 +14,7 @@ import { applyCommand } from "./apply_command.ts";
 import { modelKey } from "./apply_models.ts";
 import {
   type ApiKeyRow,
+  type AuditRow,
   type CatalogueTables,
   emptyTables,
   type MemberRow,
@@ -179,11 +181,23 @@ export class Catalogue {
     return this.#tables.apiKeys.get(keyId);
   }
 
-  /** By id. */
-  hasApiKeys(): boolean {
-    return this.#tables.apiKeys.size > 0;
+  /** Whether keys are wanted of who only uses models: from the first that somebody made on, for good. */
+  get wantsKeys(): boolean {
+    const { schema, keyHistory, apiKeys } = this.#tables;
+    return schema < ORIGIN_SCHEMA ? apiKeys.size > 0 : keyHistory === "made";
   }
 
+  /** Whether there never was any key, not even the one of a first start. */
+  get neverHadKeys(): boolean {
+    return this.#tables.keyHistory === "none" && this.#tables.apiKeys.size === 0;
+  }
+
+  /** Changes with who made them, oldest first; {@link AUDIT_ROWS_MAX} at most. */
+  audit(): readonly AuditRow[] {
+    return [...this.#tables.audit.values()];
+  }
+
+  /** By id. */
   apiKeys(): readonly ApiKeyRow[] {
     return sortedBy(this.#tables.apiKeys, (row) => row.keyId);
   }
@@ -223,7 +237,7 @@ export class Catalogue {
     const revision = command.kind === "open_session"
       ? openSession(sessions, command.nonce, index)
       : index;
-    const reason = applyCommand(this.#tables, command, index);
+    const reason = applyCommand(this.#tables, stamped, index);
     const outcome: Outcome = reason === undefined
       ? { kind: "applied", revision }
       : { kind: "refused", reason };

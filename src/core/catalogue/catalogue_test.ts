@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Digest, type NodeId, Random } from "../../base/mod.ts";
 import {
   ByteWriter,
+  CATALOGUE_SCHEMA,
   type CatalogueCommand,
   decodeCommand,
   encodeCommand,
@@ -9,6 +10,8 @@ import {
   type ModelName,
   parseModelName,
   type RequestStamp,
+  SCOPES,
+  type StampedCommand,
 } from "../../protocol/mod.ts";
 import { Catalogue, type Outcome } from "./mod.ts";
 import { SESSION_OUTCOMES_MAX, SESSIONS_MAX, TABLE_ROWS_MAX } from "./rows.ts";
@@ -24,7 +27,11 @@ class Scene {
   catalogue = Catalogue.empty();
 
   propose(command: CatalogueCommand, request?: RequestStamp): Outcome {
-    const bytes = encodeCommand({ command, request });
+    return this.proposeStamped({ command, request });
+  }
+
+  proposeStamped(stamped: StampedCommand): Outcome {
+    const bytes = encodeCommand(stamped);
     const applied = this.catalogue.apply(this.catalogue.appliedIndex + 1, bytes);
     assert.ok(applied.kind === "answered");
     return applied.outcome;
@@ -303,20 +310,21 @@ Deno.test("Catalogue halts at an entry that is newer than the program, and stays
   const scene = new Scene();
   scene.propose(put("m", "a"));
   const before = scene.catalogue.stateHash();
-  const future = new ByteWriter().varint(2).varint(0).uint8(0).finish();
+  const newer = CATALOGUE_SCHEMA + 1;
+  const future = new ByteWriter().varint(newer).varint(0).uint8(0).finish();
   const next = scene.catalogue.appliedIndex + 1;
-  assert.deepEqual(scene.catalogue.apply(next, future), { kind: "halted", schema: 2 });
+  assert.deepEqual(scene.catalogue.apply(next, future), { kind: "halted", schema: newer });
   const known = encodeCommand({ command: put("m", "b"), request: undefined });
-  assert.deepEqual(scene.catalogue.apply(next, known), { kind: "halted", schema: 2 });
+  assert.deepEqual(scene.catalogue.apply(next, known), { kind: "halted", schema: newer });
   assert.equal(scene.catalogue.stateHash(), before, "nothing was misapplied");
   // A kind without a number here is from the future whatever it claims; so is raising the schema.
   const unknown = new ByteWriter().varint(1).varint(500).uint8(0).finish();
   assert.equal(Catalogue.empty().apply(1, unknown).kind, "halted");
   const raise = encodeCommand({
-    command: { kind: "raise_schema", schema: 2 },
+    command: { kind: "raise_schema", schema: newer },
     request: undefined,
   });
-  assert.deepEqual(Catalogue.empty().apply(1, raise), { kind: "halted", schema: 2 });
+  assert.deepEqual(Catalogue.empty().apply(1, raise), { kind: "halted", schema: newer });
   assert.equal(scene.catalogue.schema, 1);
 });
 
@@ -337,9 +345,9 @@ Deno.test("Catalogue has one hash per state: on every replica, and after a resto
     const random = new Random(seed);
     const [first, second] = [new Scene(), new Scene()];
     for (let index = 0; index < 300; index++) {
-      const { command, request } = randomCommand(random, index);
-      const outcome = first.propose(command, request);
-      assert.deepEqual(second.propose(command, request), outcome);
+      const stamped = randomCommand(random, index);
+      const outcome = first.proposeStamped(stamped);
+      assert.deepEqual(second.proposeStamped(stamped), outcome);
       if (random.chance(1, 40)) {
         const restored = Catalogue.restore(second.catalogue.snapshot());
         assert.ok(restored.kind === "decoded");
@@ -372,8 +380,7 @@ Deno.test("Catalogue.restore() refuses any damaged, cut or foreign snapshot with
   const random = new Random(4);
   const scene = new Scene();
   for (let index = 0; index < 100; index++) {
-    const { command, request } = randomCommand(random, index);
-    scene.propose(command, request);
+    scene.proposeStamped(randomCommand(random, index));
   }
   const snapshot = scene.catalogue.snapshot();
   assert.equal(Catalogue.restore(snapshot).kind, "decoded");
@@ -419,13 +426,15 @@ Deno.test("decodeCommand() reads back every command and returns a value for any 
 function randomCommand(
   random: Random,
   turn: number,
-): { command: CatalogueCommand; request: RequestStamp | undefined } {
+): StampedCommand {
   const request = random.chance(1, 2) ? undefined : {
     session: random.below(6),
     sequence: random.below(turn + 2),
     firstUnanswered: random.below(turn + 1),
   };
-  return { command: randomKind(random), request };
+  const command = randomKind(random);
+  if (random.chance(1, 2)) return { command, request };
+  return { command, request, origin: { who: `key k${turn}`, from: "10.0.0.1", atMs: turn } };
 }
 
 function randomKind(random: Random): CatalogueCommand {
@@ -472,7 +481,18 @@ function randomKind(random: Random): CatalogueCommand {
     { kind: "delete_setting", key: `s.${random.below(3)}`, expected },
     { kind: "quarantine_blob", digest, nodeId, reason: "rot", atMs },
     { kind: "release_blob", digest },
-    { kind: "raise_schema", schema: random.below(2) },
+    { kind: "raise_schema", schema: random.below(CATALOGUE_SCHEMA + 1) },
+    {
+      kind: "create_scoped_key",
+      keyId: id,
+      secretHash: HASH,
+      label: "ü",
+      scopes: SCOPES.filter((scope) => scope === "use" || random.chance(1, 2)),
+      expiresAtMs: atMs,
+      atMs,
+      initial: random.below(2),
+    },
+    { kind: "note_key_use", keyId: id, atMs },
   ];
   return list[random.below(list.length)] ?? { kind: "open_session", nonce: nonceOf(7) };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { isAudited } from "./apply_command.ts";
 export { modelKey } from "./apply_models.ts";
 export { type AttemptEnd, BlobAttempts } from "./blob_attempts.ts";
 export { type Applied, Catalogue, type CatalogueModel } from "./catalogue.ts";
@@ -18,6 +19,7 @@ export {
 export { drainKey, leaveKey } from "./rows.ts";
 export type {
   ApiKeyRow,
+  AuditRow,
   MemberRow,
   ModelRow,
   QuarantineRow,

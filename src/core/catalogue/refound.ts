@@ -9,8 +9,8 @@ const NODE_SETTING = /^(drain|leave)\./;
 
 /**
  * What a new cluster starts from after the old one was lost: models, their wanted replicas, API keys, settings and
- * quarantine of a snapshot. Members, voters, pins, join tokens and client sessions stay behind: they name machines and
- * promises that are gone. Never throws, on any bytes.
+ * quarantine of a snapshot. Members, voters, pins, join tokens, client sessions and the list of changes stay behind: they
+ * name machines, promises and entries that are gone. Never throws, on any bytes.
  */
 export function refoundCatalogue(bytes: Uint8Array): Decoded<Uint8Array> {
   const decoded = decodeSnapshot(bytes);
@@ -24,6 +24,7 @@ export function refoundCatalogue(bytes: Uint8Array): Decoded<Uint8Array> {
     models: mapRows(old.models, (row) => ({ ...row, pins: [], revision })),
     manifests: new Map(old.manifests),
     apiKeys: mapRows(old.apiKeys, (row) => ({ ...row, revision })),
+    keyHistory: old.keyHistory,
     settings: mapRows(
       new Map([...old.settings].filter(([key]) => !NODE_SETTING.test(key))),
       (row) => ({ ...row, revision }),

@@ -4,13 +4,17 @@ import {
   bytesField,
   CATALOGUE_MANIFEST_BYTES_MAX,
   digestField,
+  type FieldCodec,
   labelField,
   listField,
   modelNameField,
   nodeIdField,
+  originFields,
   publicKeyField,
   recordField,
   REPLICAS_MAX,
+  SCOPES,
+  scopesField,
   secretHashField,
   SESSION_NONCE_BYTES,
   settingKeyField,
@@ -35,6 +39,8 @@ export const TABLE_ROWS_MAX = {
 export const MANIFESTS_BYTES_MAX = 64 * 1024 * 1024;
 /** Nodes one model can be pinned to. */
 export const PINS_MAX = 64;
+/** Changes that are remembered with who made them; the oldest makes room. */
+export const AUDIT_ROWS_MAX = 1_000;
 /** Client sessions; the one unused longest makes room. */
 export const SESSIONS_MAX = 256;
 /** Outcomes remembered per session: requests one client may have under way at once. */
@@ -60,6 +66,9 @@ export const REFUSALS = [
 ] as const;
 /** Why a command changed nothing. */
 export type Refusal = (typeof REFUSALS)[number];
+
+/** Two full model names. */
+const AUDIT_SUBJECT_BYTES_MAX = 2_048;
 
 // A revision is the index of the entry that last changed the row.
 const revisionField = uintField();
@@ -112,16 +121,55 @@ export const tokenRow = recordField({
 });
 export type TokenRow = ValueOf<typeof tokenRow>;
 
-/** A key of the HTTP API. */
-export const apiKeyRow = recordField({
+const apiKeyFields = {
   keyId: accessIdField,
   secretHash: secretHashField,
   label: labelField,
+  /** 0 = never. */
   expiresAtMs: timeField,
   createdAtMs: timeField,
   revision: revisionField,
+};
+/** A key of the HTTP API. */
+export const apiKeyRow = recordField({
+  ...apiKeyFields,
+  scopes: scopesField,
+  /** 0 = never; behind by what {@link apiKeyRow}'s proposers round away. */
+  lastUsedAtMs: timeField,
 });
 export type ApiKeyRow = ValueOf<typeof apiKeyRow>;
+
+/** As schema 1 wrote it: a key could do everything, and nobody knew when it last did. */
+export const apiKeyRowOfSchema1: FieldCodec<ApiKeyRow> = (() => {
+  const codec = recordField(apiKeyFields);
+  return {
+    write: (writer, row) => codec.write(writer, row),
+    read: (reader) => ({ ...codec.read(reader), scopes: SCOPES, lastUsedAtMs: 0 }),
+  };
+})();
+
+/**
+ * Whether there ever was a key. `none`: never. `initial`: only the one that a first start makes by itself. `made`: somebody
+ * wanted keys, and goes on wanting them when the last one is gone.
+ */
+const KEY_HISTORIES = ["none", "initial", "made"] as const;
+export type KeyHistory = (typeof KEY_HISTORIES)[number];
+export const keyHistoryField: FieldCodec<KeyHistory> = {
+  write: (writer, history) => void writer.varint(KEY_HISTORIES.indexOf(history)),
+  read: (reader) => KEY_HISTORIES[reader.varint(KEY_HISTORIES.length - 1)] ?? "made",
+};
+
+/** A change that was applied, and who had it made. */
+export const auditRow = recordField({
+  /** Of the entry. */
+  index: revisionField,
+  ...originFields,
+  /** Kind of the command. */
+  action: textField(32),
+  /** What was changed, as far as the command names it. */
+  subject: textField(AUDIT_SUBJECT_BYTES_MAX),
+});
+export type AuditRow = ValueOf<typeof auditRow>;
 
 /** A cluster-wide setting. */
 export const settingRow = recordField({
@@ -184,6 +232,9 @@ export interface CatalogueTables {
   voters: VotersRow;
   readonly tokens: Map<string, TokenRow>;
   readonly apiKeys: Map<string, ApiKeyRow>;
+  keyHistory: KeyHistory;
+  /** By index, rising: a Map keeps the order of insertion. */
+  readonly audit: Map<number, AuditRow>;
   readonly settings: Map<string, SettingRow>;
   readonly quarantine: Map<Digest, QuarantineRow>;
   readonly sessions: Map<number, SessionRow>;
@@ -199,6 +250,8 @@ export function emptyTables(): CatalogueTables {
     voters: { voters: [], revision: 0 },
     tokens: new Map(),
     apiKeys: new Map(),
+    keyHistory: "none",
+    audit: new Map(),
     settings: new Map(),
     quarantine: new Map(),
     sessions: new Map(),

@@ -5,11 +5,16 @@ import {
   CATALOGUE_SCHEMA,
   type Decoded,
   type FieldCodec,
+  ORIGIN_SCHEMA,
 } from "../../protocol/mod.ts";
 import {
   apiKeyRow,
+  apiKeyRowOfSchema1,
+  AUDIT_ROWS_MAX,
+  auditRow,
   type CatalogueTables,
   emptyTables,
+  keyHistoryField,
   manifestRow,
   memberRow,
   modelRow,
@@ -51,11 +56,16 @@ export function encodeSnapshot(tables: CatalogueTables, appliedIndex: number): U
   writeRows(writer, manifestRow, manifests);
   writeRows(writer, memberRow, sortedValues(tables.members));
   writeRows(writer, tokenRow, sortedValues(tables.tokens));
-  writeRows(writer, apiKeyRow, sortedValues(tables.apiKeys));
+  const isScoped = tables.schema >= ORIGIN_SCHEMA;
+  writeRows(writer, isScoped ? apiKeyRow : apiKeyRowOfSchema1, sortedValues(tables.apiKeys));
   writeRows(writer, settingRow, sortedValues(tables.settings));
   writeRows(writer, quarantineRow, sortedValues(tables.quarantine));
   const sessions = [...tables.sessions.values()].sort((a, b) => a.session - b.session);
   writeRows(writer, sessionRow, sessions);
+  if (isScoped) {
+    keyHistoryField.write(writer, tables.keyHistory);
+    writeRows(writer, auditRow, [...tables.audit.values()]);
+  }
   const body = writer.finish();
   return new ByteWriter(body.length + CHECKSUM_BYTES).raw(body).raw(sha256(body)).finish();
 }
@@ -94,7 +104,8 @@ export function decodeSnapshot(bytes: Uint8Array): Decoded<RestoredTables> {
     max: max.tokens,
     put: (row) => tables.tokens.set(row.tokenId, row),
   });
-  readRows(reader, apiKeyRow, {
+  const isScoped = tables.schema >= ORIGIN_SCHEMA;
+  readRows(reader, isScoped ? apiKeyRow : apiKeyRowOfSchema1, {
     max: max.apiKeys,
     put: (row) => tables.apiKeys.set(row.keyId, row),
   });
@@ -110,6 +121,13 @@ export function decodeSnapshot(bytes: Uint8Array): Decoded<RestoredTables> {
     max: SESSIONS_MAX,
     put: (row) => tables.sessions.set(row.session, row),
   });
+  if (isScoped) {
+    tables.keyHistory = keyHistoryField.read(reader);
+    readRows(reader, auditRow, {
+      max: AUDIT_ROWS_MAX,
+      put: (row) => tables.audit.set(row.index, row),
+    });
+  }
   if (reader.fault === undefined) checkManifests(reader, tables);
   return reader.finish({ tables, appliedIndex });
 }

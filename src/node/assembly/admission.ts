@@ -9,6 +9,7 @@ import {
   type JoinRequest,
 } from "../../transport/mod.ts";
 import { type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
+import type { Attribution } from "../../operators/mod.ts";
 
 /** How long a joiner waits for its row; less than others wait for a change, because it asks again by itself. */
 const ADMIT_TIMEOUT_MS = 4_000;
@@ -24,6 +25,7 @@ export interface AdmissionParts {
   readonly metrics: Metrics;
   /** Where a member listens; "" when unknown. */
   readonly addressOf: (nodeId: NodeId) => string;
+  readonly attribute: Attribution["attribute"];
 }
 
 /** Lets nodes with a token in: one entry of the log makes the member and uses up the token. */
@@ -41,7 +43,10 @@ export function admitsJoiners(parts: AdmissionParts): JoinHandler {
           group.read((catalogue) => catalogue.findToken(tokenId), { timeoutMs: READ_TIMEOUT_MS }),
         findMember: (nodeId) =>
           group.read((catalogue) => catalogue.findMember(nodeId), { timeoutMs: READ_TIMEOUT_MS }),
-        admit: (asked) => admit(parts, asked),
+        admit: (asked) => {
+          const by = { who: `token ${asked.tokenId}`, from: remoteAddress };
+          return parts.attribute(by, () => admit(parts, asked));
+        },
         members: () => knownMembers(parts),
         revoked: () =>
           group.catalogue.members().filter(({ standing }) => standing === "revoked")

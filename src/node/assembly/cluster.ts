@@ -6,12 +6,18 @@ import {
   type MemberRow,
   VOTERS_DEFAULTS,
 } from "../../core/catalogue/mod.ts";
-import { manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
+import { CATALOGUE_SCHEMA, manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
 import { type BlobMember, type Holder, loadFromGossip } from "../../library/mod.ts";
 import { type AppliedNews, type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
 import type { SeenMember } from "../../operators/mod.ts";
-import { Gossip, type MembershipDriver, type PeerBook, VotersDriver } from "../../members/mod.ts";
+import {
+  Gossip,
+  type MembershipDriver,
+  type PeerBook,
+  SchemaRaiser,
+  VotersDriver,
+} from "../../members/mod.ts";
 import type { StreamRouter } from "../../calls/mod.ts";
 import type { LoadedElsewhere } from "../local_client.ts";
 import { MemberWatch } from "./directory.ts";
@@ -48,6 +54,7 @@ export class Cluster {
   readonly settings: ClusterSettings;
   readonly #machinery: Machinery;
   readonly #voters: VotersDriver;
+  readonly #schema: SchemaRaiser;
   readonly #book: PeerBook;
   readonly #watch = new MemberWatch();
   readonly #stops: (() => void)[] = [];
@@ -77,6 +84,12 @@ export class Cluster {
       log,
       metrics,
       options: { ...VOTERS_DEFAULTS, replaceAfterMs: settings.replaceVotersAfterMs },
+    });
+    this.#schema = new SchemaRaiser({
+      group,
+      schemas: () => this.#admitted().map((row) => this.#schemaOf(row)),
+      clock,
+      log,
     });
     this.#stops.push(
       group.onApplied((news) => this.#onApplied(news)),
@@ -215,6 +228,7 @@ export class Cluster {
     this.#closed = true;
     for (const stop of this.#stops) stop();
     this.#voters.close();
+    this.#schema.close();
     this.gossip.close();
     await this.#handOver();
     await this.membership.leave();
@@ -245,6 +259,11 @@ export class Cluster {
     return this.group.catalogue.members().filter(({ standing }) => standing === "admitted");
   }
 
+  #schemaOf({ nodeId }: MemberRow): number | undefined {
+    const isSelf = nodeId === this.settings.self.nodeId;
+    return isSelf ? CATALOGUE_SCHEMA : this.gossip.find(nodeId).facts?.catalogueSchema;
+  }
+
   #duty({ nodeId }: MemberRow): "serving" | "drained" | "leaving" {
     const { catalogue } = this.group;
     if (catalogue.findSetting(leaveKey(nodeId)) !== undefined) return "leaving";
@@ -256,7 +275,10 @@ export class Cluster {
     this.#noteOwnLeave();
     const touchesMembers = kinds === undefined || kinds.has("admit_member") ||
       kinds.has("remove_member") || kinds.has("revoke_member");
-    if (touchesMembers) this.#compareMembers();
+    if (touchesMembers) {
+      this.#compareMembers();
+      this.#schema.look();
+    }
     if (touchesMembers || kinds.has("put_setting") || kinds.has("delete_setting")) {
       this.#voters.look();
     }

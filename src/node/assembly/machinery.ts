@@ -8,7 +8,7 @@ import {
   UnavailableError,
 } from "../../base/mod.ts";
 import type { Config, HostAddress } from "../../config/mod.ts";
-import { Catalogue } from "../../core/catalogue/mod.ts";
+import { type ApiKeyRow, Catalogue } from "../../core/catalogue/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
 import type {
@@ -32,7 +32,14 @@ import {
   type QuicTransport,
   type StoredIdentity,
 } from "../../transport/mod.ts";
-import { admitClient, type ClientAccessParts, keyAccess } from "../../operators/mod.ts";
+import {
+  admitClient,
+  Attribution,
+  type ClientAccessParts,
+  keyAccess,
+  KeyUses,
+  type OpenTo,
+} from "../../operators/mod.ts";
 import {
   type GossipParts,
   type MembershipDriver,
@@ -71,6 +78,8 @@ export interface MachineryOptions {
   /** Address of this machine that others may reach; undefined when it has only loopback ones. */
   readonly outsideAddress: () => string | undefined;
   readonly signal: AbortSignal;
+  /** What clients on other machines may do without a key. */
+  readonly open: OpenTo;
   /** This node can't take part any more: it must stop. `reason` is for people. */
   readonly onFatal: (reason: string) => void;
 }
@@ -104,6 +113,7 @@ export interface Machinery {
   webTransport(): WebTransportContact;
   /** Of the HTTP API. */
   readonly access: KeyAccess;
+  readonly attribution: Attribution;
   close(): Promise<void>;
   /** Deletes the log; only once closed. */
   dropLog(): Promise<void>;
@@ -144,7 +154,16 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   const membership = stored.membership ?? await stored.found();
   const store = await openLog(logFolder, stored.nodeId);
   try {
-    return await assemble({ ...options, stored, book, name, store, logFolder, member: membership });
+    return await assemble({
+      ...options,
+      stored,
+      book,
+      name,
+      store,
+      logFolder,
+      member: membership,
+      attribution: new Attribution(name, clock),
+    });
   } catch (error) {
     await store.close();
     throw error;
@@ -158,6 +177,7 @@ interface Opened extends MachineryOptions {
   readonly store: RaftLogStore;
   readonly logFolder: string;
   readonly member: ClusterMembership;
+  readonly attribution: Attribution;
 }
 
 /** What of a node is made after its transport, whose handlers speak to it. */
@@ -199,7 +219,8 @@ async function assemble(opened: Opened): Promise<Machinery> {
       log,
       metrics,
       addressOf,
-      access: keyAccess(accessParts(opened, late)),
+      access: keyAccess({ ...accessParts(opened, late), open: opened.open }),
+      attribution: opened.attribution,
       serveClients: (answer) => void (late.answer = answer),
       webTransport: () => ({
         port: portOf(transport.address),
@@ -291,6 +312,7 @@ function openWires(
     onJoin: admitsJoiners({
       group: () => mustExist(late.group),
       membership: () => stored.membership ?? member,
+      attribute: (by, act) => opened.attribution.attribute(by, act),
       nodeId,
       name,
       clock,
@@ -313,12 +335,15 @@ function clientHandlerOf(opened: Opened, late: Late): ClientHandler {
       late.answer === undefined
         ? Promise.resolve({ kind: "refused", reason: "this node is still starting" })
         : admitClient(key, access),
-    answer: (request, gone) => mustExist(late.answer)(request, gone),
+    answer: (request, client) => mustExist(late.answer)(request, client),
   };
 }
 
 function accessParts({ name, version, clock }: Opened, late: Late): ClientAccessParts {
-  return { self: { name, version }, group: () => mustExist(late.group), clock, hashSecret };
+  const group = () => mustExist(late.group);
+  const uses = new KeyUses({ group, clock });
+  const noteUse = (row: ApiKeyRow) => uses.note(row);
+  return { self: { name, version }, group, clock, hashSecret, noteUse };
 }
 
 async function openLogGroup(
@@ -336,6 +361,7 @@ async function openLogGroup(
     log,
     metrics,
     timing: { tickMs: Math.round(config.heartbeatMs / GROUP_TIMING.heartbeatTicks) },
+    originOf: (command) => opened.attribution.originOf(command),
     ...(founding && { founding }),
   });
   // The group's first state is on disk by now, and holds what was laid down.

@@ -56,7 +56,7 @@ export class ClientDesk implements OtherCallers {
     of: { readonly key: string; readonly host: string },
   ): Promise<void> {
     try {
-      await serveClient(session, { ...this.#parts, key: of.key });
+      await serveClient(session, { ...this.#parts, key: of.key, address: of.host });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       this.#parts.faults.note(of.host, error);

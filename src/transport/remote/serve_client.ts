@@ -16,9 +16,21 @@ import { ClientStream } from "./client_stream.ts";
 export interface ClientHandler {
   /** What a key is worth now: asked at the hello and before each request, so that a revoked one ends at once. */
   admit(key: string): Promise<ClientVerdict>;
-  /** As if it had come to the HTTP API. `gone` aborts when the client does not want the answer any more. */
-  answer(request: Request, gone: AbortSignal): Promise<Response>;
+  /** As if it had come to the HTTP API from whoever has the key. */
+  answer(request: Request, client: AskingClient): Promise<Response>;
 }
+
+/** Whose request it is. */
+export interface AskingClient {
+  readonly key: string;
+  /** Where it asks from. */
+  readonly address: string;
+  /** Aborts when it does not want the answer any more. */
+  readonly gone: AbortSignal;
+}
+
+/** The client of a session that was greeted. */
+type Greeted = Pick<AskingClient, "key" | "address">;
 
 /** What a session is served with. */
 export interface ServeParts {
@@ -58,7 +70,7 @@ export async function greetClient(session: ClientSession, parts: ServeParts): Pr
  */
 export async function serveClient(
   session: ClientSession,
-  parts: ServeParts & { readonly key: string },
+  parts: ServeParts & Greeted,
 ): Promise<void> {
   const gone = new AbortController();
   const fault = Promise.withResolvers<never>();
@@ -87,7 +99,7 @@ export async function serveClient(
 /** One request. A client that goes away in the middle is no fault. */
 async function serveStream(
   streams: StreamParts,
-  parts: ServeParts & { readonly key: string },
+  parts: ServeParts & Greeted,
   sessionGone: AbortSignal,
 ): Promise<void> {
   const { clock, limits } = parts;
@@ -115,11 +127,11 @@ async function readRequestHead(stream: ClientStream): Promise<RequestHead> {
 
 async function answerTo(
   request: Request,
-  { handler, key }: ServeParts & { readonly key: string },
+  { handler, key, address }: ServeParts & Greeted,
   gone: AbortSignal,
 ): Promise<Response> {
   const verdict = await handler.admit(key);
-  if (verdict.kind === "welcome") return await handler.answer(request, gone);
+  if (verdict.kind === "welcome") return await handler.answer(request, { key, address, gone });
   return Response.json({ error: verdict.reason }, { status: 401 });
 }
 

@@ -6,7 +6,7 @@ import { type StreamParts, takeStream } from "../framing/stream_pipe.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import type { ClientSession } from "./client_session.ts";
 import { ClientStream } from "./client_stream.ts";
-import { type ClientHandler, greetClient, serveClient } from "./serve_client.ts";
+import { type AskingClient, type ClientHandler, greetClient, serveClient } from "./serve_client.ts";
 
 const WELCOME: ClientVerdict = { kind: "welcome", node: "n1", version: "0.1.0" };
 const nowMs = () => 0;
@@ -72,7 +72,7 @@ async function serve(
     limits: { ...TRANSPORT_LIMITS, clientRequestsMax: 2 },
     clock: testClock,
   };
-  const serving = serveClient(session, { ...parts, key: "k" });
+  const serving = serveClient(session, { ...parts, key: "k", address: "10.0.0.7" });
   serving.catch(() => {});
   const ask = async (head: object, body?: Uint8Array) => {
     const stream = session.open();
@@ -146,6 +146,18 @@ Deno.test("A request is rebuilt from its frames, and its answer sent in frames",
   });
 });
 
+Deno.test("A request is handed on with the key and the address of who asks", async () => {
+  const seen: Pick<AskingClient, "key" | "address">[] = [];
+  const answer = (_: Request, { key, address }: AskingClient) => {
+    seen.push({ key, address });
+    return Promise.resolve(new Response("fine"));
+  };
+  await serve({ answer }, async ({ ask }) => {
+    await textOf(await ask({ method: "GET" }));
+  });
+  assert.deepEqual(seen, [{ key: "k", address: "10.0.0.7" }]);
+});
+
 Deno.test("More requests than a client may have under way wait, and are answered", async () => {
   const gates = Array.from({ length: 4 }, () => Promise.withResolvers<void>());
   let begun = 0;
@@ -170,7 +182,7 @@ Deno.test("More requests than a client may have under way wait, and are answered
 Deno.test("A client that takes its request back, or whose upload breaks off, ends the work", async () => {
   for (const how of ["takes back", "breaks off", "is gone"] as const) {
     const left = Promise.withResolvers<void>();
-    const answer = async (request: Request, gone: AbortSignal) => {
+    const answer = async (request: Request, { gone }: AskingClient) => {
       gone.addEventListener("abort", () => left.resolve());
       if (how === "breaks off") await request.text().catch(() => {});
       return new Response(new ReadableStream());

@@ -1,0 +1,154 @@
+import type { NodeId } from "../../src/base/mod.ts";
+import type {
+  ClusterAdmin,
+  ClusterStatus,
+  ConnectionView,
+  RouteExplanation,
+} from "../../src/ports/mod.ts";
+
+/** Two members, and when what they made expires. */
+export const A = "00000000000000aa" as NodeId;
+export const B = "00000000000000bb" as NodeId;
+export const EXPIRES_MS = Date.UTC(2026, 0, 1);
+
+/** As the admin tells it. */
+const STATUS: ClusterStatus = {
+  clusterId: "00000000000000cc",
+  nodeId: A,
+  name: "a",
+  version: "1.2.3",
+  health: "degraded",
+  leader: A,
+  term: 3,
+  committedIndex: 17,
+  appliedIndex: 16,
+  stateHash: "ab".repeat(32),
+  members: [
+    {
+      nodeId: A,
+      name: "a",
+      address: "10.0.0.1:11435",
+      health: "alive",
+      role: "leader",
+      drained: false,
+      version: "1.2.3",
+      matchIndex: 17,
+      load: {
+        runningRequests: 1,
+        waitingRequests: 2,
+        slots: 4,
+        tokensPerSecond: 12.5,
+        availableBytes: 5_000,
+        loadedModels: ["tiny:latest"],
+      },
+    },
+    {
+      nodeId: B,
+      name: "b",
+      address: "",
+      health: "pending",
+      role: "none",
+      drained: true,
+      version: "",
+      matchIndex: undefined,
+      load: undefined,
+    },
+  ],
+};
+
+const CONNECTION: ConnectionView = {
+  peer: B,
+  remoteAddress: "10.0.0.2:5",
+  direction: "dialed",
+  openStreams: 1,
+  queuedFrames: 2,
+};
+
+/** Of the request "mine". */
+const ROUTE: RouteExplanation = {
+  atMs: EXPIRES_MS,
+  model: "tiny",
+  promptTokens: 12,
+  standing: "resumed",
+  chosen: {
+    nodeId: B,
+    name: "b",
+    rank: "sound",
+    expectedMs: 63,
+    hopMs: 3,
+    queueMs: 0,
+    loadMs: 0,
+    prefillMs: 60,
+  },
+  runnersUp: [],
+  excluded: [{ nodeId: A, name: "a", reason: "down" }],
+  outcome: "granted",
+};
+
+/** An admin that grants every wish, and everything that it was asked, as `verb what`. */
+export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
+  readonly admin: ClusterAdmin;
+  readonly asked: string[];
+} {
+  const asked: string[] = [];
+  const note = (verb: string) => async (what?: unknown) => {
+    asked.push(what === undefined ? verb : `${verb} ${JSON.stringify(what)}`);
+  };
+  const admin: ClusterAdmin = {
+    status: async () => STATUS,
+    createToken: async (wanted) => {
+      await note("token")(wanted);
+      return { token: "secret", tokenId: "t1", expiresAtMs: EXPIRES_MS, usesLeft: wanted.uses };
+    },
+    listTokens: async () => [{ tokenId: "t1", expiresAtMs: EXPIRES_MS, usesLeft: 1 }],
+    revokeToken: note("revoke_token"),
+    createKey: async (wanted) => {
+      await note("key")(wanted);
+      const { label, scopes } = wanted;
+      const times = { createdAtMs: 0, expiresAtMs: 0, lastUsedAtMs: 0 };
+      return { key: "secret", keyId: "k1", label, scopes, ...times };
+    },
+    listKeys: async () => [
+      {
+        keyId: "k1",
+        label: "laptop",
+        createdAtMs: 0,
+        expiresAtMs: EXPIRES_MS,
+        scopes: ["use", "models"],
+        lastUsedAtMs: EXPIRES_MS,
+      },
+    ],
+    revokeKey: note("revoke_key"),
+    audit: async (limit) => {
+      await note("audit")(limit);
+      return [{
+        index: 7,
+        atMs: 0,
+        who: "key k1",
+        from: "10.0.0.1",
+        action: "put_setting",
+        subject: "k",
+      }];
+    },
+    async *watch() {
+      yield STATUS;
+    },
+    webTransport: () => ({ port: 11435, path: "/odist/1", certificateHash: "ab" }),
+    drain: note("drain"),
+    undrain: note("undrain"),
+    leave: note("leave"),
+    removeMember: note("remove"),
+    revokeMember: note("revoke"),
+    listSettings: async () => [{ key: "k", value: "v" }],
+    putSetting: note("put"),
+    deleteSetting: note("delete"),
+    saveSnapshot: async () => Uint8Array.of(1, 2, 3),
+    connections: async () => [CONNECTION],
+    explain: (requestId) => requestId === "mine" ? [ROUTE] : [],
+    async *logs({ lines, follow }) {
+      yield { event: "node_started", lines, follow };
+    },
+    ...script,
+  };
+  return { admin, asked };
+}
