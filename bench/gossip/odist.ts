@@ -3,7 +3,7 @@ import type { Program, Verdict } from "./member_process.ts";
 
 /** What the processes of one bench share: who may belong, and the key of each. For throw-away clusters only. */
 export interface BenchIdentities {
-  readonly authority: { readonly certificatePem: string; readonly privateKeyPem: string };
+  readonly authority: { readonly chainPem: string; readonly privateKeyPem: string };
   /** Of node 0, 1, ... */
   readonly keys: readonly string[];
 }
@@ -15,12 +15,12 @@ export const CLUSTER_PORT = 11435;
 
 /** odist's membership on its own transport; needs a folder for the keys, which it makes. */
 export async function odistMember(): Promise<Program> {
-  const { certificatePem, privateKeyPem } = await createAuthority(Date.now());
+  const { chainPem, privateKeyPem } = await createAuthority(Date.now());
   const keys: string[] = [];
   for (let index = 0; index < NODES_MAX; index++) {
     keys.push((await generateSigningKey()).privateKeyPem);
   }
-  const identities: BenchIdentities = { authority: { certificatePem, privateKeyPem }, keys };
+  const identities: BenchIdentities = { authority: { chainPem, privateKeyPem }, keys };
   const path = await Deno.makeTempFile({ prefix: "odist-bench-", suffix: ".json" });
   await Deno.writeTextFile(path, JSON.stringify(identities), { mode: 0o600 });
   addEventListener("unload", () => Deno.removeSync(path));

@@ -25,7 +25,7 @@ import { ANSWER_BYTES, readRecords, RecordWriter, REQUEST_BYTES } from "./commit
 
 /** What the members of one bench share. For throw-away clusters only. */
 export interface MemberSetup {
-  readonly authority: { readonly certificatePem: string; readonly privateKeyPem: string };
+  readonly authority: { readonly chainPem: string; readonly privateKeyPem: string };
   readonly members: readonly {
     readonly privateKeyPem: string;
     readonly port: number;

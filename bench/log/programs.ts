@@ -28,14 +28,14 @@ export interface LogCluster extends AsyncDisposable {
 
 /** odist's group: shipped transport (encrypted), log and driver. */
 export async function startOdist(folder: string): Promise<LogCluster> {
-  const { certificatePem, privateKeyPem } = await createAuthority(Date.now());
+  const { chainPem, privateKeyPem } = await createAuthority(Date.now());
   const members = [];
   for (const index of MEMBERS) {
     const key = await generateSigningKey();
     const memberFolder = join(folder, `odist${index}`);
     members.push({ privateKeyPem: key.privateKeyPem, port: freeUdpPort(), folder: memberFolder });
   }
-  const setup: MemberSetup = { authority: { certificatePem, privateKeyPem }, members };
+  const setup: MemberSetup = { authority: { chainPem, privateKeyPem }, members };
   const path = join(folder, "odist.json");
   await Deno.writeTextFile(path, JSON.stringify(setup), { mode: 0o600 });
   const program = fileURLToPath(new URL("odist_member.ts", import.meta.url));

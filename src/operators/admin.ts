@@ -2,6 +2,7 @@ import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import {
   type Catalogue,
   drainKey,
+  isOwnSetting,
   leaveKey,
   type MemberRow,
   type Outcome,
@@ -249,15 +250,17 @@ export class Admin implements ClusterAdmin {
 
   async listSettings(): Promise<readonly { readonly key: string; readonly value: string }[]> {
     const rows = await this.#read((catalogue) => catalogue.settings());
-    return rows.map(({ key, value }) => ({ key, value }));
+    return rows.filter(({ key }) => !isOwnSetting(key)).map(({ key, value }) => ({ key, value }));
   }
 
   async putSetting(setting: { readonly key: string; readonly value: string }): Promise<void> {
+    checkSettable(setting.key);
     const command = { kind: "put_setting", ...setting, expected: undefined } as const;
     await this.#change(command, `set "${setting.key}"`);
   }
 
   async deleteSetting(key: string): Promise<void> {
+    checkSettable(key);
     const outcome = await this.#propose({ kind: "delete_setting", key, expected: undefined });
     if (outcome.kind === "refused") throw refusal(outcome.reason, `unset "${key}"`);
   }
@@ -382,6 +385,12 @@ export class Admin implements ClusterAdmin {
   #read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
     return this.#parts.group.read(look, { timeoutMs: READ_TIMEOUT_MS });
   }
+}
+
+/** @throws RequestError `invalid_request`. */
+function checkSettable(key: string): void {
+  if (!isOwnSetting(key)) return;
+  throw new RequestError("invalid_request", `"${key}" is kept by the cluster itself`);
 }
 
 function roleOf(nodeId: NodeId, view: RaftView): GroupRole {

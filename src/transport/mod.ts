@@ -21,6 +21,8 @@ export type { ClientHandler } from "./remote/mod.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
 export {
   type Authority,
+  type AuthorityChain,
+  authorityIds,
   type ClusterMembership,
   type ClusterOrigin,
   createAuthority,
@@ -30,16 +32,20 @@ export {
   type GreetOptions,
   type HelloFailure,
   helloFailureOf,
+  isSuccessor,
   issueCertificate,
+  judgeCertificate,
   type NodeIdentity,
   nodeIdentity,
   openIdentity,
   type OpenIdentityOptions,
   parseAuthority,
+  parseChain,
   parseSigningKey,
   serverNameOf,
   type SigningKey,
   type StoredIdentity,
+  succeedAuthority,
 } from "./identity/mod.ts";
 export {
   type AnsweredJoin,

@@ -32,7 +32,7 @@ async function forge(world: QuicWorld, victim: NodeIdentity): Promise<NodeIdenti
     issuer: victim.nodeId,
   }, key);
   const pem = `-----BEGIN CERTIFICATE-----\n${leaf.toBase64()}\n-----END CERTIFICATE-----\n`;
-  const chain = await certificateChain(certificate, { key, nowMs: Date.now() });
+  const chain = await certificateChain(certificate, { key, linksPem: "", nowMs: Date.now() });
   const rest = chain.pem.split("-----END CERTIFICATE-----\n")[1];
   const certificatePem = `${pem}${rest}-----END CERTIFICATE-----\n`;
   return { ...victim, certificatePem, privateKeyPem: key.privateKeyPem };

@@ -148,8 +148,7 @@ async function tellLies(pipe: FramePipe, desk: JoinDesk, lie: Lie): Promise<void
       publicKey: opening.publicKey,
       nowMs: Date.now(),
     }),
-    authorityCertificatePem: authority.certificatePem,
-    authorityKeyPem: authority.privateKeyPem,
+    authorityChainPem: authority.chainPem,
     members: [],
     revoked: [],
   };
@@ -189,8 +188,7 @@ Deno.test("A member that sends the authority of another cluster is not believed"
   const { authority } = (await JoinDesk.open()).cluster;
   const answer = async (honest: JoinAnswer) => ({
     ...honest,
-    authorityCertificatePem: authority.certificatePem,
-    authorityKeyPem: authority.privateKeyPem,
+    authorityChainPem: authority.chainPem,
   });
   await assertDisbelieved(desk, { answer }, /another authority than the token's/);
 });

@@ -22,8 +22,7 @@ export const challenge = { version: 1, ...self };
 export const joinAnswer = {
   clusterId: ID,
   certificate: bytes(400),
-  authorityCertificatePem: "a",
-  authorityKeyPem: "k",
+  authorityChainPem: "a",
   members: [{ nodeId, name: "n", address: "h:1", publicKey: bytes(91) }],
   revoked: [nodeId],
 };

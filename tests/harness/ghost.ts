@@ -24,7 +24,7 @@ const DIAL_LIMIT_MS = 2_000;
 export async function stealIdentity(from: ClusterNode): Promise<NodeIdentity> {
   const folder = join(from.homeFolder, ".odist", "cluster");
   const authority = await parseAuthority({
-    certificatePem: await Deno.readTextFile(join(folder, "authority.pem")),
+    chainPem: await Deno.readTextFile(join(folder, "authority.pem")),
     privateKeyPem: await Deno.readTextFile(join(folder, "authority_key.pem")),
   });
   assert.ok(authority !== undefined, "No authority to steal");

@@ -9,6 +9,7 @@ import {
   type FramePipe,
   generateSigningKey,
   hashSecret,
+  issueCertificate,
   joinCluster,
   type JoinClusterParts,
   type JoinRequest,
@@ -63,6 +64,7 @@ export class JoinDesk {
     const desk = new JoinDesk(cluster, {
       identity,
       authority: cluster.authority,
+      certify: (joiner) => issueCertificate(cluster.authority, { publicKey: joiner, nowMs }),
       nowMs: () => nowMs,
       findToken: async () => undefined,
       findMember: async () => undefined,

@@ -19,7 +19,7 @@ import { RecordingNode } from "./transport_contract.ts";
 
 /** What the process is told. */
 export interface ClosingNode {
-  readonly certificatePem: string;
+  readonly chainPem: string;
   readonly privateKeyPem: string;
   readonly peer: { readonly nodeId: NodeId; readonly address: string };
 }

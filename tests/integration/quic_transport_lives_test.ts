@@ -124,8 +124,8 @@ Deno.test("A peer that is out of reach is dialed less and less often", () =>
 Deno.test("A process that closes its transport and ends is missed at once", () =>
   QuicWorld.run({}, async (world) => {
     const node = await openNode(world);
-    const { certificatePem, privateKeyPem } = world.identities.authority;
-    const told: ClosingNode = { certificatePem, privateKeyPem, peer: node.at };
+    const { chainPem, privateKeyPem } = world.identities.authority;
+    const told: ClosingNode = { chainPem, privateKeyPem, peer: node.at };
     const script = new URL("../harness/node_that_closes.ts", import.meta.url).href;
     const process = new Deno.Command(Deno.execPath(), {
       args: [

@@ -1,5 +1,5 @@
 import { equalBytes, type NodeId } from "../../base/mod.ts";
-import type { MemberRow } from "./rows.ts";
+import type { MemberRow, SettingRow } from "./rows.ts";
 
 /** What a peer's claim to be a member is worth. */
 export type MemberJudgement = "admitted" | "unknown" | "revoked" | "key_mismatch";
@@ -75,4 +75,30 @@ export function judgeJoin(node: NodeBeforeJoin, clusterId: string): JoinJudgemen
     return { kind: "refused", reason };
   }
   return { kind: "join" };
+}
+
+/** Key of the setting that holds the cluster's present authority; absent while it is the first one. */
+export const AUTHORITY_KEY = "authority";
+
+/** Settings that the cluster keeps for itself: nobody sees or changes them as settings. */
+export function isOwnSetting(key: string): boolean {
+  return key === AUTHORITY_KEY;
+}
+
+/** What the question of a new authority depends on. */
+export interface AuthorityFacts {
+  members(): Iterable<MemberRow>;
+  findSetting(key: string): SettingRow | undefined;
+}
+
+/**
+ * Whether the authority has to be replaced: a member was revoked after the present one came, and may have kept its key or a
+ * certificate of it.
+ */
+export function isRotationDue(facts: AuthorityFacts): boolean {
+  const since = facts.findSetting(AUTHORITY_KEY)?.revision ?? 0;
+  for (const { standing, revision } of facts.members()) {
+    if (standing === "revoked" && revision > since) return true;
+  }
+  return false;
 }

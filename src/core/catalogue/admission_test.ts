@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { NodeId } from "../../base/mod.ts";
-import { judgeJoin, judgeMember, type MemberRow } from "./mod.ts";
+import { AUTHORITY_KEY, isRotationDue, judgeJoin, judgeMember, type MemberRow } from "./mod.ts";
 
 const id = (digit: string) => digit.repeat(16) as NodeId;
 const key = (byte: number) => new Uint8Array(91).fill(byte);
@@ -71,4 +71,27 @@ Deno.test("A node with other members, with a catalogue, or that joined before is
     assert.ok(judged.kind === "refused");
     assert.match(judged.reason, new RegExp(`${OWN}.*${OTHER}`));
   }
+});
+
+function facts(authority: number | undefined, revoked: readonly number[]) {
+  const members = [1, ...revoked].map((revision, at): MemberRow => ({
+    nodeId: `${at}`.padStart(16, "0") as NodeId,
+    publicKey: new Uint8Array(40),
+    label: "x",
+    standing: at === 0 ? "admitted" : "revoked",
+    changedAtMs: 1,
+    revision,
+  }));
+  const row = authority === undefined ? undefined : { key: "", value: "", revision: authority };
+  return {
+    members: () => members,
+    findSetting: (key: string) => key === AUTHORITY_KEY ? row : undefined,
+  };
+}
+
+Deno.test("A new authority is due after each revocation, and not once it came", () => {
+  assert.equal(isRotationDue(facts(undefined, [])), false);
+  assert.equal(isRotationDue(facts(undefined, [5])), true);
+  assert.equal(isRotationDue(facts(6, [5])), false);
+  assert.equal(isRotationDue(facts(6, [5, 7])), true);
 });

@@ -1,4 +1,5 @@
 import type { Decoded } from "../../protocol/mod.ts";
+import { isOwnSetting } from "./admission.ts";
 import { type CatalogueTables, emptyTables } from "./rows.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 
@@ -26,7 +27,7 @@ export function refoundCatalogue(bytes: Uint8Array): Decoded<Uint8Array> {
     apiKeys: mapRows(old.apiKeys, (row) => ({ ...row, revision })),
     keyHistory: old.keyHistory,
     settings: mapRows(
-      new Map([...old.settings].filter(([key]) => !NODE_SETTING.test(key))),
+      new Map([...old.settings].filter(([key]) => !NODE_SETTING.test(key) && !isOwnSetting(key))),
       (row) => ({ ...row, revision }),
     ),
     quarantine: mapRows(old.quarantine, (row) => ({ ...row, revision })),

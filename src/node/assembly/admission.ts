@@ -18,6 +18,7 @@ const ADMIT_TIMEOUT_MS = 4_000;
 export interface AdmissionParts {
   readonly group: () => Group;
   readonly membership: () => ClusterMembership;
+  readonly certify: (publicKey: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>>;
   readonly nodeId: NodeId;
   readonly name: string;
   readonly clock: Clock;
@@ -38,6 +39,7 @@ export function admitsJoiners(parts: AdmissionParts): JoinHandler {
       const { request, outcome } = await answerJoin(pipe, {
         identity,
         authority,
+        certify: parts.certify,
         nowMs: () => clock.nowMs(),
         findToken: (tokenId) =>
           group.read((catalogue) => catalogue.findToken(tokenId), { timeoutMs: READ_TIMEOUT_MS }),

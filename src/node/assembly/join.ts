@@ -3,6 +3,7 @@ import { Catalogue, judgeJoin } from "../../core/catalogue/mod.ts";
 import type { Clock, Log, RaftLogStore } from "../../ports/mod.ts";
 import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../../protocol/mod.ts";
 import {
+  authorityIds,
   findNodes,
   joinCluster,
   openMulticast,
@@ -54,7 +55,7 @@ export async function joinIfWished(parts: JoinParts): Promise<JoinAnswer | undef
     throw new RequestError("join_refused", `Cannot read the join token: ${decoded.reason}`);
   }
   const clusterId = clusterIdOf(decoded.value.authorityKey);
-  const judgement = judgeJoin(await describeNode(parts), clusterId);
+  const judgement = judgeJoin(await describeNode(parts, clusterId), clusterId);
   if (judgement.kind === "member_already") return undefined;
   if (judgement.kind === "refused") {
     throw new RequestError("conflict", `Cannot join: ${judgement.reason}`);
@@ -89,7 +90,8 @@ async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
   });
 }
 
-async function describeNode(parts: JoinParts) {
+/** A token may name its cluster by an authority that was: `wantedId` of any of them is the cluster's. */
+async function describeNode(parts: JoinParts, wantedId?: string) {
   const { membership, nodeId } = parts.stored;
   if (membership === undefined) {
     return { cluster: undefined, otherMembers: 0, catalogueRows: 0 };
@@ -97,7 +99,8 @@ async function describeNode(parts: JoinParts) {
   const store = await parts.openLog(nodeId);
   try {
     const catalogue = replay(store);
-    const { clusterId } = membership.identity;
+    const isOurs = wantedId !== undefined && authorityIds(membership.authority).includes(wantedId);
+    const clusterId = isOurs ? wantedId : membership.identity.clusterId;
     return {
       cluster: { clusterId, origin: membership.origin },
       otherMembers: catalogue.members().filter((row) => row.nodeId !== nodeId).length,

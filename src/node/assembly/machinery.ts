@@ -19,7 +19,7 @@ import type {
   RaftLogStore,
   WebTransportContact,
 } from "../../ports/mod.ts";
-import { CATALOGUE_SCHEMA, CLIENT_PATH, type NodeFacts } from "../../protocol/mod.ts";
+import { CATALOGUE_SCHEMA, CLIENT_PATH, clusterIdOf, type NodeFacts } from "../../protocol/mod.ts";
 import { openDisk, openSecretFolder, openWal } from "../../storage/mod.ts";
 import {
   announce,
@@ -48,13 +48,15 @@ import {
 } from "../../members/mod.ts";
 import { StreamRouter } from "../../calls/mod.ts";
 import { clusterFolderOf, dropFoundation, findFoundation } from "../foundation.ts";
-import { type Group, GROUP_TIMING, openGroup, READ_TIMEOUT_MS } from "../../group/mod.ts";
+import { type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
 import type { ServingNode } from "../../slots/mod.ts";
 import { admitsJoiners } from "./admission.ts";
-import { CatalogueDirectory } from "./directory.ts";
+import { Announcing } from "./announcing.ts";
+import type { AuthorityKeeper } from "./authority_keeper.ts";
+import type { CatalogueDirectory } from "./directory.ts";
+import { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
 import { joinIfWished } from "./join.ts";
-import { UnappliedMembers } from "./unapplied_members.ts";
-import { askForVoucher, VOUCH_PURPOSE, VouchServer } from "./vouching.ts";
+import { VOUCH_PURPOSE, VouchServer } from "./vouching.ts";
 
 /** How often a node looks whether its certificate is due for renewal. */
 const RENEWAL_LOOK_MS = 3_600_000;
@@ -186,6 +188,7 @@ interface Late {
   gossip?: MembershipDriver;
   answer?: ClientHandler["answer"];
   transport?: QuicTransport;
+  keeping?: AuthorityKeeping;
 }
 
 async function assemble(opened: Opened): Promise<Machinery> {
@@ -193,7 +196,10 @@ async function assemble(opened: Opened): Promise<Machinery> {
   const late: Late = {};
   const router = new StreamRouter({ clock, log, metrics });
   const addressOf = (peer: NodeId) => late.gossip?.find(peer)?.address || book.find(peer) || "";
-  const directory = openDirectory(opened, late, addressOf);
+  const directory = openDirectory({
+    ...{ stored, store: opened.store, addressOf, clock, log },
+    late,
+  });
   const transport = late.transport = await openWires(opened, late, {
     router,
     directory,
@@ -203,10 +209,15 @@ async function assemble(opened: Opened): Promise<Machinery> {
   const advertised = advertisedAddress(opened, transport.address);
   try {
     const group = late.group = await openLogGroup(opened, { transport, addressOf });
-    const stopLooking = group.onChanged(() => directory.lookAtLeader());
     const membership = late.gossip = openGossip(opened, { transport, advertised });
-    const renewal = renewRegularly(opened, transport);
-    const announcing = await announceIfWished(opened, advertised);
+    const announcing = new Announcing(() => announceIfWished(opened, advertised));
+    const keeping = keepAuthority({
+      ...{ stored, group, transport, router, directory, addressOf, clock, log },
+      onReplaced: () => announcing.begin(),
+    });
+    const { keeper } = late.keeping = keeping;
+    const renewal = renewRegularly(opened, { transport, keeper });
+    await announcing.begin();
     return {
       settings: settingsOf(opened, advertised),
       stored,
@@ -230,8 +241,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       onExpelled: () => opened.onFatal("this node was taken out of its cluster by another member"),
       async close() {
         renewal.cancel();
-        stopLooking();
-        directory.close();
+        keeping.close();
         announcing.close();
         membership.close();
         await group.close();
@@ -245,39 +255,6 @@ async function assemble(opened: Opened): Promise<Machinery> {
     await transport.close();
     throw error;
   }
-}
-
-function openDirectory(
-  opened: Opened,
-  late: Late,
-  addressOf: (peer: NodeId) => string,
-): CatalogueDirectory {
-  const { stored, store, clock, log } = opened;
-  const rows = () => late.group?.catalogue ?? Catalogue.empty();
-  const unapplied = new UnappliedMembers(store, () => rows().appliedIndex);
-  const known = () =>
-    rows().members().filter(({ nodeId, standing }) =>
-      standing === "admitted" && nodeId !== stored.nodeId
-    ).map(({ nodeId }) => ({ nodeId, address: addressOf(nodeId) }))
-      .filter(({ address }) => address !== "");
-  return new CatalogueDirectory({
-    rows,
-    unapplied: (nodeId) => unapplied.find(nodeId),
-    hasLeader: () => late.group?.view().leader !== undefined,
-    catchUp: () => mustExist(late.group).read(() => {}, { timeoutMs: READ_TIMEOUT_MS }),
-    askMembers: (nodeId) =>
-      late.transport === undefined
-        ? Promise.resolve(undefined)
-        : askForVoucher(nodeId, { transport: late.transport, clock, members: known }),
-    firstMembers: stored.firstMembers,
-    dropFirstMembers: () =>
-      void stored.dropFirstMembers().catch((error) =>
-        log.log("warn", "first_members_not_dropped", { reason: errorMessage(error) })
-      ),
-    judgeAgain: () => late.transport?.judgeAgain(),
-    clock,
-    log,
-  });
 }
 
 function openWires(
@@ -313,6 +290,7 @@ function openWires(
       group: () => mustExist(late.group),
       membership: () => stored.membership ?? member,
       attribute: (by, act) => opened.attribution.attribute(by, act),
+      certify: (publicKey) => mustExist(late.keeping).keeper.certify(publicKey),
       nodeId,
       name,
       clock,
@@ -402,7 +380,8 @@ async function announceIfWished(opened: Opened, advertised: string): Promise<{ c
   const colon = advertised.lastIndexOf(":");
   try {
     return await announce({
-      clusterId: member.identity.clusterId,
+      // A token names its cluster by the authority's key.
+      clusterId: clusterIdOf((stored.membership ?? member).authority.publicKey),
       nodeId: stored.nodeId,
       hostname: advertised.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
       port: Number(advertised.slice(colon + 1)),
@@ -465,13 +444,18 @@ function formatEndpoint({ hostname, port }: Pick<HostAddress, "hostname" | "port
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-function renewRegularly(opened: Opened, transport: QuicTransport): { cancel(): void } {
+function renewRegularly(
+  opened: Opened,
+  parts: { readonly transport: QuicTransport; readonly keeper: AuthorityKeeper },
+): { cancel(): void } {
   const { clock, stored, log } = opened;
+  const { transport, keeper } = parts;
   let timer: { cancel(): void };
   const later = () => {
     timer = clock.after(RENEWAL_LOOK_MS, () => {
       stored.renewIfDue().then((identity) => {
         if (identity !== undefined) transport.useIdentity(identity);
+        keeper.look();
       }, (error) => {
         // Two thirds of a certificate's life are left to get over it.
         log.log("warn", "certificate_not_renewed", { reason: errorMessage(error) });

@@ -40,7 +40,7 @@ const STRANGER_FRAME_BYTES_MAX = 4_096;
 /** Bytes of the answer: what one frame of a join may hold. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 const ADDRESS_BYTES_MAX = 260;
-const PEM_BYTES_MAX = 4_096;
+const PEM_BYTES_MAX = 8_192;
 const REFUSAL_TEXT_BYTES_MAX = 512;
 
 /** Why a join ended. The order is the wire number: only ever appended to. */
@@ -97,9 +97,8 @@ export interface JoinAnswer {
   readonly clusterId: string;
   /** The joiner's own, DER. */
   readonly certificate: Uint8Array<ArrayBuffer>;
-  readonly authorityCertificatePem: string;
-  /** PKCS#8; encrypted on the way by the connection. Never logged. */
-  readonly authorityKeyPem: string;
+  /** What the cluster's authority is known by. */
+  readonly authorityChainPem: string;
   /** The one that answers first; at most JOIN_MEMBERS_MAX. */
   readonly members: readonly JoinedMember[];
   /** At most JOIN_REVOKED_MAX. */
@@ -162,8 +161,7 @@ const memberField = recordField<JoinedMember>({
 const answerField = recordField<JoinAnswer>({
   clusterId: clusterIdField,
   certificate: certificateField,
-  authorityCertificatePem: pemField,
-  authorityKeyPem: pemField,
+  authorityChainPem: pemField,
   members: listField(memberField, JOIN_MEMBERS_MAX),
   revoked: listField(nodeIdField, JOIN_REVOKED_MAX),
 });

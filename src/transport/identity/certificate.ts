@@ -33,11 +33,11 @@ const COMMON_NAME = "2.5.4.3";
 const SERIAL_BYTES = 16;
 
 /**
- * The three links of a node's chain: the cluster's authority signs what a member is, and the member's own key signs the
- * leaf it shows in TLS. So whoever knows a member's key can ask for that very key, and nobody who merely holds the
- * authority, as every member and former member does, can stand in for it.
+ * The parts of a node's chain: the cluster's authority signs what a member is, and the member's own key signs the leaf it
+ * shows in TLS. So whoever knows a member's key can ask for that very key, and nobody who merely holds the authority can
+ * stand in for it. A link is what an authority says of the one that follows it.
  */
-export type CertificateKind = "authority" | "member" | "leaf";
+export type CertificateKind = "authority" | "link" | "member" | "leaf";
 
 /** What a certificate is to say. */
 export interface CertificateContent {
@@ -126,9 +126,12 @@ function describe(
 function extensionsOf(kind: CertificateKind, names: readonly string[]): Extension[] {
   const limits = kind === "leaf"
     ? new BasicConstraints({ cA: false })
+    : kind === "link"
+    ? new BasicConstraints({ cA: true })
     : new BasicConstraints({ cA: true, pathLenConstraint: kind === "authority" ? 1 : 0 });
   const uses = {
     authority: KeyUsageFlags.keyCertSign,
+    link: KeyUsageFlags.keyCertSign,
     member: KeyUsageFlags.keyCertSign | KeyUsageFlags.digitalSignature,
     leaf: KeyUsageFlags.digitalSignature,
   };
@@ -136,7 +139,7 @@ function extensionsOf(kind: CertificateKind, names: readonly string[]): Extensio
     extension(id_ce_basicConstraints, limits),
     extension(id_ce_keyUsage, new KeyUsage(uses[kind])),
   ];
-  if (kind === "authority") return common;
+  if (kind === "authority" || kind === "link") return common;
   const dnsNames = names.map((dNSName) => new GeneralName({ dNSName }));
   return [
     ...common,

@@ -132,7 +132,7 @@ Deno.test("QUIC takes the certificates, by authority or by its key alone, and no
   };
   try {
     const anchor = await anchorFromKey(authority.publicKey, Date.now());
-    await connect(authority.certificatePem, serverNameOf(identity.nodeId));
+    await connect(identity.authorityPem, serverNameOf(identity.nodeId));
     await connect(anchor, "cluster.odist");
     const strange = await anchorFromKey(stranger.publicKey, Date.now());
     await assert.rejects(connect(strange, "cluster.odist"), /certificate/);

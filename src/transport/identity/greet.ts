@@ -1,4 +1,4 @@
-import { type NodeId, PeerError } from "../../base/mod.ts";
+import { equalBytes, type NodeId, PeerError } from "../../base/mod.ts";
 import type { PeerDirectory } from "../../ports/mod.ts";
 import {
   decodeHello,
@@ -165,7 +165,14 @@ async function judge(
     const text = `expected cluster ${identity.clusterId}, found ${said.clusterId}`;
     throw new Refused("other_cluster", text);
   }
-  const by = { authorityKey: identity.authorityKey, nowMs: nowMs() };
+  const by = {
+    authorityKey: identity.authorityKey,
+    nowMs: nowMs(),
+    isKnownKey: (id: NodeId, publicKey: Uint8Array) => {
+      const known = options.directory.findKey?.(id);
+      return known !== undefined && equalBytes(known, publicKey);
+    },
+  };
   const judged = await judgeCertificate(said.certificate, by);
   if (judged.kind !== "valid") {
     const timely = judged.kind === "expired" || judged.kind === "not_yet_valid";

@@ -4,16 +4,22 @@
  *
  * @module
  */
+export { anchorFromKey, anchorFromMemberKey } from "./anchors.ts";
 export {
-  anchorFromKey,
-  anchorFromMemberKey,
   type Authority,
+  type AuthorityChain,
+  authorityIds,
+  createAuthority,
+  isSuccessor,
+  parseAuthority,
+  parseChain,
+  succeedAuthority,
+} from "./authority_chain.ts";
+export {
   type CertificateJudgement,
   CLUSTER_SERVER_NAME,
-  createAuthority,
   issueCertificate,
   judgeCertificate,
-  parseAuthority,
   serverNameOf,
 } from "./authority.ts";
 export {

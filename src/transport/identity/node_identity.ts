@@ -1,6 +1,8 @@
 import type { NodeId } from "../../base/mod.ts";
 import { nodeIdOf } from "../../protocol/mod.ts";
-import { type Authority, certificateChain, issueCertificate } from "./authority.ts";
+import { anchorFromKey } from "./anchors.ts";
+import { certificateChain } from "./authority.ts";
+import { type AuthorityChain, linksPem } from "./authority_chain.ts";
 import type { SigningKey } from "./keys.ts";
 
 /** Who this node is to others. Replaced as a whole when its certificate is renewed; the ids and the key stay. */
@@ -30,7 +32,7 @@ export interface IdentityParts {
   readonly key: SigningKey;
   /** DER, for the key. */
   readonly certificate: Uint8Array<ArrayBuffer>;
-  readonly authority: Authority;
+  readonly authority: AuthorityChain;
   /** When the leaf is made. */
   readonly nowMs: number;
 }
@@ -38,25 +40,21 @@ export interface IdentityParts {
 /** Puts a node's identity together. */
 export async function nodeIdentity(parts: IdentityParts): Promise<NodeIdentity> {
   const { key, certificate, authority, nowMs } = parts;
-  const { leaf, pem } = await certificateChain(certificate, { key, nowMs });
+  const { leaf, pem } = await certificateChain(certificate, {
+    key,
+    linksPem: linksPem(authority),
+    nowMs,
+  });
   return {
     nodeId: nodeIdOf(key.publicKey),
     clusterId: authority.clusterId,
     certificatePem: pem,
     privateKeyPem: key.privateKeyPem,
-    authorityPem: authority.certificatePem,
+    authorityPem: await anchorFromKey(authority.publicKey, nowMs),
     authorityKey: authority.publicKey,
     leaf,
     certificate,
     publicKey: key.publicKey,
     sign: (bytes) => key.sign(bytes),
   };
-}
-
-/** A fresh certificate for the same key, as every member holds the authority; valid for a year from `nowMs`. */
-export async function renewCertificate(
-  parts: Pick<IdentityParts, "key" | "authority">,
-  nowMs: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  return await issueCertificate(parts.authority, { publicKey: parts.key.publicKey, nowMs });
 }

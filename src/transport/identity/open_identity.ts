@@ -1,13 +1,15 @@
-import { assert, type Incarnation, type NodeId, StorageError } from "../../base/mod.ts";
+import { assert, equalBytes, type Incarnation, type NodeId, StorageError } from "../../base/mod.ts";
 import type { SecretFiles } from "../../ports/mod.ts";
 import { type JoinAnswer, nodeIdOf } from "../../protocol/mod.ts";
+import { isRenewalDue, issueCertificate, judgeCertificate } from "./authority.ts";
 import {
   type Authority,
+  type AuthorityChain,
   createAuthority,
-  isRenewalDue,
-  judgeCertificate,
-  parseAuthority,
-} from "./authority.ts";
+  parseChain,
+  signerOf,
+} from "./authority_chain.ts";
+import { readCertificate } from "./certificate.ts";
 import {
   type ClusterOrigin,
   decodeIdentityRecord,
@@ -15,12 +17,7 @@ import {
   type IdentityRecord,
 } from "./identity_record.ts";
 import { generateSigningKey, parseSigningKey, type SigningKey } from "./keys.ts";
-import {
-  type IdentityParts,
-  type NodeIdentity,
-  nodeIdentity,
-  renewCertificate,
-} from "./node_identity.ts";
+import { type IdentityParts, type NodeIdentity, nodeIdentity } from "./node_identity.ts";
 import { decodeFirstMembers, encodeFirstMembers, type FirstMember } from "./first_members.ts";
 import { formatPem, parsePem } from "./pem.ts";
 
@@ -37,7 +34,9 @@ const CERTIFICATE_LABEL = "CERTIFICATE";
 /** What a node is as a member of a cluster. */
 export interface ClusterMembership {
   readonly identity: NodeIdentity;
-  readonly authority: Authority;
+  readonly authority: AuthorityChain;
+  /** Only where the authority's key is kept: with the voters. Of a former authority until the present one's has come. */
+  readonly signer: Authority | undefined;
   readonly origin: ClusterOrigin;
 }
 
@@ -61,12 +60,20 @@ export async function openIdentity(
   const record = await readRecord(files);
   if (record?.nodeId == null) return await makeNode(files, { ...options, previous: record });
   const key = await readKey(files, record.nodeId);
-  const membership = record.cluster === null
+  const found = record.cluster === null
     ? undefined
     : await readMembership(files, { ...record.cluster, key, nowMs: options.nowMs() });
   const firstMembers = await readFirstMembers(files);
   const { nowMs } = options;
-  const opened = new StoredIdentity({ files, key, record, membership, firstMembers, nowMs });
+  const opened = new StoredIdentity({
+    files,
+    key,
+    record,
+    membership: found?.membership,
+    isCertified: found?.isCertified ?? false,
+    firstMembers,
+    nowMs,
+  });
   await opened.begin(options.name);
   return opened;
 }
@@ -76,6 +83,8 @@ interface StoredParts {
   readonly key: SigningKey;
   readonly record: IdentityRecord;
   readonly membership: ClusterMembership | undefined;
+  /** Whether its certificate is the present authority's. */
+  readonly isCertified: boolean;
   readonly firstMembers: readonly FirstMember[];
   readonly nowMs: () => number;
 }
@@ -89,6 +98,7 @@ export class StoredIdentity {
   readonly #nowMs: () => number;
   #record: IdentityRecord;
   #membership: ClusterMembership | undefined;
+  #isCertified: boolean;
   #firstMembers: readonly FirstMember[];
 
   /** Use {@link openIdentity}. */
@@ -99,6 +109,7 @@ export class StoredIdentity {
     this.#nowMs = parts.nowMs;
     this.#record = parts.record;
     this.#membership = parts.membership;
+    this.#isCertified = parts.isCertified;
     this.#firstMembers = parts.firstMembers;
   }
 
@@ -150,8 +161,10 @@ export class StoredIdentity {
     assert(this.#membership === undefined, "A member can't found a cluster");
     const nowMs = this.#nowMs();
     const authority = await createAuthority(nowMs);
-    const certificate = await renewCertificate({ key: this.key, authority }, nowMs);
-    return await this.#become("founded", { authority, certificate });
+    const { publicKey } = this.key;
+    const certificate = await issueCertificate(authority, { publicKey, nowMs });
+    await this.#writeText(AUTHORITY_KEY, authority.privateKeyPem);
+    return await this.#become("founded", { authority, signer: authority, certificate });
   }
 
   /**
@@ -159,31 +172,66 @@ export class StoredIdentity {
    * caller's to know.
    */
   async adopt(answer: JoinAnswer): Promise<ClusterMembership> {
-    const authority = await parseAuthority({
-      certificatePem: answer.authorityCertificatePem,
-      privateKeyPem: answer.authorityKeyPem,
-    });
+    const authority = await parseChain(answer.authorityChainPem);
     assert(authority !== undefined, "A join's answer has been checked", {});
     // Without it a crash between the files would leave one cluster's authority beside the other's certificate.
     if (this.#membership !== undefined) await this.#write({ ...this.#record, cluster: null });
+    await this.#files.remove(AUTHORITY_KEY);
     this.#firstMembers = answer.members.map(({ nodeId, publicKey }) => ({ nodeId, publicKey }));
     await this.#files.write(FIRST_MEMBERS, encodeFirstMembers(this.#firstMembers));
-    return await this.#become("joined", { authority, certificate: answer.certificate });
+    const { certificate } = answer;
+    return await this.#become("joined", { authority, signer: undefined, certificate });
   }
 
-  /** Fresh certificates for those that have lived two thirds of their lives; undefined where none has. */
+  /** Fresh certificates for those that have lived two thirds of their lives, as far as this node can sign them itself. */
   async renewIfDue(): Promise<NodeIdentity | undefined> {
     const member = this.#membership;
     const nowMs = this.#nowMs();
     if (member === undefined) return undefined;
-    let { certificate } = member.identity;
-    if (isRenewalDue(certificate, nowMs)) {
-      certificate = await renewCertificate({ key: this.key, ...member }, nowMs);
-      await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
-    } else if (!isRenewalDue(member.identity.leaf, nowMs)) return undefined;
-    const identity = await this.#identityOf({ certificate, authority: member.authority });
-    this.#membership = { ...member, identity };
-    return identity;
+    const { identity, authority, signer } = member;
+    if (signer !== undefined && this.needsCertificate && isCurrent(signer, authority)) {
+      const { publicKey } = this.key;
+      return await this.useAuthority(
+        authority,
+        await issueCertificate(signer, { publicKey, nowMs }),
+      );
+    }
+    if (!isRenewalDue(identity.leaf, nowMs)) return undefined;
+    return await this.#useIdentity(member, identity.certificate);
+  }
+
+  /** Its certificate is another authority's than the present one's, or soon expires. */
+  get needsCertificate(): boolean {
+    if (this.#membership === undefined) return false;
+    const { identity } = this.#membership;
+    return !this.#isCertified || isRenewalDue(identity.certificate, this.#nowMs());
+  }
+
+  /** Goes over to an authority with a certificate of its making, or takes a fresh certificate of the same one. */
+  async useAuthority(
+    authority: AuthorityChain,
+    certificate: Uint8Array<ArrayBuffer>,
+  ): Promise<NodeIdentity> {
+    assert(this.#membership !== undefined, "Only a member has an authority");
+    await this.#writeText(AUTHORITY, authority.chainPem);
+    await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
+    this.#isCertified = true;
+    return await this.#useIdentity({ ...this.#membership, authority }, certificate);
+  }
+
+  /** Keeps the authority's key: this node votes. */
+  async keepSigner(signer: Authority): Promise<void> {
+    assert(this.#membership !== undefined, "Only a member keeps an authority's key");
+    await this.#writeText(AUTHORITY_KEY, signer.privateKeyPem);
+    this.#membership = { ...this.#membership, signer };
+  }
+
+  /** Others keep the authority's key. */
+  async dropSigner(): Promise<void> {
+    await this.#files.remove(AUTHORITY_KEY);
+    if (this.#membership !== undefined) {
+      this.#membership = { ...this.#membership, signer: undefined };
+    }
   }
 
   /** Keeps what this node says of its life, so that it never says less after a restart. */
@@ -207,17 +255,28 @@ export class StoredIdentity {
 
   async #become(
     origin: ClusterOrigin,
-    parts: { readonly authority: Authority; readonly certificate: Uint8Array<ArrayBuffer> },
+    parts: Pick<ClusterMembership, "authority" | "signer"> & {
+      readonly certificate: Uint8Array<ArrayBuffer>;
+    },
   ): Promise<ClusterMembership> {
-    const { authority, certificate } = parts;
-    await this.#writeText(AUTHORITY, authority.certificatePem);
-    await this.#writeText(AUTHORITY_KEY, authority.privateKeyPem);
+    const { authority, signer, certificate } = parts;
+    await this.#writeText(AUTHORITY, authority.chainPem);
     await this.#writeText(CERTIFICATE, formatPem(CERTIFICATE_LABEL, certificate));
     const { clusterId } = authority;
     await this.#write({ ...this.#record, cluster: { clusterId, origin } });
     const identity = await this.#identityOf({ certificate, authority });
-    this.#membership = { identity, authority, origin };
+    this.#isCertified = true;
+    this.#membership = { identity, authority, signer, origin };
     return this.#membership;
+  }
+
+  async #useIdentity(
+    member: ClusterMembership,
+    certificate: Uint8Array<ArrayBuffer>,
+  ): Promise<NodeIdentity> {
+    const identity = await this.#identityOf({ certificate, authority: member.authority });
+    this.#membership = { ...member, identity };
+    return identity;
   }
 
   #identityOf(parts: Pick<IdentityParts, "certificate" | "authority">): Promise<NodeIdentity> {
@@ -256,6 +315,7 @@ async function makeNode(
     key,
     record,
     membership: undefined,
+    isCertified: false,
     firstMembers: [],
     nowMs,
   });
@@ -287,41 +347,52 @@ async function readMembership(
     readonly key: SigningKey;
     readonly nowMs: number;
   },
-): Promise<ClusterMembership> {
-  const { clusterId, origin, key } = by;
-  const pems = {
-    certificatePem: await readText(files, AUTHORITY),
-    privateKeyPem: await readText(files, AUTHORITY_KEY),
-  };
-  const authority = await parseAuthority(pems);
-  if (authority === undefined) {
-    throw damaged(`${AUTHORITY} or ${AUTHORITY_KEY}`, "one is missing, or they are no pair");
-  }
+): Promise<{ readonly membership: ClusterMembership; readonly isCertified: boolean }> {
+  const { clusterId, origin, key, nowMs } = by;
+  const authority = await parseChain(await readText(files, AUTHORITY));
+  if (authority === undefined) throw damaged(AUTHORITY, "it is missing or can't be read");
   if (authority.clusterId !== clusterId) {
     throw damaged(AUTHORITY, `it is of cluster ${authority.clusterId}, not of ${clusterId}`);
   }
-  const { nowMs } = by;
-  const certificate = await readOwnCertificate(files, { authority, key, nowMs });
+  const signer = await readSigner(files, { authority, nowMs });
+  const { certificate, isCertified } = await readOwnCertificate(files, { authority, key, nowMs });
   const identity = await nodeIdentity({ key, certificate, authority, nowMs });
-  return { identity, authority, origin };
+  return { membership: { identity, authority, signer, origin }, isCertified };
 }
 
-/** The one on disk, or a fresh one where that is damaged: with key and authority at hand nothing is lost. */
+/** The authority's key, where this node keeps it. */
+async function readSigner(
+  files: SecretFiles,
+  by: { readonly authority: AuthorityChain; readonly nowMs: number },
+): Promise<Authority | undefined> {
+  if (await files.read(AUTHORITY_KEY) === undefined) return undefined;
+  const privateKeyPem = await readText(files, AUTHORITY_KEY);
+  const signer = await signerOf(by.authority, { privateKeyPem, nowMs: by.nowMs });
+  if (signer !== undefined) return signer;
+  throw damaged(AUTHORITY_KEY, `it is no private key, or not of the authority in ${AUTHORITY}`);
+}
+
+/**
+ * The one on disk. Where that is damaged, one of this node's own making: members that know its key take it, and somebody
+ * who can sign makes another soon.
+ */
 async function readOwnCertificate(
   files: SecretFiles,
-  by: { readonly authority: Authority; readonly key: SigningKey; readonly nowMs: number },
-): Promise<Uint8Array<ArrayBuffer>> {
+  by: { readonly authority: AuthorityChain; readonly key: SigningKey; readonly nowMs: number },
+): Promise<{ readonly certificate: Uint8Array<ArrayBuffer>; readonly isCertified: boolean }> {
   const { authority, key, nowMs } = by;
-  const certificate = parsePem(CERTIFICATE_LABEL, await readText(files, CERTIFICATE));
-  const ways = { authorityKey: authority.publicKey, nowMs };
-  const judged = certificate && await judgeCertificate(certificate, ways);
-  if (certificate !== undefined && judged?.kind === "valid") {
-    if (judged.nodeId === nodeIdOf(key.publicKey)) return certificate;
+  const { publicKey } = key;
+  const stored = parsePem(CERTIFICATE_LABEL, await readText(files, CERTIFICATE));
+  const read = stored && readCertificate(stored);
+  if (stored === undefined || read === undefined || !equalBytes(read.publicKey, publicKey)) {
+    return { certificate: await issueCertificate(key, { publicKey, nowMs }), isCertified: false };
   }
-  const renewed = await renewCertificate({ key, authority }, nowMs);
-  const text = formatPem(CERTIFICATE_LABEL, renewed);
-  await files.write(CERTIFICATE, new TextEncoder().encode(text));
-  return renewed;
+  const judged = await judgeCertificate(stored, { authorityKey: authority.publicKey, nowMs });
+  return { certificate: stored, isCertified: judged.kind === "valid" };
+}
+
+function isCurrent(signer: Authority, authority: AuthorityChain): boolean {
+  return equalBytes(signer.publicKey, authority.publicKey);
 }
 
 async function readFirstMembers(files: SecretFiles): Promise<readonly FirstMember[]> {

@@ -18,3 +18,11 @@ export function parsePem(label: string, text: string): Uint8Array<ArrayBuffer> |
     return undefined; // The only way to learn that it is no base64; callers name the file.
   }
 }
+
+/** The bytes of each block with this label, in order; undefined when there is none or one is not base64. */
+export function parsePems(label: string, text: string): Uint8Array<ArrayBuffer>[] | undefined {
+  const end = `-----END ${label}-----`;
+  const blocks = text.split(end).slice(0, -1).map((block) => parsePem(label, block + end));
+  const whole = blocks.filter((block) => block !== undefined);
+  return whole.length > 0 && whole.length === blocks.length ? whole : undefined;
+}

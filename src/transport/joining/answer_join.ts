@@ -13,7 +13,7 @@ import {
   NONCE_BYTES,
 } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
-import { type Authority, issueCertificate } from "../identity/mod.ts";
+import type { AuthorityChain } from "../identity/mod.ts";
 import { hearJoin, JoinRefused, JoinRefusedByPeer, sayJoin, sayRefusal } from "./join_frames.ts";
 import { verifySignature } from "../identity/mod.ts";
 import type { NodeIdentity } from "../identity/mod.ts";
@@ -37,7 +37,10 @@ export interface JoinRequest {
 /** What the admitting side works with. */
 export interface AnswerJoinParts {
   readonly identity: NodeIdentity;
-  readonly authority: Authority;
+  /** What the joiner is to know the cluster by. */
+  readonly authority: AuthorityChain;
+  /** Certifies a node that was just admitted. An UnavailableError means that the joiner should try again. */
+  readonly certify: (publicKey: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>>;
   readonly nowMs: () => number;
   /**
    * The token's row as the cluster has it now; undefined when it was used up, revoked or never made. Read it
@@ -154,12 +157,11 @@ async function composeAnswer(
   publicKey: Uint8Array<ArrayBuffer>,
   parts: AnswerJoinParts,
 ): Promise<JoinAnswer> {
-  const { authority, nowMs } = parts;
+  const { authority, certify } = parts;
   return {
     clusterId: authority.clusterId,
-    certificate: await issueCertificate(authority, { publicKey, nowMs: nowMs() }),
-    authorityCertificatePem: authority.certificatePem,
-    authorityKeyPem: authority.privateKeyPem,
+    certificate: await certify(publicKey),
+    authorityChainPem: authority.chainPem,
     members: fittingMembers(parts.members()),
     revoked: parts.revoked().slice(0, JOIN_REVOKED_MAX),
   };

@@ -1,4 +1,4 @@
-import { PeerError, RequestError, UnavailableError } from "../../base/mod.ts";
+import { equalBytes, PeerError, RequestError, UnavailableError } from "../../base/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import {
   clusterIdOf,
@@ -18,7 +18,7 @@ import {
   anchorFromKey,
   CLUSTER_SERVER_NAME,
   judgeCertificate,
-  parseAuthority,
+  parseChain,
 } from "../identity/mod.ts";
 import { hearJoin, JoinRefused, JoinRefusedByPeer, sayJoin, sayRefusal } from "./join_frames.ts";
 import {
@@ -221,11 +221,8 @@ async function judgeMember(
   }
   const { authorityKey } = by.token;
   const judged = await judgeCertificate(challenge.certificate, { authorityKey, nowMs: by.nowMs });
-  if (judged.kind === "valid" && challenge.clusterId === clusterIdOf(authorityKey)) {
-    return judged.publicKey;
-  }
-  const reason = judged.kind === "valid" ? "it names another cluster" : judged.reason;
-  throw new JoinRefused("bad_signature", `the member's certificate is no good: ${reason}`);
+  if (judged.kind === "valid") return judged.publicKey;
+  throw new JoinRefused("bad_signature", `the member's certificate is no good: ${judged.reason}`);
 }
 
 /**
@@ -253,12 +250,9 @@ async function checkAnswer(
   by: { readonly token: JoinToken; readonly key: SigningKey; readonly nowMs: number },
 ): Promise<void> {
   const { authorityKey } = by.token;
-  const authority = await parseAuthority({
-    certificatePem: answer.authorityCertificatePem,
-    privateKeyPem: answer.authorityKeyPem,
-  });
-  const clusterId = clusterIdOf(authorityKey);
-  if (authority?.clusterId !== clusterId || answer.clusterId !== clusterId) {
+  const authority = await parseChain(answer.authorityChainPem);
+  const isTokens = authority !== undefined && equalBytes(authority.publicKey, authorityKey);
+  if (!isTokens || authority.clusterId !== answer.clusterId) {
     throw new JoinRefused("malformed", "it sent another authority than the token's");
   }
   const judged = await judgeCertificate(answer.certificate, { authorityKey, nowMs: by.nowMs });

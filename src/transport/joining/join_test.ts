@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RequestError, UnavailableError } from "../../base/mod.ts";
 import { nodeIdOf } from "../../protocol/mod.ts";
 import { DEAD_DIAL, join, JoinDesk, LeapingClock } from "../../../tests/harness/join_desk.ts";
-import { generateSigningKey, judgeCertificate, parseAuthority } from "../identity/mod.ts";
+import { generateSigningKey, judgeCertificate, parseChain } from "../identity/mod.ts";
 import type { JoinAttempt } from "./mod.ts";
 
 async function assertRefused(joining: Promise<unknown>, text: RegExp): Promise<void> {
@@ -19,11 +19,9 @@ Deno.test("A join brings a certificate, the authority and the other members", as
   const key = await generateSigningKey();
   const answer = await join(await desk.createToken(), { dial: desk.dial, key });
   const { authority } = desk.cluster;
-  const pems = {
-    certificatePem: answer.authorityCertificatePem,
-    privateKeyPem: answer.authorityKeyPem,
-  };
-  assert.deepEqual(await parseAuthority(pems), authority);
+  const { clusterId, publicKey, chainPem } = authority;
+  assert.deepEqual(await parseChain(answer.authorityChainPem), { clusterId, publicKey, chainPem });
+  assert.doesNotMatch(JSON.stringify(answer), /PRIVATE/);
   const by = { authorityKey: authority.publicKey, nowMs: Date.now() };
   const judged = await judgeCertificate(answer.certificate, by);
   assert.ok(judged.kind === "valid" && judged.nodeId === nodeIdOf(key.publicKey));
