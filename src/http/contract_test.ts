@@ -273,19 +273,29 @@ Deno.test("contract #4 an unknown path is 404 in plain text", async () => {
 for (
   const [method, path, allow] of [
     ["GET", "/api/generate", "POST"],
-    ["HEAD", "/api/ps", "GET"],
+    ["POST", "/api/ps", "GET, HEAD"],
     ["GET", "/api/blobs/sha256:00", "HEAD, POST"],
     ["POST", "/api/delete", "DELETE"],
     ["OPTIONS", "/api/chat", "POST"],
-    ["HEAD", "/v1/models/m", "GET"],
+    ["POST", "/v1/models/m", "GET, HEAD"],
   ] as const
 ) {
   Deno.test(`contract #5 ${method} ${path} is 405 and names what is allowed`, async () => {
     const response = await appUnderTest().send(method, path);
     assert.equal(response.status, 405);
     assert.equal(response.headers.get("allow"), allow);
-    const wanted = method === "HEAD" ? "" : "405 method not allowed";
-    assert.equal(await response.text(), wanted);
+    assert.equal(await response.text(), "405 method not allowed");
+  });
+}
+
+for (const path of ["/api/tags", "/api/ps", "/v1/models", "/api/version", "/metrics"]) {
+  Deno.test(`HEAD ${path} is answered as GET is, without a body`, async () => {
+    const { send } = appUnderTest();
+    const [head, get] = [await send("HEAD", path), await send("GET", path)];
+    assert.equal(head.status, 200);
+    assert.equal(head.headers.get("content-type"), get.headers.get("content-type"));
+    assert.equal(await head.text(), "");
+    await get.text();
   });
 }
 
@@ -315,6 +325,46 @@ Deno.test("contract 1.0 field names match in any case and null counts as absent"
   assert.equal(request.prompt, "hi");
   assert.equal(request.keepAliveMs, 300_000);
   assert.ok(!("system" in request));
+});
+
+Deno.test("empty fields are absent ones, as Go's clients send all they know", async () => {
+  const { send, client } = appUnderTest();
+  const body = {
+    model: "M",
+    prompt: "hi",
+    system: "",
+    template: "",
+    suffix: "",
+    context: null,
+    format: "",
+    images: [],
+    stream: false,
+    options: {},
+  };
+  assert.equal((await send("POST", "/api/generate", body)).status, 200);
+  const request = Object(client.lastRequest);
+  for (const name of ["system", "template", "format"]) assert.ok(!(name in request), name);
+  const message = {
+    role: "user",
+    content: "x",
+    thinking: "",
+    images: [],
+    tool_calls: [],
+    tool_name: "",
+    tool_call_id: "",
+  };
+  const said = { model: "M", messages: [message], tools: [], stream: false };
+  assert.equal((await send("POST", "/api/chat", said)).status, 200);
+  assert.deepEqual(Object(client.lastRequest).messages, [{ role: "user", content: "x" }]);
+  const v1 = { ...message, reasoning: "", name: "" };
+  const asked = { model: "M", messages: [v1], tools: [] };
+  assert.equal((await send("POST", "/v1/chat/completions", asked)).status, 200);
+  assert.deepEqual(Object(client.lastRequest).messages, [{ role: "user", content: "x" }]);
+  assert.equal(
+    (await send("POST", "/api/embed", { model: "M", input: "x", dimensions: 0 })).status,
+    200,
+  );
+  assert.ok(!("dimensions" in Object(client.lastRequest)));
 });
 
 Deno.test("contract #45 and #46 generate streams lines with metrics on the last", async () => {

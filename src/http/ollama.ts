@@ -5,6 +5,7 @@ import { type Exchange, type HttpParts, requireModel } from "./exchange.ts";
 import {
   ChatLines,
   GenerateLines,
+  loadSpanNs,
   nativeErrorBody,
   type NativeLines,
   spanNs,
@@ -95,8 +96,9 @@ function parseGenerate(fields: Fields): GenerateRequest {
     ...parseInference(fields),
     prompt: fields.string("prompt") ?? "",
     suffix: fields.string("suffix") ?? "",
-    system: fields.string("system"),
-    template: fields.string("template"),
+    // Clients in Go send every field they know: empty is absent.
+    system: fields.string("system") || undefined,
+    template: fields.string("template") || undefined,
     context: fields.integers("context"),
     raw: fields.boolean("raw") ?? false,
     images: parseImages(fields),
@@ -161,7 +163,7 @@ async function embed(parts: HttpParts, exchange: Exchange): Promise<Response> {
     model,
     inputs: parseEmbedInputs(fields.raw("input")),
     truncate: fields.boolean("truncate") ?? true,
-    dimensions: fields.integer("dimensions"),
+    dimensions: fields.integer("dimensions") || undefined,
     keepAliveMs: parseKeepAlive(fields.raw("keep_alive")),
     options: parseOptions(fields.object("options")),
   });
@@ -177,7 +179,7 @@ async function embed(parts: HttpParts, exchange: Exchange): Promise<Response> {
     encodeRow: vectorJson,
     after: {
       total_duration: spanNs(answer.totalNs),
-      load_duration: spanNs(answer.loadNs),
+      load_duration: loadSpanNs(answer.loadNs),
       prompt_eval_count: answer.promptEvalCount || undefined,
     },
   });

@@ -209,12 +209,17 @@ function logprobEntry(row: Pick<TokenLogprobRow, "token" | "logprob" | "bytes">)
 function metricFields(metrics: AnswerMetrics): object {
   return {
     total_duration: spanNs(metrics.totalNs),
-    load_duration: spanNs(metrics.loadNs),
+    load_duration: loadSpanNs(metrics.loadNs),
     prompt_eval_count: metrics.promptEvalCount || undefined,
     prompt_eval_duration: spanNs(metrics.promptEvalNs),
     eval_count: metrics.evalCount || undefined,
     eval_duration: spanNs(metrics.evalNs),
   };
+}
+
+/** Whole nanoseconds, never 0: typed clients refuse an answer without `load_duration`, which the contract then leaves out. */
+export function loadSpanNs(durationNs: number): number {
+  return spanNs(durationNs) ?? 1;
 }
 
 /** Whole nanoseconds, or undefined for 0, which the contract leaves out. */

@@ -339,6 +339,7 @@ Deno.test("POST /api/embed answers vectors in order, and loads only without inpu
       vector.map((value) => Number(Math.fround(value).toPrecision(9)))
     ),
     total_duration: 10,
+    load_duration: 1,
     prompt_eval_count: 2,
   });
   const request = client.lastRequest as EmbedRequest;

@@ -4,10 +4,10 @@ import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
 import { logprobRows } from "./ollama_lines.ts";
 import type { Failure } from "./wire/mod.ts";
 
-/** Ids count from 0 to below this, as the contract has them. */
-const ANSWER_IDS = 999;
+/** Of an answer's id: clients keep answers under it, so no two may have the same. */
+const ANSWER_ID_LENGTH = 24;
 const TOOL_CALL_ID_LENGTH = 8;
-const TOOL_CALL_ID_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789";
+const ID_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789";
 
 /** What an answer object says in every one of its chunks. */
 export interface AnswerHead {
@@ -19,7 +19,7 @@ export interface AnswerHead {
 /** A head with a fresh id. `model` is echoed as the client spelled it. */
 export function answerHead(prefix: "chatcmpl" | "cmpl", model: string, clock: Clock): AnswerHead {
   return {
-    id: `${prefix}-${Math.floor(Math.random() * ANSWER_IDS)}`,
+    id: `${prefix}-${drawId(ANSWER_ID_LENGTH)}`,
     created: Math.floor(clock.nowMs() / 1000),
     model,
   };
@@ -140,12 +140,18 @@ export class ChatCompletion extends EventShape {
       const index = call.index ?? this.#callCount;
       this.#callCount++;
       const called = { name: call.name, arguments: JSON.stringify(call.arguments) };
-      return { id: call.id ?? toolCallId(), index, type: "function", function: called };
+      return {
+        id: call.id ?? `call_${drawId(TOOL_CALL_ID_LENGTH)}`,
+        index,
+        type: "function",
+        function: called,
+      };
     });
   }
 
   #finishReason(chunk: Pick<DoneChunk, "doneReason">): string {
-    return this.#callCount > 0 ? "tool_calls" : chunk.doneReason;
+    // An answer that was cut is not complete, whatever calls it made until then.
+    return this.#callCount > 0 && chunk.doneReason !== "length" ? "tool_calls" : chunk.doneReason;
   }
 
   #fields(object: string): object {
@@ -217,8 +223,7 @@ function usageOf(metrics: Pick<AnswerMetrics, "promptEvalCount" | "evalCount">):
   };
 }
 
-function toolCallId(): string {
-  const draws = crypto.getRandomValues(new Uint8Array(TOOL_CALL_ID_LENGTH));
-  const chars = Array.from(draws, (draw) => TOOL_CALL_ID_CHARS[draw % TOOL_CALL_ID_CHARS.length]);
-  return `call_${chars.join("")}`;
+function drawId(length: number): string {
+  const draws = crypto.getRandomValues(new Uint8Array(length));
+  return Array.from(draws, (draw) => ID_CHARS[draw % ID_CHARS.length]).join("");
 }

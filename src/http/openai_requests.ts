@@ -90,7 +90,7 @@ export function parseEmbedding(
   }
   const model = fields.string("model") ?? "";
   if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
-  const dimensions = fields.integer("dimensions");
+  const dimensions = fields.integer("dimensions") || undefined;
   return { encoding, request: defined({ model, inputs, truncate: true, dimensions, options: {} }) };
 }
 
@@ -156,13 +156,13 @@ interface Conversation {
 /** One message, as many as it has content parts. */
 function parseMessage(message: Fields, conversation: Conversation): ChatMessage[] {
   const role = (message.string("role") ?? "").toLowerCase();
-  const toolCallId = message.string("tool_call_id");
-  const toolName = message.string("name") ?? conversation.toolNames.get(toolCallId ?? "");
+  const toolCallId = message.string("tool_call_id") || undefined;
+  const toolName = message.string("name") || conversation.toolNames.get(toolCallId ?? "");
   const toolCalls = message.fieldsList("tool_calls", TOOL_CALLS_MAX)
     ?.map((call) => parseToolCall(call, conversation));
   const extras = defined({
-    thinking: message.string("reasoning"),
-    toolCalls,
+    thinking: message.string("reasoning") || undefined,
+    toolCalls: toolCalls?.length === 0 ? undefined : toolCalls,
     toolName: role === "tool" ? toolName : undefined,
     toolCallId,
   });
@@ -216,7 +216,7 @@ function parseImageUrl(image: unknown): Uint8Array {
 
 function parseToolCall(call: Fields, { toolNames, scan }: Conversation): ToolCall {
   const called = call.fields("function");
-  const id = call.string("id");
+  const id = call.string("id") || undefined;
   const name = called.string("name") ?? "";
   if (id !== undefined) toolNames.set(id, name);
   return defined({

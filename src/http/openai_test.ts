@@ -17,14 +17,14 @@ function parseEvents(text: string) {
   });
 }
 
-function chatScript(chunks: readonly AnswerChunk[]) {
-  return { script: { chat: async () => streamOf(chunks) } };
+function chatScript(chunks: readonly AnswerChunk[], doneReason?: "length") {
+  return { script: { chat: async () => streamOf(chunks, doneReason) } };
 }
 
 Deno.test("POST /v1/chat/completions answers one object whose usage sums up (#119)", async () => {
   const response = await appUnderTest().send("POST", "/v1/chat/completions", CHAT);
   const { id, ...answer } = await response.json();
-  assert.match(id, /^chatcmpl-\d{1,3}$/);
+  assert.match(id, /^chatcmpl-[a-z0-9]{24}$/);
   assert.deepEqual(answer, {
     object: "chat.completion",
     created: CREATED,
@@ -120,6 +120,26 @@ Deno.test("tool calls carry their arguments as text and finish with tool_calls (
   const events = parseEvents(await response.text());
   assert.equal(events[1].choices[0].delta.tool_calls[0].index, 1);
   assert.equal(events.at(-2).choices[0].finish_reason, "tool_calls");
+});
+
+Deno.test("an answer that was cut finishes with length, whatever it called before", async () => {
+  const toolCalls = [{ name: "f", arguments: {} }];
+  const { send } = appUnderTest(chatScript([{ kind: "text", content: "", toolCalls }], "length"));
+  const whole = await (await send("POST", "/v1/chat/completions", CHAT)).json();
+  assert.equal(whole.choices[0].finish_reason, "length");
+  const events = await (await send("POST", "/v1/chat/completions", { ...CHAT, stream: true }))
+    .text();
+  assert.match(events, /"finish_reason":"length"/);
+  assert.doesNotMatch(events, /"finish_reason":"tool_calls"/);
+});
+
+Deno.test("no two answers have the same id", async () => {
+  const { send } = appUnderTest();
+  const ids = new Set<string>();
+  for (let count = 0; count < 200; count++) {
+    ids.add((await (await send("POST", "/v1/chat/completions", CHAT)).json()).id);
+  }
+  assert.equal(ids.size, 200);
 });
 
 Deno.test("log probabilities ride in the choice", async () => {
@@ -297,7 +317,7 @@ Deno.test("POST /v1/completions answers text from the model's template", async (
   const { send, client } = appUnderTest();
   const body = { model: "M", prompt: "p", suffix: "s", logprobs: 2, max_tokens: 4, stop: ["a"] };
   const { id, ...answer } = await (await send("POST", "/v1/completions", body)).json();
-  assert.match(id, /^cmpl-\d{1,3}$/);
+  assert.match(id, /^cmpl-[a-z0-9]{24}$/);
   assert.deepEqual(answer, {
     object: "text_completion",
     created: CREATED,

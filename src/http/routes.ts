@@ -59,15 +59,20 @@ export class Router {
   #mount(family: ApiFamily, route: Route): void {
     const known = this.#paths.get(route.path) ??
       { pattern: pathPattern(route.path), methods: new Set<string>() };
-    for (const method of route.methods) known.methods.add(method);
-    const scopes = new Map(route.methods.map((method) => [method, scopeOf(method, route.path)]));
+    // Whatever can be read can be asked about; Hono dispatches HEAD as GET.
+    const methods = new Set(
+      route.methods.flatMap((method) => method === "GET" ? [method, "HEAD" as const] : [method]),
+    );
+    for (const method of methods) known.methods.add(method);
+    const scopes = new Map<string, ReturnType<typeof scopeOf>>(
+      [...methods].map((method) => [method, scopeOf(method, route.path)]),
+    );
     this.#paths.set(route.path, known);
-    // Hono dispatches HEAD as GET, so a HEAD-only route is mounted as GET and the method checked here.
     const mounted = new Set(route.methods.map((method) => method === "HEAD" ? "GET" : method));
-    const methods: ReadonlySet<string> = new Set(route.methods);
     this.#hono.on([...mounted], route.path, async (context) => {
       const request = context.req.raw;
-      if (!methods.has(request.method)) return this.#unrouted(request, context.env);
+      const scope = scopes.get(request.method);
+      if (scope === undefined) return this.#unrouted(request, context.env);
       const exchange = new Exchange(this.#parts, {
         family: family.name,
         route: route.path,
@@ -76,9 +81,10 @@ export class Router {
         caller: context.env.caller,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
-      const scope = scopes.get(request.method as Route["methods"][number]) ?? "admin";
       const response = await handle({ family, route, scope }, exchange);
       exchange.answered(response);
+      // A stream that nobody reads would go on being made.
+      if (request.method === "HEAD") await response.body?.cancel();
       return response;
     });
   }

@@ -55,7 +55,7 @@ nodeTest("contract #136 another num_ctx reloads, #137 another temperature does n
   const cold = await ask(node, { options: { num_ctx: 256, num_predict: 1 } });
   const [after] = await loaded(node);
   assert.equal(after?.["context_length"], 256);
-  assert.ok(Number(cold["load_duration"]) > Number(warm["load_duration"] ?? 0));
+  assert.ok(Number(cold["load_duration"]) > Number(warm["load_duration"]));
 });
 
 nodeTest("contract #138 a request without keep_alive keeps the last one", async () => {

@@ -129,12 +129,15 @@ export function textChunks(words: readonly string[]): AnswerChunk[] {
 }
 
 /** An answer of these chunks and a done chunk. */
-export function streamOf(chunks: readonly AnswerChunk[]): Answer {
+export function streamOf(
+  chunks: readonly AnswerChunk[],
+  doneReason: "stop" | "length" = "stop",
+): Answer {
   async function* all(): AsyncGenerator<AnswerChunk> {
     yield* chunks;
     yield {
       kind: "done",
-      doneReason: "stop",
+      doneReason,
       metrics: SCRIPTED_METRICS,
       context: [1, 2, 3],
     };

@@ -103,15 +103,15 @@ export function parseImages(fields: Fields): readonly Uint8Array[] {
 export function parseMessages(fields: Fields): readonly ChatMessage[] {
   return (fields.fieldsList("messages", MESSAGES_MAX) ?? []).map((message) => {
     const images = parseImages(message);
-    const toolCalls = message.fieldsList("tool_calls", TOOL_CALLS_MAX)?.map(parseToolCall);
+    const toolCalls = message.fieldsList("tool_calls", TOOL_CALLS_MAX)?.map(parseToolCall) ?? [];
     return defined({
       role: (message.string("role") ?? "").toLowerCase(),
       content: message.string("content") ?? "",
-      thinking: message.string("thinking"),
+      thinking: message.string("thinking") || undefined,
       images: images.length === 0 ? undefined : images,
-      toolCalls,
-      toolName: message.string("tool_name"),
-      toolCallId: message.string("tool_call_id"),
+      toolCalls: toolCalls.length === 0 ? undefined : toolCalls,
+      toolName: message.string("tool_name") || undefined,
+      toolCallId: message.string("tool_call_id") || undefined,
     });
   });
 }
@@ -131,10 +131,10 @@ export function parseTools(fields: Fields): readonly Tool[] {
   return (fields.fieldsList("tools", TOOLS_MAX) ?? []).map((tool) => {
     const described = tool.fields("function");
     return {
-      type: tool.string("type") ?? "function",
+      type: tool.string("type") || "function",
       function: defined({
         name: described.string("name") ?? "",
-        description: described.string("description"),
+        description: described.string("description") || undefined,
         parameters: described.object("parameters") ?? { type: "object", properties: {} },
       }),
     };

@@ -6,7 +6,8 @@ const encoder = new TextEncoder();
 /** Where a producer writes the text of a streamed answer. */
 class TextSink {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #pending = "";
+  #pending: string[] = [];
+  #pendingChars = 0;
   #room: PromiseWithResolvers<void> | undefined;
   #gone = false;
 
@@ -16,14 +17,15 @@ class TextSink {
   }
 
   /**
-   * Hands text to the reader at once when it is waiting; otherwise keeps it, so that everything written meanwhile
-   * leaves as one write. Returns a promise only when the producer must wait for the reader.
+   * Hands text to the reader at once when it is waiting; otherwise keeps it. Each text stays a chunk of its own, as many
+   * clients take a chunk for a line. Returns a promise only when the producer must wait for the reader.
    */
   write(text: string): Promise<void> | undefined {
-    if (this.#gone) return undefined;
-    this.#pending += text;
+    if (this.#gone || text === "") return undefined;
+    this.#pending.push(text);
+    this.#pendingChars += text.length;
     if (this.#controller !== undefined && (this.#controller.desiredSize ?? 0) > 0) this.#flush();
-    if (this.#pending.length <= PENDING_CHARS_MAX) return undefined;
+    if (this.#pendingChars <= PENDING_CHARS_MAX) return undefined;
     this.#room ??= Promise.withResolvers<void>();
     return this.#room.promise;
   }
@@ -37,7 +39,7 @@ class TextSink {
       pull: () => this.#flush(),
       cancel: () => {
         this.#gone = true;
-        this.#pending = "";
+        this.#drop();
         this.#release();
         onGone();
       },
@@ -53,11 +55,17 @@ class TextSink {
   }
 
   #flush(): void {
-    if (this.#pending === "") return;
-    const text = this.#pending;
-    this.#pending = "";
-    this.#controller?.enqueue(encoder.encode(text));
+    if (this.#pending.length === 0) return;
+    const texts = this.#pending;
+    // Before: whoever waits for one asks for the next while this one is handed over.
+    this.#drop();
+    for (const text of texts) this.#controller?.enqueue(encoder.encode(text));
     this.#release();
+  }
+
+  #drop(): void {
+    this.#pending = [];
+    this.#pendingChars = 0;
   }
 
   #release(): void {
