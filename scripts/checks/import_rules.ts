@@ -283,6 +283,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "Frames are encoded where they leave the process.",
     },
     {
+      name: "@noble/hashes",
+      folders: ["src/base"],
+      because: "Pure code needs a hash that is synchronous, and better kept than one of its own.",
+    },
+    {
       name: "@peculiar/*",
       folders: ["src/transport"],
       because: "Certificates are made and read where connections are.",

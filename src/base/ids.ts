@@ -23,3 +23,10 @@ export function parseDigest(text: string): Digest | undefined {
   if (!DIGEST_PATTERN.test(text)) return undefined;
   return `sha256:${text.slice(7)}` as Digest;
 }
+
+const HASH_PATTERN = /^[0-9a-f]{64}$/;
+
+/** Whether `text` is a SHA-256 in lower-case hex, without a prefix. */
+export function isHashHex(text: string): boolean {
+  return HASH_PATTERN.test(text);
+}

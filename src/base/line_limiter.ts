@@ -1,11 +1,14 @@
+import { BoundedMap } from "./bounded_map.ts";
+
 /** Peers whose last line is remembered; beyond, the oldest is forgotten. */
 const PEERS_REMEMBERED_MAX = 1_024;
 
 /** Lets each peer make one log line in a while: it may send nonsense faster than a log should grow. */
 export class LineLimiter {
   readonly #intervalMs: number;
-  /** By peer, oldest first. */
-  readonly #lines = new Map<string, { readonly atMs: number; unsaid: number }>();
+  readonly #lines = new BoundedMap<string, { readonly atMs: number; unsaid: number }>(
+    PEERS_REMEMBERED_MAX,
+  );
 
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs;
@@ -18,10 +21,7 @@ export class LineLimiter {
       last.unsaid++;
       return undefined;
     }
-    this.#lines.delete(peer);
     this.#lines.set(peer, { atMs: nowMs, unsaid: 0 });
-    const [oldest] = this.#lines.keys();
-    if (this.#lines.size > PEERS_REMEMBERED_MAX && oldest !== undefined) this.#lines.delete(oldest);
     return last?.unsaid ?? 0;
   }
 }

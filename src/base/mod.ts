@@ -29,6 +29,7 @@ export {
   type Branded,
   type Digest,
   type Incarnation,
+  isHashHex,
   type LogIndex,
   type NodeId,
   parseDigest,
@@ -43,3 +44,5 @@ export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts"
 export { equalBytes, hexOf, joinBytes } from "./byte_arrays.ts";
 export { sha256, sha256Hex } from "./sha256.ts";
 export { printable, printableJson, printableText } from "./printable.ts";
+export { BoundedMap } from "./bounded_map.ts";
+export { pause } from "./pause.ts";

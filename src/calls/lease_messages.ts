@@ -4,6 +4,7 @@ import {
   booleanShape,
   byteStringShape,
   choiceShape,
+  hashHexShape,
   integerShape,
   type LoadedFacts,
   maybeShape,
@@ -15,7 +16,6 @@ import {
   type SequenceRequest,
   type Shape,
   type ShapeOf,
-  textOfShape,
   textShape,
   unionShape,
 } from "../protocol/mod.ts";
@@ -31,7 +31,6 @@ const GRAMMAR_CHARS_MAX = 1024 * 1024;
 const TOKENS_MAX = 16 * 1024 * 1024;
 const INPUTS_MAX = 1024 * 1024;
 const TOKEN_BYTES_MAX = 64 * 1024;
-const DIGEST_HEX = /^[0-9a-f]{64}$/;
 
 const token = integerShape(0, 0x7fff_ffff);
 const tokens = arrayShape(token, TOKENS_MAX);
@@ -56,7 +55,7 @@ const leaseOpeningShape = objectShape({
   requestId: textShape(128),
   /** As the asking node's catalogue spells it. */
   name: textShape(1024),
-  manifestDigest: textOfShape<string>(64, (text) => DIGEST_HEX.test(text)),
+  manifestDigest: hashHexShape,
   load: loadShape,
   /** Absent = as the model is kept now. Infinity = for ever. */
   keepAliveMs: maybeShape(numberShape(0)),

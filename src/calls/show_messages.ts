@@ -2,12 +2,12 @@ import type { ShownModel, ShowRequest } from "../ports/mod.ts";
 import {
   arrayShape,
   booleanShape,
+  hashHexShape,
   maybeShape,
   nullableShape,
   numberShape,
   objectShape,
   type Shape,
-  textOfShape,
   textShape,
   unionShape,
   unknownShape,
@@ -20,7 +20,6 @@ export const SHOW_PURPOSE = "show";
 
 const TEXT_CHARS_MAX = 32 * 1024 * 1024;
 const LIST_MAX = 1_000_000;
-const DIGEST_HEX = /^[0-9a-f]{64}$/;
 
 const text = textShape(TEXT_CHARS_MAX);
 const texts = arrayShape(text, LIST_MAX);
@@ -30,7 +29,7 @@ const count = numberShape(0);
 export const showOpeningShape: Shape<ShowRequest & { readonly manifestDigest: string }> =
   objectShape({
     model: textShape(1024),
-    manifestDigest: textOfShape<string>(64, (digest) => DIGEST_HEX.test(digest)),
+    manifestDigest: hashHexShape,
     verbose: booleanShape,
     system: maybeShape(text),
     options: requestOptionsShape,

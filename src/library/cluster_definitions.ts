@@ -1,4 +1,4 @@
-import { errorMessage, isEdgeError, UnavailableError } from "../base/mod.ts";
+import { BoundedMap, errorMessage, isEdgeError, pause, UnavailableError } from "../base/mod.ts";
 import type { Asker, ModelDefinition, ModelStore } from "../models/mod.ts";
 import type { CatalogEntry, Log } from "../ports/mod.ts";
 import { displayModelName } from "../protocol/mod.ts";
@@ -34,7 +34,7 @@ export interface ClusterDefinitionsParts extends QuestionParts {
 export class ClusterDefinitions {
   readonly #parts: ClusterDefinitionsParts;
   /** By manifest, in order of use. Failed ones leave at once. */
-  readonly #described = new Map<string, Promise<ModelDefinition>>();
+  readonly #described = new BoundedMap<string, Promise<ModelDefinition>>(DESCRIBED_MAX);
 
   constructor(parts: ClusterDefinitionsParts) {
     this.#parts = parts;
@@ -81,7 +81,7 @@ export class ClusterDefinitions {
     for (;;) {
       const holders = this.#holdersOf(entry);
       if (holders.length > 0 || clock.monotonicMs() >= deadlineMs) return holders;
-      await new Promise<void>((resolve) => clock.after(HOLDERS_LOOK_MS, resolve));
+      await pause(clock, HOLDERS_LOOK_MS);
     }
   }
 
@@ -96,13 +96,8 @@ export class ClusterDefinitions {
   #describe(entry: CatalogEntry, holders: readonly Holder[]): Promise<ModelDefinition> {
     const { manifestDigest } = entry;
     const known = this.#described.get(manifestDigest) ?? this.#ask(entry, holders);
-    this.#described.delete(manifestDigest);
     this.#described.set(manifestDigest, known);
     known.catch(() => this.#described.delete(manifestDigest));
-    const oldest = this.#described.keys().next();
-    if (this.#described.size > DESCRIBED_MAX && oldest.done !== true) {
-      this.#described.delete(oldest.value);
-    }
     return known;
   }
 

@@ -2,9 +2,9 @@ import { RequestError } from "../base/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
 import type { PeerAddress, PeerStream } from "../ports/mod.ts";
 import {
+  hashHexShape,
   objectShape,
   type ShapeOf,
-  textOfShape,
   textShape,
   unionShape,
   unknownShape,
@@ -25,11 +25,9 @@ import {
 /** Streams that ask for a definition. */
 export const DESCRIBE_PURPOSE = "describe";
 
-const DIGEST_HEX = /^[0-9a-f]{64}$/;
-
 const questionShape = objectShape({
   name: textShape(1024),
-  manifestDigest: textOfShape<string>(64, (text) => DIGEST_HEX.test(text)),
+  manifestDigest: hashHexShape,
 });
 const replyShape = unionShape({
   described: objectShape({ definition: unknownShape }),

@@ -1,9 +1,9 @@
+import { isHashHex } from "../base/mod.ts";
 import { join } from "node:path";
 import { modelKey, type NamedManifest } from "../core/catalogue/mod.ts";
 import { writeFileDurably } from "../storage/mod.ts";
 
 const FILE_NAME = "known_models.json";
-const DIGEST_PATTERN = /^[0-9a-f]{64}$/;
 /** Bytes of the file at most; a larger one is not ours. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -93,9 +93,7 @@ function parseKnown(text: string, clusterId: string): Map<string, Set<string>> |
   const known = new Map<string, Set<string>>();
   for (const [key, digests] of Object.entries(asObject(value["models"]))) {
     if (!Array.isArray(digests)) continue;
-    const fitting = digests.filter((digest) =>
-      typeof digest === "string" && DIGEST_PATTERN.test(digest)
-    );
+    const fitting = digests.filter((digest) => typeof digest === "string" && isHashHex(digest));
     known.set(key, new Set(fitting));
   }
   return known;

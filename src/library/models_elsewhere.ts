@@ -1,4 +1,5 @@
 import {
+  BoundedMap,
   errorMessage,
   isEdgeError,
   PeerError,
@@ -56,9 +57,9 @@ export interface HeldElsewhereParts {
 export class HeldElsewhere implements ModelsElsewhere {
   readonly #parts: HeldElsewhereParts;
   /** In order of use. */
-  readonly #described = new Map<string, Described>();
+  readonly #described = new BoundedMap<string, Described>(DESCRIPTIONS_MAX);
   /** By manifest: until when nobody is asked, so that a list of lost models stays quick. */
-  readonly #undescribedUntilMs = new Map<string, number>();
+  readonly #undescribedUntilMs = new BoundedMap<string, number>(DESCRIPTIONS_MAX);
 
   constructor(parts: HeldElsewhereParts) {
     this.#parts = parts;
@@ -73,8 +74,8 @@ export class HeldElsewhere implements ModelsElsewhere {
         const { details, capabilities } = await this.#parts.describeAt(peer, entry);
         return { details, capabilities };
       });
-    if (described !== undefined) keepNewest(this.#described, manifestDigest, described);
-    else keepNewest(this.#undescribedUntilMs, manifestDigest, nowMs + UNDESCRIBED_MS);
+    if (described !== undefined) this.#described.set(manifestDigest, described);
+    else this.#undescribedUntilMs.set(manifestDigest, nowMs + UNDESCRIBED_MS);
     return described;
   }
 
@@ -172,14 +173,6 @@ export class ShowServer implements StreamHandler {
     if (isHere) return await this.#models.show({ ...request, namesFiles: false });
     throw new RequestError("model_not_found", `model "${request.model}" is not whole on this node`);
   }
-}
-
-/** Makes room by dropping what was kept first. */
-function keepNewest<T>(kept: Map<string, T>, key: string, value: T): void {
-  kept.delete(key);
-  kept.set(key, value);
-  const [oldest] = kept.keys();
-  if (kept.size > DESCRIPTIONS_MAX && oldest !== undefined) kept.delete(oldest);
 }
 
 function readShown(message: unknown): ShownModel {

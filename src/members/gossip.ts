@@ -1,4 +1,4 @@
-import type { NodeId } from "../base/mod.ts";
+import { BoundedMap, type NodeId } from "../base/mod.ts";
 import { CopiesReports, LoadReports } from "../core/catalogue/mod.ts";
 import type { Clock, Log } from "../ports/mod.ts";
 import {
@@ -64,8 +64,8 @@ export class Gossip {
   readonly #parts: GossipParts;
   readonly #loadReports = new LoadReports();
   readonly #copiesReports = new CopiesReports();
-  readonly #decoded = new Map<NodeId, NodeGossip>();
-  readonly #loadHeardMs = new Map<NodeId, number>();
+  readonly #decoded = new BoundedMap<NodeId, NodeGossip>(CACHE_NODES_MAX);
+  readonly #loadHeardMs = new BoundedMap<NodeId, number>(CACHE_NODES_MAX);
   readonly #stopListening: readonly (() => void)[];
   #timer: { readonly dueMs: number; cancel(): void } | undefined;
   #closed = false;
@@ -159,14 +159,11 @@ export class Gossip {
   }
 
   #hearLoad(nodeId: NodeId): void {
-    this.#loadHeardMs.delete(nodeId);
     this.#loadHeardMs.set(nodeId, this.#parts.clock.monotonicMs());
-    dropOldest(this.#loadHeardMs);
   }
 
   #remember(nodeId: NodeId, gossip: NodeGossip): void {
     this.#decoded.set(nodeId, gossip);
-    dropOldest(this.#decoded);
   }
 
   #read<T>(
@@ -184,9 +181,4 @@ export class Gossip {
     this.#parts.log.log("debug", "gossip_value_malformed", { node, key, reason: decoded.reason });
     return undefined;
   }
-}
-
-function dropOldest(map: Map<NodeId, unknown>): void {
-  const [oldest] = map.keys();
-  if (map.size > CACHE_NODES_MAX && oldest !== undefined) map.delete(oldest);
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { NodeId } from "../base/mod.ts";
+import { BoundedMap, type NodeId } from "../base/mod.ts";
 import type { PeerAddress } from "../ports/mod.ts";
 import { ADDRESS_BYTES_MAX } from "../protocol/mod.ts";
 import { writeFileDurably } from "../storage/mod.ts";
@@ -14,11 +14,11 @@ const NODE_ID = /^[0-9a-f]{16}$/;
  */
 export class PeerBook {
   readonly #path: string;
-  readonly #addresses: Map<NodeId, string>;
+  readonly #addresses: BoundedMap<NodeId, string>;
   #saving: Promise<void> = Promise.resolve();
   #dirty = false;
 
-  private constructor(path: string, addresses: Map<NodeId, string>) {
+  private constructor(path: string, addresses: BoundedMap<NodeId, string>) {
     this.#path = path;
     this.#addresses = addresses;
   }
@@ -43,12 +43,7 @@ export class PeerBook {
   /** Remembers where a node listens. */
   note(nodeId: NodeId, address: string): void {
     if (address === "" || this.#addresses.get(nodeId) === address) return;
-    this.#addresses.delete(nodeId);
     this.#addresses.set(nodeId, address);
-    const [oldest] = this.#addresses.keys();
-    if (this.#addresses.size > ADDRESSES_MAX && oldest !== undefined) {
-      this.#addresses.delete(oldest);
-    }
     this.#save();
   }
 
@@ -74,8 +69,8 @@ export class PeerBook {
   }
 }
 
-function parseBook(text: string): Map<NodeId, string> {
-  const book = new Map<NodeId, string>();
+function parseBook(text: string): BoundedMap<NodeId, string> {
+  const book = new BoundedMap<NodeId, string>(ADDRESSES_MAX);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);

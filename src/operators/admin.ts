@@ -1,4 +1,4 @@
-import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
+import { type NodeId, pause, RequestError, UnavailableError } from "../base/mod.ts";
 import {
   type Catalogue,
   drainKey,
@@ -184,7 +184,7 @@ export class Admin implements ClusterAdmin {
     const deadlineMs = clock.monotonicMs() + INVENTORY_TIMEOUT_MS;
     let alone = modelsHereAlone();
     while (alone.length > 0 && clock.monotonicMs() < deadlineMs) {
-      await new Promise<void>((resolve) => clock.after(INVENTORY_LOOK_MS, resolve));
+      await pause(clock, INVENTORY_LOOK_MS);
       alone = modelsHereAlone();
     }
     if (alone.length === 0) return;

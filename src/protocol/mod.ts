@@ -237,6 +237,7 @@ export {
   booleanShape,
   byteStringShape,
   choiceShape,
+  hashHexShape,
   integerShape,
   maybeShape,
   nullableShape,

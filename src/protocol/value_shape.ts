@@ -1,3 +1,4 @@
+import { isHashHex } from "../base/mod.ts";
 import type { Decoded } from "./bytes.ts";
 
 /**
@@ -50,6 +51,9 @@ export function textOfShape<T extends string>(
     },
   };
 }
+
+/** A SHA-256 in lower-case hex, as manifests are named between nodes. */
+export const hashHexShape: Shape<string> = textOfShape<string>(64, isHashHex);
 
 /** One of a few texts. */
 export function choiceShape<const T extends string>(choices: readonly T[]): Shape<T> {

@@ -1,5 +1,5 @@
 import type { PeerAddress, PeerStream } from "../ports/mod.ts";
-import { choiceShape, objectShape, textOfShape, textShape, unionShape } from "../protocol/mod.ts";
+import { choiceShape, hashHexShape, objectShape, textShape, unionShape } from "../protocol/mod.ts";
 import {
   answerPeer,
   askPeer,
@@ -18,10 +18,9 @@ import type { UnloadTarget } from "./lease.ts";
 /** Streams that ask to unload. */
 export const UNLOAD_PURPOSE = "unload";
 
-const DIGEST_HEX = /^[0-9a-f]{64}$/;
 const unloadShape = objectShape({
   name: textShape(1024),
-  manifestDigest: textOfShape<string>(64, (text) => DIGEST_HEX.test(text)),
+  manifestDigest: hashHexShape,
   mode: choiceShape(["generate", "embed"]),
 });
 const replyShape = unionShape({

@@ -1,4 +1,4 @@
-import type { Digest, NodeId } from "../../base/mod.ts";
+import { type Digest, isHashHex, type NodeId } from "../../base/mod.ts";
 import {
   accessIdField,
   bytesField,
@@ -72,7 +72,7 @@ const AUDIT_SUBJECT_BYTES_MAX = 2_048;
 
 // A revision is the index of the entry that last changed the row.
 const revisionField = uintField();
-const hashHexField = textField(64, (text) => /^[0-9a-f]{64}$/.test(text));
+const hashHexField = textField(64, isHashHex);
 
 /** A name and what it points at. */
 export const modelRow = recordField({

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { BoundedMap, type NodeId } from "../../base/mod.ts";
 
 /** Characters that are compared as one. */
 const BLOCK_CHARS = 256;
@@ -33,7 +33,7 @@ export function traceOf(text: string): PromptTrace {
  */
 export class PrefixMemory {
   /** By model and node, in order of use; the newest prompt last. */
-  readonly #prompts = new Map<string, PromptTrace[]>();
+  readonly #prompts = new BoundedMap<string, PromptTrace[]>(PAIRS_MAX);
 
   /** A node has computed a prompt. `model` is its manifest's digest. */
   note(at: { readonly model: string; readonly nodeId: NodeId }, trace: PromptTrace): void {
@@ -43,12 +43,7 @@ export class PrefixMemory {
     const others = (this.#prompts.get(key) ?? []).filter((old) =>
       commonBlocks(old, trace) < old.length
     );
-    this.#prompts.delete(key);
     this.#prompts.set(key, [...others, trace].slice(-PROMPTS_PER_NODE_MAX));
-    for (const oldest of this.#prompts.keys()) {
-      if (this.#prompts.size <= PAIRS_MAX) return;
-      this.#prompts.delete(oldest);
-    }
   }
 
   /** Characters at the front of a prompt that the node is believed to have computed. */

@@ -1,11 +1,10 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { errorMessage, PeerError } from "../../base/mod.ts";
+import { errorMessage, pause, PeerError } from "../../base/mod.ts";
 import type { BlobReader, BlobStore, Clock, TransferLimits } from "../../ports/mod.ts";
 import { type BlobLayer, parseModelName } from "../../protocol/mod.ts";
 import { readErrorText, type RegistryAnswer, type RegistryClient } from "./registry_client.ts";
 import { partBytesOf } from "../transfer/mod.ts";
-import { pause } from "../waiting.ts";
 
 /** What an upload works with. */
 export interface UploadContext {
@@ -148,7 +147,7 @@ async function sendPart(
       if (tries >= limits.triesMax) {
         throw failed(`max retries exceeded: ${errorMessage(error)}`, error);
       }
-      await pause(limits.pauseMs * 2 ** (tries - 1), clock, signal);
+      await pause(clock, limits.pauseMs * 2 ** (tries - 1), signal);
     }
   }
 }

@@ -1,6 +1,5 @@
-import type { Digest } from "../../base/mod.ts";
+import { BoundedMap, type Digest } from "../../base/mod.ts";
 import type { BlobStore } from "../../ports/mod.ts";
-import { BoundedCache } from "./bounded_cache.ts";
 import { type Gguf, type GgufFacts, ggufFacts, isFactArray, readGguf } from "../gguf/mod.ts";
 
 /** Facts kept; each takes a few KB, mostly its chat template. */
@@ -9,7 +8,7 @@ const FACTS_MAX = 256;
 /** GGUF facts by digest. Bytes behind a digest never change, so facts are read once. */
 export class FactsCache {
   readonly #blobs: BlobStore;
-  readonly #facts = new BoundedCache<Digest, Promise<GgufFacts>>(FACTS_MAX);
+  readonly #facts = new BoundedMap<Digest, Promise<GgufFacts>>(FACTS_MAX);
 
   constructor(blobs: BlobStore) {
     this.#blobs = blobs;
@@ -17,10 +16,10 @@ export class FactsCache {
 
   /** @throws RequestError `invalid_gguf`, StorageError `corrupt_file` when the blob is absent. Failures are not kept. */
   get(digest: Digest): Promise<GgufFacts> {
-    const known = this.#facts.find(digest);
+    const known = this.#facts.use(digest);
     if (known) return known;
     const reading = this.readHeader(digest, "facts").then(ggufFacts);
-    this.#facts.put(digest, reading);
+    this.#facts.set(digest, reading);
     reading.catch(() => this.#facts.delete(digest));
     return reading;
   }

@@ -1,7 +1,6 @@
-import { type Digest, UnavailableError } from "../../base/mod.ts";
+import { BoundedMap, type Digest, UnavailableError } from "../../base/mod.ts";
 import type { BlobStore, CatalogEntry } from "../../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
-import { BoundedCache } from "./bounded_cache.ts";
 import { type LayerKind, layersOf } from "./layer_types.ts";
 import { type ModelConfig, parseModelConfig } from "./model_config.ts";
 import { parseParameters, type StoredParameters } from "./parameters.ts";
@@ -31,7 +30,7 @@ const CONTENTS_MAX = 64;
 /** Reads contents, and keeps them by the manifest's digest, under which they never change. */
 export class ContentReader {
   readonly #blobs: BlobStore;
-  readonly #contents = new BoundedCache<string, ModelContent>(CONTENTS_MAX);
+  readonly #contents = new BoundedMap<string, ModelContent>(CONTENTS_MAX);
 
   constructor(blobs: BlobStore) {
     this.#blobs = blobs;
@@ -39,10 +38,10 @@ export class ContentReader {
 
   /** @throws UnavailableError `load_failed` naming model and blob when one is absent or too large. */
   async read(entry: CatalogEntry): Promise<ModelContent> {
-    const known = this.#contents.find(entry.manifestDigest);
+    const known = this.#contents.use(entry.manifestDigest);
     if (known) return known;
     const content = await this.#readContent(entry);
-    this.#contents.put(entry.manifestDigest, content);
+    this.#contents.set(entry.manifestDigest, content);
     return content;
   }
 

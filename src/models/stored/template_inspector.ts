@@ -1,3 +1,4 @@
+import { BoundedMap } from "../../base/mod.ts";
 import { createHash } from "node:crypto";
 import type { TemplateSources, TemplateTraits } from "../template/mod.ts";
 import type { TemplateOutcome, TemplateWorkers } from "../template_worker/mod.ts";
@@ -41,20 +42,20 @@ export interface TemplateInspectorParts {
  */
 export class TemplateInspector {
   readonly #parts: TemplateInspectorParts;
-  readonly #known: Map<string, InspectedTemplate>;
+  readonly #known = new BoundedMap<string, InspectedTemplate>(INSPECTIONS_MAX);
   readonly #running = new Map<string, Promise<InspectedTemplate>>();
   #saving: Promise<void> | undefined;
   #isChanged = false;
 
-  constructor(parts: TemplateInspectorParts, known = new Map<string, InspectedTemplate>()) {
+  constructor(parts: TemplateInspectorParts, known: Iterable<[string, InspectedTemplate]> = []) {
     this.#parts = parts;
-    this.#known = known;
+    for (const [key, inspected] of known) this.#known.set(key, inspected);
   }
 
   /** With what the file holds. A file that can't be read counts as absent: everything in it can be found out again. */
   static async open(parts: TemplateInspectorParts): Promise<TemplateInspector> {
     const bytes = await parts.file?.read();
-    return new TemplateInspector(parts, bytes === undefined ? new Map() : parseFile(bytes));
+    return new TemplateInspector(parts, bytes === undefined ? [] : parseFile(bytes));
   }
 
   /** What is known without running anything. */
@@ -81,8 +82,6 @@ export class TemplateInspector {
     try {
       const inspected = await this.#findOut(sources);
       this.#known.set(key, inspected);
-      const [oldest] = this.#known.keys();
-      if (this.#known.size > INSPECTIONS_MAX && oldest !== undefined) this.#known.delete(oldest);
       if (inspected.failure === undefined) this.#save();
       return inspected;
     } finally {

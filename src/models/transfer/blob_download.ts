@@ -1,6 +1,7 @@
 import {
   errorMessage,
   InvariantError,
+  pause,
   PeerError,
   StorageError,
   UnavailableError,
@@ -13,7 +14,7 @@ import type {
   PartialBlobPart,
 } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
-import { pause, StalledError, StallWatch } from "../waiting.ts";
+import { StalledError, StallWatch } from "../waiting.ts";
 import { partBytesOf } from "./transfer_limits.ts";
 
 /** What a download works with. */
@@ -172,7 +173,7 @@ class Download {
           throw failed(`max retries exceeded: ${errorMessage(error)}`, error);
         }
         this.#source.retry();
-        await pause(limits.pauseMs * 2 ** (tries - 1), clock, signal);
+        await pause(clock, limits.pauseMs * 2 ** (tries - 1), signal);
       }
     }
   }
