@@ -39,8 +39,6 @@ export {
 export { LineLimiter } from "./line_limiter.ts";
 export { findNearest } from "./nearest.ts";
 export { mixSeed, Random } from "./random.ts";
-export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_options.ts";
-export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts";
 export { equalBytes, hexOf, joinBytes } from "./byte_arrays.ts";
 export { sha256, sha256Hex } from "./sha256.ts";
 export { printable, printableJson, printableText } from "./printable.ts";

@@ -1,4 +1,9 @@
-import { formatModelfile, MODEL_OPTIONS, type Modelfile, modelOptionField } from "../base/mod.ts";
+import {
+  formatModelfile,
+  MODEL_OPTIONS,
+  type Modelfile,
+  modelOptionField,
+} from "./modelfile/mod.ts";
 import type { CatalogEntry, RequestOptions, ShownModel, ShowRequest } from "../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../protocol/mod.ts";
 import type { Gguf, GgufValue } from "./gguf/mod.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseModelfile } from "../base/mod.ts";
+import { parseModelfile } from "./modelfile/mod.ts";
 import { llamaFile } from "../../tests/harness/gguf_file.ts";
 import { MemoryBlobStore, MemoryCatalog } from "../../tests/harness/memory_models.ts";
 import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.ts";

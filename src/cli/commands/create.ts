@@ -1,13 +1,8 @@
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import {
-  errorMessage,
-  type Modelfile,
-  parseModelfile,
-  printableText,
-  RequestError,
-} from "../../base/mod.ts";
+import { errorMessage, printableText, RequestError } from "../../base/mod.ts";
+import { type Modelfile, parseModelfile } from "../../models/modelfile/mod.ts";
 import type { JsonObject, NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { findAdapters, findSource, uploadFiles } from "../create/mod.ts";

@@ -1,4 +1,5 @@
-import { findNearest, MODEL_OPTIONS } from "../../base/mod.ts";
+import { findNearest } from "../../base/mod.ts";
+import { MODEL_OPTIONS } from "../../models/modelfile/mod.ts";
 
 /** The value as the API takes it, or what is wrong with it. */
 export function parseParameter(

@@ -1,9 +1,9 @@
+import { RequestError } from "../../base/mod.ts";
 import {
   MODEL_OPTIONS,
   modelOptionField,
   type ModelOptionType,
-  RequestError,
-} from "../../base/mod.ts";
+} from "../../models/modelfile/mod.ts";
 import type { RequestOptions } from "../../ports/mod.ts";
 
 /**

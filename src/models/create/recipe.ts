@@ -1,4 +1,5 @@
-import { MODEL_OPTIONS, RequestError } from "../../base/mod.ts";
+import { RequestError } from "../../base/mod.ts";
+import { MODEL_OPTIONS } from "../modelfile/mod.ts";
 import type { CatalogEntry, CreateRequest, QuantizationTarget } from "../../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
 import {

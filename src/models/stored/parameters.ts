@@ -1,4 +1,4 @@
-import { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "../../base/mod.ts";
+import { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "../modelfile/mod.ts";
 import type { RequestOptions } from "../../ports/mod.ts";
 
 /** PARAMETERs as stored: a JSON object whose keys are the contract's names. */

@@ -1,4 +1,4 @@
-import { RequestError } from "./errors.ts";
+import { RequestError } from "../../base/mod.ts";
 import { MODEL_OPTIONS } from "./model_options.ts";
 
 /** A Modelfile's content (contract 3). Texts are kept as written, paths unresolved. */

@@ -1,0 +1,8 @@
+/**
+ * Modelfiles as texts, and the options that models and requests have in common. It never looks at a model. Start reading in
+ * `modelfile.ts`.
+ *
+ * @module
+ */
+export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_options.ts";
+export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts";
