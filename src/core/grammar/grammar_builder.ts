@@ -1,3 +1,4 @@
+import { type CharSet, charSet, complement, jsonCharacter } from "./char_set.ts";
 import { SchemaRefusal } from "./refusal.ts";
 
 /** Rules of one grammar at most. */
@@ -9,6 +10,8 @@ const GRAMMAR_CHARS_MAX = 256 * 1024;
  * long as the answer runs.
  */
 const GRAMMAR_COPIES_MAX = 50_000;
+/** Schemas converted, keywords merged and references followed for one grammar at most: some tens of milliseconds. */
+const GRAMMAR_STEPS_MAX = 20_000;
 /** Largest number in one repetition: llama.cpp refuses 2000, and silently takes more as "no end". */
 const REPEAT_MAX = 1_000;
 /** Longer repetitions are made of blocks of this length. */
@@ -42,8 +45,27 @@ export class GrammarBuilder {
   readonly #rules = new Map<string, string>();
   /** Names by body, so that no rule is written twice. */
   readonly #named = new Map<string, string>();
+  readonly #characters = new Map<string, string | undefined>();
   #chars = 0;
   #copies = 0;
+  #steps = 0;
+
+  /** Counts work that a schema causes; a short one can ask for any amount of it. */
+  readonly spend = (steps: number): void => {
+    this.#steps += steps;
+    if (this.#steps > GRAMMAR_STEPS_MAX) {
+      throw new SchemaRefusal("#", `takes more than ${GRAMMAR_STEPS_MAX} steps to convert`);
+    }
+  };
+
+  /** An expression for one character of the set inside a JSON string; undefined when none can be written. */
+  character(set: CharSet): string | undefined {
+    const key = set.join();
+    if (!this.#characters.has(key)) {
+      this.#characters.set(key, jsonCharacter(complement(complement(charSet(set)))));
+    }
+    return this.#characters.get(key);
+  }
 
   /** The name of a rule every grammar may use. */
   shared(name: keyof typeof SHARED): string {

@@ -30,8 +30,7 @@ export function objectRule(
   const isSilent = schema["additionalProperties"] === undefined;
   const others = isSilent && Object.keys(properties).length > 0 ? false : unnamed;
   // A required name without a schema may hold anything.
-  const names = [...Object.keys(properties)];
-  for (const name of required) if (!names.includes(name)) names.push(name);
+  const names = [...new Set([...Object.keys(properties), ...required])];
   const colon = builder.shared("colon");
   const members = names.flatMap((name): Member[] => {
     const isRequired = required.has(name);

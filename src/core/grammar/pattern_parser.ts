@@ -4,6 +4,9 @@ import { SchemaRefusal } from "./refusal.ts";
 /** Groups inside groups of one pattern at most. */
 const PATTERN_DEPTH_MAX = 30;
 
+/** Characters of one pattern at most. */
+const PATTERN_CHARS_MAX = 8_000;
+
 /** What a regular expression is made of. `start` and `end` are the anchors. */
 export type PatternNode =
   | { readonly kind: "characters"; readonly set: CharSet }
@@ -32,6 +35,7 @@ const SPACE: CharSet = [
   [0xfeff, 0xfeff],
 ];
 const NEWLINES: CharSet = [[0x0a, 0x0a], [0x0d, 0x0d], [0x2028, 0x2029]];
+const NOT_NEWLINES = complement(NEWLINES);
 const CLASSES: ReadonlyMap<string, CharSet> = new Map([
   ["d", DIGITS],
   ["D", complement(DIGITS)],
@@ -54,6 +58,9 @@ const CONTROLS: ReadonlyMap<string, number> = new Map([
  * repetitions, anchors. Look-around, back references and word borders are refused.
  */
 export function parsePattern(pattern: string, at: string): PatternNode {
+  if (pattern.length > PATTERN_CHARS_MAX) {
+    throw new SchemaRefusal(at, `is longer than ${PATTERN_CHARS_MAX} characters`);
+  }
   return new PatternParser(pattern, at).run();
 }
 
@@ -99,7 +106,7 @@ class PatternParser {
       case "$":
         return { kind: "end" };
       case ".":
-        return { kind: "characters", set: complement(NEWLINES) };
+        return { kind: "characters", set: NOT_NEWLINES };
       case "(":
         return this.#group();
       case "[":

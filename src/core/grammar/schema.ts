@@ -59,9 +59,20 @@ export function locate(value: unknown, at: string): Located {
   return { schema: value, at };
 }
 
-/** A pointer one step further down. */
+/** Characters of one name in a pointer that is shown, and of the whole. */
+const SHOWN_NAME_CHARS_MAX = 64;
+const SHOWN_CHARS_MAX = 1_000;
+
+/** A pointer one step further down, to be shown: long names are cut, because each schema inside repeats them. */
 export function below(at: string, ...keys: readonly (string | number)[]): string {
-  const escaped = keys.map((key) => String(key).replaceAll("~", "~0").replaceAll("/", "~1"));
+  if (at.length > SHOWN_CHARS_MAX) return at;
+  const escaped = keys.map((key) => {
+    const text = String(key);
+    const shown = text.length > SHOWN_NAME_CHARS_MAX
+      ? `${text.slice(0, SHOWN_NAME_CHARS_MAX)}...`
+      : text;
+    return shown.replaceAll("~", "~0").replaceAll("/", "~1");
+  });
   return [at, ...escaped].join("/");
 }
 

@@ -91,6 +91,7 @@ class SchemaConverter {
   }
 
   #convert(schema: unknown, at: string): string {
+    this.#builder.spend(1);
     if (++this.#depth > SCHEMA_DEPTH_MAX) {
       throw new SchemaRefusal(at, `lies deeper than ${SCHEMA_DEPTH_MAX} schemas`);
     }
@@ -134,16 +135,33 @@ class SchemaConverter {
       const { $ref: _dropped, ...beside } = schema;
       return this.#opened([pointer], () => {
         const target = locate(this.#find(pointer, at), pointer);
-        return this.#convert(mergeSchemas(target, { schema: beside, at }).schema, at);
+        return this.#convertMerged([target, { schema: beside, at }], at);
       });
     }
-    const known = this.#references.get(pointer);
+    return this.#once(pointer, () => this.#convert(this.#find(pointer, at), pointer));
+  }
+
+  /** The rule that `convert` writes, written once however often `key` is met, and inside itself, too. */
+  #once(key: string, convert: () => string): string {
+    const known = this.#references.get(key);
     if (known !== undefined) return known;
     const name = this.#builder.reserve("ref");
-    this.#references.set(pointer, name);
-    const body = this.#opened([pointer], () => this.#convert(this.#find(pointer, at), pointer));
-    this.#builder.define(name, body);
+    this.#references.set(key, name);
+    this.#builder.define(name, this.#opened([key], convert));
     return name;
+  }
+
+  /**
+   * What several schemas come to that must all hold. The same schemas may be met again and again behind references, twice
+   * as often with each level: they are converted once.
+   */
+  #convertMerged(parts: readonly Located[], at: string): string {
+    const { schema } = mergeSchemas(parts, this.#builder.spend);
+    const text = JSON.stringify(schema);
+    this.#builder.spend(Math.floor(text.length / 64));
+    const key = `= ${text}`;
+    this.#enter(key, at);
+    return this.#once(key, () => this.#convert(schema, at));
   }
 
   /** The `$ref`, if nothing but references stands between it and itself. */
@@ -153,15 +171,20 @@ class SchemaConverter {
     if (typeof pointer !== "string" || !/^#(\/|$)/.test(pointer)) {
       throw new SchemaRefusal(place, "only references into the schema itself are known");
     }
+    this.#enter(pointer, place);
+    return pointer;
+  }
+
+  /** Notes that a text of what is open may begin with one of `key`. */
+  #enter(key: string, place: string): void {
     const from = [...this.#open].at(-1);
     if (from !== undefined) {
       const reached = this.#beginsWith.get(from) ?? new Set();
-      this.#beginsWith.set(from, reached.add(pointer));
+      this.#beginsWith.set(from, reached.add(key));
     }
-    if (this.#open.has(pointer) || this.#leadsBack(pointer, from)) {
+    if (this.#open.has(key) || this.#leadsBack(key, from)) {
       throw new SchemaRefusal(place, "refers to itself with nothing in between");
     }
-    return pointer;
   }
 
   /** True when a text of `pointer` may begin with one of `target`: llama.cpp refuses such a circle. */
@@ -172,6 +195,7 @@ class SchemaConverter {
     for (let reached = next.pop(); reached !== undefined; reached = next.pop()) {
       if (reached === target) return true;
       if (seen.has(reached)) continue;
+      this.#builder.spend(1);
       seen.add(reached);
       next.push(...this.#beginsWith.get(reached) ?? []);
     }
@@ -188,6 +212,7 @@ class SchemaConverter {
 
   #find(pointer: string, at: string): unknown {
     let found: unknown = this.#root;
+    this.#builder.spend(Math.floor(pointer.length / 64));
     for (const part of pointer.split("/").slice(1)) {
       const key = decodePointer(part);
       const inner: unknown = Array.isArray(found)
@@ -205,14 +230,14 @@ class SchemaConverter {
 
   #merged(located: Located): string {
     const { allOf: _dropped, ...beside } = located.schema;
-    let merged: Located = { schema: beside, at: located.at };
+    const parts: Located[] = [{ schema: beside, at: located.at }];
     const passed: string[] = [];
     readSchemas(located, "allOf").forEach((part, index) => {
       const inner = this.#resolved(locate(part, below(located.at, "allOf", index)));
       passed.push(...inner.passed);
-      merged = mergeSchemas(merged, inner.found);
+      parts.push(inner.found);
     });
-    return this.#opened(passed, () => this.#convert(merged.schema, located.at));
+    return this.#opened(passed, () => this.#convertMerged(parts, located.at));
   }
 
   /** A part with its own reference put in its place, and the references passed on the way. */
@@ -230,7 +255,7 @@ class SchemaConverter {
       passed.push(pointer);
       const { $ref: _dropped, ...beside } = found.schema;
       const target = locate(this.#find(pointer, found.at), pointer);
-      found = mergeSchemas(target, { schema: beside, at: found.at });
+      found = mergeSchemas([target, { schema: beside, at: found.at }], this.#builder.spend);
     }
     return { found, passed };
   }
@@ -244,7 +269,7 @@ class SchemaConverter {
       const at = below(located.at, name, index);
       if (isFree) return this.#convert(part, at);
       const { found, passed } = this.#resolved(locate(part, at));
-      return this.#opened(passed, () => this.#convert(mergeSchemas(common, found).schema, at));
+      return this.#opened(passed, () => this.#convertMerged([common, found], at));
     });
     return this.#builder.choice(choices);
   }

@@ -1,4 +1,3 @@
-import { charSet, complement, jsonCharacter } from "./char_set.ts";
 import { type GrammarBuilder, join } from "./grammar_builder.ts";
 import { parsePattern, type PatternNode } from "./pattern_parser.ts";
 import { SchemaRefusal } from "./refusal.ts";
@@ -83,9 +82,10 @@ function patternText(
   of: { readonly node: PatternNode; readonly at: string },
 ): string {
   const { node, at } = of;
+  builder.spend(1);
   switch (node.kind) {
     case "characters": {
-      const text = jsonCharacter(complement(complement(charSet(node.set))));
+      const text = builder.character(node.set);
       if (text === undefined) throw new SchemaRefusal(at, "a class holds no character");
       return text;
     }
