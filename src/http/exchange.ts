@@ -5,12 +5,12 @@ import type {
   ChangeMaker,
   Clock,
   ClusterAdmin,
-  ClusterClient,
   Consistency,
   EmbedAnswer,
   KeyAccess,
   Log,
   Metrics,
+  ModelApi,
 } from "../ports/mod.ts";
 import { authorize, type Authorized, type Caller } from "./trust/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
@@ -30,7 +30,7 @@ export const NODE_HEADER = "x-odist-node";
 
 /** What every handler works with. */
 export interface HttpParts {
-  readonly client: ClusterClient;
+  readonly client: ModelApi;
   /** Without one there is no `/api/cluster`. */
   readonly admin?: ClusterAdmin;
   /** Absent = nobody needs a key. */

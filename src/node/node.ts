@@ -45,7 +45,7 @@ import {
   type SchedulerDriver,
   type Serving,
 } from "../slots/mod.ts";
-import { LocalClient } from "./local_client.ts";
+import { NodeApi } from "./node_api.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
 const DRAIN_LOOK_MS = 20;
@@ -199,7 +199,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     drawRequestId: () => crypto.randomUUID(),
     drawId: drawToolCallId,
   });
-  const client = new LocalClient({
+  const client = new NodeApi({
     inference,
     models: sharing.models,
     blobs,
@@ -411,7 +411,7 @@ interface Telemetry {
 interface Stoppable extends Wiring {
   readonly machinery: Machinery;
   readonly app: HttpApp;
-  readonly client: LocalClient;
+  readonly client: NodeApi;
   readonly driver: SchedulerDriver;
   readonly cluster: Cluster;
   readonly sharing: ModelSharing;

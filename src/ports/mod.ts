@@ -12,13 +12,13 @@ export type {
   AnswerChunk,
   AnswerMetrics,
   ChatRequest,
-  ClusterClient,
   CreateRequest,
   EmbedAnswer,
   EmbedRequest,
   GenerateRequest,
   ListedModel,
   LoadedModelRow,
+  ModelApi,
   ModelDetails,
   Readiness,
   RequestOptions,
@@ -27,7 +27,7 @@ export type {
   TokenLogprobRow,
   TransferProgress,
   TransferRequest,
-} from "./cluster_client.ts";
+} from "./model_api.ts";
 export type {
   AuditRowView,
   ChangeMaker,

@@ -4,13 +4,13 @@ import type {
   AnswerChunk,
   AnswerMetrics,
   Clock,
-  ClusterClient,
   Log,
   Metrics,
+  ModelApi,
 } from "../../src/ports/mod.ts";
 
 /** The port's methods that return promises or streams, each replaceable by a test. */
-export type ClientScript = Partial<ClusterClient>;
+export type ClientScript = Partial<ModelApi>;
 
 /** One call the client received. */
 export interface RecordedCall {
@@ -32,7 +32,7 @@ export const SCRIPTED_METRICS: AnswerMetrics = {
  * A cluster client that answers every inference with the words it was given and keeps what it was asked. It knows no
  * models: tests that need an error script it.
  */
-export class ScriptedClient implements ClusterClient {
+export class ScriptedClient implements ModelApi {
   readonly calls: RecordedCall[] = [];
   readonly #words: readonly string[];
   readonly #script: ClientScript;
@@ -47,17 +47,17 @@ export class ScriptedClient implements ClusterClient {
     return this.calls.at(-1)?.request;
   }
 
-  generate: ClusterClient["generate"] = async (request, signal) => {
+  generate: ModelApi["generate"] = async (request, signal) => {
     this.calls.push({ method: "generate", request, signal });
     return await (this.#script.generate?.(request, signal) ?? this.#answer());
   };
 
-  chat: ClusterClient["chat"] = async (request, signal) => {
+  chat: ModelApi["chat"] = async (request, signal) => {
     this.calls.push({ method: "chat", request, signal });
     return await (this.#script.chat?.(request, signal) ?? this.#answer());
   };
 
-  embed: ClusterClient["embed"] = async (request, signal) => {
+  embed: ModelApi["embed"] = async (request, signal) => {
     this.calls.push({ method: "embed", request, signal });
     if (this.#script.embed !== undefined) return await this.#script.embed(request, signal);
     return {
@@ -68,54 +68,54 @@ export class ScriptedClient implements ClusterClient {
     };
   };
 
-  listModels: ClusterClient["listModels"] = async (options) => {
+  listModels: ModelApi["listModels"] = async (options) => {
     this.calls.push({ method: "listModels", request: options });
     return await this.#script.listModels?.(options) ?? [];
   };
-  listLoaded: ClusterClient["listLoaded"] = async () => await this.#script.listLoaded?.() ?? [];
+  listLoaded: ModelApi["listLoaded"] = async () => await this.#script.listLoaded?.() ?? [];
 
-  showModel: ClusterClient["showModel"] = async (request, options) => {
+  showModel: ModelApi["showModel"] = async (request, options) => {
     this.calls.push({ method: "showModel", request });
     if (this.#script.showModel === undefined) throw notFound(request.model);
     return await this.#script.showModel(request, options);
   };
 
-  createModel: ClusterClient["createModel"] = (request, signal) => {
+  createModel: ModelApi["createModel"] = (request, signal) => {
     this.calls.push({ method: "createModel", request, signal });
     return this.#script.createModel?.(request, signal) ??
       progress(["creating new layer", "writing manifest", "success"]);
   };
 
-  copyModel: ClusterClient["copyModel"] = async (request) => {
+  copyModel: ModelApi["copyModel"] = async (request) => {
     this.calls.push({ method: "copyModel", request });
     await this.#script.copyModel?.(request);
   };
 
-  deleteModel: ClusterClient["deleteModel"] = async (request) => {
+  deleteModel: ModelApi["deleteModel"] = async (request) => {
     this.calls.push({ method: "deleteModel", request });
     await this.#script.deleteModel?.(request);
   };
 
-  pullModel: ClusterClient["pullModel"] = (request, signal) => {
+  pullModel: ModelApi["pullModel"] = (request, signal) => {
     this.calls.push({ method: "pullModel", request, signal });
     return this.#script.pullModel?.(request, signal) ?? progress(["pulling manifest", "success"]);
   };
 
-  pushModel: ClusterClient["pushModel"] = (request, signal) => {
+  pushModel: ModelApi["pushModel"] = (request, signal) => {
     this.calls.push({ method: "pushModel", request, signal });
     return this.#script.pushModel?.(request, signal) ?? progress(["pushing manifest", "success"]);
   };
 
-  findBlob: ClusterClient["findBlob"] = async (digest) => await this.#script.findBlob?.(digest);
+  findBlob: ModelApi["findBlob"] = async (digest) => await this.#script.findBlob?.(digest);
 
-  writeBlob: ClusterClient["writeBlob"] = async (digest, bytes) => {
+  writeBlob: ModelApi["writeBlob"] = async (digest, bytes) => {
     if (this.#script.writeBlob !== undefined) return await this.#script.writeBlob(digest, bytes);
     const sent = await new Response(bytes).bytes();
     this.calls.push({ method: "writeBlob", request: { digest, sent } });
     return "created";
   };
 
-  readiness: ClusterClient["readiness"] = () =>
+  readiness: ModelApi["readiness"] = () =>
     this.#script.readiness?.() ?? { ready: true, reasons: [] };
 
   #answer(): Answer {

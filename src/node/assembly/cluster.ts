@@ -19,7 +19,7 @@ import {
   VotersDriver,
 } from "../../members/mod.ts";
 import type { StreamRouter } from "../../calls/mod.ts";
-import type { LoadedElsewhere } from "../local_client.ts";
+import type { LoadedElsewhere } from "../node_api.ts";
 import { MemberWatch } from "./directory.ts";
 import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 

@@ -5,13 +5,13 @@ import type {
   BlobStore,
   ChatRequest,
   Clock,
-  ClusterClient,
   CreateRequest,
   EmbedAnswer,
   EmbedRequest,
   GenerateRequest,
   ListedModel,
   LoadedModelRow,
+  ModelApi,
   Readiness,
   ReadOptions,
   ShownModel,
@@ -39,7 +39,7 @@ export interface OtherNodes {
 }
 
 /** What the client of one node puts together. */
-export interface LocalClientParts {
+export interface NodeApiParts {
   readonly inference: Pick<Inference, "generate" | "chat" | "embed">;
   readonly models: Omit<ModelStore, "find" | "getDefinition" | "fetch">;
   readonly blobs: BlobStore;
@@ -50,11 +50,11 @@ export interface LocalClientParts {
 }
 
 /** What a node answers with: inference, models, and what is loaded, here and on other nodes. */
-export class LocalClient implements ClusterClient {
-  readonly #parts: LocalClientParts;
+export class NodeApi implements ModelApi {
+  readonly #parts: NodeApiParts;
   #stopping = false;
 
-  constructor(parts: LocalClientParts) {
+  constructor(parts: NodeApiParts) {
     this.#parts = parts;
   }
 

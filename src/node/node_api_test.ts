@@ -5,7 +5,7 @@ import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.t
 import type { SchedulerView } from "../core/scheduler/mod.ts";
 import { createModelStore } from "../models/mod.ts";
 import type { LoadedCopy, ManifestPrefix } from "../protocol/mod.ts";
-import { LocalClient, type OtherNodes } from "./local_client.ts";
+import { NodeApi, type OtherNodes } from "./node_api.ts";
 
 const COPY: LoadedCopy = {
   manifest: "0".repeat(16) as ManifestPrefix,
@@ -19,14 +19,14 @@ const COPY: LoadedCopy = {
 };
 
 /** Model `m` is known, and loaded here as far as `here` says. */
-async function clientWith(others: OtherNodes | undefined, here: boolean): Promise<LocalClient> {
+async function clientWith(others: OtherNodes | undefined, here: boolean): Promise<NodeApi> {
   const blobs = new MemoryBlobStore();
   const catalog = new MemoryCatalog();
   await storeModel({ blobs, catalog }, { name: "m", layers: [] });
   const instance = { displayName: "m:latest", memoryBytes: 9, keepAliveMs: 5, contextTokens: 64 };
   const view = { instances: here ? [instance] : [], running: 0, waiting: 0 };
   const unasked = () => Promise.reject(new Error("not asked"));
-  return new LocalClient({
+  return new NodeApi({
     inference: { generate: unasked, chat: unasked, embed: unasked },
     models: createModelStore(modelStoreParts({ blobs, catalog })),
     blobs,
@@ -41,7 +41,7 @@ const nodes = (loaded: ReturnType<OtherNodes["loaded"]>): OtherNodes => ({
   loaded: () => loaded,
 });
 
-Deno.test("LocalClient.listLoaded() names no node where there is only one", async () => {
+Deno.test("NodeApi.listLoaded() names no node where there is only one", async () => {
   for (const others of [undefined, nodes([])]) {
     const rows = await (await clientWith(others, true)).listLoaded();
     assert.equal(rows.length, 1);
@@ -49,7 +49,7 @@ Deno.test("LocalClient.listLoaded() names no node where there is only one", asyn
   }
 });
 
-Deno.test("LocalClient.listLoaded() lists every loaded copy with its node, latest expiry first", async () => {
+Deno.test("NodeApi.listLoaded() lists every loaded copy with its node, latest expiry first", async () => {
   const others = nodes([
     { node: "cellar", copies: [COPY, { ...COPY, name: "deleted:latest" }] },
     { node: "garage", copies: [{ ...COPY, expiresAtMs: 0 }] },
@@ -65,7 +65,7 @@ Deno.test("LocalClient.listLoaded() lists every loaded copy with its node, lates
   assert.equal(rows[1]?.digest, rows[2]?.digest);
 });
 
-Deno.test("LocalClient.listLoaded() lists what only other nodes have loaded", async () => {
+Deno.test("NodeApi.listLoaded() lists what only other nodes have loaded", async () => {
   const client = await clientWith(nodes([{ node: "cellar", copies: [COPY] }]), false);
   assert.deepEqual((await client.listLoaded()).map(({ node }) => node), ["cellar"]);
 });

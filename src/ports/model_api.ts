@@ -3,7 +3,7 @@ import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts
 import type { ReadOptions } from "./model_catalog.ts";
 
 /**
- * What HTTP may ask of the node, and so of the cluster. Names are as the client wrote them; the implementation trims,
+ * The public API: what HTTP may ask of the node, and so of the cluster. Names are as the client wrote them; the implementation trims,
  * parses and resolves them (contract 1.2), checks capabilities and throws the errors of contract 1.3. Shapes are parsed,
  * never trusted beyond their types.
  *
@@ -11,7 +11,7 @@ import type { ReadOptions } from "./model_catalog.ts";
  * `top_logprobs` out of range, raw mode with template or system, and empty model names (copy's two names apart, which
  * arrive as sent). Option ranges, names, `from`/`files` and everything about models are the implementation's.
  */
-export interface ClusterClient {
+export interface ModelApi {
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer>;
   chat(request: ChatRequest, signal: AbortSignal): Promise<Answer>;
   embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer>;
@@ -19,7 +19,7 @@ export interface ClusterClient {
   listModels(options?: ReadOptions): Promise<readonly ListedModel[]>;
   /** Every loaded copy, of all nodes. Latest expiry first; loading models included. */
   listLoaded(): Promise<readonly LoadedModelRow[]>;
-  /** @throws as {@link ClusterClient.listModels}, besides what is wrong with the request. */
+  /** @throws as {@link ModelApi.listModels}, besides what is wrong with the request. */
   showModel(request: ShowRequest, options?: ReadOptions): Promise<ShownModel>;
   /** Progress until `success`; throws RequestError before the first line when the request is bad. */
   createModel(request: CreateRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
