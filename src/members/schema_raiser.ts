@@ -60,10 +60,10 @@ export class SchemaRaiser {
     this.#timer?.cancel();
   }
 
-  /** Undefined while somebody has not said, or nobody is admitted yet. */
+  /** Undefined while nobody is admitted yet; 0 while somebody has not said. */
   #commonSchema(): number | undefined {
     const schemas = this.#parts.schemas();
-    if (schemas.length === 0 || schemas.includes(undefined)) return undefined;
+    if (schemas.length === 0) return undefined;
     return Math.min(CATALOGUE_SCHEMA, ...schemas.map((schema) => schema ?? 0));
   }
 
