@@ -9,7 +9,7 @@
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { gatherPayload, type Gpu, nativePackages } from "./packaging/payload.ts";
+import { gatherPayload, type Gpu, nativeSpecifiers } from "./packaging/payload.ts";
 import { runDeno } from "./packaging/run_deno.ts";
 import { writeSelfExtracting } from "./packaging/self_extracting.ts";
 
@@ -61,7 +61,7 @@ async function build(options: BuildOptions): Promise<void> {
 
 /** Undefined when the file was made, otherwise what `deno compile` said. */
 async function compile({ root, out, gpu }: BuildOptions): Promise<string | undefined> {
-  const natives = nativePackages(gpu).map((name) => `--include=${name}`);
+  const natives = nativeSpecifiers(gpu).map((name) => `--include=${name}`);
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "compile",

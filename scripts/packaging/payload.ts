@@ -7,12 +7,15 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import {
+  NATIVE_RELEASE,
+  nativePackage,
+  packageFolder,
+  refuseOther,
+} from "../../src/inference/launch/mod.ts";
 import { readLicenses } from "./licenses.ts";
 import { runDeno } from "./run_deno.ts";
 import type { TarFile } from "./tar.ts";
-
-/** Release of llama.cpp's prebuilt libraries; the newest whose platform packages are complete. */
-const NATIVE_RELEASE = "3.21.1";
 
 /** GPU libraries that can be added to the CPU ones. */
 export type Gpu = "cuda" | "vulkan";
@@ -51,25 +54,15 @@ export function payloadDigest(files: readonly TarFile[]): string {
   return createHash("sha256").update(manifest.bytes).digest("hex").slice(0, 32);
 }
 
-/** CPU libraries by `os-arch` of the machine that builds. */
-const NATIVE_PLATFORMS: Readonly<Record<string, string>> = {
-  "linux-x86_64": "linux-x64",
-  "linux-aarch64": "linux-arm64",
-  "darwin-x86_64": "mac-x64",
-  "darwin-aarch64": "mac-arm64-metal",
-  "windows-x86_64": "win-x64",
-  "windows-aarch64": "win-arm64",
-};
+/** The npm packages with llama.cpp for this machine, without their scope; throws UnavailableError where there are none. */
+function nativePackages(gpu: Gpu | undefined): string[] {
+  const platform = nativePackage();
+  return gpu === undefined ? [platform] : [platform, `${platform}-${gpu}`];
+}
 
-/** The npm packages with llama.cpp for this machine; throws RangeError where there are none. */
-export function nativePackages(gpu: Gpu | undefined): string[] {
-  const machine = `${Deno.build.os}-${Deno.build.arch}`;
-  const platform = NATIVE_PLATFORMS[machine];
-  if (platform === undefined) {
-    throw new RangeError(`Cannot build: no native libraries for "${machine}"`);
-  }
-  const names = gpu === undefined ? [platform] : [platform, `${platform}-${gpu}`];
-  return names.map((name) => `npm:@node-llama-cpp/${name}@${NATIVE_RELEASE}`);
+/** What `deno compile` takes along. */
+export function nativeSpecifiers(gpu: Gpu | undefined): string[] {
+  return nativePackages(gpu).map((name) => `npm:@node-llama-cpp/${name}@${NATIVE_RELEASE}`);
 }
 
 /** Modules that some process starts at, or loads by a computed name; the bundle keeps their places. */
@@ -96,14 +89,14 @@ async function bundleProgram({ root, workFolder }: PayloadOptions): Promise<TarF
   return await readProgram(outFolder, "");
 }
 
+/** @throws UnavailableError `load_failed` when one isn't the file whose SHA-256 stands in the source. */
 async function readNativeLibraries(gpu: Gpu | undefined): Promise<TarFile[]> {
   const files: TarFile[] = [];
   for (const name of nativePackages(gpu)) {
-    const module: { getBinsDir(): { binsDir: string } } = await import(name);
-    const folder = module.getBinsDir().binsDir;
-    for await (const entry of Deno.readDir(folder)) {
-      files.push(...await readFolder(join(folder, entry.name), "native/"));
-    }
+    files.push(...await readFolder(await packageFolder(name), "native/"));
+  }
+  for (const { path, bytes } of files) {
+    refuseOther({ name: basename(path), path }, createHash("sha256").update(bytes).digest("hex"));
   }
   // The addon for Node is the one library that nothing here opens.
   return files.filter((file) => basename(file.path) !== "llama-addon.node");

@@ -1,4 +1,5 @@
 import { type Entry, type OwnProgram, type Rights, startConfined } from "../../confinement/mod.ts";
+import { checkNatives } from "./native_digests.ts";
 import { findNativeFolder } from "./native_folder.ts";
 
 /** Starts a runner: gives up its rights and goes on as {@link CONFINED_RUNNER}. */
@@ -21,13 +22,15 @@ export interface LaunchedRunner {
  * arguments: `--probe` only tells which libraries there are, `--quantize` rewrites a file.
  *
  * @returns Only where a process can't be replaced: then this one becomes the runner, without what it can give up itself.
- * @throws UnavailableError `load_failed` when there are no libraries for this platform.
+ * @throws UnavailableError `load_failed` when there are no libraries for this platform, or others than those of the
+ *   pinned release.
  */
 export async function launchRunner(
   program: OwnProgram,
   words: readonly string[],
 ): Promise<LaunchedRunner> {
   const nativeFolder = await findNativeFolder();
+  await checkNatives(nativeFolder, marksFolder());
   const rights = runnerRights(program, nativeFolder, words);
   const reason = startConfined(
     program,
@@ -54,6 +57,13 @@ function runnerRights(
     writes: files.writes,
     devices: "gpu",
   };
+}
+
+/** In the user's own cache: who can write there is this user. */
+function marksFolder(): string | undefined {
+  const { XDG_CACHE_HOME, HOME, LOCALAPPDATA } = Deno.env.toObject();
+  const cache = XDG_CACHE_HOME || (HOME && `${HOME}/.cache`) || LOCALAPPDATA;
+  return cache ? `${cache}/odist/natives` : undefined;
 }
 
 function filesOf(

@@ -6,3 +6,5 @@
  * @module
  */
 export { CONFINED_RUNNER, launchRunner, RUNNER } from "./launch_runner.ts";
+export { refuseOther } from "./native_digests.ts";
+export { NATIVE_RELEASE, nativePackage, packageFolder } from "./native_folder.ts";

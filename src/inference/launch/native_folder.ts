@@ -1,7 +1,7 @@
 import { UnavailableError } from "../../base/mod.ts";
 
-/** npm packages that carry the libraries, all of one llama.cpp release. */
-const NATIVE_PACKAGES_VERSION = "3.21.1";
+/** Release of the npm packages that carry the libraries, all of one llama.cpp release. */
+export const NATIVE_RELEASE = "3.21.1";
 const PACKAGES: Readonly<Record<string, string>> = {
   "linux-x86_64": "linux-x64",
   "linux-aarch64": "linux-arm64",
@@ -12,22 +12,28 @@ const PACKAGES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Where llama.cpp's libraries lie: `ODIST_NATIVE_DIR`, or the npm package of this platform, downloaded on first use.
+ * The package of this platform, without its scope.
  *
- * @throws UnavailableError `load_failed` when there is no package for this platform.
+ * @throws UnavailableError `load_failed` when there is none.
  */
-export async function findNativeFolder(): Promise<string> {
-  const given = Deno.env.get("ODIST_NATIVE_DIR");
-  if (given) return given;
-  const platform = PACKAGES[`${Deno.build.os}-${Deno.build.arch}`];
-  if (platform === undefined) {
-    throw new UnavailableError(
-      "load_failed",
-      `There are no prebuilt llama.cpp libraries for ${Deno.build.os} on ${Deno.build.arch}`,
-    );
-  }
-  // Computed, so that only this platform's package is ever downloaded.
-  const specifier = `npm:@node-llama-cpp/${platform}@${NATIVE_PACKAGES_VERSION}`;
+export function nativePackage(): string {
+  const name = PACKAGES[`${Deno.build.os}-${Deno.build.arch}`];
+  if (name !== undefined) return name;
+  throw new UnavailableError(
+    "load_failed",
+    `There are no prebuilt llama.cpp libraries for ${Deno.build.os} on ${Deno.build.arch}`,
+  );
+}
+
+/** Where the libraries of a package lie, such as `linux-x64`; downloaded on first use. */
+export async function packageFolder(name: string): Promise<string> {
+  // Computed, so that only the package that is needed is ever downloaded.
+  const specifier = `npm:@node-llama-cpp/${name}@${NATIVE_RELEASE}`;
   const { getBinsDir }: { getBinsDir(): { binsDir: string } } = await import(specifier);
-  return `${getBinsDir().binsDir}/${platform}`;
+  return `${getBinsDir().binsDir}/${name}`;
+}
+
+/** Where llama.cpp's libraries lie: `ODIST_NATIVE_DIR`, or the npm package. @throws As {@link nativePackage}. */
+export async function findNativeFolder(): Promise<string> {
+  return Deno.env.get("ODIST_NATIVE_DIR") || await packageFolder(nativePackage());
 }
