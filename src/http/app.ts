@@ -20,7 +20,11 @@ export interface HttpApp {
    */
   fetch(
     request: Request,
-    connection?: { readonly gone?: AbortSignal; readonly sender?: Sender },
+    connection?: {
+      readonly gone?: AbortSignal;
+      readonly sender?: Sender;
+      readonly body?: AsyncIterable<Uint8Array>;
+    },
   ): Promise<Response>;
   /** From now on inference is refused with 503 and `/ready` says so; running answers go on. */
   stopAdmitting(): void;
@@ -47,7 +51,8 @@ export function createHttpApp(parts: HttpParts): HttpApp {
         ? verdict.response
         : await router.answer(request, {
           requestId,
-          gone: connection?.gone,
+          gone: connection?.gone ?? request.signal,
+          body: connection?.body ?? request.body ?? undefined,
           caller: verdict.caller,
         });
       if (verdict.kind === "answered" && verdict.refusal !== undefined) {

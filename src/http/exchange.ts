@@ -54,8 +54,9 @@ export interface ExchangeOrigin {
   readonly requestId: string;
   readonly admitting: () => boolean;
   readonly caller: Caller;
-  /** Tells, like the request's own signal, that the client has left. */
-  readonly gone: AbortSignal | undefined;
+  /** Tells that the client has left. */
+  readonly gone: AbortSignal;
+  readonly body: AsyncIterable<Uint8Array> | undefined;
 }
 
 /** One request on its way through a handler: its body, its cancellation and what is measured about it. */
@@ -66,8 +67,7 @@ export class Exchange {
   readonly #parts: HttpParts;
   readonly #startedMs: number;
   readonly #abort = new AbortController();
-  readonly #onAbort = () =>
-    this.#abort.abort(this.#departures().find(({ aborted }) => aborted)?.reason);
+  readonly #onAbort = () => this.#abort.abort(this.origin.gone.reason);
   #authorized: Authorized | undefined;
   #streaming = false;
   #servedBy: () => string | undefined = () => undefined;
@@ -83,11 +83,9 @@ export class Exchange {
     this.request = sent.request;
     this.params = sent.params;
     this.#startedMs = parts.clock.monotonicMs();
-    for (const signal of this.#departures()) {
-      signal.addEventListener("abort", this.#onAbort);
-      // The client may have left before anyone listened.
-      if (signal.aborted) this.#onAbort();
-    }
+    origin.gone.addEventListener("abort", this.#onAbort);
+    // The client may have left before anyone listened.
+    if (origin.gone.aborted) this.#onAbort();
   }
 
   /** Aborted when the client goes away before its answer is complete. */
@@ -101,7 +99,9 @@ export class Exchange {
   ): Promise<Fields> {
     const rules = { bodyBytesMax: this.#parts.config.bodyBytesMax, ...options };
     try {
-      return new Fields(await readJsonBody(this.request, rules));
+      return new Fields(
+        await readJsonBody({ headers: this.request.headers, body: this.origin.body }, rules),
+      );
     } catch (error) {
       if (!isEdgeError(error)) this.#lose(error);
       throw error;
@@ -115,20 +115,16 @@ export class Exchange {
 
   /** The body as it comes in, for uploads. */
   bodyStream(): ReadableStream<Uint8Array> {
-    const reader = (this.request.body ?? new Blob([]).stream()).getReader();
-    return new ReadableStream({
-      pull: async (controller) => {
-        try {
-          const { value, done } = await reader.read();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        } catch (error) {
-          this.#lose(error);
-          controller.error(error);
-        }
-      },
-      cancel: (reason) => reader.cancel(reason),
-    });
+    return ReadableStream.from(this.#bodyParts());
+  }
+
+  async *#bodyParts(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.origin.body ?? [];
+    } catch (error) {
+      this.#lose(error);
+      throw error;
+    }
   }
 
   /** See `authorize`. */
@@ -221,7 +217,7 @@ export class Exchange {
 
   /** The handler returned; a stream goes on until its last byte. */
   answered(response: Response): void {
-    for (const signal of this.#departures()) signal.removeEventListener("abort", this.#onAbort);
+    this.origin.gone.removeEventListener("abort", this.#onAbort);
     // By now a stream has its first token, and so the node that made it.
     const servedBy = this.#servedBy();
     if (servedBy !== undefined) response.headers.set(NODE_HEADER, headerText(servedBy));
@@ -231,11 +227,6 @@ export class Exchange {
   /** A body breaks off when its sender goes away, which may be known here before the request's own signal says so. */
   #lose(reason: unknown): void {
     this.#abort.abort(reason);
-  }
-
-  #departures(): readonly AbortSignal[] {
-    const { gone } = this.origin;
-    return gone === undefined ? [this.request.signal] : [this.request.signal, gone];
   }
 
   #end(status: number): void {

@@ -21,7 +21,8 @@ export interface ApiFamily {
 /** What the app hands to the routes besides the request. */
 export interface RouteBindings {
   readonly requestId: string;
-  readonly gone: AbortSignal | undefined;
+  readonly gone: AbortSignal;
+  readonly body: AsyncIterable<Uint8Array> | undefined;
   readonly caller: Caller;
 }
 
@@ -78,6 +79,7 @@ export class Router {
         route: route.path,
         requestId: context.env.requestId,
         gone: context.env.gone,
+        body: context.env.body,
         caller: context.env.caller,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });

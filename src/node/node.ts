@@ -396,9 +396,9 @@ function listen(config: Config, app: HttpApp, telemetry: Telemetry): Promise<Htt
     clock: systemClock,
     limits: { ...CONNECTION_TIMES, connectionsMax, connectionsPerAddressMax },
     isOwn: isOwnAddress,
-    answer: async (request, { address, gone }) => {
+    answer: async (request, { address, ...connection }) => {
       const sender = { kind: "machine", address, isOwn: isOwnAddress(address) } as const;
-      return await app.fetch(request, { gone, sender });
+      return await app.fetch(request, { ...connection, sender });
     },
   });
 }

@@ -18,7 +18,7 @@ export async function serveApp(script: ClientScript): Promise<ServedApp> {
     metrics: tested.telemetry,
     limits: { ...CONNECTION_TIMES, connectionsMax: 16, connectionsPerAddressMax: 16 },
     isOwn: () => true,
-    answer: (request, { gone }) => tested.app.fetch(request, { gone }),
+    answer: (request, { address: _, ...connection }) => tested.app.fetch(request, connection),
   });
   return {
     ...tested,

@@ -11,10 +11,19 @@ const CLOSE = ["content-length", "0", "connection", "close"];
 const REQUEST_TIMEOUT =
   "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/** Answers one request; never rejects. `gone` tells that the client has left. */
+/** What comes with a request. */
+export interface RequestConnection {
+  readonly address: string;
+  /** Tells that the client has left. */
+  readonly gone: AbortSignal;
+  /** As it comes in; absent when there is none. */
+  readonly body?: AsyncIterable<Uint8Array>;
+}
+
+/** Answers one request, whose own body and signal are empty; never rejects. */
 export type AnswerRequest = (
   request: Request,
-  connection: { readonly address: string; readonly gone: AbortSignal },
+  connection: RequestConnection,
 ) => Promise<Response>;
 
 /** One client's connection and the requests on it. */
@@ -105,14 +114,17 @@ export class Connection {
       outgoing.writeHead(431, CLOSE).end();
       return;
     }
-    const body = mayHaveBody(incoming) ? ReadableStream.from(this.#parts(incoming)) : undefined;
-    const request = webRequest(incoming, body);
+    const request = webRequest(incoming);
     if (request === undefined) {
       outgoing.writeHead(400, CLOSE).end();
       return;
     }
-    const { address } = this;
-    await sendAnswer(await answer(request, { address, gone: gone.signal }), outgoing);
+    const connection = {
+      address: this.address,
+      gone: gone.signal,
+      ...(mayHaveBody(incoming) ? { body: this.#parts(incoming) } : {}),
+    };
+    await sendAnswer(await answer(request, connection), outgoing);
   }
 
   /** What is left of a body must be read, or the next request never is. */

@@ -22,7 +22,10 @@ export interface BodyRules {
  *
  * @throws RequestError `invalid_request` (empty or malformed) or `body_too_large`.
  */
-export async function readJsonBody(request: Request, rules: BodyRules): Promise<unknown> {
+export async function readJsonBody(
+  request: { readonly headers: Headers; readonly body: AsyncIterable<Uint8Array> | undefined },
+  rules: BodyRules,
+): Promise<unknown> {
   const { bodyBytesMax } = rules;
   if (Number(request.headers.get("content-length") ?? 0) > bodyBytesMax) {
     throw tooLarge(bodyBytesMax);
