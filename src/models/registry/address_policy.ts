@@ -116,6 +116,6 @@ function widest(kinds: readonly AddressKind[]): AddressKind {
 /** An address that is not gone to. */
 export function refused(reason: string, url: URL): PeerError {
   // Path and query may hold secrets of whoever made the address.
-  const shown = url.host === "" ? url.protocol : `${url.protocol}//${url.host}`;
+  const shown = url.host === "" ? `a ${url.protocol} address` : `${url.protocol}//${url.host}`;
   return new PeerError("address_refused", `refused to go to ${printable(shown)}: ${reason}`);
 }
