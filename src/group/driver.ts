@@ -50,7 +50,7 @@ const NO_BYTES = new Uint8Array(0);
 
 /** What only a peer says that lies, or that knows of changes this node has not heard of yet. */
 function isLie(reason: RefusalReason): boolean {
-  return reason === "malformed" || reason === "not_a_voter" || reason === "unknown_peer" ||
+  return reason === "malformed" || reason === "not_a_voter" || reason === "not_a_member" ||
     reason === "term_jump";
 }
 

@@ -54,7 +54,7 @@ export function refusalOfSender(raft: RaftState, claim: SenderClaim): StepOutcom
   const { kind, from, term, changesGroup } = claim;
   if (from === raft.id) return undefined;
   if (term === undefined) {
-    if (!isMember(raft, from)) return refuse("unknown_peer", `${kind} of no member`);
+    if (!isMember(raft, from)) return refuse("not_a_member", `${kind} of no member`);
     return changesGroup && !isElector(raft, from)
       ? refuse("not_a_voter", "forwards a change of the group")
       : undefined;
@@ -111,7 +111,7 @@ export function onVotersResponse(
 ): StepOutcome {
   const { electorate, ticks, options } = raft;
   if (isElector(raft, from)) electorate.vouch(voters);
-  else if (raft.peers.find(from) === undefined) return refuse("unknown_peer", "voters_response");
+  else if (raft.peers.find(from) === undefined) return refuse("not_a_member", "voters_response");
   else {
     const silenceTicks = SILENCE_ELECTIONS * options.electionTicks;
     electorate.hearVoice(from, voters, { ticks, silenceTicks });

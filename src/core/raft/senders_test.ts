@@ -1,54 +1,14 @@
 import assert from "node:assert/strict";
+import { raftLie } from "../../../tests/harness/lies.ts";
 import { change, idOf, RaftGroup } from "../../../tests/sim/raft_group.ts";
-import { type NodeId, Random } from "../../base/mod.ts";
-import type { GroupStep, RaftMessage } from "../../protocol/mod.ts";
+import { Random } from "../../base/mod.ts";
+import type { GroupStep } from "../../protocol/mod.ts";
 import { RAFT_NUMBER_MAX } from "./senders.ts";
 
 const LIES = 1_000;
-const NUMBERS = [0, 1, 2, 3, 100, 10 ** 6, RAFT_NUMBER_MAX, Number.MAX_SAFE_INTEGER];
 
 function steps(action: GroupStep["action"], ...numbers: number[]): GroupStep[] {
   return numbers.map((number) => ({ action, node: idOf(number) }));
-}
-
-/** Something a peer may claim, whatever its part in the group. */
-function lie(random: Random, ends: { readonly from: NodeId; readonly to: NodeId }): RaftMessage {
-  const number = () => random.pick(NUMBERS) ?? 0;
-  const id = { term: number(), index: number() };
-  const terms = { ...ends, term: number() };
-  const configuration = {
-    voters: [ends.from],
-    votersOutgoing: [],
-    learners: [],
-    learnersNext: [],
-    autoLeave: false,
-  };
-  const flag = random.chance(1, 2);
-  const all: RaftMessage[] = [
-    { ...terms, kind: "append_request", previous: id, entries: [], commit: number() },
-    { ...terms, kind: "append_response", index: number(), rejection: undefined },
-    { ...terms, kind: "heartbeat_request", commit: number(), round: number() },
-    { ...terms, kind: "heartbeat_response", round: number() },
-    {
-      ...terms,
-      kind: "snapshot_request",
-      snapshot: { id, configuration, data: new Uint8Array() },
-    },
-    { ...terms, kind: "vote_request", preVote: flag, transfer: flag, last: id, committed: id },
-    { ...terms, kind: "vote_response", preVote: flag, granted: flag, committed: id },
-    { ...terms, kind: "timeout_now" },
-    { ...terms, kind: "transfer_request", target: ends.from },
-    {
-      ...ends,
-      kind: "proposal_forward",
-      proposals: [{ kind: "group_change", change: change(steps("add_voter", 4, 5)) }],
-    },
-    { ...terms, kind: "read_index_response", index: number(), context: "x" },
-    { ...ends, kind: "voters_response", voters: [ends.from] },
-  ];
-  const message = random.pick(all);
-  assert.ok(message !== undefined);
-  return message;
 }
 
 /** Three voters and a learner, number 4; 5 is nobody. */
@@ -71,7 +31,7 @@ for (const [liar, name] of [[4, "a learner"], [5, "a node of no group"]] as cons
     for (const victim of [1, 2]) {
       const { peers: _, ...before } = group.view(victim);
       for (let count = 0; count < LIES; count++) {
-        group.node(victim).step(lie(random, { from: idOf(liar), to: idOf(victim) }));
+        group.node(victim).step(raftLie(random, { from: idOf(liar), to: idOf(victim) }));
         const { peers: __, ...after } = group.view(victim);
         assert.deepEqual(after, before);
       }

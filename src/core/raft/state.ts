@@ -99,7 +99,8 @@ function checkOptions(options: RaftOptions): void {
 
 /**
  * Why an input changed nothing. `proposal_dropped`: no leader, no room, or leadership on its way elsewhere; try again.
- * `reads_full`: too many reads wait; try again. `unknown_peer`: of someone outside the group. `not_a_voter`: only voters
+ * `reads_full`: too many reads wait; try again. `unknown_peer`: an answer of
+ * someone who left the group or is not known to be in it yet. `not_a_member`: a request of such a one. `not_a_voter`: only voters
  * say this, and the sender is not known to be one. `term_jump`: of a term that no election led to. `malformed`: no
  * correct node sends this. `conflicts_with_committed` and `log_lost`: this node's log and the group's
  * contradict each other, so one of the disks lost or changed what was acknowledged; the node must fence itself.
@@ -108,6 +109,7 @@ export type RefusalReason =
   | "proposal_dropped"
   | "reads_full"
   | "unknown_peer"
+  | "not_a_member"
   | "not_a_voter"
   | "term_jump"
   | "malformed"

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { type NodeId, Random } from "../../src/base/mod.ts";
+import { clusterTest, type TestCluster } from "../harness/cluster.ts";
+import { Turncoat } from "../harness/turncoat.ts";
+
+const LIES = 1_000;
+/** How long a group may be without a leader after all of it. */
+const LEADER_MS_MAX = 2_000;
+
+/** Of a counter with the label `peer`, summed over its other labels. */
+async function counted(cluster: TestCluster, name: string, of: { metric: string; peer: string }) {
+  const text = await (await cluster.client(name).fetch("/metrics")).text();
+  const line = new RegExp(`^${of.metric}\\{[^}]*peer="${of.peer}"[^}]*\\} (\\d+)`, "gm");
+  return [...text.matchAll(line)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+async function assertWrites(cluster: TestCluster, names: readonly string[], value: string) {
+  for (const name of names) {
+    await cluster.client(name).ask("PUT", `/api/cluster/settings/test.${name}`, { value });
+  }
+}
+
+clusterTest(
+  "an admitted member without a vote lies a thousand times to each, and changes nothing",
+  { nodes: 4 },
+  async (cluster) => {
+    const { members } = await cluster.status("n1");
+    const turned = members.find(({ role }) => role === "learner")?.name ?? "";
+    const others = members.filter(({ name }) => name !== turned);
+    const names = others.map(({ name }) => name);
+    await assertWrites(cluster, names, "before");
+    const before = await cluster.status(names[0] ?? "");
+    await using liar = await Turncoat.take(cluster, turned);
+    const random = new Random(11);
+    const about = others.map(({ node_id }) => node_id as NodeId);
+    for (const { name, node_id } of others) {
+      await liar.meet({ nodeId: node_id as NodeId, port: cluster.client(name).listenPort });
+    }
+    await Promise.all(about.map((to) => liar.lie(to, { count: LIES, random, about })));
+    const peer = liar.nodeId;
+    for (const name of names) {
+      await cluster.until(
+        "most were heard and refused",
+        async () =>
+          await counted(cluster, name, { metric: "odist_raft_refused_total", peer }) > LIES / 4 &&
+          await counted(cluster, name, { metric: "odist_membership_lies_total", peer }) > LIES / 20,
+      );
+      const { printed, isAlive } = cluster.client(name);
+      assert.ok(isAlive, printed);
+      assert.match(printed, new RegExp(`raft_message_refused.*${peer}`));
+      assert.match(printed, new RegExp(`membership_lie_refused.*${peer}`));
+    }
+    for (const name of names) {
+      const raft = await counted(cluster, name, { metric: "odist_raft_refused_total", peer });
+      const gossip = await counted(cluster, name, { metric: "odist_membership_lies_total", peer });
+      console.log(`${name} refused ${raft} messages of the group and ${gossip} of gossip`);
+    }
+    const startMs = performance.now();
+    await cluster.leader();
+    assert.ok(performance.now() - startMs < LEADER_MS_MAX);
+    await assertWrites(cluster, names, "after");
+    for (const name of names) {
+      const after = await cluster.status(name);
+      assert.deepEqual([after.term, after.leader], [before.term, before.leader]);
+      // The liar's own process is gone, and nothing else is wrong.
+      assert.equal(after.health, "degraded");
+      const voters = after.members.filter(({ role }) => role === "leader" || role === "voter");
+      assert.deepEqual(voters.map((voter) => voter.name).sort(), [...names].sort());
+    }
+    // Nothing that was said made anything on a disk unreadable.
+    for (const name of names) {
+      await cluster.stop(name);
+      await cluster.restart(name);
+      await cluster.leader();
+    }
+    await assertWrites(cluster, names, "restarted");
+  },
+);
