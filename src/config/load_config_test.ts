@@ -83,7 +83,7 @@ Deno.test("loadConfig refuses absurd values with the wanted range and the presen
   );
   assert.match(refusal({ env: { ODIST_CONTEXT: "1000000000000" } }), /ODIST_CONTEXT must be 4 to/);
   assert.match(refusal({ env: { ODIST_THREADS: "NaN" } }), /ODIST_THREADS must be 1 to 1024/);
-  assert.match(refusal({ env: { ODIST_MAX_BODY: "64 parsecs" } }), /must be 1KiB to 4GiB/);
+  assert.match(refusal({ env: { ODIST_MAX_BODY: "64 parsecs" } }), /must be 1KiB to 32MiB/);
   assert.match(refusal({ flags: { drainTimeoutMs: "-1s" } }), /must be 0s to 24h/);
   assert.match(refusal({ env: { ODIST_PRUNE: "maybe" } }), /must be true or false/);
   assert.match(refusal({ file: file({ "log-level": "loud" }) }), /"log-level" in .* one of trace/);
@@ -190,7 +190,7 @@ Deno.test("loadConfig falls through an unreadable alias to the file", () => {
 Deno.test("describeConfig shows each value as users write it, and where it came from", () => {
   const rows = describeConfig(load({
     flags: { keepAliveMs: "-1" },
-    env: { ODIST_MAX_BODY: "1.5GB" },
+    env: { ODIST_MAX_BODY: "1.5MB" },
     file: file({ origins: ["https://a.example", "https://b.example"] }),
   }));
   const row = (name: string) => rows.find((one) => one.name === name);
@@ -199,7 +199,7 @@ Deno.test("describeConfig shows each value as users write it, and where it came 
     value: "-1",
     origin: "flag --keep-alive",
   });
-  assert.equal(row("max-body")?.value, "1500000000");
+  assert.equal(row("max-body")?.value, "1500000");
   assert.equal(row("origins")?.value, "https://a.example,https://b.example");
   assert.equal(row("origins")?.origin, "file /etc/odist.json");
   assert.equal(row("slots")?.origin, "default");

@@ -16,6 +16,7 @@ const SOURCES = [
   "tests/sim/raft",
   "tests/sim/checkers",
   "tests/sim/mutants",
+  "deno.json",
 ];
 /** A seed that takes longer hangs: the slowest healthy one takes about a second of a busy machine. */
 const SEED_MS_MAX = 60_000;
@@ -84,7 +85,7 @@ export class Workshop {
 
   async #runRange(from: number, seedsMax: number): Promise<Catch> {
     const hunter = join(this.#folder, "tests/sim/mutants/hunter.ts");
-    const flags = ["--no-check", "--no-config", "--no-lock", "--quiet", "--no-prompt"];
+    const flags = ["--no-check", "--no-lock", "--quiet", "--no-prompt"];
     const process = new Deno.Command(Deno.execPath(), {
       args: ["run", ...flags, hunter, String(seedsMax), String(from)],
       stdout: "piped",
