@@ -306,6 +306,27 @@ Deno.test("a token is asked for at the registry's own origin only", () =>
     assert.deepEqual([other.seen, inside.seen], [[], []]);
   }));
 
+Deno.test("what another host answers is quoted to nobody, and its challenge gets no token", () =>
+  withScene(async ({ registry, pull }) => {
+    await using other = new FaultyRegistry();
+    for (const status of [400, 401, 403, 500]) {
+      other.intercept = () =>
+        new Response("a page of the intranet", {
+          status,
+          headers: { "www-authenticate": `Bearer realm="http://public.example/token"` },
+        });
+      for (const isMeant of Object.values(OF_PULLS)) {
+        registry.intercept = redirecting(`http://other.example:${other.port}/x`, isMeant);
+        await assert.rejects(pull(), ({ message }: Error) => {
+          assert.ok(!message.includes("intranet"), message);
+          assert.ok(!message.includes("token"), message);
+          return true;
+        });
+      }
+    }
+    assert.ok(other.seen.length >= 12, `seen ${other.seen.length}`);
+  }));
+
 Deno.test("a challenge of 50,000 characters is given up at once", () =>
   withScene(async ({ registry, pull }) => {
     for (const shape of ['a="', "a", "=", '"']) {
