@@ -2,7 +2,6 @@ import { errorMessage, isEdgeError, type NodeId, UnavailableError } from "../bas
 import { type KernelFileReader, openKernelFiles } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
-  canonicalAddress,
   CONNECTION_TIMES,
   createHttpApp,
   type HttpApp,
@@ -35,6 +34,7 @@ import {
 } from "./assembly/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
 import { systemClock } from "./clock.ts";
+import { ownAddresses } from "./own_addresses.ts";
 import { Admin, Credentials } from "../operators/mod.ts";
 import { Inference } from "../answers/mod.ts";
 import {
@@ -476,12 +476,10 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Asked anew each time: an address that this machine has given up may be another one's by now. */
-function isOwnAddress(address: string): boolean {
-  if (isLoopback(address)) return true;
-  const wanted = canonicalAddress(address);
-  return Deno.networkInterfaces().some((own) => canonicalAddress(own.address) === wanted);
-}
+const isOwnAddress = ownAddresses({
+  read: () => Deno.networkInterfaces().map(({ address }) => address),
+  monotonicMs: () => systemClock.monotonicMs(),
+});
 
 /** Eight of [a-z0-9], as the contract's call ids have them. */
 function drawToolCallId(): string {

@@ -49,12 +49,20 @@ function defineCreate(command: Command, context: CliContext): void {
     if (options.json) return printJson(context, made);
     const [address = ""] = memberAddresses(await client.ask("GET", "/api/cluster/status"));
     const { out, err } = context.terminal;
-    out.write(`ODIST_KEY=${safeText(made, "key")} odist status --host odist://${address}\n`);
+    const command = firstCommand(textsOf(made, "scopes"));
+    out.write(`ODIST_KEY=${safeText(made, "key")} odist ${command} --host odist://${address}\n`);
     err.write(
       "Run it on any machine, like every other command that the key's scopes allow. " +
         "The key is not shown again.\n",
     );
   });
+}
+
+/** Something that the key may do. */
+function firstCommand(scopes: readonly string[]): string {
+  if (scopes.includes("use")) return "status";
+  if (scopes.includes("admin")) return "audit";
+  return scopes.includes("join") ? "token create" : "pull MODEL";
 }
 
 function defineList(command: Command, context: CliContext): void {
