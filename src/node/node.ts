@@ -22,7 +22,7 @@ import {
 import type { TemplateWorkers } from "../models/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
-import { hashSecret } from "../transport/mod.ts";
+import { hashSecret, tokenVerifier } from "../transport/mod.ts";
 import {
   Cluster,
   type Machinery,
@@ -375,6 +375,7 @@ function credentialsOf(machinery: Machinery): Credentials {
     clock: systemClock,
     drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     hashSecret,
+    tokenVerifier,
     encodeToken: ({ id, secret }) =>
       encodeJoinToken({ tokenId: id, secret, authorityKey: authorityKeyOf(machinery) }),
     encodeKey: ({ id, secret }) =>

@@ -103,6 +103,7 @@ class Scene {
         group: this.group,
         clock,
         drawBytes: (count) => new Uint8Array(count).fill(++this.#draws),
+        tokenVerifier: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
         hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
         encodeToken: ({ id, secret }) => `token-${id}-${secret.length}`,
         encodeKey: ({ id, secret }) => `key-${id}-${secret.length}`,
@@ -203,7 +204,7 @@ Deno.test("Admin.createToken() keeps only the secret's hash", async () => {
   assert.equal(token, `token-${tokenId}-16`);
   assert.equal(expiresAtMs, 1_060_000);
   const row = scene.group.catalogue.findToken(tokenId);
-  assert.deepEqual(row?.secretHash, new Uint8Array(32).fill(1));
+  assert.deepEqual(row?.verifier, new Uint8Array(32).fill(1));
   assert.deepEqual(await scene.admin.listTokens(), [{ tokenId, expiresAtMs, usesLeft: 2 }]);
 
   await scene.admin.revokeToken(tokenId);

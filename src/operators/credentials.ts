@@ -23,12 +23,15 @@ export interface DrawnSecret {
   readonly secret: Uint8Array;
 }
 
-/** What secrets are made with, and where their hashes are kept. */
+/** What secrets are made with, and where what tells them is kept. */
 export interface CredentialsParts {
   readonly group: CatalogueGroup;
   readonly clock: Clock;
   readonly drawBytes: (count: number) => Uint8Array;
+  /** What is kept of an API key. */
   readonly hashSecret: (secret: Uint8Array) => Promise<Uint8Array>;
+  /** What is kept of a join token. */
+  readonly tokenVerifier: (secret: Uint8Array) => Promise<Uint8Array>;
   readonly encodeToken: (drawn: DrawnSecret) => string;
   readonly encodeKey: (drawn: DrawnSecret) => string;
 }
@@ -48,13 +51,17 @@ export class Credentials {
     checkRange("lifetime", lifetimeMs, TOKEN_LIFETIME_MS);
     checkRange("uses", uses, TOKEN_USES);
     const expiresAtMs = this.#parts.clock.nowMs() + lifetimeMs;
-    const drawn = await this.#create("create a token", (id, secretHash) => ({
-      kind: "create_token",
-      tokenId: id,
-      expiresAtMs,
-      uses,
-      secretHash,
-    }));
+    const drawn = await this.#create(
+      "create a token",
+      this.#parts.tokenVerifier,
+      (id, verifier) => ({
+        kind: "create_token",
+        tokenId: id,
+        expiresAtMs,
+        uses,
+        verifier,
+      }),
+    );
     const token = this.#parts.encodeToken(drawn);
     return { token, tokenId: drawn.id, expiresAtMs, usesLeft: uses };
   }
@@ -78,7 +85,7 @@ export class Credentials {
     });
     const createdAtMs = this.#parts.clock.nowMs();
     const expiresAtMs = lifetimeMs === 0 ? 0 : createdAtMs + lifetimeMs;
-    const drawn = await this.#create("create a key", (id, secretHash) => ({
+    const drawn = await this.#create("create a key", this.#parts.hashSecret, (id, secretHash) => ({
       kind: "create_scoped_key",
       keyId: id,
       secretHash,
@@ -135,14 +142,15 @@ export class Credentials {
   /** Draws until the id is a free one. */
   async #create(
     action: string,
-    commandOf: (id: string, secretHash: Uint8Array) => CatalogueCommand,
+    keep: (secret: Uint8Array) => Promise<Uint8Array>,
+    commandOf: (id: string, kept: Uint8Array) => CatalogueCommand,
   ): Promise<DrawnSecret> {
-    const { drawBytes, hashSecret, group } = this.#parts;
+    const { drawBytes, group } = this.#parts;
     const secret = drawBytes(SECRET_BYTES);
-    const secretHash = await hashSecret(secret);
+    const kept = await keep(secret);
     for (let draw = 1;; draw++) {
       const id = hexOf(drawBytes(ID_BYTES));
-      const command = commandOf(id, secretHash);
+      const command = commandOf(id, kept);
       const outcome = await group.propose(command, { timeoutMs: CHANGE_TIMEOUT_MS });
       if (outcome.kind === "applied") return { id, secret };
       if (outcome.reason !== "already_exists" || draw === DRAWS_MAX) {

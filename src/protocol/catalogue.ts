@@ -131,7 +131,8 @@ const FIELDS = {
   set_voters: recordField({ voters: votersField, expected: expectedField }),
   create_token: recordField({
     tokenId: accessIdField,
-    secretHash: secretHashField,
+    /** Hash of the public key that the token's secret makes: tells a proof, and makes none. */
+    verifier: secretHashField,
     expiresAtMs: timeField,
     uses: uintField(1_000),
   }),

@@ -60,4 +60,5 @@ export {
   type JoinPatience,
   type JoinRequest,
   type Seed,
+  tokenVerifier,
 } from "./joining/mod.ts";

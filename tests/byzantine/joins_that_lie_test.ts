@@ -14,22 +14,31 @@ import {
   type DialSeed,
   type FramePipe,
   generateSigningKey,
-  hashSecret,
   issueCertificate,
   type JoinAttempt,
   type SigningKey,
 } from "../../src/transport/mod.ts";
+import { tokenKey } from "../../src/transport/joining/proof.ts";
 import { MemoryPipe } from "../harness/frame_pipes.ts";
 import { join, JoinDesk } from "../harness/join_desk.ts";
 
 async function hmac(
-  secretHash: Uint8Array,
+  verifier: Uint8Array,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const raw = Uint8Array.from(secretHash);
+  const raw = Uint8Array.from(verifier);
   const key = await crypto.subtle.importKey("raw", raw, algorithm, false, ["sign"]);
   return new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes));
+}
+
+/** As long as a signature. */
+async function hmacTwice(
+  verifier: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const once = await hmac(verifier, bytes);
+  return Uint8Array.from([...once, ...once]);
 }
 
 async function hear<Kind extends JoinFrame["kind"]>(
@@ -53,6 +62,9 @@ async function lieToDesk(
     readonly claimed: Uint8Array<ArrayBuffer>;
     readonly signer: SigningKey;
     readonly secret?: Uint8Array;
+    /** Instead of what the secret makes. */
+    readonly proofKey?: SigningKey;
+    readonly shownKey?: Uint8Array<ArrayBuffer>;
   },
 ): Promise<string> {
   const decoded = decodeJoinToken(lie.token);
@@ -71,8 +83,13 @@ async function lieToDesk(
   await left.write(encodeJoin({ kind: "opening", opening }));
   const { challenge } = await hear(left, "challenge");
   const bytes = joinTranscript("proof", { opening, challenge });
-  const proof = await hmac(await hashSecret(lie.secret ?? secret), bytes);
-  await left.write(encodeJoin({ kind: "proof", signature: await lie.signer.sign(bytes), proof }));
+  const made = lie.proofKey ?? await tokenKey(lie.secret ?? secret);
+  await left.write(encodeJoin({
+    kind: "proof",
+    signature: await lie.signer.sign(bytes),
+    tokenKey: lie.shownKey ?? made.publicKey,
+    proof: await made.sign(bytes),
+  }));
   const { reason } = await hear(left, "refusal");
   await desk.idle();
   assert.ok(desk.outcomes.at(-1) instanceof PeerError);
@@ -85,6 +102,35 @@ Deno.test("A joiner that knows a token's id but not its secret is not let in", a
   const token = await desk.createToken();
   const lie = { token, claimed: signer.publicKey, signer, secret: new Uint8Array(16) };
   assert.equal(await lieToDesk(desk, lie), "wrong_secret");
+  assert.equal(desk.admitted.length, 0);
+});
+
+Deno.test("A joiner that knows all that the cluster keeps of a token is not let in", async () => {
+  const desk = await JoinDesk.open();
+  const token = await desk.createToken();
+  const [row] = desk.tokens.values();
+  const { verifier } = row ?? assert.fail();
+  const decoded = decodeJoinToken(token);
+  assert.ok(decoded.kind === "decoded");
+  // The public half is shown in each join; a snapshot holds the hash of it.
+  const shownKey = (await tokenKey(decoded.value.secret)).publicKey;
+  const signer = await generateSigningKey();
+  const by = { token, claimed: signer.publicKey, signer };
+  for (
+    const lie of [
+      { ...by, proofKey: await generateSigningKey() },
+      { ...by, proofKey: await generateSigningKey(), shownKey },
+      { ...by, proofKey: await generateSigningKey(), shownKey: Uint8Array.from(verifier) },
+      { ...by, secret: verifier },
+      {
+        ...by,
+        proofKey: { ...signer, sign: async (bytes) => await hmacTwice(verifier, bytes) },
+        shownKey,
+      },
+    ] satisfies Parameters<typeof lieToDesk>[1][]
+  ) {
+    assert.equal(await lieToDesk(desk, lie), "wrong_secret");
+  }
   assert.equal(desk.admitted.length, 0);
 });
 
@@ -130,7 +176,7 @@ async function tellLies(pipe: FramePipe, desk: JoinDesk, lie: Lie): Promise<void
   const { authority } = desk.cluster;
   const sign = (bytes: Uint8Array<ArrayBuffer>) => (lie.signer ?? identity).sign(bytes);
   const { opening } = await hear(pipe, "opening");
-  const secretHash = desk.tokens.get(opening.tokenId)?.secretHash ?? assert.fail();
+  const verifier = desk.tokens.get(opening.tokenId)?.verifier ?? assert.fail();
   const challenge: JoinChallenge = {
     version: 1,
     clusterId: identity.clusterId,
@@ -138,7 +184,7 @@ async function tellLies(pipe: FramePipe, desk: JoinDesk, lie: Lie): Promise<void
     certificate: identity.certificate,
   };
   const own = joinTranscript("challenge", { opening, challenge });
-  const proof = await hmac(secretHash, own);
+  const proof = await hmac(verifier, own);
   const signature = await sign(own);
   await pipe.write(encodeJoin({ kind: "challenge", challenge, signature, proof }));
   await hear(pipe, "proof");
@@ -158,7 +204,7 @@ async function tellLies(pipe: FramePipe, desk: JoinDesk, lie: Lie): Promise<void
     kind: "answer",
     answer,
     signature: await sign(last),
-    proof: lie.unproved ? undefined : await hmac(secretHash, last),
+    proof: lie.unproved ? undefined : await hmac(verifier, last),
   }));
 }
 

@@ -40,7 +40,7 @@ export const JOIN_FRAMES: readonly JoinFrame[] = [
   { kind: "opening", opening },
   { kind: "challenge", challenge, signature, proof },
   { kind: "challenge", challenge, signature, proof: undefined },
-  { kind: "proof", signature, proof },
+  { kind: "proof", signature, tokenKey: bytes(91), proof: signature },
   { kind: "answer", answer: joinAnswer, signature, proof },
   { kind: "refusal", reason: "no_quorum", text: "later" },
 ];

@@ -8,13 +8,13 @@ import {
   type DialSeed,
   type FramePipe,
   generateSigningKey,
-  hashSecret,
   issueCertificate,
   joinCluster,
   type JoinClusterParts,
   type JoinRequest,
   type NodeIdentity,
   type SigningKey,
+  tokenVerifier,
 } from "../../src/transport/mod.ts";
 import { MemoryPipe } from "./frame_pipes.ts";
 import { type IdentityMaker, identityMaker } from "./identities.ts";
@@ -30,7 +30,7 @@ export class JoinDesk {
   readonly cluster: IdentityMaker;
   readonly tokens = new Map<
     string,
-    { secretHash: Uint8Array; expiresAtMs: number; usesLeft: number }
+    { verifier: Uint8Array; expiresAtMs: number; usesLeft: number }
   >();
   readonly members = new Map<NodeId, Row>();
   /** Requests that reached the log, in order. */
@@ -83,7 +83,7 @@ export class JoinDesk {
     const secret = crypto.getRandomValues(new Uint8Array(16));
     const tokenId = `t${this.tokens.size}`;
     const { expiresAtMs = Number.MAX_SAFE_INTEGER, uses: usesLeft = 1 } = row;
-    this.tokens.set(tokenId, { secretHash: await hashSecret(secret), expiresAtMs, usesLeft });
+    this.tokens.set(tokenId, { verifier: await tokenVerifier(secret), expiresAtMs, usesLeft });
     return encodeJoinToken({ tokenId, secret, authorityKey: this.cluster.authority.publicKey });
   }
 

@@ -91,7 +91,7 @@ function recordCatalogue(): { commands: Uint8Array[]; snapshot: Uint8Array } {
     const name = parseModelName(`model:${index}`);
     if (name === undefined) continue;
     const request = { session: 1, sequence: index, firstUnanswered: index };
-    const token = { tokenId: `t-${index}`, secretHash, expiresAtMs: index, uses: 1 };
+    const token = { tokenId: `t-${index}`, verifier: secretHash, expiresAtMs: index, uses: 1 };
     commands.push(
       encodeCommand({
         command: { kind: "open_session", nonce: new Uint8Array(16).fill(index) },

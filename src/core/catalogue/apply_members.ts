@@ -89,13 +89,13 @@ export function createToken(
   command: CommandOf<"create_token">,
   index: number,
 ): Refusal | undefined {
-  const { tokenId, secretHash, expiresAtMs, uses } = command;
+  const { tokenId, verifier, expiresAtMs, uses } = command;
   if (tables.tokens.has(tokenId)) return "already_exists";
   if (uses === 0) return "malformed_command";
   if (tables.tokens.size >= TABLE_ROWS_MAX.tokens) return "table_full";
   tables.tokens.set(tokenId, {
     tokenId,
-    secretHash,
+    verifier,
     expiresAtMs,
     usesLeft: uses,
     revision: index,

@@ -136,7 +136,7 @@ Deno.test("Catalogue keeps wanted replicas and pins through a new manifest", () 
 
 Deno.test("Catalogue admits by a token only before its end and as often as it says", () => {
   const scene = new Scene();
-  const token = { kind: "create_token", tokenId: "t", secretHash: HASH } as const;
+  const token = { kind: "create_token", tokenId: "t", verifier: HASH } as const;
   assert.equal(scene.result({ ...token, expiresAtMs: 100, uses: 0 }), "malformed_command");
   scene.propose({ ...token, expiresAtMs: 100, uses: 1 });
   assert.equal(scene.result(admit(NODE_A, { tokenId: "t", atMs: 100 })), "token_expired");
@@ -466,7 +466,7 @@ function randomKind(random: Random): CatalogueCommand {
     { kind: "revoke_member", nodeId, atMs },
     { kind: "remove_member", nodeId },
     { kind: "set_voters", voters: [nodeId], expected },
-    { kind: "create_token", tokenId: id, secretHash: HASH, expiresAtMs: atMs, uses: 2 },
+    { kind: "create_token", tokenId: id, verifier: HASH, expiresAtMs: atMs, uses: 2 },
     { kind: "delete_token", tokenId: id },
     {
       kind: "create_api_key",
@@ -505,9 +505,21 @@ Deno.test("Catalogue lists tables by their keys, and refuses what is not there",
     scene.propose({ kind: "put_setting", key: `k.${fill}`, value: fill, expected });
     const reported = { digest: digestOf(fill), nodeId: NODE_A, reason: "rot", atMs: 1 };
     scene.propose({ kind: "quarantine_blob", ...reported });
-    const secret = { secretHash: HASH, expiresAtMs: 9 };
-    scene.propose({ kind: "create_token", tokenId: `t-${fill}`, ...secret, uses: 1 });
-    scene.propose({ kind: "create_api_key", keyId: `k-${fill}`, ...secret, label: "", atMs: 1 });
+    scene.propose({
+      kind: "create_token",
+      tokenId: `t-${fill}`,
+      verifier: HASH,
+      expiresAtMs: 9,
+      uses: 1,
+    });
+    scene.propose({
+      kind: "create_api_key",
+      keyId: `k-${fill}`,
+      secretHash: HASH,
+      expiresAtMs: 9,
+      label: "",
+      atMs: 1,
+    });
   }
   for (const nodeId of [NODE_B, NODE_A]) scene.propose(admit(nodeId));
   const { catalogue } = scene;
@@ -522,7 +534,7 @@ Deno.test("Catalogue lists tables by their keys, and refuses what is not there",
     scene.result({
       kind: "create_token",
       tokenId: "t-a",
-      secretHash: HASH,
+      verifier: HASH,
       expiresAtMs: 1,
       uses: 1,
     }),
@@ -555,10 +567,10 @@ Deno.test("Catalogue is bounded: a full table refuses, and what is there can sti
   assert.equal(setting("k.0"), "applied");
   for (let token = 0; token < TABLE_ROWS_MAX.tokens; token++) {
     const tokenId = `t-${token}`;
-    scene.propose({ kind: "create_token", tokenId, secretHash: HASH, expiresAtMs: 1, uses: 1 });
+    scene.propose({ kind: "create_token", tokenId, verifier: HASH, expiresAtMs: 1, uses: 1 });
   }
   assert.equal(
-    scene.result({ kind: "create_token", tokenId: "x", secretHash: HASH, expiresAtMs: 1, uses: 1 }),
+    scene.result({ kind: "create_token", tokenId: "x", verifier: HASH, expiresAtMs: 1, uses: 1 }),
     "table_full",
   );
 });

@@ -39,7 +39,7 @@ function lived(): Catalogue {
     { kind: "put_model", name, manifest, atMs: 5, expected: undefined },
     { kind: "pin_model", name, nodeId: NODE },
     { kind: "set_replicas", name, replicas: 3, expected: undefined },
-    { kind: "create_token", tokenId: "t", secretHash: hash, expiresAtMs: 9, uses: 1 },
+    { kind: "create_token", tokenId: "t", verifier: hash, expiresAtMs: 9, uses: 1 },
     {
       kind: "create_api_key",
       keyId: "k",

@@ -114,7 +114,7 @@ export type VotersRow = ValueOf<typeof votersRow>;
 /** A join token that is not used up. */
 export const tokenRow = recordField({
   tokenId: accessIdField,
-  secretHash: secretHashField,
+  verifier: secretHashField,
   expiresAtMs: timeField,
   usesLeft: uintField(1_000),
   revision: revisionField,

@@ -24,12 +24,12 @@ import { certificateField, clusterIdField, cutText, nonceField, signatureField }
  *           ◄──  answer (certificate, authority, members, proof)
  * ```
  *
- * A proof is an HMAC under the hash of the token's secret, so neither side ever shows the secret, and each sees that the
- * other knows it. A joiner whose answer was lost after its token was used up is known by its key: then both sides do with
+ * The token's secret makes a key: the joiner's proof is a signature by it, and the cluster keeps but the hash of its public
+ * half, which lets nobody in. The member's proof is an HMAC under that hash: it has the token's row. A joiner whose answer was lost after its token was used up is known by its key: then both sides do with
  * signatures alone.
  */
 export const JOIN_VERSION = 1;
-/** Bytes of a proof: HMAC with SHA-256. */
+/** Bytes of a member's proof: HMAC with SHA-256. */
 const JOIN_PROOF_BYTES = 32;
 /** Members named in one answer: enough to find the rest of them through. */
 export const JOIN_MEMBERS_MAX = 128;
@@ -118,6 +118,9 @@ export type JoinFrame =
   | {
     readonly kind: "proof";
     readonly signature: Uint8Array<ArrayBuffer>;
+    /** Public half of the key that the token's secret makes, SPKI. */
+    readonly tokenKey: Uint8Array<ArrayBuffer>;
+    /** A signature by it. */
     readonly proof: Uint8Array<ArrayBuffer>;
   }
   | {
@@ -183,7 +186,8 @@ export function encodeJoin(frame: JoinFrame): Uint8Array<ArrayBuffer> {
       break;
     case "proof":
       signatureField.write(writer, frame.signature);
-      proofField.write(writer, frame.proof);
+      joinerKeyField.write(writer, frame.tokenKey);
+      signatureField.write(writer, frame.proof);
       break;
     case "answer":
       answerField.write(writer, frame.answer);
@@ -212,7 +216,8 @@ export function decodeJoin(bytes: Uint8Array): Decoded<JoinFrame> {
       return reader.finish({ kind, ...readChallenge(reader) });
     case "proof": {
       const signature = signatureField.read(reader);
-      return reader.finish({ kind, signature, proof: proofField.read(reader) });
+      const tokenKey = joinerKeyField.read(reader);
+      return reader.finish({ kind, signature, tokenKey, proof: signatureField.read(reader) });
     }
     case "answer": {
       const answer = answerField.read(reader);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { formatPem } from "./pem.ts";
 export { anchorFromKey, anchorFromMemberKey } from "./anchors.ts";
 export {
   type Authority,

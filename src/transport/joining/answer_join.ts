@@ -17,7 +17,7 @@ import type { AuthorityChain } from "../identity/mod.ts";
 import { hearJoin, JoinRefused, JoinRefusedByPeer, sayJoin, sayRefusal } from "./join_frames.ts";
 import { verifySignature } from "../identity/mod.ts";
 import type { NodeIdentity } from "../identity/mod.ts";
-import { makeProof, verifyProof } from "./proof.ts";
+import { makeRowProof, verifyTokenProof } from "./proof.ts";
 
 /** Bytes that members may take in an answer, so that the whole fits into one frame of a join. */
 const MEMBERS_BYTES_MAX = 40 * 1024;
@@ -47,7 +47,7 @@ export interface AnswerJoinParts {
    * linearizably where that is possible: people join with a token that another node made a moment ago.
    */
   readonly findToken: (tokenId: string) => Promise<
-    { readonly secretHash: Uint8Array; readonly expiresAtMs: number } | undefined
+    { readonly verifier: Uint8Array; readonly expiresAtMs: number } | undefined
   >;
   /** The member with this id as the cluster has it now. */
   readonly findMember: (nodeId: NodeId) => Promise<
@@ -109,7 +109,7 @@ async function converse(pipe: FramePipe, parts: AnswerJoinParts): Promise<Answer
   };
   const prove = async (bytes: Uint8Array<ArrayBuffer>) => ({
     signature: await identity.sign(bytes),
-    proof: token && await makeProof(token.secretHash, bytes),
+    proof: token && await makeRowProof(token.verifier, bytes),
   });
   const own = joinTranscript("challenge", { opening, challenge });
   await sayJoin(pipe, { kind: "challenge", challenge, ...await prove(own) });
@@ -118,7 +118,7 @@ async function converse(pipe: FramePipe, parts: AnswerJoinParts): Promise<Answer
   if (!await verifySignature(publicKey, { bytes, signature: theirs.signature })) {
     throw new JoinRefused("bad_signature", `the signature is not node ${nodeId}'s for this join`);
   }
-  if (token !== undefined && !await verifyProof(token.secretHash, { bytes, proof: theirs.proof })) {
+  if (token !== undefined && !await verifyTokenProof(token.verifier, { bytes, ...theirs })) {
     throw new JoinRefused("wrong_secret", `the secret of token "${tokenId}" is another one`);
   }
   if (member?.standing === "revoked") throw refusal("member_revoked", { nodeId, tokenId });

@@ -28,7 +28,7 @@ import {
   type JoinPatience,
 } from "./join_policy.ts";
 import { type SigningKey, verifySignature } from "../identity/mod.ts";
-import { hashSecret, makeProof, verifyProof } from "./proof.ts";
+import { tokenKey, tokenVerifier, verifyRowProof } from "./proof.ts";
 
 /** Any interval keeps the process alive; this one is short enough for a timer and long enough to cost nothing. */
 const ALIVE_MS = 60_000;
@@ -182,7 +182,7 @@ async function exchange(
 ): Promise<JoinAnswer> {
   const { token, parts } = by;
   const { key, clock } = parts;
-  const secretHash = await hashSecret(token.secret);
+  const [proofKey, verifier] = [await tokenKey(token.secret), await tokenVerifier(token.secret)];
   const opening: JoinOpening = {
     versionMin: JOIN_VERSION,
     versionMax: JOIN_VERSION,
@@ -195,11 +195,11 @@ async function exchange(
   const challenged = await hearJoin(pipe, "challenge");
   const { challenge } = challenged;
   const memberKey = await judgeMember(challenge, { token, nowMs: clock.nowMs() });
-  const judges = { memberKey, secretHash };
+  const judges = { memberKey, verifier };
   await checkWord(challenged, joinTranscript("challenge", { opening, challenge }), judges);
   const bytes = joinTranscript("proof", { opening, challenge });
-  const [signature, proof] = [await key.sign(bytes), await makeProof(secretHash, bytes)];
-  await sayJoin(pipe, { kind: "proof", signature, proof });
+  const [signature, proof] = [await key.sign(bytes), await proofKey.sign(bytes)];
+  await sayJoin(pipe, { kind: "proof", signature, tokenKey: proofKey.publicKey, proof });
   const answered = await hearJoin(pipe, "answer");
   const { answer } = answered;
   if ((challenged.proof === undefined) !== (answered.proof === undefined)) {
@@ -234,14 +234,14 @@ async function checkWord(
   bytes: Uint8Array<ArrayBuffer>,
   by: {
     readonly memberKey: Uint8Array<ArrayBuffer>;
-    readonly secretHash: Uint8Array;
+    readonly verifier: Uint8Array;
   },
 ): Promise<void> {
   const { signature, proof } = word;
   if (!await verifySignature(by.memberKey, { bytes, signature })) {
     throw new JoinRefused("bad_signature", "the signature is not the member's for this join");
   }
-  if (proof === undefined || await verifyProof(by.secretHash, { bytes, proof })) return;
+  if (proof === undefined || await verifyRowProof(by.verifier, { bytes, proof })) return;
   throw new JoinRefused("wrong_secret", "the token's secret is not the one that the cluster made");
 }
 

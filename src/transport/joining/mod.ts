@@ -18,4 +18,4 @@ export {
   type Seed,
 } from "./join_cluster.ts";
 export { type JoinAttempt, type JoinPatience } from "./join_policy.ts";
-export { hashSecret } from "./proof.ts";
+export { hashSecret, tokenVerifier } from "./proof.ts";
