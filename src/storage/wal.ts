@@ -19,6 +19,7 @@ import {
   snapshotName,
   TEMPORARY_SUFFIX,
 } from "./wal_recovery.ts";
+import { WalWatermark } from "./wal_watermark.ts";
 
 /** How to open a log. */
 export interface WalOptions {
@@ -55,7 +56,7 @@ export async function openWal(disk: Disk, options: WalOptions): Promise<RaftLogS
   const recovered = await recoverLog(disk, options.owner);
   const logId = options.logId ?? randomLogId();
   const log = new Wal(disk, options, recovered ?? logId);
-  if (recovered === undefined) await log.start();
+  await log.start();
   return log;
 }
 
@@ -73,6 +74,7 @@ class Wal implements RaftLogStore {
   #working: Promise<void> | undefined;
   /** Zeros for the next segment, made beside the work: writing them when they are needed would hold up every commit. */
   #spare: { readonly fileBytes: number; readonly isWhole: Promise<boolean> } | undefined;
+  #watermark: WalWatermark | undefined;
   #failure: StorageError | undefined;
 
   constructor(disk: Disk, options: WalOptions, found: RecoveredLog | string) {
@@ -90,9 +92,10 @@ class Wal implements RaftLogStore {
     this.#plannedLastIndex = this.#image.lastIndex();
   }
 
-  /** The first segment of a new log. */
+  /** Makes what a new log lacks. */
   async start(): Promise<void> {
-    await this.#roll(0);
+    if (this.#segments.length === 0) await this.#roll(0);
+    this.#watermark = await WalWatermark.open(this.#disk, this.#synced);
   }
 
   initial(): { readonly hardState: HardState; readonly configuration: GroupConfiguration } {
@@ -136,6 +139,8 @@ class Wal implements RaftLogStore {
     // The mark on disk lets the next start tell rot of the last batch from a torn one.
     if (this.#failure === undefined && segment !== undefined) {
       await this.#disk.sync(segmentName(segment.head.segment));
+      await this.#watermark?.raise(this.#synced);
+      await this.#watermark?.sync();
     }
     this.#failure ??= new StorageError("storage_failed", "Cannot write the Raft log: it is closed");
     await this.#disk.close();
@@ -243,7 +248,9 @@ class Wal implements RaftLogStore {
   /** Says that the last batch was synced. Not synced itself: it only has to reach the disk some time before rot does. */
   async #mark(): Promise<void> {
     const { head, end, lastSequence: sequence, segmentBytes } = this.#current;
-    if (this.#queue.length > 0 || end + SECTOR_BYTES > segmentBytes) return;
+    if (this.#queue.length > 0) return;
+    await this.#watermark?.raise(this.#synced);
+    if (end + SECTOR_BYTES > segmentBytes) return;
     const mark = encodeFrame(head, { kind: "mark", sequence, payload: new Uint8Array(0) });
     await this.#disk.write(segmentName(head.segment), { at: end, bytes: mark });
   }
@@ -253,21 +260,26 @@ class Wal implements RaftLogStore {
     const before = this.#segments.at(-1);
     const sequence = (before?.lastSequence ?? 0) + 1;
     const segment = (before?.head.segment ?? 0) + 1;
+    const { hardState, start, snapshotId } = this.#image;
+    const payload = encodeRecords([{ kind: "base", hardState, start, snapshotId }]);
+    const neededBytes = payload.length + payloadBytes + 6 * SECTOR_BYTES;
+    const spareBytes = await this.#takeSpare(neededBytes);
+    const segmentBytes = spareBytes ??
+      roundUpToSector(Math.max(this.#segmentBytes, neededBytes));
     const head: SegmentHead = {
       logId: this.#logId,
       owner: this.#owner,
       segment,
       firstSequence: sequence,
+      segmentBytes,
     };
-    const { hardState, start, snapshotId } = this.#image;
-    const payload = encodeRecords([{ kind: "base", hardState, start, snapshotId }]);
     const base = encodeFrame(head, { kind: "batch", sequence, payload });
     const end = SECTOR_BYTES + base.length;
-    const neededBytes = end + payloadBytes + 3 * SECTOR_BYTES;
-    const bytes = new Uint8Array(end);
+    const bytes = new Uint8Array(spareBytes === undefined ? segmentBytes : end);
     bytes.set(encodeSegmentHead(head));
     bytes.set(base, SECTOR_BYTES);
-    const segmentBytes = await this.#publishSegment(segmentName(segment), { bytes, neededBytes });
+    if (spareBytes === undefined) await this.#publish(segmentName(segment), bytes);
+    else await this.#publishSpare(segmentName(segment), bytes);
     const begun = {
       head,
       segmentBytes,
@@ -279,31 +291,25 @@ class Wal implements RaftLogStore {
     return begun;
   }
 
-  /** On the spare where there is one; returns the segment's size. */
-  async #publishSegment(
-    name: string,
-    begin: { readonly bytes: Uint8Array; readonly neededBytes: number },
-  ): Promise<number> {
+  /** Size of the spare, which is the caller's from here on; undefined where there is none that is large enough. */
+  async #takeSpare(neededBytes: number): Promise<number | undefined> {
     const spare = this.#spare;
     this.#spare = undefined;
-    if (spare !== undefined && await spare.isWhole && spare.fileBytes >= begin.neededBytes) {
-      await this.#disk.write(SPARE_NAME, { at: 0, bytes: begin.bytes });
-      await this.#disk.sync(SPARE_NAME);
-      await this.#disk.rename(SPARE_NAME, name);
-      await this.#disk.syncFolder();
-      return spare.fileBytes;
-    }
-    const segmentBytes = Math.max(this.#segmentBytes, begin.neededBytes);
-    const bytes = new Uint8Array(Math.ceil(segmentBytes / SECTOR_BYTES) * SECTOR_BYTES);
-    bytes.set(begin.bytes);
-    await this.#publish(name, bytes);
-    return bytes.length;
+    const fits = spare !== undefined && await spare.isWhole && spare.fileBytes >= neededBytes;
+    return fits ? spare.fileBytes : undefined;
+  }
+
+  async #publishSpare(name: string, bytes: Uint8Array): Promise<void> {
+    await this.#disk.write(SPARE_NAME, { at: 0, bytes });
+    await this.#disk.sync(SPARE_NAME);
+    await this.#disk.rename(SPARE_NAME, name);
+    await this.#disk.syncFolder();
   }
 
   #prepareSpare(): void {
     const { end, segmentBytes } = this.#current;
     if (this.#spare !== undefined || this.#failure !== undefined || end < segmentBytes / 2) return;
-    const fileBytes = Math.ceil(this.#segmentBytes / SECTOR_BYTES) * SECTOR_BYTES;
+    const fileBytes = roundUpToSector(this.#segmentBytes);
     const isWhole = this.#disk.prepare(SPARE_NAME, fileBytes).then(
       () => true,
       // Only a convenience failed. What is wrong with the disk will show when the segment is really needed.
@@ -335,6 +341,10 @@ class Wal implements RaftLogStore {
     await this.#disk.syncFolder();
   }
 
+  get #synced(): { readonly logId: string; readonly sequence: number } {
+    return { logId: this.#logId, sequence: this.#current.lastSequence };
+  }
+
   get #current(): FoundSegment {
     const segment = this.#segments.at(-1);
     assert(segment !== undefined, "A log has a segment");
@@ -350,6 +360,10 @@ class Wal implements RaftLogStore {
     );
     for (const pending of [...batch, ...this.#queue.splice(0)]) pending.reject(this.#failure);
   }
+}
+
+function roundUpToSector(bytes: number): number {
+  return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;
 }
 
 function randomLogId(): string {

@@ -36,6 +36,8 @@ export interface SegmentHead {
   readonly segment: number;
   /** Sequence of its first frame. */
   readonly firstSequence: number;
+  /** Of the whole file, zeros at its end included; 0 = not told, as by older versions. */
+  readonly segmentBytes: number;
 }
 
 /** What the log says, one after another. */
@@ -70,6 +72,7 @@ const RECORD_KINDS = ["base", "entry", "hard_state", "installed", "compacted"] a
 export function encodeSegmentHead(head: SegmentHead): Uint8Array {
   const writer = new ByteWriter(SECTOR_BYTES).uint32(SEGMENT_MAGIC).uint32(WAL_FORMAT);
   writer.hex64(head.logId).hex64(head.owner).varint(head.segment).varint(head.firstSequence);
+  writer.varint(head.segmentBytes);
   const sector = new Uint8Array(SECTOR_BYTES);
   sector.set(writer.finish());
   const sum = crc32(sector.subarray(0, SECTOR_BYTES - 4));
@@ -87,12 +90,14 @@ export function decodeSegmentHead(bytes: Uint8Array): Decoded<SegmentHead> {
   const owner = reader.hex64() as NodeId;
   const segment = reader.varint();
   const firstSequence = reader.varint();
+  // The zeros behind an older head say 0.
+  const segmentBytes = reader.varint();
   const sum = new ByteReader(sector.subarray(SECTOR_BYTES - 4)).uint32();
   if (reader.fault === undefined && sum !== crc32(sector.subarray(0, SECTOR_BYTES - 4))) {
     reader.fail("checksum does not match");
   }
   if (reader.fault !== undefined) return { kind: "malformed", reason: reader.fault };
-  return { kind: "decoded", value: { logId, owner, segment, firstSequence } };
+  return { kind: "decoded", value: { logId, owner, segment, firstSequence, segmentBytes } };
 }
 
 /** A frame as it lies in its segment, padded to whole sectors. */

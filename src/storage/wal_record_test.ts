@@ -18,6 +18,7 @@ const HEAD = {
   owner: "00000000000000aa" as NodeId,
   segment: 3,
   firstSequence: 9,
+  segmentBytes: 4096,
 };
 
 Deno.test("decodeRecords() reads back random records", () => {

@@ -2,6 +2,7 @@ import { type NodeId, StorageError } from "../base/mod.ts";
 import type { Disk } from "../ports/mod.ts";
 import type { Entry, EntryId, HardState, Snapshot } from "../protocol/mod.ts";
 import { NO_HARD_STATE, NO_SNAPSHOT } from "./log_image.ts";
+import { readWatermark } from "./wal_watermark.ts";
 import {
   decodeRecords,
   decodeSegmentHead,
@@ -74,6 +75,12 @@ export async function recoverLog(disk: Disk, owner: NodeId): Promise<RecoveredLo
     segments.push(await readSegment(disk, { owner, number, before, last, replay }));
   }
   const logId = segments[0]?.head.logId ?? "";
+  const { lastSequence = 0 } = segments.at(-1) ?? {};
+  const syncedSequence = await readWatermark(disk, logId);
+  if (lastSequence < syncedSequence) {
+    const missing = `batches ${lastSequence + 1} to ${syncedSequence} were synced and are missing`;
+    throw damaged(segmentName(numbers.at(-1) ?? 0), missing);
+  }
   const snapshot = await loadSnapshot(disk, logId, replay.snapshotId);
   for (const name of snapshots) {
     // Written but never named by the log: a crash came between.
@@ -100,6 +107,9 @@ async function readSegment(disk: Disk, question: SegmentQuestion): Promise<Found
   const head = decoded.value;
   if (head.owner !== owner) throw damaged(name, `it is the log of node ${head.owner}`);
   if (head.segment !== number) throw damaged(name, `it is segment ${head.segment}`);
+  if (bytes.length < head.segmentBytes) {
+    throw damaged(name, `it has ${bytes.length} bytes and was made with ${head.segmentBytes}`);
+  }
   if (before !== undefined) {
     if (head.logId !== before.head.logId) throw damaged(name, "it is of another log");
     if (number !== before.head.segment + 1) throw damaged(name, "the segment before it is missing");

@@ -271,7 +271,7 @@ async function main(): Promise<void> {
   const files = await recordLog();
   const gossip = recordValues();
   const raft = recordRaft();
-  const head = { logId: LOG_ID, owner: OWNER, segment: 1, firstSequence: 1 };
+  const head = { logId: LOG_ID, owner: OWNER, segment: 1, firstSequence: 1, segmentBytes: 0 };
   const payloads = files.flatMap((file) => {
     const payload = readFrame(head, file, 512)?.payload;
     return payload === undefined ? [] : [payload];

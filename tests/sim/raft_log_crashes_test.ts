@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { isEdgeError, Random, StorageError } from "../../src/base/mod.ts";
 import type { RaftLogStore } from "../../src/ports/mod.ts";
 import { openWal } from "../../src/storage/mod.ts";
+import { decodeSegmentHead, encodeSegmentHead } from "../../src/storage/wal_record.ts";
 import {
   call,
   drawCall,
@@ -15,6 +16,13 @@ import { SimulatedDisk } from "./simulated_disk.ts";
 const OPERATIONS = 1_000;
 const OPTIONS = { ...LOG_OPTIONS, segmentBytes: 16 * 1024 };
 const isCorrupt = (error: unknown) => isEdgeError(error) && error.code === "corrupt_file";
+
+/** Tells how far the log was synced at least. */
+const WATERMARK = "synced.bin";
+
+async function segmentsOf(disk: SimulatedDisk): Promise<readonly string[]> {
+  return (await disk.list()).filter((name) => name.endsWith(".log"));
+}
 
 Deno.test("Wal keeps what it acknowledged through a crash at every write, sync, rename and removal", async () => {
   const random = new Random(1);
@@ -113,6 +121,8 @@ Deno.test("Wal refuses rot in any synced batch, header or snapshot", async () =>
   await log.close();
   let refused = 0;
   for (const name of await disk.list()) {
+    // Rot takes its word, and nothing else.
+    if (name === WATERMARK) continue;
     const bytes = await disk.read(name) ?? new Uint8Array(0);
     // Up to the mark that proves the last batch was synced; behind it there is nothing to lose.
     const used = name.startsWith("wal")
@@ -135,14 +145,17 @@ Deno.test("Wal tells rot of its very last batch from a torn write by the mark be
   const log = await openWal(disk, OPTIONS);
   const data = new Uint8Array(100);
   const entries = [{ index: 1, term: 1, kind: "command", data } as const];
+  const before = await disk.read(WATERMARK);
   await log.write({ entries, snapshot: undefined, hardState: undefined });
-  const [name = ""] = await disk.list();
+  const [name = ""] = await segmentsOf(disk);
   // Header, base, batch, mark: a sector each.
   const lastBatchAt = 2 * 512;
   const rotten = disk.killProcess();
   rotten.rot(name, lastBatchAt + 60, 1);
   await assert.rejects(openWal(rotten, OPTIONS), isCorrupt);
   const torn = disk.killProcess();
+  // What was never synced, the watermark knows nothing of.
+  torn.put(WATERMARK, before);
   for (let at = lastBatchAt; at < lastBatchAt + 1024; at++) torn.rot(name, at, 0xff);
   assert.equal((await openWal(torn, OPTIONS)).lastIndex(), 0);
 });
@@ -154,7 +167,7 @@ Deno.test("Wal refuses a batch that was written to another one's place, and a re
     const hardState = { term, vote: OWNER, commit: 0 };
     await log.write({ entries: [], snapshot: undefined, hardState });
   }
-  const [name = ""] = await disk.list();
+  const [name = ""] = await segmentsOf(disk);
   const bytes = await disk.read(name) ?? new Uint8Array(0);
   bytes.copyWithin(3 * 512, 2 * 512, 3 * 512);
   const misdirected = disk.killProcess();
@@ -179,7 +192,7 @@ Deno.test("Wal refuses missing, cut, swapped and foreign files", async () => {
   await log.compact({ id, configuration, data: Uint8Array.of(1) }, { trailing: 5 });
   await log.close();
   const names = await disk.list();
-  const segments = names.filter((name) => name.startsWith("wal"));
+  const segments = await segmentsOf(disk);
   assert.ok(segments.length >= 3);
   const [first = "", second = ""] = segments;
   const snapshot = names.find((name) => name.startsWith("snapshot")) ?? "";
@@ -209,6 +222,71 @@ Deno.test("Wal refuses missing, cut, swapped and foreign files", async () => {
   });
   const stranger = { ...OPTIONS, owner: "00000000000000bb" as typeof OWNER };
   await assert.rejects(openWal(disk.killProcess(), stranger), isCorrupt);
+});
+
+/** Twenty acknowledged entries of 100 bytes, each its own batch; the process is killed, or stops in order. */
+async function acknowledged(how: "killed" | "closed"): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk();
+  const log = await openWal(disk, OPTIONS);
+  for (let index = 1; index <= 20; index++) {
+    const entry = {
+      index,
+      term: 1,
+      kind: "command",
+      data: new Uint8Array(100).fill(index),
+    } as const;
+    await log.write({ entries: [entry], snapshot: undefined, hardState: undefined });
+  }
+  if (how === "closed") await log.close();
+  return disk.killProcess();
+}
+
+for (const how of ["killed", "closed"] as const) {
+  Deno.test(`Wal refuses a segment cut or zeroed behind half of what it held, ${how} before`, async () => {
+    const disk = await acknowledged(how);
+    const [name = ""] = (await segmentsOf(disk)).slice(-1);
+    const bytes = await disk.read(name) ?? new Uint8Array(0);
+    const usedBytes = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    const half = Math.floor(usedBytes / 2 / 512) * 512;
+    const damages = [
+      bytes.slice(0, half),
+      bytes.slice(0, -512),
+      bytes.slice().fill(0, half),
+      // All but the last batch, and the mark behind it.
+      bytes.slice().fill(0, usedBytes - 1_024),
+      bytes.slice().fill(0, half, half + 1_024),
+    ];
+    for (const [number, damaged] of damages.entries()) {
+      const copy = disk.killProcess();
+      copy.put(name, damaged);
+      await assert.rejects(
+        openWal(copy, OPTIONS),
+        (error) => isCorrupt(error) && String(error).includes(name),
+        `damage ${number}`,
+      );
+    }
+    const gone = disk.killProcess();
+    gone.put(name, undefined);
+    if ((await segmentsOf(disk)).length > 1) {
+      await assert.rejects(openWal(gone, OPTIONS), isCorrupt);
+    }
+    assert.equal((await openWal(disk, OPTIONS)).lastIndex(), 20);
+  });
+}
+
+Deno.test("Wal goes on with a log of a version that knew neither watermark nor size", async () => {
+  const disk = await acknowledged("closed");
+  disk.put(WATERMARK, undefined);
+  const [name = ""] = await segmentsOf(disk);
+  const bytes = await disk.read(name) ?? new Uint8Array(0);
+  const head = decodeSegmentHead(bytes);
+  assert.ok(head.kind === "decoded" && head.value.segmentBytes === bytes.length);
+  bytes.set(encodeSegmentHead({ ...head.value, segmentBytes: 0 }));
+  disk.put(name, bytes);
+  const log = await openWal(disk, OPTIONS);
+  assert.equal(log.lastIndex(), 20);
+  await log.close();
+  assert.ok((await disk.list()).includes(WATERMARK));
 });
 
 Deno.test("Wal fences itself after a failed sync, though the next one would succeed", async () => {

@@ -33,7 +33,7 @@ export const STORAGE_MUTANTS = [
   mutant(
     "spare-named-before-synced",
     { origin: "row 16", kind: "D", does: "a segment that has its name but not its head" },
-    inStorage("wal.ts", "      await this.#disk.sync(SPARE_NAME);\n", ""),
+    inStorage("wal.ts", "    await this.#disk.sync(SPARE_NAME);\n", ""),
   ),
   mutant(
     "snapshot-after-its-record",
