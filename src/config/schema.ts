@@ -69,6 +69,15 @@ export const OPTIONS = {
     default: "8MiB",
     summary: "Largest JSON request body; uploaded model files are not bound by it.",
   },
+  mediaBytesMax: {
+    slice: "http",
+    kind: "bytes",
+    low: 0,
+    high: 1024 * MIB,
+    flag: "max-media",
+    default: "64MiB",
+    summary: "Largest images and audio of one request together, as base64; beside --max-body.",
+  },
   connectionsMax: {
     slice: "http",
     kind: "count",

@@ -97,7 +97,8 @@ export class Exchange {
   async readFields(
     options: Pick<BodyRules, "zstd" | "blank"> = { zstd: false },
   ): Promise<Fields> {
-    const rules = { bodyBytesMax: this.#parts.config.bodyBytesMax, ...options };
+    const { bodyBytesMax, mediaBytesMax } = this.#parts.config;
+    const rules = { bodyBytesMax, mediaBytesMax, ...options };
     try {
       return new Fields(
         await readJsonBody({ headers: this.request.headers, body: this.origin.body }, rules),

@@ -451,7 +451,7 @@ Deno.test("every answer carries a request id, the caller's own when it is harmle
 });
 
 Deno.test("a body over the limit is refused with 413, declared or not", async () => {
-  const { app, send } = appUnderTest({ config: { bodyBytesMax: 100 } });
+  const { app, send } = appUnderTest({ config: { bodyBytesMax: 100, mediaBytesMax: 0 } });
   const body = JSON.stringify({ model: "M", prompt: "x".repeat(200) });
   const counted = await send("POST", "/api/generate", body);
   assert.equal(counted.status, 413);

@@ -5,6 +5,7 @@ import { requireModel } from "./exchange.ts";
 import {
   defined,
   type Fields,
+  InlineMedia,
   isObject,
   JsonScan,
   MESSAGES_MAX,
@@ -192,8 +193,9 @@ function parsePart(part: unknown): Pick<ChatMessage, "content" | "images"> {
       return { content: "", images: [parseImageUrl(part["image_url"])] };
     case "input_audio": {
       const audio = part["input_audio"];
-      if (!isObject(audio) || typeof audio["data"] !== "string") throw invalidMessage();
-      return { content: "", images: [parseBase64(audio["data"], "input_audio")] };
+      const data = isObject(audio) ? audio["data"] : undefined;
+      if (typeof data !== "string" && !(data instanceof InlineMedia)) throw invalidMessage();
+      return { content: "", images: [parseBase64(data, "input_audio")] };
     }
     default:
       throw invalidMessage();
@@ -201,7 +203,11 @@ function parsePart(part: unknown): Pick<ChatMessage, "content" | "images"> {
 }
 
 function parseImageUrl(image: unknown): Uint8Array {
-  const url = isObject(image) ? image["url"] : image;
+  const url = isObject(image) && !(image instanceof InlineMedia) ? image["url"] : image;
+  if (url instanceof InlineMedia) {
+    if (IMAGE_URL_PATTERN.exec(url.head)?.[0] === url.head) return url.bytes;
+    throw new RequestError("invalid_request", "invalid image input");
+  }
   if (typeof url !== "string") throw invalidMessage();
   if (/^https?:/i.test(url)) {
     throw new RequestError(

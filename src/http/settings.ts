@@ -10,8 +10,10 @@ export interface HttpSettings {
   readonly allowedHosts: readonly string[];
   /** Origins allowed besides the built-in ones (contract 1.0): exact, or with one `*`; `*` alone allows all. */
   readonly extraOrigins: readonly string[];
-  /** Bytes of a JSON body at most; blobs are streamed and not counted. */
+  /** Bytes of the text of a JSON body at most; blobs are streamed and not counted. */
   readonly bodyBytesMax: number;
+  /** Bytes of the images and audio in a JSON body at most, as they are sent. */
+  readonly mediaBytesMax: number;
   /** This node, as answers name it: printable ASCII, as headers carry nothing else. */
   readonly nodeName: string;
   /** Folders that other machines are not told of, the narrowest first. */

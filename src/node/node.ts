@@ -283,6 +283,7 @@ function httpSettings(config: Config, nodeName: string): HttpSettings {
     allowedHosts: http.allowedHosts,
     extraOrigins: http.origins,
     bodyBytesMax: http.bodyBytesMax,
+    mediaBytesMax: http.mediaBytesMax,
     nodeName,
     metrics: telemetry.metrics,
   };

@@ -53,6 +53,7 @@ export function appUnderTest(
       allowedHosts: [],
       extraOrigins: [],
       bodyBytesMax: 64 * 1024,
+      mediaBytesMax: 256 * 1024,
       nodeName: "ada",
       hiddenFolders: [
         { path: "/home/ada/.odist/models", shownAs: "{models}" },

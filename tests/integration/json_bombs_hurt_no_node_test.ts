@@ -5,6 +5,7 @@ import { startNode, type TestNode } from "../harness/node.ts";
 
 const MIB = 2 ** 20;
 const BODY_BYTES = 8 * MIB;
+const IMAGE_MIB = 40;
 /** Ten times the body, above what the node held before. */
 const GROWTH_MIB_MAX = 80;
 /** The event loop may not be held longer. */
@@ -139,6 +140,30 @@ Deno.test({
         assert.ok(Math.min(...stalls) < STALL_MS_MAX, `stalled for ${stalls} ms`);
       });
     }
+  },
+});
+
+Deno.test({
+  name: "an image of 40 MiB is held as bytes and never as text",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using node = await startNode();
+    const image = "A".repeat(IMAGE_MIB * MIB);
+    await (await post(node, "/api/chat", '{"model":"nope"}')).text();
+    resetPeak(node);
+    const beforeMib = peakMib(node);
+    const health = watchHealth(node);
+    const body =
+      `{"model":"nope","messages":[{"role":"user","content":"x","images":["${image}"]}]}`;
+    const answer = await post(node, "/api/chat", body);
+    assert.deepEqual([answer.status, await answer.json()], [404, {
+      error: "model 'nope' not found",
+    }]);
+    const stalledMs = await health.end();
+    const grownMib = peakMib(node) - beforeMib;
+    // Three quarters of its base64, in a buffer that doubles as it grows.
+    assert.ok(grownMib < 3 * IMAGE_MIB, `grew by ${grownMib} MiB`);
+    assert.ok(stalledMs < STALL_MS_MAX, `stalled for ${stalledMs} ms`);
   },
 });
 

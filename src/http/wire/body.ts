@@ -1,15 +1,13 @@
 import type { Buffer } from "node:buffer";
 import { errorMessage, RequestError } from "../../base/mod.ts";
-import { GrowingBytes } from "./growing_bytes.ts";
-import { JsonScan } from "./json_scan.ts";
+import { type BodyBounds, BodyText, tooLarge } from "./body_text.ts";
+import type { JsonScan } from "./json_scan.ts";
 
 /** Bytes of a zstd body after inflation at most (contract 1.0): a bomb must not fill the memory. */
 const INFLATED_BYTES_MAX = 20 * 1024 * 1024;
 
 /** How a JSON body is read. */
-export interface BodyRules {
-  /** Bytes on the wire at most; more is refused with 413. */
-  readonly bodyBytesMax: number;
+export interface BodyRules extends BodyBounds {
   /** Whether `Content-Encoding: zstd` is honoured (the `/v1` endpoints only). */
   readonly zstd: boolean;
   /** What a blank body stands for; without it one is refused. */
@@ -26,18 +24,15 @@ export async function readJsonBody(
   request: { readonly headers: Headers; readonly body: AsyncIterable<Uint8Array> | undefined },
   rules: BodyRules,
 ): Promise<unknown> {
-  const { bodyBytesMax } = rules;
-  if (Number(request.headers.get("content-length") ?? 0) > bodyBytesMax) {
-    throw tooLarge(bodyBytesMax);
+  const bytesMax = rules.bodyBytesMax + rules.mediaBytesMax;
+  if (Number(request.headers.get("content-length") ?? 0) > bytesMax) {
+    throw tooLarge("request body", bytesMax);
   }
-  const sent = atMost(bodyBytesMax, request.body ?? []);
+  const sent = atMost(bytesMax, request.body ?? []);
   const inflate = rules.zstd && request.headers.get("content-encoding") === "zstd";
-  const scan = new JsonScan();
-  const kept = new GrowingBytes();
-  for await (const part of inflate ? inflateZstd(sent) : sent) {
-    kept.append(part.subarray(0, scan.feed(part)));
-  }
-  return parseValue(new TextDecoder().decode(kept.view()), rules.blank);
+  const body = new BodyText(rules);
+  for await (const part of inflate ? inflateZstd(sent) : sent) body.feed(part);
+  return body.withMedia(parseValue(body.text, rules.blank));
 }
 
 /**
@@ -72,7 +67,7 @@ async function* atMost(
   let length = 0;
   for await (const part of parts) {
     length += part.length;
-    if (length > bytesMax) throw tooLarge(bytesMax);
+    if (length > bytesMax) throw tooLarge("request body", bytesMax);
     yield part;
   }
 }
@@ -92,11 +87,4 @@ async function* inflateZstd(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   } finally {
     inflater.destroy();
   }
-}
-
-function tooLarge(bytesMax: number): RequestError {
-  return new RequestError(
-    "body_too_large",
-    `request body too large: at most ${bytesMax} bytes are accepted`,
-  );
 }

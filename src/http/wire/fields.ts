@@ -1,4 +1,5 @@
 import { RequestError } from "../../base/mod.ts";
+import { InlineMedia } from "./inline_media.ts";
 
 /** `T` without `undefined` values: keys that may be undefined become optional. */
 export type Defined<T> =
@@ -74,6 +75,14 @@ export class Fields {
   strings(name: string, countMax: number): readonly string[] | undefined {
     return this.#shortList(name, countMax)?.map((item, index) => {
       if (typeof item === "string") return item;
+      throw wrongType(`${this.#at(name)}[${index}]`, "string", item);
+    });
+  }
+
+  /** `countMax` images or recordings at most, each as base64 or decoded already. */
+  media(name: string, countMax: number): readonly (string | InlineMedia)[] | undefined {
+    return this.#shortList(name, countMax)?.map((item, index) => {
+      if (typeof item === "string" || item instanceof InlineMedia) return item;
       throw wrongType(`${this.#at(name)}[${index}]`, "string", item);
     });
   }

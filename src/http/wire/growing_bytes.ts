@@ -3,8 +3,12 @@ const FIRST_BYTES = 4 * 1024;
 
 /** Collects bytes in one buffer that is never more than twice as long as what came in. */
 export class GrowingBytes {
-  #buffer = new Uint8Array(FIRST_BYTES);
+  #buffer: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  constructor(firstBytes = FIRST_BYTES) {
+    this.#buffer = new Uint8Array(firstBytes);
+  }
 
   get length(): number {
     return this.#length;

@@ -1,6 +1,7 @@
 import { parseGoDuration, RequestError } from "../../base/mod.ts";
 import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
 import { defined, type Fields, isObject, typeName } from "./fields.ts";
+import { InlineMedia } from "./inline_media.ts";
 import { DURATION_MS_MAX } from "./time.ts";
 
 /** Alternatives per token that may be asked for at most. */
@@ -85,7 +86,11 @@ export function parseTopLogprobs(fields: Fields): number {
 }
 
 /** Standard padded base64, never a data URI. @throws RequestError `invalid_request`. */
-export function parseBase64(text: string, what: string): Uint8Array {
+export function parseBase64(text: string | InlineMedia, what: string): Uint8Array {
+  if (text instanceof InlineMedia) {
+    if (text.head === "") return text.bytes;
+    throw new RequestError("invalid_request", `illegal base64 data in ${what}`);
+  }
   try {
     return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
   } catch (cause) {
@@ -94,7 +99,7 @@ export function parseBase64(text: string, what: string): Uint8Array {
 }
 
 export function parseImages(fields: Fields): readonly Uint8Array[] {
-  return (fields.strings("images", IMAGES_MAX) ?? []).map((image, index) =>
+  return (fields.media("images", IMAGES_MAX) ?? []).map((image, index) =>
     parseBase64(image, `images[${index}]`)
   );
 }

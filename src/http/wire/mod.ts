@@ -25,6 +25,7 @@ export {
   parseTopLogprobs,
   TOOL_CALLS_MAX,
 } from "./inference_fields.ts";
+export { InlineMedia } from "./inline_media.ts";
 export { JsonScan } from "./json_scan.ts";
 export { type LongAnswer, longJsonAnswer } from "./long_answer.ts";
 export { parseOptions } from "./options.ts";
