@@ -37,7 +37,7 @@ export interface SeenRequest {
 /** Answers a range request otherwise than rightly; undefined = rightly. */
 type RangeFault = (request: SeenRequest, right: Uint8Array) => Response | undefined;
 /** Answers any request in the registry's place; undefined = the registry does. */
-type Interception = (request: SeenRequest) => Response | undefined;
+type Interception = (request: SeenRequest) => Response | Promise<Response> | undefined;
 
 export class FaultyRegistry {
   readonly seen: SeenRequest[] = [];
@@ -112,7 +112,7 @@ export class FaultyRegistry {
     const intercepted = this.intercept(seen);
     if (intercepted !== undefined) {
       await request.body?.cancel();
-      return intercepted;
+      return await intercepted;
     }
     if (url.pathname === "/token") return await this.#issueToken(request);
     if (url.pathname.startsWith("/storage/")) return await this.#store(request, url);

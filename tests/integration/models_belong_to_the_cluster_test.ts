@@ -33,11 +33,14 @@ Deno.test("a model created on one node is listed and shown on all, as the holder
   assert.equal((await create(b, { model: "Mine", system: "Be kind." })).at(-1), "success");
   const consistency = "linearizable" as const;
   const [listed] = await b.models.list({ consistency });
-  const shown = await b.models.show({ model: "mine", verbose: true, options: {} });
+  // Of the holder's files a node that could not open them hears nothing.
+  const asked = { model: "mine", verbose: true, options: {} };
+  const shown = await b.models.show({ ...asked, namesFiles: false });
+  assert.match(shown.modelfile ?? "", /\nFROM Mine:latest\n/);
   assert.equal(listed?.details.family, "llama");
   for (const node of [a, c]) {
     assert.deepEqual(await node.models.list({ consistency }), [listed]);
-    const there = await node.models.show({ model: "mine", verbose: true, options: {} });
+    const there = await node.models.show(asked);
     assert.deepEqual(there, JSON.parse(JSON.stringify(shown)));
     assert.deepEqual(await node.disk.names(), []);
   }

@@ -10,8 +10,8 @@ import {
   type OutgoingBody,
   type OutgoingRequest,
   readAnswer,
-  sendRequest,
 } from "./send_request.ts";
+import { sendWatched } from "./send_watched.ts";
 
 /** What talking to registries needs. */
 export interface RegistryAccess {
@@ -51,6 +51,8 @@ const REDIRECTS_MAX = 10;
 /** Characters of an address that are taken. */
 const ADDRESS_CHARS_MAX = 16_384;
 const NONCE_BYTES = 16;
+/** Longest silence before or within an answer. Milliseconds; longer than a part of a blob waits before it begins again. */
+const SILENCE_MAX_MS = 60_000;
 
 /**
  * Speaks to the registry of one model, with a token once it was asked for one (contract 2.4). Only the registry's own
@@ -206,7 +208,10 @@ export class RegistryClient {
     const { method, body, signal } = request;
     const target = await this.#policy.admit(url, purposeOf(request));
     const isOwn = this.#policy.isOwn(url);
-    const answer = await sendRequest(target, {
+    const { clock } = this.#access;
+    // What is sent takes as long as it takes; whoever sends it sees its progress.
+    const stallMs = body === undefined || body instanceof Uint8Array ? SILENCE_MAX_MS : undefined;
+    const answer = await sendWatched(target, {
       method,
       headers: {
         "user-agent": this.#access.userAgent,
@@ -219,7 +224,7 @@ export class RegistryClient {
       },
       signal,
       ...(body !== undefined && { body }),
-    });
+    }, { clock, stallMs });
     return { ...answer, url, isOwn };
   }
 

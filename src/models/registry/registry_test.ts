@@ -240,6 +240,22 @@ Deno.test("pullModel() gives a part up after six tries and keeps the others", ()
     assert.ok(registry.ranges().length < 12, `asked for ${registry.ranges()}`);
   }));
 
+for (const [where, arms] of [["before", 1], ["within", 2]] as const) {
+  Deno.test(`pullModel() gives up a registry that falls silent ${where} its answer`, () =>
+    withRegistry({}, async ({ registry, model, start }) => {
+      const silent = Promise.withResolvers<Response>();
+      registry.intercept = () =>
+        arms === 1 ? silent.promise : new Response(hangAfter(new Uint8Array(3)));
+      // Time is counted for the head of the answer first, then for its body.
+      const clock = new StallClock(60_000, (armed) => armed === arms && clock.stallNow());
+      await assert.rejects((await start({ clock })).pull(model), {
+        code: "registry_failed",
+        message: `pull model manifest: ${registry.host} said nothing for 60 s`,
+      });
+      silent.resolve(new Response());
+    }));
+}
+
 Deno.test("pullModel() begins a part again when the registry falls silent", () =>
   withRegistry({}, async ({ registry, model, start }) => {
     const clock = new StallClock();
@@ -257,15 +273,25 @@ Deno.test("pullModel() begins a part again when the registry falls silent", () =
     assert.deepEqual(await node.blobs.read(digestOf(WEIGHTS)), WEIGHTS);
   }));
 
-/** Real but for the stall timers, which fire by hand. */
+/** Real but for the stall timers, which fire by hand; `onArm` is told how many there were. */
 class StallClock implements Clock {
   readonly #stalls = new Set<() => void>();
+  readonly #stallMs: number;
+  readonly #onArm: (armed: number) => void;
+  #armed = 0;
   nowMs = REAL_CLOCK.nowMs;
   monotonicMs = REAL_CLOCK.monotonicMs;
 
+  constructor(stallMs: number = LIMITS.stallMs, onArm: (armed: number) => void = () => {}) {
+    this.#stallMs = stallMs;
+    this.#onArm = onArm;
+  }
+
   after(delayMs: number, callback: () => void): { cancel(): void } {
-    if (delayMs !== LIMITS.stallMs) return REAL_CLOCK.after(delayMs, callback);
+    if (delayMs !== this.#stallMs) return REAL_CLOCK.after(delayMs, callback);
     this.#stalls.add(callback);
+    const armed = ++this.#armed;
+    queueMicrotask(() => this.#onArm(armed));
     return { cancel: () => this.#stalls.delete(callback) };
   }
 
