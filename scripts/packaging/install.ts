@@ -47,7 +47,7 @@ function install(unpacked: string, final: string): void {
     }
     // What stands there is damaged. It is moved, not deleted: a node may be running from it.
     const aside = `${final}.damaged-${crypto.randomUUID()}`;
-    if (renamed(final, aside)) Deno.removeSync(aside, { recursive: true });
+    if (renamed(final, aside)) removeQuietly(aside);
   }
   throw new Error(`"${final}" can't be replaced`);
 }
@@ -55,11 +55,19 @@ function install(unpacked: string, final: string): void {
 function isInstalled(final: string): boolean {
   try {
     Deno.statSync(`${final}/.complete`);
-    return findDamage(final) === undefined;
+    return isPrivate(final) && findDamage(final) === undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return false;
     throw error;
   }
+}
+
+/** Whether the folder and all below it belong to this user and nobody else can write there. */
+function isPrivate(path: string): boolean {
+  const { uid, mode, isDirectory, isSymlink } = Deno.lstatSync(path);
+  if (uid !== Deno.uid() || isSymlink || ((mode ?? 0) & 0o022) !== 0) return false;
+  return !isDirectory ||
+    [...Deno.readDirSync(path)].every(({ name }) => isPrivate(`${path}/${name}`));
 }
 
 /** False when the target is there already or the source is gone: another start was quicker. */
@@ -69,6 +77,14 @@ function renamed(from: string, to: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+function removeQuietly(folder: string): void {
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch {
+    // Another user's files stay; nothing looks there again.
   }
 }
 

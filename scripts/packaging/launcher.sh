@@ -7,12 +7,25 @@ export PATH
 name='@VERSION@-@DIGEST@'
 offset='@OFFSET@'
 files='@FILES@'
+# What boot.js holds, on one line. It looks at all other scripts before they run.
+boot='@BOOT@'
 
 say() { printf 'odist: %s\n' "$1" >&2; }
 
-# Whole means: finished once, nothing missing or empty, and nothing written to since.
+# Private means: what runs before any script could look belongs to this user, and nobody else can write there.
+is_private() {
+  for place in "$1" "$1/deno" "$1/boot.js"; do
+    { [ -O "$place" ] && ! [ -h "$place" ]; } || return 1
+    case $(ls -ld "$place") in ?????-??-*) ;; *) return 1 ;; esac
+  done
+}
+
+# Whole means: finished once, nothing missing or empty, nothing written to since, and private.
 is_whole() {
   [ -f "$1/.complete" ] || return 1
+  is_private "$1" || return 1
+  { IFS= read -r line && ! IFS= read -r more && [ -z "$more" ]; } < "$1/boot.js" || return 1
+  [ "$line" = "$boot" ] || return 1
   for file in $files; do
     [ -s "$1/$file" ] || return 1
     if [ "$1/$file" -nt "$1/.complete" ]; then return 1; fi
@@ -22,6 +35,14 @@ is_whole() {
 # Unpacks into a folder of its own and lets install.ts verify and rename it, so that no start, however many run at
 # once, ever sees half a copy.
 unpack() {
+  usual_mask=$(umask)
+  umask 077
+  unpack_privately "$1" && status=0 || status=1
+  umask "$usual_mask"
+  return "$status"
+}
+
+unpack_privately() {
   unpacking=$(mktemp -d "$1/.unpack-XXXXXX" 2>/dev/null) || return 1
   trap 'rm -rf "$unpacking"' EXIT
   trap 'exit 130' INT
@@ -80,5 +101,5 @@ DENO_NO_UPDATE_CHECK=1
 ODIST_NATIVE_DIR=${ODIST_NATIVE_DIR:-"$folder/native"}
 ODIST_EMBEDDED_MODEL=${ODIST_EMBEDDED_MODEL:-"$folder/models/tiny.gguf"}
 export DENO_DIR DENO_NO_UPDATE_CHECK ODIST_NATIVE_DIR ODIST_EMBEDDED_MODEL
-exec "$folder/deno" run --quiet -A --unstable-net --unstable-no-legacy-abort --no-config --no-lock --no-prompt --cached-only "$folder/main.js" "$@"
+exec "$folder/deno" run --quiet -A --unstable-net --unstable-no-legacy-abort --no-config --no-lock --no-prompt --cached-only "$folder/boot.js" "$@"
 exit 1

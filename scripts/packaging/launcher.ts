@@ -5,6 +5,8 @@
  * @module
  */
 
+import { BOOT } from "./boot.ts";
+
 /** What the launcher must know about the archive behind it. */
 export interface LauncherFacts {
   readonly version: string;
@@ -32,6 +34,7 @@ export function launcherText(template: string, facts: LauncherFacts): string {
     .replaceAll("@DIGEST@", facts.digest)
     .replaceAll("@FILES@", facts.paths.join(" "))
     .replaceAll("@MEBIBYTES@", String(Math.ceil(facts.unpackedBytes / 2 ** 20)))
+    .replaceAll("@BOOT@", BOOT)
     .replaceAll("@OFFSET@", "0".repeat(OFFSET_DIGITS));
   // `tail -c +N` counts from 1.
   const offset = new TextEncoder().encode(text).length + 1;

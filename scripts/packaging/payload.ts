@@ -13,6 +13,7 @@ import {
   packageFolder,
   refuseOther,
 } from "../../src/inference/launch/mod.ts";
+import { BOOT } from "./boot.ts";
 import { readLicenses } from "./licenses.ts";
 import { runDeno } from "./run_deno.ts";
 import type { TarFile } from "./tar.ts";
@@ -35,10 +36,16 @@ export async function gatherPayload(options: PayloadOptions): Promise<TarFile[]>
     ...await bundleProgram(options),
     ...await readNativeLibraries(options.gpu),
     await plain("models/tiny.gguf", join(options.root, "src/models/embedded/tiny.gguf")),
+    bootFile(),
     await plain("install.ts", fileURLToPath(new URL("./install.ts", import.meta.url))),
     ...await readLicenses(options.root),
   ];
   return withManifest(files);
+}
+
+/** The module that an unpacked copy starts at. */
+export function bootFile(): TarFile {
+  return { path: "boot.js", bytes: new TextEncoder().encode(`${BOOT}\n`), executable: false };
 }
 
 /** The files sorted by path, and the manifest that `install.ts` checks them against. */

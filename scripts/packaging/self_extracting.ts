@@ -22,8 +22,9 @@ export async function writeSelfExtracting(
     version,
     platform: `${Deno.build.os}-${Deno.build.arch}`,
     digest: payloadDigest(files),
-    // The program runs without them.
-    paths: files.map((file) => file.path).filter((path) => !path.startsWith("licenses/")),
+    // The program runs without licences; an empty file, such as a module of types, can't be told from a damaged one.
+    paths: files.filter(({ path, bytes }) => bytes.length > 0 && !path.startsWith("licenses/"))
+      .map(({ path }) => path),
     unpackedBytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
   });
   const unfinished = `${out}.unfinished`;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { withManifest } from "./payload.ts";
+import { bootFile, withManifest } from "./payload.ts";
 import { writeSelfExtracting } from "./self_extracting.ts";
 import type { TarFile } from "./tar.ts";
 
@@ -26,7 +26,9 @@ class Fixture {
       version: "1.2.3",
       files: withManifest([
         text("deno", `#!/bin/sh\nexec "${Deno.execPath()}" "$@"\n`, true),
+        bootFile(),
         text("main.js", PROGRAM),
+        text("chunk-types.js", ""),
         text("models/tiny.gguf", "x".repeat(100_000)),
         text("install.ts", await Deno.readTextFile(new URL("./install.ts", import.meta.url))),
         text("licenses/odist.txt", "licence"),
@@ -122,6 +124,91 @@ Deno.test(
       const entries = [...Deno.readDirSync(join(fixture.folder, ".cache/odist"))];
       assert.equal(entries.length, 1);
     });
+  },
+);
+
+/** Writes without a trace in the file's times, as a program of this user can. */
+async function changeQuietly(path: string, text: string): Promise<void> {
+  const { mtime } = await Deno.stat(path);
+  await Deno.writeTextFile(path, text);
+  await Deno.utime(path, mtime ?? 0, mtime ?? 0);
+}
+
+Deno.test(
+  {
+    name: "A script that was changed with its old time does not run, and is unpacked anew",
+    ignore,
+  },
+  async (t) => {
+    for (const script of ["main.js", "boot.js", "manifest.json"]) {
+      await t.step(script, async () => {
+        await using fixture = await Fixture.make();
+        const { folder } = await fixture.started();
+        const path = join(folder, script);
+        const sound = await Deno.readTextFile(path);
+        const evil = script === "manifest.json" ? `{"files":[]}` : `console.log("evil");`;
+        await changeQuietly(path, evil);
+        const { stdout, stderr } = await fixture.run({ HOME: fixture.folder });
+        assert.doesNotMatch(stdout, /evil/);
+        // The launcher sees what became of boot.js, and boot.js what became of the others.
+        if (script !== "boot.js") {
+          assert.equal(stdout, "");
+          assert.match(stderr, /was changed since it was unpacked: start again to unpack it anew/);
+        }
+        await fixture.started();
+        assert.equal(await Deno.readTextFile(path), sound);
+      });
+    }
+  },
+);
+
+Deno.test(
+  { name: "A copy that others can write, or that is another user's, is unpacked anew", ignore },
+  async (t) => {
+    const takings: Readonly<Record<string, (folder: string) => Promise<void>>> = {
+      "the folder, by its group": (folder) => Deno.chmod(folder, 0o770),
+      "Deno, by all": (folder) => Deno.chmod(join(folder, "deno"), 0o757),
+      ...Deno.uid() === 0 && { "another user's": (folder) => Deno.chown(folder, 65_534, null) },
+    };
+    for (const [name, take] of Object.entries(takings)) {
+      await t.step(name, async () => {
+        await using fixture = await Fixture.make();
+        const { folder } = await fixture.started();
+        const first = Deno.statSync(folder).ino;
+        await take(folder);
+        await fixture.started();
+        const { ino, uid, mode } = Deno.statSync(folder);
+        assert.notEqual(ino, first);
+        assert.equal(uid, Deno.uid());
+        assert.equal((mode ?? 0) & 0o022, 0);
+      });
+    }
+    await t.step("a script, by its group, is refused first", async () => {
+      await using fixture = await Fixture.make();
+      const { folder } = await fixture.started();
+      await Deno.chmod(join(folder, "main.js"), 0o664);
+      const { code, stderr } = await fixture.run({ HOME: fixture.folder });
+      assert.equal(code, 1);
+      assert.match(stderr, /main\.js can be written by other users/);
+      await fixture.started();
+    });
+  },
+);
+
+Deno.test(
+  { name: "A copy is private whatever the user's umask, which the program keeps", ignore },
+  async () => {
+    await using fixture = await Fixture.make();
+    const { stdout, stderr } = await new Deno.Command("/bin/sh", {
+      args: ["-c", `umask 002; "${fixture.file}" && umask`],
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin", HOME: fixture.folder },
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assert.match(text, /0002\n$/, new TextDecoder().decode(stderr));
+    const { folder } = JSON.parse(text.split("\n")[0] ?? "");
+    assert.equal((Deno.statSync(join(folder, "main.js")).mode ?? 0) & 0o022, 0);
+    await fixture.started();
   },
 );
 

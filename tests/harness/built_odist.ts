@@ -9,7 +9,7 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const BUILT = join(ROOT, "dist", Deno.build.os === "windows" ? "odist.exe" : "odist");
 /** Where machines that don't care about unpacking share one copy. */
 const SHARED_CACHE = join(ROOT, ".cache", "e2e");
-const TOOLS = ["gzip", "id", "mkdir", "mktemp", "rm", "tail", "tar"];
+const TOOLS = ["gzip", "id", "ls", "mkdir", "mktemp", "rm", "tail", "tar"];
 const READY_TIMEOUT_MS = 60_000;
 
 /** `ODIST_BIN`, or `dist/odist`, built first when it is missing or older than a source. */
