@@ -103,6 +103,22 @@ Deno.test("a key that nobody wants to see is no fault: clients of OpenAI's must 
   assert.equal((await ask("GET /v1/models", { sender: STRANGER, headers: spaced })).status, 200);
 });
 
+Deno.test("a page of an allowed origin may use and change models, and rules no cluster without a key", async () => {
+  for (const origin of ["http://localhost:3000", "file://", "vscode-webview://x"]) {
+    for (const [line, scope] of Object.entries(ROUTE_SCOPES)) {
+      const isRuling = scope === "admin" || scope === "join";
+      const asking = { headers: { origin }, open: SCOPES };
+      assert.equal((await ask(line, asking)).status === 401, isRuling, `${line} from ${origin}`);
+      const near: Asking = { ...asking, sender: NEIGHBOUR };
+      assert.equal((await ask(line, near)).status === 401, isRuling, `${line}, --open all`);
+      const withKey = { headers: { origin, ...bearer("admin", "join") } };
+      assert.ok(!isRuling || !isRefused(await ask(line, withKey)), `${line} with a key`);
+    }
+  }
+  const same = { headers: { origin: "http://localhost:11434", host: "localhost:11434" } };
+  assert.equal((await ask("GET /api/cluster/keys", same)).status, 200, "its own pages");
+});
+
 Deno.test("strangers are not told which paths there are", async () => {
   for (const line of ["GET /none", "GET /api/tags/", "PUT /api/tags", "POST /api/chat/"]) {
     assert.equal((await ask(line, { sender: NEIGHBOUR })).status, 401, line);
@@ -201,10 +217,14 @@ Deno.test("a change is told as made by the key, or by this machine, and from whe
   await change(NEIGHBOUR, bearer("admin"));
   await change(OWN, { ...bearer("admin"), "x-forwarded-for": "203.0.113.9" });
   await change({ kind: "key_holder", address: "10.0.0.9", key: "admin" });
+  const copy = httpRequest("POST", "/api/copy", { source: "a", destination: "b" });
+  copy.headers.set("origin", "http://localhost:3000");
+  await app.fetch(copy, { sender: OWN });
   assert.deepEqual(made, [
     "this machine, 127.0.0.1",
     "key k-admin laptop, 192.168.1.77",
     "key k-admin laptop, 203.0.113.9 through 127.0.0.1",
     "key k-admin laptop, 10.0.0.9",
+    "a page, this machine, 127.0.0.1",
   ]);
 });

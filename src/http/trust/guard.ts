@@ -102,7 +102,8 @@ export class Guard {
       const response = emptyAnswer(204, preflightHeaders());
       return { kind: "answered", response, headers: answerHeaders };
     }
-    const caller = callerOf(sender, { headers, underOwnName: standing === "own" });
+    const underOwnName = standing === "own";
+    const caller = callerOf(sender, { headers, underOwnName, isPage: crossOrigin });
     return { kind: "passed", caller, headers: answerHeaders };
   }
 

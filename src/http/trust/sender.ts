@@ -14,8 +14,14 @@ export type Sender =
 /** Who a request counts as: what connection, `Host` and the headers of proxies leave of {@link Sender}. */
 export type Caller =
   /** A client on this machine, which asks under one of its names. */
-  | { readonly kind: "own"; readonly address: string }
-  | { readonly kind: "afar"; readonly address: string; readonly network: "private" | "public" }
+  | { readonly kind: "own"; readonly address: string; readonly isPage: boolean }
+  | {
+    readonly kind: "afar";
+    readonly address: string;
+    readonly network: "private" | "public";
+    /** A web page of another origin that may ask at all: whoever wrote it is not who opened it. */
+    readonly isPage: boolean;
+  }
   | Extract<Sender, { readonly kind: "key_holder" }>;
 
 /** This machine itself, where nothing else is said. */
@@ -55,15 +61,19 @@ const CLIENT_HEADERS = [
  */
 export function callerOf(
   sender: Extract<Sender, { readonly kind: "machine" }>,
-  request: { readonly headers: Headers; readonly underOwnName: boolean },
+  request: {
+    readonly headers: Headers;
+    readonly underOwnName: boolean;
+    readonly isPage: boolean;
+  },
 ): Exclude<Caller, { readonly kind: "key_holder" }> {
   const { address, isOwn } = sender;
-  const { headers, underOwnName } = request;
+  const { headers, underOwnName, isPage } = request;
   const direct = canonicalAddress(address);
   if (!isForwarded(headers)) {
-    if (isOwn && underOwnName) return { kind: "own", address };
+    if (isOwn && underOwnName) return { kind: "own", address, isPage };
     const network = isOwn ? "private" : privateOrPublic(direct);
-    return { kind: "afar", address, network };
+    return { kind: "afar", address, network, isPage };
   }
   const named = forwardedAddresses(headers);
   const networks = [isOwn ? "private" : privateOrPublic(direct), ...named.map(privateOrPublic)];
@@ -73,6 +83,7 @@ export function callerOf(
     kind: "afar",
     address: shown === undefined ? address : `${shown} through ${address}`,
     network: isPrivate ? "private" : "public",
+    isPage,
   };
 }
 

@@ -9,7 +9,7 @@ function standing(
   options: { readonly isOwn?: boolean; readonly underOwnName?: boolean } = {},
 ): string {
   const { isOwn = false, underOwnName = true } = options;
-  const request = { headers: new Headers(headers), underOwnName };
+  const request = { headers: new Headers(headers), underOwnName, isPage: false };
   const caller = callerOf({ kind: "machine", address, isOwn }, request);
   return caller.kind === "own" ? "own" : caller.network;
 }
