@@ -106,7 +106,7 @@ async function startThree(nodes: readonly [ClusterNode, ClusterNode, ClusterNode
   await a.start();
   say(`a serves at ${a.origin}`);
   const line = await command(a, ["token", "create", "--uses", "2"]);
-  const token = /--token (\S+)/.exec(line)?.[1] ?? "";
+  const token = /ODIST_TOKEN=(\S+)/.exec(line)?.[1] ?? "";
   say("starting b and c, which join with the token");
   const environment = { ODIST_JOIN: a.publicAddress, ODIST_TOKEN: token };
   await Promise.all([b.start(environment), c.start(environment)]);

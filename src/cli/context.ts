@@ -26,6 +26,8 @@ export interface CliContext {
 export interface ClientOptions {
   readonly host?: string;
   readonly key?: string;
+  /** Where the key is. */
+  readonly keyFile?: string;
   readonly json?: boolean;
 }
 
@@ -49,6 +51,7 @@ export function clientFor(context: CliContext, options: ClientOptions): NodeClie
   const flags = {
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.key === undefined ? {} : { apiKey: options.key }),
+    ...(options.keyFile === undefined ? {} : { apiKeyFile: options.keyFile }),
   };
   const { http: { host }, cli: { apiKey } } = configFor(context, { flags }).config;
   if (host.scheme === "odist") return new NodeClient(host, { carry: remoteSender(host, apiKey) });

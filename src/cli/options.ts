@@ -37,13 +37,14 @@ export function configFlagsOf(command: Command): Partial<Record<OptionName, stri
   return flags;
 }
 
-/** `--host`, `--key` and `--json`, for commands that talk to a node. */
+/** `--host`, `--key`, `--key-file` and `--json`, for commands that talk to a node. */
 export function addClientOptions(command: Command): void {
   command.option(
     "--host <HOST>",
     "Node to talk to (default 127.0.0.1:11434; ODIST_HOST, OLLAMA_HOST)",
   );
   command.option("--key <KEY>", "Key, for a node on another machine (ODIST_KEY)");
+  command.option("--key-file <PATH>", "File that holds the key (ODIST_KEY_FILE)");
   addJsonOption(command);
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { RequestError } from "../base/mod.ts";
+import { findSecrets } from "./secret_file.ts";
 import { type ConfigSources, loadConfig, type LoadedConfig } from "./load_config.ts";
 
 /** The file in the data folder that is read when no other is named. */
@@ -7,7 +8,7 @@ const FILE_NAME = "config.json";
 
 /**
  * Finds the configuration file and loads everything. `path` (`--config`) or ODIST_CONFIG must exist; the file in the
- * data folder need not.
+ * data folder need not. Secrets may be in files of their own.
  *
  * @throws RequestError `invalid_config` for bad values and for a named file that can't be read.
  */
@@ -18,7 +19,11 @@ export function readConfig(
   // Only flags and environment can say where the data folder is when its own file isn't read yet.
   const path = named || join(loadConfig(dataFolderOf(given)).config.storage.dataFolder, FILE_NAME);
   const text = readText(path, named ? "required" : "optional");
-  return loadConfig({ ...given, ...(text === undefined ? {} : { file: { path, text } }) });
+  const sources = { ...given, ...(text === undefined ? {} : { file: { path, text } }) };
+  const loaded = loadConfig(sources);
+  const { texts: secrets, warnings } = findSecrets(loaded, given.env);
+  const whole = Object.keys(secrets).length === 0 ? loaded : loadConfig({ ...sources, secrets });
+  return { ...whole, warnings: [...whole.warnings, ...warnings] };
 }
 
 /** The sources with nothing in them but where the data folder is, so that no other mistake is reported twice. */

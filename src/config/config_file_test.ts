@@ -44,3 +44,58 @@ Deno.test("readConfig reports a mistake elsewhere once, not while it looks for t
     );
   });
 });
+
+Deno.test("A secret is read from the file that an option names, or from systemd's credentials", async () => {
+  await withFolder((folder) => {
+    const flags = { dataFolder: folder, joinAddresses: "10.0.0.1" };
+    const path = join(folder, "token");
+    Deno.writeTextFileSync(path, "odist-abc\n", { mode: 0o600 });
+    const named = readConfig({ flags: { ...flags, joinTokenFile: path }, env: {} });
+    assert.equal(named.config.cluster.joinToken, "odist-abc");
+    assert.deepEqual(named.origins.joinToken, { kind: "file", name: path });
+    assert.deepEqual(named.warnings, []);
+    const env = { ODIST_KEY_FILE: path };
+    assert.equal(readConfig({ flags, env }).config.cli.apiKey, "odist-abc");
+    Deno.writeTextFileSync(join(folder, "odist-token"), "odist-def", { mode: 0o400 });
+    const service = readConfig({ flags, env: { CREDENTIALS_DIRECTORY: folder } });
+    assert.equal(service.config.cluster.joinToken, "odist-def");
+    assert.equal(service.config.cli.apiKey, "");
+  });
+});
+
+Deno.test("A secret's file that can't be read, is empty or is not needed is said so", async () => {
+  await withFolder((folder) => {
+    const flags = { dataFolder: folder, joinAddresses: "10.0.0.1" };
+    const path = join(folder, "token");
+    const by = { flags: { ...flags, joinTokenFile: path }, env: {} };
+    assert.throws(() => readConfig(by), /Cannot read .*token/);
+    Deno.writeTextFileSync(path, "\n");
+    assert.throws(() => readConfig(by), /holds no secret/);
+    const both = readConfig({ ...by, env: { ODIST_TOKEN: "odist-env" } });
+    assert.equal(both.config.cluster.joinToken, "odist-env");
+    assert.deepEqual(both.warnings, ["--token-file is not read: ODIST_TOKEN gives the token"]);
+  });
+});
+
+Deno.test({
+  name: "A file with a secret that others can read is named",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await withFolder((folder) => {
+      const path = join(folder, "config.json");
+      Deno.writeTextFileSync(path, `{"key": "odist-key-abc"}`);
+      const by = { flags: { dataFolder: folder }, env: {} };
+      Deno.chmodSync(path, 0o644);
+      assert.match(
+        readConfig(by).warnings[0] ?? "",
+        /config.json holds a key .*mode 644.*chmod 600/,
+      );
+      Deno.chmodSync(path, 0o600);
+      assert.deepEqual(readConfig(by).warnings, []);
+      // Without a secret it may be.
+      Deno.writeTextFileSync(path, `{"slots": 2}`);
+      Deno.chmodSync(path, 0o644);
+      assert.deepEqual(readConfig(by).warnings, []);
+    });
+  },
+});

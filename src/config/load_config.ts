@@ -14,6 +14,10 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string>>;
   /** The configuration file: its path for messages, and its JSON text. */
   readonly file?: { readonly path: string; readonly text: string };
+  /** Secrets that are in files of their own; after everything else, as whoever gives a secret itself means it. */
+  readonly secrets?: Readonly<
+    Partial<Record<OptionName, { readonly path: string; readonly text: string }>>
+  >;
 }
 
 /** Where one value came from; `name` is the flag, the variable or the file's path. */
@@ -25,7 +29,7 @@ export type Origin =
 export interface LoadedConfig {
   readonly config: Config;
   readonly origins: Readonly<Record<OptionName, Origin>>;
-  /** What Ollama's variables said that could not be read, one sentence each. */
+  /** What Ollama's variables said that could not be read, and secrets that others can read, one sentence each. */
   readonly warnings: readonly string[];
 }
 
@@ -121,6 +125,8 @@ function findValues(
   }
   const path = sources.file?.path ?? "";
   add(sources.fileTexts[spec.flag], { kind: "file", name: path }, "strict");
+  const secret = sources.secrets?.[name];
+  add(secret?.text, { kind: "file", name: secret?.path ?? "" }, "strict");
   return findings;
 }
 

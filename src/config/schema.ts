@@ -318,7 +318,19 @@ export const OPTIONS = {
     secret: true,
     default: "",
     summary: "Join token, from `odist token create` on a member.",
-    details: "The variable keeps it out of the list of processes.",
+    details: "`--token-file` and the variable keep it out of the list of processes.",
+  },
+  joinTokenFile: {
+    slice: "cluster",
+    kind: "text",
+    placeholder: "PATH",
+    pattern: /^.{1,4096}$/,
+    form: "a path",
+    flag: "token-file",
+    default: "",
+    summary: "File that holds the join token.",
+    details:
+      "Without it, `odist-token` among the credentials that systemd hands a service (`LoadCredential=odist-token:PATH`).",
   },
   nodeName: {
     slice: "cluster",
@@ -441,7 +453,19 @@ export const OPTIONS = {
     default: "",
     summary: "API key, for commands that ask a node on another machine.",
     details:
-      "From `odist key create` on a member. The variable keeps it out of the list of processes.",
+      "From `odist key create` on a member. `--key-file` and the variable keep it out of the list of processes.",
+  },
+  apiKeyFile: {
+    slice: "cli",
+    kind: "text",
+    placeholder: "PATH",
+    pattern: /^.{1,4096}$/,
+    form: "a path",
+    flag: "key-file",
+    default: "",
+    summary: "File that holds the API key.",
+    details:
+      "Without it, `odist-key` among the credentials that systemd hands a service (`LoadCredential=odist-key:PATH`).",
   },
   history: {
     slice: "cli",

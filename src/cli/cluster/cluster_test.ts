@@ -129,7 +129,7 @@ Deno.test("members shows what each one does", async () => {
 
 Deno.test("token create prints the command that joins, and what the token is good for", async () => {
   const { out, err, asked } = await ask(["token", "create", "--ttl", "2h", "--uses", "3"]);
-  assert.equal(out, "odist serve --join 10.0.0.1:11435 --token otk1.secret\n");
+  assert.equal(out, "ODIST_TOKEN=otk1.secret odist serve --join 10.0.0.1:11435\n");
   assert.match(err, /Good for one node; expires about an hour from now/);
   assert.deepEqual(asked[0]?.body, { ttl: "2h", uses: 3 });
   const json = await ask(["token", "create", "--json"]);

@@ -41,9 +41,10 @@ function defineCreate(command: Command, context: CliContext): void {
     const status = await client.ask("GET", "/api/cluster/status");
     const { out, err } = context.terminal;
     out.write(
-      `odist serve --join ${
+      // Not as an argument: those are for everybody on a machine to see.
+      `ODIST_TOKEN=${safeText(made, "token")} odist serve --join ${
         memberAddresses(status).slice(0, JOIN_ADDRESSES_MAX).join(",")
-      } --token ${safeText(made, "token")}\n`,
+      }\n`,
     );
     err.write(`${tokenTerms(made, context.nowMs())}\n`);
   });
