@@ -1,3 +1,4 @@
+import { printableJson } from "../base/mod.ts";
 import type { Clock, Log, LogLevel } from "../ports/mod.ts";
 
 /** Severities, least first. */
@@ -47,7 +48,7 @@ interface LineHead {
 /** One line as an object, without its newline. */
 export function jsonLine(head: LineHead, values: Record<string, unknown>): string {
   // The head goes last so that no value can pose as it.
-  return JSON.stringify({ ...head, ...values, ...head });
+  return printableJson({ ...head, ...values, ...head });
 }
 
 function textLine(head: LineHead, values: Record<string, unknown>): string {
@@ -56,8 +57,8 @@ function textLine(head: LineHead, values: Record<string, unknown>): string {
 }
 
 function textValue(value: unknown): string {
-  if (typeof value === "string") return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
-  return JSON.stringify(value) ?? "undefined";
+  if (typeof value === "string") return /^[\w./:@+-]+$/.test(value) ? value : printableJson(value);
+  return printableJson(value) || "undefined";
 }
 
 /** A copy that may be printed: no values under secret keys, nothing nested without end, no bigint. */

@@ -66,3 +66,15 @@ Deno.test("createLog() lets no value replace the event or the level", () => {
   logInto(lines).log("info", "true event", { event: "forged", level: "error" });
   assert.equal(JSON.parse(lines[0] ?? "").event, "true event");
 });
+
+Deno.test("createLog() writes nothing that a terminal would obey, in either format", () => {
+  const lines: string[] = [];
+  const values = { model: "x\x1b]0;pwned\x07\x9b2J\u202e", list: ["\x9b", { a: "\x07" }] };
+  for (const format of ["json", "text"] as const) {
+    logInto(lines, { format }).log("info", "pulled", values);
+  }
+  assert.equal(lines.length, 2);
+  // deno-lint-ignore no-control-regex
+  for (const line of lines) assert.doesNotMatch(line, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  assert.deepEqual(JSON.parse(lines[0] ?? "").list, values.list);
+});
