@@ -47,6 +47,9 @@ import {
 } from "./prompts.ts";
 import { Templates, type UsableTemplate } from "./templates.ts";
 
+/** Texts that a runner embeds at once: its answer is one message, which has a bound. */
+const EMBED_INPUTS_AT_ONCE = 512;
+
 /** What inference uses. */
 export interface InferenceParts extends Omit<AnsweringParts, "driver"> {
   readonly driver: LeaseSource;
@@ -311,7 +314,15 @@ async function embedWith(
   const { inputs } = request;
   if (inputs.length === 0) return { vectors: [], promptTokens: 0 };
   const onLongInput = request.truncate ? "truncate" : "refuse";
-  return await lease.model.embed(inputs, { onLongInput, signal }).catch(rewordLongInput);
+  const vectors: Float32Array[] = [];
+  let promptTokens = 0;
+  for (let from = 0; from < inputs.length; from += EMBED_INPUTS_AT_ONCE) {
+    const some = inputs.slice(from, from + EMBED_INPUTS_AT_ONCE);
+    const embedded = await lease.model.embed(some, { onLongInput, signal }).catch(rewordLongInput);
+    vectors.push(...embedded.vectors);
+    promptTokens += embedded.promptTokens;
+  }
+  return { vectors, promptTokens };
 }
 
 /** As answers show it. */

@@ -26,7 +26,7 @@ class ScriptedModels {
   readonly leases: LeaseRequest[] = [];
   readonly unloaded: string[] = [];
   released = 0;
-  embedded: readonly string[] = [];
+  readonly embedded: (readonly string[])[] = [];
   texts: string[] = ["ok"];
   contextTokens = 1_000;
   definition: ModelDefinition;
@@ -108,7 +108,7 @@ class ScriptedModels {
       generate: (request) => this.#generate(request),
       tokenize: (text) => Promise.resolve([...encoder.encode(text)]),
       embed: (inputs) => {
-        this.embedded = inputs;
+        this.embedded.push(inputs);
         const vectors = inputs.map(() => new Float32Array([0.6, 0.8, 0, 0]));
         return Promise.resolve({ vectors, promptTokens: 9 });
       },
@@ -309,4 +309,14 @@ Deno.test("Inference embeds in a runner of its own and cuts vectors to the dimen
   assert.equal(models.leases[0]?.settings.slots, 1);
   const empty = await models.inference().embed({ ...request, inputs: [] }, never);
   assert.deepEqual(empty.vectors, []);
+});
+
+Deno.test("Inference has a runner embed many texts in several goes, in order", async () => {
+  const models = new ScriptedModels();
+  const inputs = Array.from({ length: 1_100 }, (_, index) => String(index));
+  const request = { model: "m", inputs, truncate: true, options: {} };
+  const answer = await models.inference().embed(request, never);
+  assert.equal(answer.vectors.length, 1_100);
+  assert.deepEqual(models.embedded.flat(), inputs);
+  assert.deepEqual(models.embedded.map(({ length }) => length), [512, 512, 76]);
 });

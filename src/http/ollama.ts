@@ -18,6 +18,7 @@ import {
   type Fields,
   jsonAnswer,
   longJsonAnswer,
+  parseEmbedTexts,
   parseFormat,
   parseImages,
   parseKeepAlive,
@@ -99,7 +100,7 @@ function parseGenerate(fields: Fields): GenerateRequest {
     // Clients in Go send every field they know: empty is absent.
     system: fields.string("system") || undefined,
     template: fields.string("template") || undefined,
-    context: fields.integers("context"),
+    context: nonEmpty(fields.integers("context")),
     raw: fields.boolean("raw") ?? false,
     images: parseImages(fields),
   });
@@ -111,6 +112,10 @@ function parseGenerate(fields: Fields): GenerateRequest {
     );
   }
   return request;
+}
+
+function nonEmpty<T>(list: readonly T[] | undefined): readonly T[] | undefined {
+  return list?.length === 0 ? undefined : list;
 }
 
 function parseChat(fields: Fields): ChatRequest {
@@ -209,7 +214,8 @@ async function embeddings(parts: HttpParts, exchange: Exchange): Promise<Respons
 function parseEmbedInputs(input: unknown): readonly string[] {
   if (input === undefined || input === "") return [];
   if (typeof input === "string") return [input];
-  if (Array.isArray(input) && input.every((item) => typeof item === "string")) return input;
+  const texts = parseEmbedTexts(input);
+  if (texts !== undefined) return texts;
   throw new RequestError("invalid_request", "invalid input type");
 }
 

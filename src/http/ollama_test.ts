@@ -351,6 +351,24 @@ Deno.test("POST /api/embed answers vectors in order, and loads only without inpu
   }
 });
 
+for (
+  const [path, message] of [["/api/embed", "error"], ["/v1/embeddings", "error.message"]] as const
+) {
+  Deno.test(`POST ${path} takes 8192 texts and not one more`, async () => {
+    const { send, client } = appUnderTest();
+    const body = { model: "E", input: Array(8_192).fill("") };
+    const taken = await send("POST", path, body);
+    assert.equal(taken.status, 200);
+    await taken.body?.cancel();
+    assert.equal((client.lastRequest as EmbedRequest).inputs.length, 8_192);
+    const refused = await send("POST", path, { ...body, input: Array(8_193).fill("") });
+    assert.equal(refused.status, 400);
+    const { error } = await refused.json();
+    const said = message === "error" ? error : error.message;
+    assert.match(said, /at most 8192 are accepted, got 8193/);
+  });
+}
+
 Deno.test("POST /api/embed refuses vectors that JSON can't carry", async () => {
   const { send } = appUnderTest({
     script: {

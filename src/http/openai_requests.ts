@@ -10,6 +10,7 @@ import {
   JsonScan,
   MESSAGES_MAX,
   parseBase64,
+  parseEmbedTexts,
   parseFirstJson,
   parseFormat,
   parseTools,
@@ -82,17 +83,18 @@ export function parseEmbedding(
     );
   }
   const input = fields.raw("input");
-  const inputs = typeof input === "string" ? [input] : input;
-  if (inputs === undefined || (Array.isArray(inputs) && inputs.length === 0)) {
+  const texts = typeof input === "string" ? [input] : parseEmbedTexts(input);
+  if (input === undefined || (Array.isArray(input) && input.length === 0)) {
     throw new RequestError("invalid_request", "invalid input");
   }
-  if (!Array.isArray(inputs) || !inputs.every((item) => typeof item === "string")) {
-    throw new RequestError("invalid_request", "invalid input type");
-  }
+  if (texts === undefined) throw new RequestError("invalid_request", "invalid input type");
   const model = fields.string("model") ?? "";
   if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
   const dimensions = fields.integer("dimensions") || undefined;
-  return { encoding, request: defined({ model, inputs, truncate: true, dimensions, options: {} }) };
+  return {
+    encoding,
+    request: defined({ model, inputs: texts, truncate: true, dimensions, options: {} }),
+  };
 }
 
 /** Whether a stream is asked for, and whether it ends with usage. */

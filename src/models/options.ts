@@ -17,6 +17,11 @@ const GPU_LAYERS_MAX = 100_000;
 /** Subtracted from logits, whose own range is some tens. */
 const PENALTY_RANGE = { low: -1e6, high: 1e6 };
 
+/** Strings that may end an answer at most: every one is looked for in every piece of every answer. */
+const STOPS_MAX = 64;
+/** Characters of one at most: what may become one is held back. */
+const STOP_CHARS_MAX = 256;
+
 /** What the options of one request come to. */
 export interface ResolvedOptions {
   readonly sampler: SamplerSettings;
@@ -95,9 +100,20 @@ export function resolveOptions(
     sampler: resolveSampler(options, drawSeed),
     predictTokensMax: resolvePredict(options.numPredict, contextTokens),
     keepTokens: checkRange("num_keep", options.numKeep ?? 4, { low: -1, high: CONTEXT_TOKENS_MAX }),
-    stop: (options.stop ?? []).filter((text) => text !== ""),
+    stop: checkStops(options.stop ?? []).filter((text) => text !== ""),
     load,
   };
+}
+
+function checkStops(stops: readonly string[]): readonly string[] {
+  const longest = Math.max(0, ...stops.slice(0, STOPS_MAX).map(({ length }) => length));
+  if (stops.length <= STOPS_MAX && longest <= STOP_CHARS_MAX) return stops;
+  throw new RequestError(
+    "invalid_option",
+    `option "stop" takes at most ${STOPS_MAX} strings of at most ${STOP_CHARS_MAX} characters: ` +
+      `got ${stops.length}, the longest of ${longest}`,
+    { status: 400 },
+  );
 }
 
 function resolveSampler(options: RequestOptions, drawSeed: () => number): SamplerSettings {

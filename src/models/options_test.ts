@@ -69,6 +69,13 @@ Deno.test("resolveOptions() refuses absurd values with the range and the value",
   }
 });
 
+Deno.test("resolveOptions() bounds how many stop strings there are and how long they may be", () => {
+  assert.equal(resolve({ stop: Array(64).fill("x".repeat(256)) }).stop.length, 64);
+  for (const stop of [Array(65).fill("x"), ["x".repeat(257)]]) {
+    assert.throws(() => resolve({ stop }), /at most 64 strings of at most 256 characters: got/);
+  }
+});
+
 Deno.test("resolveOptions() gives embedding models a batch as long as their input may be", () => {
   assert.equal(resolve({}, {}, 8192, "embed").load.batchTokens, 2048);
   assert.equal(resolve({}, {}, 1024, "embed").load.batchTokens, 1024);

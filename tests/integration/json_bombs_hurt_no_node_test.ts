@@ -75,7 +75,7 @@ const BOMBS: readonly (readonly [string, string, string])[] = [
     "/api/generate",
     `{"model":"nope","context":[${Array(1e6).fill("12345")}]}`,
   ],
-  ["16,000 inputs", "/api/embed", `{"model":"nope","input":[${Array(16_000).fill('""')}]}`],
+  ["8,000 inputs", "/api/embed", `{"model":"nope","input":[${Array(8_000).fill('""')}]}`],
   [
     "10,000 results of calls",
     "/v1/chat/completions",

@@ -12,6 +12,8 @@ export const MESSAGES_MAX = 16_384;
 const TOOLS_MAX = 2_048;
 /** Calls in one message at most. */
 export const TOOL_CALLS_MAX = 1_024;
+/** Texts of one embedding request at most: their vectors are held until the last is there. */
+const EMBED_INPUTS_MAX = 8_192;
 /** Images of one message or prompt at most. */
 const IMAGES_MAX = 256;
 const THINK_LEVELS: ReadonlySet<unknown> = new Set(["high", "medium", "low", "max", true, false]);
@@ -144,4 +146,16 @@ export function parseTools(fields: Fields): readonly Tool[] {
       }),
     };
   });
+}
+
+/** The texts of a list to be embedded, undefined for anything else. @throws RequestError `invalid_request` for too many. */
+export function parseEmbedTexts(input: unknown): readonly string[] | undefined {
+  if (!Array.isArray(input)) return undefined;
+  if (input.length > EMBED_INPUTS_MAX) {
+    throw new RequestError(
+      "invalid_request",
+      `cannot read input: at most ${EMBED_INPUTS_MAX} are accepted, got ${input.length}`,
+    );
+  }
+  return input.every((item) => typeof item === "string") ? input : undefined;
 }

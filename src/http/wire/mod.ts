@@ -16,6 +16,7 @@ export { type Defined, defined, Fields, isObject } from "./fields.ts";
 export {
   MESSAGES_MAX,
   parseBase64,
+  parseEmbedTexts,
   parseFormat,
   parseImages,
   parseKeepAlive,
