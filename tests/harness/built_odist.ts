@@ -258,11 +258,21 @@ export function killRunner(node: ServingOdist): number {
   return runner;
 }
 
-/** Process ids of the runners below a node. Linux only. */
+/** Process ids of the living runners below a node. Linux only. */
 export function findRunners(pid: number): number[] {
   const list = [...Deno.readDirSync(`/proc/${pid}/task`)]
     .map((task) => Deno.readTextFileSync(`/proc/${pid}/task/${task.name}/children`));
-  return list.join(" ").split(/\s+/).filter((id) => id !== "").map(Number);
+  return list.join(" ").split(/\s+/).filter((id) => id !== "").map(Number).filter(isAlive);
+}
+
+/** A process that ended stays listed until its parent has heard of it. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 export function findFreePort(): number {
