@@ -173,6 +173,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "A search for a slot scores the nodes that hold the model.",
     },
     { from: "src/slots", to: "src/core/scheduler", because: "It drives the scheduler." },
+    {
+      from: "src/slots",
+      to: "src/inference",
+      because: "A model on another node is one over a channel, as a runner's is.",
+    },
     { from: "src/slots", to: "src/library", because: "Who holds a model may lend a slot on it." },
     {
       from: "src/answers",
@@ -233,7 +238,9 @@ export const IMPORT_RULES: ImportRules = {
       [".", "trust", "Who may ask is known before a request is read."],
       [".", "wire", "Every family reads and answers in the same way."],
     ]),
+    ...within("src/base", [[".", "waiting", "The folder's face shows all pieces."]]),
     ...within("src/inference", [
+      [".", "channel", "A runner's model is one over its pipe."],
       [".", "quantize", "The engine's side of rewriting a file."],
       ["quantize", "runner", "It loads the same library in the same way."],
       ["confined", "runner", "It serves a model by it."],
@@ -263,6 +270,7 @@ export const IMPORT_RULES: ImportRules = {
     ...within("src/protocol", [
       [".", "contact", "The folder's face shows all shapes."],
       [".", "gossip", "The folder's face shows all shapes."],
+      [".", "model", "The folder's face shows all shapes."],
       [".", "raft", "The folder's face shows all shapes."],
     ]),
     ...within("src/storage", [[".", "secrets", "Keys are stored with what they open."]]),

@@ -43,4 +43,4 @@ export { equalBytes, hexOf, joinBytes } from "./byte_arrays.ts";
 export { sha256, sha256Hex } from "./sha256.ts";
 export { printable, printableJson, printableText } from "./printable.ts";
 export { BoundedMap } from "./bounded_map.ts";
-export { pause } from "./pause.ts";
+export { Heartbeat, pause, SilenceWatch } from "./waiting/mod.ts";

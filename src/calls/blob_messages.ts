@@ -1,6 +1,11 @@
 import { type Digest, parseDigest } from "../base/mod.ts";
-import { integerShape, objectShape, textOfShape, unionShape } from "../protocol/mod.ts";
-import { wireErrorShape } from "./wire_error.ts";
+import {
+  integerShape,
+  objectShape,
+  textOfShape,
+  unionShape,
+  wireErrorShape,
+} from "../protocol/mod.ts";
 
 /** What the first frame of a stream for a blob's bytes says it is for. */
 export const BLOB_PURPOSE = "blob";

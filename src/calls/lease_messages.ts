@@ -18,9 +18,9 @@ import {
   type ShapeOf,
   textShape,
   unionShape,
+  wireErrorShape,
 } from "../protocol/mod.ts";
 import type { ResolvedLoad } from "../models/mod.ts";
-import { wireErrorShape } from "./wire_error.ts";
 
 /** Version of the messages below. A node refuses any other, and the request goes elsewhere. */
 export const LEASE_VERSION = 1;
@@ -202,18 +202,4 @@ export function required<T>(shape: Shape<T>, value: unknown): T {
   const read = readShape(shape, value);
   if (read.kind === "decoded") return read.value;
   throw new PeerError("malformed_frame", `A peer's message: ${read.reason}`);
-}
-
-/** A vector's bytes; every machine odist runs on is little-endian. */
-export function vectorToBytes(vector: Float32Array): Uint8Array {
-  return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
-}
-
-/** @throws PeerError `malformed_frame` for a length that is no number of floats. */
-export function vectorFromBytes(bytes: Uint8Array): Float32Array {
-  if (bytes.length % 4 !== 0) {
-    throw new PeerError("malformed_frame", `A vector of ${bytes.length} bytes`);
-  }
-  // A copy: a view would need an offset that is a multiple of four.
-  return new Float32Array(bytes.slice().buffer);
 }

@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PeerError } from "../base/mod.ts";
+import { vectorFromBytes, vectorToBytes } from "../protocol/mod.ts";
 import { decodeValue, encodeValue } from "../transport/mod.ts";
-import {
-  LEASE_VERSION,
-  readCommand,
-  readOpening,
-  readReply,
-  vectorFromBytes,
-  vectorToBytes,
-} from "./lease_messages.ts";
+import { LEASE_VERSION, readCommand, readOpening, readReply } from "./lease_messages.ts";
 
 const SAMPLER = {
   temperature: 0.8,

@@ -20,11 +20,8 @@ export {
   readOpening,
   readReply,
   required,
-  vectorFromBytes,
-  vectorToBytes,
 } from "./lease_messages.ts";
 export { MessageStream } from "./message_stream.ts";
-export { Heartbeat, SilenceWatch } from "./pulse.ts";
 export {
   answerPeer,
   askPeer,
@@ -39,4 +36,3 @@ export {
   showOpeningShape,
 } from "./show_messages.ts";
 export { openPurpose, refuse, type StreamHandler, StreamRouter } from "./stream_router.ts";
-export { fromWireError, toWireError, wireErrorShape } from "./wire_error.ts";

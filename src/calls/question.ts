@@ -1,9 +1,8 @@
 import { PeerError, UnavailableError } from "../base/mod.ts";
 import type { Clock, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
-import { readShape, type Shape } from "../protocol/mod.ts";
+import { fromWireError, readShape, type Shape, type WireError } from "../protocol/mod.ts";
 import { MessageStream } from "./message_stream.ts";
 import { openPurpose, refuse } from "./stream_router.ts";
-import { fromWireError, type WireError } from "./wire_error.ts";
 
 /** Questions of one peer at once. */
 export const QUESTIONS_PER_PEER_MAX = 16;

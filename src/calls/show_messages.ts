@@ -11,8 +11,8 @@ import {
   textShape,
   unionShape,
   unknownShape,
+  wireErrorShape,
 } from "../protocol/mod.ts";
-import { wireErrorShape } from "./wire_error.ts";
 import { requestOptionsShape } from "./definition_codec.ts";
 
 /** What the first frame of a stream that asks for a model's `show` says it is for. */

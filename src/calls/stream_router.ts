@@ -7,9 +7,8 @@ import {
 } from "../base/mod.ts";
 import type { Clock, Log, Metrics, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
 import { decodeValue, encodeValue } from "../transport/mod.ts";
-import { objectShape, readShape, textShape } from "../protocol/mod.ts";
+import { objectShape, readShape, textShape, toWireError } from "../protocol/mod.ts";
 import { MessageStream } from "./message_stream.ts";
-import { toWireError } from "./wire_error.ts";
 
 /** How long a stream may stay without its first frame. Milliseconds. */
 const OPENING_WAIT_MS = 5_000;

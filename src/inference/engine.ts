@@ -7,7 +7,7 @@ import { RunnerProcess, type RunnerStart } from "./runner_process.ts";
 /** What the engine needs. */
 export interface EngineOptions extends RunnerStart {
   readonly log: Log;
-  readonly clock: Pick<Clock, "after">;
+  readonly clock: Pick<Clock, "after" | "monotonicMs">;
 }
 
 /**

@@ -32,6 +32,7 @@ function engineOf(script: string, options: { onAfter?: (callback: () => void) =>
     env: {},
     log: { log: (_level, event) => events.push(event) },
     clock: {
+      monotonicMs: () => 0,
       after(_delayMs, callback) {
         options.onAfter?.(callback);
         return { cancel() {} };

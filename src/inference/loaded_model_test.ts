@@ -5,6 +5,7 @@ import type {
   SequenceEvent,
   SequenceRequest,
 } from "../protocol/mod.ts";
+import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
 import { RunnerModel } from "./loaded_model.ts";
 
 const FACTS: LoadedFacts = {
@@ -49,17 +50,7 @@ const FINISHED: SequenceEvent = { kind: "finished", reason: "end", prefillNs: 1,
 function pipedModel() {
   const sent: RunnerCommand[] = [];
   const exit = Promise.withResolvers<{ expected: boolean; reason: string }>();
-  const timers = new Set<() => void>();
-  const clock = {
-    after(_delayMs: number, run: () => void) {
-      timers.add(run);
-      return { cancel: () => void timers.delete(run) };
-    },
-  };
-  /** Fires what is due. */
-  const beat = () => {
-    for (const run of [...timers]) if (timers.delete(run)) run();
-  };
+  const clock = new HandClock();
   const model = new RunnerModel(
     {
       processId: 1,
@@ -74,23 +65,41 @@ function pipedModel() {
     FACTS,
     clock,
   );
-  return { model, sent, exit, beat };
+  return { model, sent, exit, clock };
 }
 
 const never = () => new AbortController().signal;
 
-Deno.test("RunnerModel gives up a runner that answers no ping, and leaves an idle one alone", async () => {
-  const { model, sent, beat } = pipedModel();
-  for (let round = 0; round < 10; round++) beat();
-  assert.deepEqual(sent, [], "nobody waits, so nobody asks");
+Deno.test("RunnerModel gives up a runner that answers no ping for 20 s, and leaves an idle one alone", async () => {
+  const { model, sent, clock } = pipedModel();
+  for (let round = 0; round < 100; round++) await clock.advance(1_000);
+  assert.equal(sent.length, 0, "nobody waits, so nobody asks");
   const answer = Array.fromAsync(model.generate(REQUEST, never()));
-  for (let round = 0; round < 20; round++) {
-    beat();
-    model.receive({ kind: "pong" });
+  for (let round = 0; round < 100; round++) {
+    await clock.advance(1_000);
+    if (sent.at(-1)?.kind === "ping") model.receive({ kind: "pong" });
   }
+  let isLost = false;
   const lost = assert.rejects(answer, { code: "runner_lost", message: /it said nothing for 20 s/ });
-  for (let round = 0; round < 4; round++) beat();
+  void lost.then(() => isLost = true);
+  for (let round = 0; round < 19; round++) await clock.advance(1_000);
+  assert.equal(isLost, false);
+  await clock.advance(1_000);
   await lost;
+});
+
+Deno.test("RunnerModel does not take its own node's stall for a runner's silence", async () => {
+  const { model, sent, clock } = pipedModel();
+  const answer = Array.fromAsync(model.generate(REQUEST, never()));
+  await settle();
+  clock.stall(3_600_000);
+  await clock.advance(5_000);
+  assert.equal(sent.at(-1)?.kind, "ping", "it is asked first");
+  model.receive({
+    kind: "events",
+    events: [{ id: 1, event: STARTED }, { id: 1, event: FINISHED }],
+  });
+  assert.equal((await answer).length, 2);
 });
 
 Deno.test("RunnerModel sorts events of several answers to those who asked", async () => {
@@ -132,7 +141,7 @@ Deno.test("RunnerModel asks nothing for a signal that had aborted, and cancels f
   const first = left.next();
   model.receive({ kind: "events", events: [{ id: 1, event: STARTED }] });
   await first;
-  await left.return(undefined);
+  await left.return?.();
   assert.deepEqual(sent.at(-1), { kind: "cancel", id: 1 });
 });
 
@@ -141,11 +150,11 @@ Deno.test("RunnerModel turns failures into the families the port promises", asyn
   const codes = [
     ["prompt_too_long", "prompt_too_long", "RequestError"],
     ["queue_full", "queue_full", "UnavailableError"],
-    ["something_new", "runner_lost", "UnavailableError"],
+    ["something_new", "peer_refused", "PeerError"],
   ] as const;
   for (const [index, [code, wanted, name]] of codes.entries()) {
     const answer = Array.fromAsync(model.generate(REQUEST, never()));
-    model.receive({ kind: "failed", id: index + 1, code, message: "why" });
+    model.receive({ kind: "failed", id: index + 1, error: { code, message: "why", status: 500 } });
     await assert.rejects(answer, { code: wanted, name });
   }
 });
@@ -161,7 +170,7 @@ Deno.test("RunnerModel answers single questions", async () => {
   const embedded = model.embed(["a"], { onLongInput: "refuse", signal: never() });
   // As it comes over the pipe: bytes at any offset.
   const raw = new Uint8Array([9, ...new Uint8Array(new Float32Array([0.5, -2]).buffer)]);
-  const vectors = [raw.subarray(1)] as unknown as Float32Array[];
+  const vectors = [raw.subarray(1)];
   model.receive({ kind: "embedded", id: 3, vectors, promptTokens: 4 });
   assert.deepEqual(await embedded, { vectors: [new Float32Array([0.5, -2])], promptTokens: 4 });
   const wrong = model.tokenize("hi", { addSpecial: true });

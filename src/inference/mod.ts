@@ -6,4 +6,5 @@
  * @module
  */
 export { createQuantizer } from "./quantize/mod.ts";
+export { ModelChannel } from "./channel/mod.ts";
 export { createEngine, type EngineOptions } from "./engine.ts";

@@ -8,6 +8,7 @@ import {
   textShape,
   unionShape,
   unknownShape,
+  wireErrorShape,
 } from "../protocol/mod.ts";
 import {
   answerPeer,
@@ -19,7 +20,6 @@ import {
   readAnswer,
   required,
   type StreamHandler,
-  wireErrorShape,
 } from "../calls/mod.ts";
 
 /** Streams that ask for a definition. */

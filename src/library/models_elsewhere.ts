@@ -17,9 +17,8 @@ import type {
   ShowRequest,
   Transport,
 } from "../ports/mod.ts";
-import { displayModelName, formatModelName, readShape } from "../protocol/mod.ts";
+import { displayModelName, formatModelName, fromWireError, readShape } from "../protocol/mod.ts";
 import {
-  fromWireError,
   MessageStream,
   openPurpose,
   refuse,

@@ -19,14 +19,8 @@ import type {
   TransferLimits,
   Transport,
 } from "../ports/mod.ts";
-import { readShape } from "../protocol/mod.ts";
-import {
-  BLOB_PURPOSE,
-  blobAnswerShape,
-  fromWireError,
-  MessageStream,
-  openPurpose,
-} from "../calls/mod.ts";
+import { fromWireError, readShape } from "../protocol/mod.ts";
+import { BLOB_PURPOSE, blobAnswerShape, MessageStream, openPurpose } from "../calls/mod.ts";
 
 /** Transfers between nodes: parts small enough to come from several holders, and little patience with each of them. */
 export const PEER_TRANSFER_LIMITS: TransferLimits = {

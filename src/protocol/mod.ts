@@ -111,11 +111,13 @@ export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/
 export {
   type LoadedFacts,
   type LoadSettings,
+  type ModelCommand,
+  type ModelReply,
   RUNNER_FRAME_BYTES_MAX,
   RUNNER_PROTOCOL_VERSION,
   type RunnerCommand,
   type RunnerReply,
-} from "./runner.ts";
+} from "./model/mod.ts";
 export type {
   AnswerToken,
   FinishReason,
@@ -124,7 +126,7 @@ export type {
   SequenceEvent,
   SequenceRequest,
   TokenLogprob,
-} from "./sequence.ts";
+} from "./model/mod.ts";
 export {
   type BlobLayer,
   encodeManifest,
@@ -251,4 +253,6 @@ export {
   unionShape,
   unknownShape,
 } from "./value_shape.ts";
+export { vectorFromBytes, vectorToBytes } from "./model/mod.ts";
+export { fromWireError, toWireError, type WireError, wireErrorShape } from "./wire_error.ts";
 export { parseScopes, type Scope, SCOPES, scopesField } from "./scopes.ts";

@@ -1,26 +1,30 @@
 import {
   assertNever,
   errorMessage,
+  Heartbeat,
   isEdgeError,
   type NodeId,
   PeerError,
   RequestError,
+  SilenceWatch,
   UnavailableError,
 } from "../base/mod.ts";
-import { ASKER_SILENCE_MS, LEASE_COMMANDS_MAX, LEASES_PER_PEER_MAX } from "../core/answers/mod.ts";
-import type { Clock, Log, PeerStream } from "../ports/mod.ts";
 import {
-  Heartbeat,
+  ASKER_SILENCE_MS,
+  LEASE_BEAT_MS,
+  LEASE_COMMANDS_MAX,
+  LEASES_PER_PEER_MAX,
+} from "../core/answers/mod.ts";
+import type { Clock, Log, PeerStream } from "../ports/mod.ts";
+import { toWireError, vectorToBytes } from "../protocol/mod.ts";
+import {
   type LeaseCommand,
   type LeaseOpening,
   type LeaseReply,
   MessageStream,
   readCommand,
   readOpening,
-  SilenceWatch,
   type StreamHandler,
-  toWireError,
-  vectorToBytes,
 } from "../calls/mod.ts";
 import { neededModel } from "./model_need.ts";
 import type { OptionDefaults, ResolvedLoad } from "../models/mod.ts";
@@ -92,9 +96,12 @@ class LeaseSession {
       limitMs: ASKER_SILENCE_MS,
       onSilent: () => this.abandon("it said nothing"),
     });
-    this.#heartbeat = new Heartbeat(parts.clock, () => {
-      // A peer that does not read is told by what waits already.
-      if (this.#messages.writesWaiting === 0) this.#tell({ kind: "beat" });
+    this.#heartbeat = new Heartbeat(parts.clock, {
+      everyMs: LEASE_BEAT_MS,
+      send: () => {
+        // A peer that does not read is told by what waits already.
+        if (this.#messages.writesWaiting === 0) this.#tell({ kind: "beat" });
+      },
     });
   }
 
@@ -216,7 +223,7 @@ class LeaseSession {
     const { model } = lease;
     switch (command.kind) {
       case "generate":
-        // A write waits while the peer does not read, and then the runner's tokens gather in one event.
+        // A write waits while the peer does not read, and then the runner comes to wait.
         for await (const event of model.generate(command.request, signal)) {
           await this.#send({ kind: "event", id, event });
         }

@@ -1,43 +1,24 @@
 import {
-  assertNever,
   type EdgeError,
   errorMessage,
+  Heartbeat,
   isEdgeError,
   PeerError,
+  SilenceWatch,
   UnavailableError,
 } from "../base/mod.ts";
-import { type Patience, PEER_DOUBT } from "../core/answers/mod.ts";
+import { type LeaseCommand, type LeaseReply, MessageStream, readReply } from "../calls/mod.ts";
+import { LEASE_BEAT_MS, type Patience, PEER_DOUBT } from "../core/answers/mod.ts";
+import { ModelChannel } from "../inference/mod.ts";
 import type { Clock, LoadedModel, PeerStream } from "../ports/mod.ts";
-import type { LoadedFacts, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import {
   fromWireError,
-  Heartbeat,
-  type LeaseCommand,
-  type LeaseReply,
-  MessageStream,
-  readReply,
-  SilenceWatch,
-  vectorFromBytes,
-} from "../calls/mod.ts";
-import { AnswerQueue } from "./answer_queue.ts";
+  type LoadedFacts,
+  type ModelCommand,
+  type SequenceRequest,
+} from "../protocol/mod.ts";
 
 type Granted = Extract<LeaseReply, { kind: "granted" }>;
-type SingleReply = Extract<LeaseReply, { kind: "embedded" | "tokenized" | "detokenized" }>;
-
-/** Who waits for what of one command. */
-interface Waiting {
-  readonly onReply: (reply: SingleReply) => void;
-  readonly onEvent: (event: SequenceEvent) => Promise<void> | undefined;
-  readonly onFailure: (error: unknown) => void;
-}
-
-/** Command without its number. */
-type Question = {
-  readonly [Kind in SingleCommand["kind"]]: Omit<Extract<SingleCommand, { kind: Kind }>, "id">;
-}[
-  SingleCommand["kind"]
-];
-type SingleCommand = Extract<LeaseCommand, { kind: "embed" | "tokenize" | "detokenize" }>;
 
 /**
  * A model on another node, through the stream of one lease. However the stream ends, every call fails with `runner_lost`
@@ -50,11 +31,10 @@ export class RemoteModel implements LoadedModel {
   readonly #messages: MessageStream;
   readonly #silence: SilenceWatch;
   readonly #heartbeat: Heartbeat;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #channel: ModelChannel;
   readonly #grant = Promise.withResolvers<Granted>();
   readonly #exit = Promise.withResolvers<{ readonly expected: boolean; readonly reason: string }>();
   #held: Granted | undefined;
-  #idLast = 0;
   #lost: UnavailableError | undefined;
 
   constructor(stream: PeerStream, parts: { readonly clock: Clock; readonly patience: Patience }) {
@@ -71,8 +51,15 @@ export class RemoteModel implements LoadedModel {
       limitMs: patience.firstWordMs,
       onSilent: () => this.#end(lost(`node ${stream.peer} said nothing for too long`)),
     });
-    this.#heartbeat = new Heartbeat(clock, () => {
-      if (this.#messages.writesWaiting === 0) this.#send({ kind: "beat" });
+    this.#heartbeat = new Heartbeat(clock, {
+      everyMs: LEASE_BEAT_MS,
+      send: () => {
+        if (this.#messages.writesWaiting === 0) this.#send({ kind: "beat" });
+      },
+    });
+    this.#channel = new ModelChannel({
+      send: (command) => this.#ask(command),
+      onNonsense: (reason) => this.#end(lost(`its node is of no use: ${reason}`)),
     });
     void this.#readAll();
   }
@@ -86,74 +73,20 @@ export class RemoteModel implements LoadedModel {
     return this.#holding().facts;
   }
 
-  async *generate(request: SequenceRequest, signal: AbortSignal): AsyncGenerator<SequenceEvent> {
-    if (signal.aborted) return yield CANCELLED;
-    const queue = new AnswerQueue();
-    const id = this.#register({
-      onReply: () => {},
-      onEvent: (event) => {
-        queue.push(event);
-        return queue.room();
-      },
-      onFailure: (error) => queue.fail(error),
-    });
-    const cancel = () => this.#send({ kind: "cancel", id });
-    signal.addEventListener("abort", cancel);
-    let isFinished = false;
-    try {
-      this.#send({ kind: "generate", id, request });
-      while (!isFinished) {
-        const event = await queue.next();
-        isFinished = event.kind === "finished";
-        yield event;
-      }
-    } finally {
-      signal.removeEventListener("abort", cancel);
-      this.#waiting.delete(id);
-      // Whoever left unread tokens behind must not hold up the stream.
-      queue.fail(CANCELLED);
-      // A reader that leaves early frees its slot like one that aborts.
-      if (!isFinished) cancel();
-    }
+  generate(request: SequenceRequest, signal: AbortSignal) {
+    return this.#channel.generate(request, signal);
   }
 
-  async embed(
-    inputs: readonly string[],
-    options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal },
-  ): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }> {
-    const { onLongInput, signal } = options;
-    signal.throwIfAborted();
-    const asked = this.#ask({ kind: "embed", inputs, onLongInput });
-    const cancel = () => this.#send({ kind: "cancel", id: asked.id });
-    signal.addEventListener("abort", cancel);
-    try {
-      // A cancelled request is answered after its batch, and only then is its slot free.
-      const reply = await asked.reply;
-      signal.throwIfAborted();
-      if (reply.kind !== "embedded") throw this.#unasked(reply);
-      return { vectors: reply.vectors.map(vectorFromBytes), promptTokens: reply.promptTokens };
-    } catch (error) {
-      // What a cancelled request failed with is its cancellation.
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", cancel);
-    }
+  embed(...asked: Parameters<LoadedModel["embed"]>) {
+    return this.#channel.embed(...asked);
   }
 
-  async tokenize(
-    text: string,
-    options: { addSpecial: boolean; tokensWanted?: number },
-  ): Promise<readonly number[]> {
-    const reply = await this.#ask({ kind: "tokenize", text, ...options }).reply;
-    if (reply.kind !== "tokenized") throw this.#unasked(reply);
-    return reply.tokens;
+  tokenize(...asked: Parameters<LoadedModel["tokenize"]>) {
+    return this.#channel.tokenize(...asked);
   }
 
-  async detokenize(tokens: readonly number[]): Promise<Uint8Array> {
-    const reply = await this.#ask({ kind: "detokenize", tokens }).reply;
-    if (reply.kind !== "detokenized") throw this.#unasked(reply);
-    return reply.bytes;
+  detokenize(tokens: readonly number[]): Promise<Uint8Array> {
+    return this.#channel.detokenize(tokens);
   }
 
   /** Gives the slot back; the runner belongs to its node and stays. */
@@ -180,22 +113,12 @@ export class RemoteModel implements LoadedModel {
     this.#end(lost("its node does not answer other members"));
   }
 
-  #ask(question: Question): { readonly id: number; readonly reply: Promise<SingleReply> } {
-    const answer = Promise.withResolvers<SingleReply>();
-    const id = this.#register({
-      onReply: answer.resolve,
-      onEvent: () => undefined,
-      onFailure: answer.reject,
-    });
-    this.#send({ ...question, id });
-    return { id, reply: answer.promise.finally(() => this.#waiting.delete(id)) };
-  }
-
-  #register(waiting: Waiting): number {
-    if (this.#lost !== undefined) throw this.#lost;
-    const id = ++this.#idLast;
-    this.#waiting.set(id, waiting);
-    return id;
+  #ask(command: ModelCommand): void {
+    // A stream that is not read makes its other end wait by itself.
+    if (command.kind === "taken") return;
+    if (command.kind !== "generate") return this.#send(command);
+    const { kind, id, request } = command;
+    this.#send({ kind, id, request });
   }
 
   #send(command: LeaseCommand): void {
@@ -207,7 +130,7 @@ export class RemoteModel implements LoadedModel {
   /** A command that can't be sent, being too long, fails alone; else the stream is gone. */
   #sendFailed(command: LeaseCommand, error: unknown): void {
     if (error instanceof PeerError && "id" in command) {
-      this.#waiting.get(command.id)?.onFailure(error);
+      this.#channel.failOne(command.id, error);
     } else {
       this.#end(lost(errorMessage(error)));
     }
@@ -238,20 +161,10 @@ export class RemoteModel implements LoadedModel {
       case "refused":
         this.#end(fromWireError(reply.error));
         return undefined;
-      case "event":
-        return this.#waiting.get(reply.id)?.onEvent(reply.event);
-      case "failed":
-        this.#waiting.get(reply.id)?.onFailure(fromWireError(reply.error));
-        return undefined;
-      case "embedded":
-      case "tokenized":
-      case "detokenized":
-        this.#waiting.get(reply.id)?.onReply(reply);
-        return undefined;
       case "beat":
         return undefined;
       default:
-        assertNever(reply);
+        return this.#channel.receive(reply);
     }
   }
 
@@ -264,15 +177,8 @@ export class RemoteModel implements LoadedModel {
     this.#messages.reset();
     // Before the slot was held, the reason decides where to ask next.
     this.#grant.reject(isLoss(error) ? new UnavailableError("peer_lost", reason) : error);
-    for (const { onFailure } of [...this.#waiting.values()]) onFailure(this.#lost);
-    this.#waiting.clear();
+    this.#channel.lose(this.#lost);
     this.#exit.resolve({ expected: options.expected, reason });
-  }
-
-  #unasked(reply: SingleReply): UnavailableError {
-    const error = lost(`its node answered with ${reply.kind} unasked`);
-    this.#end(error);
-    return error;
   }
 
   #holding(): Granted {
@@ -280,13 +186,6 @@ export class RemoteModel implements LoadedModel {
     return this.#held;
   }
 }
-
-const CANCELLED: SequenceEvent = {
-  kind: "finished",
-  reason: "cancelled",
-  prefillNs: 0,
-  decodeNs: 0,
-};
 
 function isLoss(error: unknown): error is UnavailableError {
   return isEdgeError(error) && error.code === "runner_lost" && error instanceof UnavailableError;

@@ -1,5 +1,12 @@
 import type { PeerAddress, PeerStream } from "../ports/mod.ts";
-import { choiceShape, hashHexShape, objectShape, textShape, unionShape } from "../protocol/mod.ts";
+import {
+  choiceShape,
+  hashHexShape,
+  objectShape,
+  textShape,
+  unionShape,
+  wireErrorShape,
+} from "../protocol/mod.ts";
 import {
   answerPeer,
   askPeer,
@@ -8,7 +15,6 @@ import {
   readAnswer,
   required,
   type StreamHandler,
-  wireErrorShape,
 } from "../calls/mod.ts";
 import { modelKeyOf } from "./model_need.ts";
 import type { SchedulerDriver } from "./scheduler_driver.ts";

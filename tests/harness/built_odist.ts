@@ -253,7 +253,9 @@ export async function readAnswer(
 /** Kills the one runner of a node, as the system does when memory runs out; returns its process id. Linux only. */
 export function killRunner(node: ServingOdist): number {
   const [runner, ...others] = findRunners(node.pid);
-  if (runner === undefined || others.length > 0) throw new Error("Wanted exactly one runner");
+  if (runner === undefined || others.length > 0) {
+    throw new Error(`Wanted exactly one runner: there are ${[runner, ...others]}`);
+  }
   Deno.kill(runner, "SIGKILL");
   return runner;
 }

@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const TINY_PATH = `${ROOT}src/models/embedded/tiny.gguf`;
 
 /** Timers that never fire on their own account: no test here waits for a load to stall. */
-const clock = { after: () => ({ cancel() {} }) };
+const clock = { after: () => ({ cancel() {} }), monotonicMs: () => 0 };
 
 /** Program and arguments that become a runner. */
 export const RUNNER_COMMAND: readonly string[] = [

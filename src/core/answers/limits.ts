@@ -27,6 +27,8 @@ export function patienceWith(peer: { readonly isReplaceable: boolean }): Patienc
 
 /** What silence of a doubted node is borne, and how long after a doubt. Milliseconds; a beat is due every 500. */
 export const PEER_DOUBT = { limitMs: 800, forMs: 3_000 } as const;
+/** A lease with nothing to say says so after so long, either way. Milliseconds. */
+export const LEASE_BEAT_MS = 500;
 /** An asking node that says nothing for longer is gone and its slot free. Milliseconds; long, as a false alarm costs it its answer. */
 export const ASKER_SILENCE_MS = 6_000;
 /** Leases of one peer at once, waiting ones included; below what a connection carries in streams. */

@@ -9,6 +9,7 @@ export { AnswerMachine, type AnswerWish } from "./answer.ts";
 export type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./events.ts";
 export {
   ASKER_SILENCE_MS,
+  LEASE_BEAT_MS,
   LEASE_COMMANDS_MAX,
   LEASES_PER_PEER_MAX,
   type Patience,

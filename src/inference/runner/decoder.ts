@@ -79,15 +79,24 @@ export class Decoder {
   }
 
   /**
-   * Queues an answer.
+   * Queues an answer. It pauses whenever `unreadTokensMax` of its tokens are not {@link taken}.
    *
    * @throws RequestError `prompt_too_long`, `invalid_format`, `invalid_request`; UnavailableError `queue_full`.
    */
-  submit(id: number, request: SequenceRequest): void {
+  submit(id: number, request: SequenceRequest, unreadTokensMax = Infinity): void {
     if (this.#waiting.length >= WAITING_ANSWERS_MAX) {
       throw new UnavailableError("queue_full", "Too many answers wait for a slot of this runner");
     }
-    this.#waiting.push(this.#prepare(id, request));
+    this.#waiting.push(this.#prepare(id, request, unreadTokensMax));
+    this.#wake?.();
+  }
+
+  /** An answer's reader took so many tokens more; unknown ids have finished already. */
+  taken(id: number, tokens: number): void {
+    const answers = [...this.#waiting, ...this.#slots.map(({ answer }) => answer)];
+    const answer = answers.find((candidate) => candidate?.id === id);
+    if (answer === undefined) return;
+    answer.unreadTokensLeft += tokens;
     this.#wake?.();
   }
 
@@ -116,7 +125,7 @@ export class Decoder {
     }
   }
 
-  #prepare(id: number, request: SequenceRequest): RunningAnswer {
+  #prepare(id: number, request: SequenceRequest, unreadTokensMax: number): RunningAnswer {
     const { vocabulary, facts } = this.#model;
     const limits = this.#limits(request);
     const asked = this.#tokenizePrompt(request);
@@ -146,6 +155,7 @@ export class Decoder {
       windowTokens: replayWindow(promptTokens, request.emittedTokens, limits),
       sampler,
       emittedCount: request.emittedTokens.length,
+      unreadTokensLeft: unreadTokensMax,
       isCancelled: false,
       startedMs: 0,
       firstTokenMs: 0,
@@ -250,7 +260,7 @@ export class Decoder {
   /** Fills the batch; returns which slots will have an output, and where. */
   #assemble(): { slot: Slot; batchIndex: number }[] {
     this.#batch.clear();
-    const busy = this.#slots.filter((slot) => slot.answer !== undefined);
+    const busy = this.#slots.filter((slot) => slot.isWriting);
     const plan = planBatch(
       busy.map((slot) => ({
         slot: slot.index,
@@ -308,6 +318,7 @@ export class Decoder {
       return this.#finish(slot, answer, "end");
     }
     answer.emittedCount++;
+    answer.unreadTokensLeft--;
     const tokens = [this.#describe(token, answer, batchIndex)];
     this.#events.push({ id: answer.id, event: { kind: "tokens", tokens } });
     const isFull = slot.window.length >= this.#model.facts.contextTokens;
@@ -371,8 +382,11 @@ export class Decoder {
     this.#events = [];
   }
 
+  /** Until something is asked, cancelled or read. */
   async #work(): Promise<void> {
-    if (this.#waiting.length > 0) return;
+    const isAdmitting = this.#waiting.length > 0 &&
+      this.#slots.some(({ answer }) => answer === undefined);
+    if (isAdmitting) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     await promise;

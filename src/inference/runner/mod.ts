@@ -5,19 +5,14 @@
  *
  * @module
  */
-import {
-  assertNever,
-  type ErrorCode,
-  errorMessage,
-  isEdgeError,
-  PeerError,
-  RequestError,
-} from "../../base/mod.ts";
+import { assertNever, errorMessage, isEdgeError, PeerError, RequestError } from "../../base/mod.ts";
 import {
   type LoadSettings,
   RUNNER_PROTOCOL_VERSION,
   type RunnerCommand,
   type RunnerReply,
+  toWireError,
+  vectorToBytes,
 } from "../../protocol/mod.ts";
 import { killThisProcess } from "../../confinement/mod.ts";
 import { encodeFrame, FrameReader } from "../frames.ts";
@@ -134,7 +129,9 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
   try {
     switch (command.kind) {
       case "generate":
-        return can(decoder).submit(command.id, command.request);
+        return can(decoder).submit(command.id, command.request, command.unreadTokensMax);
+      case "taken":
+        return decoder?.taken(command.id, command.tokens);
       case "ping":
         return send({ kind: "pong" });
       case "cancel":
@@ -143,7 +140,10 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
         return;
       case "embed":
         can(embedder).embed(command.id, command.inputs, command.onLongInput).then(
-          (embedded) => send({ kind: "embedded", id: command.id, ...embedded }),
+          ({ vectors, promptTokens }) => {
+            const bytes = vectors.map(vectorToBytes);
+            send({ kind: "embedded", id: command.id, vectors: bytes, promptTokens });
+          },
           (error) => refuse(command.id, error),
         );
         return;
@@ -165,7 +165,8 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
         assertNever(command);
     }
   } catch (error) {
-    if (command.kind === "cancel" || command.kind === "ping") throw error;
+    const { kind } = command;
+    if (kind === "cancel" || kind === "taken" || kind === "ping") throw error;
     refuse(command.id, error);
   }
 }
@@ -180,8 +181,7 @@ function can<Part>(part: Part | undefined): Part {
 
 function refuse(id: number, error: unknown): void {
   if (!isEdgeError(error)) throw error;
-  const code: ErrorCode = error.code;
-  send({ kind: "failed", id, code, message: error.message });
+  send({ kind: "failed", id, error: toWireError(error) });
 }
 
 function refuseOtherVersion(version: number): void {

@@ -95,13 +95,18 @@ async function startDecoder() {
     }
   });
   decoder.run();
-  const ask = (id: number, changes: Partial<SequenceRequest> = {}) => {
+  const ask = (id: number, changes: Partial<SequenceRequest> = {}, unreadTokensMax?: number) => {
     const { promise, resolve } = Promise.withResolvers<AddressedEvent["event"][]>();
     finished.set(id, resolve);
-    decoder.submit(id, { ...REQUEST, ...changes });
+    decoder.submit(id, { ...REQUEST, ...changes }, unreadTokensMax);
     return promise.then((events) => ({ events, text: textOf(events, model) }));
   };
-  return { decoder, ask, model };
+  const tokensOf = (id: number) =>
+    (seen.get(id) ?? []).reduce(
+      (sum, event) => sum + (event.kind === "tokens" ? event.tokens.length : 0),
+      0,
+    );
+  return { decoder, ask, model, tokensOf };
 }
 
 function textOf(events: readonly AddressedEvent["event"][], model: RunnerModel): string {
@@ -169,6 +174,35 @@ test("Decoder answers several at once, each as alone", async () => {
   const kinds = alone.events.map(({ kind }) => kind);
   assert.equal(kinds[0], "started");
   assert.equal(kinds.at(-1), "finished");
+});
+
+test("Decoder pauses an answer that nobody reads, goes on with the others, and then with it", async () => {
+  const { ask, decoder, tokensOf } = await startDecoder();
+  const alone = await ask(1);
+  const unread = ask(2, {}, 5);
+  // More than fit beside it: those that wait must not spin for the slot that is held.
+  const others = await Promise.all([ask(3), ask(4), ask(5)]);
+  for (const { text } of others) assert.equal(text, alone.text);
+  assert.equal(tokensOf(2), 5);
+  decoder.taken(2, 3);
+  await ask(6);
+  assert.equal(tokensOf(2), 8);
+  decoder.taken(2, Infinity);
+  assert.equal((await unread).text, alone.text);
+});
+
+test("Decoder ends a paused answer when it is cancelled, and gives its slot away", async () => {
+  const { ask, decoder, tokensOf } = await startDecoder();
+  const paused = [ask(1, {}, 1), ask(2, {}, 1)];
+  while (tokensOf(1) + tokensOf(2) < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  const waiting = ask(3);
+  decoder.cancel(1);
+  decoder.cancel(2);
+  for (const { events } of await Promise.all(paused)) {
+    const last = events.at(-1);
+    assert.equal(last?.kind === "finished" && last.reason, "cancelled");
+  }
+  assert.match((await waiting).text, /I am tiny/);
 });
 
 test("Decoder draws by seed, under penalties, and scores what it drew", async () => {

@@ -12,6 +12,8 @@ export interface RunningAnswer {
   readonly sampler: Sampler;
   /** Answer tokens so far, those of earlier runners included. */
   emittedCount: number;
+  /** Tokens that may still be written before some are read; at 0 the answer pauses. */
+  unreadTokensLeft: number;
   isCancelled: boolean;
   /** Milliseconds of `performance.now()`; 0 = not yet. */
   startedMs: number;
@@ -33,6 +35,11 @@ export class Slot {
 
   get pendingTokens(): number {
     return this.window.length - this.computed;
+  }
+
+  /** Whether it has an answer that may go on: one whose reader is behind waits with its cache kept. */
+  get isWriting(): boolean {
+    return this.answer !== undefined && this.answer.unreadTokensLeft > 0;
   }
 
   /** Takes an answer whose first `shared` window tokens are computed already. */

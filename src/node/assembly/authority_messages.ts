@@ -6,7 +6,6 @@ import {
   readAnswer,
   required,
   type StreamHandler,
-  wireErrorShape,
 } from "../../calls/mod.ts";
 import type { Catalogue } from "../../core/catalogue/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
@@ -19,6 +18,7 @@ import {
   objectShape,
   textShape,
   unionShape,
+  wireErrorShape,
 } from "../../protocol/mod.ts";
 import type { QuestionParts } from "../../calls/mod.ts";
 

@@ -46,19 +46,31 @@ function meteredModel(model: LoadedModel, meter: SpeedMeter): LoadedModel {
   };
 }
 
-async function* metered(
+/** Not a generator: each one between the runner and the reader would cost every token a turn. */
+function metered(
   events: AsyncIterable<SequenceEvent>,
   meter: SpeedMeter,
-): AsyncGenerator<SequenceEvent> {
-  let promptTokens = 0;
-  let answerTokens = 0;
-  for await (const event of events) {
-    if (event.kind === "started") promptTokens = event.promptTokens.length - event.cachedTokens;
-    if (event.kind === "tokens") answerTokens += event.tokens.length;
-    if (event.kind === "finished") {
-      meter.notePrefill(promptTokens, event.prefillNs);
-      meter.noteDecode(answerTokens, event.decodeNs);
-    }
-    yield event;
-  }
+): AsyncIterable<SequenceEvent> {
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = events[Symbol.asyncIterator]();
+      let promptTokens = 0;
+      let answerTokens = 0;
+      const note = (event: SequenceEvent) => {
+        if (event.kind === "started") promptTokens = event.promptTokens.length - event.cachedTokens;
+        if (event.kind === "tokens") answerTokens += event.tokens.length;
+        if (event.kind !== "finished") return;
+        meter.notePrefill(promptTokens, event.prefillNs);
+        meter.noteDecode(answerTokens, event.decodeNs);
+      };
+      return {
+        next: async () => {
+          const result = await inner.next();
+          if (result.done !== true) note(result.value);
+          return result;
+        },
+        return: async () => await inner.return?.() ?? { value: undefined, done: true },
+      };
+    },
+  };
 }

@@ -1,5 +1,5 @@
-import { Heartbeat, SilenceWatch } from "../../../src/calls/pulse.ts";
-import { patienceWith, PEER_DOUBT } from "../../../src/core/answers/mod.ts";
+import { Heartbeat, SilenceWatch } from "../../../src/base/mod.ts";
+import { LEASE_BEAT_MS, patienceWith, PEER_DOUBT } from "../../../src/core/answers/mod.ts";
 import type { LeaseMessage, StreamEnd } from "./network.ts";
 import type { RunEvent } from "./runner.ts";
 import type { HeldSlot, SlotAnswer } from "./slots.ts";
@@ -36,7 +36,10 @@ export class LeaseClient {
       limitMs: patience.firstWordMs,
       onSilent: () => this.#over({ isExpected: false }),
     });
-    this.#heartbeat = new Heartbeat(end.process, () => end.send({ kind: "beat" }));
+    this.#heartbeat = new Heartbeat(end.process, {
+      everyMs: LEASE_BEAT_MS,
+      send: () => end.send({ kind: "beat" }),
+    });
     end.onMessage = (message) => {
       this.#silence.relax(patience.silenceMs);
       this.#silence.heard();

@@ -1,5 +1,5 @@
-import { Heartbeat, SilenceWatch } from "../../../src/calls/pulse.ts";
-import { ASKER_SILENCE_MS } from "../../../src/core/answers/mod.ts";
+import { Heartbeat, SilenceWatch } from "../../../src/base/mod.ts";
+import { ASKER_SILENCE_MS, LEASE_BEAT_MS } from "../../../src/core/answers/mod.ts";
 import type { LeaseMessage, StreamEnd } from "./network.ts";
 import type { RunEvent } from "./runner.ts";
 import type { HeldSlot, SimulatedSlots } from "./slots.ts";
@@ -31,7 +31,10 @@ export class LeaseServer {
       limitMs: ASKER_SILENCE_MS,
       onSilent: () => this.abandon(),
     });
-    this.#heartbeat = new Heartbeat(end.process, () => end.send({ kind: "beat" }));
+    this.#heartbeat = new Heartbeat(end.process, {
+      everyMs: LEASE_BEAT_MS,
+      send: () => end.send({ kind: "beat" }),
+    });
     end.onMessage = (message) => this.#take(message);
     end.send({ kind: "beat" });
     this.#withdraw = () => {};

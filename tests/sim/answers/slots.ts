@@ -4,7 +4,7 @@ import {
   type SchedulerEffect,
   type SchedulerEvent,
 } from "../../../src/core/scheduler/mod.ts";
-import { Pulse } from "../../../src/inference/pulse.ts";
+import { Heartbeat, SilenceWatch } from "../../../src/base/mod.ts";
 import type { VirtualTime } from "../raft/virtual_time.ts";
 import type { Watch } from "./checkers/mod.ts";
 import type { ProcessClock } from "./process_clock.ts";
@@ -36,8 +36,42 @@ export interface SlotsOptions {
 
 interface Instance {
   readonly runner: SimulatedRunner;
-  readonly pulse: Pulse;
-  runs: number;
+  readonly watch: RunnerWatch;
+}
+
+/** As over a runner's pipe: it is asked every five seconds while it has work, and hangs when it says nothing for twenty. */
+class RunnerWatch {
+  readonly #clock: ProcessClock;
+  readonly #silence: SilenceWatch;
+  readonly #ask: () => void;
+  #heartbeat: Heartbeat | undefined;
+  #runs = 0;
+
+  constructor(clock: ProcessClock, does: { readonly ask: () => void; readonly end: () => void }) {
+    this.#clock = clock;
+    this.#ask = does.ask;
+    this.#silence = new SilenceWatch(clock, { limitMs: 20_000, onSilent: does.end });
+    this.#silence.pause();
+  }
+
+  heard(): void {
+    this.#silence.heard();
+  }
+
+  began(): void {
+    if (this.#runs++ > 0) return;
+    this.#silence.resume();
+    this.#heartbeat = new Heartbeat(this.#clock, { everyMs: 5_000, send: this.#ask });
+  }
+
+  ended(): void {
+    if (--this.#runs === 0) this.stop();
+  }
+
+  stop(): void {
+    this.#heartbeat?.stop();
+    this.#silence.pause();
+  }
 }
 
 export const MODEL_KEY = "m";
@@ -110,8 +144,8 @@ export class SimulatedSlots {
 
   /** The machine is gone, and its runners with it. */
   destroy(): void {
-    for (const { runner, pulse } of this.#instances.values()) {
-      pulse.stop();
+    for (const { runner, watch } of this.#instances.values()) {
+      watch.stop();
       runner.kill();
     }
   }
@@ -162,12 +196,11 @@ export class SimulatedSlots {
       watch: this.#watch,
       onExit: () => this.#clock.whenAwake(() => this.#exited(instanceId)),
     });
-    const pulse = new Pulse({
-      clock: this.#clock,
-      ask: () => runner.ping(() => this.#clock.whenAwake(() => pulse.heard())),
-      onSilent: () => runner.kill(),
+    const watch: RunnerWatch = new RunnerWatch(this.#clock, {
+      ask: () => runner.ping(() => this.#clock.whenAwake(() => watch.heard())),
+      end: () => runner.kill(),
     });
-    this.#instances.set(instanceId, { runner, pulse, runs: 0 });
+    this.#instances.set(instanceId, { runner, watch });
     this.#step({ kind: "model_loaded", instanceId, memoryBytes: 1, slots });
   }
 
@@ -175,7 +208,7 @@ export class SimulatedSlots {
     const instance = this.#instances.get(instanceId);
     if (instance === undefined) return;
     this.#instances.delete(instanceId);
-    instance.pulse.stop();
+    instance.watch.stop();
     this.#step({ kind: "runner_exited", instanceId });
   }
 
@@ -206,13 +239,12 @@ export class SimulatedSlots {
 
   /** A run that is watched while it lasts. */
   #run(instance: Instance, work: Work, say: (event: RunEvent) => void): () => void {
-    instance.runs++;
-    instance.pulse.start();
+    instance.watch.began();
     return instance.runner.start(work, (event) =>
       this.#clock.whenAwake(() => {
-        instance.pulse.heard();
+        instance.watch.heard();
         const isLast = event.kind !== "started" && event.kind !== "tokens";
-        if (isLast && --instance.runs === 0) instance.pulse.stop();
+        if (isLast) instance.watch.ended();
         say(event);
       }));
   }

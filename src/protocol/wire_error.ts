@@ -15,7 +15,7 @@ import {
   objectShape,
   type ShapeOf,
   textShape,
-} from "../protocol/mod.ts";
+} from "./value_shape.ts";
 
 /** Characters of an error's text; the rest is cut. */
 const MESSAGE_CHARS_MAX = 8 * 1024;

@@ -1,9 +1,10 @@
 import type { SequenceEvent, SequenceRequest } from "./sequence.ts";
+import type { WireError } from "../wire_error.ts";
 
 /**
  * Version of the frames between a node and its runner. Both come from one build, so any difference is refused.
  */
-export const RUNNER_PROTOCOL_VERSION = 1;
+export const RUNNER_PROTOCOL_VERSION = 2;
 /** Bytes of one frame at most, either way: a 4-byte big-endian length, then that many bytes of CBOR. */
 export const RUNNER_FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -48,13 +49,25 @@ export interface LoadedFacts {
   readonly numericClass: string;
 }
 
-/** Node to runner. `id` is chosen by the node and unique within one runner. */
+/** Node to runner. */
 export type RunnerCommand =
   | { readonly kind: "load"; readonly version: number; readonly settings: LoadSettings }
-  | { readonly kind: "generate"; readonly id: number; readonly request: SequenceRequest }
-  | { readonly kind: "cancel"; readonly id: number }
   /** Answered at once with `pong`, whatever else the runner does. */
   | { readonly kind: "ping" }
+  | ModelCommand;
+
+/** What a loaded model is asked, by whomever. `id` is chosen by who asks and unique within one channel. */
+export type ModelCommand =
+  | {
+    readonly kind: "generate";
+    readonly id: number;
+    readonly request: SequenceRequest;
+    /** Tokens that may be on their way or wait unread; the answer pauses there until some are `taken`. */
+    readonly unreadTokensMax: number;
+  }
+  /** The reader of an answer took so many tokens more. */
+  | { readonly kind: "taken"; readonly id: number; readonly tokens: number }
+  | { readonly kind: "cancel"; readonly id: number }
   | {
     readonly kind: "embed";
     readonly id: number;
@@ -83,11 +96,16 @@ export type RunnerReply =
     readonly kind: "events";
     readonly events: readonly { readonly id: number; readonly event: SequenceEvent }[];
   }
+  | Exclude<ModelReply, { kind: "event" }>;
+
+/** What a loaded model answers, whoever asked. */
+export type ModelReply =
+  | { readonly kind: "event"; readonly id: number; readonly event: SequenceEvent }
   | {
     readonly kind: "embedded";
     readonly id: number;
-    /** One per input, L2-normalised. */
-    readonly vectors: readonly Float32Array[];
+    /** One per input, L2-normalised; little-endian 32-bit floats. */
+    readonly vectors: readonly Uint8Array[];
     readonly promptTokens: number;
   }
   | { readonly kind: "tokenized"; readonly id: number; readonly tokens: readonly number[] }
@@ -95,7 +113,5 @@ export type RunnerReply =
   | {
     readonly kind: "failed";
     readonly id: number;
-    /** A code of `src/base/error_codes.ts`. */
-    readonly code: string;
-    readonly message: string;
+    readonly error: WireError;
   };

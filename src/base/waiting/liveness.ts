@@ -1,13 +1,16 @@
-import type { Clock } from "../ports/mod.ts";
+/** The time and the timers that a watch lives on; it has none of its own. */
+export interface WatchClock {
+  /** Milliseconds that never go back. */
+  monotonicMs(): number;
+  after(delayMs: number, run: () => void): { cancel(): void };
+}
 
-/** A stream with nothing to say says so after so long. Milliseconds. */
-const BEAT_EVERY_MS = 500;
 /** A check that comes so much too late tells of this process's own stall, in which nobody could be heard. Milliseconds. */
 const OWN_STALL_MS = 250;
 
 /** Calls back once a peer was silent for too long. Counts only while it is told to. */
 export class SilenceWatch {
-  readonly #clock: Pick<Clock, "after" | "monotonicMs">;
+  readonly #clock: WatchClock;
   #limitMs: number;
   readonly #onSilent: () => void;
   #heardMs = 0;
@@ -16,7 +19,7 @@ export class SilenceWatch {
   #isStopped = false;
 
   constructor(
-    clock: Pick<Clock, "after" | "monotonicMs">,
+    clock: WatchClock,
     options: { readonly limitMs: number; readonly onSilent: () => void },
   ) {
     this.#clock = clock;
@@ -84,18 +87,20 @@ export class SilenceWatch {
   }
 }
 
-/** Says that this side is alive whenever it said nothing else for half a second. */
+/** Says something whenever nothing else was said for a while: that this side lives, or a question whether the other does. */
 export class Heartbeat {
-  readonly #clock: Pick<Clock, "after" | "monotonicMs">;
+  readonly #clock: WatchClock;
+  readonly #everyMs: number;
   readonly #send: () => void;
   #spokeMs: number;
   #timer: { cancel(): void };
 
-  constructor(clock: Pick<Clock, "after" | "monotonicMs">, send: () => void) {
+  constructor(clock: WatchClock, options: { readonly everyMs: number; readonly send: () => void }) {
     this.#clock = clock;
-    this.#send = send;
+    this.#everyMs = options.everyMs;
+    this.#send = options.send;
     this.#spokeMs = clock.monotonicMs();
-    this.#timer = this.#next(BEAT_EVERY_MS);
+    this.#timer = this.#next(this.#everyMs);
   }
 
   /** Something else was said. */
@@ -109,9 +114,9 @@ export class Heartbeat {
 
   #next(delayMs: number): { cancel(): void } {
     return this.#clock.after(delayMs, () => {
-      const leftMs = this.#spokeMs + BEAT_EVERY_MS - this.#clock.monotonicMs();
+      const leftMs = this.#spokeMs + this.#everyMs - this.#clock.monotonicMs();
       // A timer may be early by a fraction of a millisecond.
-      this.#timer = this.#next(leftMs > 1 ? leftMs : BEAT_EVERY_MS);
+      this.#timer = this.#next(leftMs > 1 ? leftMs : this.#everyMs);
       if (leftMs > 1) return;
       this.spoke();
       this.#send();

@@ -1,0 +1,26 @@
+/**
+ * What is asked of a loaded model and what it answers, in a runner or on another node; and how a runner is started. Pure
+ * types. Start reading in `sequence.ts`.
+ *
+ * @module
+ */
+export {
+  type LoadedFacts,
+  type LoadSettings,
+  type ModelCommand,
+  type ModelReply,
+  RUNNER_FRAME_BYTES_MAX,
+  RUNNER_PROTOCOL_VERSION,
+  type RunnerCommand,
+  type RunnerReply,
+} from "./runner.ts";
+export type {
+  AnswerToken,
+  FinishReason,
+  Prompt,
+  SamplerSettings,
+  SequenceEvent,
+  SequenceRequest,
+  TokenLogprob,
+} from "./sequence.ts";
+export { vectorFromBytes, vectorToBytes } from "./vector_bytes.ts";
