@@ -2,6 +2,7 @@
  * The built file under test, started as a stranger's machine would: an empty HOME, and a PATH that holds the few system
  * tools the file needs and neither Deno nor Node.
  */
+import { TEMPLATE_WORKER } from "./runners.ts";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -264,13 +265,14 @@ export function killRunner(node: ServingOdist): number {
 export function findRunners(pid: number): number[] {
   const list = [...Deno.readDirSync(`/proc/${pid}/task`)]
     .map((task) => Deno.readTextFileSync(`/proc/${pid}/task/${task.name}/children`));
-  return list.join(" ").split(/\s+/).filter((id) => id !== "").map(Number).filter(isAlive);
+  return list.join(" ").split(/\s+/).filter((id) => id !== "").map(Number).filter(isRunner);
 }
 
 /** A process that ended stays listed until its parent has heard of it. */
-function isAlive(pid: number): boolean {
+function isRunner(pid: number): boolean {
   try {
-    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+    return !TEMPLATE_WORKER.test(Deno.readTextFileSync(`/proc/${pid}/cmdline`)) &&
+      !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
