@@ -16,8 +16,31 @@ export interface ClientAccessParts {
   readonly group: () => Pick<Group, "catalogue" | "read">;
   readonly clock: Clock;
   readonly hashSecret: (secret: Uint8Array) => Promise<Uint8Array>;
+  readonly lookups: LogLookups;
   /** A key was shown, and opened the node. */
   readonly noteUse: (row: ApiKeyRow) => void;
+}
+
+/** Keys looked for in the log at once. Strangers can make up keys as fast as they like, and reads are there for others, too. */
+const LOOKUPS_MAX = 16;
+
+/** Counts those who look for a key in the log; beyond the limit a key that is not known here is unknown. */
+export class LogLookups {
+  #open = 0;
+
+  async find(read: () => Promise<ApiKeyRow | undefined>): Promise<ApiKeyRow | undefined> {
+    if (this.#open >= LOOKUPS_MAX) return undefined;
+    this.#open++;
+    try {
+      return await read();
+    } catch (error) {
+      // Without a quorum what this node has applied is all there is to go by.
+      if (error instanceof UnavailableError) return undefined;
+      throw error;
+    } finally {
+      this.#open--;
+    }
+  }
 }
 
 /** Says whether a key opens this node to a session of its own; what it may do there is asked with each request. */
@@ -79,18 +102,12 @@ function openScopes(
 /** From what this node has applied, and from the log where that says nothing: the key may be a moment old. */
 async function findRow(
   { keyId }: ApiKey,
-  { group }: ClientAccessParts,
+  { group, lookups }: ClientAccessParts,
 ): Promise<ApiKeyRow | undefined> {
   const look = (catalogue: Catalogue) => catalogue.findApiKey(keyId);
   const known = look(group().catalogue);
   if (known !== undefined) return known;
-  try {
-    return await group().read(look, { timeoutMs: READ_TIMEOUT_MS });
-  } catch (error) {
-    // Without a quorum what this node has applied is all there is to go by.
-    if (error instanceof UnavailableError) return undefined;
-    throw error;
-  }
+  return await lookups.find(() => group().read(look, { timeoutMs: READ_TIMEOUT_MS }));
 }
 
 function refused(reason: string): { readonly kind: "refused"; readonly reason: string } {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { UnavailableError } from "../base/mod.ts";
 import { Catalogue } from "../core/catalogue/mod.ts";
 import { CATALOGUE_SCHEMA, encodeApiKey, encodeCommand, type Scope } from "../protocol/mod.ts";
-import { admitClient, type ClientAccessParts, keyAccess } from "./client_access.ts";
+import { admitClient, type ClientAccessParts, keyAccess, LogLookups } from "./client_access.ts";
 
 const NOW_MS = 1_000_000;
 const AUTHORITY_KEY = Uint8Array.fromHex(
@@ -32,6 +32,7 @@ function access(
     self: { name: "n1", version: "0.1.0" },
     group: () => ({ catalogue: applied, read: async (look) => look(await read()) }),
     clock: { nowMs: () => NOW_MS, monotonicMs: () => 0, after: () => ({ cancel() {} }) },
+    lookups: new LogLookups(),
     noteUse: () => {},
     hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
   };
@@ -82,6 +83,22 @@ function catalogueOf(...keys: { readonly scopes: readonly Scope[]; readonly init
   );
   return { catalogue, revoke: (keyId: string) => apply({ kind: "delete_api_key", keyId }) };
 }
+
+Deno.test("Keys that strangers make up take few reads of the log, and known ones none", async () => {
+  const gate = Promise.withResolvers<Catalogue>();
+  let reads = 0;
+  const parts = access(catalogueWithKey(0), () => {
+    reads++;
+    return gate.promise;
+  });
+  const strangers = Array.from({ length: 100 }, () => admitClient(keyOf("k9", 7), parts));
+  assert.deepEqual(await admitClient(keyOf("k1", 7), parts), WELCOME);
+  assert.equal(reads, 16);
+  gate.resolve(Catalogue.empty());
+  for (const verdict of await Promise.all(strangers)) assert.equal(verdict.kind, "refused");
+  await admitClient(keyOf("k9", 7), parts);
+  assert.equal(reads, 17, "room again");
+});
 
 Deno.test("A key grants its scopes and no more, and is noted as used", async () => {
   const { catalogue } = catalogueOf({ scopes: ["use", "join"] });

@@ -6,6 +6,12 @@
  */
 export { Admin, type SeenMember } from "./admin.ts";
 export { Attribution } from "./attribution.ts";
-export { admitClient, type ClientAccessParts, keyAccess, type OpenTo } from "./client_access.ts";
+export {
+  admitClient,
+  type ClientAccessParts,
+  keyAccess,
+  LogLookups,
+  type OpenTo,
+} from "./client_access.ts";
 export { Credentials } from "./credentials.ts";
 export { KeyUses } from "./key_uses.ts";

@@ -38,6 +38,7 @@ import {
   type ClientAccessParts,
   keyAccess,
   KeyUses,
+  LogLookups,
   type OpenTo,
 } from "../../operators/mod.ts";
 import {
@@ -321,7 +322,8 @@ function accessParts({ name, version, clock }: Opened, late: Late): ClientAccess
   const group = () => mustExist(late.group);
   const uses = new KeyUses({ group, clock });
   const noteUse = (row: ApiKeyRow) => uses.note(row);
-  return { self: { name, version }, group, clock, hashSecret, noteUse };
+  const lookups = new LogLookups();
+  return { self: { name, version }, group, clock, hashSecret, lookups, noteUse };
 }
 
 async function openLogGroup(
