@@ -24,6 +24,8 @@ export interface RegistrySettings {
   readonly redirectsUploads?: boolean;
   /** Default any that is free. */
   readonly port?: number;
+  /** Speaks https as `localhost`. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** A request as it came. */
@@ -56,14 +58,19 @@ export class FaultyRegistry {
   constructor(settings: RegistrySettings = {}) {
     this.#settings = settings;
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: settings.port ?? 0, onListen: () => {} },
+      { hostname: "127.0.0.1", port: settings.port ?? 0, onListen: () => {}, ...settings.tls },
       (request) => this.#answer(request),
     );
   }
 
   /** Host and port for model names. */
   get host(): string {
-    return `127.0.0.1:${this.#server.addr.port}`;
+    const hostname = this.#settings.tls === undefined ? "127.0.0.1" : "localhost";
+    return `${hostname}:${this.#server.addr.port}`;
+  }
+
+  get #scheme(): "http" | "https" {
+    return this.#settings.tls === undefined ? "http" : "https";
   }
 
   /** Its port, for addresses under other names. */
@@ -169,7 +176,7 @@ export class FaultyRegistry {
 
   async #upload(request: Request, url: URL, repository: string): Promise<Response> {
     const id = url.pathname.split("/").at(-1) || crypto.randomUUID();
-    const location = `http://${this.host}/v2/${repository}/blobs/uploads/${id}`;
+    const location = `${this.#scheme}://${this.host}/v2/${repository}/blobs/uploads/${id}`;
     if (request.method === "POST") {
       const mounted = url.searchParams.get("mount");
       if (mounted !== null && this.blobs.has(mounted)) return new Response(null, { status: 201 });
@@ -183,7 +190,7 @@ export class FaultyRegistry {
       return new Response(null, {
         status: 307,
         headers: {
-          location: `http://${this.host}/storage/${id}?range=${range}`,
+          location: `${this.#scheme}://${this.host}/storage/${id}?range=${range}`,
           "docker-upload-location": location,
         },
       });
@@ -217,7 +224,7 @@ export class FaultyRegistry {
   }
 
   #challenge(request: Request): Response {
-    const realm = `http://${request.headers.get("host")}/token`;
+    const realm = `${this.#scheme}://${request.headers.get("host")}/token`;
     const scope = `repository:library/m:pull ${request.method}`;
     return new Response("sign in", {
       status: 401,

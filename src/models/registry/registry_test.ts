@@ -493,6 +493,22 @@ Deno.test("pushModel() lets the registry take a parent's blob from the parent's 
     assert.equal(registry.blobs.size, 5);
   }));
 
+for (const status of [301, 302, 303]) {
+  Deno.test(`pushModel() takes a ${status} for no success`, () =>
+    withRegistry({}, async ({ registry, model, start }) => {
+      const node = await start();
+      await node.pull(model);
+      for (const led of ["POST", "PUT"]) {
+        if (led === "POST") registry.blobs.clear();
+        registry.intercept = ({ method, path }) =>
+          method === led ? new Response(null, { status, headers: { location: path } }) : undefined;
+        await assert.rejects(linesOf(node.store.push({ model, insecure: true }, SIGNAL)), {
+          message: `${status} is no answer to ${led}`,
+        });
+      }
+    }));
+}
+
 Deno.test("pushModel() tells of an unknown model in a line and an error", () =>
   withRegistry({}, async ({ start }) => {
     const statuses: string[] = [];

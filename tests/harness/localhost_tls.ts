@@ -1,0 +1,26 @@
+/**
+ * A certificate of `localhost` and 127.0.0.1 that signs itself, until 2126, for servers of tests. Who is to believe it
+ * must be told of it, as with `NODE_EXTRA_CA_CERTS`.
+ *
+ * @module
+ */
+export const LOCALHOST_TLS = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUVCC3SqxXHiHxdAjBePwm3mePuiwwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyOTE3MTI1N1oYDzIxMjYxMTA1
+MTcxMjU3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASFA7LFLz/o4/NpLUHCND3wEdBaXO3p2cjhzza9qDkgrVANPTFLu2nm
+AIBvaZnYa5++xRWGRLwWQP4gbSz/17+Do28wbTAdBgNVHQ4EFgQUEpeBHhrvtzFU
+R7GlO1WCijZ3u80wHwYDVR0jBBgwFoAUEpeBHhrvtzFUR7GlO1WCijZ3u80wDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSQAwRgIhAIpTc0ti+/ckGvzkc/+uXKJZvXJPblcRTCIzl0XneNS2AiEA
+i+WkVJvcTcfnKE+a9wJV78JfGO5pTKg/ObOacUHW9Nw=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCsD2/bCJYo1GqWrd
+PmeD+KTDrkOl/kHslp8jNtNvN62hRANCAASFA7LFLz/o4/NpLUHCND3wEdBaXO3p
+2cjhzza9qDkgrVANPTFLu2nmAIBvaZnYa5++xRWGRLwWQP4gbSz/17+D
+-----END PRIVATE KEY-----
+`,
+};
