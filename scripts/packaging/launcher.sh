@@ -16,8 +16,12 @@ say() { printf 'odist: %s\n' "$1" >&2; }
 is_private() {
   for place in "$1" "$1/deno" "$1/boot.js"; do
     { [ -O "$place" ] && ! [ -h "$place" ]; } || return 1
-    case $(ls -ld "$place") in ?????-??-*) ;; *) return 1 ;; esac
   done
+  while read -r modes _; do
+    case $modes in ?????-??-*) ;; *) return 1 ;; esac
+  done <<LIST
+$(ls -ld "$1" "$1/deno" "$1/boot.js")
+LIST
 }
 
 # Whole means: finished once, nothing missing or empty, nothing written to since, and private.

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { StorageError } from "../base/mod.ts";
 import type { Disk } from "../ports/mod.ts";
-import { storageErrorFrom, syncFolder, writeWhole } from "./durable_file.ts";
+import { FOLDER_MODE, storageErrorFrom, syncFolder, writeWhole } from "./durable_file.ts";
 
 /**
  * Bytes that are handed to the page cache on the spot: a copy of microseconds, where the way to another thread and back
@@ -15,7 +15,7 @@ const PREPARE_STEP_BYTES = 512 * 1024;
 /** A folder of the machine's own disk; made when it is missing. */
 export async function openDisk(folder: string): Promise<Disk> {
   try {
-    await Deno.mkdir(folder, { recursive: true });
+    await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
   } catch (error) {
     throw await storageErrorFrom(error, { action: `make "${folder}"`, folder });
   }

@@ -2,6 +2,10 @@ import { statfs } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorMessage, StorageError } from "../base/mod.ts";
 
+/** Of folders and files that a node makes for itself: other users of the machine have no business there. */
+export const FOLDER_MODE = 0o700;
+export const FILE_MODE = 0o600;
+
 /** Prefix of files being written. No blob, tag or digest begins with a dot, so no listing takes one for a finished file. */
 export const TEMPORARY_PREFIX = ".tmp-";
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { errorMessage, StorageError } from "../base/mod.ts";
+import { FILE_MODE, FOLDER_MODE } from "./durable_file.ts";
 
 /** Name of the locked file; the file itself stays when the lock goes. */
 const LOCK_FILE = "lock";
@@ -28,7 +29,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
         `stop that node or choose another data folder`,
     );
   }
-  await Deno.writeTextFile(join(folder, HOLDER_FILE), String(Deno.pid));
+  await Deno.writeTextFile(join(folder, HOLDER_FILE), String(Deno.pid), { mode: FILE_MODE });
   let isHeld = true;
   return {
     release() {
@@ -41,8 +42,9 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
 
 async function openLockFile(folder: string): Promise<Deno.FsFile> {
   try {
-    await Deno.mkdir(folder, { recursive: true });
-    return await Deno.open(join(folder, LOCK_FILE), { create: true, read: true, write: true });
+    await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    const access = { create: true, read: true, write: true, mode: FILE_MODE };
+    return await Deno.open(join(folder, LOCK_FILE), access);
   } catch (cause) {
     throw new StorageError(
       "storage_failed",

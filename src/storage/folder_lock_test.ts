@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { lockFolder } from "./mod.ts";
+import { lockFolder, openModelCatalog } from "./mod.ts";
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "odist-lock-" });
@@ -56,3 +56,26 @@ Deno.test("lockFolder() names the folder it can't use", () =>
       message: /Cannot use data folder/,
     });
   }));
+
+Deno.test({
+  name: "What a node makes for itself is closed to other users, whatever the umask",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withFolder(async (parent) => {
+      const usual = Deno.umask(0);
+      try {
+        const folder = join(parent, "data");
+        (await lockFolder(folder)).release();
+        await openModelCatalog(join(folder, "models"));
+        const modes = async (path: string) => ((await Deno.stat(path)).mode ?? 0) & 0o777;
+        for (const made of ["", "models", "models/blobs", "models/manifests"]) {
+          assert.equal(await modes(join(folder, made)), 0o700, made);
+        }
+        for await (const { name, isFile } of Deno.readDir(folder)) {
+          if (isFile) assert.equal(await modes(join(folder, name)), 0o600, name);
+        }
+      } finally {
+        Deno.umask(usual);
+      }
+    }),
+});

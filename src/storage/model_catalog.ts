@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { assert } from "../base/mod.ts";
 import type { CatalogEntry, ModelCatalog } from "../ports/mod.ts";
 import { isModelName, MANIFEST_BYTES_MAX, type ModelName, parseManifest } from "../protocol/mod.ts";
-import { storageErrorFrom, writeFileDurably } from "./durable_file.ts";
+import { FOLDER_MODE, storageErrorFrom, writeFileDurably } from "./durable_file.ts";
 import { type ModelsFolder, openModelsFolder, readEntries } from "./models_folder.ts";
 
 /**
@@ -48,7 +48,7 @@ class FolderCatalog implements ModelCatalog {
     assert(isModelName(name), "Only valid names become paths", { ...name });
     const path = this.#path(await this.#storedSpelling(name));
     try {
-      await Deno.mkdir(dirname(path), { recursive: true });
+      await Deno.mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
     } catch (error) {
       throw await storageErrorFrom(error, {
         action: "store a manifest",

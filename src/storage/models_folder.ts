@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Digest, errorMessage, parseDigest, StorageError } from "../base/mod.ts";
+import { FOLDER_MODE } from "./durable_file.ts";
 
 /** Where things lie in a models folder (contract 2.2). */
 export interface ModelsFolder {
@@ -17,7 +18,7 @@ export async function openModelsFolder(root: string): Promise<ModelsFolder> {
   const folder = { root, blobs: join(root, "blobs"), manifests: join(root, "manifests") };
   for (const path of [folder.blobs, folder.manifests]) {
     try {
-      await Deno.mkdir(path, { recursive: true });
+      await Deno.mkdir(path, { recursive: true, mode: FOLDER_MODE });
       for await (const _ of Deno.readDir(path)) break; // Existing is not enough: it must be readable.
     } catch (cause) {
       throw new StorageError(

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { errorMessage, StorageError } from "../../base/mod.ts";
 import type { RegistryKey } from "../../ports/mod.ts";
-import { writeFileDurably } from "../durable_file.ts";
+import { FILE_MODE, FOLDER_MODE, writeFileDurably } from "../durable_file.ts";
 
 /**
  * This machine's registry key in an OpenSSH file without passphrase (`id_ed25519`, contract 2.2). Read, or made with its
@@ -51,9 +51,9 @@ async function readOrMake(path: string): Promise<KeyPair> {
   }
   const { seed, publicBytes } = await generate();
   try {
-    await Deno.mkdir(dirname(path), { recursive: true });
+    await Deno.mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
     const file = new TextEncoder().encode(formatKeyFile(seed, publicBytes));
-    await writeFileDurably(path, file, { mode: 0o600 });
+    await writeFileDurably(path, file, { mode: FILE_MODE });
     const publicLine = `${KEY_TYPE} ${encodeBase64(encodePublicKey(publicBytes))}\n`;
     await writeFileDurably(`${path}.pub`, new TextEncoder().encode(publicLine));
   } catch (cause) {

@@ -2,14 +2,14 @@ import { join } from "node:path";
 import { StorageError } from "../../base/mod.ts";
 import type { SecretFiles } from "../../ports/mod.ts";
 import {
+  FILE_MODE,
+  FOLDER_MODE,
   storageErrorFrom,
   syncFolder,
   TEMPORARY_PREFIX,
   writeFileDurably,
 } from "../durable_file.ts";
 
-const FOLDER_MODE = 0o700;
-const FILE_MODE = 0o600;
 /** The bits by which anybody but the owner may do something. */
 const OTHERS_MODE = 0o077;
 /** Bytes of one file; keys and certificates have a few hundred. */
