@@ -1,4 +1,11 @@
-import { BoundedMap, errorMessage, isEdgeError, pause, UnavailableError } from "../base/mod.ts";
+import {
+  BoundedMap,
+  errorMessage,
+  isEdgeError,
+  pause,
+  PeerError,
+  UnavailableError,
+} from "../base/mod.ts";
 import type { Asker, ModelDefinition, ModelStore } from "../models/mod.ts";
 import type { CatalogEntry, Log } from "../ports/mod.ts";
 import { displayModelName } from "../protocol/mod.ts";
@@ -102,15 +109,16 @@ export class ClusterDefinitions {
   }
 
   async #ask(entry: CatalogEntry, holders: readonly Holder[]): Promise<ModelDefinition> {
-    const { name, manifestDigest } = entry;
-    const shownName = displayModelName(name);
+    const shownName = displayModelName(entry.name);
     const reasons: string[] = [];
     for (const holder of holders) {
       try {
-        return await describeModel(this.#parts, holder, { name, manifestDigest, shownName });
+        return await describeModel(this.#parts, holder, entry);
       } catch (error) {
         const reason = errorMessage(error);
-        this.#parts.log.log("debug", "describe_failed", { node: holder.nodeId, reason });
+        // A peer that lies is named; one that is gone or has it no more is nothing new.
+        const level = error instanceof PeerError ? "warn" : "debug";
+        this.#parts.log.log(level, "describe_failed", { node: holder.nodeId, reason });
         reasons.push(`${holder.name || holder.nodeId}: ${reason}`);
       }
     }

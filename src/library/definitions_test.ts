@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
+import { detailsOf } from "../models/stored/model_details.ts";
 import type { CatalogEntry } from "../ports/mod.ts";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
+import { packModel } from "../../tests/harness/packed_model.ts";
 import { streamPair } from "../../tests/harness/peer_streams.ts";
 import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
 import { scriptedDefinition } from "../../tests/harness/scripted_engine.ts";
@@ -20,6 +22,15 @@ const DEFINITION: ModelDefinition = {
   messages: [{ role: "user", content: "hi" }],
   parameters: { stop: ["x"], temperature: 0, numCtx: 99 },
 };
+const PACKED = packModel(DEFINITION);
+/** What is left of it on another node. */
+const DESCRIBED = {
+  ...DEFINITION,
+  modelPath: "",
+  adapterPaths: [],
+  projectorPath: undefined,
+  details: detailsOf(DEFINITION.config, DEFINITION.facts),
+};
 const MISSING = new UnavailableError("load_failed", "a blob is missing");
 
 function holder(digit: string, changes: Partial<Holder> = {}): Holder {
@@ -28,8 +39,27 @@ function holder(digit: string, changes: Partial<Holder> = {}): Holder {
   return { nodeId, load: undefined, ...known, ...changes };
 }
 
+type Answer = "definition" | "lie" | "part" | "unknown" | "silence" | "nonsense";
+const TRAITS = {
+  kind: "jinja",
+  capabilities: { tools: true, thinking: true, insert: true },
+  toolCallTag: "",
+} as const;
+/** What a liar says of the model, and with which contents. */
+const LIE: ModelDefinition = {
+  ...DEFINITION,
+  weightsBytes: 1,
+  system: "be cruel",
+  template: {
+    goTemplate: "{{ .Secret }}",
+    inspected: { traits: TRAITS, failure: "a made-up failure" },
+  },
+  parameters: { temperature: 2 },
+  messages: [],
+};
+
 /** A node that lacks the model, and what each other node answers to a question. */
-function stage(answers: Record<string, "definition" | "unknown" | "silence" | "nonsense">) {
+function stage(answers: Record<string, Answer>) {
   const clock = new HandClock();
   const telemetry = new RecordingTelemetry();
   const asked: string[] = [];
@@ -54,7 +84,12 @@ function stage(answers: Record<string, "definition" | "unknown" | "silence" | "n
       find: () => {
         const { name } = DEFINITION;
         const { manifestDigest, modifiedAtMs } = state;
-        const entry: Partial<CatalogEntry> = { name, manifestDigest, modifiedAtMs };
+        const entry: Partial<CatalogEntry> = {
+          name,
+          manifestDigest,
+          modifiedAtMs,
+          manifest: PACKED.manifest,
+        };
         return Promise.resolve(entry as CatalogEntry);
       },
       getDefinition: () =>
@@ -67,9 +102,16 @@ function stage(answers: Record<string, "definition" | "unknown" | "silence" | "n
         const pair = streamPair(SELF, peer.nodeId);
         const router = new StreamRouter({ clock, log: telemetry, metrics: telemetry });
         const answer = answers[digit];
-        if (answer === "definition" || answer === "unknown") {
-          const found = answer === "definition" ? DEFINITION : undefined;
-          router.register("describe", new DescribeServer(() => Promise.resolve(found)));
+        if (answer !== "silence" && answer !== "nonsense") {
+          const found = answer === "unknown"
+            ? undefined
+            : answer === "definition"
+            ? DEFINITION
+            : LIE;
+          const layers = [...PACKED.layers];
+          if (answer === "part") layers.splice(1, 1, new TextEncoder().encode("{{ .Secret }}"));
+          const models = { readContentLayers: () => Promise.resolve(layers) };
+          router.register("describe", new DescribeServer(() => Promise.resolve(found), models));
           void router.accept(pair.far);
         } else if (answer === "nonsense") {
           void new MessageStream(pair.far).write({ kind: "described", definition: { facts: 1 } });
@@ -78,7 +120,7 @@ function stage(answers: Record<string, "definition" | "unknown" | "silence" | "n
       },
     },
   });
-  return { definitions, asked, state, clock };
+  return { definitions, asked, state, clock, lines: telemetry.lines };
 }
 
 Deno.test("ClusterDefinitions prefers this node's own definition, paths and all", async () => {
@@ -90,15 +132,33 @@ Deno.test("ClusterDefinitions prefers this node's own definition, paths and all"
 
 Deno.test("ClusterDefinitions learns everything but the paths from a holder, once", async () => {
   const { definitions, asked } = stage({ 2: "definition" });
-  const wanted = { ...DEFINITION, modelPath: "", adapterPaths: [], projectorPath: undefined };
   const [one, two] = await Promise.all([
     definitions.getDefinition("m", "generate"),
     definitions.getDefinition("m", "generate"),
   ]);
-  assert.deepEqual(one, wanted);
-  assert.deepEqual(two, wanted);
-  assert.deepEqual(await definitions.getDefinition("m", "chat"), wanted);
+  assert.deepEqual(one, DESCRIBED);
+  assert.deepEqual(two, DESCRIBED);
+  assert.deepEqual(await definitions.getDefinition("m", "chat"), DESCRIBED);
   assert.deepEqual(asked, ["2"]);
+});
+
+Deno.test("ClusterDefinitions takes of a holder's word only what the manifest's digests don't say", async () => {
+  const { definitions, asked } = stage({ 2: "lie" });
+  assert.deepEqual(await definitions.getDefinition("m", "generate"), DESCRIBED);
+  assert.deepEqual(asked, ["2"]);
+});
+
+Deno.test("ClusterDefinitions believes no holder whose contents have other digests, and asks the next", async () => {
+  const { definitions, asked, lines } = stage({ 2: "part", 3: "definition" });
+  assert.deepEqual(await definitions.getDefinition("m", "generate"), DESCRIBED);
+  assert.deepEqual(asked, ["2", "3"]);
+  const [line] = lines.filter(({ event }) => event === "describe_failed");
+  assert.equal(line?.level, "warn");
+  assert.equal(line?.values.node, "2".repeat(16));
+  const alone = stage({ 2: "part" });
+  await assert.rejects(alone.definitions.getDefinition("m", "generate"), {
+    message: /n2: .*described without what its manifest names: sha256:/,
+  });
 });
 
 Deno.test("ClusterDefinitions asks the next holder after one that can't say, and remembers no failure", async () => {

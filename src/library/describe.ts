@@ -1,10 +1,14 @@
 import { RequestError } from "../base/mod.ts";
-import type { ModelDefinition } from "../models/mod.ts";
-import type { PeerAddress, PeerStream } from "../ports/mod.ts";
+import { type ModelDefinition, type ModelStore, verifyDefinition } from "../models/mod.ts";
+import type { CatalogEntry, PeerAddress, PeerStream } from "../ports/mod.ts";
 import {
+  arrayShape,
+  byteStringShape,
+  displayModelName,
   hashHexShape,
   objectShape,
   type ShapeOf,
+  STREAM_FRAME_BYTES_MAX,
   textShape,
   unionShape,
   unknownShape,
@@ -22,6 +26,9 @@ import {
   type StreamHandler,
 } from "../calls/mod.ts";
 
+/** Small blobs of one model. */
+const LAYERS_MAX = 4_096;
+
 /** Streams that ask for a definition. */
 export const DESCRIBE_PURPOSE = "describe";
 
@@ -30,7 +37,11 @@ const questionShape = objectShape({
   manifestDigest: hashHexShape,
 });
 const replyShape = unionShape({
-  described: objectShape({ definition: unknownShape }),
+  described: objectShape({
+    definition: unknownShape,
+    /** Blobs that the manifest names by digest; what they say counts, not the definition. */
+    layers: arrayShape(byteStringShape(STREAM_FRAME_BYTES_MAX), LAYERS_MAX),
+  }),
   refused: objectShape({ error: wireErrorShape }),
 });
 
@@ -43,36 +54,42 @@ export type FindDefinition = (
 export class DescribeServer implements StreamHandler {
   readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
   readonly #findDefinition: FindDefinition;
+  readonly #models: Pick<ModelStore, "readContentLayers">;
 
-  constructor(findDefinition: FindDefinition) {
+  constructor(findDefinition: FindDefinition, models: Pick<ModelStore, "readContentLayers">) {
     this.#findDefinition = findDefinition;
+    this.#models = models;
   }
 
   async serve(stream: PeerStream, opening: unknown): Promise<void> {
     const asked = required(questionShape, opening);
     await answerPeer(stream, async () => {
       const definition = await getHeldDefinition(this.#findDefinition, asked);
-      return { kind: "described", definition: encodeDefinition(definition) };
+      const layers = await this.#models.readContentLayers(asked.name, "generate");
+      return { kind: "described", definition: encodeDefinition(definition), layers };
     });
   }
 }
 
 /**
- * The definition of a model, from a node that holds it; without paths.
+ * The definition of a model, from a node that holds it; without paths. See {@link verifyDefinition} for what of it is more
+ * than the holder's word.
  *
- * @throws UnavailableError `peer_lost`, also after 5 s; what the holder refused with; PeerError for nonsense.
+ * @throws UnavailableError `peer_lost`, also after 5 s; what the holder refused with; PeerError for nonsense, and for
+ *   contents that are not the manifest's.
  */
 export async function describeModel(
   parts: QuestionParts,
   peer: PeerAddress,
-  model: Pick<ModelDefinition, "name" | "manifestDigest"> & { readonly shownName: string },
+  entry: CatalogEntry,
 ): Promise<ModelDefinition> {
-  const { manifestDigest, shownName: name } = model;
-  const opening = { purpose: DESCRIBE_PURPOSE, name, manifestDigest };
-  return await askPeer(parts, { peer, opening }, (message) => {
-    const { definition } = readAnswer(replyShape, "described", message);
-    return decodeDefinition(definition, model);
+  const { manifestDigest } = entry;
+  const opening = { purpose: DESCRIBE_PURPOSE, name: displayModelName(entry.name), manifestDigest };
+  const told = await askPeer(parts, { peer, opening }, (message) => {
+    const { definition, layers } = readAnswer(replyShape, "described", message);
+    return { definition: decodeDefinition(definition, entry), layers };
   });
+  return await verifyDefinition(told.definition, entry, told.layers);
 }
 
 /** @throws RequestError `model_not_found` when it is not whole here. */

@@ -2,7 +2,7 @@ import type { NodeId } from "../base/mod.ts";
 import type { PlacementOptions } from "../core/catalogue/mod.ts";
 import { createModelStore, type ModelStore, type ModelStoreOptions } from "../models/mod.ts";
 import type { BlobStore, Metrics, ModelCatalog, TransferLimits, Transport } from "../ports/mod.ts";
-import { type CatalogueCommand, formatModelName } from "../protocol/mod.ts";
+import type { CatalogueCommand } from "../protocol/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { KnownModels } from "./known_models.ts";
 import { LocalCopies } from "./local_copies.ts";
@@ -76,8 +76,7 @@ export class ModelSharing {
     });
     const elsewhere = new HeldElsewhere({
       ...options,
-      describeAt: (peer, { name, manifestDigest }) =>
-        describeModel(options, peer, { name, manifestDigest, shownName: formatModelName(name) }),
+      describeAt: (peer, entry) => describeModel(options, peer, entry),
     });
     this.catalog = new ReplicatedCatalog({
       ...options,

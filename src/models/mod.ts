@@ -12,6 +12,7 @@ export {
   type InspectedTemplate,
   type ModelDefinition,
   TemplateInspector,
+  verifyDefinition,
 } from "./stored/mod.ts";
 export { blobsOf } from "./blob_holds.ts";
 export { Exclusive } from "./exclusive.ts";

@@ -104,6 +104,12 @@ export interface ModelStore {
    *   is missing or damaged.
    */
   getDefinition(model: string, asker: Asker): Promise<ModelDefinition>;
+  /**
+   * The blobs that say how a model is spoken to, for a node that lacks them.
+   *
+   * @throws as {@link ModelStore.getDefinition}.
+   */
+  readContentLayers(model: string, asker: Asker): Promise<readonly Uint8Array[]>;
   /** Contract 1.10. @throws as {@link ModelStore.getDefinition}. */
   show(request: ShowRequest, options?: ReadOptions): Promise<ShownModel>;
   /** Contract 1.11, with its progress lines. @throws RequestError before the first one when the request is bad. */
@@ -175,6 +181,10 @@ class StoredModels implements ModelStore {
 
   async getDefinition(model: string, asker: Asker): Promise<ModelDefinition> {
     return await loadModelDefinition(await this.#getEntry(model, asker), this.#sources);
+  }
+
+  async readContentLayers(model: string, asker: Asker): Promise<readonly Uint8Array[]> {
+    return await this.#sources.contents.readLayers(await this.#getEntry(model, asker));
   }
 
   async show(request: ShowRequest, options: ReadOptions = {}): Promise<ShownModel> {

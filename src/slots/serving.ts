@@ -25,7 +25,7 @@ export interface ServingParts {
   readonly router: Pick<StreamRouter, "register">;
   readonly driver: Pick<SchedulerDriver, "acquire" | "requestUnload" | "view">;
   /** Over the cluster's catalogue. */
-  readonly models: Pick<ModelStore, "find" | "getDefinition">;
+  readonly models: Pick<ModelStore, "find" | "getDefinition" | "readContentLayers">;
   /** Other members that hold a manifest's blobs, from gossip; at once and for every request. */
   readonly holders: (manifestDigest: string) => readonly Holder[];
   /** As in `ClusterDefinitionsParts`. */
@@ -63,7 +63,7 @@ export function createServing(parts: ServingParts): Serving {
   const findDefinition = findOwnDefinition(models);
   const server = new LeaseServer({ ...parts, findDefinition });
   router.register(LEASE_PURPOSE, server);
-  router.register(DESCRIBE_PURPOSE, new DescribeServer(findDefinition));
+  router.register(DESCRIBE_PURPOSE, new DescribeServer(findDefinition, models));
   router.register(UNLOAD_PURPOSE, new UnloadServer(findDefinition, driver));
   const leases = new ClusterLeases({
     ...parts,

@@ -139,7 +139,10 @@ export class ModelCluster {
       freeBytes: async () => undefined,
       placement: { ...PLACEMENT_DEFAULTS, replicateAfterMs: 0 },
     });
-    router.register(DESCRIBE_PURPOSE, new DescribeServer(findOwnDefinition(sharing.models)));
+    router.register(
+      DESCRIBE_PURPOSE,
+      new DescribeServer(findOwnDefinition(sharing.models), sharing.models),
+    );
     group.onApplied = ({ kind }) => sharing.noteApplied(new Set([kind]));
     // The placement only moves when a test says so.
     sharing.copies.start();

@@ -16,6 +16,7 @@ import { modelKeyOf } from "../../src/slots/model_need.ts";
 import { SchedulerDriver } from "../../src/slots/scheduler_driver.ts";
 import type { CatalogEntry, Engine } from "../../src/ports/mod.ts";
 import { LOCAL_TEMPLATES } from "./local_templates.ts";
+import { packModel } from "./packed_model.ts";
 import { RecordingTelemetry } from "./scripted_client.ts";
 import type { SimulatedNetwork } from "./simulated_transport.ts";
 
@@ -175,9 +176,11 @@ export class ServingCluster implements AsyncDisposable {
 
   #modelsOf(name: string) {
     const { manifestDigest } = this.#definition;
-    const entry: Partial<CatalogEntry> = { name: this.#definition.name, manifestDigest };
+    const { manifest, layers } = packModel(this.#definition);
+    const entry: Partial<CatalogEntry> = { name: this.#definition.name, manifestDigest, manifest };
     return {
       find: () => Promise.resolve(entry as CatalogEntry),
+      readContentLayers: () => Promise.resolve(layers),
       getDefinition: () =>
         this.#holding.has(name)
           ? Promise.resolve(this.#definition)

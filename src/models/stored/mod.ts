@@ -15,6 +15,7 @@ export {
   type ModelDefinition,
   readFacts,
   templateSourcesOf,
+  verifyDefinition,
 } from "./model_definition.ts";
 export { capabilitiesOf, configOf, detailsOf } from "./model_details.ts";
 export { isOfType, type StoredParameters } from "./parameters.ts";

@@ -1,6 +1,6 @@
 import { BoundedMap, type Digest, UnavailableError } from "../../base/mod.ts";
 import type { BlobStore, CatalogEntry } from "../../ports/mod.ts";
-import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
+import { type BlobLayer, displayModelName, type Manifest } from "../../protocol/mod.ts";
 import { type LayerKind, layersOf } from "./layer_types.ts";
 import { type ModelConfig, parseModelConfig } from "./model_config.ts";
 import { parseParameters, type StoredParameters } from "./parameters.ts";
@@ -47,19 +47,18 @@ export class ContentReader {
 
   async #readContent(entry: CatalogEntry): Promise<ModelContent> {
     const { manifest } = entry;
-    const readAll = async (...kinds: readonly LayerKind[]) =>
-      await Promise.all(layersOf(manifest, ...kinds).map((layer) => this.#read(layer, entry)));
-    const texts = async (...kinds: readonly LayerKind[]) =>
-      (await readAll(...kinds)).map((bytes) => new TextDecoder().decode(bytes));
-    const parameters = await readAll("params");
+    const read = (layer: BlobLayer) => this.#read(layer, entry);
+    const licenses = await Promise.all(layersOf(manifest, "license").map(read));
     return {
-      config: parseModelConfig(await this.#read(manifest.config, entry)),
-      goTemplate: (await texts("template", "prompt")).at(-1),
-      system: (await texts("system")).at(-1) ?? "",
-      parameters: Object.assign({}, ...parameters.map(parseParameters)),
-      messages: (await readAll("messages")).flatMap(parseStoredMessages),
-      licenses: await texts("license"),
+      ...await readContent(manifest, read),
+      licenses: licenses.map((bytes) => new TextDecoder().decode(bytes)),
     };
+  }
+
+  /** The bytes that {@link readContent} reads, for another node. */
+  async readLayers(entry: CatalogEntry): Promise<readonly Uint8Array[]> {
+    const layers = contentLayers(entry.manifest);
+    return await Promise.all(layers.map((layer) => this.#read(layer, entry)));
   }
 
   async #read(layer: BlobLayer, entry: CatalogEntry): Promise<Uint8Array> {
@@ -73,6 +72,31 @@ export class ContentReader {
     }
     return await this.#blobs.read(layer.digest);
   }
+}
+
+/** The blobs that say how a model is spoken to: all but weights and licenses. */
+function contentLayers(manifest: Manifest): readonly BlobLayer[] {
+  const kinds = ["template", "prompt", "system", "params", "messages"] as const;
+  return [manifest.config, ...layersOf(manifest, ...kinds)];
+}
+
+/** Everything of a model's content but its licenses. `read` throws where a blob can't be had. */
+export async function readContent(
+  manifest: Manifest,
+  read: (layer: BlobLayer) => Promise<Uint8Array>,
+): Promise<Omit<ModelContent, "licenses">> {
+  const readAll = async (...kinds: readonly LayerKind[]) =>
+    await Promise.all(layersOf(manifest, ...kinds).map(read));
+  const texts = async (...kinds: readonly LayerKind[]) =>
+    (await readAll(...kinds)).map((bytes) => new TextDecoder().decode(bytes));
+  const parameters = await readAll("params");
+  return {
+    config: parseModelConfig(await read(manifest.config)),
+    goTemplate: (await texts("template", "prompt")).at(-1),
+    system: (await texts("system")).at(-1) ?? "",
+    parameters: Object.assign({}, ...parameters.map(parseParameters)),
+    messages: (await readAll("messages")).flatMap(parseStoredMessages),
+  };
 }
 
 /** A manifest names a blob that is not there. */

@@ -1,4 +1,4 @@
-import { errorMessage, RequestError } from "../../base/mod.ts";
+import { errorMessage, PeerError, RequestError, sha256Hex } from "../../base/mod.ts";
 import type { BlobStore, CatalogEntry, ModelDetails, RequestOptions } from "../../ports/mod.ts";
 import type { BlobLayer, ModelName } from "../../protocol/mod.ts";
 import type { FactsCache } from "./facts_cache.ts";
@@ -10,6 +10,7 @@ import {
   loadFailed,
   missingBlob,
   type ModelContent,
+  readContent,
   type StoredMessage,
 } from "./model_content.ts";
 import { capabilitiesOf, detailsOf } from "./model_details.ts";
@@ -105,9 +106,44 @@ export async function loadModelDefinition(
   };
 }
 
+/**
+ * A definition as another node tells it, made true: whatever the manifest names by digest is read from `layers`, which must
+ * have those digests. What is left of its word are facts of the weights' header, and the template there: only the whole
+ * file could prove them. What a template can do is found out anew.
+ *
+ * @throws PeerError `malformed_frame` when a layer is missing or another one.
+ */
+export async function verifyDefinition(
+  told: ModelDefinition,
+  entry: CatalogEntry,
+  layers: readonly Uint8Array[],
+): Promise<ModelDefinition> {
+  const byDigest = new Map(layers.map((bytes) => [`sha256:${sha256Hex(bytes)}`, bytes]));
+  const content = await readContent(entry.manifest, ({ digest }) => {
+    const bytes = byDigest.get(digest);
+    if (bytes !== undefined) return Promise.resolve(bytes);
+    const reason =
+      `Model "${entry.name.model}" was described without what its manifest names: ${digest}`;
+    return Promise.reject(new PeerError("malformed_frame", reason));
+  });
+  const { config, system, messages } = content;
+  const [weights] = layersOf(entry.manifest, "model");
+  const loaded = layersOf(entry.manifest, "model", "adapter", "projector");
+  return {
+    ...told,
+    weightsBytes: loaded.reduce((sum, { size }) => sum + size, 0),
+    template: templateSourcesOf(content, told.facts),
+    system,
+    parameters: optionsOf(content.parameters),
+    messages,
+    config,
+    details: detailsOf(config, told.facts, weights?.from),
+  };
+}
+
 /** The templates that a manifest and its weights bring along. */
 export function templateSourcesOf(
-  content: ModelContent,
+  content: Pick<ModelContent, "goTemplate">,
   weights: GgufFacts,
 ): StoredTemplates {
   const { goTemplate } = content;
