@@ -1,6 +1,6 @@
 import type { AnswerChunk } from "../ports/mod.ts";
 import type { Exchange } from "./exchange.ts";
-import { type Failure, jsonAnswer } from "./wire/mod.ts";
+import type { Failure } from "./wire/mod.ts";
 
 export type TextChunk = Extract<AnswerChunk, { kind: "text" }>;
 export type DoneChunk = Extract<AnswerChunk, { kind: "done" }>;
@@ -14,6 +14,8 @@ export interface AnswerShape {
   encodeFailure(failure: Failure): string;
   /** Keeps a chunk for {@link whole}. */
   gather(chunk: TextChunk): void;
+  /** The answer that is not streamed. */
+  wholeAnswer(value: unknown): Response;
   whole(done: Pick<DoneChunk, "doneReason" | "metrics" | "context">): unknown;
 }
 
@@ -23,7 +25,7 @@ export async function answerChunks(
   parts: { readonly exchange: Exchange; readonly shape: AnswerShape; readonly stream: boolean },
 ): Promise<Response> {
   const { exchange, shape } = parts;
-  if (!parts.stream) return jsonAnswer(await collect(chunks, exchange, shape));
+  if (!parts.stream) return shape.wholeAnswer(await collect(chunks, exchange, shape));
   let first = true;
   return await exchange.stream(chunks, {
     contentType: shape.contentType,

@@ -266,7 +266,7 @@ Deno.test("contract #3 GET /api/version gives the version", async () => {
 Deno.test("contract #4 an unknown path is 404 in plain text", async () => {
   const response = await appUnderTest().send("GET", "/nope");
   assert.equal(response.status, 404);
-  assert.match(response.headers.get("content-type") ?? "", /^text\/plain/);
+  assert.equal(response.headers.get("content-type"), "text/plain");
   assert.equal(await response.text(), "404 page not found");
 });
 
@@ -307,6 +307,29 @@ Deno.test("contract #6 a trailing slash is redirected with its query", async () 
   assert.equal((await send("POST", "/api/chat/", {})).status, 307);
   assert.equal((await send("GET", "/nope/")).status, 404);
 });
+
+Deno.test("two slashes are redirected to the path with one, and to no other host", async () => {
+  const { send } = appUnderTest();
+  const moved = await send("POST", "//api//chat?a=1", {});
+  assert.equal(moved.status, 307);
+  assert.equal(moved.headers.get("location"), "/api/chat?a=1");
+  assert.equal((await send("GET", "//evil.example/api/tags")).status, 404);
+});
+
+for (
+  const [path, body] of [
+    ["/v1/chat/completions", { model: "M", messages: [{ role: "user", content: "x" }] }],
+    ["/v1/completions", { model: "M", prompt: "x" }],
+    ["/v1/embeddings", { model: "M", input: "x" }],
+    ["/v1/chat/completions", {}],
+  ] as const
+) {
+  Deno.test(`POST ${path} with ${JSON.stringify(body)} answers plain JSON`, async () => {
+    const response = await appUnderTest().send("POST", path, body);
+    assert.equal(response.headers.get("content-type"), "application/json");
+    await response.text();
+  });
+}
 
 Deno.test("contract #13 a body without Content-Type is JSON, and only its first value counts", async () => {
   const { send, client } = appUnderTest();

@@ -1,7 +1,7 @@
 import type { Answer, AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../ports/mod.ts";
 import type { ToolCall } from "../protocol/mod.ts";
 import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
-import { type Failure, utcTime } from "./wire/mod.ts";
+import { type Failure, jsonAnswer, utcTime } from "./wire/mod.ts";
 
 /** Native streams: one JSON object per line. */
 export const NDJSON_CONTENT_TYPE = "application/x-ndjson";
@@ -55,6 +55,10 @@ export abstract class NativeLines implements AnswerShape {
 
   encode(chunk: AnswerChunk): string {
     return ndjsonLine(this.line(chunk));
+  }
+
+  wholeAnswer(value: unknown): Response {
+    return jsonAnswer(value);
   }
 
   encodeFailure(failure: Failure): string {

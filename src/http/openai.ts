@@ -10,7 +10,13 @@ import {
   parseStreaming,
 } from "./openai_requests.ts";
 import type { ApiFamily } from "./routes.ts";
-import { type Failure, failureHeaders, jsonAnswer, longJsonAnswer } from "./wire/mod.ts";
+import {
+  type Failure,
+  failureHeaders,
+  longJsonAnswer,
+  PLAIN_JSON_CONTENT_TYPE,
+  plainJsonAnswer,
+} from "./wire/mod.ts";
 
 /** Who owns a model whose name has no namespace. */
 const DEFAULT_NAMESPACE = "library";
@@ -43,7 +49,7 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
 
 /** An error in the OpenAI API's words. */
 function openAiFailureAnswer(failure: Failure): Response {
-  const response = jsonAnswer(openAiErrorBody(failure), failure.status);
+  const response = plainJsonAnswer(openAiErrorBody(failure), failure.status);
   for (const [name, value] of Object.entries(failureHeaders(failure))) {
     response.headers.set(name, value);
   }
@@ -82,12 +88,12 @@ async function answerWith(parts: {
 }): Promise<Response> {
   const { exchange, answer, shape, stream } = parts;
   if (answer.kind === "rendered") {
-    return jsonAnswer({
+    return plainJsonAnswer({
       ...emptyAnswer(shape),
       _debug_info: { rendered_template: answer.text, image_count: answer.imageCount || undefined },
     });
   }
-  if (answer.kind !== "stream") return jsonAnswer(emptyAnswer(shape));
+  if (answer.kind !== "stream") return plainJsonAnswer(emptyAnswer(shape));
   return await answerChunks(answer.chunks, { exchange, shape, stream });
 }
 
@@ -107,6 +113,7 @@ async function embedding(parts: HttpParts, exchange: Exchange): Promise<Response
   return longJsonAnswer({
     before: { object: "list" },
     listName: "data",
+    contentType: PLAIN_JSON_CONTENT_TYPE,
     rows: answer.vectors,
     encodeRow: (vector, index) =>
       `{"object":"embedding","embedding":${encode(vector)},"index":${index}}`,
@@ -126,7 +133,7 @@ function vectorBase64(vector: Float32Array): string {
 async function listModels(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const consistency = consistencyOf(exchange);
   const models = await parts.client.listModels({ consistency });
-  const answer = jsonAnswer({
+  const answer = plainJsonAnswer({
     object: "list",
     data: models.map((model) =>
       modelRow({ id: model.name, modifiedAtMs: model.modifiedAtMs, owner: model.namespace })
@@ -142,7 +149,7 @@ async function showModel(parts: HttpParts, exchange: Exchange): Promise<Response
   const shown = await parts.client.showModel(request, { consistency });
   const owner = model.split("/").at(-2) ?? DEFAULT_NAMESPACE;
   const row = modelRow({ id: model, modifiedAtMs: shown.modifiedAtMs, owner });
-  return readAnswer(jsonAnswer(row), consistency);
+  return readAnswer(plainJsonAnswer(row), consistency);
 }
 
 function modelRow(

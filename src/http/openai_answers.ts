@@ -2,7 +2,7 @@ import type { AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../port
 import type { ToolCall } from "../protocol/mod.ts";
 import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
 import { logprobRows } from "./ollama_lines.ts";
-import type { Failure } from "./wire/mod.ts";
+import { type Failure, plainJsonAnswer } from "./wire/mod.ts";
 
 /** Of an answer's id: clients keep answers under it, so no two may have the same. */
 const ANSWER_ID_LENGTH = 24;
@@ -48,6 +48,10 @@ abstract class EventShape implements AnswerShape {
   abstract encode(chunk: AnswerChunk): string;
   abstract gather(chunk: TextChunk): void;
   abstract whole(done: Pick<DoneChunk, "doneReason" | "metrics">): object;
+
+  wholeAnswer(value: unknown): Response {
+    return plainJsonAnswer(value);
+  }
 
   encodeFailure(failure: Failure): string {
     // The official clients raise an event with `error`; a stream that merely stopped would pass for a whole answer.

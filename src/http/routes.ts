@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { Exchange, type HttpParts } from "./exchange.ts";
 import { authorize, type Caller, type RouteScope, scopeOf } from "./trust/mod.ts";
-import { describeFailure, type Failure, textAnswer } from "./wire/mod.ts";
+import { describeFailure, type Failure, unroutedAnswer } from "./wire/mod.ts";
 
 /** One endpoint. `path` may hold `:name` parameters, one segment each. */
 export interface Route {
@@ -114,7 +114,7 @@ export class Router {
     const url = new URL(request.url);
     const methods = this.#methodsOf(url.pathname);
     if (methods !== undefined) {
-      const response = textAnswer("405 method not allowed", 405);
+      const response = unroutedAnswer("405 method not allowed", 405);
       response.headers.set("allow", [...methods].join(", "));
       return response;
     }
@@ -123,7 +123,12 @@ export class Router {
       const status = request.method === "GET" ? 301 : 307;
       return new Response(null, { status, headers: { location: `${bare}${url.search}` } });
     }
-    return textAnswer("404 page not found", 404);
+    // A base address that ends in a slash makes two of them.
+    const single = url.pathname.replaceAll(/\/{2,}/g, "/");
+    if (single !== url.pathname && this.#methodsOf(single) !== undefined) {
+      return new Response(null, { status: 307, headers: { location: `${single}${url.search}` } });
+    }
+    return unroutedAnswer("404 page not found", 404);
   }
 
   #methodsOf(path: string): ReadonlySet<string> | undefined {

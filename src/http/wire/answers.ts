@@ -2,6 +2,8 @@ import { errorMessage, isEdgeError, UnavailableError } from "../../base/mod.ts";
 
 /** What every JSON answer says it is. */
 export const JSON_CONTENT_TYPE = "application/json; charset=utf-8";
+/** As OpenAI's own API says it, and clients compare it. */
+export const PLAIN_JSON_CONTENT_TYPE = "application/json";
 const TEXT_CONTENT_TYPE = "text/plain; charset=utf-8";
 /** Longer texts quote what the client sent, which it knows already. */
 const MESSAGE_CHARS_MAX = 2000;
@@ -16,9 +18,22 @@ export function jsonAnswer(value: unknown, status = 200): Response {
   });
 }
 
-/** A plain text answer, as unknown paths and wrong methods get it. */
-export function textAnswer(text: string, status = 200): Response {
-  return new Response(text, { status, headers: { "content-type": TEXT_CONTENT_TYPE } });
+/** As {@link jsonAnswer}, under {@link PLAIN_JSON_CONTENT_TYPE}. */
+export function plainJsonAnswer(value: unknown, status = 200): Response {
+  return new Response(JSON.stringify(value), {
+    status,
+    headers: { "content-type": PLAIN_JSON_CONTENT_TYPE },
+  });
+}
+
+/** A plain text answer. */
+export function textAnswer(text: string): Response {
+  return new Response(text, { headers: { "content-type": TEXT_CONTENT_TYPE } });
+}
+
+/** What unknown paths and wrong methods get (contract 1.0). */
+export function unroutedAnswer(text: string, status: 404 | 405): Response {
+  return new Response(text, { status, headers: { "content-type": "text/plain" } });
 }
 
 /** An error in the terms every API family needs to word it. */

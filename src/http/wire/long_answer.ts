@@ -13,11 +13,12 @@ export interface LongAnswer<Row> {
   encodeRow(row: Row, index: number): string;
   /** Fields after the list. */
   readonly after: Readonly<Record<string, unknown>>;
+  readonly contentType?: string;
 }
 
 /** Answers with an object whose list may be long: beyond one piece it is encoded while it is sent, piece by piece. */
 export function longJsonAnswer<Row>(answer: LongAnswer<Row>): Response {
-  const headers = { "content-type": JSON_CONTENT_TYPE };
+  const headers = { "content-type": answer.contentType ?? JSON_CONTENT_TYPE };
   const pieces = encodePieces(answer);
   const waiting = [pieces.next().value ?? ""];
   const second = pieces.next();

@@ -9,7 +9,10 @@ export {
   type Failure,
   failureHeaders,
   jsonAnswer,
+  PLAIN_JSON_CONTENT_TYPE,
+  plainJsonAnswer,
   textAnswer,
+  unroutedAnswer,
 } from "./answers.ts";
 export { type BodyRules, parseFirstJson, readJsonBody } from "./body.ts";
 export { type Defined, defined, Fields, isObject } from "./fields.ts";
