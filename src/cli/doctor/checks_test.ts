@@ -3,6 +3,7 @@ import {
   judgeClock,
   judgeDisk,
   judgeMemory,
+  judgeNatives,
   judgeOpenFiles,
   readOpenFilesLimit,
 } from "./checks.ts";
@@ -37,4 +38,14 @@ Deno.test("readOpenFilesLimit reads the soft limit", () => {
   assert.equal(readOpenFilesLimit("Max open files            1024        4096      files"), 1024);
   assert.equal(readOpenFilesLimit("Max open files            unlimited   unlimited"), Infinity);
   assert.equal(readOpenFilesLimit("Max cpu time"), undefined);
+});
+
+Deno.test("doctor warns where the kernel doesn't hold a runner to its rights", () => {
+  assert.equal(judgeNatives("llama.cpp", "landlock:7+seccomp").state, "ok");
+  const onLinux = Deno.build.os === "linux" ? "warning" : "ok";
+  for (const less of ["seccomp", "permissions", "none: no C library"]) {
+    const { state, text } = judgeNatives("llama.cpp", less);
+    assert.equal(state, onLinux, less);
+    assert.match(text, /confined by/);
+  }
 });
