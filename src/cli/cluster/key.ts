@@ -51,8 +51,9 @@ function defineCreate(command: Command, context: CliContext): void {
     const { out, err } = context.terminal;
     const command = firstCommand(textsOf(made, "scopes"));
     out.write(`ODIST_KEY=${safeText(made, "key")} odist ${command} --host odist://${address}\n`);
+    const granted = textsOf(made, "scopes").map(printable).join(", ");
     err.write(
-      "Run it on any machine, like every other command that the key's scopes allow. " +
+      `Run it on any machine, like every other command that its scopes allow (${granted}). ` +
         "The key is not shown again.\n",
     );
   });
