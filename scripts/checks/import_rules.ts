@@ -189,6 +189,11 @@ export const IMPORT_RULES: ImportRules = {
       ["src/answers"],
       "Tokens become text there.",
     ),
+    {
+      from: "src/core/grammar",
+      to: "src/core/gbnf",
+      because: "A schema's rules are written there.",
+    },
     ...arrowsTo("src/core/grammar", ["src/answers"], "A schema becomes a grammar there."),
     { from: "src/answers", to: "src/slots", because: "An answer needs a slot." },
     ...arrowsTo("src/ports", SHELL, "An adapter implements a port."),

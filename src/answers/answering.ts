@@ -10,6 +10,8 @@ import { lostTooOften, reportLoss } from "./loss.ts";
 
 /** Everything one answer needs, decided before anything runs. */
 export interface AnswerPlan {
+  /** What of the request is not followed. */
+  readonly warnings?: readonly string[];
   readonly requestId: string;
   readonly need: ModelNeed;
   readonly settings: LoadSettings;

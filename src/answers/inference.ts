@@ -183,6 +183,7 @@ export class Inference {
       kind: "stream",
       chunks,
       servedBy: () => servedByField(chunks.servedBy()).servedBy,
+      ...(plan.warnings === undefined ? {} : { warnings: plan.warnings }),
     };
   }
 
@@ -251,12 +252,13 @@ export class Inference {
   ): AnswerPlan {
     const { model, resolved, prompt } = prepared;
     const stream = streamOptions(prepared, "raw" in request && request.raw === true);
-    const grammar = request.format === undefined ? null : formatGrammar(request.format);
+    const { grammar, warnings } = formatGrammar(request.format);
     // Thinking is free text, so the grammar has to wait for the content.
     const afterThinking = grammar !== null && stream.thinking !== undefined;
     return {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),
+      ...(warnings.length === 0 ? {} : { warnings }),
       ...neededModel(model, resolved.load, request.keepAliveMs),
       sequence: {
         prompt: { kind: "text", text: prompt.text, addSpecial: true },
@@ -348,10 +350,17 @@ function streamOptions(prepared: Prepared, raw: boolean): AnswerStreamOptions {
   };
 }
 
-function formatGrammar(format: NonNullable<GenerateRequest["format"]>): string {
-  if (format === "json") return jsonGrammar();
+/** What an answer must follow; null = nothing. `warnings` tell what of a schema it doesn't. */
+function formatGrammar(
+  format: GenerateRequest["format"],
+): { readonly grammar: string | null; readonly warnings: readonly string[] } {
+  if (format === undefined) return { grammar: null, warnings: [] };
+  if (format === "json") return { grammar: jsonGrammar(), warnings: [] };
   const result = schemaToGrammar(format);
-  if (result.kind === "grammar") return result.gbnf;
+  if (result.kind === "grammar") {
+    const warnings = result.ignored.map((what) => `format ${what}`);
+    return { grammar: result.gbnf, warnings };
+  }
   throw new RequestError("invalid_format", `invalid format: ${result.reason}`, { status: 400 });
 }
 

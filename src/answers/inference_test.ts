@@ -292,11 +292,25 @@ Deno.test("Inference thinks unconstrained, then writes the content under the gra
 });
 
 Deno.test("Inference names the place of a schema that can't be a grammar", async () => {
-  const request = chat({ format: { type: "object", properties: { a: { not: {} } } } });
+  const format = { type: "object", properties: { a: { not: {} } }, required: ["a"] };
+  const request = chat({ format });
   await assert.rejects(
     new ScriptedModels().inference().chat(request, never),
     (error: RequestError) => error.code === "invalid_format" && error.status === 400,
   );
+});
+
+Deno.test("Inference tells what of a schema an answer does not follow", async () => {
+  const format = { type: "string", pattern: "(?=a)" };
+  const answer = await new ScriptedModels().inference().chat(chat({ format }), never);
+  assert.ok(answer.kind === "stream");
+  assert.equal(answer.warnings?.length, 1);
+  assert.match(answer.warnings?.[0] ?? "", /^format #\/pattern: look-around/);
+  for await (const _chunk of answer.chunks);
+  const followed = chat({ format: { type: "string", pattern: "a" } });
+  const other = await new ScriptedModels().inference().chat(followed, never);
+  assert.ok(other.kind === "stream" && other.warnings === undefined);
+  for await (const _chunk of other.chunks);
 });
 
 Deno.test("Inference embeds in a runner of its own and cuts vectors to the dimensions asked", async () => {

@@ -28,6 +28,11 @@ import {
 /** Header that names the node which computed an answer: for inference the one of the first token, else the one asked. */
 export const NODE_HEADER = "x-odist-node";
 
+/** Header that tells what of a request is not followed, such as keywords of a JSON schema. */
+const WARNING_HEADER = "x-odist-warning";
+/** Characters of that header at most. */
+const WARNING_CHARS_MAX = 2_000;
+
 /** What every handler works with. */
 export interface HttpParts {
   readonly client: ModelApi;
@@ -71,6 +76,7 @@ export class Exchange {
   #authorized: Authorized | undefined;
   #streaming = false;
   #servedBy: () => string | undefined = () => undefined;
+  #warnings: readonly string[] = [];
   #ended = false;
 
   constructor(
@@ -168,8 +174,9 @@ export class Exchange {
     return { ...request, label: this.origin.requestId };
   }
 
-  /** Keeps who computes the answer, for its headers. */
+  /** Keeps who computes the answer and what of the request it doesn't follow, for its headers. */
   noteServing(answer: Answer | EmbedAnswer): void {
+    if ("warnings" in answer && answer.warnings !== undefined) this.#warnings = answer.warnings;
     if (!("servedBy" in answer)) return;
     const { servedBy } = answer;
     this.#servedBy = typeof servedBy === "function" ? servedBy : () => servedBy;
@@ -222,6 +229,9 @@ export class Exchange {
     // By now a stream has its first token, and so the node that made it.
     const servedBy = this.#servedBy();
     if (servedBy !== undefined) response.headers.set(NODE_HEADER, headerText(servedBy));
+    if (this.#warnings.length > 0) {
+      response.headers.set(WARNING_HEADER, warningText(this.#warnings));
+    }
     if (!this.#streaming) this.#end(response.status);
   }
 
@@ -276,6 +286,11 @@ export function readAnswer(response: Response, consistency: Consistency): Respon
 /** Other nodes choose their names, and a header carries printable ASCII only. */
 function headerText(text: string): string {
   return text.replaceAll(/[^\x21-\x7e]/g, "?");
+}
+
+function warningText(warnings: readonly string[]): string {
+  const text = warnings.join("; ").replaceAll(/[^\x20-\x7e]/g, "?");
+  return text.length > WARNING_CHARS_MAX ? `${text.slice(0, WARNING_CHARS_MAX)}...` : text;
 }
 
 /** A model name that must be there. @throws RequestError `model_required`. */

@@ -528,3 +528,21 @@ Deno.test("Every answer names the node that computed it, and else the one that w
   assert.equal(await nodeOf("GET", "/api/tags"), "ada");
   assert.equal(await nodeOf("POST", "/api/show", { model: "nope" }), "ada");
 });
+
+Deno.test("answers tell what of a request they do not follow", async () => {
+  const warnings = ["format #/pattern: \u00fc", "format #/not: can't be followed by a grammar"];
+  const { send } = appUnderTest({
+    script: { chat: async () => ({ ...streamOf(textChunks(["a"])), warnings }) as Answer },
+  });
+  for (const stream of [true, false]) {
+    for (const path of ["/api/chat", "/v1/chat/completions"]) {
+      const messages = [{ role: "user", content: "x" }];
+      const response = await send("POST", path, { model: "m", messages, stream });
+      await response.text();
+      assert.equal(
+        response.headers.get("x-odist-warning"),
+        "format #/pattern: ?; format #/not: can't be followed by a grammar",
+      );
+    }
+  }
+});

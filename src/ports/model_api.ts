@@ -114,6 +114,8 @@ export type Answer =
     readonly chunks: AsyncIterable<AnswerChunk>;
     /** The node that computes the first token: settled with the first chunk; undefined = the one that was asked. */
     readonly servedBy?: () => string | undefined;
+    /** What of the request is not followed, each fit to be shown. */
+    readonly warnings?: readonly string[];
   };
 
 /** One piece of an answer; `content` may be "" when the chunk only carries thinking, calls or log probabilities. */

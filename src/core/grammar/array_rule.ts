@@ -1,12 +1,17 @@
-import { type GrammarBuilder, join } from "./grammar_builder.ts";
-import { SchemaRefusal } from "./refusal.ts";
+import { type GrammarBuilder, join, SchemaRefusal } from "../gbnf/mod.ts";
 import { below, type Located, readRange, readSchemas } from "./schema.ts";
+import { uniqueItems } from "./unique_items.ts";
 
 /** Most items under a `maxItems`: a larger limit is lowered to it, a larger `minItems` refused. */
 export const ARRAY_ITEMS_MAX = 2_000;
 
-/** Converts a schema further down to an expression. */
-export type Convert = (schema: unknown, at: string) => string;
+/** What the rules of objects and arrays ask of the whole schema. */
+export interface Inside {
+  /** Converts a schema further down to an expression. */
+  readonly convert: (schema: unknown, at: string) => string;
+  /** The values of a schema that names them all; undefined for any other. */
+  readonly valuesOf: (schema: unknown, at: string) => readonly unknown[] | undefined;
+}
 
 /**
  * An expression for a JSON array. Items named by position are all written; without a schema for more, there are no more,
@@ -14,13 +19,11 @@ export type Convert = (schema: unknown, at: string) => string;
  */
 export function arrayRule(
   builder: GrammarBuilder,
-  options: { readonly located: Located; readonly convert: Convert },
+  options: { readonly located: Located; readonly inside: Inside },
 ): string {
-  const { located, convert } = options;
+  const { located, inside } = options;
+  const { convert } = inside;
   const { schema, at } = located;
-  if (schema["uniqueItems"] === true) {
-    throw new SchemaRefusal(below(at, "uniqueItems"), "can't be put into a grammar");
-  }
   const range = readRange(located, { min: "minItems", max: "maxItems" });
   if (range.min > ARRAY_ITEMS_MAX) {
     throw new SchemaRefusal(below(at, "minItems"), `is more than ${ARRAY_ITEMS_MAX}`);
@@ -36,8 +39,28 @@ export function arrayRule(
   if (more.max < min) {
     throw new SchemaRefusal(below(at, "minItems"), "asks for more items than are allowed");
   }
+  if (schema["uniqueItems"] === true && max > 1) {
+    const values = fixed.length > 0 || rest === undefined || more.max === 0
+      ? undefined
+      : inside.valuesOf(rest.schema, rest.at);
+    const unique = values && uniqueItems(builder, { values, ...more });
+    if (unique === "none") {
+      throw new SchemaRefusal(below(at, "minItems"), "asks for more items than there are values");
+    }
+    if (unique !== undefined) return wrapUnique(builder, { items: unique, mayBeEmpty: min === 0 });
+    builder.ignore(below(at, "uniqueItems"), "can't be followed by a grammar");
+  }
   const item = rest === undefined || more.max === 0 ? "" : convert(rest.schema, rest.at);
   return wrap(builder, { fixed, item, more });
+}
+
+function wrapUnique(
+  builder: GrammarBuilder,
+  of: { readonly items: string; readonly mayBeEmpty: boolean },
+): string {
+  const ws = builder.shared("ws");
+  const content = of.mayBeEmpty ? `( ${of.items} ${ws} )?` : join([of.items, ws]);
+  return builder.rule("array", join([`"["`, ws, content, `"]"`]));
 }
 
 function readPositions(located: Located): { schema: unknown; at: string }[] {

@@ -36,6 +36,51 @@ export class GbnfMatcher {
     return this.#choices(this.#rules.get("root") ?? [], 0).has(this.#text.length);
   }
 
+  /** A text of the grammar; `draw(n)` gives a whole number from 0 to below n. */
+  sample(draw: (count: number) => number): string {
+    const costs = this.#costs();
+    const cheapest = (choices: readonly Item[][]) =>
+      choices.reduce((best, choice) => cost(choice, costs) < cost(best, costs) ? choice : best);
+    let fuel = 400;
+    const write = (choices: readonly Item[][]): string => {
+      fuel--;
+      // llama.cpp would go on for ever, too; here whatever ends soonest is taken once enough was written.
+      const choice = fuel > 0 ? choices[draw(choices.length)] : cheapest(choices);
+      return (choice ?? []).map(writeItem).join("");
+    };
+    const writeItem = (item: Item): string => {
+      if (item.kind === "group") return write(item.choices);
+      if (item.kind === "rule") return write(this.#rules.get(item.name) ?? []);
+      if (item.kind === "characters") return sampleCharacter(item, draw);
+      const more = item.max - item.min;
+      const extra = fuel <= 0
+        ? 0
+        : draw(8) === 0 && more < 100
+        ? more
+        : draw(Math.min(more, 3) + 1);
+      return Array.from({ length: item.min + extra }, () => item.of.map(writeItem).join("")).join(
+        "",
+      );
+    };
+    return write(this.#rules.get("root") ?? []);
+  }
+
+  /** For each rule how many rules its shortest way to an end passes. */
+  #costs(): ReadonlyMap<string, number> {
+    const costs = new Map<string, number>();
+    for (let isChanged = true; isChanged;) {
+      isChanged = false;
+      for (const [name, choices] of this.#rules) {
+        const best = 1 + Math.min(...choices.map((choice) => cost(choice, costs)));
+        if (best < (costs.get(name) ?? Infinity)) {
+          costs.set(name, best);
+          isChanged = true;
+        }
+      }
+    }
+    return costs;
+  }
+
   #checkNames(choices: Item[][]): void {
     for (const item of choices.flat()) {
       if (item.kind === "rule") assert.ok(this.#rules.has(item.name), `no rule ${item.name}`);
@@ -96,6 +141,36 @@ export class GbnfMatcher {
     }
     return ends;
   }
+}
+
+function cost(sequence: readonly Item[], costs: ReadonlyMap<string, number>): number {
+  return sequence.reduce((sum, item) => {
+    switch (item.kind) {
+      case "characters":
+        return sum;
+      case "rule":
+        return sum + (costs.get(item.name) ?? Infinity);
+      case "group":
+        return sum + Math.min(...item.choices.map((choice) => cost(choice, costs)));
+      case "repeat":
+        return item.min === 0 ? sum : sum + item.min * cost(item.of, costs);
+    }
+  }, 0);
+}
+
+const SAMPLE_CHARACTERS = [..."aBz09 -_.:/@é漢🙂"];
+
+function sampleCharacter(
+  of: Extract<Item, { kind: "characters" }>,
+  draw: (count: number) => number,
+): string {
+  const inside = (point: number) => of.ranges.some(([low, high]) => low <= point && point <= high);
+  if (of.negated) {
+    const free = SAMPLE_CHARACTERS.filter((text) => !inside(text.codePointAt(0) ?? 0));
+    return free[draw(free.length)] ?? "x";
+  }
+  const [low, high] = of.ranges[draw(of.ranges.length)] ?? [0x78, 0x78];
+  return String.fromCodePoint(low + draw(Math.min(high - low, 60) + 1));
 }
 
 /** Reads the right side of one rule. */

@@ -1,7 +1,8 @@
-import { SchemaRefusal } from "./refusal.ts";
+import { SchemaRefusal } from "../gbnf/mod.ts";
 import {
   below,
   isSchemaObject,
+  isUnderstood,
   type Located,
   readNamed,
   readTexts,
@@ -10,29 +11,33 @@ import {
 
 const LARGER = new Set("minimum exclusiveMinimum minLength minItems minProperties".split(" "));
 const SMALLER = new Set("maximum exclusiveMaximum maxLength maxItems maxProperties".split(" "));
-/** Keywords of which the first one may stand for all. */
-const FIRST_WINS = new Set(
-  "title description default examples $defs definitions $schema $id $comment $anchor".split(" "),
-);
 /** Characters that are compared for one step of the budget. */
 const CHARS_PER_STEP = 64;
 
-/** Counts work, and ends it. */
-export type Spend = (steps: number) => void;
+/** Keywords of which two different ones leave nothing valid. */
+const EXCLUSIVE = new Set(["const"]);
+
+/** Where merging keeps account. */
+export interface Ledger {
+  /** Counts work, and ends it. */
+  readonly spend: (steps: number) => void;
+  /** Notes what can't be followed. */
+  ignore(at: string, why: string): void;
+}
 
 /**
- * One schema that is valid where all of `parts` are, as far as the keywords allow it. What several restrict in ways that
- * can't be put together is refused. Takes time in proportion to the parts, each of which is looked at once.
+ * One schema that is valid where all of `parts` are, as far as the keywords allow it: of two that can't be put together the
+ * first holds, with a note. Takes time in proportion to the parts, each of which is looked at once.
  */
-export function mergeSchemas(parts: readonly Located[], spend: Spend): Located {
-  const merger = new SchemaMerger(parts[0]?.at ?? "#", spend);
+export function mergeSchemas(parts: readonly Located[], ledger: Ledger): Located {
+  const merger = new SchemaMerger(parts[0]?.at ?? "#", ledger);
   for (const part of parts) merger.add(part);
   return { schema: merger.schema(), at: parts[0]?.at ?? "#" };
 }
 
 class SchemaMerger {
   readonly #at: string;
-  readonly #spend: Spend;
+  readonly #ledger: Ledger;
   /** Keywords that aren't collected below. */
   readonly #merged: Record<string, unknown> = {};
   readonly #required = new Set<string>();
@@ -47,14 +52,14 @@ class SchemaMerger {
   /** Schemas of all items, or of all other members. */
   readonly #inner = new Map<string, unknown[]>();
 
-  constructor(at: string, spend: Spend) {
+  constructor(at: string, ledger: Ledger) {
     this.#at = at;
-    this.#spend = spend;
+    this.#ledger = ledger;
   }
 
   add(part: Located): void {
     for (const [name, value] of Object.entries(part.schema)) {
-      this.#spend(1);
+      this.#ledger.spend(1);
       if (value !== undefined) this.#keyword(name, value, part);
     }
   }
@@ -82,7 +87,7 @@ class SchemaMerger {
       case "properties":
         return this.#addProperties(part);
       case "required":
-        this.#spend(readTexts(part, name).length);
+        this.#ledger.spend(readTexts(part, name).length);
         for (const text of readTexts(part, name)) this.#required.add(text);
         return;
       case "allOf":
@@ -110,7 +115,7 @@ class SchemaMerger {
 
   #addProperties(part: Located): void {
     for (const [name, schema] of Object.entries(readNamed(part, "properties"))) {
-      this.#spend(1);
+      this.#ledger.spend(1);
       const schemas = this.#properties.get(name);
       if (schemas === undefined) this.#properties.set(name, [schema]);
       else schemas.push(schema);
@@ -144,18 +149,18 @@ class SchemaMerger {
       if (LARGER.has(name)) return Math.max(left, right);
       if (SMALLER.has(name)) return Math.min(left, right);
     }
-    if (FIRST_WINS.has(name)) return left;
+    if (!isUnderstood(name)) return left;
     if (name === "type") return mergeTypes(left, right, this.#at);
     if (this.#text(left) === this.#text(right)) return left;
-    throw new SchemaRefusal(
-      below(this.#at, name),
-      `two different "${name}" can't be put together`,
-    );
+    const why = `two different "${name}" can't be put together`;
+    if (EXCLUSIVE.has(name)) throw new SchemaRefusal(below(this.#at, name), why);
+    this.#ledger.ignore(below(this.#at, name), why);
+    return left;
   }
 
   #text(value: unknown): string {
     const text = JSON.stringify(value) ?? "";
-    this.#spend(1 + Math.floor(text.length / CHARS_PER_STEP));
+    this.#ledger.spend(1 + Math.floor(text.length / CHARS_PER_STEP));
     return text;
   }
 }

@@ -1,11 +1,15 @@
-import { type GrammarBuilder, join } from "./grammar_builder.ts";
-import { SchemaRefusal } from "./refusal.ts";
+import {
+  decimalOf,
+  decimalsBetween,
+  type GrammarBuilder,
+  join,
+  multiplesRule,
+  SchemaRefusal,
+} from "../gbnf/mod.ts";
 import { below, type Located } from "./schema.ts";
 
 /** The largest magnitude written under a bound: beyond it JSON numbers lose digits. */
 const MAGNITUDE_MAX = Number.MAX_SAFE_INTEGER;
-/** A fraction that isn't zero, so that a bound is either met by a whole number or not at all. */
-const FRACTION = `( "." [0-9]{0,15} [1-9] )`;
 
 /** Whole numbers from `low` to `high`, both included. */
 interface WholeRange {
@@ -13,29 +17,72 @@ interface WholeRange {
   readonly high: number;
 }
 
-/** An expression for `integer` or `number` under the schema's bounds. */
+/** An expression for `integer` or `number` under the schema's bounds and step. */
 export function numberRule(
   builder: GrammarBuilder,
   options: { readonly located: Located; readonly type: "integer" | "number" },
 ): string {
   const { located, type } = options;
-  const { at, schema } = located;
-  const step = schema["multipleOf"];
-  if (step !== undefined && !(step === 1 && type === "integer")) {
-    throw new SchemaRefusal(below(at, "multipleOf"), "can't be put into a grammar");
-  }
   const min = readBound(located, "minimum");
   const max = readBound(located, "maximum");
+  const step = readStep(located);
+  if (step !== undefined && !(step === 1 && type === "integer")) {
+    const multiples = multiplesRule(builder, {
+      step,
+      type,
+      min: boundBeside(min, step, "up"),
+      max: boundBeside(max, step, "down"),
+      naturals,
+    });
+    if (multiples !== undefined) return builder.rule(type, multiples);
+    builder.ignore(below(located.at, "multipleOf"), "can't be followed by a grammar");
+  }
   if (min === undefined && max === undefined) return builder.shared(type);
-  if (type === "number") refuseFractions(located, [min, max]);
-  const range = {
-    low: Math.max(wholeBound(min, "up"), -MAGNITUDE_MAX),
-    high: Math.min(wholeBound(max, "down"), MAGNITUDE_MAX),
-  };
-  const choices = wholeNumbers(range);
-  if (type === "number") choices.push(...fractions({ min, max }));
-  if (choices.length === 0) throw new SchemaRefusal(at, "no number is within the bounds");
+  const choices = type === "integer"
+    ? wholeNumbers({
+      low: Math.max(wholeBound(min, "up"), -MAGNITUDE_MAX),
+      high: Math.min(wholeBound(max, "down"), MAGNITUDE_MAX),
+    })
+    : decimals(min, max);
+  if (choices.length === 0) throw new SchemaRefusal(located.at, "no number is within the bounds");
   return builder.rule(type, builder.choice(choices));
+}
+
+function readStep({ schema, at }: Located): number | undefined {
+  const step = readNumber(schema["multipleOf"], below(at, "multipleOf"));
+  if (step === undefined || step > 0) return step;
+  throw new SchemaRefusal(below(at, "multipleOf"), "must be more than 0");
+}
+
+/** A bound that is left out itself lies half a step further in. */
+function boundBeside(bound: Bound | undefined, step: number, towards: "up" | "down"): number {
+  const sign = towards === "up" ? 1 : -1;
+  if (bound === undefined || Math.abs(bound.value) >= MAGNITUDE_MAX) return -sign * Infinity;
+  return bound.excluded ? bound.value + sign * step / 2 : bound.value;
+}
+
+/** Numbers with or without a fraction, on both sides of zero. */
+function decimals(min: Bound | undefined, max: Bound | undefined): string[] {
+  const low = min ?? { value: -MAGNITUDE_MAX, excluded: false };
+  const high = max ?? { value: MAGNITUDE_MAX, excluded: false };
+  const side = (from: Bound, to: Bound): string[] =>
+    to.value < 0 || (to.value === 0 && to.excluded) ? [] : decimalsBetween(
+      from.value < 0 ? decimalOf(0, false) : decimalOf(bounded(from.value), from.excluded),
+      decimalOf(bounded(to.value), to.excluded),
+      naturals,
+    );
+  // "-0" is a number, too, but nobody writes it.
+  const under = -low.value <= 0 ? [] : side(
+    high.value >= 0
+      ? { value: 0, excluded: true }
+      : { value: -high.value, excluded: high.excluded },
+    { value: -low.value, excluded: low.excluded },
+  );
+  return [...side(low, high), ...under.map((digits) => join(['"-"', digits]))];
+}
+
+function bounded(value: number): number {
+  return Math.min(value, MAGNITUDE_MAX);
 }
 
 interface Bound {
@@ -63,14 +110,6 @@ function readNumber(value: unknown, at: string): number | undefined {
   throw new SchemaRefusal(at, "must be a number");
 }
 
-function refuseFractions({ at }: Located, bounds: readonly (Bound | undefined)[]): void {
-  for (const bound of bounds) {
-    if (bound !== undefined && !Number.isInteger(bound.value)) {
-      throw new SchemaRefusal(at, `bound ${bound.value} of a number isn't whole`);
-    }
-  }
-}
-
 /** The first whole number that is allowed, seen from the bound. */
 function wholeBound(bound: Bound | undefined, towards: "up" | "down"): number {
   if (bound === undefined) return towards === "up" ? -Infinity : Infinity;
@@ -88,19 +127,6 @@ function wholeNumbers({ low, high }: WholeRange): string[] {
   }
   if (high >= 0) choices.push(...naturals({ low: Math.max(0, low), high }));
   return choices;
-}
-
-/** Numbers with a fraction: their whole part is cut towards zero, so it lies strictly inside the bounds. */
-function fractions(bounds: { min: Bound | undefined; max: Bound | undefined }): string[] {
-  const min = bounds.min?.value ?? -MAGNITUDE_MAX;
-  const max = bounds.max?.value ?? MAGNITUDE_MAX;
-  const above = { low: Math.max(0, min), high: max - 1 };
-  const under = { low: Math.max(0, -max), high: -min - 1 };
-  const written = (range: WholeRange) => range.low > range.high ? [] : naturals(range);
-  return [
-    ...written(above).map((digits) => join([digits, FRACTION])),
-    ...written(under).map((digits) => join(['"-"', digits, FRACTION])),
-  ];
 }
 
 /** Digit patterns for 0 <= low <= high, without leading zeros. */

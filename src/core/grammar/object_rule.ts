@@ -1,8 +1,12 @@
-import type { Convert } from "./array_rule.ts";
-import { plainCharactersExcept } from "./char_set.ts";
-import { type GrammarBuilder, join, literal } from "./grammar_builder.ts";
-import { SchemaRefusal } from "./refusal.ts";
-import { below, type Located, readNamed, readRange, readTexts } from "./schema.ts";
+import {
+  type GrammarBuilder,
+  join,
+  literal,
+  plainCharactersExcept,
+  SchemaRefusal,
+} from "../gbnf/mod.ts";
+import type { Inside } from "./array_rule.ts";
+import { below, isNever, type Located, readNamed, readRange, readTexts } from "./schema.ts";
 
 /** Members beyond the named ones at most, where a `maxProperties` asks for counting. */
 const MEMBERS_MAX = 1_000;
@@ -20,37 +24,92 @@ interface Member {
  */
 export function objectRule(
   builder: GrammarBuilder,
-  options: { readonly located: Located; readonly convert: Convert },
+  options: { readonly located: Located; readonly inside: Inside },
 ): string {
-  const { located, convert } = options;
+  const { located, inside } = options;
   const { schema, at } = located;
   const properties = readNamed(located, "properties");
   const required = new Set(readTexts(located, "required"));
   const unnamed = schema["additionalProperties"] ?? schema["unevaluatedProperties"] ?? true;
-  const isSilent = schema["additionalProperties"] === undefined;
-  const others = isSilent && Object.keys(properties).length > 0 ? false : unnamed;
+  const allowed = allowedNames(located, inside);
   // A required name without a schema may hold anything.
-  const names = [...new Set([...Object.keys(properties), ...required])];
+  const names = [
+    ...new Set([...Object.keys(properties), ...required, ...isNever(unnamed) ? [] : allowed ?? []]),
+  ];
   const colon = builder.shared("colon");
   const members = names.flatMap((name): Member[] => {
     const isRequired = required.has(name);
     const isNamed = Object.hasOwn(properties, name);
-    const value = isNamed ? properties[name] : unnamed;
-    // `false` forbids the member, which matters only when it is required.
-    if (value === false && !isRequired) return [];
+    const isForbidden = allowed !== undefined && !allowed.includes(name);
+    const value = isForbidden ? false : isNamed ? properties[name] : unnamed;
+    // What is forbidden matters only when it is required.
+    if (isNever(value) && !isRequired) return [];
     const from = isNamed ? below(at, "properties", name) : below(at, "additionalProperties");
     const key = literal(JSON.stringify(name));
-    return [{ text: builder.rule("member", join([key, colon, convert(value, from)])), isRequired }];
+    const text = builder.rule("member", join([key, colon, inside.convert(value, from)]));
+    return [{ text, isRequired }];
   });
-  const other = others === false
-    ? ""
-    : otherMember(builder, { names, value: convert(others, below(at, "additionalProperties")) });
-  const count = otherCount(located, { members, hasOthers: other !== "" });
+  const other = allowed === undefined ? otherMember(builder, { located, inside, names }) : "";
+  const count = otherCount(builder, located, { members, hasOthers: other !== "" });
   return wrap(builder, { members, other, count });
 }
 
-/** A member whose name isn't one of `names`. */
+/** The names that `propertyNames` lists; undefined when it doesn't list them. */
+function allowedNames({ schema, at }: Located, inside: Inside): readonly string[] | undefined {
+  const values = inside.valuesOf(schema["propertyNames"], below(at, "propertyNames"));
+  return values?.filter((value) => typeof value === "string");
+}
+
+/** A member that the schema doesn't name; "" when there are none. */
 function otherMember(
+  builder: GrammarBuilder,
+  of: { readonly located: Located; readonly inside: Inside; readonly names: readonly string[] },
+): string {
+  const { located: { schema, at }, inside, names } = of;
+  const { propertyNames, patternProperties, additionalProperties } = schema;
+  if (patternProperties !== undefined) return patternMember(builder, of);
+  const unnamed = additionalProperties ?? schema["unevaluatedProperties"] ?? true;
+  const isSilent = additionalProperties === undefined && schema["properties"] !== undefined &&
+    Object.keys(readNamed(of.located, "properties")).length > 0;
+  if (isNever(unnamed) || isSilent) return "";
+  const value = () => inside.convert(unnamed, below(at, "additionalProperties"));
+  if (propertyNames === undefined || propertyNames === true) {
+    return freeMember(builder, { names, value: value() });
+  }
+  // A name that fits may be one of those with a schema of its own.
+  if (names.length > 0 || isNever(propertyNames)) return "";
+  const asText = { allOf: [{ type: "string" }, propertyNames] };
+  const key = inside.convert(asText, below(at, "propertyNames"));
+  return builder.rule("other", join([key, builder.shared("colon"), value()]));
+}
+
+/** Members by the patterns of their names. Others would have to match none of them, and are left out. */
+function patternMember(
+  builder: GrammarBuilder,
+  of: { readonly located: Located; readonly inside: Inside; readonly names: readonly string[] },
+): string {
+  const { located, inside, names } = of;
+  const at = below(located.at, "patternProperties");
+  const patterns = Object.entries(readNamed(located, "patternProperties"))
+    .filter(([, value]) => !isNever(value));
+  if (names.length > 0) {
+    if (patterns.length > 0) builder.ignore(at, "isn't followed beside members with a name");
+    return "";
+  }
+  if (patterns.length > 1) builder.ignore(at, "names that match two patterns follow one");
+  if (located.schema["propertyNames"] !== undefined && patterns.length > 0) {
+    builder.ignore(below(located.at, "propertyNames"), "isn't followed beside patternProperties");
+  }
+  const choices = patterns.map(([pattern, value]) => {
+    const place = below(at, pattern);
+    const key = inside.convert({ type: "string", pattern }, place);
+    return join([key, builder.shared("colon"), inside.convert(value, place)]);
+  });
+  return choices.length === 0 ? "" : builder.rule("other", builder.choice(choices));
+}
+
+/** A member whose name isn't one of `names`. */
+function freeMember(
   builder: GrammarBuilder,
   of: { names: readonly string[]; value: string },
 ): string {
@@ -88,6 +147,7 @@ function keyExcept(builder: GrammarBuilder, endings: readonly string[]): string 
 
 /** How many other members there may be, from `minProperties` and `maxProperties`. */
 function otherCount(
+  builder: GrammarBuilder,
   located: Located,
   of: { members: readonly Member[]; hasOthers: boolean },
 ): { min: number; max: number } {
@@ -103,7 +163,12 @@ function otherCount(
   ) {
     return { min: 0, max: Infinity };
   }
-  throw new SchemaRefusal(located.at, "can't count members of which some are optional");
+  if (always > range.max || (!of.hasOthers && range.min > named)) {
+    throw new SchemaRefusal(located.at, "no number of members suits it");
+  }
+  const name = range.min > always ? "minProperties" : "maxProperties";
+  builder.ignore(below(located.at, name), "can't count members of which some are optional");
+  return { min: 0, max: Infinity };
 }
 
 function wrap(

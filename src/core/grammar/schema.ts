@@ -1,4 +1,4 @@
-import { SchemaRefusal } from "./refusal.ts";
+import { SchemaRefusal } from "../gbnf/mod.ts";
 
 /** A JSON Schema that isn't `true` or `false`. */
 export type SchemaObject = Readonly<Record<string, unknown>>;
@@ -11,50 +11,42 @@ export interface Located {
   readonly at: string;
 }
 
-/** Keywords that don't restrict what is valid. */
-const ANNOTATIONS = new Set([
-  "$schema",
-  "$id",
-  "id",
-  "$comment",
-  "$anchor",
-  "$defs",
-  "definitions",
-  "title",
-  "description",
-  "default",
-  "example",
-  "examples",
-  "deprecated",
-  "readOnly",
-  "writeOnly",
-  "contentEncoding",
-  "contentMediaType",
-  "contentSchema",
-  "discriminator",
-  "externalDocs",
-  "xml",
-  "strict",
-  "name",
+/** Keywords that restrict what is valid, in ways that no grammar can follow. */
+const UNENFORCEABLE = new Set([
+  ..."not if then else contains minContains maxContains".split(" "),
+  ..."dependencies dependentRequired dependentSchemas $dynamicRef $recursiveRef".split(" "),
 ]);
 /** Keywords that this folder understands; `nullable` is OpenAPI's. */
 const UNDERSTOOD = new Set([
   ..."$ref type enum const nullable anyOf oneOf allOf".split(" "),
   ..."properties required additionalProperties minProperties maxProperties".split(" "),
+  ..."patternProperties propertyNames".split(" "),
   ..."items prefixItems additionalItems minItems maxItems uniqueItems".split(" "),
   ..."minLength maxLength pattern format".split(" "),
   ..."minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split(" "),
   ..."unevaluatedProperties unevaluatedItems".split(" "),
 ]);
 
+/** Whether a keyword says something that a grammar follows. */
+export function isUnderstood(name: string): boolean {
+  return UNDERSTOOD.has(name);
+}
+
 export function isSchemaObject(value: unknown): value is SchemaObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** True for the schemas that forbid everything. */
+export function isNever(value: unknown): boolean {
+  if (!isSchemaObject(value)) return value === false;
+  const { not } = value;
+  return not === true || (isSchemaObject(not) && Object.keys(not).length === 0);
 }
 
 /** Refuses values that are no schema. `true` is the schema without keywords. */
 export function locate(value: unknown, at: string): Located {
   if (value === true || value === undefined) return { schema: {}, at };
-  if (value === false) throw new SchemaRefusal(at, "nothing is valid under `false`");
+  if (isNever(value)) throw new SchemaRefusal(at, "nothing is valid under `false`");
   if (!isSchemaObject(value)) throw new SchemaRefusal(at, "is not a schema");
   return { schema: value, at };
 }
@@ -76,17 +68,21 @@ export function below(at: string, ...keys: readonly (string | number)[]): string
   return [at, ...escaped].join("/");
 }
 
-/** Keywords that say something, in the order of the schema. Refuses those that can't be put into a grammar. */
-export function restrictions({ schema, at }: Located): string[] {
-  const names = Object.keys(schema).filter((name) =>
-    !ANNOTATIONS.has(name) && !name.startsWith("x-") && schema[name] !== undefined
+/** Keywords that a grammar follows, in the order of the schema. Those that nobody knows are annotations (JSON Schema core 6.5). */
+export function restrictions({ schema }: Located): string[] {
+  return Object.keys(schema).filter((name) =>
+    UNDERSTOOD.has(name) && schema[name] !== undefined &&
+    !(name === "allOf" && isEmptyList(schema[name]))
   );
-  for (const name of names) {
-    if (!UNDERSTOOD.has(name)) {
-      throw new SchemaRefusal(below(at, name), `"${name}" can't be put into a grammar`);
-    }
-  }
-  return names;
+}
+
+/** Keywords that ask for what no grammar can follow. */
+export function unenforceable({ schema }: Located): string[] {
+  return Object.keys(schema).filter((name) => UNENFORCEABLE.has(name));
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 /** A whole number >= 0, or undefined. */

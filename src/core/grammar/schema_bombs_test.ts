@@ -4,6 +4,7 @@ import { type Schema, schemaToGrammar } from "./mod.ts";
 /** What one conversion may take on an idle machine. */
 const CONVERT_MS_MAX = 50;
 const LEVELS = 64;
+const ATTEMPTS_MAX = 20;
 
 /** Definitions `d0` to `d63`, each made of the reference to the next one. */
 function chain(level: (next: { $ref: string }) => Schema): Schema {
@@ -79,14 +80,14 @@ const BOMBS: Readonly<Record<string, Schema>> = {
 
 for (const [name, schema] of Object.entries(BOMBS)) {
   Deno.test(`a schema of ${name} is converted soon or refused`, () => {
+    let bestMs = Infinity;
     // Whatever else runs on the machine holds up some of them, never all.
-    const times = numbered(5, () => {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX && bestMs >= CONVERT_MS_MAX; attempt++) {
       const startedMs = performance.now();
       const result = schemaToGrammar(schema);
+      bestMs = Math.min(bestMs, performance.now() - startedMs);
       if (result.kind === "grammar") assert.ok(result.gbnf.length < 512 * 1024);
-      return performance.now() - startedMs;
-    });
-    const bestMs = Math.min(...times);
+    }
     assert.ok(bestMs < CONVERT_MS_MAX, `${bestMs.toFixed(1)} ms`);
   });
 }

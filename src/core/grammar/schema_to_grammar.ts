@@ -1,9 +1,8 @@
-import { arrayRule } from "./array_rule.ts";
-import { GrammarBuilder, literal } from "./grammar_builder.ts";
+import { GrammarBuilder, SchemaRefusal, valueChoice } from "../gbnf/mod.ts";
+import { arrayRule, type Inside } from "./array_rule.ts";
 import { mergeSchemas } from "./merge_schemas.ts";
 import { numberRule } from "./number_rule.ts";
 import { objectRule } from "./object_rule.ts";
-import { SchemaRefusal } from "./refusal.ts";
 import {
   below,
   isSchemaObject,
@@ -12,17 +11,23 @@ import {
   readSchemas,
   restrictions,
   type Schema,
+  unenforceable,
 } from "./schema.ts";
 import { stringRule } from "./string_rule.ts";
 
 /** Schemas inside schemas at most. */
 export const SCHEMA_DEPTH_MAX = 64;
 /** Values of one `enum` at most. */
-export const SCHEMA_ENUM_MAX = 1_000;
+export const SCHEMA_ENUM_MAX = 8_000;
 
 /** What a schema comes to. `reason` names the place as a JSON pointer and is fit to be shown. */
 export type GrammarResult =
-  | { readonly kind: "grammar"; readonly gbnf: string }
+  | {
+    readonly kind: "grammar";
+    readonly gbnf: string;
+    /** What the schema asks for and the grammar doesn't, each with its place; fit to be shown. */
+    readonly ignored: readonly string[];
+  }
   | { readonly kind: "refused"; readonly reason: string };
 
 type TypeName = "object" | "array" | "string" | "number" | "integer" | "boolean" | "null";
@@ -38,7 +43,8 @@ const TYPE_NAMES: readonly TypeName[] = [
 /** Which type a keyword speaks of, for schemas that don't name one. */
 const TYPE_OF_KEYWORD: ReadonlyMap<string, TypeName> = new Map([
   ...keywordsOf("object", "properties required additionalProperties minProperties maxProperties"),
-  ...keywordsOf("array", "items prefixItems minItems maxItems uniqueItems"),
+  ...keywordsOf("object", "patternProperties propertyNames unevaluatedProperties"),
+  ...keywordsOf("array", "items prefixItems minItems maxItems uniqueItems unevaluatedItems"),
   ...keywordsOf("string", "minLength maxLength pattern"),
   ...keywordsOf("number", "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf"),
 ]);
@@ -57,14 +63,14 @@ export function jsonGrammar(): string {
 }
 
 /**
- * Turns a JSON Schema into a llama.cpp grammar whose rule is `root`. Every text of the grammar is valid under the schema,
- * but for three things no grammar can follow: of a `oneOf` more than one choice may match, 29 February is allowed in every
- * year, and unknown `format`s are annotations. Not every valid text is in the grammar: members keep the schema's order, and
- * members nobody named are left out. What can't be expressed is refused with its place.
+ * Turns a JSON Schema into a llama.cpp grammar whose rule is `root`. Every text of the grammar is valid under the schema, but
+ * for what is told as ignored, and where more than one choice of a `oneOf` matches. Not every valid text is in the grammar:
+ * members keep the schema's order, and members nobody named are left out. What leaves nothing valid, or is no schema, is
+ * refused with its place.
  */
 export function schemaToGrammar(schema: Schema): GrammarResult {
   try {
-    return { kind: "grammar", gbnf: new SchemaConverter(schema).run() };
+    return new SchemaConverter(schema).run();
   } catch (error) {
     if (error instanceof SchemaRefusal) return { kind: "refused", reason: error.message };
     throw error;
@@ -86,8 +92,9 @@ class SchemaConverter {
     this.#root = schema;
   }
 
-  run(): string {
-    return this.#builder.text(this.#convert(this.#root, "#"));
+  run(): GrammarResult {
+    const gbnf = this.#builder.text(this.#convert(this.#root, "#"));
+    return { kind: "grammar", gbnf, ignored: this.#builder.ignored() };
   }
 
   #convert(schema: unknown, at: string): string {
@@ -109,9 +116,41 @@ class SchemaConverter {
     return text;
   };
 
+  readonly #inside: Inside = {
+    convert: (schema, at) => this.#convertInside(schema, at),
+    valuesOf: (schema, at) => this.#valuesOf(schema, at),
+  };
+
+  /** The values of a schema that names them all, also behind references and choices. */
+  #valuesOf(schema: unknown, at: string, depth = 0): readonly unknown[] | undefined {
+    this.#builder.spend(1);
+    if (!isSchemaObject(schema) || depth > SCHEMA_DEPTH_MAX) return undefined;
+    const { $ref, type, anyOf } = schema;
+    const names = restrictions({ schema, at });
+    const isOnly = (...known: readonly string[]) => names.every((name) => known.includes(name));
+    if (typeof $ref === "string" && $ref.startsWith("#") && isOnly("$ref")) {
+      return this.#valuesOf(this.#find($ref, at), $ref, depth + 1);
+    }
+    if (Array.isArray(anyOf) && isOnly("anyOf")) {
+      const parts = anyOf.map((part) => this.#valuesOf(part, at, depth + 1));
+      return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+    }
+    const types = type === undefined ? TYPE_NAMES : this.#types({ schema, at });
+    const fitting = (values: readonly unknown[]) =>
+      values.filter((value) => types.some((name) => isOfType(value, name)));
+    if (Object.hasOwn(schema, "const") && isOnly("type", "const")) {
+      return fitting([schema["const"]]);
+    }
+    if (Array.isArray(schema["enum"]) && isOnly("type", "enum")) return fitting(schema["enum"]);
+    return type === "boolean" && isOnly("type") ? [true, false] : undefined;
+  }
+
   #located(located: Located): string {
     const { schema, at } = located;
     const keywords = restrictions(located);
+    for (const name of unenforceable(located)) {
+      this.#builder.ignore(below(at, name), "can't be followed by a grammar");
+    }
     if (keywords.length === 0) return this.#builder.shared("value");
     const { nullable, ...rest } = schema;
     if (nullable !== undefined) {
@@ -156,7 +195,7 @@ class SchemaConverter {
    * as often with each level: they are converted once.
    */
   #convertMerged(parts: readonly Located[], at: string): string {
-    const { schema } = mergeSchemas(parts, this.#builder.spend);
+    const { schema } = mergeSchemas(parts, this.#builder);
     const text = JSON.stringify(schema);
     this.#builder.spend(Math.floor(text.length / 64));
     const key = `= ${text}`;
@@ -233,6 +272,7 @@ class SchemaConverter {
     const parts: Located[] = [{ schema: beside, at: located.at }];
     const passed: string[] = [];
     readSchemas(located, "allOf").forEach((part, index) => {
+      this.#builder.spend(1);
       const inner = this.#resolved(locate(part, below(located.at, "allOf", index)));
       passed.push(...inner.passed);
       parts.push(inner.found);
@@ -255,7 +295,7 @@ class SchemaConverter {
       passed.push(pointer);
       const { $ref: _dropped, ...beside } = found.schema;
       const target = locate(this.#find(pointer, found.at), pointer);
-      found = mergeSchemas([target, { schema: beside, at: found.at }], this.#builder.spend);
+      found = mergeSchemas([target, { schema: beside, at: found.at }], this.#builder);
     }
     return { found, passed };
   }
@@ -289,13 +329,13 @@ class SchemaConverter {
   #values(located: Located, values: readonly unknown[]): string {
     for (const name of restrictions(located)) {
       if (BESIDE_VALUES.has(name)) continue;
-      throw new SchemaRefusal(below(located.at, name), "can't be combined with given values");
+      this.#builder.ignore(below(located.at, name), "isn't looked at beside given values");
     }
     const types = located.schema["type"] === undefined ? TYPE_NAMES : this.#types(located);
     const fitting = values.filter((value) => types.some((type) => isOfType(value, type)));
     if (fitting.length === 0) throw new SchemaRefusal(located.at, "no value is of the type");
-    const texts = fitting.map((value) => literal(JSON.stringify(value)));
-    return this.#builder.rule("one-of", this.#builder.choice(texts));
+    const texts = fitting.map((value) => JSON.stringify(value));
+    return this.#builder.rule("one-of", valueChoice(this.#builder, texts));
   }
 
   #types({ schema, at }: Located): readonly TypeName[] {
@@ -307,8 +347,8 @@ class SchemaConverter {
           (name === "format" ? "string" as const : undefined);
         if (type !== undefined) meant.add(type);
       }
-      if (meant.size > 0) return [...meant];
-      throw new SchemaRefusal(at, "needs a type");
+      // What is said of some types leaves the others as they are; whoever says it means these.
+      return meant.size > 0 ? [...meant] : TYPE_NAMES.filter((type) => type !== "integer");
     }
     const names: unknown[] = Array.isArray(written) ? written : [written];
     const known = TYPE_NAMES.filter((type) => names.includes(type));
@@ -324,11 +364,11 @@ class SchemaConverter {
       case "object":
         return isPlain(located, type)
           ? this.#builder.shared("object")
-          : objectRule(this.#builder, { located, convert: this.#convertInside });
+          : objectRule(this.#builder, { located, inside: this.#inside });
       case "array":
         return isPlain(located, type)
           ? this.#builder.shared("array")
-          : arrayRule(this.#builder, { located, convert: this.#convertInside });
+          : arrayRule(this.#builder, { located, inside: this.#inside });
       case "string":
         return stringRule(this.#builder, located);
       case "number":

@@ -1,5 +1,5 @@
 import { type CharSet, charSet, complement, jsonCharacter } from "./char_set.ts";
-import { SchemaRefusal } from "./refusal.ts";
+import { LimitRefusal } from "./refusal.ts";
 
 /** Rules of one grammar at most. */
 const GRAMMAR_RULES_MAX = 2_000;
@@ -12,19 +12,21 @@ const GRAMMAR_CHARS_MAX = 256 * 1024;
 const GRAMMAR_COPIES_MAX = 50_000;
 /** Schemas converted, keywords merged and references followed for one grammar at most: some tens of milliseconds. */
 const GRAMMAR_STEPS_MAX = 20_000;
+/** Ignored keywords that are told. */
+const IGNORED_MAX = 16;
 /** Largest number in one repetition: llama.cpp refuses 2000, and silently takes more as "no end". */
 const REPEAT_MAX = 1_000;
 /** Longer repetitions are made of blocks of this length. */
 const BLOCK_LENGTH = 200;
 
 /**
- * Rules that don't come from a schema. White space is bounded, or a model could write blanks for ever; the same holds for
- * digits. Escaped surrogates are left out, because half a pair is no text.
+ * Rules that don't come from a schema. White space stands where printers put it and nowhere else, in runs shorter than the
+ * repeat guard takes for a stuck model: a weak one would write blanks for ever. Digits are bounded for the same reason. Escaped surrogates are left out, because half a pair is no text.
  */
 const SHARED: Readonly<Record<string, string>> = {
-  ws: String.raw`( " " | "\n" "\n"? [ \t]{0,40} )?`,
-  comma: `ws "," ws`,
-  colon: `ws ":" ws`,
+  ws: String.raw`( " " | "\n" [ \t]{0,20} )?`,
+  comma: `"," ws`,
+  colon: `":" " "?`,
   value: "object | array | string | number | boolean | null",
   object: `"{" ws ( member ( comma member )* ws )? "}"`,
   member: "string colon value",
@@ -46,6 +48,7 @@ export class GrammarBuilder {
   /** Names by body, so that no rule is written twice. */
   readonly #named = new Map<string, string>();
   readonly #characters = new Map<string, string | undefined>();
+  readonly #ignored = new Set<string>();
   #chars = 0;
   #copies = 0;
   #steps = 0;
@@ -54,9 +57,19 @@ export class GrammarBuilder {
   readonly spend = (steps: number): void => {
     this.#steps += steps;
     if (this.#steps > GRAMMAR_STEPS_MAX) {
-      throw new SchemaRefusal("#", `takes more than ${GRAMMAR_STEPS_MAX} steps to convert`);
+      throw new LimitRefusal("#", `takes more than ${GRAMMAR_STEPS_MAX} steps to convert`);
     }
   };
+
+  /** Notes what the schema asks for and no grammar can follow. */
+  ignore(at: string, why: string): void {
+    if (this.#ignored.size < IGNORED_MAX) this.#ignored.add(`${at}: ${why}`);
+  }
+
+  /** What was ignored, each with its place. */
+  ignored(): readonly string[] {
+    return [...this.#ignored];
+  }
 
   /** An expression for one character of the set inside a JSON string; undefined when none can be written. */
   character(set: CharSet): string | undefined {
@@ -167,7 +180,7 @@ export class GrammarBuilder {
   #copy(count: number): void {
     this.#copies += count;
     if (this.#copies > GRAMMAR_COPIES_MAX) {
-      throw new SchemaRefusal("#", `repetitions add up to more than ${GRAMMAR_COPIES_MAX}`);
+      throw new LimitRefusal("#", `repetitions add up to more than ${GRAMMAR_COPIES_MAX}`);
     }
   }
 
@@ -175,10 +188,10 @@ export class GrammarBuilder {
     this.#chars += name.length + body.length - (this.#rules.get(name)?.length ?? 0);
     this.#rules.set(name, body);
     if (this.#rules.size > GRAMMAR_RULES_MAX) {
-      throw new SchemaRefusal("#", `needs more than ${GRAMMAR_RULES_MAX} grammar rules`);
+      throw new LimitRefusal("#", `needs more than ${GRAMMAR_RULES_MAX} grammar rules`);
     }
     if (this.#chars > GRAMMAR_CHARS_MAX) {
-      throw new SchemaRefusal("#", `needs more than ${GRAMMAR_CHARS_MAX} characters of grammar`);
+      throw new LimitRefusal("#", `needs more than ${GRAMMAR_CHARS_MAX} characters of grammar`);
     }
   }
 }
