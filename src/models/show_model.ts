@@ -21,6 +21,8 @@ import {
 
 /** Column at which values of the parameters text begin (contract 1.10). */
 const PARAMETER_COLUMNS = 30;
+/** What is rendered without any template. */
+const PROMPT_ALONE = "{{ .Prompt }}";
 /** Metadata that show has other places for. */
 const HIDDEN_METADATA = ["general.name", "tokenizer.chat_template"];
 
@@ -41,7 +43,6 @@ export async function showModel(
     ...(content.licenses.length > 0 && { license: content.licenses.join("\n") }),
     modelfile: formatShownModelfile(entry, modelfile),
     parameters: formatParameters(content.parameters),
-    ...(content.goTemplate !== undefined && { template: content.goTemplate }),
     ...(modelfile.system !== undefined && { system: modelfile.system }),
     messages: content.messages,
     modifiedAtMs: entry.modifiedAtMs,
@@ -52,7 +53,7 @@ export async function showModel(
 
 type ShownWeights = Pick<
   ShownModel,
-  "details" | "modelInfo" | "projectorInfo" | "tensors" | "capabilities"
+  "details" | "template" | "modelInfo" | "projectorInfo" | "tensors" | "capabilities"
 >;
 
 /** What the GGUF files say; a stub for a remote model has none. */
@@ -82,6 +83,8 @@ async function showWeights(
   const projector = projectorLayers[0] && await readHeader(projectorLayers[0]);
   return {
     details: detailsOf(config, weights, layer.from),
+    // Clients read off it what a model can do, so the one in the weights is shown, too.
+    template: content.goTemplate ?? weights.chatTemplate ?? PROMPT_ALONE,
     modelInfo: shownMetadata(gguf, weights.parameterCount),
     ...(projector && { projectorInfo: shownMetadata(projector) }),
     tensors: gguf.tensors.map(({ name, type, shape }) => ({ name, type: type.name, shape })),

@@ -89,3 +89,25 @@ Deno.test("showModel() names no file of this machine to others, and the Modelfil
   const others = await show(false);
   assert.deepEqual([others.from, others.adapters, others.drafts], [["m:latest"], [], []]);
 });
+
+for (
+  const [what, metadata, template] of [
+    ["that of its weights", { "tokenizer.chat_template": "{{ messages }}" }, "{{ messages }}"],
+    ["the prompt alone", {}, "{{ .Prompt }}"],
+  ] as const
+) {
+  Deno.test(`showModel() shows ${what} where a model has no template of its own`, async () => {
+    const blobs = new MemoryBlobStore();
+    const catalog = new MemoryCatalog();
+    const store = createModelStore(modelStoreParts({ blobs, catalog }));
+    await storeModel({ blobs, catalog }, {
+      name: "m",
+      config: { model_format: "gguf", model_family: "llama" },
+      layers: [["model", llamaFile(metadata)]],
+    });
+    const shown = await store.show({ model: "m", verbose: false, options: {} });
+    assert.equal(shown.template, template);
+    // A Modelfile with it would put a Go template before the one in the weights.
+    assert.equal(parseModelfile(shown.modelfile ?? "").template, undefined);
+  });
+}
