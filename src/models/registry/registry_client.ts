@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { PeerError, printable } from "../../base/mod.ts";
 import type { Clock, RegistryKey } from "../../ports/mod.ts";
 import { MANIFEST_BYTES_MAX, MANIFEST_MEDIA_TYPE, type ModelName } from "../../protocol/mod.ts";
+import { orAborted } from "../waiting.ts";
 import { AddressPolicy, refused, type RequestPurpose } from "./address_policy.ts";
 import { type BearerChallenge, parseChallenge } from "./challenge.ts";
 import type { RegistryNetwork } from "./registry_network.ts";
@@ -206,7 +207,7 @@ export class RegistryClient {
 
   async #sendOnce(url: URL, request: RegistryRequest): Promise<RegistryAnswer> {
     const { method, body, signal } = request;
-    const target = await this.#policy.admit(url, purposeOf(request));
+    const target = await orAborted(this.#policy.admit(url, purposeOf(request)), signal);
     const isOwn = this.#policy.isOwn(url);
     const { clock } = this.#access;
     // What is sent takes as long as it takes; whoever sends it sees its progress.

@@ -9,6 +9,7 @@ import { Random } from "../../base/mod.ts";
 import type { Clock, TransferProgress } from "../../ports/mod.ts";
 import { MANIFEST_MEDIA_TYPE } from "../../protocol/mod.ts";
 import { openBlobStore, openModelCatalog, openRegistryKey } from "../../storage/mod.ts";
+import { SYSTEM_NETWORK } from "./mod.ts";
 import { createModelStore, type ModelStoreOptions } from "../mod.ts";
 import { TRANSFER_LIMITS } from "../transfer/transfer_limits.ts";
 
@@ -344,6 +345,21 @@ Deno.test("pullModel() names a registry that can't be reached", async () => {
   });
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("pullModel() can be left while a name is looked up", () =>
+  withRegistry({}, async ({ start }) => {
+    const asked = Promise.withResolvers<void>();
+    const resolve = () => {
+      asked.resolve();
+      return new Promise<never>(() => {});
+    };
+    const node = await start({ registryNetwork: { ...SYSTEM_NETWORK, resolve } });
+    const leaving = new AbortController();
+    const pulled = node.pull("registry.invalid/library/m", leaving.signal);
+    await asked.promise;
+    leaving.abort(new Error("left"));
+    await assert.rejects(pulled, { message: "left" });
+  }));
 
 Deno.test("pullModel() asks registries on ports that browsers keep from", async () => {
   // Old IRC ports, which fetch() refuses.
