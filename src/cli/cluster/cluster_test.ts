@@ -139,6 +139,15 @@ Deno.test("token create prints the command that joins, and what the token is goo
   assert.deepEqual([wrong.code, wrong.asked.length], [2, 0]);
 });
 
+Deno.test("what was made is shown though its maker may not look at the cluster", async () => {
+  const forbidden = { json: { error: "forbidden" }, status: 403 };
+  const script = { ...SCRIPT, "GET /api/cluster/status": forbidden };
+  const token = await ask(["token", "create"], script);
+  assert.equal(token.out, "ODIST_TOKEN=otk1.secret odist serve --join HOST\n");
+  const key = await ask(["key", "create"], script);
+  assert.match(key.out, /^ODIST_KEY=odist-key-secret odist status --host odist:\/\/HOST\n$/);
+});
+
 Deno.test("token list and revoke go by the id", async () => {
   assert.match((await ask(["token", "list"])).out, /\nt1 +1 +About an hour from now\n/);
   assert.equal((await ask(["token", "revoke", "t1"])).out, "revoked 't1'\n");

@@ -5,7 +5,7 @@ import { objectsOf, textOf, textsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import { memberAddresses, safeText, tableOf } from "./member_view.ts";
+import { askAddresses, safeText, tableOf } from "./member_view.ts";
 
 interface CreateOptions extends ClientOptions {
   readonly label: string;
@@ -47,7 +47,7 @@ function defineCreate(command: Command, context: CliContext): void {
     const wanted = { label, scopes, ...(expires === "0" ? {} : { ttl: expires }) };
     const made = await client.ask("POST", "/api/cluster/keys", wanted);
     if (options.json) return printJson(context, made);
-    const [address = ""] = memberAddresses(await client.ask("GET", "/api/cluster/status"));
+    const [address = ""] = await askAddresses(client);
     const { out, err } = context.terminal;
     const command = firstCommand(textsOf(made, "scopes"));
     out.write(`ODIST_KEY=${safeText(made, "key")} odist ${command} --host odist://${address}\n`);

@@ -1,5 +1,13 @@
-import { formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectOf, objectsOf, textOf, textsOf } from "../client/mod.ts";
+import { formatTable, isEdgeError } from "../../base/mod.ts";
+import {
+  type JsonObject,
+  type NodeClient,
+  numberOf,
+  objectOf,
+  objectsOf,
+  textOf,
+  textsOf,
+} from "../client/mod.ts";
 
 /** Hex digits of an id that tell nodes apart for people; commands take them in the place of the whole id. */
 const ID_CHARS = 8;
@@ -75,8 +83,22 @@ export function tableOf(rows: readonly (readonly string[])[]): string {
   return `${formatTable(filled).join("\n")}\n`;
 }
 
+/**
+ * Where the members can be reached, the asked one first. What was just made is shown once, so nothing that goes wrong here may
+ * keep it from being shown: a key with few scopes may not look at the cluster.
+ */
+export async function askAddresses(client: NodeClient): Promise<readonly string[]> {
+  try {
+    return memberAddresses(await client.ask("GET", "/api/cluster/status"));
+  } catch (error) {
+    if (!isEdgeError(error)) throw error;
+    const [, address = "HOST"] = /^odist:\/\/(.*)$/.exec(client.url) ?? [];
+    return [address];
+  }
+}
+
 /** Where members that are up can be reached. The asked node first: it is the one that is surely up. */
-export function memberAddresses(status: JsonObject): readonly string[] {
+function memberAddresses(status: JsonObject): readonly string[] {
   const self = textOf(status, "node_id");
   const members = membersOf(status).filter(({ nodeId, health }) =>
     nodeId === self || health === "alive"

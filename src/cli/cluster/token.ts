@@ -4,7 +4,7 @@ import { type JsonObject, numberOf, objectsOf, textOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import { memberAddresses, safeText, tableOf } from "./member_view.ts";
+import { askAddresses, safeText, tableOf } from "./member_view.ts";
 
 /** Addresses in a printed join command: one that answers is enough, so a few will do. */
 const JOIN_ADDRESSES_MAX = 3;
@@ -38,12 +38,12 @@ function defineCreate(command: Command, context: CliContext): void {
     }
     const made = await client.ask("POST", "/api/cluster/tokens", { ttl: options.ttl, uses });
     if (options.json) return printJson(context, made);
-    const status = await client.ask("GET", "/api/cluster/status");
+    const addresses = await askAddresses(client);
     const { out, err } = context.terminal;
     out.write(
       // Not as an argument: those are for everybody on a machine to see.
       `ODIST_TOKEN=${safeText(made, "token")} odist serve --join ${
-        memberAddresses(status).slice(0, JOIN_ADDRESSES_MAX).join(",")
+        addresses.slice(0, JOIN_ADDRESSES_MAX).join(",")
       }\n`,
     );
     err.write(`${tokenTerms(made, context.nowMs())}\n`);
