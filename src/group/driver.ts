@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 import { assert, errorMessage, type NodeId, StorageError, UnavailableError } from "../base/mod.ts";
-import { Catalogue, type Outcome } from "../core/catalogue/mod.ts";
+import { Catalogue, chooseHeir, type Outcome } from "../core/catalogue/mod.ts";
 import {
   type AppendOrder,
   type ApplyOrder,
@@ -152,6 +152,7 @@ export class GroupDriver implements Group {
 
   /** Begins to tick. */
   start(): void {
+    this.#parts.room?.onChanged(() => this.#onRoomChanged());
     const { voters } = this.#raft.view().configuration;
     // Nobody could object, so there is no reason to wait out an election timeout.
     if (voters.length === 1 && voters[0] === this.#parts.nodeId) {
@@ -166,13 +167,17 @@ export class GroupDriver implements Group {
   }
 
   get fenced(): Fence | undefined {
-    return this.#fence;
+    const reason = this.#parts.room?.reason;
+    return this.#fence ?? (reason === undefined ? undefined : { kind: "storage", reason });
   }
 
   propose(command: CatalogueCommand, options: ProposeOptions = {}): Promise<Outcome> {
     const { signal, timeoutMs = PROPOSE_TIMEOUT_MS } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#state !== "running") return Promise.reject(this.#unavailable());
+    // Without a durable log this node would never hear what became of it.
+    if (this.#state !== "running" || this.fenced !== undefined) {
+      return Promise.reject(this.#unavailable());
+    }
     const deadlineMs = this.#parts.clock.monotonicMs() + timeoutMs;
     // Members of an older version can't read who had it made.
     const isRead = this.#catalogue.schema >= ORIGIN_SCHEMA;
@@ -261,6 +266,7 @@ export class GroupDriver implements Group {
     if (this.#state === "closed") return;
     const wasRunning = this.#state === "running";
     this.#state = "closed";
+    this.#parts.room?.close();
     this.#timer?.cancel();
     this.#outbox.clear();
     this.#events = [];
@@ -629,6 +635,19 @@ export class GroupDriver implements Group {
     for (const listener of [...this.#changeListeners]) listener();
   }
 
+  /** A leader that can't write hands over to one that can. */
+  #onRoomChanged(): void {
+    const isFull = this.#parts.room?.reason !== undefined;
+    this.#parts.metrics.set("odist_raft_fenced", isFull ? 1 : 0);
+    this.#enqueue(() => {
+      this.#hasChanged = true;
+      const { role, configuration, peers } = this.#raft.view();
+      if (!isFull || role !== "leader") return;
+      const heir = chooseHeir(this.#parts.nodeId, { voters: configuration.voters, peers });
+      if (heir !== undefined) this.#raft.transferLeadership(heir);
+    });
+  }
+
   #onStorageFailure(error: unknown): void {
     // The log was closed under a write that nobody waits for any more.
     if (this.#state === "closed") return;
@@ -659,10 +678,11 @@ export class GroupDriver implements Group {
   }
 
   #unavailable(): UnavailableError {
-    if (this.#fence === undefined) {
+    const { fenced } = this;
+    if (fenced === undefined || this.#state === "closed") {
       return new UnavailableError("stopping", "The catalogue can't be used: this node is stopping");
     }
-    const message = `The catalogue can't be used through this node: ${this.#fence.reason}`;
+    const message = `The catalogue can't be used through this node: ${fenced.reason}`;
     return new UnavailableError("fenced", message);
   }
 

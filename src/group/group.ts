@@ -8,6 +8,7 @@ import type {
   GroupChange,
   GroupConfiguration,
 } from "../protocol/mod.ts";
+import type { DiskRoom } from "./disk_room.ts";
 import type { ProposeOptions } from "./proposals.ts";
 import type { GroupTiming } from "./timing.ts";
 
@@ -25,6 +26,8 @@ export interface GroupParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly timing?: Partial<GroupTiming>;
+  /** Tells when the log waits for room on its disk; closed with the group. */
+  readonly room?: Pick<DiskRoom, "reason" | "onChanged" | "close">;
   /** Who has a command made that is proposed now; absent = nobody keeps it. */
   readonly originOf?: (command: CatalogueCommand) => ChangeOrigin | undefined;
   /** Who an empty log starts with; a log that holds anything ignores it. Absent = wait for a leader's snapshot. */
@@ -36,8 +39,8 @@ export interface GroupParts {
 }
 
 /**
- * Why a node no longer takes part: its log can't be trusted or followed. It neither votes nor serves the catalogue until
- * it is restarted in better shape; what it has loaded goes on answering.
+ * Why a node takes no part: its log can't be trusted, followed or, for want of room, written. It neither votes nor changes
+ * the catalogue until it is restarted in better shape, or there is room again; what it has loaded goes on answering.
  */
 export interface Fence {
   readonly kind: "storage" | "log_lost" | "conflicts_with_committed" | "newer_schema";

@@ -303,6 +303,35 @@ Deno.test("A joiner's first read is answered as soon as it has the group's state
     assert.equal(await world.settle(reading, 100), "1");
   }));
 
+for (const count of [1, 3]) {
+  Deno.test(`A node of ${count} without room on its disk says so, and goes on by itself when there is some`, () =>
+    withGroup(count, async (world) => {
+      const full = await world.elected();
+      const group = world.group(full);
+      world.disk(full).capacityBytes = 0;
+      // A snapshot is due, and its file can't be made.
+      for (let change = 0; change < 30 && group.fenced === undefined; change++) {
+        await world.settle(
+          group.propose(putSetting("a", String(change)), { timeoutMs: 1_000 }).catch(() => {}),
+          1_100,
+        );
+      }
+      await world.until("it has no room", () => group.fenced?.kind === "storage");
+      assert.match(group.fenced?.reason ?? "", /disk is full/);
+      await assert.rejects(group.propose(putSetting("b", "1")), failsWith("fenced", /full/));
+      if (count > 1) {
+        const others = world.numbers.filter((number) => number !== full);
+        const leader = await world.elected(others);
+        assert.equal((await world.propose(leader, putSetting("c", "1"))).kind, "applied");
+        assert.equal(world.group(full).view().role, "follower");
+      }
+      world.disk(full).capacityBytes = Infinity;
+      await world.until("there is room again", () => group.fenced === undefined, 10_000);
+      assert.equal((await world.propose(full, putSetting("b", "2"))).kind, "applied");
+      assert.equal(group.catalogue.findSetting("b")?.value, "2");
+    }, { timing: { snapshotEntries: 10, trailingEntries: 2 } }));
+}
+
 Deno.test("A group change is refused by name where it can't be made", () =>
   withGroup(3, async (world) => {
     const leader = await world.elected();

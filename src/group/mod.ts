@@ -11,6 +11,7 @@ export {
   refusedChange,
   rewordNoQuorum,
 } from "./catalogue_group.ts";
+export { DiskRoom } from "./disk_room.ts";
 export type { AppliedNews, Group } from "./group.ts";
 export { openGroup } from "./open_group.ts";
 export { GROUP_TIMING } from "./timing.ts";

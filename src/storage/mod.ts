@@ -13,5 +13,5 @@ export { type FolderLock, lockFolder } from "./folder_lock.ts";
 export { openModelCatalog } from "./model_catalog.ts";
 export { pruneModels, type PruneOptions } from "./prune.ts";
 export { openSecretFolder, type SecretFolderOptions } from "./secrets/mod.ts";
-export { openWal, type WalOptions } from "./wal.ts";
+export { type LogRoom, openWal, type WalOptions } from "./wal.ts";
 export { openRegistryKey } from "./secrets/mod.ts";

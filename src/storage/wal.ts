@@ -1,4 +1,4 @@
-import { assert, errorMessage, type NodeId, StorageError } from "../base/mod.ts";
+import { assert, errorMessage, isEdgeError, type NodeId, StorageError } from "../base/mod.ts";
 import type { Disk, LogOrder, RaftLogStore } from "../ports/mod.ts";
 import type { Entry, GroupConfiguration, HardState, Snapshot } from "../protocol/mod.ts";
 import { lastIndexAfter, type LimitEntries, LogImage } from "./log_image.ts";
@@ -30,7 +30,20 @@ export interface WalOptions {
   readonly segmentBytes?: number;
   /** Sixteen hex digits that no other log has; default random. */
   readonly logId?: string;
+  /** What to do when there is no room for a new file, of which nothing depends yet; absent = the log fails. */
+  readonly room?: LogRoom;
 }
+
+/** Waits for room on the disk. */
+export interface LogRoom {
+  /** Resolves when to try again; with false to let the log fail. `reason` is for people. */
+  wait(reason: string): Promise<boolean>;
+  /** What was waited for is written. */
+  found(): void;
+}
+
+/** A new file could not be made; nothing else has changed. */
+class NoRoomError extends Error {}
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 /** The next segment while it is only zeros. */
@@ -66,6 +79,7 @@ class Wal implements RaftLogStore {
   readonly #owner: NodeId;
   readonly #logId: string;
   readonly #segmentBytes: number;
+  readonly #room: LogRoom | undefined;
   // In order; the last one is written to.
   #segments: FoundSegment[] = [];
   readonly #queue: Pending[] = [];
@@ -81,6 +95,7 @@ class Wal implements RaftLogStore {
     this.#disk = disk;
     this.#owner = options.owner;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    this.#room = options.room;
     this.#image = new LogImage(options.limitEntries);
     if (typeof found === "string") {
       this.#logId = found;
@@ -94,8 +109,16 @@ class Wal implements RaftLogStore {
 
   /** Makes what a new log lacks. */
   async start(): Promise<void> {
-    if (this.#segments.length === 0) await this.#roll(0);
+    if (this.#segments.length === 0) await this.#rollFirst();
     this.#watermark = await WalWatermark.open(this.#disk, this.#synced);
+  }
+
+  async #rollFirst(): Promise<void> {
+    try {
+      await this.#roll(0);
+    } catch (error) {
+      throw error instanceof NoRoomError ? error.cause : error;
+    }
   }
 
   initial(): { readonly hardState: HardState; readonly configuration: GroupConfiguration } {
@@ -158,7 +181,7 @@ class Wal implements RaftLogStore {
     while (this.#queue.length > 0) {
       const batch = this.#takeBatch();
       try {
-        await this.#carryOut(batch.map((pending) => pending.work));
+        await this.#carryOutWithRoom(batch.map((pending) => pending.work));
         for (const pending of batch) pending.resolve();
         // Not before: nobody waits for the mark, but everybody for the answer.
         await this.#mark();
@@ -186,6 +209,19 @@ class Wal implements RaftLogStore {
     }
     this.#queue.splice(0, batch.length);
     return batch;
+  }
+
+  async #carryOutWithRoom(works: readonly Pending["work"][]): Promise<void> {
+    for (let waits = 0;; waits++) {
+      try {
+        await this.#carryOut(works);
+        if (waits > 0) this.#room?.found();
+        return;
+      } catch (error) {
+        if (!(error instanceof NoRoomError)) throw error;
+        if (!await this.#room?.wait(error.message)) throw error.cause;
+      }
+    }
   }
 
   async #carryOut(works: readonly Pending["work"][]): Promise<void> {
@@ -335,10 +371,21 @@ class Wal implements RaftLogStore {
 
   async #publish(name: string, bytes: Uint8Array): Promise<void> {
     const temporary = name + TEMPORARY_SUFFIX;
-    await this.#disk.create(temporary, bytes);
+    await this.#createWhole(temporary, bytes);
     await this.#disk.sync(temporary);
     await this.#disk.rename(temporary, name);
     await this.#disk.syncFolder();
+  }
+
+  async #createWhole(name: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#disk.create(name, bytes);
+    } catch (error) {
+      if (!isEdgeError(error) || error.code !== "disk_full") throw error;
+      // Half of it would take the room that others could make.
+      await this.#disk.remove(name);
+      throw new NoRoomError(error.message, { cause: error });
+    }
   }
 
   get #synced(): { readonly logId: string; readonly sequence: number } {

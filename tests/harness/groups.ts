@@ -9,6 +9,7 @@ import { type NodeId, Random } from "../../src/base/mod.ts";
 import { limitEntries } from "../../src/core/raft/mod.ts";
 import type { Outcome } from "../../src/core/catalogue/mod.ts";
 import type { Group } from "../../src/group/group.ts";
+import { DiskRoom } from "../../src/group/disk_room.ts";
 import { openGroup } from "../../src/group/open_group.ts";
 import type { GroupTiming } from "../../src/group/timing.ts";
 import type { Clock, Transport } from "../../src/ports/mod.ts";
@@ -97,7 +98,8 @@ export class GroupWorld {
       { disk: new SimulatedDisk(), group: undefined, transport: undefined };
     this.#members.set(number, member);
     const nodeId = groupNodeId(number);
-    const store = await openWal(member.disk, { owner: nodeId, limitEntries });
+    const room = new DiskRoom({ clock: this.clock, log: this.telemetry });
+    const store = await openWal(member.disk, { owner: nodeId, limitEntries, room });
     const transport = this.network.open(nodeId, `n${number}`, {
       onDatagram: () => {},
       onFrame: (from, _channel, bytes) => member.group?.receive(from, bytes),
@@ -110,6 +112,7 @@ export class GroupWorld {
     member.group = await openGroup({
       nodeId,
       store,
+      room,
       transport,
       addressOf: (id) => `n${parseInt(id, 16)}`,
       clock: this.clock,

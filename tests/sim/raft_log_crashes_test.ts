@@ -324,6 +324,56 @@ Deno.test("Wal says that the disk is full, and what it acknowledged before stays
   assert.equal(again.lastIndex(), index - 1);
 });
 
+Deno.test("Wal with no room for a new file waits, and goes on with all it was given once there is some", async () => {
+  const disk = new SimulatedDisk();
+  disk.capacityBytes = 40_000;
+  let waits = 0;
+  let found = 0;
+  const room = {
+    wait: () => {
+      if (++waits === 3) disk.capacityBytes = Infinity;
+      return Promise.resolve(true);
+    },
+    found: () => void found++,
+  };
+  const log = await openWal(disk, { ...OPTIONS, room });
+  const data = new Uint8Array(4_000);
+  for (let index = 1; index <= 30; index++) {
+    const entries = [{ index, term: 1, kind: "command", data } as const];
+    await log.write({ entries, snapshot: undefined, hardState: undefined });
+  }
+  assert.deepEqual([waits, found], [3, 1]);
+  const configuration = { ...log.initial().configuration, voters: [OWNER] };
+  disk.capacityBytes = 0;
+  waits = 0;
+  await log.compact({ id: { index: 20, term: 1 }, configuration, data }, { trailing: 5 });
+  assert.deepEqual([waits, found], [3, 2]);
+  assert.equal((await openWal(disk.killProcess(), OPTIONS)).lastIndex(), 30);
+  assert.ok(
+    !(await disk.list()).some((name) => name.startsWith("snapshot") && name.endsWith(".tmp")),
+  );
+});
+
+Deno.test("Wal that waits for room fails what it was given when it must end", async () => {
+  const disk = new SimulatedDisk();
+  disk.capacityBytes = 60_000;
+  const room = {
+    wait: () => Promise.resolve(false),
+    found: () => assert.fail("nothing was found"),
+  };
+  const log = await openWal(disk, { ...OPTIONS, room });
+  const data = new Uint8Array(20_000);
+  const entries = [{ index: 1, term: 1, kind: "command", data } as const];
+  const hardState = undefined;
+  await log.write({ entries, snapshot: undefined, hardState });
+  const more = [{ index: 2, term: 1, kind: "command", data } as const];
+  await assert.rejects(
+    log.write({ entries: more, snapshot: undefined, hardState }),
+    { code: "disk_full" },
+  );
+  await log.close();
+});
+
 function assertOneOf(actual: LogPicture, allowed: readonly LogPicture[], message: string): void {
   const text = JSON.stringify(actual);
   if (allowed.some((picture) => JSON.stringify(picture) === text)) return;

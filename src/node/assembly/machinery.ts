@@ -49,7 +49,7 @@ import {
 } from "../../members/mod.ts";
 import { StreamRouter } from "../../calls/mod.ts";
 import { clusterFolderOf, dropFoundation, findFoundation } from "../foundation.ts";
-import { type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
+import { DiskRoom, type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
 import type { ServingNode } from "../../slots/mod.ts";
 import { admitsJoiners } from "./admission.ts";
 import { Announcing } from "./announcing.ts";
@@ -155,7 +155,8 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   });
   for (const member of answer?.members ?? []) book.note(member.nodeId, member.address);
   const membership = stored.membership ?? await stored.found();
-  const store = await openLog(logFolder, stored.nodeId);
+  const room = new DiskRoom({ clock, log });
+  const store = await openLog(logFolder, stored.nodeId, room);
   try {
     return await assemble({
       ...options,
@@ -163,6 +164,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
       book,
       name,
       store,
+      room,
       logFolder,
       member: membership,
       attribution: new Attribution(name, clock),
@@ -178,6 +180,7 @@ interface Opened extends MachineryOptions {
   readonly book: PeerBook;
   readonly name: string;
   readonly store: RaftLogStore;
+  readonly room: DiskRoom;
   readonly logFolder: string;
   readonly member: ClusterMembership;
   readonly attribution: Attribution;
@@ -330,11 +333,12 @@ async function openLogGroup(
   opened: Opened,
   by: { readonly transport: QuicTransport; readonly addressOf: (peer: NodeId) => string },
 ): Promise<Group> {
-  const { config, stored, member, store, clock, log, metrics } = opened;
+  const { config, stored, member, store, room, clock, log, metrics } = opened;
   const founding = member.origin === "founded" ? await foundingOf(opened) : undefined;
   const group = await openGroup({
     nodeId: stored.nodeId,
     store,
+    room,
     ...by,
     clock,
     random: new Random(drawSeed()),
@@ -469,8 +473,8 @@ function renewRegularly(
   return { cancel: () => timer.cancel() };
 }
 
-async function openLog(folder: string, owner: NodeId): Promise<RaftLogStore> {
-  return await openWal(await openDisk(folder), { owner, limitEntries });
+async function openLog(folder: string, owner: NodeId, room?: DiskRoom): Promise<RaftLogStore> {
+  return await openWal(await openDisk(folder), { owner, limitEntries, ...(room && { room }) });
 }
 
 async function removeFolder(folder: string): Promise<void> {
