@@ -1,4 +1,5 @@
 import { CONNECTION_TIMES, listenHttp } from "../../src/http/mod.ts";
+import type { Clock } from "../../src/ports/mod.ts";
 import { systemClock } from "../../src/node/clock.ts";
 import { type AppUnderTest, appUnderTest } from "./http_app.ts";
 import type { ClientScript } from "./scripted_client.ts";
@@ -8,12 +9,16 @@ export interface ServedApp extends AppUnderTest, AsyncDisposable {
   readonly origin: string;
 }
 
-export async function serveApp(script: ClientScript): Promise<ServedApp> {
+/** `clock` measures how connections get on. */
+export async function serveApp(
+  script: ClientScript,
+  clock: Clock = systemClock,
+): Promise<ServedApp> {
   const tested = appUnderTest({ script });
   const listener = await listenHttp({
     hostname: "127.0.0.1",
     port: 0,
-    clock: systemClock,
+    clock,
     log: tested.telemetry,
     metrics: tested.telemetry,
     limits: { ...CONNECTION_TIMES, connectionsMax: 16, connectionsPerAddressMax: 16 },
