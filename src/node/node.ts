@@ -221,9 +221,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     version: parts.version,
   });
   serveKeyHolders(machinery, app);
-  // Whoever reads the first line may ask for a model at once. Without a quorum there is nothing to wait for.
-  await Promise.race([sharing.copies.settledOnce, delay(SETTLE_WAIT_MS)]);
-  await Promise.race([sharing.models.inspectTemplates(), delay(INSPECT_WAIT_MS)]);
+  await settled(sharing);
   const stalls = watchStalls({ clock, metrics, log });
   const listener = await listen(config, app, { log, metrics });
   const node = running(listener, {
@@ -238,8 +236,16 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     stopWatching: () => stalls.stop(),
     firstKey: firstKeyOf(parts, listener.address.hostname),
   });
+  // The first request needn't wait for it, and no start does.
+  templates.warm();
   stopping.stop = () => node.stop();
   return node;
+}
+
+/** Whoever reads the first line may ask for a model at once. Without a quorum there is nothing to wait for. */
+async function settled({ copies, models }: ModelSharing): Promise<void> {
+  await Promise.race([copies.settledOnce, delay(SETTLE_WAIT_MS)]);
+  await Promise.race([models.inspectTemplates(), delay(INSPECT_WAIT_MS)]);
 }
 
 function serveKeyHolders(machinery: Machinery, app: HttpApp): void {

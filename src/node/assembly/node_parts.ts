@@ -139,8 +139,6 @@ export async function openModels(
 /** What renders templates, and remembers what they can do. */
 async function openTemplates({ config, templateWorkerCommand }: PartsOptions) {
   const workers = createTemplateWorkers({ command: templateWorkerCommand, clock: systemClock });
-  // While the rest of the node starts: the first request needn't wait for it.
-  workers.warm();
   const path = join(config.storage.dataFolder, "templates.json");
   const inspector = await TemplateInspector.open({
     workers,
