@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import { askTiny, loadTiny, readAnswer, startEngine, TINY_SETTINGS } from "./engine_harness.ts";
 
 Deno.test("kill -9 of the runner fails every call with runner_lost, after the tokens that came", async () => {
@@ -43,7 +44,7 @@ Deno.test("a file that is no model is refused with llama.cpp's reason", async ()
 });
 
 for (const bytesKept of [100, 5_000, 200_000, 4_000_000]) {
-  Deno.test(`a model cut off at ${bytesKept} bytes is refused with its path and a reason`, async () => {
+  Deno.test(`a model cut off at ${bytesKept} bytes is refused with its name and a reason`, async () => {
     const path = await Deno.makeTempFile({ suffix: ".gguf" });
     try {
       const bytes = await Deno.readFile(TINY_SETTINGS.modelPath);
@@ -53,7 +54,9 @@ for (const bytesKept of [100, 5_000, 200_000, 4_000_000]) {
       await assert.rejects(loading, (error) => {
         assert.ok(error instanceof Error && "code" in error);
         assert.equal(error.code, "load_failed");
-        assert.ok(error.message.includes(path), error.message);
+        // Where the folder is, is told to nobody: whoever asks may be on another machine.
+        assert.ok(error.message.includes(basename(path)), error.message);
+        assert.ok(!error.message.includes(path), error.message);
         assert.match(error.message, /fail|error|corrupt/);
         return true;
       });

@@ -9,6 +9,7 @@ import type {
 } from "../template/mod.ts";
 import { toWire, type WorkerReply } from "./messages.ts";
 import {
+  LOSSES_MAX,
   QUESTION_CHARS_MAX,
   RENDER_MS_MAX,
   RENDER_WALL_MS_MAX,
@@ -77,6 +78,8 @@ interface Job {
   readonly question: string;
   readonly origin: TemplateOrigin;
   readonly done: PromiseWithResolvers<TemplateOutcome>;
+  /** Workers that others ended under it. */
+  losses: number;
 }
 
 /**
@@ -115,7 +118,7 @@ class Pool implements TemplateWorkers {
       throw new UnavailableError("queue_full", `${WAITING_MAX} prompts wait to be rendered`);
     }
     const done = Promise.withResolvers<TemplateOutcome>();
-    this.#waiting.push({ key: keyOf(sources), question, origin, done });
+    this.#waiting.push({ key: keyOf(sources), question, origin, done, losses: 0 });
     this.#pump();
     return done.promise;
   }
@@ -168,8 +171,20 @@ class Pool implements TemplateWorkers {
       this.#end(worker);
       // What comes next needn't wait for its start.
       if (this.#workers.size === 0 && !this.#isClosed) this.#start();
+      if (!late && await this.#isToBeRepeated(worker, job)) return this.#repeat(job);
     } else this.#rest(worker);
     done.resolve(outcomeOf(reply, late));
+    this.#pump();
+  }
+
+  /** What somebody else did to a worker says nothing about the template. */
+  async #isToBeRepeated(worker: WorkerProcess, job: Job): Promise<boolean> {
+    if (this.#isClosed || !await worker.wasEndedByOthers()) return false;
+    return ++job.losses <= LOSSES_MAX;
+  }
+
+  #repeat(job: Job): void {
+    this.#waiting.unshift(job);
     this.#pump();
   }
 
@@ -213,13 +228,19 @@ class Pool implements TemplateWorkers {
     void worker.ready.then((isReady) => {
       this.#startingCount--;
       if (isReady && !this.#isClosed) this.#rest(worker);
-      else {
-        this.#end(worker);
-        const message = "the process that renders templates could not be started";
-        this.#waiting.shift()?.done.reject(new UnavailableError("runner_lost", message));
-      }
+      else void this.#failStart(worker);
       this.#pump();
     });
+  }
+
+  async #failStart(worker: WorkerProcess): Promise<void> {
+    const job = this.#waiting[0];
+    if (job === undefined || !await this.#isToBeRepeated(worker, job)) {
+      const message = "the process that renders templates could not be started";
+      this.#waiting.shift()?.done.reject(new UnavailableError("runner_lost", message));
+    }
+    this.#end(worker);
+    this.#pump();
   }
 
   #rest(worker: WorkerProcess): void {

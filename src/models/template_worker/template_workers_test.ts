@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { REAL_CLOCK } from "../../../tests/harness/stored_models.ts";
 import type { PromptInput } from "../template/mod.ts";
+import { templateWorkersOf } from "../../../tests/harness/runners.ts";
 import { createTemplateWorkers, type TemplateWorkers } from "./template_workers.ts";
+import { LOSSES_MAX } from "./worker_limits.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 const COMMAND = [Deno.execPath(), "run", "--quiet", "--no-lock", MAIN];
@@ -112,6 +114,38 @@ Deno.test("A worker that can't be started fails what waits, once each", async ()
   const outcomes = await Promise.allSettled(asked);
   assert.ok(outcomes.every(({ status }) => status === "rejected"));
   await workers.close();
+});
+
+Deno.test({
+  name: "A worker that others end costs its rendering nothing, unless they go on and on",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withWorkers(async (workers) => {
+      let asked = workers.run(PLAIN, input, "model");
+      for (const pid of await templateWorkersOf(Deno.pid)) Deno.kill(pid, "SIGKILL");
+      assert.equal((await asked).kind, "answer");
+      let killed = 0;
+      asked = workers.run(
+        { jinjaTemplate: `${ENDLESS.jinjaTemplate} {# held up #}` },
+        input,
+        "model",
+      );
+      let isDone = false;
+      asked.finally(() => isDone = true).catch(() => {});
+      while (!isDone) {
+        for (const pid of await templateWorkersOf(Deno.pid)) {
+          killed++;
+          try {
+            Deno.kill(pid, "SIGKILL");
+          } catch (error) {
+            // It ended meanwhile.
+            if (!(error instanceof Deno.errors.NotFound)) throw error;
+          }
+        }
+      }
+      assert.ok(killed > LOSSES_MAX, `${killed}`);
+      assert.equal((await workers.run(PLAIN, input, "model")).kind, "answer");
+    }),
 });
 
 Deno.test("Closed workers are gone, and what waited fails", async () => {

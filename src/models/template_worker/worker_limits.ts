@@ -8,5 +8,7 @@ export const RENDER_WALL_MS_MAX = 2_000;
 export const QUESTION_CHARS_MAX = 16 * 1024 * 1024;
 /** UTF-16 units of one reply, which is the prompt as JSON. */
 export const REPLY_CHARS_MAX = 32 * 1024 * 1024;
+/** Workers that others may end under one rendering before it is given up. */
+export const LOSSES_MAX = 3;
 /** Renderings that wait for a worker. */
 export const WAITING_MAX = 256;

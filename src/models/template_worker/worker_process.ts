@@ -17,6 +17,7 @@ export class WorkerProcess {
   readonly #started = Promise.withResolvers<boolean>();
   #waiting: PromiseWithResolvers<WorkerReply | undefined> | undefined;
   #isGone = false;
+  #isEndedByUs = false;
 
   /** `command`: program and arguments that become a worker. */
   constructor(command: readonly string[]) {
@@ -62,8 +63,18 @@ export class WorkerProcess {
     }
   }
 
+  /**
+   * Once it is gone: whether somebody else ended it, an operator or a system that ran out of memory. A heap that is full ends
+   * a process in another way.
+   */
+  async wasEndedByOthers(): Promise<boolean> {
+    const { signal } = await this.#child.status;
+    return !this.#isEndedByUs && (signal === "SIGKILL" || signal === "SIGTERM");
+  }
+
   /** Ends the process at once. */
   kill(): void {
+    this.#isEndedByUs ||= !this.#isGone;
     try {
       this.#child.kill("SIGKILL");
     } catch (error) {
