@@ -27,9 +27,12 @@ const FAILURE =
 const HARMLESS = /cannot be used with preferred buffer type/;
 const LINES_SHOWN_MAX = 3;
 
-/** The lines that say why a process ended: the last ones that speak of failure, else nothing. */
+/** Folders in front of a file's name: whoever reads the lines may be on another machine. */
+const FOLDERS = /(?<![\w.])(?:[A-Za-z]:)?[\\/](?:[^\\/\s'"]+[\\/])+(?=[^\\/\s'"])/g;
+
+/** The lines that say why a process ended: the last ones that speak of failure, else nothing. Files are named without folders. */
 export function failureLines(text: string): string {
   const lines = text.split("\n").map((line) => line.trim())
     .filter((line) => FAILURE.test(line) && !HARMLESS.test(line));
-  return [...new Set(lines)].slice(-LINES_SHOWN_MAX).join("; ");
+  return [...new Set(lines)].slice(-LINES_SHOWN_MAX).join("; ").replaceAll(FOLDERS, "");
 }

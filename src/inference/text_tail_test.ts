@@ -19,3 +19,14 @@ Deno.test("failureLines() leaves out what every good load says", () => {
   const text = "set_abort_callback: call\ntensor 'x' cannot be used with preferred buffer type A\n";
   assert.equal(failureLines(text), "");
 });
+
+Deno.test("failureLines() names files without their folders", () => {
+  const shown = (line: string) => failureLines(`error: ${line}`);
+  assert.equal(
+    shown("no model in /home/ada/.odist/models/a.gguf, sorry"),
+    "error: no model in a.gguf, sorry",
+  );
+  assert.equal(shown("'/tmp/a.gguf'"), "error: 'a.gguf'");
+  assert.equal(shown("C:\\Users\\ada\\a.gguf"), "error: a.gguf");
+  assert.equal(shown("1/2 parts, 3 tokens/s"), "error: 1/2 parts, 3 tokens/s");
+});
