@@ -23,20 +23,30 @@ function sourceOf(bytes: Uint8Array): GgufSource {
   };
 }
 
+/** Which arrays a read keeps. */
+type Kept = Parameters<typeof readGguf>[1]["arrays"];
+
+async function timeOfRead(bytes: Uint8Array, arrays: Kept): Promise<number> {
+  const startedMs = performance.now();
+  try {
+    ggufFacts(await readGguf(sourceOf(bytes), { arrays }));
+  } catch (error) {
+    if (!isEdgeError(error) || error.code !== "invalid_gguf") throw error;
+  }
+  return performance.now() - startedMs;
+}
+
 /** Milliseconds of the slowest read. @throws whatever isn't `invalid_gguf`. */
 async function readDamaged(count: number, random: Random): Promise<number> {
   const whole = await Deno.readFile(TINY_PATH);
   let slowestMs = 0;
   for (let round = 0; round < count; round++) {
     const damaged = damageGguf(whole, { random, headerBytes: HEADER_BYTES });
-    const startedMs = performance.now();
-    try {
-      const arrays = random.chance(1, 4) ? "all" : isFactArray;
-      ggufFacts(await readGguf(sourceOf(damaged), { arrays }));
-    } catch (error) {
-      if (!isEdgeError(error) || error.code !== "invalid_gguf") throw error;
-    }
-    slowestMs = Math.max(slowestMs, performance.now() - startedMs);
+    const arrays = random.chance(1, 4) ? "all" : isFactArray;
+    const tookMs = await timeOfRead(damaged, arrays);
+    // A second look tells a slow file from a machine that was busy.
+    const isSlow = tookMs > READ_MS_MAX;
+    slowestMs = Math.max(slowestMs, isSlow ? await timeOfRead(damaged, arrays) : tookMs);
   }
   return slowestMs;
 }
