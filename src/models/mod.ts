@@ -38,3 +38,4 @@ export {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
+export { UploadQuota } from "./upload_quota.ts";

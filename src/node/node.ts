@@ -177,7 +177,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
   const clock = systemClock;
   const catalogue = () => machinery.group.catalogue;
   const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
-  const { sharing, blobs, templates } = await openModels(parts, { cluster, machine });
+  const { sharing, blobs, uploads, templates } = await openModels(parts, { cluster, machine });
   const { self } = cluster.settings;
   const serving = servingOf(parts, cluster, sharing);
   cluster.start({
@@ -203,6 +203,7 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
     inference,
     models: sharing.models,
     blobs,
+    uploads,
     driver,
     clock,
     others: { ownName: self.name, loaded: () => cluster.loadedElsewhere() },

@@ -43,6 +43,8 @@ export interface NodeApiParts {
   readonly inference: Pick<Inference, "generate" | "chat" | "embed">;
   readonly models: Omit<ModelStore, "find" | "getDefinition" | "fetch">;
   readonly blobs: BlobStore;
+  /** Takes what clients upload. */
+  readonly uploads: Pick<BlobStore, "write">;
   readonly driver: Pick<SchedulerDriver, "view" | "findModel">;
   readonly clock: Clock;
   /** Absent on a node that can't have others. */
@@ -141,7 +143,7 @@ export class NodeApi implements ModelApi {
   }
 
   writeBlob(digest: Digest, bytes: ReadableStream<Uint8Array>): Promise<"created" | "exists"> {
-    return this.#parts.blobs.write(digest, bytes);
+    return this.#parts.uploads.write(digest, bytes);
   }
 
   readiness(): Readiness {

@@ -30,6 +30,7 @@ async function clientWith(others: OtherNodes | undefined, here: boolean): Promis
     inference: { generate: unasked, chat: unasked, embed: unasked },
     models: createModelStore(modelStoreParts({ blobs, catalog })),
     blobs,
+    uploads: blobs,
     driver: { view: () => view as unknown as SchedulerView, findModel: () => undefined },
     clock: STILL_CLOCK,
     ...(others && { others }),

@@ -7,6 +7,7 @@ import {
   ensureEmbeddedModel,
   TemplateInspector,
   type TemplateWorkers,
+  UploadQuota,
 } from "../../models/mod.ts";
 import type { BlobStore, Log, Metrics } from "../../ports/mod.ts";
 import {
@@ -73,6 +74,7 @@ export async function openModels(
 ): Promise<{
   readonly sharing: ModelSharing;
   readonly blobs: BlobStore;
+  readonly uploads: UploadQuota;
   readonly templates: TemplateWorkers;
 }> {
   const { config, log, metrics, runnerCommand } = options;
@@ -133,7 +135,19 @@ export async function openModels(
         held.map(manifestPrefixOf),
       ),
   });
-  return { sharing, blobs, templates: templates.workers };
+  const uploads = boundUploads(blobs, { group, modelsFolder });
+  return { sharing, blobs, uploads, templates: templates.workers };
+}
+
+function boundUploads(
+  blobs: BlobStore,
+  of: { readonly group: Cluster["group"]; readonly modelsFolder: string },
+): UploadQuota {
+  return new UploadQuota({
+    blobs,
+    usedBlobs: () => of.group.catalogue.referencedBlobs(),
+    freeBytes: () => freeBytes(of.modelsFolder),
+  });
 }
 
 /** What renders templates, and remembers what they can do. */
