@@ -107,6 +107,8 @@ export class Connection {
         gone.abort(new DOMException("The client went away", "AbortError"));
       }
       this.#openRequests--;
+      // It holds its request and headers, and the connection may be idle for long.
+      if (this.#outgoing === outgoing) this.#outgoing = undefined;
       this.#ended(incoming);
     });
     if (this.#closing) outgoing.shouldKeepAlive = false;
