@@ -40,6 +40,15 @@ export class PeerBook {
       .map(([nodeId, address]) => ({ nodeId, address }));
   }
 
+  /** Whether a node was last reached at this address, which is no name. */
+  knowsHost(hostname: string): boolean {
+    for (const address of this.#addresses.values()) {
+      const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+      if (host === hostname) return true;
+    }
+    return false;
+  }
+
   /** Remembers where a node listens. */
   note(nodeId: NodeId, address: string): void {
     if (address === "" || this.#addresses.get(nodeId) === address) return;

@@ -19,7 +19,15 @@ Deno.test("PeerBook remembers over a restart, and whom it heard of last first", 
     const again = await PeerBook.open(folder);
     assert.deepEqual(again.others(B), [{ nodeId: A, address: "a:2" }]);
     assert.deepEqual(again.others("cc" as NodeId).map(({ nodeId }) => nodeId), [A, B]);
+    again.note("00000000000000cc" as NodeId, "[fe80::1]:4");
+    assert.deepEqual(["a", "fe80::1", "a:2", ""].map((host) => again.knowsHost(host)), [
+      true,
+      true,
+      false,
+      false,
+    ]);
     again.forget(A);
+    assert.equal(again.knowsHost("a"), false);
     await again.close();
     assert.equal((await PeerBook.open(folder)).find(A), undefined);
   } finally {

@@ -14,10 +14,15 @@ export interface TransportLimits {
   readonly frameStallMs: number;
   /** What a stranger that joins may take altogether. */
   readonly joinTimeoutMs: number;
-  /** Accepted connections whose hello is not verified yet; further ones are refused unread. */
+  /**
+   * Accepted connections whose hello is not verified yet, and as many again from members' addresses. When there are more, the
+   * address that has most of them loses its oldest.
+   */
   readonly unauthenticatedMax: number;
   /** Sessions of clients that showed a key; further ones are refused. */
   readonly clientSessionsMax: number;
+  /** Of these, with the same key. */
+  readonly clientSessionsPerKeyMax: number;
   /** Requests of one client under way; further ones wait unread. */
   readonly clientRequestsMax: number;
   /** How long a peer may take to accept a connection. */
@@ -40,7 +45,8 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   frameStallMs: 15_000,
   joinTimeoutMs: 30_000,
   unauthenticatedMax: 64,
-  clientSessionsMax: 64,
+  clientSessionsMax: 128,
+  clientSessionsPerKeyMax: 64,
   clientRequestsMax: 64,
   dialTimeoutMs: 2_000,
   dialBackoffMs: { first: 50, max: 1_000 },

@@ -48,6 +48,8 @@ export interface OpenTransportOptions {
   readonly identity: NodeIdentity;
   readonly directory: PeerDirectory;
   readonly handlers: TransportHandlers;
+  /** Whether a member was last reached at this address; whom it names has places of its own. */
+  readonly isMembersHost?: (hostname: string) => boolean;
   /** Without it nobody can join through this node. */
   readonly onJoin?: JoinHandler;
   /** Without it no client with a key is served. */
@@ -120,6 +122,7 @@ class EndpointTransport implements QuicTransport {
       faults: this.#faults,
       onJoin: options.onJoin,
       others: this.#clientDesk(),
+      isMembersHost: options.isMembersHost ?? (() => false),
       onGreeted: (conn, incoming, dialer) => this.#takeDialer(conn, incoming, dialer),
     });
     this.#listener.listen(options.identity);

@@ -103,6 +103,19 @@ Deno.test("Clients beyond the limit are refused, and those that are in go on", (
     first.close();
   }, { clientSessionsMax: 1 }));
 
+Deno.test("Clients with one key take not all sessions: those with another are let in", () =>
+  ClientScene.play(async (scene) => {
+    const first = await scene.openWeb();
+    await first.greet(scene.keyText);
+    const second = await scene.openWeb();
+    await second.greet(scene.keyText).catch(() => {});
+    await second.transport.closed.catch(() => {});
+    const other = await scene.openWeb();
+    assert.equal((await other.greet(scene.otherKeyText)).kind, "welcome");
+    assert.equal((await first.ask("/")).text, "fine");
+    for (const client of [first, other]) client.close();
+  }, { clientSessionsMax: 3, clientSessionsPerKeyMax: 1 }));
+
 Deno.test("Noise where a browser would speak HTTP/3 costs nothing but a connection", () =>
   ClientScene.play(async (scene, world) => {
     const target = { nodeId: scene.identity.nodeId, address: scene.transport.address };

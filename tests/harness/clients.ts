@@ -24,10 +24,12 @@ import { RecordingNode } from "./transport_contract.ts";
 
 type Answer = ClientHandler["answer"];
 
-/** A node that lets one key in and answers as the test says. */
+/** A node that lets two keys in and answers as the test says. */
 export class ClientScene {
   readonly identity: NodeIdentity;
   readonly keyText: string;
+  /** Opens the node whatever becomes of the first. */
+  readonly otherKeyText: string;
   readonly log = new KeptLog();
   readonly metrics = new CountingMetrics();
   /** Why the key opens nothing any more. */
@@ -38,7 +40,9 @@ export class ClientScene {
   private constructor(identity: NodeIdentity) {
     this.identity = identity;
     const secret = new Uint8Array(16).fill(5);
-    this.keyText = encodeApiKey({ keyId: "k1", secret, authorityKey: identity.authorityKey });
+    const { authorityKey } = identity;
+    this.keyText = encodeApiKey({ keyId: "k1", secret, authorityKey });
+    this.otherKeyText = encodeApiKey({ keyId: "k2", secret, authorityKey });
   }
 
   static play(
@@ -77,7 +81,8 @@ export class ClientScene {
   }
 
   #judge(key: string): Awaited<ReturnType<ClientHandler["admit"]>> {
-    const reason = key === this.keyText ? this.refusal : "it is another key";
+    const isKnown = key === this.keyText || key === this.otherKeyText;
+    const reason = !isKnown ? "it is another key" : key === this.keyText ? this.refusal : undefined;
     return reason === undefined
       ? { kind: "welcome", node: "n1", version: "0.1.0" }
       : { kind: "refused", reason };

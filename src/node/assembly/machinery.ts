@@ -277,6 +277,7 @@ function openWires(
     listen: config.listenAddress,
     identity: member.identity,
     directory,
+    isMembersHost: (hostname) => opened.book.knowsHost(hostname),
     handlers: {
       onDatagram: (from, bytes) => late.gossip?.receiveDatagram(from, bytes),
       onFrame: (from, channel, bytes) =>

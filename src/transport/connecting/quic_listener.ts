@@ -16,6 +16,7 @@ import {
   type IncomingStreams,
 } from "./greeting.ts";
 import { formatAddress } from "../resolve_address.ts";
+import { Places } from "./places.ts";
 import type { NodeIdentity } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import type { PeerFaults } from "../peer_faults.ts";
@@ -41,6 +42,8 @@ export interface ListenerParts {
   readonly faults: PeerFaults;
   readonly onJoin: JoinHandler | undefined;
   readonly others: OtherCallers | undefined;
+  /** Whether a member was last reached at this address: such have places of their own. */
+  readonly isMembersHost: (hostname: string) => boolean;
   /** Takes the connection of a peer that proved itself, or closes it. */
   readonly onGreeted: (
     conn: Deno.QuicConn,
@@ -49,16 +52,27 @@ export interface ListenerParts {
   ) => Promise<void>;
 }
 
+/** A connection whose handshake goes on, and where it comes from. */
+interface Accepted {
+  readonly conn: Deno.QuicConn;
+  readonly hostname: string;
+}
+
 /** Accepts connections and lets in whoever proves itself; strangers get no further than the join. */
 export class MemberListener {
   readonly #parts: ListenerParts;
   /** Accepted connections of which it is not known yet who they are. */
-  #unauthenticated = 0;
+  readonly #places: { readonly members: Places; readonly others: Places };
   #listener: Deno.QuicListener | undefined;
   #closed = false;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
+    const { unauthenticatedMax } = parts.limits;
+    this.#places = {
+      members: new Places(unauthenticatedMax),
+      others: new Places(unauthenticatedMax),
+    };
   }
 
   /**
@@ -92,9 +106,8 @@ export class MemberListener {
     try {
       for await (const incoming of listener) {
         if (this.#closed) return;
-        // Refused before anything is computed for it: whoever floods this node pays more than it does.
-        if (this.#unauthenticated >= this.#parts.limits.unauthenticatedMax) incoming.refuse();
-        else void this.#admit(incoming);
+        const accepted = this.#accept(incoming);
+        if (accepted !== undefined) void this.#admit(accepted);
       }
     } catch (error) {
       if (!isRuntimeLoss(error)) throw error;
@@ -104,34 +117,50 @@ export class MemberListener {
     }
   }
 
-  async #admit(incoming: Deno.QuicIncoming): Promise<void> {
-    this.#unauthenticated++;
-    let conn: Deno.QuicConn | undefined;
+  /**
+   * Before its handshake is over, because only then the runtime tells where a connection comes from without losing it. Nothing
+   * is read from it until the handshake is.
+   */
+  #accept(incoming: Deno.QuicIncoming): Accepted | undefined {
     try {
-      conn = await this.#accept(incoming);
+      const conn = incoming.accept<true>({ zeroRtt: true });
+      conn.closed.catch(() => {});
+      conn.handshake.catch(() => {});
+      return { conn, hostname: conn.remoteAddr.hostname };
+    } catch (error) {
+      // Its first packet is no good: it speaks none of our protocols, for instance.
+      if (!isRuntimeLoss(error)) throw error;
+      this.#parts.log.log("debug", "connection_not_accepted", { reason: String(error) });
+      return undefined;
+    }
+  }
+
+  async #admit({ conn, hostname }: Accepted): Promise<void> {
+    const places = this.#parts.isMembersHost(hostname) ? this.#places.members : this.#places.others;
+    const place = places.take(hostname, () => closeConn(conn, "refused"));
+    if (place === undefined) return closeConn(conn, "refused");
+    try {
+      await this.#shakeHands(conn);
       if (conn.protocol === JOIN_PROTOCOL) await this.#talkToJoiner(conn);
       else if (conn.protocol === MEMBER_PROTOCOL) await this.#greet(conn);
       else await this.#parts.others?.admit(conn);
     } catch (error) {
-      this.#noteFailure(conn, error);
+      this.#noteFailure(hostname, error);
       // Whoever was refused gets to read why. Whoever sends what it must not gets no time to send more of it.
-      if (conn !== undefined && isRefusal(error)) await this.#pause();
-      if (conn !== undefined) closeConn(conn, "refused");
+      if (isRefusal(error)) await this.#pause();
+      closeConn(conn, "refused");
     } finally {
-      this.#unauthenticated--;
+      place.release();
     }
   }
 
-  async #accept(incoming: Deno.QuicIncoming): Promise<Deno.QuicConn> {
+  async #shakeHands(conn: Deno.QuicConn): Promise<void> {
     const { clock, limits } = this.#parts;
-    const conn = await withDeadline(incoming.accept<false>(), {
+    await withDeadline(conn.handshake, {
       clock,
       limitMs: limits.helloTimeoutMs,
       late: () => lostConnection(),
-      discard: (late) => closeConn(late, "refused"),
     });
-    conn.closed.catch(() => {});
-    return conn;
   }
 
   async #greet(conn: Deno.QuicConn): Promise<void> {
@@ -170,10 +199,10 @@ export class MemberListener {
     closeConn(conn, "done");
   }
 
-  #noteFailure(conn: Deno.QuicConn | undefined, error: unknown): void {
+  #noteFailure(hostname: string, error: unknown): void {
     const { faults, log } = this.#parts;
     if (error instanceof PeerError) {
-      faults.note(conn?.remoteAddr.hostname ?? "unknown", error);
+      faults.note(hostname, error);
     } else if (error instanceof UnavailableError || isRuntimeLoss(error)) {
       log.log("debug", "connection_not_accepted", { reason: String(error) });
     } else throw error;

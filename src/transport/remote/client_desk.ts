@@ -19,7 +19,8 @@ export interface ClientDeskParts {
 export class ClientDesk implements OtherCallers {
   readonly protocols: readonly string[] = [CLIENT_PROTOCOL, WEB_TRANSPORT_PROTOCOL];
   readonly #parts: ClientDeskParts;
-  readonly #sessions = new Set<ClientSession>();
+  /** By session, its key. */
+  readonly #sessions = new Map<ClientSession, string>();
   #closed = false;
 
   constructor(parts: ClientDeskParts) {
@@ -36,13 +37,22 @@ export class ClientDesk implements OtherCallers {
     if (this.#closed || this.#sessions.size >= limits.clientSessionsMax) {
       throw new UnavailableError("queue_full", "Too many clients at once");
     }
-    this.#sessions.add(session);
+    if (this.#sessionsOf(key) >= limits.clientSessionsPerKeyMax) {
+      throw new UnavailableError("queue_full", "Too many clients with the same key at once");
+    }
+    this.#sessions.set(session, key);
     void this.#serve(session, { key, host: conn.remoteAddr.hostname });
   }
 
   close(): void {
     this.#closed = true;
-    for (const session of this.#sessions) session.close("done");
+    for (const session of this.#sessions.keys()) session.close("done");
+  }
+
+  #sessionsOf(key: string): number {
+    let count = 0;
+    for (const other of this.#sessions.values()) if (other === key) count++;
+    return count;
   }
 
   async #greet(conn: Deno.QuicConn): Promise<{ session: ClientSession; key: string }> {
