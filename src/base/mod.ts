@@ -44,3 +44,4 @@ export { sha256, sha256Hex } from "./sha256.ts";
 export { printable, printableJson, printableText } from "./printable.ts";
 export { BoundedMap } from "./bounded_map.ts";
 export { Heartbeat, pause, SilenceWatch } from "./waiting/mod.ts";
+export { StrictUtf8 } from "./strict_utf8.ts";

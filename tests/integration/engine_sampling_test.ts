@@ -78,6 +78,19 @@ Deno.test("a grammar binds every answer, greedy or sampled", async () => {
   }
 });
 
+Deno.test("a grammar takes no character that is spelled in too many bytes", async () => {
+  await using model = await loadTiny();
+  const [letter = 0] = await model.tokenize("A", { addSpecial: false });
+  // The vocabulary's first tokens are the bytes in their order.
+  const tokens = (...bytes: number[]) => bytes.map((byte) => letter - 0x41 + byte);
+  const grammar = `root ::= [^A] "B"\n`;
+  const askAfter = (...bytes: number[]) =>
+    readAnswer(model, askTiny("Hello!", { grammar, emittedTokens: tokens(...bytes) }));
+  // U+00A0 in two bytes, and in three.
+  assert.equal((await askAfter(0xc2, 0xa0)).text, "B");
+  await assert.rejects(askAfter(0xe0, 0x82, 0xa0), { code: "invalid_request" });
+});
+
 Deno.test("a grammar that can't be parsed is refused and the runner lives on", async () => {
   await using model = await loadTiny();
   await assert.rejects(readAnswer(model, askTiny("Hello!", { grammar: "root ::= (" })), {

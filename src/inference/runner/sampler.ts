@@ -1,4 +1,4 @@
-import { mixSeed, RequestError } from "../../base/mod.ts";
+import { mixSeed, RequestError, StrictUtf8 } from "../../base/mod.ts";
 import type { SamplerSettings } from "../../protocol/mod.ts";
 import { TOKEN_ARRAY, TOKEN_BYTES } from "./abi.ts";
 import { cText, type Llama } from "./llama.ts";
@@ -6,6 +6,9 @@ import type { Vocabulary } from "./vocabulary.ts";
 
 /** llama.cpp takes this seed for "draw one yourself". */
 const SEED_RANDOM = 0xffff_ffff;
+
+/** Tokens that a grammar takes and that are no text, drawn again and again, before an answer is given up. */
+const BARRED_MAX = 16;
 
 /** What sampling reads: an output row of the last decoded batch. */
 export interface Outputs {
@@ -25,6 +28,12 @@ export class Sampler {
   readonly #chain: Deno.PointerValue;
   readonly #grammar: Deno.PointerValue;
   readonly #candidates: Candidates;
+  readonly #vocabulary: Vocabulary;
+  /**
+   * The answer so far, where a grammar binds it. llama.cpp's grammars know characters only, and take one that is spelled in
+   * too many bytes, which no reader of the answer does.
+   */
+  readonly #text = new StrictUtf8();
   #position: number;
   /** Where the draw stands in the chain; -1 when greedy. */
   readonly #drawIndex: number;
@@ -43,6 +52,7 @@ export class Sampler {
     this.#call = call;
     this.#settings = settings;
     this.#candidates = parts.candidates;
+    this.#vocabulary = vocabulary;
     this.#position = 0;
     this.#grammar = options.grammar === null
       ? null
@@ -107,21 +117,35 @@ export class Sampler {
     this.#candidates.fill(logits);
     const first = this.#candidates.select(this.#chain);
     if (this.#isAllowed(first)) return first;
-    this.#seedDraw();
-    this.#candidates.fill(logits);
-    this.#candidates.apply(this.#grammar);
-    const second = this.#candidates.select(this.#chain);
-    // Something is drawn even when everything was ruled out, and llama.cpp aborts when a grammar must take that.
-    return this.#isAllowed(second) ? second : undefined;
+    const barred: number[] = [];
+    while (barred.length < BARRED_MAX) {
+      this.#seedDraw();
+      this.#candidates.fill(logits, barred);
+      this.#candidates.apply(this.#grammar);
+      const token = this.#candidates.select(this.#chain);
+      if (this.#isAllowed(token)) return token;
+      // Something is drawn even when everything was ruled out, and llama.cpp aborts when a grammar must take that.
+      if (this.#isText(token)) return undefined;
+      barred.push(token);
+    }
+    return undefined;
   }
 
   #isAllowed(token: number): boolean {
-    return this.#grammar === null || this.#candidates.survives(token, this.#grammar);
+    if (this.#grammar === null) return true;
+    return this.#isText(token) && this.#candidates.survives(token, this.#grammar);
+  }
+
+  #isText(token: number): boolean {
+    return this.#text.fits(this.#vocabulary.piece(token));
   }
 
   #accept(token: number): void {
     this.#call.llama_sampler_accept(this.#chain, token);
-    if (this.#grammar !== null) this.#call.llama_sampler_accept(this.#grammar, token);
+    if (this.#grammar !== null) {
+      this.#call.llama_sampler_accept(this.#grammar, token);
+      this.#text.take(this.#vocabulary.piece(token));
+    }
     this.#position++;
   }
 
@@ -155,12 +179,14 @@ export class Candidates {
     this.#address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#ids));
   }
 
-  fill(logits: Float32Array): void {
+  /** All tokens with their logits; `barred` ones can't be drawn. */
+  fill(logits: Float32Array, barred: readonly number[] = []): void {
     const fields = TOKEN_BYTES / 4;
     for (let token = 0; token < logits.length; token++) {
       this.#ids[token * fields] = token;
       this.#logits[token * fields + 1] = logits[token] ?? 0;
     }
+    for (const token of barred) this.#logits[token * fields + 1] = -Infinity;
     this.#reset(logits.length);
   }
 
