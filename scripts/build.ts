@@ -1,6 +1,6 @@
 /**
- * Makes `dist/odist`, one file that needs neither Deno nor Node: by `deno compile` where Deno's runtime-only binary can
- * be had, otherwise as a self-extracting executable around the pinned Deno.
+ * Makes `dist/odist`, one file that needs neither Deno nor Node: a self-extracting executable around the pinned Deno, and
+ * on Windows, which has no shell to unpack it, what `deno compile` makes.
  *
  * Usage: `deno task build [--kind auto|compile|extract] [--gpu cuda|vulkan] [--out FILE]`.
  *
@@ -16,7 +16,7 @@ import { writeSelfExtracting } from "./packaging/self_extracting.ts";
 /** A larger file is refused: nobody should have to download it. */
 const FILE_BYTES_MAX = 200 * 2 ** 20;
 
-/** How long `deno compile` may try to download its runtime before the other kind is made. */
+/** How long `deno compile` may try to download its runtime. */
 const COMPILE_TIMEOUT_MS = 90_000;
 
 /** What to build. */
@@ -50,13 +50,12 @@ function parseOptions(args: readonly string[]): BuildOptions {
 
 async function build(options: BuildOptions): Promise<void> {
   await Deno.mkdir(dirname(options.out), { recursive: true });
-  if (options.kind !== "extract") {
-    const failure = await compile(options);
-    if (failure === undefined) return;
-    if (options.kind === "compile" || Deno.build.os === "windows") throw new Error(failure);
-    console.log("No runtime for `deno compile` to be had, making a self-extracting file");
-  }
-  await makeSelfExtracting(options);
+  // A compiled file starts each of its processes with one and the same set of permissions; an unpacked one doesn't.
+  const suits = Deno.build.os === "windows" ? "compile" : "extract";
+  const kind = options.kind === "auto" ? suits : options.kind;
+  if (kind === "extract") return await makeSelfExtracting(options);
+  const failure = await compile(options);
+  if (failure !== undefined) throw new Error(failure);
 }
 
 /** Undefined when the file was made, otherwise what `deno compile` said. */

@@ -6,6 +6,8 @@ import { printNatives, type RunnerPlace, runRunner } from "../runner/mod.ts";
  * process but for `--probe`.
  */
 export async function becomeRunner(place: RunnerPlace, words: readonly string[]): Promise<void> {
+  // Some are here still where a process can't be replaced, and in a file made by `deno compile`.
+  for (const name of ["net", "write", "env"] as const) Deno.permissions.revokeSync({ name });
   const [mode, ...rest] = words;
   if (mode === "--probe") printNatives(place);
   else if (mode === "--quantize") quantizeFile(place.nativeFolder, rest);

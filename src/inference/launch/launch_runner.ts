@@ -37,8 +37,6 @@ export async function launchRunner(
     { entry: CONFINED_RUNNER, words: [nativeFolder, ...words] },
     rights,
   );
-  // Windows has no way to put on more, and a file made by `deno compile` starts with all permissions.
-  for (const name of ["net", "write", "env"] as const) Deno.permissions.revokeSync({ name });
   return { nativeFolder, confinement: `none: ${reason}` };
 }
 
