@@ -3,6 +3,8 @@ import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 import { simulateAnswers } from "./world.ts";
 
 const SEEDS = 400;
+/** A short run of four requests on several nodes. */
+const SHORT_SEED = 9;
 
 Deno.test("Answers keep their promises under 400 random fault plans on several nodes", () => {
   const struck = new Map<FaultKind, number>();
@@ -17,3 +19,16 @@ Deno.test("Answers keep their promises under 400 random fault plans on several n
     assert.ok((struck.get(kind) ?? 0) > SEEDS / 20, `${kind} struck ${struck.get(kind)} times`);
   }
 });
+
+for (const kind of FAULT_KINDS) {
+  Deno.test(`Answers keep their promises when ${kind} strikes whoever serves, at each step of a run`, () => {
+    const { steps } = simulateAnswers(SHORT_SEED, []);
+    assert.ok(steps > 50, `${steps} steps`);
+    for (let count = 0; count < steps; count++) {
+      const at = { kind: "step", count } as const;
+      const report = simulateAnswers(SHORT_SEED, [{ kind, at, node: undefined, lastsMs: 3_000 }]);
+      assert.equal(report.violation, undefined, `at step ${count}`);
+      assert.equal(report.struck[kind], 1, `at step ${count}`);
+    }
+  });
+}

@@ -32,10 +32,9 @@ export interface AnswersReport {
   readonly events: number;
 }
 
-/** One run. */
-export function simulateAnswers(seed: number): AnswersReport {
-  const world = new AnswersWorld(seed);
-  return world.run();
+/** One run; its faults are drawn, or given. */
+export function simulateAnswers(seed: number, faults?: readonly Fault[]): AnswersReport {
+  return new AnswersWorld(seed, faults).run();
 }
 
 class AnswersWorld {
@@ -54,7 +53,7 @@ class AnswersWorld {
   #steps = 0;
   #isQuiet = false;
 
-  constructor(seed: number) {
+  constructor(seed: number, faults?: readonly Fault[]) {
     this.#random = new Random(seed);
     this.#network = new SimulatedNetwork(this.#time, this.#random.fork());
     this.#network.delayMsMax = this.#random.pick([2, 5, 40, 150]) ?? 5;
@@ -64,7 +63,8 @@ class AnswersWorld {
     const count = this.#random.between(2, 5);
     for (let index = 0; index < count; index++) this.#nodes.push(this.#boot(index));
     this.#gossip = new SimulatedGossip(this.#time, this.#network, () => this.#nodes);
-    this.#faults = drawFaults(this.#random, { nodes: count, steps: STEPS, spanMs: SPAN_MS });
+    const drawn = drawFaults(this.#random, { nodes: count, steps: STEPS, spanMs: SPAN_MS });
+    this.#faults = faults ?? drawn;
   }
 
   run(): AnswersReport {
