@@ -26,8 +26,8 @@ export interface SimulatedRequest {
   /** Who computes it now. */
   readonly servedBy: NodeId | undefined;
   readonly isOver: boolean;
-  /** The client goes away. */
-  leave(): void;
+  /** The client goes away: it aborts its request, or only reads no more. */
+  leave(how: "aborts" | "reads_no_more"): void;
 }
 
 /** A slot with the run in it. */
@@ -112,9 +112,13 @@ export class AnswerRequest implements SimulatedRequest {
     return this.#isOver;
   }
 
-  leave(): void {
+  leave(how: "aborts" | "reads_no_more"): void {
     if (this.#isOver) return;
     this.#hunt?.stop();
+    if (how === "reads_no_more") {
+      this.#obey(this.#machine.step({ kind: "abandoned" }));
+      return this.#end("left");
+    }
     // An abort is seen by whatever waits, and then nobody reads any more.
     this.#step({ kind: "failed", code: undefined }, "left");
     this.#obey(this.#machine.step({ kind: "abandoned" }));
@@ -242,6 +246,7 @@ export class AnswerRequest implements SimulatedRequest {
     this.#losses++;
     this.#wasAdmitted = true;
     this.#lost = [...this.#lost.filter((nodeId) => nodeId !== attempt.nodeId), attempt.nodeId];
+    if (order.decision === "resume") this.#parts.watch.ends.goesOn(this.name, this.#losses);
     this.#parts.watch.ways.reported(this.name, attempt.nodeId, order.nodeId);
     attempt.lost();
   }
@@ -258,6 +263,7 @@ export class AnswerRequest implements SimulatedRequest {
       wasAdmitted: this.#wasAdmitted,
       how,
       losses: this.#losses,
+      isAnswerable: this.#expected !== undefined,
     });
   }
 }

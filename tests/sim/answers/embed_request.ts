@@ -92,6 +92,7 @@ export class EmbedRequest implements SimulatedRequest {
     this.#slot = undefined;
     const decision = this.#resumption.lost(nodeId);
     if (decision === "give_up") return this.#end("lost_too_often");
+    this.#parts.watch.ends.goesOn(this.name, this.#losses);
     this.#acquire();
   }
 
@@ -104,6 +105,7 @@ export class EmbedRequest implements SimulatedRequest {
     this.#isOver = true;
     const { name } = this;
     const wasAdmitted = this.#losses > 0;
-    this.#parts.watch.ends.ended({ name, wasAdmitted, how, losses: this.#losses });
+    const losses = this.#losses;
+    this.#parts.watch.ends.ended({ name, wasAdmitted, how, losses, isAnswerable: true });
   }
 }

@@ -195,8 +195,10 @@ class AnswersWorld {
       case "fail_load":
         node.slots.failingLoads++;
         return;
-      case "client_leaves":
-        this.#time.after(0, () => request?.node.process.whenAwake(() => request.leave()));
+      case "client_leaves": {
+        const how = this.#random.pick(["aborts", "reads_no_more"] as const) ?? "aborts";
+        this.#time.after(0, () => request?.node.process.whenAwake(() => request.leave(how)));
+      }
     }
   }
 

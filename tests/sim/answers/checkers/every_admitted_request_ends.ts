@@ -13,6 +13,8 @@ export interface RequestEnd {
   readonly how: string;
   /** Since its last token. */
   readonly losses: number;
+  /** Its prompt fits, or can be made to. */
+  readonly isAnswerable: boolean;
 }
 
 /** Every request ends, and what was once admitted ends for want of room never, and otherwise only when nobody could go on. */
@@ -31,7 +33,7 @@ export class AdmittedRequestsEnd {
   }
 
   ended(end: RequestEnd): void {
-    const { name, how, wasAdmitted, losses } = end;
+    const { name, how, wasAdmitted, losses, isAnswerable } = end;
     if (!this.#open.delete(name)) return this.#fail(`${name} ends twice`);
     if (how === "whole" || how === "left") return;
     if (how === "lost_too_often") {
@@ -40,10 +42,17 @@ export class AdmittedRequestsEnd {
       }
       return;
     }
-    if (how === "prompt_too_long" || !wasAdmitted) return;
+    if (how === "prompt_too_long" && !isAnswerable) return;
+    if (!wasAdmitted && how !== "prompt_too_long") return;
     if (how === "node_unreachable") return;
     if (how === "load_failed" && this.loadsFailed > 0) return;
     this.#fail(`${name} was admitted and fails with ${how}`);
+  }
+
+  /** A runner was lost, and the request is to go on. */
+  goesOn(name: string, losses: number): void {
+    if (losses < LOSSES_BEFORE_GIVING_UP) return;
+    this.#fail(`${name} goes on after ${losses} losses without a token`);
   }
 
   /** A search gave up: nobody may be left whom it did not ask. */
