@@ -36,6 +36,25 @@ export const STORAGE_MUTANTS = [
     inStorage("wal.ts", "    await this.#disk.sync(SPARE_NAME);\n", ""),
   ),
   mutant(
+    "watermark-before-sync",
+    { origin: "own", kind: "D", does: "says that a batch was synced which a crash may still take" },
+    inStorage(
+      "wal.ts",
+      "    await this.#disk.write(name, { at: segment.end, bytes: frame });",
+      "    await this.#watermark?.raise({ logId: this.#logId, sequence });\n" +
+        "    await this.#disk.write(name, { at: segment.end, bytes: frame });",
+    ),
+  ),
+  mutant(
+    "watermark-not-read",
+    {
+      origin: "own",
+      kind: "D",
+      does: "takes a log whose end is zeros for one that never had more",
+    },
+    inStorage("wal_recovery.ts", "if (lastSequence < syncedSequence) {", "if (lastSequence < 0) {"),
+  ),
+  mutant(
     "snapshot-after-its-record",
     { origin: "row 40", kind: "D", does: "relies on a snapshot that is not there yet" },
     inStorage(
