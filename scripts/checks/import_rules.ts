@@ -125,11 +125,6 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/raft",
       because: "Voters are what the log's configuration says.",
     },
-    {
-      from: "src/members",
-      to: "src/storage",
-      because: "Addresses of peers outlive a restart.",
-    },
     ...arrowsTo(
       "src/core/catalogue",
       ["src/group", "src/members", "src/library", "src/operators"],
@@ -150,7 +145,6 @@ export const IMPORT_RULES: ImportRules = {
       ["src/library", "src/slots", "src/answers"],
       "What a model is, on this node.",
     ),
-    { from: "src/library", to: "src/storage", because: "What was here outlives a restart." },
     {
       from: "src/library",
       to: "src/core/scheduler",
@@ -339,7 +333,6 @@ export const IMPORT_RULES: ImportRules = {
         "src/node",
         "src/group",
         "src/library",
-        "src/members",
         "src/operators",
         ...SHELL.filter((room) => !["src/telemetry", "src/inference"].includes(room)),
       ],

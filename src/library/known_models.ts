@@ -1,9 +1,7 @@
 import { isHashHex } from "../base/mod.ts";
-import { join } from "node:path";
 import { modelKey, type NamedManifest } from "../core/catalogue/mod.ts";
-import { writeFileDurably } from "../storage/mod.ts";
+import type { KeptFile } from "../ports/mod.ts";
 
-const FILE_NAME = "known_models.json";
 /** Bytes of the file at most; a larger one is not ours. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -12,18 +10,18 @@ const FILE_BYTES_MAX = 64 * 1024 * 1024;
  * model that was deleted while this node was off must be told from one that the cluster has never heard of.
  */
 export class KnownModels {
-  readonly #path: string;
+  readonly #file: KeptFile;
   readonly #clusterId: string;
   /** Manifest digests by model key. Several while one replaces another. */
   readonly #digests: Map<string, Set<string>>;
   #isNew: boolean;
 
   private constructor(
-    path: string,
+    file: KeptFile,
     clusterId: string,
     digests: Map<string, Set<string>> | undefined,
   ) {
-    this.#path = path;
+    this.#file = file;
     this.#clusterId = clusterId;
     this.#digests = digests ?? new Map();
     this.#isNew = digests === undefined;
@@ -40,13 +38,12 @@ export class KnownModels {
   }
 
   /**
-   * Reads `<folder>/known_models.json`. What another cluster knew says nothing about this one; a file that can't be read
+   * What another cluster knew says nothing about this one; a file that can't be read
    * counts as absent, because a model too many does less harm than one too few.
    */
-  static async open(folder: string, clusterId: string): Promise<KnownModels> {
-    const path = join(folder, FILE_NAME);
-    const text = await Deno.readTextFile(path).catch(() => "");
-    return new KnownModels(path, clusterId, parseKnown(text, clusterId));
+  static async open(file: KeptFile, clusterId: string): Promise<KnownModels> {
+    const bytes = await file.read().catch(() => undefined);
+    return new KnownModels(file, clusterId, parseKnown(new TextDecoder().decode(bytes), clusterId));
   }
 
   has(model: NamedManifest): boolean {
@@ -80,7 +77,7 @@ export class KnownModels {
   async #save(): Promise<void> {
     const models = Object.fromEntries([...this.#digests].map(([key, held]) => [key, [...held]]));
     const text = JSON.stringify({ version: 1, clusterId: this.#clusterId, models });
-    await writeFileDurably(this.#path, new TextEncoder().encode(text));
+    await this.#file.write(new TextEncoder().encode(text));
     this.#isNew = false;
   }
 }

@@ -1,8 +1,6 @@
-import { join } from "node:path";
 import { BoundedMap, type NodeId } from "../base/mod.ts";
-import type { PeerAddress } from "../ports/mod.ts";
+import type { KeptFile, PeerAddress } from "../ports/mod.ts";
 import { ADDRESS_BYTES_MAX } from "../protocol/mod.ts";
-import { writeFileDurably } from "../storage/mod.ts";
 
 /** Addresses kept over a restart; those heard of longest ago go first. */
 const ADDRESSES_MAX = 1_024;
@@ -13,21 +11,20 @@ const NODE_ID = /^[0-9a-f]{16}$/;
  * has not met yet. A hint only: a wrong address costs a failed dial.
  */
 export class PeerBook {
-  readonly #path: string;
+  readonly #file: KeptFile;
   readonly #addresses: BoundedMap<NodeId, string>;
   #saving: Promise<void> = Promise.resolve();
   #dirty = false;
 
-  private constructor(path: string, addresses: BoundedMap<NodeId, string>) {
-    this.#path = path;
+  private constructor(file: KeptFile, addresses: BoundedMap<NodeId, string>) {
+    this.#file = file;
     this.#addresses = addresses;
   }
 
-  /** Reads `peers.json` of the folder; one that is absent or can't be read is an empty book. */
-  static async open(folder: string): Promise<PeerBook> {
-    const path = join(folder, "peers.json");
-    const text = await Deno.readTextFile(path).catch(() => "{}");
-    return new PeerBook(path, parseBook(text));
+  /** A file that is absent or can't be read is an empty book. */
+  static async open(file: KeptFile): Promise<PeerBook> {
+    const bytes = await file.read().catch(() => undefined);
+    return new PeerBook(file, parseBook(new TextDecoder().decode(bytes)));
   }
 
   find(nodeId: NodeId): string | undefined {
@@ -73,7 +70,7 @@ export class PeerBook {
       this.#dirty = false;
       const text = JSON.stringify(Object.fromEntries(this.#addresses));
       // A hint that could not be kept harms nobody, and the disk's own guard reports a bad disk.
-      await writeFileDurably(this.#path, new TextEncoder().encode(text)).catch(() => {});
+      await this.#file.write(new TextEncoder().encode(text)).catch(() => {});
     });
   }
 }

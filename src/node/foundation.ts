@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { RequestError, StorageError } from "../base/mod.ts";
+import { RequestError } from "../base/mod.ts";
 import { Catalogue, refoundCatalogue } from "../core/catalogue/mod.ts";
 import type { Decoded } from "../protocol/mod.ts";
 import { lockFolder, writeFileDurably } from "../storage/mod.ts";
@@ -12,6 +12,11 @@ const FILE_MODE = 0o600;
 /** Where a node that belongs to a cluster keeps what binds it there. */
 export function clusterFolderOf(dataFolder: string): string {
   return join(dataFolder, "cluster");
+}
+
+/** The catalogue that a node without a cluster begins with, where one was laid down. */
+export function foundationOf(dataFolder: string): string {
+  return join(dataFolder, FOUNDATION_FILE);
 }
 
 /** What came back. */
@@ -38,7 +43,7 @@ export async function restoreSnapshot(dataFolder: string, bytes: Uint8Array): Pr
         `Cannot restore into "${dataFolder}": it belongs to a member of a cluster; choose an empty data folder`,
       );
     }
-    await writeFileDurably(join(dataFolder, FOUNDATION_FILE), founding, { mode: FILE_MODE });
+    await writeFileDurably(foundationOf(dataFolder), founding, { mode: FILE_MODE });
   } finally {
     lock.release();
   }
@@ -46,28 +51,6 @@ export async function restoreSnapshot(dataFolder: string, bytes: Uint8Array): Pr
     models: catalogue.models().length,
     settings: catalogue.settings().length,
   };
-}
-
-/** The catalogue that a node without a cluster begins with, where one was laid down. */
-export async function findFoundation(
-  dataFolder: string,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  try {
-    return await Deno.readFile(join(dataFolder, FOUNDATION_FILE));
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return undefined;
-    const message = `Cannot read "${FOUNDATION_FILE}" in "${dataFolder}": ${String(cause)}`;
-    throw new StorageError("storage_failed", message, { cause });
-  }
-}
-
-/** To be called once the new cluster's first state is on disk. A crash before it founds nothing twice: that state wins. */
-export async function dropFoundation(dataFolder: string): Promise<void> {
-  try {
-    await Deno.remove(join(dataFolder, FOUNDATION_FILE));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 function decoded<T>(result: Decoded<T>): T {

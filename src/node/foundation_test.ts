@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { RequestError, StorageError } from "../base/mod.ts";
 import { Catalogue } from "../core/catalogue/mod.ts";
 import { encodeCommand } from "../protocol/mod.ts";
-import { lockFolder } from "../storage/mod.ts";
-import { dropFoundation, findFoundation, restoreSnapshot } from "./foundation.ts";
+import { fileAt, lockFolder } from "../storage/mod.ts";
+import { foundationOf, restoreSnapshot } from "./foundation.ts";
 
 function snapshotOfOne(): Uint8Array {
   const catalogue = Catalogue.empty();
@@ -15,15 +15,15 @@ function snapshotOfOne(): Uint8Array {
 
 Deno.test("restoreSnapshot lays down what the next start founds a cluster with, once", async () => {
   const folder = await Deno.makeTempDir();
-  assert.equal(await findFoundation(folder), undefined);
+  assert.equal(await fileAt(foundationOf(folder)).read(), undefined);
   assert.deepEqual(await restoreSnapshot(folder, snapshotOfOne()), { models: 0, settings: 1 });
-  const found = await findFoundation(folder) ?? new Uint8Array();
+  const found = await fileAt(foundationOf(folder)).read() ?? new Uint8Array();
   const founded = Catalogue.restore(found);
   assert(founded.kind === "decoded");
   assert.equal(founded.value.findSetting("kept")?.value, "v");
-  await dropFoundation(folder);
-  await dropFoundation(folder);
-  assert.equal(await findFoundation(folder), undefined);
+  await fileAt(foundationOf(folder)).remove();
+  await fileAt(foundationOf(folder)).remove();
+  assert.equal(await fileAt(foundationOf(folder)).read(), undefined);
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -38,6 +38,6 @@ Deno.test("restoreSnapshot refuses what is no snapshot, and a folder that is in 
   lock.release();
   await Deno.mkdir(join(folder, "cluster"));
   await assert.rejects(restoreSnapshot(folder, snapshotOfOne()), isRefused("conflict"));
-  assert.equal(await findFoundation(folder), undefined);
+  assert.equal(await fileAt(foundationOf(folder)).read(), undefined);
   await Deno.remove(folder, { recursive: true });
 });

@@ -1,7 +1,7 @@
 /**
  * One running node: the only place where core and shell meet. Turns effects of the core into I/O and what happens into
- * its events; decides nothing itself. Start with `node.ts` (what is wired), then `inference.ts` and `answering.ts` (a
- * request's way).
+ * its events; decides nothing itself. Start with `node.ts` (how it begins and ends), then `open_node.ts` (what is
+ * wired) and `system_ports.ts` (over what).
  *
  * @module
  */

@@ -13,39 +13,22 @@ import {
 import type { Log, Metrics } from "../ports/mod.ts";
 import {
   CATALOGUE_SCHEMA,
-  type CatalogueCommand,
   displayModelName,
   encodeApiKey,
   encodeJoinToken,
   type Scope,
 } from "../protocol/mod.ts";
-import type { TemplateWorkers } from "../models/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import { hashSecret, tokenVerifier } from "../transport/mod.ts";
-import {
-  Cluster,
-  type Machinery,
-  openDriver,
-  openMachinery,
-  openModels,
-  ownFigures,
-  SpeedMeter,
-} from "./assembly/mod.ts";
+import type { Cluster, Machinery, NodePorts } from "./assembly/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
 import { systemClock } from "./clock.ts";
 import { ownAddresses } from "./own_addresses.ts";
 import { Admin, Credentials } from "../operators/mod.ts";
-import { Inference } from "../answers/mod.ts";
-import {
-  createServing,
-  type Machine,
-  MACHINE_FILES,
-  openMachine,
-  type SchedulerDriver,
-  type Serving,
-} from "../slots/mod.ts";
-import { NodeApi } from "./node_api.ts";
+import { MACHINE_FILES } from "../slots/mod.ts";
+import { type OpenNode, openNode } from "./open_node.ts";
+import { type SystemParts, systemPorts } from "./system_ports.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
 const DRAIN_LOOK_MS = 20;
@@ -57,16 +40,8 @@ const SETTLE_WAIT_MS = 2_000;
 const INSPECT_WAIT_MS = 100;
 
 /** What a node is started with besides its configuration. */
-export interface NodeOptions {
-  /** The GGUF that ships with the program. */
-  readonly embeddedModelPath: string;
-  /** How a runner process is started: program and arguments. */
-  readonly runnerCommand: readonly string[];
-  /** How a process that renders templates is started. */
-  readonly templateWorkerCommand: readonly string[];
+export interface NodeOptions extends SystemParts {
   readonly version: string;
-  /** As {@link openOwnKernelFiles} gives it. */
-  readonly readKernelFile: KernelFileReader;
   /** Aborted when the start is to be given up: joining may take long. */
   readonly signal: AbortSignal;
 }
@@ -112,8 +87,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<R
     return await startServing({
       ...options,
       config,
-      log,
-      metrics,
+      ports: systemPorts({ ...options, config, log, metrics }),
       readLogs: (wanted, signal) => log.read(wanted, signal),
       releaseLock: () => lock.release(),
     });
@@ -125,100 +99,47 @@ export async function startNode(config: Config, options: NodeOptions): Promise<R
 
 interface Wiring extends NodeOptions {
   readonly config: Config;
-  readonly log: Log;
-  readonly metrics: Metrics;
+  readonly ports: NodePorts;
   readonly readLogs: LogRing["read"];
   readonly releaseLock: () => void;
 }
 
 async function startServing(wiring: Wiring): Promise<RunningNode> {
-  const { config, log, metrics, version } = wiring;
-  const machine = openMachine(wiring.readKernelFile);
-  const speed = new SpeedMeter();
-  const driver = openDriver(wiring, { machine, speed });
+  const { log } = wiring.ports;
   const fatal = Promise.withResolvers<string>();
-  const machinery = await openMachinery({
-    config: config.cluster,
-    dataFolder: config.storage.dataFolder,
-    version,
-    cores: machine.cores,
-    httpAddress: "",
-    clock: systemClock,
-    log,
-    metrics,
+  const open = await openNode({
+    ...wiring,
     hostName: ownName(),
     outsideAddress,
-    open: config.http.open,
-    signal: wiring.signal,
     onFatal: fatal.resolve,
   });
   try {
-    const node = await assemble({ ...wiring, machinery, machine, speed, driver });
+    const node = await serve(wiring, open);
     void fatal.promise.then((reason) => {
       log.log("error", "node_cannot_go_on", { reason });
       return node.stop();
     });
     return node;
   } catch (error) {
-    await machinery.close();
+    await open.machinery.close();
     throw error;
   }
 }
 
-interface Assembly extends Wiring {
-  readonly machinery: Machinery;
-  readonly machine: Machine;
-  readonly speed: SpeedMeter;
-  readonly driver: SchedulerDriver;
-}
-
-async function assemble(parts: Assembly): Promise<RunningNode> {
-  const { config, machinery, machine, speed, driver, log, metrics } = parts;
-  const clock = systemClock;
-  const catalogue = () => machinery.group.catalogue;
-  const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
-  const { sharing, blobs, uploads, templates } = await openModels(parts, { cluster, machine });
-  const { self } = cluster.settings;
-  const serving = servingOf(parts, cluster, sharing);
-  cluster.start({
-    onApplied: ({ kinds }) => noteApplied(sharing, kinds),
-    onPeerDoubted: (nodeId) => serving.onPeerDoubted(nodeId),
-    onPeerGone: (nodeId) => serving.onPeerGone(nodeId),
-  });
-  driver.onChanged(() => cluster.gossip.loadChanged());
-  sharing.start();
-  const inference = new Inference({
-    driver: serving.leases,
-    clock,
-    log,
-    metrics,
-    models: serving.definitions,
-    templates,
-    defaults: { ...config.engine },
-    drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
-    drawRequestId: () => crypto.randomUUID(),
-    drawId: drawToolCallId,
-  });
-  const client = new NodeApi({
-    inference,
-    models: sharing.models,
-    blobs,
-    uploads,
-    driver,
-    clock,
-    others: { ownName: self.name, loaded: () => cluster.loadedElsewhere() },
-  });
+async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
+  const { config, ports } = parts;
+  const { machinery, sharing, api, cluster } = open;
+  const { clock, log, metrics } = ports;
   const stopping: { stop: () => Promise<void> } = { stop: async () => {} };
-  const admin = adminOf(parts, { cluster, serving, sharing }, () => stopping.stop());
   const app = createHttpApp({
-    client,
-    admin,
+    client: api,
+    admin: adminOf(parts, open, () => stopping.stop()),
     access: machinery.access,
     attribute: (by, act) => machinery.attribution.attribute(by, act),
     metrics,
     log,
     clock,
-    config: httpSettings(config, self.name),
+    config: httpSettings(config, cluster.settings.self.name),
     version: parts.version,
   });
   serveKeyHolders(machinery, app);
@@ -227,18 +148,14 @@ async function assemble(parts: Assembly): Promise<RunningNode> {
   const listener = await listen(config, app, { log, metrics });
   const node = running(listener, {
     ...parts,
+    open,
     app,
-    client,
-    cluster,
-    sharing,
-    serving,
-    templates,
     drainTimeoutMs: config.http.drainTimeoutMs,
     stopWatching: () => stalls.stop(),
-    firstKey: firstKeyOf(parts, listener.address.hostname),
+    firstKey: firstKeyOf(parts, machinery, listener.address.hostname),
   });
   // The first request needn't wait for it, and no start does.
-  templates.warm();
+  ports.templates.warm();
   stopping.stop = () => node.stop();
   return node;
 }
@@ -253,28 +170,6 @@ function serveKeyHolders(machinery: Machinery, app: HttpApp): void {
   machinery.serveClients((request, { gone, ...client }) =>
     app.fetch(request, { gone, sender: { kind: "key_holder", ...client } })
   );
-}
-
-function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Serving {
-  const { config, machine, speed, driver, log } = parts;
-  return createServing({
-    transport: cluster.transport,
-    router: cluster.router,
-    driver,
-    models: sharing.models,
-    holders: (manifestDigest) => cluster.holders(manifestDigest),
-    catchUp: () => cluster.catchUp(),
-    self: cluster.settings.self,
-    isDrained: () => cluster.isDrained(),
-    ownFigures: () => ({
-      availableBytes: machine.availableBytes(),
-      decodeTokensPerMinute: speed.decodeTokensPerMinute,
-      prefillTokensPerMinute: speed.prefillTokensPerMinute,
-    }),
-    defaults: config.engine,
-    clock: systemClock,
-    log,
-  });
 }
 
 function httpSettings(config: Config, nodeName: string): HttpSettings {
@@ -296,25 +191,11 @@ function httpSettings(config: Config, nodeName: string): HttpSettings {
   };
 }
 
-/** Kinds of commands by which what lies in this node's folder may change. */
-const MODEL_KINDS = ["put_model", "copy_model", "delete_model", "quarantine_blob"] as const;
-
-function noteApplied(
-  sharing: ModelSharing,
-  kinds: ReadonlySet<CatalogueCommand["kind"]> | undefined,
-): void {
-  if (kinds === undefined || MODEL_KINDS.some((kind) => kinds.has(kind))) {
-    sharing.noteApplied("all");
-  }
-}
-
 function adminOf(
-  parts: Assembly,
-  over: { readonly cluster: Cluster; readonly serving: Serving; readonly sharing: ModelSharing },
+  { version, readLogs }: Wiring,
+  { machinery, cluster, serving, sharing }: OpenNode,
   stop: () => Promise<void>,
 ): Admin {
-  const { machinery, version, readLogs } = parts;
-  const { cluster, serving, sharing } = over;
   const { self, clusterId } = cluster.settings;
   return new Admin({
     self: { ...self, clusterId, version },
@@ -337,7 +218,8 @@ function adminOf(
 
 /** Where only this machine reaches a node, or all is open, nobody needs a key. */
 async function firstKeyOf(
-  { machinery, config, log }: Assembly,
+  { config, ports: { log } }: Wiring,
+  machinery: Machinery,
   boundTo: string,
 ): Promise<string | undefined> {
   if (isLoopback(boundTo) || config.http.open === "all") return undefined;
@@ -418,15 +300,9 @@ interface Telemetry {
 }
 
 interface Stoppable extends Wiring {
-  readonly machinery: Machinery;
+  readonly open: OpenNode;
   readonly app: HttpApp;
-  readonly client: NodeApi;
-  readonly driver: SchedulerDriver;
-  readonly cluster: Cluster;
-  readonly sharing: ModelSharing;
-  readonly serving: Serving;
   readonly drainTimeoutMs: number;
-  readonly templates: TemplateWorkers;
   readonly stopWatching: () => void;
   readonly firstKey: Promise<string | undefined>;
 }
@@ -437,7 +313,7 @@ function running(listener: HttpListener, parts: Stoppable): RunningNode {
   return {
     address: listener.address,
     finished: finished.promise,
-    openScopes: () => parts.machinery.access.openScopes("private"),
+    openScopes: () => parts.open.machinery.access.openScopes("private"),
     firstKey: parts.firstKey,
     stop() {
       stopping ??= stop(listener, parts).then(finished.resolve, finished.reject);
@@ -447,20 +323,18 @@ function running(listener: HttpListener, parts: Stoppable): RunningNode {
 }
 
 async function stop(listener: HttpListener, parts: Stoppable): Promise<void> {
-  const { app, client, driver, log, drainTimeoutMs } = parts;
+  const { app, open, ports: { log, templates }, drainTimeoutMs } = parts;
+  const { driver, api } = open;
   log.log("info", "node_stopping", { running: driver.view().running });
   app.stopAdmitting();
-  client.stopAdmitting();
+  api.stopAdmitting();
   driver.stopAdmitting();
-  await drained(parts, drainTimeoutMs);
+  await drained(open, drainTimeoutMs);
   // Answers that outlived the limit end with their error line before the sockets close.
-  await driver.close();
-  parts.serving.close();
-  await parts.sharing.close();
-  await parts.cluster.close();
+  await open.close();
   const closed = listener.shutdown();
   await Promise.race([closed, delay(1000)]);
-  await parts.templates.close();
+  await templates.close();
   parts.stopWatching();
   parts.releaseLock();
   log.log("info", "node_stopped");
@@ -468,7 +342,7 @@ async function stop(listener: HttpListener, parts: Stoppable): Promise<void> {
 
 /** Resolves when nothing runs or waits any more, here or for this node elsewhere, or when the limit is over. */
 async function drained(
-  { driver, serving }: Pick<Stoppable, "driver" | "serving">,
+  { driver, serving }: Pick<OpenNode, "driver" | "serving">,
   limitMs: number,
 ): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + limitMs;
@@ -489,13 +363,6 @@ const isOwnAddress = ownAddresses({
   read: () => Deno.networkInterfaces().map(({ address }) => address),
   monotonicMs: () => systemClock.monotonicMs(),
 });
-
-/** Eight of [a-z0-9], as the contract's call ids have them. */
-function drawToolCallId(): string {
-  const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-  const draws = crypto.getRandomValues(new Uint8Array(8));
-  return [...draws].map((value) => alphabet.charAt(value % alphabet.length)).join("");
-}
 
 /** An address of this machine that other machines may reach. */
 function outsideAddress(): string | undefined {

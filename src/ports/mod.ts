@@ -49,6 +49,7 @@ export type {
 export type { Disk } from "./disk.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
 export type { CatalogEntry, Consistency, ModelCatalog, ReadOptions } from "./model_catalog.ts";
+export type { KeptFile, SecretFiles } from "./kept_files.ts";
 export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";
 export type {
@@ -60,5 +61,4 @@ export type {
   TransportHandlers,
 } from "./transport.ts";
 export type { QuantizationTarget, Quantizer } from "./quantizer.ts";
-export type { SecretFiles } from "./secret_files.ts";
 export type { RegistryKey } from "./registry_key.ts";

@@ -1,5 +1,6 @@
 import { BoundedMap } from "../../base/mod.ts";
 import { createHash } from "node:crypto";
+import type { KeptFile } from "../../ports/mod.ts";
 import type { TemplateSources, TemplateTraits } from "../template/mod.ts";
 import type { TemplateOutcome, TemplateWorkers } from "../template_worker/mod.ts";
 
@@ -18,14 +19,6 @@ export interface InspectedTemplate {
   readonly failure?: string;
 }
 
-/** Where inspections outlive a restart. */
-export interface InspectionFile {
-  /** Undefined when there is none or it can't be read. */
-  read(): Promise<Uint8Array | undefined>;
-  /** Replaces it as a whole. @throws StorageError */
-  write(bytes: Uint8Array): Promise<void>;
-}
-
 /** Templates of one model, as it is stored. */
 export type StoredTemplates = Pick<TemplateSources, "goTemplate" | "jinjaTemplate">;
 
@@ -33,7 +26,7 @@ export type StoredTemplates = Pick<TemplateSources, "goTemplate" | "jinjaTemplat
 export interface TemplateInspectorParts {
   readonly workers: Pick<TemplateWorkers, "run">;
   /** Absent = forgotten with the process. */
-  readonly file?: InspectionFile;
+  readonly file?: Pick<KeptFile, "read" | "write">;
 }
 
 /**
@@ -54,7 +47,7 @@ export class TemplateInspector {
 
   /** With what the file holds. A file that can't be read counts as absent: everything in it can be found out again. */
   static async open(parts: TemplateInspectorParts): Promise<TemplateInspector> {
-    const bytes = await parts.file?.read();
+    const bytes = await parts.file?.read().catch(() => undefined);
     return new TemplateInspector(parts, bytes === undefined ? [] : parseFile(bytes));
   }
 

@@ -4,11 +4,11 @@ import type { Clock, Log, RaftLogStore } from "../../ports/mod.ts";
 import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../../protocol/mod.ts";
 import {
   authorityIds,
+  type DialSeed,
   findNodes,
   joinCluster,
   openMulticast,
   type Seed,
-  seedDialer,
   type StoredIdentity,
 } from "../../transport/mod.ts";
 
@@ -29,6 +29,7 @@ export interface JoinParts {
   readonly name: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly dial: DialSeed;
   /** Opens the log of the cluster this node is of. */
   readonly openLog: (owner: NodeId) => Promise<RaftLogStore>;
   /** Deletes that log. */
@@ -75,7 +76,7 @@ async function belongsWithOthers(parts: JoinParts): Promise<boolean> {
 }
 
 async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
-  const { wish, stored, name, clock, log, signal } = parts;
+  const { wish, stored, name, clock, log, dial, signal } = parts;
   const seeds = wish.addresses.length > 0 ? wish.addresses : await discover(parts, clusterId);
   return await joinCluster({
     seeds,
@@ -83,7 +84,7 @@ async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
     key: stored.key,
     name,
     clock,
-    dial: seedDialer({ clock }),
+    dial,
     signal,
     onAttemptFailed: ({ seed, kind, text }) =>
       log.log("warn", "join_attempt_failed", { seed, kind, reason: text }),

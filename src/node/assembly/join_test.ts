@@ -4,7 +4,7 @@ import { foundingSnapshot, limitEntries } from "../../core/raft/mod.ts";
 import { Catalogue } from "../../core/catalogue/mod.ts";
 import { type CatalogueCommand, encodeCommand, encodeJoinToken } from "../../protocol/mod.ts";
 import { openDisk, openWal } from "../../storage/mod.ts";
-import { createAuthority, openIdentity } from "../../transport/mod.ts";
+import { createAuthority, openIdentity, seedDialer } from "../../transport/mod.ts";
 import { HandClock } from "../../../tests/harness/hand_clock.ts";
 import { MemoryFiles } from "../../../tests/harness/memory_files.ts";
 import { joinIfWished, type JoinParts } from "./join.ts";
@@ -24,6 +24,7 @@ class Scene implements AsyncDisposable {
 
   static async open(wish: Partial<JoinParts["wish"]>): Promise<Scene> {
     const folder = await Deno.makeTempDir();
+    const clock = new HandClock();
     const openLog = async (owner: NodeId) =>
       await openWal(await openDisk(folder), { owner, limitEntries });
     const stored = await openIdentity(new MemoryFiles(), { name: "n", nowMs: () => NOW_MS });
@@ -31,7 +32,8 @@ class Scene implements AsyncDisposable {
       stored,
       wish: { addresses: [], discover: false, token: "", ...wish },
       name: "n",
-      clock: new HandClock(),
+      clock,
+      dial: seedDialer({ clock }),
       log: { log() {} },
       openLog,
       dropLog: () => Promise.resolve(),

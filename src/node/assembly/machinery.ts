@@ -13,6 +13,8 @@ import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
 import type {
   Clock,
+  Disk,
+  KeptFile,
   KeyAccess,
   Log,
   Metrics,
@@ -20,7 +22,7 @@ import type {
   WebTransportContact,
 } from "../../ports/mod.ts";
 import { CATALOGUE_SCHEMA, CLIENT_PATH, clusterIdOf, type NodeFacts } from "../../protocol/mod.ts";
-import { openDisk, openSecretFolder, openWal } from "../../storage/mod.ts";
+import { openWal } from "../../storage/mod.ts";
 import {
   announce,
   type ClientHandler,
@@ -28,7 +30,6 @@ import {
   hashSecret,
   openIdentity,
   openMulticast,
-  openTransport,
   type QuicTransport,
   type StoredIdentity,
 } from "../../transport/mod.ts";
@@ -48,7 +49,7 @@ import {
   PeerBook,
 } from "../../members/mod.ts";
 import { StreamRouter } from "../../calls/mod.ts";
-import { clusterFolderOf, dropFoundation, findFoundation } from "../foundation.ts";
+import { clusterFolderOf, foundationOf } from "../foundation.ts";
 import { DiskRoom, type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
 import type { ServingNode } from "../../slots/mod.ts";
 import { admitsJoiners } from "./admission.ts";
@@ -57,6 +58,7 @@ import type { AuthorityKeeper } from "./authority_keeper.ts";
 import type { CatalogueDirectory } from "./directory.ts";
 import { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
 import { joinIfWished } from "./join.ts";
+import type { NodePorts } from "./ports.ts";
 import { VOUCH_PURPOSE, VouchServer } from "./vouching.ts";
 
 /** How often a node looks whether its certificate is due for renewal. */
@@ -66,16 +68,28 @@ const RENEWAL_LOOK_MS = 3_600_000;
 export type Figures = Pick<GossipParts, "readLoad" | "readLoaded">;
 
 /** What a cluster is opened with. */
-export interface MachineryOptions {
+/** Of {@link NodePorts}, what lies below a node's models. */
+export type MachineryPorts = Pick<
+  NodePorts,
+  | "clock"
+  | "log"
+  | "metrics"
+  | "drawSeed"
+  | "openFile"
+  | "openSecrets"
+  | "openDisk"
+  | "removeDisk"
+  | "openTransport"
+  | "dialSeed"
+>;
+
+export interface MachineryOptions extends MachineryPorts {
   readonly config: Config["cluster"];
   readonly dataFolder: string;
   readonly version: string;
   readonly cores: number;
   /** `host:port` of the HTTP API as others may reach it; "" when only this machine can. */
   readonly httpAddress: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
   /** The machine's own name. */
   readonly hostName: string;
   /** Address of this machine that others may reach; undefined when it has only loopback ones. */
@@ -131,13 +145,10 @@ export interface Machinery {
 export async function openMachinery(options: MachineryOptions): Promise<Machinery> {
   const { config, clock, log } = options;
   const folder = clusterFolderOf(options.dataFolder);
-  const files = await openSecretFolder(folder, {
-    onRepaired: ({ name, mode }) =>
-      log.log("warn", "secret_was_readable", { file: name, mode: mode.toString(8) }),
-  });
+  const files = await options.openSecrets(folder);
   const name = config.nodeName || options.hostName;
   const stored = await openIdentity(files, { name, nowMs: () => clock.nowMs() });
-  const book = await PeerBook.open(folder);
+  const book = await PeerBook.open(options.openFile(join(folder, "peers.json")));
   const logFolder = join(folder, "raft");
   const answer = await joinIfWished({
     stored,
@@ -149,14 +160,15 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
     name,
     clock,
     log,
-    openLog: (owner) => openLog(logFolder, owner),
-    dropLog: () => removeFolder(logFolder),
+    dial: options.dialSeed,
+    openLog: async (owner) => await openLog(await options.openDisk(logFolder), owner),
+    dropLog: () => options.removeDisk(logFolder),
     signal: options.signal,
   });
   for (const member of answer?.members ?? []) book.note(member.nodeId, member.address);
   const membership = stored.membership ?? await stored.found();
   const room = new DiskRoom({ clock, log });
-  const store = await openLog(logFolder, stored.nodeId, room);
+  const store = await openLog(await options.openDisk(logFolder), stored.nodeId, room);
   try {
     return await assemble({
       ...options,
@@ -252,7 +264,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
         await transport.close();
         await book.close();
       },
-      dropLog: () => removeFolder(opened.logFolder),
+      dropLog: () => opened.removeDisk(opened.logFolder),
     };
   } catch (error) {
     await late.group?.close();
@@ -273,7 +285,7 @@ function openWires(
   const { config, stored, member, clock, log, metrics, name } = opened;
   const { nodeId } = stored;
   const { router, directory, addressOf } = to;
-  return openTransport({
+  return opened.openTransport({
     listen: config.listenAddress,
     identity: member.identity,
     directory,
@@ -342,7 +354,7 @@ async function openLogGroup(
     room,
     ...by,
     clock,
-    random: new Random(drawSeed()),
+    random: new Random(opened.drawSeed()),
     log,
     metrics,
     timing: { tickMs: Math.round(config.heartbeatMs / GROUP_TIMING.heartbeatTicks) },
@@ -350,7 +362,7 @@ async function openLogGroup(
     ...(founding && { founding }),
   });
   // The group's first state is on disk by now, and holds what was laid down.
-  if (founding !== undefined) await dropFoundation(opened.dataFolder);
+  if (founding !== undefined) await foundationFile(opened).remove();
   return group;
 }
 
@@ -367,7 +379,7 @@ function openGossip(
     timing: MEMBERSHIP_PRESETS[config.network],
     transport: by.transport,
     clock,
-    random: new Random(drawSeed()),
+    random: new Random(opened.drawSeed()),
     log,
     metrics,
     saveIdentity: (life) => stored.saveLife(life),
@@ -425,9 +437,13 @@ function settingsOf(opened: Opened, clusterAddress: string): ClusterSettings {
   };
 }
 
-async function foundingOf({ stored, dataFolder }: Opened) {
-  const voters = [stored.nodeId];
-  const state = await findFoundation(dataFolder);
+function foundationFile({ openFile, dataFolder }: Opened): KeptFile {
+  return openFile(foundationOf(dataFolder));
+}
+
+async function foundingOf(opened: Opened) {
+  const voters = [opened.stored.nodeId];
+  const state = await foundationFile(opened).read();
   return state === undefined ? { voters } : { voters, state };
 }
 
@@ -474,23 +490,11 @@ function renewRegularly(
   return { cancel: () => timer.cancel() };
 }
 
-async function openLog(folder: string, owner: NodeId, room?: DiskRoom): Promise<RaftLogStore> {
-  return await openWal(await openDisk(folder), { owner, limitEntries, ...(room && { room }) });
-}
-
-async function removeFolder(folder: string): Promise<void> {
-  try {
-    await Deno.remove(folder, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+async function openLog(disk: Disk, owner: NodeId, room?: DiskRoom): Promise<RaftLogStore> {
+  return await openWal(disk, { owner, limitEntries, ...(room && { room }) });
 }
 
 function mustExist<T>(value: T | undefined): T {
   if (value === undefined) throw new UnavailableError("no_quorum", "The node is still starting");
   return value;
-}
-
-function drawSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }

@@ -1,11 +1,11 @@
 /**
- * The parts of a node put together: identity, log, transport, group, members, models. It decides nothing. Start reading in
- * `machinery.ts`.
+ * What a node is put together from: identity, log, transport, group, gossip and how each hears of the others. It decides nothing. Start
+ * reading in `machinery.ts`.
  *
  * @module
  */
 export { Cluster } from "./cluster.ts";
-export { type Machinery, openMachinery } from "./machinery.ts";
-export { openDriver, openModels } from "./node_parts.ts";
+export { type Machinery, type MachineryOptions, openMachinery } from "./machinery.ts";
 export { ownFigures } from "./own_load.ts";
-export { SpeedMeter } from "./speed_meter.ts";
+export type { NodePorts, StoredModels } from "./ports.ts";
+export { meteredEngine, SpeedMeter } from "./speed_meter.ts";

@@ -11,3 +11,13 @@ export interface SecretFiles {
   /** Absent is fine; survives a crash once this resolves. */
   remove(name: string): Promise<void>;
 }
+
+/** One small file that a node keeps over restarts. */
+export interface KeptFile {
+  /** Undefined when there is none. @throws StorageError `storage_failed` when it is there and can't be read. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Replaces it as a whole; it survives a crash once this resolves. @throws StorageError `disk_full` or `storage_failed`. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Absent is fine. @throws StorageError `storage_failed`. */
+  remove(): Promise<void>;
+}

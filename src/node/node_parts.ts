@@ -1,0 +1,121 @@
+import { join } from "node:path";
+import type { Config } from "../config/mod.ts";
+import { TemplateInspector, UploadQuota } from "../models/mod.ts";
+import type { BlobStore } from "../ports/mod.ts";
+import { manifestPrefixOf } from "../protocol/mod.ts";
+import { KnownModels, ModelSharing } from "../library/mod.ts";
+import { clusterFolderOf } from "./foundation.ts";
+import { SchedulerDriver } from "../slots/mod.ts";
+import { type Cluster, meteredEngine, type NodePorts, type SpeedMeter } from "./assembly/mod.ts";
+
+/** Loaded models at most when the configuration leaves it open (contract 4.2, no GPU). */
+const AUTO_LOADED_MODELS_MAX = 3;
+/** Copies of a model where the configuration leaves it open. */
+const AUTO_REPLICAS = 2;
+
+/** What the parts of a node are made with. */
+export interface PartsOptions {
+  readonly config: Config;
+  readonly ports: NodePorts;
+  readonly version: string;
+}
+
+/** The scheduler of this node's own runners. */
+export function openDriver(
+  { config, ports }: PartsOptions,
+  speed: SpeedMeter,
+): SchedulerDriver {
+  const { scheduler } = config;
+  const { machine, engine, clock, log, metrics } = ports;
+  return new SchedulerDriver({
+    engine: meteredEngine(engine, speed),
+    clock,
+    machine,
+    log,
+    metrics,
+    loadTimeoutMs: scheduler.loadTimeoutMs,
+    options: {
+      loadedModelsMax: scheduler.loadedModelsMax || AUTO_LOADED_MODELS_MAX,
+      queueRequestsMax: scheduler.queueRequestsMax,
+      keepAliveMs: scheduler.keepAliveMs,
+      reserveBytes: scheduler.memoryReserveBytes,
+      cores: machine.cores,
+      threads: scheduler.threads,
+    },
+  });
+}
+
+/** The models of this node in its cluster, and the blobs below them. */
+export async function openModels(
+  options: PartsOptions,
+  cluster: Cluster,
+): Promise<{
+  readonly sharing: ModelSharing;
+  readonly blobs: BlobStore;
+  readonly uploads: UploadQuota;
+}> {
+  const { config, ports } = options;
+  const { clock, log, metrics, quantizer, registryKey } = ports;
+  const { dataFolder, prune, allowsPrivateRegistry } = config.storage;
+  const { settings, group, transport, router } = cluster;
+  const stored = await ports.openModels();
+  const { blobs, catalog: folder } = stored;
+  const known = await KnownModels.open(
+    ports.openFile(join(clusterFolderOf(dataFolder), "known_models.json")),
+    settings.clusterId,
+  );
+  if (known.isNew) {
+    // Only once: whoever deletes it does not want it back with the next start of some node.
+    await stored.addEmbedded();
+    await known.begin();
+  }
+  const sharing = new ModelSharing({
+    self: settings.self.nodeId,
+    group,
+    blobs,
+    folder,
+    known,
+    transport,
+    router,
+    metrics,
+    clock,
+    log,
+    templates: await TemplateInspector.open({
+      workers: ports.templates,
+      file: ports.openFile(join(dataFolder, "templates.json")),
+    }),
+    quantizer,
+    userAgent: userAgentOf(options.version),
+    registryKey,
+    allowsPrivateRegistry,
+    noPrune: !prune,
+    members: () => cluster.members(),
+    isDrained: () => cluster.isDrained(),
+    freeBytes: () => stored.freeBytes(),
+    tellFreeBytes: (bytes) => cluster.gossip.tellDisk({ freeBytes: bytes }),
+    placement: {
+      replicasDefault: config.cluster.replicas || AUTO_REPLICAS,
+      replicateAfterMs: config.cluster.replicateAfterMs,
+      repairAfterMs: config.cluster.repairAfterMs,
+    },
+    ...(prune && {
+      prune: () => stored.prune(group.catalogue.referencedBlobs()),
+    }),
+    onHeldChanged: (held) =>
+      cluster.gossip.tellInventory(
+        held.map(manifestPrefixOf),
+      ),
+  });
+  const uploads = new UploadQuota({
+    blobs,
+    usedBlobs: () => group.catalogue.referencedBlobs(),
+    freeBytes: () => stored.freeBytes(),
+  });
+  return { sharing, blobs, uploads };
+}
+
+/** In the form registries know from their usual clients (contract 2.4). */
+function userAgentOf(version: string): string {
+  const machine = `${Deno.build.arch === "aarch64" ? "arm64" : "amd64"} ${Deno.build.os}`;
+  return `ollama/${version} (${machine}) odist/${version}`;
+}

@@ -1,0 +1,163 @@
+import { Inference } from "../answers/mod.ts";
+import type { Config } from "../config/mod.ts";
+import type { ModelSharing } from "../library/mod.ts";
+import type { CatalogueCommand } from "../protocol/mod.ts";
+import { createServing, type SchedulerDriver, type Serving } from "../slots/mod.ts";
+import {
+  Cluster,
+  type Machinery,
+  type MachineryOptions,
+  type NodePorts,
+  openMachinery,
+  ownFigures,
+  SpeedMeter,
+} from "./assembly/mod.ts";
+import { NodeApi } from "./node_api.ts";
+import { openDriver, openModels } from "./node_parts.ts";
+
+/** What a node is opened with. */
+export interface OpenNodeOptions
+  extends Pick<MachineryOptions, "version" | "hostName" | "outsideAddress" | "signal" | "onFatal"> {
+  readonly config: Config;
+  readonly ports: NodePorts;
+}
+
+/** A node that takes part in its cluster, and is not served to clients yet. */
+export interface OpenNode {
+  readonly machinery: Machinery;
+  readonly cluster: Cluster;
+  readonly sharing: ModelSharing;
+  readonly driver: SchedulerDriver;
+  readonly serving: Serving;
+  readonly api: NodeApi;
+  /** Ends what runs, says goodbye, and closes all but the ports. */
+  close(): Promise<void>;
+}
+
+/** Kinds of commands by which what lies in this node's folder may change. */
+const MODEL_KINDS = ["put_model", "copy_model", "delete_model", "quarantine_blob"] as const;
+
+/**
+ * Puts a node together over its ports.
+ *
+ * @throws what {@link openMachinery} throws, and what opening the models folder does. Nothing is left running then.
+ */
+export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
+  const { config, ports } = options;
+  const speed = new SpeedMeter();
+  const driver = openDriver(options, speed);
+  const machinery = await openMachinery({
+    ...ports,
+    ...options,
+    config: config.cluster,
+    dataFolder: config.storage.dataFolder,
+    cores: ports.machine.cores,
+    httpAddress: "",
+    open: config.http.open,
+  });
+  try {
+    return await assemble({ ...options, machinery, driver, speed });
+  } catch (error) {
+    await machinery.close();
+    throw error;
+  }
+}
+
+interface Assembly extends OpenNodeOptions {
+  readonly machinery: Machinery;
+  readonly driver: SchedulerDriver;
+  readonly speed: SpeedMeter;
+}
+
+async function assemble(parts: Assembly): Promise<OpenNode> {
+  const { ports, machinery, driver, speed } = parts;
+  const { clock, machine } = ports;
+  const catalogue = () => machinery.group.catalogue;
+  const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
+  const { sharing, blobs, uploads } = await openModels(parts, cluster);
+  const serving = servingOf(parts, cluster, sharing);
+  cluster.start({
+    onApplied: ({ kinds }) => noteApplied(sharing, kinds),
+    onPeerDoubted: (nodeId) => serving.onPeerDoubted(nodeId),
+    onPeerGone: (nodeId) => serving.onPeerGone(nodeId),
+  });
+  driver.onChanged(() => cluster.gossip.loadChanged());
+  sharing.start();
+  const api = new NodeApi({
+    inference: inferenceOf(parts, serving),
+    models: sharing.models,
+    blobs,
+    uploads,
+    driver,
+    clock,
+    others: { ownName: cluster.settings.self.name, loaded: () => cluster.loadedElsewhere() },
+  });
+  return {
+    machinery,
+    cluster,
+    sharing,
+    driver,
+    serving,
+    api,
+    async close() {
+      await driver.close();
+      serving.close();
+      await sharing.close();
+      await cluster.close();
+    },
+  };
+}
+
+function inferenceOf({ config, ports }: Assembly, serving: Serving): Inference {
+  const { clock, log, metrics, templates, drawSeed } = ports;
+  return new Inference({
+    driver: serving.leases,
+    clock,
+    log,
+    metrics,
+    models: serving.definitions,
+    templates,
+    defaults: { ...config.engine },
+    drawSeed,
+    drawRequestId: () => crypto.randomUUID(),
+    drawId: drawToolCallId,
+  });
+}
+
+function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Serving {
+  const { config, ports, speed, driver } = parts;
+  return createServing({
+    transport: cluster.transport,
+    router: cluster.router,
+    driver,
+    models: sharing.models,
+    holders: (manifestDigest) => cluster.holders(manifestDigest),
+    catchUp: () => cluster.catchUp(),
+    self: cluster.settings.self,
+    isDrained: () => cluster.isDrained(),
+    ownFigures: () => ({
+      availableBytes: ports.machine.availableBytes(),
+      decodeTokensPerMinute: speed.decodeTokensPerMinute,
+      prefillTokensPerMinute: speed.prefillTokensPerMinute,
+    }),
+    defaults: config.engine,
+    clock: ports.clock,
+    log: ports.log,
+  });
+}
+
+function noteApplied(
+  sharing: ModelSharing,
+  kinds: ReadonlySet<CatalogueCommand["kind"]> | undefined,
+): void {
+  if (kinds === undefined || MODEL_KINDS.some((kind) => kinds.has(kind))) {
+    sharing.noteApplied("all");
+  }
+}
+
+/** Eight of [a-z0-9], as the contract's call ids have them. */
+function drawToolCallId(): string {
+  const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+  const draws = crypto.getRandomValues(new Uint8Array(8));
+  return [...draws].map((value) => alphabet.charAt(value % alphabet.length)).join("");
+}

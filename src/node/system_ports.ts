@@ -1,0 +1,107 @@
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { KernelFileReader } from "../confinement/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { createEngine, createQuantizer } from "../inference/mod.ts";
+import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
+import type { Log, Metrics } from "../ports/mod.ts";
+import { openMachine } from "../slots/mod.ts";
+import {
+  fileAt,
+  openBlobStore,
+  openDisk,
+  openModelCatalog,
+  openRegistryKey,
+  openSecretFolder,
+  pruneModels,
+} from "../storage/mod.ts";
+import { openTransport, seedDialer } from "../transport/mod.ts";
+import type { NodePorts, StoredModels } from "./assembly/mod.ts";
+import { systemClock } from "./clock.ts";
+
+/** What a node is started with besides its configuration. */
+export interface SystemParts {
+  /** The GGUF that ships with the program. */
+  readonly embeddedModelPath: string;
+  /** How a runner process is started: program and arguments. */
+  readonly runnerCommand: readonly string[];
+  /** How a process that renders templates is started. */
+  readonly templateWorkerCommand: readonly string[];
+  /** As `openOwnKernelFiles` gives it. */
+  readonly readKernelFile: KernelFileReader;
+}
+
+/** What a node's ports on this machine are made with. */
+export interface SystemPortsOptions extends SystemParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** This machine, its disks and its network. */
+export function systemPorts(options: SystemPortsOptions): NodePorts {
+  const { config, log, metrics, runnerCommand: command } = options;
+  const clock = systemClock;
+  const machine = openMachine(options.readKernelFile);
+  return {
+    clock,
+    log,
+    metrics,
+    drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+    machine,
+    engine: createEngine({ command, env: {}, log, clock }),
+    quantizer: createQuantizer({
+      command,
+      env: {},
+      // Half the cores: answers go on while weights are rewritten.
+      threads: Math.max(1, Math.floor(machine.cores / 2)),
+    }),
+    templates: createTemplateWorkers({ command: options.templateWorkerCommand, clock }),
+    registryKey: openRegistryKey(join(config.storage.dataFolder, "id_ed25519")),
+    openModels: () => openModels(options),
+    openFile: fileAt,
+    openSecrets: (folder) =>
+      openSecretFolder(folder, {
+        onRepaired: ({ name, mode }) =>
+          log.log("warn", "secret_was_readable", { file: name, mode: mode.toString(8) }),
+      }),
+    openDisk,
+    removeDisk,
+    openTransport,
+    dialSeed: seedDialer({ clock }),
+  };
+}
+
+async function openModels(
+  { config, log, embeddedModelPath }: SystemPortsOptions,
+): Promise<StoredModels> {
+  const { modelsFolder } = config.storage;
+  const nowMs = () => systemClock.nowMs();
+  // What is garbage is known only when this node has caught up with the catalogue.
+  const blobs = await openBlobStore(modelsFolder, { log, nowMs, noPrune: true });
+  const catalog = await openModelCatalog(modelsFolder);
+  return {
+    blobs,
+    catalog,
+    addEmbedded: () => ensureEmbeddedModel({ blobs, catalog, ggufPath: embeddedModelPath, log }),
+    freeBytes: () => freeBytes(modelsFolder),
+    prune: (alsoReferenced) => pruneModels(modelsFolder, { log, nowMs, alsoReferenced }),
+  };
+}
+
+async function freeBytes(folder: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch {
+    return undefined; // The system doesn't say.
+  }
+}
+
+async function removeDisk(folder: string): Promise<void> {
+  try {
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
