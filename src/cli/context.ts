@@ -53,7 +53,10 @@ export function clientFor(context: CliContext, options: ClientOptions): NodeClie
     ...(options.key === undefined ? {} : { apiKey: options.key }),
     ...(options.keyFile === undefined ? {} : { apiKeyFile: options.keyFile }),
   };
-  const { http: { host }, cli: { apiKey } } = configFor(context, { flags }).config;
-  if (host.scheme === "odist") return new NodeClient(host, { carry: remoteSender(host, apiKey) });
+  const { http: { host }, cli: { apiKey }, storage } = configFor(context, { flags }).config;
+  if (host.scheme === "odist") {
+    const { dataFolder } = storage;
+    return new NodeClient(host, { carry: remoteSender(host, { keyText: apiKey, dataFolder }) });
+  }
   return new NodeClient(host, apiKey === "" ? {} : { key: apiKey });
 }

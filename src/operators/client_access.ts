@@ -3,6 +3,7 @@ import type { ApiKeyRow, Catalogue } from "../core/catalogue/mod.ts";
 import type { Clock, KeyAccess, KeyVerdict } from "../ports/mod.ts";
 import {
   type ApiKey,
+  CLIENT_MEMBERS_MAX,
   type ClientVerdict,
   decodeApiKey,
   type Scope,
@@ -48,7 +49,15 @@ export async function admitClient(key: string, parts: ClientAccessParts): Promis
   const verdict = await judgeKey(key, parts);
   if (verdict.kind === "refused") return verdict;
   const { name, version } = parts.self;
-  return { kind: "welcome", node: name, version };
+  const members = memberKeys(parts.group().catalogue);
+  return { kind: "welcome", node: name, version, ...(members && { members }) };
+}
+
+/** Undefined when there are none yet, or too many to tell. */
+function memberKeys(catalogue: Pick<Catalogue, "members">): readonly string[] | undefined {
+  const admitted = catalogue.members().filter(({ standing }) => standing === "admitted");
+  if (admitted.length === 0 || admitted.length > CLIENT_MEMBERS_MAX) return undefined;
+  return admitted.map(({ publicKey }) => publicKey.toBase64());
 }
 
 /** What a key is worth now. */

@@ -16,7 +16,7 @@ export { decodeValue, encodeValue } from "./cbor.ts";
 export { seedDialer } from "./connecting/mod.ts";
 export type { FramePipe, JoinHandler } from "./frame_pipe.ts";
 export { openTransport, type OpenTransportOptions, type QuicTransport } from "./open_transport.ts";
-export { askRemote, type RemoteNode } from "./remote/mod.ts";
+export { askRemote, type KnownMembers, type RemoteNode } from "./remote/mod.ts";
 export type { ClientHandler } from "./remote/mod.ts";
 export { TRANSPORT_LIMITS, type TransportLimits } from "./limits.ts";
 export {

@@ -1,6 +1,7 @@
 import { RequestError } from "../../base/mod.ts";
 import type { HostAddress } from "../../config/mod.ts";
 import { decodeApiKey } from "../../protocol/mod.ts";
+import { KnownMembersFile } from "./known_members.ts";
 import type { SendRequest } from "./node_client.ts";
 
 /**
@@ -8,7 +9,11 @@ import type { SendRequest } from "./node_client.ts";
  *
  * @throws RequestError `invalid_config` when there is no key or it can't be read.
  */
-export function remoteSender(host: HostAddress, keyText: string): SendRequest {
+export function remoteSender(
+  host: HostAddress,
+  by: { readonly keyText: string; readonly dataFolder: string },
+): SendRequest {
+  const { keyText, dataFolder } = by;
   if (keyText === "") {
     throw new RequestError(
       "invalid_config",
@@ -21,11 +26,12 @@ export function remoteSender(host: HostAddress, keyText: string): SendRequest {
     throw new RequestError("invalid_config", `ODIST_KEY can't be used: ${key.reason}`);
   }
   const { hostname, port } = host;
+  const known = new KnownMembersFile(dataFolder);
   return async (path, init) => {
     // Most commands ask over HTTP and need none of it.
     const { askRemote } = await import("../../transport/mod.ts");
     return await askRemote(
-      { hostname, port, key: key.value, keyText, clock: COMMAND_CLOCK },
+      { hostname, port, key: key.value, keyText, known, clock: COMMAND_CLOCK },
       path,
       init,
     );

@@ -2,6 +2,7 @@ import {
   arrayShape,
   choiceShape,
   integerShape,
+  maybeShape,
   objectShape,
   type ShapeOf,
   textOfShape,
@@ -21,6 +22,9 @@ export const CLIENT_FRAME_BYTES_MAX = 64 * 1024;
 /** Where WebTransport is spoken; the number is the version of all this. */
 export const CLIENT_PATH = "/odist/1";
 
+/** Members whose keys a client is told. */
+export const CLIENT_MEMBERS_MAX = 128;
+const MEMBER_KEY_CHARACTERS_MAX = 256;
 const HEADERS_MAX = 64;
 
 const headersShape = arrayShape(
@@ -33,7 +37,12 @@ export const clientHelloShape = objectShape({ key: textShape(CREDENTIAL_CHARACTE
 
 /** The node's answer to it; after a refusal the session ends. */
 export const clientVerdictShape = unionShape({
-  welcome: objectShape({ node: textShape(64), version: textShape(64) }),
+  welcome: objectShape({
+    node: textShape(64),
+    version: textShape(64),
+    /** Keys (SPKI, base64) of all members, by which a client knows them from now on; absent when there are too many. */
+    members: maybeShape(arrayShape(textShape(MEMBER_KEY_CHARACTERS_MAX), CLIENT_MEMBERS_MAX)),
+  }),
   refused: objectShape({ reason: textShape(1024) }),
 });
 export type ClientVerdict = ShapeOf<typeof clientVerdictShape>;

@@ -16,6 +16,7 @@ export {
   type AnswerHead,
   answerHeadShape,
   CLIENT_FRAME_BYTES_MAX,
+  CLIENT_MEMBERS_MAX,
   CLIENT_PATH,
   clientHelloShape,
   type ClientVerdict,

@@ -5,6 +5,7 @@ import {
   answerHeadShape,
   type ApiKey,
   clientVerdictShape,
+  clusterIdOf,
 } from "../../protocol/mod.ts";
 import {
   closeConn,
@@ -15,7 +16,7 @@ import {
 } from "../connecting/mod.ts";
 import { formatAddress } from "../resolve_address.ts";
 import { takeStream } from "../framing/mod.ts";
-import { anchorFromKey, CLUSTER_SERVER_NAME } from "../identity/mod.ts";
+import { anchorFromKey, anchorFromMemberKey, CLUSTER_SERVER_NAME } from "../identity/mod.ts";
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import { CLIENT_PROTOCOL } from "../quic_settings.ts";
 import { ClientStream } from "./client_stream.ts";
@@ -28,6 +29,17 @@ export interface RemoteNode {
   /** {@link key} as its user has it. */
   readonly keyText: string;
   readonly clock: Clock;
+  /** Absent: any node of the key's authority will do. */
+  readonly known?: KnownMembers;
+}
+
+/** Where a client keeps which members a cluster has. */
+export interface KnownMembers {
+  /** Named in errors. */
+  readonly path: string;
+  /** Keys (SPKI, base64) by id of the cluster; empty before the first contact. */
+  find(clusterId: string): readonly string[];
+  keep(clusterId: string, publicKeys: readonly string[]): void;
 }
 
 /** Answers without a body by their status (Fetch standard, "null body status"). */
@@ -61,13 +73,14 @@ export async function askRemote(
   } catch (error) {
     close();
     if (signal?.aborted) throw signal.reason;
+    if (isStranger(node, error)) throw stranger(node, error);
     throw error instanceof UnavailableError ? unreachable(node, error) : error;
   }
 }
 
 async function connect(node: RemoteNode, from: DialEndpoint): Promise<Deno.QuicConn> {
-  const { clock, key } = node;
-  const anchorPem = await anchorFromKey(key.authorityKey, clock.nowMs());
+  const { clock } = node;
+  const anchorPem = await anchorOf(node);
   const by = { ...from, serverName: CLUSTER_SERVER_NAME, anchorPem, protocol: CLIENT_PROTOCOL };
   const conn = await withDeadline(dialByAnchor(formatAddress(node), by), {
     clock,
@@ -79,7 +92,26 @@ async function connect(node: RemoteNode, from: DialEndpoint): Promise<Deno.QuicC
   return conn;
 }
 
-async function greet(conn: Deno.QuicConn, { keyText, clock }: RemoteNode): Promise<void> {
+/** After the first contact the members' own keys: the authority says who was once let in. */
+async function anchorOf({ clock, key, known }: RemoteNode): Promise<string> {
+  const nowMs = clock.nowMs();
+  const members = known?.find(clusterIdOf(key.authorityKey)) ?? [];
+  const anchors = members.length === 0 ? undefined : await anchorsOf(members, nowMs);
+  return anchors ?? await anchorFromKey(key.authorityKey, nowMs);
+}
+
+/** Undefined where one is no key. */
+async function anchorsOf(members: readonly string[], nowMs: number): Promise<string | undefined> {
+  try {
+    const anchors = members.map((text) => anchorFromMemberKey(Uint8Array.fromBase64(text), nowMs));
+    return (await Promise.all(anchors)).join("");
+  } catch {
+    return undefined; // The parsers' only way to say so.
+  }
+}
+
+async function greet(conn: Deno.QuicConn, node: RemoteNode): Promise<void> {
+  const { keyText, clock, key, known } = node;
   const talk = async () => {
     const stream = await openStream(conn, clock);
     await stream.writeKind("hello");
@@ -87,6 +119,12 @@ async function greet(conn: Deno.QuicConn, { keyText, clock }: RemoteNode): Promi
     const verdict = await stream.readHead(clientVerdictShape);
     stream.release();
     if (verdict.kind === "refused") throw new PeerError("key_refused", verdict.reason);
+    const { members } = verdict;
+    if (members === undefined || members.length === 0 || known === undefined) return;
+    if (await anchorsOf(members, clock.nowMs()) === undefined) {
+      throw new PeerError("malformed_frame", "The node named members by what are no keys");
+    }
+    known.keep(clusterIdOf(key.authorityKey), members);
   };
   await withDeadline(talk(), {
     clock,
@@ -172,6 +210,19 @@ async function openStream(conn: Deno.QuicConn, clock: Clock): Promise<ClientStre
   } catch (cause) {
     throw new UnavailableError("peer_lost", "the connection is gone", { cause });
   }
+}
+
+function isStranger({ key, known }: RemoteNode, error: unknown): error is PeerError {
+  return error instanceof PeerError && error.code === "peer_refused" &&
+    (known?.find(clusterIdOf(key.authorityKey)).length ?? 0) > 0;
+}
+
+function stranger(node: RemoteNode, cause: PeerError): PeerError {
+  const text =
+    `The node at odist://${formatAddress(node)} is none of the members that were told to this ` +
+    `machine, so it was not shown the key. If it is a new one, ask another member first; if none is left, ` +
+    `delete ${node.known?.path}`;
+  return new PeerError("peer_refused", text, { cause });
 }
 
 function cutShort(): UnavailableError {

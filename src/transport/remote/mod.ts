@@ -4,6 +4,6 @@
  *
  * @module
  */
-export { askRemote, type RemoteNode } from "./ask_remote.ts";
+export { askRemote, type KnownMembers, type RemoteNode } from "./ask_remote.ts";
 export { ClientDesk } from "./client_desk.ts";
 export type { ClientHandler } from "./serve_client.ts";
