@@ -196,6 +196,8 @@ test("Decoder ends a paused answer when it is cancelled, and gives its slot away
   const paused = [ask(1, {}, 1), ask(2, {}, 1)];
   while (tokensOf(1) + tokensOf(2) < 2) await new Promise((resolve) => setTimeout(resolve, 1));
   const waiting = ask(3);
+  // Who waits for a paused slot must not keep the process from its other work: this turn would never come.
+  await new Promise((resolve) => setTimeout(resolve));
   decoder.cancel(1);
   decoder.cancel(2);
   for (const { events } of await Promise.all(paused)) {
