@@ -39,7 +39,7 @@ function main(): number {
     budget,
     statesMax: Number(values.states),
     symmetric: !values.asymmetric,
-    commitsByVotes: !values.silent,
+    tellsCommits: !values.silent,
     onProgress: (states, moves) => {
       const seconds = (performance.now() - started) / 1000;
       console.error(`${states} states, ${moves} moves, ${seconds.toFixed(0)} s`);

@@ -121,7 +121,6 @@ export class GroupDriver implements Group {
         id,
         electionTicks: timing.electionTicks,
         heartbeatTicks: timing.heartbeatTicks,
-        asyncStorageWrites: true,
         applied: catalogue.appliedIndex,
       },
       store,
@@ -327,13 +326,13 @@ export class GroupDriver implements Group {
 
   #carryOut(ready: Ready): void {
     for (const note of ready.notes) this.#onNote(note);
-    if (ready.softState !== undefined || ready.hardState !== undefined) this.#onReign(ready);
+    this.#onReign(ready);
     for (const message of ready.messages) {
       if (message.kind === "snapshot_request") this.#transfers.start(message);
       else this.#outbox.post(message);
     }
     if (ready.append !== undefined) {
-      if (ready.mustSync || ready.append.snapshot !== undefined) this.#order(ready.append);
+      if (ready.append.mustSync) this.#order(ready.append);
       else this.#postpone(ready.append);
     }
     for (const state of ready.readStates) this.#reads.onReadState(state);
@@ -544,10 +543,10 @@ export class GroupDriver implements Group {
   }
 
   /** Role, leader or term may have changed. */
-  #onReign({ softState, hardState }: Ready): void {
+  #onReign({ softState, append }: Ready): void {
     const before = { ...this.#soft, term: this.#term };
     this.#soft = softState ?? this.#soft;
-    this.#term = hardState?.term ?? this.#term;
+    this.#term = append?.hardState?.term ?? this.#term;
     const { role, leader } = this.#soft;
     const isNewTerm = before.term !== this.#term;
     if (before.role === role && before.leader === leader && !isNewTerm) return;

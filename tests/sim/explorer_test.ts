@@ -35,7 +35,7 @@ Deno.test("States that differ in names only stand for all of them", () => {
 
 Deno.test("A node reacts as its state in the table says, whatever brought it there", () => {
   const random = new Random(1);
-  const seats = new Seats(new Members({ commitsByVotes: true }));
+  const seats = new Seats(new Members({ tellsCommits: true }));
   for (let walk = 0; walk < 150; walk++) {
     const at = Array.from({ length: NODE_COUNT }, (_, node) => seats.initial(node));
     const histories: Input[][] = at.map(() => []);

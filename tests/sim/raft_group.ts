@@ -8,6 +8,7 @@ import {
   type StepOutcome,
 } from "../../src/core/raft/mod.ts";
 import type { GroupChange, RaftMessage, Snapshot } from "../../src/protocol/mod.ts";
+import { InlineStorage } from "./inline_storage.ts";
 import { MemoryLog } from "./memory_log.ts";
 
 /** The id of node `number`. */
@@ -25,6 +26,7 @@ export function change(
 
 interface Member {
   node: RaftNode;
+  storage: InlineStorage;
   readonly log: MemoryLog;
   readonly options: RaftOptions;
   readonly applied: string[];
@@ -71,7 +73,8 @@ export class RaftGroup {
     const log = new MemoryLog(start);
     const node = new RaftNode(full, log, this.#random.fork());
     const lists = { applied: [], reads: [], outcomes: [] };
-    this.#members.set(number, { node, log, options: full, ...lists });
+    const storage = new InlineStorage(node, log);
+    this.#members.set(number, { node, storage, log, options: full, ...lists });
   }
 
   node(number: number): RaftNode {
@@ -151,24 +154,22 @@ export class RaftGroup {
     const member = this.#member(number);
     member.applied.length = 0;
     member.node = new RaftNode({ ...member.options, applied }, member.log, this.#random.fork());
+    member.storage = new InlineStorage(member.node, member.log);
   }
 
-  /** Handles one Ready of one node, as a driver with synchronous storage does; false when there was none. */
+  /** Handles one Ready of one node; false when there was none. */
   drive(number: number): boolean {
     const member = this.#member(number);
-    const { node, log } = member;
+    const { node, storage } = member;
     if (!node.hasReady()) return false;
-    const ready = node.ready();
-    if (ready.hardState !== undefined) log.hardState = ready.hardState;
-    if (ready.snapshot !== undefined) log.install(ready.snapshot);
-    log.append(ready.entries);
+    const ready = storage.ready();
     this.messages.push(...ready.messages);
     for (const entry of ready.committed) {
       if (entry.kind === "group_change") node.applyChange(entry.change);
       else if (entry.data.length > 0) member.applied.push(new TextDecoder().decode(entry.data));
     }
     member.reads.push(...ready.readStates);
-    node.advance();
+    storage.advance();
     return true;
   }
 

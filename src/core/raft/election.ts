@@ -67,7 +67,7 @@ function campaign(raft: RaftState, kind: CampaignKind): void {
  * by it, whose log is longer than theirs and who may not campaign himself.
  */
 export function learnCommitted(raft: RaftState, committed: EntryId): void {
-  if (!raft.options.commitsByVotes || raft.role === "leader" || !raft.log.has(committed)) return;
+  if (raft.role === "leader" || !raft.log.has(committed)) return;
   raft.log.commitTo(committed.index);
   // Whatever it counts, it counts by a configuration that is replaced already.
   const isCampaign = raft.role !== "follower";
@@ -134,6 +134,5 @@ export function startTransfer(raft: RaftState, target: NodeId): StepOutcome {
 
 /** The target holds everything: it may campaign, and its voters need not wait for this leader to be silent. */
 export function finishTransfer(raft: RaftState, target: NodeId): void {
-  raft.reads.forfeitLease();
   raft.send({ kind: "timeout_now", from: raft.id, to: target, term: raft.term });
 }

@@ -204,14 +204,14 @@ export class RaftLog {
   // Applying
 
   /**
-   * Committed entries that nobody was told to apply yet. With `allowUnstable` also ones whose own write is not
-   * confirmed: a quorum holds them anyway.
+   * Committed entries that nobody was told to apply yet. Not those whose own write is not confirmed, although a quorum
+   * holds them: what is applied must still be there after a crash.
    */
-  nextCommitted(allowUnstable: boolean): readonly Entry[] {
+  nextCommitted(): readonly Entry[] {
     // A pending snapshot comes first: applying entries behind it would skip what it contains.
     if (this.#applyingPaused || this.#unstable.snapshot !== undefined) return [];
     const low = this.#applying + 1;
-    const high = this.#appliableTo(allowUnstable) + 1;
+    const high = this.#appliableTo + 1;
     if (low >= high) return [];
     const entries = this.slice(low, high, this.#applyingBytesMax - this.#applyingBytes);
     assert(entries !== undefined, "Committed entries must not be compacted before applying", {
@@ -220,18 +220,18 @@ export class RaftLog {
     return entries;
   }
 
-  hasNextCommitted(allowUnstable: boolean): boolean {
+  get hasNextCommitted(): boolean {
     if (this.#applyingPaused || this.#unstable.snapshot !== undefined) return false;
-    return this.#applying < this.#appliableTo(allowUnstable);
+    return this.#applying < this.#appliableTo;
   }
 
   /** Entries up to `index` were handed out for applying. */
-  acceptApplying(index: number, bytes: number, allowUnstable: boolean): void {
+  acceptApplying(index: number, bytes: number): void {
     this.#applying = index;
     this.#applyingBytes += bytes;
     // Handing out fewer than there were means that the next one does not fit the limit.
     this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax ||
-      index < this.#appliableTo(allowUnstable);
+      index < this.#appliableTo;
   }
 
   /** Entries up to `index` were applied; `bytes` is what {@link acceptApplying} counted for them. */
@@ -247,8 +247,8 @@ export class RaftLog {
     this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax;
   }
 
-  #appliableTo(allowUnstable: boolean): number {
-    return allowUnstable ? this.#committed : Math.min(this.#committed, this.#unstable.offset - 1);
+  get #appliableTo(): number {
+    return Math.min(this.#committed, this.#unstable.offset - 1);
   }
 }
 

@@ -88,14 +88,14 @@ Deno.test("RaftLog hands out committed entries once, in portions below the limit
   const size = entryBytes(entry(1, 1, 50));
   const log = new RaftLog(stable, 2 * size);
   log.commitTo(4);
-  const first = log.nextCommitted(true);
+  const first = log.nextCommitted();
   assert.deepEqual(first.map(({ index }) => index), [1, 2]);
-  log.acceptApplying(2, entriesBytes(first), true);
-  assert.equal(log.hasNextCommitted(true), false, "two are still being applied");
+  log.acceptApplying(2, entriesBytes(first));
+  assert.equal(log.hasNextCommitted, false, "two are still being applied");
   log.appliedTo(1, size);
-  assert.deepEqual(log.nextCommitted(true).map(({ index }) => index), [3]);
+  assert.deepEqual(log.nextCommitted().map(({ index }) => index), [3]);
   log.appliedTo(2, size);
-  assert.deepEqual(log.nextCommitted(true).map(({ index }) => index), [3, 4]);
+  assert.deepEqual(log.nextCommitted().map(({ index }) => index), [3, 4]);
   assert.throws(() => log.appliedTo(5, 0), { name: "InvariantError" });
 });
 
@@ -104,11 +104,12 @@ Deno.test("RaftLog applies nothing past a snapshot that is not durable yet", () 
   log.restore(SNAPSHOT);
   log.append(entries([3, 11]));
   log.commitTo(11);
-  assert.deepEqual([log.hasNextCommitted(true), log.nextCommitted(true).length], [false, 0]);
+  assert.deepEqual([log.hasNextCommitted, log.nextCommitted().length], [false, 0]);
   log.snapshotStableTo(10);
   log.appliedTo(10, 0);
-  assert.equal(log.hasNextCommitted(true), true);
-  assert.equal(log.hasNextCommitted(false), false, "entry 11 is not durable here");
+  assert.equal(log.hasNextCommitted, false, "entry 11 is not durable here");
+  log.stableTo({ term: 3, index: 11 });
+  assert.equal(log.hasNextCommitted, true);
 });
 
 Deno.test("RaftLog.slice() equals a plain array's, over stable and unstable parts and any limit", () => {

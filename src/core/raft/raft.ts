@@ -27,7 +27,6 @@ import {
   onAppendResponse,
   onHeartbeatRequest,
   onHeartbeatResponse,
-  sendHeartbeats,
 } from "./replication.ts";
 import {
   askForVoters,
@@ -99,7 +98,6 @@ export class Raft {
     if (raft.role !== "follower" || raft.leader === undefined) {
       return refuse("proposal_dropped", "no leader");
     }
-    if (!raft.options.forwardProposals) return refuse("proposal_dropped", "not the leader");
     raft.send({ kind: "proposal_forward", from: raft.id, to: raft.leader, proposals });
     return ACCEPTED;
   }
@@ -112,7 +110,7 @@ export class Raft {
     const raft = this.state;
     if (raft.role === "leader") {
       const request = { kind: "read_index_request", from: raft.id, to: raft.id, context } as const;
-      return onReadIndexRequest(raft, request, sendHeartbeats);
+      return onReadIndexRequest(raft, request, broadcastHeartbeats);
     }
     if (raft.role !== "follower" || raft.leader === undefined) {
       return refuse("proposal_dropped", "no leader");
@@ -133,14 +131,10 @@ export class Raft {
 
   /**
    * A follower stops believing in its leader, for someone who knows better, so that it may grant a pre-vote at once.
-   * Refused where leases rest on that belief.
    */
-  forgetLeader(): StepOutcome {
+  forgetLeader(): void {
     const raft = this.state;
-    if (raft.role !== "follower" || raft.leader === undefined) return ACCEPTED;
-    if (raft.options.reads === "lease") return refuse("malformed", "leases forbid it");
-    raft.leader = undefined;
-    return ACCEPTED;
+    if (raft.role === "follower") raft.leader = undefined;
   }
 
   /** The transport could not reach `id`: what is on the way is probably lost, so go back to probing. */
@@ -250,7 +244,7 @@ export class Raft {
 
   #onReadIndexRequest(input: Extract<RaftMessage, { kind: "read_index_request" }>): StepOutcome {
     const raft = this.state;
-    if (raft.role === "leader") return onReadIndexRequest(raft, input, sendHeartbeats);
+    if (raft.role === "leader") return onReadIndexRequest(raft, input, broadcastHeartbeats);
     // Not passed on a second time: the asker repeats when it knows the leader.
     return ACCEPTED;
   }

@@ -1,4 +1,4 @@
-import { assert, type NodeId, type Random } from "../../base/mod.ts";
+import type { NodeId, Random } from "../../base/mod.ts";
 import type { RaftLogReader } from "../../ports/mod.ts";
 import type {
   Entry,
@@ -36,6 +36,8 @@ export interface AppendOrder {
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
   readonly snapshot: Snapshot | undefined;
+  /** False when nothing is to be written, or only a commit index, which a crash may lose. */
+  readonly mustSync: boolean;
   /** Peers' messages are sent; those to this node, and the {@link AppendDone}, are stepped. */
   readonly answers: readonly (RaftMessage | AppendDone)[];
 }
@@ -47,20 +49,13 @@ export interface ApplyOrder {
 }
 
 /**
- * What the driver must do now. In this order: write `entries`, `hardState` and `snapshot` (synced before going on when
- * `mustSync`), send `messages`, apply `committed`, then call `advance`. With asynchronous storage writes: send
- * `messages` at once, carry out `append` and `apply` in their own time, and never call `advance`.
+ * What the driver must do now: send `messages` at once, carry out `append` and `apply` in their own time, while the core
+ * goes on.
  */
 export interface Ready {
   readonly softState: SoftState | undefined;
-  readonly hardState: HardState | undefined;
   readonly readStates: readonly ReadState[];
-  readonly entries: readonly Entry[];
-  readonly snapshot: Snapshot | undefined;
-  readonly committed: readonly Entry[];
   readonly messages: readonly RaftMessage[];
-  /** False when nothing is to be written, or only a commit index, which a crash may lose. */
-  readonly mustSync: boolean;
   readonly append: AppendOrder | undefined;
   readonly apply: ApplyOrder | undefined;
   /** For log lines and counters only. */
@@ -108,16 +103,12 @@ export interface RaftView {
  */
 export class RaftNode {
   readonly #raft: Raft;
-  readonly #asyncWrites: boolean;
   #previousSoftState: SoftState;
   #previousHardState: HardState;
-  #onAdvance: RaftInput[] = [];
-  #awaitsAdvance = false;
 
   /** `random` decides election timeouts only. */
   constructor(options: RaftOptions, stable: RaftLogReader, random: Random) {
     this.#raft = new Raft(options, stable, random);
-    this.#asyncWrites = options.asyncStorageWrites;
     this.#previousSoftState = this.#raft.state.softState;
     this.#previousHardState = this.#raft.state.hardState;
   }
@@ -186,8 +177,8 @@ export class RaftNode {
   }
 
   /** See {@link Raft.forgetLeader}. */
-  forgetLeader(): StepOutcome {
-    return this.#raft.forgetLeader();
+  forgetLeader(): void {
+    this.#raft.forgetLeader();
   }
 
   /** See {@link Raft.reportUnreachable}. */
@@ -218,60 +209,51 @@ export class RaftNode {
       state.log.nextUnstableSnapshot !== undefined ||
       state.messages.length > 0 || state.messagesAfterAppend.length > 0 ||
       state.log.nextUnstableEntries.length > 0 ||
-      state.log.hasNextCommitted(!this.#asyncWrites) ||
+      state.log.hasNextCommitted ||
       state.readStates.length > 0;
   }
 
   /** What is to be done now; calling it means that it will be. */
   ready(): Ready {
-    assert(!this.#awaitsAdvance, "The last Ready must be advanced before the next");
     const { state } = this.#raft;
-    const committed = state.log.nextCommitted(!this.#asyncWrites);
-    const { softState, hardState } = state;
+    const { softState, readStates, messages, notes } = state;
     const softChanged = !sameSoftState(softState, this.#previousSoftState);
-    const hardChanged = !sameHardState(hardState, this.#previousHardState);
-    const entries = state.log.nextUnstableEntries;
-    const work = {
-      entries,
-      hardState: hardChanged ? hardState : undefined,
-      snapshot: state.log.nextUnstableSnapshot,
-    };
-    const answers: (RaftMessage | AppendDone)[] = [...state.messagesAfterAppend];
-    // Also without new entries: a write of an earlier term does not confirm what it wrote, this one does.
-    if (state.log.hasUnstableEntries || work.snapshot !== undefined) {
-      const last = state.log.hasUnstableEntries ? state.log.last : undefined;
-      answers.push({ kind: "append_done", term: state.term, last, snapshot: work.snapshot });
-    }
-    const applied: ApplyDone[] = committed.length > 0
-      ? [{ kind: "apply_done", entries: committed }]
-      : [];
     const ready: Ready = {
-      ...work,
       softState: softChanged ? softState : undefined,
-      readStates: state.readStates,
-      committed,
-      messages: this.#asyncWrites
-        ? state.messages
-        : [...state.messages, ...state.messagesAfterAppend.filter(({ to }) => to !== state.id)],
-      mustSync: entries.length > 0 || hardState.term !== this.#previousHardState.term ||
-        hardState.vote !== this.#previousHardState.vote,
-      append: this.#asyncWrites ? appendOrder(work, answers) : undefined,
-      apply: this.#asyncWrites && committed.length > 0
-        ? { entries: committed, answers: applied }
-        : undefined,
-      notes: state.notes,
+      readStates,
+      messages,
+      append: this.#appendOrder(),
+      apply: applyOrder(state.log.nextCommitted()),
+      notes,
     };
-    this.#accept(ready, [...answers.filter((answer) => isOwn(answer, state.id)), ...applied]);
+    this.#accept(ready);
     return ready;
   }
 
-  /** All of the last {@link Ready} is done. Only without asynchronous storage writes. */
-  advance(): void {
-    assert(!this.#asyncWrites, "Orders carry their own answers: there is nothing to advance");
-    this.#awaitsAdvance = false;
-    const inputs = this.#onAdvance;
-    this.#onAdvance = [];
-    for (const input of inputs) this.#raft.step(input);
+  #appendOrder(): AppendOrder | undefined {
+    const { log, term, hardState, messagesAfterAppend } = this.#raft.state;
+    const previous = this.#previousHardState;
+    const entries = log.nextUnstableEntries;
+    const snapshot = log.nextUnstableSnapshot;
+    const hardChanged = !sameHardState(hardState, previous);
+    const isIdle = entries.length === 0 && snapshot === undefined && !hardChanged &&
+      messagesAfterAppend.length === 0;
+    if (isIdle) return undefined;
+    const answers: (RaftMessage | AppendDone)[] = [...messagesAfterAppend];
+    // Also without new entries: a write of an earlier term does not confirm what it wrote, this one does.
+    if (log.hasUnstableEntries || snapshot !== undefined) {
+      const last = log.hasUnstableEntries ? log.last : undefined;
+      answers.push({ kind: "append_done", term, last, snapshot });
+    }
+    const mustSync = entries.length > 0 || snapshot !== undefined ||
+      hardState.term !== previous.term || hardState.vote !== previous.vote;
+    return {
+      hardState: hardChanged ? hardState : undefined,
+      entries,
+      snapshot,
+      mustSync,
+      answers,
+    };
   }
 
   /** A copy of the state. */
@@ -312,34 +294,25 @@ export class RaftNode {
     };
   }
 
-  #accept(ready: Ready, ownAnswers: RaftInput[]): void {
+  #accept({ softState, append, apply }: Ready): void {
     const { state } = this.#raft;
-    this.#previousSoftState = ready.softState ?? this.#previousSoftState;
-    this.#previousHardState = ready.hardState ?? this.#previousHardState;
-    if (!this.#asyncWrites) {
-      this.#onAdvance = ownAnswers;
-      this.#awaitsAdvance = true;
-    }
+    this.#previousSoftState = softState ?? this.#previousSoftState;
+    this.#previousHardState = append?.hardState ?? this.#previousHardState;
     state.readStates = [];
     state.messages = [];
     state.messagesAfterAppend = [];
     state.notes = [];
     state.log.acceptUnstable();
-    const last = ready.committed.at(-1);
-    if (last !== undefined) {
-      state.log.acceptApplying(last.index, entriesBytes(ready.committed), !this.#asyncWrites);
+    const last = apply?.entries.at(-1);
+    if (apply !== undefined && last !== undefined) {
+      state.log.acceptApplying(last.index, entriesBytes(apply.entries));
     }
   }
 }
 
-function appendOrder(
-  work: Pick<AppendOrder, "entries" | "hardState" | "snapshot">,
-  answers: readonly (RaftMessage | AppendDone)[],
-): AppendOrder | undefined {
-  const idle = work.entries.length === 0 && work.hardState === undefined &&
-    work.snapshot === undefined &&
-    !answers.some((answer) => answer.kind !== "append_done");
-  return idle ? undefined : { ...work, answers };
+function applyOrder(entries: readonly Entry[]): ApplyOrder | undefined {
+  if (entries.length === 0) return undefined;
+  return { entries, answers: [{ kind: "apply_done", entries }] };
 }
 
 function isLocal(input: RaftInput): input is AppendDone | ApplyDone {
@@ -349,10 +322,6 @@ function isLocal(input: RaftInput): input is AppendDone | ApplyDone {
 function mayComeFrom(message: RaftMessage, self: NodeId): boolean {
   return message.from !== self || message.kind === "append_response" ||
     message.kind === "vote_response";
-}
-
-function isOwn(answer: RaftMessage | AppendDone, id: NodeId): boolean {
-  return answer.kind === "append_done" || answer.to === id;
 }
 
 function isAnswer(

@@ -22,9 +22,6 @@ export class ReadRounds {
   readonly #acknowledged = new Map<NodeId, number>();
   /** Reads that came before this leader committed an entry of its term: it can't know the commit index yet. */
   #early: PendingReadRequest[] = [];
-  #sentTicks: { readonly round: number; readonly tick: number }[] = [];
-  #leaseStartTick: number | undefined;
-  #leaseForfeited = false;
 
   /** The newest round, 0 before the first; heartbeats carry it. */
   get lastRound(): number {
@@ -35,20 +32,10 @@ export class ReadRounds {
     return this.#waiting.length + this.#early.length;
   }
 
-  /** Opens a round without a read: what a lease rests on. */
-  open(tick: number): number {
-    this.#lastRound++;
-    this.#sentTicks.push({ round: this.#lastRound, tick });
-    // Unanswered rounds are forgotten from the oldest on; a lease can't start from them any more anyway.
-    if (this.#sentTicks.length > SENT_ROUNDS_MAX) this.#sentTicks.shift();
-    return this.#lastRound;
-  }
-
   /** Opens a round for a read. */
-  add(read: PendingRead, tick: number): number {
-    const round = this.open(tick);
-    this.#waiting.push({ round, read });
-    return round;
+  add(read: PendingRead): void {
+    this.#lastRound++;
+    this.#waiting.push({ round: this.#lastRound, read });
   }
 
   postpone(request: PendingReadRequest): void {
@@ -72,30 +59,13 @@ export class ReadRounds {
     this.#acknowledged.set(id, Math.max(round, this.#acknowledged.get(id) ?? 0));
   }
 
-  /** A quorum confirmed all rounds up to `round`: renews the lease and takes the reads out. */
+  /** A quorum confirmed all rounds up to `round`: takes the reads out. */
   confirm(round: number): readonly PendingRead[] {
-    while (this.#sentTicks[0] !== undefined && this.#sentTicks[0].round <= round) {
-      this.#leaseStartTick = this.#sentTicks.shift()?.tick;
-    }
     const confirmed = this.#waiting.filter((waiting) => waiting.round <= round);
     this.#waiting = this.#waiting.slice(confirmed.length);
     return confirmed.map((waiting) => waiting.read);
-  }
-
-  /** True while no other leader can have been elected, counted from when the last confirmed round was sent. */
-  holdsLease(tick: number, leaseTicks: number): boolean {
-    return !this.#leaseForfeited && this.#leaseStartTick !== undefined &&
-      tick - this.#leaseStartTick < leaseTicks;
-  }
-
-  /** Someone was told to take over at once: votes for it ignore this leader, for the rest of the term. */
-  forfeitLease(): void {
-    this.#leaseForfeited = true;
   }
 }
 
 /** A read as it was asked. */
 export type PendingReadRequest = Pick<PendingRead, "from" | "context">;
-
-/** Rounds whose sending time is remembered. */
-const SENT_ROUNDS_MAX = 1024;

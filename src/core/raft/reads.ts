@@ -3,12 +3,6 @@ import type { ReadIndexRequest } from "../../protocol/mod.ts";
 import type { PendingReadRequest } from "./read_rounds.ts";
 import { ACCEPTED, type RaftState, refuse, type StepOutcome } from "./state.ts";
 
-/**
- * Ticks a lease is shorter than the followers' refusal to elect another: one because their ticks and the leader's are
- * not in step, one for clocks that drift.
- */
-const LEASE_MARGIN_TICKS = 2;
-
 /** The leader takes a read of its own or of a follower (thesis, 6.4). `confirm` sends the round that a read opened. */
 export function onReadIndexRequest(
   raft: RaftState,
@@ -31,11 +25,6 @@ export function onReadIndexRequest(
 export function answerEarlyReads(raft: RaftState, confirm: (raft: RaftState) => void): void {
   if (!committedInTerm(raft)) return;
   for (const request of raft.reads.takeEarly()) startRead(raft, request, confirm);
-}
-
-/** With lease reads each heartbeat is a round, because the lease is as old as the last confirmed one. */
-export function openLeaseRound(raft: RaftState): void {
-  if (raft.options.reads === "lease") raft.reads.open(raft.ticks);
 }
 
 /** A member echoed a round; those a quorum has echoed are confirmed, oldest read first. */
@@ -62,12 +51,7 @@ function startRead(
     answerRead(raft, request, raft.log.committed);
     return;
   }
-  const leaseTicks = raft.options.electionTicks - LEASE_MARGIN_TICKS;
-  if (raft.options.reads === "lease" && raft.reads.holdsLease(raft.ticks, leaseTicks)) {
-    answerRead(raft, request, raft.log.committed);
-    return;
-  }
-  raft.reads.add({ ...request, index: raft.log.committed }, raft.ticks);
+  raft.reads.add({ ...request, index: raft.log.committed });
   confirm(raft);
 }
 

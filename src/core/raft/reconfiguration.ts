@@ -25,7 +25,7 @@ function screenProposals(raft: RaftState, proposals: readonly Proposal[]): Propo
   return proposals.map((proposal, position) => {
     if (proposal.kind !== "group_change") return proposal;
     const reason = refusalOf(raft, proposal.change);
-    if (reason !== undefined && raft.options.validateChanges) {
+    if (reason !== undefined) {
       raft.note({ kind: "change_refused", reason });
       return { kind: "command", data: new Uint8Array() };
     }

@@ -239,13 +239,18 @@ Deno.test("A restart takes the configuration from the snapshot, joint or not (et
 });
 
 Deno.test("A committed change that does not fit is ignored by everyone alike", () => {
-  const group = new RaftGroup(2, { validateChanges: false });
-  group.elect(1);
-  group.node(1).proposeChange(change([]));
+  // No leader of this version appends it, so one of another version leads.
+  const group = new RaftGroup(2, { voters: [1, 2, 3] });
+  const append = { kind: "append_request", from: idOf(3), term: 1, commit: 2 } as const;
+  const previous = { term: 1, index: 1 };
+  const misfit = { kind: "group_change", term: 1, index: 2, change: change([]) } as const;
+  for (const number of [1, 2]) {
+    group.deliver({ ...append, to: idOf(number), previous, entries: [misfit] });
+  }
   group.settle();
   for (const number of [1, 2]) {
-    assert.equal(group.view(number).configuration.voters.length, 2);
-    assert.equal(group.view(number).applied, 3);
+    assert.equal(group.view(number).configuration.voters.length, 3);
+    assert.equal(group.view(number).applied, 2);
   }
 });
 

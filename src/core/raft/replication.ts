@@ -8,7 +8,7 @@ import type {
 } from "../../protocol/mod.ts";
 import { payloadBytes } from "./log.ts";
 import type { Progress } from "./peers.ts";
-import { answerEarlyReads, onReadRoundEcho, openLeaseRound } from "./reads.ts";
+import { answerEarlyReads, onReadRoundEcho } from "./reads.ts";
 import { ACCEPTED, type RaftState, refuse, type StepOutcome } from "./state.ts";
 
 /** Gives proposals a place at the end of the leader's log; false, and nothing done, when too much is uncommitted. */
@@ -108,12 +108,6 @@ function sendSnapshot(raft: RaftState, to: NodeId, progress: Progress): boolean 
 
 /** Tells everyone that the leader lives; carries the newest read round, so that a lost round is asked again. */
 export function broadcastHeartbeats(raft: RaftState): void {
-  openLeaseRound(raft);
-  sendHeartbeats(raft);
-}
-
-/** As {@link broadcastHeartbeats}, for a round that is open already. */
-export function sendHeartbeats(raft: RaftState): void {
   for (const id of raft.peers.ids) {
     if (id === raft.id) continue;
     const progress = raft.peers.get(id);
@@ -207,7 +201,7 @@ export function onAppendResponse(
   if (!news && !echo) return ACCEPTED;
   advanceMode(raft, message, progress);
   if (commitByQuorum(raft)) {
-    answerEarlyReads(raft, sendHeartbeats);
+    answerEarlyReads(raft, broadcastHeartbeats);
     broadcastAppends(raft);
   } else if (message.from !== raft.id && progress.learnsFrom(raft.log.committed)) {
     sendAppend(raft, message.from, { evenEmpty: true });

@@ -36,7 +36,7 @@ export interface ExploreOptions {
   /** Takes states that differ in the names of nodes only for one. */
   readonly symmetric?: boolean;
   /** Whether votes tell what is committed, as in the product; without that there are far fewer states. Default true. */
-  readonly commitsByVotes?: boolean;
+  readonly tellsCommits?: boolean;
   /** Called now and then with the states and moves so far. */
   readonly onProgress?: (states: number, moves: number) => void;
 }
@@ -69,7 +69,7 @@ class Search {
   constructor(options: ExploreOptions) {
     this.#options = options;
     this.#budgets = new Budgets(options.budget);
-    this.#seats = new Seats(new Members({ commitsByVotes: options.commitsByVotes ?? true }));
+    this.#seats = new Seats(new Members({ tellsCommits: options.tellsCommits ?? true }));
     this.#pasts = new Pasts(this.#seats);
     for (let used = 0; used <= this.#budgets.usedMax; used++) this.#layers.push(new Rows(1));
   }

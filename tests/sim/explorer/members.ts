@@ -3,11 +3,10 @@ import {
   foundingSnapshot,
   RAFT_DEFAULTS,
   RaftNode,
-  type RaftOptions,
   type RaftView,
-  type Ready,
 } from "../../../src/core/raft/mod.ts";
 import type { Entry, HardState } from "../../../src/protocol/mod.ts";
+import { type InlineReady, InlineStorage } from "../inline_storage.ts";
 import { MemoryLog } from "../memory_log.ts";
 import { idOf } from "../raft_group.ts";
 import { Interner } from "./interning.ts";
@@ -87,13 +86,12 @@ const FOUNDING = foundingSnapshot(IDS, new Uint8Array());
  */
 export class Members {
   readonly messages: Messages;
-  readonly #commitsByVotes: boolean;
   readonly #members = new Interner<Member>();
   readonly #renamed: Int32Array[] = PERMUTATIONS.map(() => new Int32Array(1024).fill(-1));
 
-  constructor({ commitsByVotes }: Pick<RaftOptions, "commitsByVotes">) {
-    this.#commitsByVotes = commitsByVotes;
-    this.messages = new Messages({ tellsCommits: commitsByVotes });
+  /** Without `tellsCommits` votes do not tell what is committed. */
+  constructor({ tellsCommits }: { readonly tellsCommits: boolean }) {
+    this.messages = new Messages({ tellsCommits });
   }
 
   get size(): number {
@@ -222,12 +220,7 @@ export class Members {
   }
 
   #start(node: number, disk: Disk): Machine {
-    return new Machine({
-      node,
-      disk,
-      messages: this.messages,
-      commitsByVotes: this.#commitsByVotes,
-    });
+    return new Machine({ node, disk, messages: this.messages });
   }
 
   #intern(member: Omit<Member, "facts">, machine: Machine, before?: Facts): number {
@@ -251,10 +244,11 @@ interface Stop {
   readonly leads: number | undefined;
 }
 
-/** One real node, driven as a node with synchronous storage is. */
+/** One real node whose disk takes no time: what overlaps with its writes is left to the simulator. */
 class Machine {
   readonly #node: RaftNode;
   readonly #log = new MemoryLog(FOUNDING);
+  readonly #storage: InlineStorage;
   readonly #messages: Messages;
   sent: number[] = [];
   applied: Fact[] = [];
@@ -263,18 +257,18 @@ class Machine {
   #isHeard = false;
 
   constructor(
-    { node, disk, messages, commitsByVotes }: {
+    { node, disk, messages }: {
       readonly node: number;
       readonly disk: Disk;
       readonly messages: Messages;
-      readonly commitsByVotes: boolean;
     },
   ) {
     this.#messages = messages;
     this.#log.hardState = disk.hardState;
     this.#log.append(disk.entries);
     const id = idOf(node + 1);
-    this.#node = new RaftNode({ ...OPTIONS, commitsByVotes, id }, this.#log, new Random(1));
+    this.#node = new RaftNode({ ...OPTIONS, id }, this.#log, new Random(1));
+    this.#storage = new InlineStorage(this.#node, this.#log);
   }
 
   get disk(): Disk {
@@ -316,18 +310,15 @@ class Machine {
   }
 
   settle(): void {
-    const node = this.#node;
-    while (node.hasReady()) {
-      const ready = node.ready();
-      if (ready.hardState !== undefined) this.#log.hardState = ready.hardState;
-      this.#log.append(ready.entries);
+    while (this.#node.hasReady()) {
+      const ready = this.#storage.ready();
       if (this.#isHeard) this.#tell(ready);
-      node.advance();
+      this.#storage.advance();
     }
     if (this.#isHeard) this.#noteLeading();
   }
 
-  #tell(ready: Ready): void {
+  #tell(ready: InlineReady): void {
     for (const message of ready.messages) this.sent.push(this.#messages.intern(message));
     for (const entry of ready.committed) {
       this.applied.push({ index: entry.index, content: contentOf(entry) });

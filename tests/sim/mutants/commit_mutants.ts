@@ -88,8 +88,8 @@ export const COMMIT_MUTANTS = [
     },
     inCore(
       "raft_node.ts",
-      "mustSync: entries.length > 0 || hardState.term !== this.#previousHardState.term ||\n        hardState.vote !== this.#previousHardState.vote,",
-      "mustSync: entries.length > 0,",
+      "|| snapshot !== undefined ||\n      hardState.term !== previous.term || hardState.vote !== previous.vote;",
+      "|| snapshot !== undefined;",
     ),
   ),
   mutant(
@@ -101,8 +101,8 @@ export const COMMIT_MUTANTS = [
     },
     inCore(
       "raft_node.ts",
-      "mustSync: entries.length > 0 || hardState.term",
-      "mustSync: hardState.term",
+      "const mustSync = entries.length > 0 ||",
+      "const mustSync =",
     ),
   ),
   mutant(

@@ -67,11 +67,6 @@ export const ELECTION_MUTANTS = [
       "preVote: true,\n  checkQuorum: true,",
       "preVote: false,\n  checkQuorum: false,",
     ),
-    inCore(
-      "state.ts",
-      'assert(options.reads === "quorum" || options.checkQuorum, "Lease',
-      'assert(true, "Lease',
-    ),
   ),
   mutant(
     "check-quorum-never-steps-down",

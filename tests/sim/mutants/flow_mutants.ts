@@ -32,8 +32,8 @@ export const FLOW_MUTANTS = [
     { origin: "row 7", kind: "L", does: "stays paused after a page of committed entries" },
     inCore(
       "log.ts",
-      "this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax;\n  }\n\n  #appliableTo",
-      "}\n\n  #appliableTo",
+      "this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax;\n  }\n\n  get #appliableTo",
+      "}\n\n  get #appliableTo",
     ),
   ),
   mutant(
@@ -69,7 +69,7 @@ export const FLOW_MUTANTS = [
     },
     inCore(
       "log.ts",
-      "return allowUnstable ? this.#committed : Math.min(this.#committed, this.#unstable.offset - 1);",
+      "return Math.min(this.#committed, this.#unstable.offset - 1);",
       "return this.#committed;",
     ),
   ),
@@ -277,11 +277,11 @@ export const FLOW_MUTANTS = [
   ),
   mutant(
     "driver-sends-before-write",
-    { origin: "rows 14, 43", kind: "D", does: "the driver sends all messages before it writes" },
+    { origin: "rows 14, 43", kind: "D", does: "the driver sends promises before it writes" },
     inDriver(
       "replica.ts",
-      "    hooks.writes(this, ready);\n    this.disk.write(ready, {",
-      "    for (const message of ready.messages) hooks.send(message);\n    if (!this.#survivesEffect()) return;\n    hooks.writes(this, ready);\n    this.disk.write(ready, {",
+      "    this.writing.push(order);\n    if (this.writing.length",
+      '    this.writing.push(order);\n    for (const answer of order.answers) {\n      if ("to" in answer && answer.to !== this.id) this.#parts.hooks.send(answer);\n    }\n    if (this.writing.length',
     ),
   ),
   mutant(

@@ -75,7 +75,11 @@ export const GROUP_MUTANTS = [
       does:
         "needs the vote of a leader that left with the longest log, and never hears that it left",
     },
-    inCore("election.ts", "if (!raft.options.commitsByVotes ||", "if (raft.term >= 0 ||"),
+    inCore(
+      "election.ts",
+      'if (raft.role === "leader" || !raft.log.has(committed)) return;',
+      "if (raft.term >= 0) return;",
+    ),
   ),
   mutant(
     "only-voters-tell-commit",
@@ -282,8 +286,8 @@ export const GROUP_MUTANTS = [
     { origin: "row 21", kind: "S", does: "lets an echo of an older round confirm a newer read" },
     inCore(
       "read_rounds.ts",
-      "const round = this.open(tick);",
-      "const round = this.#waiting.length > 0 ? this.#lastRound : this.open(tick);",
+      "this.#lastRound++;",
+      "if (this.#waiting.length === 0) this.#lastRound++;",
     ),
   ),
   mutant(
@@ -315,7 +319,7 @@ export const GROUP_MUTANTS = [
     { origin: "row 4", kind: "L", does: "drops reads that came before its first commit" },
     inCore(
       "replication.ts",
-      "answerEarlyReads(raft, sendHeartbeats);\n    broadcastAppends(raft);",
+      "answerEarlyReads(raft, broadcastHeartbeats);\n    broadcastAppends(raft);",
       "broadcastAppends(raft);",
     ),
   ),
@@ -323,57 +327,5 @@ export const GROUP_MUTANTS = [
     "heartbeat-has-no-round",
     { origin: "row 24", kind: "L", does: "never confirms a read" },
     inCore("replication.ts", "round: raft.reads.lastRound,", "round: 0,"),
-  ),
-  mutant(
-    "lease-survives-transfer",
-    {
-      origin: "rows 27, 47",
-      kind: "S",
-      does: "serves lease reads after it told another to take over",
-    },
-    inCore("election.ts", "raft.reads.forfeitLease();", ""),
-  ),
-  mutant(
-    "lease-starts-at-the-echo",
-    {
-      origin: "row 47",
-      kind: "S",
-      does: "counts the lease from the answer, not from the question",
-    },
-    inCore(
-      "reads.ts",
-      "for (const read of raft.reads.confirm(confirmed))",
-      "for (const read of raft.reads.confirm(confirmed, raft.ticks))",
-    ),
-    inCore("read_rounds.ts", "confirm(round: number)", "confirm(round: number, tick: number)"),
-    inCore(
-      "read_rounds.ts",
-      "this.#leaseStartTick = this.#sentTicks.shift()?.tick;",
-      "this.#sentTicks.shift();\n      this.#leaseStartTick = tick;",
-    ),
-  ),
-  mutant(
-    "lease-outlives-election-timeout",
-    { origin: "row 47", kind: "S", does: "holds its lease longer than others wait for it" },
-    inCore(
-      "reads.ts",
-      "const leaseTicks = raft.options.electionTicks - LEASE_MARGIN_TICKS;",
-      "const leaseTicks = 2 * raft.options.electionTicks;",
-    ),
-  ),
-  mutant(
-    "lease-promise-lost-on-restart",
-    {
-      origin: "row 47",
-      kind: "S",
-      does: "votes right after a restart though a lease may rest on its refusal",
-      survivesBecause:
-        "a restart, an impatient candidate and a leader cut off must meet within a lease, which seeds do not; reads_test.ts does",
-    },
-    inCore(
-      "state.ts",
-      'if (reads === "lease" && this.#restarted && this.ticks < electionTicks) return true;',
-      "",
-    ),
   ),
 ];

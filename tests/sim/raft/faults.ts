@@ -116,15 +116,9 @@ const LATE_MS: Partial<Record<FaultKind, number>> = { hush: 3_000 };
 /** The faults of one seed, in order of time. */
 export function planFaults(
   random: Random,
-  options: {
-    readonly spanMs: number;
-    readonly nodeCount: number;
-    /** Kinds that this run must do without. */
-    readonly excluded: ReadonlySet<FaultKind>;
-  },
+  options: { readonly spanMs: number; readonly nodeCount: number },
 ): readonly Fault[] {
-  const kinds = random.shuffle(FAULT_KINDS).slice(0, Math.ceil(FAULT_KINDS.length / 2))
-    .filter((kind) => !options.excluded.has(kind));
+  const kinds = random.shuffle(FAULT_KINDS).slice(0, Math.ceil(FAULT_KINDS.length / 2));
   const faults: Fault[] = [];
   for (const kind of FAULT_KINDS) {
     if (!kinds.includes(kind)) continue;

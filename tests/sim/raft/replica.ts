@@ -301,47 +301,17 @@ export class Replica {
     const { hooks } = this.#parts;
     // The newest snapshot may be from before the one who needs it joined; Raft asks again and then gets this one.
     if (ready.notes.some(({ kind }) => kind === "snapshot_needed")) this.#saveSnapshot();
-    if (ready.append === undefined && ready.apply === undefined && !this.#isAsync()) {
-      return this.#carryOutInline(ready);
-    }
     for (const message of ready.messages) {
       if (!this.#survivesEffect()) return;
       hooks.send(message);
     }
     if (ready.append !== undefined) this.#startWrite(ready.append);
-    if (ready.hardState?.vote !== undefined && !this.#survives("voted")) return;
-    if (ready.entries.length > 0 && !this.#survives("entries_ordered")) return;
+    const { hardState, entries = [] } = ready.append ?? {};
+    if (hardState?.vote !== undefined && !this.#survives("voted")) return;
+    if (entries.length > 0 && !this.#survives("entries_ordered")) return;
     if (ready.softState?.role === "leader" && !this.#survives("elected")) return;
     if (ready.apply !== undefined) this.#startApply(ready.apply);
     this.#serveReads(ready);
-  }
-
-  #isAsync(): boolean {
-    return this.#parts.options.asyncStorageWrites === true;
-  }
-
-  /** Without asynchronous writes: durable first, then messages, then applying. */
-  #carryOutInline(ready: Ready): void {
-    const { hooks } = this.#parts;
-    if (--this.effectsUntilCrash <= 0) {
-      this.writing.push({ ...ready, answers: [] });
-      this.crash();
-      return;
-    }
-    hooks.writes(this, ready);
-    this.disk.write(ready, { synced: ready.mustSync || ready.snapshot !== undefined });
-    this.#restoreMachine(ready.snapshot);
-    for (const message of ready.messages) {
-      if (!this.#survivesEffect()) return;
-      hooks.send(message);
-    }
-    if (ready.hardState?.vote !== undefined && !this.#survives("voted")) return;
-    if (ready.softState?.role === "leader" && !this.#survives("elected")) return;
-    this.#applyAll(ready.committed);
-    if (!this.up) return;
-    this.raft.advance();
-    this.#serveReads(ready);
-    hooks.stepped(this);
   }
 
   #startWrite(order: AppendOrder): void {
@@ -356,7 +326,7 @@ export class Replica {
       const order = this.writing[0];
       if (order === undefined || !this.#survivesEffect()) return;
       hooks.writes(this, order);
-      this.disk.write(order);
+      this.disk.write(order, { synced: order.mustSync });
       this.writing.shift();
       this.#restoreMachine(order.snapshot);
       if (!this.up) return;

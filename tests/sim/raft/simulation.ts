@@ -4,7 +4,7 @@ import type { RaftMessage } from "../../../src/protocol/mod.ts";
 import { checkLinearizable } from "../checkers/linearizability.ts";
 import { Client, REGISTER } from "./clients.ts";
 import { Coverage } from "./coverage.ts";
-import { type Fault, type FaultKind, planFaults } from "./faults.ts";
+import { type Fault, planFaults } from "./faults.ts";
 import { Injector } from "./injector.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { Liveness } from "./liveness.ts";
@@ -48,8 +48,6 @@ export interface SimulationReport {
 const SPARE_NODES = 2;
 const CLIENTS = 4;
 const WRITERS = 3;
-/** Leases rest on clocks that run alike: a process that stops, or ticks slowly, breaks them by their nature. */
-const LEASE_BREAKERS: ReadonlySet<FaultKind> = new Set(["pause", "pause_leader", "clock_skew"]);
 /** Bytes of an append and appends on the way: small ones, so that the limits are met. */
 const SMALL_LIMITS = [{ messageBytesMax: 200, inflightMessagesMax: 2, inflightBytesMax: 400 }, {}];
 
@@ -93,10 +91,8 @@ class Simulation {
     const total = nodeCount + SPARE_NODES;
     this.#network = new Network({ time: this.#time, random: seeds.fork(), nodeCount: total });
     this.#invariants = new Invariants(this.#replicas);
-    const reads = planRandom.chance(1, 5) ? "lease" : "quorum";
-    this.#addReplicas(seeds, reads);
-    const excluded = reads === "lease" ? LEASE_BREAKERS : new Set<FaultKind>();
-    this.#faults = options.faults ?? planFaults(planRandom, { spanMs, nodeCount, excluded });
+    this.#addReplicas(seeds);
+    this.#faults = options.faults ?? planFaults(planRandom, { spanMs, nodeCount });
     const world = { time: this.#time, replicas: this.#replicas, network: this.#network, nodeCount };
     this.#injector = new Injector(world, spanMs);
     const appliedMax = () => this.#invariants.appliedMax;
@@ -124,7 +120,7 @@ class Simulation {
     return this.#report(violation);
   }
 
-  #addReplicas(seeds: Random, reads: "quorum" | "lease"): void {
+  #addReplicas(seeds: Random): void {
     const { nodeCount } = this.#options;
     const ids = Array.from(
       { length: nodeCount + SPARE_NODES },
@@ -138,8 +134,6 @@ class Simulation {
       autoLeave: false,
     };
     const options = {
-      asyncStorageWrites: this.#random.chance(7, 10),
-      reads,
       ...this.#random.pick(SMALL_LIMITS),
       ...this.#random.pick([{ uncommittedBytesMax: 300 }, {}]),
       ...this.#random.pick([{ applyingBytesMax: 150 }, {}]),

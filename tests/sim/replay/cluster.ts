@@ -3,11 +3,13 @@ import {
   type AppendOrder,
   type ApplyOrder,
   RAFT_DEFAULTS,
+  type RaftInput,
   RaftNode,
   type RaftOptions,
   type StepOutcome,
 } from "../../../src/core/raft/mod.ts";
 import type { Entry, Snapshot } from "../../../src/protocol/mod.ts";
+import { InlineStorage, write } from "../inline_storage.ts";
 import { EMPTY_GROUP, MemoryLog } from "../memory_log.ts";
 import {
   describeAppendOrder,
@@ -18,6 +20,7 @@ import {
   nodeNumber,
   type Parcel,
   toParcel,
+  unmask,
 } from "./describe.ts";
 
 /** What the dialogues' nodes differ in from the product's. */
@@ -32,15 +35,26 @@ export const DIALOGUE_OPTIONS: Omit<RaftOptions, "id"> = {
   inflightBytesMax: Infinity,
   preVote: false,
   checkQuorum: false,
-  commitsByVotes: false,
   stepDownOnRemoval: false,
 };
+
+/** What recorded nodes do and the product's never do; played by this replay around the core. */
+export interface Habits {
+  /** Its storage takes time: orders wait until a directive carries them out. */
+  readonly storesLater: boolean;
+  /** It refuses to forget a leader, because leases rest on it. */
+  readonly leases: boolean;
+  /** As a leader it appends any change of the group, whether it fits or not. */
+  readonly appendsAnyChange: boolean;
+}
 
 /** A node, its disk, and a state machine that appends each command to what it has. */
 export interface Replica {
   readonly id: NodeId;
   readonly options: RaftOptions;
+  readonly habits: Habits;
   readonly node: RaftNode;
+  readonly storage: InlineStorage;
   readonly log: MemoryLog;
   /** One snapshot per applied entry. */
   readonly history: Snapshot[];
@@ -66,6 +80,13 @@ class DialogueLog extends MemoryLog {
   }
 }
 
+/** How a node of a dialogue is made. */
+export interface NodeSettings {
+  readonly options: Omit<RaftOptions, "id">;
+  readonly habits: Habits;
+  readonly start: Snapshot | undefined;
+}
+
 /** The nodes of a dialogue and the messages between them, run by hand. Prints what it does. */
 export class Cluster {
   readonly replicas: Replica[] = [];
@@ -79,13 +100,15 @@ export class Cluster {
   }
 
   /** Adds one node with the next id; with `start` its log begins behind that snapshot. */
-  add(options: Omit<RaftOptions, "id">, start: Snapshot | undefined): void {
+  add({ options, habits, start }: NodeSettings): void {
     const id = nodeId(this.replicas.length + 1);
     const log = new DialogueLog(start);
     const full = { ...options, id };
     const node = new RaftNode(full, log, this.#random.fork());
     const { history } = log;
-    this.replicas.push({ id, options: full, node, log, history, appends: [], applies: [] });
+    const storage = new InlineStorage(node, log);
+    const lists = { history, appends: [], applies: [] };
+    this.replicas.push({ id, options: full, habits, node, log, storage, ...lists });
   }
 
   /** @throws {RangeError} when there is no such node. */
@@ -97,17 +120,24 @@ export class Cluster {
 
   /** Does what a node's Ready says, or queues it when its storage is asynchronous. */
   processReady(replica: Replica): void {
-    const { id, node, options } = replica;
-    const ready = node.ready();
+    if (replica.habits.storesLater) return this.#takeOrders(replica);
+    const { id, storage } = replica;
+    const ready = storage.ready();
     this.#print(describeReady(id, ready));
-    if (ready.append !== undefined) replica.appends.push(ready.append);
-    if (ready.apply !== undefined) replica.applies.push(ready.apply);
-    if (!options.asyncStorageWrites) {
-      persist(replica, ready);
-      applyEntries(replica, ready.committed);
-    }
+    applyEntries(replica, ready.committed);
     this.messages.push(...ready.messages.map((message) => toParcel(message, id)));
-    if (!options.asyncStorageWrites) node.advance();
+    storage.advance();
+  }
+
+  #takeOrders({ id, node, appends, applies }: Replica): void {
+    const ready = node.ready();
+    const { append, apply } = ready;
+    const { hardState, entries = [], snapshot, mustSync = false } = append ?? {};
+    const work = { hardState, entries, snapshot, mustSync, committed: apply?.entries ?? [] };
+    this.#print(describeReady(id, { ...ready, ...work }, { append, apply }));
+    if (append !== undefined) appends.push(append);
+    if (apply !== undefined) applies.push(apply);
+    this.messages.push(...ready.messages.map((message) => toParcel(message, id)));
   }
 
   /** Carries out a node's oldest order to its disk. */
@@ -116,7 +146,7 @@ export class Cluster {
     if (order === undefined) return this.#print("no append work to perform");
     this.#print("Processing:");
     this.#print(describeAppendOrder(replica.id, order));
-    persist(replica, order);
+    write(replica.log, order);
     this.#answer(replica, order.answers);
   }
 
@@ -153,7 +183,7 @@ export class Cluster {
     for (const parcel of parcels) {
       this.#print((options.drop === true ? "dropped: " : "") + describeParcel(parcel));
       if (options.drop === true) continue;
-      const outcome = this.get(nodeNumber(to)).node.step(parcel.input);
+      const outcome = this.get(nodeNumber(to)).node.step(silenced(parcel.input));
       const complaint = complaintOf(outcome);
       if (complaint !== undefined) this.#print(complaint);
     }
@@ -209,17 +239,13 @@ function isLocal({ from, to }: Parcel): boolean {
   return from === to || from === "AppendThread" || from === "ApplyThread";
 }
 
-function persist(
-  { log }: Replica,
-  work: Pick<AppendOrder, "hardState" | "entries" | "snapshot">,
-): void {
-  if (work.hardState !== undefined) log.hardState = work.hardState;
-  if (work.snapshot !== undefined) log.install(work.snapshot);
-  else log.append(work.entries);
+/** The recorded nodes' votes do not tell what is committed. */
+function silenced(input: RaftInput): RaftInput {
+  return "committed" in input ? { ...input, committed: EMPTY_SNAPSHOT.id } : input;
 }
 
 function applyEntries({ node, history }: Replica, entries: readonly Entry[]): void {
-  for (const entry of entries) {
+  for (const entry of entries.map(unmask)) {
     const last = history.at(-1) ?? EMPTY_SNAPSHOT;
     const isCommand = entry.kind === "command";
     const update = isCommand ? entry.data : entry.change.context;

@@ -24,6 +24,7 @@ import type {
   RaftMessage,
   Snapshot,
 } from "../../../src/protocol/mod.ts";
+import type { InlineReady } from "../inline_storage.ts";
 
 /** The id of the dialogue's node number. */
 export function nodeId(number: number): NodeId {
@@ -39,8 +40,27 @@ function hex(id: NodeId): string {
   return nodeNumber(id).toString(16);
 }
 
+const disguised = new WeakMap<Uint8Array, GroupChange>();
+
+/**
+ * The content of a command that stands for a membership change: the product's leaders refuse changes that may not fit,
+ * some recorded ones append them.
+ */
+export function disguise(change: GroupChange): Uint8Array {
+  const data = new Uint8Array(1);
+  disguised.set(data, change);
+  return data;
+}
+
+/** The entry with the change that it stands for, if it stands for one. */
+export function unmask<E extends Proposal>(entry: E): E {
+  const change = entry.kind === "command" ? disguised.get(entry.data) : undefined;
+  return change === undefined ? entry : { ...entry, kind: "group_change", change };
+}
+
 /** One line per entry: `term/index kind content`. */
-export function describeEntry(entry: Proposal & Partial<EntryId>): string {
+export function describeEntry(masked: Proposal & Partial<EntryId>): string {
+  const entry = unmask(masked);
   const place = `${entry.term ?? 0}/${entry.index ?? 0}`;
   if (entry.kind === "command") {
     return `${place} EntryNormal ${JSON.stringify(new TextDecoder().decode(entry.data))}`;
@@ -287,10 +307,14 @@ function describeAnswers(answers: readonly Parcel["input"][], node: NodeId): str
   return ` Responses:[${lines.join("")}\n]`;
 }
 
-/** A whole Ready; `<empty Ready>` when there is nothing in it. */
-export function describeReady(node: NodeId, ready: Ready): string {
+/** A whole Ready, and the orders of a node whose storage takes time; `<empty Ready>` when there is nothing in it. */
+export function describeReady(
+  node: NodeId,
+  ready: Omit<InlineReady, "notes">,
+  { append, apply }: Partial<Pick<Ready, "append" | "apply">> = {},
+): string {
   const lines: string[] = [];
-  const { softState, hardState, snapshot, append, apply } = ready;
+  const { softState, hardState, snapshot } = ready;
   if (softState !== undefined) {
     const lead = softState.leader === undefined ? 0 : nodeNumber(softState.leader);
     lines.push(`Lead:${lead} State:${ROLES[softState.role]}`);

@@ -5,14 +5,21 @@
  */
 import { Random } from "../../../src/base/mod.ts";
 import type { RaftOptions } from "../../../src/core/raft/mod.ts";
-import type { GroupChange, Snapshot } from "../../../src/protocol/mod.ts";
+import type { GroupChange } from "../../../src/protocol/mod.ts";
 import { EMPTY_GROUP } from "../memory_log.ts";
-import { Cluster, complaintOf, DIALOGUE_OPTIONS, type Replica } from "./cluster.ts";
+import {
+  Cluster,
+  complaintOf,
+  DIALOGUE_OPTIONS,
+  type NodeSettings,
+  type Replica,
+} from "./cluster.ts";
 import {
   describeEntry,
   describeMember,
   describeParcel,
   describeRole,
+  disguise,
   nodeId,
   nodeNumber,
   parseSteps,
@@ -95,7 +102,7 @@ export class Interaction {
       case "transfer-leadership":
         return this.#transfer(args);
       case "forget-leader":
-        return void node().forgetLeader();
+        return this.#forgetLeader(this.#first(args));
       case "send-snapshot":
         return this.#sendSnapshot(args);
       case "propose":
@@ -145,11 +152,12 @@ export class Interaction {
 
   #addNodes(args: readonly Argument[]): string | undefined {
     const [count, ...settings] = args;
-    const { options, start } = readSettings(settings);
+    const made = readSettings(settings);
+    const { start } = made;
     if (start !== undefined && start.id.index <= 1) {
       return "index must be specified as > 1 due to bootstrap";
     }
-    for (let added = 0; added < Number(count?.key); added++) this.#cluster.add(options, start);
+    for (let added = 0; added < Number(count?.key); added++) this.#cluster.add(made);
     return undefined;
   }
 
@@ -234,6 +242,10 @@ export class Interaction {
     from.node.transferLeadership(idOf(valueOf(args, "to")));
   }
 
+  #forgetLeader({ node, habits }: Replica): undefined {
+    if (!habits.leases) node.forgetLeader();
+  }
+
   #sendSnapshot(args: readonly Argument[]): undefined {
     const from = this.#first(args);
     const to = this.#nth(args, 1).id;
@@ -262,7 +274,11 @@ export class Interaction {
       context: new Uint8Array(),
       form: single ? "single" : "batch",
     };
-    return complaintOf(this.#first(args).node.proposeChange(change));
+    const { node, habits } = this.#first(args);
+    const outcome = habits.appendsAnyChange
+      ? node.propose(disguise(change))
+      : node.proposeChange(change);
+    return complaintOf(outcome);
   }
 }
 
@@ -274,11 +290,6 @@ function valueOf(args: readonly Argument[], key: string): string {
   const value = args.find((arg) => arg.key === key)?.values[0];
   if (value === undefined) throw new SyntaxError(`Missing argument "${key}"`);
   return value;
-}
-
-interface NodeSettings {
-  readonly options: Omit<RaftOptions, "id">;
-  readonly start: Snapshot | undefined;
 }
 
 function readSettings(args: readonly Argument[]): NodeSettings {
@@ -305,17 +316,19 @@ function readSettings(args: readonly Argument[]): NodeSettings {
   const options: Omit<RaftOptions, "id"> = {
     ...DIALOGUE_OPTIONS,
     inflightMessagesMax: number("inflight", Infinity),
-    asyncStorageWrites: flag("async-storage-writes"),
     preVote: flag("prevote"),
     checkQuorum: flag("checkquorum"),
-    reads: of("read-only")[0] === "lease-based" ? "lease" : "quorum",
     applyingBytesMax: number("max-committed-size-per-ready", Infinity),
-    validateChanges: !flag("disable-conf-change-validation"),
     stepDownOnRemoval: flag("step-down-on-removal"),
     applied: index,
   };
+  const habits = {
+    storesLater: flag("async-storage-writes"),
+    leases: of("read-only")[0] === "lease-based",
+    appendsAnyChange: flag("disable-conf-change-validation"),
+  };
   if (["voters", "learners", "index", "content"].every((key) => of(key).length === 0)) {
-    return { options, start: undefined };
+    return { options, habits, start: undefined };
   }
   const configuration = {
     ...EMPTY_GROUP,
@@ -323,5 +336,5 @@ function readSettings(args: readonly Argument[]): NodeSettings {
     learners: of("learners").map(idOf),
   };
   const data = new TextEncoder().encode(of("content").join(""));
-  return { options, start: { id: { term: 1, index }, configuration, data } };
+  return { options, habits, start: { id: { term: 1, index }, configuration, data } };
 }
