@@ -1,9 +1,6 @@
-import { clusterFamily } from "./cluster.ts";
 import { type HttpParts, NODE_HEADER } from "./exchange.ts";
-import { nativeFailureAnswer, ollamaFamily } from "./ollama.ts";
-import { ollamaModelsFamily } from "./ollama_models.ts";
-import { openAiFamily } from "./openai.ts";
-import { operationsFamily } from "./operations.ts";
+import { apiFamilies } from "./families.ts";
+import { nativeFailureAnswer } from "./ollama.ts";
 import { Router } from "./routes.ts";
 import { Guard, type GuardRefusal, OWN_SENDER, type Sender } from "./trust/mod.ts";
 
@@ -35,13 +32,10 @@ export function createHttpApp(parts: HttpParts): HttpApp {
   let open = true;
   const admitting = () => open;
   const guard = new Guard(parts.config);
-  const router = new Router(parts, [
-    operationsFamily(parts, admitting),
-    ollamaFamily(parts),
-    ollamaModelsFamily(parts),
-    openAiFamily(parts),
-    ...(parts.admin === undefined ? [] : [clusterFamily(parts.admin)]),
-  ], { admitting, failureAnswer: nativeFailureAnswer });
+  const router = new Router(parts, apiFamilies(parts, admitting), {
+    admitting,
+    failureAnswer: nativeFailureAnswer,
+  });
 
   return {
     async fetch(request, connection) {

@@ -51,41 +51,53 @@ export function clusterFamily(admin: ClusterAdmin): ApiFamily {
 function viewRoutes(admin: ClusterAdmin): readonly Route[] {
   return [
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/status",
+      scope: "use",
       handle: async () => jsonAnswer(statusShape(await admin.status())),
     },
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/members",
+      scope: "use",
       handle: async () => jsonAnswer({ members: (await admin.status()).members.map(memberShape) }),
     },
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/connections",
+      scope: "use",
       handle: async () =>
         jsonAnswer({ connections: (await admin.connections()).map(connectionShape) }),
     },
     {
-      methods: ["GET"],
+      method: "GET",
       path: "/api/cluster/snapshot",
+      scope: "admin",
       handle: async () => snapshotAnswer(await admin.saveSnapshot()),
     },
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/explain/:id",
+      scope: "use",
       handle: ({ params }) =>
         jsonAnswer({ routes: admin.explain(params["id"] ?? "").map(routeShape) }),
     },
-    { methods: ["GET"], path: "/api/cluster/logs", handle: (exchange) => logs(admin, exchange) },
     {
-      methods: ["GET"],
+      method: "GET",
+      path: "/api/cluster/logs",
+      scope: "admin",
+      handle: (exchange) => logs(admin, exchange),
+    },
+    {
+      method: "GET",
       path: "/api/cluster/feed",
+      scope: "use",
       handle: (exchange) => stream(exchange, shapesOf(admin.watch(exchange.signal))),
     },
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/webtransport",
+      scope: "use",
       handle: () => {
         const { port, path, certificateHash } = admin.webTransport();
         return jsonAnswer({ port, path, certificate_hash: certificateHash });
@@ -96,8 +108,9 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
 
 function memberRoutes(admin: ClusterAdmin): readonly Route[] {
   const change = (verb: string, act: (node: string) => Promise<void>): Route => ({
-    methods: ["POST"],
+    method: "POST",
     path: `/api/cluster/members/:node/${verb}`,
+    scope: "admin",
     handle: async ({ params }) => await done(act(params["node"] ?? "")),
   });
   return [
@@ -105,13 +118,15 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
     change("undrain", (node) => admin.undrain(node)),
     change("revoke", (node) => admin.revokeMember(node)),
     {
-      methods: ["DELETE"],
+      method: "DELETE",
       path: "/api/cluster/members/:node",
+      scope: "admin",
       handle: async ({ params }) => await done(admin.removeMember(params["node"] ?? "")),
     },
     {
-      methods: ["POST"],
+      method: "POST",
       path: "/api/cluster/leave",
+      scope: "admin",
       handle: async (exchange) => {
         const force = (await exchange.readOptionalFields()).boolean("force") ?? false;
         return await done(admin.leave({ force }));
@@ -123,21 +138,24 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
 function tokenRoutes(admin: ClusterAdmin): readonly Route[] {
   return [
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/tokens",
+      scope: "join",
       handle: async () => jsonAnswer({ tokens: (await admin.listTokens()).map(tokenShape) }),
     },
     {
-      methods: ["POST"],
+      method: "POST",
       path: "/api/cluster/tokens",
+      scope: "join",
       handle: async (exchange) => {
         const made = await admin.createToken(parseTokenWish(await exchange.readOptionalFields()));
         return jsonAnswer({ token: made.token, ...tokenShape(made) }, 201);
       },
     },
     {
-      methods: ["DELETE"],
+      method: "DELETE",
       path: "/api/cluster/tokens/:id",
+      scope: "join",
       handle: async ({ params }) => await done(admin.revokeToken(params["id"] ?? "")),
     },
   ];
@@ -146,13 +164,15 @@ function tokenRoutes(admin: ClusterAdmin): readonly Route[] {
 function keyRoutes(admin: ClusterAdmin): readonly Route[] {
   return [
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/keys",
+      scope: "admin",
       handle: async () => jsonAnswer({ keys: (await admin.listKeys()).map(keyShape) }),
     },
     {
-      methods: ["POST"],
+      method: "POST",
       path: "/api/cluster/keys",
+      scope: "admin",
       handle: async (exchange) => {
         const wish = parseKeyWish(await exchange.readOptionalFields());
         checkMayGrant(wish.scopes, exchange.scopes);
@@ -161,8 +181,9 @@ function keyRoutes(admin: ClusterAdmin): readonly Route[] {
       },
     },
     {
-      methods: ["DELETE"],
+      method: "DELETE",
       path: "/api/cluster/keys/:id",
+      scope: "admin",
       handle: async ({ params }) => await done(admin.revokeKey(params["id"] ?? "")),
     },
   ];
@@ -172,13 +193,15 @@ function settingRoutes(admin: ClusterAdmin): readonly Route[] {
   const path = "/api/cluster/settings/:key";
   return [
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/cluster/settings",
+      scope: "admin",
       handle: async () => jsonAnswer({ settings: await admin.listSettings() }),
     },
     {
-      methods: ["PUT"],
+      method: "PUT",
       path,
+      scope: "admin",
       handle: async (exchange) => {
         const value = (await exchange.readFields()).string("value");
         if (value === undefined) throw new RequestError("invalid_request", "value is required");
@@ -186,8 +209,9 @@ function settingRoutes(admin: ClusterAdmin): readonly Route[] {
       },
     },
     {
-      methods: ["DELETE"],
+      method: "DELETE",
       path,
+      scope: "admin",
       handle: async ({ params }) => await done(admin.deleteSetting(params["key"] ?? "")),
     },
   ];
@@ -195,8 +219,9 @@ function settingRoutes(admin: ClusterAdmin): readonly Route[] {
 
 function auditRoute(admin: ClusterAdmin): Route {
   return {
-    methods: ["GET", "HEAD"],
+    method: "GET",
     path: "/api/cluster/audit",
+    scope: "admin",
     handle: async (exchange) => {
       const limit = countOf(exchange, {
         name: "limit",

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { appUnderTest, httpRequest, scopedAccess } from "../../tests/harness/http_app.ts";
 import { scriptedAdmin } from "../../tests/harness/scripted_admin.ts";
 import { type Scope, SCOPES } from "../protocol/mod.ts";
-import { Router } from "./routes.ts";
-import { ROUTE_SCOPES } from "./trust/route_scopes.ts";
+import { apiFamilies } from "./families.ts";
+import { type ApiFamily, Router } from "./routes.ts";
 import type { Sender } from "./trust/mod.ts";
 
 const OWN: Sender = { kind: "machine", address: "127.0.0.1", isOwn: true };
@@ -19,6 +19,12 @@ interface Asking {
   readonly open?: readonly Scope[];
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+const { parts: PARTS } = appUnderTest({ admin: scriptedAdmin().admin });
+/** `METHOD PATH` of every endpoint, with its scope. */
+const ENDPOINTS = apiFamilies(PARTS, () => true)
+  .flatMap(({ routes }) => routes)
+  .map(({ method, path, scope }) => [`${method} ${path}`, scope] as const);
 
 async function ask(line: string, options: Asking = {}): Promise<Response> {
   const [method = "GET", path = "/"] = line.replaceAll(/:[a-z]+/g, "x").split(" ");
@@ -36,7 +42,7 @@ async function ask(line: string, options: Asking = {}): Promise<Response> {
 const bearer = (...scopes: Scope[]) => ({ authorization: `Bearer ${scopes.join("+")}` });
 const isRefused = ({ status }: Response) => status === 401 || status === 403;
 
-for (const [line, scope] of Object.entries(ROUTE_SCOPES)) {
+for (const [line, scope] of ENDPOINTS) {
   Deno.test(`${line} wants ${scope}, over HTTP and over the port between nodes`, async () => {
     assert.ok(!isRefused(await ask(line)), "this machine's own clients may do everything");
     assert.equal((await ask(line, { sender: NEIGHBOUR })).status === 401, scope !== "open");
@@ -61,8 +67,10 @@ for (const [line, scope] of Object.entries(ROUTE_SCOPES)) {
   });
 }
 
-Deno.test("each row of the table of scopes is an endpoint, and an endpoint without a row can't be mounted", async () => {
-  for (const line of Object.keys(ROUTE_SCOPES)) {
+Deno.test("each endpoint has one row, and each row answers", async () => {
+  const lines = ENDPOINTS.map(([line]) => line);
+  assert.ok(lines.length > 40, `${lines.length} endpoints`);
+  for (const line of lines) {
     const response = await ask(line);
     assert.doesNotMatch(
       await response.text(),
@@ -71,10 +79,34 @@ Deno.test("each row of the table of scopes is an endpoint, and an endpoint witho
     );
   }
   const { parts } = appUnderTest();
-  const route = { methods: ["GET"], path: "/api/forgotten", handle: () => new Response() } as const;
-  const options = { admitting: () => true, failureAnswer: () => new Response() };
-  const family = { name: "none", routes: [route], failureAnswer: () => new Response() };
+  const failureAnswer = () => new Response();
+  const route = { method: "GET", path: "/api/twice", scope: "use", handle: failureAnswer } as const;
+  const family: ApiFamily = { name: "none", routes: [route, route], failureAnswer };
+  const options = { admitting: () => true, failureAnswer };
   assert.throws(() => new Router(parts, [family], options), { name: "InvariantError" });
+});
+
+Deno.test("whoever may only look at the cluster changes and opens nothing in it", () => {
+  const looks = ["status", "members", "connections", "explain/:id", "feed", "webtransport"];
+  for (const [line, scope] of ENDPOINTS) {
+    const [, path] = line.split(" /api/cluster/");
+    if (path === undefined) continue;
+    const isLook = line.startsWith("GET ") && looks.includes(path);
+    const wanted = path.startsWith("tokens") ? "join" : isLook ? "use" : "admin";
+    assert.equal(scope, wanted, line);
+  }
+  const open = ENDPOINTS.filter(([, scope]) => scope === "open").map(([line]) => line);
+  assert.deepEqual(open, ["GET /health", "GET /ready"]);
+  const models = ENDPOINTS.filter(([, scope]) => scope === "models").map(([line]) => line);
+  assert.deepEqual(models.toSorted(), [
+    "DELETE /api/delete",
+    "HEAD /api/blobs/:digest",
+    "POST /api/blobs/:digest",
+    "POST /api/copy",
+    "POST /api/create",
+    "POST /api/pull",
+    "POST /api/push",
+  ]);
 });
 
 Deno.test("a refusal says how to get a key, in the words of each API family", async () => {
@@ -105,7 +137,7 @@ Deno.test("a key that nobody wants to see is no fault: clients of OpenAI's must 
 
 Deno.test("a page of an allowed origin may use and change models, and rules no cluster without a key", async () => {
   for (const origin of ["http://localhost:3000", "file://", "vscode-webview://x"]) {
-    for (const [line, scope] of Object.entries(ROUTE_SCOPES)) {
+    for (const [line, scope] of ENDPOINTS) {
       const isRuling = scope === "admin" || scope === "join";
       const asking = { headers: { origin }, open: SCOPES };
       assert.equal((await ask(line, asking)).status === 401, isRuling, `${line} from ${origin}`);

@@ -47,27 +47,48 @@ export function nativeFailureAnswer(failure: Failure): Response {
 
 /** The native inference endpoints (contract 1.4, 1.5, 1.9) and what identifies the server. */
 export function ollamaFamily(parts: HttpParts): ApiFamily {
-  const post = ["POST"] as const;
   return {
     name: "ollama",
     failureAnswer: nativeFailureAnswer,
     routes: [
-      { methods: ["GET", "HEAD"], path: "/", handle: () => textAnswer("Ollama is running") },
+      { method: "GET", path: "/", scope: "use", handle: () => textAnswer("Ollama is running") },
       {
-        methods: ["GET", "HEAD"],
+        method: "GET",
         path: "/api/version",
+        scope: "use",
         handle: () => jsonAnswer({ version: CONTRACT_VERSION, odist: parts.version }),
       },
       {
-        methods: ["GET"],
+        method: "GET",
         path: "/api/status",
+        scope: "use",
         // There is no hosted service behind odist, which is what "disabled" tells clients.
         handle: () => jsonAnswer({ cloud: { disabled: true, source: "config" } }),
       },
-      { methods: post, path: "/api/generate", handle: (exchange) => generate(parts, exchange) },
-      { methods: post, path: "/api/chat", handle: (exchange) => chat(parts, exchange) },
-      { methods: post, path: "/api/embed", handle: (exchange) => embed(parts, exchange) },
-      { methods: post, path: "/api/embeddings", handle: (exchange) => embeddings(parts, exchange) },
+      {
+        method: "POST",
+        path: "/api/generate",
+        scope: "use",
+        handle: (exchange) => generate(parts, exchange),
+      },
+      {
+        method: "POST",
+        path: "/api/chat",
+        scope: "use",
+        handle: (exchange) => chat(parts, exchange),
+      },
+      {
+        method: "POST",
+        path: "/api/embed",
+        scope: "use",
+        handle: (exchange) => embed(parts, exchange),
+      },
+      {
+        method: "POST",
+        path: "/api/embeddings",
+        scope: "use",
+        handle: (exchange) => embeddings(parts, exchange),
+      },
     ],
   };
 }

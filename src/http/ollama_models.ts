@@ -40,27 +40,69 @@ export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
   const { client } = parts;
   const routes: Route[] = [
     {
-      methods: ["GET", "HEAD"],
+      method: "GET",
       path: "/api/tags",
+      scope: "use",
       handle: (exchange) => list(parts, exchange),
     },
     {
-      methods: ["GET"],
+      method: "GET",
       path: "/api/ps",
+      scope: "use",
       handle: async () => {
         const nowMs = parts.clock.nowMs();
         const rows = await client.listLoaded();
         return jsonAnswer({ models: rows.map((row) => loadedRow(row, nowMs)) });
       },
     },
-    { methods: ["POST"], path: "/api/show", handle: (exchange) => show(parts, exchange) },
-    { methods: ["POST"], path: "/api/create", handle: (exchange) => create(parts, exchange) },
-    { methods: ["POST"], path: "/api/copy", handle: (exchange) => copy(parts, exchange) },
-    { methods: ["DELETE"], path: "/api/delete", handle: (exchange) => remove(parts, exchange) },
-    { methods: ["POST"], path: "/api/pull", handle: (exchange) => pull(parts, exchange) },
-    { methods: ["POST"], path: "/api/push", handle: (exchange) => push(parts, exchange) },
-    { methods: ["HEAD"], path: "/api/blobs/:digest", handle: (it) => findBlob(parts, it) },
-    { methods: ["POST"], path: "/api/blobs/:digest", handle: (it) => writeBlob(parts, it) },
+    {
+      method: "POST",
+      path: "/api/show",
+      scope: "use",
+      handle: (exchange) => show(parts, exchange),
+    },
+    {
+      method: "POST",
+      path: "/api/create",
+      scope: "models",
+      handle: (exchange) => create(parts, exchange),
+    },
+    {
+      method: "POST",
+      path: "/api/copy",
+      scope: "models",
+      handle: (exchange) => copy(parts, exchange),
+    },
+    {
+      method: "DELETE",
+      path: "/api/delete",
+      scope: "models",
+      handle: (exchange) => remove(parts, exchange),
+    },
+    {
+      method: "POST",
+      path: "/api/pull",
+      scope: "models",
+      handle: (exchange) => pull(parts, exchange),
+    },
+    {
+      method: "POST",
+      path: "/api/push",
+      scope: "models",
+      handle: (exchange) => push(parts, exchange),
+    },
+    {
+      method: "HEAD",
+      path: "/api/blobs/:digest",
+      scope: "models",
+      handle: (it) => findBlob(parts, it),
+    },
+    {
+      method: "POST",
+      path: "/api/blobs/:digest",
+      scope: "models",
+      handle: (it) => writeBlob(parts, it),
+    },
   ];
   return { name: "ollama", routes, failureAnswer: nativeFailureAnswer };
 }

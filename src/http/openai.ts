@@ -32,17 +32,35 @@ const NO_TOKENS: AnswerMetrics = {
 
 /** The OpenAI-compatible endpoints (contract 1.13). */
 export function openAiFamily(parts: HttpParts): ApiFamily {
-  const post = ["POST"] as const;
-  const get = ["GET"] as const;
   return {
     name: "openai",
     failureAnswer: openAiFailureAnswer,
     routes: [
-      { methods: post, path: "/v1/chat/completions", handle: (it) => chatCompletion(parts, it) },
-      { methods: post, path: "/v1/completions", handle: (it) => completion(parts, it) },
-      { methods: post, path: "/v1/embeddings", handle: (it) => embedding(parts, it) },
-      { methods: get, path: "/v1/models", handle: (it) => listModels(parts, it) },
-      { methods: get, path: "/v1/models/:model", handle: (it) => showModel(parts, it) },
+      {
+        method: "POST",
+        path: "/v1/chat/completions",
+        scope: "use",
+        handle: (it) => chatCompletion(parts, it),
+      },
+      {
+        method: "POST",
+        path: "/v1/completions",
+        scope: "use",
+        handle: (it) => completion(parts, it),
+      },
+      {
+        method: "POST",
+        path: "/v1/embeddings",
+        scope: "use",
+        handle: (it) => embedding(parts, it),
+      },
+      { method: "GET", path: "/v1/models", scope: "use", handle: (it) => listModels(parts, it) },
+      {
+        method: "GET",
+        path: "/v1/models/:model",
+        scope: "use",
+        handle: (it) => showModel(parts, it),
+      },
     ],
   };
 }

@@ -10,13 +10,15 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
     failureAnswer: nativeFailureAnswer,
     routes: [
       {
-        methods: ["GET", "HEAD"],
+        method: "GET",
         path: "/health",
+        scope: "open",
         handle: () => jsonAnswer({ status: "ok" }),
       },
       {
-        methods: ["GET", "HEAD"],
+        method: "GET",
         path: "/ready",
+        scope: "open",
         handle: () => {
           const { ready, reasons } = parts.client.readiness();
           const open = admitting();
@@ -31,8 +33,9 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
 
 function metricsRoute(parts: HttpParts): Route {
   return {
-    methods: ["GET"],
+    method: "GET",
     path: "/metrics",
+    scope: "use",
     handle: async () => {
       const { contentType, text } = await parts.metrics.render();
       return new Response(text, { headers: { "content-type": contentType } });

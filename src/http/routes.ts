@@ -1,12 +1,20 @@
 import { Hono } from "hono";
+import { assert } from "../base/mod.ts";
+import type { Scope } from "../protocol/mod.ts";
 import { Exchange, type HttpParts } from "./exchange.ts";
-import { authorize, type Caller, type RouteScope, scopeOf } from "./trust/mod.ts";
+import { authorize, type Caller } from "./trust/mod.ts";
 import { describeFailure, type Failure, unroutedAnswer } from "./wire/mod.ts";
+
+/** `open`: answered to everyone, as it says nothing but whether the node lives. */
+export type RouteScope = Scope | "open";
 
 /** One endpoint. `path` may hold `:name` parameters, one segment each. */
 export interface Route {
-  readonly methods: readonly ("GET" | "HEAD" | "POST" | "PUT" | "DELETE")[];
+  /** HEAD is answered as GET, without a body, where it has no row of its own. */
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   readonly path: string;
+  /** What it wants of its caller, whether it comes over HTTP or over the port between nodes. */
+  readonly scope: RouteScope;
   handle(exchange: Exchange): Response | Promise<Response>;
 }
 
@@ -26,15 +34,18 @@ export interface RouteBindings {
   readonly caller: Caller;
 }
 
+interface Mounted {
+  readonly family: ApiFamily;
+  readonly route: Route;
+}
+
 /** Answers requests by path and method, and says 404, 405 or a redirect where there is no such route. */
 export class Router {
   readonly #hono = new Hono<{ Bindings: RouteBindings }>();
-  readonly #paths = new Map<string, { readonly pattern: RegExp; readonly methods: Set<string> }>();
   readonly #parts: HttpParts;
   readonly #admitting: () => boolean;
   readonly #failureAnswer: ApiFamily["failureAnswer"];
 
-  /** @throws InvariantError for a route that `route_scopes.ts` has no row for. */
   constructor(
     parts: HttpParts,
     families: readonly ApiFamily[],
@@ -47,43 +58,33 @@ export class Router {
     this.#parts = parts;
     this.#admitting = options.admitting;
     this.#failureAnswer = options.failureAnswer;
-    for (const family of families) {
-      for (const route of family.routes) this.#mount(family, route);
-    }
-    this.#hono.notFound((context) => this.#unrouted(context.req.raw, context.env));
+    for (const [path, methods] of byPath(families)) this.#mount(path, methods);
+    this.#hono.notFound((context) => {
+      return this.#unrouted(context.req.raw, context.env, () => this.#notFound(context.req.raw));
+    });
   }
 
   answer(request: Request, bindings: RouteBindings): Response | Promise<Response> {
     return this.#hono.fetch(request, bindings);
   }
 
-  #mount(family: ApiFamily, route: Route): void {
-    const known = this.#paths.get(route.path) ??
-      { pattern: pathPattern(route.path), methods: new Set<string>() };
-    // Whatever can be read can be asked about; Hono dispatches HEAD as GET.
-    const methods = new Set(
-      route.methods.flatMap((method) => method === "GET" ? [method, "HEAD" as const] : [method]),
-    );
-    for (const method of methods) known.methods.add(method);
-    const scopes = new Map<string, ReturnType<typeof scopeOf>>(
-      [...methods].map((method) => [method, scopeOf(method, route.path)]),
-    );
-    this.#paths.set(route.path, known);
-    const mounted = new Set(route.methods.map((method) => method === "HEAD" ? "GET" : method));
-    this.#hono.on([...mounted], route.path, async (context) => {
+  #mount(path: string, methods: ReadonlyMap<string, Mounted>): void {
+    this.#hono.all(path, async (context) => {
       const request = context.req.raw;
-      const scope = scopes.get(request.method);
-      if (scope === undefined) return this.#unrouted(request, context.env);
+      const mounted = methods.get(request.method);
+      if (mounted === undefined) {
+        return await this.#unrouted(request, context.env, () => notAllowed([...methods.keys()]));
+      }
       const exchange = new Exchange(this.#parts, {
-        family: family.name,
-        route: route.path,
+        family: mounted.family.name,
+        route: path,
         requestId: context.env.requestId,
         gone: context.env.gone,
         body: context.env.body,
         caller: context.env.caller,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
-      const response = await handle({ family, route, scope }, exchange);
+      const response = await handle(mounted, exchange);
       exchange.answered(response);
       // A stream that nobody reads would go on being made.
       if (request.method === "HEAD") await response.body?.cancel();
@@ -92,8 +93,12 @@ export class Router {
   }
 
   /** Counted under one label: the paths that strangers try must not become metrics of their own. */
-  async #unrouted(request: Request, { caller }: RouteBindings): Promise<Response> {
-    const response = await this.#refusedKey(request, caller) ?? this.#refuse(request);
+  async #unrouted(
+    request: Request,
+    { caller }: RouteBindings,
+    refuse: () => Response,
+  ): Promise<Response> {
+    const response = await this.#refusedKey(request, caller) ?? refuse();
     const labels = { family: "none", route: "unmatched", status: String(response.status) };
     this.#parts.metrics.increment("odist_http_requests_total", labels);
     return response;
@@ -110,45 +115,56 @@ export class Router {
     }
   }
 
-  #refuse(request: Request): Response {
-    const url = new URL(request.url);
-    const methods = this.#methodsOf(url.pathname);
-    if (methods !== undefined) {
-      const response = unroutedAnswer("405 method not allowed", 405);
-      response.headers.set("allow", [...methods].join(", "));
-      return response;
-    }
-    const bare = url.pathname.slice(0, -1);
-    if (url.pathname.endsWith("/") && this.#methodsOf(bare) !== undefined) {
-      const status = request.method === "GET" ? 301 : 307;
-      return new Response(null, { status, headers: { location: `${bare}${url.search}` } });
+  #notFound(request: Request): Response {
+    const { pathname, search } = new URL(request.url);
+    const moved = (path: string, status: number) =>
+      new Response(null, { status, headers: { location: `${path}${search}` } });
+    const bare = pathname.slice(0, -1);
+    if (pathname.endsWith("/") && this.#isRouted(bare)) {
+      return moved(bare, request.method === "GET" ? 301 : 307);
     }
     // A base address that ends in a slash makes two of them.
-    const single = url.pathname.replaceAll(/\/{2,}/g, "/");
-    if (single !== url.pathname && this.#methodsOf(single) !== undefined) {
-      return new Response(null, { status: 307, headers: { location: `${single}${url.search}` } });
-    }
+    const single = pathname.replaceAll(/\/{2,}/g, "/");
+    if (single !== pathname && this.#isRouted(single)) return moved(single, 307);
     return unroutedAnswer("404 page not found", 404);
   }
 
-  #methodsOf(path: string): ReadonlySet<string> | undefined {
-    for (const { pattern, methods } of this.#paths.values()) {
-      if (pattern.test(path)) return methods;
-    }
-    return undefined;
+  /** Every path is mounted for all methods, so that any will do to ask. */
+  #isRouted(path: string): boolean {
+    const [handlers] = this.#hono.router.match("GET", path);
+    return handlers.length > 0;
   }
 }
 
-interface Mounted {
-  readonly family: ApiFamily;
-  readonly route: Route;
-  readonly scope: RouteScope;
+/** The rows of all families as they are mounted: under each path who answers which method. */
+function byPath(
+  families: readonly ApiFamily[],
+): ReadonlyMap<string, ReadonlyMap<string, Mounted>> {
+  const paths = new Map<string, Map<string, Mounted>>();
+  for (const family of families) {
+    for (const route of family.routes) {
+      const methods = paths.get(route.path) ?? new Map<string, Mounted>();
+      assert(!methods.has(route.method), "An endpoint has one row", { path: route.path });
+      paths.set(route.path, methods.set(route.method, { family, route }));
+    }
+  }
+  for (const methods of paths.values()) {
+    const get = methods.get("GET");
+    if (get !== undefined && !methods.has("HEAD")) methods.set("HEAD", get);
+  }
+  return paths;
 }
 
-async function handle({ family, route, scope }: Mounted, exchange: Exchange): Promise<Response> {
+function notAllowed(methods: readonly string[]): Response {
+  const response = unroutedAnswer("405 method not allowed", 405);
+  response.headers.set("allow", methods.join(", "));
+  return response;
+}
+
+async function handle({ family, route }: Mounted, exchange: Exchange): Promise<Response> {
   try {
-    if (scope === "open") return await route.handle(exchange);
-    const by = await exchange.authorize(scope);
+    if (route.scope === "open") return await route.handle(exchange);
+    const by = await exchange.authorize(route.scope);
     return await exchange.attribute(by, () => route.handle(exchange));
   } catch (error) {
     return challenge(family.failureAnswer(exchange.describe(error)));
@@ -158,8 +174,4 @@ async function handle({ family, route, scope }: Mounted, exchange: Exchange): Pr
 function challenge(response: Response): Response {
   if (response.status === 401) response.headers.set("www-authenticate", "Bearer");
   return response;
-}
-
-function pathPattern(path: string): RegExp {
-  return new RegExp(`^${path.replaceAll(/:[a-z]+/g, "[^/]+")}$`);
 }

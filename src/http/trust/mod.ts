@@ -7,5 +7,4 @@
 export { canonicalAddress, isLoopback } from "./addresses.ts";
 export { authorize, type Authorized } from "./authorize.ts";
 export { Guard, type GuardRefusal } from "./guard.ts";
-export { type RouteScope, scopeOf } from "./route_scopes.ts";
 export { type Caller, OWN_SENDER, type Sender } from "./sender.ts";

@@ -1,0 +1,18 @@
+import { clusterFamily } from "./cluster.ts";
+import type { HttpParts } from "./exchange.ts";
+import { ollamaFamily } from "./ollama.ts";
+import { ollamaModelsFamily } from "./ollama_models.ts";
+import { openAiFamily } from "./openai.ts";
+import { operationsFamily } from "./operations.ts";
+import type { ApiFamily } from "./routes.ts";
+
+/** Every endpoint there is: its method, its path, what it wants of its caller, and who answers it. */
+export function apiFamilies(parts: HttpParts, admitting: () => boolean): readonly ApiFamily[] {
+  return [
+    operationsFamily(parts, admitting),
+    ollamaFamily(parts),
+    ollamaModelsFamily(parts),
+    openAiFamily(parts),
+    ...(parts.admin === undefined ? [] : [clusterFamily(parts.admin)]),
+  ];
+}
