@@ -32,3 +32,9 @@ for (const kind of FAULT_KINDS) {
     }
   });
 }
+
+Deno.test("A simulation of answers under one seed always runs the same", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    assert.deepEqual(simulateAnswers(seed), simulateAnswers(seed), `seed ${seed}`);
+  }
+});
