@@ -5,14 +5,8 @@ export type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 
 /** A node, stable over restarts: 16 lower-case hex digits. */
 export type NodeId = Branded<string, "NodeId">;
-/** One request through the cluster, unique per ingress node and boot. */
-export type RequestId = Branded<string, "RequestId">;
 /** `sha256:` and 64 lower-case hex digits. */
 export type Digest = Branded<string, "Digest">;
-/** Raft election number, >= 0. */
-export type Term = Branded<number, "Term">;
-/** Position in the Raft log, >= 0; the first entry has 1. */
-export type LogIndex = Branded<number, "LogIndex">;
 /** A member's own counter, >= 0; only the member itself raises it. */
 export type Incarnation = Branded<number, "Incarnation">;
 

@@ -30,11 +30,8 @@ export {
   type Digest,
   type Incarnation,
   isHashHex,
-  type LogIndex,
   type NodeId,
   parseDigest,
-  type RequestId,
-  type Term,
 } from "./ids.ts";
 export { LineLimiter } from "./line_limiter.ts";
 export { findNearest } from "./nearest.ts";

@@ -7,7 +7,6 @@ const FACTS: NodeFacts = {
   name: "one",
   version: "0.3.0",
   catalogueSchema: 1,
-  httpAddress: "10.0.0.1:11434",
   clusterAddress: "10.0.0.1:11435",
   cores: 2,
   numericClass: "",

@@ -52,7 +52,6 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     config: config.cluster,
     dataFolder: config.storage.dataFolder,
     cores: ports.machine.cores,
-    httpAddress: "",
     open: config.http.open,
   });
   try {

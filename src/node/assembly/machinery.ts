@@ -88,8 +88,6 @@ export interface MachineryOptions extends MachineryPorts {
   readonly dataFolder: string;
   readonly version: string;
   readonly cores: number;
-  /** `host:port` of the HTTP API as others may reach it; "" when only this machine can. */
-  readonly httpAddress: string;
   /** The machine's own name. */
   readonly hostName: string;
   /** Address of this machine that others may reach; undefined when it has only loopback ones. */
@@ -418,7 +416,7 @@ async function announceIfWished(opened: Opened, advertised: string): Promise<{ c
 }
 
 function settingsOf(opened: Opened, clusterAddress: string): ClusterSettings {
-  const { config, stored, member, name, version, cores, httpAddress } = opened;
+  const { config, stored, member, name, version, cores } = opened;
   return {
     self: { nodeId: stored.nodeId, name },
     clusterId: member.identity.clusterId,
@@ -428,7 +426,6 @@ function settingsOf(opened: Opened, clusterAddress: string): ClusterSettings {
       name,
       version,
       catalogueSchema: CATALOGUE_SCHEMA,
-      httpAddress,
       clusterAddress,
       cores,
       numericClass: "",

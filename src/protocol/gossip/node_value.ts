@@ -1,7 +1,13 @@
 import type { Decoded } from "../bytes.ts";
 import { recordField, type ValueOf } from "../field_codec.ts";
 import { ADDRESS_BYTES_MAX } from "../membership.ts";
-import { countField, decodeVersioned, encodeVersioned, shownField } from "./versioned_value.ts";
+import {
+  behindGoneText,
+  countField,
+  decodeVersioned,
+  encodeVersioned,
+  shownField,
+} from "./versioned_value.ts";
 
 /** Key of {@link NodeFacts} among a member's gossip values. */
 export const NODE_FACTS_KEY = "node";
@@ -15,10 +21,8 @@ const NODE_FACTS = recordField({
   version: shownField(64),
   /** The newest catalogue schema it applies. */
   catalogueSchema: countField(),
-  /** `host:port` of its HTTP API as others may reach it; "" when only the machine itself can. */
-  httpAddress: shownField(ADDRESS_BYTES_MAX),
-  /** `host:port` of its cluster port. */
-  clusterAddress: shownField(ADDRESS_BYTES_MAX),
+  /** `host:port` of its cluster port; before it stood an address of the HTTP API, which nobody asked for. */
+  clusterAddress: behindGoneText(ADDRESS_BYTES_MAX, shownField(ADDRESS_BYTES_MAX)),
   cores: countField(65_536),
   /** Nodes of one class continue each other's answers with the same text; "" when it was not measured. */
   numericClass: shownField(64),

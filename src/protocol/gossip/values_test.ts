@@ -34,7 +34,6 @@ const FACTS: NodeFacts = {
   name: "büro-1",
   version: "0.3.0",
   catalogueSchema: 1,
-  httpAddress: "",
   clusterAddress: "10.0.0.1:11435",
   cores: 8,
   numericClass: "avx2/t1",
@@ -106,6 +105,22 @@ Deno.test("Measurements that are no whole numbers and names that are too long st
   assert.equal(facts.name, "é".repeat(32));
   assert.equal(facts.version, "a?b\ufffd");
 });
+
+Deno.test("An HTTP address, as older nodes tell it, is passed over and not told any more", () => {
+  const address = "10.0.0.1:11434";
+  const bytes = encodeNodeFacts(FACTS);
+  const encoded = new TextEncoder().encode(FACTS.clusterAddress);
+  // Its length stands in front of the cluster's, and is 0.
+  const at = findBytes(bytes, encoded) - 2;
+  assert.equal(bytes[at], 0);
+  const said = Uint8Array.of(address.length, ...new TextEncoder().encode(address));
+  const older = Uint8Array.of(...bytes.subarray(0, at), ...said, ...bytes.subarray(at + 1));
+  assert.deepEqual(valueOf(decodeNodeFacts(older)), FACTS);
+});
+
+function findBytes(bytes: Uint8Array, wanted: Uint8Array): number {
+  return bytes.findIndex((_, at) => wanted.every((byte, offset) => bytes[at + offset] === byte));
+}
 
 Deno.test("A text with control characters is malformed", () => {
   const bytes = encodeNodeFacts({ ...FACTS, name: "abc" });
@@ -184,7 +199,6 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     name: long,
     version: long,
     catalogueSchema: huge,
-    httpAddress: long,
     clusterAddress: long,
     cores: huge,
     numericClass: long,

@@ -47,6 +47,17 @@ export function shownField(bytesMax: number): FieldCodec<string> {
   return { write: (writer, text) => void writer.text(fitText(text, bytesMax)), read };
 }
 
+/** A field behind the place of a text that is gone: nothing is said there, and what others still say there is dropped. */
+export function behindGoneText<T>(bytesMax: number, field: FieldCodec<T>): FieldCodec<T> {
+  return {
+    write: (writer, value) => field.write(writer.text(""), value),
+    read: (reader) => {
+      reader.text(bytesMax);
+      return field.read(reader);
+    },
+  };
+}
+
 function fitText(text: string, bytesMax: number): string {
   let fitted = "";
   let bytes = 0;
