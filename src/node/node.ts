@@ -1,4 +1,4 @@
-import { errorMessage, isEdgeError, type NodeId, UnavailableError } from "../base/mod.ts";
+import { errorMessage, isEdgeError, type NodeId } from "../base/mod.ts";
 import { type KernelFileReader, openKernelFiles } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
@@ -11,21 +11,14 @@ import {
   listenHttp,
 } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
-import {
-  CATALOGUE_SCHEMA,
-  displayModelName,
-  encodeApiKey,
-  encodeJoinToken,
-  type Scope,
-} from "../protocol/mod.ts";
+import { CATALOGUE_SCHEMA, displayModelName, type Scope } from "../protocol/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
-import { hashSecret, tokenVerifier } from "../transport/mod.ts";
 import type { Cluster, Machinery, NodePorts } from "./assembly/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
 import { systemClock } from "./clock.ts";
 import { ownAddresses } from "./own_addresses.ts";
-import { Admin, Credentials } from "../operators/mod.ts";
+import { Admin } from "../operators/mod.ts";
 import { MACHINE_FILES } from "../slots/mod.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 import { type SystemParts, systemPorts } from "./system_ports.ts";
@@ -152,7 +145,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
     app,
     drainTimeoutMs: config.http.drainTimeoutMs,
     stopWatching: () => stalls.stop(),
-    firstKey: firstKeyOf(parts, machinery, listener.address.hostname),
+    firstKey: firstKeyOf(parts, open, listener.address.hostname),
   });
   // The first request needn't wait for it, and no start does.
   ports.templates.warm();
@@ -193,7 +186,7 @@ function httpSettings(config: Config, nodeName: string): HttpSettings {
 
 function adminOf(
   { version, readLogs }: Wiring,
-  { machinery, cluster, serving, sharing }: OpenNode,
+  { machinery, cluster, serving, sharing, credentials }: OpenNode,
   stop: () => Promise<void>,
 ): Admin {
   const { self, clusterId } = cluster.settings;
@@ -203,7 +196,7 @@ function adminOf(
     seen: (nodeId: NodeId) => cluster.seen(nodeId),
     connections: () => cluster.transport.connections(),
     clock: systemClock,
-    credentials: credentialsOf(machinery),
+    credentials,
     modelsHereAlone: () => modelsHereAlone(cluster, sharing),
     webTransport: () => machinery.webTransport(),
     depart: async () => {
@@ -219,13 +212,13 @@ function adminOf(
 /** Where only this machine reaches a node, or all is open, nobody needs a key. */
 async function firstKeyOf(
   { config, ports: { log } }: Wiring,
-  machinery: Machinery,
+  { machinery, credentials }: OpenNode,
   boundTo: string,
 ): Promise<string | undefined> {
   if (isLoopback(boundTo) || config.http.open === "all") return undefined;
   try {
     await newestSchema(machinery);
-    return await credentialsOf(machinery).createFirstKey();
+    return await credentials.createFirstKey();
   } catch (error) {
     if (!isEdgeError(error)) throw error;
     log.log("warn", "first_key_not_made", { reason: errorMessage(error) });
@@ -257,26 +250,6 @@ function modelsHereAlone(cluster: Cluster, sharing: ModelSharing): readonly stri
       held.has(manifestDigest) && !members.some((member) => member.holds(manifestDigest))
     )
     .map(({ name }) => displayModelName(name));
-}
-
-function credentialsOf(machinery: Machinery): Credentials {
-  return new Credentials({
-    group: machinery.group,
-    clock: systemClock,
-    drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-    hashSecret,
-    tokenVerifier,
-    encodeToken: ({ id, secret }) =>
-      encodeJoinToken({ tokenId: id, secret, authorityKey: authorityKeyOf(machinery) }),
-    encodeKey: ({ id, secret }) =>
-      encodeApiKey({ keyId: id, secret, authorityKey: authorityKeyOf(machinery) }),
-  });
-}
-
-function authorityKeyOf({ stored }: Machinery): Uint8Array<ArrayBuffer> {
-  const authority = stored.membership?.authority;
-  if (authority === undefined) throw new UnavailableError("stopping", "this node has left");
-  return authority.publicKey;
 }
 
 function listen(config: Config, app: HttpApp, telemetry: Telemetry): Promise<HttpListener> {

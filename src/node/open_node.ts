@@ -1,7 +1,10 @@
 import { Inference } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
-import type { CatalogueCommand } from "../protocol/mod.ts";
+import { UnavailableError } from "../base/mod.ts";
+import { Credentials } from "../operators/mod.ts";
+import { type CatalogueCommand, encodeApiKey, encodeJoinToken } from "../protocol/mod.ts";
+import { hashSecret, tokenVerifier } from "../transport/mod.ts";
 import { createServing, type SchedulerDriver, type Serving } from "../slots/mod.ts";
 import {
   Cluster,
@@ -30,6 +33,7 @@ export interface OpenNode {
   readonly driver: SchedulerDriver;
   readonly serving: Serving;
   readonly api: NodeApi;
+  readonly credentials: Credentials;
   /** Ends what runs, says goodbye, and closes all but the ports. */
   close(): Promise<void>;
 }
@@ -98,6 +102,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     driver,
     serving,
     api,
+    credentials: credentialsOf(machinery),
     async close() {
       await driver.close();
       serving.close();
@@ -159,4 +164,24 @@ function drawToolCallId(): string {
   const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
   const draws = crypto.getRandomValues(new Uint8Array(8));
   return [...draws].map((value) => alphabet.charAt(value % alphabet.length)).join("");
+}
+
+function credentialsOf(machinery: Machinery): Credentials {
+  return new Credentials({
+    group: machinery.group,
+    clock: machinery.clock,
+    drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    hashSecret,
+    tokenVerifier,
+    encodeToken: ({ id, secret }) =>
+      encodeJoinToken({ tokenId: id, secret, authorityKey: authorityKeyOf(machinery) }),
+    encodeKey: ({ id, secret }) =>
+      encodeApiKey({ keyId: id, secret, authorityKey: authorityKeyOf(machinery) }),
+  });
+}
+
+function authorityKeyOf({ stored }: Machinery): Uint8Array<ArrayBuffer> {
+  const authority = stored.membership?.authority;
+  if (authority === undefined) throw new UnavailableError("stopping", "this node has left");
+  return authority.publicKey;
 }

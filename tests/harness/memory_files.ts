@@ -21,6 +21,14 @@ export class MemoryFiles implements SecretFiles {
     this.files.delete(name);
   }
 
+  /** What the next process finds; the dead one's writes fail. */
+  killProcess(): MemoryFiles {
+    const survivor = new MemoryFiles();
+    for (const [name, bytes] of this.files) survivor.files.set(name, bytes);
+    this.writesLeft = 0;
+    return survivor;
+  }
+
   #spend(): void {
     if (this.writesLeft === 0) throw new StorageError("storage_failed", "the node has died");
     this.writesLeft--;

@@ -194,6 +194,10 @@ export class SimulatedLink {
     const [from, to] = [this.#dialer.nodeId, this.#to.nodeId];
     if (ends.some((end) => end === undefined || end.closed)) return;
     if (this.#network.isCut(from, to) || this.#network.isCut(to, from)) return;
+    const [dialer, acceptor] = ends;
+    if (dialer?.gate?.admits(to) === false || acceptor?.gate?.admits(from) === false) {
+      return this.close("unreachable");
+    }
     this.#state = "open";
     this.#stopTimer();
     this.noteHealed();

@@ -36,8 +36,11 @@ export class VirtualSchedule implements Schedule {
   readonly #planned: Planned[] = [];
   #nowMs = 0;
   #order = 0;
+  readonly #step: () => Promise<boolean>;
 
-  constructor() {
+  /** `step` does one thing that takes no virtual time and waits for its turn; false = there was none. */
+  constructor(step: () => Promise<boolean> = () => Promise.resolve(false)) {
+    this.#step = step;
     const startMs = Date.UTC(2026, 0, 1);
     this.clock = {
       nowMs: () => startMs + this.#nowMs,
@@ -62,7 +65,7 @@ export class VirtualSchedule implements Schedule {
   /** Whoever awaits something gets to run between two events, but not behind real I/O. */
   async advance(durationMs: number): Promise<void> {
     const untilMs = this.#nowMs + durationMs;
-    await settled();
+    await this.#settled();
     for (let count = 0;; count++) {
       if (count > EVENTS_PER_ADVANCE_MAX) throw new Error("The exchange does not come to an end");
       const next = this.#planned[0];
@@ -70,9 +73,14 @@ export class VirtualSchedule implements Schedule {
       this.#planned.shift();
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
-      await settled();
+      await this.#settled();
     }
     this.#nowMs = untilMs;
+  }
+
+  /** After every promise that is ready now has run its course. */
+  async #settled(): Promise<void> {
+    do await new Promise((resolve) => setImmediate(resolve)); while (await this.#step());
   }
 
   stop(): void {
@@ -146,9 +154,4 @@ export class PromptSchedule implements Schedule {
 function isLater(planned: Planned | undefined, than: Planned): boolean {
   return planned !== undefined &&
     (planned.atMs > than.atMs || (planned.atMs === than.atMs && planned.order > than.order));
-}
-
-/** After every promise that is ready now has run its course. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -36,6 +36,12 @@ export interface LinkFaults {
   readonly duplicatePercent: number;
 }
 
+/** Whom a node takes for a member; asked whenever a connection is made. */
+export interface MemberGate {
+  readonly dials: (peer: NodeId) => boolean;
+  readonly admits: (peer: NodeId) => boolean;
+}
+
 /** How a {@link SimulatedNetwork} starts. */
 export interface SimulatedNetworkOptions {
   /** Default 1. */
@@ -46,6 +52,8 @@ export interface SimulatedNetworkOptions {
    */
   readonly mode?: "stepped" | "prompt";
   readonly limits?: Partial<TransportLimits>;
+  /** As {@link VirtualSchedule} takes it. */
+  readonly step?: () => Promise<boolean>;
 }
 
 const PROMPT_LIMITS: Partial<TransportLimits> = { dialTimeoutMs: 20, idleMs: 100 };
@@ -64,7 +72,7 @@ export class SimulatedNetwork {
   constructor(options: SimulatedNetworkOptions = {}) {
     const prompt = options.mode === "prompt";
     this.random = new Random(options.seed ?? 1);
-    this.#schedule = prompt ? new PromptSchedule() : new VirtualSchedule();
+    this.#schedule = prompt ? new PromptSchedule() : new VirtualSchedule(options.step);
     this.limits = { ...TRANSPORT_LIMITS, ...(prompt ? PROMPT_LIMITS : {}), ...options.limits };
     this.#defaultFaults = {
       lossPercent: 0,
@@ -80,9 +88,14 @@ export class SimulatedNetwork {
   }
 
   /** A node's transport. The same id may come back after it was closed or crashed. */
-  open(nodeId: NodeId, address: string, handlers: TransportHandlers): Transport {
+  open(
+    nodeId: NodeId,
+    address: string,
+    handlers: TransportHandlers,
+    gate?: MemberGate,
+  ): SimulatedTransport {
     assert.ok(!this.#nodes.has(nodeId), `${nodeId} is open already`);
-    const transport = new SimulatedTransport(this, { nodeId, address, handlers });
+    const transport = new SimulatedTransport(this, { nodeId, address, handlers, gate });
     this.#nodes.set(nodeId, transport);
     for (const link of this.linksOf(nodeId)) link.noteHealed();
     return transport;
@@ -169,7 +182,7 @@ export class SimulatedNetwork {
     const existing = this.#links.get(pair);
     if (existing?.has(from)) return existing;
     if (to.nodeId === from.nodeId) return undefined;
-    if (to.address === "") return undefined;
+    if (to.address === "" || from.gate?.dials(to.nodeId) === false) return undefined;
     // A dead life of this node left a connection behind; its peer learns that it was replaced.
     existing?.close("replaced");
     const link = new SimulatedLink(this, from, to);
@@ -199,17 +212,20 @@ export class SimulatedTransport implements Transport {
   readonly nodeId: NodeId;
   readonly address: string;
   readonly handlers: TransportHandlers;
+  /** Absent: everybody is a member. */
+  readonly gate: MemberGate | undefined;
   readonly #network: SimulatedNetwork;
   #closed = false;
 
   constructor(
     network: SimulatedNetwork,
-    parts: { nodeId: NodeId; address: string; handlers: TransportHandlers },
+    parts: Pick<SimulatedTransport, "nodeId" | "address" | "handlers" | "gate">,
   ) {
     this.#network = network;
     this.nodeId = parts.nodeId;
     this.address = parts.address;
     this.handlers = parts.handlers;
+    this.gate = parts.gate;
   }
 
   get closed(): boolean {

@@ -1,0 +1,219 @@
+/**
+ * Whole nodes in one process: the shipped wiring over a simulated network, disks and clock, with the engine of the test.
+ * They found a cluster, join it with tokens, elect, gossip and serve as real ones do; nothing moves but by the world.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { Random } from "../../src/base/mod.ts";
+import type { OptionName } from "../../src/config/mod.ts";
+import { loadConfig } from "../../src/config/load_config.ts";
+import { leaveKey } from "../../src/core/catalogue/mod.ts";
+import { type OpenNode, openNode } from "../../src/node/open_node.ts";
+import type { Group } from "../../src/group/group.ts";
+import type { Clock, Engine } from "../../src/ports/mod.ts";
+import type { CatalogueCommand } from "../../src/protocol/mod.ts";
+import { llamaFile } from "./gguf_file.ts";
+import { scriptedDefinition, ScriptedEngine } from "./scripted_engine.ts";
+import { SimulatedMachine } from "./simulated_machine.ts";
+import { SimulatedNetwork } from "./simulated_transport.ts";
+import { holdCrypto, stepCrypto } from "./stepped_crypto.ts";
+
+const STEP_MS = 10;
+/** Virtual milliseconds that anything in a healthy cluster may take. */
+const PATIENCE_MS = 30_000;
+
+/** How a {@link NodeWorld} is made. */
+export interface NodeWorldOptions {
+  /** Default 1. */
+  readonly seed?: number;
+  /** As on the command line, for all nodes. */
+  readonly flags?: Partial<Record<OptionName, string>>;
+  /** What runs models on a node, in one life of it. Default: a {@link ScriptedEngine}. */
+  readonly engine?: (clock: Clock, number: number) => Engine;
+}
+
+/** Nodes are called by number, from 1; node 1 founds the cluster. */
+export class NodeWorld implements Disposable {
+  readonly network: SimulatedNetwork;
+  readonly #machines = new Map<number, SimulatedMachine>();
+  readonly #running = new Map<number, OpenNode>();
+  /** Why nodes ended by themselves. */
+  readonly ended = new Map<number, string>();
+  readonly #options: NodeWorldOptions;
+  readonly #random: Random;
+  readonly #letCryptoGo = holdCrypto();
+
+  private constructor(options: NodeWorldOptions) {
+    const { seed = 1 } = options;
+    this.#options = options;
+    this.#random = new Random(seed);
+    this.network = new SimulatedNetwork({ seed, step: stepCrypto });
+  }
+
+  /** A cluster of `count` nodes that run; its voters are not settled yet. */
+  static async start(count: number, options: NodeWorldOptions = {}): Promise<NodeWorld> {
+    const world = new NodeWorld(options);
+    await world.boot(1);
+    await world.until("node 1 is a member", () => world.group(1).catalogue.members().length === 1);
+    for (let number = 2; number <= count; number++) await world.join(number);
+    return world;
+  }
+
+  get running(): readonly number[] {
+    return [...this.#running.keys()];
+  }
+
+  node(number: number): OpenNode {
+    const node = this.#running.get(number);
+    assert.ok(node !== undefined, `node ${number} does not run`);
+    return node;
+  }
+
+  group(number: number): Group {
+    return this.node(number).machinery.group;
+  }
+
+  /** What is left of a node while it is off. */
+  machine(number: number): SimulatedMachine {
+    const machine = this.#machines.get(number);
+    assert.ok(machine !== undefined, `there is no node ${number}`);
+    return machine;
+  }
+
+  /** A new node joins through those that run, with a token of one of them. */
+  async join(number: number): Promise<void> {
+    const [through = 1] = this.running;
+    const wish = { lifetimeMs: 60_000, uses: 1 };
+    const { token } = await this.settle(this.node(through).credentials.createToken(wish));
+    const seeds = this.running.map((member) => this.machine(member).address);
+    await this.boot(number, { joinToken: token, joinAddresses: seeds.join(",") });
+  }
+
+  /** Starts a node on what its disks hold. */
+  async boot(number: number, flags: Partial<Record<OptionName, string>> = {}): Promise<void> {
+    const on = { network: this.network, machines: this.#machines };
+    const machine = this.#machines.get(number) ??
+      await this.settle(SimulatedMachine.open(on, number));
+    this.#machines.set(number, machine);
+    const { engine = (clock: Clock) => new ScriptedEngine(clock) } = this.#options;
+    const opening = openNode({
+      config: loadConfig({
+        flags: {
+          dataFolder: `/n${number}`,
+          listenAddress: machine.address,
+          nodeName: `n${number}`,
+          ...this.#options.flags,
+          ...flags,
+        },
+        env: {},
+      }).config,
+      ports: machine.boot({
+        random: this.#random.fork(),
+        engine: (clock) => engine(clock, number),
+      }),
+      version: "0.0.0",
+      hostName: `n${number}`,
+      outsideAddress: () => undefined,
+      signal: new AbortController().signal,
+      onFatal: (reason) => void this.ended.set(number, reason),
+    });
+    this.#running.set(number, await this.settle(opening));
+  }
+
+  /** As kill -9; `power`: and what the disk had not synced may be gone. */
+  crash(number: number, options: { readonly power: boolean } = { power: true }): void {
+    this.#running.delete(number);
+    this.machine(number).crash(this.#random, options);
+  }
+
+  /** Ends a node in order. */
+  async stop(number: number): Promise<void> {
+    const node = this.node(number);
+    await this.settle(node.close());
+    this.#running.delete(number);
+  }
+
+  /** Nothing passes between these and all others. */
+  isolate(...numbers: readonly number[]): void {
+    const idOf = (number: number) => this.machine(number).nodeId;
+    const others = [...this.#machines.keys()].filter((number) => !numbers.includes(number));
+    this.network.partition(numbers.map(idOf), others.map(idOf));
+  }
+
+  advance(durationMs: number): Promise<void> {
+    return this.network.advance(durationMs);
+  }
+
+  /** Lets time pass until something holds; returns the virtual milliseconds that took. */
+  async until(what: string, holds: () => boolean, limitMs = PATIENCE_MS): Promise<number> {
+    let passedMs = 0;
+    for (; !holds(); passedMs += STEP_MS) {
+      assert.ok(passedMs < limitMs, `${what}: not within ${limitMs} virtual ms`);
+      await this.advance(STEP_MS);
+    }
+    return passedMs;
+  }
+
+  /** Lets time pass until a promise settles. */
+  async settle<T>(promise: Promise<T>, limitMs = PATIENCE_MS): Promise<T> {
+    let isSettled = false;
+    const note = () => void (isSettled = true);
+    promise.then(note, note);
+    await this.until("a promise settles", () => isSettled, limitMs);
+    return await promise;
+  }
+
+  /** The number of the node that leads, when the running ones agree. */
+  leader(): number | undefined {
+    const leaders = new Set(this.running.map((number) => this.group(number).view().leader));
+    const [leader] = leaders;
+    if (leader === undefined || leaders.size > 1) return undefined;
+    return numberOf(leader);
+  }
+
+  /** Those that vote, as a running node has applied the configuration. */
+  voters(number: number): readonly number[] {
+    const { voters, votersOutgoing } = this.group(number).view().configuration;
+    return [...new Set([...voters, ...votersOutgoing])].map(numberOf).sort((a, b) => a - b);
+  }
+
+  /** Changes the catalogue through a node that runs. */
+  async propose(command: CatalogueCommand): Promise<void> {
+    const [number = 0] = this.running;
+    const outcome = await this.settle(this.group(number).propose(command, { timeoutMs: 20_000 }));
+    assert.equal(outcome.kind, "applied");
+  }
+
+  /** Says in the catalogue that the others should do without a node. */
+  async leave(number: number): Promise<void> {
+    const key = leaveKey(this.machine(number).nodeId);
+    await this.propose({ kind: "put_setting", key, value: "1", expected: undefined });
+  }
+
+  /** Creates {@link scriptedDefinition}'s model on a node, which holds it then. */
+  async createModel(number: number): Promise<void> {
+    const { digest } = await this.machine(number).blobs.put(llamaFile());
+    const { system, template } = scriptedDefinition();
+    const lines = this.node(number).api.createModel({
+      model: "m",
+      files: { "w.gguf": digest },
+      system,
+      parameters: { temperature: 0 },
+      license: [],
+      ...(template.goTemplate !== undefined && { template: template.goTemplate }),
+    }, new AbortController().signal);
+    const statuses = await this.settle(Array.fromAsync(lines, ({ status }) => status));
+    assert.equal(statuses.at(-1), "success");
+  }
+
+  [Symbol.dispose](): void {
+    for (const number of this.running) this.crash(number);
+    this.network.close();
+    this.#letCryptoGo();
+  }
+}
+
+function numberOf(nodeId: string): number {
+  return parseInt(nodeId.slice(0, 1), 16);
+}

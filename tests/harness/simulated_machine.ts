@@ -1,0 +1,192 @@
+/**
+ * What a node stands on, without a machine: disks that outlive its process, a clock that stops with it, a network in
+ * memory.
+ *
+ * @module
+ */
+import { type NodeId, type Random, sha256, UnavailableError } from "../../src/base/mod.ts";
+import type { NodePorts } from "../../src/node/assembly/mod.ts";
+import type { Clock, Engine } from "../../src/ports/mod.ts";
+import { nodeIdOf } from "../../src/protocol/mod.ts";
+import { encodeIdentityRecord } from "../../src/transport/identity/identity_record.ts";
+import { parseSigningKey } from "../../src/transport/identity/keys.ts";
+import { formatPem } from "../../src/transport/identity/pem.ts";
+import type { DialSeed, OpenTransportOptions, QuicTransport } from "../../src/transport/mod.ts";
+import { SimulatedDisk } from "../sim/simulated_disk.ts";
+import { MemoryPipe } from "./frame_pipes.ts";
+import { LOCAL_TEMPLATES } from "./local_templates.ts";
+import { MemoryFiles } from "./memory_files.ts";
+import { MemoryBlobStore, MemoryCatalog } from "./memory_models.ts";
+import { RecordingTelemetry } from "./scripted_client.ts";
+import type { SimulatedNetwork } from "./simulated_transport.ts";
+
+/** PKCS#8 of a P-256 key up to its 32 bytes. */
+const KEY_HEAD = "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
+const identities = new Map<number, Promise<{ nodeId: NodeId; privateKeyPem: string }>>();
+
+/** The key of node 1 to 15, always the same; its id begins with the number. */
+function identityOf(number: number): Promise<{ nodeId: NodeId; privateKeyPem: string }> {
+  const known = identities.get(number);
+  if (known !== undefined) return known;
+  const made = (async () => {
+    for (let draw = 0;; draw++) {
+      const secret = sha256(new TextEncoder().encode(`node ${number} ${draw}`));
+      const pem = formatPem(
+        "PRIVATE KEY",
+        Uint8Array.from([...Uint8Array.fromHex(KEY_HEAD), ...secret]),
+      );
+      const key = await parseSigningKey(pem);
+      const nodeId = key && nodeIdOf(key.publicKey);
+      if (nodeId?.startsWith(number.toString(16))) return { nodeId, privateKeyPem: pem };
+    }
+  })();
+  identities.set(number, made);
+  return made;
+}
+
+/** One life of a node's process: what it had planned ends with it. */
+class Life {
+  readonly clock: Clock;
+  options: OpenTransportOptions | undefined;
+  isOver = false;
+
+  constructor(clock: Clock) {
+    this.clock = {
+      nowMs: clock.nowMs,
+      monotonicMs: clock.monotonicMs,
+      after: (delayMs, callback) =>
+        clock.after(delayMs, () => {
+          if (!this.isOver) callback();
+        }),
+    };
+  }
+}
+
+/** What each node of a world is reached by. */
+export type Machines = ReadonlyMap<number, SimulatedMachine>;
+
+/** What is left of a node while it is off, and the ports of one that runs. */
+export class SimulatedMachine {
+  readonly number: number;
+  readonly nodeId: NodeId;
+  readonly telemetry = new RecordingTelemetry();
+  readonly blobs = new MemoryBlobStore();
+  readonly catalog: MemoryCatalog;
+  disk = new SimulatedDisk();
+  secrets = new MemoryFiles();
+  readonly #files = new MemoryFiles();
+  readonly #network: SimulatedNetwork;
+  readonly #machines: Machines;
+  #life: Life;
+
+  private constructor(
+    on: { readonly network: SimulatedNetwork; readonly machines: Machines },
+    who: { readonly number: number; readonly nodeId: NodeId },
+  ) {
+    this.number = who.number;
+    this.nodeId = who.nodeId;
+    this.#network = on.network;
+    this.#machines = on.machines;
+    this.#life = new Life(on.network.clock);
+    this.catalog = new MemoryCatalog(on.network.clock.nowMs);
+  }
+
+  static async open(
+    on: { readonly network: SimulatedNetwork; readonly machines: Machines },
+    number: number,
+  ): Promise<SimulatedMachine> {
+    const { nodeId, privateKeyPem } = await identityOf(number);
+    const machine = new SimulatedMachine(on, { number, nodeId });
+    const life = { nodeId, cluster: null, name: "", bootEpoch: 0, incarnation: 0 };
+    await machine.secrets.write("key.pem", new TextEncoder().encode(privateKeyPem));
+    await machine.secrets.write("identity.json", encodeIdentityRecord(life));
+    return machine;
+  }
+
+  get address(): string {
+    return `10.0.0.${this.number}:11435`;
+  }
+
+  /** The ports of a new life. */
+  boot(by: { readonly random: Random; readonly engine: (clock: Clock) => Engine }): NodePorts {
+    const life = this.#life = new Life(this.#network.clock);
+    return {
+      clock: life.clock,
+      log: this.telemetry,
+      metrics: this.telemetry,
+      drawSeed: () => by.random.below(2 ** 32),
+      machine: { availableBytes: () => 1e12, cores: 2 },
+      engine: by.engine(life.clock),
+      quantizer: { quantize: () => Promise.reject(new Error("no quantizer")) },
+      templates: LOCAL_TEMPLATES,
+      registryKey: { publicKey: async () => "", sign: async () => "" },
+      openModels: async () => ({
+        blobs: this.blobs,
+        catalog: this.catalog,
+        addEmbedded: async () => {},
+        freeBytes: async () => undefined,
+        prune: async () => {},
+      }),
+      openFile: (path) => ({
+        read: () => this.#files.read(path),
+        write: (bytes) => this.#files.write(path, bytes),
+        remove: () => this.#files.remove(path),
+      }),
+      openSecrets: async () => this.secrets,
+      openDisk: async () => this.disk,
+      removeDisk: async () => void (this.disk = new SimulatedDisk()),
+      openTransport: (options) => this.#openTransport(life, options),
+      dialSeed: (...of) => this.#dial(...of),
+    };
+  }
+
+  /** The process dies; with `power`, what its disk had not synced may be gone too. */
+  crash(random: Random, options: { readonly power: boolean }): void {
+    this.#life.isOver = true;
+    this.#network.crash(this.nodeId);
+    // The dead process still holds the old ones.
+    this.disk = options.power ? this.disk.crash(random) : this.disk.killProcess();
+    this.secrets = this.secrets.killProcess();
+  }
+
+  async #openTransport(life: Life, options: OpenTransportOptions): Promise<QuicTransport> {
+    life.options = options;
+    const { directory, handlers } = options;
+    const admits = (peer: NodeId) => {
+      const key = [...this.#machines.values()].find(({ nodeId }) => nodeId === peer)?.publicKey;
+      return key !== undefined && directory.judge(peer, key) === "admitted";
+    };
+    const dials = (peer: NodeId) => directory.findKey?.(peer) !== undefined;
+    const gate = { admits, dials };
+    const transport = this.#network.open(this.nodeId, this.address, handlers, gate);
+    return Object.assign(transport, {
+      useIdentity() {},
+      judgeAgain() {
+        for (const { peer } of transport.connections()) {
+          if (!admits(peer)) transport.disconnect(peer);
+        }
+      },
+    });
+  }
+
+  /** The key that the running or last process showed. */
+  get publicKey(): Uint8Array | undefined {
+    return this.#life.options?.identity.publicKey;
+  }
+
+  #dial: DialSeed = async ({ hostname, port }) => {
+    const seed = [...this.#machines.values()].find(({ address }) =>
+      address === `${hostname}:${port}`
+    );
+    const life = seed === undefined || this.#network.isCut(this.nodeId, seed.nodeId)
+      ? undefined
+      : seed.#life;
+    const answer = life?.isOver === false ? life.options?.onJoin : undefined;
+    if (answer === undefined) {
+      throw new UnavailableError("node_unreachable", "nobody answered");
+    }
+    const { left, right } = MemoryPipe.pair();
+    void answer(right, this.address).catch(() => {}).finally(() => right.end());
+    return { pipe: left, close: () => left.end() };
+  };
+}
