@@ -8,6 +8,8 @@ export interface ChunkOptions {
   /** Letters and digits for tool-call ids. */
   readonly drawId: () => string;
   readonly wantsLogprobs: boolean;
+  /** Further calls are left out. */
+  readonly toolCallsMax: number;
 }
 
 /** Pieces of one answer as the chunks its reader gets; numbers its tool calls. */
@@ -29,7 +31,9 @@ export class AnswerChunks {
     for (const piece of pieces) {
       if (piece.kind === "content") content += piece.text;
       else if (piece.kind === "thinking") thinking += piece.text;
-      else toolCalls.push(this.#identified(piece.call));
+      else if (this.#toolCallCount < this.#options.toolCallsMax) {
+        toolCalls.push(this.#identified(piece.call));
+      }
     }
     return {
       kind: "text",
@@ -52,10 +56,12 @@ export function doneChunk(report: AnswerReport, totalMs: number): AnswerChunk {
     kind: "done",
     // A reader must be able to tell an answer that was cut for repeating itself from a whole one.
     doneReason: end === "length" || end === "repetition" ? "length" : "stop",
+    ...(report.stopString === undefined ? {} : { stopString: report.stopString }),
     metrics: {
       totalNs: Math.max(0, Math.round(totalMs * 1e6)),
       loadNs: report.loadNs,
       promptEvalCount: report.promptTokens,
+      promptCachedCount: report.cachedTokens,
       promptEvalNs: report.promptNs,
       evalCount: report.answerTokens,
       evalNs: report.answerNs,

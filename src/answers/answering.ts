@@ -2,7 +2,7 @@ import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import { type AnswerFact, AnswerMachine, type AnswerOrder } from "../core/answers/mod.ts";
 import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import type { ModelNeed } from "../core/scheduler/mod.ts";
-import type { AnswerChunk, Clock, LoadedModel, Log, Metrics } from "../ports/mod.ts";
+import type { AnswerChunk, Clock, LoadedModel, Log, Metrics, PromptUsage } from "../ports/mod.ts";
 import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
 import { AnswerChunks, doneChunk } from "./answer_chunks.ts";
@@ -12,6 +12,8 @@ import { lostTooOften, reportLoss } from "./loss.ts";
 export interface AnswerPlan {
   /** What of the request is not followed. */
   readonly warnings?: readonly string[];
+  /** Tool calls that the answer may make; Infinity by default. */
+  readonly toolCallsMax?: number | undefined;
   readonly requestId: string;
   readonly need: ModelNeed;
   readonly settings: LoadSettings;
@@ -51,13 +53,19 @@ export async function startAnswer(
 ): Promise<StartedAnswer> {
   const run = new AnswerRun(plan, parts, signal);
   await run.start();
-  return { [Symbol.asyncIterator]: () => run.chunks(), servedBy: () => run.servedBy };
+  return {
+    [Symbol.asyncIterator]: () => run.chunks(),
+    servedBy: () => run.servedBy,
+    promptUsage: () => run.promptUsage,
+  };
 }
 
 /** An answer on its way. */
 export interface StartedAnswer extends AsyncIterable<AnswerChunk> {
   /** Who computes the first token, as far as it is known; undefined = this node, alone. */
   servedBy(): ServingNode | undefined;
+  /** As {@link Answer} has it. */
+  promptUsage(): PromptUsage;
 }
 
 /** One attempt of one runner at the answer. */
@@ -101,12 +109,18 @@ class AnswerRun {
     this.#chunks = new AnswerChunks({
       drawId: parts.drawId,
       wantsLogprobs: sequence.topLogprobs >= 0,
+      toolCallsMax: plan.toolCallsMax ?? Infinity,
     });
     this.#startedMs = parts.clock.monotonicMs();
   }
 
   get servedBy(): ServingNode | undefined {
     return this.#servedBy;
+  }
+
+  get promptUsage(): PromptUsage {
+    const { promptTokens, cachedTokens } = this.#machine.promptUsage;
+    return { promptEvalCount: promptTokens, promptCachedCount: cachedTokens };
   }
 
   /** Runs until a runner has accepted the prompt. */
@@ -200,7 +214,8 @@ class AnswerRun {
     if (first.done === true || first.value.kind !== "started") {
       throw runEnded("before it started");
     }
-    return { kind: "run_started", promptTokens: first.value.promptTokens };
+    const { promptTokens, cachedTokens } = first.value;
+    return { kind: "run_started", promptTokens, cachedTokens };
   }
 
   async #read(): Promise<AnswerFact> {

@@ -45,6 +45,7 @@ import {
   shortenChat,
   withModelMessages,
 } from "./prompts.ts";
+import { type ForcedCall, forcedCall, offeredTools } from "./forced_call.ts";
 import { Templates, type UsableTemplate } from "./templates.ts";
 
 /** Texts that a runner embeds at once: its answer is one message, which has a bound. */
@@ -70,6 +71,8 @@ interface Prepared {
   readonly prompt: RenderedText;
   readonly think: ThinkLevel | undefined;
   readonly tools: readonly Tool[];
+  /** Where the answer must be a call. */
+  readonly forced?: ForcedCall | undefined;
 }
 
 /** Generate, chat and embed on this node: what is checked, rendered and asked of a runner, in this order (contract 1.4). */
@@ -113,7 +116,8 @@ export class Inference {
     const model = await this.#parts.models.getDefinition(request.model, "chat");
     const empty = request.messages.length === 0;
     if (empty && request.keepAliveMs === 0) return this.#unload(model);
-    checkChat(request, model);
+    const tools = offeredTools(request.tools, request.toolChoice);
+    checkChat({ ...request, tools }, model);
     const think = decideThinking(request, model);
     const resolved = this.#resolve(request.options, model, "generate");
     if (empty) return await this.#loadOnly(request, { model, resolved }, signal);
@@ -121,7 +125,7 @@ export class Inference {
     const date = this.#date();
     const template = await this.#template({ model, resolved, own: undefined }, signal);
     const render = (shown: ChatRequest["messages"]) =>
-      renderChat({ messages: shown, tools: request.tools }, { template, think, date });
+      renderChat({ messages: shown, tools }, { template, think, date });
     const prompt = await render(messages);
     if (request.debugRenderOnly) return { kind: "rendered", text: prompt.text, imageCount: 0 };
     const plan = this.#plan(request, {
@@ -130,7 +134,8 @@ export class Inference {
       resolved,
       prompt,
       think,
-      tools: request.tools,
+      tools,
+      forced: forcedCall(tools, request.toolChoice),
     });
     const { shift } = request;
     const bounded: AnswerPlan = {
@@ -142,6 +147,21 @@ export class Inference {
         : {}),
     };
     return await this.#start(bounded, signal);
+  }
+
+  /** See {@link ModelApi.countTokens}. */
+  async countTokens(request: ChatRequest, signal: AbortSignal): Promise<number> {
+    const answer = await this.chat({ ...request, debugRenderOnly: true }, signal);
+    if (answer.kind !== "rendered") return 0;
+    const model = await this.#parts.models.getDefinition(request.model, "chat");
+    const resolved = this.#resolve(request.options, model, "generate");
+    const { keepAliveMs, label } = request;
+    const lease = await this.#acquire({ model, resolved, keepAliveMs, label }, signal);
+    try {
+      return (await lease.model.tokenize(answer.text, { addSpecial: true })).length;
+    } finally {
+      lease.release();
+    }
   }
 
   async embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer> {
@@ -183,6 +203,7 @@ export class Inference {
       kind: "stream",
       chunks,
       servedBy: () => servedByField(chunks.servedBy()).servedBy,
+      promptUsage: () => chunks.promptUsage(),
       ...(plan.warnings === undefined ? {} : { warnings: plan.warnings }),
     };
   }
@@ -252,13 +273,14 @@ export class Inference {
   ): AnswerPlan {
     const { model, resolved, prompt } = prepared;
     const stream = streamOptions(prepared, "raw" in request && request.raw === true);
-    const { grammar, warnings } = formatGrammar(request.format);
+    const { grammar, warnings } = prepared.forced ?? formatGrammar(request.format);
     // Thinking is free text, so the grammar has to wait for the content.
     const afterThinking = grammar !== null && stream.thinking !== undefined;
     return {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),
       ...(warnings.length === 0 ? {} : { warnings }),
+      ...("toolCallsMax" in request ? { toolCallsMax: request.toolCallsMax } : {}),
       ...neededModel(model, resolved.load, request.keepAliveMs),
       sequence: {
         prompt: { kind: "text", text: prompt.text, addSpecial: true },
@@ -334,7 +356,7 @@ function servedByField(node: ServingNode | undefined): { readonly servedBy?: str
 
 /** How the answer is read: raw answers are not parsed at all. */
 function streamOptions(prepared: Prepared, raw: boolean): AnswerStreamOptions {
-  const { template, resolved, prompt, think, tools } = prepared;
+  const { template, resolved, prompt, think, tools, forced } = prepared;
   const stops = resolved.stop;
   if (raw) return { stops };
   const { thinkingTags, toolCallTag } = template.traits;
@@ -345,7 +367,12 @@ function streamOptions(prepared: Prepared, raw: boolean): AnswerStreamOptions {
       ? { thinking: { tags: thinkingTags, startsInside: prompt.startsInsideThinking } }
       : {}),
     ...(tools.length > 0
-      ? { tools: { tag: toolCallTag, names: tools.map((tool) => tool.function.name) } }
+      ? {
+        tools: {
+          tag: forced === undefined ? toolCallTag : "",
+          names: tools.map((tool) => tool.function.name),
+        },
+      }
       : {}),
   };
 }

@@ -9,6 +9,7 @@ import type {
   LoadedModel,
   Log,
   Metrics,
+  ToolChoice,
 } from "../ports/mod.ts";
 import { parseModelName, type SequenceEvent, type SequenceRequest } from "../protocol/mod.ts";
 import { systemClock } from "../node/clock.ts";
@@ -254,6 +255,66 @@ Deno.test("Inference splits tool calls off and gives them ids", async () => {
   const tool = { type: "function", function: { name: "f", parameters: {} } };
   const seen = await read(await models.inference().chat(chat({ tools: [tool] }), never));
   assert.deepEqual(seen, { content: "", thinking: "", calls: ["call_id f"] });
+});
+
+Deno.test("Inference holds an answer to a call that the request wants", async () => {
+  const models = new ScriptedModels({ capabilities: ["completion", "tools"] });
+  models.texts = ['{"name": "g", "arguments": {"a": 1}}'];
+  const tools = ["f", "g"].map((name) => ({
+    type: "function",
+    function: { name, parameters: { type: "object", properties: { a: { type: "integer" } } } },
+  }));
+  const request = chat({ tools, toolChoice: { name: "g" } });
+  const seen = await read(await models.inference().chat(request, never));
+  assert.deepEqual(seen, { content: "", thinking: "", calls: ["call_id g"] });
+  assert.match(models.asked[0]?.grammar ?? "", /\\"g\\"/);
+  assert.doesNotMatch(models.asked[0]?.grammar ?? "", /\\"f\\"/);
+  assert.match(promptOf(models.asked[0]), /\[tools\]$/);
+});
+
+Deno.test("Inference shows no tool to a model that may not call any, and leaves out calls too many", async () => {
+  const call = '<call>{"name": "f", "arguments": {}}';
+  const tools = [{ type: "function", function: { name: "f", parameters: {} } }];
+  const ask = async (changes: Partial<ChatRequest>) => {
+    const models = new ScriptedModels({ capabilities: ["completion", "tools"] });
+    models.texts = [call + call];
+    const seen = await read(await models.inference().chat(chat({ tools, ...changes }), never));
+    return { ...seen, prompt: promptOf(models.asked[0]) };
+  };
+  const none = await ask({ toolChoice: "none" });
+  assert.deepEqual([none.calls, none.content, none.prompt], [[], call + call, "<user>hi"]);
+  assert.equal((await ask({})).calls.length, 2);
+  assert.equal((await ask({ toolCallsMax: 1 })).calls.length, 1);
+});
+
+Deno.test("Inference refuses a choice of tools that aren't there", async () => {
+  const inference = new ScriptedModels({ capabilities: ["completion", "tools"] }).inference();
+  const wanted: readonly [ToolChoice, RegExp][] = [
+    ["required", /tools is empty$/],
+    [{ name: "x" }, /call of "x", which is not among the tools: none$/],
+  ];
+  for (const [toolChoice, words] of wanted) {
+    await assert.rejects(inference.chat(chat({ toolChoice }), never), words);
+  }
+});
+
+Deno.test("Inference counts the tokens of the prompt that a chat would send", async () => {
+  const models = new ScriptedModels({ system: "be kind" });
+  const count = await models.inference().countTokens(chat(), never);
+  assert.equal(count, "<system>be kind<user>hi".length);
+  assert.equal(models.asked.length, 0);
+  assert.equal(models.released, models.leases.length);
+});
+
+Deno.test("Inference tells what stop string ended an answer and what its prompt came to", async () => {
+  const models = new ScriptedModels();
+  models.texts = ["one END two"];
+  const answer = await models.inference().chat(chat({ options: { stop: ["END"] } }), never);
+  assert.ok(answer.kind === "stream");
+  assert.deepEqual(answer.promptUsage?.(), { promptEvalCount: 8, promptCachedCount: 0 });
+  for await (const chunk of answer.chunks) {
+    if (chunk.kind === "done") assert.equal(chunk.stopString, "END");
+  }
 });
 
 Deno.test("Inference drops the oldest messages first when the history is too long", async () => {

@@ -40,7 +40,7 @@ export interface OtherNodes {
 
 /** What the client of one node puts together. */
 export interface NodeApiParts {
-  readonly inference: Pick<Inference, "generate" | "chat" | "embed">;
+  readonly inference: Pick<Inference, "generate" | "chat" | "embed" | "countTokens">;
   readonly models: Omit<ModelStore, "find" | "getDefinition" | "fetch">;
   readonly blobs: BlobStore;
   /** Takes what clients upload. */
@@ -75,6 +75,10 @@ export class NodeApi implements ModelApi {
 
   embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer> {
     return this.#parts.inference.embed(request, signal);
+  }
+
+  countTokens(request: ChatRequest, signal: AbortSignal): Promise<number> {
+    return this.#parts.inference.countTokens(request, signal);
   }
 
   listModels(options?: ReadOptions): Promise<readonly ListedModel[]> {

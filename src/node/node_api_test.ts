@@ -27,7 +27,7 @@ async function clientWith(others: OtherNodes | undefined, here: boolean): Promis
   const view = { instances: here ? [instance] : [], running: 0, waiting: 0 };
   const unasked = () => Promise.reject(new Error("not asked"));
   return new NodeApi({
-    inference: { generate: unasked, chat: unasked, embed: unasked },
+    inference: { generate: unasked, chat: unasked, embed: unasked, countTokens: unasked },
     models: createModelStore(modelStoreParts({ blobs, catalog })),
     blobs,
     uploads: blobs,

@@ -20,11 +20,13 @@ export type {
   LoadedModelRow,
   ModelApi,
   ModelDetails,
+  PromptUsage,
   Readiness,
   RequestOptions,
   ShownModel,
   ShowRequest,
   TokenLogprobRow,
+  ToolChoice,
   TransferProgress,
   TransferRequest,
 } from "./model_api.ts";

@@ -15,6 +15,8 @@ export interface ModelApi {
   generate(request: GenerateRequest, signal: AbortSignal): Promise<Answer>;
   chat(request: ChatRequest, signal: AbortSignal): Promise<Answer>;
   embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer>;
+  /** Tokens of the prompt that {@link chat} would send; loads the model. Nothing is shortened. */
+  countTokens(request: ChatRequest, signal: AbortSignal): Promise<number>;
   /** Newest `modifiedAtMs` first. @throws UnavailableError `no_quorum` when a linearizable read can't be had. */
   listModels(options?: ReadOptions): Promise<readonly ListedModel[]>;
   /** Every loaded copy, of all nodes. Latest expiry first; loading models included. */
@@ -100,7 +102,14 @@ export interface GenerateRequest extends InferenceRequest {
 export interface ChatRequest extends InferenceRequest {
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly Tool[];
+  /** Absent = the model decides whether it calls. */
+  readonly toolChoice?: ToolChoice;
+  /** How many calls the answer may make. Absent = any number. */
+  readonly toolCallsMax?: number;
 }
+
+/** No call, a call of any tool, or one of the named tool. */
+export type ToolChoice = "none" | "required" | { readonly name: string };
 
 /** What an inference request comes to. */
 export type Answer =
@@ -114,6 +123,8 @@ export type Answer =
     readonly chunks: AsyncIterable<AnswerChunk>;
     /** The node that computes the first token: settled with the first chunk; undefined = the one that was asked. */
     readonly servedBy?: () => string | undefined;
+    /** What the prompt came to: settled with the first chunk. Absent where it is known only at the end. */
+    readonly promptUsage?: () => PromptUsage;
     /** What of the request is not followed, each fit to be shown. */
     readonly warnings?: readonly string[];
   };
@@ -130,6 +141,8 @@ export type AnswerChunk =
   | {
     readonly kind: "done";
     readonly doneReason: "stop" | "length";
+    /** Which of the stop strings ended it. */
+    readonly stopString?: string;
     readonly metrics: AnswerMetrics;
     /** Prompt and answer tokens, for /api/generate's `context`. */
     readonly context: readonly number[];
@@ -147,11 +160,17 @@ export interface TokenLogprobRow {
   }[];
 }
 
+/** Tokens of a prompt. */
+export interface PromptUsage {
+  readonly promptEvalCount: number;
+  /** Of these, what the runner had computed before, for another request. Absent = unknown. */
+  readonly promptCachedCount?: number;
+}
+
 /** Durations in nanoseconds. */
-export interface AnswerMetrics {
+export interface AnswerMetrics extends PromptUsage {
   readonly totalNs: number;
   readonly loadNs: number;
-  readonly promptEvalCount: number;
   readonly promptEvalNs: number;
   readonly evalCount: number;
   readonly evalNs: number;

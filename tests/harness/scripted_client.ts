@@ -68,6 +68,11 @@ export class ScriptedClient implements ModelApi {
     };
   };
 
+  countTokens: ModelApi["countTokens"] = async (request, signal) => {
+    this.calls.push({ method: "countTokens", request, signal });
+    return await (this.#script.countTokens?.(request, signal) ?? 7);
+  };
+
   listModels: ModelApi["listModels"] = async (options) => {
     this.calls.push({ method: "listModels", request: options });
     return await this.#script.listModels?.(options) ?? [];

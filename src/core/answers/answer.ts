@@ -50,6 +50,12 @@ export class AnswerMachine {
     return this.#stream.tokenCount;
   }
 
+  /** Tokens of the prompt as the last run has it, and those that the first run found computed; 0 before a run started. */
+  get promptUsage(): { readonly promptTokens: number; readonly cachedTokens: number } {
+    const { promptTokens, cachedTokens } = this.#figures;
+    return { promptTokens, cachedTokens: cachedTokens ?? 0 };
+  }
+
   /** Takes one fact and returns what the driver must now do, in this order; none after the end. */
   step(fact: AnswerFact): readonly AnswerOrder[] {
     switch (fact.kind) {
@@ -59,7 +65,7 @@ export class AnswerMachine {
       case "slot_held":
         return this.#held(fact);
       case "run_started":
-        return this.#started(fact.promptTokens);
+        return this.#started(fact);
       case "tokens_came":
         return this.#read(fact);
       case "run_finished":
@@ -101,12 +107,15 @@ export class AnswerMachine {
     return [{ kind: "start_run", request: { ...this.#sequence, prompt, emittedTokens } }];
   }
 
-  #started(promptTokens: readonly number[]): readonly AnswerOrder[] {
+  #started(fact: Extract<AnswerFact, { kind: "run_started" }>): readonly AnswerOrder[] {
+    const { promptTokens, cachedTokens } = fact;
     this.#expect("starting");
     this.#phase = "reading";
     this.#mayShorten = false;
     this.#stream.step({ kind: "started", promptTokens });
     this.#figures.promptTokens = promptTokens.length;
+    // What a later run finds computed is in part this very answer.
+    this.#figures.cachedTokens ??= cachedTokens;
     return [{ kind: "read_on" }];
   }
 
@@ -210,6 +219,7 @@ export class AnswerMachine {
 /** Counts and durations over all runs of an answer. */
 class Figures {
   promptTokens = 0;
+  cachedTokens: number | undefined;
   #loadNs = 0;
   #prefillNs = 0;
   #decodeNs = 0;
@@ -237,8 +247,10 @@ class Figures {
     const firstTokenMs = this.#firstTokenMs;
     return {
       end,
+      stopString: stream.stopString,
       loadNs: this.#loadNs,
       promptTokens: this.promptTokens,
+      cachedTokens: this.cachedTokens ?? 0,
       // A run cut at a stop string is not waited for: what was seen from here stands for its own figures.
       promptNs: this.#prefillNs ||
         nanoseconds((firstTokenMs ?? this.#grantedMs) - this.#grantedMs),

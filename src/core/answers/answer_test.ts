@@ -53,8 +53,8 @@ class Stage {
   held(nodeId: NodeId | undefined = NODE) {
     return this.machine.step({ kind: "slot_held", nodeId, loadNs: 5, nowMs: this.nowMs++ });
   }
-  started(promptTokens = [7, 8]) {
-    return this.machine.step({ kind: "run_started", promptTokens });
+  started(promptTokens = [7, 8], cachedTokens = 0) {
+    return this.machine.step({ kind: "run_started", promptTokens, cachedTokens });
   }
   tokens(text: string) {
     return this.machine.step({ kind: "tokens_came", tokens: letters(text), nowMs: this.nowMs++ });
@@ -146,11 +146,12 @@ Deno.test("AnswerMachine remembers the eight nodes it lost last, each once", () 
 Deno.test("AnswerMachine ends with figures over all runs", () => {
   const stage = new Stage();
   stage.held();
-  stage.started();
+  stage.started([7, 8], 1);
+  assert.deepEqual(stage.machine.promptUsage, { promptTokens: 2, cachedTokens: 1 });
   stage.tokens("ab");
   stage.failed("runner_lost");
   stage.held();
-  stage.started();
+  stage.started([7, 8], 2);
   stage.tokens("c");
   const orders = stage.finished();
   assert.deepEqual(kinds(orders), ["show", "leave_run", "end"]);
@@ -158,8 +159,10 @@ Deno.test("AnswerMachine ends with figures over all runs", () => {
   assert.ok(end?.kind === "end");
   assert.deepEqual(end.report, {
     end: "end",
+    stopString: undefined,
     loadNs: 10,
     promptTokens: 2,
+    cachedTokens: 1,
     promptNs: 10,
     answerTokens: 4,
     answerNs: 20,
@@ -177,6 +180,7 @@ Deno.test("AnswerMachine cuts a run at a stop string and does not wait for its f
   assert.deepEqual(kinds(orders), ["show", "leave_run", "end"]);
   const end = orders.at(-1);
   assert.ok(end?.kind === "end");
+  assert.equal(end.report.stopString, "STOP");
   assert.deepEqual([end.report.end, end.report.promptNs, end.report.answerNs], [
     "stop_string",
     1e6,

@@ -16,7 +16,12 @@ export type AnswerFact =
     readonly nowMs: number;
   }
   /** The runner accepted the prompt. */
-  | { readonly kind: "run_started"; readonly promptTokens: readonly number[] }
+  | {
+    readonly kind: "run_started";
+    readonly promptTokens: readonly number[];
+    /** Of these, how many the runner need not compute. */
+    readonly cachedTokens: number;
+  }
   | {
     readonly kind: "tokens_came";
     readonly tokens: readonly AnswerToken[];
@@ -78,8 +83,12 @@ export type AnswerOrder =
 /** Figures of a whole answer. Durations in nanoseconds, counts of tokens. */
 export interface AnswerReport {
   readonly end: AnswerEnd;
+  /** Which one, where `end` is `stop_string`. */
+  readonly stopString: string | undefined;
   readonly loadNs: number;
   readonly promptTokens: number;
+  /** Of the first run's prompt, what was computed before. */
+  readonly cachedTokens: number;
   readonly promptNs: number;
   readonly answerTokens: number;
   readonly answerNs: number;

@@ -68,6 +68,7 @@ export class AnswerStream {
   #utf8 = new Utf8Tail();
   #stops: StopStrings;
   #end: AnswerEnd | undefined;
+  #stopString: string | undefined;
   #promptTokens: readonly number[] = [];
   #emittedTokens: number[] = [];
   #tokenCount = 0;
@@ -86,6 +87,11 @@ export class AnswerStream {
   /** Undefined while the answer goes on. */
   get end(): AnswerEnd | undefined {
     return this.#end;
+  }
+
+  /** Which stop string ended the answer, where one did. */
+  get stopString(): string | undefined {
+    return this.#stopString;
   }
 
   /** Tokens read so far, those before a pause included: the reader's `eval_count`. */
@@ -144,7 +150,9 @@ export class AnswerStream {
     if (text === "") return;
     const shown = this.#stops.push(text);
     this.#parse(shown.text, pieces);
-    if (shown.hit !== undefined && this.#end === undefined) this.#close("stop_string", pieces);
+    if (shown.hit === undefined || this.#end !== undefined) return;
+    this.#stopString = shown.hit;
+    this.#close("stop_string", pieces);
   }
 
   #parse(text: string, pieces: AnswerPiece[]): void {

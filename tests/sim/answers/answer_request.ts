@@ -217,7 +217,11 @@ export class AnswerRequest implements SimulatedRequest {
     switch (event?.kind) {
       case "started":
         this.#wasAdmitted = true;
-        return this.#step({ kind: "run_started", promptTokens: event.promptTokens });
+        return this.#step({
+          kind: "run_started",
+          promptTokens: event.promptTokens,
+          cachedTokens: event.cachedTokens,
+        });
       case "tokens": {
         this.#losses = 0;
         const nowMs = this.node.process.monotonicMs();
