@@ -232,7 +232,12 @@ export const IMPORT_RULES: ImportRules = {
       ["terminal", "client", "Views read the JSON a node answered."],
     ]),
     ...within("src/http", [
+      [".", "anthropic", "The app is made of the families of endpoints."],
       [".", "connections", "Requests come in there."],
+      [".", "openai", "The app is made of the families of endpoints."],
+      ["openai", "anthropic", "Both have their models on one path."],
+      ["anthropic", "wire", "Every family reads and answers in the same way."],
+      ["openai", "wire", "Every family reads and answers in the same way."],
       ["connections", "trust", "An address has one spelling."],
       [".", "trust", "Who may ask is known before a request is read."],
       [".", "wire", "Every family reads and answers in the same way."],

@@ -16,7 +16,7 @@ export interface AnswerShape {
   gather(chunk: TextChunk): void;
   /** The answer that is not streamed. */
   wholeAnswer(value: unknown): Response;
-  whole(done: Pick<DoneChunk, "doneReason" | "metrics" | "context">): unknown;
+  whole(done: Pick<DoneChunk, "doneReason" | "metrics" | "context" | "stopString">): unknown;
 }
 
 /** Answers with generated chunks, streamed or whole, and measures them. */

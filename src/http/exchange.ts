@@ -12,7 +12,7 @@ import type {
   Metrics,
   ModelApi,
 } from "../ports/mod.ts";
-import { authorize, type Authorized, type Caller } from "./trust/mod.ts";
+import { authorizationOf, authorize, type Authorized, type Caller } from "./trust/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
 import type { HttpSettings } from "./settings.ts";
 import {
@@ -136,7 +136,7 @@ export class Exchange {
 
   /** See `authorize`. */
   async authorize(scope: Scope): Promise<Authorized> {
-    const authorization = this.request.headers.get("authorization");
+    const authorization = authorizationOf(this.request.headers);
     const { access } = this.#parts;
     this.#authorized = await authorize(this.origin.caller, scope, { access, authorization });
     return this.#authorized;

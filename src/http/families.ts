@@ -1,8 +1,9 @@
+import { anthropicFamily } from "./anthropic/mod.ts";
 import { clusterFamily } from "./cluster.ts";
 import type { HttpParts } from "./exchange.ts";
 import { ollamaFamily } from "./ollama.ts";
 import { ollamaModelsFamily } from "./ollama_models.ts";
-import { openAiFamily } from "./openai.ts";
+import { openAiFamily } from "./openai/mod.ts";
 import { operationsFamily } from "./operations.ts";
 import type { ApiFamily } from "./routes.ts";
 
@@ -13,6 +14,7 @@ export function apiFamilies(parts: HttpParts, admitting: () => boolean): readonl
     ollamaFamily(parts),
     ollamaModelsFamily(parts),
     openAiFamily(parts),
+    anthropicFamily(parts),
     ...(parts.admin === undefined ? [] : [clusterFamily(parts.admin)]),
   ];
 }

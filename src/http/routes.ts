@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { assert } from "../base/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
 import { Exchange, type HttpParts } from "./exchange.ts";
-import { authorize, type Caller } from "./trust/mod.ts";
+import { authorizationOf, authorize, type Caller } from "./trust/mod.ts";
 import { describeFailure, type Failure, unroutedAnswer } from "./wire/mod.ts";
 
 /** `open`: answered to everyone, as it says nothing but whether the node lives. */
@@ -106,7 +106,7 @@ export class Router {
 
   /** Strangers are not even told which paths there are. */
   async #refusedKey(request: Request, caller: Caller): Promise<Response | undefined> {
-    const authorization = request.headers.get("authorization");
+    const authorization = authorizationOf(request.headers);
     try {
       await authorize(caller, "use", { access: this.#parts.access, authorization });
       return undefined;

@@ -57,6 +57,12 @@ function whoIs(caller: Caller): string {
   return caller.kind !== "key_holder" && caller.isPage ? `a page, ${who}` : who;
 }
 
+/** The key as clients of any of the APIs send it: Anthropic's have a header of their own. */
+export function authorizationOf(headers: Headers): string | null {
+  const key = headers.get("x-api-key");
+  return headers.get("authorization") ?? (key === null ? null : `Bearer ${key}`);
+}
+
 function bearerOf(header: string | null): string | undefined {
   return /^Bearer +(\S+)$/i.exec(header ?? "")?.[1];
 }

@@ -18,6 +18,10 @@ const ALLOWED_HEADERS = [
   "Accept",
   "X-Requested-With",
   "OpenAI-Beta",
+  "X-Api-Key",
+  "Anthropic-Version",
+  "Anthropic-Beta",
+  "Anthropic-Dangerous-Direct-Browser-Access",
   ...[
     "Arch",
     "Async",

@@ -5,6 +5,6 @@
  * @module
  */
 export { canonicalAddress, isLoopback } from "./addresses.ts";
-export { authorize, type Authorized } from "./authorize.ts";
+export { authorizationOf, authorize, type Authorized } from "./authorize.ts";
 export { Guard, type GuardRefusal } from "./guard.ts";
 export { type Caller, OWN_SENDER, type Sender } from "./sender.ts";

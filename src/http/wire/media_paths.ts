@@ -18,6 +18,7 @@ const PATHS = [
   ["messages", ITEM, "content", ITEM, "image_url"],
   ["messages", ITEM, "content", ITEM, "image_url", "url"],
   ["messages", ITEM, "content", ITEM, "input_audio", "data"],
+  ["messages", ITEM, "content", ITEM, "source", "data"],
 ];
 
 /** The place of the body itself. */

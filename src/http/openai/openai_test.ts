@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { RequestError, UnavailableError } from "../base/mod.ts";
-import type { AnswerChunk, ChatRequest, GenerateRequest } from "../ports/mod.ts";
-import { appUnderTest } from "../../tests/harness/http_app.ts";
-import { streamOf, textChunks } from "../../tests/harness/scripted_client.ts";
+import { RequestError, UnavailableError } from "../../base/mod.ts";
+import type { AnswerChunk, ChatRequest, GenerateRequest } from "../../ports/mod.ts";
+import { appUnderTest } from "../../../tests/harness/http_app.ts";
+import { streamOf, textChunks } from "../../../tests/harness/scripted_client.ts";
 
 const CHAT = { model: "M", messages: [{ role: "user", content: "hi" }] };
 const CREATED = Date.UTC(2026, 0, 2, 3, 4, 5) / 1000;

@@ -1,7 +1,13 @@
-import type { Answer, AnswerMetrics } from "../ports/mod.ts";
-import { answerChunks } from "./answer_shape.ts";
-import { consistencyOf, type Exchange, type HttpParts, readAnswer } from "./exchange.ts";
-import { checkFinite, vectorJson } from "./ollama.ts";
+import type { Answer, AnswerMetrics } from "../../ports/mod.ts";
+import { answerChunks } from "../answer_shape.ts";
+import {
+  answerAnthropic,
+  listAnthropicModels,
+  showAnthropicModel,
+  wantsAnthropic,
+} from "../anthropic/mod.ts";
+import { consistencyOf, type Exchange, type HttpParts, readAnswer } from "../exchange.ts";
+import { checkFinite, vectorJson } from "../ollama.ts";
 import { answerHead, ChatCompletion, openAiErrorBody, TextCompletion } from "./openai_answers.ts";
 import {
   parseChatCompletion,
@@ -9,14 +15,14 @@ import {
   parseEmbedding,
   parseStreaming,
 } from "./openai_requests.ts";
-import type { ApiFamily } from "./routes.ts";
+import type { ApiFamily } from "../routes.ts";
 import {
   type Failure,
   failureHeaders,
   longJsonAnswer,
   PLAIN_JSON_CONTENT_TYPE,
   plainJsonAnswer,
-} from "./wire/mod.ts";
+} from "../wire/mod.ts";
 
 /** Who owns a model whose name has no namespace. */
 const DEFAULT_NAMESPACE = "library";
@@ -54,12 +60,12 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
         scope: "use",
         handle: (it) => embedding(parts, it),
       },
-      { method: "GET", path: "/v1/models", scope: "use", handle: (it) => listModels(parts, it) },
+      { method: "GET", path: "/v1/models", scope: "use", handle: (it) => models(parts, it) },
       {
         method: "GET",
         path: "/v1/models/:model",
         scope: "use",
-        handle: (it) => showModel(parts, it),
+        handle: (it) => model(parts, it),
       },
     ],
   };
@@ -146,6 +152,19 @@ async function embedding(parts: HttpParts, exchange: Exchange): Promise<Response
 function vectorBase64(vector: Float32Array): string {
   const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   return `"${bytes.toBase64()}"`;
+}
+
+/** Two APIs have their models here; only the one's clients name its version. */
+async function models(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  return wantsAnthropic(exchange)
+    ? await answerAnthropic(exchange, () => listAnthropicModels(parts, exchange))
+    : await listModels(parts, exchange);
+}
+
+async function model(parts: HttpParts, exchange: Exchange): Promise<Response> {
+  return wantsAnthropic(exchange)
+    ? await answerAnthropic(exchange, () => showAnthropicModel(parts, exchange))
+    : await showModel(parts, exchange);
 }
 
 async function listModels(parts: HttpParts, exchange: Exchange): Promise<Response> {

@@ -1,13 +1,13 @@
-import type { AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../ports/mod.ts";
-import type { ToolCall } from "../protocol/mod.ts";
-import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
-import { logprobRows } from "./ollama_lines.ts";
-import { type Failure, plainJsonAnswer } from "./wire/mod.ts";
+import type { AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../../ports/mod.ts";
+import type { ToolCall } from "../../protocol/mod.ts";
+import type { AnswerShape, DoneChunk, TextChunk } from "../answer_shape.ts";
+import { drawId } from "../draw_id.ts";
+import { logprobRows } from "../ollama_lines.ts";
+import { type Failure, plainJsonAnswer } from "../wire/mod.ts";
 
 /** Of an answer's id: clients keep answers under it, so no two may have the same. */
 const ANSWER_ID_LENGTH = 24;
 const TOOL_CALL_ID_LENGTH = 8;
-const ID_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789";
 
 /** What an answer object says in every one of its chunks. */
 export interface AnswerHead {
@@ -225,9 +225,4 @@ function usageOf(metrics: Pick<AnswerMetrics, "promptEvalCount" | "evalCount">):
     completion_tokens: metrics.evalCount,
     total_tokens: metrics.promptEvalCount + metrics.evalCount,
   };
-}
-
-function drawId(length: number): string {
-  const draws = crypto.getRandomValues(new Uint8Array(length));
-  return Array.from(draws, (draw) => ID_CHARS[draw % ID_CHARS.length]).join("");
 }

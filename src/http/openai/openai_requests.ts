@@ -1,7 +1,12 @@
-import { RequestError } from "../base/mod.ts";
-import type { ChatRequest, EmbedRequest, GenerateRequest, RequestOptions } from "../ports/mod.ts";
-import type { ChatMessage, ThinkLevel, ToolCall } from "../protocol/mod.ts";
-import { requireModel } from "./exchange.ts";
+import { RequestError } from "../../base/mod.ts";
+import type {
+  ChatRequest,
+  EmbedRequest,
+  GenerateRequest,
+  RequestOptions,
+} from "../../ports/mod.ts";
+import type { ChatMessage, ThinkLevel, ToolCall } from "../../protocol/mod.ts";
+import { requireModel } from "../exchange.ts";
 import {
   defined,
   type Fields,
@@ -16,7 +21,7 @@ import {
   parseTools,
   parseTopLogprobs,
   TOOL_CALLS_MAX,
-} from "./wire/mod.ts";
+} from "../wire/mod.ts";
 
 /** What the shims send when the client gives none, so that the model's own PARAMETERs never apply (contract 1.13). */
 const SAMPLING_DEFAULT = 1.0;
