@@ -29,6 +29,8 @@ export const ERROR_CODES = {
   member_not_found: { family: "request", status: 404 },
   token_not_found: { family: "request", status: 404 },
   key_not_found: { family: "request", status: 404 },
+  // What a change of the cluster names is not there.
+  not_found: { family: "request", status: 404 },
   // A join that was refused; the text says why.
   join_refused: { family: "request", status: 403 },
   // A command's own arguments, and what a node said to a command.

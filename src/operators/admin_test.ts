@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
-import { isEdgeError, type NodeId, UnavailableError } from "../base/mod.ts";
+import { isEdgeError, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import { Catalogue, drainKey, leaveKey, type Outcome } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, ConnectionView } from "../ports/mod.ts";
@@ -267,6 +267,18 @@ Deno.test("Admin.removeMember() refuses a live member and itself, and forgets wh
   await scene.admin.removeMember("b");
   assert.deepEqual(scene.group.catalogue.members().map(({ label }) => label), ["a"]);
   assert.deepEqual(scene.group.catalogue.settings(), []);
+});
+
+Deno.test("Admin.deleteSetting() of what is not there says so, as for members, tokens and keys", async () => {
+  const scene = new Scene();
+  await scene.admin.putSetting({ key: "a.b", value: "1" });
+  await scene.admin.deleteSetting("a.b");
+  await assert.rejects(scene.admin.deleteSetting("a.b"), (error) => {
+    assert.ok(error instanceof RequestError);
+    assert.deepEqual([error.code, error.status], ["not_found", 404]);
+    assert.equal(error.message, 'cannot unset "a.b": it is not there');
+    return true;
+  });
 });
 
 Deno.test("Admin.leave() waits until the group does without this node's vote", async () => {

@@ -11,9 +11,14 @@ const REFUSAL_TEXTS: Partial<Record<Refusal, string>> = {
     "not all members know how to yet: update those that are older, bring back those that are away, or remove them",
 };
 
+const REFUSAL_CODES: Partial<Record<Refusal, "invalid_request" | "not_found">> = {
+  malformed_command: "invalid_request",
+  not_found: "not_found",
+};
+
 /** What the replicated state said to a change, for people. */
 export function refusal(reason: Refusal, action: string): RequestError {
-  const code = reason === "malformed_command" ? "invalid_request" : "conflict";
+  const code = REFUSAL_CODES[reason] ?? "conflict";
   return new RequestError(code, `cannot ${action}: ${REFUSAL_TEXTS[reason] ?? reason}`);
 }
 
