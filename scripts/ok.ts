@@ -26,6 +26,7 @@ const CHECKS: readonly Check[] = [
   script("imports", "scripts/check_imports.ts"),
   script("sizes", "scripts/check_sizes.ts"),
   script("exports", "scripts/check_exports.ts"),
+  script("figures", "scripts/check_figures.ts"),
   script("docs/CONFIG.md", "scripts/generate_config.ts", "--check"),
   script("docs/CLI.md", "scripts/generate_cli.ts", "--check"),
   script("tests", "scripts/test.ts", "quick"),

@@ -21,7 +21,7 @@ import { type Fields, jsonAnswer, utcTime } from "./wire/mod.ts";
 
 const HOUR_MS = 60 * 60 * 1_000;
 const LIFETIME_MS_MIN = 1_000;
-const TOKEN_TTL_DEFAULT = "1h";
+const TOKEN_LIFETIME_MS_DEFAULT = HOUR_MS;
 const TOKEN_HOURS_MAX = 365 * 24;
 const KEY_HOURS_MAX = 3_650 * 24;
 const TOKEN_USES_MAX = 1_000;
@@ -277,8 +277,9 @@ async function done(change: Promise<void>): Promise<Response> {
 }
 
 function parseTokenWish(fields: Fields): { readonly lifetimeMs: number; readonly uses: number } {
-  const lifetimeMs = parseLifetime(fields.raw("ttl") ?? TOKEN_TTL_DEFAULT);
-  checkLifetime(lifetimeMs, { given: fields.raw("ttl"), hoursMax: TOKEN_HOURS_MAX });
+  const given = fields.raw("ttl");
+  const lifetimeMs = given === undefined ? TOKEN_LIFETIME_MS_DEFAULT : parseLifetime(given);
+  checkLifetime(lifetimeMs, { given, hoursMax: TOKEN_HOURS_MAX });
   const uses = fields.integer("uses") ?? 1;
   if (uses < 1 || uses > TOKEN_USES_MAX) {
     throw new RequestError(
