@@ -1,14 +1,14 @@
 /**
  * What the newest test run left behind: `deno task test:status` (counts and what failed), `test:logs` (its logs; `-- NAME` for one
- * suite), `test:artifacts` (its folder, opened where there is a desktop), `deno run -A scripts/last_run.ts slowest`.
+ * suite), `test:artifacts` (its folder, opened where there is a desktop), `deno run -A scripts/testing/last_run.ts slowest`.
  *
  * @module
  */
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readTestSettings } from "./testing/test_settings.ts";
+import { readTestSettings } from "./test_settings.ts";
 
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Tests that `slowest` lists. */
 const SLOWEST_COUNT = 30;
 
