@@ -4,6 +4,7 @@ import { CLUSTER_COMMANDS } from "./cluster/mod.ts";
 import type { CommandRow } from "./command_row.ts";
 import { MODEL_COMMANDS } from "./commands/mod.ts";
 import type { CliContext } from "./context.ts";
+import { addNegations, withPlainFlags } from "./boolean_flags.ts";
 import { ExitRequest } from "./exit_request.ts";
 import { PROGRAM_COMMANDS } from "./itself/mod.ts";
 
@@ -26,7 +27,8 @@ export async function runProgram(args: readonly string[], context: CliContext): 
   try {
     const asked = COMMANDS.find((row) => isAskedFor(row, args));
     await defineCommands(program, context, asked === undefined ? [] : [asked]);
-    await program.parseAsync(withValues(args, asked?.equalsFlags ?? []), { from: "user" });
+    const valued = withValues(args, asked?.equalsFlags ?? []);
+    await program.parseAsync(withPlainFlags(program, valued), { from: "user" });
     return 0;
   } catch (error) {
     return reportFailure(error, context);
@@ -73,6 +75,7 @@ async function defineCommands(
     if (row.alias !== undefined) command.alias(row.alias);
     if (!wanted.includes(row)) continue;
     (await row.load())(command, context, () => loadWholeProgram(context));
+    addNegations(command);
   }
 }
 

@@ -46,6 +46,34 @@ Deno.test("run takes a level of thinking only behind =, so that a prompt may fol
   assert.deepEqual(node.asked[1]?.body, { model: "tiny", prompt: "high --think", think: true });
 });
 
+Deno.test("a flag takes true and false behind =, as scripts for Ollama have them", async () => {
+  await using node = new ScriptedNode({
+    ...SCRIPT,
+    "POST /api/embed": { json: { embeddings: [[1]] } },
+  });
+  const run = (...args: string[]) => runCommand(["run", "tiny", "x", ...args, "--host", node.host]);
+  const quiet = await run("--verbose=false", "--hidethinking=true", "--nowordwrap=0");
+  assert.deepEqual(quiet, { code: 0, out: "Blue!\n", err: "" });
+  assert.match((await run("--verbose=T", "--no-history=false")).err, /^total duration: /);
+  const unclear = await run("--verbose=maybe");
+  assert.deepEqual([unclear.code, unclear.out], [2, ""]);
+  assert.match(unclear.err, /^Error: --verbose must be true or false: current value is "maybe"/);
+  const text = await runCommand(["run", "--host", node.host, "tiny", "x", "--", "--verbose=false"]);
+  assert.equal(text.code, 0);
+  assert.deepEqual(node.asked.at(-1)?.body, { model: "tiny", prompt: "x --verbose=false" });
+});
+
+Deno.test("run --truncate=false has a text that is too long for an embedding model refused", async () => {
+  await using node = new ScriptedNode({
+    "POST /api/show": { json: { capabilities: ["embedding"] } },
+    "POST /api/embed": { json: { embeddings: [[1]] } },
+  });
+  for (const [flags, wanted] of [[[], true], [["--truncate=false"], false]] as const) {
+    await runCommand(["run", "e", "x", ...flags, "--host", node.host]);
+    assert.deepEqual(node.asked.at(-1)?.body, { model: "e", input: "x", truncate: wanted });
+  }
+});
+
 Deno.test("run sets thinking apart and prints figures when asked to", async () => {
   await using node = new ScriptedNode(SCRIPT);
   const { out, err } = await runCommand(["run", "tiny", "x", "--verbose", "--host", node.host]);
