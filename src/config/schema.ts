@@ -158,7 +158,9 @@ export const OPTIONS = {
     flag: "max-queue",
     alias: { variable: "OLLAMA_MAX_QUEUE" },
     default: "512",
-    summary: "Requests that may wait for a model or a slot; more are answered 503.",
+    summary: "Requests that may wait for a model that is not loaded; more are answered 503.",
+    details:
+      "Who waits for a slot of a loaded model is not counted, as with Ollama; of those, 16384 are let wait.",
   },
   memoryReserveBytes: {
     slice: "scheduler",

@@ -11,11 +11,17 @@ import type {
 } from "./events.ts";
 import { planThreads } from "./threads.ts";
 
+/**
+ * Requests that wait for a slot of a loaded model at most. Ollama has no bound there (contract 4.1); this one only keeps
+ * a flood from filling the memory.
+ */
+const SLOT_WAITERS_MAX = 16_384;
+
 /** Limits and defaults of one node. */
 export interface SchedulerOptions {
   /** Loaded models at most, >= 1. Default 3 (contract 4.2, CPU). */
   readonly loadedModelsMax: number;
-  /** Requests waiting at most, >= 1. Default 512. */
+  /** Requests at most that wait for a model which is not loaded, >= 1. Default 512. */
   readonly queueRequestsMax: number;
   /** Keep-alive of a first load without one. Milliseconds, default 300_000. */
   readonly keepAliveMs: number;
@@ -132,12 +138,27 @@ export class Scheduler {
       refuse({ kind: "stopping" });
       return;
     }
-    const limit = this.#options.queueRequestsMax;
-    if (this.#waiting.length >= limit && !this.#hasFreeSlot(need)) {
-      refuse({ kind: "queue_full", waiting: this.#waiting.length, limit });
+    const { waiting, limit } = this.#queueOf(need);
+    if (waiting >= limit && !this.#hasFreeSlot(need)) {
+      refuse({ kind: "queue_full", waiting, limit });
       return;
     }
     this.#waiting.push({ requestId, need });
+  }
+
+  /** What stands before a request of this kind: at a loaded model, or for one (contract 4.1). */
+  #queueOf(need: ModelNeed): { readonly waiting: number; readonly limit: number } {
+    const isAtSlot = this.#isLoaded(need);
+    const limit = isAtSlot ? SLOT_WAITERS_MAX : this.#options.queueRequestsMax;
+    // Mostly both kinds together are few enough, and then none needs to be looked at.
+    if (this.#waiting.length < limit) return { waiting: this.#waiting.length, limit };
+    const same = this.#waiting.filter((waiting) => this.#isLoaded(waiting.need) === isAtSlot);
+    return { waiting: same.length, limit };
+  }
+
+  #isLoaded(need: ModelNeed): boolean {
+    const instance = this.#findInstance(need.modelKey);
+    return instance?.state === "ready" && !instance.retiring && fits(instance, need);
   }
 
   #end(requestId: string, observed: Observation): void {

@@ -102,6 +102,34 @@ Deno.test("Scheduler refuses past the queue limit with both figures", () => {
   });
 });
 
+Deno.test("Scheduler lets any number wait at a loaded model, and counts them not as the queue", () => {
+  const stage = new Stage({ queueRequestsMax: 2 });
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  for (const id of ["r2", "r3", "r4", "r5"]) assert.deepEqual(stage.arrive(id, need("a")), []);
+  // A load waits in the queue behind none of them, and only loads fill it.
+  assert.deepEqual(loads(stage.arrive("r6", need("b"))), ["b"]);
+  assert.deepEqual(stage.arrive("r7", need("c")), []);
+  assert.deepEqual(kinds(stage.arrive("r8", need("d"))), ["refuse_request"]);
+  assert.deepEqual(stage.arrive("r9", need("a")), []);
+  for (const [ended, next] of [["r1", "r2"], ["r2", "r3"], ["r3", "r4"], ["r4", "r5"]] as const) {
+    assert.deepEqual(granted(stage.end(ended)), [next]);
+  }
+});
+
+Deno.test("Scheduler bounds those who wait at a loaded model, too", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  const refusals = Array.from({ length: 16_385 }, (_, at) => stage.arrive(`w${at}`, need("a")))
+    .flat();
+  assert.deepEqual(refusals, [{
+    kind: "refuse_request",
+    requestId: "w16384",
+    refusal: { kind: "queue_full", waiting: 16_384, limit: 16_384 },
+  }]);
+});
+
 Deno.test("Scheduler takes a resumed request past the queue limit and ahead of others", () => {
   const stage = new Stage({ queueRequestsMax: 1 });
   stage.arrive("r1", need("a"));
