@@ -18,7 +18,16 @@ Commands end with 0 when they did what was asked, 1 when they failed, and 2 when
 them with 130. What programs may read goes to standard output, everything else to standard error. Colours appear on
 terminals only, and nowhere when \`NO_COLOR\` is set.
 
+A flag without a value takes one behind \`=\`, as in \`--verbose=false\` or \`--truncate=0\`.
+
 Every option of \`serve\`, and what else sets it, is described in [CONFIG.md](CONFIG.md).
+
+## What scripts for Ollama find different
+
+- A wrong flag, argument or command ends with 2, where Ollama ends with 1; all other failures end with 1 in both.
+- \`create -f FILE\` fails when there is no such file, where Ollama looks for a GGUF file in the folder instead.
+- What goes into a pipe or a file is not wrapped and holds no escape codes.
+- \`-v\` prints \`odist version …\` and asks no server; \`GET /api/version\` says which release of Ollama's API is answered.
 `;
 
 /** The whole page. */

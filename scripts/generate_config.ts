@@ -10,6 +10,7 @@ import {
   formatRange,
   OPTIONS,
   type OptionSpec,
+  PASSED_OVER_VARIABLES,
   RELATIONS,
   variableOf,
 } from "../src/config/mod.ts";
@@ -40,6 +41,11 @@ mistakes named at once. \`OLLAMA_*\` variables are read as Ollama reads them: an
 unreadable value is passed over with a warning.
 `;
 
+const PASSED_OVER_TEXT =
+  `\`serve\`, \`config\` and \`doctor\` say so when one of them is set. \`OLLAMA_EDITOR\` names the editor of a conversation,
+\`OLLAMA_API_KEY\` is read by client libraries, and what device drivers read (\`CUDA_VISIBLE_DEVICES\` and its like)
+reaches the runners as it is.`;
+
 /** The whole page. */
 export function renderConfigPage(): string {
   const specs: readonly OptionSpec[] = Object.values(OPTIONS);
@@ -50,7 +56,17 @@ export function renderConfigPage(): string {
   const relations = RELATIONS.map(({ options, rule }) =>
     `- \`${flagOf(OPTIONS[options[0]])}\` ${rule.replaceAll(/--[a-z-]+/g, "`$&`")}.`
   );
-  return `${INTRODUCTION}\n${sections.join("\n")}\n## Between options\n\n${relations.join("\n")}\n`;
+  const between = `## Between options\n\n${relations.join("\n")}\n`;
+  return `${INTRODUCTION}\n${sections.join("\n")}\n${between}\n${renderPassedOver()}`;
+}
+
+function renderPassedOver(): string {
+  const rows = PASSED_OVER_VARIABLES.map(({ variable, why }) =>
+    `- \`${variable}\`: ${why.replaceAll(/--[a-z-]+/g, "`$&`")}`
+  );
+  return `## Variables of Ollama that change nothing\n\n${PASSED_OVER_TEXT}\n\n${
+    rows.join("\n")
+  }\n`;
 }
 
 function renderOption(spec: OptionSpec): string {

@@ -12,10 +12,11 @@ const BINARY_UNITS: readonly (readonly [string, number])[] = [
   ["MiB", 2 ** 20],
   ["KiB", 2 ** 10],
 ];
-const COUNT_UNITS: readonly (readonly [string, number])[] = [["T", 1e12], ["B", 1e9], ["M", 1e6], [
-  "K",
-  1e3,
-]];
+const COUNT_UNITS = [
+  { name: "B", size: 1e9, decimals: 1 },
+  { name: "M", size: 1e6, decimals: 2 },
+  { name: "K", size: 1e3, decimals: 0 },
+] as const;
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -38,9 +39,12 @@ export function formatBinaryBytes(bytes: number): string {
   return formatUnits(bytes, BINARY_UNITS) ?? `${Math.floor(bytes)} B`;
 }
 
-/** `3.2B`, `135M`, `12`: parameters of a model. Takes a count >= 0. */
+/** `70.6B`, `134.52M`, `7B`, `12`: parameters of a model, as `ollama show` prints them. Takes a count >= 0. */
 export function formatCount(count: number): string {
-  return formatUnits(count, COUNT_UNITS)?.replace(" ", "") ?? String(count);
+  const unit = COUNT_UNITS.find(({ size }) => count >= size);
+  if (unit === undefined) return String(count);
+  const value = count / unit.size;
+  return `${value.toFixed(Number.isInteger(value) ? 0 : unit.decimals)}${unit.name}`;
 }
 
 /** `3 minutes`, `About an hour`, `2 weeks`. Takes milliseconds >= 0. */

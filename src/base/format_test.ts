@@ -25,12 +25,17 @@ Deno.test("formatBytes uses decimal units and one digit below ten", () => {
 });
 
 Deno.test("formatCount names parameters as models do", () => {
-  assert.deepEqual([3_212_749_888, 134_515_008, 1_000, 12].map(formatCount), [
-    "3.2B",
-    "134M",
-    "1K",
-    "12",
-  ]);
+  const rows: readonly (readonly [number, string])[] = [
+    [70_553_706_560, "70.6B"],
+    [3_212_749_888, "3.2B"],
+    [7_000_000_000, "7B"],
+    [134_515_008, "134.52M"],
+    [4_200_192, "4.20M"],
+    [5_000_000, "5M"],
+    [1_000, "1K"],
+    [12, "12"],
+  ];
+  for (const [count, wanted] of rows) assert.equal(formatCount(count), wanted);
 });
 
 Deno.test("formatSpan words each span as the contract does", () => {

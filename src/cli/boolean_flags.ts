@@ -8,14 +8,13 @@ const FALSE_WORDS: ReadonlySet<string> = new Set(["0", "f", "F", "false", "FALSE
 /** Gives every flag without a value, of the command and of those under it, the flag that says the opposite. */
 export function addNegations(command: Command): void {
   const longs = new Set(command.options.map(({ long }) => long));
-  for (const option of command.options) {
-    if (!option.isBoolean() && !option.negate) continue;
+  for (const option of [...command.options]) {
+    if (option.required || option.optional) continue;
     const opposite = oppositeOf(option);
     if (opposite === undefined || longs.has(opposite)) continue;
-    command.addOption(new Option(opposite).hideHelp());
-    // Two flags of one name would begin with yes where nothing was said.
-    const name = option.attributeName();
-    if (!option.negate) command.setOptionValueWithSource(name, option.defaultValue, "default");
+    const added = new Option(opposite).hideHelp();
+    // Where both are there, commander takes yes for granted of neither.
+    command.addOption(option.negate ? added.default(true) : added);
   }
   for (const under of command.commands) addNegations(under);
 }

@@ -99,5 +99,6 @@ Deno.test("completions know every command, flag and place for a model's name", a
     for (const word of ["serve", "ls", "keepalive", "max-queue", "odist list 2>/dev/null"]) {
       assert(out.includes(word), `${shell}: ${word}`);
     }
+    assert(!out.includes("no-verbose"), "a flag is offered once");
   }
 });

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { errorMessage, findNearest, formatGoDuration, RequestError } from "../base/mod.ts";
 import { formatHost, type HostAddress } from "./host_address.ts";
 import { flagOf, type OptionSpec, type OptionValue, variableOf } from "./option_spec.ts";
+import { PASSED_OVER_VARIABLES } from "./ollama_variables.ts";
 import { formatByteCount, type Parsed, parseLenient, parseStrict } from "./parse_option.ts";
 import { type Config, type OptionName, OPTIONS, type OptionValues, RELATIONS } from "./schema.ts";
 
@@ -29,7 +30,7 @@ export type Origin =
 export interface LoadedConfig {
   readonly config: Config;
   readonly origins: Readonly<Record<OptionName, Origin>>;
-  /** What Ollama's variables said that could not be read, and secrets that others can read, one sentence each. */
+  /** What Ollama's variables said that could not be read or changes nothing, and secrets that others can read, one sentence each. */
   readonly warnings: readonly string[];
 }
 
@@ -47,7 +48,7 @@ const OPTION_ROWS = Object.entries(OPTIONS) as readonly (readonly [OptionName, O
  * @throws RequestError `invalid_config` naming every bad value, the wanted range and the origin.
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
-  const warnings: string[] = [];
+  const warnings = passedOver(sources.env);
   const problems: string[] = [];
   const fileTexts = sources.file === undefined ? {} : readFile(sources.file, problems);
   const values = new Map<OptionName, OptionValue>();
@@ -72,6 +73,12 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     origins: Object.freeze(Object.fromEntries(origins)) as Readonly<Record<OptionName, Origin>>,
     warnings,
   };
+}
+
+/** One sentence for each of Ollama's variables that is set and changes nothing. */
+function passedOver(env: ConfigSources["env"]): string[] {
+  return PASSED_OVER_VARIABLES.filter(({ variable }) => trimmed(env[variable]) !== undefined)
+    .map(({ variable, why }) => `${variable} changes nothing: ${why}`);
 }
 
 /** Each value as text in the form users write it, and where it came from; secrets are masked. */

@@ -2,6 +2,45 @@ import assert from "node:assert/strict";
 import { RequestError } from "../base/mod.ts";
 import { formatHost } from "./host_address.ts";
 import { type ConfigSources, describeConfig, loadConfig } from "./load_config.ts";
+import { OPTIONS } from "./schema.ts";
+
+/** Contract section 6, those of the GPU drivers apart. */
+const OLLAMA_VARIABLES: readonly string[] = [
+  "OLLAMA_HOST",
+  "OLLAMA_MODELS",
+  "OLLAMA_KEEP_ALIVE",
+  "OLLAMA_LOAD_TIMEOUT",
+  "OLLAMA_MAX_LOADED_MODELS",
+  "OLLAMA_NUM_PARALLEL",
+  "OLLAMA_MAX_QUEUE",
+  "OLLAMA_CONTEXT_LENGTH",
+  "OLLAMA_ORIGINS",
+  "OLLAMA_FLASH_ATTENTION",
+  "OLLAMA_KV_CACHE_TYPE",
+  "OLLAMA_GPU_OVERHEAD",
+  "OLLAMA_SCHED_SPREAD",
+  "OLLAMA_LLM_LIBRARY",
+  "OLLAMA_VULKAN",
+  "OLLAMA_IGPU_ENABLE",
+  "LLAMA_ARG_FIT",
+  "LLAMA_ARG_FIT_TARGET",
+  "OLLAMA_NOPRUNE",
+  "OLLAMA_MAX_TRANSFER_STREAMS",
+  "OLLAMA_GO_TEMPLATE",
+  "OLLAMA_DEBUG",
+  "OLLAMA_DEBUG_LOG_REQUESTS",
+  "OLLAMA_NO_CLOUD",
+  "OLLAMA_REMOTES",
+  "OLLAMA_CLOUD_BASE_URL",
+  "OLLAMA_AUTH",
+  "OLLAMA_NOHISTORY",
+  "OLLAMA_EDITOR",
+  "OLLAMA_AGENT_DISABLE_SHELL",
+  "OLLAMA_AGENT_DISABLE_WEBSEARCH",
+  "OLLAMA_SKILLS",
+];
+/** The conversation starts the editor that it names. */
+const READ_ELSEWHERE: ReadonlySet<string> = new Set(["OLLAMA_EDITOR"]);
 
 const ENV = { HOME: "/home/ada" };
 
@@ -203,4 +242,17 @@ Deno.test("describeConfig shows each value as users write it, and where it came 
   assert.equal(row("origins")?.value, "https://a.example,https://b.example");
   assert.equal(row("origins")?.origin, "file /etc/odist.json");
   assert.equal(row("slots")?.origin, "default");
+});
+
+Deno.test("every variable of Ollama's is read, or said to change nothing and why", () => {
+  const read: readonly string[] = Object.values(OPTIONS).map((spec) =>
+    "alias" in spec ? spec.alias.variable : ""
+  );
+  for (const variable of OLLAMA_VARIABLES) {
+    const { warnings } = load({ env: { [variable]: "1" } });
+    const isRead = read.includes(variable) || READ_ELSEWHERE.has(variable);
+    const told = warnings.filter((text) => text.startsWith(`${variable} changes nothing: `));
+    assert.equal(told.length, isRead ? 0 : 1, variable);
+  }
+  assert.deepEqual(load({ env: { OLLAMA_VULKAN: " " } }).warnings, []);
 });

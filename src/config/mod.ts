@@ -13,5 +13,6 @@ export {
   type Origin,
 } from "./load_config.ts";
 export { flagOf, type OptionSpec, variableOf } from "./option_spec.ts";
+export { PASSED_OVER_VARIABLES } from "./ollama_variables.ts";
 export { formatRange } from "./parse_option.ts";
 export { type Config, type ConfigSlice, type OptionName, OPTIONS, RELATIONS } from "./schema.ts";

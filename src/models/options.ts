@@ -9,9 +9,6 @@ const PREDICT_CONTEXTS_MAX = 10;
 /** Context windows above this are refused as a mistake, whatever the model says. */
 const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
 
-/** Batch of an embedding model when nobody says one (contract 1.7). */
-const EMBED_BATCH_TOKENS_MAX = 2048;
-
 /** More layers than any model has. */
 const GPU_LAYERS_MAX = 100_000;
 /** Subtracted from logits, whose own range is some tens. */
@@ -48,10 +45,10 @@ export type ResolvedLoad =
 
 /** Where values come from when neither request nor model gives one. */
 export interface OptionDefaults {
-  /** 0 = {@link AUTO_CONTEXT_TOKENS}. */
+  /** 0 = {@link AUTO_CONTEXT_TOKENS}, of an embedding model {@link AUTO_EMBED_CONTEXT_TOKENS}. */
   readonly contextTokens: number;
   readonly slots: number;
-  /** 0 = by context window. */
+  /** 0 = by context window, of an embedding model the whole window. */
   readonly batchTokens: number;
   readonly flashAttention: LoadSettings["flashAttention"];
   readonly kvCacheType: LoadSettings["kvCacheType"];
@@ -59,6 +56,11 @@ export interface OptionDefaults {
 
 /** Context window when nobody says one: the contract's for machines with little device memory. */
 const AUTO_CONTEXT_TOKENS = 4096;
+/**
+ * The same for embedding models, and the most unless the request or the model says more: most of them take so much, and
+ * what is computed at once grows with its square.
+ */
+const AUTO_EMBED_CONTEXT_TOKENS = 8192;
 
 /** What the model brings into the decision. */
 export interface ModelBounds {
@@ -145,7 +147,7 @@ function resolveContext(
   defaults: OptionDefaults,
   bounds: ModelBounds,
 ): number {
-  const automatic = defaults.contextTokens > 0 ? defaults.contextTokens : AUTO_CONTEXT_TOKENS;
+  const automatic = automaticContext(defaults.contextTokens, bounds.mode);
   const wanted = checkRange("num_ctx", asked ?? automatic, { low: 0, high: CONTEXT_TOKENS_MAX });
   const floored = Math.max(CONTEXT_TOKENS_MIN, wanted === 0 ? automatic : wanted);
   return bounds.trainingContextTokens > 0
@@ -153,12 +155,20 @@ function resolveContext(
     : floored;
 }
 
+/** `configured` 0 = nobody says one. */
+function automaticContext(configured: number, mode: LoadSettings["mode"]): number {
+  if (mode === "generate") return configured > 0 ? configured : AUTO_CONTEXT_TOKENS;
+  return configured > 0
+    ? Math.min(configured, AUTO_EMBED_CONTEXT_TOKENS)
+    : AUTO_EMBED_CONTEXT_TOKENS;
+}
+
 /** `asked` 0 = by the context window. */
 function resolveBatch(asked: number, bounds: ModelBounds, contextTokens: number): number {
   const wanted = checkRange("num_batch", asked, { low: 0, high: CONTEXT_TOKENS_MAX });
   if (wanted > 0) return Math.min(wanted, contextTokens);
-  // An embedding's input is one batch, so the batch bounds how long it may be.
-  if (bounds.mode === "embed") return Math.min(EMBED_BATCH_TOKENS_MAX, contextTokens);
+  // An embedding's input is one batch: a shorter one would cut what the window promises.
+  if (bounds.mode === "embed") return contextTokens;
   const automatic = contextTokens <= 4096 ? 512 : contextTokens <= 32_768 ? 1024 : 2048;
   return Math.min(automatic, contextTokens);
 }

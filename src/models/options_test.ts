@@ -7,12 +7,13 @@ function resolve(
   model: RequestOptions = {},
   trainingContextTokens = 8192,
   mode: "generate" | "embed" = "generate",
+  configured = 0,
 ) {
   return resolveOptions({
     request,
     model,
     defaults: {
-      contextTokens: 0,
+      contextTokens: configured,
       slots: 4,
       batchTokens: 0,
       flashAttention: "auto",
@@ -77,8 +78,14 @@ Deno.test("resolveOptions() bounds how many stop strings there are and how long 
 });
 
 Deno.test("resolveOptions() gives embedding models a batch as long as their input may be", () => {
-  assert.equal(resolve({}, {}, 8192, "embed").load.batchTokens, 2048);
-  assert.equal(resolve({}, {}, 1024, "embed").load.batchTokens, 1024);
+  for (const [trained, window] of [[8192, 8192], [1024, 1024], [32_768, 8192]] as const) {
+    const { load } = resolve({}, {}, trained, "embed");
+    assert.deepEqual([load.contextTokens, load.batchTokens], [window, window]);
+  }
+  assert.equal(resolve({ numCtx: 16_384 }, {}, 32_768, "embed").load.batchTokens, 16_384);
+  assert.equal(resolve({ numCtx: 512 }, {}, 32_768, "embed").load.batchTokens, 512);
+  assert.equal(resolve({}, {}, 32_768, "embed", 131_072).load.batchTokens, 8192);
+  assert.equal(resolve({}, {}, 32_768, "embed", 2048).load.batchTokens, 2048);
   assert.equal(resolve({}, {}, 8192).load.batchTokens, 512);
   assert.equal(resolve({ numBatch: 64 }, {}, 8192, "embed").load.batchTokens, 64);
 });

@@ -41,6 +41,7 @@ export function neededModel(
         contextTokens: load.contextTokens,
         slots: load.slots,
         batchTokens: load.batchTokens,
+        isBatchWhole: load.mode === "embed",
         kvCacheType: load.kvCacheType,
       }),
       slots: load.slots,

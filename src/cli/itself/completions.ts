@@ -34,6 +34,7 @@ export function defineCompletions(
 /** Of the command and of all its subcommands: which of them is meant, the shell does not ask. */
 function flagsOf(command: Command): readonly string[] {
   const all = [command, ...command.commands].flatMap((one) => one.options)
+    .filter(({ hidden }) => !hidden)
     .flatMap((option) => option.long ?? []);
   return [...new Set([...all, "--help"])];
 }

@@ -9,6 +9,8 @@ export interface MemoryShape {
   readonly contextTokens: number;
   readonly slots: number;
   readonly batchTokens: number;
+  /** Whether a batch is computed whole, as embedding models do, which see a text from both ends. */
+  readonly isBatchWhole: boolean;
   readonly vocabularyTokens: number;
   readonly embeddingLength: number;
   readonly kvCacheType: "f16" | "q8_0" | "q4_0";
@@ -16,6 +18,8 @@ export interface MemoryShape {
 
 /** Bytes per element of the KV cache, scales of the quantised types included. */
 const KV_ELEMENT_BYTES = { f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 } as const;
+/** Who sees whom in one batch, as 32-bit and again as 16-bit floats. */
+const MASK_ELEMENT_BYTES = 6;
 /** A runner without a model: the runtime and the libraries. Measured 60 to 75 MiB. */
 const RUNNER_BYTES = 80 * 1024 * 1024;
 
@@ -27,7 +31,11 @@ export function estimateMemoryBytes(shape: MemoryShape): number {
   const tokens = shape.contextTokens * shape.slots;
   const kvBytes = tokens * shape.blockCount * shape.kvHeads * shape.keyValueLength *
     KV_ELEMENT_BYTES[shape.kvCacheType];
-  const logitsBytes = 4 * shape.vocabularyTokens * Math.min(shape.batchTokens, 512);
-  const activationsBytes = 4 * 8 * shape.embeddingLength * Math.min(shape.batchTokens, 512);
-  return Math.ceil(shape.weightsBytes + kvBytes + logitsBytes + activationsBytes + RUNNER_BYTES);
+  const stepTokens = Math.min(shape.batchTokens, 512);
+  const logitsBytes = 4 * shape.vocabularyTokens * stepTokens;
+  const computedTokens = shape.isBatchWhole ? shape.batchTokens : stepTokens;
+  const activationsBytes = 4 * 8 * shape.embeddingLength * computedTokens;
+  const maskBytes = shape.isBatchWhole ? MASK_ELEMENT_BYTES * shape.batchTokens ** 2 : 0;
+  const bufferBytes = logitsBytes + activationsBytes + maskBytes;
+  return Math.ceil(shape.weightsBytes + kvBytes + bufferBytes + RUNNER_BYTES);
 }
