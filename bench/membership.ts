@@ -15,14 +15,19 @@ interface Condition {
   readonly name: string;
   readonly lossPercent: number;
   readonly starvedShare: number;
+  /** Values of the size of a load that each node tells in a second, as one that is busy does. */
+  readonly toldPerSecond?: number;
 }
 
 const CONDITIONS: readonly Condition[] = [
   { name: "quiet", lossPercent: 0, starvedShare: 0 },
   { name: "10 % loss", lossPercent: 10, starvedShare: 0 },
   { name: "10 % loss, 30 % starved", lossPercent: 10, starvedShare: 0.3 },
+  { name: "busy", lossPercent: 0, starvedShare: 0, toldPerSecond: 1 },
 ];
 const timing = MEMBERSHIP_PRESETS.lan;
+/** Bytes of a node's load as it is told. */
+const LOAD_BYTES = 40;
 /** Until rumours of the start are over. */
 const SETTLE_MS = 20_000;
 
@@ -55,9 +60,10 @@ function main(): void {
   }
   console.log(
     `\n| N | condition | first suspicion p50/p99 ms | removal by all p50/p99 ms | span h |` +
-      ` suspicions | false removals | datagrams/node/s | payload B/node/s | stream B/node/s |`,
+      ` suspicions | false removals | datagrams/node/s | payload B/node/s |` +
+      " stream messages/node/s | stream B/node/s | CPU ms/node/s |",
   );
-  console.log("|---|---|---|---|---|---|---|---|---|---|");
+  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|");
   for (const row of rows) console.log(row);
 }
 
@@ -80,19 +86,35 @@ function measure(wanted: Measurement): string {
   };
   world.advance(SETTLE_MS);
   const before = { ...pick(world) };
-  world.advance(spanMs);
+  const startedMs = performance.now();
+  pass(world, condition, spanMs);
+  const busyMs = performance.now() - startedMs;
   const perNodeSecond = (key: keyof ReturnType<typeof pick>) =>
     ((pick(world)[key] - before[key]) / nodeCount / (spanMs / 1000)).toFixed(1);
   const deaths = measureDeaths(wanted);
   return `| ${nodeCount} | ${condition.name} | ${shown(deaths.suspectedMs)} | ` +
     `${shown(deaths.removedMs)} | ${(spanMs / 3_600_000).toFixed(3)} | ${suspicions} | ` +
     `${removals} | ${perNodeSecond("datagrams")} | ${perNodeSecond("datagramBytes")} | ` +
-    `${perNodeSecond("streamBytes")} |`;
+    `${perNodeSecond("streams")} | ${perNodeSecond("streamBytes")} | ` +
+    `${(busyMs / nodeCount / (spanMs / 1000)).toFixed(3)} |`;
+}
+
+/** Lets time pass, with each node telling its load at its own time. */
+function pass(world: MembershipWorld, condition: Condition, spanMs: number): void {
+  const { toldPerSecond = 0 } = condition;
+  if (toldPerSecond === 0) return world.advance(spanMs);
+  const stepMs = 1_000 / toldPerSecond / world.nodes.length;
+  for (let told = 0; told * stepMs < spanMs; told++) {
+    const value = new Uint8Array(LOAD_BYTES);
+    new DataView(value.buffer).setUint32(0, told);
+    world.tell(told % world.nodes.length, { kind: "value_published", key: "load", value });
+    world.advance(Math.round((told + 1) * stepMs) - Math.round(told * stepMs));
+  }
 }
 
 function pick(world: MembershipWorld) {
-  const { datagrams, datagramBytes, streamBytes } = world;
-  return { datagrams, datagramBytes, streamBytes };
+  const { datagrams, datagramBytes, streams, streamBytes } = world;
+  return { datagrams, datagramBytes, streams, streamBytes };
 }
 
 function makeWorld(wanted: Measurement, seed: number): MembershipWorld {

@@ -12,8 +12,6 @@ export const ADDRESS_BYTES_MAX = 128;
 export const VALUE_KEY_BYTES_MAX = 64;
 /** Bytes of one application value. */
 export const VALUE_BYTES_MAX = 8 * 1024;
-/** Values up to this size ride on datagrams whole; longer ones are advertised and fetched over a stream. */
-export const VALUE_RUMOR_BYTES_MAX = 768;
 /** Buckets of a membership digest. */
 export const SYNC_BUCKETS = 64;
 
@@ -51,7 +49,10 @@ export interface ValueEntry {
   readonly value: Uint8Array | undefined;
 }
 
-/** A value on its way through the cluster, or (`entry` undefined) word that the owner has come to `version`. */
+/**
+ * Word that the owner has come to `version`, with or without the change itself. Earlier nodes hand on values this way;
+ * from anybody but its owner it is a reason to ask the owner, no more.
+ */
 export interface ValueRumor {
   readonly nodeId: NodeId;
   readonly bootEpoch: number;

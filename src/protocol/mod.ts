@@ -76,7 +76,6 @@ export {
   type SyncRow,
   VALUE_BYTES_MAX,
   VALUE_KEY_BYTES_MAX,
-  VALUE_RUMOR_BYTES_MAX,
   type ValueDelta,
   type ValueEntry,
   type ValueRumor,

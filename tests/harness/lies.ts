@@ -6,11 +6,19 @@
  */
 import assert from "node:assert/strict";
 import type { Incarnation, NodeId, Random } from "../../src/base/mod.ts";
-import type {
-  GroupConfiguration,
-  GroupStep,
-  MemberClaim,
-  RaftMessage,
+import {
+  encodeInventory,
+  encodeNodeFacts,
+  encodeNodeLoad,
+  encodeSync,
+  type GroupConfiguration,
+  type GroupStep,
+  type ManifestPrefix,
+  type MemberClaim,
+  NODE_FACTS_KEY,
+  NODE_LOAD_KEY,
+  type RaftMessage,
+  type ValueEntry,
 } from "../../src/protocol/mod.ts";
 import { encodeDatagram } from "./datagrams.ts";
 
@@ -91,6 +99,76 @@ export function gossipLie(random: Random, ends: Ends, about: NodeId): Uint8Array
     source: { bootEpoch: 1, incarnation: 0 as Incarnation },
     body: { kind: "gossip" },
     piggyback: { accusation, claims: [claim], values: [] },
+  });
+}
+
+/** A version of odist that no node has: where it shows, a forged value was believed. */
+export const FORGED_VERSION = "6.6.6";
+
+/** Whose values are forged, in which life. */
+export interface Life {
+  readonly nodeId: NodeId;
+  readonly bootEpoch: number;
+}
+
+function hex(random: Random): ManifestPrefix {
+  const half = () => random.uint32().toString(16).padStart(8, "0");
+  return `${half()}${half()}` as ManifestPrefix;
+}
+
+/** A change of another's facts, load or inventory, of a version that it has come to or will come to. */
+function forgedEntry(random: Random): ValueEntry {
+  const manifests = Array.from({ length: 8 }, () => hex(random)).sort();
+  const values: readonly (readonly [string, Uint8Array | undefined])[] = [
+    [
+      NODE_FACTS_KEY,
+      encodeNodeFacts({
+        name: "forged",
+        version: FORGED_VERSION,
+        catalogueSchema: 1,
+        clusterAddress: "127.0.0.1:9",
+        cores: 1,
+        numericClass: "",
+      }),
+    ],
+    [
+      NODE_LOAD_KEY,
+      encodeNodeLoad({
+        runningRequests: 0,
+        waitingRequests: 0,
+        slots: 64,
+        freeSlots: 64,
+        decodeTokensPerMinute: 1_000_000,
+        prefillTokensPerMinute: 1_000_000,
+        availableBytes: 2 ** 50,
+      }),
+    ],
+    ...encodeInventory(manifests),
+  ];
+  const [key, value] = pick(random, values);
+  return { key, version: 1 + random.below(200), value };
+}
+
+/** What another node never said, on a datagram. */
+export function valueLie(random: Random, about: Life): Uint8Array<ArrayBuffer> {
+  const entry = forgedEntry(random);
+  const { version } = entry;
+  return encodeDatagram({
+    source: { bootEpoch: 1, incarnation: 0 as Incarnation },
+    body: { kind: "gossip" },
+    piggyback: { accusation: undefined, claims: [], values: [{ ...about, version, entry }] },
+  });
+}
+
+/** The same as an answer on a stream. */
+export function valuesLie(random: Random, about: Life): Uint8Array<ArrayBuffer> {
+  const entry = forgedEntry(random);
+  const toVersion = pick(random, [entry.version, 2 ** 40, 2 ** 52]);
+  const range = { fromVersion: 0, toVersion, collectedVersion: random.below(100) };
+  const deltas = [{ ...about, ...range, entries: [entry] }];
+  return encodeSync({
+    source: { bootEpoch: 1, incarnation: 0 as Incarnation },
+    body: { kind: "sync_update", rows: [], deltas, wants: [] },
   });
 }
 

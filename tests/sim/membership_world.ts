@@ -63,6 +63,9 @@ export interface Change {
   readonly standing: MemberStanding | undefined;
 }
 
+/** What a node says about itself and others, for its log. */
+export type MembershipNote = Extract<MembershipEffect, { readonly kind: "note" }>;
+
 interface Pending {
   readonly node: number;
   readonly life: number;
@@ -83,6 +86,7 @@ export class MembershipWorld {
   nowMs = 0;
   datagrams = 0;
   datagramBytes = 0;
+  streams = 0;
   streamBytes = 0;
   events = 0;
   /** Rolling hash of every effect; equal for equal seeds. */
@@ -91,6 +95,8 @@ export class MembershipWorld {
   onChange: (change: Change) => void = (change) => this.changes.push(change);
   /** Sees every message sent, for corpora. */
   onSent: (kind: "datagram" | "stream", bytes: Uint8Array) => void = () => {};
+  /** Sees what a node notes, for its log. */
+  onNote: (node: number, note: MembershipNote) => void = () => {};
   /** True where a message from one index to another is cut. */
   cut: (from: number, to: number) => boolean = () => false;
   readonly #options: WorldOptions;
@@ -337,6 +343,7 @@ export class MembershipWorld {
         if (this.#random.below(100) < (this.#options.lossPercent ?? 0)) return;
         return this.#deliver(node, effect.nodeId, "datagram_received", effect.bytes);
       case "send_stream":
+        this.streams++;
         this.streamBytes += effect.bytes.length;
         this.onSent("stream", effect.bytes);
         this.#hash(effect.bytes.length * 37 + node.index);
@@ -350,6 +357,8 @@ export class MembershipWorld {
       case "persist_identity":
         node.persisted = { bootEpoch: effect.bootEpoch, incarnation: effect.incarnation };
         return;
+      case "note":
+        return this.onNote(node.index, effect);
       case "leave_completed":
         node.left = true;
         return;

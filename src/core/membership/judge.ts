@@ -1,6 +1,5 @@
 import type { Incarnation, NodeId } from "../../base/mod.ts";
 import type { Accusation, LifeStamp, MemberClaim } from "../../protocol/mod.ts";
-import { Hearsay } from "./hearsay.ts";
 import type { Prober } from "./prober.ts";
 import { compareClaims, compareStamps, isLive, type Member, viewMember } from "./roster.ts";
 import { claimOfSelf, type Shared } from "./shared.ts";
@@ -36,18 +35,29 @@ export class Judge {
   readonly #onReturned: (member: Member) => void;
   /** Called when rumours must go out before their turn. */
   readonly #onUrgent: () => void;
+  /** Called for each claim of life that is believed. */
+  readonly #onLive: (member: Member) => void;
+  /** Called when this node's own life is another, which others take for one without values. */
+  readonly #onReborn: () => void;
 
   constructor(
     shared: Shared,
     voice: Voice,
     prober: Prober,
-    hooks: { onReturned: (member: Member) => void; onUrgent: () => void },
+    hooks: {
+      readonly onReturned: (member: Member) => void;
+      readonly onUrgent: () => void;
+      readonly onLive: (member: Member) => void;
+      readonly onReborn: () => void;
+    },
   ) {
     this.#shared = shared;
     this.#voice = voice;
     this.#prober = prober;
     this.#onReturned = hooks.onReturned;
     this.#onUrgent = hooks.onUrgent;
+    this.#onLive = hooks.onLive;
+    this.#onReborn = hooks.onReborn;
   }
 
   /** Takes a claim about any member. */
@@ -192,6 +202,7 @@ export class Judge {
     this.#voice.spread({ ...claim, address: claim.standing === "alive" ? member.address : "" });
     const { nodeId } = member;
     effects.push({ kind: "member_changed", nodeId, previous, member: viewMember(member) });
+    if (isLive(claim)) this.#onLive(member);
   }
 
   #startSuspicion(member: Member, claim: MemberClaim): void {
@@ -275,6 +286,7 @@ export class Judge {
     this.#epochRaisedMs = coreMs;
     self.bootEpoch = bootEpoch + 1;
     this.announceSelf();
+    this.#onReborn();
     this.#onUrgent();
   }
 
@@ -296,4 +308,32 @@ const LAST_CALLS = 2;
 /** Time for a last call to be answered, twice the usual patience. */
 function lastCallGapMs(timing: { readonly probeTimeoutMs: number }): number {
   return 2 * timing.probeTimeoutMs;
+}
+
+/** Members whose word about one other is remembered. More than are ever needed. */
+const VOICES_MAX = 8;
+
+/**
+ * Who told of a later life of a member. Lives begin rarely and their subject says so itself, but whoever passes the news
+ * on could make it up: it would cut the member off from everybody who believes it.
+ */
+class Hearsay {
+  /** By subject, then by who spoke: the latest boot it told of. */
+  readonly #heard = new Map<NodeId, Map<NodeId, number>>();
+
+  /** Notes what `from` says, and returns how many told of this life of the subject or of a later one. */
+  add(from: NodeId, claim: { readonly nodeId: NodeId; readonly bootEpoch: number }): number {
+    const voices = this.#heard.get(claim.nodeId) ?? new Map<NodeId, number>();
+    this.#heard.set(claim.nodeId, voices);
+    const [oldest] = voices.keys();
+    if (voices.size >= VOICES_MAX && oldest !== undefined && !voices.has(from)) {
+      voices.delete(oldest);
+    }
+    voices.set(from, Math.max(claim.bootEpoch, voices.get(from) ?? 0));
+    return [...voices.values()].filter((bootEpoch) => bootEpoch >= claim.bootEpoch).length;
+  }
+
+  forget(nodeId: NodeId): void {
+    this.#heard.delete(nodeId);
+  }
 }

@@ -6,6 +6,7 @@ import {
   type MembershipDatagram,
 } from "../../protocol/mod.ts";
 import type { Contact, MembershipEffect, MembershipEvent, MemberView } from "./events.ts";
+import { Firsthand } from "./firsthand.ts";
 import { Judge } from "./judge.ts";
 import { Prober } from "./prober.ts";
 import { type Member, Roster, viewMember } from "./roster.ts";
@@ -49,8 +50,6 @@ export interface MembershipView {
   readonly rumorCount: number;
 }
 
-/** Milliseconds between requests for one member's long values. */
-const VALUES_WANTED_GAP_MS = 1_000;
 /** Expelled ids remembered; the oldest is dropped. */
 const EXPELLED_MAX = 1_024;
 
@@ -63,6 +62,7 @@ export class Membership {
   readonly #voice: Voice;
   readonly #prober: Prober;
   readonly #judge: Judge;
+  readonly #firsthand: Firsthand;
   readonly #sync: Sync;
   #seeds: readonly Contact[] = [];
   readonly #expelled = new Set<NodeId>();
@@ -73,6 +73,7 @@ export class Membership {
   #stalledMs = 0;
   #stallForgiven = false;
   #gossipArmed = false;
+  #valuesArmed = false;
   #joinArmed = false;
   #urgent = false;
   #lastHealMs = -Infinity;
@@ -99,11 +100,17 @@ export class Membership {
       this.#voice,
       (target) => this.#onProbeFailed(target),
     );
+    this.#firsthand = new Firsthand(this.#shared, this.#voice);
     this.#judge = new Judge(this.#shared, this.#voice, this.#prober, {
       onReturned: (member) => this.#onReturned(member),
       onUrgent: () => this.#urgent = true,
+      onLive: (member) => this.#firsthand.onLive(member),
+      onReborn: () => this.#onReborn(),
     });
-    this.#sync = new Sync(this.#shared, this.#voice, this.#judge);
+    this.#sync = new Sync(this.#shared, this.#voice, {
+      judge: this.#judge,
+      firsthand: this.#firsthand,
+    });
   }
 
   /** Takes one fact and returns what the caller must now do, in this order. */
@@ -182,6 +189,7 @@ export class Membership {
       case "stream_received":
         return this.#onStream(event.from, event.bytes);
       case "send_failed":
+        this.#doubtTold(event.to);
         return this.#prober.onSendFailed(event.to);
       case "connection_lost":
         return this.#onConnectionLost(event.to);
@@ -226,7 +234,7 @@ export class Membership {
     }
     const { roster } = this.#shared;
     const sender: Contact = roster.find(from) ?? { nodeId: from, address: "" };
-    for (const rumor of piggyback.values) this.#hearValue(sender, rumor);
+    for (const rumor of piggyback.values) this.#firsthand.hearRumor(sender, rumor);
     if (piggyback.accusation !== undefined) this.#judge.hearAccusation(piggyback.accusation, from);
     const accused = piggyback.accusation !== undefined;
     const introduced = piggyback.claims.some((claim) => claim.nodeId === from);
@@ -283,23 +291,8 @@ export class Membership {
     return from !== this.#shared.self.nodeId && !this.#expelled.has(from);
   }
 
-  #hearValue(
-    from: Contact,
-    rumor: MembershipDatagram["piggyback"]["values"][number],
-  ): void {
-    const member = this.#shared.roster.find(rumor.nodeId);
-    if (member?.bootEpoch !== rumor.bootEpoch) return;
-    if (rumor.entry === undefined) {
-      if (rumor.version <= member.values.version) return;
-      return this.#sync.wantValues(from, member, VALUES_WANTED_GAP_MS);
-    }
-    if (!member.values.applyRumor(rumor.entry)) return;
-    this.#voice.spreadValue(rumor);
-    const keys = [rumor.entry.key];
-    this.#shared.effects.push({ kind: "values_changed", nodeId: member.nodeId, keys });
-  }
-
   #onConnectionLost(to: NodeId): void {
+    this.#doubtTold(to);
     const member = this.#shared.roster.find(to);
     if (member?.standing === "alive") this.#prober.probe(member);
   }
@@ -313,8 +306,20 @@ export class Membership {
     if (target.standing === "suspect") this.#voice.send(target, { kind: "gossip" });
   }
 
+  /** What a member was told last may not have come to it. */
+  #doubtTold(nodeId: NodeId): void {
+    const member = this.#shared.roster.find(nodeId);
+    if (member !== undefined) member.isUnsure = true;
+  }
+
+  #onReborn(): void {
+    for (const member of this.#shared.roster.all()) member.toldVersion = 0;
+    this.#firsthand.changed();
+  }
+
   /** A member is back from the dead, so what it knows may differ from all we know. */
   #onReturned(member: Member): void {
+    member.isUnsure = true;
     const { coreMs, timing } = this.#shared;
     if (coreMs - this.#lastHealMs < timing.joinRetryMs) return;
     this.#lastHealMs = coreMs;
@@ -378,8 +383,7 @@ export class Membership {
       effects.push({ kind: "value_refused", key, reason: entry });
       return;
     }
-    const { nodeId, bootEpoch } = self;
-    this.#voice.spreadValue({ nodeId, bootEpoch, version: entry.version, entry });
+    this.#firsthand.changed();
   }
 
   #fireDue(): void {
@@ -407,6 +411,9 @@ export class Membership {
       case "gossip_turn":
         this.#gossipArmed = false;
         return this.#gossip();
+      case "values_turn":
+        this.#valuesArmed = false;
+        return this.#firsthand.turn();
       case "sync_turn":
         return this.#onSyncTurn();
       case "announce_turn":
@@ -472,6 +479,10 @@ export class Membership {
     if (!this.#gossipArmed && !alone && this.#voice.hasRumors) {
       this.#gossipArmed = true;
       timers.at(coreMs + timing.gossipIntervalMs, { kind: "gossip_turn" });
+    }
+    if (!this.#valuesArmed && !alone && this.#firsthand.isDue) {
+      this.#valuesArmed = true;
+      timers.at(coreMs + timing.gossipIntervalMs, { kind: "values_turn" });
     }
     const joins = alone && !self.leaving && (this.#seeds.length > 0 || roster.size > 0);
     if (!this.#joinArmed && joins) {

@@ -23,8 +23,10 @@ export interface Member extends LifeStamp {
   suspicionTimer: Timer<TimerFact> | undefined;
   /** Of the life `bootEpoch`; replaced with it. */
   values: MemberValues;
-  /** When its values were last asked for. */
-  valuesWantedMs: number;
+  /** How far this node has told it its own values. */
+  toldVersion: number;
+  /** What it was told may have been lost: the next datagram to it says how far this node's values are. */
+  isUnsure: boolean;
   /** When it was last told out of turn what is held against it. */
   accusedMs: number;
 }
@@ -105,7 +107,8 @@ export class Roster {
       suspicion: undefined,
       suspicionTimer: undefined,
       values: new MemberValues(),
-      valuesWantedMs: -Infinity,
+      toldVersion: 0,
+      isUnsure: false,
       accusedMs: -Infinity,
     };
     this.#members.set(member.nodeId, member);
@@ -121,7 +124,10 @@ export class Roster {
   /** Gives a member a greater claim's stamp and standing; the caller has compared them. */
   update(member: Member, claim: MemberClaim, coreMs: number): void {
     const wasLive = isLive(member);
-    if (claim.bootEpoch !== member.bootEpoch) member.values = new MemberValues();
+    if (claim.bootEpoch !== member.bootEpoch) {
+      member.values = new MemberValues();
+      member.toldVersion = 0;
+    }
     member.bootEpoch = claim.bootEpoch;
     member.incarnation = claim.incarnation;
     member.standing = claim.standing;

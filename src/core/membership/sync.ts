@@ -5,12 +5,11 @@ import {
   SYNC_BYTES_MAX,
   type SyncRow,
   syncRowBytes,
-  VALUE_RUMOR_BYTES_MAX,
   type ValueDelta,
   valueEntryBytes,
-  type ValueWant,
 } from "../../protocol/mod.ts";
 import type { Contact } from "./events.ts";
+import { deltaOf, type Firsthand } from "./firsthand.ts";
 import type { Judge } from "./judge.ts";
 import { compareClaims, type Member } from "./roster.ts";
 import { claimOfSelf, type Shared } from "./shared.ts";
@@ -28,19 +27,26 @@ const HEAD_BYTES = 512;
 const DELTA_HEAD_BYTES = 64;
 
 /**
- * Push-pull: two members compare hashes of their lists bucket by bucket and exchange what differs, values included. Four
- * one-way messages without a session: a lost one costs nothing but the wait for the next round.
+ * Push-pull: two members compare hashes of their lists bucket by bucket and exchange what differs, of values each its own;
+ * where a third member's differ, that one is asked. One-way messages without a session: a lost one costs nothing but the
+ * wait for the next round.
  */
 export class Sync {
   readonly #shared: Shared;
   readonly #voice: Voice;
   readonly #judge: Judge;
+  readonly #firsthand: Firsthand;
   readonly #random: Random;
 
-  constructor(shared: Shared, voice: Voice, judge: Judge) {
+  constructor(
+    shared: Shared,
+    voice: Voice,
+    parts: { readonly judge: Judge; readonly firsthand: Firsthand },
+  ) {
     this.#shared = shared;
     this.#voice = voice;
-    this.#judge = judge;
+    this.#judge = parts.judge;
+    this.#firsthand = parts.firsthand;
     this.#random = shared.random.fork();
   }
 
@@ -63,18 +69,6 @@ export class Sync {
     const rows = body.rows.filter((row) => admits(row.claim.nodeId));
     if (body.kind === "sync_rows") return this.#onRows(from, { ...body, rows });
     this.#onUpdate(from, { ...body, rows });
-  }
-
-  /** Asks `from` for the values of a member; at most once per `gapMs` and member. */
-  wantValues(from: Contact, member: Member, gapMs: number): void {
-    if (this.#shared.coreMs - member.valuesWantedMs < gapMs) return;
-    member.valuesWantedMs = this.#shared.coreMs;
-    this.#voice.sendSync(from, {
-      kind: "sync_update",
-      rows: [],
-      deltas: [],
-      wants: [wantOf(member)],
-    });
   }
 
   #onRequest(from: Contact, body: SyncBody<"sync_request">): void {
@@ -112,76 +106,48 @@ export class Sync {
       return their === undefined || compareClaims(row.claim, their.claim) > 0;
     });
     this.#hearRows(from, body.rows);
-    let bytes = HEAD_BYTES + rows.reduce((sum, row) => sum + syncRowBytes(row), 0);
+    const bytes = HEAD_BYTES + rows.reduce((sum, row) => sum + syncRowBytes(row), 0);
     const deltas: ValueDelta[] = [];
-    const wants: ValueWant[] = [];
     for (const row of body.rows) {
-      const held = this.#valuesOf(row);
-      if (held === undefined) continue;
-      if (held.values.version < row.valueVersion && held.nodeId !== this.#shared.self.nodeId) {
-        wants.push(wantOf(held));
-      } else if (held.values.version > row.valueVersion) {
-        const { collectedVersion } = row;
-        const delta = deltaOf(held, { fromVersion: row.valueVersion, collectedVersion });
-        if (bytes + deltaBytes(delta) > SYNC_BYTES_MAX) continue;
-        bytes += deltaBytes(delta);
-        deltas.push(delta);
-      }
+      this.#firsthand.hearRow(from, row);
+      const delta = this.#owedTo(row);
+      if (delta !== undefined && bytes + deltaBytes(delta) <= SYNC_BYTES_MAX) deltas.push(delta);
     }
-    if (rows.length + deltas.length + wants.length === 0) return;
-    const room = Math.max(0, Math.trunc((SYNC_BYTES_MAX - bytes) / DELTA_HEAD_BYTES));
-    this.#voice.sendSync(from, { kind: "sync_update", rows, deltas, wants: wants.slice(0, room) });
+    if (rows.length + deltas.length === 0) return;
+    this.#voice.sendSync(from, { kind: "sync_update", rows, deltas, wants: [] });
   }
 
   #onUpdate(from: Contact, body: SyncBody<"sync_update">): void {
     this.#hearRows(from, body.rows);
-    for (const delta of body.deltas) this.#applyDelta(delta);
+    for (const delta of body.deltas) this.#firsthand.hearDelta(from, delta);
     const deltas: ValueDelta[] = [];
     let bytes = HEAD_BYTES;
     for (const want of body.wants) {
-      const held = this.#holderOf(want.nodeId);
-      if (held?.bootEpoch !== want.bootEpoch) continue;
-      const delta = deltaOf(held, want);
+      const delta = this.#firsthand.answer(want);
+      if (delta === undefined) continue;
       bytes += deltaBytes(delta);
       if (bytes > SYNC_BYTES_MAX) break;
-      if (delta.toVersion > want.fromVersion) deltas.push(delta);
+      deltas.push(delta);
     }
     if (deltas.length === 0) return;
     this.#voice.sendSync(from, { kind: "sync_update", rows: [], deltas, wants: [] });
+  }
+
+  /** What the speaker of a row about this node lacks of this node's values. */
+  #owedTo(row: SyncRow): ValueDelta | undefined {
+    const { self } = this.#shared;
+    const { nodeId, bootEpoch } = row.claim;
+    if (nodeId !== self.nodeId || bootEpoch !== self.bootEpoch) return undefined;
+    const { valueVersion: fromVersion, collectedVersion } = row;
+    return fromVersion < self.values.version
+      ? deltaOf(self, { fromVersion, collectedVersion })
+      : undefined;
   }
 
   #hearRows(from: Contact, rows: readonly SyncRow[]): void {
     for (const row of rows) {
       this.#judge.hear(row.claim, { from: from.nodeId, goneSeconds: row.goneSeconds });
     }
-  }
-
-  #applyDelta(delta: ValueDelta): void {
-    const member = this.#shared.roster.find(delta.nodeId);
-    if (member?.bootEpoch !== delta.bootEpoch) return;
-    const keys = member.values.applyDelta(delta);
-    member.valuesWantedMs = -Infinity;
-    if (keys.length === 0) return;
-    const { nodeId } = member;
-    this.#shared.effects.push({ kind: "values_changed", nodeId, keys });
-    // Long values spread by word of them: whoever fetched one tells others that it has it.
-    const long = delta.entries.some((entry) =>
-      (entry.value?.length ?? 0) > VALUE_RUMOR_BYTES_MAX && keys.includes(entry.key)
-    );
-    if (!long) return;
-    const { bootEpoch, values } = member;
-    this.#voice.spreadValue({ nodeId, bootEpoch, version: values.version, entry: undefined });
-  }
-
-  /** The holder of a row's values in the same life, or undefined. */
-  #valuesOf(row: SyncRow): Holder | undefined {
-    const held = this.#holderOf(row.claim.nodeId);
-    return held?.bootEpoch === row.claim.bootEpoch ? held : undefined;
-  }
-
-  #holderOf(nodeId: NodeId): Holder | undefined {
-    const { self, roster } = this.#shared;
-    return nodeId === self.nodeId ? self : roster.find(nodeId);
   }
 
   #rows(): SyncRow[] {
@@ -198,25 +164,9 @@ export class Sync {
   }
 }
 
-type Holder = Pick<Member, "nodeId" | "bootEpoch" | "values">;
-
 function rowOf(claim: SyncRow["claim"], goneSeconds: number, values: Member["values"]): SyncRow {
   const { version: valueVersion, collectedVersion } = values;
   return { claim, goneSeconds, valueVersion, collectedVersion };
-}
-
-function wantOf(holder: Holder): ValueWant {
-  const { nodeId, bootEpoch, values } = holder;
-  const { version: fromVersion, collectedVersion } = values;
-  return { nodeId, bootEpoch, fromVersion, collectedVersion };
-}
-
-function deltaOf(
-  holder: Holder,
-  asker: { readonly fromVersion: number; readonly collectedVersion: number },
-): ValueDelta {
-  const { nodeId, bootEpoch, values } = holder;
-  return { nodeId, bootEpoch, ...values.deltaSince(asker) };
 }
 
 function deltaBytes(delta: ValueDelta): number {

@@ -8,6 +8,7 @@ export type TimerFact =
   | { readonly kind: "relay_over"; readonly sequence: number }
   | { readonly kind: "suspicion_due"; readonly nodeId: NodeId }
   | { readonly kind: "gossip_turn" }
+  | { readonly kind: "values_turn" }
   | { readonly kind: "sync_turn" }
   | { readonly kind: "announce_turn" }
   | { readonly kind: "join_turn" }

@@ -1,3 +1,4 @@
+import { equalBytes } from "../../base/mod.ts";
 import {
   VALUE_BYTES_MAX,
   VALUE_KEY_BYTES_MAX,
@@ -44,6 +45,14 @@ export class MemberValues {
 
   find(key: string): Uint8Array | undefined {
     return this.#entries.get(key)?.value;
+  }
+
+  /** True when the owner can't have made this change, by all of its changes up to here; false when that can't be told. */
+  contradicts(entry: ValueEntry): boolean {
+    if (entry.version > this.#version || entry.version <= this.#collectedVersion) return false;
+    const held = this.#entries.get(entry.key);
+    if (held === undefined || held.version < entry.version) return true;
+    return held.version === entry.version && !isSame(held.value, entry.value);
   }
 
   /** The owner's own change. Deletions are collected when they take the room of a new key. */
@@ -152,6 +161,11 @@ export class MemberValues {
     }
     this.#collectedVersion = Math.max(this.#collectedVersion, version);
   }
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return equalBytes(a, b);
 }
 
 /** Printable ASCII without spaces, 1 to {@link VALUE_KEY_BYTES_MAX} characters. */

@@ -10,8 +10,6 @@ import {
   type MemberClaim,
   type MembershipDatagram,
   type MembershipSync,
-  VALUE_RUMOR_BYTES_MAX,
-  type ValueRumor,
 } from "../../protocol/mod.ts";
 import type { Contact } from "./events.ts";
 import { compareStamps } from "./roster.ts";
@@ -22,34 +20,24 @@ import { RUMORS_MAX, transmissionsMax } from "./timing.ts";
 /** Everything this node says: rumours ride on each datagram, and each datagram tells its receiver what is held against it. */
 export class Voice {
   readonly #shared: Shared;
-  // Doubt and death before load: a packet is filled with claims first.
   readonly #claims = new Rumors({ rumorsMax: RUMORS_MAX });
-  readonly #values = new Rumors({ rumorsMax: RUMORS_MAX });
 
   constructor(shared: Shared) {
     this.#shared = shared;
   }
 
   get hasRumors(): boolean {
-    return this.#claims.count + this.#values.count > 0;
+    return this.#claims.count > 0;
   }
 
   /** Rumours waiting, for status pages and tests. */
   get rumorCount(): number {
-    return this.#claims.count + this.#values.count;
+    return this.#claims.count;
   }
 
   /** Passes a claim on; it replaces what was being said about that member. */
   spread(claim: MemberClaim): void {
     this.#claims.add(claim.nodeId, encodeClaimPart(claim));
-  }
-
-  /** Passes a value on, or word of it when it is too long for a datagram. */
-  spreadValue(rumor: ValueRumor): void {
-    const long = (rumor.entry?.value?.length ?? 0) > VALUE_RUMOR_BYTES_MAX;
-    const said = long ? { ...rumor, entry: undefined } : rumor;
-    const subject = `${rumor.nodeId} ${said.entry?.key ?? ""}`;
-    this.#values.add(subject, encodeValuePart(said));
   }
 
   /**
@@ -65,10 +53,14 @@ export class Voice {
     const accusation = this.accusationAgainst(to.nodeId, options.heardAs);
     const writer = encodeDatagramHead(self, body, accusation);
     if (options.introduce === true) writer.raw(encodeClaimPart(claimOfSelf(self)));
-    const times = transmissionsMax(timing, roster.clusterSize);
-    for (const queue of [this.#claims, this.#values]) {
-      if (queue.count === 0) continue;
-      const parts = queue.take(DATAGRAM_BYTES_MAX - writer.length, times);
+    const member = roster.find(to.nodeId);
+    if (member?.isUnsure === true) {
+      member.isUnsure = false;
+      if (self.values.version > 0) writer.raw(this.#wordOfSelf());
+    }
+    if (this.#claims.count > 0) {
+      const times = transmissionsMax(timing, roster.clusterSize);
+      const parts = this.#claims.take(DATAGRAM_BYTES_MAX - writer.length, times);
       for (const part of parts) writer.raw(part);
     }
     const { nodeId, address } = to;
@@ -80,6 +72,12 @@ export class Voice {
     const { nodeId, address } = to;
     const bytes = encodeSync({ source: this.#shared.self, body });
     this.#shared.effects.push({ kind: "send_stream", nodeId, address, bytes });
+  }
+
+  /** How far this node's values are, as a part of a datagram. */
+  #wordOfSelf(): Uint8Array {
+    const { nodeId, bootEpoch, values } = this.#shared.self;
+    return encodeValuePart({ nodeId, bootEpoch, version: values.version, entry: undefined });
   }
 
   /**
