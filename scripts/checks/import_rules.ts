@@ -201,6 +201,12 @@ export const IMPORT_RULES: ImportRules = {
     { from: "src/core/*", to: "src/base", because: "Assertions, ids and the integer random." },
     { from: "src/core/raft", to: "src/core/voting", because: "It counts votes." },
     {
+      from: "src/operators",
+      to: "src/core/voting",
+      because: "Whether changes are possible is shown.",
+      typesOnly: true,
+    },
+    {
       from: "src/core/raft",
       to: "src/ports",
       because: "The log it reads is the storage's, which may not know the core.",

@@ -56,7 +56,21 @@ export function clientFor(context: CliContext, options: ClientOptions): NodeClie
   const { http: { host }, cli: { apiKey }, storage } = configFor(context, { flags }).config;
   if (host.scheme === "odist") {
     const { dataFolder } = storage;
-    return new NodeClient(host, { carry: remoteSender(host, { keyText: apiKey, dataFolder }) });
+    const carry = remoteSender(host, { keyText: apiKey, dataFolder });
+    return new NodeClient(host, { carry, onStale: staleNotice(context) });
   }
-  return new NodeClient(host, apiKey === "" ? {} : { key: apiKey });
+  const key = apiKey === "" ? {} : { key: apiKey };
+  return new NodeClient(host, { ...key, onStale: staleNotice(context) });
+}
+
+/** Says once that what follows is one node's knowledge. */
+function staleNotice({ terminal }: CliContext): () => void {
+  let wasSaid = false;
+  return () => {
+    if (wasSaid) return;
+    wasSaid = true;
+    terminal.err.write(
+      "No quorum of the cluster answers: this is what the asked node knows (odist status says more).\n",
+    );
+  };
 }

@@ -1,6 +1,7 @@
 import { type EdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import type { Catalogue, Outcome, Refusal } from "../core/catalogue/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
+import type { Reading } from "./quorum_watch.ts";
 
 /** The log's group as the models' side of a node needs it. */
 export interface CatalogueGroup {
@@ -21,14 +22,26 @@ export interface CatalogueGroup {
     look: (catalogue: Catalogue) => T,
     options: { readonly timeoutMs: number },
   ): Promise<T>;
+  /**
+   * As {@link CatalogueGroup.read}, or of what this node knows where no quorum has answered for `waitMs`: which is known
+   * already while there is none. Never fails for want of one.
+   */
+  readOrStale<T>(
+    look: (catalogue: Catalogue) => T,
+    options: { readonly waitMs: number },
+  ): Promise<Reading<T>>;
+  /** Since when no quorum has answered, in milliseconds since the epoch; undefined = one does, or soon may. */
+  readonly quorumLostAtMs: number | undefined;
 }
 
 /** How long a change may wait for a quorum. Milliseconds: elections of a second or two pass unnoticed. */
 export const CHANGE_TIMEOUT_MS = 5_000;
 /** How long a linearizable read may wait for a quorum. Milliseconds. */
 export const READ_TIMEOUT_MS = 2_000;
+/** How long a read waits for a quorum that can do without. Milliseconds. */
+export const STALE_AFTER_MS = 250;
 /** When a client may try again what a missing quorum prevented. Milliseconds. */
-const RETRY_AFTER_MS = 1_000;
+export const RETRY_AFTER_MS = 1_000;
 
 /** A missing quorum in the words of what it prevented; anything else as it is. */
 export function rewordNoQuorum(cause: unknown, action: string): unknown {

@@ -33,6 +33,7 @@ import { GroupChanges } from "./changes.ts";
 import type { AppliedNews, Fence, Group, GroupParts, Patience } from "./group.ts";
 import { Outbox } from "./outbox.ts";
 import { Proposals, type ProposeOptions } from "./proposals.ts";
+import { QuorumWatch, type Reading } from "./quorum_watch.ts";
 import { Reads } from "./reads.ts";
 import { RefusedFrames } from "./refused_frames.ts";
 import { SnapshotTransfers } from "./snapshot_transfers.ts";
@@ -73,6 +74,7 @@ export class GroupDriver implements Group {
   readonly #raft: RaftNode;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
+  readonly #quorum: QuorumWatch;
   readonly #changes: GroupChanges;
   readonly #transfers: SnapshotTransfers;
   readonly #grid: TickGrid;
@@ -139,6 +141,11 @@ export class GroupDriver implements Group {
       ask: (context) => this.#isAccepted(this.#raft.readIndex(context)),
       contextPrefix: crypto.getRandomValues(new Uint8Array(8)).toHex(),
     });
+    this.#quorum = new QuorumWatch({
+      read: (look, options) => this.read(look, options),
+      catalogue: () => this.#catalogue,
+      clock,
+    });
     this.#changes = new GroupChanges();
     this.#outbox = new Outbox({ clock, send: (to, messages) => this.#send(to, messages) });
     this.#transfers = new SnapshotTransfers({
@@ -159,6 +166,7 @@ export class GroupDriver implements Group {
     }
     this.#tickIn(this.#parts.timing.tickMs);
     this.#enqueue(() => {});
+    this.#quorum.doubt();
   }
 
   get catalogue(): Catalogue {
@@ -192,6 +200,17 @@ export class GroupDriver implements Group {
     const result = this.#reads.add(look, deadlineMs);
     this.#planDrain();
     return result;
+  }
+
+  readOrStale<T>(
+    look: (catalogue: Catalogue) => T,
+    options: { readonly waitMs: number },
+  ): Promise<Reading<T>> {
+    return this.#quorum.readOrStale(look, options);
+  }
+
+  get quorumLostAtMs(): number | undefined {
+    return this.#quorum.lostAtMs;
   }
 
   view(): RaftView {
@@ -266,6 +285,7 @@ export class GroupDriver implements Group {
     const wasRunning = this.#state === "running";
     this.#state = "closed";
     this.#parts.room?.close();
+    this.#quorum.close();
     this.#timer?.cancel();
     this.#outbox.clear();
     this.#events = [];
@@ -560,6 +580,7 @@ export class GroupDriver implements Group {
       this.#transfers.stopSending();
       this.#changes.failAll("this node no longer leads");
     }
+    if (leader === undefined) this.#quorum.doubt();
     if (leader === undefined || (leader === before.leader && !isNewTerm)) return;
     log.log("info", "raft_leader", { leader, term: this.#term });
     metrics.increment("odist_raft_leader_changes_total");

@@ -10,6 +10,7 @@ import type {
 } from "../protocol/mod.ts";
 import type { DiskRoom } from "./disk_room.ts";
 import type { ProposeOptions } from "./proposals.ts";
+import type { Reading } from "./quorum_watch.ts";
 import type { GroupTiming } from "./timing.ts";
 
 /** What a group is made of. */
@@ -82,6 +83,13 @@ export interface Group {
    * @throws UnavailableError `no_quorum`, `fenced`, `stopping` or `queue_full`; what `look` throws.
    */
   read<T>(look: (catalogue: Catalogue) => T, options: Patience): Promise<T>;
+  /** See `CatalogueGroup.readOrStale`. */
+  readOrStale<T>(
+    look: (catalogue: Catalogue) => T,
+    options: { readonly waitMs: number },
+  ): Promise<Reading<T>>;
+  /** See `CatalogueGroup.quorumLostAtMs`. */
+  readonly quorumLostAtMs: number | undefined;
   view(): RaftView;
   /** Learners that answer and hold all but the newest entries; empty unless this node leads. */
   caughtUpLearners(): readonly NodeId[];

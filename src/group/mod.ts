@@ -10,8 +10,11 @@ export {
   READ_TIMEOUT_MS,
   refusedChange,
   rewordNoQuorum,
+  STALE_AFTER_MS,
 } from "./catalogue_group.ts";
 export { DiskRoom } from "./disk_room.ts";
 export type { AppliedNews, Group } from "./group.ts";
 export { openGroup } from "./open_group.ts";
+export { RequestsGroup } from "./requests_group.ts";
+export type { Reading } from "./quorum_watch.ts";
 export { GROUP_TIMING } from "./timing.ts";

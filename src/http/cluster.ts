@@ -1,6 +1,7 @@
 import { parseGoDuration, RequestError } from "../base/mod.ts";
 import type {
   AuditRowView,
+  ChangesView,
   ClusterAdmin,
   ClusterStatus,
   ConnectionView,
@@ -397,12 +398,20 @@ function statusShape(status: ClusterStatus): object {
     version: status.version,
     health: status.health,
     leader: status.leader,
+    // Whoever is asked so answers what it knows, whatever the quorum does.
+    answers: true,
+    changes: changesShape(status.changes),
     term: status.term,
     committed_index: status.committedIndex,
     applied_index: status.appliedIndex,
     state_hash: status.stateHash,
     members: status.members.map(memberShape),
   };
+}
+
+/** Whether changes are possible, why not, and since when. */
+export function changesShape({ possible, reason, sinceMs }: ChangesView): object {
+  return { possible, reason, since: sinceMs === undefined ? undefined : utcTime(sinceMs) };
 }
 
 function memberShape(member: MemberStatus): object {

@@ -48,6 +48,12 @@ Deno.test("GET /api/cluster/status tells everything a node knows of its cluster"
     name: "a",
     version: "1.2.3",
     health: "degraded",
+    answers: true,
+    changes: {
+      possible: false,
+      reason: "1 of 2 voters is down",
+      since: "2026-01-01T00:00:00.000Z",
+    },
     leader: A,
     term: 3,
     committed_index: 17,

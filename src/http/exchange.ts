@@ -11,6 +11,7 @@ import type {
   Log,
   Metrics,
   ModelApi,
+  ReadOptions,
 } from "../ports/mod.ts";
 import { authorizationOf, authorize, type Authorized, type Caller } from "./trust/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
@@ -265,22 +266,34 @@ export class Exchange {
 /** Says how much the answer to a read may have missed. */
 const CONSISTENCY_HEADER = "x-odist-consistency";
 
-/**
- * What the request asks of its read, linearizable by default. @throws RequestError for another value of `consistency`.
- */
-export function consistencyOf(exchange: Exchange): Consistency {
-  const given = new URL(exchange.request.url).searchParams.get("consistency") ?? "linearizable";
-  if (given === "linearizable" || given === "stale") return given;
-  throw new RequestError(
-    "invalid_request",
-    `consistency must be "linearizable" or "stale": got "${given}"`,
-  );
+/** A read on its way: what to ask for it, and how it was read in the end. */
+export interface HttpRead {
+  readonly options: ReadOptions;
+  /** The answer, saying how it was read. */
+  answer(response: Response): Response;
 }
 
-/** The answer to a read, saying how it was read. */
-export function readAnswer(response: Response, consistency: Consistency): Response {
-  response.headers.set(CONSISTENCY_HEADER, consistency);
-  return response;
+/**
+ * How the request wants its read: of a quorum, or without one of what this node knows; `?consistency=` asks for either alone.
+ *
+ * @throws RequestError for another value of `consistency`.
+ */
+export function readOf(exchange: Exchange): HttpRead {
+  const given = new URL(exchange.request.url).searchParams.get("consistency") ?? undefined;
+  if (given !== undefined && given !== "linearizable" && given !== "stale") {
+    throw new RequestError(
+      "invalid_request",
+      `consistency must be "linearizable" or "stale": got "${given}"`,
+    );
+  }
+  let consistency: Consistency = given ?? "linearizable";
+  return {
+    options: { consistency: given ?? "available", onRead: (was) => consistency = was },
+    answer(response) {
+      response.headers.set(CONSISTENCY_HEADER, consistency);
+      return response;
+    },
+  };
 }
 
 /** Other nodes choose their names, and a header carries printable ASCII only. */

@@ -7,14 +7,7 @@ import type {
   ShownModel,
   TransferProgress,
 } from "../ports/mod.ts";
-import {
-  consistencyOf,
-  type Exchange,
-  type HttpParts,
-  modelField,
-  readAnswer,
-  requireModel,
-} from "./exchange.ts";
+import { type Exchange, type HttpParts, modelField, readOf, requireModel } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
 import type { ApiFamily, Route } from "./routes.ts";
@@ -148,13 +141,13 @@ function loadedRow(model: LoadedModelRow, nowMs: number): object {
 }
 
 async function list(parts: HttpParts, exchange: Exchange): Promise<Response> {
-  const consistency = consistencyOf(exchange);
-  const models = await parts.client.listModels({ consistency });
-  return readAnswer(jsonAnswer({ models: models.map(listedRow) }), consistency);
+  const read = readOf(exchange);
+  const models = await parts.client.listModels(read.options);
+  return read.answer(jsonAnswer({ models: models.map(listedRow) }));
 }
 
 async function show(parts: HttpParts, exchange: Exchange): Promise<Response> {
-  const consistency = consistencyOf(exchange);
+  const read = readOf(exchange);
   const fields = await exchange.readFields();
   const model = requireModel(fields);
   const request = defined({
@@ -164,11 +157,11 @@ async function show(parts: HttpParts, exchange: Exchange): Promise<Response> {
     options: parseOptions(fields.object("options")),
     namesFiles: exchange.isOwn ? undefined : false,
   });
-  const shown = await parts.client.showModel(request, { consistency });
+  const shown = await parts.client.showModel(request, read.options);
   const echoName = exchange.request.headers.get("user-agent")?.startsWith(NAME_ECHO_USER_AGENT);
   const echoed = echoName ? { "general.basename": model } : {};
   const row = { ...shownRow(shown), model_info: { ...shown.modelInfo, ...echoed } };
-  return readAnswer(jsonAnswer(row), consistency);
+  return read.answer(jsonAnswer(row));
 }
 
 function shownRow(shown: ShownModel): object {

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { RequestError, StorageError, UnavailableError } from "../base/mod.ts";
-import type { ListedModel, ModelDetails, ShownModel, TransferProgress } from "../ports/mod.ts";
+import type {
+  Consistency,
+  ListedModel,
+  ModelDetails,
+  ReadOptions,
+  ShownModel,
+  TransferProgress,
+} from "../ports/mod.ts";
 import { appUnderTest, httpRequest } from "../../tests/harness/http_app.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";
 
@@ -57,12 +64,17 @@ Deno.test("GET /api/tags lists models with every field of the contract (#87)", a
   });
 });
 
-Deno.test("Reads of the catalogue are linearizable unless told otherwise, and say so", async () => {
+Deno.test("Reads of the catalogue take what can be had unless told otherwise, and say what it was", async () => {
   const asked: unknown[] = [];
+  let had: Consistency = "linearizable";
+  const note = (options: ReadOptions = {}) => {
+    asked.push(options.consistency);
+    options.onRead?.(options.consistency === "available" ? had : options.consistency ?? "stale");
+  };
   const { send } = appUnderTest({
     script: {
-      listModels: async (options) => (asked.push(options?.consistency), [LISTED]),
-      showModel: async (_request, options) => (asked.push(options?.consistency), SHOWN),
+      listModels: async (options) => (note(options), [LISTED]),
+      showModel: async (_request, options) => (note(options), SHOWN),
     },
   });
   const reads: readonly [string, string, unknown?][] = [
@@ -72,16 +84,22 @@ Deno.test("Reads of the catalogue are linearizable unless told otherwise, and sa
     ["POST", "/api/show", { model: "m" }],
   ];
   for (const [method, path, body] of reads) {
-    for (const consistency of ["linearizable", "stale"]) {
-      const query = consistency === "stale" ? "?consistency=stale" : "";
-      const answer = await send(method, path + query, body);
-      assert.equal(answer.headers.get("x-odist-consistency"), consistency, path);
+    for (const consistency of ["linearizable", "stale"] as const) {
+      const wished = await send(method, `${path}?consistency=${consistency}`, body);
+      assert.equal(wished.headers.get("x-odist-consistency"), consistency, path);
       assert.equal(asked.pop(), consistency, path);
-      await answer.body?.cancel();
+      await wished.body?.cancel();
+      had = consistency;
+      const plain = await send(method, path, body);
+      assert.equal(plain.headers.get("x-odist-consistency"), consistency, path);
+      assert.equal(asked.pop(), "available", path);
+      await plain.body?.cancel();
     }
-    const refused = await send(method, `${path}?consistency=strict`, body);
-    assert.equal(refused.status, 400);
-    assert.match(await refused.text(), /consistency must be \\?"linearizable\\?" or/);
+    for (const wrong of ["strict", "available", ""]) {
+      const refused = await send(method, `${path}?consistency=${wrong}`, body);
+      assert.equal(refused.status, 400);
+      assert.match(await refused.text(), /consistency must be \\?"linearizable\\?" or/);
+    }
   }
 });
 

@@ -1,6 +1,7 @@
 import type { HttpParts } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import type { ApiFamily, Route } from "./routes.ts";
+import { changesShape } from "./cluster.ts";
 import { jsonAnswer } from "./wire/mod.ts";
 
 /** What operators and load balancers ask: liveness, readiness with reasons, and metrics for Prometheus. */
@@ -20,10 +21,12 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
         path: "/ready",
         scope: "open",
         handle: () => {
-          const { ready, reasons } = parts.client.readiness();
+          const { ready: isReady, reasons: given, changes } = parts.client.readiness();
           const open = admitting();
-          const shown = open || reasons.includes("stopping") ? reasons : ["stopping", ...reasons];
-          return jsonAnswer({ ready: ready && open, reasons: shown }, ready && open ? 200 : 503);
+          const ready = isReady && open;
+          const reasons = open || given.includes("stopping") ? given : ["stopping", ...given];
+          const known = changes && { answers: ready, changes: changesShape(changes) };
+          return jsonAnswer({ ready, reasons, ...known }, ready ? 200 : 503);
         },
       },
       ...(parts.config.metrics ? [metricsRoute(parts)] : []),

@@ -6,7 +6,13 @@ import {
   PeerError,
   UnavailableError,
 } from "../base/mod.ts";
-import type { Asker, ModelDefinition, ModelStore } from "../models/mod.ts";
+import {
+  type Asker,
+  type AwayHolders,
+  holdersLost,
+  type ModelDefinition,
+  type ModelStore,
+} from "../models/mod.ts";
 import type { CatalogEntry, Log } from "../ports/mod.ts";
 import { displayModelName } from "../protocol/mod.ts";
 import { describeModel, type FindDefinition } from "./describe.ts";
@@ -26,7 +32,7 @@ const HOLDERS_LOOK_MS = 50;
 /** What describing the models of a cluster takes. */
 export interface ClusterDefinitionsParts extends QuestionParts {
   /** The store over the catalogue: its names are the cluster's, its blobs this node's. */
-  readonly models: Pick<ModelStore, "find" | "getDefinition">;
+  readonly models: Pick<ModelStore, "find" | "getDefinition" | "isWholeHere">;
   /** Other members that hold a manifest's blobs. */
   readonly holders: (manifestDigest: string) => readonly Holder[];
   /**
@@ -34,6 +40,8 @@ export interface ClusterDefinitionsParts extends QuestionParts {
    * quorum does not answer, `stale` = it can't be brought up to date now.
    */
   readonly catchUp: () => Promise<"current" | "stale" | "never">;
+  /** Members that can't be reached, and which of them said that they hold a manifest; default none. */
+  readonly away?: (manifestDigest: string) => AwayHolders;
   readonly log: Log;
 }
 
@@ -61,7 +69,8 @@ export class ClusterDefinitions {
       if (!isEdgeError(error) || error.code !== "load_failed") throw error;
       const entry = await models.find(model, asker);
       const holders = entry === undefined ? [] : await this.#awaitHolders(entry);
-      if (entry === undefined || holders.length === 0) throw error;
+      if (entry === undefined) throw error;
+      if (holders.length === 0) throw await this.#whyNotHeld(entry, error);
       return { ...await this.#describe(entry, holders), name: entry.name };
     }
   }
@@ -79,6 +88,15 @@ export class ClusterDefinitions {
       const message = "this node has not received its cluster's catalogue yet";
       throw new UnavailableError("no_quorum", message, { cause: error, retryAfterMs: 1_000 });
     }
+  }
+
+  /** What is only missing here comes back with who holds it: another pull would not be the remedy. */
+  async #whyNotHeld(entry: CatalogEntry, error: unknown): Promise<unknown> {
+    const { models, away } = this.#parts;
+    const absent = away?.(entry.manifestDigest);
+    const isAnyAway = absent !== undefined && absent.holders.length + absent.others.length > 0;
+    if (!isAnyAway || await models.isWholeHere(entry.manifest)) return error;
+    return holdersLost(entry, absent);
   }
 
   async #awaitHolders(entry: CatalogEntry): Promise<readonly Holder[]> {

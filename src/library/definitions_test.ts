@@ -70,6 +70,7 @@ function stage(answers: Record<string, Answer>) {
     modifiedAtMs: -3_600_000,
     standing: "stale" as "current" | "stale" | "never",
     catchesUp: 0,
+    away: [] as string[],
   };
   const definitions = new ClusterDefinitions({
     clock,
@@ -80,7 +81,9 @@ function stage(answers: Record<string, Answer>) {
       if (state.standing === "current") state.failure = undefined;
       return Promise.resolve(state.standing);
     },
+    away: () => ({ holders: state.away, others: [] }),
     models: {
+      isWholeHere: () => Promise.resolve(false),
       find: () => {
         const { name } = DEFINITION;
         const { manifestDigest, modifiedAtMs } = state;
@@ -251,4 +254,15 @@ Deno.test("A name that is not known here is asked for once more when the catalog
 
   state.standing = "never";
   await assert.rejects(definitions.getDefinition("x", "generate"), { code: "no_quorum" });
+});
+
+Deno.test("A model whose holders are down is refused with their names, not with the blob that is missing", async () => {
+  const { definitions, state } = stage({});
+  await assert.rejects(definitions.getDefinition("x", "generate"), { code: "load_failed" });
+  state.away = ["attic", "cellar"];
+  await assert.rejects(definitions.getDefinition("x", "generate"), {
+    code: "peer_lost",
+    message:
+      /is not on this node.*: attic and cellar hold it and are down; start one of them again/,
+  });
 });

@@ -14,4 +14,5 @@ export {
 export { type Holder, loadFromGossip } from "./holders.ts";
 export { KnownModels } from "./known_models.ts";
 export type { BlobMember } from "./members.ts";
+export type { AwayHolders } from "../models/mod.ts";
 export { ModelSharing } from "./model_sharing.ts";

@@ -1,6 +1,11 @@
 import type { NodeId } from "../base/mod.ts";
 import type { PlacementOptions } from "../core/catalogue/mod.ts";
-import { createModelStore, type ModelStore, type ModelStoreOptions } from "../models/mod.ts";
+import {
+  type AwayHolders,
+  createModelStore,
+  type ModelStore,
+  type ModelStoreOptions,
+} from "../models/mod.ts";
 import type { BlobStore, Metrics, ModelCatalog, TransferLimits, Transport } from "../ports/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
@@ -22,6 +27,8 @@ export interface ModelSharingOptions
     Omit<ModelStoreOptions, "catalog" | "localCatalog" | "peers" | "elsewhere" | "onFetched"> {
   readonly self: NodeId;
   readonly group: CatalogueGroup;
+  /** The same group as clients' requests use it; default {@link group}. */
+  readonly requests?: CatalogueGroup;
   readonly blobs: BlobStore;
   /** The manifests in this node's own folder. */
   readonly folder: ModelCatalog;
@@ -31,6 +38,8 @@ export interface ModelSharingOptions
   readonly metrics: Metrics;
   /** All admitted members but this one. */
   readonly members: () => readonly BlobMember[];
+  /** See `HeldElsewhereParts.away`. */
+  readonly away?: (manifestDigest: string) => AwayHolders;
   /** Whether this node is drained. */
   readonly isDrained: () => boolean;
   /** Where this node keeps blobs; undefined = can't be told. */
@@ -80,6 +89,7 @@ export class ModelSharing {
     });
     this.catalog = new ReplicatedCatalog({
       ...options,
+      group: options.requests ?? group,
       settle: (names) => this.copies.settle(names),
     });
     this.models = createModelStore({

@@ -6,7 +6,7 @@ import {
   RequestError,
   UnavailableError,
 } from "../base/mod.ts";
-import type { Described, ModelsElsewhere, ModelStore } from "../models/mod.ts";
+import type { AwayHolders, Described, ModelsElsewhere, ModelStore } from "../models/mod.ts";
 import type {
   CatalogEntry,
   Clock,
@@ -48,6 +48,8 @@ export interface HeldElsewhereParts {
   readonly log: Log;
   /** All admitted members but this one. */
   readonly members: () => readonly BlobMember[];
+  /** Members that can't be reached, and which of them said that they hold a manifest; default none. */
+  readonly away?: (manifestDigest: string) => AwayHolders;
   /** Asks one holder what a model is (`describe.ts`). */
   readonly describeAt: (peer: PeerAddress, entry: CatalogEntry) => Promise<Described>;
 }
@@ -85,6 +87,10 @@ export class HeldElsewhere implements ModelsElsewhere {
       const opening = { ...request, purpose: SHOW_PURPOSE, model, manifestDigest };
       return await this.#showAt({ peer, opening });
     });
+  }
+
+  away({ manifestDigest }: CatalogEntry): AwayHolders {
+    return this.#parts.away?.(manifestDigest) ?? { holders: [], others: [] };
   }
 
   async #ask<T>(

@@ -13,8 +13,10 @@ import {
   type CatalogueGroup,
   CHANGE_TIMEOUT_MS,
   READ_TIMEOUT_MS,
+  type Reading,
   refusedChange,
   rewordNoQuorum,
+  STALE_AFTER_MS,
 } from "../group/mod.ts";
 import { knownSpelling } from "./known_spelling.ts";
 
@@ -105,12 +107,28 @@ export class ReplicatedCatalog implements ModelCatalog {
     look: (catalogue: Catalogue) => T,
     options: ReadOptions & { readonly action: string },
   ): Promise<T> {
+    const { value, consistency } = await this.#readAs(look, options);
+    options.onRead?.(consistency);
+    return value;
+  }
+
+  async #readAs<T>(
+    look: (catalogue: Catalogue) => T,
+    options: ReadOptions & { readonly action: string },
+  ): Promise<Reading<T>> {
     const { group } = this.#parts;
-    if (options.consistency !== "linearizable") return look(group.catalogue);
-    try {
-      return await group.read(look, { timeoutMs: READ_TIMEOUT_MS });
-    } catch (error) {
-      throw rewordNoQuorum(error, options.action);
+    switch (options.consistency ?? "stale") {
+      case "stale":
+        return { value: look(group.catalogue), consistency: "stale" };
+      case "available":
+        return await group.readOrStale(look, { waitMs: STALE_AFTER_MS });
+      case "linearizable":
+        try {
+          const value = await group.read(look, { timeoutMs: READ_TIMEOUT_MS });
+          return { value, consistency: "linearizable" };
+        } catch (error) {
+          throw rewordNoQuorum(error, options.action);
+        }
     }
   }
 

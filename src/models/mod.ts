@@ -17,7 +17,12 @@ export {
 export { blobsOf } from "./blob_holds.ts";
 export { Exclusive } from "./exclusive.ts";
 export type { Asker } from "./model_reference.ts";
-export type { Described, ModelsElsewhere } from "./models_elsewhere.ts";
+export {
+  type AwayHolders,
+  type Described,
+  holdersLost,
+  type ModelsElsewhere,
+} from "./models_elsewhere.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
 export type {
   PromptInput,

@@ -194,7 +194,7 @@ class StoredModels implements ModelStore {
       return await showModel(entry, request, this.#sources);
     }
     const shown = await elsewhere.show(entry, request);
-    if (shown === undefined) throw holdersLost(entry);
+    if (shown === undefined) throw holdersLost(entry, elsewhere.away(entry));
     return shown;
   }
 
@@ -280,7 +280,8 @@ class StoredModels implements ModelStore {
     }
     // In turn with removals: one that began before the blobs were held must not end after this look.
     await this.#changes.run(async () => {
-      if (!await this.isWholeHere(entry.manifest)) throw holdersLost(entry);
+      if (await this.isWholeHere(entry.manifest)) return;
+      throw holdersLost(entry, this.#options.elsewhere?.away(entry));
     });
     await use();
     await this.#inspect(entry);

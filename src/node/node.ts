@@ -192,7 +192,8 @@ function adminOf(
   const { self, clusterId } = cluster.settings;
   return new Admin({
     self: { ...self, clusterId, version },
-    group: cluster.group,
+    group: cluster.requests,
+    changes: () => cluster.changes(),
     seen: (nodeId: NodeId) => cluster.seen(nodeId),
     connections: () => cluster.transport.connections(),
     clock: systemClock,

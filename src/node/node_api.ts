@@ -1,4 +1,5 @@
 import type { Digest } from "../base/mod.ts";
+import type { ChangesStanding } from "../core/voting/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
 import type {
   Answer,
@@ -21,6 +22,7 @@ import type {
 } from "../ports/mod.ts";
 import type { LoadedCopy } from "../protocol/mod.ts";
 import type { Inference } from "../answers/mod.ts";
+import { changesView } from "../operators/mod.ts";
 import type { SchedulerDriver } from "../slots/mod.ts";
 
 /** What the other nodes of a cluster have loaded, as they last told. */
@@ -47,6 +49,8 @@ export interface NodeApiParts {
   readonly uploads: Pick<BlobStore, "write">;
   readonly driver: Pick<SchedulerDriver, "view" | "findModel">;
   readonly clock: Clock;
+  /** Whether the cluster takes changes; absent on a node that is in none. */
+  readonly changes?: () => ChangesStanding;
   /** Absent on a node that can't have others. */
   readonly others?: OtherNodes;
 }
@@ -151,7 +155,11 @@ export class NodeApi implements ModelApi {
   }
 
   readiness(): Readiness {
-    return this.#stopping ? { ready: false, reasons: ["stopping"] } : { ready: true, reasons: [] };
+    const standing = this.#parts.changes?.();
+    const changes = standing && { changes: changesView(standing) };
+    return this.#stopping
+      ? { ready: false, reasons: ["stopping"], ...changes }
+      : { ready: true, reasons: [], ...changes };
   }
 }
 

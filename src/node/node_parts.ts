@@ -57,7 +57,7 @@ export async function openModels(
   const { config, ports } = options;
   const { clock, log, metrics, quantizer, registryKey } = ports;
   const { dataFolder, prune, allowsPrivateRegistry } = config.storage;
-  const { settings, group, transport, router } = cluster;
+  const { settings, group, requests, transport, router } = cluster;
   const stored = await ports.openModels();
   const { blobs, catalog: folder } = stored;
   const known = await KnownModels.open(
@@ -72,6 +72,7 @@ export async function openModels(
   const sharing = new ModelSharing({
     self: settings.self.nodeId,
     group,
+    requests,
     blobs,
     folder,
     known,
@@ -90,6 +91,7 @@ export async function openModels(
     allowsPrivateRegistry,
     noPrune: !prune,
     members: () => cluster.members(),
+    away: (manifestDigest) => cluster.awayHolders(manifestDigest),
     isDrained: () => cluster.isDrained(),
     freeBytes: () => stored.freeBytes(),
     tellFreeBytes: (bytes) => cluster.gossip.tellDisk({ freeBytes: bytes }),

@@ -1,5 +1,6 @@
 import { Inference } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
+import type { CatalogueGroup } from "../group/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
 import { Credentials } from "../operators/mod.ts";
@@ -93,6 +94,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     uploads,
     driver,
     clock,
+    changes: () => cluster.changes(),
     others: { ownName: cluster.settings.self.name, loaded: () => cluster.loadedElsewhere() },
   });
   return {
@@ -102,7 +104,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     driver,
     serving,
     api,
-    credentials: credentialsOf(machinery),
+    credentials: credentialsOf(machinery, cluster.requests),
     async close() {
       await driver.close();
       serving.close();
@@ -137,6 +139,7 @@ function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Se
     models: sharing.models,
     holders: (manifestDigest) => cluster.holders(manifestDigest),
     catchUp: () => cluster.catchUp(),
+    away: (manifestDigest) => cluster.awayHolders(manifestDigest),
     self: cluster.settings.self,
     isDrained: () => cluster.isDrained(),
     ownFigures: () => ({
@@ -166,9 +169,9 @@ function drawToolCallId(): string {
   return [...draws].map((value) => alphabet.charAt(value % alphabet.length)).join("");
 }
 
-function credentialsOf(machinery: Machinery): Credentials {
+function credentialsOf(machinery: Machinery, group: CatalogueGroup): Credentials {
   return new Credentials({
-    group: machinery.group,
+    group,
     clock: machinery.clock,
     drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     hashSecret,

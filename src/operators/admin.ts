@@ -8,6 +8,7 @@ import {
   type Outcome,
   survivesWithout,
 } from "../core/catalogue/mod.ts";
+import type { ChangesStanding } from "../core/voting/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type {
   AuditRowView,
@@ -26,6 +27,7 @@ import type {
 } from "../ports/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
 import { type CatalogueGroup, CHANGE_TIMEOUT_MS, READ_TIMEOUT_MS } from "../group/mod.ts";
+import { changesView } from "./changes_view.ts";
 import type { Credentials } from "./credentials.ts";
 import { refusal } from "./refusals.ts";
 import { feedStatus } from "./status_feed.ts";
@@ -66,6 +68,8 @@ export interface AdminParts {
     readonly version: string;
   };
   readonly group: AdminGroup;
+  /** Whether the cluster takes changes. */
+  readonly changes: () => ChangesStanding;
   readonly credentials: Credentials;
   /** This node included; undefined when gossip has never met it. */
   readonly seen: (nodeId: NodeId) => SeenMember | undefined;
@@ -99,6 +103,7 @@ export class Admin implements ClusterAdmin {
       ...self,
       health: this.#health(members, view),
       leader: view.leader,
+      changes: changesView(this.#parts.changes()),
       term: view.term,
       committedIndex: view.committed,
       appliedIndex: group.catalogue.appliedIndex,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { isEdgeError, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import { Catalogue, drainKey, leaveKey, type Outcome } from "../core/catalogue/mod.ts";
+import type { ChangesStanding } from "../core/voting/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, ConnectionView } from "../ports/mod.ts";
 import { CATALOGUE_SCHEMA, type CatalogueCommand, encodeCommand } from "../protocol/mod.ts";
@@ -41,6 +42,12 @@ class PromptGroup implements AdminGroup {
 
   read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
     return Promise.resolve(look(this.catalogue));
+  }
+
+  readonly quorumLostAtMs = undefined;
+
+  readOrStale<T>(look: (catalogue: Catalogue) => T) {
+    return Promise.resolve({ value: look(this.catalogue), consistency: "linearizable" as const });
   }
 
   view(): RaftView {
@@ -88,6 +95,7 @@ class Scene {
   readonly group = new PromptGroup();
   connections: readonly ConnectionView[] = [];
   readonly seen = new Map<NodeId, SeenMember>();
+  changes: ChangesStanding = { kind: "possible" };
   departed = 0;
   alone: readonly string[] = [];
   readonly admin: Admin;
@@ -97,6 +105,7 @@ class Scene {
     this.admin = new Admin({
       self: { nodeId: A, clusterId: "c".repeat(16), name: "a", version: "0.1.0" },
       group: this.group,
+      changes: () => this.changes,
       seen: (nodeId) => this.seen.get(nodeId),
       clock,
       credentials: new Credentials({

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { changesView } from "./changes_view.ts";
 export { Admin, type SeenMember } from "./admin.ts";
 export { Attribution } from "./attribution.ts";
 export {

@@ -1,5 +1,6 @@
 import type { NodeId } from "../base/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
+import type { ChangesView } from "./model_api.ts";
 import type { ConnectionView } from "./transport.ts";
 
 /** What a node does in the log's group. */
@@ -41,6 +42,7 @@ export interface ClusterStatus {
   /** `healthy`: a quorum answers and nobody is doubted; `degraded`: a quorum answers; `no_quorum`: it does not. */
   readonly health: "healthy" | "degraded" | "no_quorum" | "fenced";
   readonly leader: NodeId | undefined;
+  readonly changes: ChangesView;
   readonly term: number;
   readonly committedIndex: number;
   readonly appliedIndex: number;

@@ -11,6 +11,7 @@ export type {
   Answer,
   AnswerChunk,
   AnswerMetrics,
+  ChangesView,
   ChatRequest,
   CreateRequest,
   EmbedAnswer,

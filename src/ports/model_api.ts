@@ -39,6 +39,17 @@ export interface ModelApi {
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: readonly string[];
+  /** Whether the cluster takes changes: a node without a quorum answers all the same. Absent = it is not known. */
+  readonly changes?: ChangesView;
+}
+
+/** Whether a cluster takes changes. */
+export interface ChangesView {
+  readonly possible: boolean;
+  /** Why not, for people and without names; absent when they are. */
+  readonly reason?: string;
+  /** Since when not, in milliseconds since the epoch; absent when not known. */
+  readonly sinceMs?: number;
 }
 
 /**

@@ -20,7 +20,10 @@ export type Consistency = "linearizable" | "stale";
 
 /** How to read; `stale` when left out. */
 export interface ReadOptions {
-  readonly consistency?: Consistency;
+  /** `available`: linearizable where a quorum answers within a quarter of a second, else stale. */
+  readonly consistency?: Consistency | "available";
+  /** Told how it was read, before the answer. */
+  readonly onRead?: (consistency: Consistency) => void;
 }
 
 /** Names to manifests. One node keeps them in its models folder; a cluster in its replicated catalogue. */

@@ -4,6 +4,7 @@ import type { Clock, Log, Transport } from "../ports/mod.ts";
 import type { StreamRouter } from "../calls/mod.ts";
 import type { SchedulerDriver, ServingNode } from "./scheduler_driver.ts";
 import {
+  type AwayHolders,
   ClusterDefinitions,
   DESCRIBE_PURPOSE,
   DescribeServer,
@@ -25,11 +26,13 @@ export interface ServingParts {
   readonly router: Pick<StreamRouter, "register">;
   readonly driver: Pick<SchedulerDriver, "acquire" | "requestUnload" | "view">;
   /** Over the cluster's catalogue. */
-  readonly models: Pick<ModelStore, "find" | "getDefinition" | "readContentLayers">;
+  readonly models: Pick<ModelStore, "find" | "getDefinition" | "isWholeHere" | "readContentLayers">;
   /** Other members that hold a manifest's blobs, from gossip; at once and for every request. */
   readonly holders: (manifestDigest: string) => readonly Holder[];
   /** As in `ClusterDefinitionsParts`. */
   readonly catchUp: () => Promise<"current" | "stale" | "never">;
+  /** As in `ClusterDefinitionsParts`. */
+  readonly away?: (manifestDigest: string) => AwayHolders;
   readonly self: ServingNode;
   readonly isDrained: () => boolean;
   readonly ownFigures: () => OwnFigures;

@@ -92,7 +92,7 @@ clusterTest(
 );
 
 clusterTest(
-  "without a quorum lists and changes say so, and every node goes on answering",
+  "without a quorum changes say so, lists too, and every node goes on answering",
   { nodes: 3, environment: EAGER },
   async (cluster) => {
     cluster.isolate("n3");
@@ -102,9 +102,9 @@ clusterTest(
       async () => (await cluster.status("n3")).health === "no_quorum",
     );
     const refused: readonly [string, string, unknown?][] = [
-      ["GET", "/api/tags"],
-      ["GET", "/v1/models"],
-      ["POST", "/api/show", { model: "tiny" }],
+      ["GET", "/api/tags?consistency=linearizable"],
+      ["GET", "/v1/models?consistency=linearizable"],
+      ["POST", "/api/show?consistency=linearizable", { model: "tiny" }],
       ["POST", "/api/copy", { source: "tiny", destination: "other" }],
       ["DELETE", "/api/delete", { model: "tiny" }],
       ["POST", "/api/create", { model: "other", from: "tiny" }],
@@ -115,8 +115,10 @@ clusterTest(
       assert.match(JSON.stringify(answer.body), /quorum|voters/, `${method} ${path}`);
       assert.ok(Number(answer.headers.get("retry-after")) > 0, `${method} ${path}`);
     }
-    const stale = await alone.request("GET", "/api/tags?consistency=stale");
-    assert.deepEqual([stale.status, stale.headers.get("x-odist-consistency")], [200, "stale"]);
+    for (const path of ["/api/tags", "/api/tags?consistency=stale", "/v1/models"]) {
+      const stale = await alone.request("GET", path);
+      assert.deepEqual([stale.status, stale.headers.get("x-odist-consistency")], [200, "stale"]);
+    }
     for (const node of cluster.names) {
       const answer = await cluster.client(node).ask("POST", "/api/generate", {
         ...ANSWER,

@@ -7,6 +7,7 @@
 import { UnavailableError } from "../../src/base/mod.ts";
 import { Catalogue, type Outcome } from "../../src/core/catalogue/mod.ts";
 import type { CatalogueGroup } from "../../src/group/catalogue_group.ts";
+import type { Reading } from "../../src/group/quorum_watch.ts";
 import { type CatalogueCommand, encodeCommand } from "../../src/protocol/mod.ts";
 
 /** The one log of a cluster. */
@@ -69,6 +70,15 @@ export class MemoryGroup implements CatalogueGroup {
     this.#requireQuorum();
     this.applyUpTo(this.#log.entries.length);
     return look(this.catalogue);
+  }
+
+  async readOrStale<T>(look: (catalogue: Catalogue) => T): Promise<Reading<T>> {
+    if (!this.#isConnected) return { value: look(this.catalogue), consistency: "stale" };
+    return { value: await this.read(look), consistency: "linearizable" };
+  }
+
+  get quorumLostAtMs(): number | undefined {
+    return this.#isConnected ? undefined : 0;
   }
 
   applyUpTo(index: number): void {

@@ -19,6 +19,7 @@ const STATUS: ClusterStatus = {
   version: "1.2.3",
   health: "degraded",
   leader: A,
+  changes: { possible: false, reason: "1 of 2 voters is down", sinceMs: EXPIRES_MS },
   term: 3,
   committedIndex: 17,
   appliedIndex: 16,

@@ -15,7 +15,11 @@ export interface AskedRequest {
 
 /** What a route answers: JSON, lines of NDJSON, or a whole response. */
 export type ScriptedAnswer =
-  | { readonly json: unknown; readonly status?: number }
+  | {
+    readonly json: unknown;
+    readonly status?: number;
+    readonly headers?: Readonly<Record<string, string>>;
+  }
   | { readonly lines: readonly unknown[] | AsyncIterable<unknown> };
 
 /** Answers by route; a function sees the request's body. */
@@ -53,7 +57,8 @@ export class ScriptedNode implements AsyncDisposable {
     const answer = typeof row === "function" ? row(body) : row;
     if ("lines" in answer) return new Response(ReadableStream.from(encodeLines(answer.lines)));
     if (request.method === "HEAD") return new Response(null, { status: answer.status ?? 200 });
-    return Response.json(answer.json, { status: answer.status ?? 200 });
+    const { json, status = 200, headers = {} } = answer;
+    return Response.json(json, { status, headers });
   }
 }
 

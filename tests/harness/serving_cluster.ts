@@ -180,6 +180,7 @@ export class ServingCluster implements AsyncDisposable {
     const entry: Partial<CatalogEntry> = { name: this.#definition.name, manifestDigest, manifest };
     return {
       find: () => Promise.resolve(entry as CatalogEntry),
+      isWholeHere: () => Promise.resolve(this.#holding.has(name)),
       readContentLayers: () => Promise.resolve(layers),
       getDefinition: () =>
         this.#holding.has(name)

@@ -18,12 +18,21 @@ export class NodeClient {
   /** Without a slash at its end. */
   readonly #baseUrl: string;
   readonly #carry: SendRequest;
+  readonly #onStale: (() => void) | undefined;
 
-  /** `carry`: default over HTTP, where `key` is shown with each request. */
+  /**
+   * `carry`: default over HTTP, where `key` is shown with each request; `onStale` is called with each answer that may miss
+   * what other nodes have changed.
+   */
   constructor(
     host: HostAddress,
-    options: { readonly carry?: SendRequest; readonly key?: string } = {},
+    options: {
+      readonly carry?: SendRequest;
+      readonly key?: string;
+      readonly onStale?: () => void;
+    } = {},
   ) {
+    this.#onStale = options.onStale;
     const address = formatHost({ ...host, hostname: reachable(host.hostname) });
     this.#baseUrl = address.includes("://") ? address : `http://${address}`;
     this.#carry = options.carry ??
@@ -96,6 +105,7 @@ export class NodeClient {
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
     const response = await this.#send(path, init);
+    if (response.headers.get("x-odist-consistency") === "stale") this.#onStale?.();
     if (response.ok) return response;
     const text = await response.text();
     const parsed = parseJson(text);

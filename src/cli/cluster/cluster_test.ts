@@ -43,6 +43,12 @@ const STATUS = {
   version: "1.2.3",
   health: "no_quorum",
   leader: A,
+  answers: true,
+  changes: {
+    possible: false,
+    reason: "1 of 2 voters is down",
+    since: new Date(new Date(CLI_NOW_MS).setHours(14, 2)).toISOString(),
+  },
   term: 3,
   committed_index: 17,
   applied_index: 16,
@@ -107,6 +113,8 @@ Deno.test("status shows who leads, how far the log is and how everyone does", as
     [
       "cluster    cccccccccccccccc",
       "health     no quorum, 2 members",
+      "answers    yes",
+      "changes    no, 1 of 2 voters is down since 14:02",
       "leader     attic, term 3",
       "log        committed 17, applied 16",
       "state      abababababababab",

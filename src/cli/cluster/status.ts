@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf } from "../client/mod.ts";
+import { type JsonObject, numberOf, objectOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
@@ -13,11 +13,12 @@ export function defineStatus(command: Command, context: CliContext): void {
   command.action(async (options: ClientOptions) => {
     const status = await clientFor(context, options).ask("GET", "/api/cluster/status");
     if (options.json) return printJson(context, status);
-    context.terminal.out.write(`${statusHead(status)}\n\n${memberTable(status)}`);
+    const head = statusHead(status, new Date(context.nowMs()));
+    context.terminal.out.write(`${head}\n\n${memberTable(status)}`);
   });
 }
 
-function statusHead(status: JsonObject): string {
+function statusHead(status: JsonObject, now: Date): string {
   const members = membersOf(status);
   const leader = members.find(({ nodeId }) => nodeId === safeText(status, "leader"));
   const committed = numberOf(status, "committed_index") ?? 0;
@@ -27,11 +28,38 @@ function statusHead(status: JsonObject): string {
   return formatTable([
     ["cluster", safeText(status, "cluster_id")],
     ["health", `${safeText(status, "health").replaceAll("_", " ")}, ${count}`],
+    ...("changes" in status ? worksRows(status, now) : []),
     ["leader", leader === undefined ? `none, term ${term}` : `${leader.name}, term ${term}`],
     ["log", `committed ${committed}, applied ${applied}`],
     ["state", safeText(status, "state_hash").slice(0, 16)],
     ["asked", `${safeText(status, "name")}, ${shortNodeId(safeText(status, "node_id"))}`],
   ]).join("\n");
+}
+
+/** What works and what doesn't; an older node does not say. */
+function worksRows(status: JsonObject, now: Date): readonly (readonly string[])[] {
+  return [
+    ["answers", status["answers"] === false ? "no" : "yes"],
+    ["changes", changesText(objectOf(status, "changes"), now)],
+  ];
+}
+
+/** `yes`, or `no, 1 of 2 voters is down since 14:02`. */
+function changesText(changes: JsonObject, now: Date): string {
+  if (changes["possible"] !== false) return "yes";
+  const reason = safeText(changes, "reason");
+  const atMs = Date.parse(safeText(changes, "since"));
+  return `no, ${reason}${Number.isNaN(atMs) ? "" : ` since ${clockTime(new Date(atMs), now)}`}`;
+}
+
+/** The time of day here, with the date when it was not today. */
+function clockTime(at: Date, now: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  const isToday = at.toDateString() === now.toDateString();
+  return isToday
+    ? time
+    : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`;
 }
 
 function memberTable(status: JsonObject): string {

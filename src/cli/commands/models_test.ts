@@ -29,6 +29,23 @@ Deno.test("list prints the contract's table", async () => {
   );
 });
 
+Deno.test("list, show and run say once when no quorum stands behind what they print", async () => {
+  const headers = { "x-odist-consistency": "stale" };
+  const shown = { json: { details: {}, model_info: {}, capabilities: ["completion"] }, headers };
+  const answered = { lines: [{ response: "Hi.", done: true }] };
+  await using node = new ScriptedNode({
+    "GET /api/tags": { json: { models: [TINY] }, headers },
+    "POST /api/show": shown,
+    "POST /api/generate": answered,
+  });
+  for (const command of [["list"], ["show", "tiny"], ["run", "tiny", "Hello!"]]) {
+    const { code, err, out } = await runCommand([...command, "--host", node.host]);
+    assert.equal(code, 0);
+    assert.equal(err.match(/No quorum of the cluster answers/g)?.length, 1, command.join(" "));
+    assert.doesNotMatch(out, /quorum/);
+  }
+});
+
 Deno.test("list keeps to a prefix without regard to case, also as ls and as JSON", async () => {
   await using node = new ScriptedNode(TAGS);
   const { out } = await runCommand(["ls", "far", "--json"], { env: { OLLAMA_HOST: node.host } });

@@ -3,5 +3,6 @@
  *
  * @module
  */
+export { type ChangesStanding, describeMissing, judgeChanges } from "./changes_standing.ts";
 export { Electorate, votersBy } from "./electorate.ts";
 export { jointIndex, jointVote, type JointVoters, type VoteResult } from "./quorum.ts";

@@ -3,7 +3,7 @@ import { answerChunks } from "../answer_shape.ts";
 import { anthropicErrorBody, MessageAnswer } from "./anthropic_answers.ts";
 import { parseCountTokens, parseMessageRequest } from "./anthropic_requests.ts";
 import { drawId } from "../draw_id.ts";
-import { consistencyOf, type Exchange, type HttpParts, readAnswer } from "../exchange.ts";
+import { type Exchange, type HttpParts, readOf } from "../exchange.ts";
 import type { ApiFamily } from "../routes.ts";
 import { type Failure, failureHeaders, plainJsonAnswer } from "../wire/mod.ts";
 
@@ -52,21 +52,21 @@ export async function listAnthropicModels(
   parts: HttpParts,
   exchange: Exchange,
 ): Promise<Response> {
-  const consistency = consistencyOf(exchange);
-  const data = (await parts.client.listModels({ consistency })).map((model) =>
+  const read = readOf(exchange);
+  const data = (await parts.client.listModels(read.options)).map((model) =>
     modelRow(model.name, model)
   );
   const ids = data.map((row) => row.id);
   const page = { has_more: false, first_id: ids[0] ?? null, last_id: ids.at(-1) ?? null };
-  return readAnswer(plainJsonAnswer({ data, ...page }), consistency);
+  return read.answer(plainJsonAnswer({ data, ...page }));
 }
 
 export async function showAnthropicModel(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const model = exchange.params["model"] ?? "";
-  const consistency = consistencyOf(exchange);
+  const read = readOf(exchange);
   const request = { model, verbose: false, options: {} };
-  const shown = await parts.client.showModel(request, { consistency });
-  return readAnswer(plainJsonAnswer(modelRow(model, shown)), consistency);
+  const shown = await parts.client.showModel(request, read.options);
+  return read.answer(plainJsonAnswer(modelRow(model, shown)));
 }
 
 function modelRow(id: string, { modifiedAtMs }: Pick<ListedModel, "modifiedAtMs">) {

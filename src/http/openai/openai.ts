@@ -6,7 +6,7 @@ import {
   showAnthropicModel,
   wantsAnthropic,
 } from "../anthropic/mod.ts";
-import { consistencyOf, type Exchange, type HttpParts, readAnswer } from "../exchange.ts";
+import { type Exchange, type HttpParts, readOf } from "../exchange.ts";
 import { checkFinite, vectorJson } from "../ollama.ts";
 import { answerHead, ChatCompletion, openAiErrorBody, TextCompletion } from "./openai_answers.ts";
 import {
@@ -168,25 +168,25 @@ async function model(parts: HttpParts, exchange: Exchange): Promise<Response> {
 }
 
 async function listModels(parts: HttpParts, exchange: Exchange): Promise<Response> {
-  const consistency = consistencyOf(exchange);
-  const models = await parts.client.listModels({ consistency });
+  const read = readOf(exchange);
+  const models = await parts.client.listModels(read.options);
   const answer = plainJsonAnswer({
     object: "list",
     data: models.map((model) =>
       modelRow({ id: model.name, modifiedAtMs: model.modifiedAtMs, owner: model.namespace })
     ),
   });
-  return readAnswer(answer, consistency);
+  return read.answer(answer);
 }
 
 async function showModel(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const model = exchange.params["model"] ?? "";
-  const consistency = consistencyOf(exchange);
+  const read = readOf(exchange);
   const request = { model, verbose: false, options: {} };
-  const shown = await parts.client.showModel(request, { consistency });
+  const shown = await parts.client.showModel(request, read.options);
   const owner = model.split("/").at(-2) ?? DEFAULT_NAMESPACE;
   const row = modelRow({ id: model, modifiedAtMs: shown.modifiedAtMs, owner });
-  return readAnswer(plainJsonAnswer(row), consistency);
+  return read.answer(plainJsonAnswer(row));
 }
 
 function modelRow(

@@ -6,10 +6,16 @@ import {
   type MemberRow,
   VOTERS_DEFAULTS,
 } from "../../core/catalogue/mod.ts";
+import { type ChangesStanding, describeMissing, judgeChanges } from "../../core/voting/mod.ts";
 import { CATALOGUE_SCHEMA, manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
-import { type BlobMember, type Holder, loadFromGossip } from "../../library/mod.ts";
-import { type AppliedNews, type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
+import {
+  type AwayHolders,
+  type BlobMember,
+  type Holder,
+  loadFromGossip,
+} from "../../library/mod.ts";
+import { type AppliedNews, type Group, READ_TIMEOUT_MS, RequestsGroup } from "../../group/mod.ts";
 import type { SeenMember } from "../../operators/mod.ts";
 import {
   Gossip,
@@ -47,6 +53,8 @@ export interface ClusterListeners {
  */
 export class Cluster {
   readonly group: Group;
+  /** The group for what clients ask. */
+  readonly requests: RequestsGroup;
   readonly transport: QuicTransport;
   readonly membership: MembershipDriver;
   readonly gossip: Gossip;
@@ -69,6 +77,7 @@ export class Cluster {
     this.#machinery = machinery;
     this.settings = settings;
     this.group = group;
+    this.requests = new RequestsGroup(group, () => describeMissing(this.changes()));
     this.transport = machinery.transport;
     this.membership = membership;
     this.router = machinery.router;
@@ -112,13 +121,40 @@ export class Cluster {
 
   /** See `ClusterDefinitionsParts.catchUp`. */
   async catchUp(): Promise<"current" | "stale" | "never"> {
-    try {
-      await this.group.read(() => {}, { timeoutMs: READ_TIMEOUT_MS });
-      return "current";
-    } catch (error) {
-      if (!isEdgeError(error)) throw error;
-      return this.group.catalogue.appliedIndex === 0 ? "never" : "stale";
-    }
+    const { consistency } = await this.group.readOrStale(() => {}, { waitMs: READ_TIMEOUT_MS });
+    if (consistency === "linearizable") return "current";
+    return this.group.catalogue.appliedIndex === 0 ? "never" : "stale";
+  }
+
+  /** Whether the cluster takes changes. */
+  changes(): ChangesStanding {
+    const { group, membership } = this;
+    const { configuration, leader } = group.view();
+    return judgeChanges({
+      self: this.settings.self.nodeId,
+      fenced: group.fenced?.reason,
+      configuration,
+      hasLeader: leader !== undefined,
+      lostAtMs: group.quorumLostAtMs,
+      isAlive: (voter) => membership.find(voter)?.standing === "alive",
+      nameOf: (voter) => group.catalogue.findMember(voter)?.label || voter,
+    });
+  }
+
+  /** Names of the members that can't be reached now, among them first those that said they hold a manifest's blobs. */
+  awayHolders(manifestDigest: string): AwayHolders {
+    const prefix = manifestPrefixOf(manifestDigest);
+    const { nodeId: self } = this.settings.self;
+    const away = this.#admitted().filter(({ nodeId }) =>
+      nodeId !== self && this.membership.find(nodeId)?.standing !== "alive"
+    );
+    const holding = away.filter(({ nodeId }) =>
+      this.gossip.find(nodeId).inventory.prefixes.has(prefix)
+    );
+    return {
+      holders: holding.map(nameOf),
+      others: away.filter((row) => !holding.includes(row)).map(nameOf),
+    };
   }
 
   /** All admitted members but this one, as blobs see them. */
@@ -350,4 +386,8 @@ export class Cluster {
       }
     }
   }
+}
+
+function nameOf({ label, nodeId }: MemberRow): string {
+  return label || nodeId;
 }
