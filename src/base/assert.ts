@@ -1,7 +1,7 @@
 import { InvariantError } from "./errors.ts";
 
 /**
- * Stops the process on a broken invariant: our bug, never the caller's.
+ * Ends the part that a broken invariant belongs to: our bug, never the caller's nor a peer's.
  *
  * @throws {InvariantError} when `condition` is false; `values` end up in the message.
  */

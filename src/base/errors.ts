@@ -17,7 +17,10 @@ abstract class CodedError extends Error {
   }
 }
 
-/** Our bug. Nobody catches it; the process exits and restarts. */
+/**
+ * Our bug. It ends the part it belongs to, never the data: the group fences itself, membership stops the node, the
+ * scheduler starts over, a request fails; where nobody owns it, the process exits. Always as an error in the log.
+ */
 export class InvariantError extends Error {
   override readonly name = "InvariantError";
   constructor(message: string, values: Readonly<Record<string, unknown>> = {}) {
@@ -75,6 +78,12 @@ export class PeerError extends CodedError {
   ) {
     super(code, message, options);
   }
+}
+
+/** What the log tells of a bug: where it showed, and with which values. */
+export function bugReport(error: unknown): { readonly reason: string; readonly stack: string } {
+  const stack = error instanceof Error ? error.stack ?? "" : "";
+  return { reason: errorMessage(error), stack };
 }
 
 /** Any of the four families that reach an edge. */

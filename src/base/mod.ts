@@ -8,6 +8,7 @@ export { assert, assertNever } from "./assert.ts";
 export { formatGoDuration, parseGoDuration } from "./durations.ts";
 export { ERROR_CODES, type ErrorCode } from "./error_codes.ts";
 export {
+  bugReport,
   type EdgeError,
   errorMessage,
   InvariantError,

@@ -1,4 +1,4 @@
-import { joinBytes, PeerError } from "../base/mod.ts";
+import { assert, joinBytes, PeerError } from "../base/mod.ts";
 import type { PeerStream } from "../ports/mod.ts";
 import { decodeValue, encodeValue } from "../transport/mod.ts";
 
@@ -49,6 +49,7 @@ export class MessageStream {
       await written;
     } finally {
       this.#writesWaiting--;
+      assert(this.#writesWaiting >= 0, "A write that ends has waited");
     }
   }
 

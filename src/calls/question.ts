@@ -1,8 +1,8 @@
-import { PeerError, UnavailableError } from "../base/mod.ts";
+import { isEdgeError, PeerError, UnavailableError } from "../base/mod.ts";
 import type { Clock, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
 import { fromWireError, readShape, type Shape, type WireError } from "../protocol/mod.ts";
 import { MessageStream } from "./message_stream.ts";
-import { openPurpose, refuse } from "./stream_router.ts";
+import { openPurpose, refuse, ToldFailure } from "./stream_router.ts";
 
 /** Questions of one peer at once. */
 export const QUESTIONS_PER_PEER_MAX = 16;
@@ -52,7 +52,10 @@ export async function answerPeer(stream: PeerStream, work: () => Promise<unknown
   try {
     reply = await work();
   } catch (error) {
-    return await refuse(stream, error);
+    await refuse(stream, error);
+    // The peer hears only that something failed; what it was belongs into this node's log.
+    if (!isEdgeError(error)) throw new ToldFailure(error);
+    return;
   }
   const messages = new MessageStream(stream);
   await messages.write(reply);

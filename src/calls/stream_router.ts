@@ -1,4 +1,5 @@
 import {
+  assert,
   errorMessage,
   isEdgeError,
   PeerError,
@@ -31,12 +32,19 @@ export interface StreamHandler {
   /** Streams of one peer at once; above, the next is refused with `queue_full`. */
   readonly streamsPerPeerMax: number;
   /**
-   * Serves one stream and ends it; the stream is reset when this rejects. `opening` is the first frame, decoded and not
+   * Serves one stream and ends it; the stream is reset when this rejects, but with {@link ToldFailure}. `opening` is the first frame, decoded and not
    * checked but for its purpose.
    *
    * @throws PeerError when the peer sent nonsense.
    */
   serve(stream: PeerStream, opening: unknown): Promise<void>;
+}
+
+/** A failure that the other side was told of, on a stream that has ended in order; `cause` is the failure. */
+export class ToldFailure extends Error {
+  constructor(cause: unknown) {
+    super(errorMessage(cause), { cause });
+  }
 }
 
 /** Reads the first frame of each stream that a peer opens and hands it to whom its purpose belongs to. */
@@ -76,8 +84,9 @@ export class StreamRouter {
       );
       if (served === undefined) await refuse(stream, tooMany(purpose));
     } catch (error) {
-      stream.reset();
-      this.#note(error, { peer: stream.peer, purpose });
+      const isTold = error instanceof ToldFailure;
+      if (!isTold) stream.reset();
+      this.#note(isTold ? error.cause : error, { peer: stream.peer, purpose });
     }
   }
 
@@ -96,7 +105,8 @@ export class StreamRouter {
     try {
       return await work();
     } finally {
-      const left = (this.#open.get(key) ?? 1) - 1;
+      const left = (this.#open.get(key) ?? 0) - 1;
+      assert(left >= 0, "A stream that ends was counted", { key, left });
       if (left > 0) this.#open.set(key, left);
       else this.#open.delete(key);
     }

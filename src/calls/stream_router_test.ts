@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { type NodeId, PeerError } from "../base/mod.ts";
+import { InvariantError, type NodeId, PeerError } from "../base/mod.ts";
 import type { PeerStream } from "../ports/mod.ts";
 import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
 import { type StreamPair, streamPair } from "../../tests/harness/peer_streams.ts";
 import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
 import { encodeValue } from "../transport/mod.ts";
 import { MessageStream } from "./message_stream.ts";
+import { answerPeer } from "./question.ts";
 import { StreamRouter } from "./stream_router.ts";
 
 const A = "aaaaaaaaaaaaaaaa" as NodeId;
@@ -159,4 +160,17 @@ Deno.test("MessageStream sends nothing of a message over the limit", async () =>
   await assert.rejects(messages.write(tooLong), { code: "malformed_frame" });
   await messages.write("after");
   assert.equal(await new MessageStream(far).read(), "after");
+});
+
+Deno.test("A bug behind a question is told to the asker in general and to the own log in full", async () => {
+  const { router, open, telemetry } = stage();
+  router.register("ask", {
+    streamsPerPeerMax: 1,
+    serve: (stream) => answerPeer(stream, () => Promise.reject(new InvariantError("Planted"))),
+  });
+  const { near } = await open(encodeValue({ purpose: "ask" }));
+  const error = { code: "peer_refused", status: 500, message: "The node failed unexpectedly" };
+  assert.deepEqual(await new MessageStream(near).read(), { kind: "refused", error });
+  const told = telemetry.lines.find(({ event }) => event === "peer_stream_failed");
+  assert.deepEqual([told?.level, told?.values.reason], ["error", "Planted"]);
 });

@@ -1,5 +1,12 @@
 import { setImmediate } from "node:timers";
-import { assert, errorMessage, type NodeId, StorageError, UnavailableError } from "../base/mod.ts";
+import {
+  assert,
+  bugReport,
+  errorMessage,
+  type NodeId,
+  StorageError,
+  UnavailableError,
+} from "../base/mod.ts";
 import { Catalogue, chooseHeir, type Outcome } from "../core/catalogue/mod.ts";
 import {
   type AppendOrder,
@@ -252,6 +259,7 @@ export class GroupDriver implements Group {
     this.#framesWaiting++;
     this.#enqueue(() => {
       this.#framesWaiting--;
+      assert(this.#framesWaiting >= 0, "No frame is taken up twice", { from });
       this.#onFrame(from, frame);
     });
   }
@@ -320,18 +328,29 @@ export class GroupDriver implements Group {
 
   /** One turn: all that has come, as one batch. */
   #drain(): void {
+    let isDone = false;
+    try {
+      isDone = this.#takeTurn();
+    } catch (error) {
+      this.#breakOff(error);
+    }
+    if (isDone) this.#announce();
+  }
+
+  /** False when this node's part ended meanwhile. */
+  #takeTurn(): boolean {
     const events = this.#events;
     this.#events = [];
     for (const event of events) {
-      if (this.#state !== "running") return;
+      if (this.#state !== "running") return false;
       event();
     }
-    if (this.#state !== "running") return;
+    if (this.#state !== "running") return false;
     this.#proposals.flush();
     this.#reads.flush();
     this.#work();
     this.#sendOff();
-    this.#announce();
+    return true;
   }
 
   /** Carries out what Raft wants until it wants nothing more. */
@@ -671,8 +690,16 @@ export class GroupDriver implements Group {
   #onStorageFailure(error: unknown): void {
     // The log was closed under a write that nobody waits for any more.
     if (this.#state === "closed") return;
-    if (!(error instanceof StorageError)) throw error;
+    if (!(error instanceof StorageError)) return this.#breakOff(error);
     this.#fenceOff({ kind: "storage", reason: error.message });
+  }
+
+  /** A bug: what this node holds in memory may be wrong, so nobody may hear of it; what its log holds is not touched. */
+  #breakOff(error: unknown): void {
+    const bug = bugReport(error);
+    this.#parts.log.log("error", "part_broken", { part: "group", ...bug });
+    const reason = `this node's part of the group contradicts itself: ${bug.reason}`;
+    this.#fenceOff({ kind: "invariant_broken", reason });
   }
 
   /** From here on this node says nothing that its log would have to stand for. */

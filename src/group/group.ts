@@ -40,11 +40,16 @@ export interface GroupParts {
 }
 
 /**
- * Why a node takes no part: its log can't be trusted, followed or, for want of room, written. It neither votes nor changes
+ * Why a node takes no part: its log can't be trusted, followed or, for want of room, written, or a bug showed. It neither votes nor changes
  * the catalogue until it is restarted in better shape, or there is room again; what it has loaded goes on answering.
  */
 export interface Fence {
-  readonly kind: "storage" | "log_lost" | "conflicts_with_committed" | "newer_schema";
+  readonly kind:
+    | "storage"
+    | "log_lost"
+    | "conflicts_with_committed"
+    | "newer_schema"
+    | "invariant_broken";
   /** For people. */
   readonly reason: string;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { groupNodeId, GroupWorld, putSetting } from "../../tests/harness/groups.ts";
-import { StorageError, UnavailableError } from "../base/mod.ts";
+import { InvariantError, StorageError, UnavailableError } from "../base/mod.ts";
 import type { GroupChange, GroupStep } from "../protocol/mod.ts";
 
 function change(...steps: GroupStep[]): GroupChange {
@@ -231,6 +231,28 @@ Deno.test("A failing disk fences the node: it says so, and the others go on", ()
     const others = world.numbers.filter((number) => number !== leader);
     const next = await world.elected(others);
     assert.equal((await world.propose(next, putSetting("b", "1"))).kind, "applied");
+  }));
+
+Deno.test("A bug fences the node that meets it: it says so, the others go on, and its log is whole", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const broken = world.numbers.find((number) => number !== leader) ?? 0;
+    world.group(broken).catalogue.apply = () => {
+      throw new InvariantError("Planted", { index: 7 });
+    };
+    await world.propose(leader, putSetting("a", "1"));
+    await world.until("fenced", () => world.group(broken).fenced !== undefined);
+    assert.equal(world.group(broken).fenced?.kind, "invariant_broken");
+    const answer = world.group(broken).propose(putSetting("b", "1"));
+    await assert.rejects(answer, failsWith("fenced", /Planted: index=7/));
+    const told = world.telemetry.lines.find(({ event }) => event === "part_broken");
+    assert.deepEqual([told?.level, told?.values.part], ["error", "group"]);
+    assert.match(String(told?.values.stack), /group_test/);
+    assert.equal((await world.propose(leader, putSetting("b", "2"))).kind, "applied");
+    world.crash(broken, { power: false });
+    await world.boot(broken);
+    await world.converged();
+    assert.equal(world.group(broken).catalogue.findSetting("b")?.value, "2");
   }));
 
 Deno.test("A node that lost its log fences itself when the leader counts on it", () =>

@@ -1,5 +1,7 @@
 import {
+  assert,
   assertNever,
+  bugReport,
   equalBytes,
   type Incarnation,
   LineLimiter,
@@ -46,7 +48,9 @@ export type MembershipFailure =
   /** Another process lives under this node's id, or this one's disk was set back again and again. */
   | { readonly kind: "identity_conflicted"; readonly bootEpoch: number }
   /** What must be durable before others hear of it could not be written. */
-  | { readonly kind: "identity_unsaved"; readonly cause: unknown };
+  | { readonly kind: "identity_unsaved"; readonly cause: unknown }
+  /** A bug: what this node believes of the others may be wrong. */
+  | { readonly kind: "invariant_broken"; readonly cause: unknown };
 
 /** What driving membership takes. */
 export interface MembershipParts {
@@ -244,16 +248,21 @@ export class MembershipDriver {
 
   #run(): void {
     this.#state = "running";
-    while (this.#isRunning()) {
-      const effect = this.#effects.shift();
-      if (effect !== undefined) {
-        this.#carryOut(effect);
-        continue;
-      }
-      const fact = this.#facts.shift();
-      if (fact === undefined) this.#state = "idle";
-      else this.#effects.push(...this.#membership.step(this.#date(fact)));
+    try {
+      while (this.#isRunning()) this.#goOn();
+    } catch (cause) {
+      this.#log("error", "part_broken", { part: "membership", ...bugReport(cause) });
+      this.#fail({ kind: "invariant_broken", cause });
     }
+  }
+
+  /** Carries out the next order, or hands in the next fact when there is none. */
+  #goOn(): void {
+    const effect = this.#effects.shift();
+    if (effect !== undefined) return this.#carryOut(effect);
+    const fact = this.#facts.shift();
+    if (fact === undefined) this.#state = "idle";
+    else this.#effects.push(...this.#membership.step(this.#date(fact)));
   }
 
   // A function, because what is called in the loop changes the state.
@@ -352,6 +361,8 @@ export class MembershipDriver {
 
   #recount(standing: MemberStanding, difference: 1 | -1): void {
     this.#standings[standing] += difference;
+    const count = this.#standings[standing];
+    assert(count >= 0, "Whoever leaves a standing had it", { standing, count });
     this.#parts.metrics.set("odist_members", this.#standings[standing], { standing });
   }
 

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
-import { type Incarnation, type NodeId, Random } from "../base/mod.ts";
+import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
+import { type Incarnation, InvariantError, type NodeId, Random } from "../base/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../core/membership/mod.ts";
 import { decodeDatagram, type MembershipDatagram } from "../protocol/mod.ts";
 import { encodeDatagram } from "../../tests/harness/datagrams.ts";
 import { SimulatedMembers } from "../../tests/harness/simulated_members.ts";
 import { VirtualSchedule } from "../../tests/harness/simulated_schedule.ts";
-import { type MembershipDriver, openMembership } from "./membership_driver.ts";
+import {
+  type MembershipDriver,
+  type MembershipFailure,
+  type MembershipParts,
+  openMembership,
+} from "./membership_driver.ts";
 
 async function formed(count: number): Promise<SimulatedMembers> {
   const cluster = new SimulatedMembers(count);
@@ -266,11 +272,50 @@ Deno.test("An ack that came during a stall counts, although the timers are calle
   }
 });
 
+/** Breaks on demand, wherever a draw is next needed. */
+class PlantedBug extends Random {
+  isArmed = false;
+
+  override fork(): Random {
+    return this;
+  }
+
+  override below(limit: number): number {
+    if (this.isArmed) throw new InvariantError("Planted", { limit });
+    return super.below(limit);
+  }
+}
+
+Deno.test("A bug ends membership: the node says so to its owner and the log, and nothing more to anybody", async () => {
+  const clock = new StallingClock();
+  const bug = new PlantedBug(1);
+  const failures: MembershipFailure[] = [];
+  const telemetry = new RecordingTelemetry();
+  const [self, peer] = ["11".repeat(8) as NodeId, "22".repeat(8) as NodeId];
+  const pinged: number[] = [];
+  const driver = openLone(clock, self, (sequence) => pinged.push(sequence), {
+    random: bug,
+    log: telemetry,
+    onFailed: (failure) => failures.push(failure),
+  });
+  bug.isArmed = true;
+  driver.receiveDatagram(peer, encodeAlive(peer));
+  assert.deepEqual(failures.map(({ kind }) => kind), ["invariant_broken"]);
+  const told = telemetry.lines.find(({ event }) => event === "part_broken");
+  assert.match(`${told?.level} ${told?.values.part} ${told?.values.reason}`, /error membership Pl/);
+  bug.isArmed = false;
+  driver.receiveDatagram(peer, encodeAlive(peer));
+  await clock.schedule.advance(10_000);
+  assert.deepEqual(pinged, []);
+  assert.equal(failures.length, 1);
+});
+
 /** A driver whose network does nothing but call back for each ping. */
 function openLone(
   clock: StallingClock,
   nodeId: NodeId,
   onPing: (sequence: number) => void,
+  parts: Partial<MembershipParts> = {},
 ): MembershipDriver {
   return openMembership({
     nodeId,
@@ -297,6 +342,7 @@ function openLone(
         onPing(decoded.value.body.sequence);
       },
     },
+    ...parts,
   });
 }
 

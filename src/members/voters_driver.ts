@@ -1,4 +1,4 @@
-import { errorMessage, isEdgeError, type NodeId } from "../base/mod.ts";
+import { bugReport, errorMessage, isEdgeError, type NodeId } from "../base/mod.ts";
 import {
   nextLookMs,
   planVoters,
@@ -85,7 +85,11 @@ export class VotersDriver {
     const { clock } = this.#parts;
     const timer = clock.after(Math.max(0, dueMs - clock.monotonicMs()), () => {
       this.#timer = undefined;
-      this.#lookNow();
+      try {
+        this.#lookNow();
+      } catch (error) {
+        this.#breakOff(error);
+      }
     });
     this.#timer = { dueMs, cancel: () => timer.cancel() };
   }
@@ -151,12 +155,18 @@ export class VotersDriver {
       },
       (error: unknown) => {
         this.#endChange();
-        if (!isEdgeError(error)) throw error;
+        if (!isEdgeError(error)) return this.#breakOff(error);
         // A later look finds out what became of it.
         log.log("warn", "group_change_failed", { reason: errorMessage(error) });
         this.#restUntilMs = this.#parts.clock.monotonicMs() + LOOK_MS;
       },
     );
+  }
+
+  /** A bug: nobody's vote may hang on it. Voters stay as they are until another node leads, or this one starts again. */
+  #breakOff(error: unknown): void {
+    this.#parts.log.log("error", "part_broken", { part: "voters", ...bugReport(error) });
+    this.close();
   }
 
   #endChange(): void {

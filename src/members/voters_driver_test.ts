@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type NodeId, UnavailableError } from "../base/mod.ts";
+import { InvariantError, type NodeId, UnavailableError } from "../base/mod.ts";
 import { type VoterCandidate, VOTERS_DEFAULTS } from "../core/catalogue/mod.ts";
 import type { Configuration, RaftView } from "../core/raft/mod.ts";
 import { enterJoint } from "../core/raft/configuration.ts";
@@ -77,10 +77,13 @@ interface Scene {
   readonly duties: Map<NodeId, VoterCandidate["duty"]>;
   readonly standings: Map<NodeId, VoterCandidate["standing"]>;
   readonly voters: () => readonly NodeId[];
+  /** Lines of the log. */
+  readonly events: readonly string[];
   readonly advance: (ms: number) => Promise<void>;
 }
 
 function scene(...members: NodeId[]): Scene {
+  const events: string[] = [];
   const group = new AgreeableGroup();
   const duties = new Map(members.map((id) => [id, "serving" as VoterCandidate["duty"]]));
   const standings = new Map(members.map((id) => [id, "alive" as VoterCandidate["standing"]]));
@@ -90,7 +93,7 @@ function scene(...members: NodeId[]): Scene {
     members: () => [...duties].map(([nodeId, duty]) => ({ nodeId, duty })),
     standingOf: (nodeId) => standings.get(nodeId),
     clock: group.schedule.clock,
-    log: { log: () => {} },
+    log: { log: (level, event) => void events.push(`${level} ${event}`) },
     metrics: {
       increment: () => {},
       set: () => {},
@@ -106,6 +109,7 @@ function scene(...members: NodeId[]): Scene {
     duties,
     standings,
     voters,
+    events,
     advance: (ms) => group.schedule.advance(ms),
   };
 }
@@ -144,6 +148,20 @@ Deno.test("A dead voter is replaced when its time is over, counted from when it 
   await advance(200);
   assert.deepEqual(voters(), [A, B, D]);
   driver.close();
+});
+
+Deno.test("A bug ends the keeping of voters alone, and is told", async () => {
+  const { group, driver, events, advance } = scene(A, B, C);
+  group.caughtUpLearners = () => {
+    throw new InvariantError("Planted");
+  };
+  await advance(1_000);
+  assert.deepEqual(events, ["error part_broken"]);
+  group.change();
+  driver.look();
+  await advance(5_000);
+  assert.equal(events.length, 1);
+  assert.deepEqual(group.changes, []);
 });
 
 Deno.test("A node that does not lead proposes nothing", async () => {

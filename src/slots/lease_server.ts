@@ -85,7 +85,7 @@ class LeaseSession {
   readonly #commands = new Map<number, AbortController>();
   readonly #working = new Set<Promise<void>>();
   #lease: Lease | undefined;
-  #fault: PeerError | undefined;
+  #fault: unknown;
 
   constructor(stream: PeerStream, parts: LeaseServerParts, requestId: string) {
     this.peer = stream.peer;
@@ -171,7 +171,8 @@ class LeaseSession {
         this.#take(readCommand(message));
       }
     } catch (error) {
-      if (error instanceof PeerError) this.#fault = error;
+      // A stream that is lost is normal; a peer's nonsense and our own bugs are for the log.
+      if (error instanceof PeerError || !isEdgeError(error)) this.#fault = error;
       this.abandon(errorMessage(error));
     }
   }

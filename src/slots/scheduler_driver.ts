@@ -1,7 +1,10 @@
 import {
+  assert,
   assertNever,
+  bugReport,
   errorMessage,
   type NodeId,
+  PeerError,
   RequestError,
   UnavailableError,
 } from "../base/mod.ts";
@@ -76,7 +79,7 @@ interface Running {
 /** Turns the scheduler's effects into loads, unloads and slots, and what happens into its events. No policy here. */
 export class SchedulerDriver {
   readonly #parts: SchedulerDriverParts;
-  readonly #scheduler: Scheduler;
+  #scheduler: Scheduler;
   readonly #pending = new Map<string, Pending>();
   readonly #instances = new Map<InstanceId, Running>();
   readonly #settings = new WeakMap<ModelNeed, LoadSettings>();
@@ -84,6 +87,7 @@ export class SchedulerDriver {
   readonly #listeners: (() => void)[] = [];
   #loads = 0;
   #asked = 0;
+  #isStopping = false;
   #closed = false;
 
   constructor(parts: SchedulerDriverParts) {
@@ -143,6 +147,7 @@ export class SchedulerDriver {
   }
 
   stopAdmitting(): void {
+    this.#isStopping = true;
     this.#step({ kind: "stop_requested" });
   }
 
@@ -156,24 +161,39 @@ export class SchedulerDriver {
       this.#step({ kind: "request_ended", requestId });
       pending.reject(stopping());
     }
-    await Promise.allSettled([...this.#instances.values()].map((instance) => {
-      instance.abort.abort(stopping());
-      return instance.model?.unload();
-    }));
+    await Promise.allSettled([...this.#instances.values()].map((it) => end(it, stopping())));
   }
 
   #step(event: SchedulerEvent): void {
     const { clock, machine, metrics } = this.#parts;
-    const effects = this.#scheduler.step(event, {
-      nowMs: clock.monotonicMs(),
-      availableBytes: machine.availableBytes(),
-    });
+    const observed = { nowMs: clock.monotonicMs(), availableBytes: machine.availableBytes() };
+    let effects: readonly SchedulerEffect[] = [];
+    try {
+      effects = this.#scheduler.step(event, observed);
+    } catch (error) {
+      this.#startOver(error);
+    }
     for (const effect of effects) this.#obey(effect);
     const view = this.#scheduler.view();
     metrics.set("odist_queue_requests", view.waiting);
     metrics.set("odist_running_requests", view.running);
     metrics.set("odist_loaded_models", view.instances.length);
     for (const listener of this.#listeners) listener();
+  }
+
+  /** A bug: who holds what is not known any more. Every runner ends, which frees all of it; answers resume in new ones. */
+  #startOver(error: unknown): void {
+    const { log, options } = this.#parts;
+    log.log("error", "part_broken", { part: "scheduler", ...bugReport(error) });
+    this.#wake?.cancel();
+    this.#scheduler = new Scheduler(options);
+    const ended = [...this.#instances.values()];
+    this.#instances.clear();
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of waiting) reject(startingOver());
+    for (const instance of ended) void end(instance, startingOver());
+    if (this.#isStopping) this.#step({ kind: "stop_requested" });
   }
 
   #obey(effect: SchedulerEffect): void {
@@ -215,9 +235,10 @@ export class SchedulerDriver {
 
   #grant(requestId: string, instanceId: InstanceId): void {
     const pending = this.#pending.get(requestId);
-    const model = this.#instances.get(instanceId)?.model;
+    const instance = this.#instances.get(instanceId);
+    const model = instance?.model;
     this.#pending.delete(requestId);
-    if (pending === undefined || model === undefined) {
+    if (pending === undefined || instance === undefined || model === undefined) {
       // Cancelled in the same turn; the slot goes back at once.
       queueMicrotask(() => this.#step({ kind: "request_ended", requestId }));
       return;
@@ -229,7 +250,7 @@ export class SchedulerDriver {
       release: once(() => this.#step({ kind: "request_ended", requestId })),
       lost: once(() => {
         // First the exit, so that the scheduler does not hand the dead runner to the next in line.
-        this.#exited(instanceId);
+        this.#exited(instanceId, instance);
         this.#step({ kind: "request_ended", requestId });
       }),
     });
@@ -243,12 +264,15 @@ export class SchedulerDriver {
     const startedMs = clock.monotonicMs();
     const stall = this.#watchStall(instance.abort);
     try {
-      if (settings === undefined) throw new Error("Load settings of the need are gone");
+      assert(settings !== undefined, "Who is to be loaded was asked for");
       instance.model = await engine.load(
         { ...settings, threads: settings.threads > 0 ? settings.threads : threads },
         { signal: instance.abort.signal, onProgress: stall.progress },
       );
+      checkRoom(instance.model.facts);
     } catch (error) {
+      void instance.model?.unload();
+      if (this.#instances.get(instanceId) !== instance) return;
       this.#instances.delete(instanceId);
       log.log("warn", "model_load_failed", {
         model: need.displayName,
@@ -259,6 +283,8 @@ export class SchedulerDriver {
     } finally {
       stall.end();
     }
+    // The scheduler that ordered it is gone, and numbers begin again with each.
+    if (this.#instances.get(instanceId) !== instance) return void instance.model.unload();
     this.#loads++;
     const { facts } = instance.model;
     const seconds = (clock.monotonicMs() - startedMs) / 1000;
@@ -273,7 +299,7 @@ export class SchedulerDriver {
         metrics.increment("odist_runner_deaths_total");
         log.log("warn", "runner_died", { model: need.displayName, reason });
       }
-      this.#exited(instanceId);
+      this.#exited(instanceId, instance);
     });
     this.#step({
       kind: "model_loaded",
@@ -307,9 +333,24 @@ export class SchedulerDriver {
     };
   }
 
-  #exited(instanceId: InstanceId): void {
-    if (this.#instances.delete(instanceId)) this.#step({ kind: "runner_exited", instanceId });
+  #exited(instanceId: InstanceId, instance: Running): void {
+    if (this.#instances.get(instanceId) !== instance) return;
+    this.#instances.delete(instanceId);
+    this.#step({ kind: "runner_exited", instanceId });
   }
+}
+
+/** Another process says it. @throws PeerError when nobody could ever have a slot, or it takes no memory at all. */
+function checkRoom({ slots, memoryBytes }: LoadedModel["facts"]): void {
+  if (Number.isSafeInteger(slots) && slots >= 1 && memoryBytes >= 0) return;
+  const message = `The runner tells of ${slots} slots and ${memoryBytes} bytes`;
+  throw new PeerError("malformed_frame", message);
+}
+
+/** Ends a runner, whether it is loaded or on its way. */
+async function end({ abort, model }: Running, reason: unknown): Promise<void> {
+  abort.abort(reason);
+  await model?.unload();
 }
 
 function once(action: () => void): () => void {
@@ -345,6 +386,12 @@ function refusalError(refusal: Refusal, need: ModelNeed): Error {
     default:
       return assertNever(refusal);
   }
+}
+
+function startingOver(): UnavailableError {
+  return new UnavailableError("load_failed", "the node's scheduler failed and starts over", {
+    retryAfterMs: 1000,
+  });
 }
 
 function stopping(): UnavailableError {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { UnavailableError } from "../base/mod.ts";
+import { InvariantError, UnavailableError } from "../base/mod.ts";
 import type { ModelNeed } from "../core/scheduler/mod.ts";
 import type { Clock, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
 import type { LoadedFacts, LoadSettings } from "../protocol/mod.ts";
@@ -30,6 +30,10 @@ class ScriptedEngine implements Engine {
   loads: LoadSettings[] = [];
   unloads = 0;
   failsWith: Error | undefined;
+  /** What runners say of their slots; undefined = what they were asked for. */
+  toldSlots: number | undefined;
+  /** Runners that are unloaded live on until they are killed. */
+  endsSlowly = false;
   hangs = false;
   readonly kill: (() => void)[] = [];
 
@@ -43,13 +47,17 @@ class ScriptedEngine implements Engine {
     }
     const exited = Promise.withResolvers<{ expected: boolean; reason: string }>();
     this.kill.push(() => exited.resolve({ expected: false, reason: "killed" }));
-    const facts: Partial<LoadedFacts> = { memoryBytes: 10, slots: settings.slots };
+    const facts: Partial<LoadedFacts> = {
+      memoryBytes: 10,
+      slots: this.toldSlots ?? settings.slots,
+    };
     const model: Partial<LoadedModel> = {
       facts: facts as LoadedFacts,
       processId: this.loads.length,
       exited: exited.promise,
       unload: async () => {
         this.unloads++;
+        if (this.endsSlowly) return;
         exited.resolve({ expected: true, reason: "stopped" });
         await exited.promise;
       },
@@ -61,8 +69,9 @@ class ScriptedEngine implements Engine {
 function stage(slots = 1) {
   const clock = new HandClock();
   const engine = new ScriptedEngine();
+  const lines: { readonly level: string; readonly event: string }[] = [];
   const quiet: Log & Metrics = {
-    log() {},
+    log: (level, event) => void lines.push({ level, event }),
     increment() {},
     set() {},
     observe() {},
@@ -89,12 +98,15 @@ function stage(slots = 1) {
     model: string,
     signal = new AbortController().signal,
     requestId = `r${requests++}`,
+    readMemory = () => 10,
   ) => {
     const need: ModelNeed = {
       modelKey: model,
       settingsKey: "s",
       displayName: model,
-      memoryBytes: 10,
+      get memoryBytes() {
+        return readMemory();
+      },
       slots,
       contextTokens: 100,
       keepAliveMs: undefined,
@@ -102,7 +114,7 @@ function stage(slots = 1) {
     const settings = { modelPath: model, slots, threads: 0 } as LoadSettings;
     return driver.acquire({ requestId, need, settings, standing: "fresh" }, signal);
   };
-  return { clock, engine, driver, acquire };
+  return { clock, engine, driver, acquire, lines };
 }
 
 /** Lets everything that is ready to run, run. */
@@ -198,4 +210,39 @@ Deno.test("SchedulerDriver loads nothing after it is closed, not even for an ans
   await refused;
   await assert.rejects(acquire("a"), UnavailableError);
   assert.equal(engine.loads.length, 1);
+});
+
+Deno.test("SchedulerDriver takes no runner that tells of no slot", async () => {
+  const { engine, acquire } = stage();
+  engine.toldSlots = 0;
+  await assert.rejects(acquire("a"), { code: "load_failed", message: /0 slots/ });
+  assert.equal(engine.unloads, 1);
+  engine.toldSlots = undefined;
+  await acquire("a");
+});
+
+Deno.test("SchedulerDriver starts over after a bug: every runner ends, who waits is told, and slots are given again", async () => {
+  const { engine, driver, acquire, lines } = stage();
+  engine.endsSlowly = true;
+  const { signal } = new AbortController();
+  await acquire("a");
+  const waiting = acquire("a");
+  const isTold = { name: "UnavailableError", code: "load_failed" };
+  const bug = () => {
+    throw new InvariantError("Planted");
+  };
+  await Promise.all([
+    assert.rejects(waiting, isTold),
+    assert.rejects(acquire("b", signal, "met", bug), isTold),
+  ]);
+  const broken = lines.filter(({ event }) => event === "part_broken");
+  assert.deepEqual(broken, [{ level: "error", event: "part_broken" }]);
+  assert.equal(engine.unloads, 1);
+  await acquire("a");
+  // The first runner had the number that the new one has.
+  engine.kill[0]?.();
+  await settle();
+  assert.deepEqual(driver.view().instances.map(({ state, running }) => [state, running]), [
+    ["ready", 1],
+  ]);
 });

@@ -104,7 +104,10 @@ export class SlotSearch {
     if (route === undefined || this.#refused.length >= SEARCH_ATTEMPTS_MAX) {
       return { kind: "give_up", ...this.#worthTelling(), decision };
     }
-    this.#asked = route.nodeId;
+    const { nodeId } = route;
+    const isNew = !this.#refused.some((refusal) => refusal.nodeId === nodeId);
+    assert(isNew, "Each node is asked once", { nodeId });
+    this.#asked = nodeId;
     const isReplaceable = runnersUp.some(({ rank }) => rank === "sound");
     return { kind: "ask", route, isReplaceable, decision };
   }

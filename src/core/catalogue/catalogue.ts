@@ -129,8 +129,10 @@ export class Catalogue {
   /** By any spelling of its case. */
   findModel(name: ModelName): CatalogueModel | undefined {
     const row = this.#tables.models.get(modelKey(name));
-    const manifest = row && this.#tables.manifests.get(row.manifestDigest);
-    return row === undefined || manifest === undefined ? undefined : { ...row, manifest };
+    if (row === undefined) return undefined;
+    const manifest = this.#tables.manifests.get(row.manifestDigest);
+    assert(manifest !== undefined, "Every model has its manifest", { digest: row.manifestDigest });
+    return { ...row, manifest };
   }
 
   /** By name. */

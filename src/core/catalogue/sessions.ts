@@ -1,4 +1,4 @@
-import { equalBytes } from "../../base/mod.ts";
+import { assert, equalBytes } from "../../base/mod.ts";
 import type { RequestStamp } from "../../protocol/mod.ts";
 import {
   type Refusal,
@@ -64,9 +64,13 @@ export function rememberOutcome(
   const row = sessions.get(request.session);
   if (row === undefined) return;
   const { outcome, index } = result;
+  const reason = outcome.kind === "applied" ? undefined : outcome.reason;
+  const place = reason === undefined ? -1 : REFUSALS.indexOf(reason);
+  // Else it would be remembered as applied.
+  assert(reason === undefined || place >= 0, "Every refusal has its number", { reason });
   const entry = {
     sequence: request.sequence,
-    refusal: outcome.kind === "applied" ? 0 : 1 + REFUSALS.indexOf(outcome.reason),
+    refusal: 1 + place,
     revision: outcome.kind === "applied" ? outcome.revision : 0,
   };
   let firstUnanswered = Math.max(row.firstUnanswered, request.firstUnanswered);

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 import type { GroupChange, GroupConfiguration, GroupStep } from "../../protocol/mod.ts";
 
 /** A member of the cluster, as the leader sees it. */
@@ -83,6 +83,9 @@ export function planVoters(state: VotersState, options: VotersOptions): VotersPl
   if (heir !== undefined) return { kind: "transfer", to: heir };
   const wanted = leads || seats.length === 0 ? seats : withLeader(seats, state.self);
   const voters = wanted.length > 0 && council.quorumLives(wanted) ? wanted : configuration.voters;
+  const isSound = voters.length > 0 && new Set(voters).size === voters.length &&
+    council.quorumLives(voters);
+  assert(isSound, "A plan leaves a living quorum of different voters", { voters });
   const steps = council.stepsTo(voters);
   return steps.length === 0 ? NONE : changeBy(steps, reasonOf(configuration, voters, leads));
 }

@@ -198,3 +198,7 @@ Deno.test("A voter can be spared when a quorum lives without it, a learner alway
   const joint = { ...group([A, B, C]), votersOutgoing: [C] };
   assert.equal(survivesWithout(joint, C, living(A, B, C)), false);
 });
+
+Deno.test("No plan is made of voters that are there twice", () => {
+  assert.throws(() => plan(group([A, B, B]), alive(A, B, C)), { name: "InvariantError" });
+});

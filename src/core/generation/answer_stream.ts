@@ -1,3 +1,4 @@
+import { assert } from "../../base/mod.ts";
 import type { AnswerToken, FinishReason, ToolCall } from "../../protocol/mod.ts";
 import { RepeatGuard } from "./repeat_guard.ts";
 import { StopStrings } from "./stop_strings.ts";
@@ -174,7 +175,11 @@ export class AnswerStream {
     } else if (to.mayPause) {
       // The parser holds nothing back once content began, so the content is exactly the end of the raw text. It is
       // dropped: the run under the grammar writes it again.
-      this.#rawText = this.#rawText.slice(0, this.#rawText.length - piece.text.length);
+      const begins = this.#rawText.length - piece.text.length;
+      assert(this.#rawText.endsWith(piece.text), "What begins the content ends the text", {
+        begins,
+      });
+      this.#rawText = this.#rawText.slice(0, begins);
       this.#end = "paused";
     } else {
       this.#parseContent(piece.text, to.pieces);

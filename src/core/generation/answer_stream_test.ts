@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { StopStrings } from "./stop_strings.ts";
 import fc from "fast-check";
 import type { AnswerToken } from "../../protocol/mod.ts";
 import { type AnswerPiece, AnswerStream, type AnswerStreamOptions } from "./mod.ts";
@@ -187,4 +188,10 @@ Deno.test("AnswerStream pauses at the first content and goes on under a grammar"
   const content = stream.step({ kind: "tokens", tokens: tokensOf('{"a":1}', [2]) });
   assert.equal(joined([...content, ...stream.finish("end")]), '[content]{"a":1}');
   assert.equal(stream.end, "end");
+});
+
+Deno.test("StopStrings is not asked to go on behind a hit", () => {
+  const stops = new StopStrings(["END"]);
+  assert.deepEqual(stops.push("aEND"), { text: "a", hit: "END" });
+  assert.throws(() => stops.push("b"), { name: "InvariantError" });
 });

@@ -1,3 +1,4 @@
+import { assert } from "../../base/mod.ts";
 import { partialMatchLength } from "./text_search.ts";
 
 /** What may be shown, and the stop string that ended the text, if any. */
@@ -14,6 +15,7 @@ export interface StopResult {
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = "";
+  #isHit = false;
 
   /** Empty strings are ignored, because they would end every answer at once. */
   constructor(stops: readonly string[]) {
@@ -22,9 +24,11 @@ export class StopStrings {
 
   /** After a hit the caller must not push again. */
   push(text: string): StopResult {
+    assert(!this.#isHit, "Nothing comes after a stop string");
     const buffer = this.#held + text;
     const hit = this.#firstHit(buffer);
     if (hit !== undefined) {
+      this.#isHit = true;
       this.#held = "";
       return { text: buffer.slice(0, hit.start), hit: hit.stop };
     }

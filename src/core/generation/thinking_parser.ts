@@ -1,3 +1,4 @@
+import { assert } from "../../base/mod.ts";
 import { partialMatchLength } from "./text_search.ts";
 
 /** The literal texts around a model's thinking, e.g. `<think>` and `</think>`. Neither is empty. */
@@ -44,6 +45,8 @@ export class ThinkingParser {
   /** Gives out what was held back in case a tag would come. */
   flush(): readonly ThinkingPiece[] {
     const text = this.#held;
+    const isContent = this.#phase === "content";
+    assert(!isContent || text === "", "Content is given out at once", { held: text.length });
     this.#held = "";
     if (text === "" || this.#phase === "opening" || this.#phase === "closing") return [];
     if (this.#phase === "before") this.#phase = "content";

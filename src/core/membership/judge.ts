@@ -1,4 +1,4 @@
-import type { Incarnation, NodeId } from "../../base/mod.ts";
+import { assert, type Incarnation, type NodeId } from "../../base/mod.ts";
 import type { Accusation, LifeStamp, MemberClaim } from "../../protocol/mod.ts";
 import type { Prober } from "./prober.ts";
 import { compareClaims, compareStamps, isLive, type Member, viewMember } from "./roster.ts";
@@ -147,6 +147,8 @@ export class Judge {
   announceSelf(): void {
     const { self, effects } = this.#shared;
     const { bootEpoch, incarnation } = self;
+    const isStamp = Number.isSafeInteger(bootEpoch) && Number.isSafeInteger(incarnation);
+    assert(isStamp, "A stamp can be told and saved", { bootEpoch, incarnation });
     effects.push({ kind: "persist_identity", bootEpoch, incarnation });
     this.#voice.spread(claimOfSelf(self));
   }

@@ -1,4 +1,4 @@
-import { assertNever, type Incarnation, type NodeId, type Random } from "../../base/mod.ts";
+import { assert, assertNever, type Incarnation, type NodeId, type Random } from "../../base/mod.ts";
 import {
   decodeDatagram,
   decodeSync,
@@ -165,6 +165,7 @@ export class Membership {
     }
     const core = this.#nowMs - this.#stalledMs;
     const dueMs = shared.timers.nextDueMs();
+    assert(core >= shared.coreMs, "Core time never goes back", { core, was: shared.coreMs });
     if (dueMs === undefined || core - dueMs <= STALL_MS || this.#stallForgiven) {
       shared.coreMs = core;
       return;

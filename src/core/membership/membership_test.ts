@@ -541,3 +541,23 @@ Deno.test("Membership compares lists with a random member at every interval, and
   const asked = scene.effects.filter((effect) => effect.kind === "send_stream");
   assert.deepEqual(asked.map((effect) => effect.nodeId), [PEER]);
 });
+
+Deno.test("A datagram fits its packet, however much there is to tell, and what is left follows", () => {
+  const scene = new Scene();
+  const ids = Array.from({ length: 100 }, (_, index) => `aa${index}`.padStart(16, "0") as NodeId);
+  const isNamed = new Set<NodeId>();
+  scene.meet(PEER, ...ids);
+  for (let sequence = 1; sequence <= 20; sequence++) {
+    // With its own claim in front, whose room is missing then.
+    const accusation = {
+      standing: "unknown",
+      bootEpoch: 5,
+      incarnation: 0 as Incarnation,
+    } as const;
+    scene.hear(PEER, { kind: "ping", sequence }, sequence % 2 === 0 ? { accusation } : {});
+    const [ack] = scene.sent(PEER);
+    for (const { nodeId } of ack?.piggyback.claims ?? []) isNamed.add(nodeId);
+    if (sequence === 1) assert.ok(isNamed.size > 10 && isNamed.size < ids.length);
+  }
+  for (const id of ids) assert.ok(isNamed.has(id), id);
+});

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 import type { Contact } from "./events.ts";
 import type { Member } from "./roster.ts";
 import type { Shared } from "./shared.ts";
@@ -112,6 +112,7 @@ export class Prober {
     this.#forgetProbe(sequence, probe);
     // Relays that stay silent too put the blame on this node; relays that answer "nack" clear it.
     const missing = probe.askedIds.size - probe.nackedIds.size;
+    assert(missing >= 0, "Only who was asked says that it heard nothing", { missing });
     this.adjustHealth(probe.askedIds.size === 0 ? 1 : missing);
     const target = this.#shared.roster.find(probe.targetId);
     if (target !== undefined) this.#onFailed(target);

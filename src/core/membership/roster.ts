@@ -1,4 +1,4 @@
-import type { NodeId, Random } from "../../base/mod.ts";
+import { assert, type NodeId, type Random } from "../../base/mod.ts";
 import type { LifeStamp, MemberClaim, MemberStanding } from "../../protocol/mod.ts";
 import type { MemberView } from "./events.ts";
 import type { Suspicion } from "./suspicion.ts";
@@ -118,6 +118,7 @@ export class Roster {
       // Anywhere in the running round, so that a new member waits half a round on average, not always a whole one.
       this.#round.splice(this.#random.below(this.#round.length + 1), 0, member.nodeId);
     }
+    this.#check();
     return member;
   }
 
@@ -136,12 +137,14 @@ export class Roster {
     if (isLive(claim) === wasLive) return;
     this.#liveCount += wasLive ? -1 : 1;
     this.#liveOutdated = true;
+    this.#check();
   }
 
   forget(member: Member): void {
     if (!this.#members.delete(member.nodeId)) return;
     if (isLive(member)) this.#liveCount--;
     this.#liveOutdated = true;
+    this.#check();
   }
 
   /** Whose turn it is: a live member with an address, each once per round; undefined when there is none. */
@@ -179,10 +182,17 @@ export class Roster {
     );
   }
 
+  #check(): void {
+    const [live, known] = [this.#liveCount, this.#members.size];
+    assert(live >= 0 && live <= known, "The living are among the known", { live, known });
+  }
+
   #liveMembers(): Member[] {
     if (this.#liveOutdated) {
       this.#live = this.sorted().filter(isLive);
       this.#liveOutdated = false;
+      const [found, counted] = [this.#live.length, this.#liveCount];
+      assert(found === counted, "Every living member is counted once", { found, counted });
     }
     return this.#live;
   }

@@ -1,3 +1,4 @@
+import { assert } from "../../base/mod.ts";
 /** Encoded rumours waiting to ride on other messages; the least often sent goes first (SWIM section 4.1). */
 export class Rumors {
   readonly #rumorsMax: number;
@@ -25,7 +26,8 @@ export class Rumors {
   drop(subject: string): void {
     const sent = this.#sentByKey.get(subject);
     if (sent === undefined) return;
-    this.#bySent[sent]?.delete(subject);
+    const isThere = this.#bySent[sent]?.delete(subject) === true;
+    assert(isThere, "A rumour is where its count says", { subject, sent });
     this.#sentByKey.delete(subject);
   }
 

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 import { CONFIRMATIONS_MAX } from "./timing.ts";
 
 // Lifeguard, dynamic suspicion timeout: what is left of the stretch after n of k confirmations, in thousandths:
@@ -57,7 +57,12 @@ export class Suspicion {
 
   /** When the suspect counts as down. */
   deadlineMs(): number {
-    const left = STRETCH_LEFT[this.#confirmationsWanted]?.[this.confirmations] ?? 0;
+    const { confirmations } = this;
+    const left = STRETCH_LEFT[this.#confirmationsWanted]?.[confirmations];
+    assert(left !== undefined, "No more confirmations count than are wanted", {
+      confirmations,
+      wanted: this.#confirmationsWanted,
+    });
     return this.startedMs + this.#msMin +
       Math.trunc(((this.#msMax - this.#msMin) * left) / 1000);
   }

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 
 /** What a deadline of membership is about. */
 export type TimerFact =
@@ -57,6 +57,8 @@ export class Timers<Fact> {
     const first = this.#heap[0];
     if (first === undefined || first.dueMs > nowMs) return undefined;
     this.#removeFirst();
+    const nextMs = this.#heap[0]?.dueMs ?? Infinity;
+    assert(first.dueMs <= nextMs, "Timers come due in order", { dueMs: first.dueMs, nextMs });
     first.cancelled = true;
     return first.fact;
   }

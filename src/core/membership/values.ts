@@ -1,4 +1,4 @@
-import { equalBytes } from "../../base/mod.ts";
+import { assert, equalBytes } from "../../base/mod.ts";
 import {
   VALUE_BYTES_MAX,
   VALUE_KEY_BYTES_MAX,
@@ -145,6 +145,9 @@ export class MemberValues {
     this.#remove(entry.key);
     this.#entries.set(entry.key, entry);
     this.#bytes += valueEntryBytes(entry);
+    const [bytes, keys] = [this.#bytes, this.#entries.size];
+    const fits = bytes <= VALUES_BYTES_MAX && keys <= VALUE_KEYS_MAX;
+    assert(fits, "A member's values stay within their bounds", { bytes, keys });
   }
 
   #remove(key: string): void {
@@ -152,6 +155,7 @@ export class MemberValues {
     if (held === undefined) return;
     this.#entries.delete(key);
     this.#bytes -= valueEntryBytes(held);
+    assert(this.#bytes >= 0, "No value takes more than was counted for it", { key });
   }
 
   /** Forgets deletions up to `version`. */

@@ -88,3 +88,11 @@ Deno.test("MemberValues converges for any exchange of rumours and deltas", () =>
     }
   }
 });
+
+Deno.test("MemberValues counts a value that is said anew once", () => {
+  const owner = new MemberValues();
+  for (let round = 0; round < 200; round++) {
+    const entry = owner.publish("load", new Uint8Array(1_000).fill(round));
+    assert.ok(typeof entry !== "string", `refused in round ${round}: ${String(entry)}`);
+  }
+});

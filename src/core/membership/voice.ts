@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 import {
   type Accusation,
   DATAGRAM_BYTES_MAX,
@@ -64,7 +64,10 @@ export class Voice {
       for (const part of parts) writer.raw(part);
     }
     const { nodeId, address } = to;
-    effects.push({ kind: "send_datagram", nodeId, address, bytes: writer.finish() });
+    const bytes = writer.finish();
+    const size = bytes.length;
+    assert(size <= DATAGRAM_BYTES_MAX, "A datagram fits its packet", { kind: body.kind, size });
+    effects.push({ kind: "send_datagram", nodeId, address, bytes });
   }
 
   /** Sends a message on a stream. */

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 import type { EntryId, VoteRequest, VoteResponse } from "../../protocol/mod.ts";
 import { RAFT_NUMBER_MAX } from "./senders.ts";
 import { appendProposals, broadcastAppends, sendAppend } from "./replication.ts";
@@ -87,6 +87,8 @@ export function onVoteRequest(raft: RaftState, message: VoteRequest): StepOutcom
   const { lastCommitted: committed } = raft.log;
   raft.send({ kind: "vote_response", from: raft.id, to: from, term, preVote, granted, committed });
   if (granted && !preVote) {
+    const { vote } = raft;
+    assert(vote === undefined || vote === from, "One vote per term", { term, vote, from });
     raft.electionElapsedTicks = 0;
     raft.vote = from;
   }

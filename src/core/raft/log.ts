@@ -170,6 +170,11 @@ export class RaftLog {
 
   /** Starts over behind a snapshot. */
   restore(snapshot: Snapshot): void {
+    const { index } = snapshot.id;
+    assert(index > this.#committed, "A snapshot takes nothing committed away", {
+      index,
+      committed: this.#committed,
+    });
     this.#committed = snapshot.id.index;
     this.#unstable.restore(snapshot);
   }
@@ -227,6 +232,12 @@ export class RaftLog {
 
   /** Entries up to `index` were handed out for applying. */
   acceptApplying(index: number, bytes: number): void {
+    const isNext = index > this.#applying && index <= this.#appliableTo;
+    assert(isNext, "Entries are handed out once, and when they are durable here", {
+      index,
+      applying: this.#applying,
+      appliableTo: this.#appliableTo,
+    });
     this.#applying = index;
     this.#applyingBytes += bytes;
     // Handing out fewer than there were means that the next one does not fit the limit.

@@ -97,6 +97,15 @@ Deno.test("RaftLog hands out committed entries once, in portions below the limit
   log.appliedTo(2, size);
   assert.deepEqual(log.nextCommitted().map(({ index }) => index), [3, 4]);
   assert.throws(() => log.appliedTo(5, 0), { name: "InvariantError" });
+  assert.throws(() => log.acceptApplying(2, 0), { name: "InvariantError" }, "a second time");
+  assert.throws(() => log.acceptApplying(5, 0), { name: "InvariantError" }, "not there");
+});
+
+Deno.test("RaftLog gives nothing committed up for a snapshot", () => {
+  const { log } = logOf(1, 1);
+  log.commitTo(2);
+  const older = { ...SNAPSHOT, id: { term: 1, index: 2 } };
+  assert.throws(() => log.restore(older), { name: "InvariantError" });
 });
 
 Deno.test("RaftLog applies nothing past a snapshot that is not durable yet", () => {

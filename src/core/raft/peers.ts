@@ -31,6 +31,8 @@ export class Inflights {
   /** Remembers an append whose last entry is `index`. */
   add(index: number, bytes: number): void {
     assert(!this.full, "Cannot add to a full in-flight window", { index, count: this.count });
+    const newest = this.#sent.at(-1)?.index ?? 0;
+    assert(index > newest, "Appends go out in the order of the log", { index, newest });
     this.#sent.push({ index, bytes });
     this.#bytes += bytes;
   }
@@ -44,6 +46,7 @@ export class Inflights {
       freed++;
     }
     if (freed > 0) this.#sent = this.#sent.slice(freed);
+    assert(this.#bytes >= 0, "What is on the way weighs something or nothing", { index });
   }
 
   clear(): void {
@@ -93,6 +96,7 @@ export class Progress {
     // After a snapshot the probe goes on right behind it, though it was not acknowledged yet.
     this.next = Math.max(this.match + 1, snapshotIndex + 1);
     this.#commitSent = Math.min(this.#commitSent, this.next - 1);
+    this.#check();
   }
 
   becomeReplicate(): void {
@@ -105,6 +109,7 @@ export class Progress {
     this.pendingSnapshot = index;
     this.next = index + 1;
     this.#commitSent = index;
+    this.#check();
   }
 
   /** A snapshot did not arrive: probing starts again from what is known, not from behind it. */
@@ -160,6 +165,7 @@ export class Progress {
     this.match = index;
     this.next = Math.max(this.next, index + 1);
     this.#held = false;
+    this.#check();
     return true;
   }
 
@@ -175,7 +181,13 @@ export class Progress {
       this.#held = false;
     }
     this.#commitSent = Math.min(this.#commitSent, this.next - 1);
+    this.#check();
     return true;
+  }
+
+  #check(): void {
+    const { mode, match, next } = this;
+    assert(match < next, "What a follower holds is not sent again", { mode, match, next });
   }
 
   #enter(mode: ProgressMode): void {

@@ -18,6 +18,12 @@ Deno.test("Inflights is full by count", () => {
   assert.deepEqual([inflights.count, inflights.full], [1, false]);
 });
 
+Deno.test("Inflights takes appends in the order of the log alone", () => {
+  const inflights = new Inflights(LIMITS);
+  inflights.add(2, 1);
+  assert.throws(() => inflights.add(2, 1), { name: "InvariantError" });
+});
+
 Deno.test("Inflights is full by bytes, and lets one append go beyond", () => {
   const inflights = new Inflights(LIMITS);
   inflights.add(1, 99);

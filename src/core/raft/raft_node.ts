@@ -1,4 +1,4 @@
-import type { NodeId, Random } from "../../base/mod.ts";
+import { assert, type NodeId, type Random } from "../../base/mod.ts";
 import type { RaftLogReader } from "../../ports/mod.ts";
 import type {
   Entry,
@@ -245,6 +245,12 @@ export class RaftNode {
       const last = log.hasUnstableEntries ? log.last : undefined;
       answers.push({ kind: "append_done", term, last, snapshot });
     }
+    const goesBack = hardState.term < previous.term || hardState.commit < previous.commit;
+    assert(!goesBack, "What is durable never goes back", {
+      ...hardState,
+      previousTerm: previous.term,
+      previousCommit: previous.commit,
+    });
     const mustSync = entries.length > 0 || snapshot !== undefined ||
       hardState.term !== previous.term || hardState.vote !== previous.vote;
     return {

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 
 /** A read waiting for a quorum to confirm that its leader still leads. */
 export interface PendingRead {
@@ -61,6 +61,8 @@ export class ReadRounds {
 
   /** A quorum confirmed all rounds up to `round`: takes the reads out. */
   confirm(round: number): readonly PendingRead[] {
+    const last = this.#lastRound;
+    assert(round <= last, "Only rounds that were opened are confirmed", { round, last });
     const confirmed = this.#waiting.filter((waiting) => waiting.round <= round);
     this.#waiting = this.#waiting.slice(confirmed.length);
     return confirmed.map((waiting) => waiting.read);

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 import type { ReadIndexRequest } from "../../protocol/mod.ts";
 import type { PendingReadRequest } from "./read_rounds.ts";
 import { ACCEPTED, type RaftState, refuse, type StepOutcome } from "./state.ts";
@@ -57,6 +57,8 @@ function startRead(
 
 function answerRead(raft: RaftState, request: PendingReadRequest, index: number): void {
   const { from, context } = request;
+  const { committed } = raft.log;
+  assert(index <= committed, "A read waits for what is committed", { index, committed });
   if (from === raft.id) {
     raft.readStates.push({ index, context });
   } else {

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { assert, type NodeId } from "../../base/mod.ts";
 import type {
   GroupChange,
   GroupConfiguration,
@@ -120,9 +120,17 @@ export function propose(raft: RaftState, proposals: readonly Proposal[]): StepOu
   if (raft.transferTarget !== undefined) {
     return refuse("proposal_dropped", "leadership is being transferred");
   }
+  const pendingBefore = raft.pendingChangeIndex;
   if (!appendProposals(raft, screenProposals(raft, proposals))) {
+    // The change got no place: the next one must not wait for it.
+    raft.pendingChangeIndex = pendingBefore;
     return refuse("proposal_dropped", "too many uncommitted bytes");
   }
+  const { pendingChangeIndex, log: { lastIndex } } = raft;
+  assert(pendingChangeIndex <= lastIndex, "A change that is waited for has its place in the log", {
+    pendingChangeIndex,
+    lastIndex,
+  });
   broadcastAppends(raft);
   return ACCEPTED;
 }

@@ -376,3 +376,17 @@ Deno.test("What somebody else has committed at an index is not taken for the own
   group.deliver({ ...letter, kind: "vote_request", committed: { term: 1, index: 100 } });
   assert.equal(group.refusals(2).length, 1, "nobody commits what it lacks");
 });
+
+Deno.test("A change that found no room leaves no trace: the next one need not wait for it", () => {
+  const group = new RaftGroup(2, { uncommittedBytesMax: 10 });
+  group.elect(1);
+  group.isolate(2);
+  group.propose(1, "x".repeat(500));
+  const full = group.node(1).proposeChange(change([learn(3)]));
+  assert.equal(full.kind === "refused" && full.reason, "proposal_dropped");
+  group.heal();
+  group.tick(2);
+  group.node(1).proposeChange(change([learn(3)]));
+  group.settle();
+  assert.deepEqual(group.view(1).configuration.learners, [idOf(3)]);
+});

@@ -167,6 +167,8 @@ export class SnapshotReceiver {
       assembly.parts.push(chunk.bytes.slice());
       assembly.bytes += chunk.bytes.length;
     }
+    const { bytes, head: { dataBytes } } = assembly;
+    assert(bytes <= dataBytes, "A snapshot grows to its own size", { bytes, dataBytes });
     const ack = ackOf(chunk, assembly.bytes);
     if (assembly.bytes < chunk.dataBytes) return { kind: "continues", ack };
     this.#assembly = undefined;

@@ -234,6 +234,7 @@ export class RaftState {
   }
 
   send(message: RaftMessage): void {
+    assert(message.from === this.id, "A node speaks for itself alone", { from: message.from });
     if (message.kind === "append_response" || message.kind === "vote_response") {
       this.messagesAfterAppend.push(message);
       return;
@@ -250,6 +251,7 @@ export class RaftState {
   }
 
   becomeFollower(term: number, leader: NodeId | undefined): void {
+    assert(leader !== this.id, "No node follows itself", { term });
     this.startTerm(term);
     this.leader = leader;
     this.#become("follower");

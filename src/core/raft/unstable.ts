@@ -86,6 +86,7 @@ export class Unstable {
     this.#entries = this.#entries.slice(id.index + 1 - this.#offset);
     this.#offset = id.index + 1;
     this.#offsetInProgress = Math.max(this.#offsetInProgress, this.#offset);
+    this.#check();
   }
 
   /** The snapshot at `index` became durable. */
@@ -121,5 +122,17 @@ export class Unstable {
       // What is being written from `first` on is void; it has to be written again.
       this.#offsetInProgress = Math.min(this.#offsetInProgress, first);
     }
+    this.#check();
+  }
+
+  #check(): void {
+    const [offset, writing, first] = [
+      this.#offset,
+      this.#offsetInProgress,
+      this.#entries[0]?.index,
+    ];
+    const isSound = (first === undefined || first === offset) && writing >= offset &&
+      writing <= offset + this.#entries.length;
+    assert(isSound, "The log's tail goes on from what is durable", { offset, writing, first });
   }
 }

@@ -78,6 +78,7 @@ export class Scheduler {
     this.#expire(observed, effects);
     this.#serveWaiting(observed, effects);
     this.#orderWake(effects);
+    this.#check();
     return effects;
   }
 
@@ -177,6 +178,8 @@ export class Scheduler {
     const instance = this.#instances.get(event.instanceId);
     // It may have exited between the load and this event.
     if (instance === undefined || instance.state !== "loading") return;
+    const { slots, memoryBytes } = event;
+    assert(slots >= 1 && memoryBytes >= 0, "A loaded model has room", { slots, memoryBytes });
     instance.state = "ready";
     instance.memoryBytes = event.memoryBytes;
     instance.slots = event.slots;
@@ -367,6 +370,21 @@ export class Scheduler {
       effects.push({ kind: "wake_at", atMs: earliest });
     }
     this.#wakeAtMs = earliest;
+  }
+
+  /** What each step leaves: a request runs where its slot is, in no more slots than there are, one load at a time. */
+  #check(): void {
+    let [running, loading] = [0, 0];
+    for (const instance of this.#instances.values()) {
+      const { id, slots } = instance;
+      const busy = instance.running.size;
+      assert(busy === 0 || busy <= slots, "No slot is given twice", { id, busy, slots });
+      running += busy;
+      if (instance.state === "loading") loading++;
+    }
+    const granted = this.#granted.size;
+    assert(running === granted, "Who holds a slot runs in it", { running, granted });
+    assert(loading <= 1, "One model is loaded at a time", { loading });
   }
 
   #isBusyLoading(): boolean {

@@ -295,3 +295,9 @@ Deno.test("Scheduler gives a second runner its share of the threads, never none"
     [8, 4],
   );
 });
+
+Deno.test("No model without a slot counts as loaded: who waits for one would wait for ever", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  assert.throws(() => stage.loaded(1, 0), { name: "InvariantError" });
+});

@@ -45,6 +45,7 @@ import {
 import {
   type GossipParts,
   type MembershipDriver,
+  type MembershipFailure,
   openMembership,
   PeerBook,
 } from "../../members/mod.ts";
@@ -381,13 +382,19 @@ function openGossip(
     log,
     metrics,
     saveIdentity: (life) => stored.saveLife(life),
-    onFailed: (failure) =>
-      opened.onFatal(
-        failure.kind === "identity_conflicted"
-          ? "another process runs under this node's identity: two copies of one data folder?"
-          : `this node's identity can't be saved: ${errorMessage(failure.cause)}`,
-      ),
+    onFailed: (failure) => opened.onFatal(membershipFault(failure)),
   });
+}
+
+function membershipFault(failure: MembershipFailure): string {
+  switch (failure.kind) {
+    case "identity_conflicted":
+      return "another process runs under this node's identity: two copies of one data folder?";
+    case "identity_unsaved":
+      return `this node's identity can't be saved: ${errorMessage(failure.cause)}`;
+    case "invariant_broken":
+      return `its view of the cluster contradicts itself: ${errorMessage(failure.cause)}`;
+  }
 }
 
 /** Tells the local network where this node is. A network that can't carry it costs only that. */
