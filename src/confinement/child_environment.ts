@@ -26,6 +26,27 @@ const PREFIXES =
 /** Names that would pass by their prefix, but hold what only the node may know. */
 const SECRET = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i;
 
+/** What the first step of a runner needs where it must fetch the libraries from a package registry: proxies, roots, credentials. */
+const FETCHING =
+  /^(?:npm_.*|(?:https?|all|no)_proxy|ssl_cert_(?:file|dir)|node_extra_ca_certs|deno_(?:cert|tls_ca_store|auth_tokens))$/i;
+
+/**
+ * As {@link childEnvironment}, with what fetching takes: for the trusted first step of a process, which goes on with
+ * {@link withoutFetching}.
+ */
+export function launchEnvironment(
+  own: Readonly<Record<string, string>>,
+  added: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const fetching = Object.entries(own).filter(([name]) => FETCHING.test(name));
+  return { ...Object.fromEntries(fetching), ...childEnvironment(own, added) };
+}
+
+/** What is left of a launched process's environment once nothing is to be fetched any more. */
+export function withoutFetching(own: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(own).filter(([name]) => !FETCHING.test(name)));
+}
+
 /**
  * The environment of a child process: what is on the allow-list of this process's own, and `added`.
  *

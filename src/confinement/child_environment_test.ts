@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { childEnvironment } from "./mod.ts";
+import { withoutFetching } from "./child_environment.ts";
+import { childEnvironment, launchEnvironment } from "./mod.ts";
 
 Deno.test("childEnvironment() passes on what is on the list, and adds what it is told", () => {
   const own = {
@@ -25,4 +26,21 @@ Deno.test("childEnvironment() passes on what is on the list, and adds what it is
     ...own,
     ADDED: "1",
   });
+});
+
+Deno.test("launchEnvironment() adds what fetching takes, and withoutFetching() takes it away again", () => {
+  const known = { HOME: "/home/me", LC_ALL: "C" };
+  const fetching = {
+    HTTPS_PROXY: "http://user:password@proxy",
+    no_proxy: "localhost",
+    NPM_CONFIG_REGISTRY: "https://registry.example",
+    "npm_config_//registry.example/:_authToken": "a",
+    SSL_CERT_FILE: "/roots.pem",
+    NODE_EXTRA_CA_CERTS: "/roots.pem",
+    DENO_TLS_CA_STORE: "system",
+  };
+  const secrets = { ODIST_KEY: "a", AWS_SECRET_ACCESS_KEY: "c" };
+  const launched = launchEnvironment({ ...known, ...fetching, ...secrets }, { ADDED: "1" });
+  assert.deepEqual(launched, { ...known, ...fetching, ADDED: "1" });
+  assert.deepEqual(withoutFetching(launched), { ...known, ADDED: "1" });
 });

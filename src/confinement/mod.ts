@@ -5,7 +5,7 @@
  *
  * @module
  */
-export { childEnvironment } from "./child_environment.ts";
+export { childEnvironment, launchEnvironment } from "./child_environment.ts";
 export { type KernelFileReader, openKernelFiles } from "./kernel_files.ts";
 export { killThisProcess } from "./libc.ts";
 export { type Entry, extensionOf, type OwnProgram, ownProgram } from "./own_program.ts";

@@ -1,3 +1,4 @@
+import { withoutFetching } from "./child_environment.ts";
 import { openSyscalls, replaceProcess } from "./libc.ts";
 import { type FileRights, restrictFiles } from "./landlock.ts";
 import { giveUpPrivileges, restrictCalls } from "./seccomp.ts";
@@ -54,7 +55,7 @@ export function startConfined(
   rights: Rights,
 ): string {
   const command = program.command(start.entry, rights.permissions);
-  const environment = Deno.env.toObject();
+  const environment = withoutFetching(Deno.env.toObject());
   try {
     const held = Deno.build.os === "linux" ? restrictThread(program, rights) : "permissions";
     replaceProcess([...command, held, ...start.words], environment);

@@ -1,5 +1,5 @@
 import { errorMessage, PeerError } from "../base/mod.ts";
-import { childEnvironment } from "../confinement/mod.ts";
+import { launchEnvironment } from "../confinement/mod.ts";
 import type { RunnerCommand, RunnerReply } from "../protocol/mod.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import { failureLines, TextTail } from "./text_tail.ts";
@@ -38,7 +38,7 @@ export class RunnerProcess {
     this.#child = new Deno.Command(program, {
       args,
       clearEnv: true,
-      env: childEnvironment(Deno.env.toObject(), { ...QUIET_DEATH, ...start.env }),
+      env: launchEnvironment(Deno.env.toObject(), { ...QUIET_DEATH, ...start.env }),
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -8,6 +8,9 @@ const SECRETS = {
   AWS_SECRET_ACCESS_KEY: "cloud",
   GGML_API_TOKEN: "by its prefix",
   SOMETHING_ELSE: "unknown",
+  // The first step of a runner may need them to fetch the libraries, and what it becomes doesn't.
+  HTTPS_PROXY: "http://user:password@127.0.0.1:9",
+  npm_config__authToken: "registry",
 };
 /** What a runner needs to know. */
 const TOLD = { LANG: "C.UTF-8", GGML_TEST_VARIABLE: "1" };

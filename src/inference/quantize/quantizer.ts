@@ -1,5 +1,5 @@
 import { UnavailableError } from "../../base/mod.ts";
-import { childEnvironment } from "../../confinement/mod.ts";
+import { launchEnvironment } from "../../confinement/mod.ts";
 import type { Quantizer } from "../../ports/mod.ts";
 import type { RunnerStart } from "../runner_process.ts";
 import { failureLines, TextTail } from "../text_tail.ts";
@@ -19,7 +19,7 @@ export function createQuantizer(options: RunnerStart & { readonly threads: numbe
       const child = new Deno.Command(program, {
         args: [...args, "--quantize", ...words],
         clearEnv: true,
-        env: childEnvironment(Deno.env.toObject(), options.env),
+        env: launchEnvironment(Deno.env.toObject(), options.env),
         stdin: "null",
         stdout: "null",
         stderr: "piped",
