@@ -184,6 +184,17 @@ export const IMPORT_RULES: ImportRules = {
       "Tokens become text there.",
     ),
     {
+      from: "src/models",
+      to: "src/core/generation",
+      because: "How a family's answers are read is data there.",
+      typesOnly: true,
+    },
+    {
+      from: "src/core/generation",
+      to: "src/core/tool_calls",
+      because: "Content is searched for calls.",
+    },
+    {
       from: "src/core/grammar",
       to: "src/core/gbnf",
       because: "A schema's rules are written there.",
@@ -275,6 +286,7 @@ export const IMPORT_RULES: ImportRules = {
       ["stored", "template_worker", "It is found out there."],
       ["template_worker", "template", "A worker compiles and runs it."],
       ["template", "go_template", "One of the two kinds of templates."],
+      ["template", "families", "A template speaks a family's language."],
     ]),
     ...within("src/node", [[".", "assembly", "A node is its parts put together."]]),
     ...within("src/protocol", [

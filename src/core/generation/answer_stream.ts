@@ -1,9 +1,18 @@
 import { assert } from "../../base/mod.ts";
 import type { AnswerToken, FinishReason, ToolCall } from "../../protocol/mod.ts";
+import type { AnswerFormat } from "./answer_format.ts";
+import {
+  type CallableTool,
+  CallChain,
+  type CallPiece,
+  type SegmentFormat,
+  SegmentParser,
+  type SegmentPiece,
+  type WrittenCall,
+} from "../tool_calls/mod.ts";
 import { RepeatGuard } from "./repeat_guard.ts";
 import { StopStrings } from "./stop_strings.ts";
-import { ThinkingParser, type ThinkingPiece, type ThinkingTags } from "./thinking_parser.ts";
-import { ToolCallParser } from "./tool_call_parser.ts";
+import { ThinkingParser, type ThinkingTags } from "./thinking_parser.ts";
 import { Utf8Tail } from "./utf8_tail.ts";
 
 /** How an answer is to be read. */
@@ -16,11 +25,11 @@ export interface AnswerStreamOptions {
     /** The prompt ends with the opening tag. */
     readonly startsInside: boolean;
   };
+  /** Absent = the answer has no parts behind headers. In its stead `thinking` is not looked at. */
+  readonly segments?: SegmentFormat;
   /** Absent = the answer isn't searched for calls. */
-  readonly tools?: {
-    /** What a call begins with; "" = only an answer that begins with JSON. */
-    readonly tag: string;
-    readonly names: readonly string[];
+  readonly tools?: Pick<AnswerFormat, "calls" | "noise"> & {
+    readonly callable: readonly CallableTool[];
   };
   /**
    * What happens at the first content after thinking: `go_on` (default), or `pause` so that the caller restarts the run with
@@ -64,7 +73,8 @@ export interface AnswerJournal {
 export class AnswerStream {
   readonly #options: AnswerStreamOptions;
   readonly #thinking: ThinkingParser | undefined;
-  readonly #tools: ToolCallParser | undefined;
+  readonly #segments: SegmentParser | undefined;
+  readonly #tools: CallChain | undefined;
   readonly #guard = new RepeatGuard();
   #utf8 = new Utf8Tail();
   #stops: StopStrings;
@@ -73,6 +83,7 @@ export class AnswerStream {
   #promptTokens: readonly number[] = [];
   #emittedTokens: number[] = [];
   #tokenCount = 0;
+  #callCount = 0;
   /** Everything that passed the stop strings; kept only where {@link resumeAtContent} may need it. */
   #rawText = "";
 
@@ -81,8 +92,9 @@ export class AnswerStream {
     this.#stops = new StopStrings(options.stops);
     this.#thinking = options.thinking &&
       new ThinkingParser(options.thinking.tags, { startsInside: options.thinking.startsInside });
-    this.#tools = options.tools &&
-      new ToolCallParser({ tag: options.tools.tag, toolNames: options.tools.names });
+    const { segments, tools } = options;
+    this.#segments = segments && new SegmentParser(segments, tools?.callable ?? []);
+    this.#tools = tools && new CallChain(tools, tools.callable);
   }
 
   /** Undefined while the answer goes on. */
@@ -158,44 +170,64 @@ export class AnswerStream {
 
   #parse(text: string, pieces: AnswerPiece[]): void {
     if (text === "") return;
-    if (this.#thinking === undefined) return this.#parseContent(text, pieces);
+    const parser = this.#segments ?? this.#thinking;
+    if (parser === undefined) return this.#parseContent(text, pieces);
     // Read before the push, because the push may be what begins the content.
     const mayPause = this.#mayPause();
     if (mayPause) this.#rawText += text;
-    for (const piece of this.#thinking.push(text)) this.#take(piece, { mayPause, pieces });
+    for (const piece of parser.push(text)) this.#take(piece, { mayPause, pieces });
   }
 
   #mayPause(): boolean {
-    return this.#options.atContent === "pause" && this.#thinking?.inContent === false;
+    if (this.#options.atContent !== "pause") return false;
+    if (this.#segments !== undefined) return this.#segments.firstContentAt === undefined;
+    return this.#thinking?.inContent === false;
   }
 
-  #take(piece: ThinkingPiece, to: { mayPause: boolean; pieces: AnswerPiece[] }): void {
+  #take(piece: SegmentPiece, to: { mayPause: boolean; pieces: AnswerPiece[] }): void {
+    // What came behind the first content is written again by the run under the grammar.
+    if (this.#end === "paused") return;
     if (piece.kind === "thinking") {
       to.pieces.push(piece);
+    } else if (piece.kind === "tool_call") {
+      to.pieces.push(this.#numbered(piece.call));
     } else if (to.mayPause) {
-      // The parser holds nothing back once content began, so the content is exactly the end of the raw text. It is
-      // dropped: the run under the grammar writes it again.
-      const begins = this.#rawText.length - piece.text.length;
-      assert(this.#rawText.endsWith(piece.text), "What begins the content ends the text", {
+      const begins = this.#contentStart(piece.text);
+      assert(this.#rawText.startsWith(piece.text, begins), "Content stands where it was found", {
         begins,
       });
       this.#rawText = this.#rawText.slice(0, begins);
+      this.#segments?.dropHeld();
       this.#end = "paused";
     } else {
       this.#parseContent(piece.text, to.pieces);
     }
   }
 
+  /** A parser of thinking holds nothing back once content began, so that the content is exactly the end of the raw text. */
+  #contentStart(content: string): number {
+    return this.#segments?.firstContentAt ?? this.#rawText.length - content.length;
+  }
+
   #parseContent(text: string, pieces: AnswerPiece[]): void {
     if (this.#tools === undefined) pieces.push({ kind: "content", text });
-    else pieces.push(...this.#tools.push(text));
+    else for (const piece of this.#tools.push(text)) pieces.push(this.#found(piece));
+  }
+
+  #found(piece: CallPiece): AnswerPiece {
+    return piece.kind === "content" ? piece : this.#numbered(piece.call);
+  }
+
+  #numbered(call: WrittenCall): AnswerPiece {
+    return { kind: "tool_call", call: { index: this.#callCount++, ...call } };
   }
 
   #close(reason: AnswerEnd, pieces: AnswerPiece[]): void {
     this.#parse(this.#stops.flush(), pieces);
     const mayPause = this.#mayPause();
-    for (const piece of this.#thinking?.flush() ?? []) this.#take(piece, { mayPause, pieces });
-    pieces.push(...this.#tools?.flush() ?? []);
+    const parser = this.#segments ?? this.#thinking;
+    for (const piece of parser?.flush() ?? []) this.#take(piece, { mayPause, pieces });
+    for (const piece of this.#tools?.flush() ?? []) pieces.push(this.#found(piece));
     // Content found only now was written without the grammar: the pause stands, though the run is over.
     this.#end ??= reason;
   }

@@ -44,6 +44,13 @@ const PARTS = fc.constantFrom(
   ...'<think>|</think>|<tool_call>|</tool_call>|{"name": "add", "arguments": {"a": 1}}|{"name": "no"}|[|]|,|END|EN|D|é|漢字|🙂| |\n\n|hello|<|{|}|"|\\|</|<t|add|{"a":"<tool_call>"}'
     .split("|"),
 );
+function toolsBehind(open: string, names: readonly string[]) {
+  return {
+    calls: [{ open, close: "", syntaxes: ["json" as const] }],
+    callable: names.map((name) => ({ name, parameters: {} })),
+  };
+}
+
 const OPTIONS: fc.Arbitrary<AnswerStreamOptions> = fc.record({
   stops: fc.constantFrom([], ["END"], ["END", "N", "\n\n"], ["漢字", "ENDING"]),
   thinking: fc.constantFrom(
@@ -51,10 +58,10 @@ const OPTIONS: fc.Arbitrary<AnswerStreamOptions> = fc.record({
     { tags: THINK, startsInside: true },
   ),
   tools: fc.constantFrom(
-    { tag: "<tool_call>", names: ["add"] },
-    { tag: "", names: ["add"] },
-    { tag: "[", names: ["add", "hello"] },
-    { tag: "<t", names: ["hello"] },
+    toolsBehind("<tool_call>", ["add"]),
+    toolsBehind("", ["add"]),
+    toolsBehind("[", ["add", "hello"]),
+    toolsBehind("<t", ["hello"]),
   ),
   atContent: fc.constantFrom("go_on" as const, "pause" as const),
 }, { requiredKeys: ["stops"] });

@@ -1,7 +1,8 @@
 /**
  * Turns a stream of tokens into what the reader sees, and keeps the journal that lets another runner continue it. Never
  * knows which runner the tokens come from, nor what is done with the pieces. Start with `answer_stream.ts`; the other files
- * are its stages, in order: bytes to text, stop strings, thinking, tool calls.
+ * are its stages, in order: bytes to text, stop strings, thinking or headers, tool
+ * calls. How a model writes these is data: `answer_format.ts`.
  *
  * @module
  */
@@ -14,4 +15,5 @@ export {
   type AnswerStreamOptions,
 } from "./answer_stream.ts";
 export type { ThinkingPiece, ThinkingTags } from "./thinking_parser.ts";
-export type { ToolPiece } from "./tool_call_parser.ts";
+export { type AnswerFormat, literalsOf } from "./answer_format.ts";
+export type { CallableTool, CallFormat, CallSyntax } from "../tool_calls/mod.ts";

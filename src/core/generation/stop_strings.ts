@@ -1,5 +1,5 @@
 import { assert } from "../../base/mod.ts";
-import { partialMatchLength } from "./text_search.ts";
+import { partialMatchLength } from "../tool_calls/mod.ts";
 
 /** What may be shown, and the stop string that ended the text, if any. */
 export interface StopResult {

@@ -1,5 +1,5 @@
 import { assert } from "../../base/mod.ts";
-import { partialMatchLength } from "./text_search.ts";
+import { partialMatchLength } from "../tool_calls/mod.ts";
 
 /** The literal texts around a model's thinking, e.g. `<think>` and `</think>`. Neither is empty. */
 export interface ThinkingTags {

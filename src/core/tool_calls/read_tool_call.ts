@@ -1,8 +1,9 @@
 import type { ToolCall } from "../../protocol/mod.ts";
+import type { ToolNames } from "./tool_names.ts";
 
 /** A call as written by the model, before it gets an index. */
-type WrittenCall = Pick<ToolCall, "name" | "arguments">;
-type JsonObject = Record<string, unknown>;
+export type WrittenCall = Pick<ToolCall, "name" | "arguments">;
+export type JsonObject = Record<string, unknown>;
 
 const NAME_KEYS = ["name", "tool_name", "function", "tool"] as const;
 const ARGUMENT_KEYS = ["arguments", "parameters", "args", "input"] as const;
@@ -14,22 +15,23 @@ const ARGUMENT_KEYS = ["arguments", "parameters", "args", "input"] as const;
  */
 export function findToolCall(
   json: string,
-  options: { readonly before: string; readonly toolNames: ReadonlySet<string> },
+  options: { readonly before: string; readonly tools: ToolNames },
 ): WrittenCall | undefined {
   const value = parseObject(json);
   if (value === undefined) return undefined;
-  return namedCall(value, options.toolNames) ?? namedBefore(value, options) ??
-    keyedCall(value, options.toolNames);
+  return namedCall(value, options.tools) ?? namedBefore(value, options) ??
+    keyedCall(value, options.tools);
 }
 
-function namedCall(value: JsonObject, toolNames: ReadonlySet<string>): WrittenCall | undefined {
+function namedCall(value: JsonObject, tools: ToolNames): WrittenCall | undefined {
   const nested = value["function"];
-  if (isObject(nested)) return namedCall(nested, toolNames);
+  if (isObject(nested)) return namedCall(nested, tools);
   for (const key of NAME_KEYS) {
     const name = value[key];
-    if (typeof name !== "string" || !toolNames.has(name)) continue;
+    const tool = typeof name === "string" ? tools.find(name) : undefined;
+    if (tool === undefined) continue;
     const found = readArguments(value);
-    return found === undefined ? undefined : { name, arguments: found };
+    return found === undefined ? undefined : { name: tool.name, arguments: found };
   }
   return undefined;
 }
@@ -48,22 +50,24 @@ function readArguments(value: JsonObject): JsonObject | undefined {
 
 function namedBefore(
   value: JsonObject,
-  options: { readonly before: string; readonly toolNames: ReadonlySet<string> },
+  options: { readonly before: string; readonly tools: ToolNames },
 ): WrittenCall | undefined {
-  const words = options.before.match(/[^\s<>()[\]{}"'`=:,|]+/g) ?? [];
-  const name = words.findLast((word) => options.toolNames.has(word));
-  return name === undefined ? undefined : { name, arguments: value };
+  const words = options.before.match(/[^\s<>()[\]{}"'`=,|｜]+/g) ?? [];
+  const tool = words.map((word) => options.tools.find(word)).findLast((found) => found);
+  return tool === undefined ? undefined : { name: tool.name, arguments: value };
 }
 
-function keyedCall(value: JsonObject, toolNames: ReadonlySet<string>): WrittenCall | undefined {
+function keyedCall(value: JsonObject, tools: ToolNames): WrittenCall | undefined {
   const entries = Object.entries(value);
   const [only] = entries;
   if (entries.length !== 1 || only === undefined) return undefined;
   const [name, found] = only;
-  return toolNames.has(name) && isObject(found) ? { name, arguments: found } : undefined;
+  const tool = tools.find(name);
+  return tool !== undefined && isObject(found) ? { name: tool.name, arguments: found } : undefined;
 }
 
-function parseObject(json: string): JsonObject | undefined {
+/** Undefined when it is none. */
+export function parseObject(json: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(json);
     return isObject(value) ? value : undefined;

@@ -1,19 +1,23 @@
 import assert from "node:assert/strict";
+import { ToolNames } from "./tool_names.ts";
 import { ToolCallParser } from "./tool_call_parser.ts";
-import { TOOL_CALL_CHARS_MAX } from "./tool_call_parser.ts";
+import { TOOL_CALL_CHARS_MAX } from "./call_source.ts";
 import { TOOL_CALL_PREFIX_CHARS_MAX } from "./tool_call_parser.ts";
 
-const NAMES = ["get_weather", "add", "list_models"];
+const TOOLS = new ToolNames(
+  ["get_weather", "add", "list_models"].map((name) => ({ name, parameters: {} })),
+);
 
 /** Calls as `name(arguments)`, content as it is, one character at a time. */
 function read(tag: string, text: string): string {
-  const parser = new ToolCallParser({ tag, toolNames: NAMES });
+  const parser = new ToolCallParser({ open: tag, close: "" }, TOOLS);
   const pieces = [...text].flatMap((character) => parser.push(character));
   pieces.push(...parser.flush());
+  let count = 0;
   return pieces.map((piece) =>
     piece.kind === "content"
       ? piece.text
-      : `«${piece.call.index} ${piece.call.name} ${JSON.stringify(piece.call.arguments)}»`
+      : `«${count++} ${piece.call.name} ${JSON.stringify(piece.call.arguments)}»`
   ).join("");
 }
 
@@ -111,14 +115,14 @@ for (
 }
 
 Deno.test("ToolCallParser keeps the key order of the arguments", () => {
-  const parser = new ToolCallParser({ tag: "", toolNames: NAMES });
+  const parser = new ToolCallParser({ open: "", close: "" }, TOOLS);
   const [piece] = parser.push('{"name":"add","arguments":{"z":1,"a":2,"m":3}}');
   assert.ok(piece?.kind === "tool_call");
   assert.deepEqual(Object.keys(piece.call.arguments), ["z", "a", "m"]);
 });
 
 Deno.test("ToolCallParser releases a call that grows past its limit", () => {
-  const parser = new ToolCallParser({ tag: "<t>", toolNames: NAMES });
+  const parser = new ToolCallParser({ open: "<t>", close: "" }, TOOLS);
   assert.deepEqual(parser.push('<t>{"name":"add","arguments":{"a":"'), []);
   const [piece] = parser.push("x".repeat(TOOL_CALL_CHARS_MAX));
   assert.ok(piece?.kind === "content" && piece.text.startsWith("<t>"));
@@ -126,7 +130,7 @@ Deno.test("ToolCallParser releases a call that grows past its limit", () => {
 
 Deno.test("ToolCallParser releases a tag that no object follows", () => {
   const text = "<t>" + "x".repeat(TOOL_CALL_PREFIX_CHARS_MAX + 1);
-  const parser = new ToolCallParser({ tag: "<t>", toolNames: NAMES });
+  const parser = new ToolCallParser({ open: "<t>", close: "" }, TOOLS);
   const shown = parser.push(text).map((piece) => piece.kind === "content" ? piece.text : "").join(
     "",
   );

@@ -1,17 +1,14 @@
-import type { ToolCall } from "../../protocol/mod.ts";
+import type { CallFormat } from "./call_format.ts";
+import { type CallPiece, type CallSource, TOOL_CALL_CHARS_MAX } from "./call_source.ts";
 import { JsonObjectScan } from "./json_object_scan.ts";
 import { findToolCall } from "./read_tool_call.ts";
 import { partialMatchLength } from "./text_search.ts";
+import type { ToolNames } from "./tool_names.ts";
 
 /** Characters between a tag and the JSON object of its call at most; beyond it the tag was ordinary text. */
 export const TOOL_CALL_PREFIX_CHARS_MAX = 256;
-/** Characters of one call at most, tag included; beyond it the text is released as content. */
-export const TOOL_CALL_CHARS_MAX = 256 * 1024;
-
-/** Content or a complete call, in the order of the text. `text` is never empty. */
-export type ToolPiece =
-  | { readonly kind: "content"; readonly text: string }
-  | { readonly kind: "tool_call"; readonly call: ToolCall };
+/** What JSON may stand in. */
+const FENCE = "```";
 
 /**
  * Finds tool calls in an answer (contract 1.6). With a tag, each occurrence of it may begin a call anywhere; without one
@@ -19,10 +16,10 @@ export type ToolPiece =
  * text that turns out not to be a call is content, unchanged. White space and closing syntax right after a call belong to
  * the call.
  */
-export class ToolCallParser {
+export class ToolCallParser implements CallSource {
   readonly #tag: string;
   readonly #closing: string;
-  readonly #toolNames: ReadonlySet<string>;
+  readonly #tools: ToolNames;
   /** `plain`: no call can come any more. */
   #phase: "text" | "call" | "after" | "plain" = "text";
   /** Invariant: text not yet given out, in order; in phase `call` it begins with the tag. */
@@ -32,31 +29,33 @@ export class ToolCallParser {
   #scan: { readonly start: number; readonly end: JsonObjectScan } | undefined;
   /** A list of calls was opened and not closed. */
   #inList = false;
-  #callCount = 0;
+  /** A call stood in a fence of backticks, which is still to be closed. */
+  #inFence = false;
 
-  constructor(options: { readonly tag: string; readonly toolNames: Iterable<string> }) {
-    const tag = options.tag.trim();
+  /** Without a closing text of its own, a tag has the one that goes with it. */
+  constructor(format: Pick<CallFormat, "open" | "close">, tools: ToolNames) {
+    const tag = format.open.trim();
     this.#tag = tag === "{" || tag === "[" ? "" : tag;
-    this.#closing = closingTag(this.#tag);
-    this.#toolNames = new Set(options.toolNames);
+    this.#closing = format.close === "" ? closingTag(this.#tag) : format.close;
+    this.#tools = tools;
   }
 
-  push(text: string): readonly ToolPiece[] {
+  push(text: string): readonly CallPiece[] {
     this.#held += text;
-    const pieces: ToolPiece[] = [];
+    const pieces: CallPiece[] = [];
     while (this.#advance(pieces));
     return pieces;
   }
 
   /** Releases what was held back; an unfinished call is content. */
-  flush(): readonly ToolPiece[] {
+  flush(): readonly CallPiece[] {
     const text = this.#phase === "after" ? "" : this.#held;
     this.#held = "";
     return text === "" ? [] : [{ kind: "content", text }];
   }
 
   /** One step; false when more text is needed. */
-  #advance(pieces: ToolPiece[]): boolean {
+  #advance(pieces: CallPiece[]): boolean {
     if (this.#held === "") return false;
     switch (this.#phase) {
       case "text":
@@ -71,7 +70,7 @@ export class ToolCallParser {
     }
   }
 
-  #lookForTag(pieces: ToolPiece[]): boolean {
+  #lookForTag(pieces: CallPiece[]): boolean {
     const at = this.#held.indexOf(this.#tag);
     if (at === -1) {
       this.#release(pieces, this.#held.length - partialMatchLength(this.#held, this.#tag));
@@ -90,7 +89,7 @@ export class ToolCallParser {
     return true;
   }
 
-  #readCall(pieces: ToolPiece[]): boolean {
+  #readCall(pieces: CallPiece[]): boolean {
     if (this.#scan === undefined) {
       const start = this.#held.indexOf("{", this.#tagLength);
       const before = this.#held.slice(this.#tagLength, start === -1 ? undefined : start);
@@ -103,9 +102,10 @@ export class ToolCallParser {
     if ((end ?? this.#held.length) > TOOL_CALL_CHARS_MAX) return this.#giveUp(pieces);
     if (end === undefined) return false;
     const before = this.#held.slice(this.#tagLength, start);
-    const call = findToolCall(this.#held.slice(start, end), { before, toolNames: this.#toolNames });
+    const call = findToolCall(this.#held.slice(start, end), { before, tools: this.#tools });
     if (call === undefined) return this.#giveUp(pieces);
-    pieces.push({ kind: "tool_call", call: { index: this.#callCount++, ...call } });
+    pieces.push({ kind: "tool_call", call });
+    if (before.includes(FENCE)) this.#inFence = true;
     if (before.trimEnd().endsWith("[")) this.#inList = true;
     this.#held = this.#held.slice(end);
     this.#phase = "after";
@@ -120,7 +120,7 @@ export class ToolCallParser {
   }
 
   /** Only the tag is content for certain: what follows it may hold the tag of a real call. */
-  #giveUp(pieces: ToolPiece[]): boolean {
+  #giveUp(pieces: CallPiece[]): boolean {
     this.#release(pieces, this.#tagLength);
     this.#scan = undefined;
     this.#inList = false;
@@ -138,6 +138,12 @@ export class ToolCallParser {
     }
     const rest = this.#held.slice(at);
     if (rest === "") return false;
+    if (this.#inFence && FENCE.startsWith(rest.slice(0, FENCE.length))) {
+      if (rest.length < FENCE.length) return false;
+      this.#inFence = false;
+      this.#held = rest.slice(FENCE.length);
+      return true;
+    }
     if (this.#closing !== "" && rest.startsWith(this.#closing)) {
       this.#held = rest.slice(this.#closing.length);
       this.#inList = false;
@@ -162,7 +168,7 @@ export class ToolCallParser {
     return this.#held.length - this.#held.slice(from).trimStart().length;
   }
 
-  #release(pieces: ToolPiece[], length: number): void {
+  #release(pieces: CallPiece[], length: number): void {
     if (length > 0) pieces.push({ kind: "content", text: this.#held.slice(0, length) });
     this.#held = this.#held.slice(length);
   }
