@@ -43,4 +43,5 @@ export {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
+export { traitsFamily } from "./template/mod.ts";
 export { UploadQuota } from "./upload_quota.ts";

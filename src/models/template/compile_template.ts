@@ -1,3 +1,10 @@
+import {
+  type Family,
+  familyById,
+  familyByName,
+  familyOfArchitecture,
+  familyOfTemplate,
+} from "../families/mod.ts";
 import { compileGoTemplate } from "./go_renderer.ts";
 import { compileJinjaTemplate } from "./jinja_renderer.ts";
 import type { PromptRenderer } from "./prompt_renderer.ts";
@@ -8,6 +15,11 @@ export interface TemplateSources {
   readonly goTemplate?: string;
   /** The GGUF's `tokenizer.chat_template`. */
   readonly jinjaTemplate?: string;
+  /** The model's RENDERER and PARSER lines, as they are written. */
+  readonly renderer?: string;
+  readonly parser?: string;
+  /** `general.architecture` of the weights: tells the family where there is no template. */
+  readonly architecture?: string;
   /** Texts of the vocabulary's special tokens, for the chat template. Default "". */
   readonly bosText?: string;
   readonly eosText?: string;
@@ -16,22 +28,74 @@ export interface TemplateSources {
 }
 
 /**
- * Chooses and compiles a model's template (contract 1.6): the Go template, unless the chat template can do more; without
- * both the prompt alone.
+ * Chooses and compiles a model's template (contract 1.6): what its RENDERER line names, else the Go template, unless the
+ * chat template can do as much; without all of them the turns of its family. How answers are read is its PARSER's word
+ * first, then its renderer's or template's.
  *
  * @throws RequestError `invalid_template`; a chat template that doesn't compile only counts where there is no Go template.
  */
 export function compileTemplate(sources: TemplateSources): PromptRenderer {
+  const renderer = compileSources(sources);
+  const { parser } = sources;
+  if (parser === undefined) return renderer;
+  if (parser === "passthrough") {
+    const { family: _, thinkingTags: __, ...rest } = renderer;
+    return rest;
+  }
+  const family = familyByName(parser);
+  if (family === undefined || family.id === renderer.family) return renderer;
+  return {
+    ...renderer,
+    family: family.id,
+    thinkingTags: family.answer.thinking ?? renderer.thinkingTags,
+  };
+}
+
+function compileSources(sources: TemplateSources): PromptRenderer {
   const { goTemplate, jinjaTemplate } = sources;
   const tokens = { bosText: sources.bosText ?? "", eosText: sources.eosText ?? "" };
+  const named = familyByName(sources.renderer);
+  if (named !== undefined) return compileNamed(named, jinjaTemplate, tokens);
   if (goTemplate === undefined) {
-    if (jinjaTemplate !== undefined) return compileJinjaTemplate(jinjaTemplate, tokens);
-    return { ...compileGoTemplate("{{ .Prompt }}"), kind: "none" };
+    if (jinjaTemplate !== undefined) {
+      return compileJinjaTemplate(jinjaTemplate, tokens, familyOfTemplate(jinjaTemplate));
+    }
+    return compileWithout(sources.architecture ?? "");
   }
-  const go = compileGoTemplate(goTemplate);
+  const go = withFamily(compileGoTemplate(goTemplate), familyOfTemplate(goTemplate));
   if (jinjaTemplate === undefined || sources.preferGo === "always") return go;
   const jinja = findJinja(jinjaTemplate, tokens);
-  return jinja !== undefined && canDoMore(jinja, go) ? withInsertOf(jinja, go) : go;
+  return jinja !== undefined && canDoAsMuch(jinja, go) ? withInsertOf(jinja, go) : go;
+}
+
+/** The weights' own template, where it speaks the language that is named: its makers know it best. */
+function compileNamed(
+  family: Family,
+  jinjaTemplate: string | undefined,
+  tokens: { readonly bosText: string; readonly eosText: string },
+): PromptRenderer {
+  if (jinjaTemplate !== undefined && familyOfTemplate(jinjaTemplate)?.id === family.id) {
+    const jinja = findJinja(jinjaTemplate, tokens);
+    if (jinja !== undefined) return jinja;
+  }
+  return compileJinjaTemplate(family.template, tokens, family);
+}
+
+/** Without any template a text is gone on from as it is, and a conversation gets the turns of its family. */
+function compileWithout(architecture: string): PromptRenderer {
+  const alone = compileGoTemplate("{{ .Prompt }}");
+  const family = familyOfArchitecture(architecture) ?? familyById("chatml");
+  if (family === undefined) return { ...alone, kind: "none" };
+  const chat = compileJinjaTemplate(family.template, { bosText: "", eosText: "" }, family);
+  return {
+    ...alone,
+    kind: "none",
+    render: (input) => input.isChat === true ? chat.render(input) : alone.render(input),
+  };
+}
+
+function withFamily(go: PromptRenderer, family: Family | undefined): PromptRenderer {
+  return family === undefined ? go : { ...go, family: family.id };
 }
 
 function findJinja(
@@ -39,16 +103,17 @@ function findJinja(
   tokens: { bosText: string; eosText: string },
 ): PromptRenderer | undefined {
   try {
-    return compileJinjaTemplate(source, tokens);
+    return compileJinjaTemplate(source, tokens, familyOfTemplate(source));
   } catch {
     // The Go template was written for this model, so it can do without the other one.
     return undefined;
   }
 }
 
-function canDoMore(jinja: PromptRenderer, go: PromptRenderer): boolean {
-  return (jinja.capabilities.tools && !go.capabilities.tools) ||
-    (jinja.capabilities.thinking && !go.capabilities.thinking);
+function canDoAsMuch(jinja: PromptRenderer, go: PromptRenderer): boolean {
+  const { tools, thinking } = jinja.capabilities;
+  return (tools || thinking) && (tools || !go.capabilities.tools) &&
+    (thinking || !go.capabilities.thinking);
 }
 
 /** Chat templates can't fill gaps: that stays with the Go template. */

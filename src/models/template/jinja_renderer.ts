@@ -1,17 +1,15 @@
-import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
+import { Environment, parse, tokenize } from "@huggingface/jinja";
 import { errorMessage, isEdgeError, RequestError } from "../../base/mod.ts";
 import type { ChatMessage, Tool, ToolCall } from "../../protocol/mod.ts";
+import { type Family, familyById } from "../families/mod.ts";
 import { conversationOf } from "./conversation.ts";
 import { TEMPLATE_CHARS_MAX, TEMPLATE_OUTPUT_CHARS_MAX } from "../go_template/mod.ts";
 import { tidyToolTag } from "./go_inspect.ts";
 import { strftime } from "./jinja_date.ts";
+import { JinjaInterpreter, TooManySteps } from "./jinja_interpreter.ts";
 import type { PromptInput, PromptRenderer, RenderedPrompt } from "./prompt_renderer.ts";
+import { type Conversation, inParts, lostParts, prepare, REPAIRS } from "./repairs.ts";
 
-/**
- * Expressions and statements evaluated in one rendering at most: some thousands of messages in the largest templates seen,
- * and a few seconds at worst, because the interpreter takes some microseconds for each.
- */
-const JINJA_STEPS_MAX = 500_000;
 /** Numbers a `range()` may hold at most. */
 const RANGE_LENGTH_MAX = 10_000;
 /** A longer text before a call is not a tag, but something the template says to the model. */
@@ -38,34 +36,125 @@ type Program = ReturnType<typeof parse>;
  * Compiles a chat template as GGUF files carry it. What it can do is found out by rendering a small conversation, because
  * texts lie: a template may mention tools only to refuse them.
  *
+ * @param family whose language it is in; undefined = none that is known.
  * @throws RequestError `invalid_template`
  */
-export function compileJinjaTemplate(source: string, tokens: JinjaTokens): PromptRenderer {
+export function compileJinjaTemplate(
+  source: string,
+  tokens: JinjaTokens,
+  family?: Family,
+): PromptRenderer {
   const program = parseJinja(source);
   const run = (variables: Readonly<Record<string, unknown>>, date: Date) =>
     runJinja(program, { variables: { ...variables, ...tokenVariables(tokens) }, date });
   const probe = probeTemplate((variables) => run(variables, new Date(0)));
-  const thinkingTags = THINKING_TAGS.find((tags) => source.includes(tags.close));
+  const candidates = [family?.answer.thinking, ...THINKING_TAGS];
+  const thinkingTags = candidates.find((tags) => tags !== undefined && source.includes(tags.close));
+  const rules = {
+    callIds: family?.callIds ?? "any",
+    knowsDeveloper: /["']developer["']/.test(source),
+  } as const;
+  const likesParts = PARTS.test(source);
   const render = (input: PromptInput): RenderedPrompt => {
     const { messages, imageCount } = conversationOf(input);
     const { asked, begun } = splitBegunAnswer(messages);
-    const text = run({
-      messages: asked.map((message) => jinjaMessage(message, probe.argumentsForm)),
-      ...((input.tools ?? []).length > 0 ? { tools: input.tools?.map(jinjaTool) } : {}),
-      ...thinkVariables(input),
-      add_generation_prompt: true,
-    }, input.date);
+    const given = prepare({ messages: asked, tools: input.tools ?? [] }, rules);
+    const told = probe.tools ? given : withToolsInSystem(given, family);
+    const think = begun === "" || thinkingTags === undefined ? input.think : false;
+    const attempt = (conversation: Conversation, parts: boolean) =>
+      run({
+        messages: conversation.messages.map((message) => {
+          const turned = jinjaMessage(message, probe.argumentsForm);
+          return parts ? inParts(turned) : turned;
+        }),
+        ...(conversation.tools.length > 0 ? { tools: conversation.tools.map(jinjaTool) } : {}),
+        ...thinkVariables(think),
+        add_generation_prompt: true,
+      }, input.date);
+    const text = renderWhole(told, attempt, likesParts);
+    const before = begun === "" ? "" : beforeBegun(text, thinkingTags, family);
     const startsInsideThinking = begun === "" && thinkingTags !== undefined &&
       text.trimEnd().endsWith(thinkingTags.open);
-    return { text: text + begun + (input.response ?? ""), startsInsideThinking, imageCount };
+    return {
+      text: text + before + begun + (input.response ?? ""),
+      startsInsideThinking,
+      imageCount,
+    };
   };
   return {
     kind: "jinja",
-    capabilities: { tools: probe.tools, thinking: thinkingTags !== undefined, insert: false },
+    ...(family === undefined ? {} : { family: family.id }),
+    capabilities: {
+      tools: probe.tools || probe.calls,
+      thinking: thinkingTags !== undefined || family?.thinks === true,
+      insert: false,
+    },
     toolCallTag: probe.toolCallTag,
     thinkingTags,
     render,
   };
+}
+
+/** A template that goes over the parts of a message. */
+const PARTS = /content\s*\[\s*0|['"]text['"]/;
+
+/**
+ * The conversation as it is, or with the fewest repairs that make the template take it and show all of it.
+ *
+ * @throws RequestError with the template's own reason, when it takes none.
+ */
+function renderWhole(
+  conversation: Conversation,
+  attempt: (conversation: Conversation, parts: boolean) => string,
+  likesParts: boolean,
+): string {
+  let best: { readonly text: string; readonly lost: number } | undefined;
+  let failure: unknown;
+  for (const parts of likesParts ? [false, true] : [false]) {
+    let repaired = conversation;
+    for (const repair of REPAIRS) {
+      repaired = repair(repaired);
+      try {
+        const text = attempt(repaired, parts);
+        const lost = lostParts(text, conversation);
+        if (best === undefined || lost < best.lost) best = { text, lost };
+        if (lost === 0) return text;
+      } catch (error) {
+        failure ??= error;
+        // What takes too long once takes too long each time.
+        if (!isEdgeError(error) || error.cause instanceof TooManySteps) throw error;
+      }
+    }
+  }
+  if (best === undefined) throw failure;
+  return best.text;
+}
+
+/** Templates that know calls but no list of tools get the list with the system text. */
+function withToolsInSystem(conversation: Conversation, family: Family | undefined): Conversation {
+  const { messages, tools } = conversation;
+  const [before, after] = (family ?? familyById("chatml"))?.toolWords ?? ["", ""];
+  if (tools.length === 0) return conversation;
+  const list = before + tools.map((tool) => JSON.stringify(jinjaTool(tool))).join("\n") + after;
+  const [first, ...others] = messages;
+  const isSystem = first?.role === "system";
+  const content = isSystem ? first.content + list : list.trimStart();
+  return { messages: [{ role: "system", content }, ...(isSystem ? others : messages)], tools: [] };
+}
+
+/** An answer that was begun has thought already: its text goes where content goes. */
+function beforeBegun(
+  text: string,
+  tags: { readonly open: string; readonly close: string } | undefined,
+  family: Family | undefined,
+): string {
+  if (family?.answer.segments?.headers === "channels") return "<|channel|>final<|message|>";
+  if (family?.answer.segments?.headers === "recipients") {
+    return `all${family.answer.segments.headerEnd}`;
+  }
+  if (tags === undefined || text.trimEnd().endsWith(tags.close)) return "";
+  if (text.trimEnd().endsWith(tags.open)) return `\n${tags.close}\n\n`;
+  return `${tags.open}\n\n${tags.close}\n\n`;
 }
 
 /** An answer the caller began must stay open, but templates close assistant messages: it goes behind the prompt as it is. */
@@ -108,12 +197,13 @@ function jinjaTool(tool: Tool): Record<string, unknown> {
 }
 
 /** Templates ask in two ways: a switch, or a level. `max` is the highest level they know as `high`. */
-function thinkVariables(input: PromptInput): Record<string, unknown> {
-  if (input.think === undefined) return {};
-  const level = typeof input.think === "string" ? input.think : undefined;
+function thinkVariables(think: PromptInput["think"]): Record<string, unknown> {
+  if (think === undefined) return {};
+  const level = typeof think === "string" ? think : undefined;
   return {
-    enable_thinking: input.think !== false,
-    thinking: input.think !== false,
+    enable_thinking: think !== false,
+    thinking: think !== false,
+    reasoning: think !== false,
     ...(level === undefined ? {} : { reasoning_effort: level === "max" ? "high" : level }),
   };
 }
@@ -136,7 +226,13 @@ const PROBE_TOOL = {
 /** What a template makes of tools and of calls made earlier. */
 function probeTemplate(
   run: (variables: Readonly<Record<string, unknown>>) => string,
-): { tools: boolean; toolCallTag: string; argumentsForm: ArgumentsForm } {
+): {
+  readonly tools: boolean;
+  /** It shows calls of earlier answers. */
+  readonly calls: boolean;
+  readonly toolCallTag: string;
+  readonly argumentsForm: ArgumentsForm;
+} {
   const attempt = (variables: Readonly<Record<string, unknown>>): string => {
     try {
       return run({ add_generation_prompt: true, ...variables });
@@ -156,12 +252,13 @@ function probeTemplate(
   const forms = [["object", withCall("object")], ["text", withCall("text")]] as const;
   // Text that is escaped again (`\"key\"`) shows that the template wants the object.
   const [argumentsForm, called] = forms.find(([, text]) => /"key": ?"needle"/.test(text)) ??
-    forms[0];
+    forms.find(([, text]) => text.includes("needle")) ?? forms[0];
   const plain = attempt({
     messages: [user, { role: "assistant", content: PROBE_TEXT }],
     add_generation_prompt: false,
   });
-  return { tools, toolCallTag: tagBetween(plain, called), argumentsForm };
+  const calls = called.includes(PROBE_NAME);
+  return { tools, calls, toolCallTag: tagBetween(plain, called), argumentsForm };
 }
 
 /** The text that a call has and an ordinary answer hasn't, up to the call's JSON or name. */
@@ -189,20 +286,6 @@ function parseJinja(source: string): Program {
   }
 }
 
-/** Counts what it evaluates, because a template from a stranger's file must not hold up the node. */
-class BoundedInterpreter extends Interpreter {
-  #steps = 0;
-
-  override evaluate(
-    ...of: Parameters<Interpreter["evaluate"]>
-  ): ReturnType<Interpreter["evaluate"]> {
-    if (++this.#steps > JINJA_STEPS_MAX) {
-      throw new Error(`more than ${JINJA_STEPS_MAX} steps`);
-    }
-    return super.evaluate(...of);
-  }
-}
-
 function runJinja(
   program: Program,
   input: { readonly variables: Readonly<Record<string, unknown>>; readonly date: Date },
@@ -225,7 +308,7 @@ function runJinja(
     for (const [name, value] of Object.entries({ ...input.variables, ...globals })) {
       environment.set(name, value);
     }
-    const text: unknown = new BoundedInterpreter(environment).run(program).value;
+    const text: unknown = new JinjaInterpreter(environment).run(program).value;
     if (typeof text !== "string") throw new Error("no text came out");
     if (text.length > TEMPLATE_OUTPUT_CHARS_MAX) {
       throw new Error(`more than ${TEMPLATE_OUTPUT_CHARS_MAX} characters`);

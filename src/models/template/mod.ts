@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { traitsFamily } from "./traits_family.ts";
 export { compileTemplate, type TemplateSources } from "./compile_template.ts";
 export type {
   PromptInput,

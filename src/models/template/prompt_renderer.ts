@@ -12,6 +12,8 @@ export interface PromptInput {
   readonly prompt?: string;
   /** The text behind the gap to be filled; only where the capability `insert` is true, and then `messages` are not used. */
   readonly suffix?: string;
+  /** A conversation, not a text to go on from: matters where there is no template. Default false. */
+  readonly isChat?: boolean;
   /** How the answer already begins: put behind everything else, unchanged. */
   readonly response?: string;
   /** Now, in the zone the templates are to see. */
@@ -38,6 +40,8 @@ export interface TemplateCapabilities {
 export interface TemplateTraits {
   /** Which language the template is in; `none` = no template, the prompt alone. */
   readonly kind: "go" | "jinja" | "none";
+  /** Id of the family whose language answers are in; absent = none that is known. */
+  readonly family?: string;
   readonly capabilities: TemplateCapabilities;
   /** What a tool call begins with; "" = an answer that begins with JSON. */
   readonly toolCallTag: string;
