@@ -1,5 +1,4 @@
 import { isEdgeError, type NodeId, RequestError } from "../base/mod.ts";
-import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import { jsonGrammar, schemaToGrammar } from "../core/grammar/mod.ts";
 import { estimatePromptTokens, Resumption } from "../core/answers/mod.ts";
 import {
@@ -26,6 +25,7 @@ import {
   type Tool,
 } from "../protocol/mod.ts";
 import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.ts";
+import { readingOf } from "./reading.ts";
 import { lostTooOften, reportLoss } from "./loss.ts";
 import {
   type Lease,
@@ -272,10 +272,12 @@ export class Inference {
     prepared: Prepared,
   ): AnswerPlan {
     const { model, resolved, prompt } = prepared;
-    const stream = streamOptions(prepared, "raw" in request && request.raw === true);
+    const isRaw = "raw" in request && request.raw === true;
+    const { stream, shownTags } = readingOf(prepared, isRaw);
     const { grammar, warnings } = prepared.forced ?? formatGrammar(request.format);
     // Thinking is free text, so the grammar has to wait for the content.
-    const afterThinking = grammar !== null && stream.thinking !== undefined;
+    const afterThinking = grammar !== null &&
+      (stream.thinking !== undefined || stream.segments !== undefined);
     return {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),
@@ -291,6 +293,7 @@ export class Inference {
         onFullContext: request.shift ? "shift" : "stop",
         grammar: afterThinking ? null : grammar,
         topLogprobs: request.topLogprobs,
+        ...(shownTags.length === 0 ? {} : { shownTags }),
       },
       stream: afterThinking ? { ...stream, atContent: "pause" } : stream,
       ...(afterThinking ? { grammarAtContent: grammar } : {}),
@@ -352,29 +355,6 @@ async function embedWith(
 /** As answers show it. */
 function servedByField(node: ServingNode | undefined): { readonly servedBy?: string } {
   return node === undefined ? {} : { servedBy: node.name || node.nodeId };
-}
-
-/** How the answer is read: raw answers are not parsed at all. */
-function streamOptions(prepared: Prepared, raw: boolean): AnswerStreamOptions {
-  const { template, resolved, prompt, think, tools, forced } = prepared;
-  const stops = resolved.stop;
-  if (raw) return { stops };
-  const { thinkingTags, toolCallTag } = template.traits;
-  const thinks = think !== undefined && think !== false && thinkingTags !== undefined;
-  return {
-    stops,
-    ...(thinks
-      ? { thinking: { tags: thinkingTags, startsInside: prompt.startsInsideThinking } }
-      : {}),
-    ...(tools.length > 0
-      ? {
-        tools: {
-          tag: forced === undefined ? toolCallTag : "",
-          names: tools.map((tool) => tool.function.name),
-        },
-      }
-      : {}),
-  };
 }
 
 /** What an answer must follow; null = nothing. `warnings` tell what of a schema it doesn't. */

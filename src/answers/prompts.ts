@@ -98,7 +98,7 @@ export async function renderChat(
   options: RenderOptions,
 ): Promise<RenderedText> {
   const { template, think, date } = options;
-  return await template.render({ ...conversation, ...thinkField(think), date });
+  return await template.render({ ...conversation, ...thinkField(think), isChat: true, date });
 }
 
 /**

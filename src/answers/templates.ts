@@ -38,22 +38,20 @@ export class Templates {
     template: DefinedTemplate,
     loadFacts: () => Promise<Pick<LoadedFacts, "bosText" | "eosText">>,
   ): Promise<UsableTemplate> {
-    const { goTemplate, jinjaTemplate, inspected } = template;
+    const { inspected, ...sources } = template;
     if (inspected?.failure !== undefined) {
       throw new RequestError("invalid_template", inspected.failure);
     }
-    const go = goTemplate === undefined ? {} : { goTemplate };
-    const traits = inspected?.traits ??
-      await this.#inspect(
-        { ...go, ...(jinjaTemplate !== undefined && { jinjaTemplate }) },
-        "model",
-      );
-    if (traits.kind !== "jinja" || jinjaTemplate === undefined) {
-      return this.#usable(traits, go, "model");
+    const traits = inspected?.traits ?? await this.#inspect(sources, "model");
+    const { jinjaTemplate, ...others } = sources;
+    // A chat template that lost to the other one may be one that doesn't end.
+    if (traits.kind === "go") return this.#usable(traits, others, "model");
+    if (traits.kind === "none" || jinjaTemplate === undefined) {
+      return this.#usable(traits, sources, "model");
     }
     const texts = SPECIAL_TOKEN.test(jinjaTemplate) ? await loadFacts() : NO_TEXTS;
     const { bosText, eosText } = texts;
-    return this.#usable(traits, { ...go, jinjaTemplate, bosText, eosText }, "model");
+    return this.#usable(traits, { ...sources, bosText, eosText }, "model");
   }
 
   /** A template in a request; one that doesn't parse is answered with 500, as clients know it (contract 1.3). */

@@ -94,6 +94,7 @@ const details = objectShape({
 const inspectedShape = objectShape({
   traits: objectShape({
     kind: choiceShape(["go", "jinja", "none"]),
+    family: maybeShape(label),
     capabilities: objectShape({
       tools: booleanShape,
       thinking: booleanShape,
@@ -111,6 +112,9 @@ const definitionShape = objectShape({
   template: objectShape({
     goTemplate: maybeShape(text),
     jinjaTemplate: maybeShape(text),
+    renderer: maybeShape(label),
+    parser: maybeShape(label),
+    architecture: maybeShape(label),
     inspected: maybeShape(inspectedShape),
   }),
   system: text,

@@ -28,6 +28,9 @@ export const LEASE_VERSION = 1;
 /** The message itself is bounded; these only keep one field from being all of it where that makes no sense. */
 const TEXT_CHARS_MAX = 64 * 1024 * 1024;
 const GRAMMAR_CHARS_MAX = 1024 * 1024;
+/** Tags an answer may have, and the characters of one. */
+const TAGS_MAX = 64;
+const TAG_CHARS_MAX = 256;
 const TOKENS_MAX = 16 * 1024 * 1024;
 const INPUTS_MAX = 1024 * 1024;
 const TOKEN_BYTES_MAX = 64 * 1024;
@@ -96,6 +99,7 @@ const sequenceRequest: Shape<SequenceRequest> = objectShape({
   onFullContext: choiceShape(["shift", "stop"]),
   grammar: nullableShape(textShape(GRAMMAR_CHARS_MAX)),
   topLogprobs: integerShape(-1, 20),
+  shownTags: maybeShape(arrayShape(textShape(TAG_CHARS_MAX), TAGS_MAX)),
 });
 
 /** What the asking node says while it holds the lease. Closing the stream, however it happens, gives the slot back. */

@@ -31,6 +31,7 @@ export function scriptedDefinition(): ModelDefinition {
     weightsBytes: 1000,
     template: {
       goTemplate: "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}",
+      architecture: "llama",
     },
     system: "be kind",
     parameters: { temperature: 0 },

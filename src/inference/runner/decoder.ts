@@ -152,6 +152,7 @@ export class Decoder {
       id,
       request,
       promptTokens,
+      shownTokens: vocabulary.tokensOf(request.shownTags ?? []),
       windowTokens: replayWindow(promptTokens, request.emittedTokens, limits),
       sampler,
       emittedCount: request.emittedTokens.length,
@@ -331,7 +332,8 @@ export class Decoder {
 
   #describe(token: number, answer: RunningAnswer, batchIndex: number): AnswerToken {
     const { vocabulary } = this.#model;
-    const bytes = vocabulary.piece(token);
+    const { shownTokens } = answer;
+    const bytes = vocabulary.piece(token, shownTokens);
     const { topLogprobs } = answer.request;
     if (topLogprobs < 0) return { token, bytes };
     const { logprob, top } = scoreChoice(this.#outputs.logits(batchIndex), token, topLogprobs);
@@ -339,7 +341,10 @@ export class Decoder {
       token,
       bytes,
       logprob,
-      topLogprobs: top.map((scored) => ({ ...scored, bytes: vocabulary.piece(scored.token) })),
+      topLogprobs: top.map((scored) => ({
+        ...scored,
+        bytes: vocabulary.piece(scored.token, shownTokens),
+      })),
     };
   }
 

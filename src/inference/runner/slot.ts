@@ -9,6 +9,8 @@ export interface RunningAnswer {
   readonly promptTokens: readonly number[];
   /** Prompt and emitted tokens after the shifts they caused. */
   readonly windowTokens: readonly number[];
+  /** Control tokens that readers see. */
+  readonly shownTokens: ReadonlySet<number>;
   readonly sampler: Sampler;
   /** Answer tokens so far, those of earlier runners included. */
   emittedCount: number;

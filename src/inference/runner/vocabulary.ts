@@ -40,8 +40,9 @@ export class Vocabulary {
     return this.#withoutSecondBos(Array.from(tokens.subarray(0, count)), addSpecial);
   }
 
-  /** What readers see of a token; empty for control tokens. */
-  piece(token: number): Uint8Array {
+  /** What readers see of a token; empty for control tokens, apart from those `shown`. */
+  piece(token: number, shown?: ReadonlySet<number>): Uint8Array {
+    if (shown?.has(token) === true) return this.#render(token, { showControl: true });
     const known = this.#pieces[token];
     if (known !== undefined) return known;
     const piece = this.#render(token, { showControl: false });
@@ -59,6 +60,14 @@ export class Vocabulary {
       at += piece.length;
     }
     return bytes;
+  }
+
+  /** The tokens that are one of these texts each, and nothing else. */
+  tokensOf(texts: readonly string[]): ReadonlySet<number> {
+    const tokens = texts.map((text) => this.tokenize(text, false));
+    return new Set(
+      tokens.flatMap(([only, more]) => only === undefined || more !== undefined ? [] : [only]),
+    );
   }
 
   has(token: number): boolean {

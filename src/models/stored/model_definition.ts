@@ -143,14 +143,18 @@ export async function verifyDefinition(
 
 /** The templates that a manifest and its weights bring along. */
 export function templateSourcesOf(
-  content: Pick<ModelContent, "goTemplate">,
+  content: Pick<ModelContent, "goTemplate" | "config">,
   weights: GgufFacts,
 ): StoredTemplates {
-  const { goTemplate } = content;
+  const { goTemplate, config: { renderer, parser } } = content;
+  const { architecture } = weights;
   const jinjaTemplate = weights.chatTemplate;
   return {
     ...(goTemplate !== undefined && { goTemplate }),
     ...(jinjaTemplate !== undefined && { jinjaTemplate }),
+    ...(renderer !== undefined && { renderer }),
+    ...(parser !== undefined && { parser }),
+    architecture,
   };
 }
 

@@ -9,7 +9,7 @@ const INSPECTIONS_MAX = 4_096;
 /** Bytes of the file at most; a larger one is not ours. */
 const FILE_BYTES_MAX = 16 * 1024 * 1024;
 /** Rises when other traits would be found in the same template: older files then count as absent. */
-const FILE_VERSION = 1;
+const FILE_VERSION = 2;
 
 /** What is known of a model's template. */
 export interface InspectedTemplate {
@@ -20,7 +20,10 @@ export interface InspectedTemplate {
 }
 
 /** Templates of one model, as it is stored. */
-export type StoredTemplates = Pick<TemplateSources, "goTemplate" | "jinjaTemplate">;
+export type StoredTemplates = Pick<
+  TemplateSources,
+  "goTemplate" | "jinjaTemplate" | "renderer" | "parser" | "architecture"
+>;
 
 /** What {@link TemplateInspector} takes. */
 export interface TemplateInspectorParts {
@@ -83,11 +86,11 @@ export class TemplateInspector {
   }
 
   async #findOut(sources: StoredTemplates): Promise<InspectedTemplate> {
-    const { goTemplate } = sources;
+    const { jinjaTemplate: _, ...others } = sources;
     let outcome = await this.#run(sources);
     // The Go template was written for this model, so it can do without the other one.
-    if (outcome.kind !== "answer" && goTemplate !== undefined) {
-      outcome = await this.#run({ goTemplate });
+    if (outcome.kind !== "answer" && others.goTemplate !== undefined) {
+      outcome = await this.#run(others);
     }
     if (outcome.kind === "answer") return { traits: outcome.traits };
     return { traits: NO_TRAITS, failure: outcome.message };
@@ -126,8 +129,13 @@ const NO_TRAITS: TemplateTraits = {
   toolCallTag: "",
 };
 
-function keyOf({ goTemplate, jinjaTemplate }: StoredTemplates): string {
-  const text = JSON.stringify([goTemplate ?? null, jinjaTemplate ?? null]);
+function keyOf(sources: StoredTemplates): string {
+  const { goTemplate, jinjaTemplate, renderer, parser } = sources;
+  const hasTemplate = goTemplate !== undefined || jinjaTemplate !== undefined;
+  // Where there is a template, the weights have no say.
+  const architecture = hasTemplate ? undefined : sources.architecture;
+  const parts = [goTemplate, jinjaTemplate, renderer, parser, architecture];
+  const text = JSON.stringify(parts.map((part) => part ?? null));
   return createHash("sha256").update(text).digest("hex");
 }
 
@@ -154,10 +162,10 @@ function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
 
 function isTraits(value: unknown): value is TemplateTraits {
   if (!isObject(value) || !isObject(value["capabilities"])) return false;
-  const { kind, toolCallTag, thinkingTags } = value;
+  const { kind, family, toolCallTag, thinkingTags } = value;
   const { tools, thinking, insert } = value["capabilities"];
   return (kind === "go" || kind === "jinja" || kind === "none") &&
-    typeof toolCallTag === "string" &&
+    typeof toolCallTag === "string" && (family === undefined || typeof family === "string") &&
     [tools, thinking, insert].every((has) => typeof has === "boolean") &&
     (thinkingTags === undefined || isObject(thinkingTags) &&
         typeof thinkingTags["open"] === "string" && typeof thinkingTags["close"] === "string");

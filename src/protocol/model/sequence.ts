@@ -55,6 +55,8 @@ export interface SequenceRequest {
   readonly grammar: string | null;
   /** Alternatives reported per token: 0..20; -1 = no log probabilities at all. */
   readonly topLogprobs: number;
+  /** Texts of control tokens that readers are to see: tags of thinking and calls. Default none. */
+  readonly shownTags?: readonly string[];
 }
 
 /** One alternative of the distribution before sampling. `logprob` <= 0, natural logarithm. */
