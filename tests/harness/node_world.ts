@@ -8,7 +8,8 @@ import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import type { OptionName } from "../../src/config/mod.ts";
 import { loadConfig } from "../../src/config/load_config.ts";
-import { leaveKey } from "../../src/core/catalogue/mod.ts";
+import { drainKey, leaveKey } from "../../src/core/catalogue/mod.ts";
+import type { StoredModels } from "../../src/node/assembly/mod.ts";
 import { type OpenNode, openNode } from "../../src/node/open_node.ts";
 import type { Group } from "../../src/group/group.ts";
 import type { Clock, Engine } from "../../src/ports/mod.ts";
@@ -29,26 +30,33 @@ export interface NodeWorldOptions {
   readonly seed?: number;
   /** As on the command line, for all nodes. */
   readonly flags?: Partial<Record<OptionName, string>>;
+  /** `prompt`: on real time, for engines and sockets that know no other. Default `stepped`. */
+  readonly mode?: "stepped" | "prompt";
+  /** Where a node keeps models instead of memory. */
+  readonly models?: (number: number) => Promise<StoredModels> | undefined;
   /** What runs models on a node, in one life of it. Default: a {@link ScriptedEngine}. */
   readonly engine?: (clock: Clock, number: number) => Engine;
 }
 
 /** Nodes are called by number, from 1; node 1 founds the cluster. */
-export class NodeWorld implements Disposable {
+export class NodeWorld implements AsyncDisposable {
   readonly network: SimulatedNetwork;
   readonly #machines = new Map<number, SimulatedMachine>();
   readonly #running = new Map<number, OpenNode>();
   /** Why nodes ended by themselves. */
   readonly ended = new Map<number, string>();
+  /** Runners of nodes that were killed. */
+  readonly #ending: Promise<void>[] = [];
   readonly #options: NodeWorldOptions;
   readonly #random: Random;
-  readonly #letCryptoGo = holdCrypto();
+  readonly #letCryptoGo: () => void;
 
   private constructor(options: NodeWorldOptions) {
-    const { seed = 1 } = options;
+    const { seed = 1, mode = "stepped" } = options;
     this.#options = options;
     this.#random = new Random(seed);
-    this.network = new SimulatedNetwork({ seed, step: stepCrypto });
+    this.#letCryptoGo = mode === "stepped" ? holdCrypto() : () => {};
+    this.network = new SimulatedNetwork({ seed, mode, step: stepCrypto });
   }
 
   /** A cluster of `count` nodes that run; its voters are not settled yet. */
@@ -96,7 +104,7 @@ export class NodeWorld implements Disposable {
     const machine = this.#machines.get(number) ??
       await this.settle(SimulatedMachine.open(on, number));
     this.#machines.set(number, machine);
-    const { engine = (clock: Clock) => new ScriptedEngine(clock) } = this.#options;
+    const { engine = (clock: Clock) => new ScriptedEngine(clock), models } = this.#options;
     const opening = openNode({
       config: loadConfig({
         flags: {
@@ -108,10 +116,13 @@ export class NodeWorld implements Disposable {
         },
         env: {},
       }).config,
-      ports: machine.boot({
-        random: this.#random.fork(),
-        engine: (clock) => engine(clock, number),
-      }),
+      ports: {
+        ...machine.boot({
+          random: this.#random.fork(),
+          engine: (clock) => engine(clock, number),
+        }),
+        ...(models && { openModels: async () => await models(number) ?? machine.models }),
+      },
       version: "0.0.0",
       hostName: `n${number}`,
       outsideAddress: () => undefined,
@@ -121,10 +132,12 @@ export class NodeWorld implements Disposable {
     this.#running.set(number, await this.settle(opening));
   }
 
-  /** As kill -9; `power`: and what the disk had not synced may be gone. */
+  /** As kill -9, and its runners end with it; `power`: and what the disk had not synced may be gone. */
   crash(number: number, options: { readonly power: boolean } = { power: true }): void {
+    const { driver } = this.node(number);
     this.#running.delete(number);
     this.machine(number).crash(this.#random, options);
+    this.#ending.push(driver.close());
   }
 
   /** Ends a node in order. */
@@ -145,14 +158,17 @@ export class NodeWorld implements Disposable {
     return this.network.advance(durationMs);
   }
 
-  /** Lets time pass until something holds; returns the virtual milliseconds that took. */
+  /** Lets time pass until something holds; returns the milliseconds that took. */
   async until(what: string, holds: () => boolean, limitMs = PATIENCE_MS): Promise<number> {
-    let passedMs = 0;
-    for (; !holds(); passedMs += STEP_MS) {
-      assert.ok(passedMs < limitMs, `${what}: not within ${limitMs} virtual ms`);
-      await this.advance(STEP_MS);
+    const { clock } = this.network;
+    const startedMs = clock.monotonicMs();
+    for (;;) {
+      const passedMs = clock.monotonicMs() - startedMs;
+      if (holds()) return passedMs;
+      assert.ok(passedMs < limitMs, `${what}: not within ${limitMs} ms`);
+      if (this.#options.mode === "prompt") await new Promise((resolve) => setTimeout(resolve, 1));
+      else await this.advance(STEP_MS);
     }
-    return passedMs;
   }
 
   /** Lets time pass until a promise settles. */
@@ -185,14 +201,38 @@ export class NodeWorld implements Disposable {
     assert.equal(outcome.kind, "applied");
   }
 
+  /** Drains a node, or lets it serve again. */
+  async drain(number: number, isDrained = true): Promise<void> {
+    const key = drainKey(this.machine(number).nodeId);
+    const isSet = (at: number) => this.group(at).catalogue.findSetting(key) !== undefined;
+    if (isSet(number) === isDrained) return;
+    await this.propose(
+      isDrained
+        ? { kind: "put_setting", key, value: "1", expected: undefined }
+        : { kind: "delete_setting", key, expected: undefined },
+    );
+    await this.until("all know", () => this.running.every((at) => isSet(at) === isDrained));
+  }
+
   /** Says in the catalogue that the others should do without a node. */
   async leave(number: number): Promise<void> {
     const key = leaveKey(this.machine(number).nodeId);
     await this.propose({ kind: "put_setting", key, value: "1", expected: undefined });
   }
 
-  /** Creates {@link scriptedDefinition}'s model on a node, which holds it then. */
-  async createModel(number: number): Promise<void> {
+  /** Creates {@link scriptedDefinition}'s model on these nodes, which hold it then, as all that run know. */
+  async createModel(...numbers: readonly number[]): Promise<void> {
+    for (const number of numbers) await this.#createModel(number);
+    await this.until("all know who holds it", () =>
+      this.running.every((at) => {
+        const { cluster } = this.node(at);
+        const { manifestDigest = "" } = this.group(at).catalogue.models()[0] ?? {};
+        const held = cluster.holders(manifestDigest).map(({ name }) => name).sort().join();
+        return held === numbers.filter((number) => number !== at).map((it) => `n${it}`).join();
+      }));
+  }
+
+  async #createModel(number: number): Promise<void> {
     const { digest } = await this.machine(number).blobs.put(llamaFile());
     const { system, template } = scriptedDefinition();
     const lines = this.node(number).api.createModel({
@@ -207,10 +247,12 @@ export class NodeWorld implements Disposable {
     assert.equal(statuses.at(-1), "success");
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const number of this.running) this.crash(number);
     this.network.close();
     this.#letCryptoGo();
+    // Where time is real, so are runners.
+    if (this.#options.mode === "prompt") await Promise.all(this.#ending);
   }
 }
 

@@ -74,10 +74,12 @@ export function scriptedDefinition(): ModelDefinition {
   };
 }
 
-/** Loads at once; each load is a runner of its own. */
+/** Each load is a runner of its own. */
 export class ScriptedEngine implements Engine {
   readonly asked: SequenceRequest[] = [];
   loads = 0;
+  /** How long a load takes; milliseconds. */
+  loadMs = 0;
   /** Called before each token of any runner. */
   onToken: (position: number) => void = () => {};
   readonly #clock: Clock;
@@ -87,8 +89,11 @@ export class ScriptedEngine implements Engine {
     this.#clock = clock;
   }
 
-  load(settings: LoadSettings): Promise<LoadedModel> {
+  async load(settings: LoadSettings): Promise<LoadedModel> {
     this.loads++;
+    if (this.loadMs > 0) {
+      await new Promise<void>((done) => void this.#clock.after(this.loadMs, done));
+    }
     const exit = Promise.withResolvers<{ expected: boolean; reason: string }>();
     const gone = new AbortController();
     const end = (expected: boolean, reason: string) => {
@@ -96,7 +101,7 @@ export class ScriptedEngine implements Engine {
       exit.resolve({ expected, reason });
     };
     this.#kill.push(() => end(false, "killed"));
-    return Promise.resolve({
+    return {
       facts: factsOf(settings),
       processId: this.loads,
       exited: exit.promise,
@@ -116,7 +121,7 @@ export class ScriptedEngine implements Engine {
       },
       detokenize: (tokens) => Promise.resolve(Uint8Array.from(tokens)),
       unload: async () => end(true, "unloaded"),
-    });
+    };
   }
 
   /** Every runner of this engine dies. */

@@ -239,7 +239,9 @@ export class SimulatedLink {
 
   #isBlocked(side: Side): boolean {
     const to = this.#nodeAt(opposite(side));
-    return this.#state !== "open" || to === undefined || to.closed ||
+    // Code of a node that was killed may run on, and is not heard.
+    const isDead = this.#nodeAt(side)?.closed === true || to?.closed === true;
+    return this.#state !== "open" || to === undefined || isDead ||
       this.#network.isCut(this.#idAt(side), to.nodeId);
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { type NodeId, type Random, sha256, UnavailableError } from "../../src/base/mod.ts";
-import type { NodePorts } from "../../src/node/assembly/mod.ts";
+import type { NodePorts, StoredModels } from "../../src/node/assembly/mod.ts";
 import type { Clock, Engine } from "../../src/ports/mod.ts";
 import { nodeIdOf } from "../../src/protocol/mod.ts";
 import { encodeIdentityRecord } from "../../src/transport/identity/identity_record.ts";
@@ -107,6 +107,18 @@ export class SimulatedMachine {
     return `10.0.0.${this.number}:11435`;
   }
 
+  get models(): StoredModels {
+    const { blobs, catalog } = this;
+    const nothing = async () => {};
+    return {
+      blobs,
+      catalog,
+      addEmbedded: nothing,
+      freeBytes: async () => undefined,
+      prune: nothing,
+    };
+  }
+
   /** The ports of a new life. */
   boot(by: { readonly random: Random; readonly engine: (clock: Clock) => Engine }): NodePorts {
     const life = this.#life = new Life(this.#network.clock);
@@ -120,13 +132,7 @@ export class SimulatedMachine {
       quantizer: { quantize: () => Promise.reject(new Error("no quantizer")) },
       templates: LOCAL_TEMPLATES,
       registryKey: { publicKey: async () => "", sign: async () => "" },
-      openModels: async () => ({
-        blobs: this.blobs,
-        catalog: this.catalog,
-        addEmbedded: async () => {},
-        freeBytes: async () => undefined,
-        prune: async () => {},
-      }),
+      openModels: async () => this.models,
       openFile: (path) => ({
         read: () => this.#files.read(path),
         write: (bytes) => this.#files.write(path, bytes),

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
-import { createModelStore, ensureEmbeddedModel } from "../../src/models/mod.ts";
-import { systemClock } from "../../src/node/clock.ts";
+import { ensureEmbeddedModel } from "../../src/models/mod.ts";
+import type { StoredModels } from "../../src/node/assembly/mod.ts";
 import type { AnswerChunk, GenerateRequest } from "../../src/ports/mod.ts";
 import { openBlobStore, openModelCatalog } from "../../src/storage/mod.ts";
-import { localInspector } from "../harness/local_templates.ts";
-import { ServingCluster } from "../harness/serving_cluster.ts";
-import { SimulatedNetwork } from "../harness/simulated_transport.ts";
+import { NodeWorld } from "../harness/node_world.ts";
 import { startEngine, TINY_PATH } from "./engine_harness.ts";
 
 const KILLS = 6;
@@ -14,21 +12,33 @@ const PROMPTS = ["Tell me a story about a fox.", "Write a poem.", "What is Raft?
 const never = new AbortController().signal;
 const quiet = { log() {} };
 
-/** What a node's own store says of the embedded model. */
-async function tinyDefinition(folder: string) {
+/** A folder with the model that ships with the program. */
+async function tinyIn(folder: string): Promise<StoredModels> {
   const blobs = await openBlobStore(folder, { log: quiet, nowMs: Date.now, noPrune: true });
   const catalog = await openModelCatalog(folder);
-  await ensureEmbeddedModel({ blobs, catalog, ggufPath: TINY_PATH, log: quiet });
-  const store = createModelStore({
+  return {
     blobs,
     catalog,
-    clock: systemClock,
-    log: quiet,
-    userAgent: "test",
-    templates: localInspector(),
-    quantizer: { quantize: () => Promise.reject(new Error("not wanted here")) },
+    addEmbedded: () => ensureEmbeddedModel({ blobs, catalog, ggufPath: TINY_PATH, log: quiet }),
+    freeBytes: () => Promise.resolve(undefined),
+    prune: () => Promise.resolve(),
+  };
+}
+
+/** Three nodes; all but the first hold the model. */
+async function threeNodes(folder: string): Promise<NodeWorld> {
+  const world = await NodeWorld.start(3, {
+    mode: "prompt",
+    flags: { contextTokens: "512" },
+    engine: () => startEngine(),
+    models: (number) => number === 1 ? undefined : tinyIn(folder),
   });
-  return await store.getDefinition("tiny", "generate");
+  await world.until("both holders are known", () => {
+    const { cluster, machinery } = world.node(1);
+    const [model] = machinery.group.catalogue.models();
+    return cluster.holders(model?.manifestDigest ?? "").length === 2;
+  });
+  return world;
 }
 
 function ask(prompt: string): GenerateRequest {
@@ -52,18 +62,13 @@ Deno.test({
   async fn() {
     const folder = await Deno.makeTempDir();
     try {
-      const definition = await tinyDefinition(folder);
       const random = new Random(3);
       const undisturbed = new Map<string, string>();
       for (let round = 0; round <= KILLS; round++) {
-        const network = new SimulatedNetwork({ mode: "prompt" });
-        await using cluster = new ServingCluster(definition, network);
-        for (const name of "abc") {
-          cluster.start({ name, engine: startEngine(), holds: name !== "a", slots: 1 });
-        }
-        const { inference } = cluster.node("a");
+        await using world = await threeNodes(folder);
+        const { api } = world.node(1);
         const read = async (prompt: string, killAtChunk: number) => {
-          const answer = await inference.generate(ask(prompt), never);
+          const answer = await api.generate(ask(prompt), never);
           assert.ok(answer.kind === "stream");
           let text = "";
           let chunks = 0;
@@ -71,7 +76,7 @@ Deno.test({
           for await (const chunk of answer.chunks) {
             if (chunk.kind === "text") text += chunk.content;
             else done = chunk;
-            if (++chunks === killAtChunk) await cluster.kill(answer.servedBy?.() ?? "");
+            if (++chunks === killAtChunk) world.crash(Number(answer.servedBy?.()?.slice(1)));
           }
           assert.ok(done !== undefined);
           return text;
@@ -84,9 +89,7 @@ Deno.test({
         const text = await read(prompt, 1 + random.below(8));
         assert.equal(text, undisturbed.get(prompt), `round ${round}`);
         assert.deepEqual(
-          cluster.node("a").telemetry.lines.filter(({ event }) =>
-            event === "answer_lost_its_runner"
-          )
+          world.machine(1).telemetry.lines.filter(({ event }) => event === "answer_lost_its_runner")
             .length,
           1,
         );

@@ -43,7 +43,7 @@ async function threeNodes(seed = 1): Promise<NodeWorld> {
 }
 
 Deno.test("Three nodes form a cluster by tokens, and one that has no model answers through one that has", async () => {
-  using world = await threeNodes();
+  await using world = await threeNodes();
   assert.equal(world.leader(), 1);
   await world.createModel(2);
   await world.until("gossip tells who holds it", () => {
@@ -59,7 +59,7 @@ Deno.test("Three nodes form a cluster by tokens, and one that has no model answe
 });
 
 Deno.test("A model gets its second copy, so its first holder and leader may die, and come back", async () => {
-  using world = await threeNodes();
+  await using world = await threeNodes();
   await world.createModel(1);
   const holders = () =>
     world.running.filter((number) => world.node(number).sharing.copies.held().length === 1);
@@ -81,7 +81,7 @@ Deno.test("A model gets its second copy, so its first holder and leader may die,
 });
 
 Deno.test("A node cut off from the others changes nothing, and hears of their changes once it is back", async () => {
-  using world = await threeNodes();
+  await using world = await threeNodes();
   world.isolate(3);
   const change = { kind: "put_setting", key: "a", value: "1", expected: undefined } as const;
   const refused = world.group(3).propose({ ...change, value: "3" }, { timeoutMs: 2_000 });
@@ -93,7 +93,7 @@ Deno.test("A node cut off from the others changes nothing, and hears of their ch
 });
 
 Deno.test("A revoked member is shut out, and stays out when it starts again", async () => {
-  using world = await threeNodes();
+  await using world = await threeNodes();
   const { nodeId } = world.machine(3);
   const change = { kind: "put_setting", key: "a", value: "1", expected: undefined } as const;
   const isShutOut = () =>
@@ -116,7 +116,7 @@ Deno.test("A revoked member is shut out, and stays out when it starts again", as
 
 Deno.test("One seed is one course of events", async () => {
   const course = async (seed: number) => {
-    using world = await threeNodes(seed);
+    await using world = await threeNodes(seed);
     world.network.shape({ lossPercent: 10, jitterMs: 30 });
     world.crash(1);
     await world.until("another leads", () => ![undefined, 1].includes(world.leader()));

@@ -9,11 +9,9 @@ import { percentile } from "../../bench/measuring/stats.ts";
 import { CONNECTION_TIMES, type HttpListener, listenHttp } from "../../src/http/mod.ts";
 import { FLOOD, FLOOD_TOKENS, FlowingEngine, PACED_TOKENS } from "../harness/flowing_engine.ts";
 import { appUnderTest } from "../harness/http_app.ts";
+import { NodeWorld } from "../harness/node_world.ts";
 import { QuicWorld, testClock } from "../harness/quic_world.ts";
 import { RealGroup } from "../harness/real_group.ts";
-import { scriptedDefinition } from "../harness/scripted_engine.ts";
-import { ServingCluster } from "../harness/serving_cluster.ts";
-import { SimulatedNetwork } from "../harness/simulated_transport.ts";
 
 const READERS = 3;
 const ROUNDS = 4;
@@ -25,28 +23,26 @@ const NOISE_MS = 4;
 const SOCKET_TOKENS_MAX = 60_000;
 const HEAP_BYTES_MAX = 64 * 1024 * 1024;
 
-/** One node's serving half behind a real socket. */
+/** One node behind a real socket. */
 class Served implements AsyncDisposable {
   readonly engine = new FlowingEngine(testClock);
-  readonly #cluster: ServingCluster;
+  #world: NodeWorld | undefined;
   #listener: HttpListener | undefined;
-
-  constructor() {
-    this.#cluster = new ServingCluster(
-      scriptedDefinition(),
-      new SimulatedNetwork({ mode: "prompt" }),
-    );
-    this.#cluster.start({ name: "a", engine: this.engine, slots: READERS + 1 });
-  }
 
   get port(): number {
     return this.#listener?.address.port ?? 0;
   }
 
   async listen(): Promise<void> {
-    const { inference } = this.#cluster.node("a");
+    const world = this.#world = await NodeWorld.start(1, {
+      mode: "prompt",
+      flags: { slots: `${READERS + 1}` },
+      engine: () => this.engine,
+    });
+    await world.createModel(1);
+    const { api } = world.node(1);
     const { app, telemetry } = appUnderTest({
-      script: { generate: (request, signal) => inference.generate(request, signal) },
+      script: { generate: (request, signal) => api.generate(request, signal) },
     });
     this.#listener = await listenHttp({
       hostname: "127.0.0.1",
@@ -91,7 +87,7 @@ class Served implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#cluster[Symbol.asyncDispose]();
+    await this.#world?.[Symbol.asyncDispose]();
     await this.#listener?.shutdown();
   }
 }

@@ -16,7 +16,7 @@ function haveVoters(
 }
 
 Deno.test("One votes, then three, then five, within a second of their coming", async () => {
-  using world = await NodeWorld.start(2);
+  await using world = await NodeWorld.start(2);
   await world.advance(5_000);
   assert.deepEqual(world.voters(1), [1]);
   await world.join(3);
@@ -31,7 +31,7 @@ Deno.test("One votes, then three, then five, within a second of their coming", a
 });
 
 Deno.test("A dead voter's vote goes to a learner after a minute, also when it led", async () => {
-  using world = await NodeWorld.start(4);
+  await using world = await NodeWorld.start(4);
   await world.until("three vote", () => haveVoters(world, [1, 2, 3]));
   assert.equal(world.leader(), 1);
   world.crash(1);
@@ -45,7 +45,7 @@ Deno.test("A dead voter's vote goes to a learner after a minute, also when it le
 });
 
 Deno.test("A voter that restarts within the minute keeps its vote", async () => {
-  using world = await NodeWorld.start(4);
+  await using world = await NodeWorld.start(4);
   await world.until("three vote", () => haveVoters(world, [1, 2, 3]));
   world.crash(2);
   await world.advance(30_000);
@@ -55,7 +55,7 @@ Deno.test("A voter that restarts within the minute keeps its vote", async () => 
 });
 
 Deno.test("The leader of two nodes leaves: the other takes over its vote and leads alone", async () => {
-  using world = await NodeWorld.start(2);
+  await using world = await NodeWorld.start(2);
   await world.advance(2_000);
   assert.deepEqual(world.voters(1), [1]);
   // The leaving node goes in the moment it knows that it may: by then the other must not need it any more.
@@ -73,7 +73,7 @@ Deno.test("The leader of two nodes leaves: the other takes over its vote and lea
 });
 
 Deno.test("Of five nodes two leave, the leader among them: three vote and go on", async () => {
-  using world = await NodeWorld.start(5);
+  await using world = await NodeWorld.start(5);
   await world.until("five vote", () => haveVoters(world, [1, 2, 3, 4, 5]));
   await world.leave(1);
   await world.leave(5);
@@ -84,7 +84,7 @@ Deno.test("Of five nodes two leave, the leader among them: three vote and go on"
 });
 
 Deno.test("Voters that die one by one are replaced until three are left, and the log goes on", async () => {
-  using world = await NodeWorld.start(7);
+  await using world = await NodeWorld.start(7);
   await world.until("five vote", () => haveVoters(world, [1, 2, 3, 4, 5]));
   for (const number of [2, 4, 1, 3]) {
     world.crash(number);

@@ -103,7 +103,7 @@ class RandomFate {
 
 for (const seed of SEEDS) {
   Deno.test(`Voters follow members that come and go at random, seed ${seed}`, async () => {
-    using world = await NodeWorld.start(3, { seed });
+    await using world = await NodeWorld.start(3, { seed });
     const fate = new RandomFate(world, seed);
     for (let step = 0; step < STEPS; step++) await fate.befall();
     await fate.settle();
