@@ -47,7 +47,7 @@ const SHELL = ["http", "transport", "storage", "models", "inference", "telemetry
   .map((name) => `src/${name}`);
 
 /** Parts of a running node: they drive the core over adapters. Only `src/node` puts them together. */
-const PARTS = ["calls", "group", "members", "library", "slots", "answers", "operators"]
+const PARTS = ["admission", "calls", "group", "members", "library", "slots", "answers", "operators"]
   .map((name) => `src/${name}`);
 
 function within(room: string, rows: readonly (readonly [string, string, string])[]): Arrow[] {
@@ -127,11 +127,18 @@ export const IMPORT_RULES: ImportRules = {
     },
     ...arrowsTo(
       "src/core/catalogue",
-      ["src/group", "src/members", "src/library", "src/operators"],
+      ["src/admission", "src/group", "src/members", "src/library", "src/operators"],
       "What the cluster agreed on is read and changed through it.",
     ),
     { from: "src/operators", to: "src/core/raft", because: "Status tells how the log stands." },
-    ...arrowsTo("src/group", ["src/library", "src/operators"], "Changes are proposed to it."),
+    ...arrowsTo(
+      "src/group",
+      ["src/admission", "src/library", "src/operators"],
+      "Changes are proposed to it.",
+    ),
+    { from: "src/admission", to: "src/transport", because: "Joiners come in at the port." },
+    { from: "src/admission", to: "src/core/raft", because: "Who votes keeps the authority." },
+    { from: "src/admission", to: "src/operators", because: "An entry says who was let in." },
     { from: "src/calls", to: "src/transport", because: "A purpose is told on a stream." },
     {
       from: "src/calls",
@@ -139,7 +146,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "A definition crosses nodes as a message.",
       typesOnly: true,
     },
-    ...arrowsTo("src/calls", ["src/library", "src/slots"], "Other nodes are asked over it."),
+    ...arrowsTo(
+      "src/calls",
+      ["src/admission", "src/library", "src/slots"],
+      "Other nodes are asked over it.",
+    ),
     ...arrowsTo(
       "src/models",
       ["src/library", "src/slots", "src/answers"],

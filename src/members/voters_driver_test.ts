@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { InvariantError, type NodeId, UnavailableError } from "../base/mod.ts";
 import { type VoterCandidate, VOTERS_DEFAULTS } from "../core/catalogue/mod.ts";
 import type { Configuration, RaftView } from "../core/raft/mod.ts";
-import { enterJoint } from "../core/raft/configuration.ts";
-import { leaveJoint } from "../core/raft/configuration.ts";
-import { toGroup } from "../core/raft/configuration.ts";
-import { EMPTY_CONFIGURATION } from "../core/raft/configuration.ts";
-import { changeSimply } from "../core/raft/configuration.ts";
+import {
+  changeSimply,
+  EMPTY_CONFIGURATION,
+  enterJoint,
+  leaveJoint,
+  toGroup,
+} from "../core/raft/configuration.ts";
 import type { GroupChange } from "../protocol/mod.ts";
 import { VirtualSchedule } from "../../tests/harness/simulated_schedule.ts";
 import { VotersDriver, type VotersGroup } from "./voters_driver.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { NodeId } from "../../base/mod.ts";
-import type { CandidateLoad } from "../scheduler/mod.ts";
-import { traceOf } from "../scheduler/mod.ts";
+import { type CandidateLoad, traceOf } from "../scheduler/mod.ts";
 import { type KnownHolder, PeerBeliefs } from "./mod.ts";
 
 const A = "a".repeat(16) as NodeId;

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../base/mod.ts";
 import type { GroupChange } from "../../protocol/mod.ts";
 import type { Configuration } from "../raft/mod.ts";
-import { enterJoint } from "../raft/configuration.ts";
-import { leaveJoint } from "../raft/configuration.ts";
-import { toGroup } from "../raft/configuration.ts";
-import { EMPTY_CONFIGURATION } from "../raft/configuration.ts";
-import { changeSimply } from "../raft/configuration.ts";
+import {
+  changeSimply,
+  EMPTY_CONFIGURATION,
+  enterJoint,
+  leaveJoint,
+  toGroup,
+} from "../raft/configuration.ts";
 import { planVoters, type VoterCandidate, VOTERS_DEFAULTS } from "./voters.ts";
 
 const SEEDS = 400;

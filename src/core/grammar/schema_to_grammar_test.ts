@@ -4,8 +4,7 @@ import { GbnfMatcher } from "./gbnf_matcher_test.ts";
 import { jsonGrammar, type Schema, schemaToGrammar } from "./mod.ts";
 import { STRING_LENGTH_MAX } from "./string_rule.ts";
 import { ARRAY_ITEMS_MAX } from "./array_rule.ts";
-import { SCHEMA_DEPTH_MAX } from "./schema_to_grammar.ts";
-import { SCHEMA_ENUM_MAX } from "./schema_to_grammar.ts";
+import { SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX } from "./schema_to_grammar.ts";
 
 function matcherOf(schema: Schema): GbnfMatcher {
   const result = schemaToGrammar(schema);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { ToolNames } from "./tool_names.ts";
-import { ToolCallParser } from "./tool_call_parser.ts";
+import { TOOL_CALL_PREFIX_CHARS_MAX, ToolCallParser } from "./tool_call_parser.ts";
 import { TOOL_CALL_CHARS_MAX } from "./call_source.ts";
-import { TOOL_CALL_PREFIX_CHARS_MAX } from "./tool_call_parser.ts";
 
 const TOOLS = new ToolNames(
   ["get_weather", "add", "list_models"].map((name) => ({ name, parameters: {} })),

@@ -1,5 +1,9 @@
-import type { PromptInput, RenderedPrompt, TemplateTraits } from "../template/mod.ts";
-import type { TemplateSources } from "../template/mod.ts";
+import type {
+  PromptInput,
+  RenderedPrompt,
+  TemplateSources,
+  TemplateTraits,
+} from "../template/mod.ts";
 
 /**
  * What a template worker is asked, one JSON text per line. The template comes along each time: workers are ended at any

@@ -26,7 +26,7 @@ import {
 } from "../../members/mod.ts";
 import type { StreamRouter } from "../../calls/mod.ts";
 import type { LoadedElsewhere } from "../node_api.ts";
-import { MemberWatch } from "./directory.ts";
+import { MemberWatch } from "../../admission/mod.ts";
 import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 
 /** How long the founder's own row may take before it is tried again. */

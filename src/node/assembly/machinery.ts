@@ -53,14 +53,19 @@ import { StreamRouter } from "../../calls/mod.ts";
 import { clusterFolderOf, foundationOf } from "../foundation.ts";
 import { DiskRoom, type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
 import type { ServingNode } from "../../slots/mod.ts";
-import { admitsJoiners } from "./admission.ts";
+import {
+  admitsJoiners,
+  type AuthorityKeeper,
+  type AuthorityKeeping,
+  type CatalogueDirectory,
+  joinIfWished,
+  keepAuthority,
+  openDirectory,
+  VOUCH_PURPOSE,
+  VouchServer,
+} from "../../admission/mod.ts";
 import { Announcing } from "./announcing.ts";
-import type { AuthorityKeeper } from "./authority_keeper.ts";
-import type { CatalogueDirectory } from "./directory.ts";
-import { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
-import { joinIfWished } from "./join.ts";
 import type { NodePorts } from "./ports.ts";
-import { VOUCH_PURPOSE, VouchServer } from "./vouching.ts";
 
 /** How often a node looks whether its certificate is due for renewal. */
 const RENEWAL_LOOK_MS = 3_600_000;

@@ -10,8 +10,7 @@ import {
   parseSigningKey,
   serverNameOf,
 } from "./mod.ts";
-import { judgeCertificate } from "./authority.ts";
-import { isRenewalDue } from "./authority.ts";
+import { isRenewalDue, judgeCertificate } from "./authority.ts";
 import { readCertificate, signCertificate } from "./certificate.ts";
 
 const NOW_MS = Date.UTC(2026, 5, 1);

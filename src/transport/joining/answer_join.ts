@@ -13,10 +13,8 @@ import {
   NONCE_BYTES,
 } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
-import type { AuthorityChain } from "../identity/mod.ts";
+import { type AuthorityChain, type NodeIdentity, verifySignature } from "../identity/mod.ts";
 import { hearJoin, JoinRefused, JoinRefusedByPeer, sayJoin, sayRefusal } from "./join_frames.ts";
-import { verifySignature } from "../identity/mod.ts";
-import type { NodeIdentity } from "../identity/mod.ts";
 import { makeRowProof, verifyTokenProof } from "./proof.ts";
 
 /** Bytes that members may take in an answer, so that the whole fits into one frame of a join. */

@@ -19,6 +19,8 @@ import {
   CLUSTER_SERVER_NAME,
   judgeCertificate,
   parseChain,
+  type SigningKey,
+  verifySignature,
 } from "../identity/mod.ts";
 import { hearJoin, JoinRefused, JoinRefusedByPeer, sayJoin, sayRefusal } from "./join_frames.ts";
 import {
@@ -27,7 +29,6 @@ import {
   type JoinAttempt,
   type JoinPatience,
 } from "./join_policy.ts";
-import { type SigningKey, verifySignature } from "../identity/mod.ts";
 import { tokenKey, tokenVerifier, verifyRowProof } from "./proof.ts";
 
 /** Any interval keeps the process alive; this one is short enough for a timer and long enough to cost nothing. */

@@ -6,13 +6,14 @@
  */
 import type { NodeId } from "../../../src/base/mod.ts";
 import type { ChangeRefusal, ChangeResult } from "../../../src/core/raft/mod.ts";
-import { enterJoint } from "../../../src/core/raft/configuration.ts";
-import { jointVote } from "../../../src/core/voting/mod.ts";
-import { leaveJoint } from "../../../src/core/raft/configuration.ts";
-import { toGroup } from "../../../src/core/raft/configuration.ts";
-import { EMPTY_CONFIGURATION } from "../../../src/core/raft/configuration.ts";
-import { jointIndex } from "../../../src/core/voting/mod.ts";
-import { changeSimply } from "../../../src/core/raft/configuration.ts";
+import {
+  changeSimply,
+  EMPTY_CONFIGURATION,
+  enterJoint,
+  leaveJoint,
+  toGroup,
+} from "../../../src/core/raft/configuration.ts";
+import { jointIndex, jointVote } from "../../../src/core/voting/mod.ts";
 import { Peers } from "../../../src/core/raft/peers.ts";
 import {
   describeConfiguration,

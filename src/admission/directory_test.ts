@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { NodeId } from "../../base/mod.ts";
-import type { MemberRow } from "../../core/catalogue/mod.ts";
-import { HandClock } from "../../../tests/harness/hand_clock.ts";
+import type { NodeId } from "../base/mod.ts";
+import type { MemberRow } from "../core/catalogue/mod.ts";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { CatalogueDirectory, type DirectoryParts, MemberWatch } from "./directory.ts";
 
 const A = "00000000000000aa" as NodeId;

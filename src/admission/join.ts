@@ -1,7 +1,7 @@
-import { type NodeId, RequestError } from "../../base/mod.ts";
-import { Catalogue, judgeJoin } from "../../core/catalogue/mod.ts";
-import type { Clock, Log, RaftLogStore } from "../../ports/mod.ts";
-import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../../protocol/mod.ts";
+import { type NodeId, RequestError } from "../base/mod.ts";
+import { Catalogue, judgeJoin } from "../core/catalogue/mod.ts";
+import type { Clock, Log, RaftLogStore } from "../ports/mod.ts";
+import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../protocol/mod.ts";
 import {
   authorityIds,
   type DialSeed,
@@ -10,7 +10,7 @@ import {
   openMulticast,
   type Seed,
   type StoredIdentity,
-} from "../../transport/mod.ts";
+} from "../transport/mod.ts";
 
 /** How long a node with `--discover` listens for a member of its token's cluster. */
 const DISCOVER_MS = 10_000;

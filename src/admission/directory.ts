@@ -1,6 +1,6 @@
-import type { NodeId } from "../../base/mod.ts";
-import { judgeMember, type MemberRow, type MemberRows } from "../../core/catalogue/mod.ts";
-import type { Clock, Log, PeerDirectory } from "../../ports/mod.ts";
+import type { NodeId } from "../base/mod.ts";
+import { judgeMember, type MemberRow, type MemberRows } from "../core/catalogue/mod.ts";
+import type { Clock, Log, PeerDirectory } from "../ports/mod.ts";
 import type { UnappliedStanding } from "./unapplied_members.ts";
 
 /** Nodes that are taken on a member's word at once; beyond, the one vouched for first is forgotten. */

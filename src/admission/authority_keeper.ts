@@ -4,11 +4,11 @@ import {
   isEdgeError,
   type NodeId,
   UnavailableError,
-} from "../../base/mod.ts";
-import type { QuestionParts } from "../../calls/mod.ts";
-import { AUTHORITY_KEY, isRotationDue } from "../../core/catalogue/mod.ts";
-import { CHANGE_TIMEOUT_MS, type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
-import type { Log, PeerAddress } from "../../ports/mod.ts";
+} from "../base/mod.ts";
+import type { QuestionParts } from "../calls/mod.ts";
+import { AUTHORITY_KEY, isRotationDue } from "../core/catalogue/mod.ts";
+import { CHANGE_TIMEOUT_MS, type Group, READ_TIMEOUT_MS } from "../group/mod.ts";
+import type { Log, PeerAddress } from "../ports/mod.ts";
 import {
   type Authority,
   type AuthorityChain,
@@ -20,7 +20,7 @@ import {
   parseChain,
   type StoredIdentity,
   succeedAuthority,
-} from "../../transport/mod.ts";
+} from "../transport/mod.ts";
 import {
   askForCertificate,
   askForKey,

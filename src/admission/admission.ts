@@ -1,15 +1,15 @@
-import type { NodeId } from "../../base/mod.ts";
-import type { Refusal } from "../../core/catalogue/mod.ts";
-import type { Clock, Log, Metrics } from "../../ports/mod.ts";
-import type { JoinedMember, JoinRefusal } from "../../protocol/mod.ts";
+import type { NodeId } from "../base/mod.ts";
+import type { Refusal } from "../core/catalogue/mod.ts";
+import type { Clock, Log, Metrics } from "../ports/mod.ts";
+import type { JoinedMember, JoinRefusal } from "../protocol/mod.ts";
 import {
   answerJoin,
   type ClusterMembership,
   type JoinHandler,
   type JoinRequest,
-} from "../../transport/mod.ts";
-import { type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
-import type { Attribution } from "../../operators/mod.ts";
+} from "../transport/mod.ts";
+import { type Group, READ_TIMEOUT_MS } from "../group/mod.ts";
+import type { Attribution } from "../operators/mod.ts";
 
 /** How long a joiner waits for its row; less than others wait for a change, because it asks again by itself. */
 const ADMIT_TIMEOUT_MS = 4_000;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { isEdgeError, type NodeId } from "../../base/mod.ts";
-import { foundingSnapshot, limitEntries } from "../../core/raft/mod.ts";
-import { Catalogue } from "../../core/catalogue/mod.ts";
-import { type CatalogueCommand, encodeCommand, encodeJoinToken } from "../../protocol/mod.ts";
-import { openDisk, openWal } from "../../storage/mod.ts";
-import { createAuthority, openIdentity, seedDialer } from "../../transport/mod.ts";
-import { HandClock } from "../../../tests/harness/hand_clock.ts";
-import { MemoryFiles } from "../../../tests/harness/memory_files.ts";
+import { isEdgeError, type NodeId } from "../base/mod.ts";
+import { foundingSnapshot, limitEntries } from "../core/raft/mod.ts";
+import { Catalogue } from "../core/catalogue/mod.ts";
+import { type CatalogueCommand, encodeCommand, encodeJoinToken } from "../protocol/mod.ts";
+import { openDisk, openWal } from "../storage/mod.ts";
+import { createAuthority, openIdentity, seedDialer } from "../transport/mod.ts";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
+import { MemoryFiles } from "../../tests/harness/memory_files.ts";
 import { joinIfWished, type JoinParts } from "./join.ts";
 
 const NOW_MS = 1_800_000_000_000;

@@ -1,15 +1,16 @@
-import { equalBytes, type NodeId, RequestError, UnavailableError } from "../../base/mod.ts";
+import { equalBytes, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import {
   answerPeer,
   askPeer,
+  type QuestionParts,
   QUESTIONS_PER_PEER_MAX,
   readAnswer,
   required,
   type StreamHandler,
-} from "../../calls/mod.ts";
-import type { Catalogue } from "../../core/catalogue/mod.ts";
-import type { RaftView } from "../../core/raft/mod.ts";
-import type { PeerAddress, PeerStream } from "../../ports/mod.ts";
+} from "../calls/mod.ts";
+import type { Catalogue } from "../core/catalogue/mod.ts";
+import type { RaftView } from "../core/raft/mod.ts";
+import type { PeerAddress, PeerStream } from "../ports/mod.ts";
 import {
   booleanShape,
   byteStringShape,
@@ -19,8 +20,7 @@ import {
   textShape,
   unionShape,
   wireErrorShape,
-} from "../../protocol/mod.ts";
-import type { QuestionParts } from "../../calls/mod.ts";
+} from "../protocol/mod.ts";
 
 /** Streams that ask for a certificate, and those about the key that makes them. */
 export const CERTIFY_PURPOSE = "certify";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { NodeId } from "../../base/mod.ts";
-import { type CatalogueCommand, encodeCommand, type Entry } from "../../protocol/mod.ts";
+import type { NodeId } from "../base/mod.ts";
+import { type CatalogueCommand, encodeCommand, type Entry } from "../protocol/mod.ts";
 import { UnappliedMembers } from "./unapplied_members.ts";
 
 const A = "00000000000000aa" as NodeId;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { isEdgeError, type NodeId } from "../../base/mod.ts";
-import type { MemberRow } from "../../core/catalogue/mod.ts";
-import { nodeIdOf } from "../../protocol/mod.ts";
-import { decodeValue } from "../../transport/mod.ts";
-import { HandClock } from "../../../tests/harness/hand_clock.ts";
-import { streamPair } from "../../../tests/harness/peer_streams.ts";
+import { isEdgeError, type NodeId } from "../base/mod.ts";
+import type { MemberRow } from "../core/catalogue/mod.ts";
+import { nodeIdOf } from "../protocol/mod.ts";
+import { decodeValue } from "../transport/mod.ts";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
+import { streamPair } from "../../tests/harness/peer_streams.ts";
 import {
   askForKey,
   askWhetherHeld,

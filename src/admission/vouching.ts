@@ -1,14 +1,14 @@
-import type { NodeId } from "../../base/mod.ts";
-import type { MemberRows } from "../../core/catalogue/mod.ts";
-import type { Clock, PeerAddress, PeerStream, Transport } from "../../ports/mod.ts";
-import { byteStringShape, objectShape, textOfShape, unionShape } from "../../protocol/mod.ts";
+import type { NodeId } from "../base/mod.ts";
+import type { MemberRows } from "../core/catalogue/mod.ts";
+import type { Clock, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
+import { byteStringShape, objectShape, textOfShape, unionShape } from "../protocol/mod.ts";
 import {
   answerPeer,
   askPeer,
   QUESTIONS_PER_PEER_MAX,
   required,
   type StreamHandler,
-} from "../../calls/mod.ts";
+} from "../calls/mod.ts";
 
 /** Streams that ask whether a node is a member. */
 export const VOUCH_PURPOSE = "vouch";

@@ -1,6 +1,6 @@
-import type { NodeId } from "../../base/mod.ts";
-import type { RaftLogStore } from "../../ports/mod.ts";
-import { decodeCommand, type Entry } from "../../protocol/mod.ts";
+import type { NodeId } from "../base/mod.ts";
+import type { RaftLogStore } from "../ports/mod.ts";
+import { decodeCommand, type Entry } from "../protocol/mod.ts";
 
 /** Bytes of entries that are looked at in one go. */
 const READ_BYTES = 4 * 1024 * 1024;

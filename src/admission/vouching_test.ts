@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { NodeId } from "../../base/mod.ts";
-import type { MemberRow } from "../../core/catalogue/mod.ts";
-import { HandClock } from "../../../tests/harness/hand_clock.ts";
-import { type StreamPair, streamPair } from "../../../tests/harness/peer_streams.ts";
-import { decodeValue } from "../../transport/mod.ts";
+import type { NodeId } from "../base/mod.ts";
+import type { MemberRow } from "../core/catalogue/mod.ts";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
+import { type StreamPair, streamPair } from "../../tests/harness/peer_streams.ts";
+import { decodeValue } from "../transport/mod.ts";
 import { askForVoucher, VouchServer } from "./vouching.ts";
 
 const A = "00000000000000aa" as NodeId;

@@ -1,9 +1,9 @@
-import { errorMessage, type NodeId } from "../../base/mod.ts";
-import type { StreamRouter } from "../../calls/mod.ts";
-import { Catalogue } from "../../core/catalogue/mod.ts";
-import { type Group, READ_TIMEOUT_MS } from "../../group/mod.ts";
-import type { Clock, Log, RaftLogStore } from "../../ports/mod.ts";
-import type { QuicTransport, StoredIdentity } from "../../transport/mod.ts";
+import { errorMessage, type NodeId } from "../base/mod.ts";
+import type { StreamRouter } from "../calls/mod.ts";
+import { Catalogue } from "../core/catalogue/mod.ts";
+import { type Group, READ_TIMEOUT_MS } from "../group/mod.ts";
+import type { Clock, Log, RaftLogStore } from "../ports/mod.ts";
+import type { QuicTransport, StoredIdentity } from "../transport/mod.ts";
 import { AuthorityKeeper } from "./authority_keeper.ts";
 import {
   AUTHORITY_KEY_PURPOSE,

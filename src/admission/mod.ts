@@ -1,0 +1,12 @@
+/**
+ * Who belongs: joining and answering joins, the keys of members, the authority's key among the voters. It never decides what a member
+ * may say afterwards. Start reading in `directory.ts`.
+ *
+ * @module
+ */
+export { admitsJoiners } from "./admission.ts";
+export { AuthorityKeeper } from "./authority_keeper.ts";
+export { CatalogueDirectory, MemberWatch } from "./directory.ts";
+export { joinIfWished } from "./join.ts";
+export { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
+export { VOUCH_PURPOSE, VouchServer } from "./vouching.ts";
