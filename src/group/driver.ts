@@ -7,7 +7,13 @@ import {
   StorageError,
   UnavailableError,
 } from "../base/mod.ts";
-import { Catalogue, chooseHeir, type Outcome } from "../core/catalogue/mod.ts";
+import {
+  Catalogue,
+  chooseHeir,
+  judgeForwarded,
+  type Outcome,
+  ownedNonce,
+} from "../core/catalogue/mod.ts";
 import {
   type AppendOrder,
   type ApplyOrder,
@@ -30,6 +36,7 @@ import {
   type GroupConfiguration,
   type HardState,
   ORIGIN_SCHEMA,
+  type ProposalForward,
   type RaftWireMessage,
   SESSION_NONCE_BYTES,
   type Snapshot,
@@ -142,7 +149,7 @@ export class GroupDriver implements Group {
     this.#grid = new TickGrid(timing.tickMs, clock.monotonicMs());
     this.#proposals = new Proposals({
       send: (batch) => this.#isAccepted(this.#raft.proposeAll(batch)),
-      drawNonce: () => crypto.getRandomValues(new Uint8Array(SESSION_NONCE_BYTES)),
+      drawNonce: () => ownedNonce(id, crypto.getRandomValues(new Uint8Array(SESSION_NONCE_BYTES))),
     });
     this.#reads = new Reads({
       ask: (context) => this.#isAccepted(this.#raft.readIndex(context)),
@@ -438,6 +445,8 @@ export class GroupDriver implements Group {
           this.#onSnapshot(message);
           break;
         case "proposal_forward":
+          this.#onForwarded(message);
+          break;
         case "read_index_request":
           this.#outbox.onAsked(from);
           this.#step(message);
@@ -446,6 +455,20 @@ export class GroupDriver implements Group {
           this.#step(message);
       }
     }
+  }
+
+  /** Not passed on a second time: only who hears them from their proposer can tell whose they are. They come again. */
+  #onForwarded(message: ProposalForward): void {
+    const { kind, from } = message;
+    const changesGroup = message.proposals.some((proposal) => proposal.kind === "group_change");
+    const judged = this.#raft.judge({ kind, from, changesGroup });
+    if (judged.kind === "refused") return this.#refuse(from, `${judged.reason}: ${judged.detail}`);
+    if (this.#soft.role !== "leader") return;
+    const verdict = judgeForwarded(message, this.#catalogue);
+    if (verdict === "early") return;
+    if (verdict !== "taken") return this.#refuse(from, verdict.forged);
+    this.#outbox.onAsked(from);
+    this.#step(message);
   }
 
   /** A part counts as the whole, whose sender is judged again once it is there: terms move on meanwhile. */

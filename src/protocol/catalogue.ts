@@ -306,6 +306,26 @@ export function decodeCommand(bytes: Uint8Array): DecodedCommand {
   return reader.finish(origin === undefined ? { request, command } : { request, command, origin });
 }
 
+/**
+ * Under which session a command is asked for, or with which nonce it opens one, without reading the rest; undefined for what
+ * has neither or can't be read. Never throws, on any bytes.
+ */
+export function decodeAsk(
+  bytes: Uint8Array,
+): { readonly session: number | undefined; readonly nonce: Uint8Array | undefined } | undefined {
+  const reader = new ByteReader(bytes);
+  reader.varint();
+  const kind = KINDS[reader.varint()]?.kind;
+  const session = REQUEST.read(reader)?.session;
+  if (reader.fault !== undefined) return undefined;
+  if (kind !== "open_session") return { session, nonce: undefined };
+  const decoded = decodeCommand(bytes);
+  const opens = decoded.kind === "decoded" && decoded.value.command.kind === "open_session"
+    ? decoded.value.command
+    : undefined;
+  return { session, nonce: opens?.nonce };
+}
+
 /** The schema in which a command is understood. */
 export function schemaOf(
   { command, origin }: Pick<StampedCommand, "command" | "origin">,

@@ -11,6 +11,7 @@ export {
   CATALOGUE_SCHEMA,
   type CatalogueCommand,
   type ChangeOrigin,
+  decodeAsk,
   decodeCommand,
   type DecodedCommand,
   digestField,

@@ -20,6 +20,7 @@ import {
   type MemberRow,
   type ModelRow,
   type QuarantineRow,
+  type SessionRow,
   type SettingRow,
   type TokenRow,
   type VotersRow,
@@ -211,6 +212,11 @@ export class Catalogue {
   /** By key. */
   settings(): readonly SettingRow[] {
     return sortedBy(this.#tables.settings, (row) => row.key);
+  }
+
+  /** Of the proposals of one node. */
+  findSession(session: number): SessionRow | undefined {
+    return this.#tables.sessions.get(session);
   }
 
   findQuarantined(digest: Digest): QuarantineRow | undefined {

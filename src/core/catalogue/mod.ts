@@ -48,7 +48,7 @@ export {
   reconcileModels,
 } from "./reconcile_models.ts";
 export { refoundCatalogue } from "./refound.ts";
-export type { Outcome } from "./sessions.ts";
+export { judgeForwarded, type Outcome, ownedNonce } from "./sessions.ts";
 export {
   chooseHeir,
   nextLookMs,

@@ -1,5 +1,5 @@
-import { assert, equalBytes } from "../../base/mod.ts";
-import type { RequestStamp } from "../../protocol/mod.ts";
+import { assert, equalBytes, type NodeId } from "../../base/mod.ts";
+import { decodeAsk, type Proposal, type RequestStamp } from "../../protocol/mod.ts";
 import {
   type Refusal,
   REFUSALS,
@@ -117,4 +117,56 @@ function outcomeOf(held: SessionRow["outcomes"][number]): Outcome {
 
 function refuse(reason: Refusal): { readonly outcome: Outcome; readonly repeated: boolean } {
   return { outcome: { kind: "refused", reason }, repeated: false };
+}
+
+/** Begins nonces that say whose they are: "own". Earlier nodes draw all sixteen bytes. */
+const OWNED = Uint8Array.of(0x6f, 0x77, 0x6e);
+const OWNER_BYTES = 8;
+
+/** A nonce for a session of this node, of bytes drawn for it: other members' proposals under it are not taken by a leader. */
+export function ownedNonce(nodeId: NodeId, drawn: Uint8Array): Uint8Array {
+  const nonce = Uint8Array.from(drawn);
+  nonce.set(OWNED);
+  nonce.set(Uint8Array.fromHex(nodeId), OWNED.length);
+  return nonce;
+}
+
+/** What a leader makes of forwarded proposals. `early`: of a session that it does not know yet, so it can't tell whose. */
+type ForwardVerdict = "taken" | "early" | { readonly forged: string };
+
+/** What judging proposals takes of the catalogue. */
+interface KnownSessions {
+  readonly appliedIndex: number;
+  findSession(session: number): SessionRow | undefined;
+}
+
+/**
+ * Judges proposals by the sessions that they are made under. Whoever proposes under another's makes that one's next change
+ * count as done before it was made.
+ */
+export function judgeForwarded(
+  { from, proposals }: { readonly from: NodeId; readonly proposals: readonly Proposal[] },
+  catalogue: KnownSessions,
+): ForwardVerdict {
+  for (const proposal of proposals) {
+    const asked = proposal.kind === "command" ? decodeAsk(proposal.data) : undefined;
+    if (asked === undefined) continue;
+    const { nonce, session } = asked;
+    const known = session === undefined ? undefined : catalogue.findSession(session);
+    if (session !== undefined && known === undefined && session > catalogue.appliedIndex) {
+      return "early";
+    }
+    for (const claimed of [nonce, known?.nonce]) {
+      const owner = claimed && ownerOf(claimed);
+      if (owner === undefined || owner === from) continue;
+      return { forged: `proposes under a session of ${owner}` };
+    }
+  }
+  return "taken";
+}
+
+function ownerOf(nonce: Uint8Array): NodeId | undefined {
+  if (!equalBytes(nonce.subarray(0, OWNED.length), OWNED)) return undefined;
+  const owner = nonce.subarray(OWNED.length, OWNED.length + OWNER_BYTES);
+  return owner.toHex() as NodeId; // Decoding: any eight bytes are one.
 }
