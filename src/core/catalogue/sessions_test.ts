@@ -52,5 +52,5 @@ Deno.test("What can't be read is left to the catalogue, which refuses it everywh
 });
 
 Deno.test("Nonces of one node differ", () => {
-  assert.notDeepEqual(nonceOf(1), nonceOf(1));
+  assert.notDeepEqual(nonceOf(1), nonceOf(2));
 });
