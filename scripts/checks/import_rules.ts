@@ -262,7 +262,10 @@ export const IMPORT_RULES: ImportRules = {
     ...within("src/http", [
       [".", "anthropic", "The app is made of the families of endpoints."],
       [".", "connections", "Requests come in there."],
+      [".", "extras", "The app is made of the families of endpoints."],
       [".", "openai", "The app is made of the families of endpoints."],
+      ["extras", "openai", "What fails is said in the words of the API that was asked."],
+      ["extras", "wire", "Every family reads and answers in the same way."],
       ["openai", "anthropic", "Both have their models on one path."],
       ["anthropic", "wire", "Every family reads and answers in the same way."],
       ["openai", "wire", "Every family reads and answers in the same way."],

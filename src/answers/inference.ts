@@ -168,6 +168,7 @@ export class Inference {
     const { clock } = this.#parts;
     const startedMs = clock.monotonicMs();
     const model = await this.#parts.models.getDefinition(request.model, "embed");
+    checkRank(request, model);
     const resolved = this.#resolve(request.options, model, "embed");
     const { keepAliveMs, label } = request;
     const promptTokens = inputTokens(request.inputs);
@@ -345,11 +346,25 @@ async function embedWith(
   let promptTokens = 0;
   for (let from = 0; from < inputs.length; from += EMBED_INPUTS_AT_ONCE) {
     const some = inputs.slice(from, from + EMBED_INPUTS_AT_ONCE);
-    const embedded = await lease.model.embed(some, { onLongInput, signal }).catch(rewordLongInput);
+    const options = { onLongInput, signal, ...queryField(request) } as const;
+    const embedded = await lease.model.embed(some, options).catch(rewordLongInput);
     vectors.push(...embedded.vectors);
     promptTokens += embedded.promptTokens;
   }
   return { vectors, promptTokens };
+}
+
+/** Only a model that reads texts as a whole can rank them; which of those do, its runner knows. */
+function checkRank(request: EmbedRequest, model: ModelDefinition): void {
+  if (request.query === undefined || model.capabilities.includes("embedding")) return;
+  throw new RequestError(
+    "unsupported_capability",
+    `"${request.model}" does not support rerank`,
+  );
+}
+
+function queryField({ query }: EmbedRequest): { readonly query?: string } {
+  return query === undefined ? {} : { query };
 }
 
 /** As answers show it. */

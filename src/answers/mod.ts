@@ -5,3 +5,4 @@
  * @module
  */
 export { Inference } from "./inference.ts";
+export { Vocabularies } from "./vocabularies.ts";

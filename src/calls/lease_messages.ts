@@ -110,6 +110,7 @@ const commandShape = unionShape({
     id,
     inputs: arrayShape(textShape(TEXT_CHARS_MAX), INPUTS_MAX),
     onLongInput: choiceShape(["truncate", "refuse"]),
+    query: maybeShape(textShape(TEXT_CHARS_MAX)),
   }),
   tokenize: objectShape({
     id,

@@ -1,6 +1,7 @@
 import { type HttpParts, NODE_HEADER } from "./exchange.ts";
 import { apiFamilies } from "./families.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
+import { RunningRequests } from "./running_requests.ts";
 import { Router } from "./routes.ts";
 import { Guard, type GuardRefusal, OWN_SENDER, type Sender } from "./trust/mod.ts";
 
@@ -32,8 +33,10 @@ export function createHttpApp(parts: HttpParts): HttpApp {
   let open = true;
   const admitting = () => open;
   const guard = new Guard(parts.config);
-  const router = new Router(parts, apiFamilies(parts, admitting), {
+  const running = new RunningRequests();
+  const router = new Router(parts, apiFamilies(parts, { admitting, running }), {
     admitting,
+    running,
     failureAnswer: nativeFailureAnswer,
   });
 

@@ -12,6 +12,7 @@ import type {
   Metrics,
   ModelApi,
   ReadOptions,
+  VocabularyFigures,
 } from "../ports/mod.ts";
 import { authorizationOf, authorize, type Authorized, type Caller } from "./trust/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
@@ -79,6 +80,7 @@ export class Exchange {
   #servedBy: () => string | undefined = () => undefined;
   #warnings: readonly string[] = [];
   #ended = false;
+  #onEnd: () => void = () => {};
 
   constructor(
     parts: HttpParts,
@@ -93,6 +95,26 @@ export class Exchange {
     origin.gone.addEventListener("abort", this.#onAbort);
     // The client may have left before anyone listened.
     if (origin.gone.aborted) this.#onAbort();
+  }
+
+  /** Called once, when nothing of the answer is left to be sent. */
+  onEnd(heard: () => void): void {
+    this.#onEnd = heard;
+  }
+
+  /** Who asks, as far as it is known; the same words for all that need no key on one machine. */
+  get asker(): string {
+    const { who, from } = this.#authorized ?? { who: "", from: "" };
+    return `${who} ${from}`;
+  }
+
+  get isAdmin(): boolean {
+    return this.scopes.includes("admin");
+  }
+
+  /** Ends the work for the answer, which then says so. */
+  cancel(): void {
+    this.#abort.abort(new DOMException("The request was canceled by its id", "AbortError"));
   }
 
   /** Aborted when the client goes away before its answer is complete. */
@@ -176,7 +198,7 @@ export class Exchange {
   }
 
   /** Keeps who computes the answer and what of the request it doesn't follow, for its headers. */
-  noteServing(answer: Answer | EmbedAnswer): void {
+  noteServing(answer: Answer | EmbedAnswer | VocabularyFigures): void {
     if ("warnings" in answer && answer.warnings !== undefined) this.#warnings = answer.warnings;
     if (!("servedBy" in answer)) return;
     const { servedBy } = answer;
@@ -244,6 +266,7 @@ export class Exchange {
   #end(status: number): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#onEnd();
     const { family, route, requestId } = this.origin;
     const seconds = this.#elapsedSeconds();
     const { metrics, log } = this.#parts;

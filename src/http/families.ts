@@ -1,3 +1,5 @@
+import { extraFamilies } from "./extras/mod.ts";
+import type { RunningRequests } from "./running_requests.ts";
 import { anthropicFamily } from "./anthropic/mod.ts";
 import { clusterFamily } from "./cluster.ts";
 import type { HttpParts } from "./exchange.ts";
@@ -8,11 +10,15 @@ import { operationsFamily } from "./operations.ts";
 import type { ApiFamily } from "./routes.ts";
 
 /** Every endpoint there is: its method, its path, what it wants of its caller, and who answers it. */
-export function apiFamilies(parts: HttpParts, admitting: () => boolean): readonly ApiFamily[] {
+export function apiFamilies(
+  parts: HttpParts,
+  state: { readonly admitting: () => boolean; readonly running: RunningRequests },
+): readonly ApiFamily[] {
   return [
-    operationsFamily(parts, admitting),
+    operationsFamily(parts, state.admitting),
     ollamaFamily(parts),
     ollamaModelsFamily(parts),
+    ...extraFamilies(parts, state.running),
     openAiFamily(parts),
     anthropicFamily(parts),
     ...(parts.admin === undefined ? [] : [clusterFamily(parts.admin)]),

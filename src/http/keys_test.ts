@@ -4,6 +4,7 @@ import { scriptedAdmin } from "../../tests/harness/scripted_admin.ts";
 import { type Scope, SCOPES } from "../protocol/mod.ts";
 import { apiFamilies } from "./families.ts";
 import { type ApiFamily, Router } from "./routes.ts";
+import { RunningRequests } from "./running_requests.ts";
 import type { Sender } from "./trust/mod.ts";
 
 const OWN: Sender = { kind: "machine", address: "127.0.0.1", isOwn: true };
@@ -22,7 +23,10 @@ interface Asking {
 
 const { parts: PARTS } = appUnderTest({ admin: scriptedAdmin().admin });
 /** `METHOD PATH` of every endpoint, with its scope. */
-const ENDPOINTS = apiFamilies(PARTS, () => true)
+const ENDPOINTS = apiFamilies(PARTS, {
+  admitting: () => true,
+  running: new RunningRequests(),
+})
   .flatMap(({ routes }) => routes)
   .map(({ method, path, scope }) => [`${method} ${path}`, scope] as const);
 
@@ -82,7 +86,7 @@ Deno.test("each endpoint has one row, and each row answers", async () => {
   const failureAnswer = () => new Response();
   const route = { method: "GET", path: "/api/twice", scope: "use", handle: failureAnswer } as const;
   const family: ApiFamily = { name: "none", routes: [route, route], failureAnswer };
-  const options = { admitting: () => true, failureAnswer };
+  const options = { admitting: () => true, running: new RunningRequests(), failureAnswer };
   assert.throws(() => new Router(parts, [family], options), { name: "InvariantError" });
 });
 

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { assert } from "../base/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
+import type { RunningRequests } from "./running_requests.ts";
 import { Exchange, type HttpParts } from "./exchange.ts";
 import { authorizationOf, authorize, type Caller } from "./trust/mod.ts";
 import { describeFailure, type Failure, unroutedAnswer } from "./wire/mod.ts";
@@ -44,6 +45,7 @@ export class Router {
   readonly #hono = new Hono<{ Bindings: RouteBindings }>();
   readonly #parts: HttpParts;
   readonly #admitting: () => boolean;
+  readonly #running: RunningRequests;
   readonly #failureAnswer: ApiFamily["failureAnswer"];
 
   constructor(
@@ -51,12 +53,15 @@ export class Router {
     families: readonly ApiFamily[],
     options: {
       readonly admitting: () => boolean;
+      /** Is told of every request while it is answered. */
+      readonly running: RunningRequests;
       /** Words a refusal where no family does. */
       readonly failureAnswer: ApiFamily["failureAnswer"];
     },
   ) {
     this.#parts = parts;
     this.#admitting = options.admitting;
+    this.#running = options.running;
     this.#failureAnswer = options.failureAnswer;
     for (const [path, methods] of byPath(families)) this.#mount(path, methods);
     this.#hono.notFound((context) => {
@@ -84,6 +89,7 @@ export class Router {
         caller: context.env.caller,
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
+      exchange.onEnd(this.#running.add(exchange));
       const response = await handle(mounted, exchange);
       exchange.answered(response);
       // A stream that nobody reads would go on being made.

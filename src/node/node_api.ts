@@ -7,6 +7,8 @@ import type {
   ChatRequest,
   Clock,
   CreateRequest,
+  DetokenizeAnswer,
+  DetokenizeRequest,
   EmbedAnswer,
   EmbedRequest,
   GenerateRequest,
@@ -17,12 +19,14 @@ import type {
   ReadOptions,
   ShownModel,
   ShowRequest,
+  TokenizeAnswer,
+  TokenizeRequest,
   TransferProgress,
   TransferRequest,
 } from "../ports/mod.ts";
 import type { LoadedCopy } from "../protocol/mod.ts";
-import type { Inference } from "../answers/mod.ts";
 import { changesView } from "../operators/mod.ts";
+import type { Inference, Vocabularies } from "../answers/mod.ts";
 import type { SchedulerDriver } from "../slots/mod.ts";
 
 /** What the other nodes of a cluster have loaded, as they last told. */
@@ -43,6 +47,7 @@ export interface OtherNodes {
 /** What the client of one node puts together. */
 export interface NodeApiParts {
   readonly inference: Pick<Inference, "generate" | "chat" | "embed" | "countTokens">;
+  readonly vocabularies: Pick<Vocabularies, "tokenize" | "detokenize">;
   readonly models: Omit<ModelStore, "find" | "getDefinition" | "fetch">;
   readonly blobs: BlobStore;
   /** Takes what clients upload. */
@@ -83,6 +88,14 @@ export class NodeApi implements ModelApi {
 
   countTokens(request: ChatRequest, signal: AbortSignal): Promise<number> {
     return this.#parts.inference.countTokens(request, signal);
+  }
+
+  tokenize(request: TokenizeRequest, signal: AbortSignal): Promise<TokenizeAnswer> {
+    return this.#parts.vocabularies.tokenize(request, signal);
+  }
+
+  detokenize(request: DetokenizeRequest, signal: AbortSignal): Promise<DetokenizeAnswer> {
+    return this.#parts.vocabularies.detokenize(request, signal);
   }
 
   listModels(options?: ReadOptions): Promise<readonly ListedModel[]> {

@@ -28,6 +28,7 @@ async function clientWith(others: OtherNodes | undefined, here: boolean): Promis
   const unasked = () => Promise.reject(new Error("not asked"));
   return new NodeApi({
     inference: { generate: unasked, chat: unasked, embed: unasked, countTokens: unasked },
+    vocabularies: { tokenize: unasked, detokenize: unasked },
     models: createModelStore(modelStoreParts({ blobs, catalog })),
     blobs,
     uploads: blobs,

@@ -1,4 +1,4 @@
-import { Inference } from "../answers/mod.ts";
+import { Inference, Vocabularies } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
@@ -89,6 +89,13 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   sharing.start();
   const api = new NodeApi({
     inference: inferenceOf(parts, serving),
+    vocabularies: new Vocabularies({
+      driver: serving.leases,
+      models: serving.definitions,
+      defaults: { ...parts.config.engine },
+      clock: parts.ports.clock,
+      drawRequestId: () => crypto.randomUUID(),
+    }),
     models: sharing.models,
     blobs,
     uploads,

@@ -28,10 +28,16 @@ export interface LoadedModel {
    * @throws RequestError `prompt_too_long`, `invalid_format` (grammar the engine refuses); UnavailableError `runner_lost`.
    */
   generate(request: SequenceRequest, signal: AbortSignal): AsyncIterable<SequenceEvent>;
-  /** Vectors in the order of `inputs`, L2-normalised. @throws RequestError `prompt_too_long`. */
+  /**
+   * Vectors in the order of `inputs`, L2-normalised. With a `query`, how well each input answers it: one figure each, as the
+   * model gives it.
+   *
+   * @throws RequestError `prompt_too_long`; `unsupported_capability` for a query where the model ranks nothing, and without
+   *   one where it does nothing else.
+   */
   embed(
     inputs: readonly string[],
-    options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal },
+    options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal; query?: string },
   ): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }>;
   /**
    * The tokens of a text; of one with more than `tokensWanted`, at least so many of the first, because the whole of a

@@ -14,6 +14,8 @@ export type {
   ChangesView,
   ChatRequest,
   CreateRequest,
+  DetokenizeAnswer,
+  DetokenizeRequest,
   EmbedAnswer,
   EmbedRequest,
   GenerateRequest,
@@ -26,10 +28,13 @@ export type {
   RequestOptions,
   ShownModel,
   ShowRequest,
+  TokenizeAnswer,
+  TokenizeRequest,
   TokenLogprobRow,
   ToolChoice,
   TransferProgress,
   TransferRequest,
+  VocabularyFigures,
 } from "./model_api.ts";
 export type {
   AuditRowView,

@@ -17,6 +17,10 @@ export interface ModelApi {
   embed(request: EmbedRequest, signal: AbortSignal): Promise<EmbedAnswer>;
   /** Tokens of the prompt that {@link chat} would send; loads the model. Nothing is shortened. */
   countTokens(request: ChatRequest, signal: AbortSignal): Promise<number>;
+  /** @throws RequestError `invalid_request` for more text than is taken at once. */
+  tokenize(request: TokenizeRequest, signal: AbortSignal): Promise<TokenizeAnswer>;
+  /** @throws RequestError `invalid_request` for tokens that the model doesn't have, or too many. */
+  detokenize(request: DetokenizeRequest, signal: AbortSignal): Promise<DetokenizeAnswer>;
   /** Newest `modifiedAtMs` first. @throws UnavailableError `no_quorum` when a linearizable read can't be had. */
   listModels(options?: ReadOptions): Promise<readonly ListedModel[]>;
   /** Every loaded copy, of all nodes. Latest expiry first; loading models included. */
@@ -193,6 +197,8 @@ export interface EmbedRequest {
   /** As for the other inference requests. */
   readonly label?: string;
   readonly inputs: readonly string[];
+  /** With it, `inputs` are documents, and of each comes one figure: how well it answers this. */
+  readonly query?: string;
   readonly truncate: boolean;
   readonly dimensions?: number;
   readonly keepAliveMs?: number;
@@ -206,6 +212,37 @@ export interface EmbedAnswer {
   readonly loadNs: number;
   /** The node that computed it; undefined = the one that was asked. */
   readonly servedBy?: string;
+}
+
+/** POST /api/tokenize. */
+export interface TokenizeRequest {
+  readonly model: string;
+  readonly label?: string;
+  readonly text: string;
+  /** Whether what the model wants around a text is added. */
+  readonly addSpecial: boolean;
+  readonly keepAliveMs?: number;
+  readonly options: RequestOptions;
+}
+
+/** POST /api/detokenize. */
+export interface DetokenizeRequest extends Omit<TokenizeRequest, "text" | "addSpecial"> {
+  readonly tokens: readonly number[];
+}
+
+/** Of an answer that only took a model's vocabulary; durations in nanoseconds. */
+export interface VocabularyFigures {
+  readonly totalNs: number;
+  readonly loadNs: number;
+  readonly servedBy?: string;
+}
+
+export interface TokenizeAnswer extends VocabularyFigures {
+  readonly tokens: readonly number[];
+}
+
+export interface DetokenizeAnswer extends VocabularyFigures {
+  readonly text: string;
 }
 
 /** Contract 1.10 `details`. */

@@ -230,8 +230,10 @@ class LeaseSession {
         }
         return;
       case "embed": {
-        const { inputs, onLongInput } = command;
-        const { vectors, promptTokens } = await model.embed(inputs, { onLongInput, signal });
+        const { inputs, onLongInput, query } = command;
+        const ranked = query === undefined ? {} : { query };
+        const options = { onLongInput, signal, ...ranked };
+        const { vectors, promptTokens } = await model.embed(inputs, options);
         const bytes = vectors.map(vectorToBytes);
         return await this.#send({ kind: "embedded", id, vectors: bytes, promptTokens });
       }

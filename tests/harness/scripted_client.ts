@@ -73,6 +73,18 @@ export class ScriptedClient implements ModelApi {
     return await (this.#script.countTokens?.(request, signal) ?? 7);
   };
 
+  tokenize: ModelApi["tokenize"] = async (request, signal) => {
+    this.calls.push({ method: "tokenize", request, signal });
+    const tokens = [...new TextEncoder().encode(request.text)];
+    return await (this.#script.tokenize?.(request, signal) ?? { tokens, totalNs: 9, loadNs: 0 });
+  };
+
+  detokenize: ModelApi["detokenize"] = async (request, signal) => {
+    this.calls.push({ method: "detokenize", request, signal });
+    const text = new TextDecoder().decode(Uint8Array.from(request.tokens));
+    return await (this.#script.detokenize?.(request, signal) ?? { text, totalNs: 9, loadNs: 0 });
+  };
+
   listModels: ModelApi["listModels"] = async (options) => {
     this.calls.push({ method: "listModels", request: options });
     return await this.#script.listModels?.(options) ?? [];

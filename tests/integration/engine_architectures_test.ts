@@ -3,6 +3,35 @@ import type { SequenceRequest } from "../../src/protocol/mod.ts";
 import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
 import { randomAdapterOfTiny, randomModel } from "./random_model.ts";
 
+Deno.test("a reranker gives each document a figure of its own, and has no vectors", async () => {
+  await using file = await randomModel("reranker");
+  await using model = await loadTiny({ modelPath: file.path, mode: "embed" });
+  const options = { onLongInput: "refuse", signal: new AbortController().signal } as const;
+  const documents = ["abc", "the fox walks home", "", "zebra"];
+  const rank = (query: string, texts: readonly string[]) =>
+    model.embed(texts, { ...options, query });
+  const together = (await rank("where is the fox", documents)).vectors;
+  assert.deepEqual(together.map((vector) => vector.length), [1, 1, 1, 1]);
+  for (const [index, document] of documents.entries()) {
+    const [alone] = (await rank("where is the fox", [document])).vectors;
+    assert(Math.abs((alone?.[0] ?? NaN) - (together[index]?.[0] ?? NaN)) < 1e-4, document);
+  }
+  assert.equal(new Set(together.map((vector) => vector[0]?.toFixed(4))).size, 4);
+  const [other] = (await rank("who sings", ["abc"])).vectors;
+  assert.notEqual(other?.[0]?.toFixed(4), together[0]?.[0]?.toFixed(4), "the query is read, too");
+  await assert.rejects(model.embed(["abc"], options), { code: "unsupported_capability" });
+  await assert.rejects(rank("q ".repeat(200), ["abc"]), { code: "prompt_too_long" });
+});
+
+Deno.test("a model without a ranking head refuses to rank", async () => {
+  await using file = await randomModel("bert");
+  await using model = await loadTiny({ modelPath: file.path, mode: "embed" });
+  const signal = new AbortController().signal;
+  await assert.rejects(model.embed(["abc"], { onLongInput: "refuse", signal, query: "a" }), {
+    code: "unsupported_capability",
+  });
+});
+
 Deno.test("an encoder without a KV cache embeds, several texts per batch", async () => {
   await using file = await randomModel("bert");
   await using model = await loadTiny({ modelPath: file.path, mode: "embed" });

@@ -23,14 +23,14 @@ const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
 const WIDTH = 32;
 
 /** Which architectures there are: an encoder, sliding-window attention, a recurrent state. */
-export type RandomArchitecture = "bert" | "gemma3" | "mamba";
+export type RandomArchitecture = "bert" | "reranker" | "gemma3" | "mamba";
 
 /** A file that goes with the scope. */
 type ScopedFile = AsyncDisposable & { path: string };
 
 /** Writes the model to a temporary file. */
 export function randomModel(architecture: RandomArchitecture): Promise<ScopedFile> {
-  return writeShape({ bert, gemma3, mamba }[architecture]());
+  return writeShape({ bert, reranker, gemma3, mamba }[architecture]());
 }
 
 /** Writes a LoRA adapter that bends the attention of `tiny`'s first layer. */
@@ -86,6 +86,19 @@ function bert(): ModelShape {
       ["blk.0.layer_output_norm.weight", WIDTH],
       ["blk.0.layer_output_norm.bias", WIDTH],
     ],
+  };
+}
+
+/** An encoder with a head of one figure: how well a document answers a query. */
+function reranker(): ModelShape {
+  const { metadata, tensors } = bert();
+  return {
+    metadata: { ...metadata, "bert.pooling_type": { u32: 4 } },
+    tensors: [...tensors, ["cls.weight", WIDTH, WIDTH], ["cls.bias", WIDTH], [
+      "cls.output.weight",
+      WIDTH,
+      1,
+    ], ["cls.output.bias", 1]],
   };
 }
 

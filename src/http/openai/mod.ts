@@ -3,4 +3,4 @@
  *
  * @module
  */
-export { openAiFamily } from "./openai.ts";
+export { openAiFailureAnswer, openAiFamily } from "./openai.ts";

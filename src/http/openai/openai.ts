@@ -1,3 +1,4 @@
+import { RequestError } from "../../base/mod.ts";
 import type { Answer, AnswerMetrics } from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
 import {
@@ -60,6 +61,16 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
         scope: "use",
         handle: (it) => embedding(parts, it),
       },
+      {
+        method: "POST",
+        path: "/v1/audio/transcriptions",
+        scope: "use",
+        handle: () => {
+          throw new RequestError("unsupported_capability", "no model of odist takes audio", {
+            status: 501,
+          });
+        },
+      },
       { method: "GET", path: "/v1/models", scope: "use", handle: (it) => models(parts, it) },
       {
         method: "GET",
@@ -72,7 +83,7 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
 }
 
 /** An error in the OpenAI API's words. */
-function openAiFailureAnswer(failure: Failure): Response {
+export function openAiFailureAnswer(failure: Failure): Response {
   const response = plainJsonAnswer(openAiErrorBody(failure), failure.status);
   for (const [name, value] of Object.entries(failureHeaders(failure))) {
     response.headers.set(name, value);

@@ -120,11 +120,11 @@ export class ModelChannel
 
   async embed(
     inputs: readonly string[],
-    options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal },
+    options: { onLongInput: "truncate" | "refuse"; signal: AbortSignal; query?: string },
   ): Promise<{ readonly vectors: readonly Float32Array[]; readonly promptTokens: number }> {
-    const { onLongInput, signal } = options;
+    const { signal, ...wanted } = options;
     signal.throwIfAborted();
-    const asked = this.#ask({ kind: "embed", inputs, onLongInput });
+    const asked = this.#ask({ kind: "embed", inputs, ...wanted });
     const cancel = () => this.#cancel(asked.id);
     signal.addEventListener("abort", cancel);
     try {

@@ -199,6 +199,7 @@ export const LLAMA_SYMBOLS = {
   llama_vocab_n_tokens: { parameters: ["pointer"], result: "i32" },
   llama_vocab_bos: { parameters: ["pointer"], result: "i32" },
   llama_vocab_eos: { parameters: ["pointer"], result: "i32" },
+  llama_vocab_sep: { parameters: ["pointer"], result: "i32" },
   llama_vocab_is_eog: { parameters: ["pointer", "i32"], result: "bool" },
   llama_vocab_get_text: { parameters: ["pointer", "i32"], result: "pointer" },
   llama_vocab_get_add_bos: { parameters: ["pointer"], result: "bool" },

@@ -6,12 +6,21 @@ import type { RunnerModel } from "./model.ts";
 
 /** The vectors of one request. */
 export interface Embedded {
-  /** In the order of the inputs, L2-normalised. */
+  /** In the order of the inputs, L2-normalised; of one figure where a query was to be answered. */
   readonly vectors: readonly Float32Array[];
   readonly promptTokens: number;
 }
 
-/** Computes vectors, many short inputs per batch. Requests run one after the other. */
+/** What is asked for. */
+export interface EmbedOrder {
+  readonly id: number;
+  readonly inputs: readonly string[];
+  readonly onLongInput: "truncate" | "refuse";
+  /** Wanted is how well each input answers it. */
+  readonly query?: string;
+}
+
+/** Computes vectors or ranks, many short inputs per batch. Requests run one after the other. */
 export class Embedder {
   readonly #model: RunnerModel;
   readonly #batch: Batch;
@@ -27,14 +36,13 @@ export class Embedder {
   /**
    * A request that is cancelled has the vectors of the batches until then: nobody waits for them.
    *
-   * @throws RequestError `prompt_too_long` for an input over the limit unless it may be cut.
+   * @throws RequestError `prompt_too_long` for an input over the limit unless it may be cut; `unsupported_capability` for
+   *   vectors of a model that ranks, or the reverse.
    */
-  async embed(
-    id: number,
-    inputs: readonly string[],
-    onLongInput: "truncate" | "refuse",
-  ): Promise<Embedded> {
-    const tokens = inputs.map((input) => this.#fit(input, onLongInput));
+  async embed({ id, inputs, onLongInput, query }: EmbedOrder): Promise<Embedded> {
+    this.#checkKind(query !== undefined);
+    const head = query === undefined ? [] : this.#headOf(query);
+    const tokens = inputs.map((input) => this.#fit(input, { onLongInput, head }));
     this.#asked.add(id);
     // The context is one: its batches must not overlap. A failure belongs to its own caller alone.
     const run = this.#last.then(() => this.#run(tokens, () => !this.#asked.has(id)));
@@ -51,12 +59,56 @@ export class Embedder {
     this.#asked.delete(id);
   }
 
-  #fit(input: string, onLongInput: "truncate" | "refuse"): readonly number[] {
-    const { vocabulary, facts, batchTokens } = this.#model;
-    const limit = Math.min(facts.contextTokens, batchTokens);
-    const wanted = { first: limit, last: 0 };
-    const tokens = tokenizeEnds(input, wanted, (text) => vocabulary.tokenize(text, true));
-    if (tokens.length === 0) return [vocabulary.firstToken()];
+  /** A model that ranks has one figure where others have a vector. */
+  #checkKind(isRank: boolean): void {
+    const { context, llama: { call } } = this.#model;
+    const ranks = call.llama_pooling_type(context) === POOLING.rank;
+    if (ranks === isRank) return;
+    const text = ranks
+      ? "this model ranks documents by a query and has no embeddings: use /api/rerank"
+      : "this model does not support rerank: it has no head that ranks documents";
+    throw new RequestError("unsupported_capability", text);
+  }
+
+  /** Half of an input at most, so that something of each document is read. */
+  #headOf(query: string): readonly number[] {
+    const { vocabulary } = this.#model;
+    const tokens = [...vocabulary.tokenize(query, true), ...vocabulary.between()];
+    const limit = this.#inputTokensMax() >> 1;
+    if (tokens.length <= limit) return tokens;
+    const text = `The query has ${tokens.length} tokens, at most ${limit} are possible`;
+    throw new RequestError("prompt_too_long", text);
+  }
+
+  #inputTokensMax(): number {
+    const { facts, batchTokens } = this.#model;
+    return Math.min(facts.contextTokens, batchTokens);
+  }
+
+  #fit(
+    input: string,
+    options: Pick<EmbedOrder, "onLongInput"> & { readonly head: readonly number[] },
+  ): readonly number[] {
+    const { vocabulary } = this.#model;
+    const { head } = options;
+    const limit = this.#inputTokensMax() - head.length;
+    const tokens = tokenizeEnds(
+      input,
+      { first: limit, last: 0 },
+      (text) =>
+        head.length === 0 ? vocabulary.tokenize(text, true) : vocabulary.tokenizeSecond(text),
+    );
+    const own = this.#cut(tokens, limit, options.onLongInput);
+    const all = head.length === 0 ? own : [...head, ...own];
+    return all.length === 0 ? [vocabulary.firstToken()] : all;
+  }
+
+  #cut(
+    tokens: readonly number[],
+    limit: number,
+    onLongInput: EmbedOrder["onLongInput"],
+  ): readonly number[] {
+    const { vocabulary } = this.#model;
     if (tokens.length <= limit) return tokens;
     if (onLongInput === "refuse") {
       throw new RequestError(
@@ -118,12 +170,18 @@ export class Embedder {
 
   #read(place: { sequence: number; lastIndex: number }): Float32Array {
     const { context, facts, llama: { call } } = this.#model;
+    const pooling = call.llama_pooling_type(context);
     // Models without pooling of their own are read at their last token, which has seen all others.
-    const pointer = call.llama_pooling_type(context) === POOLING.none
+    const pointer = pooling === POOLING.none
       ? call.llama_get_embeddings_ith(context, place.lastIndex)
       : call.llama_get_embeddings_seq(context, place.sequence);
     if (pointer === null) throw new Error("llama.cpp has no vector for an embedded input");
-    const bytes = facts.embeddingLength * Float32Array.BYTES_PER_ELEMENT;
+    // A model that ranks has a figure for each of its classes, and the first says how well it fits.
+    const length = pooling === POOLING.rank ? 1 : facts.embeddingLength;
+    const bytes = length * Float32Array.BYTES_PER_ELEMENT;
+    if (pooling === POOLING.rank) {
+      return new Float32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, bytes)).slice();
+    }
     return normalize(new Float32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, bytes)));
   }
 }

@@ -139,7 +139,7 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
         embedder?.cancel(command.id);
         return;
       case "embed":
-        can(embedder).embed(command.id, command.inputs, command.onLongInput).then(
+        can(embedder).embed(command).then(
           ({ vectors, promptTokens }) => {
             const bytes = vectors.map(vectorToBytes);
             send({ kind: "embedded", id: command.id, vectors: bytes, promptTokens });

@@ -279,8 +279,11 @@ test("Embedder computes vectors of length 1, in batches, and cuts or refuses lon
   const model = await loadModel(await llama(), settings, () => {});
   const embedder = new Embedder(model);
   const long = "The fox walks home. ".repeat(30);
-  const { vectors } = await embedder.embed(1, ["", "one two", long, "one two"], "truncate");
+  const inputs = ["", "one two", long, "one two"];
+  const { vectors } = await embedder.embed({ id: 1, inputs, onLongInput: "truncate" });
   for (const vector of vectors) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-5);
   assert.equal(vectors.length, 4);
-  await assert.rejects(embedder.embed(1, [long], "refuse"), { code: "prompt_too_long" });
+  await assert.rejects(embedder.embed({ id: 1, inputs: [long], onLongInput: "refuse" }), {
+    code: "prompt_too_long",
+  });
 });

@@ -91,6 +91,22 @@ export class Vocabulary {
       this.#call.llama_vocab_get_add_sep(this.pointer);
   }
 
+  /** What stands between two texts of one input, besides what closes the first. */
+  between(): readonly number[] {
+    // Where a text is closed by the separator itself, one is enough.
+    const isApart = this.#call.llama_vocab_get_add_eos(this.pointer) &&
+      this.#call.llama_vocab_get_add_sep(this.pointer);
+    const separator = this.#call.llama_vocab_sep(this.pointer);
+    return isApart && separator >= 0 ? [separator] : [];
+  }
+
+  /** The tokens of a text that follows another in one input. */
+  tokenizeSecond(text: string): number[] {
+    const tokens = this.tokenize(text, true);
+    const bos = this.#call.llama_vocab_bos(this.pointer);
+    return bos >= 0 && tokens[0] === bos ? tokens.slice(1) : tokens;
+  }
+
   bosText(): string {
     return this.#text(this.#call.llama_vocab_bos(this.pointer));
   }

@@ -74,6 +74,8 @@ export type ModelCommand =
     readonly inputs: readonly string[];
     /** An input longer than the context window: cut its tail, or fail with `prompt_too_long`. */
     readonly onLongInput: "truncate" | "refuse";
+    /** Wanted are not vectors but how well each input answers this. */
+    readonly query?: string;
   }
   | {
     readonly kind: "tokenize";
@@ -104,7 +106,7 @@ export type ModelReply =
   | {
     readonly kind: "embedded";
     readonly id: number;
-    /** One per input, L2-normalised; little-endian 32-bit floats. */
+    /** One per input, L2-normalised, or of one figure for an input that was ranked; little-endian 32-bit floats. */
     readonly vectors: readonly Uint8Array[];
     readonly promptTokens: number;
   }

@@ -1,0 +1,32 @@
+import { RequestError } from "../../base/mod.ts";
+import { nativeFailureAnswer } from "../ollama.ts";
+import type { ApiFamily } from "../routes.ts";
+import type { RunningRequests } from "../running_requests.ts";
+import { jsonAnswer } from "../wire/mod.ts";
+
+/** `POST /api/cancel`: for clients that can't close the connection of their request. */
+export function cancelFamily(running: RunningRequests): ApiFamily {
+  return {
+    name: "cancel",
+    failureAnswer: nativeFailureAnswer,
+    routes: [{
+      method: "POST",
+      path: "/api/cancel",
+      scope: "use",
+      handle: async (exchange) => {
+        const fields = await exchange.readFields();
+        const requestId = fields.string("request_id") || fields.string("id");
+        if (requestId === undefined || requestId === "") {
+          const text = "request_id is required: the X-Request-Id of the answer to end";
+          throw new RequestError("invalid_request", text);
+        }
+        const canceled = running.cancel(requestId, exchange);
+        if (canceled > 0) return jsonAnswer({ canceled });
+        const text = `no request of yours with the id ${
+          JSON.stringify(requestId)
+        } runs on this node`;
+        throw new RequestError("invalid_request", text, { status: 404 });
+      },
+    }],
+  };
+}
