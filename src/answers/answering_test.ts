@@ -7,6 +7,7 @@ import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.t
 import { systemClock } from "../node/clock.ts";
 import type { LeaseRequest, WantedModel } from "../slots/lease.ts";
 import type { Lease } from "../slots/scheduler_driver.ts";
+import { GREEDY } from "../../tests/harness/greedy.ts";
 
 const ANSWER = [..."The quick brown fox — žluťoučký 🦊 jumps. STOP and more"];
 const encoder = new TextEncoder();
@@ -86,18 +87,7 @@ function plan(changes: Partial<AnswerPlan> = {}): AnswerPlan {
     wanted: {} as WantedModel,
     sequence: {
       prompt: { kind: "text", text: "hi", addSpecial: true },
-      sampler: {
-        temperature: 0,
-        topK: 0,
-        topP: 1,
-        minP: 0,
-        typicalP: 1,
-        repeatLastTokens: 0,
-        repeatPenalty: 1,
-        presencePenalty: 0,
-        frequencyPenalty: 0,
-        seed: 1,
-      },
+      sampler: GREEDY,
       predictTokensMax: 1000,
       keepTokens: 4,
       onLongPrompt: "refuse",

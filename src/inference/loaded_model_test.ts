@@ -7,6 +7,7 @@ import type {
 } from "../protocol/mod.ts";
 import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
 import { RunnerModel } from "./loaded_model.ts";
+import { GREEDY } from "../../tests/harness/greedy.ts";
 
 const FACTS: LoadedFacts = {
   contextTokens: 10,
@@ -24,18 +25,7 @@ const FACTS: LoadedFacts = {
 const REQUEST: SequenceRequest = {
   prompt: { kind: "text", text: "hi", addSpecial: true },
   emittedTokens: [],
-  sampler: {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    typicalP: 1,
-    repeatLastTokens: 0,
-    repeatPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    seed: 0,
-  },
+  sampler: GREEDY,
   predictTokensMax: 5,
   keepTokens: 4,
   onLongPrompt: "refuse",

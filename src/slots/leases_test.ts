@@ -13,6 +13,7 @@ import type { Lease, SlotRequest } from "./scheduler_driver.ts";
 import type { LeaseRequest } from "./lease.ts";
 import { LeaseServer } from "./lease_server.ts";
 import { RemoteLeases } from "./remote_leases.ts";
+import { GREEDY } from "../../tests/harness/greedy.ts";
 
 const ASKING = "aaaaaaaaaaaaaaaa" as NodeId;
 const SERVING = "bbbbbbbbbbbbbbbb" as NodeId;
@@ -63,18 +64,7 @@ const REQUEST: LeaseRequest = {
 const SEQUENCE: SequenceRequest = {
   prompt: { kind: "text", text: "hi", addSpecial: true },
   emittedTokens: [],
-  sampler: {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    typicalP: 1,
-    repeatLastTokens: 0,
-    repeatPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    seed: 1,
-  },
+  sampler: GREEDY,
   predictTokensMax: 1000,
   keepTokens: 4,
   onLongPrompt: "refuse",

@@ -2,24 +2,14 @@ import assert from "node:assert/strict";
 import type { ErrorCode, NodeId } from "../../base/mod.ts";
 import type { AnswerToken, FinishReason } from "../../protocol/mod.ts";
 import { AnswerMachine, type AnswerOrder, type AnswerWish } from "./mod.ts";
+import { GREEDY } from "../../../tests/harness/greedy.ts";
 
 const NODE = "1".repeat(16) as NodeId;
 const OTHER = "2".repeat(16) as NodeId;
 const WISH: AnswerWish = {
   sequence: {
     prompt: { kind: "text", text: "eight ch", addSpecial: true },
-    sampler: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      typicalP: 1,
-      repeatLastTokens: 0,
-      repeatPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      seed: 1,
-    },
+    sampler: GREEDY,
     predictTokensMax: 100,
     keepTokens: 4,
     onLongPrompt: "refuse",

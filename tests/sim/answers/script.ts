@@ -8,6 +8,7 @@ import { mixSeed, Random } from "../../../src/base/mod.ts";
 import type { AnswerWish } from "../../../src/core/answers/mod.ts";
 import { type AnswerPiece, AnswerStream } from "../../../src/core/generation/mod.ts";
 import type { AnswerToken, Prompt, SequenceRequest } from "../../../src/protocol/mod.ts";
+import { GREEDY } from "../../harness/greedy.ts";
 
 /** Prompts with it are answered with thinking first, unless a grammar binds the answer. */
 export const THINKS = "[think]";
@@ -53,7 +54,7 @@ export function drawWish(random: Random, name: string): AnswerWish {
   return {
     sequence: {
       prompt: { kind: "text", text, addSpecial: true },
-      sampler: SAMPLER,
+      sampler: GREEDY,
       predictTokensMax: 1_000,
       keepTokens: 4,
       onLongPrompt: "refuse",
@@ -116,16 +117,3 @@ export function expectedText(wish: AnswerWish): ShownText | undefined {
     grammar = wish.grammarAtContent ?? null;
   }
 }
-
-const SAMPLER: SequenceRequest["sampler"] = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  typicalP: 1,
-  repeatLastTokens: 0,
-  repeatPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 1,
-};
