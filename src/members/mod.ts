@@ -7,5 +7,6 @@
 export { Gossip, type GossipParts } from "./gossip.ts";
 export { MembershipDriver, type MembershipFailure, openMembership } from "./membership_driver.ts";
 export { PeerBook } from "./peer_book.ts";
+export { VoteHandover } from "./vote_handover.ts";
 export { VotersDriver } from "./voters_driver.ts";
 export { SchemaRaiser } from "./schema_raiser.ts";

@@ -34,7 +34,7 @@ export interface VotersDriverParts {
   readonly nodeId: NodeId;
   readonly group: VotersGroup;
   /** Everyone the catalogue admits, this node included. */
-  readonly members: () => readonly Pick<VoterCandidate, "nodeId" | "duty">[];
+  readonly members: () => readonly Pick<VoterCandidate, "nodeId" | "duty" | "claims">[];
   /** What gossip says of another node; undefined = it was never heard of. */
   readonly standingOf: (nodeId: NodeId) => VoterCandidate["standing"] | undefined;
   readonly clock: Pick<Clock, "monotonicMs" | "after">;
@@ -116,12 +116,12 @@ export class VotersDriver {
   #observeMembers(nowMs: number): readonly VoterCandidate[] {
     const { nodeId: self, members, standingOf } = this.#parts;
     const standings = new Map<NodeId, Pick<VoterCandidate, "standing" | "sinceMs">>();
-    const candidates = members().map(({ nodeId, duty }) => {
+    const candidates = members().map(({ nodeId, duty, claims = false }) => {
       const standing = nodeId === self ? "alive" : standingOf(nodeId) ?? "unknown";
       const before = this.#standings.get(nodeId);
       const held = before?.standing === standing ? before : { standing, sinceMs: nowMs };
       standings.set(nodeId, held);
-      return { nodeId, duty, ...held };
+      return { nodeId, duty, claims, ...held };
     });
     this.#standings = standings;
     return candidates;

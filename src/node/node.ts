@@ -303,7 +303,8 @@ async function stop(listener: HttpListener, parts: Stoppable): Promise<void> {
   app.stopAdmitting();
   api.stopAdmitting();
   driver.stopAdmitting();
-  await drained(open, drainTimeoutMs);
+  // The others can go on with changes while the last answers end here.
+  await Promise.all([open.cluster.releaseVote(), drained(open, drainTimeoutMs)]);
   // Answers that outlived the limit end with their error line before the sockets close.
   await open.close();
   const closed = listener.shutdown();

@@ -20,7 +20,7 @@ export {
   type MemberRows,
   type NodeBeforeJoin,
 } from "./admission.ts";
-export { drainKey, leaveKey } from "./rows.ts";
+export { drainKey, HANDOVER, handoverKey, leaveKey } from "./rows.ts";
 export type {
   ApiKeyRow,
   AuditRow,

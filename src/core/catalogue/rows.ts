@@ -189,6 +189,14 @@ export function leaveKey(nodeId: NodeId): string {
   return `leave.${nodeId}`;
 }
 
+/** Key of the setting by which a node that stops leaves its vote to others, and claims it back; see {@link HANDOVER}. */
+export function handoverKey(nodeId: NodeId): string {
+  return `handover.${nodeId}`;
+}
+
+/** What {@link handoverKey} says: the others shall do without its vote; it is back and would have it again. */
+export const HANDOVER = { stopping: "stopping", returned: "returned" } as const;
+
 /** A blob whose copy on one node is under doubt. */
 export const quarantineRow = recordField({
   digest: digestField,

@@ -10,6 +10,8 @@ export interface VoterCandidate {
   readonly sinceMs: number;
   /** `drained`: votes only while nobody else can; `leaving`: must lose its vote before it goes. */
   readonly duty: "serving" | "drained" | "leaving";
+  /** It left its vote to others when it stopped in order, and is back: where not all can vote, it goes before them. */
+  readonly claims?: boolean;
 }
 
 /** What the leader knows when it looks at the voters. */
@@ -177,8 +179,10 @@ class Council {
     const voters = this.#sorted(configuration.voters.filter((voter) => this.#stays(voter)));
     // Whoever votes goes on: a learner that is as good is no reason to move a vote.
     const present = [...voters.filter((voter) => !this.#isGone(voter)), ...this.#promotable()];
+    const serving = present.filter((node) => !this.#isDrained(node));
     const usable = [
-      ...present.filter((node) => !this.#isDrained(node)),
+      ...serving.filter((node) => this.#claims(node)),
+      ...serving.filter((node) => !this.#claims(node)),
       ...present.filter((node) => this.#isDrained(node)),
     ];
     const all = [...usable, ...voters.filter((voter) => this.#isGone(voter))];
@@ -245,6 +249,11 @@ class Council {
 
   #isDrained(node: NodeId): boolean {
     return this.#members.get(node)?.duty === "drained";
+  }
+
+  /** One that is still away claims nothing. */
+  #claims(node: NodeId): boolean {
+    return this.#lives(node) && (this.#members.get(node)?.claims ?? false);
   }
 
   /** Away for so long that its vote should go to another. */

@@ -20,6 +20,7 @@ interface WorldMember {
   standing: VoterCandidate["standing"];
   sinceMs: number;
   duty: VoterCandidate["duty"];
+  claims: boolean;
   caughtUp: boolean;
 }
 
@@ -67,6 +68,7 @@ class World {
         return this.#mark(member, "alive");
       case 6:
         member.duty = this.#random.pick(["serving", "serving", "drained", "leaving"]) ?? "serving";
+        member.claims = this.#random.chance(1, 3);
         return;
       case 7:
         // An operator removes nobody that is the last one. All others hang up on it: it is as good as dead.
@@ -132,7 +134,7 @@ class World {
     assert.ok(incoming.has(this.#leader), "the leader took its own vote away");
     const grown = [...incoming].filter((id) => !before.incoming.has(id));
     assert.ok(grown.every((id) => this.running.has(id)), "a dead node was given a vote");
-    const handsOver = !this.#stays(this.#leader);
+    const handsOver = !this.#stays(this.#leader) || this.#isClaimed(this.#leader, incoming);
     assert.ok(incoming.size % 2 === 1 || handsOver || incoming.size === before.incoming.size);
     assert.ok(incoming.size <= VOTERS_DEFAULTS.votersMax);
   }
@@ -167,6 +169,12 @@ class World {
     });
   }
 
+  /** Whether the leader makes room for one of the new voters that had left its vote to others. */
+  #isClaimed(leader: NodeId, incoming: ReadonlySet<NodeId>): boolean {
+    const claims = (id: NodeId) => this.members.get(id)?.claims ?? false;
+    return !claims(leader) && [...incoming].some((id) => id !== leader && claims(id));
+  }
+
   #stays(nodeId: NodeId): boolean {
     const duty = this.members.get(nodeId)?.duty;
     return duty !== undefined && duty === "serving";
@@ -185,6 +193,7 @@ class World {
       standing: "alive",
       sinceMs,
       duty: "serving",
+      claims: false,
       caughtUp: false,
     });
     this.running.add(nodeId);

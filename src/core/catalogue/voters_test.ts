@@ -202,3 +202,21 @@ Deno.test("A voter can be spared when a quorum lives without it, a learner alway
 Deno.test("No plan is made of voters that are there twice", () => {
   assert.throws(() => plan(group([A, B, B]), alive(A, B, C)), { name: "InvariantError" });
 });
+
+Deno.test("Who left its vote when it stopped gets it back before others that can't all have one", () => {
+  const back = member(A, { claims: true });
+  const seen = { self: B };
+  const asked = plan(group([B], [A]), [back, member(B)], seen);
+  assert.deepEqual(stepsOf(asked), [{ action: "add_voter", node: A }]);
+  assert.deepEqual(plan(group([B, A]), [back, member(B)], seen), { kind: "transfer", to: A });
+  assert.deepEqual(stepsOf(plan(group([B, A]), [back, member(B)])), [
+    { action: "add_learner", node: B },
+  ]);
+});
+
+Deno.test("Whoever is away claims nothing, and of two claims the leader's goes first", () => {
+  const away = member(A, { claims: true, standing: "left" });
+  assert.deepEqual(plan(group([B], [A]), [away, member(B)], { self: B }), { kind: "none" });
+  const both = [member(A, { claims: true }), member(B, { claims: true })];
+  assert.deepEqual(plan(group([B], [A]), both, { self: B }), { kind: "none" });
+});

@@ -2,6 +2,8 @@ import { errorMessage, isEdgeError, type NodeId } from "../../base/mod.ts";
 import {
   chooseHeir,
   drainKey,
+  HANDOVER,
+  handoverKey,
   leaveKey,
   type MemberRow,
   VOTERS_DEFAULTS,
@@ -22,6 +24,7 @@ import {
   type MembershipDriver,
   type PeerBook,
   SchemaRaiser,
+  VoteHandover,
   VotersDriver,
 } from "../../members/mod.ts";
 import type { StreamRouter } from "../../calls/mod.ts";
@@ -62,12 +65,14 @@ export class Cluster {
   readonly settings: ClusterSettings;
   readonly #machinery: Machinery;
   readonly #voters: VotersDriver;
+  readonly #handover: VoteHandover;
   readonly #schema: SchemaRaiser;
   readonly #book: PeerBook;
   readonly #watch = new MemberWatch();
   readonly #stops: (() => void)[] = [];
   #listeners: ClusterListeners | undefined;
   #closed = false;
+  #released: Promise<void> | undefined;
   /** It has asked the others to do without it, so that its row's end is no surprise. */
   #leaves = false;
   #left = false;
@@ -87,12 +92,23 @@ export class Cluster {
     this.#voters = new VotersDriver({
       nodeId,
       group,
-      members: () => this.#admitted().map((row) => ({ nodeId: row.nodeId, duty: this.#duty(row) })),
+      members: () => this.#admitted().map((row) => this.#candidate(row)),
       standingOf: (member) => membership.find(member)?.standing,
       clock,
       log,
       metrics,
       options: { ...VOTERS_DEFAULTS, replaceAfterMs: settings.replaceVotersAfterMs },
+    });
+    this.#handover = new VoteHandover({
+      nodeId,
+      group,
+      others: () =>
+        this.members().map(({ address, standing }) => ({
+          nodeId: address.nodeId,
+          isAlive: standing === "alive",
+        })),
+      clock,
+      log,
     });
     this.#schema = new SchemaRaiser({
       group,
@@ -259,9 +275,18 @@ export class Cluster {
     onExpelled();
   }
 
+  /** Leaves the vote to those that stay, where they need it. Once, and before {@link close}. */
+  releaseVote(): Promise<void> {
+    this.#released ??= this.#handover.release();
+    return this.#released;
+  }
+
   /** Says goodbye where anybody listens, then stops taking part. */
   async close(): Promise<void> {
+    // A node that goes for good has no vote any more.
+    if (!this.#left) await this.releaseVote();
     this.#closed = true;
+    this.#handover.close();
     for (const stop of this.#stops) stop();
     this.#voters.close();
     this.#schema.close();
@@ -300,7 +325,13 @@ export class Cluster {
     return isSelf ? CATALOGUE_SCHEMA : this.gossip.find(nodeId).facts?.catalogueSchema;
   }
 
-  #duty({ nodeId }: MemberRow): "serving" | "drained" | "leaving" {
+  #candidate({ nodeId }: MemberRow) {
+    const handover = this.group.catalogue.findSetting(handoverKey(nodeId))?.value;
+    const duty = handover === HANDOVER.stopping ? "leaving" : this.#duty(nodeId);
+    return { nodeId, duty, claims: handover === HANDOVER.returned } as const;
+  }
+
+  #duty(nodeId: NodeId): "serving" | "drained" | "leaving" {
     const { catalogue } = this.group;
     if (catalogue.findSetting(leaveKey(nodeId)) !== undefined) return "leaving";
     return catalogue.findSetting(drainKey(nodeId)) === undefined ? "serving" : "drained";
@@ -317,6 +348,7 @@ export class Cluster {
     }
     if (touchesMembers || kinds.has("put_setting") || kinds.has("delete_setting")) {
       this.#voters.look();
+      this.#handover.look();
     }
     this.#listeners?.onApplied(news);
   }
