@@ -92,7 +92,8 @@ export class CallBlockParser implements CallSource {
     if ((end ?? this.#held.length) > TOOL_CALL_CHARS_MAX) return this.#giveUp(pieces);
     if (end === undefined) return false;
     const bodyEnd = close === "" ? end : end - close.length;
-    const calls = this.#read(this.#held.slice(open.length, bodyEnd));
+    const body = this.#held.slice(open.length, bodyEnd);
+    const calls = endsInArgument(body) ? undefined : this.#read(body);
     if (calls === undefined) return this.#tryNextEnd(end, pieces);
     pieces.push(...calls);
     this.#held = this.#held.slice(end);
@@ -155,6 +156,14 @@ export class CallBlockParser implements CallSource {
     if (length > 0) pieces.push({ kind: "content", text: this.#held.slice(0, length) });
     this.#held = this.#held.slice(length);
   }
+}
+
+/** Whether an argument was opened and not closed: then what looks like the end of the call is part of it. */
+function endsInArgument(body: string): boolean {
+  return ["parameter", "param", "arg_value"].some((tag) => {
+    const opened = Math.max(...["=", " ", ">"].map((next) => body.lastIndexOf(`<${tag}${next}`)));
+    return opened > body.lastIndexOf(`</${tag}>`);
+  });
 }
 
 /** Whether the text names a known tool where a call would. */

@@ -158,6 +158,10 @@ test("Vocabulary takes texts apart and puts them together", async () => {
   assert.equal(new TextDecoder().decode(vocabulary.detokenize(tokens)), text);
   const [control] = tokens;
   assert.ok(control !== undefined && vocabulary.piece(control).length === 0);
+  const shown = vocabulary.tokensOf(["<|im_start|>", "no single token", ""]);
+  assert.deepEqual([...shown], [control]);
+  assert.equal(new TextDecoder().decode(vocabulary.piece(control, shown)), "<|im_start|>");
+  assert.equal(vocabulary.piece(control).length, 0);
   assert.deepEqual([vocabulary.has(-1), vocabulary.has(2560), vocabulary.has(0.5)], [
     false,
     false,

@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { type AnswerPiece, AnswerStream } from "../../core/generation/mod.ts";
 import { readingOf } from "../../answers/reading.ts";
 import type { ChatMessage, Tool } from "../../protocol/mod.ts";
-import type { Family } from "../families/mod.ts";
+import { type Family, familyOfTemplate } from "../families/mod.ts";
 import { FAMILIES } from "../families/table.ts";
+import { familyRow } from "../../../tests/families/family_row.ts";
+import { SHAPES } from "../../../tests/families/shapes.ts";
 import { compileTemplate, type PromptRenderer } from "./mod.ts";
 
 const DATE = new Date(2026, 2, 1);
@@ -183,3 +185,32 @@ for (const family of FAMILIES) {
     );
   });
 }
+
+for (const family of FAMILIES) {
+  Deno.test(`${family.id}: its own template shows every shape of conversation whole`, () => {
+    const renderer = compileTemplate({ renderer: family.id });
+    for (const { name, input, shows } of SHAPES) {
+      const { text } = renderer.render({ ...input, date: DATE });
+      assert.deepEqual(shows.filter((part) => !text.includes(part)), [], name);
+    }
+    const { cells } = familyRow(family);
+    assert.deepEqual(Object.entries(cells).filter(([, cell]) => cell === "FAILS"), []);
+  });
+}
+
+/** Their own templates tell of calls in another family's words, or lack what only their makers' have. */
+const UNRECOGNISED = ["mistral-v1", "phi", "smollm3"];
+
+Deno.test("a template of a family is read as that family writes its calls", () => {
+  const others = FAMILIES.filter(({ template, answer }) => {
+    const found = familyOfTemplate(template)?.answer;
+    return JSON.stringify([found?.calls, found?.segments]) !==
+      JSON.stringify([answer.calls, answer.segments]);
+  });
+  assert.deepEqual(others.map(({ id }) => id), UNRECOGNISED);
+});
+
+Deno.test("each RENDERER and PARSER name means one family", () => {
+  const names = FAMILIES.flatMap(({ id, names }) => [id, ...names.filter((name) => name !== id)]);
+  assert.equal(new Set(names).size, names.length);
+});

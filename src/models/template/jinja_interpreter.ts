@@ -1,5 +1,13 @@
 import { type Environment, Interpreter } from "@huggingface/jinja";
-import { extraFilter, extraMethod, textOf, type Value, valueOf } from "./jinja_values.ts";
+import {
+  extraFilter,
+  extraMethod,
+  keysOf,
+  objectOf,
+  textOf,
+  type Value,
+  valueOf,
+} from "./jinja_values.ts";
 
 /**
  * Expressions and statements evaluated in one rendering at most: some thousands of messages in the largest templates seen,
@@ -28,6 +36,10 @@ type Evaluate = Interpreter["evaluate"];
 export class JinjaInterpreter extends Interpreter {
   #steps = 0;
 
+  get steps(): number {
+    return this.#steps;
+  }
+
   override evaluate(...[statement, environment]: Parameters<Evaluate>): ReturnType<Evaluate> {
     if (++this.#steps > JINJA_STEPS_MAX) {
       throw new TooManySteps(`more than ${JINJA_STEPS_MAX} steps`);
@@ -47,6 +59,10 @@ export class JinjaInterpreter extends Interpreter {
         );
       case "BinaryExpression":
         return this.#binary(node, environment);
+      case "ObjectLiteral":
+        return this.#object(node, environment);
+      case "MemberExpression":
+        return this.#member(node, environment);
       default:
         return super.evaluate(statement, environment);
     }
@@ -108,6 +124,35 @@ export class JinjaInterpreter extends Interpreter {
     return selects ? { ...iterable, lhs: list } : list;
   }
 
+  /** Python's keys may be numbers, the library's are texts alone. */
+  #object(node: Node, environment: Environment): ReturnType<Evaluate> {
+    const entries = [...node["value"] as Iterable<readonly [unknown, unknown]>].map((
+      [key, value],
+    ) => [this.#value(key, environment), this.#value(value, environment)] as const);
+    return objectOf(entries) as unknown as ReturnType<Evaluate>;
+  }
+
+  /** What no value can have as its key is not there. */
+  #member(node: Node, environment: Environment): ReturnType<Evaluate> {
+    const property = node["property"] as Node;
+    if (node["computed"] !== true || property.type === "SliceExpression") {
+      return this.#library(node, environment);
+    }
+    const object = this.#value(node["object"], environment);
+    const key = this.#value(property, environment);
+    if (object.value instanceof Map && key.type !== "StringValue") {
+      const found = key.type === "IntegerValue" ? object.value.get(String(key.value)) : undefined;
+      return (found ?? valueOf(undefined)) as unknown as ReturnType<Evaluate>;
+    }
+    if (key.type !== "StringValue" && key.type !== "IntegerValue") {
+      return valueOf(undefined) as unknown as ReturnType<Evaluate>;
+    }
+    return this.#library(
+      { ...node, object: computed(object), property: computed(key) },
+      environment,
+    );
+  }
+
   #binary(node: Node, environment: Environment): ReturnType<Evaluate> {
     const operator = (node["operator"] as Node)["value"];
     if (operator !== "~" && operator !== "+" && operator !== "in" && operator !== "not in") {
@@ -145,7 +190,7 @@ function listOf(value: Value, pairs: boolean): Value {
   if (value.type === "UndefinedValue" || value.type === "NullValue") return valueOf([]);
   if (value.type === "StringValue") return valueOf([...String(value.value)]);
   const items = pairs && value.value instanceof Map
-    ? [...value.value].map(([key, item]) => valueOf([valueOf(key), item]))
+    ? keysOf(value).map(([key, item]) => valueOf([key, item]))
     : undefined;
   if (items !== undefined) return valueOf(items);
   if (!pairs || !Array.isArray(value.value)) return value;

@@ -12,6 +12,11 @@ import { type Conversation, inParts, lostParts, prepare, REPAIRS } from "./repai
 
 /** Numbers a `range()` may hold at most. */
 const RANGE_LENGTH_MAX = 10_000;
+/**
+ * Steps of all attempts together after which a prompt that lacks something is better than none: a worker has 250 ms, and
+ * takes some microseconds for a step.
+ */
+const REPAIR_STEPS_MAX = 15_000;
 /** A longer text before a call is not a tag, but something the template says to the model. */
 const TOOL_TAG_CHARS_MAX = 80;
 /** Thinking tags in use, looked for in this order. */
@@ -45,8 +50,8 @@ export function compileJinjaTemplate(
   family?: Family,
 ): PromptRenderer {
   const program = parseJinja(source);
-  const run = (variables: Readonly<Record<string, unknown>>, date: Date) =>
-    runJinja(program, { variables: { ...variables, ...tokenVariables(tokens) }, date });
+  const run = (variables: Readonly<Record<string, unknown>>, date: Date, spent = { steps: 0 }) =>
+    runJinja(program, { variables: { ...variables, ...tokenVariables(tokens) }, date, spent });
   const probe = probeTemplate((variables) => run(variables, new Date(0)));
   const candidates = [family?.answer.thinking, ...THINKING_TAGS];
   const thinkingTags = candidates.find((tags) => tags !== undefined && source.includes(tags.close));
@@ -61,17 +66,22 @@ export function compileJinjaTemplate(
     const given = prepare({ messages: asked, tools: input.tools ?? [] }, rules);
     const told = probe.tools ? given : withToolsInSystem(given, family);
     const think = begun === "" || thinkingTags === undefined ? input.think : false;
+    const spent = { steps: 0 };
     const attempt = (conversation: Conversation, parts: boolean) =>
-      run({
-        messages: conversation.messages.map((message) => {
-          const turned = jinjaMessage(message, probe.argumentsForm);
-          return parts ? inParts(turned) : turned;
-        }),
-        ...(conversation.tools.length > 0 ? { tools: conversation.tools.map(jinjaTool) } : {}),
-        ...thinkVariables(think),
-        add_generation_prompt: true,
-      }, input.date);
-    const text = renderWhole(told, attempt, likesParts);
+      run(
+        {
+          messages: conversation.messages.map((message) => {
+            const turned = jinjaMessage(message, probe.argumentsForm);
+            return parts ? inParts(turned) : turned;
+          }),
+          ...(conversation.tools.length > 0 ? { tools: conversation.tools.map(jinjaTool) } : {}),
+          ...thinkVariables(think),
+          add_generation_prompt: true,
+        },
+        input.date,
+        spent,
+      );
+    const text = renderWhole(told, { attempt, likesParts, spent });
     const before = begun === "" ? "" : beforeBegun(text, thinkingTags, family);
     const startsInsideThinking = begun === "" && thinkingTags !== undefined &&
       text.trimEnd().endsWith(thinkingTags.open);
@@ -105,20 +115,23 @@ const PARTS = /content\s*\[\s*0|['"]text['"]/;
  */
 function renderWhole(
   conversation: Conversation,
-  attempt: (conversation: Conversation, parts: boolean) => string,
-  likesParts: boolean,
+  by: {
+    readonly attempt: (conversation: Conversation, parts: boolean) => string;
+    readonly likesParts: boolean;
+    readonly spent: { readonly steps: number };
+  },
 ): string {
   let best: { readonly text: string; readonly lost: number } | undefined;
   let failure: unknown;
-  for (const parts of likesParts ? [false, true] : [false]) {
+  for (const parts of by.likesParts ? [false, true] : [false]) {
     let repaired = conversation;
     for (const repair of REPAIRS) {
       repaired = repair(repaired);
       try {
-        const text = attempt(repaired, parts);
+        const text = by.attempt(repaired, parts);
         const lost = lostParts(text, conversation);
         if (best === undefined || lost < best.lost) best = { text, lost };
-        if (lost === 0) return text;
+        if (lost === 0 || by.spent.steps > REPAIR_STEPS_MAX) return best.text;
       } catch (error) {
         failure ??= error;
         // What takes too long once takes too long each time.
@@ -288,9 +301,15 @@ function parseJinja(source: string): Program {
 
 function runJinja(
   program: Program,
-  input: { readonly variables: Readonly<Record<string, unknown>>; readonly date: Date },
+  input: {
+    readonly variables: Readonly<Record<string, unknown>>;
+    readonly date: Date;
+    /** Counts on. */
+    readonly spent: { steps: number };
+  },
 ): string {
   const environment = new Environment();
+  const interpreter = new JinjaInterpreter(environment);
   const globals: Record<string, unknown> = {
     true: true,
     false: false,
@@ -308,7 +327,7 @@ function runJinja(
     for (const [name, value] of Object.entries({ ...input.variables, ...globals })) {
       environment.set(name, value);
     }
-    const text: unknown = new JinjaInterpreter(environment).run(program).value;
+    const text: unknown = interpreter.run(program).value;
     if (typeof text !== "string") throw new Error("no text came out");
     if (text.length > TEMPLATE_OUTPUT_CHARS_MAX) {
       throw new Error(`more than ${TEMPLATE_OUTPUT_CHARS_MAX} characters`);
@@ -316,6 +335,8 @@ function runJinja(
     return text;
   } catch (error) {
     throw jinjaError(error);
+  } finally {
+    input.spent.steps += interpreter.steps;
   }
 }
 

@@ -23,6 +23,28 @@ export function valueOf(plain: unknown): Value {
   return made;
 }
 
+/** Keys that are no texts, of maps that a template wrote. */
+const OTHER_KEYS = new WeakMap<object, ReadonlyMap<string, Value>>();
+
+/** A map with keys of any kind. */
+export function objectOf(entries: readonly (readonly [Value, Value])[]): Value {
+  const made = valueOf({});
+  const others = new Map<string, Value>();
+  for (const [key, value] of entries) {
+    const text = textOf(key);
+    made.value.set(text, value);
+    if (!isText(key)) others.set(text, key);
+  }
+  if (others.size > 0) OTHER_KEYS.set(made.value, others);
+  return made;
+}
+
+/** Entries of a map, with the keys as they were written. */
+export function keysOf(of: Value): readonly (readonly [Value, Value])[] {
+  const others = OTHER_KEYS.get(of.value);
+  return [...of.value].map(([key, value]) => [others?.get(key) ?? valueOf(key), value]);
+}
+
 function isValue(item: unknown): item is Value {
   return typeof item === "object" && item !== null && "type" in item && "value" in item &&
     "__bool__" in item;
@@ -67,7 +89,8 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   max: (of) => extreme(of, (a, b) => a > b),
   sum: (of) => isList(of) ? valueOf(numbers(of).reduce((sum, item) => sum + item, 0)) : undefined,
   list: (of) => isList(of) ? undefined : valueOf(itemsOf(of)),
-  items: (of) => isMissing(of) ? valueOf([]) : undefined,
+  items: (of) => isMissing(of) ? valueOf([]) : hasOtherKeys(of) ? pairsOf(of) : undefined,
+  dictsort: (of) => hasOtherKeys(of) ? sortedPairs(of) : undefined,
   first: (of) => endOf(of, 0),
   last: (of) => endOf(of, -1),
   reverse: (of) => isText(of) ? valueOf([...of.value].reverse().join("")) : undefined,
@@ -79,6 +102,19 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   round: (of) => typeof of.value === "number" ? valueOf(Math.round(of.value)) : undefined,
   bool: (of) => of.type === "BooleanValue" ? undefined : valueOf(Boolean(of.value)),
 };
+
+function hasOtherKeys(of: Value): boolean {
+  return of.value instanceof Map && OTHER_KEYS.has(of.value);
+}
+
+function pairsOf(of: Value): Value {
+  return valueOf(keysOf(of).map((pair) => valueOf([...pair])));
+}
+
+function sortedPairs(of: Value): Value {
+  const sorted = [...keysOf(of)].sort(([a], [b]) => a.value < b.value ? -1 : 1);
+  return valueOf(sorted.map((pair) => valueOf([...pair])));
+}
 
 function printed(of: Value): Value {
   return valueOf(textOf(of));
@@ -185,6 +221,7 @@ const LIST_METHODS: Readonly<Record<string, Method>> = {
 };
 
 const MAP_METHODS: Readonly<Record<string, Method>> = {
+  items: (of) => hasOtherKeys(of) ? pairsOf(of) : undefined,
   update: (of, [more]) => {
     if (of.value instanceof Map && more?.value instanceof Map) {
       for (const [key, value] of more.value) of.value.set(key, value);

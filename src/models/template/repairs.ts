@@ -22,6 +22,7 @@ export const REPAIRS: readonly Repair[] = [
   neighboursMerged,
   systemInUser,
   callsAsText,
+  toolsFirst,
 ];
 
 /** What every template can be given: ids where they are missing, in the family's form, and roles that it knows. */
@@ -71,9 +72,18 @@ export function lostParts(text: string, { messages, tools }: Conversation): numb
   const lostMessages = messages.filter(({ role, content, toolCalls }) => {
     const trimmed = content.trim();
     const isReformatted = trimmed.includes("think>") || role === "tool" && /^[[{]/.test(trimmed);
-    return !isReformatted && !shows(trimmed) || (toolCalls ?? []).some(({ name }) => !shows(name));
+    const calls = toolCalls ?? [];
+    return !isReformatted && !shows(trimmed) ||
+      calls.some((call) => !shows(call.name) || !plainTexts(call).every(shows));
   });
   return lostMessages.length + tools.filter(({ function: { name } }) => !shows(name)).length;
+}
+
+/** Arguments that look the same in whatever way they are written. */
+function plainTexts(call: ToolCall): readonly string[] {
+  return Object.values(call.arguments).filter((value) =>
+    typeof value === "string" && /^[\w .,-]+$/.test(value)
+  ) as readonly string[];
 }
 
 /** Templates that go over `content` want it in parts. */
@@ -123,10 +133,17 @@ function plainProperty(value: unknown): Record<string, unknown> {
   return {
     description: "",
     ...chosen,
-    ...schema,
+    ...without(schema, "anyOf", "oneOf"),
     type: Array.isArray(word) ? String(word[0]) : word,
     ...(isObject(schema["properties"]) ? plainSchema(schema) : {}),
   };
+}
+
+function without(
+  schema: Readonly<Record<string, unknown>>,
+  ...keys: readonly string[]
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => !keys.includes(key)));
 }
 
 function neighboursMerged({ messages, tools }: Conversation): Conversation {
@@ -167,6 +184,12 @@ function callsAsText({ messages, tools }: Conversation): Conversation {
   const merged = collate(worded).messages;
   const begins = merged[0]?.role === "assistant" ? [{ role: "user", content: "" }] : [];
   return { messages: [...begins, ...merged], tools };
+}
+
+/** A list of tools as the first message, which some of the oldest templates want. */
+function toolsFirst({ messages, tools }: Conversation): Conversation {
+  const list = JSON.stringify(tools.map((tool) => tool.function));
+  return { messages: [{ role: "functions", content: list }, ...messages], tools };
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
