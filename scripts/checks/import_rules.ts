@@ -47,7 +47,17 @@ const SHELL = ["http", "transport", "storage", "models", "inference", "telemetry
   .map((name) => `src/${name}`);
 
 /** Parts of a running node: they drive the core over adapters. Only `src/node` puts them together. */
-const PARTS = ["admission", "calls", "group", "members", "library", "slots", "answers", "operators"]
+const PARTS = [
+  "admission",
+  "calls",
+  "group",
+  "members",
+  "library",
+  "slots",
+  "answers",
+  "responses",
+  "operators",
+]
   .map((name) => `src/${name}`);
 
 function within(room: string, rows: readonly (readonly [string, string, string])[]): Arrow[] {
@@ -112,7 +122,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "The node is the only place where parts meet.",
     })),
     ...arrowsTo("src/ports", PARTS, "A part speaks to the world through ports."),
-    ...arrowsTo("src/protocol", PARTS, "A part drives what nodes send each other."),
+    ...arrowsTo(
+      "src/protocol",
+      PARTS.filter((room) => room !== "src/responses"),
+      "A part drives what nodes send each other.",
+    ),
     ...arrowsTo("src/base", PARTS, "Errors, ids and formatting."),
     { from: "src/group", to: "src/core/raft", because: "It drives the log." },
     {
@@ -148,7 +162,7 @@ export const IMPORT_RULES: ImportRules = {
     },
     ...arrowsTo(
       "src/calls",
-      ["src/admission", "src/library", "src/slots"],
+      ["src/admission", "src/library", "src/responses", "src/slots"],
       "Other nodes are asked over it.",
     ),
     ...arrowsTo(
@@ -266,6 +280,9 @@ export const IMPORT_RULES: ImportRules = {
       [".", "openai", "The app is made of the families of endpoints."],
       ["extras", "openai", "What fails is said in the words of the API that was asked."],
       ["extras", "wire", "Every family reads and answers in the same way."],
+      [".", "responses", "The app is made of the families of endpoints."],
+      ["responses", "openai", "Both are OpenAI's: errors and arguments are worded alike."],
+      ["responses", "wire", "Every family reads and answers in the same way."],
       ["openai", "anthropic", "Both have their models on one path."],
       ["anthropic", "wire", "Every family reads and answers in the same way."],
       ["openai", "wire", "Every family reads and answers in the same way."],

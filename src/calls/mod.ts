@@ -30,6 +30,16 @@ export {
   readAnswer,
 } from "./question.ts";
 export {
+  decodeKeptResponse,
+  encodeKeptResponse,
+  type KeptResponse,
+  keptResponseShape,
+  RESPONSE_BYTES_MAX,
+  RESPONSE_PURPOSE,
+  responseAnswerShape,
+  responseOpeningShape,
+} from "./response_messages.ts";
+export {
   SHOW_PURPOSE,
   showAnswerShape,
   shownModelShape,

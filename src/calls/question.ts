@@ -22,7 +22,12 @@ export interface QuestionParts {
  */
 export async function askPeer<T>(
   parts: QuestionParts,
-  to: { readonly peer: PeerAddress; readonly opening: { readonly purpose: string } },
+  to: {
+    readonly peer: PeerAddress;
+    readonly opening: { readonly purpose: string };
+    /** What is too long for the opening. */
+    readonly message?: unknown;
+  },
   read: (message: unknown) => T,
 ): Promise<T> {
   const late = new AbortController();
@@ -33,7 +38,9 @@ export async function askPeer<T>(
   });
   try {
     stream = await openPurpose(parts.transport, to, late.signal);
-    const message = await new MessageStream(stream).read();
+    const messages = new MessageStream(stream);
+    if (to.message !== undefined) await messages.write(to.message);
+    const message = await messages.read();
     if (message === undefined) throw new UnavailableError("peer_lost", "A node ended its answer");
     return read(message);
   } catch (error) {

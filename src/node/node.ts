@@ -126,6 +126,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
   const stopping: { stop: () => Promise<void> } = { stop: async () => {} };
   const app = createHttpApp({
     client: api,
+    responses: open.responses,
     admin: adminOf(parts, open, () => stopping.stop()),
     access: machinery.access,
     attribute: (by, act) => machinery.attribution.attribute(by, act),

@@ -4,6 +4,8 @@ import { TemplateInspector, UploadQuota } from "../models/mod.ts";
 import type { BlobStore } from "../ports/mod.ts";
 import { manifestPrefixOf } from "../protocol/mod.ts";
 import { KnownModels, ModelSharing } from "../library/mod.ts";
+import { ResponseFolder, ResponseServer, SharedResponses } from "../responses/mod.ts";
+import { RESPONSE_PURPOSE } from "../calls/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
 import { SchedulerDriver } from "../slots/mod.ts";
 import { type Cluster, meteredEngine, type NodePorts, type SpeedMeter } from "./assembly/mod.ts";
@@ -114,6 +116,29 @@ export async function openModels(
     freeBytes: () => stored.freeBytes(),
   });
   return { sharing, blobs, uploads };
+}
+
+/** Responses that clients may come back for, here and on another node. */
+export async function openResponses(
+  { config, ports }: PartsOptions,
+  cluster: Cluster,
+): Promise<{ readonly responses: SharedResponses; close(): Promise<void> }> {
+  const { clock, log, drawSeed } = ports;
+  const disk = await ports.openDisk(join(config.storage.dataFolder, "responses"));
+  const folder = await ResponseFolder.open(disk, { clock });
+  const run = crypto.randomUUID();
+  cluster.router.register(RESPONSE_PURPOSE, new ResponseServer({ folder, clock, run }));
+  const responses = new SharedResponses({
+    self: cluster.settings.self,
+    run,
+    folder,
+    members: () => cluster.responseMembers(),
+    transport: cluster.transport,
+    clock,
+    log,
+    drawSeed,
+  });
+  return { responses, close: () => folder.close() };
 }
 
 /** In the form registries know from their usual clients (contract 2.4). */

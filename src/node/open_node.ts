@@ -2,6 +2,7 @@ import { Inference, Vocabularies } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
+import type { SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
 import { Credentials } from "../operators/mod.ts";
 import { type CatalogueCommand, encodeApiKey, encodeJoinToken } from "../protocol/mod.ts";
@@ -17,7 +18,7 @@ import {
   SpeedMeter,
 } from "./assembly/mod.ts";
 import { NodeApi } from "./node_api.ts";
-import { openDriver, openModels } from "./node_parts.ts";
+import { openDriver, openModels, openResponses } from "./node_parts.ts";
 
 /** What a node is opened with. */
 export interface OpenNodeOptions
@@ -34,6 +35,7 @@ export interface OpenNode {
   readonly driver: SchedulerDriver;
   readonly serving: Serving;
   readonly api: NodeApi;
+  readonly responses: SharedResponses;
   readonly credentials: Credentials;
   /** Ends what runs, says goodbye, and closes all but the ports. */
   close(): Promise<void>;
@@ -85,6 +87,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     onPeerDoubted: (nodeId) => serving.onPeerDoubted(nodeId),
     onPeerGone: (nodeId) => serving.onPeerGone(nodeId),
   });
+  const kept = await openResponses(parts, cluster);
   driver.onChanged(() => cluster.gossip.loadChanged());
   sharing.start();
   const api = new NodeApi({
@@ -112,11 +115,13 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     serving,
     api,
     credentials: credentialsOf(machinery, cluster.requests),
+    responses: kept.responses,
     async close() {
       await driver.close();
       serving.close();
       await sharing.close();
       await cluster.close();
+      await kept.close();
     },
   };
 }

@@ -21,3 +21,38 @@ export interface KeptFile {
   /** Absent is fine. @throws StorageError `storage_failed`. */
   remove(): Promise<void>;
 }
+
+/** A response as it is kept: JSON that only who made it reads. */
+export type ResponseRecord = Readonly<Record<string, unknown>>;
+
+/** What was found under an id. */
+export interface FoundResponse {
+  readonly record: ResponseRecord;
+  /** Undefined once the record is final. */
+  readonly maker?: {
+    /** Name or id of the node that works on it. */
+    readonly node: string;
+    /** It does no longer: it was restarted, or is not there. */
+    readonly isGone: boolean;
+    readonly isSelf: boolean;
+  };
+}
+
+/**
+ * Responses that clients may come back for. Each is on the node that made it and on one other, where there is one; any node
+ * finds it. The oldest go once there are too many, and every one after its time.
+ */
+export interface KeptResponses {
+  /** Bytes of a record's JSON at most; a longer one can't be kept. */
+  readonly recordBytesMax: number;
+  /**
+   * Replaces what was kept under the id. `isFinal`: nobody works on it any more. Resolves with the number of nodes that have
+   * it on disk.
+   *
+   * @throws StorageError `disk_full` or `storage_failed` when this node can't keep it.
+   */
+  keep(id: string, record: ResponseRecord, options: { readonly isFinal: boolean }): Promise<number>;
+  find(id: string): Promise<FoundResponse | undefined>;
+  /** Whether there was one. A node that is away keeps its copy until the copy's time is over. */
+  remove(id: string): Promise<boolean>;
+}

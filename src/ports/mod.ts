@@ -57,7 +57,13 @@ export type {
 export type { Disk } from "./disk.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
 export type { CatalogEntry, Consistency, ModelCatalog, ReadOptions } from "./model_catalog.ts";
-export type { KeptFile, SecretFiles } from "./kept_files.ts";
+export type {
+  FoundResponse,
+  KeptFile,
+  KeptResponses,
+  ResponseRecord,
+  SecretFiles,
+} from "./kept_files.ts";
 export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";
 export type {

@@ -18,6 +18,7 @@ import {
   loadFromGossip,
 } from "../../library/mod.ts";
 import { type AppliedNews, type Group, READ_TIMEOUT_MS, RequestsGroup } from "../../group/mod.ts";
+import type { ResponseMember } from "../../responses/mod.ts";
 import type { SeenMember } from "../../operators/mod.ts";
 import {
   Gossip,
@@ -187,6 +188,16 @@ export class Cluster {
         holds: (digest) => inventory.prefixes.has(manifestPrefixOf(digest)),
       };
     });
+  }
+
+  /** The same, as responses see them. */
+  responseMembers(): readonly ResponseMember[] {
+    return this.members().map(({ address, standing, drained }) => ({
+      address,
+      standing,
+      drained,
+      name: this.group.catalogue.findMember(address.nodeId)?.label ?? "",
+    }));
   }
 
   /** Other members that said that they hold a manifest's blobs. */

@@ -1,0 +1,120 @@
+/**
+ * Responses that are kept: by whole nodes on virtual time, and by real ones that are killed.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { clusterTest } from "../harness/cluster.ts";
+import { NodeWorld } from "../harness/node_world.ts";
+
+const ID = "resp_1";
+
+async function threeNodes(): Promise<NodeWorld> {
+  const world = await NodeWorld.start(3);
+  await world.until(
+    "all know all",
+    () =>
+      world.running.every((number) =>
+        world.node(number).cluster.members().filter(({ standing }) => standing === "alive")
+          .length === 2
+      ),
+  );
+  return world;
+}
+
+function responsesOf(world: NodeWorld, number: number) {
+  const { responses } = world.node(number);
+  return {
+    keep: (text: string, isFinal: boolean) =>
+      world.settle(responses.keep(ID, { text }, { isFinal })),
+    find: () => world.settle(responses.find(ID)),
+    remove: () => world.settle(responses.remove(ID)),
+  };
+}
+
+Deno.test("A response is on two nodes, found by a third one, and outlives the node that made it", async () => {
+  await using world = await threeNodes();
+  assert.equal(await responsesOf(world, 2).keep("kept", true), 2);
+  for (const number of [1, 2, 3]) {
+    assert.deepEqual(await responsesOf(world, number).find(), { record: { text: "kept" } });
+  }
+  world.crash(2);
+  for (const number of [1, 3]) {
+    assert.deepEqual(await responsesOf(world, number).find(), { record: { text: "kept" } });
+  }
+});
+
+Deno.test("A response that is deleted is gone on all nodes, and found again on none after a restart", async () => {
+  await using world = await threeNodes();
+  await responsesOf(world, 2).keep("kept", true);
+  assert.equal(await responsesOf(world, 1).remove(), true);
+  world.crash(2);
+  await world.boot(2);
+  for (const number of [1, 2, 3]) assert.equal(await responsesOf(world, number).find(), undefined);
+  assert.equal(await responsesOf(world, 3).remove(), false);
+});
+
+Deno.test("Who looks for a response that is not final hears whether its maker is still there", async () => {
+  await using world = await threeNodes();
+  await responsesOf(world, 2).keep("begun", false);
+  const gone = async (number: number) => {
+    const found = await responsesOf(world, number).find();
+    assert.deepEqual(found?.record, { text: "begun" });
+    return [found?.maker?.node, found?.maker?.isGone, found?.maker?.isSelf];
+  };
+  assert.deepEqual(await gone(1), ["n2", false, false]);
+  assert.deepEqual(await gone(2), ["n2", false, true]);
+  world.crash(2);
+  await world.until(
+    "they have noticed",
+    () =>
+      [1, 3].every((number) =>
+        world.node(number).cluster.members().some(({ standing }) => standing === "down")
+      ),
+    60_000,
+  );
+  assert.deepEqual(await gone(1), ["n2", true, false]);
+  await world.boot(2);
+  await world.until(
+    "it is back",
+    () => world.node(1).cluster.members().every(({ standing }) => standing === "alive"),
+    60_000,
+  );
+  assert.deepEqual(await gone(1), ["n2", true, false]);
+  assert.deepEqual(await gone(2), ["n2", true, true]);
+});
+
+Deno.test("The last word on a response is found wherever an older one lies", async () => {
+  await using world = await threeNodes();
+  await responsesOf(world, 2).keep("begun", false);
+  await responsesOf(world, 2).keep("done", true);
+  for (const number of [1, 2, 3]) {
+    assert.deepEqual(await responsesOf(world, number).find(), { record: { text: "done" } });
+  }
+});
+
+clusterTest(
+  "A response is found after a kill of the node that made it",
+  { nodes: 3 },
+  async (cluster) => {
+    const [first = "", maker = "", third = ""] = cluster.names;
+    const ask = (name: string, method: string, path: string, body?: unknown) =>
+      cluster.client(name).ask(method, path, body);
+    const made = await ask(maker, "POST", "/v1/responses", {
+      model: "tiny",
+      input: "Hello!",
+      temperature: 0,
+    });
+    await cluster.client(maker).kill();
+    for (const name of [first, third]) {
+      const found = await ask(name, "GET", `/v1/responses/${made["id"]}`);
+      assert.deepEqual(found["output"], made["output"]);
+    }
+    const next = await ask(third, "POST", "/v1/responses", {
+      model: "tiny",
+      input: "And now?",
+      previous_response_id: made["id"],
+    });
+    assert.equal(next["status"], "completed");
+  },
+);
