@@ -7,6 +7,7 @@ import type {
   ClusterAdmin,
   Consistency,
   EmbedAnswer,
+  KeptResponses,
   KeyAccess,
   Log,
   Metrics,
@@ -38,6 +39,7 @@ const WARNING_CHARS_MAX = 2_000;
 /** What every handler works with. */
 export interface HttpParts {
   readonly client: ModelApi;
+  readonly responses: KeptResponses;
   /** Without one there is no `/api/cluster`. */
   readonly admin?: ClusterAdmin;
   /** Absent = nobody needs a key. */
@@ -197,9 +199,14 @@ export class Exchange {
     return { ...request, label: this.origin.requestId };
   }
 
+  /** Has the answer's headers tell what of the request is not followed; before the answer is handed over. */
+  warn(warnings: readonly string[]): void {
+    this.#warnings = [...this.#warnings, ...warnings];
+  }
+
   /** Keeps who computes the answer and what of the request it doesn't follow, for its headers. */
   noteServing(answer: Answer | EmbedAnswer | VocabularyFigures): void {
-    if ("warnings" in answer && answer.warnings !== undefined) this.#warnings = answer.warnings;
+    if ("warnings" in answer && answer.warnings !== undefined) this.warn(answer.warnings);
     if (!("servedBy" in answer)) return;
     const { servedBy } = answer;
     this.#servedBy = typeof servedBy === "function" ? servedBy : () => servedBy;

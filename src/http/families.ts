@@ -7,6 +7,7 @@ import { ollamaFamily } from "./ollama.ts";
 import { ollamaModelsFamily } from "./ollama_models.ts";
 import { openAiFamily } from "./openai/mod.ts";
 import { operationsFamily } from "./operations.ts";
+import { responsesFamily } from "./responses/mod.ts";
 import type { ApiFamily } from "./routes.ts";
 
 /** Every endpoint there is: its method, its path, what it wants of its caller, and who answers it. */
@@ -20,6 +21,7 @@ export function apiFamilies(
     ollamaModelsFamily(parts),
     ...extraFamilies(parts, state.running),
     openAiFamily(parts),
+    responsesFamily(parts),
     anthropicFamily(parts),
     ...(parts.admin === undefined ? [] : [clusterFamily(parts.admin)]),
   ];

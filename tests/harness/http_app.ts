@@ -6,6 +6,7 @@ import {
   type HttpParts,
   type HttpSettings,
 } from "../../src/http/mod.ts";
+import { MemoryResponses } from "./kept_responses.ts";
 import {
   type ClientScript,
   RecordingTelemetry,
@@ -34,12 +35,14 @@ export function appUnderTest(
     admin?: ClusterAdmin;
     access?: KeyAccess;
     attribute?: HttpParts["attribute"];
+    responses?: HttpParts["responses"];
   } = {},
 ): AppUnderTest {
   const client = new ScriptedClient(options);
   const telemetry = new RecordingTelemetry();
   const parts: HttpParts = {
     client,
+    responses: options.responses ?? new MemoryResponses(),
     ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(options.access === undefined ? {} : { access: options.access }),
     ...(options.attribute === undefined ? {} : { attribute: options.attribute }),

@@ -143,7 +143,8 @@ function parseResponseFormat(fields: Fields) {
   }
 }
 
-function parseEffort(fields: Fields): ThinkLevel | undefined {
+/** `reasoning.effort` or `reasoning_effort`. */
+export function parseEffort(fields: Fields): ThinkLevel | undefined {
   const effort = fields.fields("reasoning").string("effort") || fields.string("reasoning_effort");
   if (effort === undefined || effort === "") return undefined;
   if (Object.hasOwn(EFFORT_LEVELS, effort)) return EFFORT_LEVELS[effort];
@@ -240,7 +241,8 @@ function parseToolCall(call: Fields, { toolNames, scan }: Conversation): ToolCal
   });
 }
 
-function parseArguments(text: string, scan: JsonScan): Readonly<Record<string, unknown>> {
+/** The arguments of a call, which this API writes as text. */
+export function parseArguments(text: string, scan: JsonScan): Readonly<Record<string, unknown>> {
   const value = text.trim() === "" ? {} : parseFirstJson(text, scan);
   if (isObject(value)) return value;
   throw new RequestError("invalid_request", "invalid tool call arguments");

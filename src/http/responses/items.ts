@@ -1,0 +1,174 @@
+import { RequestError } from "../../base/mod.ts";
+import type { ChatMessage, ToolCall } from "../../protocol/mod.ts";
+import { drawId } from "../draw_id.ts";
+import { parseArguments } from "../openai/mod.ts";
+import { Fields, isObject, JsonScan } from "../wire/mod.ts";
+
+/** One part of a conversation as this API has it, on its way in, out and into what is kept. */
+export type Item = Readonly<Record<string, unknown>>;
+
+/** Items of one request at most. */
+const ITEMS_MAX = 16_384;
+/** Parts of one message or output at most. */
+const PARTS_MAX = 4_096;
+const PART_GAP = "\n\n";
+const ITEM_ID_LENGTH = 24;
+const ID_PREFIXES: Readonly<Record<string, string>> = {
+  message: "msg",
+  reasoning: "rs",
+  function_call: "fc",
+  function_call_output: "fco",
+};
+const ROLES: Readonly<Record<string, string>> = {
+  user: "user",
+  assistant: "assistant",
+  system: "system",
+  developer: "system",
+};
+
+/** A fresh id for an item of this type. */
+export function drawItemId(type: string): string {
+  return `${ID_PREFIXES[type] ?? "item"}_${drawId(ITEM_ID_LENGTH)}`;
+}
+
+/** `input` as items, each with an id. @throws RequestError `invalid_request`. */
+export function parseInput(fields: Fields): readonly Item[] {
+  const input = fields.raw("input");
+  if (input === undefined) return [];
+  const items = typeof input === "string"
+    ? [{ role: "user", content: [{ type: "input_text", text: input }] }]
+    : fields.list("input") ?? [];
+  if (items.length > ITEMS_MAX) {
+    throw invalid(`input: at most ${ITEMS_MAX} items are accepted, got ${items.length}`);
+  }
+  return items.map((item, index) => {
+    if (!isObject(item)) throw invalid(`input[${index}]: wants an object`);
+    const type = item["type"] ?? "message";
+    return { ...item, type, id: item["id"] ?? drawItemId(String(type)) };
+  });
+}
+
+/** The conversation that items make. @throws RequestError `invalid_request` for an item that can't be followed. */
+export function messagesOf(items: readonly Item[]): readonly ChatMessage[] {
+  const conversation = new Conversation();
+  items.forEach((item, index) => conversation.add(new Fields(item), `input[${index}]`));
+  return conversation.messages();
+}
+
+/** What an assistant says is spread over items, and templates have one message for it. */
+interface Turn {
+  thinking: string;
+  content: string;
+  readonly toolCalls: ToolCall[];
+}
+
+class Conversation {
+  readonly #messages: ChatMessage[] = [];
+  readonly #toolNames = new Map<string, string>();
+  readonly #scan = new JsonScan();
+  #turn: Turn | undefined;
+
+  add(item: Fields, path: string): void {
+    const type = item.string("type") ?? "message";
+    switch (type) {
+      case "message":
+        return this.#addMessage(item, path);
+      case "reasoning":
+        this.#open().thinking += reasoningText(item);
+        return;
+      case "function_call":
+        this.#open().toolCalls.push(this.#call(item));
+        return;
+      case "function_call_output": {
+        const toolCallId = item.string("call_id") ?? "";
+        const content = textOf(item, "output", path);
+        const toolName = this.#toolNames.get(toolCallId);
+        const named = toolName === undefined ? {} : { toolName };
+        return this.#push({ role: "tool", content, ...named, toolCallId });
+      }
+      default:
+        throw invalid(`${path}: items of type "${type}" are not supported`);
+    }
+  }
+
+  messages(): readonly ChatMessage[] {
+    this.#close();
+    return this.#messages;
+  }
+
+  #addMessage(item: Fields, path: string): void {
+    const sent = item.string("role") ?? "";
+    const role = Object.hasOwn(ROLES, sent) ? ROLES[sent] : undefined;
+    if (role === undefined) {
+      throw invalid(`${path}.role: wants user, assistant, system or developer, got "${sent}"`);
+    }
+    const content = textOf(item, "content", path);
+    if (role !== "assistant") return this.#push({ role, content });
+    // Calls come after what was said, so a text behind them is another turn.
+    if ((this.#turn?.toolCalls.length ?? 0) > 0) this.#close();
+    const turn = this.#open();
+    turn.content += turn.content === "" ? content : PART_GAP + content;
+  }
+
+  #call(item: Fields): ToolCall {
+    const id = item.string("call_id") ?? "";
+    const name = item.string("name") ?? "";
+    this.#toolNames.set(id, name);
+    return { id, name, arguments: parseArguments(item.string("arguments") ?? "", this.#scan) };
+  }
+
+  #push(message: ChatMessage): void {
+    this.#close();
+    this.#messages.push(message);
+  }
+
+  #open(): Turn {
+    this.#turn ??= { thinking: "", content: "", toolCalls: [] };
+    return this.#turn;
+  }
+
+  #close(): void {
+    if (this.#turn === undefined) return;
+    const { thinking, content, toolCalls } = this.#turn;
+    this.#turn = undefined;
+    this.#messages.push({
+      role: "assistant",
+      content,
+      ...(thinking === "" ? {} : { thinking }),
+      ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    });
+  }
+}
+
+function reasoningText(item: Fields): string {
+  const texts = (name: string) =>
+    (item.fieldsList(name, PARTS_MAX) ?? []).map((part) => part.string("text") ?? "");
+  const content = texts("content");
+  return (content.length > 0 ? content : texts("summary")).join(PART_GAP);
+}
+
+/** Text, or parts that are. */
+function textOf(item: Fields, name: string, path: string): string {
+  const value = item.raw(name);
+  if (value === undefined) return "";
+  if (typeof value === "string") return value;
+  return (item.fieldsList(name, PARTS_MAX) ?? []).map((part) => {
+    const type = part.string("type");
+    switch (type) {
+      case "input_text":
+      case "output_text":
+      case "text":
+        return part.string("text") ?? "";
+      case "refusal":
+        return part.string("refusal") ?? "";
+      case "input_image":
+        throw invalid(`${path}: images are not supported: send text`);
+      default:
+        throw invalid(`${path}: content of type ${JSON.stringify(type)} is not supported`);
+    }
+  }).join(PART_GAP);
+}
+
+function invalid(message: string): RequestError {
+  return new RequestError("invalid_request", message);
+}

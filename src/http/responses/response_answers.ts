@@ -1,0 +1,256 @@
+import type { AnswerChunk, TokenLogprobRow } from "../../ports/mod.ts";
+import type { ToolCall } from "../../protocol/mod.ts";
+import type { AnswerShape, DoneChunk, TextChunk } from "../answer_shape.ts";
+import { drawId } from "../draw_id.ts";
+import { logprobRows } from "../ollama_lines.ts";
+import { type Failure, plainJsonAnswer } from "../wire/mod.ts";
+import { drawItemId, type Item } from "./items.ts";
+
+const CALL_ID_LENGTH = 8;
+
+/** What a response says of itself from its first event on. */
+export interface ResponseHead {
+  readonly id: string;
+  /** Seconds. */
+  readonly createdAt: number;
+  /** As the client spelled it. */
+  readonly model: string;
+  readonly background: boolean;
+  readonly store: boolean;
+  readonly summarizes: boolean;
+  readonly echo: Readonly<Record<string, unknown>>;
+}
+
+/** How far a response is. */
+export type ResponseStatus =
+  | "queued"
+  | "in_progress"
+  | "completed"
+  | "incomplete"
+  | "failed"
+  | "cancelled";
+
+type Done = Pick<DoneChunk, "doneReason" | "metrics">;
+
+/** An item that text still goes into. */
+interface OpenItem {
+  readonly kind: "text" | "thinking";
+  readonly id: string;
+  text: string;
+  readonly logprobs: TokenLogprobRow[];
+}
+
+/** A response without an answer yet, or with none any more. */
+export function bareResponse(head: ResponseHead, status: ResponseStatus, error?: Failure): Item {
+  return {
+    ...headFields(head),
+    status,
+    error: error === undefined ? null : { code: errorCode(error), message: error.message },
+    incomplete_details: null,
+    output: [],
+    usage: null,
+  };
+}
+
+/** What this API calls a failure of an answer. */
+function errorCode({ status }: Failure): string {
+  return status === 503 ? "rate_limit_exceeded" : status < 500 ? "invalid_prompt" : "server_error";
+}
+
+function headFields(head: ResponseHead) {
+  const { id, createdAt, model, background, store, echo } = head;
+  return { id, object: "response", created_at: createdAt, model, background, store, ...echo };
+}
+
+/** /v1/responses. One object serves one answer. */
+export class ResponseAnswer implements AnswerShape {
+  readonly contentType = "text/event-stream";
+  readonly #head: ResponseHead;
+  readonly #output: Item[] = [];
+  #open: OpenItem | undefined;
+  #started = false;
+  #eventCount = 0;
+
+  constructor(head: ResponseHead) {
+    this.#head = head;
+  }
+
+  wholeAnswer(value: unknown): Response {
+    return plainJsonAnswer(value);
+  }
+
+  encode(chunk: AnswerChunk): string {
+    const start = this.#start();
+    if (chunk.kind === "text") return start + this.#take(chunk);
+    const closed = this.#closed();
+    const response = this.whole(chunk);
+    return start + closed + this.#event(`response.${response["status"]}`, { response });
+  }
+
+  encodeFailure(failure: Failure): string {
+    const response = { ...bareResponse(this.#head, "failed", failure), output: this.#output };
+    return this.#start() + this.#event("response.failed", { response });
+  }
+
+  gather(chunk: TextChunk): void {
+    this.#take(chunk);
+  }
+
+  /** The response as it will be once this chunk is told; may be asked before. */
+  whole(done: Done): Item {
+    const isCut = done.doneReason === "length";
+    const open = this.#open === undefined ? [] : [this.#item(this.#open, isCut)];
+    const { promptEvalCount, promptCachedCount = 0, evalCount } = done.metrics;
+    const output = [...this.#output, ...open];
+    const hasThought = output.some((item) => item["type"] === "reasoning");
+    return {
+      ...headFields(this.#head),
+      status: isCut ? "incomplete" : "completed",
+      error: null,
+      incomplete_details: isCut ? { reason: "max_output_tokens" } : null,
+      output,
+      usage: {
+        input_tokens: promptEvalCount,
+        input_tokens_details: { cached_tokens: promptCachedCount },
+        output_tokens: evalCount,
+        // Of an answer that thought, nobody counted which tokens were thinking.
+        output_tokens_details: hasThought ? {} : { reasoning_tokens: 0 },
+        total_tokens: promptEvalCount + evalCount,
+      },
+    };
+  }
+
+  #start(): string {
+    if (this.#started) return "";
+    this.#started = true;
+    const response = bareResponse(this.#head, "in_progress");
+    return this.#event("response.created", { response }) +
+      this.#event("response.in_progress", { response });
+  }
+
+  #take({ thinking = "", content, toolCalls = [], logprobs = [] }: TextChunk): string {
+    let events = "";
+    if (thinking !== "") events += this.#write("thinking", thinking, []);
+    if (content !== "") events += this.#write("text", content, logprobs);
+    return events + toolCalls.map((call) => this.#call(call)).join("");
+  }
+
+  #write(kind: OpenItem["kind"], delta: string, logprobs: readonly TokenLogprobRow[]): string {
+    const opened = this.#opened(kind);
+    const open = this.#open;
+    if (open === undefined) return opened;
+    open.text += delta;
+    open.logprobs.push(...logprobs);
+    return opened + this.#event(this.#deltaName(kind), {
+      ...this.#part(open),
+      delta,
+      ...(kind === "text" ? { logprobs: logprobRows(logprobs) ?? [] } : {}),
+    });
+  }
+
+  #opened(kind: OpenItem["kind"]): string {
+    if (this.#open?.kind === kind) return "";
+    const closed = this.#closed();
+    const id = drawItemId(kind === "text" ? "message" : "reasoning");
+    const open: OpenItem = { kind, id, text: "", logprobs: [] };
+    this.#open = open;
+    const empty = kind === "text"
+      ? { type: "message", id, role: "assistant", status: "in_progress", content: [] }
+      : { type: "reasoning", id, status: "in_progress", summary: [], content: [] };
+    const added = this.#event("response.output_item.added", {
+      output_index: this.#output.length,
+      item: empty,
+    });
+    const part = { ...this.#part(open), part: this.#partOf(open) };
+    return closed + added + this.#event(`response.${this.#partName(kind)}.added`, part);
+  }
+
+  #closed(): string {
+    const open = this.#open;
+    if (open === undefined) return "";
+    const part = this.#part(open);
+    const events = this.#event(this.#doneName(open.kind), {
+      ...part,
+      text: open.text,
+      ...(open.kind === "text" ? { logprobs: logprobRows(open.logprobs) ?? [] } : {}),
+    }) + this.#event(`response.${this.#partName(open.kind)}.done`, {
+      ...part,
+      part: this.#partOf(open),
+    });
+    this.#open = undefined;
+    return events + this.#added(this.#item(open, false));
+  }
+
+  /** A call comes as a whole: its item, its arguments, its end. */
+  #call(call: ToolCall): string {
+    const closed = this.#closed();
+    const text = JSON.stringify(call.arguments);
+    const item = {
+      type: "function_call",
+      id: drawItemId("function_call"),
+      call_id: call.id ?? `call_${drawId(CALL_ID_LENGTH)}`,
+      name: call.name,
+    };
+    const place = { item_id: item.id, output_index: this.#output.length };
+    const begun = this.#event("response.output_item.added", {
+      output_index: this.#output.length,
+      item: { ...item, arguments: "", status: "in_progress" },
+    });
+    const name = "response.function_call_arguments";
+    return closed + begun + this.#event(`${name}.delta`, { ...place, delta: text }) +
+      this.#event(`${name}.done`, { ...place, name: item.name, arguments: text }) +
+      this.#added({ ...item, arguments: text, status: "completed" });
+  }
+
+  #added(item: Item): string {
+    const output_index = this.#output.length;
+    this.#output.push(item);
+    return this.#event("response.output_item.done", { output_index, item });
+  }
+
+  #item(open: OpenItem, isCut: boolean): Item {
+    const { id, kind } = open;
+    const status = isCut ? "incomplete" : "completed";
+    if (kind === "text") {
+      return { type: "message", id, role: "assistant", status, content: [this.#partOf(open)] };
+    }
+    const part = this.#partOf(open);
+    return this.#head.summarizes
+      ? { type: "reasoning", id, status, summary: [part] }
+      : { type: "reasoning", id, status, summary: [], content: [part] };
+  }
+
+  #partOf({ kind, text, logprobs }: OpenItem) {
+    if (kind === "thinking") {
+      return { type: this.#head.summarizes ? "summary_text" : "reasoning_text", text };
+    }
+    return { type: "output_text", text, annotations: [], logprobs: logprobRows(logprobs) ?? [] };
+  }
+
+  #part({ id, kind }: OpenItem) {
+    const index = kind === "thinking" && this.#head.summarizes ? "summary_index" : "content_index";
+    return { item_id: id, output_index: this.#output.length, [index]: 0 };
+  }
+
+  #partName(kind: OpenItem["kind"]): string {
+    return kind === "thinking" && this.#head.summarizes ? "reasoning_summary_part" : "content_part";
+  }
+
+  #deltaName(kind: OpenItem["kind"]): string {
+    return `${this.#textName(kind)}.delta`;
+  }
+
+  #doneName(kind: OpenItem["kind"]): string {
+    return `${this.#textName(kind)}.done`;
+  }
+
+  #textName(kind: OpenItem["kind"]): string {
+    if (kind === "text") return "response.output_text";
+    return this.#head.summarizes ? "response.reasoning_summary_text" : "response.reasoning_text";
+  }
+
+  #event(type: string, fields: Readonly<Record<string, unknown>>): string {
+    const event = { type, sequence_number: this.#eventCount++, ...fields };
+    return `event: ${type}\ndata: ${JSON.stringify(event)}\n\n`;
+  }
+}

@@ -1,0 +1,104 @@
+import { errorMessage, RequestError } from "../../base/mod.ts";
+import type { KeptResponses, Log, ResponseRecord } from "../../ports/mod.ts";
+import { isObject } from "../wire/mod.ts";
+import type { Item } from "./items.ts";
+import type { ResponseHead } from "./response_answers.ts";
+import type { ResponseRequest } from "./response_requests.ts";
+
+/** A response with what it answers. */
+export interface StoredResponse {
+  readonly response: Item;
+  /** What was said with its own request. */
+  readonly input: readonly Item[];
+  /** What was said before. */
+  readonly history: readonly Item[];
+}
+
+/** What is to be kept of a response. */
+export function recordOf(
+  asked: {
+    readonly request: Pick<ResponseRequest, "input">;
+    readonly history: readonly Item[];
+    readonly head: ResponseHead;
+  },
+  response: Item,
+): StoredResponse {
+  return { response, input: asked.request.input, history: asked.history };
+}
+
+/** Responses by their ids, as this API has them. */
+export class Stored {
+  readonly #kept: KeptResponses;
+  readonly #log: Log;
+
+  constructor(kept: KeptResponses, log: Log) {
+    this.#kept = kept;
+    this.#log = log;
+  }
+
+  /** Half of a record is left for the answer. */
+  hasRoomFor(record: StoredResponse): boolean {
+    return JSON.stringify(record).length < this.#kept.recordBytesMax / 2;
+  }
+
+  async keep(record: StoredResponse, isFinal: boolean): Promise<void> {
+    await this.#kept.keep(String(record.response["id"]), { ...record }, { isFinal });
+  }
+
+  /** For work that nobody waits for. */
+  async keepOrLog(record: StoredResponse, isFinal: boolean): Promise<void> {
+    try {
+      await this.keep(record, isFinal);
+    } catch (error) {
+      this.#log.log("warn", "response_not_kept", { reason: errorMessage(error) });
+    }
+  }
+
+  /** @throws RequestError with status 404. */
+  async find(id: string): Promise<StoredResponse & { readonly madeBy: string }> {
+    const found = await this.#kept.find(id);
+    if (found === undefined) throw notFound(id);
+    const stored = read(found.record);
+    const madeBy = found.maker?.node ?? "";
+    if (found.maker?.isGone !== true) return { ...stored, madeBy };
+    const error = { code: "server_error", message: `the node that made it is gone: ${madeBy}` };
+    return { ...stored, response: { ...stored.response, status: "failed", error }, madeBy };
+  }
+
+  async remove(id: string): Promise<void> {
+    if (!await this.#kept.remove(id)) throw notFound(id);
+  }
+
+  /** The conversation up to and with a response. @throws RequestError when there is none, or it has no answer yet. */
+  async historyOf(id: string): Promise<readonly Item[]> {
+    const found = await this.#kept.find(id);
+    if (found === undefined) {
+      throw new RequestError("invalid_request", `previous_response_id: "${id}" was not found`);
+    }
+    const { response, input, history } = read(found.record);
+    const status = response["status"];
+    if (status !== "completed" && status !== "incomplete") {
+      throw new RequestError("invalid_request", `previous_response_id: "${id}" is ${status}`);
+    }
+    return [...history, ...input, ...items(response["output"])];
+  }
+}
+
+function read(record: ResponseRecord): StoredResponse {
+  const { response } = record;
+  return {
+    response: isObject(response) ? response : {},
+    input: items(record["input"]),
+    history: items(record["history"]),
+  };
+}
+
+function items(value: unknown): readonly Item[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function notFound(id: string): RequestError {
+  return new RequestError("invalid_request", `Response with id '${id}' not found.`, {
+    status: 404,
+  });
+}
