@@ -10,7 +10,7 @@ import { MessageStream } from "../calls/message_stream.ts";
 import { openPurpose, StreamRouter } from "../calls/stream_router.ts";
 import { BLOB_FRAME_BYTES, BLOB_PURPOSE } from "../calls/blob_messages.ts";
 import { BlobServer } from "./blob_server.ts";
-import { PEER_TRANSFER_LIMITS, PeerBlobs } from "./peer_blobs.ts";
+import { PeerBlobs } from "./peer_blobs.ts";
 
 const NEAR = { nodeId: "a".repeat(16) as NodeId, address: "10.0.0.1:1" };
 const FAR = { nodeId: "b".repeat(16) as NodeId, address: "10.0.0.2:1" };
@@ -120,7 +120,6 @@ async function bringFrom(
       reportCorrupt: () => {},
       log: telemetry,
       metrics: telemetry,
-      limits: PEER_TRANSFER_LIMITS,
     });
     const range: BlobRange = { offset: 0, length: BLOB.length };
     await peers.bring({ digest: DIGEST, blobBytes: BLOB.length }, async (source) => {

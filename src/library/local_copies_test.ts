@@ -1,153 +1,159 @@
 import assert from "node:assert/strict";
 import { llamaFile } from "../../tests/harness/gguf_file.ts";
 import { digestOf } from "../../tests/harness/memory_models.ts";
-import { ModelCluster, NodeDisk, turnsUntil } from "../../tests/harness/model_cluster.ts";
 import { nameOf } from "../../tests/harness/model_storage_contract.ts";
+import { NodeWorld } from "../../tests/harness/node_world.ts";
+import type { SimulatedMachine } from "../../tests/harness/simulated_machine.ts";
 import { storeModel } from "../../tests/harness/stored_models.ts";
 
+const SETTLED = ["local_model_removed", "local_models_not_settled", "local_model_not_shared"];
+
 /** A model of its own text beside shared weights. */
-async function store(disk: NodeDisk, name: string, system = name): Promise<void> {
-  await storeModel({ blobs: disk.blobs, catalog: disk.folder }, {
-    name,
-    layers: [["model", llamaFile()], ["system", system]],
-  });
+async function store(on: SimulatedMachine, name: string, system = name): Promise<void> {
+  await storeModel(on, { name, layers: [["model", llamaFile()], ["system", system]] });
 }
 
 const systemDigest = (text: string) => digestOf(new TextEncoder().encode(text));
 
-async function diskWith(...names: string[]): Promise<NodeDisk> {
-  const disk = new NodeDisk();
-  for (const name of names) await store(disk, name);
-  return disk;
+/** Nodes of which the first comes with these models in its folder, and shares them unless they are broken. */
+async function clusterWith(
+  names: readonly string[],
+  options: { readonly count: number; readonly broken?: string },
+): Promise<NodeWorld> {
+  const world = new NodeWorld({ flags: { replicas: "1" } });
+  const holder = await world.prepare(1);
+  for (const name of names) await store(holder, name);
+  const { broken, count } = options;
+  if (broken !== undefined) await holder.blobs.delete(systemDigest(broken));
+  await world.grow(count);
+  const wanted = names.length - (broken === undefined ? 0 : 1);
+  await world.until("they are shared", () => held(world, 1) === wanted);
+  return world;
+}
+
+function held(world: NodeWorld, number: number): number {
+  return world.node(number).sharing.copies.held().length;
+}
+
+/** Names as a node lists them, sorted. */
+async function listed(world: NodeWorld, number: number): Promise<readonly string[]> {
+  const models = await world.settle(world.node(number).sharing.models.list());
+  return models.map(({ name }) => name).sort();
 }
 
 Deno.test("LocalCopies puts what a folder holds into a catalogue that never had it", async () => {
-  await using cluster = new ModelCluster();
-  const node = cluster.start(await diskWith("a", "b"));
-  await turnsUntil("both are shared", () => node.group.catalogue.models().length === 2);
-  await turnsUntil("both are held", () => node.copies.held().length === 2);
-  assert.deepEqual(await node.names(), ["a:latest", "b:latest"]);
-  assert.equal(node.disk.known.models.size, 2);
+  await using world = await clusterWith(["a", "b"], { count: 1 });
+  assert.equal(world.group(1).catalogue.models().length, 2);
+  assert.deepEqual(await listed(world, 1), ["a:latest", "b:latest"]);
+  const known = await world.machine(1).files.read("/n1/cluster/known_models.json");
+  const { models } = JSON.parse(new TextDecoder().decode(known));
+  assert.equal(Object.keys(models).length, 2);
 });
 
 Deno.test("LocalCopies removes what was deleted elsewhere, with the blobs nothing else names", async () => {
-  await using cluster = new ModelCluster();
-  const holder = cluster.start(await diskWith("a", "b"));
-  const other = cluster.start();
-  await turnsUntil("both are shared", () => holder.copies.held().length === 2);
+  await using world = await clusterWith(["a", "b"], { count: 2 });
+  const { catalog, blobs } = world.machine(1);
 
-  await other.models.delete({ model: "A" });
+  await world.settle(world.node(2).api.deleteModel({ model: "A" }));
 
-  await turnsUntil("it is gone", async () => (await holder.disk.names()).join() === "b:latest");
-  await turnsUntil(
-    "so is its text",
-    async () => await holder.disk.blobs.find(systemDigest("a")) === undefined,
-  );
-  assert.ok(await holder.disk.blobs.find(digestOf(llamaFile())), "b needs the weights");
-  assert.equal(holder.copies.held().length, 1);
+  await world.until("it is gone", () => catalog.names.join() === "b:latest");
+  await world.until("so is its text", () => !blobs.blobs.has(systemDigest("a")));
+  assert.ok(blobs.blobs.has(digestOf(llamaFile())), "b needs the weights");
+  assert.equal(held(world, 1), 1);
 });
 
 Deno.test("LocalCopies does not bring back what was deleted while the node was off", async () => {
-  await using cluster = new ModelCluster();
-  const other = cluster.start();
-  const first = cluster.start(await diskWith("a", "b"));
-  await turnsUntil("both are shared", () => first.copies.held().length === 2);
-  await other.models.copy({ source: "b", destination: "c" });
-  await turnsUntil("the copy is written", async () => (await first.disk.names()).length === 3);
-  await first.stop();
-  await other.models.delete({ model: "a" });
-  await other.models.delete({ model: "c" });
+  await using world = await clusterWith(["a", "b"], { count: 4 });
+  const { catalog } = world.machine(1);
+  await world.settle(world.node(2).api.copyModel({ source: "b", destination: "c" }));
+  await world.until("the copy is written", () => catalog.names.length === 3);
+  await world.stop(1);
+  for (const model of ["a", "c"]) await world.settle(world.node(2).api.deleteModel({ model }));
 
-  const again = cluster.start(first.disk);
+  await world.boot(1);
 
-  await turnsUntil("both are gone", async () => (await again.disk.names()).join() === "b:latest");
-  assert.deepEqual(await other.names(), ["b:latest"]);
-  assert.deepEqual(again.events(), [
+  await world.until("both are gone", () => catalog.names.join() === "b:latest");
+  assert.deepEqual(await listed(world, 2), ["b:latest"]);
+  assert.deepEqual(world.machine(1).told(...SETTLED), [
     "local_model_removed model=a:latest because=deleted",
     "local_model_removed model=c:latest because=deleted",
   ]);
 });
 
 Deno.test("LocalCopies judges nothing by a log that it has not caught up with", async () => {
-  await using cluster = new ModelCluster();
-  const first = cluster.start(await diskWith("a"));
-  await turnsUntil("it is shared", () => first.copies.held().length === 1);
-  await first.models.delete({ model: "a" });
-  await store(first.disk, "a", "second");
-  first.copies.noteChanged("all");
-  await turnsUntil("the second is shared", () => first.copies.held().length === 1);
-  await first.stop();
+  await using world = await clusterWith(["a"], { count: 3 });
+  const machine = world.machine(1);
+  await world.settle(world.node(1).api.deleteModel({ model: "a" }));
+  await world.until("it is gone", () => machine.catalog.names.length === 0);
+  await store(machine, "a", "second");
+  world.node(1).sharing.copies.noteChanged("all");
+  await world.until("the second is shared", () => world.group(2).catalogue.models().length === 1);
+  world.crash(1, { power: false });
+  const toldBefore = machine.told(...SETTLED).length;
 
-  // Given a node that at first knows only of the first model and its deletion, and no quorum yet.
-  const again = cluster.start(first.disk, { kept: 2 });
-  await turnsUntil("it has tried", () => again.events().length > 0);
-  assert.match(again.events().join(), /local_models_not_settled reason=1 of 3 voters/);
-  assert.deepEqual(again.group.catalogue.models(), []);
-  assert.deepEqual(await again.disk.names(), ["a:latest"]);
+  // It knows of the first model and its deletion, and that the second was shared; its log's end is not known to be agreed on.
+  world.isolate(1);
+  await world.boot(1);
+  const told = () => machine.told(...SETTLED).slice(toldBefore);
+  await world.until("it has tried", () => told().length > 0);
+  assert.match(told().join(), /^local_models_not_settled reason=.*quorum/);
+  assert.deepEqual(world.group(1).catalogue.models(), []);
+  assert.deepEqual(machine.catalog.names, ["a:latest"]);
 });
 
 Deno.test("LocalCopies lets the catalogue win a name, and says so", async () => {
-  await using cluster = new ModelCluster();
-  const first = cluster.start(await diskWith("a"));
-  await turnsUntil("it is shared", () => first.copies.held().length === 1);
-  const disk = new NodeDisk();
-  await store(disk, "A", "mine");
+  await using world = await clusterWith(["a"], { count: 1 });
+  const joined = await world.prepare(2);
+  await store(joined, "A", "mine");
 
-  const joined = cluster.start(disk);
+  await world.join(2);
 
-  await turnsUntil("the name is given up", async () => (await disk.names()).length === 0);
-  assert.deepEqual(joined.events(), ["local_model_removed model=A:latest because=conflict"]);
-  assert.ok(await disk.blobs.find(systemDigest("mine")), "until the next prune");
-  assert.deepEqual((await first.disk.manifests()).length, 1);
+  await world.until("the name is given up", () => joined.catalog.names.length === 0);
+  assert.deepEqual(joined.told(...SETTLED), [
+    "local_model_removed model=A:latest because=conflict",
+  ]);
+  assert.ok(joined.blobs.blobs.has(systemDigest("mine")), "until the next prune");
+  assert.deepEqual(world.machine(1).catalog.names, ["a:latest"]);
 });
 
 Deno.test("LocalCopies writes down a copy that was made elsewhere of a model it holds", async () => {
-  await using cluster = new ModelCluster();
-  const holder = cluster.start(await diskWith("a"));
-  const other = cluster.start();
-  await turnsUntil("it is shared", () => holder.copies.held().length === 1);
-  await other.models.copy({ source: "a", destination: "c" });
-  await turnsUntil("it is written", async () => (await holder.disk.names()).length === 2);
-  assert.deepEqual(await other.disk.names(), [], "who holds no blobs writes nothing");
+  await using world = await clusterWith(["a"], { count: 2 });
+  await world.settle(world.node(2).api.copyModel({ source: "a", destination: "c" }));
+  await world.until("it is written", () => world.machine(1).catalog.names.length === 2);
+  assert.deepEqual(world.machine(2).catalog.names, [], "who holds no blobs writes nothing");
 });
 
 Deno.test("LocalCopies keeps a broken model to itself and looks no further", async () => {
-  await using cluster = new ModelCluster();
-  const disk = await diskWith("a", "b");
-  await disk.blobs.delete(systemDigest("a"));
-  const node = cluster.start(disk);
-  await turnsUntil("b is shared", () => node.copies.held().length === 1);
-  assert.deepEqual(await node.names(), ["b:latest"]);
-  assert.deepEqual(await disk.names(), ["a:latest", "b:latest"]);
-  assert.ok(
-    node.events().includes(
-      "local_model_not_shared model=a:latest reason=some of its blobs are missing",
-    ),
-  );
+  await using world = await clusterWith(["a", "b"], { count: 1, broken: "a" });
+  assert.deepEqual(await listed(world, 1), ["b:latest"]);
+  assert.deepEqual(world.machine(1).catalog.names, ["a:latest", "b:latest"]);
+  assert.deepEqual([...new Set(world.machine(1).told(...SETTLED))], [
+    "local_model_not_shared model=a:latest reason=some of its blobs are missing",
+  ]);
 });
 
 Deno.test("ReplicatedCatalog keeps the first spelling and tells changes without a quorum", async () => {
-  await using cluster = new ModelCluster();
-  const node = cluster.start(await diskWith("Mixed"));
-  const other = cluster.start();
-  await turnsUntil("it is shared", () => node.copies.held().length === 1);
-  const entry = await other.catalog.find(nameOf("mixed"), { consistency: "linearizable" });
+  await using world = await clusterWith(["Mixed"], { count: 3 });
+  const { catalog } = world.node(2).sharing;
+  const entry = await world.settle(catalog.find(nameOf("mixed"), { consistency: "linearizable" }));
   assert.equal(entry?.name.model, "Mixed");
 
-  other.group.cut();
+  world.isolate(2);
+  await world.advance(5_000);
 
+  const { models } = world.node(2).sharing;
   const changes = [
-    () => other.models.copy({ source: "mixed", destination: "x" }),
-    () => other.models.delete({ model: "mixed" }),
-    () => other.models.list({ consistency: "linearizable" }),
-    () => other.catalog.put(nameOf("x"), entry?.bytes ?? new Uint8Array()),
+    () => models.copy({ source: "mixed", destination: "x" }),
+    () => models.delete({ model: "mixed" }),
+    () => models.list({ consistency: "linearizable" }),
+    () => catalog.put(nameOf("x"), entry?.bytes ?? new Uint8Array()),
   ];
   for (const change of changes) {
-    await assert.rejects(change, {
+    await assert.rejects(world.settle<unknown>(change()), {
       code: "no_quorum",
       retryAfterMs: 1_000,
-      message: /^Cannot .* 1 of 3 voters/,
+      message: /^Cannot .* 2 of 3 voters/,
     });
   }
-  assert.deepEqual((await other.models.list({ consistency: "stale" })).length, 1);
+  assert.deepEqual((await world.settle(models.list({ consistency: "stale" }))).length, 1);
 });

@@ -6,7 +6,7 @@ import {
   type ModelStore,
   type ModelStoreOptions,
 } from "../models/mod.ts";
-import type { BlobStore, Metrics, ModelCatalog, TransferLimits, Transport } from "../ports/mod.ts";
+import type { BlobStore, Metrics, ModelCatalog, Transport } from "../ports/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { KnownModels } from "./known_models.ts";
@@ -51,8 +51,6 @@ export interface ModelSharingOptions
   readonly prune?: () => Promise<void>;
   /** Called with the digests of the manifests that this node holds whole, after they changed. */
   readonly onHeldChanged?: (held: readonly string[]) => void;
-  /** Default `PEER_TRANSFER_LIMITS`. */
-  readonly peerLimits?: TransferLimits;
 }
 
 /**
@@ -67,7 +65,7 @@ export class ModelSharing {
   readonly quarantine: Quarantine;
 
   constructor(options: ModelSharingOptions) {
-    const { group, blobs, folder, peerLimits, onHeldChanged } = options;
+    const { group, blobs, folder, onHeldChanged } = options;
     this.quarantine = new Quarantine({
       ...options,
       isElsewhere: (digest) => holdersOfBlob(digest, group.catalogue, options.members()).length > 0,
@@ -81,7 +79,6 @@ export class ModelSharing {
       ...options,
       holdersOf: (digest) => askedForBlob(digest, group.catalogue, options.members()),
       reportCorrupt: (digest, nodeId) => this.quarantine.report(digest, nodeId),
-      ...(peerLimits && { limits: peerLimits }),
     });
     const elsewhere = new HeldElsewhere({
       ...options,

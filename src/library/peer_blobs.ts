@@ -45,8 +45,6 @@ export interface PeerBlobsParts {
   readonly reportCorrupt: (digest: Digest, nodeId: NodeId) => void;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Default {@link PEER_TRANSFER_LIMITS}. */
-  readonly limits?: TransferLimits;
 }
 
 /** Blobs from the other nodes of the cluster. */
@@ -114,9 +112,9 @@ class PeerSource implements BlobSource {
     this.#blob = blob;
     this.#holders = holders;
     this.#parts = parts;
-    const limits = parts.limits ?? PEER_TRANSFER_LIMITS;
     // A part may have to ask each of them before it meets the one that has it.
-    this.limits = { ...limits, triesMax: limits.triesMax + holders.length - 1 };
+    const triesMax = PEER_TRANSFER_LIMITS.triesMax + holders.length - 1;
+    this.limits = { ...PEER_TRANSFER_LIMITS, triesMax };
   }
 
   /** What a failed download of this source says about its holders. */

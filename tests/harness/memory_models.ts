@@ -14,7 +14,12 @@ import type {
   PartialBlob,
   PartialBlobPart,
 } from "../../src/ports/mod.ts";
-import { formatModelName, type ModelName, parseManifest } from "../../src/protocol/mod.ts";
+import {
+  displayModelName,
+  formatModelName,
+  type ModelName,
+  parseManifest,
+} from "../../src/protocol/mod.ts";
 
 /** SHA-256 as the stores name blobs. */
 export function digestOf(bytes: Uint8Array): Digest {
@@ -165,6 +170,11 @@ export class MemoryCatalog implements ModelCatalog {
 
   constructor(nowMs: () => number = () => Date.now()) {
     this.#nowMs = nowMs;
+  }
+
+  /** As people write them, sorted. */
+  get names(): readonly string[] {
+    return [...this.#entries.values()].map(({ name }) => displayModelName(name)).sort();
   }
 
   find(name: ModelName): Promise<CatalogEntry | undefined> {

@@ -51,7 +51,8 @@ export class NodeWorld implements AsyncDisposable {
   readonly #random: Random;
   readonly #letCryptoGo: () => void;
 
-  private constructor(options: NodeWorldOptions) {
+  /** Without nodes yet. */
+  constructor(options: NodeWorldOptions = {}) {
     const { seed = 1, mode = "stepped" } = options;
     this.#options = options;
     this.#random = new Random(seed);
@@ -59,13 +60,31 @@ export class NodeWorld implements AsyncDisposable {
     this.network = new SimulatedNetwork({ seed, mode, step: stepCrypto });
   }
 
-  /** A cluster of `count` nodes that run; its voters are not settled yet. */
+  /** A cluster of `count` nodes that run. */
   static async start(count: number, options: NodeWorldOptions = {}): Promise<NodeWorld> {
     const world = new NodeWorld(options);
-    await world.boot(1);
-    await world.until("node 1 is a member", () => world.group(1).catalogue.members().length === 1);
-    for (let number = 2; number <= count; number++) await world.join(number);
+    await world.grow(count);
     return world;
+  }
+
+  /** Founds a cluster where there is none, lets nodes join until `count` run, and the right ones vote. */
+  async grow(count: number): Promise<void> {
+    if (this.#running.size === 0) {
+      await this.boot(1);
+      await this.until("node 1 is a member", () => this.group(1).catalogue.members().length === 1);
+    }
+    for (let number = this.#running.size + 1; number <= count; number++) await this.join(number);
+    const voters = Math.min(5, count - (count + 1) % 2);
+    const isSettled = (number: number) => this.voters(number).length === voters;
+    await this.until("all know who votes", () => this.running.every(isSettled));
+  }
+
+  /** A node that has not run yet, for its disks. */
+  async prepare(number: number): Promise<SimulatedMachine> {
+    const on = { network: this.network, machines: this.#machines };
+    const machine = await this.settle(SimulatedMachine.open(on, number));
+    this.#machines.set(number, machine);
+    return machine;
   }
 
   get running(): readonly number[] {
@@ -100,10 +119,7 @@ export class NodeWorld implements AsyncDisposable {
 
   /** Starts a node on what its disks hold. */
   async boot(number: number, flags: Partial<Record<OptionName, string>> = {}): Promise<void> {
-    const on = { network: this.network, machines: this.#machines };
-    const machine = this.#machines.get(number) ??
-      await this.settle(SimulatedMachine.open(on, number));
-    this.#machines.set(number, machine);
+    const machine = this.#machines.get(number) ?? await this.prepare(number);
     const { engine = (clock: Clock) => new ScriptedEngine(clock), models } = this.#options;
     const opening = openNode({
       config: loadConfig({

@@ -70,11 +70,13 @@ export class SimulatedMachine {
   readonly number: number;
   readonly nodeId: NodeId;
   readonly telemetry = new RecordingTelemetry();
-  readonly blobs = new MemoryBlobStore();
+  /** Replaceable while the node is off. */
+  blobs = new MemoryBlobStore();
   readonly catalog: MemoryCatalog;
   disk = new SimulatedDisk();
   secrets = new MemoryFiles();
-  readonly #files = new MemoryFiles();
+  /** What it keeps besides, by path. */
+  readonly files = new MemoryFiles();
   readonly #network: SimulatedNetwork;
   readonly #machines: Machines;
   #life: Life;
@@ -107,6 +109,15 @@ export class SimulatedMachine {
     return `10.0.0.${this.number}:11435`;
   }
 
+  /** Log lines of these events as `event key=value ...`. */
+  told(...events: readonly string[]): readonly string[] {
+    return this.telemetry.lines.filter(({ event }) => events.includes(event)).map((line) =>
+      [line.event, ...Object.entries(line.values).map(([key, value]) => `${key}=${value}`)].join(
+        " ",
+      )
+    );
+  }
+
   get models(): StoredModels {
     const { blobs, catalog } = this;
     const nothing = async () => {};
@@ -134,9 +145,9 @@ export class SimulatedMachine {
       registryKey: { publicKey: async () => "", sign: async () => "" },
       openModels: async () => this.models,
       openFile: (path) => ({
-        read: () => this.#files.read(path),
-        write: (bytes) => this.#files.write(path, bytes),
-        remove: () => this.#files.remove(path),
+        read: () => this.files.read(path),
+        write: (bytes) => this.files.write(path, bytes),
+        remove: () => this.files.remove(path),
       }),
       openSecrets: async () => this.secrets,
       openDisk: async () => this.disk,
