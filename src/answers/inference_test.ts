@@ -268,3 +268,16 @@ Deno.test("Inference has a runner embed many texts in several goes, in order", a
   assert.deepEqual(models.embedded.flat(), inputs);
   assert.deepEqual(models.embedded.map(({ length }) => length), [512, 512, 76]);
 });
+
+Deno.test("Inference answers a Go template that fails at work with 500, a chat template with 400", async () => {
+  const failing = [
+    [{ goTemplate: "{{ range .Messages }}{{ end }}{{ index .Messages 99 }}" }, 500],
+    [{ jinjaTemplate: "{% for m in messages %}{{ raise_exception('no') }}{% endfor %}" }, 400],
+  ] as const;
+  for (const [template, status] of failing) {
+    await assert.rejects(
+      new ScriptedModels({ template }).inference().chat(chat(), never),
+      (error: RequestError) => error.code === "invalid_template" && error.status === status,
+    );
+  }
+});

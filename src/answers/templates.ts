@@ -72,7 +72,9 @@ export class Templates {
     return {
       traits,
       render: async (input) => {
-        const { prompt } = usedOutcome(await this.#workers.run(sources, input, origin), "model");
+        // A Go template that fails at work is answered as one in a request that doesn't parse (contract 1.3).
+        const failing = traits.kind === "go" ? "request" : "model";
+        const { prompt } = usedOutcome(await this.#workers.run(sources, input, origin), failing);
         return prompt ?? { text: "", startsInsideThinking: false, imageCount: 0 };
       },
     };

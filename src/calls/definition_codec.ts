@@ -95,6 +95,7 @@ const inspectedShape = objectShape({
   traits: objectShape({
     kind: choiceShape(["go", "jinja", "none"]),
     family: maybeShape(label),
+    known: maybeShape(label),
     capabilities: objectShape({
       tools: booleanShape,
       thinking: booleanShape,

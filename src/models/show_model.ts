@@ -16,6 +16,7 @@ import {
   layersOf,
   type ModelContent,
   readFacts,
+  type StoredTemplates,
   templateSourcesOf,
 } from "./stored/mod.ts";
 
@@ -84,7 +85,7 @@ async function showWeights(
   return {
     details: detailsOf(config, weights, layer.from),
     // Clients read off it what a model can do, so the one in the weights is shown, too.
-    template: content.goTemplate ?? weights.chatTemplate ?? PROMPT_ALONE,
+    template: shownTemplate(templateSourcesOf(content, weights), sources),
     modelInfo: shownMetadata(gguf, weights.parameterCount),
     ...(projector && { projectorInfo: shownMetadata(projector) }),
     tensors: gguf.tensors.map(({ name, type, shape }) => ({ name, type: type.name, shape })),
@@ -94,6 +95,14 @@ async function showWeights(
       template: knownCapabilities(templateSourcesOf(content, weights), sources),
     }),
   };
+}
+
+/** The template that is used, as far as that is known. */
+function shownTemplate(template: StoredTemplates, { templates }: DefinitionSources): string {
+  const { goTemplate, jinjaTemplate } = template;
+  const usesJinja = templates.find(template)?.traits.kind === "jinja";
+  const [first, second] = usesJinja ? [jinjaTemplate, goTemplate] : [goTemplate, jinjaTemplate];
+  return first ?? second ?? PROMPT_ALONE;
 }
 
 /** The Modelfile that would make this model again, with what the request changes in print. */

@@ -111,3 +111,19 @@ for (
     assert.equal(parseModelfile(shown.modelfile ?? "").template, undefined);
   });
 }
+
+Deno.test("showModel() shows the template that is used", async () => {
+  const blobs = new MemoryBlobStore();
+  const catalog = new MemoryCatalog();
+  const store = createModelStore(modelStoreParts({ blobs, catalog }));
+  const jinja = "{{ messages[0].content }}{{ tools }}<tool_call>";
+  const weights = llamaFile({ "tokenizer.chat_template": jinja });
+  const layers: [string, string | Uint8Array][] = [["model", weights], [
+    "template",
+    "{{ .Prompt }}",
+  ]];
+  const config = { model_format: "gguf", model_family: "llama" };
+  await storeModel({ blobs, catalog }, { name: "m", config, layers });
+  await store.getDefinition("m", "chat");
+  assert.equal((await store.show({ model: "m", verbose: false, options: {} })).template, jinja);
+});

@@ -72,6 +72,9 @@ export async function* createModel(
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
+  if (recipe.detected !== undefined) {
+    yield { status: `using autodetected template ${recipe.detected}` };
+  }
   for (const part of recipe.merges) yield { status: await writeMerged(part, context) };
   const final = recipe.quantize === undefined
     ? recipe

@@ -88,6 +88,42 @@ Deno.test("createModel() lets a child replace, merge and append", async () => {
   assert.equal(config.renderer, "r");
 });
 
+const SMOL = "{% for m in messages %}{% if loop.first and messages[0]['role'] != 'system' %}" +
+  "{{ '<|im_start|>system\nYou are a helpful model.<|im_end|>\n' }}{% endif %}" +
+  "{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+Deno.test("createModel() gives weights whose template says what a known one says that one and its stop strings", async () => {
+  const { store, create, upload } = createParts();
+  const digest = await upload(llamaFile({ "tokenizer.chat_template": SMOL }));
+  const statuses = await create({
+    model: "smol",
+    files: { "w.gguf": digest },
+    parameters: { top_k: 3 },
+  });
+  assert.ok(statuses.includes("using autodetected template chatml"));
+  const { template, parameters } = await store.getDefinition("smol", "chat");
+  assert.match(template.goTemplate ?? "", /^\{\{- range .Messages \}\}<\|im_start\|>/);
+  assert.deepEqual(parameters, { stop: ["<|im_start|>", "<|im_end|>"], topK: 3 });
+  assert.equal(template.inspected?.traits.kind, "go");
+  const own = await create({
+    model: "own",
+    files: { "w.gguf": digest },
+    template: "{{ .Prompt }}",
+  });
+  assert.ok(!own.some((status) => status.startsWith("using autodetected")));
+});
+
+Deno.test("createModel() leaves weights with a template of their own alone", async () => {
+  const { store, create, upload } = createParts();
+  for (const text of [`${SMOL}!`, `${SMOL}{{ tools }}`, "{% broken"]) {
+    const digest = await upload(llamaFile({ "tokenizer.chat_template": text }));
+    const statuses = await create({ model: "m", files: { "w.gguf": digest } });
+    assert.ok(!statuses.some((status) => status.startsWith("using autodetected")), text);
+    assert.equal((await store.show({ model: "m", verbose: false, options: {} })).template, text);
+  }
+});
+
 Deno.test("createModel() stores adapters and projectors as such", async () => {
   const { blobs, store, create, upload } = createParts();
   const adapter = llamaFile({ "general.type": "adapter" });

@@ -14,6 +14,8 @@ import {
   type StoredParameters,
   type TemplateInspector,
 } from "../stored/mod.ts";
+import type { GgufFacts } from "../gguf/mod.ts";
+import { KNOWN_TEMPLATES, type KnownTemplate } from "../template/mod.ts";
 import type { GgufPart, PartSources } from "./gguf_part.ts";
 import { readAdapterParts, readFileParts } from "./model_parts.ts";
 import { resolveQuantization } from "./quantization.ts";
@@ -35,6 +37,8 @@ export interface Recipe {
   readonly quantize?: { readonly weights: GgufPart; readonly target: QuantizationTarget };
   /** Texts to store, in the manifest's order. */
   readonly added: readonly { readonly kind: LayerKind; readonly text: string }[];
+  /** The known template that the weights' own turned out to be. */
+  readonly detected?: string;
   /** Whether GGUF files of the request were read. */
   readonly readFiles: boolean;
 }
@@ -63,6 +67,9 @@ export async function writeRecipe(
   if (weights === undefined && parent?.content.config.remoteHost === undefined) {
     throw new RequestError("invalid_gguf", "the files hold no model, only parts of one");
   }
+  const known = parent === undefined && request.template === undefined
+    ? await detectTemplate(weights?.facts, sources)
+    : undefined;
   const target = request.quantize !== undefined && weights !== undefined
     ? resolveQuantization(request.quantize, weights.facts)
     : undefined;
@@ -72,7 +79,11 @@ export async function writeRecipe(
     config: mergeConfig(request, { parent, weights }),
     kept: [...inherited, ...files.map(({ layer }) => layer), ...adapters.map(({ layer }) => layer)],
     merges: files.filter((part) => part.merged !== undefined),
-    added: addedTexts(request, parent?.content.parameters ?? {}),
+    added: addedTexts(
+      known === undefined ? request : withTemplate(request, known),
+      parent?.content.parameters ?? {},
+    ),
+    ...(known !== undefined && { detected: known.name }),
     readFiles: files.length > 0 || adapters.length > 0,
   };
 }
@@ -80,7 +91,9 @@ export async function writeRecipe(
 async function checkTexts(request: CreateRequest, { templates }: RecipeSources): Promise<void> {
   if (request.template !== undefined) {
     const { failure } = await templates.inspect({ goTemplate: request.template });
-    if (failure !== undefined) throw new RequestError("invalid_template", failure);
+    if (failure !== undefined) {
+      throw new RequestError("invalid_template", `template error: ${failure}`);
+    }
   }
   for (const [key, value] of Object.entries(normalized(request.parameters))) {
     const type = Object.hasOwn(MODEL_OPTIONS, key) ? MODEL_OPTIONS[key] : undefined;
@@ -90,6 +103,26 @@ async function checkTexts(request: CreateRequest, { templates }: RecipeSources):
       });
     }
   }
+}
+
+/** A Go template in the stead of one that says the same; a template that can't be used is left to whoever uses it. */
+async function detectTemplate(
+  weights: GgufFacts | undefined,
+  { templates }: RecipeSources,
+): Promise<KnownTemplate | undefined> {
+  if (weights?.chatTemplate === undefined) return undefined;
+  const { traits } = await templates.inspect({ jinjaTemplate: weights.chatTemplate });
+  return KNOWN_TEMPLATES.find(({ name }) => name === traits.known);
+}
+
+/** The template's own stop strings, unless the request brings others. */
+function withTemplate(request: CreateRequest, known: KnownTemplate): CreateRequest {
+  const { goTemplate, stops } = known;
+  return {
+    ...request,
+    template: goTemplate,
+    parameters: { stop: [...stops], ...request.parameters },
+  };
 }
 
 /** The parent's layers that the request doesn't replace. They say where they come from, as a push can then mount them. */

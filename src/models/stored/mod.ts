@@ -19,4 +19,8 @@ export {
 } from "./model_definition.ts";
 export { capabilitiesOf, configOf, detailsOf } from "./model_details.ts";
 export { isOfType, type StoredParameters } from "./parameters.ts";
-export { type InspectedTemplate, TemplateInspector } from "./template_inspector.ts";
+export {
+  type InspectedTemplate,
+  type StoredTemplates,
+  TemplateInspector,
+} from "./template_inspector.ts";

@@ -162,10 +162,11 @@ function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
 
 function isTraits(value: unknown): value is TemplateTraits {
   if (!isObject(value) || !isObject(value["capabilities"])) return false;
-  const { kind, family, toolCallTag, thinkingTags } = value;
+  const { kind, family, known, toolCallTag, thinkingTags } = value;
   const { tools, thinking, insert } = value["capabilities"];
   return (kind === "go" || kind === "jinja" || kind === "none") &&
-    typeof toolCallTag === "string" && (family === undefined || typeof family === "string") &&
+    typeof toolCallTag === "string" &&
+    [family, known].every((name) => name === undefined || typeof name === "string") &&
     [tools, thinking, insert].every((has) => typeof has === "boolean") &&
     (thinkingTags === undefined || isObject(thinkingTags) &&
         typeof thinkingTags["open"] === "string" && typeof thinkingTags["close"] === "string");

@@ -7,6 +7,7 @@ import {
 } from "../families/mod.ts";
 import { compileGoTemplate } from "./go_renderer.ts";
 import { compileJinjaTemplate } from "./jinja_renderer.ts";
+import { knownTemplateOf } from "./known_templates.ts";
 import type { PromptRenderer } from "./prompt_renderer.ts";
 
 /** Where a model's prompts may come from. */
@@ -58,7 +59,7 @@ function compileSources(sources: TemplateSources): PromptRenderer {
   if (named !== undefined) return compileNamed(named, jinjaTemplate, tokens);
   if (goTemplate === undefined) {
     if (jinjaTemplate !== undefined) {
-      return compileJinjaTemplate(jinjaTemplate, tokens, familyOfTemplate(jinjaTemplate));
+      return withKnown(jinjaTemplate, tokens);
     }
     return compileWithout(sources.architecture ?? "");
   }
@@ -92,6 +93,21 @@ function compileWithout(architecture: string): PromptRenderer {
     kind: "none",
     render: (input) => input.isChat === true ? chat.render(input) : alone.render(input),
   };
+}
+
+/** Known templates end turns with the text that most vocabularies have for it. */
+function withKnown(
+  source: string,
+  tokens: { readonly bosText: string; readonly eosText: string },
+): PromptRenderer {
+  const family = familyOfTemplate(source);
+  const jinja = compileJinjaTemplate(source, tokens, family);
+  const { tools, thinking } = jinja.capabilities;
+  if (tools || thinking) return jinja;
+  const known = knownTemplateOf(
+    compileJinjaTemplate(source, { bosText: "", eosText: "</s>" }, family),
+  );
+  return known === undefined ? jinja : { ...jinja, known: known.name };
 }
 
 function withFamily(go: PromptRenderer, family: Family | undefined): PromptRenderer {

@@ -43,6 +43,8 @@ export interface TemplateTraits {
   /** Id of the family whose language answers are in; absent = none that is known. */
   readonly family?: string;
   readonly capabilities: TemplateCapabilities;
+  /** The name of a known Go template that says the same. */
+  readonly known?: string;
   /** What a tool call begins with; "" = an answer that begins with JSON. */
   readonly toolCallTag: string;
   /** The texts around thinking; absent or undefined when the template knows none. */
