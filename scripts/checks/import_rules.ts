@@ -277,6 +277,8 @@ export const IMPORT_RULES: ImportRules = {
       [".", "anthropic", "The app is made of the families of endpoints."],
       [".", "connections", "Requests come in there."],
       [".", "extras", "The app is made of the families of endpoints."],
+      [".", "openapi", "The endpoints describe themselves."],
+      ["openapi", "wire", "It describes by what is read."],
       [".", "openai", "The app is made of the families of endpoints."],
       ["extras", "openai", "What fails is said in the words of the API that was asked."],
       ["extras", "wire", "Every family reads and answers in the same way."],

@@ -6,15 +6,24 @@ import type { HttpParts } from "./exchange.ts";
 import { ollamaFamily } from "./ollama.ts";
 import { ollamaModelsFamily } from "./ollama_models.ts";
 import { openAiFamily } from "./openai/mod.ts";
+import { openApiFamily } from "./openapi/mod.ts";
 import { operationsFamily } from "./operations.ts";
 import { responsesFamily } from "./responses/mod.ts";
 import type { ApiFamily } from "./routes.ts";
 
+/** What the endpoints share of the app. */
+interface AppState {
+  readonly admitting: () => boolean;
+  readonly running: RunningRequests;
+}
+
 /** Every endpoint there is: its method, its path, what it wants of its caller, and who answers it. */
-export function apiFamilies(
-  parts: HttpParts,
-  state: { readonly admitting: () => boolean; readonly running: RunningRequests },
-): readonly ApiFamily[] {
+export function apiFamilies(parts: HttpParts, state: AppState): readonly ApiFamily[] {
+  const described = (over: HttpParts) => describedFamilies(over, state);
+  return [...described(parts), openApiFamily(parts, described)];
+}
+
+function describedFamilies(parts: HttpParts, state: AppState): readonly ApiFamily[] {
   return [
     operationsFamily(parts, state.admitting),
     ollamaFamily(parts),

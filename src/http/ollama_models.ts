@@ -185,8 +185,9 @@ function shownRow(shown: ShownModel): object {
 async function create(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const fields = await exchange.readFields();
   const request = parseCreate(fields);
+  const stream = fields.boolean("stream") ?? true;
   const progress = parts.client.createModel(request, exchange.signal);
-  return await answerProgress({ exchange, progress, stream: fields.boolean("stream") ?? true });
+  return await answerProgress({ exchange, progress, stream });
 }
 
 function parseCreate(fields: Fields): CreateRequest {
@@ -241,16 +242,18 @@ async function pull(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const fields = await exchange.readFields();
   const model = requireTransferModel(fields);
   const request = { model, insecure: fields.boolean("insecure") ?? false };
+  const stream = fields.boolean("stream") ?? true;
   const progress = parts.client.pullModel(request, exchange.signal);
-  return await answerProgress({ exchange, progress, stream: fields.boolean("stream") ?? true });
+  return await answerProgress({ exchange, progress, stream });
 }
 
 async function push(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const fields = await exchange.readFields();
   const model = requireModel(fields);
   const request = { model, insecure: fields.boolean("insecure") ?? false };
+  const stream = fields.boolean("stream") ?? true;
   const progress = parts.client.pushModel(request, exchange.signal);
-  return await answerProgress({ exchange, progress, stream: fields.boolean("stream") ?? true });
+  return await answerProgress({ exchange, progress, stream });
 }
 
 async function answerProgress(parts: {
