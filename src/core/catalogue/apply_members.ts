@@ -1,14 +1,7 @@
 import { equalBytes } from "../../base/mod.ts";
 import { type CatalogueCommand, ORIGIN_SCHEMA, SCOPES } from "../../protocol/mod.ts";
 import { checkRevision } from "./apply_models.ts";
-import {
-  type ApiKeyRow,
-  type CatalogueTables,
-  drainKey,
-  leaveKey,
-  type Refusal,
-  TABLE_ROWS_MAX,
-} from "./rows.ts";
+import { type CatalogueTables, drainKey, leaveKey, type Refusal, TABLE_ROWS_MAX } from "./rows.ts";
 
 type CommandOf<Kind extends CatalogueCommand["kind"]> = Extract<
   CatalogueCommand,
@@ -108,17 +101,7 @@ export function createApiKey(
   command: CommandOf<"create_api_key">,
   index: number,
 ): Refusal | undefined {
-  const { keyId, secretHash, label, expiresAtMs, atMs } = command;
-  const refusal = putKey(tables, {
-    keyId,
-    secretHash,
-    label,
-    expiresAtMs,
-    createdAtMs: atMs,
-    revision: index,
-    scopes: SCOPES,
-    lastUsedAtMs: 0,
-  });
+  const refusal = putKey(tables, { ...command, scopes: SCOPES }, index);
   if (refusal === undefined && tables.schema >= ORIGIN_SCHEMA) tables.keyHistory = "made";
   return refusal;
 }
@@ -128,19 +111,10 @@ export function createScopedKey(
   command: CommandOf<"create_scoped_key">,
   index: number,
 ): Refusal | undefined {
-  const { keyId, secretHash, label, scopes, expiresAtMs, atMs, initial } = command;
+  const { initial } = command;
   // Nodes may start for the first time side by side, and one key is to be found by whoever reads their output.
   if (initial === 1 && tables.keyHistory !== "none") return "already_exists";
-  const refusal = putKey(tables, {
-    keyId,
-    secretHash,
-    label,
-    expiresAtMs,
-    createdAtMs: atMs,
-    revision: index,
-    scopes,
-    lastUsedAtMs: 0,
-  });
+  const refusal = putKey(tables, command, index);
   if (refusal === undefined) tables.keyHistory = initial === 1 ? "initial" : "made";
   return refusal;
 }
@@ -155,10 +129,16 @@ export function noteKeyUse(
   if (atMs > row.lastUsedAtMs) tables.apiKeys.set(keyId, { ...row, lastUsedAtMs: atMs });
 }
 
-function putKey(tables: CatalogueTables, row: ApiKeyRow): Refusal | undefined {
-  if (tables.apiKeys.has(row.keyId)) return "already_exists";
+function putKey(
+  tables: CatalogueTables,
+  made: Omit<CommandOf<"create_scoped_key">, "kind" | "initial">,
+  index: number,
+): Refusal | undefined {
+  const { keyId, secretHash, label, scopes, expiresAtMs, atMs: createdAtMs } = made;
+  if (tables.apiKeys.has(keyId)) return "already_exists";
   if (tables.apiKeys.size >= TABLE_ROWS_MAX.apiKeys) return "table_full";
-  tables.apiKeys.set(row.keyId, row);
+  const row = { keyId, secretHash, label, scopes, expiresAtMs, createdAtMs };
+  tables.apiKeys.set(keyId, { ...row, revision: index, lastUsedAtMs: 0 });
 }
 
 /**

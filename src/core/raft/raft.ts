@@ -67,8 +67,7 @@ export type SnapshotDelivery = "delivered" | "failed";
  * rest): takes inputs and ticks, changes its state, and leaves what is to be done in it. `RaftNode` collects that.
  */
 export class Raft {
-  /** Shared with `RaftNode` and with tests; nobody else reads it. */
-  readonly state: RaftState;
+  protected readonly state: RaftState;
 
   constructor(options: RaftOptions, stable: RaftLogReader, random: Random) {
     this.state = new RaftState(options, stable, random);
@@ -92,7 +91,7 @@ export class Raft {
   }
 
   /** Leader: appends. Follower: passes on to its leader, who may still drop them. */
-  propose(proposals: readonly Proposal[]): StepOutcome {
+  protected submit(proposals: readonly Proposal[]): StepOutcome {
     const raft = this.state;
     if (raft.role === "leader") return propose(raft, proposals);
     if (raft.role !== "follower" || raft.leader === undefined) {
@@ -239,7 +238,7 @@ export class Raft {
     const changesGroup = input.proposals.some(({ kind }) => kind === "group_change");
     const { kind, from } = input;
     return refusalOfSender(this.state, { kind, from, changesGroup }) ??
-      this.propose(input.proposals);
+      this.submit(input.proposals);
   }
 
   #onReadIndexRequest(input: Extract<RaftMessage, { kind: "read_index_request" }>): StepOutcome {

@@ -11,15 +11,8 @@ import type {
 import { toGroup } from "./configuration.ts";
 import { entriesBytes } from "./log.ts";
 import type { ProgressMode } from "./peers.ts";
-import {
-  type AppendDone,
-  type ApplyDone,
-  Raft,
-  type RaftInput,
-  type SnapshotDelivery,
-} from "./raft.ts";
+import { type AppendDone, type ApplyDone, Raft, type RaftInput } from "./raft.ts";
 import { caughtUpLearners } from "./reconfiguration.ts";
-import type { SenderClaim } from "./senders.ts";
 import {
   type RaftNote,
   type RaftOptions,
@@ -101,109 +94,55 @@ export interface RaftView {
  * One node's view of the replicated log, to be driven: inputs in, {@link Ready} out. Synchronous and deterministic;
  * performs no I/O.
  */
-export class RaftNode {
-  readonly #raft: Raft;
+export class RaftNode extends Raft {
   #previousSoftState: SoftState;
   #previousHardState: HardState;
 
   /** `random` decides election timeouts only. */
   constructor(options: RaftOptions, stable: RaftLogReader, random: Random) {
-    this.#raft = new Raft(options, stable, random);
-    this.#previousSoftState = this.#raft.state.softState;
-    this.#previousHardState = this.#raft.state.hardState;
-  }
-
-  /** One unit of time passed. */
-  tick(): void {
-    this.#raft.tick();
+    super(options, stable, random);
+    this.#previousSoftState = this.state.softState;
+    this.#previousHardState = this.state.hardState;
   }
 
   /** Takes a message of a peer, or an answer that an order of {@link Ready} carried. */
-  step(input: RaftInput): StepOutcome {
+  override step(input: RaftInput): StepOutcome {
     // Only answers of its own disk come from the node itself; anything else was misrouted or forged.
-    if (!isLocal(input) && (input.to !== this.#raft.state.id || !mayComeFrom(input, input.to))) {
+    if (!isLocal(input) && (input.to !== this.state.id || !mayComeFrom(input, input.to))) {
       return refuse("malformed", `${input.kind} from ${input.from} to ${input.to}`);
     }
     // Answers of someone who was removed, or never was a member, count for nothing.
-    if (isAnswer(input) && this.#raft.state.peers.find(input.from) === undefined) {
+    if (isAnswer(input) && this.state.peers.find(input.from) === undefined) {
       return refuse("unknown_peer", input.from);
     }
-    return this.#raft.step(input);
-  }
-
-  /**
-   * Whether a message of this kind, sender and term would be looked at: for what comes in parts, before the first one is
-   * kept.
-   */
-  judge(claim: SenderClaim): StepOutcome {
-    return this.#raft.judge(claim);
-  }
-
-  /** Starts an election now. */
-  campaign(): void {
-    this.#raft.campaign();
+    return super.step(input);
   }
 
   /** Proposes one command; it may still be lost, and then has to be proposed again by whoever wants it. */
   propose(data: Uint8Array): StepOutcome {
-    return this.#raft.propose([{ kind: "command", data }]);
+    return this.submit([{ kind: "command", data }]);
   }
 
   /**
    * As {@link propose}, for several commands that come together: one append instead of one each. All or none get a place.
    */
   proposeAll(batch: readonly Uint8Array[]): StepOutcome {
-    return this.#raft.propose(batch.map((data) => ({ kind: "command", data })));
+    return this.submit(batch.map((data) => ({ kind: "command", data })));
   }
 
   /** Proposes a membership change; a refused one is applied as an empty command. */
   proposeChange(change: GroupChange): StepOutcome {
-    return this.#raft.propose([{ kind: "group_change", change }]);
-  }
-
-  /** See {@link Raft.applyChange}; to be called for each committed change, even one the driver ignores. */
-  applyChange(change: GroupChange): GroupConfiguration {
-    return this.#raft.applyChange(change);
-  }
-
-  /** See {@link Raft.readIndex}. */
-  readIndex(context: string): StepOutcome {
-    return this.#raft.readIndex(context);
-  }
-
-  /** See {@link Raft.transferLeadership}. */
-  transferLeadership(target: NodeId): StepOutcome {
-    return this.#raft.transferLeadership(target);
-  }
-
-  /** See {@link Raft.forgetLeader}. */
-  forgetLeader(): void {
-    this.#raft.forgetLeader();
-  }
-
-  /** See {@link Raft.reportUnreachable}. */
-  reportUnreachable(id: NodeId): void {
-    this.#raft.reportUnreachable(id);
-  }
-
-  /** See {@link Raft.reportSnapshot}. */
-  reportSnapshot(id: NodeId, delivery: SnapshotDelivery): void {
-    this.#raft.reportSnapshot(id, delivery);
+    return this.submit([{ kind: "group_change", change }]);
   }
 
   /** Learners that may be promoted: they answer and lack at most `lagMax` entries. Sorted; empty unless leading. */
   caughtUpLearners(lagMax: number): readonly NodeId[] {
-    return caughtUpLearners(this.#raft.state, lagMax);
-  }
-
-  /** Replaces the drawn election timeout until the next draw: recorded scenarios fix it. Ticks, >= 1. */
-  setElectionTimeout(ticks: number): void {
-    this.#raft.state.electionTimeoutTicks = ticks;
+    return caughtUpLearners(this.state, lagMax);
   }
 
   /** True when {@link ready} would hold anything. */
   hasReady(): boolean {
-    const { state } = this.#raft;
+    const { state } = this;
     return !sameSoftState(state.softState, this.#previousSoftState) ||
       !sameHardState(state.hardState, this.#previousHardState) ||
       state.log.nextUnstableSnapshot !== undefined ||
@@ -215,7 +154,7 @@ export class RaftNode {
 
   /** What is to be done now; calling it means that it will be. */
   ready(): Ready {
-    const { state } = this.#raft;
+    const { state } = this;
     const { softState, readStates, messages, notes } = state;
     const softChanged = !sameSoftState(softState, this.#previousSoftState);
     const ready: Ready = {
@@ -231,7 +170,7 @@ export class RaftNode {
   }
 
   #appendOrder(): AppendOrder | undefined {
-    const { log, term, hardState, messagesAfterAppend } = this.#raft.state;
+    const { log, term, hardState, messagesAfterAppend } = this.state;
     const previous = this.#previousHardState;
     const entries = log.nextUnstableEntries;
     const snapshot = log.nextUnstableSnapshot;
@@ -264,7 +203,7 @@ export class RaftNode {
 
   /** A copy of the state. */
   view(): RaftView {
-    const { state } = this.#raft;
+    const { state } = this;
     const ids = state.role === "leader" ? state.peers.ids : [];
     return {
       id: state.id,
@@ -284,7 +223,7 @@ export class RaftNode {
   }
 
   #viewPeer(id: NodeId): PeerView {
-    const progress = this.#raft.state.peers.get(id);
+    const progress = this.state.peers.get(id);
     return {
       id,
       mode: progress.mode,
@@ -301,7 +240,7 @@ export class RaftNode {
   }
 
   #accept({ softState, append, apply }: Ready): void {
-    const { state } = this.#raft;
+    const { state } = this;
     this.#previousSoftState = softState ?? this.#previousSoftState;
     this.#previousHardState = append?.hardState ?? this.#previousHardState;
     state.readStates = [];

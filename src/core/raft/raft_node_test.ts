@@ -168,15 +168,6 @@ Deno.test("RaftNode refuses messages that are not for it, or claim to be from it
   }
 });
 
-Deno.test("RaftNode.setElectionTimeout() holds until the next draw", () => {
-  const group = new RaftGroup(2);
-  group.node(1).setElectionTimeout(2);
-  group.node(1).tick();
-  assert.equal(group.view(1).role, "follower");
-  group.node(1).tick();
-  assert.equal(group.view(1).role, "candidate");
-});
-
 Deno.test("RaftNode tells what happened, in bounded notes", () => {
   const group = new RaftGroup(1);
   const node = group.node(1);

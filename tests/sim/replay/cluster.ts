@@ -48,12 +48,20 @@ export interface Habits {
   readonly appendsAnyChange: boolean;
 }
 
+/** Election timeouts are drawn; some dialogues fix them. */
+class DialogueNode extends RaftNode {
+  /** Holds until the next draw. Ticks, >= 1. */
+  setElectionTimeout(ticks: number): void {
+    this.state.electionTimeoutTicks = ticks;
+  }
+}
+
 /** A node, its disk, and a state machine that appends each command to what it has. */
 export interface Replica {
   readonly id: NodeId;
   readonly options: RaftOptions;
   readonly habits: Habits;
-  readonly node: RaftNode;
+  readonly node: DialogueNode;
   readonly storage: InlineStorage;
   readonly log: MemoryLog;
   /** One snapshot per applied entry. */
@@ -104,7 +112,7 @@ export class Cluster {
     const id = nodeId(this.replicas.length + 1);
     const log = new DialogueLog(start);
     const full = { ...options, id };
-    const node = new RaftNode(full, log, this.#random.fork());
+    const node = new DialogueNode(full, log, this.#random.fork());
     const { history } = log;
     const storage = new InlineStorage(node, log);
     const lists = { history, appends: [], applies: [] };
