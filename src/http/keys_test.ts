@@ -113,6 +113,15 @@ Deno.test("whoever may only look at the cluster changes and opens nothing in it"
   ]);
 });
 
+Deno.test("docs/CLUSTER.md describes each endpoint of the cluster, and no other", async () => {
+  const page = await Deno.readTextFile(new URL("../../docs/CLUSTER.md", import.meta.url));
+  const described = page.matchAll(/`(GET|POST|PUT|DELETE) (\/api\/cluster\/[\w/]+)(?:\?[^`]*)?`/g);
+  const shape = (line: string) => line.replaceAll(/\/(?::\w+|[A-Z]+)(?=\/|$)/g, "/*");
+  const lines = [...described].map(([, method, path]) => shape(`${method} ${path}`));
+  const mounted = ENDPOINTS.map(([line]) => line).filter((line) => line.includes("/api/cluster/"));
+  assert.deepEqual([...new Set(lines)].sort(), mounted.map(shape).sort());
+});
+
 Deno.test("a refusal says how to get a key, in the words of each API family", async () => {
   const sender = NEIGHBOUR;
   const refused = await ask("DELETE /api/delete", { sender, open: ["use"] });
