@@ -118,6 +118,8 @@ async function bringFrom(
       transport: near,
       holdersOf: () => [FAR],
       reportCorrupt: () => {},
+      saysToHold: () => true,
+      clock: REAL_CLOCK,
       log: telemetry,
       metrics: telemetry,
     });

@@ -78,6 +78,9 @@ export class ModelSharing {
     const peers = new PeerBlobs({
       ...options,
       holdersOf: (digest) => askedForBlob(digest, group.catalogue, options.members()),
+      saysToHold: (digest, nodeId) =>
+        holdersOfBlob(digest, group.catalogue, options.members())
+          .some((holder) => holder.nodeId === nodeId),
       reportCorrupt: (digest, nodeId) => this.quarantine.report(digest, nodeId),
     });
     const elsewhere = new HeldElsewhere({

@@ -45,3 +45,4 @@ export {
 } from "./options.ts";
 export { traitsFamily } from "./template/mod.ts";
 export { UploadQuota } from "./upload_quota.ts";
+export { StalledError } from "./waiting.ts";

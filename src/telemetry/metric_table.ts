@@ -95,6 +95,11 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Bytes of blobs received from other nodes.",
     labels: [],
   },
+  odist_peer_blob_faults_total: {
+    kind: "counter",
+    help: "Times a node did something else than send the bytes of a blob that it was asked for.",
+    labels: ["peer", "fault"],
+  },
   odist_peer_blobs_corrupt_total: {
     kind: "counter",
     help: "Blobs of other nodes that turned out to be something else.",

@@ -12,6 +12,8 @@ export type AttemptEnd =
     readonly kind: "corrupt";
     readonly senders: readonly NodeId[];
     readonly isWhole: boolean;
+    /** Who broke off or sent nonsense besides: asked last from here on. */
+    readonly faulted?: readonly NodeId[];
   };
 
 /**
@@ -23,6 +25,8 @@ export class BlobAttempts {
   #holders: readonly NodeId[];
   #next: "all" | "single" | "over" = "all";
   #single = 0;
+  /** The next single holder had wrong bytes of somebody else's to go on with, and is asked anew. */
+  #isAgain = false;
 
   constructor(holders: readonly NodeId[]) {
     this.#holders = holders;
@@ -41,18 +45,32 @@ export class BlobAttempts {
   fail(end: AttemptEnd): NodeId | undefined {
     if (end.kind === "lost") {
       // Reading from all together has tried each of them.
-      if (this.#next === "single") this.#single++;
+      if (this.#next === "single") this.#goOn();
       else this.#next = "over";
       return undefined;
     }
     const culprit = end.isWhole && end.senders.length === 1 ? end.senders[0] : undefined;
     const isFirst = this.#next === "all";
     this.#next = "single";
+    const { faulted = [] } = end;
+    const isFaulted = (holder: NodeId) => faulted.includes(holder);
+    if (isFirst) {
+      const sound = this.#holders.filter((holder) => !isFaulted(holder));
+      this.#holders = [...sound, ...this.#holders.filter(isFaulted)];
+    }
     if (culprit !== undefined) {
       this.#holders = this.#holders.filter((holder) => holder !== culprit);
+      this.#isAgain = false;
+    } else if (!isFirst && !this.#isAgain) {
+      this.#isAgain = true; // Bytes from before may be what was wrong. They are gone now.
     } else if (!isFirst) {
-      this.#single++; // Bytes from before were wrong, and are thrown away: the next one begins anew.
+      this.#goOn();
     }
     return culprit;
+  }
+
+  #goOn(): void {
+    this.#single++;
+    this.#isAgain = false;
   }
 }

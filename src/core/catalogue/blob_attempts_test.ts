@@ -41,3 +41,17 @@ Deno.test("BlobAttempts accuses nobody of bytes that were there before", () => {
   assert.equal(attempts.fail(corrupt([A])), A);
   assert.equal(attempts.holders(), undefined);
 });
+
+Deno.test("BlobAttempts asks a holder anew that went on from another's wrong bytes, and the faulty last", () => {
+  const attempts = new BlobAttempts([A, B, C]);
+  const mixed = { kind: "corrupt", senders: [A, B], isWhole: true, faulted: [A] } as const;
+  assert.equal(attempts.fail(mixed), undefined);
+  assert.deepEqual(attempts.holders(), [B]);
+  attempts.fail({ kind: "lost" });
+  assert.deepEqual(attempts.holders(), [C]);
+  const leftover = { kind: "corrupt", senders: [C], isWhole: false } as const;
+  assert.equal(attempts.fail(leftover), undefined);
+  assert.deepEqual(attempts.holders(), [C], "what was wrong may have been the bytes from before");
+  assert.equal(attempts.fail(leftover), undefined);
+  assert.deepEqual(attempts.holders(), [A]);
+});
