@@ -91,16 +91,21 @@ export class Inference {
     checkGenerate(request, model);
     const think = decideThinking(request, model);
     const resolved = this.#resolve(request.options, model, "generate");
-    const empty = request.prompt === "" && request.suffix === "";
+    const { promptTokens = [] } = request;
+    const empty = request.prompt === "" && request.suffix === "" && promptTokens.length === 0;
     if (empty && !request.debugRenderOnly) {
       return await this.#loadOnly(request, { model, resolved }, signal);
     }
     const template = await this.#template({ model, resolved, own: request.template }, signal);
-    const prompt = await renderGenerate(request, model, { template, think, date: this.#date() });
+    const isRendered = promptTokens.length === 0;
+    const prompt = isRendered
+      ? await renderGenerate(request, model, { template, think, date: this.#date() })
+      : { text: "", startsInsideThinking: false };
     if (request.debugRenderOnly) {
       return { kind: "rendered", text: prompt.text, imageCount: request.images.length };
     }
     const plan = this.#plan(request, { model, template, resolved, prompt, think, tools: [] });
+    if (!isRendered) return await this.#start(withTokens(plan, promptTokens), signal);
     const context = request.context ?? [];
     const withContext: AnswerPlan = context.length === 0 ? plan : {
       ...plan,
@@ -325,6 +330,10 @@ export class Inference {
   #date(): Date {
     return new Date(this.#parts.clock.nowMs());
   }
+}
+
+function withTokens(plan: AnswerPlan, tokens: readonly number[]): AnswerPlan {
+  return { ...plan, sequence: { ...plan.sequence, prompt: { kind: "tokens", tokens } } };
 }
 
 function inputTokens(inputs: readonly string[]): number {

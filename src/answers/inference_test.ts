@@ -55,6 +55,15 @@ Deno.test("Inference leaves a raw prompt as it is", async () => {
   assert.equal(promptOf(models.asked[0]), "hi");
 });
 
+Deno.test("Inference asks for tokens as they are, without a template", async () => {
+  const models = new ScriptedModels({ system: "be kind" });
+  const seen = await read(
+    await models.inference().generate(generate({ prompt: "", promptTokens: [4, 5] }), never),
+  );
+  assert.equal(seen.content, "ok");
+  assert.deepEqual(models.asked[0]?.prompt, { kind: "tokens", tokens: [4, 5] });
+});
+
 Deno.test("Inference puts the tokens of `context` in front of the prompt", async () => {
   const models = new ScriptedModels();
   await read(await models.inference().generate(generate({ context: [4, 5] }), never));

@@ -105,6 +105,8 @@ interface InferenceRequest {
 /** POST /api/generate (contract 1.4). */
 export interface GenerateRequest extends InferenceRequest {
   readonly prompt: string;
+  /** The prompt as tokens of the model, in place of `prompt`: neither template nor special tokens are added. */
+  readonly promptTokens?: readonly number[];
   readonly suffix: string;
   readonly system?: string;
   readonly template?: string;

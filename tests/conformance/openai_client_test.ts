@@ -85,6 +85,81 @@ nodeTest("openai client: structured output", async () => {
   assert.ok(Number.isInteger(JSON.parse(answer.choices[0]?.message.content ?? "").age));
 });
 
+nodeTest("openai client: a forced call, and none where none may be made", async () => {
+  const tools = [{
+    type: "function" as const,
+    function: {
+      name: "get_weather",
+      parameters: {
+        type: "object",
+        properties: { city: { type: "string" } },
+        required: ["city"],
+      },
+    },
+  }];
+  const forced = { type: "function", function: { name: "get_weather" } } as const;
+  for (const tool_choice of ["required", forced] as const) {
+    const answer = await client().chat.completions.create({ ...hello, tools, tool_choice });
+    const [call] = answer.choices[0]?.message.tool_calls ?? [];
+    assert.ok(call?.type === "function");
+    assert.equal(typeof JSON.parse(call.function.arguments).city, "string");
+  }
+  const messages = [{ role: "user" as const, content: "What is the weather in Paris?" }];
+  const body = { ...hello, messages, tools, tool_choice: "none" as const };
+  const answer = await client().chat.completions.create(body);
+  assert.equal(answer.choices[0]?.message.tool_calls, undefined);
+});
+
+nodeTest(
+  "openai client: several choices, a length, and an effort that the model hasn't",
+  async () => {
+    const body = { ...hello, n: 3, max_completion_tokens: 4, reasoning_effort: "high" as const };
+    const whole = await client().chat.completions.create(body);
+    assert.deepEqual(whole.choices.map(({ index }) => index), [0, 1, 2]);
+    assert.deepEqual(whole.choices.map(({ finish_reason }) => finish_reason), [
+      "length",
+      "length",
+      "length",
+    ]);
+    assert.equal(whole.usage?.completion_tokens, 12);
+    const runner = client().chat.completions.stream(body);
+    const streamed = await runner.finalChatCompletion();
+    const textOf = ({ choices }: typeof whole) => choices.map(({ message }) => message.content);
+    assert.deepEqual(textOf(streamed).sort(), textOf(whole).sort());
+  },
+);
+
+nodeTest("openai client: lists of prompts, and tokens that are texts", async () => {
+  const body = { model: "tiny", temperature: 0, max_tokens: 8 };
+  const both = await client().completions.create({ ...body, prompt: ["Hello!", "Goodbye!"] });
+  const single = await client().completions.create({ ...body, prompt: "Goodbye!" });
+  assert.equal(both.choices[1]?.text, single.choices[0]?.text);
+  const { tokens } = await node().ask("/api/tokenize", { model: "tiny", content: "Once upon" });
+  const prompt = tokens as number[];
+  const [one, list] = await Promise.all([
+    client().completions.create({ ...body, prompt }),
+    client().completions.create({ ...body, prompt: [prompt, prompt] }),
+  ]);
+  assert.equal(one.usage?.prompt_tokens, prompt.length);
+  assert.deepEqual(list.choices.map(({ text }) => text), [
+    one.choices[0]?.text,
+    one.choices[0]?.text,
+  ]);
+  await assert.rejects(
+    client().completions.create({ ...body, prompt: [9_999_999] }),
+    OpenAI.BadRequestError,
+  );
+});
+
+nodeTest("openai client: tokens are embedded as the text that they are", async () => {
+  await createVariant(node(), "vectors", EMBEDDING_EDITS);
+  const { tokens } = await node().ask("/api/tokenize", { model: "vectors", content: "one" });
+  const input = [tokens as number[]];
+  const { data } = await client().embeddings.create({ model: "vectors", input });
+  const text = await client().embeddings.create({ model: "vectors", input: "one" });
+  assert.deepEqual(data[0]?.embedding, text.data[0]?.embedding);
+});
+
 nodeTest("openai client: text completion, whole and streamed", async () => {
   const body = { model: "tiny", prompt: "Hello!", temperature: 0, seed: 1 };
   const whole = await client().completions.create(body);

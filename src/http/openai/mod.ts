@@ -4,4 +4,4 @@
  * @module
  */
 export { openAiFailureAnswer, openAiFamily } from "./openai.ts";
-export { parseArguments, parseEffort } from "./openai_requests.ts";
+export { choiceOfMode, parseArguments, parseEffort } from "./openai_requests.ts";

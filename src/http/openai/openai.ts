@@ -1,5 +1,5 @@
 import { RequestError } from "../../base/mod.ts";
-import type { Answer, AnswerMetrics } from "../../ports/mod.ts";
+import type { Answer, RequestOptions } from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
 import {
   answerAnthropic,
@@ -9,10 +9,18 @@ import {
 } from "../anthropic/mod.ts";
 import { type Exchange, type HttpParts, readOf } from "../exchange.ts";
 import { checkFinite, vectorJson } from "../ollama.ts";
-import { answerHead, ChatCompletion, openAiErrorBody, TextCompletion } from "./openai_answers.ts";
+import { answerChoices } from "./choices.ts";
+import {
+  answerHead,
+  ChatCompletion,
+  NO_TOKENS,
+  openAiErrorBody,
+  TextCompletion,
+} from "./openai_answers.ts";
 import {
   parseChatCompletion,
-  parseCompletion,
+  parseChoiceCount,
+  parseCompletions,
   parseEmbedding,
   parseStreaming,
 } from "./openai_requests.ts";
@@ -27,16 +35,6 @@ import {
 
 /** Who owns a model whose name has no namespace. */
 const DEFAULT_NAMESPACE = "library";
-/** Usage of an answer that only loaded the model. */
-const NO_TOKENS: AnswerMetrics = {
-  totalNs: 0,
-  loadNs: 0,
-  promptEvalCount: 0,
-  promptEvalNs: 0,
-  evalCount: 0,
-  evalNs: 0,
-};
-
 /** The OpenAI-compatible endpoints (contract 1.13). */
 export function openAiFamily(parts: HttpParts): ApiFamily {
   return {
@@ -96,9 +94,19 @@ async function chatCompletion(parts: HttpParts, exchange: Exchange): Promise<Res
   exchange.checkAdmitting();
   const request = parseChatCompletion(fields);
   const { stream, includeUsage } = parseStreaming(fields);
+  const count = parseChoiceCount(fields);
+  const head = answerHead("chatcmpl", request.model, parts.clock);
+  if (count > 1) {
+    const asks = copies([request], count).map((copy) => (signal: AbortSignal) =>
+      parts.client.chat(exchange.labelled(copy), signal)
+    );
+    const shapes = asks.map((_, index) =>
+      new ChatCompletion(head, { includeUsage, index, isOneOfMany: true })
+    );
+    return await answerChoices({ exchange, asks, shapes, answersPerPrompt: count, stream });
+  }
   const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
   exchange.noteServing(answer);
-  const head = answerHead("chatcmpl", request.model, parts.clock);
   const shape = new ChatCompletion(head, { includeUsage });
   return await answerWith({ exchange, answer, shape, stream });
 }
@@ -106,13 +114,38 @@ async function chatCompletion(parts: HttpParts, exchange: Exchange): Promise<Res
 async function completion(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const fields = await exchange.readFields({ zstd: true });
   exchange.checkAdmitting();
-  const request = parseCompletion(fields);
+  const prompts = parseCompletions(fields);
+  const [request] = prompts;
   const { stream, includeUsage } = parseStreaming(fields);
+  const count = parseChoiceCount(fields, prompts.length);
+  const head = answerHead("cmpl", request.model, parts.clock);
+  if (count * prompts.length > 1) {
+    const asks = copies(prompts, count).map((copy) => (signal: AbortSignal) =>
+      parts.client.generate(exchange.labelled(copy), signal)
+    );
+    const shapes = asks.map((_, index) =>
+      new TextCompletion(head, { includeUsage, index, isOneOfMany: true })
+    );
+    return await answerChoices({ exchange, asks, shapes, answersPerPrompt: count, stream });
+  }
   const answer = await parts.client.generate(exchange.labelled(request), exchange.signal);
   exchange.noteServing(answer);
-  const head = answerHead("cmpl", request.model, parts.clock);
   const shape = new TextCompletion(head, { includeUsage });
   return await answerWith({ exchange, answer, shape, stream });
+}
+
+/** Each request so many times; a seed that was given is counted up, or all answers would be the same. */
+function copies<T extends { readonly options: RequestOptions }>(
+  requests: readonly T[],
+  count: number,
+): readonly T[] {
+  return requests.flatMap((request) =>
+    Array.from({ length: count }, (_, index): T => {
+      const { seed } = request.options;
+      if (seed === undefined) return request;
+      return { ...request, options: { ...request.options, seed: seed + index } };
+    })
+  );
 }
 
 async function answerWith(parts: {
@@ -139,7 +172,11 @@ function emptyAnswer(shape: ChatCompletion | TextCompletion): object {
 async function embedding(parts: HttpParts, exchange: Exchange): Promise<Response> {
   const fields = await exchange.readFields({ zstd: true });
   exchange.checkAdmitting();
-  const { request, encoding } = parseEmbedding(fields);
+  const { inputs, encoding, ...rest } = parseEmbedding(fields);
+  const request = {
+    ...rest,
+    inputs: await textsOf(parts, exchange, { model: rest.model, inputs }),
+  };
   const answer = await parts.client.embed(exchange.labelled(request), exchange.signal);
   exchange.noteServing(answer);
   exchange.countTokens({ promptEvalCount: answer.promptEvalCount, evalCount: 0 });
@@ -157,6 +194,31 @@ async function embedding(parts: HttpParts, exchange: Exchange): Promise<Response
       usage: { prompt_tokens: answer.promptEvalCount, total_tokens: answer.promptEvalCount },
     },
   });
+}
+
+/** Tokens are read in the model's own vocabulary, which a client that made them with another one is told. */
+async function textsOf(
+  parts: HttpParts,
+  exchange: Exchange,
+  { model, inputs }: {
+    readonly model: string;
+    readonly inputs: readonly (string | readonly number[])[];
+  },
+): Promise<readonly string[]> {
+  const texts: string[] = [];
+  for (const input of inputs) {
+    if (typeof input === "string") {
+      texts.push(input);
+      continue;
+    }
+    const request = { model, tokens: input, options: {} };
+    const { text } = await parts.client.detokenize(exchange.labelled(request), exchange.signal);
+    texts.push(text);
+  }
+  if (inputs.some((input) => typeof input !== "string")) {
+    exchange.warn(["token ids in input were read in the model's own vocabulary"]);
+  }
+  return texts;
 }
 
 /** JSON text: little-endian float32, as every machine odist runs on holds them. */

@@ -42,12 +42,41 @@ export function openAiErrorBody(failure: Failure): object {
   return { error: { message: failure.message, type, param: null, code: null } };
 }
 
+/** Usage of an answer that only loaded the model. */
+export const NO_TOKENS: AnswerMetrics = {
+  totalNs: 0,
+  loadNs: 0,
+  promptEvalCount: 0,
+  promptEvalNs: 0,
+  evalCount: 0,
+  evalNs: 0,
+};
+
+/** How one choice of a completion is told. */
+export interface ChoiceOptions {
+  readonly includeUsage: boolean;
+  /** Its number among the choices; default 0. */
+  readonly index?: number;
+  /** One of several: what ends their stream is told by {@link EventShape.ending}, once. */
+  readonly isOneOfMany?: boolean;
+}
+
+type Tokens = Pick<AnswerMetrics, "promptEvalCount" | "evalCount">;
+
 /** What both kinds of completion share. */
 abstract class EventShape implements AnswerShape {
   readonly contentType = "text/event-stream";
   abstract encode(chunk: AnswerChunk): string;
   abstract gather(chunk: TextChunk): void;
-  abstract whole(done: Pick<DoneChunk, "doneReason" | "metrics">): object;
+  abstract whole(
+    done: Pick<DoneChunk, "doneReason" | "metrics">,
+  ): { readonly choices: readonly object[] };
+  /** The last events of a stream. */
+  abstract ending(tokens: Tokens): string;
+
+  usage(tokens: Tokens): object {
+    return usageOf(tokens);
+  }
 
   wholeAnswer(value: unknown): Response {
     return plainJsonAnswer(value);
@@ -62,7 +91,8 @@ abstract class EventShape implements AnswerShape {
 /** /v1/chat/completions (contract 1.13). One object serves one answer. */
 export class ChatCompletion extends EventShape {
   readonly #head: AnswerHead;
-  readonly #includeUsage: boolean;
+  readonly #options: ChoiceOptions;
+  readonly #index: number;
   #roleSent = false;
   #callCount = 0;
   #content = "";
@@ -70,10 +100,11 @@ export class ChatCompletion extends EventShape {
   readonly #calls: unknown[] = [];
   readonly #logprobs: TokenLogprobRow[] = [];
 
-  constructor(head: AnswerHead, options: { readonly includeUsage: boolean }) {
+  constructor(head: AnswerHead, options: ChoiceOptions) {
     super();
     this.#head = head;
-    this.#includeUsage = options.includeUsage;
+    this.#options = options;
+    this.#index = options.index ?? 0;
   }
 
   override encode(chunk: AnswerChunk): string {
@@ -97,7 +128,7 @@ export class ChatCompletion extends EventShape {
     this.#logprobs.push(...chunk.logprobs ?? []);
   }
 
-  override whole(chunk: Pick<DoneChunk, "doneReason" | "metrics">): object {
+  override whole(chunk: Pick<DoneChunk, "doneReason" | "metrics">) {
     const message = {
       role: "assistant",
       content: this.#content,
@@ -108,7 +139,7 @@ export class ChatCompletion extends EventShape {
     const logprobs = chunkLogprobs(this.#logprobs);
     return {
       ...this.#fields("chat.completion"),
-      choices: [{ index: 0, message, finish_reason: finishReason, logprobs }],
+      choices: [{ index: this.#index, message, finish_reason: finishReason, logprobs }],
       usage: usageOf(chunk.metrics),
     };
   }
@@ -117,16 +148,16 @@ export class ChatCompletion extends EventShape {
     const opening = this.#roleSent ? "" : this.#event({ content: "" });
     const finish = sseEvent({
       ...this.#fields("chat.completion.chunk"),
-      choices: [{ index: 0, delta: {}, finish_reason: this.#finishReason(chunk) }],
+      choices: [{ index: this.#index, delta: {}, finish_reason: this.#finishReason(chunk) }],
     });
-    const usage = this.#includeUsage
-      ? sseEvent({
-        ...this.#fields("chat.completion.chunk"),
-        choices: [],
-        usage: usageOf(chunk.metrics),
-      })
-      : "";
-    return opening + finish + usage + STREAM_END;
+    const ending = this.#options.isOneOfMany === true ? "" : this.ending(chunk.metrics);
+    return opening + finish + ending;
+  }
+
+  override ending(tokens: Tokens): string {
+    if (!this.#options.includeUsage) return STREAM_END;
+    const usage = { choices: [], usage: usageOf(tokens) };
+    return sseEvent({ ...this.#fields("chat.completion.chunk"), ...usage }) + STREAM_END;
   }
 
   #event(delta: object, extras: object = {}): string {
@@ -134,7 +165,12 @@ export class ChatCompletion extends EventShape {
     this.#roleSent = true;
     return sseEvent({
       ...this.#fields("chat.completion.chunk"),
-      choices: [{ index: 0, delta: { role, ...delta }, finish_reason: null, ...extras }],
+      choices: [{
+        index: this.#index,
+        delta: { role, ...delta },
+        finish_reason: null,
+        ...extras,
+      }],
     });
   }
 
@@ -167,40 +203,46 @@ export class ChatCompletion extends EventShape {
 /** /v1/completions (contract 1.13). One object serves one answer. */
 export class TextCompletion extends EventShape {
   readonly #head: AnswerHead;
-  readonly #includeUsage: boolean;
+  readonly #options: ChoiceOptions;
+  readonly #index: number;
   #text = "";
 
-  constructor(head: AnswerHead, options: { readonly includeUsage: boolean }) {
+  constructor(head: AnswerHead, options: ChoiceOptions) {
     super();
     this.#head = head;
-    this.#includeUsage = options.includeUsage;
+    this.#options = options;
+    this.#index = options.index ?? 0;
   }
 
   override encode(chunk: AnswerChunk): string {
     const text = chunk.kind === "text" ? chunk.content : "";
     const finishReason = chunk.kind === "text" ? null : chunk.doneReason;
     const event = sseEvent(
-      this.#body([{ text, index: 0, finish_reason: finishReason }], this.#zeroUsage()),
+      this.#body([{ text, index: this.#index, finish_reason: finishReason }], this.#zeroUsage()),
     );
-    if (chunk.kind === "text") return event;
-    const usage = this.#includeUsage ? sseEvent(this.#body([], usageOf(chunk.metrics))) : "";
-    return event + usage + STREAM_END;
+    const goesOn = chunk.kind === "text" || this.#options.isOneOfMany === true;
+    return goesOn ? event : event + this.ending(chunk.metrics);
+  }
+
+  override ending(tokens: Tokens): string {
+    const usage = this.#options.includeUsage ? sseEvent(this.#body([], usageOf(tokens))) : "";
+    return usage + STREAM_END;
   }
 
   override gather(chunk: TextChunk): void {
     this.#text += chunk.content;
   }
 
-  override whole(chunk: Pick<DoneChunk, "doneReason" | "metrics">): object {
-    const choice = { text: this.#text, index: 0, finish_reason: chunk.doneReason };
+  override whole(chunk: Pick<DoneChunk, "doneReason" | "metrics">) {
+    const choice = { text: this.#text, index: this.#index, finish_reason: chunk.doneReason };
     return this.#body([choice], usageOf(chunk.metrics));
   }
 
   #zeroUsage(): object | undefined {
-    return this.#includeUsage ? usageOf({ promptEvalCount: 0, evalCount: 0 }) : undefined;
+    return this.#options.includeUsage ? usageOf({ promptEvalCount: 0, evalCount: 0 }) : undefined;
   }
 
-  #body(choices: readonly object[], usage: object | undefined): object {
+  #body(choices: readonly object[], usage: object | undefined) {
     const { id, created, model } = this.#head;
     return {
       id,

@@ -4,8 +4,9 @@ import type {
   EmbedRequest,
   GenerateRequest,
   RequestOptions,
+  ToolChoice,
 } from "../../ports/mod.ts";
-import type { ChatMessage, ThinkLevel, ToolCall } from "../../protocol/mod.ts";
+import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
 import { requireModel } from "../exchange.ts";
 import {
   defined,
@@ -35,6 +36,10 @@ const EFFORT_LEVELS: Readonly<Record<string, ThinkLevel>> = {
   xhigh: "max",
   ultra: "max",
 };
+/** Answers that one request may come to: prompts times answers to each. */
+const CHOICES_MAX = 128;
+/** Lists of tokens to be embedded at most. */
+const TOKEN_INPUTS_MAX = 2_048;
 const IMAGE_URL_PATTERN = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
 
 /** POST /v1/chat/completions. @throws RequestError with the contract's texts. */
@@ -45,10 +50,13 @@ export function parseChatCompletion(fields: Fields): ChatRequest {
   return defined({
     model: requireModel(fields),
     messages: sent.flatMap((message) => parseMessage(message, conversation)),
-    tools: parseTools(fields),
+    ...parseOfferedTools(fields),
+    toolCallsMax: fields.boolean("parallel_tool_calls") === false ? 1 : undefined,
     options: parseSampling(fields),
     format: parseResponseFormat(fields),
     think: parseEffort(fields),
+    // Clients ask for it whatever the model is.
+    relaxedThinking: true,
     topLogprobs: parseTopLogprobs(fields),
     truncate: true,
     shift: true,
@@ -56,15 +64,68 @@ export function parseChatCompletion(fields: Fields): ChatRequest {
   });
 }
 
-/** POST /v1/completions: the model's template applies, and log probabilities are not part of the answer. */
-export function parseCompletion(fields: Fields): GenerateRequest {
+/** How many answers a request wants to each of its prompts: 1 to {@link CHOICES_MAX}. */
+export function parseChoiceCount(fields: Fields, promptCount = 1): number {
+  const count = fields.integer("n") ?? 1;
+  const choices = count * promptCount;
+  if (count >= 1 && choices <= CHOICES_MAX) return count;
+  throw new RequestError(
+    "invalid_request",
+    `n: wants 1 to ${
+      Math.floor(CHOICES_MAX / promptCount)
+    } for each of ${promptCount} prompts, got ${count}`,
+  );
+}
+
+/** The tools that may be called, and whether one must be. */
+function parseOfferedTools(
+  fields: Fields,
+): { readonly tools: readonly Tool[]; readonly toolChoice?: ToolChoice } {
+  const tools = parseTools(fields);
+  const sent = fields.raw("tool_choice");
+  if (sent === undefined) return { tools };
+  if (typeof sent === "string") return { tools, ...choiceOfMode(sent) };
+  const choice = fields.fields("tool_choice");
+  const type = choice.string("type") ?? "";
+  const nameOf = (tool: Fields) => tool.fields("function").string("name") ?? "";
+  if (type === "function") return { tools, toolChoice: { name: nameOf(choice) } };
+  if (type !== "allowed_tools") {
+    throw new RequestError(
+      "invalid_request",
+      `tool_choice.type: wants "function" or "allowed_tools", got "${type}"`,
+    );
+  }
+  const allowed = choice.fields("allowed_tools");
+  const names = new Set((allowed.fieldsList("tools", TOOL_CALLS_MAX) ?? []).map(nameOf));
+  return {
+    tools: tools.filter((tool) => names.has(tool.function.name)),
+    ...choiceOfMode(allowed.string("mode") ?? "auto"),
+  };
+}
+
+/** What a word in `tool_choice` says. @throws RequestError `invalid_request` for another word. */
+export function choiceOfMode(mode: string): { readonly toolChoice?: ToolChoice } {
+  if (mode === "auto") return {};
+  if (mode === "none" || mode === "required") return { toolChoice: mode };
+  throw new RequestError(
+    "invalid_request",
+    `tool_choice: wants auto, none, required or a function, got "${mode}"`,
+  );
+}
+
+/**
+ * POST /v1/completions, a request for each prompt: the model's template applies to texts and not to tokens, and log
+ * probabilities are not part of the answer.
+ */
+export function parseCompletions(
+  fields: Fields,
+): readonly [GenerateRequest, ...GenerateRequest[]] {
   const model = fields.string("model") ?? "";
   if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
   // Computed by none: the contract has them asked for and never returned, so only the type is checked.
   fields.integer("logprobs");
-  return {
+  const shared = {
     model,
-    prompt: fields.string("prompt") ?? "",
     suffix: fields.string("suffix") ?? "",
     raw: false,
     images: [],
@@ -74,12 +135,47 @@ export function parseCompletion(fields: Fields): GenerateRequest {
     shift: true,
     debugRenderOnly: fields.boolean("_debug_render_only") ?? false,
   };
+  const requestOf = (prompt: string | readonly number[]): GenerateRequest =>
+    typeof prompt === "string"
+      ? { ...shared, prompt }
+      : { ...shared, prompt: "", promptTokens: prompt };
+  const [first = "", ...others] = parsePrompts(fields.raw("prompt") ?? "");
+  return [requestOf(first), ...others.map(requestOf)];
+}
+
+/** A text or tokens, or a list of either. */
+function parsePrompts(prompt: unknown): readonly (string | readonly number[])[] {
+  if (typeof prompt === "string") return [prompt];
+  const list = textsOrTokens(prompt);
+  if (list !== undefined && list.length > 0 && list.length <= CHOICES_MAX) return list;
+  throw new RequestError(
+    "invalid_request",
+    list === undefined
+      ? "prompt: wants a text, token ids, or a list of either"
+      : `prompt: wants 1 to ${CHOICES_MAX} prompts, got ${list.length}`,
+  );
+}
+
+/** A list of texts or of lists of tokens; tokens alone are one of those. Undefined for anything else. */
+function textsOrTokens(value: unknown): readonly (string | readonly number[])[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  if (value.length > 0 && isTokens(value)) return [value];
+  const isItem = (item: unknown) =>
+    typeof item === "string" || (Array.isArray(item) && item.length > 0 && isTokens(item));
+  return value.every(isItem) ? value : undefined;
+}
+
+function isTokens(list: readonly unknown[]): list is readonly number[] {
+  return list.every((token) => Number.isSafeInteger(token) && Number(token) >= 0);
 }
 
 /** POST /v1/embeddings, and how its vectors are to be written. */
 export function parseEmbedding(
   fields: Fields,
-): { readonly request: EmbedRequest; readonly encoding: "float" | "base64" } {
+):
+  & Omit<EmbedRequest, "inputs">
+  & { readonly inputs: readonly (string | readonly number[])[] }
+  & { readonly encoding: "float" | "base64" } {
   const encoding = fields.string("encoding_format")?.toLowerCase() || "float";
   if (encoding !== "float" && encoding !== "base64") {
     throw new RequestError(
@@ -88,18 +184,25 @@ export function parseEmbedding(
     );
   }
   const input = fields.raw("input");
-  const texts = typeof input === "string" ? [input] : parseEmbedTexts(input);
+  const inputs = typeof input === "string" ? [input] : parseEmbedTexts(input) ?? embedTokens(input);
   if (input === undefined || (Array.isArray(input) && input.length === 0)) {
     throw new RequestError("invalid_request", "invalid input");
   }
-  if (texts === undefined) throw new RequestError("invalid_request", "invalid input type");
+  if (inputs === undefined) throw new RequestError("invalid_request", "invalid input type");
   const model = fields.string("model") ?? "";
   if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
   const dimensions = fields.integer("dimensions") || undefined;
-  return {
-    encoding,
-    request: defined({ model, inputs: texts, truncate: true, dimensions, options: {} }),
-  };
+  return { encoding, ...defined({ model, inputs, truncate: true, dimensions, options: {} }) };
+}
+
+/** Lists of tokens, of which each is given back as a text first: therefore few. */
+function embedTokens(input: unknown): readonly (string | readonly number[])[] | undefined {
+  const list = textsOrTokens(input);
+  if (list === undefined || list.length <= TOKEN_INPUTS_MAX) return list;
+  throw new RequestError(
+    "invalid_request",
+    `cannot read input: at most ${TOKEN_INPUTS_MAX} lists of tokens are accepted, got ${list.length}`,
+  );
 }
 
 /** Whether a stream is asked for, and whether it ends with usage. */
@@ -114,7 +217,7 @@ export function parseStreaming(
 
 function parseSampling(fields: Fields): RequestOptions {
   return defined({
-    numPredict: fields.integer("max_tokens"),
+    numPredict: fields.integer("max_completion_tokens") ?? fields.integer("max_tokens"),
     seed: fields.integer("seed"),
     stop: parseStop(fields.raw("stop")),
     temperature: fields.number("temperature") ?? SAMPLING_DEFAULT,

@@ -166,7 +166,6 @@ Deno.test("POST /v1/chat/completions maps its fields to the port's", async () =>
     response_format: { type: "json_schema", json_schema: { schema: { type: "object" } } },
     reasoning_effort: "minimal",
     tool_choice: "auto",
-    n: 2,
     options: { num_ctx: 1 },
     keep_alive: "never parsed",
   });
@@ -185,6 +184,7 @@ Deno.test("POST /v1/chat/completions maps its fields to the port's", async () =>
     },
     format: { type: "object" },
     think: "low",
+    relaxedThinking: true,
     topLogprobs: -1,
     truncate: true,
     shift: true,
@@ -351,12 +351,158 @@ Deno.test("POST /v1/completions streams text chunks, usage in each when asked, a
   assert.equal(events[4], "[DONE]");
 });
 
-Deno.test("POST /v1/completions refuses a list of prompts", async () => {
-  const response = await appUnderTest().send("POST", "/v1/completions", {
-    model: "M",
-    prompt: ["a"],
+for (
+  const [name, body, error] of [
+    ["a prompt of neither texts nor tokens", { prompt: ["a", 1] }, /^prompt: wants a text/],
+    ["no prompts", { prompt: [] }, /^prompt: wants 1 to 128 prompts, got 0/],
+    ["no choices", { n: 0 }, /^n: wants 1 to 128 for each of 1 prompts, got 0/],
+    ["too many choices", { prompt: ["a", "b"], n: 65 }, /^n: wants 1 to 64 for each of 2/],
+  ] as const
+) {
+  Deno.test(`POST /v1/completions refuses ${name}`, async () => {
+    const response = await appUnderTest().send("POST", "/v1/completions", { model: "M", ...body });
+    assert.equal(response.status, 400);
+    assert.match((await response.json()).error.message, error);
   });
-  assert.equal(response.status, 400);
+}
+
+/** Answers each prompt with itself, so that choices can be told apart. */
+function echoing(asked: GenerateRequest[] = []) {
+  const generate = async (request: GenerateRequest) => {
+    asked.push(request);
+    const text = request.promptTokens?.join() ?? request.prompt;
+    return streamOf(textChunks([text, `:${request.options.seed}`]));
+  };
+  return appUnderTest({ script: { generate } });
+}
+
+Deno.test("POST /v1/completions answers every prompt n times, each with a seed of its own", async () => {
+  const body = { model: "M", prompt: ["a", "b"], n: 2, seed: 5 };
+  const answer = await (await echoing().send("POST", "/v1/completions", body)).json();
+  assert.deepEqual(
+    answer.choices.map(({ index, text }: { index: number; text: string }) => [index, text]),
+    [[0, "a:5"], [1, "a:6"], [2, "b:5"], [3, "b:6"]],
+  );
+  // Two prompts of 7 tokens, four answers of 3.
+  assert.deepEqual(answer.usage, { prompt_tokens: 14, completion_tokens: 12, total_tokens: 26 });
+});
+
+Deno.test("POST /v1/completions takes tokens, alone and in lists", async () => {
+  const asked: GenerateRequest[] = [];
+  const { send } = echoing(asked);
+  await send("POST", "/v1/completions", { model: "M", prompt: [1, 2] });
+  await send("POST", "/v1/completions", { model: "M", prompt: [[3], [4, 5]] });
+  assert.deepEqual(asked.map(({ promptTokens }) => promptTokens), [[1, 2], [3], [4, 5]]);
+});
+
+Deno.test("POST /v1/chat/completions streams n choices with one usage and one end", async () => {
+  const { send } = appUnderTest();
+  const response = await send("POST", "/v1/chat/completions", {
+    ...CHAT,
+    n: 3,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  const events = parseEvents(await response.text());
+  const texts = ["", "", ""];
+  const finished: number[] = [];
+  for (const event of events.slice(0, -2)) {
+    const [choice] = event.choices;
+    texts[choice.index] += choice.delta.content ?? "";
+    if (choice.finish_reason !== null) finished.push(choice.index);
+  }
+  assert.deepEqual(texts, ["Hello", "Hello", "Hello"]);
+  assert.deepEqual(finished.sort(), [0, 1, 2]);
+  assert.deepEqual(events.at(-2).usage, {
+    prompt_tokens: 7,
+    completion_tokens: 9,
+    total_tokens: 16,
+  });
+  assert.equal(events.at(-1), "[DONE]");
+  assert.equal(events.filter((event) => event === "[DONE]").length, 1);
+  assert.equal(new Set(events.slice(0, -1).map(({ id }) => id)).size, 1);
+});
+
+Deno.test("a choice that fails ends the others and the answer", async () => {
+  const signals: AbortSignal[] = [];
+  const chat = async (_request: ChatRequest, signal: AbortSignal) => {
+    signals.push(signal);
+    if (signals.length === 2) throw new UnavailableError("queue_full", "full");
+    return streamOf(textChunks(["a"]));
+  };
+  const { send } = appUnderTest({ script: { chat } });
+  const response = await send("POST", "/v1/chat/completions", { ...CHAT, n: 3 });
+  assert.equal(response.status, 503);
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [true, true, true]);
+});
+
+Deno.test("choices that wait for a slot do not stop those that have one", async () => {
+  // One slot: who has it must be read to its end before the next is let in.
+  let free = Promise.resolve();
+  const chat = async () => {
+    const before = free;
+    const held = Promise.withResolvers<void>();
+    free = held.promise;
+    await before;
+    async function* chunks(): AsyncGenerator<AnswerChunk> {
+      const { chunks: all } = streamOf(textChunks(["a", "b"])) as {
+        chunks: AsyncIterable<AnswerChunk>;
+      };
+      yield* all;
+      held.resolve();
+    }
+    return { kind: "stream" as const, chunks: chunks() };
+  };
+  const { send } = appUnderTest({ script: { chat } });
+  const answer = await (await send("POST", "/v1/chat/completions", { ...CHAT, n: 4 })).json();
+  assert.equal(answer.choices.length, 4);
+});
+
+Deno.test("POST /v1/chat/completions hands on who must be called, how long and how hard to think", async () => {
+  const tool = (name: string) => ({ type: "function", function: { name } });
+  const ask = async (body: object) => {
+    const { send, client } = appUnderTest();
+    const response = await send("POST", "/v1/chat/completions", {
+      ...CHAT,
+      tools: [tool("f"), tool("g")],
+      ...body,
+    });
+    assert.equal(response.status, 200, await response.clone().text());
+    return client.lastRequest as ChatRequest;
+  };
+  assert.equal((await ask({})).toolChoice, undefined);
+  for (const word of ["none", "required"]) {
+    assert.equal((await ask({ tool_choice: word })).toolChoice, word);
+  }
+  assert.deepEqual((await ask({ tool_choice: tool("g") })).toolChoice, { name: "g" });
+  const allowed = await ask({
+    tool_choice: {
+      type: "allowed_tools",
+      allowed_tools: { mode: "required", tools: [tool("g")] },
+    },
+  });
+  assert.deepEqual([allowed.toolChoice, allowed.tools.length], ["required", 1]);
+  assert.equal((await ask({ parallel_tool_calls: false })).toolCallsMax, 1);
+  const long = await ask({ max_tokens: 1, max_completion_tokens: 9, reasoning_effort: "high" });
+  assert.equal(long.options.numPredict, 9);
+  assert.deepEqual([long.think, long.relaxedThinking], ["high", true]);
+  const { send } = appUnderTest();
+  const refused = await send("POST", "/v1/chat/completions", { ...CHAT, tool_choice: "x" });
+  assert.equal(refused.status, 400);
+});
+
+Deno.test("POST /v1/embeddings reads tokens in the model's vocabulary, and says so", async () => {
+  const detokenize = async ({ tokens }: { tokens: readonly number[] }) => ({
+    text: `<${tokens.join()}>`,
+    totalNs: 1,
+    loadNs: 1,
+  });
+  const { send, client } = appUnderTest({ script: { detokenize } });
+  const response = await send("POST", "/v1/embeddings", { model: "E", input: [[1, 2], "x", [3]] });
+  assert.deepEqual((client.lastRequest as { inputs: unknown }).inputs, ["<1,2>", "x", "<3>"]);
+  assert.match(response.headers.get("x-odist-warning") ?? "", /own vocabulary/);
+  await send("POST", "/v1/embeddings", { model: "E", input: [7, 8] });
+  assert.deepEqual((client.lastRequest as { inputs: unknown }).inputs, ["<7,8>"]);
 });
 
 Deno.test("POST /v1/completions with an empty prompt answers empty text", async () => {
@@ -395,7 +541,7 @@ for (
     ],
     ["no input", { model: "E" }, /^invalid input$/],
     ["an empty list", { model: "E", input: [] }, /^invalid input$/],
-    ["tokens", { model: "E", input: [[1, 2]] }, /^invalid input type$/],
+    ["what is no token", { model: "E", input: [[1, "a"]] }, /^invalid input type$/],
   ] as const
 ) {
   Deno.test(`POST /v1/embeddings refuses ${name}`, async () => {

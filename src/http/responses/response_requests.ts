@@ -2,7 +2,7 @@ import { RequestError } from "../../base/mod.ts";
 import type { ChatRequest, ToolChoice } from "../../ports/mod.ts";
 import type { Tool } from "../../protocol/mod.ts";
 import { requireModel } from "../exchange.ts";
-import { parseEffort } from "../openai/mod.ts";
+import { choiceOfMode, parseEffort } from "../openai/mod.ts";
 import { defined, type Fields, parseFormat } from "../wire/mod.ts";
 import { type Item, messagesOf, parseInput } from "./items.ts";
 
@@ -76,14 +76,18 @@ export function chatRequestOf(request: ResponseRequest, history: readonly Item[]
 
 function parseChat(
   fields: Fields,
-  parts: { readonly model: string; readonly tools: readonly Tool[]; readonly choice?: ToolChoice },
+  parts: {
+    readonly model: string;
+    readonly tools: readonly Tool[];
+    readonly toolChoice?: ToolChoice;
+  },
 ): ResponseRequest["chat"] {
-  const { model, tools, choice } = parts;
+  const { model, tools, toolChoice } = parts;
   const truncates = parseTruncation(fields) === "auto";
   return defined({
     model,
     tools,
-    toolChoice: choice,
+    toolChoice,
     toolCallsMax: fields.boolean("parallel_tool_calls") === false ? 1 : undefined,
     format: parseTextFormat(fields.fields("text").fields("format")),
     think: parseEffort(fields),
@@ -154,12 +158,12 @@ function parseTools(
 function parseToolChoice(
   fields: Fields,
   tools: readonly Tool[],
-): { readonly tools: readonly Tool[]; readonly choice?: ToolChoice } {
+): { readonly tools: readonly Tool[]; readonly toolChoice?: ToolChoice } {
   const sent = fields.raw("tool_choice") ?? "auto";
   if (typeof sent === "string") return { tools, ...choiceOfMode(sent) };
   const choice = fields.fields("tool_choice");
   const type = choice.string("type") ?? "";
-  if (type === "function") return { tools, choice: { name: choice.string("name") ?? "" } };
+  if (type === "function") return { tools, toolChoice: { name: choice.string("name") ?? "" } };
   if (type !== "allowed_tools") {
     throw invalid(`tool_choice.type: wants "function" or "allowed_tools", got "${type}"`);
   }
@@ -170,12 +174,6 @@ function parseToolChoice(
     tools: tools.filter((tool) => allowed.has(tool.function.name)),
     ...choiceOfMode(choice.string("mode") ?? "auto"),
   };
-}
-
-function choiceOfMode(mode: string): { readonly choice?: ToolChoice } {
-  if (mode === "auto") return {};
-  if (mode === "none" || mode === "required") return { choice: mode };
-  throw invalid(`tool_choice: wants auto, none, required or a function, got "${mode}"`);
 }
 
 function echoOf(fields: Fields, tools: readonly Tool[]) {
