@@ -30,11 +30,14 @@ const BARE_JSON = { open: "", close: "", syntaxes: ["json"] } as const;
 
 /** By the family's format, or by what the template showed of itself; raw answers are not parsed at all. */
 export function readingOf(parts: ReadingParts, raw: boolean): Reading {
-  const stops = parts.resolved.stop;
-  if (raw) return { stream: { stops }, shownTags: [] };
   const { traits } = parts.template;
+  const own = parts.resolved.stop;
+  if (raw) return { stream: { stops: own }, shownTags: [] };
   const { think, tools, prompt, forced } = parts;
-  const known = traitsFamily(traits)?.answer ?? probedFormat(traits);
+  const family = traitsFamily(traits);
+  const known = family?.answer ?? probedFormat(traits);
+  // Weights without a template may not have a token for the end of a turn.
+  const stops = traits.kind === "none" ? [...own, ...family?.stops ?? []] : own;
   const format = forced === undefined ? known : { ...known, calls: [BARE_JSON] };
   const segments = segmentsOf(format, prompt.text);
   const { thinkingTags } = traits;

@@ -50,6 +50,7 @@ const COMMANDS = [
       onFullContext: "shift",
       grammar: "root ::= x",
       topLogprobs: 20,
+      shownTags: ["[TOOL_CALLS]", "<think>"],
     },
   },
   {

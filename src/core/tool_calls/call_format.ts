@@ -29,8 +29,11 @@ export interface SegmentFormat {
   readonly headerEnd: string;
   /** What ends a part. */
   readonly ends: readonly string[];
-  /** `channels`: `<|channel|>analysis`, `to=functions.name`; `recipients`: the tool's name, or `all`. */
-  readonly headers: "channels" | "recipients";
+  /**
+   * `channels`: `<|channel|>analysis`, `to=functions.name`; `recipients`: the tool's name, or `all`;
+   * `names`: the tool's name, or nothing.
+   */
+  readonly headers: "channels" | "recipients" | "names";
 }
 
 /** A tool as far as calls of it are read. */

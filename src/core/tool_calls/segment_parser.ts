@@ -98,12 +98,12 @@ export class SegmentParser {
     const begun = this.#held.trimStart();
     const starts = this.#format.headers === "channels"
       ? ["<|channel|>", "to=", "<|constrain|>"]
-      : ["all", ...this.#toolNames];
+      : [...this.#format.headers === "names" ? [] : ["all"], ...this.#toolNames];
     return starts.some((start) => start.startsWith(begun) || begun.startsWith(start));
   }
 
   #routeOf(header: string): Route | undefined {
-    if (this.#format.headers === "recipients") return this.#recipient(header.trim());
+    if (this.#format.headers !== "channels") return this.#recipient(header.trim());
     const tool = /\bto=([^\s<]+)/.exec(header)?.[1];
     const named = tool === undefined ? undefined : this.#tools.find(tool);
     if (named !== undefined) return { kind: "tool", tool: named };
@@ -113,7 +113,8 @@ export class SegmentParser {
   }
 
   #recipient(name: string): Route | undefined {
-    if (name === "all") return { kind: "content" };
+    const forAll = this.#format.headers === "names" ? "" : "all";
+    if (name === forAll) return { kind: "content" };
     const tool = this.#tools.find(name);
     return tool === undefined ? undefined : { kind: "tool", tool };
   }

@@ -112,6 +112,7 @@ export function goText(value: GoValue): string {
   if (value instanceof GoFloat) return goFloatText(value.value);
   if (value instanceof GoList) {
     if (value.prints === "json") return goJson(value);
+    if (value.items.length === 0) return "";
     return goText(value.items.length === 1 ? value.items[0] : value.items);
   }
   if (value instanceof GoMap) {

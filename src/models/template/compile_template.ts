@@ -91,6 +91,7 @@ function compileWithout(architecture: string): PromptRenderer {
   return {
     ...alone,
     kind: "none",
+    family: family.id,
     render: (input) => input.isChat === true ? chat.render(input) : alone.render(input),
   };
 }

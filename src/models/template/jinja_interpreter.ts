@@ -160,6 +160,9 @@ export class JinjaInterpreter extends Interpreter {
     }
     const left = this.#value(node["left"], environment);
     const right = this.#value(node["right"], environment);
+    if (operator === "+" && left.type === "StringValue" && right.type === "StringValue") {
+      return valueOf(left.value + right.value) as unknown as ReturnType<Evaluate>;
+    }
     const text = (of: Value) => of.type === "NullValue" ? "None" : textOf(of);
     const isText = (of: Value) => of.type === "StringValue";
     const isContainer = (of: Value) => typeof of.value === "object" && of.value !== null;

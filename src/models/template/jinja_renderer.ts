@@ -165,6 +165,7 @@ function beforeBegun(
   if (family?.answer.segments?.headers === "recipients") {
     return `all${family.answer.segments.headerEnd}`;
   }
+  if (family?.answer.segments?.headers === "names") return family.answer.segments.headerEnd;
   if (tags === undefined || text.trimEnd().endsWith(tags.close)) return "";
   if (text.trimEnd().endsWith(tags.open)) return `\n${tags.close}\n\n`;
   return `${tags.open}\n\n${tags.close}\n\n`;

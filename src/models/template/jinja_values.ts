@@ -14,13 +14,41 @@ export interface FilterCall {
   readonly hasKeywords: boolean;
 }
 
-/** A value of the library from a plain one; values inside lists stay as they are. */
+type Make = new (value: unknown) => Value;
+
+/** The library's class for values like this one. */
+function classOf(plain: unknown): Make {
+  return new Environment().set("of", plain).constructor as unknown as Make;
+}
+
+const TEXT = classOf("");
+const LIST = classOf([]);
+const MAP = classOf({});
+const TRUTH = classOf(true);
+const INTEGER = classOf(1);
+const FLOAT = classOf(0.5);
+const NULL = classOf(null);
+const UNDEFINED = classOf(undefined);
+
+/** A value of the library from a plain one; values inside lists stay as they are. What has no such value is none. */
 export function valueOf(plain: unknown): Value {
-  const made = new Environment().set("of", Array.isArray(plain) ? [] : plain) as unknown as Value;
-  if (!Array.isArray(plain)) return made;
-  const items = plain.map((item) => isValue(item) ? item : valueOf(item));
-  made.value.push(...items);
-  return made;
+  switch (typeof plain) {
+    case "string":
+      return new TEXT(plain);
+    case "boolean":
+      return new TRUTH(plain);
+    case "number":
+      return Number.isInteger(plain) ? new INTEGER(plain) : new FLOAT(plain);
+    case "undefined":
+      return new UNDEFINED(undefined);
+  }
+  if (!Array.isArray(plain)) return new NULL(null);
+  return new LIST(plain.map((item) => isValue(item) ? item : valueOf(item)));
+}
+
+/** A map of the library, empty. */
+function emptyMap(): Value {
+  return new MAP(new Map());
 }
 
 /** Keys that are no texts, of maps that a template wrote. */
@@ -28,7 +56,7 @@ const OTHER_KEYS = new WeakMap<object, ReadonlyMap<string, Value>>();
 
 /** A map with keys of any kind. */
 export function objectOf(entries: readonly (readonly [Value, Value])[]): Value {
-  const made = valueOf({});
+  const made = emptyMap();
   const others = new Map<string, Value>();
   for (const [key, value] of entries) {
     const text = textOf(key);

@@ -240,7 +240,7 @@ Deno.test("a chat template that raises, doesn't end or doesn't parse is refused"
   assert.throws(failing(loops), refused);
 });
 
-Deno.test("a chat template wins over a Go template only when it can do more", () => {
+Deno.test("a chat template wins over a Go template only when it can do as much, and more than chat", () => {
   const goTemplate = LEGACY + "{{ .Suffix }}";
   const both = { goTemplate, jinjaTemplate: tiny.template };
   assert.equal(compileTemplate(both).kind, "jinja");
@@ -248,4 +248,7 @@ Deno.test("a chat template wins over a Go template only when it can do more", ()
   assert.equal(compileTemplate({ ...both, preferGo: "always" }).kind, "go");
   assert.equal(compileTemplate({ goTemplate, jinjaTemplate: JINJA }).kind, "go");
   assert.equal(compileTemplate({ goTemplate, jinjaTemplate: "{% bad" }).kind, "go");
+  const withTools = `${goTemplate}{{ .Tools }}`;
+  assert.equal(compileTemplate({ ...both, goTemplate: withTools }).kind, "jinja");
+  assert.equal(compileTemplate({ goTemplate: withTools, jinjaTemplate: JINJA }).kind, "go");
 });
