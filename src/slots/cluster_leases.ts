@@ -1,4 +1,10 @@
-import { type EdgeError, errorMessage, isEdgeError, UnavailableError } from "../base/mod.ts";
+import {
+  assert,
+  type EdgeError,
+  errorMessage,
+  isEdgeError,
+  UnavailableError,
+} from "../base/mod.ts";
 import {
   PeerBeliefs,
   type SearchFact,
@@ -60,7 +66,7 @@ export class ClusterLeases implements LeaseSource {
         this.#record(request, order.decision)("given_up");
         throw giveUp(order, refusals, request);
       }
-      if (order.kind !== "ask") throw new Error(`A search ordered ${order.kind} of nobody`);
+      assert(order.kind === "ask", "A search that goes on asks a node", { order: order.kind });
       const settle = this.#record(request, order.decision);
       try {
         const lease = await this.#acquireAt(order, { request, holders }, signal);
@@ -168,6 +174,10 @@ function giveUp(
   request: LeaseRequest,
 ): EdgeError {
   const told = order.told === undefined ? undefined : refusals[order.told];
+  assert(order.told === undefined || told !== undefined, "What is told was said by a node", {
+    told: order.told,
+    refusals: refusals.length,
+  });
   if (told === undefined) {
     return new UnavailableError(
       "node_unreachable",

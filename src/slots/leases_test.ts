@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
+import { InvariantError, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
 import type { LoadedModel } from "../ports/mod.ts";
 import type { LoadedFacts, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
@@ -623,6 +623,17 @@ for (
     assert.deepEqual([driver.asked.length, malformed()], [0, 1]);
   });
 }
+
+Deno.test("A bug under a lease frees its slot and is in the log by name", async () => {
+  const { connect, driver, telemetry } = stage();
+  const pair = connect();
+  pair.far.read = () => Promise.reject(new InvariantError("Planted"));
+  await speak(pair);
+  await settle();
+  assert.equal(driver.released, driver.asked.length);
+  const told = telemetry.lines.find(({ event }) => event === "peer_stream_failed");
+  assert.deepEqual([told?.level, told?.values.reason], ["error", "Planted"]);
+});
 
 Deno.test("A command before the slot is held ends the lease", async () => {
   const { connect, driver, malformed } = stage();
