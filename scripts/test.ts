@@ -35,6 +35,12 @@ interface TestRun {
   readonly artifactsFolder: string;
 }
 
+/** A suite and those of its files that are wanted. */
+interface PlannedSuite {
+  readonly suite: Suite;
+  readonly files: readonly string[];
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     args: Deno.args.filter((argument) => argument !== "--"),
@@ -69,11 +75,7 @@ async function runTask(run: TestRun): Promise<number> {
   const signal = AbortSignal.any([timeout, stopped.signal]);
   const planned = await planSuites(run);
   const troubles = await checkTypes(planned.flatMap(({ files }) => files));
-  const outcomes: SuiteOutcome[] = [];
-  for (const { suite, files } of planned) {
-    if (signal.aborted) break;
-    outcomes.push(await runOne(suite, files, { run, signal }));
-  }
+  const outcomes = await runLanes(planned, { run, signal });
   troubles.push(...outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []));
   if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
   if (run.settings.ci) troubles.push(...await findCiTroubles());
@@ -81,9 +83,31 @@ async function runTask(run: TestRun): Promise<number> {
   return await conclude(run, { outcomes, troubles });
 }
 
+/** Runs the suites of each lane one after the other. Only one lane is shown live: what two print at once nobody can read. */
+async function runLanes(
+  planned: readonly PlannedSuite[],
+  options: { readonly run: TestRun; readonly signal: AbortSignal },
+): Promise<SuiteOutcome[]> {
+  const outcomes: SuiteOutcome[] = [];
+  const lanes = Map.groupBy(planned, ({ suite }) => suite.lane);
+  const [live] = lanes.keys();
+  await Promise.all([...lanes].map(async ([lane, suites]) => {
+    for (const { suite, files } of suites) {
+      if (options.signal.aborted) return;
+      outcomes.push(await runOne(suite, files, { ...options, isLive: lane === live }));
+    }
+  }));
+  return outcomes;
+}
+
+/** A pipe may take less than it is given. */
+function print(bytes: Uint8Array): void {
+  for (let from = 0; from < bytes.length;) from += Deno.stdout.writeSync(bytes.subarray(from));
+}
+
 /** The suites of the task that have test files, with those that are wanted. */
-async function planSuites(run: TestRun): Promise<{ suite: Suite; files: string[] }[]> {
-  const planned: { suite: Suite; files: string[] }[] = [];
+async function planSuites(run: TestRun): Promise<PlannedSuite[]> {
+  const planned: PlannedSuite[] = [];
   const task = TASKS[run.task];
   for (const suite of SUITES.filter(({ name }) => task?.suites.includes(name))) {
     const files = (await findTestFiles(suite, ROOT))
@@ -107,9 +131,13 @@ async function checkTypes(files: readonly string[]): Promise<string[]> {
 async function runOne(
   suite: Suite,
   files: readonly string[],
-  options: { readonly run: TestRun; readonly signal: AbortSignal },
+  options: { readonly run: TestRun; readonly signal: AbortSignal; readonly isLive: boolean },
 ): Promise<SuiteOutcome> {
   const { settings, artifactsFolder, filter, task } = options.run;
+  const held: Uint8Array[] = [];
+  // A copy, because Deno adds what tests import by a computed name, and that differs from machine to machine.
+  const lockPath = join(artifactsFolder, `${suite.name}.lock`);
+  await Deno.copyFile(join(ROOT, "deno.lock"), lockPath);
   const outcome = await runSuite(suite, {
     root: ROOT,
     files,
@@ -123,12 +151,13 @@ async function runOne(
     },
     arguments: [...options.run.selection, ...TASKS[task]?.arguments ?? []],
     mayBeEmpty: options.run.selection.length > 0,
-    lockPath: join(artifactsFolder, "deno.lock"),
+    lockPath,
     coverage: COVERED_TASKS.has(task) && suite.name.startsWith("unit"),
     ...(filter === undefined ? {} : { filter }),
     signal: options.signal,
-    onOutput: (bytes) => Deno.stdout.writeSync(bytes),
+    onOutput: (bytes) => options.isLive ? print(bytes) : held.push(bytes.slice()),
   });
+  for (const bytes of held) print(bytes);
   console.log(`${suite.name}: ${summary(outcome)} in ${outcome.seconds.toFixed(1)} s`);
   return outcome;
 }
@@ -217,8 +246,6 @@ async function makeArtifactsFolder(parent: string, task: string): Promise<string
   const startedAt = new Date().toISOString().replaceAll(/[-:]|\..*/g, "");
   const folder = join(parent, `${startedAt}-${task}-${Deno.pid}`);
   await Deno.mkdir(folder);
-  // A copy, because Deno adds what tests import by a computed name, and that differs from machine to machine.
-  await Deno.copyFile(join(ROOT, "deno.lock"), join(folder, "deno.lock"));
   return folder;
 }
 

@@ -9,6 +9,7 @@ const SUITE: Suite = {
   except: [],
   permissions: "none",
   parallel: false,
+  lane: "computing",
 };
 
 /** Runs one test file as a suite; `stopOn` aborts it when its output holds that text. */

@@ -17,26 +17,36 @@ export interface Suite {
   readonly permissions: "none" | "all";
   /** Files side by side; only where no file owns a port, a process or the clock. */
   readonly parallel: boolean;
+  /** Suites of the two lanes run side by side: one computes, the other waits for processes and networks most of its time. */
+  readonly lane: "computing" | "waiting";
 }
 
 const PURE_ROOTS = ["src/base", "src/protocol", "src/core"];
 
 /** In the order they run: the cheapest news first. */
 export const SUITES: readonly Suite[] = [
-  { name: "unit-pure", roots: PURE_ROOTS, except: [], permissions: "none", parallel: true },
+  {
+    name: "unit-pure",
+    roots: PURE_ROOTS,
+    except: [],
+    permissions: "none",
+    parallel: true,
+    lane: "computing",
+  },
   {
     name: "unit",
     roots: ["src", "scripts", "bench"],
     except: PURE_ROOTS,
     permissions: "all",
     parallel: false,
+    lane: "computing",
   },
-  suiteOfTests("sim"),
-  suiteOfTests("integration"),
-  suiteOfTests("conformance"),
-  suiteOfTests("e2e"),
-  suiteOfTests("chaos"),
-  suiteOfTests("byzantine"),
+  suiteOfTests("sim", "computing"),
+  suiteOfTests("conformance", "computing"),
+  suiteOfTests("integration", "waiting"),
+  suiteOfTests("e2e", "waiting"),
+  suiteOfTests("byzantine", "waiting"),
+  suiteOfTests("chaos", "waiting"),
 ];
 
 /** What one task runs. */
@@ -52,11 +62,10 @@ export interface TestTask {
 }
 
 const UNIT = ["unit-pure", "unit"];
-const DAILY = [...UNIT, "sim", "integration", "conformance", "e2e"];
-const NIGHTLY = ["chaos", "byzantine"];
-const EVERYTHING = [...DAILY, ...NIGHTLY];
+const DAILY = [...UNIT, "sim", "integration", "conformance", "e2e", "byzantine"];
+const EVERYTHING = [...DAILY, "chaos"];
 
-/** The tasks by name. `chaos` and `byzantine` take long and run at night. */
+/** The tasks by name. `chaos` takes long and runs at night. */
 export const TASKS: Readonly<Record<string, TestTask>> = {
   all: { suites: DAILY },
   quick: { suites: UNIT },
@@ -66,7 +75,7 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
   integration: { suites: ["integration"] },
   conformance: { suites: ["conformance"] },
   e2e: { suites: ["e2e"] },
-  chaos: { suites: NIGHTLY },
+  chaos: { suites: ["chaos", "byzantine"] },
   full: { suites: EVERYTHING },
   p2p: {
     suites: [...UNIT, "sim", "integration"],
@@ -111,13 +120,14 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
   },
 };
 
-function suiteOfTests(folder: string): Suite {
+function suiteOfTests(folder: string, lane: Suite["lane"]): Suite {
   return {
     name: folder,
     roots: [`tests/${folder}`],
     except: [],
     permissions: "all",
     parallel: false,
+    lane,
   };
 }
 
