@@ -234,7 +234,12 @@ nodeTest("a body over the limit gets 413 and leaves the node serving", async () 
 
 nodeTest("health, readiness and metrics answer", async () => {
   assert.deepEqual(await (await node().get("/health")).json(), { status: "ok" });
-  assert.deepEqual(await (await node().get("/ready")).json(), { ready: true, reasons: [] });
+  assert.deepEqual(await (await node().get("/ready")).json(), {
+    ready: true,
+    reasons: [],
+    answers: true,
+    changes: { possible: true },
+  });
   const metrics = await (await node().get("/metrics")).text();
   assert.match(metrics, /^odist_http_requests_total\{.*route="\/ready".*\} [1-9]/m);
   assert.match(metrics, /^odist_process_resident_bytes [1-9]/m);
