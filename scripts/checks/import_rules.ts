@@ -237,6 +237,11 @@ export const IMPORT_RULES: ImportRules = {
     { from: "src/core/*", to: "src/base", because: "Assertions, ids and the integer random." },
     { from: "src/core/raft", to: "src/core/voting", because: "It counts votes." },
     {
+      from: "src/core/catalogue",
+      to: "src/core/voting",
+      because: "Who may vote leaves a living quorum, which is counted in one way.",
+    },
+    {
       from: "src/operators",
       to: "src/core/voting",
       because: "Whether changes are possible is shown.",

@@ -1,5 +1,6 @@
 import { assert, type NodeId } from "../../base/mod.ts";
 import type { GroupChange, GroupConfiguration, GroupStep } from "../../protocol/mod.ts";
+import { majorityOf } from "../voting/mod.ts";
 
 /** A member of the cluster, as the leader sees it. */
 export interface VoterCandidate {
@@ -126,7 +127,7 @@ export function survivesWithout(
 ): boolean {
   return [configuration.voters, configuration.votersOutgoing].every((voters) => {
     const left = voters.filter((voter) => voter !== node && lives(voter)).length;
-    return !voters.includes(node) || left >= quorumOf(voters.length);
+    return !voters.includes(node) || left >= majorityOf(voters.length);
   });
 }
 
@@ -168,7 +169,7 @@ class Council {
 
   /** Whether a majority is known to live. */
   quorumLives(voters: readonly NodeId[]): boolean {
-    return voters.filter((voter) => this.#lives(voter)).length >= quorumOf(voters.length);
+    return voters.filter((voter) => this.#lives(voter)).length >= majorityOf(voters.length);
   }
 
   /** Who should vote, best first; empty when nobody can. */
@@ -189,10 +190,10 @@ class Council {
     const count = oddAtMost(Math.min(seatsMax, usable.length));
     const countWithGone = oddAtMost(Math.min(seatsMax, all.length));
     const spared = countWithGone - Math.max(0, countWithGone - usable.length) -
-      quorumOf(countWithGone);
+      majorityOf(countWithGone);
     // The gone keep their votes unless the group survives more deaths without them: of three voters with one dead the
     // two others are no worse than one alone, and what they commit is on two disks.
-    return count - quorumOf(count) > spared ? all.slice(0, count) : all.slice(0, countWithGone);
+    return count - majorityOf(count) > spared ? all.slice(0, count) : all.slice(0, countWithGone);
   }
 
   /** A voter that may lead in the leader's place. */
@@ -286,10 +287,6 @@ function reasonOf(
 function changeBy(steps: readonly GroupStep[], why: VotersReason): VotersPlan {
   const context = new Uint8Array();
   return { kind: "change", change: { transition: "auto", steps, context, form: "batch" }, why };
-}
-
-function quorumOf(voterCount: number): number {
-  return Math.floor(voterCount / 2) + 1;
 }
 
 function oddAtMost(count: number): number {

@@ -5,4 +5,4 @@
  */
 export { type ChangesStanding, describeMissing, judgeChanges } from "./changes_standing.ts";
 export { Electorate, votersBy } from "./electorate.ts";
-export { jointIndex, jointVote, type JointVoters, type VoteResult } from "./quorum.ts";
+export { jointIndex, jointVote, type JointVoters, majorityOf, type VoteResult } from "./quorum.ts";
