@@ -49,6 +49,7 @@ type Look = PageFacts["numberOf"];
 
 /** A file or folder of this repository, or a source's bare name. */
 const NAMED_FILE = /^(?:(?:src|tests|scripts|bench|docs)\/[\w./*-]*|[\w/]+\.ts)$/;
+const FOLDERS = ["src", "tests", "scripts", "bench", "docs"];
 const STRICT_PAGES = ["README.md", "docs/ARCHITECTURE.md", "docs/CLUSTER.md", "docs/SECURITY.md"];
 /** Made from the schema and from the commands, and checked as such. */
 const UNCHECKED_PAGES = ["docs/CONFIG.md", "docs/CLI.md"];
@@ -212,15 +213,24 @@ function optionNumbers(): Map<string, SourceNumber> {
   }));
 }
 
+/** Every file below `folder`, relative to `root`. */
+async function filesIn(root: string, folder: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(join(root, folder)));
+  const found = entries.map(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    return isDirectory ? filesIn(root, path) : [path];
+  });
+  return (await Promise.all(found)).flat();
+}
+
 /** The pages of this repository and what they are checked against. */
 export async function readPages(): Promise<[readonly Page[], PageFacts]> {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const read = async (path: string) => [path, await Deno.readTextFile(join(root, path))] as const;
-  const { stdout } = await new Deno.Command("git", {
-    args: ["ls-files", "--cached", "--others", "--exclude-standard"],
-    cwd: root,
-  }).output();
-  const files = new TextDecoder().decode(stdout).split("\n").filter((path) => path !== "");
+  const files = [
+    "README.md",
+    ...(await Promise.all(FOLDERS.map((it) => filesIn(root, it)))).flat(),
+  ];
   const paths = files.filter((path) => /^(README|docs\/.*)\.md$/.test(path))
     .filter((path) => !UNCHECKED_PAGES.includes(path));
   const pages = (await Promise.all(paths.map(read)))
