@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { digestOf } from "../../tests/harness/memory_models.ts";
-import { MemoryLog } from "../../tests/harness/memory_log.ts";
 import { nameOf } from "../../tests/harness/model_storage_contract.ts";
 import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
 import { type NodeId, UnavailableError } from "../base/mod.ts";
 import { PLACEMENT_DEFAULTS } from "../../tests/harness/placement.ts";
 import type { CatalogEntry } from "../ports/mod.ts";
-import { encodeManifest, MANIFEST_MEDIA_TYPE } from "../protocol/mod.ts";
+import {
+  type CatalogueCommand,
+  encodeCommand,
+  encodeManifest,
+  MANIFEST_MEDIA_TYPE,
+} from "../protocol/mod.ts";
+import { Catalogue } from "../core/catalogue/mod.ts";
 import type { BlobMember } from "./members.ts";
 import { PlacementDriver } from "./placement_driver.ts";
 
@@ -21,7 +26,11 @@ function manifestOf(text: string): Uint8Array {
 
 /** A driver whose fetches do what `fetch` says, with another node that holds everything. */
 async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: string }>) {
-  const group = new MemoryLog().join();
+  const catalogue = Catalogue.empty();
+  const change = (command: CatalogueCommand) => {
+    const entry = encodeCommand({ request: undefined, command });
+    assert.equal(catalogue.apply(catalogue.appliedIndex + 1, entry).kind, "answered");
+  };
   const telemetry = new RecordingTelemetry();
   const time = { nowMs: 0 };
   const fetched: string[] = [];
@@ -30,7 +39,7 @@ async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: str
   const disk: { freeBytes: number | undefined } = { freeBytes: undefined };
   const driver = new PlacementDriver({
     self: SELF,
-    group,
+    group: { catalogue },
     members: () => [{
       ...other,
       address: { nodeId: OTHER, address: "" },
@@ -58,8 +67,8 @@ async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: str
     },
     log: telemetry,
   });
-  const put = async (name: string, text = name) =>
-    await group.propose({
+  const put = (name: string, text = name) =>
+    change({
       kind: "put_model",
       name: nameOf(name),
       manifest: manifestOf(text),
@@ -74,13 +83,13 @@ async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: str
     return [...fetched];
   };
   const events = () => telemetry.lines.map(({ event }) => event);
-  return { group, put, lookAt, settled, other, events, driver, disk, lines: telemetry.lines };
+  return { change, put, lookAt, settled, other, events, driver, disk, lines: telemetry.lines };
 }
 
 Deno.test("PlacementDriver lets a new model settle, then fetches it and writes down all its names", async () => {
   const { put, lookAt, settled } = await scene(async function* () {});
-  await put("one", "text");
-  await put("two", "text");
+  put("one", "text");
+  put("two", "text");
   assert.deepEqual(await lookAt(1_000), []);
   assert.deepEqual(await lookAt(30_999), []);
   assert.equal((await lookAt(31_000)).length, 1);
@@ -92,12 +101,12 @@ Deno.test("PlacementDriver waits longer after each failure, and no other model w
     yield { status: "pulling" };
     if (name.model === "bad") throw new UnavailableError("peer_lost", "gone");
   });
-  await put("bad");
+  put("bad");
   await lookAt(0);
   assert.deepEqual(await lookAt(30_000), ["bad"]);
   assert.deepEqual(await lookAt(34_999), []);
   assert.deepEqual(await lookAt(35_000), ["bad"]);
-  await put("good");
+  put("good");
   assert.deepEqual(await lookAt(44_999), []);
   assert.deepEqual(await lookAt(45_000), ["bad"]);
   assert.deepEqual((await lookAt(76_000)).sort(), ["bad", "good"]);
@@ -105,18 +114,16 @@ Deno.test("PlacementDriver waits longer after each failure, and no other model w
 });
 
 Deno.test("PlacementDriver drops a fetch when the model is deleted meanwhile", async () => {
-  const steps: (() => Promise<unknown>)[] = [];
-  const { group, put, lookAt, settled, events } = await scene(async function* () {
+  const steps: (() => unknown)[] = [];
+  const { change, put, lookAt, settled, events } = await scene(async function* () {
     yield { status: "pulling" };
     for (const step of steps) await step();
     yield { status: "pulling" };
     throw new Error("not reached");
   });
-  await put("one");
+  put("one");
   await lookAt(0);
-  steps.push(() =>
-    group.propose({ kind: "delete_model", name: nameOf("one"), expected: undefined })
-  );
+  steps.push(() => change({ kind: "delete_model", name: nameOf("one"), expected: undefined }));
   assert.deepEqual(await lookAt(30_000), ["one"]);
   assert.deepEqual(settled, []);
   assert.equal(events().at(-1), "model_fetch_dropped");
@@ -124,7 +131,7 @@ Deno.test("PlacementDriver drops a fetch when the model is deleted meanwhile", a
 
 Deno.test("PlacementDriver takes nothing from a node that is not alive", async () => {
   const { put, lookAt, other } = await scene(async function* () {});
-  await put("one");
+  put("one");
   await lookAt(0);
   other.standing = "suspect";
   assert.deepEqual(await lookAt(30_000), []);
@@ -135,7 +142,7 @@ Deno.test("PlacementDriver takes nothing from a node that is not alive", async (
 Deno.test("PlacementDriver says once that a copy has no room, and again after there was some", async () => {
   const { put, lookAt, lines, disk } = await scene(async function* () {});
   const said = () => lines.filter(({ event }) => event === "model_copy_has_no_room");
-  await put("m", "12345");
+  put("m", "12345");
   disk.freeBytes = 4;
   assert.deepEqual(await lookAt(0), []);
   assert.deepEqual(said(), [], "a new model settles first");

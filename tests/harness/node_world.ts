@@ -9,7 +9,7 @@ import { Random } from "../../src/base/mod.ts";
 import type { OptionName } from "../../src/config/mod.ts";
 import { loadConfig } from "../../src/config/load_config.ts";
 import { drainKey, leaveKey } from "../../src/core/catalogue/mod.ts";
-import type { StoredModels } from "../../src/node/assembly/mod.ts";
+import type { NodePorts } from "../../src/node/assembly/mod.ts";
 import { type OpenNode, openNode } from "../../src/node/open_node.ts";
 import type { Group } from "../../src/group/group.ts";
 import type { Clock, Engine } from "../../src/ports/mod.ts";
@@ -32,8 +32,8 @@ export interface NodeWorldOptions {
   readonly flags?: Partial<Record<OptionName, string>>;
   /** `prompt`: on real time, for engines and sockets that know no other. Default `stepped`. */
   readonly mode?: "stepped" | "prompt";
-  /** Where a node keeps models instead of memory. */
-  readonly models?: (number: number) => Promise<StoredModels> | undefined;
+  /** What a node stands on instead of the simulated machine's. */
+  readonly ports?: (number: number) => Partial<NodePorts>;
   /** What runs models on a node, in one life of it. Default: a {@link ScriptedEngine}. */
   readonly engine?: (clock: Clock, number: number) => Engine;
 }
@@ -45,8 +45,8 @@ export class NodeWorld implements AsyncDisposable {
   readonly #running = new Map<number, OpenNode>();
   /** Why nodes ended by themselves. */
   readonly ended = new Map<number, string>();
-  /** Runners of nodes that were killed. */
-  readonly #ending: Promise<void>[] = [];
+  /** What is real of nodes that were killed. */
+  readonly #leftovers: (() => Promise<void>)[] = [];
   readonly #options: NodeWorldOptions;
   readonly #random: Random;
   readonly #letCryptoGo: () => void;
@@ -120,7 +120,7 @@ export class NodeWorld implements AsyncDisposable {
   /** Starts a node on what its disks hold. */
   async boot(number: number, flags: Partial<Record<OptionName, string>> = {}): Promise<void> {
     const machine = this.#machines.get(number) ?? await this.prepare(number);
-    const { engine = (clock: Clock) => new ScriptedEngine(clock), models } = this.#options;
+    const { engine = (clock: Clock) => new ScriptedEngine(clock), ports } = this.#options;
     const opening = openNode({
       config: loadConfig({
         flags: {
@@ -137,7 +137,7 @@ export class NodeWorld implements AsyncDisposable {
           random: this.#random.fork(),
           engine: (clock) => engine(clock, number),
         }),
-        ...(models && { openModels: async () => await models(number) ?? machine.models }),
+        ...ports?.(number),
       },
       version: "0.0.0",
       hostName: `n${number}`,
@@ -145,15 +145,21 @@ export class NodeWorld implements AsyncDisposable {
       signal: new AbortController().signal,
       onFatal: (reason) => void this.ended.set(number, reason),
     });
-    this.#running.set(number, await this.settle(opening));
+    const node = await this.settle(opening);
+    machine.address = node.machinery.settings.facts.clusterAddress;
+    this.#running.set(number, node);
   }
 
   /** As kill -9, and its runners end with it; `power`: and what the disk had not synced may be gone. */
   crash(number: number, options: { readonly power: boolean } = { power: true }): void {
-    const { driver } = this.node(number);
+    const { driver, machinery } = this.node(number);
     this.#running.delete(number);
     this.machine(number).crash(this.#random, options);
-    this.#ending.push(driver.close());
+    const ended = driver.close();
+    this.#leftovers.push(async () => {
+      await ended;
+      await machinery.transport.close();
+    });
   }
 
   /** Ends a node in order. */
@@ -267,8 +273,7 @@ export class NodeWorld implements AsyncDisposable {
     for (const number of this.running) this.crash(number);
     this.network.close();
     this.#letCryptoGo();
-    // Where time is real, so are runners.
-    if (this.#options.mode === "prompt") await Promise.all(this.#ending);
+    if (this.#options.mode === "prompt") await Promise.all(this.#leftovers.map((end) => end()));
   }
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { type NodeId, type Random, sha256, UnavailableError } from "../../src/base/mod.ts";
-import type { NodePorts, StoredModels } from "../../src/node/assembly/mod.ts";
+import type { NodePorts } from "../../src/node/assembly/mod.ts";
 import type { Clock, Engine } from "../../src/ports/mod.ts";
 import { nodeIdOf } from "../../src/protocol/mod.ts";
 import { encodeIdentityRecord } from "../../src/transport/identity/identity_record.ts";
@@ -69,6 +69,8 @@ export type Machines = ReadonlyMap<number, SimulatedMachine>;
 export class SimulatedMachine {
   readonly number: number;
   readonly nodeId: NodeId;
+  /** Where it listens, or did. */
+  address: string;
   readonly telemetry = new RecordingTelemetry();
   /** Replaceable while the node is off. */
   blobs = new MemoryBlobStore();
@@ -87,6 +89,7 @@ export class SimulatedMachine {
   ) {
     this.number = who.number;
     this.nodeId = who.nodeId;
+    this.address = `10.0.0.${who.number}:11435`;
     this.#network = on.network;
     this.#machines = on.machines;
     this.#life = new Life(on.network.clock);
@@ -105,10 +108,6 @@ export class SimulatedMachine {
     return machine;
   }
 
-  get address(): string {
-    return `10.0.0.${this.number}:11435`;
-  }
-
   /** Log lines of these events as `event key=value ...`. */
   told(...events: readonly string[]): readonly string[] {
     return this.telemetry.lines.filter(({ event }) => events.includes(event)).map((line) =>
@@ -116,18 +115,6 @@ export class SimulatedMachine {
         " ",
       )
     );
-  }
-
-  get models(): StoredModels {
-    const { blobs, catalog } = this;
-    const nothing = async () => {};
-    return {
-      blobs,
-      catalog,
-      addEmbedded: nothing,
-      freeBytes: async () => undefined,
-      prune: nothing,
-    };
   }
 
   /** The ports of a new life. */
@@ -143,7 +130,13 @@ export class SimulatedMachine {
       quantizer: { quantize: () => Promise.reject(new Error("no quantizer")) },
       templates: LOCAL_TEMPLATES,
       registryKey: { publicKey: async () => "", sign: async () => "" },
-      openModels: async () => this.models,
+      openModels: async () => ({
+        blobs: this.blobs,
+        catalog: this.catalog,
+        addEmbedded: async () => {},
+        freeBytes: async () => undefined,
+        prune: async () => {},
+      }),
       openFile: (path) => ({
         read: () => this.files.read(path),
         write: (bytes) => this.files.write(path, bytes),

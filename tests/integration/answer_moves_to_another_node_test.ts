@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import { ensureEmbeddedModel } from "../../src/models/mod.ts";
 import type { StoredModels } from "../../src/node/assembly/mod.ts";
-import type { AnswerChunk, GenerateRequest } from "../../src/ports/mod.ts";
+import type { AnswerChunk, Engine, GenerateRequest } from "../../src/ports/mod.ts";
 import { openBlobStore, openModelCatalog } from "../../src/storage/mod.ts";
 import { NodeWorld } from "../harness/node_world.ts";
 import { startEngine, TINY_PATH } from "./engine_harness.ts";
@@ -25,13 +25,40 @@ async function tinyIn(folder: string): Promise<StoredModels> {
   };
 }
 
+/** An engine that tells of tokens before it hands them on. */
+function telling(engine: Engine, onTokens: (count: number) => void): Engine {
+  return {
+    async load(settings, options) {
+      const model = await engine.load(settings, options);
+      return {
+        facts: model.facts,
+        processId: model.processId,
+        exited: model.exited,
+        async *generate(request, signal) {
+          for await (const event of model.generate(request, signal)) {
+            if (event.kind === "tokens") onTokens(event.tokens.length);
+            yield event;
+          }
+        },
+        embed: (inputs, how) => model.embed(inputs, how),
+        tokenize: (text, how) => model.tokenize(text, how),
+        detokenize: (tokens) => model.detokenize(tokens),
+        unload: () => model.unload(),
+      };
+    },
+  };
+}
+
 /** Three nodes; all but the first hold the model. */
-async function threeNodes(folder: string): Promise<NodeWorld> {
+async function threeNodes(
+  folder: string,
+  onTokens: (number: number, count: number) => void,
+): Promise<NodeWorld> {
   const world = await NodeWorld.start(3, {
     mode: "prompt",
     flags: { contextTokens: "512" },
-    engine: () => startEngine(),
-    models: (number) => number === 1 ? undefined : tinyIn(folder),
+    engine: (_clock, number) => telling(startEngine(), (count) => onTokens(number, count)),
+    ports: (number) => number === 1 ? {} : { openModels: () => tinyIn(folder) },
   });
   await world.until("both holders are known", () => {
     const { cluster, machinery } = world.node(1);
@@ -65,28 +92,34 @@ Deno.test({
       const random = new Random(3);
       const undisturbed = new Map<string, string>();
       for (let round = 0; round <= KILLS; round++) {
-        await using world = await threeNodes(folder);
+        let tokensLeft = Infinity;
+        await using world = await threeNodes(folder, (number, count) => {
+          tokensLeft -= count;
+          if (tokensLeft > 0) return;
+          tokensLeft = Infinity;
+          world.crash(number);
+        });
         const { api } = world.node(1);
-        const read = async (prompt: string, killAtChunk: number) => {
+        const read = async (prompt: string) => {
           const answer = await api.generate(ask(prompt), never);
           assert.ok(answer.kind === "stream");
           let text = "";
-          let chunks = 0;
           let done: AnswerChunk | undefined;
           for await (const chunk of answer.chunks) {
             if (chunk.kind === "text") text += chunk.content;
             else done = chunk;
-            if (++chunks === killAtChunk) world.crash(Number(answer.servedBy?.()?.slice(1)));
           }
           assert.ok(done !== undefined);
           return text;
         };
         if (round === 0) {
-          for (const prompt of PROMPTS) undisturbed.set(prompt, await read(prompt, Infinity));
+          for (const prompt of PROMPTS) undisturbed.set(prompt, await read(prompt));
           continue;
         }
         const prompt = PROMPTS[round % PROMPTS.length] ?? "";
-        const text = await read(prompt, 1 + random.below(8));
+        tokensLeft = 1 + random.below(8);
+        const text = await read(prompt);
+        assert.equal(tokensLeft, Infinity, "nobody died");
         assert.equal(text, undisturbed.get(prompt), `round ${round}`);
         assert.deepEqual(
           world.machine(1).telemetry.lines.filter(({ event }) => event === "answer_lost_its_runner")
