@@ -1,0 +1,38 @@
+"""What the Python programs share."""
+import json
+import os
+import traceback
+
+ORIGIN = os.environ["CLIENTS_ORIGIN"]
+WEATHER = {
+    "name": "get_weather",
+    "description": "Get the current weather in a city",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "The name of the city"}},
+        "required": ["city"],
+    },
+}
+QUESTION = "What is the weather in Paris?"
+RESULT = '{"temperature": 21, "condition": "sunny"}'
+AGE_SCHEMA = {
+    "type": "object",
+    "properties": {"age": {"type": "integer"}},
+    "required": ["age"],
+    "additionalProperties": False,
+}
+AGE_TEXT = "Mia is 12 years old."
+
+
+def call(name):
+    """Makes one call and tells how it went; the next one is made in any case."""
+
+    def run(body):
+        try:
+            body()
+            print(json.dumps({"call": name, "ok": True}), flush=True)
+        except Exception:
+            detail = traceback.format_exc()[-600:]
+            print(json.dumps({"call": name, "ok": False, "detail": detail}), flush=True)
+
+    return run
