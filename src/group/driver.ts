@@ -76,6 +76,9 @@ interface Writing {
   isDurable: boolean;
 }
 
+/** Ticks that a commit index waits for a write to go along with: without it a killed node starts with less than it told. */
+const LAZY_TICKS_MAX = 20;
+
 /** A node alone wakes up for every so many ticks only: 20 times a second cost an idle machine more than all else. */
 const ALONE_TICKS = 5;
 
@@ -109,6 +112,7 @@ export class GroupDriver implements Group {
   readonly #writing: Writing[] = [];
   /** A commit index that need not be durable by itself: it goes along with the next write. */
   #lazyHardState: HardState | undefined;
+  #lazyTicks = 0;
 
   #soft: SoftState = { role: "follower", leader: undefined };
   #term: number;
@@ -674,12 +678,23 @@ export class GroupDriver implements Group {
       this.#campaignInTicks = undefined;
       if (this.#soft.leader === undefined) this.#raft.campaign();
     }
+    this.#writeLazy();
     const nowMs = this.#parts.clock.monotonicMs();
     this.#outbox.onTick();
     this.#transfers.onTick();
     this.#proposals.onTick(nowMs, { resends: this.#soft.role !== "leader" });
     this.#reads.onTick(nowMs);
     this.#changes.onTick(nowMs);
+  }
+
+  /** A node that is killed and has no quorum at its start knows what was committed by its own disk alone. */
+  #writeLazy(): void {
+    if (this.#lazyHardState === undefined) this.#lazyTicks = 0;
+    else if (++this.#lazyTicks >= LAZY_TICKS_MAX && this.#writing.length === 0) {
+      this.#lazyTicks = 0;
+      const nothing = { entries: [], snapshot: undefined, answers: [] };
+      this.#orders.push({ ...nothing, hardState: undefined, mustSync: false });
+    }
   }
 
   /** Tells listeners, after all is done, so that they see the node at rest and may ask more of it. */

@@ -76,6 +76,22 @@ Deno.test("A node that was stopped in order finds its commit index again", () =>
     assert.ok(world.group(1).view().committed >= committed);
   }));
 
+Deno.test("A node that is killed and comes back without a quorum knows what it knew a moment before", () =>
+  withGroup(3, async (world) => {
+    await world.elected();
+    await world.propose(1, putSetting("a", "1"));
+    await world.converged();
+    await world.advance(2_000);
+    for (const number of world.numbers) world.crash(number);
+    for (const number of world.numbers) {
+      await world.boot(number);
+      await world.advance(100);
+      const keys = world.group(number).catalogue.settings().map(({ key }) => key);
+      assert.deepEqual(keys, ["a"], `node ${number}`);
+      world.crash(number);
+    }
+  }));
+
 Deno.test("A change that its leader died over is applied once, through the next leader", () =>
   withGroup(3, async (world) => {
     const leader = await world.elected();

@@ -120,6 +120,7 @@ function listedRow(model: ListedModel): object {
     modified_at: localTime(model.modifiedAtMs),
     size: model.size,
     digest: model.digest,
+    local: model.isLocal,
     details: detailsRow(model.details),
     capabilities: model.capabilities.length === 0 ? undefined : model.capabilities,
   };
@@ -179,6 +180,7 @@ function shownRow(shown: ShownModel): object {
     capabilities: shown.capabilities.length === 0 ? undefined : shown.capabilities,
     modified_at: localTime(shown.modifiedAtMs),
     requires: shown.requires || undefined,
+    local: shown.isLocal,
   };
 }
 

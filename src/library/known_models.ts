@@ -14,17 +14,20 @@ export class KnownModels {
   readonly #clusterId: string;
   /** Manifest digests by model key. Several while one replaces another. */
   readonly #digests: Map<string, Set<string>>;
+  /** What this node keeps as its own beside the catalogue, likewise. */
+  readonly #kept: Map<string, Set<string>>;
   #isNew: boolean;
 
   private constructor(
     file: KeptFile,
     clusterId: string,
-    digests: Map<string, Set<string>> | undefined,
+    read: Pick<KnownFile, "models" | "kept"> | undefined,
   ) {
     this.#file = file;
     this.#clusterId = clusterId;
-    this.#digests = digests ?? new Map();
-    this.#isNew = digests === undefined;
+    this.#digests = read?.models ?? new Map();
+    this.#kept = read?.kept ?? new Map();
+    this.#isNew = read === undefined;
   }
 
   /** True until something was kept for this cluster: the node has just come to it. */
@@ -50,6 +53,20 @@ export class KnownModels {
     return this.#digests.get(modelKey(model.name))?.has(model.manifestDigest) ?? false;
   }
 
+  isKept(model: NamedManifest): boolean {
+    return this.#kept.get(modelKey(model.name))?.has(model.manifestDigest) ?? false;
+  }
+
+  /** From now on these are this node's own. Durable when it resolves. */
+  async keep(models: readonly NamedManifest[]): Promise<void> {
+    if (models.length === 0) return;
+    // One name has one model in the folder.
+    for (const model of models) {
+      this.#kept.set(modelKey(model.name), new Set([model.manifestDigest]));
+    }
+    await this.#save();
+  }
+
   /** Durable when it resolves; to be called before the folder gets what is noted. */
   async note(models: readonly NamedManifest[]): Promise<void> {
     const fresh = models.filter((model) => !this.has(model));
@@ -64,10 +81,12 @@ export class KnownModels {
 
   /** To be called after they went out of the folder. */
   async forget(models: readonly NamedManifest[]): Promise<void> {
-    const known = models.filter((model) => this.has(model));
+    const known = models.filter((model) => this.has(model) || this.isKept(model));
     if (known.length === 0) return;
-    for (const { name, manifestDigest } of known) {
+    for (const model of known) {
+      const { name, manifestDigest } = model;
       const key = modelKey(name);
+      if (this.isKept(model)) this.#kept.delete(key);
       this.#digests.get(key)?.delete(manifestDigest);
       if (this.#digests.get(key)?.size === 0) this.#digests.delete(key);
     }
@@ -75,25 +94,39 @@ export class KnownModels {
   }
 
   async #save(): Promise<void> {
-    const models = Object.fromEntries([...this.#digests].map(([key, held]) => [key, [...held]]));
-    const text = JSON.stringify({ version: 1, clusterId: this.#clusterId, models });
+    const [models, kept] = [plain(this.#digests), plain(this.#kept)];
+    const text = JSON.stringify({ version: 1, clusterId: this.#clusterId, models, kept });
     await this.#file.write(new TextEncoder().encode(text));
     this.#isNew = false;
   }
 }
 
+/** By model key. */
+interface KnownFile {
+  readonly models: Map<string, Set<string>>;
+  readonly kept: Map<string, Set<string>>;
+}
+
 /** Undefined for anything that was not kept for this cluster. */
-function parseKnown(text: string, clusterId: string): Map<string, Set<string>> | undefined {
+function parseKnown(text: string, clusterId: string): KnownFile | undefined {
   if (text === "" || text.length > FILE_BYTES_MAX) return undefined;
   const value = parseObject(text);
   if (value["version"] !== 1 || value["clusterId"] !== clusterId) return undefined;
-  const known = new Map<string, Set<string>>();
-  for (const [key, digests] of Object.entries(asObject(value["models"]))) {
+  return { models: parseDigests(value["models"]), kept: parseDigests(value["kept"]) };
+}
+
+function parseDigests(value: unknown): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const [key, digests] of Object.entries(asObject(value))) {
     if (!Array.isArray(digests)) continue;
     const fitting = digests.filter((digest) => typeof digest === "string" && isHashHex(digest));
-    known.set(key, new Set(fitting));
+    found.set(key, new Set(fitting));
   }
-  return known;
+  return found;
+}
+
+function plain(digests: ReadonlyMap<string, ReadonlySet<string>>): object {
+  return Object.fromEntries([...digests].map(([key, held]) => [key, [...held]]));
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

@@ -1,4 +1,4 @@
-import { errorMessage, isEdgeError } from "../base/mod.ts";
+import { errorMessage, hexOf, isEdgeError, RequestError, sha256 } from "../base/mod.ts";
 import {
   type LocalModelOrder,
   modelKey,
@@ -10,6 +10,7 @@ import type { CatalogEntry, Clock, Log, ModelCatalog } from "../ports/mod.ts";
 import { CATALOGUE_MANIFEST_BYTES_MAX, displayModelName, type ModelName } from "../protocol/mod.ts";
 import { type CatalogueGroup, CHANGE_TIMEOUT_MS, READ_TIMEOUT_MS } from "../group/mod.ts";
 import type { KnownModels } from "./known_models.ts";
+import type { LocalModels } from "./local_models.ts";
 import { entryOf } from "./replicated_catalog.ts";
 
 /** What {@link LocalCopies} works with. */
@@ -18,7 +19,9 @@ export interface LocalCopiesParts {
   /** The manifests in this node's own folder. */
   readonly folder: ModelCatalog;
   readonly models: Pick<ModelStore, "isWholeHere" | "removeUnused">;
-  readonly known: Pick<KnownModels, "has" | "note" | "forget">;
+  readonly known: Pick<KnownModels, "has" | "note" | "forget" | "isKept" | "keep">;
+  /** Told what the folder holds. */
+  readonly locals: LocalModels;
   readonly clock: Clock;
   readonly log: Log;
   /** Clears old garbage out of the folder once, when it is first in line with the catalogue; absent = never. */
@@ -38,8 +41,9 @@ const ALL = "all";
 
 /**
  * Keeps this node's folder in line with the cluster's catalogue: what was deleted or replaced anywhere goes here too, and
- * what the folder has and the cluster never had is put into the catalogue. Nothing is judged before the catalogue is known
- * to be up to date: to a node that replays its log, a model that it acknowledged yesterday looks deleted.
+ * what the folder has and the cluster never had is put into the catalogue, or stays as this node's own where the name is taken.
+ * Nothing is judged before the catalogue is known to be up to date: to a node that replays its log, a model that it
+ * acknowledged yesterday looks deleted.
  */
 export class LocalCopies {
   readonly #parts: LocalCopiesParts;
@@ -108,21 +112,60 @@ export class LocalCopies {
    */
   async settle(names: readonly ModelName[]): Promise<void> {
     try {
-      await this.#turns.run(() => this.#reconcile(names));
+      await this.#turns.run(() => this.#reconcile(names, { isCurrent: true }));
     } catch (error) {
       this.#failed(error);
       this.noteChanged(names);
     }
   }
 
+  /**
+   * Puts a model into the folder that the cluster can't be told of now; it is offered once a quorum answers.
+   *
+   * @throws RequestError `conflict` where the folder's place for the name is taken by a model kept beside the cluster's.
+   */
+  async putLocal(name: ModelName, bytes: Uint8Array): Promise<void> {
+    const { folder, known, locals } = this.#parts;
+    await this.#turns.run(async () => {
+      const aside = locals.findAside(name);
+      if (aside !== undefined) throw isTaken(aside.name);
+      const before = await folder.find(name);
+      // Before the folder: what was the cluster's once, and is made here again, is this node's own now.
+      const manifestDigest = hexOf(sha256(bytes));
+      await known.forget([{ name: before?.name ?? name, manifestDigest }]);
+      await folder.put(name, bytes);
+      locals.note(name, await folder.find(name));
+    });
+    this.#log("info", "local_model_made", { model: displayModelName(name) });
+    this.noteChanged([name]);
+  }
+
+  /** Takes one of this node's own models out of its folder. False when it is none any more. */
+  async deleteLocal(name: ModelName): Promise<boolean> {
+    const { folder, known, locals } = this.#parts;
+    const wasThere = await this.#turns.run(async () => {
+      const own = locals.find(name);
+      if (own === undefined) return false;
+      await folder.delete(own.name);
+      await known.forget([own]);
+      locals.note(own.name, undefined);
+      // The cluster's model of the name may have waited for the place.
+      await this.#reconcile([own.name], { isCurrent: false });
+      return true;
+    });
+    return wasThere;
+  }
+
   async #follow(): Promise<void> {
+    await this.#lookHere();
     let hasPruned = false;
     while (!this.#isClosed) {
       let names = this.#takeChanged();
+      let isCurrent = false;
       try {
-        await this.#catchUp();
+        isCurrent = await this.#catchUp();
         names = this.#withNews(names);
-        await this.#turns.run(() => this.#reconcile(names));
+        await this.#turns.run(() => this.#reconcile(names, { isCurrent }));
         if (!hasPruned) {
           hasPruned = true;
           await this.#parts.prune?.();
@@ -132,6 +175,12 @@ export class LocalCopies {
       } catch (error) {
         this.noteChanged(names);
         this.#failed(error);
+        await this.#pause(RETRY_MS);
+        continue;
+      }
+      const pending = isCurrent ? [] : this.#parts.locals.pending();
+      if (pending.length > 0) {
+        this.noteChanged(pending);
         await this.#pause(RETRY_MS);
         continue;
       }
@@ -153,15 +202,36 @@ export class LocalCopies {
     return [...names, ...fresh.map(({ name }) => name), ...gone];
   }
 
-  async #catchUp(): Promise<void> {
-    if (this.#isUpToDate) return;
-    await this.#parts.group.read(() => {}, { timeoutMs: READ_TIMEOUT_MS });
-    this.#isUpToDate = true;
+  /** What is here is served from the start on, whether or not a quorum answers. */
+  async #lookHere(): Promise<void> {
+    const { folder } = this.#parts;
+    try {
+      await this.#turns.run(async () => await this.#noteLocals(ALL, await folder.list()));
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
-  async #reconcile(names: readonly ModelName[] | typeof ALL): Promise<void> {
+  /** Whether the catalogue holds all that was acknowledged before; at the first time nothing is done without that. */
+  async #catchUp(): Promise<boolean> {
+    const { group } = this.#parts;
+    if (!this.#isUpToDate) {
+      await group.read(() => {}, { timeoutMs: READ_TIMEOUT_MS });
+      this.#isUpToDate = true;
+      return true;
+    }
+    const { consistency } = await group.readOrStale(() => {}, { waitMs: READ_TIMEOUT_MS });
+    return consistency === "linearizable";
+  }
+
+  async #reconcile(
+    names: readonly ModelName[] | typeof ALL,
+    { isCurrent }: { readonly isCurrent: boolean },
+  ): Promise<void> {
     const { known } = this.#parts;
-    const local = byKey(await this.#localEntries(names));
+    const found = await this.#localEntries(names);
+    await this.#noteLocals(names, found);
+    const local = byKey(found);
     const wanted = byKey(this.#catalogueEntries(names));
     const whole = new Set<string>();
     for (const entry of wanted.values()) {
@@ -171,12 +241,29 @@ export class LocalCopies {
       local: [...local.values()],
       catalogue: [...wanted.values()],
       isKnown: (model) => known.has(model),
+      isKept: (model) => known.isKept(model),
+      isCurrent,
       isWholeHere: (digest) => whole.has(digest),
     });
     await this.#removeAndWrite(orders, { local, wanted });
     this.#noteFolder(names, { orders, local });
     this.#noteHeld(names, { wanted, whole });
     await this.#importAll(orders, local);
+  }
+
+  /** A model that lacks a blob is nobody's yet: another program may still be writing it. */
+  async #noteLocals(
+    names: readonly ModelName[] | typeof ALL,
+    found: readonly CatalogEntry[],
+  ): Promise<void> {
+    const { locals, known, models } = this.#parts;
+    const own: CatalogEntry[] = [];
+    for (const entry of found) {
+      if (!known.has(entry) && await models.isWholeHere(entry.manifest)) own.push(entry);
+    }
+    if (names === ALL) return locals.noteAll(own);
+    for (const name of names) locals.note(name, undefined);
+    for (const entry of own) locals.note(entry.name, entry);
   }
 
   async #removeAndWrite(
@@ -187,6 +274,7 @@ export class LocalCopies {
     const { local, wanted } = entries;
     const writes = orders.filter((order) => order.kind === "write");
     const removals = orders.filter((order) => order.kind === "remove");
+    const kept = orders.filter((order) => order.kind === "keep");
     const agreed = [...wanted].filter(([key, entry]) => isSame(local.get(key), entry))
       .map(([, entry]) => entry);
     // Before the folder: a crash in between must leave a name too many among the known, never one too few.
@@ -203,8 +291,13 @@ export class LocalCopies {
     for (const { name, because } of removals) {
       this.#log("info", "local_model_removed", { model: displayModelName(name), because });
     }
-    const freed = removals.filter(({ blobs }) => blobs === "removed")
-      .flatMap(({ name }) => local.get(modelKey(name)) ?? []);
+    await known.keep(kept);
+    for (const { name } of kept) {
+      const model = displayModelName(name);
+      const as = displayModelName(this.#parts.locals.findAside(name)?.name ?? name);
+      this.#log("warn", "local_model_kept", { model, as, because: "the cluster has the name" });
+    }
+    const freed = removals.flatMap(({ name }) => local.get(modelKey(name)) ?? []);
     if (freed.length > 0) await models.removeUnused(freed.map(({ manifest }) => manifest));
   }
 
@@ -213,6 +306,7 @@ export class LocalCopies {
     done: { readonly orders: readonly LocalModelOrder[]; readonly local: Entries },
   ): void {
     if (names === ALL) this.#inFolder.clear();
+    else for (const name of names) this.#inFolder.delete(modelKey(name));
     for (const [key, { name }] of done.local) this.#inFolder.set(key, name);
     for (const { kind, name } of done.orders) {
       // A removal comes before the write that replaces it.
@@ -246,6 +340,8 @@ export class LocalCopies {
   /** @throws UnavailableError `no_quorum`; refusals are told to the log. */
   async #import(entry: CatalogEntry): Promise<void> {
     const { group, known, models } = this.#parts;
+    // Whoever makes a model here meanwhile must not wait for what can't be told.
+    if (group.quorumLostAtMs !== undefined) return this.noteChanged([entry.name]);
     const model = displayModelName(entry.name);
     const isWhole = await models.isWholeHere(entry.manifest);
     if (!isWhole || entry.bytes.length > CATALOGUE_MANIFEST_BYTES_MAX) {
@@ -332,6 +428,13 @@ export class LocalCopies {
   ): void {
     this.#parts.log.log(level, event, values);
   }
+}
+
+function isTaken(name: ModelName): RequestError {
+  const shown = displayModelName(name);
+  const text = `this node keeps a model of its own as "${shown}", where this one would go: ` +
+    "copy it to another name and remove it, or choose another name for this one";
+  return new RequestError("conflict", text);
 }
 
 /** Entries by model key. */

@@ -41,6 +41,12 @@ async function listed(world: NodeWorld, number: number): Promise<readonly string
   return models.map(({ name }) => name).sort();
 }
 
+async function systemOf(world: NodeWorld, number: number, model: string): Promise<string> {
+  const request = { model, verbose: false, options: {} };
+  const shown = await world.settle(world.node(number).api.showModel(request));
+  return shown.system ?? "";
+}
+
 Deno.test("LocalCopies puts what a folder holds into a catalogue that never had it", async () => {
   await using world = await clusterWith(["a", "b"], { count: 1 });
   assert.equal(world.group(1).catalogue.models().length, 2);
@@ -101,19 +107,99 @@ Deno.test("LocalCopies judges nothing by a log that it has not caught up with", 
   assert.deepEqual(machine.catalog.names, ["a:latest"]);
 });
 
-Deno.test("LocalCopies lets the catalogue win a name, and says so", async () => {
+Deno.test("LocalCopies leaves a joiner its own model of a taken name, beside the cluster's, and says so", async () => {
   await using world = await clusterWith(["a"], { count: 1 });
   const joined = await world.prepare(2);
   await store(joined, "A", "mine");
 
   await world.join(2);
 
-  await world.until("the name is given up", () => joined.catalog.names.length === 0);
-  assert.deepEqual(joined.told(...SETTLED), [
-    "local_model_removed model=A:latest because=conflict",
-  ]);
-  assert.ok(joined.blobs.blobs.has(systemDigest("mine")), "until the next prune");
-  assert.deepEqual(world.machine(1).catalog.names, ["a:latest"]);
+  const kept = ["local_model_kept model=A:latest as=A:latest@n2 because=the cluster has the name"];
+  await world.until("it is kept", () => joined.told("local_model_kept").length > 0);
+  await world.advance(130_000);
+  assert.deepEqual(joined.told("local_model_kept", ...SETTLED), kept, "once");
+  assert.deepEqual(joined.catalog.names, ["A:latest"]);
+  assert.deepEqual(await listed(world, 2), ["A:latest@n2", "a:latest"]);
+  assert.deepEqual(await listed(world, 1), ["a:latest"]);
+  assert.equal(await systemOf(world, 2, "a@N2"), "mine");
+  assert.equal(await systemOf(world, 2, "a"), "a");
+
+  // Once its owner lets it go, the cluster's may come in its place.
+  await world.settle(world.node(2).api.copyModel({ source: "A@n2", destination: "b" }));
+  await world.settle(world.node(2).api.deleteModel({ model: "A@n2" }));
+  assert.deepEqual(await listed(world, 2), ["a:latest", "b:latest"]);
+  assert.deepEqual(await listed(world, 1), ["a:latest", "b:latest"]);
+  assert.equal(await systemOf(world, 2, "b"), "mine");
+});
+
+Deno.test("LocalCopies keeps what is made without a quorum, and offers it when there is one again", async () => {
+  await using world = await clusterWith(["a", "b"], { count: 3 });
+  const away = world.node(2);
+  const api = away.api;
+  world.isolate(2);
+  await world.until("the quorum is missed", () => world.group(2).quorumLostAtMs !== undefined);
+  await store(world.machine(2), "made", "made away");
+  await store(world.machine(2), "a", "a of n2");
+  away.sharing.copies.noteChanged("all");
+  await world.advance(3_000);
+  await world.settle(api.copyModel({ source: "made", destination: "free" }));
+  await world.settle(api.copyModel({ source: "made", destination: "gone" }));
+  await world.settle(api.deleteModel({ model: "gone" }));
+  await assert.rejects(world.settle(api.deleteModel({ model: "b" })), {
+    code: "no_quorum",
+    message: /Cannot delete model "b:latest": .* 2 of 3 voters are down: start n1 or n3/,
+  });
+  const rows = await world.settle(away.sharing.models.list());
+  const told = rows.map(({ name, isLocal }) => `${name}${isLocal ? " local" : ""}`).sort();
+  assert.deepEqual(told, ["a:latest local", "b:latest", "free:latest local", "made:latest local"]);
+  assert.equal(await systemOf(world, 2, "a"), "a of n2");
+  assert.equal(await systemOf(world, 2, "free"), "made away");
+  const isolatedFrom = world.node(1);
+  await store(world.machine(1), "free", "free of n1");
+  isolatedFrom.sharing.copies.noteChanged("all");
+  await world.until(
+    "n1 shares its own",
+    () => world.group(1).catalogue.findModel(nameOf("free")) !== undefined,
+  );
+
+  world.network.heal();
+
+  await world.until(
+    "each is told once",
+    () => world.machine(2).told("local_model_kept").length === 2,
+  );
+  await world.until(
+    "the free name is the cluster's",
+    () => world.group(1).catalogue.findModel(nameOf("made")) !== undefined,
+  );
+  await world.advance(130_000);
+  assert.equal(world.machine(2).told("local_model_kept").length, 2);
+  const shared = ["a:latest", "b:latest", "free:latest", "made:latest"];
+  assert.deepEqual(await listed(world, 1), shared);
+  assert.deepEqual(
+    await listed(world, 2),
+    [...shared, "a:latest@n2", "free:latest@n2"].sort(),
+  );
+  assert.equal(await systemOf(world, 2, "a@n2"), "a of n2");
+  assert.equal(await systemOf(world, 2, "free@n2"), "made away");
+});
+
+Deno.test("LocalCopies serves a node's own models after a start without a quorum", async () => {
+  await using world = await clusterWith(["a"], { count: 3 });
+  world.isolate(2);
+  await world.until("the quorum is missed", () => world.group(2).quorumLostAtMs !== undefined);
+  await store(world.machine(2), "made", "made away");
+  await world.stop(2);
+  await world.boot(2);
+  const names = ["a:latest", "made:latest"];
+  assert.deepEqual(await listed(world, 2), names);
+  await world.settle(world.node(2).api.copyModel({ source: "made", destination: "a" }));
+  // The place is taken by a model that the cluster was not told of, which its owner may replace.
+  await world.settle(world.node(2).api.copyModel({ source: "made", destination: "a" }));
+  assert.deepEqual(await listed(world, 2), names);
+  world.network.heal();
+  await world.until("it is told", () => world.machine(2).told("local_model_kept").length === 1);
+  assert.deepEqual(await listed(world, 2), ["a:latest", "a:latest@n2", "made:latest"]);
 });
 
 Deno.test("LocalCopies writes down a copy that was made elsewhere of a model it holds", async () => {
@@ -132,7 +218,7 @@ Deno.test("LocalCopies keeps a broken model to itself and looks no further", asy
   ]);
 });
 
-Deno.test("ReplicatedCatalog keeps the first spelling and tells changes without a quorum", async () => {
+Deno.test("ReplicatedCatalog keeps the first spelling, and without a quorum changes nothing of the cluster's", async () => {
   await using world = await clusterWith(["Mixed"], { count: 3 });
   const { catalog } = world.node(2).sharing;
   const entry = await world.settle(catalog.find(nameOf("mixed"), { consistency: "linearizable" }));
@@ -143,16 +229,14 @@ Deno.test("ReplicatedCatalog keeps the first spelling and tells changes without 
 
   const { models } = world.node(2).sharing;
   const changes = [
-    () => models.copy({ source: "mixed", destination: "x" }),
     () => models.delete({ model: "mixed" }),
     () => models.list({ consistency: "linearizable" }),
-    () => catalog.put(nameOf("x"), entry?.bytes ?? new Uint8Array()),
   ];
   for (const change of changes) {
     await assert.rejects(world.settle<unknown>(change()), {
       code: "no_quorum",
       retryAfterMs: 1_000,
-      message: /^Cannot .* 2 of 3 voters/,
+      message: /^Cannot .* 2 of 3 voters are down: start n1 or n3 again/,
     });
   }
   assert.deepEqual((await world.settle(models.list({ consistency: "stale" }))).length, 1);

@@ -1,17 +1,18 @@
 import type { NodeId } from "../base/mod.ts";
-import type { PlacementOptions } from "../core/catalogue/mod.ts";
+import type { Catalogue, PlacementOptions } from "../core/catalogue/mod.ts";
 import {
   type AwayHolders,
   createModelStore,
   type ModelStore,
   type ModelStoreOptions,
 } from "../models/mod.ts";
-import type { BlobStore, Metrics, ModelCatalog, Transport } from "../ports/mod.ts";
+import type { BlobStore, CatalogEntry, Metrics, ModelCatalog, Transport } from "../ports/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { KnownModels } from "./known_models.ts";
 import { LocalCopies } from "./local_copies.ts";
-import { ReplicatedCatalog } from "./replicated_catalog.ts";
+import { LocalModels } from "./local_models.ts";
+import { entryOf, ReplicatedCatalog } from "./replicated_catalog.ts";
 import { BLOB_PURPOSE, SHOW_PURPOSE, type StreamRouter } from "../calls/mod.ts";
 import { describeModel } from "./describe.ts";
 import { BlobServer } from "./blob_server.ts";
@@ -32,7 +33,9 @@ export interface ModelSharingOptions
   readonly blobs: BlobStore;
   /** The manifests in this node's own folder. */
   readonly folder: ModelCatalog;
-  readonly known: Pick<KnownModels, "has" | "note" | "forget">;
+  readonly known: Pick<KnownModels, "has" | "note" | "forget" | "isKept" | "keep">;
+  /** This node's name, which tells its own models from the cluster's. */
+  readonly nodeName: string;
   readonly transport: Pick<Transport, "openStream">;
   readonly router: Pick<StreamRouter, "register">;
   readonly metrics: Metrics;
@@ -87,15 +90,21 @@ export class ModelSharing {
       ...options,
       describeAt: (peer, entry) => describeModel(options, peer, entry),
     });
+    const locals = new LocalModels({
+      known: options.known,
+      catalogued: (name) => group.catalogue.findModel(name),
+      nodeName: () => options.nodeName,
+    });
     this.catalog = new ReplicatedCatalog({
       ...options,
       group: options.requests ?? group,
-      settle: (names) => this.copies.settle(names),
+      copies: () => this.copies,
+      locals,
     });
     this.models = createModelStore({
       ...options,
       catalog: this.catalog,
-      localCatalog: folder,
+      localCatalog: { list: async () => [...await folder.list(), ...catalogued(group.catalogue)] },
       blobs,
       peers,
       elsewhere,
@@ -104,6 +113,7 @@ export class ModelSharing {
     options.router.register(SHOW_PURPOSE, new ShowServer(this.models));
     const copies: LocalCopies = new LocalCopies({
       ...options,
+      locals,
       models: this.models,
       onHeldChanged: () => onHeldChanged?.(copies.held()),
     });
@@ -137,4 +147,9 @@ export class ModelSharing {
     await this.copies.close();
     await this.quarantine.settled();
   }
+}
+
+/** Everything the cluster names, whatever a node's own models hide of it. */
+function catalogued(catalogue: Catalogue): readonly CatalogEntry[] {
+  return catalogue.models().flatMap((model) => entryOf(model) ?? []);
 }

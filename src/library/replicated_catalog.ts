@@ -1,10 +1,16 @@
-import { RequestError } from "../base/mod.ts";
-import type { Catalogue, CatalogueModel, Outcome } from "../core/catalogue/mod.ts";
-import type { CatalogEntry, Clock, ModelCatalog, ReadOptions } from "../ports/mod.ts";
+import { isEdgeError, RequestError } from "../base/mod.ts";
+import {
+  type Catalogue,
+  type CatalogueModel,
+  modelKey,
+  type Outcome,
+} from "../core/catalogue/mod.ts";
+import type { CatalogEntry, Clock, Log, ModelCatalog, ReadOptions } from "../ports/mod.ts";
 import {
   CATALOGUE_MANIFEST_BYTES_MAX,
   type CatalogueCommand,
   displayModelName,
+  knownSpelling,
   type Manifest,
   type ModelName,
   parseManifest,
@@ -18,19 +24,32 @@ import {
   rewordNoQuorum,
   STALE_AFTER_MS,
 } from "../group/mod.ts";
-import { knownSpelling } from "./known_spelling.ts";
+import type { LocalModels } from "./local_models.ts";
+
+/** This node's folder (`local_copies.ts`). */
+export interface OwnFolder {
+  /** Brings it in line with names that have just changed. */
+  settle(names: readonly ModelName[]): Promise<void>;
+  /** Keeps what the cluster can't be told of now. */
+  putLocal(name: ModelName, bytes: Uint8Array): Promise<void>;
+  /** False when it is not this node's own any more. */
+  deleteLocal(name: ModelName): Promise<boolean>;
+}
 
 /** What a replicated catalog stands on. */
 export interface ReplicatedCatalogParts {
   readonly group: CatalogueGroup;
   readonly clock: Clock;
-  /** Brings the folder of this node in line with names that have just changed (`local_copies.ts`). */
-  readonly settle: (names: readonly ModelName[]) => Promise<void>;
+  readonly copies: () => OwnFolder;
+  /** This node's own models. */
+  readonly locals: LocalModels;
+  readonly log: Log;
 }
 
 /**
  * The models of the cluster: names and manifests from the log that the nodes agree on. A change resolves once it is
- * agreed on, applied here, and written down here as far as this node holds the blobs.
+ * agreed on, applied here, and written down here as far as this node holds the blobs. Where no quorum answers, what is stored
+ * and copied is this node's own until there is one, and only what is the cluster's can't be changed.
  */
 export class ReplicatedCatalog implements ModelCatalog {
   readonly #parts: ReplicatedCatalogParts;
@@ -41,10 +60,11 @@ export class ReplicatedCatalog implements ModelCatalog {
 
   async find(name: ModelName, options: ReadOptions = {}): Promise<CatalogEntry | undefined> {
     const action = `find model "${displayModelName(name)}"`;
-    return await this.#read((catalogue) => {
-      const model = catalogue.findModel(name);
+    const shared = await this.#read((catalogue) => {
+      const model = name.node === undefined ? catalogue.findModel(name) : undefined;
       return model && entryOf(model);
     }, { ...options, action });
+    return this.#parts.locals.find(name) ?? shared;
   }
 
   async list(options: ReadOptions = {}): Promise<readonly CatalogEntry[]> {
@@ -52,7 +72,10 @@ export class ReplicatedCatalog implements ModelCatalog {
       (catalogue) => catalogue.models().flatMap((model) => entryOf(model) ?? []),
       { ...options, action: "list the models" },
     );
-    return entries.sort((left, right) => right.modifiedAtMs - left.modifiedAtMs);
+    const own = this.#parts.locals.list();
+    const named = new Set(own.filter(({ name }) => name.node === undefined).map(keyOf));
+    const shared = entries.filter((entry) => !named.has(keyOf(entry)));
+    return [...own, ...shared].sort((left, right) => right.modifiedAtMs - left.modifiedAtMs);
   }
 
   async put(name: ModelName, bytes: Uint8Array): Promise<void> {
@@ -62,40 +85,57 @@ export class ReplicatedCatalog implements ModelCatalog {
       const message = `Cannot ${action}: its manifest has ${bytes.length} bytes, ${limit}`;
       throw new RequestError("invalid_request", message);
     }
-    const outcome = await this.#propose({
+    const outcome = await this.#proposeOrNot({
       kind: "put_model",
       name: this.#spelled(name),
       manifest: bytes,
       atMs: this.#parts.clock.nowMs(),
       expected: undefined,
     }, action);
+    if (outcome === "no_quorum") return await this.#parts.copies().putLocal(name, bytes);
     if (outcome.kind === "refused") throw refusedChange(outcome.reason, action);
-    await this.#parts.settle([name]);
+    await this.#parts.copies().settle([name]);
   }
 
   async copy(source: ModelName, destination: ModelName): Promise<boolean> {
     const action = `copy model "${displayModelName(source)}"`;
-    const outcome = await this.#propose({
+    const own = this.#parts.locals.find(source);
+    if (own !== undefined) {
+      await this.put(destination, own.bytes);
+      return true;
+    }
+    const outcome = await this.#proposeOrNot({
       kind: "copy_model",
       source,
       destination: this.#spelled(destination),
       atMs: this.#parts.clock.nowMs(),
       expected: undefined,
     }, action);
+    if (outcome === "no_quorum") return await this.#copyHere(source, destination);
     if (outcome.kind === "refused" && outcome.reason === "not_found") return false;
     if (outcome.kind === "refused") throw refusedChange(outcome.reason, action);
-    await this.#parts.settle([destination]);
+    await this.#parts.copies().settle([destination]);
     return true;
   }
 
   async delete(name: ModelName): Promise<boolean> {
     const action = `delete model "${displayModelName(name)}"`;
+    if (this.#parts.locals.find(name) !== undefined) {
+      return await this.#parts.copies().deleteLocal(name);
+    }
+    if (name.node !== undefined) return false;
     const command = { kind: "delete_model", name, expected: undefined } as const;
     const outcome = await this.#propose(command, action);
     if (outcome.kind === "refused" && outcome.reason === "not_found") return false;
     if (outcome.kind === "refused") throw refusedChange(outcome.reason, action);
-    await this.#parts.settle([name]);
+    await this.#parts.copies().settle([name]);
     return true;
+  }
+
+  async #copyHere(source: ModelName, destination: ModelName): Promise<boolean> {
+    const entry = await this.find(source);
+    if (entry !== undefined) await this.#parts.copies().putLocal(destination, entry.bytes);
+    return entry !== undefined;
   }
 
   #spelled(name: ModelName): ModelName {
@@ -121,7 +161,7 @@ export class ReplicatedCatalog implements ModelCatalog {
       case "stale":
         return { value: look(group.catalogue), consistency: "stale" };
       case "available":
-        return await group.readOrStale(look, { waitMs: STALE_AFTER_MS });
+        return await group.readOrStale(look, { waitMs: options.waitMs ?? STALE_AFTER_MS });
       case "linearizable":
         try {
           const value = await group.read(look, { timeoutMs: READ_TIMEOUT_MS });
@@ -132,6 +172,17 @@ export class ReplicatedCatalog implements ModelCatalog {
     }
   }
 
+  /** `no_quorum` where there is none: the change may still be made, and is then found to be the same. */
+  async #proposeOrNot(command: CatalogueCommand, action: string): Promise<Outcome | "no_quorum"> {
+    try {
+      return await this.#propose(command, action);
+    } catch (error) {
+      if (!isEdgeError(error) || error.code !== "no_quorum") throw error;
+      this.#parts.log.log("debug", "change_stays_here", { reason: error.message });
+      return "no_quorum";
+    }
+  }
+
   async #propose(command: CatalogueCommand, action: string): Promise<Outcome> {
     try {
       return await this.#parts.group.propose(command, { timeoutMs: CHANGE_TIMEOUT_MS });
@@ -139,6 +190,10 @@ export class ReplicatedCatalog implements ModelCatalog {
       throw rewordNoQuorum(error, action);
     }
   }
+}
+
+function keyOf({ name }: CatalogEntry): string {
+  return modelKey(name);
 }
 
 /** Parsed manifests by their bytes in the catalogue, which keeps one array for as long as a model names it. */

@@ -50,6 +50,7 @@ async function listModel(entry: CatalogEntry, sources: ListSources): Promise<Lis
     modifiedAtMs: entry.modifiedAtMs,
     size: manifestSizeBytes(entry.manifest),
     digest: entry.manifestDigest,
+    ...(entry.isLocal && { isLocal: true as const }),
     ...described,
   };
 }

@@ -1,5 +1,5 @@
 import { RequestError } from "../base/mod.ts";
-import { displayModelName, type ModelName, parseModelName } from "../protocol/mod.ts";
+import { displayModelName, type ModelName, parseKeptName } from "../protocol/mod.ts";
 
 /** Who asks for a model: the wording of a refusal differs (contract 1.3). */
 export type Asker =
@@ -31,7 +31,7 @@ export function parseReference(text: string, asker: Asker): ModelReference {
   const raw = text.trim();
   if (raw === "") throw missingName(asker);
   const { bare, source } = splitSource(raw);
-  const name = parseModelName(bare);
+  const name = parseKeptName(bare);
   if (name === undefined) throw badName(raw, asker);
   if (source === "cloud") {
     throw new RequestError(
@@ -41,6 +41,22 @@ export function parseReference(text: string, asker: Asker): ModelReference {
     );
   }
   return { name, isLocalOnly: source === "local", raw };
+}
+
+/** As {@link parseReference}, for a name that something is to be stored under. @throws as that, and for a node's own name. */
+export function parseTarget(text: string, asker: Asker): ModelReference {
+  const reference = parseReference(text, asker);
+  checkStorable(reference.name);
+  return reference;
+}
+
+/** @throws RequestError `invalid_model_name` for a name with `@node`, which only says where a model is kept. */
+export function checkStorable(name: ModelName): void {
+  if (name.node === undefined) return;
+  const text = `"${
+    displayModelName(name)
+  }" is a model that node ${name.node} keeps: name it without @`;
+  throw new RequestError("invalid_model_name", text);
 }
 
 /** The refusal of a name that nothing is stored under, in the asker's words. */

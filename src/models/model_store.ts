@@ -1,27 +1,28 @@
 import { isEdgeError, RequestError } from "../base/mod.ts";
-import type {
-  BlobPeers,
-  BlobStore,
-  CatalogEntry,
-  Clock,
-  CreateRequest,
-  ListedModel,
-  Log,
-  ModelCatalog,
-  Quantizer,
-  ReadOptions,
-  RegistryKey,
-  ShownModel,
-  ShowRequest,
-  TransferLimits,
-  TransferProgress,
-  TransferRequest,
+import {
+  BEFORE_CHANGE,
+  type BlobPeers,
+  type BlobStore,
+  type CatalogEntry,
+  type Clock,
+  type CreateRequest,
+  type ListedModel,
+  type Log,
+  type ModelCatalog,
+  type Quantizer,
+  type ReadOptions,
+  type RegistryKey,
+  type ShownModel,
+  type ShowRequest,
+  type TransferLimits,
+  type TransferProgress,
+  type TransferRequest,
 } from "../ports/mod.ts";
 import {
   displayModelName,
   isSameModelName,
   type Manifest,
-  parseModelName,
+  parseKeptName,
 } from "../protocol/mod.ts";
 import { BlobHolds, blobsOf, isHere, isWholeHere } from "./blob_holds.ts";
 import { createModel } from "./create/mod.ts";
@@ -30,6 +31,7 @@ import { listModels } from "./list_models.ts";
 import { holdersLost, type ModelsElsewhere } from "./models_elsewhere.ts";
 import {
   type Asker,
+  checkStorable,
   modelNotFound,
   type ModelReference,
   parseReference,
@@ -57,12 +59,15 @@ import {
 import { SharedDownloads, TRANSFER_LIMITS } from "./transfer/mod.ts";
 import { type BlobUsers, removeUnused } from "./unused_blobs.ts";
 
+/** The line before the last of what was made while nobody could be told. */
+const KEPT_HERE = "no quorum of the cluster answers: this node keeps the model until one does";
+
 /** What a model store stands on. */
 export interface ModelStoreOptions {
   readonly blobs: BlobStore;
   readonly catalog: ModelCatalog;
-  /** The folder of this node, where {@link catalog} is a cluster's: what it names is not removed either. */
-  readonly localCatalog?: ModelCatalog;
+  /** What names blobs besides, where {@link catalog} is a cluster's: that is not removed either. */
+  readonly localCatalog?: Pick<ModelCatalog, "list">;
   /** Other nodes that blobs can be had from; absent on a node without any. */
   readonly peers?: BlobPeers;
   /** What other nodes say of the models whose blobs they hold; absent on a node without any. */
@@ -90,7 +95,7 @@ export interface ModelStoreOptions {
 
 /**
  * The models that the catalog names: everything about them but running them. Reads are `stale` unless said otherwise;
- * changes, and what they are based on, are linearizable and throw UnavailableError `no_quorum` where that can't be had.
+ * changes, and what they are based on, are linearizable where a quorum answers, and the catalog's affair where none does.
  */
 export interface ModelStore {
   /** Contract 1.10, newest first. */
@@ -247,7 +252,7 @@ class StoredModels implements ModelStore {
     const known = await catalog.find(source);
     using _held = this.#holds.hold(known === undefined ? [] : blobsOf(known.manifest));
     const isThere = isSameModelName(source, destination)
-      ? await catalog.find(source, { consistency: "linearizable" }) !== undefined
+      ? await catalog.find(source, BEFORE_CHANGE) !== undefined
       : await catalog.copy(source, destination);
     if (isThere) return;
     throw new RequestError("model_not_found", `model "${request.source}" not found`);
@@ -255,7 +260,7 @@ class StoredModels implements ModelStore {
 
   async delete(request: { readonly model: string }): Promise<void> {
     const reference = parseReference(request.model, "delete");
-    const entry = await this.#findEntry(reference, { consistency: "linearizable" });
+    const entry = await this.#findEntry(reference, BEFORE_CHANGE);
     if (entry === undefined || !await this.#options.catalog.delete(entry.name)) {
       throw modelNotFound(reference, "delete");
     }
@@ -308,6 +313,7 @@ class StoredModels implements ModelStore {
       if (line.status === "success") {
         const entry = await this.find(model, "show");
         if (entry !== undefined) await this.#inspect(entry);
+        if (entry?.isLocal) yield { status: KEPT_HERE };
       }
       yield line;
     }
@@ -376,7 +382,8 @@ class StoredModels implements ModelStore {
 }
 
 function parseCopied(text: string, role: "source" | "destination") {
-  const name = parseModelName(text.trim());
+  const name = parseKeptName(text.trim());
+  if (name !== undefined && role === "destination") checkStorable(name);
   if (name !== undefined) return name;
   throw new RequestError("invalid_model_name", `${role} "${text}" is invalid`);
 }

@@ -47,6 +47,7 @@ export async function showModel(
     ...(modelfile.system !== undefined && { system: modelfile.system }),
     messages: content.messages,
     modifiedAtMs: entry.modifiedAtMs,
+    ...(entry.isLocal && { isLocal: true as const }),
     ...(config.requires !== undefined && { requires: config.requires }),
     ...await showWeights(entry, content, { verbose: request.verbose, sources }),
   };

@@ -7,8 +7,8 @@ import { type BlobHolds, blobsOf } from "./blob_holds.ts";
 export interface BlobUsers {
   readonly blobs: BlobStore;
   readonly catalog: ModelCatalog;
-  /** What the folder of this node names besides, where the catalog is not that folder. */
-  readonly localCatalog?: ModelCatalog;
+  /** What is named besides, where the catalog is not this node's folder. */
+  readonly localCatalog?: Pick<ModelCatalog, "list">;
   readonly holds: BlobHolds;
 }
 

@@ -73,6 +73,7 @@ export async function openModels(
   }
   const sharing = new ModelSharing({
     self: settings.self.nodeId,
+    nodeName: settings.self.name,
     group,
     requests,
     blobs,

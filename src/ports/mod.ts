@@ -56,7 +56,13 @@ export type {
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";
 export type { Engine, LoadedModel } from "./engine.ts";
-export type { CatalogEntry, Consistency, ModelCatalog, ReadOptions } from "./model_catalog.ts";
+export {
+  BEFORE_CHANGE,
+  type CatalogEntry,
+  type Consistency,
+  type ModelCatalog,
+  type ReadOptions,
+} from "./model_catalog.ts";
 export type {
   FoundResponse,
   KeptFile,

@@ -270,6 +270,8 @@ export interface ListedModel {
   readonly capabilities: readonly string[];
   /** Namespace, for `/v1/models`. */
   readonly namespace: string;
+  /** It is the asked node's alone: the cluster could not be told of it yet, or has the name for another. */
+  readonly isLocal?: true;
 }
 
 export interface LoadedModelRow {
@@ -296,6 +298,8 @@ export interface ShowRequest {
 
 /** Contract 1.10 `/api/show`; absent keys are left out of the answer. */
 export interface ShownModel {
+  /** As in {@link ListedModel}. */
+  readonly isLocal?: true;
   readonly license?: string;
   readonly modelfile?: string;
   readonly parameters?: string;

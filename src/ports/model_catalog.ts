@@ -10,6 +10,8 @@ export interface CatalogEntry {
   /** SHA-256 hex of the manifest's bytes. */
   readonly manifestDigest: string;
   readonly modifiedAtMs: number;
+  /** It is this node's alone, and not the cluster's. */
+  readonly isLocal?: true;
 }
 
 /**
@@ -20,11 +22,16 @@ export type Consistency = "linearizable" | "stale";
 
 /** How to read; `stale` when left out. */
 export interface ReadOptions {
-  /** `available`: linearizable where a quorum answers within a quarter of a second, else stale. */
+  /** `available`: linearizable where a quorum answers within {@link ReadOptions.waitMs}, else stale. */
   readonly consistency?: Consistency | "available";
+  /** Milliseconds, default 250. */
+  readonly waitMs?: number;
   /** Told how it was read, before the answer. */
   readonly onRead?: (consistency: Consistency) => void;
 }
+
+/** How to read what a change is based on: it may wait as long as an election takes. */
+export const BEFORE_CHANGE: ReadOptions = { consistency: "available", waitMs: 2_000 };
 
 /** Names to manifests. One node keeps them in its models folder; a cluster in its replicated catalogue. */
 export interface ModelCatalog {

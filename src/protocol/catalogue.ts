@@ -52,7 +52,7 @@ export const modelNameField: FieldCodec<ModelName> = {
     return name;
   },
 };
-const PARTS = recordField<ModelName>({
+const PARTS = recordField<Omit<ModelName, "node">>({
   host: textField(350),
   namespace: textField(80),
   model: textField(80),

@@ -141,8 +141,10 @@ export {
   isModelName,
   isSameModelName,
   type ModelName,
+  parseKeptName,
   parseModelName,
 } from "./model_name.ts";
+export { knownSpelling } from "./known_spelling.ts";
 
 export {
   CERTIFICATE_BYTES_MAX,

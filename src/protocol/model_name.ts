@@ -4,6 +4,8 @@ export interface ModelName {
   readonly namespace: string;
   readonly model: string;
   readonly tag: string;
+  /** The node that keeps it beside the cluster's model of the name; absent = the name itself. Never part of what is stored. */
+  readonly node?: string;
 }
 
 /** Host of a name that has none: where an unqualified `pull` goes. */
@@ -14,7 +16,7 @@ const DEFAULT_NAMESPACE = "library";
 const DEFAULT_TAG = "latest";
 
 /** The grammar of each part (contract 2.1). A `.` is no part of a namespace, a `:` only of a host. */
-const PART_PATTERNS: Readonly<Record<keyof ModelName, RegExp>> = {
+const PART_PATTERNS: Readonly<Record<"host" | "namespace" | "model" | "tag", RegExp>> = {
   host: /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}$/,
   namespace: /^[A-Za-z0-9_][A-Za-z0-9_-]{0,79}$/,
   model: /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$/,
@@ -29,6 +31,14 @@ export function parseModelName(text: string): ModelName | undefined {
   if (text.length > NAME_LENGTH_MAX) return undefined;
   const name = splitModelName(text);
   return isModelName(name) ? name : undefined;
+}
+
+/** As {@link parseModelName}, with `@node` behind it where a node's own model is meant. */
+export function parseKeptName(text: string): ModelName | undefined {
+  const kept = /^(.*)@([A-Za-z0-9._-]{1,64})$/.exec(text);
+  const [, bare = text, node] = kept ?? [];
+  const name = parseModelName(bare);
+  return name === undefined || node === undefined ? name : { ...name, node };
 }
 
 /** Whether each part obeys the grammar; names from disk and peers are checked with it too. */
@@ -61,14 +71,18 @@ function cutLastSlash(text: string): [string | undefined, string] {
 
 /** `host/namespace/model:tag`, nothing left out. */
 export function formatModelName(name: ModelName): string {
-  return `${name.host}/${name.namespace}/${name.model}:${name.tag}`;
+  return `${name.host}/${name.namespace}/${name.model}:${name.tag}${atNode(name)}`;
 }
 
 /** The shortest text that parses to the name, except that the tag is always there. */
 export function displayModelName(name: ModelName): string {
-  const short = `${name.model}:${name.tag}`;
+  const short = `${name.model}:${name.tag}${atNode(name)}`;
   if (name.host !== DEFAULT_HOST) return `${name.host}/${name.namespace}/${short}`;
   return name.namespace === DEFAULT_NAMESPACE ? short : `${name.namespace}/${short}`;
+}
+
+function atNode({ node }: ModelName): string {
+  return node === undefined ? "" : `@${node}`;
 }
 
 /** Case-insensitive equality (contract 2.1). */

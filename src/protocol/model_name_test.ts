@@ -4,6 +4,7 @@ import {
   formatModelName,
   isSameModelName,
   type ModelName,
+  parseKeptName,
   parseModelName,
 } from "./mod.ts";
 
@@ -45,4 +46,15 @@ Deno.test("displayModelName() leaves out defaults but never the tag", () => {
 Deno.test("isSameModelName() ignores case", () => {
   assert.ok(isSameModelName(parse("Llama3:8B"), parse("llama3:8b")));
   assert.ok(!isSameModelName(parse("llama3"), parse("llama3:8b")));
+});
+
+Deno.test("parseKeptName() takes a node behind the name, and only there", () => {
+  const kept = parseKeptName("ns/m:t@attic.lan");
+  assert.deepEqual([kept?.model, kept?.tag, kept?.node], ["m", "t", "attic.lan"]);
+  assert.equal(kept && displayModelName(kept), "ns/m:t@attic.lan");
+  assert.deepEqual(parseKeptName("m"), parse("m"));
+  for (const text of ["m@", "@attic", "m@a:t", "m@a b", "m@a@b", `m@${"a".repeat(65)}`]) {
+    assert.equal(parseKeptName(text), undefined, text);
+  }
+  assert.equal(parseModelName("m@attic"), undefined);
 });

@@ -146,7 +146,7 @@ Deno.test("the same name from two nodes is one model, the later one", async () =
   }
 });
 
-Deno.test("without a quorum nothing changes, each refusal says why, and inference knows its models", async () => {
+Deno.test("without a quorum models are made here, the cluster's stay, and inference knows both", async () => {
   await using world = await NodeWorld.start(3, { flags: FLAGS });
   await create(world, 1, { model: "mine" });
   for (const number of [2, 3]) world.crash(number);
@@ -154,22 +154,26 @@ Deno.test("without a quorum nothing changes, each refusal says why, and inferenc
   const { appliedIndex } = world.group(1).catalogue;
 
   const { api, sharing } = world.node(1);
-  const pulled = { model: "127.0.0.1:1/a/b", insecure: true };
-  const changes: readonly [string, () => Promise<unknown>][] = [
-    ["create", () => create(world, 1, { model: "new" })],
-    ["create from", () => create(world, 1, { model: "new", from: "mine" })],
-    ["copy", () => api.copyModel({ source: "mine", destination: "new" })],
-    ["delete", () => api.deleteModel({ model: "mine" })],
-    ["pull", () => statusesOf(api.pullModel(pulled, SIGNAL))],
-  ];
-  for (const [name, change] of changes) {
-    const refused = { code: "no_quorum", message: /2 of 3 voters/ };
-    await assert.rejects(world.settle(change()), refused, name);
+  for (const change of [{ model: "new" }, { model: "child", from: "mine", system: "Be kind." }]) {
+    assert.equal((await create(world, 1, change)).at(-1), "success");
   }
+  await world.settle(api.copyModel({ source: "mine", destination: "copy" }));
+  await assert.rejects(world.settle(api.deleteModel({ model: "mine" })), {
+    code: "no_quorum",
+    message: /2 of 3 voters/,
+  });
+  await world.settle(api.deleteModel({ model: "copy" }));
   assert.equal(world.group(1).catalogue.appliedIndex, appliedIndex);
-  const definition = await world.settle(sharing.models.getDefinition("mine", "chat"));
-  assert.equal(definition.name.model, "mine");
-  assert.deepEqual(world.machine(1).catalog.names, ["mine:latest"]);
+  for (const model of ["mine", "new", "child"]) {
+    const definition = await world.settle(sharing.models.getDefinition(model, "chat"));
+    assert.equal(definition.name.model, model);
+  }
+  const rows = await world.settle(sharing.models.list());
+  assert.deepEqual(rows.map(({ name, isLocal = false }) => `${name} ${isLocal}`).sort(), [
+    "child:latest true",
+    "mine:latest false",
+    "new:latest true",
+  ]);
 });
 
 Deno.test("a pull takes from other nodes what they hold, and asks the registry for the manifest only", async () => {

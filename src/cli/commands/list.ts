@@ -13,14 +13,18 @@ export function defineList(command: Command, context: CliContext): void {
     const answer = await clientFor(context, options).ask("GET", "/api/tags");
     const models = modelsNamed(answer, prefix);
     if (options.json) return printJson(context, { ...answer, models });
+    // One of the cluster needs no column to say so.
+    const hasLocal = models.some((model) => model["local"] === true);
     const rows = models.map((model) => [
       textOf(model, "name") ?? "",
       shortId(model),
       // A model that lives elsewhere has no size here.
       textOf(model, "remote_model") ? "-" : formatBytes(numberOf(model, "size") ?? 0),
       formatTime(textOf(model, "modified_at"), context.nowMs()),
+      ...(hasLocal ? [model["local"] === true ? "this node's alone" : ""] : []),
     ]);
-    const lines = formatTable([["NAME", "ID", "SIZE", "MODIFIED"], ...rows]);
+    const head = ["NAME", "ID", "SIZE", "MODIFIED", ...(hasLocal ? ["LOCAL"] : [])];
+    const lines = formatTable([head, ...rows]);
     context.terminal.out.write(`${lines.join("\n")}\n`);
   });
 }

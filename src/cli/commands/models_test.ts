@@ -29,6 +29,21 @@ Deno.test("list prints the contract's table", async () => {
   );
 });
 
+Deno.test("list marks what is the asked node's alone", async () => {
+  const models = [TINY, { ...TINY, name: "mine:latest@attic", local: true }];
+  await using node = new ScriptedNode({ "GET /api/tags": { json: { models } } });
+  const { out } = await runCommand(["list", "--host", node.host]);
+  assert.equal(
+    out,
+    [
+      "NAME                 ID              SIZE      MODIFIED      LOCAL",
+      "tiny:latest          abababababab    4.7 GB    3 days ago",
+      "mine:latest@attic    abababababab    4.7 GB    3 days ago    this node's alone",
+      "",
+    ].join("\n"),
+  );
+});
+
 Deno.test("list, show and run say once when no quorum stands behind what they print", async () => {
   const headers = { "x-odist-consistency": "stale" };
   const shown = { json: { details: {}, model_info: {}, capabilities: ["completion"] }, headers };

@@ -42,6 +42,7 @@ export {
   planShortages,
 } from "./placement.ts";
 export {
+  judgeOwnModel,
   type LocalModelFacts,
   type LocalModelOrder,
   type NamedManifest,

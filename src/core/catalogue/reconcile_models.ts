@@ -15,6 +15,10 @@ export interface LocalModelFacts {
   readonly catalogue: readonly NamedManifest[];
   /** Whether the catalogue is known to have pointed the name at this manifest before. */
   isKnown(model: NamedManifest): boolean;
+  /** Whether this node keeps it as its own, beside the catalogue. */
+  isKept(model: NamedManifest): boolean;
+  /** False: a quorum does not answer, so the catalogue may be an old one, and nothing can be told it. */
+  readonly isCurrent: boolean;
   /** Whether all blobs of a manifest of the catalogue are on this node. */
   isWholeHere(manifestDigest: string): boolean;
 }
@@ -24,22 +28,26 @@ export type LocalModelOrder =
   /** The catalogue's manifest goes into the folder, in place of what may be there. */
   | { readonly kind: "write"; readonly name: ModelName; readonly manifestDigest: string }
   /**
-   * What the folder has under the name goes; by `write` too where one follows for the name. With `blobs: "kept"` its blobs
-   * stay until the folder is pruned.
+   * What the folder has under the name goes, as the cluster had it and has it no more; by `write` too where one follows.
    */
   | {
     readonly kind: "remove";
     readonly name: ModelName;
     readonly manifestDigest: string;
-    readonly because: "deleted" | "replaced" | "conflict";
-    readonly blobs: "removed" | "kept";
+    readonly because: "deleted" | "replaced";
   }
+  /**
+   * The catalogue has the name for another model, and this one was never the cluster's: it stays where it is, as this node's
+   * own, and the catalogue's is not written in its place.
+   */
+  | { readonly kind: "keep"; readonly name: ModelName; readonly manifestDigest: string }
   /** The catalogue has never heard of it: it is to be told. */
   | { readonly kind: "import"; readonly name: ModelName; readonly manifestDigest: string };
 
 /**
- * Brings the folder of a node and the cluster's catalogue together. The catalogue wins every name it has. What it does not
- * have was deleted while the node looked away, if it is known to have been there, and else is new to the cluster. By name.
+ * Brings the folder of a node and the cluster's catalogue together. What the catalogue had once follows it. What was never
+ * the cluster's stays in the folder whatever happens: it is offered to the catalogue once a quorum answers, and where the name
+ * is taken it stays this node's own. By name.
  */
 export function reconcileModels(facts: LocalModelFacts): readonly LocalModelOrder[] {
   const local = new Map(facts.local.map((model) => [modelKey(model.name), model]));
@@ -53,25 +61,41 @@ function reconcileName(
   wanted: NamedManifest | undefined,
   facts: LocalModelFacts,
 ): readonly LocalModelOrder[] {
-  if (wanted === undefined) return local === undefined ? [] : [judgeUnlisted(local, facts)];
+  if (wanted === undefined) return local === undefined ? [] : judgeUnlisted(local, facts);
   const { name, manifestDigest } = wanted;
   if (local?.manifestDigest === manifestDigest) return [];
-  const orders: LocalModelOrder[] = [];
-  if (local !== undefined) {
-    const isKnown = facts.isKnown(local);
-    orders.push({
-      kind: "remove",
-      ...local,
-      because: isKnown ? "replaced" : "conflict",
-      // Bytes that were never the cluster's are the user's: they get the time until the next prune.
-      blobs: isKnown ? "removed" : "kept",
-    });
-  }
-  if (facts.isWholeHere(manifestDigest)) orders.push({ kind: "write", name, manifestDigest });
-  return orders;
+  const write = facts.isWholeHere(manifestDigest)
+    ? [{ kind: "write", name, manifestDigest } as const]
+    : [];
+  if (local === undefined) return write;
+  if (facts.isKnown(local)) return [{ kind: "remove", ...local, because: "replaced" }, ...write];
+  return facts.isKept(local) || !facts.isCurrent ? [] : [{ kind: "keep", ...local }];
 }
 
-function judgeUnlisted(local: NamedManifest, facts: LocalModelFacts): LocalModelOrder {
-  if (!facts.isKnown(local)) return { kind: "import", ...local };
-  return { kind: "remove", ...local, because: "deleted", blobs: "removed" };
+function judgeUnlisted(
+  local: NamedManifest,
+  facts: LocalModelFacts,
+): readonly LocalModelOrder[] {
+  if (facts.isKnown(local)) return [{ kind: "remove", ...local, because: "deleted" }];
+  return facts.isKept(local) || !facts.isCurrent ? [] : [{ kind: "import", ...local }];
+}
+
+/** What a node's own model and the cluster's of one name are asked for by. */
+export interface OwnModelFacts {
+  /** What the folder holds under the name. */
+  readonly local: NamedManifest;
+  /** What the catalogue has under it; undefined = nothing. */
+  readonly catalogue: Pick<NamedManifest, "manifestDigest"> | undefined;
+  readonly isKnown: boolean;
+  readonly isKept: boolean;
+}
+
+/**
+ * Whether a model in the folder is this node's own. `named`: it goes by its name here, before the cluster's, until it was
+ * offered; `aside`: the name is the cluster's, so it goes by `name@node`; `no`: it is the cluster's, or was.
+ */
+export function judgeOwnModel(facts: OwnModelFacts): "named" | "aside" | "no" {
+  const { local, catalogue, isKnown, isKept } = facts;
+  if (isKnown || catalogue?.manifestDigest === local.manifestDigest) return "no";
+  return isKept ? "aside" : "named";
 }

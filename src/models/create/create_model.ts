@@ -1,12 +1,13 @@
 import { RequestError } from "../../base/mod.ts";
-import type {
-  BlobStore,
-  CatalogEntry,
-  Clock,
-  CreateRequest,
-  ModelCatalog,
-  Quantizer,
-  TransferProgress,
+import {
+  BEFORE_CHANGE,
+  type BlobStore,
+  type CatalogEntry,
+  type Clock,
+  type CreateRequest,
+  type ModelCatalog,
+  type Quantizer,
+  type TransferProgress,
 } from "../../ports/mod.ts";
 import {
   type BlobLayer,
@@ -16,7 +17,7 @@ import {
 } from "../../protocol/mod.ts";
 import { type BlobHolds, blobsOf } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
-import { parseReference } from "../model_reference.ts";
+import { parseReference, parseTarget } from "../model_reference.ts";
 import {
   CONFIG_MEDIA_TYPE,
   type ContentReader,
@@ -42,7 +43,7 @@ export interface CreateContext {
   /** Held while blobs are checked and held, or removed, so that no blob about to be named is removed. */
   readonly changes: Exclusive;
   readonly holds: BlobHolds;
-  readonly localCatalog?: ModelCatalog;
+  readonly localCatalog?: Pick<ModelCatalog, "list">;
   /** Brings a parent that is not here. Ends with the model in the catalog, or throws. */
   pullParent(model: string, signal: AbortSignal): AsyncIterable<TransferProgress>;
   /** Brings the blobs of a parent that only other nodes hold. */
@@ -60,12 +61,12 @@ export async function* createModel(
   context: CreateContext,
   signal: AbortSignal,
 ): AsyncIterable<TransferProgress> {
-  const { name } = parseReference(request.model, "create");
+  const { name } = parseTarget(request.model, "create");
   const hasFrom = request.from !== undefined && request.from !== "";
   if (!hasFrom && request.files === undefined) {
     throw new RequestError("invalid_request", "neither 'from' or 'files' was specified");
   }
-  const overwritten = await context.catalog.find(name, { consistency: "linearizable" });
+  const overwritten = await context.catalog.find(name, BEFORE_CHANGE);
   const from = hasFrom ? yield* findParent(request.from ?? "", context, signal) : undefined;
   using _parentHeld = context.holds.hold(from === undefined ? [] : blobsOf(from.manifest));
   const parent = from && (yield* readParent(from, context, signal));
@@ -96,7 +97,7 @@ async function* findParent(
   signal: AbortSignal,
 ): AsyncGenerator<TransferProgress, CatalogEntry> {
   const { name } = parseReference(from, "create");
-  let entry = await context.catalog.find(name, { consistency: "linearizable" });
+  let entry = await context.catalog.find(name, BEFORE_CHANGE);
   if (entry === undefined) {
     for await (const progress of context.pullParent(from, signal)) {
       // The parent's success is not this model's.

@@ -1,9 +1,14 @@
 import { isEdgeError, PeerError, StorageError } from "../../base/mod.ts";
-import type { TransferLimits, TransferProgress, TransferRequest } from "../../ports/mod.ts";
+import {
+  BEFORE_CHANGE,
+  type TransferLimits,
+  type TransferProgress,
+  type TransferRequest,
+} from "../../ports/mod.ts";
 import { type BlobLayer, type Manifest, parseManifest } from "../../protocol/mod.ts";
 import { blobsOf, isHere } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
-import { parseReference } from "../model_reference.ts";
+import { parseTarget } from "../model_reference.ts";
 import { progressOf, type SharedDownloads } from "../transfer/mod.ts";
 import { type BlobUsers, removeUnused } from "../unused_blobs.ts";
 import { RegistryBlob } from "./registry_blob.ts";
@@ -24,17 +29,16 @@ export interface PullContext extends BlobUsers {
  * Brings a model from its registry (contract 2.5), with its progress lines. The manifest is written last and in the
  * registry's own bytes, so a model is in the catalog only when it is whole.
  *
- * @throws RequestError for a bad name and UnavailableError `no_quorum` before the first line; PeerError
- *   `registry_failed`; StorageError.
+ * @throws RequestError for a bad name before the first line; PeerError `registry_failed`; StorageError; what storing in the
+ *   catalog throws.
  */
 export async function* pullModel(
   request: TransferRequest,
   context: PullContext,
   signal: AbortSignal,
 ): AsyncIterable<TransferProgress> {
-  const { name } = parseReference(request.model, "pull");
-  // Found out before gigabytes are fetched for a catalog that takes no change.
-  const old = await context.catalog.find(name, { consistency: "linearizable" });
+  const { name } = parseTarget(request.model, "pull");
+  const old = await context.catalog.find(name, BEFORE_CHANGE);
   const client = new RegistryClient(name, context.access, { insecure: request.insecure });
   yield { status: "pulling manifest" };
   const { manifest, bytes } = await getManifest(client, signal);

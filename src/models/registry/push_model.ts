@@ -1,11 +1,12 @@
-import type {
-  BlobStore,
-  CatalogEntry,
-  Clock,
-  ModelCatalog,
-  TransferLimits,
-  TransferProgress,
-  TransferRequest,
+import {
+  BEFORE_CHANGE,
+  type BlobStore,
+  type CatalogEntry,
+  type Clock,
+  type ModelCatalog,
+  type TransferLimits,
+  type TransferProgress,
+  type TransferRequest,
 } from "../../ports/mod.ts";
 import type { BlobLayer } from "../../protocol/mod.ts";
 import { modelNotFound, parseReference } from "../model_reference.ts";
@@ -36,7 +37,7 @@ export async function* pushModel(
   signal: AbortSignal,
 ): AsyncIterable<TransferProgress> {
   const reference = parseReference(request.model, "push");
-  const entry = await context.catalog.find(reference.name, { consistency: "linearizable" });
+  const entry = await context.catalog.find(reference.name, BEFORE_CHANGE);
   yield { status: "retrieving manifest" };
   if (entry === undefined) {
     yield { status: "couldn't retrieve manifest" };

@@ -1,4 +1,4 @@
-import type { ModelName } from "../protocol/mod.ts";
+import type { ModelName } from "./model_name.ts";
 
 const PARTS = ["host", "namespace", "model", "tag"] as const;
 

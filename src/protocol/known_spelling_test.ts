@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { nameOf } from "../../tests/harness/model_storage_contract.ts";
-import { displayModelName } from "../protocol/mod.ts";
+import { displayModelName } from "./model_name.ts";
 import { knownSpelling } from "./known_spelling.ts";
 
 const KNOWN = ["Host.example/NS/Model:Tag", "host2.example/ns/model:tag", "a/b:c", "A/d:e"];
