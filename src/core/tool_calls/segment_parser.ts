@@ -30,6 +30,8 @@ export class SegmentParser {
   /** What began the header that is being read. */
   #opened = "";
   #held = "";
+  /** Characters of `#held` in which nothing begins: what looked like a header there was none. */
+  #searchFrom = 0;
   /** Characters of the answer before `#held`. */
   #passed = 0;
   #firstContentAt: number | undefined;
@@ -71,6 +73,7 @@ export class SegmentParser {
   /** What was read beyond the first content is written again by another run. */
   dropHeld(): void {
     this.#held = "";
+    this.#searchFrom = 0;
     this.#phase = "body";
     this.#route = { kind: "content" };
   }
@@ -88,6 +91,8 @@ export class SegmentParser {
       // What looked like one belongs to the part it stands in.
       this.#held = this.#opened + this.#held;
       this.#passed -= this.#opened.length;
+      this.#searchFrom = Math.max(1, this.#opened.length);
+      this.#opened = "";
     }
     this.#phase = "body";
     return true;
@@ -122,23 +127,22 @@ export class SegmentParser {
   /** One step through a part; false when more text is needed. */
   #read(pieces: SegmentPiece[]): boolean {
     const marks = [...this.#format.opens, ...this.#format.ends];
-    const from = this.#opened.length;
-    const next = firstOf(marks, this.#held, from);
+    const next = firstOf(marks, this.#held, this.#searchFrom);
     if (next === undefined) {
-      const held = Math.max(...marks.map((mark) => partialMatchLength(this.#held, mark)));
+      const rest = this.#held.slice(this.#searchFrom);
+      const held = Math.max(...marks.map((mark) => partialMatchLength(rest, mark)));
       const length = this.#held.length - held;
       if (this.#route.kind !== "tool") this.#give(pieces, length);
       else if (length > TOOL_CALL_CHARS_MAX) this.#leaveCall();
       else return false;
-      if (length > 0) this.#opened = "";
       return false;
     }
     const isOpening = this.#format.opens.includes(next.mark);
     const isChannel = isOpening && next.mark === "<|channel|>";
     if (this.#route.kind === "tool") {
       if (isOpening && this.#format.ends.length === 0 && !this.#endsCall(next.at)) {
-        this.#opened = this.#held.slice(0, next.at + next.mark.length);
-        return this.#read(pieces);
+        this.#searchFrom = next.at + next.mark.length;
+        return true;
       }
       this.#closeCall(pieces, next.at);
     } else this.#give(pieces, next.at);
@@ -185,6 +189,7 @@ export class SegmentParser {
 
   #skip(length: number): void {
     this.#held = this.#held.slice(length);
+    this.#searchFrom = Math.max(0, this.#searchFrom - length);
     this.#passed += length;
   }
 }
