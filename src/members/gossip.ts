@@ -1,6 +1,6 @@
-import { BoundedMap, type NodeId } from "../base/mod.ts";
+import { BoundedMap, LineLimiter, type NodeId } from "../base/mod.ts";
 import { CopiesReports, LoadReports } from "../core/catalogue/mod.ts";
-import type { Clock, Log } from "../ports/mod.ts";
+import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import {
   type Decoded,
   decodeInventory,
@@ -32,6 +32,9 @@ const LOOK_MS = 5_000;
 /** Nodes whose values are kept decoded; all of them when there are more is only slower. */
 const CACHE_NODES_MAX = 1_024;
 
+/** The same node's senseless values make one line in this time; the metric counts each. */
+const REFUSED_LINE_MS = 1_000;
+
 /** What a node has said of itself. */
 export interface NodeGossip {
   readonly facts: NodeFacts | undefined;
@@ -53,6 +56,7 @@ export interface GossipParts {
   >;
   readonly clock: Pick<Clock, "monotonicMs" | "after">;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** The present load of this node; cheap. */
   readonly readLoad: () => NodeLoad;
   /** What is loaded on this node now; cheap. */
@@ -68,6 +72,7 @@ export class Gossip {
   readonly #loadHeardMs = new BoundedMap<NodeId, number>(CACHE_NODES_MAX);
   readonly #stopListening: readonly (() => void)[];
   #timer: { readonly dueMs: number; cancel(): void } | undefined;
+  readonly #refusedLines = new LineLimiter(REFUSED_LINE_MS);
   #closed = false;
 
   constructor(parts: GossipParts) {
@@ -177,8 +182,13 @@ export class Gossip {
     if (value.bytes === undefined) return undefined;
     const decoded = decode(value.bytes);
     if (decoded.kind === "decoded") return decoded.value;
-    const { nodeId: node, key } = value;
-    this.#parts.log.log("debug", "gossip_value_malformed", { node, key, reason: decoded.reason });
+    const { nodeId: peer, key } = value;
+    const { clock, log, metrics } = this.#parts;
+    metrics.increment("odist_gossip_values_refused_total", { peer });
+    const unsaid = this.#refusedLines.claim(peer, clock.monotonicMs());
+    if (unsaid === undefined) return undefined;
+    const { reason } = decoded;
+    log.log("warn", "gossip_value_malformed", { peer, key, reason, count: 1 + unsaid });
     return undefined;
   }
 }

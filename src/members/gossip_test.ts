@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { LoadedCopy, ManifestPrefix, NodeFacts, NodeLoad } from "../protocol/mod.ts";
+import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
 import { SimulatedMembers } from "../../tests/harness/simulated_members.ts";
 import { Gossip } from "./gossip.ts";
 
@@ -58,6 +59,7 @@ async function pair(): Promise<
 function openTeller(cluster: SimulatedMembers, index: number): Teller {
   const { nodeId, driver: membership } = cluster.get(index);
   const { clock } = cluster.network;
+  const telemetry = new RecordingTelemetry();
   const teller: Teller = {
     load: IDLE,
     copies: [],
@@ -65,7 +67,8 @@ function openTeller(cluster: SimulatedMembers, index: number): Teller {
       nodeId,
       membership,
       clock,
-      log: { log: () => {} },
+      log: telemetry,
+      metrics: telemetry,
       readLoad: () => teller.load,
       readLoaded: () => teller.copies,
     }),

@@ -162,6 +162,7 @@ function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Se
     defaults: config.engine,
     clock: ports.clock,
     log: ports.log,
+    metrics: ports.metrics,
   });
 }
 

@@ -3,6 +3,8 @@ import {
   type EdgeError,
   errorMessage,
   isEdgeError,
+  LineLimiter,
+  type NodeId,
   UnavailableError,
 } from "../base/mod.ts";
 import {
@@ -14,7 +16,7 @@ import {
 } from "../core/answers/mod.ts";
 import { type RouteCandidate, type RouteDecision, traceOf } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
-import type { Clock, Log } from "../ports/mod.ts";
+import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
 import { loadFromView, type OwnFigures } from "./own_candidate.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
@@ -35,7 +37,11 @@ export interface ClusterLeasesParts {
   readonly journal: RouteJournal;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
+
+/** One node's broken words make one line in this time; the metric counts each. */
+const BROKEN_LINE_MS = 1_000;
 
 type AskOrder = Extract<SearchOrder, { kind: "ask" }>;
 type GiveUpOrder = Extract<SearchOrder, { kind: "give_up" }>;
@@ -44,6 +50,7 @@ type GiveUpOrder = Extract<SearchOrder, { kind: "give_up" }>;
 export class ClusterLeases implements LeaseSource {
   readonly #parts: ClusterLeasesParts;
   readonly #beliefs = new PeerBeliefs();
+  readonly #brokenLines = new LineLimiter(BROKEN_LINE_MS);
 
   constructor(parts: ClusterLeasesParts) {
     this.#parts = parts;
@@ -155,12 +162,33 @@ export class ClusterLeases implements LeaseSource {
       if (isEdgeError(error) && error.code === "peer_lost") {
         this.#beliefs.doubt(nodeId, clock.monotonicMs());
       }
-      const { requestId } = asked.request;
+      const { requestId, wanted } = asked.request;
+      if (isEdgeError(error) && BROKEN_WORDS.has(error.code)) {
+        this.#noteBrokenWord(nodeId, { model: wanted.name, reason: error.code });
+      }
       log.log("debug", "lease_failed", { requestId, node: nodeId, reason: errorMessage(error) });
       throw error;
     }
   }
+
+  #noteBrokenWord(
+    peer: NodeId,
+    about: { readonly model: string; readonly reason: string },
+  ): void {
+    const { clock, log, metrics } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    this.#beliefs.doubtWord(peer, nowMs);
+    metrics.increment("odist_broken_words_total", { peer, reason: about.reason });
+    const unsaid = this.#brokenLines.claim(peer, nowMs);
+    if (unsaid !== undefined) log.log("warn", "word_broken", { peer, ...about, count: 1 + unsaid });
+  }
 }
+
+/** What only a node says that does not hold what it told the others, or can't do anything with it. */
+const BROKEN_WORDS: ReadonlySet<EdgeError["code"]> = new Set<EdgeError["code"]>([
+  "model_not_found",
+  "load_failed",
+]);
 
 function refusalFact(error: unknown, signal: AbortSignal): SearchFact {
   const isForeseen = isEdgeError(error) && !signal.aborted;

@@ -50,6 +50,7 @@ function request(changes: Partial<LeaseRequest> = {}): LeaseRequest {
 /** A cluster whose nodes grant unless they were told what to say. */
 class Stage {
   readonly clock = new HandClock();
+  readonly telemetry = new RecordingTelemetry();
   readonly journal = new RouteJournal();
   readonly asked: string[] = [];
   readonly refusals = new Map<string, Error>();
@@ -89,7 +90,8 @@ class Stage {
       unloadAt: (peer, model) => void this.unloads.push(`${peer.name} ${model.mode}`),
       journal: this.journal,
       clock: this.clock,
-      log: new RecordingTelemetry(),
+      log: this.telemetry,
+      metrics: this.telemetry,
     });
   }
 
@@ -319,4 +321,23 @@ Deno.test("ClusterLeases goes on with a conversation where its beginning is comp
   assert.equal(await ask(`${text} And then?`), "n3");
   stage.holders = [holder("2"), holder("3", { load: COLD })];
   assert.equal(await ask(`${text} And then?`), "n2");
+});
+
+Deno.test("ClusterLeases asks a node that does not hold what it says once a minute, and names it", async () => {
+  const stage = new Stage();
+  stage.instances = [];
+  stage.holders = [holder("2"), holder("3", { load: COLD })];
+  const { nodeId } = holder("2");
+  stage.refusals.set("n2", new RequestError("model_not_found", "not whole on this node"));
+  for (let count = 0; count < 1_000; count++) {
+    assert.notEqual(await stage.acquire(), "n2");
+    await stage.clock.advance(120);
+  }
+  const asked = stage.asked.filter((name) => name === "n2").length;
+  assert.ok(asked >= 2 && asked <= 3, `asked ${asked} times in two minutes`);
+  const { samples, lines } = stage.telemetry;
+  const counted = samples.filter(({ name }) => name === "odist_broken_words_total");
+  assert.deepEqual(counted[0]?.labels, { peer: nodeId, reason: "model_not_found" });
+  assert.equal(counted.length, asked);
+  assert.equal(lines.find(({ event }) => event === "word_broken")?.values.peer, nodeId);
 });

@@ -1,6 +1,6 @@
 import { errorMessage, type NodeId } from "../base/mod.ts";
 import type { ModelStore, OptionDefaults } from "../models/mod.ts";
-import type { Clock, Log, Transport } from "../ports/mod.ts";
+import type { Clock, Log, Metrics, Transport } from "../ports/mod.ts";
 import type { StreamRouter } from "../calls/mod.ts";
 import type { SchedulerDriver, ServingNode } from "./scheduler_driver.ts";
 import {
@@ -39,6 +39,7 @@ export interface ServingParts {
   readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType">;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** A node's part in serving the requests of its cluster. */

@@ -100,6 +100,16 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     help: "Times a node did something else than send the bytes of a blob that it was asked for.",
     labels: ["peer", "fault"],
   },
+  odist_broken_words_total: {
+    kind: "counter",
+    help: "Times a node could not answer with a model that it says it holds, by reason.",
+    labels: ["peer", "reason"],
+  },
+  odist_gossip_values_refused_total: {
+    kind: "counter",
+    help: "Values of a node's own that made no sense, such as figures out of range.",
+    labels: ["peer"],
+  },
   odist_peer_blobs_corrupt_total: {
     kind: "counter",
     help: "Blobs of other nodes that turned out to be something else.",

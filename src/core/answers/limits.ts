@@ -6,6 +6,8 @@ export const AVOIDED_NODES_MAX = 8;
 export const SEARCH_ATTEMPTS_MAX = 8;
 /** A node that was lost here counts as suspected for so long, since gossip needs about that to tell. Milliseconds. */
 export const DOUBT_MS = 5_000;
+/** As {@link DOUBT_MS}, for a node that does not have what it says it holds. */
+export const BROKEN_WORD_MS = 60_000;
 
 /** How long a serving node may say nothing before it counts as lost. Milliseconds. */
 export interface Patience {

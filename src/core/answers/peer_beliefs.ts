@@ -5,7 +5,7 @@ import {
   type PromptTrace,
   type RouteCandidate,
 } from "../scheduler/mod.ts";
-import { DOUBT_MS } from "./limits.ts";
+import { BROKEN_WORD_MS, DOUBT_MS } from "./limits.ts";
 import { CHARS_PER_TOKEN } from "./prompt_size.ts";
 
 /** Another node that holds a model, as gossip tells. */
@@ -56,11 +56,23 @@ export class PeerBeliefs {
   /** A node was lost: what it had computed is gone, and it ranks behind others for a while. */
   doubt(nodeId: NodeId, nowMs: number): void {
     this.#prefixes.forget(nodeId);
+    this.#doubtUntil(nodeId, { nowMs, forMs: DOUBT_MS });
+  }
+
+  /** A node did not have what it says it holds: it ranks behind others for longer. */
+  doubtWord(nodeId: NodeId, nowMs: number): void {
+    this.#doubtUntil(nodeId, { nowMs, forMs: BROKEN_WORD_MS });
+  }
+
+  #doubtUntil(
+    nodeId: NodeId,
+    { nowMs, forMs }: { readonly nowMs: number; readonly forMs: number },
+  ): void {
     // Those that ended go here, so that nodes of the past don't add up.
     for (const [doubted, untilMs] of this.#doubtedUntilMs) {
       if (untilMs <= nowMs) this.#doubtedUntilMs.delete(doubted);
     }
-    this.#doubtedUntilMs.set(nodeId, nowMs + DOUBT_MS);
+    this.#doubtedUntilMs.set(nodeId, nowMs + forMs);
   }
 
   /** A node has computed a prompt. */

@@ -89,7 +89,7 @@ export class Cluster {
     this.router = machinery.router;
     this.#book = machinery.book;
     const { nodeId } = settings.self;
-    this.gossip = new Gossip({ nodeId, membership, clock, log, ...figures });
+    this.gossip = new Gossip({ nodeId, membership, clock, log, metrics, ...figures });
     this.#voters = new VotersDriver({
       nodeId,
       group,

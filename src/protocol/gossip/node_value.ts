@@ -31,6 +31,12 @@ const NODE_FACTS = recordField({
 /** What a node says of itself; constant for one start. */
 export type NodeFacts = Readonly<ValueOf<typeof NODE_FACTS>>;
 
+/** No machine decodes a million tokens a second of one sequence, or reads ten. */
+const DECODE_PER_MINUTE_MAX = 60 * 1_000_000;
+const PREFILL_PER_MINUTE_MAX = 60 * 10_000_000;
+/** A PiB. */
+const MEMORY_BYTES_MAX = 2 ** 50;
+
 const NODE_LOAD = recordField({
   runningRequests: countField(1_000_000),
   waitingRequests: countField(1_000_000),
@@ -38,11 +44,11 @@ const NODE_LOAD = recordField({
   slots: countField(1_000_000),
   freeSlots: countField(1_000_000),
   /** Of one sequence, averaged over recent answers; 0 = not measured yet. Per minute, because slow CPUs make few. */
-  decodeTokensPerMinute: countField(),
+  decodeTokensPerMinute: countField(DECODE_PER_MINUTE_MAX),
   /** As above, for the prompt. */
-  prefillTokensPerMinute: countField(),
+  prefillTokensPerMinute: countField(PREFILL_PER_MINUTE_MAX),
   /** Memory a further model could take. */
-  availableBytes: countField(),
+  availableBytes: countField(MEMORY_BYTES_MAX),
 });
 
 /** How busy a node is; at most seconds old. */
@@ -60,10 +66,14 @@ export function decodeNodeFacts(bytes: Uint8Array): Decoded<NodeFacts> {
 
 /** Numbers are cut to whole ones in range: the result always decodes. */
 export function encodeNodeLoad(load: NodeLoad): Uint8Array<ArrayBuffer> {
-  return encodeVersioned(NODE_LOAD, load);
+  return encodeVersioned(NODE_LOAD, { ...load, freeSlots: Math.min(load.freeSlots, load.slots) });
 }
 
 /** Never throws, on any bytes. */
 export function decodeNodeLoad(bytes: Uint8Array): Decoded<NodeLoad> {
-  return decodeVersioned(NODE_LOAD, bytes);
+  const decoded = decodeVersioned(NODE_LOAD, bytes);
+  if (decoded.kind === "malformed" || decoded.value.freeSlots <= decoded.value.slots) {
+    return decoded;
+  }
+  return { kind: "malformed", reason: "more free slots than slots" };
 }
