@@ -11,13 +11,14 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ANSWERS_MUTANTS } from "./answers_mutants.ts";
+import { INVARIANT_MUTANTS } from "./invariant_mutants.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership_mutants.ts";
 import { type Mutant, patch } from "./mutant.ts";
 import { STORAGE_MUTANTS } from "./storage_mutants.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** All that the tests need: mutants never touch the working tree. */
-const SOURCES = ["src", "tests/sim", "scripts", "deno.json", "deno.lock"];
+const SOURCES = ["src", "tests/sim", "tests/harness", "scripts", "deno.json", "deno.lock"];
 /** Mutants and the tests that must notice them, the quick ones first. */
 const GROUPS: readonly {
   readonly mutants: readonly Mutant[];
@@ -45,6 +46,11 @@ const GROUPS: readonly {
     mutants: STORAGE_MUTANTS,
     tests: ["tests/sim/raft_log_crashes_test.ts", "tests/sim/raft_log_contract_test.ts"],
   },
+  {
+    mutants: INVARIANT_MUTANTS,
+    tests: ["membership", "scheduler", "answers", "generation", "catalogue", "raft"]
+      .map((folder) => `src/core/${folder}`),
+  },
 ];
 
 /** The first test that fails with the mutant in, or undefined. */
@@ -58,8 +64,12 @@ async function hunt(folder: string, mutant: Mutant, tests: readonly string[]) {
     }
     const args = ["test", "--no-check", "--fail-fast", "-A", "--reporter=tap", ...tests];
     const command = new Deno.Command(Deno.execPath(), { args, cwd: folder, stderr: "null" });
-    const { stdout } = await command.output();
-    return /^not ok \d+ - (.*)$/m.exec(new TextDecoder().decode(stdout))?.[1];
+    const { stdout, success } = await command.output();
+    const text = new TextDecoder().decode(stdout);
+    const failed = /^not ok \d+ - (.*)$/m.exec(text)?.[1];
+    // Nothing was shown by tests that could not even start.
+    if (!success && failed === undefined) throw new Error(`The tests did not run: ${text}`);
+    return failed;
   } finally {
     for (const [file, text] of originals) await writeFile(join(folder, file), text);
   }

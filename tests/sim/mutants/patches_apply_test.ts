@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ANSWERS_MUTANTS } from "./answers_mutants.ts";
 import { RAFT_MUTANTS } from "./catalogue.ts";
+import { INVARIANT_MUTANTS } from "./invariant_mutants.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership_mutants.ts";
 import { patch } from "./mutant.ts";
 import { STORAGE_MUTANTS } from "./storage_mutants.ts";
@@ -15,6 +16,7 @@ Deno.test("Every mutant fits the sources and has a name of its own", () => {
       ...MEMBERSHIP_MUTANTS,
       ...ANSWERS_MUTANTS,
       ...STORAGE_MUTANTS,
+      ...INVARIANT_MUTANTS,
     ]
   ) {
     assert.ok(!names.has(mutant.name), mutant.name);
