@@ -331,6 +331,19 @@ Deno.test("The only holder goes on with the answer after it was cut off for 8 s"
   }
 });
 
+Deno.test("Gossip's word that the only holder is dead ends the answer, whatever patience is left with it", async () => {
+  await using scene = await Scene.open({ count: 2, holders: [2] });
+  const fault = scene.strikeAt(2, 7, () => scene.cut(1, 2));
+  const { clock } = scene.world.network;
+  const startedMs = clock.monotonicMs();
+  await assert.rejects(scene.ask(), { code: "node_unreachable" });
+  const tookMs = clock.monotonicMs() - startedMs;
+  assert.equal(fault.count, 1);
+  assert.equal(scene.world.node(1).cluster.seen(scene.world.machine(2).nodeId)?.standing, "down");
+  assert.ok(tookMs < 8_000, `${tookMs} ms`);
+  await scene.slotsFree(10_000);
+});
+
 Deno.test("A client that leaves frees the slot on the other node within a batch", async () => {
   await using scene = await Scene.open({ count: 2, holders: [2] });
   const abort = new AbortController();
