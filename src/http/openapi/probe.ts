@@ -4,8 +4,8 @@ import type { ApiFamily, Route } from "../routes.ts";
 import type { Fields } from "../wire/mod.ts";
 import { type FieldKind, Recording, RecordingFields, type SampleOf } from "./recording_fields.ts";
 
-/** Times that one endpoint is asked at most. */
-const RUNS_MAX = 200;
+/** Bodies that one endpoint is asked at most, for each of its fields. */
+const RUNS_MAX = 100;
 
 /** What a field holds where only its kind is known. */
 const SAMPLES: Readonly<Partial<Record<FieldKind, unknown>>> = {
@@ -21,12 +21,14 @@ const SAMPLES: Readonly<Partial<Record<FieldKind, unknown>>> = {
 };
 /** What some must hold to be taken, by the last part of the path. */
 const NAMED_SAMPLES: Readonly<Record<string, unknown>> = {
+  background: false,
   content: "x",
   encoding_format: "float",
   input: "x",
   prompt: "x",
   role: "user",
   scopes: ["use"],
+  store: false,
 };
 
 /** Second names of fields, which older clients send: with one of them given, nothing would be missing. */
@@ -72,12 +74,10 @@ export async function probeBody(
   route: Route,
 ): Promise<ProbedBody> {
   const recording = new Recording();
-  let runs = 0;
   let reads = false;
   /** Whether the body is taken, and the last field that was given something. */
   const ask = async (sample: SampleOf): Promise<{ taken: boolean; last: string | undefined }> => {
     let last: string | undefined;
-    runs++;
     const fields = new RecordingFields(recording, (path, kind) => {
       const value = sample(path, kind);
       if (value !== undefined) last = path;
@@ -89,22 +89,29 @@ export async function probeBody(
     });
     return { taken: await isTaken(route, exchange), last };
   };
+  /** Whether there is a body that is taken and lacks `without`; then also what is left out of it. */
+  const settle = async (without?: string): Promise<ReadonlySet<string> | undefined> => {
+    const left = new Set<string>(without === undefined ? [] : [without]);
+    for (let run = 0; run < RUNS_MAX; run++) {
+      const { taken, last } = await ask((path, kind) =>
+        left.has(path) || SECOND_NAMES.has(path)
+          ? undefined
+          : NAMED_SAMPLES[path.split(".").at(-1) ?? ""] ?? SAMPLES[kind]
+      );
+      if (taken) return left;
+      if (last === undefined) return undefined;
+      // What was read last is what was not to be read so.
+      left.add(last);
+    }
+    return undefined;
+  };
   await ask(() => undefined);
-  const left = new Set<string>();
-  const given = (without?: string): SampleOf => (path, kind) =>
-    left.has(path) || path === without || SECOND_NAMES.has(path)
-      ? undefined
-      : NAMED_SAMPLES[path.split(".").at(-1) ?? ""] ?? SAMPLES[kind];
-  let outcome = await ask(given());
-  // What was read last is what was not to be read so.
-  while (!outcome.taken && outcome.last !== undefined && runs < RUNS_MAX) {
-    left.add(outcome.last);
-    outcome = await ask(given());
-  }
+  const left = await settle();
   if (!reads) return { fields: undefined, required: [] };
   const required: string[] = [];
-  for (const name of outcome.taken ? recording.rows.keys() : []) {
-    if (!left.has(name) && !(await ask(given(name))).taken) required.push(name);
+  for (const name of left === undefined ? [] : [...recording.rows.keys()]) {
+    if (left?.has(name) || SECOND_NAMES.has(name)) continue;
+    if (await settle(name) === undefined) required.push(name);
   }
   return { fields: recording, required };
 }
