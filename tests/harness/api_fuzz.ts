@@ -199,6 +199,8 @@ function tame(random: Random, path: string, value: Record<string, unknown>): voi
     value.model = value.destination = `made-${random.below(5)}`;
     if (random.chance(1, 2)) value.from = value.source = "tiny";
   }
+  // What is stored is kept, up to ten thousand of them: memory that is meant to be taken.
+  if (path === "/v1/responses" && random.chance(9, 10)) value.store = false;
   if (typeof value.keep_alive !== "object") delete value.keep_alive;
   for (const name of ["max_tokens", "max_output_tokens", "max_completion_tokens"]) {
     if (name in value || name === "max_tokens") value[name] = 1 + random.below(PREDICT_MAX);

@@ -21,6 +21,11 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./run.ts")).defineRun,
   },
   {
+    name: "launch",
+    summary: "Start another program's client against this cluster",
+    load: async () => (await import("./launch.ts")).defineLaunch,
+  },
+  {
     name: "list",
     alias: "ls",
     summary: "List the models",
