@@ -282,8 +282,9 @@ export class Inference {
     const { stream, shownTags } = readingOf(prepared, isRaw);
     const { grammar, warnings } = prepared.forced ?? formatGrammar(request.format);
     // Thinking is free text, so the grammar has to wait for the content.
+    const mayThink = prepared.think !== false || prompt.startsInsideThinking;
     const afterThinking = grammar !== null &&
-      (stream.thinking !== undefined || stream.segments !== undefined);
+      (stream.thinking !== undefined && mayThink || stream.segments !== undefined);
     return {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),

@@ -41,8 +41,8 @@ export function readingOf(parts: ReadingParts, raw: boolean): Reading {
   const format = forced === undefined ? known : { ...known, calls: [BARE_JSON] };
   const segments = segmentsOf(format, prompt.text);
   const { thinkingTags } = traits;
-  const thinks = segments === undefined && think !== undefined && think !== false &&
-    thinkingTags !== undefined;
+  // A model that was told not to think may do it all the same.
+  const thinks = segments === undefined && think !== undefined && thinkingTags !== undefined;
   const calls = tools.length > 0 ? format.calls : [];
   const noise = format.noise ?? [];
   const stream: AnswerStreamOptions = {

@@ -37,6 +37,15 @@ Deno.test("readingOf() shows the tags of thinking where it is asked for", () => 
   assert.deepEqual(shownTags, ["[THINK]", "[/THINK]"]);
 });
 
+Deno.test("readingOf() keeps thinking out of the content of a model that was told not to think", () => {
+  const thinkingTags = { open: "<think>", close: "</think>" };
+  const { stream } = reading({ family: "deepseek-r1", thinkingTags }, {
+    think: false,
+    prompt: { text: "…<think>\n", startsInsideThinking: true },
+  });
+  assert.deepEqual(stream.thinking, { tags: thinkingTags, startsInside: true });
+});
+
 Deno.test("readingOf() takes out a family's markup whether there are tools or not", () => {
   const { stream, shownTags } = reading({ family: "cohere" });
   assert.deepEqual(stream.tools?.noise, ["<|START_RESPONSE|>", "<|END_RESPONSE|>"]);

@@ -360,3 +360,38 @@ Deno.test("Only what may become a tag is held back", () => {
   assert.equal(shown(chain.push("a < b, and <tool")), "a < b, and ");
   assert.equal(shown(chain.push("s> are")), "<tools> are");
 });
+
+Deno.test("A long block of blanks, tags or brackets takes no time by its square", () => {
+  const fillers = [
+    " ",
+    "<function=",
+    '<function name="',
+    "<parameter=a>",
+    "<arg_key>",
+    "[",
+    "{",
+    '"',
+    "call:",
+  ];
+  for (const filler of fillers) {
+    const text = filler.repeat(Math.floor(200_000 / filler.length));
+    for (
+      const begin of [
+        "<function=",
+        "get_weather<arg_key>",
+        "get_weather(",
+        '{"name":',
+        "call:get_weather{",
+      ]
+    ) {
+      const chain = new CallChain({
+        calls: [format("<t>", "</t>", "json", "xml", "pairs", "python", "braces")],
+      }, TOOLS);
+      const startedMs = performance.now();
+      chain.push(`<t>${begin}${text}</t>`);
+      chain.flush();
+      const tookMs = performance.now() - startedMs;
+      assert.ok(tookMs < 1_000, `${begin} ${filler}: ${tookMs.toFixed(0)} ms`);
+    }
+  }
+});

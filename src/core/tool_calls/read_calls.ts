@@ -59,10 +59,11 @@ function readJson(text: string, tools: ToolNames): readonly WrittenCall[] | unde
   return /^[\s\],;`]*$/.test(text.slice(from)) ? calls : undefined;
 }
 
+/** Names and the white space next to them have bounds, as else a text of blanks would take time by its square. */
 const FUNCTION =
-  /<(?:function=|(?:function|invoke)\s+name=)\s*"?([^">]+?)"?\s*>([\s\S]*?)(?:<\/(?:function|invoke)>|$)/g;
+  /<(?:function=|(?:function|invoke)\s{1,16}name=)\s{0,16}"?([^">]{1,256}?)"?\s{0,16}>([\s\S]*?)(?:<\/(?:function|invoke)>|$)/g;
 const PARAMETER =
-  /<(?:parameter=|(?:parameter|param|arg)\s+name=)\s*"?([^">]+?)"?(\s[^>]*)?>([\s\S]*?)(?:<\/(?:parameter|param|arg)>|(?=<parameter=|<param |$))/g;
+  /<(?:parameter=|(?:parameter|param|arg)\s{1,16}name=)\s{0,16}"?([^">]{1,256}?)"?(\s[^>]{0,256})?>([\s\S]*?)(?:<\/(?:parameter|param|arg)>|(?=<parameter=|<param |$))/g;
 
 /** `｜DSML｜` stands in the tags of one family, and says nothing else. */
 function readXml(marked: string, tools: ToolNames): readonly WrittenCall[] | undefined {
@@ -81,19 +82,25 @@ function readXml(marked: string, tools: ToolNames): readonly WrittenCall[] | und
   return rest.trim() === "" ? calls : undefined;
 }
 
-const PAIR =
-  /<arg_key>([\s\S]*?)<\/arg_key>\s*<arg_value>([\s\S]*?)(?:<\/arg_value>|(?=<arg_key>)|$)/g;
-
+/** From left to right: what is missing once ends it. A value that isn't closed ends where the next key begins. */
 function readPairs(text: string, tools: ToolNames): readonly WrittenCall[] | undefined {
-  const [first = ""] = text.split("<arg_key>");
+  const [first = ""] = text.split("<arg_key>", 1);
   const tool = tools.find(first.trim());
   if (tool === undefined) return undefined;
-  const rest = text.slice(first.length);
-  const entries = [...rest.matchAll(PAIR)].map(([, key = "", value = ""]) =>
-    argument(tool, key, value)
-  );
-  if (rest.replaceAll(PAIR, "").trim() !== "") return undefined;
-  return [{ name: tool.name, arguments: Object.fromEntries(entries) }];
+  const reader = new ValueReader(text, first.length);
+  const found: JsonObject = {};
+  return attempt(() => {
+    while (reader.take("<arg_key>")) {
+      const key = reader.until(["</arg_key>"]);
+      reader.expect("<arg_value>");
+      const value = reader.until(["</arg_value>", "<arg_key>"]);
+      const [name, read] = argument(tool, key, value);
+      Object.assign(found, { [name]: read });
+    }
+    reader.skipSpace();
+    if (reader.at < text.length) throw new Unreadable("more");
+    return [{ name: tool.name, arguments: found }];
+  });
 }
 
 /** Line breaks next to the tags belong to the tags. */

@@ -43,6 +43,22 @@ export class ValueReader {
     if (!this.take(literal)) throw new Unreadable(literal);
   }
 
+  /**
+   * The text before the first of the literals that comes: it is passed, another is left, and where none of several comes,
+   * all that is left is the text.
+   *
+   * @throws Unreadable where the only one doesn't come.
+   */
+  until([close = "", ...others]: readonly string[]): string {
+    const ends = [close, ...others].map((mark) => this.text.indexOf(mark, this.at));
+    const end = Math.min(...ends.map((at) => at === -1 ? Infinity : at));
+    if (end === Infinity && others.length === 0) throw new Unreadable(close);
+    const text = this.text.slice(this.at, end);
+    this.at = Math.min(end, this.text.length);
+    if (end === ends[0]) this.at += close.length;
+    return text;
+  }
+
   /** A name with dots and dashes. @throws Unreadable */
   name(): string {
     this.skipSpace();
@@ -89,7 +105,7 @@ export class ValueReader {
 
   #string(quote: string): string {
     // The marks of one family are tokens, so that nothing between them needs escaping.
-    if (STRING_MARKS.includes(quote)) return this.#until(quote);
+    if (STRING_MARKS.includes(quote)) return this.until([quote]);
     let text = "";
     for (; this.at < this.text.length; this.at++) {
       if (this.text.startsWith(quote, this.at)) {
@@ -99,14 +115,6 @@ export class ValueReader {
       text += this.text.charAt(this.at) === "\\" ? this.#escape() : this.text.charAt(this.at);
     }
     throw new Unreadable("open string");
-  }
-
-  #until(mark: string): string {
-    const end = this.text.indexOf(mark, this.at);
-    if (end === -1) throw new Unreadable("open string");
-    const text = this.text.slice(this.at, end);
-    this.at = end + mark.length;
-    return text;
   }
 
   /** Stands on the backslash, and leaves on the last character of what it begins. */

@@ -68,7 +68,13 @@ function newId(call: ToolCall, form: CallIds, count: number): string {
 
 /** How much of a conversation a prompt doesn't show. Text that templates reformat by right is not looked for. */
 export function lostParts(text: string, { messages, tools }: Conversation): number {
-  const shows = (part: string) => part === "" || text.includes(part);
+  // Parts stand in their order as a rule, so that a long conversation is not searched from its beginning each time.
+  let from = 0;
+  const shows = (part: string) => {
+    const at = text.indexOf(part, from);
+    if (at !== -1) from = at;
+    return at !== -1 || text.includes(part);
+  };
   const lostMessages = messages.filter(({ role, content, toolCalls }) => {
     const trimmed = content.trim();
     const isReformatted = trimmed.includes("think>") || role === "tool" && /^[[{]/.test(trimmed);
