@@ -2,7 +2,8 @@
 export interface Client {
   readonly name: string;
   readonly program: string;
-  readonly runtime: "deno" | "python";
+  /** An agent runs in Node, cut off from the network; only when it is asked for, as it takes hundreds of megabytes. */
+  readonly runtime: "deno" | "python" | "agent";
   /** Packages by their exact versions. */
   readonly packages: Readonly<Record<string, string>>;
 }
@@ -67,5 +68,17 @@ export const CLIENTS: readonly Client[] = [
     program: "anthropic_py.py",
     runtime: "python",
     packages: { anthropic: "2.14.0" },
+  },
+  {
+    name: "claude-code",
+    program: "claude-code",
+    runtime: "agent",
+    packages: { "@anthropic-ai/claude-code": "2.1.332" },
+  },
+  {
+    name: "codex",
+    program: "codex",
+    runtime: "agent",
+    packages: { "@openai/codex": "0.171.0" },
   },
 ];

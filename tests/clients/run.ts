@@ -1,5 +1,5 @@
 // Runs programs written with other people's clients against a node with `tiny`, and prints a table call by call.
-// deno task test:clients [NAME...]
+// deno task test:clients [NAME...]; agents of the terminal only by their names, or as "agents"
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startNode } from "../harness/node.ts";
@@ -8,6 +8,9 @@ import { type Client, CLIENTS } from "./clients.ts";
 
 const PROGRAMS = fileURLToPath(new URL("programs", import.meta.url));
 const CACHE = fileURLToPath(new URL("../../.cache/clients", import.meta.url));
+const AGENTS = fileURLToPath(new URL("agents.ts", import.meta.url));
+/** Arguments with which `unshare` runs what follows in a network that has nothing but loopback. */
+const ALONE = ["-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
 const INSTALL_TIMEOUT_MS = 300_000;
 const PROGRAM_TIMEOUT_MS = 180_000;
 
@@ -54,9 +57,35 @@ async function install(client: Client): Promise<Ready> {
   const folder = join(CACHE, client.program.replace(/\W/g, "_"));
   await Deno.mkdir(folder, { recursive: true });
   const program = join(PROGRAMS, client.program);
-  return client.runtime === "deno"
-    ? await installForDeno(client, { folder, program })
-    : await installForPython(client, { folder, program });
+  switch (client.runtime) {
+    case "deno":
+      return await installForDeno(client, { folder, program });
+    case "python":
+      return await installForPython(client, { folder, program });
+    case "agent":
+      return await installAgent(client, folder);
+  }
+}
+
+/** Packages' own scripts are not run. */
+async function installAgent({ program, packages }: Client, folder: string): Promise<Ready> {
+  const wanted = Object.entries(packages).map(([name, version]) => `${name}@${version}`);
+  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder];
+  try {
+    const alone = await run("unshare", [...ALONE, "true"], { timeoutMs: INSTALL_TIMEOUT_MS });
+    if (alone.code !== 0) return { skipped: `no network of its own: ${lastLine(alone.stderr)}` };
+    const installed = await run("npm", ["install", ...flags, ...wanted], {
+      timeoutMs: INSTALL_TIMEOUT_MS,
+    });
+    if (installed.code !== 0) {
+      return { skipped: `cannot be installed: ${lastLine(installed.stderr)}` };
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { skipped: "there is no npm, or no unshare" };
+    throw error;
+  }
+  const started = [Deno.execPath(), "run", "-A", "--unstable-net", AGENTS, program, folder];
+  return { command: "unshare", args: [...ALONE, ...started] };
 }
 
 async function installForDeno(
@@ -101,11 +130,10 @@ async function installForPython(
 async function outcomeOf(client: Client, origin: string): Promise<Outcome> {
   const ready = await install(client);
   if ("skipped" in ready) return ready;
-  const env = {
-    CLIENTS_ORIGIN: origin,
-    DENO_DIR: join(CACHE, "deno"),
-    PYTHONDONTWRITEBYTECODE: "1",
-  };
+  const cache: Record<string, string> = client.runtime === "deno"
+    ? { DENO_DIR: join(CACHE, "deno") }
+    : {};
+  const env = { CLIENTS_ORIGIN: origin, PYTHONDONTWRITEBYTECODE: "1", ...cache };
   const { code, stdout, stderr } = await run(ready.command, ready.args, {
     timeoutMs: PROGRAM_TIMEOUT_MS,
     env,
@@ -133,8 +161,10 @@ function print(client: Client, outcome: Outcome): void {
 async function main(names: readonly string[]): Promise<number> {
   await using node = await startNode();
   await createVariant(node, "vectors", EMBEDDING_EDITS);
-  const clients = CLIENTS.filter(({ name }) =>
-    names.length === 0 || names.some((wanted) => name.includes(wanted))
+  const clients = CLIENTS.filter(({ name, runtime }) =>
+    runtime === "agent"
+      ? names.includes(name) || names.includes("agents")
+      : names.length === 0 || names.some((wanted) => name.includes(wanted))
   );
   const results: CallResult[] = [];
   let skipped = 0;
