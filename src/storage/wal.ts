@@ -348,8 +348,9 @@ class Wal implements RaftLogStore {
     const fileBytes = roundUpToSector(this.#segmentBytes);
     const isWhole = this.#disk.prepare(SPARE_NAME, fileBytes).then(
       () => true,
-      // Only a convenience failed. What is wrong with the disk will show when the segment is really needed.
-      () => false,
+      // Only a convenience failed. What is wrong with the disk will show when the segment is really needed; half a file
+      // would take the room for it.
+      () => this.#disk.remove(SPARE_NAME).then(() => false, () => false),
     );
     this.#spare = { fileBytes, isWhole };
   }

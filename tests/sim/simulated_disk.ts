@@ -46,13 +46,14 @@ export class SimulatedDisk implements Disk {
     this.#begin("create");
     let used = bytes.length;
     for (const file of this.#names.values()) used += file.cached.length;
-    if (used > this.capacityBytes) {
-      throw new StorageError("disk_full", "Cannot create: disk is full");
-    }
-    const sectors = Array.from({ length: Math.ceil(bytes.length / SECTOR_BYTES) }, (_, at) => at);
-    const file = { durable: new Uint8Array(0), cached: bytes.slice(), dirty: new Set(sectors) };
+    const written = Math.max(0, Math.min(bytes.length, bytes.length + this.capacityBytes - used));
+    const cached = bytes.slice(0, written);
+    const sectors = Array.from({ length: Math.ceil(written / SECTOR_BYTES) }, (_, at) => at);
+    const file = { durable: new Uint8Array(0), cached, dirty: new Set(sectors) };
     this.#names.set(name, file);
     this.#pendingNames.push(() => this.#durableNames.set(name, file));
+    // What fitted stays, as on a real disk.
+    if (written < bytes.length) throw new StorageError("disk_full", "Cannot create: disk is full");
   }
 
   async prepare(name: string, fileBytes: number): Promise<void> {
