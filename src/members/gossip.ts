@@ -7,11 +7,13 @@ import {
   decodeLoadedCopies,
   decodeNodeDisk,
   decodeNodeFacts,
+  decodeNodeFence,
   decodeNodeLoad,
   encodeInventory,
   encodeLoadedCopies,
   encodeNodeDisk,
   encodeNodeFacts,
+  encodeNodeFence,
   encodeNodeLoad,
   type Inventory,
   LOADED_COPIES_KEY,
@@ -20,6 +22,7 @@ import {
   type ManifestPrefix,
   NODE_DISK_KEY,
   NODE_FACTS_KEY,
+  NODE_FENCE_KEY,
   NODE_LOAD_KEY,
   type NodeDisk,
   type NodeFacts,
@@ -45,6 +48,8 @@ export interface NodeGossip {
   readonly loaded: LoadedCopies | undefined;
   readonly inventory: Inventory;
   readonly disk: NodeDisk | undefined;
+  /** Why it takes no part in the log's group, in one word; undefined = it does, or has not said. */
+  readonly fence: string | undefined;
 }
 
 /** What telling and hearing takes. */
@@ -73,6 +78,7 @@ export class Gossip {
   readonly #stopListening: readonly (() => void)[];
   #timer: { readonly dueMs: number; cancel(): void } | undefined;
   readonly #refusedLines = new LineLimiter(REFUSED_LINE_MS);
+  #toldFence: string | undefined;
   #closed = false;
 
   constructor(parts: GossipParts) {
@@ -101,6 +107,13 @@ export class Gossip {
     this.#parts.membership.publish(NODE_DISK_KEY, encodeNodeDisk(disk));
   }
 
+  /** Whether this node takes part in the log's group; undefined = it does. Cheap where it told so before. */
+  tellFence(kind: string | undefined): void {
+    if (this.#toldFence === kind) return;
+    this.#toldFence = kind;
+    this.#parts.membership.publish(NODE_FENCE_KEY, encodeNodeFence({ kind: kind ?? "" }));
+  }
+
   /** Manifests this node holds whole; of more than 3,000 the newest are told. */
   tellInventory(newestFirst: readonly ManifestPrefix[]): void {
     for (const [key, value] of encodeInventory(newestFirst)) {
@@ -127,6 +140,7 @@ export class Gossip {
       loaded: read(LOADED_COPIES_KEY, decodeLoadedCopies),
       inventory: decodeInventory(values),
       disk: read(NODE_DISK_KEY, decodeNodeDisk),
+      fence: read(NODE_FENCE_KEY, decodeNodeFence)?.kind || undefined,
     };
     // This node's own values change without a word; a node without any may have been heard of only just now.
     if (nodeId !== this.#parts.nodeId && values.size > 0) this.#remember(nodeId, gossip);

@@ -54,6 +54,8 @@ export interface AdminGroup extends CatalogueGroup {
 /** What gossip knows of a node. */
 export interface SeenMember {
   readonly standing: "alive" | "suspect" | "down" | "left";
+  /** It is alive, but takes no part in the log's group. */
+  readonly isFenced?: boolean;
   readonly address: string;
   readonly version: string;
   readonly load: MemberLoad | undefined;
@@ -297,7 +299,7 @@ export class Admin implements ClusterAdmin {
       nodeId: row.nodeId,
       name: row.label,
       address: known?.address ?? "",
-      health: row.standing === "revoked" ? "revoked" : known?.standing ?? "pending",
+      health: healthOf(row, known),
       role: roleOf(row.nodeId, view),
       drained: group.catalogue.findSetting(drainKey(row.nodeId)) !== undefined,
       version: known?.version ?? "",
@@ -396,6 +398,12 @@ export class Admin implements ClusterAdmin {
 function checkSettable(key: string): void {
   if (!isOwnSetting(key)) return;
   throw new RequestError("invalid_request", `"${key}" is kept by the cluster itself`);
+}
+
+function healthOf(row: MemberRow, known: SeenMember | undefined): MemberStatus["health"] {
+  if (row.standing === "revoked") return "revoked";
+  if (known === undefined) return "pending";
+  return known.standing === "alive" && known.isFenced ? "fenced" : known.standing;
 }
 
 function roleOf(nodeId: NodeId, view: RaftView): GroupRole {

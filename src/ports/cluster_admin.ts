@@ -12,8 +12,8 @@ export interface MemberStatus {
   readonly name: string;
   /** Cluster address; "" when unknown. */
   readonly address: string;
-  /** `pending`: admitted, never seen. */
-  readonly health: "alive" | "suspect" | "down" | "left" | "pending" | "revoked";
+  /** `pending`: admitted, never seen; `fenced`: alive, but it neither votes nor follows. */
+  readonly health: "alive" | "fenced" | "suspect" | "down" | "left" | "pending" | "revoked";
   readonly role: GroupRole;
   readonly drained: boolean;
   /** odist's version; "" until it was heard. */

@@ -213,6 +213,7 @@ export {
   type Verdict,
 } from "./channels.ts";
 export { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY, type NodeDisk } from "./gossip/mod.ts";
+export { decodeNodeFence, encodeNodeFence, NODE_FENCE_KEY, type NodeFence } from "./gossip/mod.ts";
 export {
   decodeNodeFacts,
   decodeNodeLoad,

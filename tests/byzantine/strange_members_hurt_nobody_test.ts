@@ -64,6 +64,15 @@ clusterTest(
       async () => (await cluster.status(returner)).health === "fenced",
     );
     assert.match(cluster.client(returner).printed, /log contradicts the group's/);
+    for (const name of others) {
+      await cluster.until(`${name} shows it as what it is`, async () => {
+        const { health, members } = await cluster.status(name);
+        const shown = members.find((member) => member.name === returner);
+        return health === "degraded" && shown?.health === "fenced";
+      });
+    }
+    const { body } = await cluster.client(returner).request("GET", "/ready");
+    assert.match(JSON.stringify(body.changes), /this node takes no part/);
     await assertWrites(cluster, others);
     await workload.acknowledgedSince(performance.now());
     // The way back: it is taken out, and its machine joins with an empty folder.

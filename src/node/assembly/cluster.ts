@@ -118,6 +118,7 @@ export class Cluster {
       log,
     });
     this.#stops.push(
+      group.onChanged(() => this.gossip.tellFence(group.fenced?.kind)),
       group.onApplied((news) => this.#onApplied(news)),
       membership.onMemberChanged(({ nodeId: member, member: view }) =>
         this.#onMemberChanged(member, view?.standing)
@@ -153,7 +154,8 @@ export class Cluster {
       configuration,
       hasLeader: leader !== undefined,
       lostAtMs: group.quorumLostAtMs,
-      isAlive: (voter) => membership.find(voter)?.standing === "alive",
+      isAlive: (voter) =>
+        membership.find(voter)?.standing === "alive" && this.gossip.find(voter).fence === undefined,
       nameOf: (voter) => group.catalogue.findMember(voter)?.label || voter,
     });
   }
@@ -253,8 +255,9 @@ export class Cluster {
     const isSelf = nodeId === this.settings.self.nodeId;
     const member = isSelf ? this.membership.view().self : this.membership.find(nodeId);
     if (member === undefined) return undefined;
-    const { facts, load, loaded } = this.gossip.find(nodeId);
+    const { facts, load, loaded, fence } = this.gossip.find(nodeId);
     return {
+      isFenced: isSelf ? this.group.fenced !== undefined : fence !== undefined,
       standing: isSelf ? "alive" : member.standing,
       address: member.address,
       version: facts?.version ?? "",

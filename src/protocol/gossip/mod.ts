@@ -5,6 +5,7 @@
  * @module
  */
 export { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY, type NodeDisk } from "./disk_value.ts";
+export { decodeNodeFence, encodeNodeFence, NODE_FENCE_KEY, type NodeFence } from "./fence_value.ts";
 export {
   decodeInventory,
   encodeInventory,

@@ -3,6 +3,7 @@ import { Random } from "../../base/mod.ts";
 import type { Decoded } from "../bytes.ts";
 import { VALUE_BYTES_MAX } from "../membership.ts";
 import { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY } from "./disk_value.ts";
+import { decodeNodeFence, encodeNodeFence, NODE_FENCE_KEY } from "./fence_value.ts";
 import {
   decodeInventory,
   encodeInventory,
@@ -75,6 +76,8 @@ Deno.test("Gossip values come back as they were", () => {
   assert.deepEqual(valueOf(decodeNodeDisk(encodeNodeDisk({ freeBytes: 2 ** 45 }))), {
     freeBytes: 2 ** 45,
   });
+  const fence = { kind: "log_lost" };
+  assert.deepEqual(valueOf(decodeNodeFence(encodeNodeFence(fence))), fence);
   const loaded = valueOf(decodeLoadedCopies(encodeLoadedCopies([COPY])));
   assert.deepEqual(loaded, { copies: [COPY], omitted: 0 });
 });
@@ -217,6 +220,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     [NODE_FACTS_KEY, facts],
     [NODE_LOAD_KEY, load],
     [NODE_DISK_KEY, encodeNodeDisk({ freeBytes: Number.MAX_SAFE_INTEGER })],
+    [NODE_FENCE_KEY, encodeNodeFence({ kind: long })],
     [LOADED_COPIES_KEY, encodeLoadedCopies(copies)],
     ...withoutDeleted(encodeInventory(prefixes(5_000))),
   ]);
@@ -225,7 +229,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     assert.ok(value.length <= VALUE_BYTES_MAX);
     bytes += value.length + key.length + 16;
   }
-  assert.equal(values.size, 7);
+  assert.equal(values.size, 8);
   assert.ok(bytes <= MEMBER_VALUES_BYTES_MAX, `${bytes}`);
 });
 
