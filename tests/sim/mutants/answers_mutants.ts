@@ -289,7 +289,7 @@ export const ANSWERS_MUTANTS = [
       kind: "L",
       does: "a node that was lost once is never sound again",
     },
-    inAnswers("peer_beliefs.ts", "nowMs + DOUBT_MS);", "Infinity);"),
+    inAnswers("peer_beliefs.ts", "nowMs + forMs);", "Infinity);"),
   ),
   mutant(
     "no-doubt-after-a-loss",
