@@ -395,3 +395,11 @@ Deno.test("A long block of blanks, tags or brackets takes no time by its square"
     }
   }
 });
+
+Deno.test("Arguments full of what begins a header take no time by their square", () => {
+  const parser = new SegmentParser(RECIPIENTS, TOOLS);
+  const startedMs = performance.now();
+  parser.push(`get_weather\n{"city": "${">>>".repeat(60_000)}`);
+  parser.flush();
+  assert.ok(performance.now() - startedMs < 1_000);
+});

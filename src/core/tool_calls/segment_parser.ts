@@ -6,6 +6,8 @@ import { ToolNames } from "./tool_names.ts";
 
 /** A longer text is no header. */
 const HEADER_CHARS_MAX = 256;
+/** Openings inside the arguments of one call at most: each costs a look at all of them. */
+const FALSE_OPENS_MAX = 16;
 
 /** A piece of an answer in parts. `text` is never empty. */
 export type SegmentPiece =
@@ -32,6 +34,7 @@ export class SegmentParser {
   #held = "";
   /** Characters of `#held` in which nothing begins: what looked like a header there was none. */
   #searchFrom = 0;
+  #falseOpens = 0;
   /** Characters of the answer before `#held`. */
   #passed = 0;
   #firstContentAt: number | undefined;
@@ -84,6 +87,7 @@ export class SegmentParser {
     if (route !== undefined) {
       this.#skip(end + this.#format.headerEnd.length);
       this.#route = route;
+      this.#falseOpens = 0;
       this.#opened = "";
     } else if (end === -1 && this.#mayBeHeader()) {
       return false;
@@ -134,15 +138,18 @@ export class SegmentParser {
       const length = this.#held.length - held;
       if (this.#route.kind !== "tool") this.#give(pieces, length);
       else if (length > TOOL_CALL_CHARS_MAX) this.#leaveCall();
-      else return false;
+      else this.#searchFrom = Math.max(this.#searchFrom, length);
       return false;
     }
     const isOpening = this.#format.opens.includes(next.mark);
     const isChannel = isOpening && next.mark === "<|channel|>";
     if (this.#route.kind === "tool") {
-      if (isOpening && this.#format.ends.length === 0 && !this.#endsCall(next.at)) {
+      if (isOpening && !this.#endsCall(next.at)) {
         this.#searchFrom = next.at + next.mark.length;
-        return true;
+        if (++this.#falseOpens <= FALSE_OPENS_MAX) return true;
+        this.#leaveCall();
+        this.#give(pieces, this.#held.length);
+        return false;
       }
       this.#closeCall(pieces, next.at);
     } else this.#give(pieces, next.at);
