@@ -152,9 +152,14 @@ export class NodeWorld implements AsyncDisposable {
 
   /** As kill -9, and its runners end with it; `power`: and what the disk had not synced may be gone. */
   crash(number: number, options: { readonly power: boolean } = { power: true }): void {
+    this.#end(number);
+    this.machine(number).crash(this.#random, options);
+  }
+
+  #end(number: number): void {
     const { driver, machinery } = this.node(number);
     this.#running.delete(number);
-    this.machine(number).crash(this.#random, options);
+    this.machine(number).end();
     const ended = driver.close();
     this.#leftovers.push(async () => {
       await ended;
@@ -270,7 +275,7 @@ export class NodeWorld implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const number of this.running) this.crash(number);
+    for (const number of this.running) this.#end(number);
     this.network.close();
     this.#letCryptoGo();
     if (this.#options.mode === "prompt") await Promise.all(this.#leftovers.map((end) => end()));

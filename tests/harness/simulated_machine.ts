@@ -150,10 +150,15 @@ export class SimulatedMachine {
     };
   }
 
-  /** The process dies; with `power`, what its disk had not synced may be gone too. */
-  crash(random: Random, options: { readonly power: boolean }): void {
+  /** Nothing of this life is heard any more. */
+  end(): void {
     this.#life.isOver = true;
     this.#network.crash(this.nodeId);
+  }
+
+  /** The process dies; with `power`, what its disk had not synced may be gone too. */
+  crash(random: Random, options: { readonly power: boolean }): void {
+    this.end();
     // The dead process still holds the old ones.
     this.disk = options.power ? this.disk.crash(random) : this.disk.killProcess();
     this.secrets = this.secrets.killProcess();

@@ -79,7 +79,13 @@ export class SimulatedDisk implements Disk {
   async sync(name: string): Promise<void> {
     this.#begin("sync");
     const file = this.#file(name);
-    file.durable = file.cached.slice();
+    if (file.durable.length !== file.cached.length) file.durable = file.cached.slice();
+    else {
+      for (const sector of file.dirty) {
+        const at = sector * SECTOR_BYTES;
+        file.durable.set(file.cached.subarray(at, at + SECTOR_BYTES), at);
+      }
+    }
     file.dirty.clear();
   }
 
