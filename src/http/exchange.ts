@@ -345,5 +345,7 @@ export function requireModel(fields: Fields): string {
 
 /** `model`, or `name` as older clients send it; "" when neither is there. */
 export function modelField(fields: Fields): string {
-  return fields.string("model") || fields.string("name") || "";
+  // Both are read, as a wrong type is refused in either.
+  const name = fields.string("name");
+  return fields.string("model") || name || "";
 }

@@ -1,0 +1,45 @@
+// The script that compares with a live Ollama (`deno task test:differential:ollama --against URL`), against the contract.
+import assert from "node:assert/strict";
+import { compareWithOllama } from "../differential/ollama/compare.ts";
+import { differencesOf } from "../differential/ollama/shape.ts";
+import { nodeForFile, nodeTest } from "../harness/node.ts";
+
+const node = nodeForFile();
+
+nodeTest("no answer differs from the contract but where that is meant", async () => {
+  const { requests, unexplained } = await compareWithOllama(node().origin, { model: "tiny" });
+  assert.deepEqual(unexplained, []);
+  assert.ok(requests >= 540, `${requests} requests`);
+});
+
+Deno.test("a difference is found in each field: status, type, error, and every place of the body", () => {
+  const one = {
+    status: 200,
+    type: "application/json",
+    error: "a",
+    shape: { kept: "string", gone: "number", list: [{ inner: "string" }] },
+  } as const;
+  assert.deepEqual(differencesOf(one, one).map(({ field }) => field), []);
+  const other = {
+    status: 200,
+    type: "text/plain",
+    error: "b",
+    shape: { kept: "number", list: [{ inner: "string", more: "null" }], new: "boolean" },
+  } as const;
+  assert.deepEqual(differencesOf(one, other).map(({ field }) => field), [
+    "type",
+    "error",
+    "body.kept",
+    "body.gone",
+    "body.list[].more",
+    "body.new",
+  ]);
+  const free = { status: 200, shape: { "free?": "string" } } as const;
+  assert.deepEqual(differencesOf(free, { status: 200, shape: {} }), []);
+  assert.deepEqual(differencesOf(free, { status: 200, shape: { free: "null" } }), [
+    { field: "body.free", wanted: '"string"', got: '"null"' },
+  ]);
+  assert.deepEqual(differencesOf({ status: 200 }, { status: 404 }).map(({ field }) => field), [
+    "status",
+  ]);
+});

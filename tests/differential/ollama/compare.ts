@@ -1,0 +1,90 @@
+import { ollamaCases } from "./cases.ts";
+import type { Case } from "./recorded.ts";
+import { type Answered, type Difference, differencesOf, shapeOf } from "./shape.ts";
+import allowedRows from "./allowed.json" with { type: "json" };
+
+/** A difference that is meant; all but the reason are regular expressions. */
+interface AllowedDifference {
+  readonly request: string;
+  readonly field: string;
+  /** Of the one and the other, with ` -> ` between them. */
+  readonly change: string;
+  readonly reason: string;
+}
+
+const allowed: readonly AllowedDifference[] = allowedRows;
+
+/** A difference that nobody has explained. */
+export interface Unexplained extends Difference {
+  readonly request: string;
+}
+
+/** What a run came to. */
+export interface Comparison {
+  readonly requests: number;
+  readonly unexplained: readonly Unexplained[];
+  /** By reason, how many differences it explained. */
+  readonly explained: ReadonlyMap<string, number>;
+}
+
+/**
+ * Sends every case to `origin`, and compares with what `against` answers; undefined: with what the contract has.
+ */
+export async function compareWithOllama(
+  origin: string,
+  options: { readonly model: string; readonly against?: string },
+): Promise<Comparison> {
+  const cases = ollamaCases(options.model);
+  const unexplained: Unexplained[] = [];
+  const explained = new Map<string, number>(allowed.map(({ reason }) => [reason, 0]));
+  for (const one of cases) {
+    const got = await ask(origin, one);
+    const wanted = options.against === undefined ? one.recorded : await ask(options.against, one);
+    for (const difference of differencesOf(wanted, got)) {
+      const reason = reasonFor(one, difference);
+      if (reason === undefined) unexplained.push({ request: one.name, ...difference });
+      else explained.set(reason, (explained.get(reason) ?? 0) + 1);
+    }
+  }
+  return { requests: cases.length, unexplained, explained };
+}
+
+function reasonFor({ name }: Case, { field, wanted, got }: Difference): string | undefined {
+  const row = allowed.find((one) =>
+    new RegExp(one.request).test(name) && new RegExp(one.field).test(field) &&
+    new RegExp(one.change).test(`${wanted} -> ${got}`)
+  );
+  return row?.reason;
+}
+
+async function ask(origin: string, one: Case): Promise<Answered> {
+  const { body } = one;
+  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+  const response = await fetch(`${origin}${one.path}`, {
+    method: one.method,
+    redirect: "manual",
+    ...(text === undefined ? {} : { body: text }),
+    ...(one.headers === undefined ? {} : { headers: one.headers }),
+  });
+  const type = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
+  const sent = await response.text();
+  const value = parseLast(sent);
+  const error = typeof value === "object" && value !== null && "error" in value
+    ? value.error
+    : undefined;
+  return {
+    status: response.status,
+    type,
+    ...(value === undefined ? {} : { shape: shapeOf(value) }),
+    ...(typeof error === "string" ? { error } : {}),
+  };
+}
+
+/** Of several lines the last. */
+function parseLast(text: string): unknown {
+  try {
+    return JSON.parse(text.trim().split("\n").at(-1) ?? "");
+  } catch {
+    return undefined;
+  }
+}
