@@ -316,6 +316,7 @@ export const IMPORT_RULES: ImportRules = {
       [".", "transfer", "The store bounds what is fetched at once."],
       ["create", "gguf", "A part is what its header says."],
       ["create", "modelfile", "A recipe's options are checked by their table."],
+      ["create", "families", "A name that means no family is told."],
       ["create", "template", "Weights whose template says what a known one says get that one."],
       ["create", "stored", "A recipe may begin with a stored model."],
       ["registry", "transfer", "A pull is made of transfers."],

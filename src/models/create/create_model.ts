@@ -16,6 +16,7 @@ import {
   MANIFEST_MEDIA_TYPE,
 } from "../../protocol/mod.ts";
 import { type BlobHolds, blobsOf } from "../blob_holds.ts";
+import { familyByName } from "../families/mod.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseReference, parseTarget } from "../model_reference.ts";
 import {
@@ -73,6 +74,7 @@ export async function* createModel(
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
+  yield* unknownNames(recipe.config).map((status) => ({ status }));
   if (recipe.detected !== undefined) {
     yield { status: `using autodetected template ${recipe.detected}` };
   }
@@ -89,6 +91,16 @@ export async function* createModel(
     await context.changes.run(() => removeUnused(overwritten.manifest, context));
   }
   yield { status: "success" };
+}
+
+/** RENDERER and PARSER lines that nothing here goes by. */
+function unknownNames({ renderer, parser }: Recipe["config"]): readonly string[] {
+  const lines = [["renderer", renderer], ["parser", parser]] as const;
+  return lines.flatMap(([kind, name]) => {
+    const isKnown = name === undefined || name === "passthrough" ||
+      familyByName(name) !== undefined;
+    return isKnown ? [] : [`warning: no ${kind} "${name}" here, the model's template is used`];
+  });
 }
 
 async function* findParent(

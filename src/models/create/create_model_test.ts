@@ -114,6 +114,18 @@ Deno.test("createModel() gives weights whose template says what a known one says
   assert.ok(!own.some((status) => status.startsWith("using autodetected")));
 });
 
+Deno.test("createModel() tells of RENDERER and PARSER lines that nothing here goes by", async () => {
+  const { create, upload } = createParts();
+  const files = { "w.gguf": await upload(llamaFile()) };
+  const warned = (statuses: readonly string[]) =>
+    statuses.filter((line) => line.startsWith("warning"));
+  const other = await create({ model: "a", files, renderer: "nobody's", parser: "passthrough" });
+  assert.deepEqual(warned(other), [
+    "warning: no renderer \"nobody's\" here, the model's template is used",
+  ]);
+  assert.deepEqual(warned(await create({ model: "b", files, renderer: "qwen3-coder" })), []);
+});
+
 Deno.test("createModel() leaves weights with a template of their own alone", async () => {
   const { store, create, upload } = createParts();
   for (const text of [`${SMOL}!`, `${SMOL}{{ tools }}`, "{% broken"]) {
