@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { runDeno } from "./run_deno.ts";
 import type { TarFile } from "./tar.ts";
 
-/** What is packed without being an npm package that `deno.lock` names. */
+/** What is packed without being an npm package that the program imports. */
 const OTHERS: Readonly<Record<string, string>> = {
   "deno": mitLicense("2018-2026 the Deno authors"),
   "llama.cpp": mitLicense("2023-2026 The ggml authors"),
@@ -18,16 +18,8 @@ const OTHERS: Readonly<Record<string, string>> = {
 export async function readLicenses(root: string): Promise<TarFile[]> {
   const texts = new Map<string, string>(Object.entries(OTHERS));
   texts.set("odist", await Deno.readTextFile(join(root, "LICENSE")));
-  const cache = await findNpmCache(root);
-  const lock: { npm: Record<string, unknown> } = JSON.parse(
-    await Deno.readTextFile(join(root, "deno.lock")),
-  );
-  for (const key of Object.keys(lock.npm)) {
-    const at = key.indexOf("@", 1);
-    const name = key.slice(0, at);
-    const version = key.slice(at + 1).split("_")[0] ?? "";
-    const text = await findLicense(join(cache, name, version));
-    if (text !== undefined) texts.set(name.replaceAll("/", "_"), text);
+  for (const { name, localPath } of await findPackages(root)) {
+    texts.set(name.replaceAll("/", "_"), await readLicense(localPath));
   }
   return [...texts].map(([name, text]) => ({
     path: `licenses/${name}.txt`,
@@ -36,24 +28,36 @@ export async function readLicenses(root: string): Promise<TarFile[]> {
   }));
 }
 
-async function findNpmCache(root: string): Promise<string> {
-  const info: { npmCache: string } = JSON.parse(await runDeno(root, ["info", "--json"]));
-  // One folder per registry; the name of the registry is the machine's own matter.
-  for await (const entry of Deno.readDir(info.npmCache)) {
-    if (entry.isDirectory) return join(info.npmCache, entry.name);
-  }
-  throw new Error(`Cannot find npm packages: "${info.npmCache}" is empty`);
+interface NpmPackage {
+  readonly name: string;
+  readonly dependencies: readonly string[];
+  readonly localPath: string;
 }
 
-/** Undefined when the package was never fetched, so can't have been packed. */
-async function findLicense(folder: string): Promise<string | undefined> {
-  try {
-    for await (const entry of Deno.readDir(folder)) {
-      if (/^licen[sc]e/i.test(entry.name)) return await Deno.readTextFile(join(folder, entry.name));
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+/** What `deno info --json` tells, as far as it is read. */
+interface ProgramGraph {
+  readonly modules: readonly { readonly npmPackage?: string }[];
+  /** Of the whole lock file: what only tests use is among them, and is not packed. */
+  readonly npmPackages: Readonly<Record<string, NpmPackage>>;
+}
+
+/** The packages that `main.ts` reaches, and theirs. */
+async function findPackages(root: string): Promise<NpmPackage[]> {
+  const graph: ProgramGraph = JSON.parse(await runDeno(root, ["info", "--json", "main.ts"]));
+  const open = graph.modules.flatMap(({ npmPackage }) => npmPackage ?? []);
+  const found = new Map<string, NpmPackage>();
+  for (let key = open.pop(); key !== undefined; key = open.pop()) {
+    const one = graph.npmPackages[key];
+    if (one === undefined || found.has(key)) continue;
+    found.set(key, one);
+    open.push(...one.dependencies);
+  }
+  return [...found.values()];
+}
+
+async function readLicense(folder: string): Promise<string> {
+  for await (const entry of Deno.readDir(folder)) {
+    if (/^licen[sc]e/i.test(entry.name)) return await Deno.readTextFile(join(folder, entry.name));
   }
   throw new Error(`Cannot pack "${folder}": it has no licence file`);
 }
