@@ -26,7 +26,7 @@ const NAME_ECHO_USER_AGENT = "GitHubCopilotChat/";
 /** Licence texts of one model at most. */
 const LICENSES_MAX = 1_024;
 /** Fields of /api/create that odist has no feature for: refused rather than dropped. */
-const CREATE_UNSUPPORTED = ["remote_host", "draft_files", "draft_quantize"];
+const CREATE_UNSUPPORTED = ["remote_host", "draft_quantize"];
 
 /** The native endpoints about stored models (contract 1.10 to 1.12). */
 export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
@@ -204,6 +204,7 @@ function parseCreate(fields: Fields): CreateRequest {
     from: fields.string("from") || undefined,
     files: fields.stringMap("files"),
     adapters: fields.stringMap("adapters"),
+    draftFiles: fields.stringMap("draft_files"),
     template: fields.string("template") || undefined,
     system: fields.string("system") || undefined,
     license: typeof license === "string"

@@ -325,6 +325,8 @@ export interface CreateRequest {
   readonly from?: string;
   readonly files?: Readonly<Record<string, string>>;
   readonly adapters?: Readonly<Record<string, string>>;
+  /** A smaller model beside it, kept for whoever speculates with it. */
+  readonly draftFiles?: Readonly<Record<string, string>>;
   readonly template?: string;
   readonly system?: string;
   readonly license: readonly string[];

@@ -5,7 +5,7 @@ import { errorMessage, printableText, RequestError } from "../../base/mod.ts";
 import { type Modelfile, parseModelfile } from "../../models/modelfile/mod.ts";
 import type { JsonObject, NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
-import { findAdapters, findSource, uploadFiles } from "../create/mod.ts";
+import { findPartFiles, findSource, uploadFiles } from "../create/mod.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { type ProgressLine, ProgressView, showTransfer } from "../terminal/mod.ts";
 
@@ -69,13 +69,15 @@ async function gather(
   },
 ): Promise<JsonObject> {
   const { client, modelfile, options } = given;
-  if (modelfile.drafts.length > 0) {
-    throw new RequestError("invalid_modelfile", "DRAFT: speculative decoding is not there");
-  }
   const home = context.env.HOME || context.env.USERPROFILE || homedir();
   const place = { modelfile: resolve(options.file === STDIN ? "Modelfile" : options.file), home };
   const source = await findSource(modelfile.from, place);
-  const adapters = await findAdapters(modelfile.adapters, place);
+  const adapters = await findPartFiles("ADAPTER", modelfile.adapters, place);
+  const drafts = await findPartFiles("DRAFT", modelfile.drafts, place);
+  if (drafts.length > 0) {
+    const text = "DRAFT is stored and not used: there is no speculative decoding";
+    context.terminal.err.write(`Warning: ${text}\n`);
+  }
   const view = options.json ? undefined : new ProgressView(context.terminal);
   const show = (line: ProgressLine) => view?.show(line);
   try {
@@ -86,8 +88,12 @@ async function gather(
     const adapterFiles = adapters.length === 0
       ? {}
       : { adapters: await uploadFiles(client, adapters, show) };
+    const draftFiles = drafts.length === 0
+      ? {}
+      : { draft_files: await uploadFiles(client, drafts, show) };
     const quantize = options.quantize === undefined ? {} : { quantize: options.quantize };
-    return { ...files, ...adapterFiles, ...quantize, ...settingsOf(modelfile) };
+    const parts = { ...files, ...adapterFiles, ...draftFiles };
+    return { ...parts, ...quantize, ...settingsOf(modelfile) };
   } finally {
     view?.end("keep");
   }

@@ -84,6 +84,23 @@ Deno.test("create uploads the files a Modelfile names, and only those the node l
   });
 });
 
+Deno.test("create uploads the model of a DRAFT line, and says that nothing uses it", async () => {
+  await using node = new ScriptedNode({
+    [`HEAD /api/blobs/${DIGEST}`]: { json: {} },
+    "POST /api/create": CREATED,
+  });
+  const files = { "small.gguf": WEIGHTS, Modelfile: "FROM tiny\nDRAFT small.gguf" };
+  await withFolder(files, async (folder) => {
+    const args = ["create", "m", "-f", join(folder, "Modelfile"), "--host", node.host];
+    assert.match((await runCommand(args)).err, /^Warning: DRAFT is stored and not used/);
+  });
+  assert.deepEqual(node.asked.at(-1)?.body, {
+    model: "m",
+    from: "tiny",
+    draft_files: { "small.gguf": DIGEST },
+  });
+});
+
 Deno.test("create takes the weights of a folder", async () => {
   await using node = new ScriptedNode({
     [`HEAD /api/blobs/${DIGEST}`]: { json: {} },
@@ -104,7 +121,7 @@ Deno.test("create names what is missing and asks the node for nothing", async ()
   const rows: readonly (readonly [string, RegExp])[] = [
     ["FROM ./nothing.gguf", /FROM \.\/nothing\.gguf: there is no such file/],
     ["FROM tiny\nADAPTER nothing", /ADAPTER nothing: there is no such file/],
-    ["FROM tiny\nDRAFT small", /DRAFT/],
+    ["FROM tiny\nDRAFT nothing", /DRAFT nothing: there is no such file/],
     ["PARAMETER seed 1", /no FROM line/],
     ["FROM tiny\nFORM x", /\(line 2\): command must be one of/],
   ];

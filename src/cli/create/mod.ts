@@ -3,5 +3,5 @@
  *
  * @module
  */
-export { findAdapters, findSource } from "./model_files.ts";
+export { findPartFiles, findSource } from "./model_files.ts";
 export { uploadFiles } from "./upload.ts";

@@ -37,15 +37,16 @@ export async function findSource(
   return { kind: "files", files };
 }
 
-/** The files of ADAPTER lines; throws as {@link findSource}. */
-export async function findAdapters(
-  adapters: readonly string[],
+/** The files of ADAPTER or DRAFT lines; throws as {@link findSource}. */
+export async function findPartFiles(
+  instruction: "ADAPTER" | "DRAFT",
+  given: readonly string[],
   place: { readonly modelfile: string; readonly home: string },
 ): Promise<readonly ModelFile[]> {
   const files: ModelFile[] = [];
-  for (const text of adapters) {
+  for (const text of given) {
     const found = await findFiles(text, place);
-    if (found === undefined) throw missing("ADAPTER", text, place.modelfile);
+    if (found === undefined) throw missing(instruction, text, place.modelfile);
     files.push(...found);
   }
   return files;

@@ -151,6 +151,24 @@ Deno.test("createModel() stores adapters and projectors as such", async () => {
   assert.ok(definition.capabilities.includes("vision"));
 });
 
+Deno.test("createModel() stores a draft model as such, shows it, and hands it on", async () => {
+  const { blobs, store, create, upload } = createParts();
+  const draft = llamaFile({ "general.name": "small" });
+  const draftFiles = { "small.gguf": await upload(draft) };
+  await create({ model: "m", files: { "w.gguf": await upload(llamaFile()) }, draftFiles });
+  await create({ model: "child", from: "m", system: "x" });
+  for (const model of ["m", "child"]) {
+    const shown = await store.show({ model, verbose: false, options: {} });
+    assert.match(shown.modelfile ?? "", new RegExp(`^DRAFT ${blobs.path(digestOf(draft))}$`, "m"));
+    const { modelPath } = await store.getDefinition(model, "chat");
+    assert.equal(modelPath, blobs.path(digestOf(llamaFile())));
+  }
+  const adapter = await upload(llamaFile({ "general.type": "adapter" }));
+  await assert.rejects(create({ model: "m", from: "m", draftFiles: { "a.gguf": adapter } }), {
+    code: "invalid_gguf",
+  });
+});
+
 Deno.test("createModel() merges a split model, whatever the order of its parts", async () => {
   const { blobs, store, create, upload } = createParts();
   const tensor = (name: string, fill: number) => ({

@@ -51,6 +51,30 @@ export async function readAdapterParts(
   return parts;
 }
 
+/**
+ * Reads and checks the draft model of a create request; writes nothing.
+ *
+ * @throws as {@link readFileParts}.
+ */
+export async function readDraftParts(
+  files: Readonly<Record<string, string>>,
+  sources: PartSources,
+): Promise<readonly GgufPart[]> {
+  const named = checkFiles(files);
+  if (named.length === 0) return [];
+  if (named.length > 1) {
+    throw new RequestError("invalid_request", "only one draft model is currently supported");
+  }
+  await requireGguf(named, sources.blobs);
+  const parts = await Promise.all(named.map((file) => readPart(file, sources)));
+  const stranger = named.find((_, index) => parts[index]?.facts.kind !== "model");
+  if (stranger !== undefined) {
+    throw new RequestError("invalid_gguf", `"${stranger.path}" is not a model`);
+  }
+  const mediaType = layerMediaType("draft");
+  return parts.map((part) => ({ ...part, layer: { ...part.layer, mediaType } }));
+}
+
 interface NamedFile {
   readonly path: string;
   readonly digest: Digest;

@@ -17,7 +17,7 @@ import {
 import type { GgufFacts } from "../gguf/mod.ts";
 import { KNOWN_TEMPLATES, type KnownTemplate } from "../template/mod.ts";
 import type { GgufPart, PartSources } from "./gguf_part.ts";
-import { readAdapterParts, readFileParts } from "./model_parts.ts";
+import { readAdapterParts, readDraftParts, readFileParts } from "./model_parts.ts";
 import { resolveQuantization } from "./quantization.ts";
 
 /** A model that another one is made from. */
@@ -62,6 +62,7 @@ export async function writeRecipe(
   await checkTexts(request, sources);
   const files = parent === undefined ? await readFileParts(request.files ?? {}, sources) : [];
   const adapters = await readAdapterParts(request.adapters ?? {}, sources);
+  const drafts = await readDraftParts(request.draftFiles ?? {}, sources);
   const inherited = parent === undefined ? [] : inheritedLayers(parent, request);
   const weights = await findWeights(files, inherited, sources);
   if (weights === undefined && parent?.content.config.remoteHost === undefined) {
@@ -77,14 +78,14 @@ export async function writeRecipe(
     ...(weights !== undefined && target !== undefined &&
       { quantize: { weights, target } }),
     config: mergeConfig(request, { parent, weights }),
-    kept: [...inherited, ...files.map(({ layer }) => layer), ...adapters.map(({ layer }) => layer)],
+    kept: [...inherited, ...[...files, ...adapters, ...drafts].map(({ layer }) => layer)],
     merges: files.filter((part) => part.merged !== undefined),
     added: addedTexts(
       known === undefined ? request : withTemplate(request, known),
       parent?.content.parameters ?? {},
     ),
     ...(known !== undefined && { detected: known.name }),
-    readFiles: files.length > 0 || adapters.length > 0,
+    readFiles: files.length + adapters.length + drafts.length > 0,
   };
 }
 
@@ -133,6 +134,7 @@ function inheritedLayers(parent: ParentModel, request: CreateRequest): readonly 
   if (request.messages !== undefined && request.messages.length > 0) replaced.push("messages");
   if (hasParameters(request)) replaced.push("params");
   if (Object.keys(request.adapters ?? {}).length > 0) replaced.push("adapter");
+  if (Object.keys(request.draftFiles ?? {}).length > 0) replaced.push("draft");
   const from = displayModelName(parent.entry.name);
   return parent.entry.manifest.layers.filter((layer) => !isLayerOf(layer, ...replaced))
     .map((layer) => ({ ...layer, from }));
