@@ -147,7 +147,7 @@ export class CatalogueWorkload {
       this.acknowledgedAtMs.push(returnedAt);
       return true;
     }
-    if (deletes && status === 409) {
+    if (deletes && status === 404) {
       const input = { kind: "read" } as const;
       this.#history.push({ key, node, input, invokedAt, outcome: { output: ABSENT, returnedAt } });
       return true;
