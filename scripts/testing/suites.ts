@@ -17,8 +17,8 @@ export interface Suite {
   readonly permissions: "none" | "all";
   /** Files side by side; only where no file owns a port, a process or the clock. */
   readonly parallel: boolean;
-  /** Suites of the two lanes run side by side: one computes, the other waits for processes and networks most of its time. */
-  readonly lane: "computing" | "waiting";
+  /** Lanes run side by side: two of the three wait for processes and networks most of their time. */
+  readonly lane: "computing" | "nodes" | "clusters";
 }
 
 const PURE_ROOTS = ["src/base", "src/protocol", "src/core"];
@@ -43,10 +43,10 @@ export const SUITES: readonly Suite[] = [
   },
   suiteOfTests("sim", "computing"),
   suiteOfTests("conformance", "computing"),
-  suiteOfTests("integration", "waiting"),
-  suiteOfTests("e2e", "waiting"),
-  suiteOfTests("byzantine", "waiting"),
-  suiteOfTests("chaos", "waiting"),
+  suiteOfTests("integration", "nodes"),
+  suiteOfTests("e2e", "clusters"),
+  suiteOfTests("byzantine", "clusters"),
+  suiteOfTests("chaos", "clusters"),
 ];
 
 /** What one task runs. */
