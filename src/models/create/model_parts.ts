@@ -37,18 +37,11 @@ export async function readAdapterParts(
   files: Readonly<Record<string, string>>,
   sources: PartSources,
 ): Promise<readonly GgufPart[]> {
-  const named = checkFiles(files);
-  if (named.length === 0) return [];
-  if (named.length > 1) {
-    throw new RequestError("invalid_request", "only one adapter is currently supported");
-  }
-  await requireGguf(named, sources.blobs);
-  const parts = await Promise.all(named.map((file) => readPart(file, sources)));
-  const stranger = named.find((_, index) => parts[index]?.facts.kind !== "adapter");
-  if (stranger !== undefined) {
-    throw new RequestError("invalid_gguf", `"${stranger.path}" is not an adapter`);
-  }
-  return parts;
+  return await readOnePart(files, sources, {
+    many: "only one adapter is currently supported",
+    kind: "adapter",
+    notOne: "is not an adapter",
+  });
 }
 
 /**
@@ -60,19 +53,36 @@ export async function readDraftParts(
   files: Readonly<Record<string, string>>,
   sources: PartSources,
 ): Promise<readonly GgufPart[]> {
-  const named = checkFiles(files);
-  if (named.length === 0) return [];
-  if (named.length > 1) {
-    throw new RequestError("invalid_request", "only one draft model is currently supported");
-  }
-  await requireGguf(named, sources.blobs);
-  const parts = await Promise.all(named.map((file) => readPart(file, sources)));
-  const stranger = named.find((_, index) => parts[index]?.facts.kind !== "model");
-  if (stranger !== undefined) {
-    throw new RequestError("invalid_gguf", `"${stranger.path}" is not a model`);
-  }
+  const parts = await readOnePart(files, sources, {
+    many: "only one draft model is currently supported",
+    kind: "model",
+    notOne: "is not a model",
+  });
   const mediaType = layerMediaType("draft");
   return parts.map((part) => ({ ...part, layer: { ...part.layer, mediaType } }));
+}
+
+/** One part of a kind, or none. */
+async function readOnePart(
+  files: Readonly<Record<string, string>>,
+  sources: PartSources,
+  wanted: {
+    readonly kind: GgufFacts["kind"];
+    /** What is said of several, and of one that is of another kind. */
+    readonly many: string;
+    readonly notOne: string;
+  },
+): Promise<readonly GgufPart[]> {
+  const named = checkFiles(files);
+  if (named.length === 0) return [];
+  if (named.length > 1) throw new RequestError("invalid_request", wanted.many);
+  await requireGguf(named, sources.blobs);
+  const parts = await Promise.all(named.map((file) => readPart(file, sources)));
+  const stranger = named.find((_, index) => parts[index]?.facts.kind !== wanted.kind);
+  if (stranger !== undefined) {
+    throw new RequestError("invalid_gguf", `"${stranger.path}" ${wanted.notOne}`);
+  }
+  return parts;
 }
 
 interface NamedFile {
