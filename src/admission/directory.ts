@@ -1,4 +1,4 @@
-import type { NodeId } from "../base/mod.ts";
+import { BoundedMap, type NodeId } from "../base/mod.ts";
 import { judgeMember, type MemberRow, type MemberRows } from "../core/catalogue/mod.ts";
 import type { Clock, Log, PeerDirectory } from "../ports/mod.ts";
 import type { UnappliedStanding } from "./unapplied_members.ts";
@@ -38,7 +38,7 @@ export interface DirectoryParts {
  */
 export class CatalogueDirectory implements PeerDirectory {
   readonly #parts: DirectoryParts;
-  readonly #vouched: Map<NodeId, Uint8Array>;
+  readonly #vouched = new BoundedMap<NodeId, Uint8Array>(VOUCHED_MAX);
   readonly #asked = new Set<NodeId>();
   #isCurrent = false;
   #reading = false;
@@ -46,9 +46,7 @@ export class CatalogueDirectory implements PeerDirectory {
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
-    this.#vouched = new Map(
-      parts.firstMembers.map(({ nodeId, publicKey }) => [nodeId, publicKey]),
-    );
+    for (const { nodeId, publicKey } of parts.firstMembers) this.#vouched.set(nodeId, publicKey);
   }
 
   judge(nodeId: NodeId, publicKey: Uint8Array): ReturnType<PeerDirectory["judge"]> {
@@ -112,15 +110,8 @@ export class CatalogueDirectory implements PeerDirectory {
     askMembers(nodeId).then((publicKey) => {
       if (publicKey === undefined || this.#isCurrent || this.#closed) return;
       log.log("info", "peer_vouched_for", { peer: nodeId });
-      this.#vouch(nodeId, publicKey);
+      this.#vouched.set(nodeId, publicKey);
     }, (error) => reportError(error));
-  }
-
-  #vouch(nodeId: NodeId, publicKey: Uint8Array): void {
-    this.#vouched.delete(nodeId);
-    this.#vouched.set(nodeId, publicKey);
-    const [oldest] = this.#vouched.keys();
-    if (this.#vouched.size > VOUCHED_MAX && oldest !== undefined) this.#vouched.delete(oldest);
   }
 }
 
