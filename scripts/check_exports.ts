@@ -24,7 +24,10 @@ interface Taken {
 }
 
 /** Every finding as one line. Only files below `src` are asked; every given file counts as importer. */
-export function checkExports(sources: SourceTexts): string[] {
+export function checkExports(given: SourceTexts): string[] {
+  const sources = new Map(
+    [...given].map(([path, text]) => [path, withStarsNamed(path, text, given)]),
+  );
   const taken = takenByAll(sources);
   const product = new Map([...sources].filter(([path]) => isShipped(path)));
   const takenByProduct = takenByAll(product);
@@ -38,6 +41,17 @@ export function checkExports(sources: SourceTexts): string[] {
       const serves = isTaken(takenByProduct, path, name) || servesProduct(exported, place);
       return serves ? [] : [`${path}: only tests use "${name}"`];
     });
+  });
+}
+
+/** The text with each `export *` as the list of names that it stands for, so that every one of them is asked for. */
+function withStarsNamed(path: string, text: string, sources: SourceTexts): string {
+  return text.replaceAll(/^export \* from "([^"]+)";$/gm, (star, specifier: string) => {
+    const target = join(dirname(path), specifier).replaceAll("\\", "/");
+    const behind = sources.get(target);
+    if (behind === undefined) return star;
+    const names = exportsOf(withoutComments(behind)).map(({ name }) => name);
+    return `export { ${names.join(", ")} } from "${specifier}";`;
   });
 }
 
@@ -113,7 +127,7 @@ function exportsOf(source: string): Exported[] {
 }
 
 const NAMED = /\b(?:import|export)\s+(?:type\s+)?\{([^}]*)\}\s*from\s*"([^"]+)"/g;
-const WHOLE = /\b(?:import\s*\*\s*as\s+\w+\s+from|export\s*\*\s*from|import\s*\()\s*"([^"]+)"/g;
+const WHOLE = /\b(?:import\s*\*\s*as\s+\w+\s+from|import\s*\()\s*"([^"]+)"/g;
 
 function takenBy(path: string, source: string): Taken[] {
   const resolve = (specifier: string) =>

@@ -62,6 +62,16 @@ Deno.test("checkExports() follows mod.ts: a value must leave it, a type may stan
   assert.deepEqual(findings(sources), ['src/x/mod.ts: nobody imports "v"']);
 });
 
+Deno.test("checkExports() asks for each name behind a star", () => {
+  const sources = {
+    "src/x/mod.ts": `export * from "./y/mod.ts";\n`,
+    "src/x/y/mod.ts": `export { f, lost, type T } from "./a.ts";`,
+    "src/x/y/a.ts": "export type T = 1;\nexport const f = (): T => 1;\nexport const lost = 2;\n",
+    "main.ts": `import { f } from "./src/x/mod.ts";`,
+  };
+  assert.deepEqual(findings(sources), ['src/x/mod.ts: nobody imports "lost"']);
+});
+
 Deno.test("checkExports() does not count a comment as use", () => {
   const sources = {
     "src/a.ts": "export const a = 1;\n",

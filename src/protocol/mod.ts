@@ -35,33 +35,6 @@ export {
   votersField,
 } from "./catalogue.ts";
 export type { ChatMessage, ThinkLevel, Tool, ToolCall } from "./chat.ts";
-export type {
-  AppendRejection,
-  AppendRequest,
-  AppendResponse,
-  Entry,
-  EntryId,
-  GroupAction,
-  GroupChange,
-  GroupConfiguration,
-  GroupStep,
-  HardState,
-  HeartbeatRequest,
-  HeartbeatResponse,
-  Proposal,
-  ProposalForward,
-  RaftMessage,
-  ReadIndexRequest,
-  ReadIndexResponse,
-  Snapshot,
-  SnapshotChunk,
-  SnapshotChunkAck,
-  SnapshotRequest,
-  TimeoutNow,
-  TransferRequest,
-  VoteRequest,
-  VoteResponse,
-} from "./raft/mod.ts";
 export {
   type Accusation,
   ADDRESS_BYTES_MAX,
@@ -102,32 +75,6 @@ export {
   type ValueOf,
 } from "./field_codec.ts";
 export {
-  decodeRaftFrame,
-  encodeRaftFrames,
-  type FrameEnds,
-  type RaftWireMessage,
-} from "./raft/mod.ts";
-export { entryField, entryIdField, hardStateField, snapshotField } from "./raft/mod.ts";
-export {
-  type LoadedFacts,
-  type LoadSettings,
-  type ModelCommand,
-  type ModelReply,
-  RUNNER_FRAME_BYTES_MAX,
-  RUNNER_PROTOCOL_VERSION,
-  type RunnerCommand,
-  type RunnerReply,
-} from "./model/mod.ts";
-export type {
-  AnswerToken,
-  FinishReason,
-  Prompt,
-  SamplerSettings,
-  SequenceEvent,
-  SequenceRequest,
-  TokenLogprob,
-} from "./model/mod.ts";
-export {
   type BlobLayer,
   encodeManifest,
   type Manifest,
@@ -147,57 +94,6 @@ export {
 export { knownSpelling } from "./known_spelling.ts";
 
 export {
-  CERTIFICATE_BYTES_MAX,
-  decodeHello,
-  encodeHello,
-  HELLO_FRAME_BYTES_MAX,
-  HELLO_VERSION,
-  type HelloAnswer,
-  type HelloFrame,
-  type HelloOffer,
-  type HelloRefusal,
-  helloTranscript,
-  NONCE_BYTES,
-  SIGNATURE_BYTES,
-} from "./contact/mod.ts";
-export {
-  decodeJoin,
-  encodeJoin,
-  JOIN_MEMBERS_MAX,
-  JOIN_REVOKED_MAX,
-  JOIN_VERSION,
-  type JoinAnswer,
-  type JoinChallenge,
-  type JoinedMember,
-  type JoinFrame,
-  type JoinOpening,
-  type JoinRefusal,
-  type JoinSaid,
-  joinTranscript,
-} from "./contact/mod.ts";
-export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./contact/mod.ts";
-export { type ApiKey, decodeApiKey, encodeApiKey } from "./contact/mod.ts";
-export {
-  type AnswerHead,
-  answerHeadShape,
-  CLIENT_FRAME_BYTES_MAX,
-  CLIENT_MEMBERS_MAX,
-  CLIENT_PATH,
-  clientHelloShape,
-  type ClientVerdict,
-  clientVerdictShape,
-  type RequestHead,
-  requestHeadShape,
-} from "./contact/mod.ts";
-export {
-  type Announcement,
-  decodeDiscovery,
-  DISCOVERY_BYTES_MAX,
-  type DiscoveryPacket,
-  encodeDiscovery,
-} from "./contact/mod.ts";
-export { clusterIdOf, nodeIdOf } from "./contact/mod.ts";
-export {
   CHANNEL_FRAME_BYTES_MAX,
   decodeStreamHeader,
   decodeVerdict,
@@ -212,32 +108,6 @@ export {
   type StreamKind,
   type Verdict,
 } from "./channels.ts";
-export { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY, type NodeDisk } from "./gossip/mod.ts";
-export { decodeNodeFence, encodeNodeFence, NODE_FENCE_KEY, type NodeFence } from "./gossip/mod.ts";
-export {
-  decodeNodeFacts,
-  decodeNodeLoad,
-  encodeNodeFacts,
-  encodeNodeLoad,
-  NODE_FACTS_KEY,
-  NODE_LOAD_KEY,
-  type NodeFacts,
-  type NodeLoad,
-} from "./gossip/mod.ts";
-export {
-  decodeLoadedCopies,
-  encodeLoadedCopies,
-  LOADED_COPIES_KEY,
-  type LoadedCopies,
-  type LoadedCopy,
-} from "./gossip/mod.ts";
-export {
-  decodeInventory,
-  encodeInventory,
-  type Inventory,
-  type ManifestPrefix,
-  manifestPrefixOf,
-} from "./gossip/mod.ts";
 export {
   arrayShape,
   booleanShape,
@@ -257,6 +127,9 @@ export {
   unionShape,
   unknownShape,
 } from "./value_shape.ts";
-export { vectorFromBytes, vectorToBytes } from "./model/mod.ts";
 export { fromWireError, toWireError, type WireError, wireErrorShape } from "./wire_error.ts";
 export { parseScopes, type Scope, SCOPES, scopesField } from "./scopes.ts";
+export * from "./contact/mod.ts";
+export * from "./gossip/mod.ts";
+export * from "./model/mod.ts";
+export * from "./raft/mod.ts";
