@@ -5,7 +5,7 @@
  *
  * @module
  */
-export { AnswerMachine, type AnswerWish } from "./answer.ts";
+export { AnswerMachine, type AnswerWish, Resumption } from "./answer.ts";
 export type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./events.ts";
 export {
   ASKER_SILENCE_MS,
@@ -16,7 +16,10 @@ export {
   patienceWith,
   PEER_DOUBT,
 } from "./limits.ts";
-export { type KnownHolder, PeerBeliefs, type TracedPrompt } from "./peer_beliefs.ts";
-export { estimatePromptTokens } from "./prompt_size.ts";
-export { Resumption } from "./resumption.ts";
+export {
+  estimatePromptTokens,
+  type KnownHolder,
+  PeerBeliefs,
+  type TracedPrompt,
+} from "./peer_beliefs.ts";
 export { type SearchFact, type SearchOrder, SlotSearch } from "./slot_search.ts";

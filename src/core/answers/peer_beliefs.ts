@@ -6,7 +6,7 @@ import {
   type RouteCandidate,
 } from "../scheduler/mod.ts";
 import { BROKEN_WORD_MS, DOUBT_MS } from "./limits.ts";
-import { CHARS_PER_TOKEN } from "./prompt_size.ts";
+import type { Prompt } from "../../protocol/mod.ts";
 
 /** Another node that holds a model, as gossip tells. */
 export interface KnownHolder {
@@ -105,4 +105,13 @@ export class PeerBeliefs {
     const chars = this.#prefixes.residentChars({ model, nodeId: candidate.nodeId }, trace);
     return { ...candidate, residentTokens: Math.floor(chars / CHARS_PER_TOKEN) };
   }
+}
+
+/** Characters of a prompt that make one token, about: English prose has four, and others come out as more work. */
+const CHARS_PER_TOKEN = 4;
+
+/** Tokens that `prompt` will come to, without a vocabulary. */
+export function estimatePromptTokens(prompt: Prompt): number {
+  if (prompt.kind === "tokens") return prompt.tokens.length;
+  return (prompt.tokensBefore?.length ?? 0) + Math.ceil(prompt.text.length / CHARS_PER_TOKEN);
 }

@@ -10,10 +10,8 @@ import {
   type SegmentPiece,
   type WrittenCall,
 } from "../tool_calls/mod.ts";
-import { RepeatGuard } from "./repeat_guard.ts";
-import { StopStrings } from "./stop_strings.ts";
+import { RepeatGuard, StopStrings, Utf8Tail } from "./token_text.ts";
 import { ThinkingParser, type ThinkingTags } from "./thinking_parser.ts";
-import { Utf8Tail } from "./utf8_tail.ts";
 
 /** How an answer is to be read. */
 export interface AnswerStreamOptions {

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { StopStrings } from "./stop_strings.ts";
+import { REPEATED_CHUNKS_MAX, StopStrings } from "./token_text.ts";
 import fc from "fast-check";
 import type { AnswerToken } from "../../protocol/mod.ts";
 import { type AnswerPiece, AnswerStream, type AnswerStreamOptions } from "./mod.ts";
-import { REPEATED_CHUNKS_MAX } from "./repeat_guard.ts";
 
 const THINK = { open: "<think>", close: "</think>" };
 

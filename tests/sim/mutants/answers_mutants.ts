@@ -134,7 +134,7 @@ export const ANSWERS_MUTANTS = [
     "never-gives-up",
     { origin: "a crash loop ends", kind: "L", does: "one prompt kills runners for ever" },
     inAnswers(
-      "resumption.ts",
+      "answer.ts",
       "this.#fruitlessAttempts >= FRUITLESS_ATTEMPTS_MAX",
       "this.#fruitlessAttempts > 1_000_000",
     ),
@@ -143,7 +143,7 @@ export const ANSWERS_MUTANTS = [
     "gives-up-too-early",
     { origin: "every admitted request ends", kind: "L", does: "two losses end an answer" },
     inAnswers(
-      "resumption.ts",
+      "answer.ts",
       "this.#fruitlessAttempts >= FRUITLESS",
       "this.#fruitlessAttempts + 1 >= FRUITLESS",
     ),
@@ -155,7 +155,7 @@ export const ANSWERS_MUTANTS = [
       kind: "L",
       does: "a long answer dies of its third loss",
     },
-    inAnswers("resumption.ts", "this.#fruitlessAttempts = 0;\n  }", "}"),
+    inAnswers("answer.ts", "this.#fruitlessAttempts = 0;\n  }", "}"),
   ),
   mutant(
     "nothing-counts-as-progress",
@@ -165,17 +165,17 @@ export const ANSWERS_MUTANTS = [
   mutant(
     "lost-node-not-avoided",
     { origin: "no way back", kind: "L", does: "goes straight back to the node that lost it" },
-    inAnswers("resumption.ts", "this.#avoid = [...others, nodeId]", "this.#avoid = [...others]"),
+    inAnswers("answer.ts", "this.#avoid = [...others, nodeId]", "this.#avoid = [...others]"),
   ),
   mutant(
     "only-the-last-loss-is-avoided",
     { origin: "no way back", kind: "L", does: "goes to and fro between two losing nodes" },
-    inAnswers("resumption.ts", ".slice(-AVOIDED_NODES_MAX)", ".slice(-1)"),
+    inAnswers("answer.ts", ".slice(-AVOIDED_NODES_MAX)", ".slice(-1)"),
   ),
   mutant(
     "avoided-nodes-without-a-limit",
     { origin: "a named limit", kind: "L", does: "remembers every node it ever lost" },
-    inAnswers("resumption.ts", ".slice(-AVOIDED_NODES_MAX)", ""),
+    inAnswers("answer.ts", ".slice(-AVOIDED_NODES_MAX)", ""),
   ),
   mutant(
     "loss-is-fresh",
@@ -185,7 +185,7 @@ export const ANSWERS_MUTANTS = [
       does: "an admitted request is refused for a full queue",
     },
     inAnswers(
-      "resumption.ts",
+      "answer.ts",
       'this.#standing = "resumed";\n    this.#fruitlessAttempts++;',
       "this.#fruitlessAttempts++;",
     ),
@@ -198,7 +198,7 @@ export const ANSWERS_MUTANTS = [
       does: "content is refused for a full queue after its thinking",
     },
     inAnswers(
-      "resumption.ts",
+      "answer.ts",
       'restarts(): void {\n    this.#standing = "resumed";',
       "restarts(): void {",
     ),

@@ -60,3 +60,39 @@ export class StopStrings {
     return first;
   }
 }
+
+/**
+ * Turns bytes into text and holds back a UTF-8 sequence that isn't complete yet: one character may be spread over several
+ * tokens. Bytes that can't be UTF-8 become U+FFFD as the WHATWG decoder has it. A byte order mark is kept as text.
+ */
+export class Utf8Tail {
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  /** Whole characters only; "" while a character is incomplete. */
+  push(bytes: Uint8Array): string {
+    return this.#decoder.decode(bytes, { stream: true });
+  }
+
+  /** What is left at the end: "" or U+FFFD for a sequence that never got complete. */
+  flush(): string {
+    return this.#decoder.decode();
+  }
+}
+
+/** Repeats in a row of one trimmed chunk that are still allowed (contract 1.4). */
+export const REPEATED_CHUNKS_MAX = 30;
+
+/** Notices a model that is stuck: more than {@link REPEATED_CHUNKS_MAX} repeats in a row of the same trimmed token text. */
+export class RepeatGuard {
+  #last = "";
+  #repeats = 0;
+
+  /** `text` is what one token added, "" when it only began a character. True = abort the answer. */
+  push(text: string): boolean {
+    if (text === "") return false;
+    const trimmed = text.trim();
+    this.#repeats = trimmed === this.#last ? this.#repeats + 1 : 0;
+    this.#last = trimmed;
+    return this.#repeats > REPEATED_CHUNKS_MAX;
+  }
+}
