@@ -7,7 +7,7 @@
  */
 import { type Incarnation, type NodeId, Random } from "../../src/base/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
-import { systemClock } from "../../src/node/clock.ts";
+import { systemClock } from "../../src/node/system_ports.ts";
 import { openMembership } from "../../src/members/membership_driver.ts";
 import type { Log, Metrics } from "../../src/ports/mod.ts";
 import { nodeIdOf } from "../../src/protocol/mod.ts";

@@ -8,7 +8,7 @@
 import inspector from "node:inspector";
 import { type NodeId, Random } from "../../src/base/mod.ts";
 import { limitEntries } from "../../src/core/raft/mod.ts";
-import { systemClock } from "../../src/node/clock.ts";
+import { systemClock } from "../../src/node/system_ports.ts";
 import type { Group } from "../../src/group/group.ts";
 import { openGroup } from "../../src/group/open_group.ts";
 import type { Log, Metrics } from "../../src/ports/mod.ts";

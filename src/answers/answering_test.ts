@@ -4,7 +4,7 @@ import type { ModelNeed } from "../core/scheduler/mod.ts";
 import type { AnswerChunk, LoadedModel, Log, Metrics } from "../ports/mod.ts";
 import type { LoadSettings, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.ts";
-import { systemClock } from "../node/clock.ts";
+import { systemClock } from "../node/system_ports.ts";
 import type { LeaseRequest, WantedModel } from "../slots/lease.ts";
 import type { Lease } from "../slots/scheduler_driver.ts";
 import { GREEDY } from "../../tests/harness/greedy.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
-import { detailsOf } from "../models/stored/model_details.ts";
+import { detailsOf } from "../models/stored/model_config.ts";
 import type { CatalogEntry } from "../ports/mod.ts";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { packModel } from "../../tests/harness/packed_model.ts";

@@ -16,12 +16,11 @@ import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import type { Cluster, Machinery, NodePorts } from "./assembly/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
-import { systemClock } from "./clock.ts";
+import { systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
 import { ownAddresses } from "./own_addresses.ts";
 import { Admin } from "../operators/mod.ts";
 import { MACHINE_FILES } from "../slots/mod.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
-import { type SystemParts, systemPorts } from "./system_ports.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
 const DRAIN_LOOK_MS = 20;

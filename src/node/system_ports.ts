@@ -4,7 +4,7 @@ import type { KernelFileReader } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { createEngine, createQuantizer } from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
-import type { Log, Metrics } from "../ports/mod.ts";
+import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { openMachine } from "../slots/mod.ts";
 import {
   fileAt,
@@ -17,7 +17,6 @@ import {
 } from "../storage/mod.ts";
 import { openTransport, seedDialer } from "../transport/mod.ts";
 import type { NodePorts, StoredModels } from "./assembly/mod.ts";
-import { systemClock } from "./clock.ts";
 
 /** What a node is started with besides its configuration. */
 export interface SystemParts {
@@ -105,3 +104,17 @@ async function removeDisk(folder: string): Promise<void> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
+
+/** Timers of the runtime can't be longer; a longer wait is cut and asked for again by whoever waits. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, callback) {
+    const id = setTimeout(callback, Math.min(Math.max(0, Math.ceil(delayMs)), TIMER_MS_MAX));
+    Deno.unrefTimer(id);
+    return { cancel: () => clearTimeout(id) };
+  },
+};

@@ -14,11 +14,16 @@ import {
   SlotSearch,
   type TracedPrompt,
 } from "../core/answers/mod.ts";
-import { type RouteCandidate, type RouteDecision, traceOf } from "../core/scheduler/mod.ts";
+import {
+  type CandidateLoad,
+  type RouteCandidate,
+  type RouteDecision,
+  type SchedulerView,
+  traceOf,
+} from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
-import { loadFromView, type OwnFigures } from "./own_candidate.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
 import type { RouteJournal } from "./route_journal.ts";
 import type { Lease, SchedulerDriver, ServingNode } from "./scheduler_driver.ts";
@@ -219,4 +224,31 @@ function giveUp(
     `no node that holds the model can be reached: ${told.message}`,
     { cause: told, retryAfterMs: 5_000 },
   );
+}
+
+/** What this node knows of itself beyond its scheduler's view. */
+export interface OwnFigures {
+  readonly availableBytes: number;
+  /** 0 = not measured. */
+  readonly decodeTokensPerMinute: number;
+  readonly prefillTokensPerMinute: number;
+}
+
+/** How busy this node is for one model, now. */
+export function loadFromView(
+  view: SchedulerView,
+  modelKey: string,
+  own: OwnFigures,
+): CandidateLoad {
+  const instance = view.instances.find((row) => row.modelKey === modelKey);
+  const state = instance?.state ?? "unloading";
+  return {
+    ageMs: 0,
+    state: state === "ready" ? "loaded" : state === "loading" ? "loading" : "cold",
+    slots: instance?.slots ?? 0,
+    freeSlots: instance === undefined ? 0 : Math.max(0, instance.slots - instance.running),
+    waitingRequests: view.waiting,
+    runningRequests: view.running,
+    ...own,
+  };
 }

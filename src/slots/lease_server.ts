@@ -26,7 +26,7 @@ import {
   readOpening,
   type StreamHandler,
 } from "../calls/mod.ts";
-import { neededModel } from "./model_need.ts";
+import { neededModel } from "./lease.ts";
 import type { OptionDefaults, ResolvedLoad } from "../models/mod.ts";
 import type { Lease, SchedulerDriver, SlotRequest } from "./scheduler_driver.ts";
 import type { FindDefinition } from "../library/mod.ts";

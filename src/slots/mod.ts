@@ -4,8 +4,13 @@
  *
  * @module
  */
-export { type LeaseRequest, type LeaseSource, type WantedModel } from "./lease.ts";
-export { modelKeyOf, neededModel } from "./model_need.ts";
+export {
+  type LeaseRequest,
+  type LeaseSource,
+  modelKeyOf,
+  neededModel,
+  type WantedModel,
+} from "./lease.ts";
 export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
 export { createServing, type Serving } from "./serving.ts";
 export { type Machine, MACHINE_FILES, openMachine } from "./system.ts";

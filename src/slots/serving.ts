@@ -11,8 +11,7 @@ import {
   findOwnDefinition,
   type Holder,
 } from "../library/mod.ts";
-import { ClusterLeases } from "./cluster_leases.ts";
-import type { OwnFigures } from "./own_candidate.ts";
+import { ClusterLeases, type OwnFigures } from "./cluster_leases.ts";
 import type { LeaseSource } from "./lease.ts";
 import { LeaseServer } from "./lease_server.ts";
 import { LEASE_PURPOSE, RemoteLeases } from "./remote_leases.ts";

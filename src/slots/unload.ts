@@ -16,10 +16,9 @@ import {
   required,
   type StreamHandler,
 } from "../calls/mod.ts";
-import { modelKeyOf } from "./model_need.ts";
+import { modelKeyOf, type UnloadTarget } from "./lease.ts";
 import type { SchedulerDriver } from "./scheduler_driver.ts";
 import { type FindDefinition, getHeldDefinition } from "../library/mod.ts";
-import type { UnloadTarget } from "./lease.ts";
 
 /** Streams that ask to unload. */
 export const UNLOAD_PURPOSE = "unload";

@@ -2,7 +2,7 @@
 // Started by `run.ts`, where nothing outside this machine can be reached: agents.ts claude-code|codex FOLDER
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { systemClock } from "../../src/node/clock.ts";
+import { systemClock } from "../../src/node/system_ports.ts";
 import { CONNECTION_TIMES, type HttpListener, listenHttp } from "../../src/http/mod.ts";
 import type { Answer, ChatRequest } from "../../src/ports/mod.ts";
 import type { Tool } from "../../src/protocol/mod.ts";

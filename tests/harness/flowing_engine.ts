@@ -1,5 +1,5 @@
 /** An engine whose runners speak the runner's protocol in this process: some answers come at a pace, others as fast as they may. */
-import { RunnerModel } from "../../src/inference/loaded_model.ts";
+import { RunnerModel } from "../../src/inference/engine.ts";
 import type { Clock, Engine, LoadedModel } from "../../src/ports/mod.ts";
 import type {
   LoadSettings,

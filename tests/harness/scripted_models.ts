@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Inference } from "../../src/answers/inference.ts";
 import { RequestError } from "../../src/base/mod.ts";
 import type { ModelDefinition } from "../../src/models/mod.ts";
-import { systemClock } from "../../src/node/clock.ts";
+import { systemClock } from "../../src/node/system_ports.ts";
 import type { LoadedModel, Log, Metrics } from "../../src/ports/mod.ts";
 import {
   parseModelName,

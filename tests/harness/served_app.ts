@@ -1,6 +1,6 @@
 import { CONNECTION_TIMES, listenHttp } from "../../src/http/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
-import { systemClock } from "../../src/node/clock.ts";
+import { systemClock } from "../../src/node/system_ports.ts";
 import { type AppUnderTest, appUnderTest } from "./http_app.ts";
 import type { ClientScript } from "./scripted_client.ts";
 

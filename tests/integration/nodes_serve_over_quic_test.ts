@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CatalogueCommand, SequenceRequest } from "../../src/protocol/mod.ts";
-import { neededModel } from "../../src/slots/model_need.ts";
+import { neededModel } from "../../src/slots/lease.ts";
 import type { Lease } from "../../src/slots/scheduler_driver.ts";
 import { openDisk } from "../../src/storage/mod.ts";
 import { NodeWorld } from "../harness/node_world.ts";

@@ -8,8 +8,7 @@ import {
   type SequenceRequest,
   vectorFromBytes,
 } from "../../protocol/mod.ts";
-import type { EventQueue } from "./event_queue.ts";
-import { SequenceRun, UNREAD_TOKENS_MAX } from "./sequence_run.ts";
+import { type EventQueue, SequenceRun, UNREAD_TOKENS_MAX } from "./sequence_run.ts";
 
 /** A reply to a single question. */
 type SingleReply = Extract<ModelReply, { kind: "embedded" | "tokenized" | "detokenized" }>;

@@ -1,17 +1,15 @@
 import { RequestError } from "../../base/mod.ts";
-import { MODEL_OPTIONS } from "../modelfile/mod.ts";
+import { isOfType, MODEL_OPTIONS, type StoredParameters } from "../modelfile/mod.ts";
 import type { CatalogEntry, CreateRequest, QuantizationTarget } from "../../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
 import {
   configOf,
   detailsOf,
   isLayerOf,
-  isOfType,
   type LayerKind,
   layersOf,
   type ModelConfig,
   type ModelContent,
-  type StoredParameters,
   type TemplateInspector,
 } from "../stored/mod.ts";
 import type { GgufFacts } from "../gguf/mod.ts";

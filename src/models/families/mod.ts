@@ -5,4 +5,4 @@
  * @module
  */
 export type { CallIds, Family } from "./family.ts";
-export { familyById, familyByName, familyOfArchitecture, familyOfTemplate } from "./recognise.ts";
+export { familyById, familyByName, familyOfArchitecture, familyOfTemplate } from "./table.ts";

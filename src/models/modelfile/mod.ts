@@ -4,5 +4,13 @@
  *
  * @module
  */
-export { MODEL_OPTIONS, modelOptionField, type ModelOptionType } from "./model_options.ts";
+export {
+  isOfType,
+  MODEL_OPTIONS,
+  modelOptionField,
+  type ModelOptionType,
+  optionsOf,
+  parseParameters,
+  type StoredParameters,
+} from "./model_options.ts";
 export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts";

@@ -3,10 +3,23 @@
  *
  * @module
  */
-export { FactsCache } from "./facts_cache.ts";
-export { isLayerOf, type LayerKind, layerMediaType, layersOf } from "./layer_types.ts";
-export { CONFIG_MEDIA_TYPE, encodeModelConfig, type ModelConfig } from "./model_config.ts";
-export { ContentReader, type ModelContent } from "./model_content.ts";
+export {
+  ContentReader,
+  FactsCache,
+  isLayerOf,
+  type LayerKind,
+  layerMediaType,
+  layersOf,
+  type ModelContent,
+} from "./model_content.ts";
+export {
+  capabilitiesOf,
+  CONFIG_MEDIA_TYPE,
+  configOf,
+  detailsOf,
+  encodeModelConfig,
+  type ModelConfig,
+} from "./model_config.ts";
 export {
   type DefinedTemplate,
   type DefinitionSources,
@@ -17,8 +30,6 @@ export {
   templateSourcesOf,
   verifyDefinition,
 } from "./model_definition.ts";
-export { capabilitiesOf, configOf, detailsOf } from "./model_details.ts";
-export { isOfType, type StoredParameters } from "./parameters.ts";
 export {
   type InspectedTemplate,
   type StoredTemplates,

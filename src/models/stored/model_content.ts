@@ -1,9 +1,9 @@
 import { BoundedMap, type Digest, UnavailableError } from "../../base/mod.ts";
 import type { BlobStore, CatalogEntry } from "../../ports/mod.ts";
 import { type BlobLayer, displayModelName, type Manifest } from "../../protocol/mod.ts";
-import { type LayerKind, layersOf } from "./layer_types.ts";
 import { type ModelConfig, parseModelConfig } from "./model_config.ts";
-import { parseParameters, type StoredParameters } from "./parameters.ts";
+import { parseParameters, type StoredParameters } from "../modelfile/mod.ts";
+import { type Gguf, type GgufFacts, ggufFacts, isFactArray, readGguf } from "../gguf/mod.ts";
 
 /** A stored turn that precedes every conversation. */
 export interface StoredMessage {
@@ -128,4 +128,70 @@ function parseStoredMessages(bytes: Uint8Array): StoredMessage[] {
 function isStoredMessage(row: unknown): row is StoredMessage {
   return typeof row === "object" && row !== null && "role" in row && "content" in row &&
     typeof row.role === "string" && typeof row.content === "string";
+}
+
+const PREFIX = "application/vnd.ollama.image.";
+
+/** What a layer holds (contract 2.3). `prompt` is the old name of `template`. */
+export type LayerKind =
+  | "model"
+  | "projector"
+  | "adapter"
+  | "draft"
+  | "template"
+  | "prompt"
+  | "system"
+  | "params"
+  | "messages"
+  | "license";
+
+/** Media type of a layer of this kind. */
+export function layerMediaType(kind: LayerKind): string {
+  return PREFIX + kind;
+}
+
+/** Whether the layer is of one of the kinds. */
+export function isLayerOf(layer: BlobLayer, ...kinds: readonly LayerKind[]): boolean {
+  return kinds.some((kind) => layer.mediaType === PREFIX + kind);
+}
+
+/** All layers of the kinds, in the manifest's order. */
+export function layersOf(
+  manifest: Pick<Manifest, "layers">,
+  ...kinds: readonly LayerKind[]
+): readonly BlobLayer[] {
+  return manifest.layers.filter((layer) => isLayerOf(layer, ...kinds));
+}
+
+/** Facts kept; each takes a few KB, mostly its chat template. */
+const FACTS_MAX = 256;
+
+/** GGUF facts by digest. Bytes behind a digest never change, so facts are read once. */
+export class FactsCache {
+  readonly #blobs: BlobStore;
+  readonly #facts = new BoundedMap<Digest, Promise<GgufFacts>>(FACTS_MAX);
+
+  constructor(blobs: BlobStore) {
+    this.#blobs = blobs;
+  }
+
+  /** @throws RequestError `invalid_gguf`, StorageError `corrupt_file` when the blob is absent. Failures are not kept. */
+  get(digest: Digest): Promise<GgufFacts> {
+    const known = this.#facts.use(digest);
+    if (known) return known;
+    const reading = this.readHeader(digest, "facts").then(ggufFacts);
+    this.#facts.set(digest, reading);
+    reading.catch(() => this.#facts.delete(digest));
+    return reading;
+  }
+
+  /** The header itself, not kept. `all` arrays can take tens of MB. @throws as {@link get}. */
+  async readHeader(digest: Digest, arrays: "facts" | "none" | "all"): Promise<Gguf> {
+    const reader = await this.#blobs.open(digest);
+    try {
+      return await readGguf(reader, { arrays: arrays === "facts" ? isFactArray : arrays });
+    } finally {
+      reader.close();
+    }
+  }
 }

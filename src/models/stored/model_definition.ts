@@ -1,20 +1,19 @@
 import { errorMessage, PeerError, RequestError, sha256Hex } from "../../base/mod.ts";
 import type { BlobStore, CatalogEntry, ModelDetails, RequestOptions } from "../../ports/mod.ts";
 import type { BlobLayer, ModelName } from "../../protocol/mod.ts";
-import type { FactsCache } from "./facts_cache.ts";
-import type { GgufFacts } from "../gguf/mod.ts";
-import { layersOf } from "./layer_types.ts";
-import type { ModelConfig } from "./model_config.ts";
 import {
   type ContentReader,
+  type FactsCache,
+  layersOf,
   loadFailed,
   missingBlob,
   type ModelContent,
   readContent,
   type StoredMessage,
 } from "./model_content.ts";
-import { capabilitiesOf, detailsOf } from "./model_details.ts";
-import { optionsOf } from "./parameters.ts";
+import type { GgufFacts } from "../gguf/mod.ts";
+import { capabilitiesOf, detailsOf, type ModelConfig } from "./model_config.ts";
+import { optionsOf } from "../modelfile/mod.ts";
 import type { TemplateCapabilities } from "../template/mod.ts";
 import type {
   InspectedTemplate,

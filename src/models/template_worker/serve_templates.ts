@@ -1,7 +1,6 @@
 import { isEdgeError } from "../../base/mod.ts";
 import { compileTemplate, type PromptRenderer, type TemplateSources } from "../template/mod.ts";
-import { LineReader } from "./lines.ts";
-import { fromWire, type WorkerQuestion, type WorkerReply } from "./messages.ts";
+import { fromWire, LineReader, type WorkerQuestion, type WorkerReply } from "./messages.ts";
 import { QUESTION_CHARS_MAX } from "./worker_limits.ts";
 
 /** Compiled templates kept. */

@@ -1,6 +1,5 @@
 import { childEnvironment } from "../../confinement/mod.ts";
-import { LineReader } from "./lines.ts";
-import type { WorkerReply } from "./messages.ts";
+import { LineReader, type WorkerReply } from "./messages.ts";
 import { REPLY_CHARS_MAX, WORKER_HEAP_MIB } from "./worker_limits.ts";
 
 /** Linux counts in hundredths of a second, whatever its kernel does. */

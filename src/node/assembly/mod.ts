@@ -6,6 +6,5 @@
  */
 export { Cluster } from "./cluster.ts";
 export { type Machinery, type MachineryOptions, openMachinery } from "./machinery.ts";
-export { ownFigures } from "./own_load.ts";
+export { meteredEngine, ownFigures, SpeedMeter } from "./own_load.ts";
 export type { NodePorts, StoredModels } from "./ports.ts";
-export { meteredEngine, SpeedMeter } from "./speed_meter.ts";

@@ -1,7 +1,7 @@
 import type { NodeId } from "../../../src/base/mod.ts";
 import { type KnownHolder, PeerBeliefs } from "../../../src/core/answers/mod.ts";
 import type { RouteCandidate } from "../../../src/core/scheduler/mod.ts";
-import { loadFromView } from "../../../src/slots/own_candidate.ts";
+import { loadFromView } from "../../../src/slots/cluster_leases.ts";
 import type { VirtualTime } from "../raft/virtual_time.ts";
 import type { Watch } from "./checkers/mod.ts";
 import { LeaseClient } from "./lease_client.ts";

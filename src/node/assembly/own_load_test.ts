@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Engine, LoadedModel } from "../../ports/mod.ts";
 import type { LoadSettings, SequenceEvent, SequenceRequest } from "../../protocol/mod.ts";
-import { meteredEngine, SpeedMeter } from "./speed_meter.ts";
+import { meteredEngine, SpeedMeter } from "./own_load.ts";
 
 const EVENTS: readonly SequenceEvent[] = [
   { kind: "started", promptTokens: Array.from({ length: 50 }, () => 1), cachedTokens: 20 },
