@@ -1,12 +1,22 @@
-import { assert, errorMessage, isEdgeError, type NodeId, StorageError } from "../base/mod.ts";
+import {
+  assert,
+  type EdgeError,
+  errorMessage,
+  isEdgeError,
+  type NodeId,
+  StorageError,
+} from "../base/mod.ts";
 import type { Disk, LogOrder, RaftLogStore } from "../ports/mod.ts";
 import type { Entry, GroupConfiguration, HardState, Snapshot } from "../protocol/mod.ts";
 import { lastIndexAfter, type LimitEntries, LogImage } from "./log_image.ts";
 import {
+  batchBytesOf,
+  encodeCompanion,
   encodeFrame,
   encodeRecords,
   encodeSegmentHead,
   encodeSnapshotFile,
+  hasTwin,
   SECTOR_BYTES,
   type SegmentHead,
   type WalRecord,
@@ -15,6 +25,7 @@ import {
   type FoundSegment,
   type RecoveredLog,
   recoverLog,
+  type Repair,
   segmentName,
   snapshotName,
   TEMPORARY_SUFFIX,
@@ -30,8 +41,10 @@ export interface WalOptions {
   readonly segmentBytes?: number;
   /** Sixteen hex digits that no other log has; default random. */
   readonly logId?: string;
-  /** What to do when there is no room for a new file, of which nothing depends yet; absent = the log fails. */
+  /** What to do when there is no room for what nothing depends on yet; absent = the log fails. */
   readonly room?: LogRoom;
+  /** Is told at the start what had changed on the disk and is as it was again; for people. */
+  readonly onRepaired?: (what: string) => void;
 }
 
 /** Waits for room on the disk. */
@@ -42,7 +55,7 @@ export interface LogRoom {
   found(): void;
 }
 
-/** A new file could not be made; nothing else has changed. */
+/** Something could not be written, and nothing that is relied on has changed. */
 class NoRoomError extends Error {}
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
@@ -60,8 +73,8 @@ interface Pending {
 }
 
 /**
- * Opens the log in a folder, or starts one. Sector-aligned batches in zero-filled segments, one checksum and one sync per
- * batch, whatever has queued up meanwhile in it.
+ * Opens the log in a folder, or starts one. Sector-aligned batches in zero-filled segments, short ones written twice,
+ * one checksum and one sync per batch, whatever has queued up meanwhile in it.
  *
  * @throws StorageError `corrupt_file` when what is there can't be trusted; nothing is changed then.
  */
@@ -89,6 +102,8 @@ class Wal implements RaftLogStore {
   /** Zeros for the next segment, made beside the work: writing them when they are needed would hold up every commit. */
   #spare: { readonly fileBytes: number; readonly isWhole: Promise<boolean> } | undefined;
   #watermark: WalWatermark | undefined;
+  readonly #repairs: readonly Repair[];
+  readonly #onRepaired: (what: string) => void;
   #failure: StorageError | undefined;
 
   constructor(disk: Disk, options: WalOptions, found: RecoveredLog | string) {
@@ -97,6 +112,8 @@ class Wal implements RaftLogStore {
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.#room = options.room;
     this.#image = new LogImage(options.limitEntries);
+    this.#onRepaired = options.onRepaired ?? (() => {});
+    this.#repairs = typeof found === "string" ? [] : found.repairs;
     if (typeof found === "string") {
       this.#logId = found;
       return;
@@ -107,10 +124,29 @@ class Wal implements RaftLogStore {
     this.#plannedLastIndex = this.#image.lastIndex();
   }
 
-  /** Makes what a new log lacks. */
+  /** Makes what a new log lacks, and durable what a killed process has left to the page cache. */
   async start(): Promise<void> {
     if (this.#segments.length === 0) await this.#rollFirst();
-    this.#watermark = await WalWatermark.open(this.#disk, this.#synced);
+    else await this.#settle();
+    await this.#hasRoomFor(async () =>
+      void (this.#watermark = await WalWatermark.open(this.#disk))
+    );
+    await this.#raiseWatermark();
+  }
+
+  async #settle(): Promise<void> {
+    for (const repair of this.#repairs) await this.#repair(repair);
+    const changed = [...this.#repairs.map(({ name }) => name), this.#currentName];
+    for (const name of new Set(changed)) await this.#disk.sync(name);
+    await this.#disk.syncFolder();
+  }
+
+  /** What has no room is tried again at the next start: the other copy is there. */
+  async #repair({ name, at, bytes, isRot }: Repair): Promise<void> {
+    const isDone = await this.#hasRoomFor(() => this.#disk.write(name, { at, bytes }));
+    if (!isRot) return;
+    const end = isDone ? "is written anew" : "stays so: there is no room to write it anew";
+    this.#onRepaired(`"${name}" had changed at byte ${at} and lost nothing by it; it ${end}`);
   }
 
   async #rollFirst(): Promise<void> {
@@ -159,10 +195,10 @@ class Wal implements RaftLogStore {
     await this.#working;
     await this.#spare?.isWhole;
     const segment = this.#segments.at(-1);
-    // The mark on disk lets the next start tell rot of the last batch from a torn one.
+    // The watermark lets the next start tell what was lost of the last batches from what never was.
     if (this.#failure === undefined && segment !== undefined) {
-      await this.#disk.sync(segmentName(segment.head.segment));
-      await this.#watermark?.raise(this.#synced);
+      await this.#disk.sync(this.#currentName);
+      await this.#raiseWatermark();
       await this.#watermark?.sync();
     }
     this.#failure ??= new StorageError("storage_failed", "Cannot write the Raft log: it is closed");
@@ -183,8 +219,8 @@ class Wal implements RaftLogStore {
       try {
         await this.#carryOutWithRoom(batch.map((pending) => pending.work));
         for (const pending of batch) pending.resolve();
-        // Not before: nobody waits for the mark, but everybody for the answer.
-        await this.#mark();
+        // Not before: nobody waits for the watermark, but everybody for the answer.
+        if (this.#queue.length === 0) await this.#raiseWatermark();
         this.#prepareSpare();
       } catch (error) {
         this.#fail(error, batch);
@@ -262,17 +298,22 @@ class Wal implements RaftLogStore {
   async #append(records: readonly WalRecord[]): Promise<void> {
     const payload = encodeRecords(records);
     let segment = this.#current;
-    if (segment.end + payload.length + 2 * SECTOR_BYTES > segment.segmentBytes) {
+    if (segment.end + batchBytesOf(payload.length) > segment.segmentBytes) {
       segment = await this.#roll(payload.length);
     }
     const sequence = segment.lastSequence + 1;
-    const frame = encodeFrame(segment.head, { kind: "batch", sequence, payload });
-    const name = segmentName(segment.head.segment);
-    await this.#disk.write(name, { at: segment.end, bytes: frame });
-    await this.#disk.sync(name);
+    const batch = { kind: "batch", sequence, payload } as const;
+    const frame = encodeFrame(segment.head, batch);
+    const companion = encodeCompanion(segment.head, batch);
+    if (hasTwin(payload.length)) {
+      await this.#writeSynced(segment.end, joined(frame, companion));
+    } else {
+      await this.#writeSynced(segment.end, frame);
+      await this.#writeSynced(segment.end + frame.length, companion);
+    }
     const indexes = records.map((record) => record.kind === "entry" ? record.entry.index : 0);
     const indexMax = indexes.reduce((max, index) => Math.max(max, index), segment.indexMax);
-    const end = segment.end + frame.length;
+    const end = segment.end + frame.length + companion.length;
     this.#segments[this.#segments.length - 1] = {
       ...segment,
       end,
@@ -281,14 +322,27 @@ class Wal implements RaftLogStore {
     };
   }
 
-  /** Says that the last batch was synced. Not synced itself: it only has to reach the disk some time before rot does. */
-  async #mark(): Promise<void> {
-    const { head, end, lastSequence: sequence, segmentBytes } = this.#current;
-    if (this.#queue.length > 0) return;
-    await this.#watermark?.raise(this.#synced);
-    if (end + SECTOR_BYTES > segmentBytes) return;
-    const mark = encodeFrame(head, { kind: "mark", sequence, payload: new Uint8Array(0) });
-    await this.#disk.write(segmentName(head.segment), { at: end, bytes: mark });
+  /** Nothing counts on it before, so it may be tried again where there is no room. */
+  async #writeSynced(at: number, bytes: Uint8Array): Promise<void> {
+    const name = this.#currentName;
+    await orNoRoom(this.#disk.write(name, { at, bytes }));
+    await this.#disk.sync(name);
+  }
+
+  /** Says that the last batch was synced; where there is no room for that, a later one will say it. */
+  async #raiseWatermark(): Promise<void> {
+    await this.#hasRoomFor(async () => await this.#watermark?.raise(this.#synced));
+  }
+
+  /** False when there was none. @throws what else goes wrong. */
+  async #hasRoomFor(action: () => Promise<void>): Promise<boolean> {
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return false;
+    }
   }
 
   /** Begins a segment with room for `payloadBytes`. Its name appears once its first frame is durable. */
@@ -298,7 +352,7 @@ class Wal implements RaftLogStore {
     const segment = (before?.head.segment ?? 0) + 1;
     const { hardState, start, snapshotId } = this.#image;
     const payload = encodeRecords([{ kind: "base", hardState, start, snapshotId }]);
-    const neededBytes = payload.length + payloadBytes + 6 * SECTOR_BYTES;
+    const neededBytes = SECTOR_BYTES + batchBytesOf(payload.length) + batchBytesOf(payloadBytes);
     const spareBytes = await this.#takeSpare(neededBytes);
     const segmentBytes = spareBytes ??
       roundUpToSector(Math.max(this.#segmentBytes, neededBytes));
@@ -309,7 +363,8 @@ class Wal implements RaftLogStore {
       firstSequence: sequence,
       segmentBytes,
     };
-    const base = encodeFrame(head, { kind: "batch", sequence, payload });
+    const batch = { kind: "batch", sequence, payload } as const;
+    const base = joined(encodeFrame(head, batch), encodeCompanion(head, batch));
     const end = SECTOR_BYTES + base.length;
     const bytes = new Uint8Array(spareBytes === undefined ? segmentBytes : end);
     bytes.set(encodeSegmentHead(head));
@@ -336,9 +391,9 @@ class Wal implements RaftLogStore {
   }
 
   async #publishSpare(name: string, bytes: Uint8Array): Promise<void> {
-    await this.#disk.write(SPARE_NAME, { at: 0, bytes });
+    await orNoRoom(this.#disk.write(SPARE_NAME, { at: 0, bytes }));
     await this.#disk.sync(SPARE_NAME);
-    await this.#disk.rename(SPARE_NAME, name);
+    await orNoRoom(this.#disk.rename(SPARE_NAME, name));
     await this.#disk.syncFolder();
   }
 
@@ -374,23 +429,26 @@ class Wal implements RaftLogStore {
     const temporary = name + TEMPORARY_SUFFIX;
     await this.#createWhole(temporary, bytes);
     await this.#disk.sync(temporary);
-    await this.#disk.rename(temporary, name);
+    await orNoRoom(this.#disk.rename(temporary, name));
     await this.#disk.syncFolder();
   }
 
   async #createWhole(name: string, bytes: Uint8Array): Promise<void> {
     try {
-      await this.#disk.create(name, bytes);
+      await orNoRoom(this.#disk.create(name, bytes));
     } catch (error) {
-      if (!isEdgeError(error) || error.code !== "disk_full") throw error;
       // Half of it would take the room that others could make.
-      await this.#disk.remove(name);
-      throw new NoRoomError(error.message, { cause: error });
+      if (error instanceof NoRoomError) await this.#disk.remove(name);
+      throw error;
     }
   }
 
   get #synced(): { readonly logId: string; readonly sequence: number } {
     return { logId: this.#logId, sequence: this.#current.lastSequence };
+  }
+
+  get #currentName(): string {
+    return segmentName(this.#current.head.segment);
   }
 
   get #current(): FoundSegment {
@@ -408,6 +466,26 @@ class Wal implements RaftLogStore {
     );
     for (const pending of [...batch, ...this.#queue.splice(0)]) pending.reject(this.#failure);
   }
+}
+
+function isDiskFull(error: unknown): error is EdgeError {
+  return isEdgeError(error) && error.code === "disk_full";
+}
+
+/** Tells want of room apart, for what can be tried again. */
+async function orNoRoom(action: Promise<void>): Promise<void> {
+  try {
+    await action;
+  } catch (error) {
+    throw isDiskFull(error) ? new NoRoomError(error.message, { cause: error }) : error;
+  }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(first.length + second.length);
+  bytes.set(first);
+  bytes.set(second, first.length);
+  return bytes;
 }
 
 function roundUpToSector(bytes: number): number {

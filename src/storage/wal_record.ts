@@ -56,16 +56,23 @@ export type WalRecord =
   /** A snapshot of the own state machine: entries up to `start` are gone. */
   | { readonly kind: "compacted"; readonly snapshotId: EntryId; readonly start: EntryId };
 
-/** A batch that was written and synced at once, or the mark that the batch before it was. */
+/**
+ * A batch that was written and synced at once, or what tells a torn one from one that rotted after it was synced: a second
+ * copy, written along with it, of which rot spoils only one; or, where that would be long, a mark that is written once the
+ * batch is synced. Older versions had a mark, not synced, behind the last batch alone.
+ */
 export interface Frame {
-  readonly kind: "batch" | "mark";
-  /** Rises by one per batch over all segments; a mark has its batch's. */
+  readonly kind: (typeof FRAME_KINDS)[number];
+  /** Rises by one per batch over all segments; a twin or mark has its batch's. */
   readonly sequence: number;
   readonly payload: Uint8Array;
   /** Bytes it takes, a multiple of {@link SECTOR_BYTES}. */
   readonly frameBytes: number;
 }
 
+/** Measured: beyond it, twice the bytes take longer than one more sync. */
+const TWIN_PAYLOAD_BYTES_MAX = 64 * 1024;
+const FRAME_KINDS = ["batch", "mark", "twin"] as const;
 const RECORD_KINDS = ["base", "entry", "hard_state", "installed", "compacted"] as const;
 
 /** One sector. */
@@ -106,9 +113,9 @@ export function encodeFrame(
   frame: Omit<Frame, "frameBytes">,
 ): Uint8Array<ArrayBuffer> {
   const { payload, sequence, kind } = frame;
-  const bytes = new Uint8Array(roundUp(FRAME_HEAD_BYTES + payload.length));
+  const bytes = new Uint8Array(frameBytesOf(payload.length));
   const writer = new ByteWriter(FRAME_HEAD_BYTES).uint32(FRAME_MAGIC).uint32(0);
-  writer.uint32(payload.length).uint32(kind === "batch" ? 0 : 1);
+  writer.uint32(payload.length).uint32(FRAME_KINDS.indexOf(kind));
   writer.uint32(sequence % 2 ** 32).uint32(Math.floor(sequence / 2 ** 32));
   bytes.set(writer.finish());
   bytes.set(payload, FRAME_HEAD_BYTES);
@@ -118,20 +125,46 @@ export function encodeFrame(
   return bytes;
 }
 
+/** What stands behind a batch. */
+export function encodeCompanion(
+  head: SegmentHead,
+  { payload, sequence }: Pick<Frame, "payload" | "sequence">,
+): Uint8Array<ArrayBuffer> {
+  return hasTwin(payload.length)
+    ? encodeFrame(head, { kind: "twin", sequence, payload })
+    : encodeFrame(head, { kind: "mark", sequence, payload: new Uint8Array(0) });
+}
+
+/** True where a second copy costs less than a second sync. */
+export function hasTwin(payloadBytes: number): boolean {
+  return payloadBytes <= TWIN_PAYLOAD_BYTES_MAX;
+}
+
+/** Bytes of a batch with what stands behind it. */
+export function batchBytesOf(payloadBytes: number): number {
+  return frameBytesOf(payloadBytes) + frameBytesOf(hasTwin(payloadBytes) ? payloadBytes : 0);
+}
+
+/** Bytes of a frame around so many. */
+function frameBytesOf(payloadBytes: number): number {
+  return Math.ceil((FRAME_HEAD_BYTES + payloadBytes) / SECTOR_BYTES) * SECTOR_BYTES;
+}
+
 /** The frame that begins at `at`, or undefined when there is none that is whole. */
 export function readFrame(head: SegmentHead, segment: Uint8Array, at: number): Frame | undefined {
   const reader = new ByteReader(segment.subarray(at, at + FRAME_HEAD_BYTES));
   if (reader.uint32() !== FRAME_MAGIC) return undefined;
   const sum = reader.uint32();
   const payloadBytes = reader.uint32();
-  const kind = reader.uint32();
+  const kind = FRAME_KINDS[reader.uint32()];
   const sequence = reader.uint32() + reader.uint32() * 2 ** 32;
-  const frameBytes = roundUp(FRAME_HEAD_BYTES + payloadBytes);
-  if (reader.fault !== undefined || kind > 1 || at + frameBytes > segment.length) return undefined;
+  const frameBytes = frameBytesOf(payloadBytes);
+  if (reader.fault !== undefined || kind === undefined) return undefined;
+  if (at + frameBytes > segment.length) return undefined;
   const bytes = segment.subarray(at, at + frameBytes);
   if (sum !== frameChecksum(head, bytes)) return undefined;
   const payload = bytes.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + payloadBytes);
-  return { kind: kind === 0 ? "batch" : "mark", sequence, payload, frameBytes };
+  return { kind, sequence, payload, frameBytes };
 }
 
 /** The records of a batch, one after another. */
@@ -221,8 +254,4 @@ function readRecord(reader: ByteReader, kind: WalRecord["kind"]): WalRecord {
 /** Over all of the frame but the checksum itself, seeded with what the frame must not be taken out of. */
 function frameChecksum(head: SegmentHead, frame: Uint8Array): number {
   return crc32(frame.subarray(8), crc32(`${head.logId} ${head.owner} ${head.segment}`));
-}
-
-function roundUp(bytes: number): number {
-  return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;
 }

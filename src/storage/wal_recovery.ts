@@ -7,6 +7,8 @@ import {
   decodeRecords,
   decodeSegmentHead,
   decodeSnapshotFile,
+  encodeCompanion,
+  encodeFrame,
   type Frame,
   readFrame,
   SECTOR_BYTES,
@@ -25,9 +27,19 @@ export interface FoundSegment {
   readonly indexMax: number;
 }
 
+/** A batch, or what stands behind one, is not as it was written, and known all the same. */
+export interface Repair {
+  readonly name: string;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+  /** False where a crash may have come between: of the very last batch. */
+  readonly isRot: boolean;
+}
+
 /** A log put together from its files. */
 export interface RecoveredLog {
   readonly segments: readonly FoundSegment[];
+  readonly repairs: readonly Repair[];
   readonly hardState: HardState;
   readonly snapshot: Snapshot;
   readonly start: EntryId;
@@ -51,9 +63,9 @@ const SEGMENT_PATTERN = /^wal-(\d{10})\.log$/;
 const SNAPSHOT_PATTERN = /^snapshot-\d{16}-\d+\.bin$/;
 
 /**
- * Reads the log, or undefined for a folder without one. A torn tail (written, never synced, so never acknowledged) is
- * cut: the next batch is written over it. Anything else that does not fit is refused, because a node that votes from half a log can undo what others were
- * promised.
+ * Reads the log, or undefined for a folder without one. Where a batch was written twice, one copy is enough. A torn tail
+ * (written, never synced, so never acknowledged) is cut: the next batch is written over it. Anything else that does not fit
+ * is refused, because a node that votes from half a log can undo what others were promised.
  *
  * @throws StorageError `corrupt_file`.
  */
@@ -69,10 +81,11 @@ export async function recoverLog(disk: Disk, owner: NodeId): Promise<RecoveredLo
   }
   const replay = new Replay();
   const segments: FoundSegment[] = [];
+  const repairs: Repair[] = [];
   for (const [position, number] of numbers.entries()) {
     const last = position === numbers.length - 1;
     const before = segments.at(-1);
-    segments.push(await readSegment(disk, { owner, number, before, last, replay }));
+    segments.push(await readSegment(disk, { owner, number, before, last, replay, repairs }));
   }
   const logId = segments[0]?.head.logId ?? "";
   const { lastSequence = 0 } = segments.at(-1) ?? {};
@@ -87,7 +100,7 @@ export async function recoverLog(disk: Disk, owner: NodeId): Promise<RecoveredLo
     if (name !== snapshotName(snapshot.id)) await disk.remove(name);
   }
   const { hardState, start } = replay;
-  return { segments, hardState, snapshot, start, entries: replay.finish() };
+  return { segments, repairs, hardState, snapshot, start, entries: replay.finish() };
 }
 
 interface SegmentQuestion {
@@ -96,10 +109,12 @@ interface SegmentQuestion {
   readonly before: FoundSegment | undefined;
   readonly last: boolean;
   readonly replay: Replay;
+  /** Is added to. */
+  readonly repairs: Repair[];
 }
 
 async function readSegment(disk: Disk, question: SegmentQuestion): Promise<FoundSegment> {
-  const { owner, number, before, last, replay } = question;
+  const { owner, number, before, last, replay, repairs } = question;
   const name = segmentName(number);
   const bytes = await disk.read(name) ?? new Uint8Array(0);
   const decoded = decodeSegmentHead(bytes);
@@ -120,31 +135,87 @@ async function readSegment(disk: Disk, question: SegmentQuestion): Promise<Found
   let end = SECTOR_BYTES;
   let lastSequence = head.firstSequence - 1;
   let indexMax = 0;
-  for (let frame = nextBatch(); frame !== undefined; frame = nextBatch()) {
-    const records = decodeRecords(frame.payload);
+  const torn: Repair[] = [];
+  for (let batch = nextBatch(); batch !== undefined; batch = nextBatch()) {
+    // Another one was begun behind it, so it was synced.
+    repairs.push(...torn.splice(0).map((repair) => ({ ...repair, isRot: true })));
+    const records = decodeRecords(batch.payload);
     if (records.kind === "malformed") throw damaged(name, records.reason);
     for (const record of records.value) {
       const fault = replay.take(record);
       if (fault !== undefined) throw damaged(name, fault);
       if (record.kind === "entry") indexMax = Math.max(indexMax, record.entry.index);
     }
-    end += frame.frameBytes;
-    lastSequence = frame.sequence;
+    if (batch.lacks !== undefined) torn.push({ name, isRot: !last, ...batch.lacks });
+    end += batch.bytes;
+    lastSequence++;
   }
+  repairs.push(...torn);
   // A segment gets its name only once its first frame is synced.
   if (end === SECTOR_BYTES) throw damaged(name, "its first batch is damaged");
-  if (last) refuseRot(name, { head, bytes, end, lastSequence });
+  // A copy that is missing may as well be a batch of an older version's log.
+  if (last) refuseRot(name, { head, bytes, end: torn[0]?.at ?? end, lastSequence });
   return { head, segmentBytes: bytes.length, end, lastSequence, indexMax };
 
-  function nextBatch(): Frame | undefined {
-    const frame = readFrame(head, bytes, end);
-    return frame?.kind === "batch" && frame.sequence === lastSequence + 1 ? frame : undefined;
+  function nextBatch(): FoundBatch | undefined {
+    return findBatch(head, bytes, { at: end, sequence: lastSequence + 1 });
   }
+}
+
+interface FoundBatch {
+  readonly payload: Uint8Array;
+  /** With what stands behind it. */
+  readonly bytes: number;
+  /** What should stand somewhere and does not. */
+  readonly lacks: Pick<Repair, "at" | "bytes"> | undefined;
+}
+
+/** The batch with a sequence that begins at `at`, or whose second copy begins where it would have ended. */
+function findBatch(
+  head: SegmentHead,
+  segment: Uint8Array,
+  wanted: { readonly at: number; readonly sequence: number },
+): FoundBatch | undefined {
+  const { at, sequence } = wanted;
+  const first = readFrame(head, segment, at);
+  if (first?.kind === "batch" && first.sequence === sequence) {
+    const { payload, frameBytes } = first;
+    const companion = encodeCompanion(head, { payload, sequence });
+    const behind = at + frameBytes;
+    const next = readFrame(head, segment, behind);
+    if (next?.sequence === sequence && next.kind !== "batch") {
+      return { payload, bytes: frameBytes + next.frameBytes, lacks: undefined };
+    }
+    // Older versions began the next batch there.
+    const isOld = next !== undefined || behind + companion.length > segment.length;
+    if (isOld) return { payload, bytes: frameBytes, lacks: undefined };
+    const lacks = { at: behind, bytes: companion };
+    return { payload, bytes: frameBytes + companion.length, lacks };
+  }
+  const twin = findTwin(head, segment, wanted);
+  if (twin === undefined) return undefined;
+  const { payload, frameBytes } = twin;
+  const bytes = encodeFrame(head, { kind: "batch", sequence, payload });
+  return { payload, bytes: 2 * frameBytes, lacks: { at, bytes } };
+}
+
+/** How long the first copy was is not known where it is damaged: as long as the second one. */
+function findTwin(
+  head: SegmentHead,
+  segment: Uint8Array,
+  { at, sequence }: { readonly at: number; readonly sequence: number },
+): Frame | undefined {
+  for (let twinAt = at + SECTOR_BYTES; twinAt < segment.length; twinAt += SECTOR_BYTES) {
+    const frame = readFrame(head, segment, twinAt);
+    if (frame?.kind !== "twin" || frame.sequence !== sequence) continue;
+    if (twinAt - at === frame.frameBytes) return frame;
+  }
+  return undefined;
 }
 
 /**
  * Tells a torn tail from rot. The batch at `end` was synced if anything was written after it: a later batch, or the mark
- * that follows a sync. Then its damage is not the crash's doing, and cutting it would lose what was acknowledged.
+ * that older versions wrote. Then its damage is not the crash's doing, and cutting it would lose what was acknowledged.
  */
 function refuseRot(
   name: string,

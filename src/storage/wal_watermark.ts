@@ -17,27 +17,21 @@ const SLOTS = 2;
 export class WalWatermark {
   readonly #disk: Disk;
   #slot = 0;
-  #sequence: number;
+  #sequence = -1;
 
-  private constructor(disk: Disk, sequence: number) {
+  private constructor(disk: Disk) {
     this.#disk = disk;
-    this.#sequence = sequence;
   }
 
-  /** The watermark of a log; one that has none yet, as logs of older versions, begins with what was recovered. */
-  static async open(
-    disk: Disk,
-    log: { readonly logId: string; readonly sequence: number },
-  ): Promise<WalWatermark> {
-    const watermark = new WalWatermark(disk, -1);
+  /** The watermark of a log, to be raised to what was recovered: logs of older versions have none yet. */
+  static async open(disk: Disk): Promise<WalWatermark> {
     const bytes = await disk.read(NAME);
     if (bytes === undefined || bytes.length < SLOTS * SECTOR_BYTES) {
       await disk.create(NAME, new Uint8Array(SLOTS * SECTOR_BYTES));
       await disk.sync(NAME);
       await disk.syncFolder();
     }
-    await watermark.raise(log);
-    return watermark;
+    return new WalWatermark(disk);
   }
 
   /** The batch with this sequence is synced. */

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { isEdgeError, Random, StorageError } from "../../src/base/mod.ts";
-import type { RaftLogStore } from "../../src/ports/mod.ts";
+import type { LogOrder, RaftLogStore } from "../../src/ports/mod.ts";
 import { openWal } from "../../src/storage/mod.ts";
-import { decodeSegmentHead, encodeSegmentHead } from "../../src/storage/wal_record.ts";
+import {
+  decodeSegmentHead,
+  encodeFrame,
+  encodeSegmentHead,
+  readFrame,
+} from "../../src/storage/wal_record.ts";
 import {
   call,
   drawCall,
@@ -19,6 +24,18 @@ const isCorrupt = (error: unknown) => isEdgeError(error) && error.code === "corr
 
 /** Tells how far the log was synced at least. */
 const WATERMARK = "synced.bin";
+
+/** Up to the last byte of the last batch. */
+function usedBytesOf(segment: Uint8Array): number {
+  return Math.ceil((segment.findLastIndex((byte) => byte !== 0) + 1) / 512) * 512;
+}
+
+/** One entry. */
+function orderOf(index: number, bytes: number): LogOrder {
+  const data = new Uint8Array(bytes).fill(index);
+  const entries = [{ index, term: 1, kind: "command", data } as const];
+  return { entries, snapshot: undefined, hardState: undefined };
+}
 
 async function segmentsOf(disk: SimulatedDisk): Promise<readonly string[]> {
   return (await disk.list()).filter((name) => name.endsWith(".log"));
@@ -112,51 +129,128 @@ Deno.test("Wal survives a crash while it recovers", async () => {
   }
 });
 
-Deno.test("Wal refuses rot in any synced batch, header or snapshot", async () => {
+Deno.test("Wal mends a bit that turned in a batch and says so, and refuses one in a header or snapshot", async () => {
   const random = new Random(3);
   const disk = new SimulatedDisk();
   const log = await openWal(disk, OPTIONS);
   for (let serial = 0; serial < 120; serial++) await call(log, drawCall(random, log, serial));
   const picture = pictureOf(log);
   await log.close();
-  let refused = 0;
+  const counts = { mended: 0, refused: 0, lastMended: 0 };
   for (const name of await disk.list()) {
-    // Rot takes its word, and nothing else.
-    if (name === WATERMARK) continue;
+    // Nothing depends on these.
+    if (name === WATERMARK || name === "spare.tmp") continue;
     const bytes = await disk.read(name) ?? new Uint8Array(0);
-    // Up to the mark that proves the last batch was synced; behind it there is nothing to lose.
-    const used = name.startsWith("wal")
-      ? bytes.findLastIndex((byte) => byte !== 0) + 1
-      : bytes.length;
-    const end = name.startsWith("wal") ? Math.floor((used - 1) / 512) * 512 : used;
-    for (let at = 0; at < end; at += random.between(1, 60)) {
+    const isSegment = name.startsWith("wal");
+    const usedBytes = isSegment ? usedBytesOf(bytes) : bytes.length;
+    for (let at = 0; at < usedBytes; at += random.between(1, 240)) {
       const copy = disk.killProcess();
       copy.rot(name, at, 1 << random.below(8));
-      await assert.rejects(openWal(copy, OPTIONS), isCorrupt, `${name} at ${at}`);
-      refused++;
+      if (!isSegment || at < 512) {
+        await assert.rejects(openWal(copy, OPTIONS), isCorrupt, `${name} at ${at}`);
+        counts.refused++;
+        continue;
+      }
+      const told: string[] = [];
+      const mended = await openWal(copy, {
+        ...OPTIONS,
+        onRepaired: (what) => void told.push(what),
+      });
+      assert.deepEqual(pictureOf(mended), picture, `${name} at ${at}`);
+      assert.deepEqual(await copy.read(name), bytes, `${name} at ${at} is as it was`);
+      counts.mended++;
+      // A crash may have torn the last batch; of any other it is rot.
+      if (told.length === 0) counts.lastMended++;
+      else assert.ok(told.length === 1 && told[0]?.includes(name), told.join());
     }
   }
-  assert.ok(refused > 500, `refused ${refused}`);
+  assert.ok(counts.refused > 10 && counts.mended > 300, JSON.stringify(counts));
+  assert.ok(counts.lastMended > 0 && counts.lastMended < 20, JSON.stringify(counts));
   assert.deepEqual(pictureOf(await openWal(disk.killProcess(), OPTIONS)), picture);
 });
 
-Deno.test("Wal tells rot of its very last batch from a torn write by the mark behind it", async () => {
+Deno.test("Wal keeps its last batch through a loss of power and a bit that turned in it", async () => {
+  const random = new Random(4);
+  for (let round = 0; round < 200; round++) {
+    const disk = new SimulatedDisk();
+    const log = await openWal(disk, OPTIONS);
+    const usedBytes: number[] = [];
+    for (let index = 1; index <= 3; index++) {
+      await log.write(orderOf(index, random.below(1_500)));
+      const [name = ""] = await segmentsOf(disk);
+      usedBytes.push(usedBytesOf(await disk.read(name) ?? new Uint8Array(0)));
+    }
+    // Neither the watermark nor anything else behind the last sync got through.
+    const survivor = disk.crash(random);
+    const [name = ""] = await segmentsOf(survivor);
+    const [, low = 0, high = 0] = usedBytes;
+    survivor.rot(name, random.between(low, high), 1 << random.below(8));
+    assert.equal((await openWal(survivor, OPTIONS)).lastIndex(), 3, `round ${round}`);
+  }
+});
+
+Deno.test("Wal tells a long batch that was torn from one that was synced and rotted, through a loss of power", async () => {
+  const random = new Random(5);
+  for (let round = 0; round < 60; round++) {
+    const disk = new SimulatedDisk();
+    const log = await openWal(disk, OPTIONS);
+    await log.write(orderOf(1, 80_000));
+    const synced = disk.crash(random);
+    assert.equal((await openWal(synced.killProcess(), OPTIONS)).lastIndex(), 1);
+    const name = (await segmentsOf(synced)).at(-1) ?? "";
+    synced.rot(name, random.between(3_000, 80_000), 1 << random.below(8));
+    await assert.rejects(openWal(synced, OPTIONS), isCorrupt, `round ${round}`);
+    // Behind a damaged mark stands nothing that could be lost.
+    let torn: SimulatedDisk | undefined;
+    disk.onOperation = (step) => {
+      if (step === "sync") torn ??= disk.crash(random);
+    };
+    await log.write(orderOf(2, 80_000));
+    assert.ok(torn !== undefined);
+    assert.ok((await openWal(torn, OPTIONS)).lastIndex() >= 1);
+  }
+});
+
+Deno.test("Wal makes durable what a killed process left in the page cache, before it counts on it", async () => {
+  const random = new Random(6);
+  let found = 0;
+  for (let round = 0; round < 50; round++) {
+    const disk = new SimulatedDisk();
+    const log = await openWal(disk, OPTIONS);
+    await log.write(orderOf(1, 100));
+    // Given a process that is killed before the sync of a batch,
+    let killed: SimulatedDisk | undefined;
+    disk.onOperation = (step) => {
+      if (step === "sync") killed ??= disk.killProcess();
+    };
+    await log.write(orderOf(2, 100));
+    assert.ok(killed !== undefined);
+    // when the next one finds the batch, and others count on that,
+    const next = await openWal(killed, OPTIONS);
+    if (next.lastIndex() === 2) found++;
+    // then it is there when the power goes.
+    const after = await openWal(killed.crash(random), OPTIONS);
+    assert.equal(after.lastIndex(), next.lastIndex(), `round ${round}`);
+  }
+  assert.ok(found > 0, "the fault never struck");
+});
+
+Deno.test("Wal tells a torn batch, of which no copy is whole, from a synced one that rotted twice", async () => {
   const disk = new SimulatedDisk();
   const log = await openWal(disk, OPTIONS);
-  const data = new Uint8Array(100);
-  const entries = [{ index: 1, term: 1, kind: "command", data } as const];
   const before = await disk.read(WATERMARK);
-  await log.write({ entries, snapshot: undefined, hardState: undefined });
+  await log.write(orderOf(1, 100));
   const [name = ""] = await segmentsOf(disk);
-  // Header, base, batch, mark: a sector each.
-  const lastBatchAt = 2 * 512;
+  // Header, base and batch, of each a second copy.
+  const [firstAt, secondAt] = [3 * 512, 4 * 512];
   const rotten = disk.killProcess();
-  rotten.rot(name, lastBatchAt + 60, 1);
+  rotten.rot(name, firstAt + 60, 1);
+  rotten.rot(name, secondAt + 60, 1);
   await assert.rejects(openWal(rotten, OPTIONS), isCorrupt);
   const torn = disk.killProcess();
   // What was never synced, the watermark knows nothing of.
   torn.put(WATERMARK, before);
-  for (let at = lastBatchAt; at < lastBatchAt + 1024; at++) torn.rot(name, at, 0xff);
+  for (let at = firstAt; at < secondAt + 512; at++) torn.rot(name, at, 0xff);
   assert.equal((await openWal(torn, OPTIONS)).lastIndex(), 0);
 });
 
@@ -169,7 +263,8 @@ Deno.test("Wal refuses a batch that was written to another one's place, and a re
   }
   const [name = ""] = await segmentsOf(disk);
   const bytes = await disk.read(name) ?? new Uint8Array(0);
-  bytes.copyWithin(3 * 512, 2 * 512, 3 * 512);
+  // Header, base and four batches, of all but the header a second copy.
+  bytes.copyWithin(5 * 512, 3 * 512, 5 * 512);
   const misdirected = disk.killProcess();
   misdirected.put(name, bytes);
   await assert.rejects(openWal(misdirected, OPTIONS), isCorrupt);
@@ -246,15 +341,15 @@ for (const how of ["killed", "closed"] as const) {
     const disk = await acknowledged(how);
     const [name = ""] = (await segmentsOf(disk)).slice(-1);
     const bytes = await disk.read(name) ?? new Uint8Array(0);
-    const usedBytes = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    const usedBytes = usedBytesOf(bytes);
     const half = Math.floor(usedBytes / 2 / 512) * 512;
     const damages = [
       bytes.slice(0, half),
       bytes.slice(0, -512),
       bytes.slice().fill(0, half),
-      // All but the last batch, and the mark behind it.
+      // The last batch with both copies.
       bytes.slice().fill(0, usedBytes - 1_024),
-      bytes.slice().fill(0, half, half + 1_024),
+      bytes.slice().fill(0, half, half + 2_048),
     ];
     for (const [number, damaged] of damages.entries()) {
       const copy = disk.killProcess();
@@ -274,19 +369,50 @@ for (const how of ["killed", "closed"] as const) {
   });
 }
 
-Deno.test("Wal goes on with a log of a version that knew neither watermark nor size", async () => {
+/** The file of a version that wrote each batch once, with a mark behind the last one. */
+function withoutTwins(segment: Uint8Array, { segmentBytes }: { segmentBytes: number }): Uint8Array {
+  const head = decodeSegmentHead(segment);
+  assert.ok(head.kind === "decoded");
+  const bytes = new Uint8Array(segment.length);
+  bytes.set(encodeSegmentHead({ ...head.value, segmentBytes }));
+  let end = 512;
+  let sequence = 0;
+  for (let at = 512;;) {
+    const frame = readFrame(head.value, segment, at);
+    if (frame === undefined) break;
+    at += frame.frameBytes;
+    if (frame.kind !== "batch") continue;
+    bytes.set(segment.subarray(at - frame.frameBytes, at), end);
+    end += frame.frameBytes;
+    ({ sequence } = frame);
+  }
+  const payload = new Uint8Array(0);
+  bytes.set(encodeFrame(head.value, { kind: "mark", sequence, payload }), end);
+  return bytes;
+}
+
+Deno.test("Wal goes on with a log of a version that knew neither watermark, nor size, nor twins", async () => {
   const disk = await acknowledged("closed");
-  disk.put(WATERMARK, undefined);
   const [name = ""] = await segmentsOf(disk);
   const bytes = await disk.read(name) ?? new Uint8Array(0);
-  const head = decodeSegmentHead(bytes);
-  assert.ok(head.kind === "decoded" && head.value.segmentBytes === bytes.length);
-  bytes.set(encodeSegmentHead({ ...head.value, segmentBytes: 0 }));
-  disk.put(name, bytes);
+  const old = withoutTwins(bytes, { segmentBytes: 0 });
+  disk.put(WATERMARK, undefined);
+  disk.put(name, old);
   const log = await openWal(disk, OPTIONS);
   assert.equal(log.lastIndex(), 20);
+  await log.write(orderOf(21, 100));
+  assert.equal((await openWal(disk.killProcess(), OPTIONS)).lastIndex(), 21);
   await log.close();
   assert.ok((await disk.list()).includes(WATERMARK));
+  // What had one copy can't be mended.
+  const usedBytes = usedBytesOf(old) - 512;
+  for (let at = 0; at < usedBytes; at += 97) {
+    const rotten = disk.killProcess();
+    rotten.put(WATERMARK, undefined);
+    rotten.put(name, old);
+    rotten.rot(name, at, 1);
+    await assert.rejects(openWal(rotten, OPTIONS), isCorrupt, `at ${at}`);
+  }
 });
 
 Deno.test("Wal fences itself after a failed sync, though the next one would succeed", async () => {
@@ -360,6 +486,35 @@ Deno.test("Wal with no room for a new file waits, and goes on with all it was gi
   assert.ok(
     !(await disk.list()).some((name) => name.startsWith("snapshot") && name.endsWith(".tmp")),
   );
+});
+
+Deno.test("Wal with no room for any write, creation or rename waits, and goes on with all it was given", async () => {
+  const random = new Random(8);
+  const refused = new Map<string, number>();
+  for (let round = 0; round < 40; round++) {
+    const disk = new SimulatedDisk();
+    let waits = 0;
+    const room = { wait: async () => ++waits > 0, found: () => {} };
+    const log = await openWal(disk, { ...OPTIONS, room });
+    // As on disks that promise more room than they have: any of them may be refused, now and then several in a row.
+    disk.onOperation = (step) => {
+      const mayBe = step === "write" || step === "create" || step === "rename";
+      if (!mayBe || !random.chance(1, 3)) return;
+      refused.set(step, (refused.get(step) ?? 0) + 1);
+      throw new StorageError("disk_full", "no room");
+    };
+    for (let serial = 0; serial < 40; serial++) await call(log, drawCall(random, log, serial));
+    const picture = pictureOf(log);
+    assert.ok(waits > 0);
+    assert.deepEqual(pictureOf(await openWal(disk.crash(random), OPTIONS)), picture);
+    // Nor does it keep the log from being opened.
+    const again = disk.killProcess();
+    const [name = ""] = (await segmentsOf(again)).slice(-1);
+    again.rot(name, 700, 1);
+    again.onOperation = disk.onOperation;
+    assert.deepEqual(pictureOf(await openWal(again, OPTIONS)), picture);
+  }
+  assert.deepEqual([...refused.keys()].sort(), ["create", "rename", "write"]);
 });
 
 Deno.test("Wal that waits for room fails what it was given when it must end", async () => {

@@ -18,6 +18,15 @@ interface SimulatedFile {
   dirty: Set<number>;
 }
 
+/** A change of the folder that is not durable yet. */
+interface NameChange {
+  readonly name: string;
+  /** Undefined = it is gone. */
+  readonly file: SimulatedFile | undefined;
+  /** A rename takes this away. */
+  readonly from?: string;
+}
+
 /** Thrown by every call after the disk's process has crashed. */
 export class CrashedError extends Error {}
 
@@ -26,7 +35,7 @@ export class SimulatedDisk implements Disk {
   #names = new Map<string, SimulatedFile>();
   #durableNames = new Map<string, SimulatedFile>();
   /** Folder changes since the last syncFolder, in order. */
-  #pendingNames: (() => void)[] = [];
+  #pendingNames: NameChange[] = [];
   /** Changing calls so far: writes, syncs, creations, renames, removals. */
   operations = 0;
   /** Called before each changing call; may take a {@link fork}, or throw to fail the call. */
@@ -51,7 +60,7 @@ export class SimulatedDisk implements Disk {
     const sectors = Array.from({ length: Math.ceil(written / SECTOR_BYTES) }, (_, at) => at);
     const file = { durable: new Uint8Array(0), cached, dirty: new Set(sectors) };
     this.#names.set(name, file);
-    this.#pendingNames.push(() => this.#durableNames.set(name, file));
+    this.#pendingNames.push({ name, file });
     // What fitted stays, as on a real disk.
     if (written < bytes.length) throw new StorageError("disk_full", "Cannot create: disk is full");
   }
@@ -94,21 +103,18 @@ export class SimulatedDisk implements Disk {
     const file = this.#file(from);
     this.#names.delete(from);
     this.#names.set(to, file);
-    this.#pendingNames.push(() => {
-      this.#durableNames.delete(from);
-      this.#durableNames.set(to, file);
-    });
+    this.#pendingNames.push({ name: to, file, from });
   }
 
   async remove(name: string): Promise<void> {
     this.#begin("remove");
     if (!this.#names.delete(name)) return;
-    this.#pendingNames.push(() => this.#durableNames.delete(name));
+    this.#pendingNames.push({ name, file: undefined });
   }
 
   async syncFolder(): Promise<void> {
     this.#begin("syncFolder");
-    for (const apply of this.#pendingNames.splice(0)) apply();
+    for (const change of this.#pendingNames.splice(0)) carryOut(change, this.#durableNames);
   }
 
   async close(): Promise<void> {}
@@ -119,32 +125,33 @@ export class SimulatedDisk implements Disk {
    */
   crash(random: Random): SimulatedDisk {
     const survivor = new SimulatedDisk();
-    const held = { names: new Map(this.#durableNames), pending: [...this.#pendingNames] };
-    for (const apply of this.#pendingNames) if (random.chance(1, 2)) apply();
-    for (const [name, file] of this.#durableNames) {
-      const bytes = afterCrash(file, random);
-      const image = { durable: bytes, cached: bytes.slice(), dirty: new Set<number>() };
-      survivor.#names.set(name, image);
-      survivor.#durableNames.set(name, image);
-    }
     // This disk goes on as if nothing had happened: a sweep crashes it at every step.
-    this.#durableNames = held.names;
-    this.#pendingNames = held.pending;
+    const names = new Map(this.#durableNames);
+    for (const change of this.#pendingNames) if (random.chance(1, 2)) carryOut(change, names);
+    for (const [name, file] of names) survivor.put(name, afterCrash(file, random));
     return survivor;
   }
 
-  /** A process that dies without its machine: the page cache lives on. */
+  /** A process that dies without its machine: the page cache lives on, and may yet be lost with the power. */
   killProcess(): SimulatedDisk {
     const survivor = new SimulatedDisk();
-    for (const [name, file] of this.#names) {
-      const copy = {
-        durable: file.cached.slice(),
-        cached: file.cached.slice(),
-        dirty: new Set<number>(),
-      };
-      survivor.#names.set(name, copy);
-      survivor.#durableNames.set(name, copy);
-    }
+    const copies = new Map<SimulatedFile, SimulatedFile>();
+    const copyOf = (file: SimulatedFile) => {
+      const copy = copies.get(file) ??
+        {
+          ...file,
+          durable: file.durable.slice(),
+          cached: file.cached.slice(),
+          dirty: new Set(file.dirty),
+        };
+      copies.set(file, copy);
+      return copy;
+    };
+    for (const [name, file] of this.#names) survivor.#names.set(name, copyOf(file));
+    for (const [name, file] of this.#durableNames) survivor.#durableNames.set(name, copyOf(file));
+    survivor.#pendingNames = this.#pendingNames.map((change) =>
+      change.file === undefined ? change : { ...change, file: copyOf(change.file) }
+    );
     return survivor;
   }
 
@@ -177,6 +184,12 @@ export class SimulatedDisk implements Disk {
     if (file === undefined) throw new StorageError("storage_failed", `no file ${name}`);
     return file;
   }
+}
+
+function carryOut(change: NameChange, names: Map<string, SimulatedFile>): void {
+  if (change.from !== undefined) names.delete(change.from);
+  if (change.file === undefined) names.delete(change.name);
+  else names.set(change.name, change.file);
 }
 
 function afterCrash(file: SimulatedFile, random: Random): Uint8Array {

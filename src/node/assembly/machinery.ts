@@ -22,7 +22,7 @@ import type {
   WebTransportContact,
 } from "../../ports/mod.ts";
 import { CATALOGUE_SCHEMA, CLIENT_PATH, clusterIdOf, type NodeFacts } from "../../protocol/mod.ts";
-import { openWal } from "../../storage/mod.ts";
+import { openWal, type WalOptions } from "../../storage/mod.ts";
 import {
   announce,
   type ClientHandler,
@@ -172,7 +172,10 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   for (const member of answer?.members ?? []) book.note(member.nodeId, member.address);
   const membership = stored.membership ?? await stored.found();
   const room = new DiskRoom({ clock, log });
-  const store = await openLog(await options.openDisk(logFolder), stored.nodeId, room);
+  const store = await openLog(await options.openDisk(logFolder), stored.nodeId, {
+    room,
+    onRepaired: (reason) => log.log("warn", "raft_log_repaired", { reason }),
+  });
   try {
     return await assemble({
       ...options,
@@ -499,8 +502,12 @@ function renewRegularly(
   return { cancel: () => timer.cancel() };
 }
 
-async function openLog(disk: Disk, owner: NodeId, room?: DiskRoom): Promise<RaftLogStore> {
-  return await openWal(disk, { owner, limitEntries, ...(room && { room }) });
+async function openLog(
+  disk: Disk,
+  owner: NodeId,
+  options: Pick<WalOptions, "room" | "onRepaired"> = {},
+): Promise<RaftLogStore> {
+  return await openWal(disk, { owner, limitEntries, ...options });
 }
 
 function mustExist<T>(value: T | undefined): T {

@@ -8,12 +8,39 @@ function inStorage(file: string, find: string, replace: string): Edit {
 /** Bugs of other people's logs, each caught by the crash sweeps or the contract of the stores. */
 export const STORAGE_MUTANTS = [
   mutant(
+    "long-batch-without-a-mark",
+    { origin: "own", kind: "D", does: "takes a long batch that rotted for a torn write" },
+    inStorage(
+      "wal.ts",
+      "      await this.#writeSynced(segment.end + frame.length, companion);\n",
+      "",
+    ),
+  ),
+  mutant(
+    "second-copy-not-read",
+    {
+      origin: "FAST'18",
+      kind: "D",
+      does: "takes a bit that turned in the last batch for a torn write",
+    },
+    inStorage("wal_recovery.ts", "    if (twinAt - at === frame.frameBytes) return frame;\n", ""),
+  ),
+  mutant(
+    "page-cache-taken-for-durable",
+    {
+      origin: "own",
+      kind: "D",
+      does: "counts on what a killed process has written and not synced",
+    },
+    inStorage("wal.ts", "for (const name of new Set(changed)) await this.#disk.sync(name);", ""),
+  ),
+  mutant(
     "acknowledged-before-sync",
     { origin: "row 14", kind: "D", does: "acknowledges a batch that is in the page cache" },
     inStorage(
       "wal.ts",
-      "{ at: segment.end, bytes: frame });\n    await this.#disk.sync(name);",
-      "{ at: segment.end, bytes: frame });",
+      "orNoRoom(this.#disk.write(name, { at, bytes }));\n    await this.#disk.sync(name);",
+      "orNoRoom(this.#disk.write(name, { at, bytes }));",
     ),
   ),
   mutant(
@@ -21,8 +48,8 @@ export const STORAGE_MUTANTS = [
     { origin: "row 15", kind: "D", does: "a rename that is gone after a crash" },
     inStorage(
       "wal.ts",
-      "await this.#disk.rename(temporary, name);\n    await this.#disk.syncFolder();",
-      "await this.#disk.rename(temporary, name);",
+      "await orNoRoom(this.#disk.rename(temporary, name));\n    await this.#disk.syncFolder();",
+      "await orNoRoom(this.#disk.rename(temporary, name));",
     ),
   ),
   mutant(
@@ -40,9 +67,9 @@ export const STORAGE_MUTANTS = [
     { origin: "own", kind: "D", does: "says that a batch was synced which a crash may still take" },
     inStorage(
       "wal.ts",
-      "    await this.#disk.write(name, { at: segment.end, bytes: frame });",
+      "    if (hasTwin(payload.length)) {",
       "    await this.#watermark?.raise({ logId: this.#logId, sequence });\n" +
-        "    await this.#disk.write(name, { at: segment.end, bytes: frame });",
+        "    if (hasTwin(payload.length)) {",
     ),
   ),
   mutant(
@@ -73,8 +100,8 @@ export const STORAGE_MUTANTS = [
     { origin: "FAST'18", kind: "D", does: "a torn write takes synced bytes with it" },
     inStorage(
       "wal_record.ts",
-      "Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;",
-      "Math.ceil(bytes / 8) * 8;",
+      "Math.ceil((FRAME_HEAD_BYTES + payloadBytes) / SECTOR_BYTES) * SECTOR_BYTES;",
+      "Math.ceil((FRAME_HEAD_BYTES + payloadBytes) / 8) * 8;",
     ),
   ),
   mutant(
