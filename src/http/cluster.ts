@@ -17,8 +17,8 @@ import { parseScopes, type Scope, SCOPES } from "../protocol/mod.ts";
 import type { Exchange } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
-import type { ApiFamily, Route } from "./routes.ts";
-import { type Fields, jsonAnswer, utcTime } from "./wire/mod.ts";
+import { type ApiFamily, type Route, routesFor } from "./routes.ts";
+import { type Fields, jsonAnswer, utcTime, wireFields } from "./wire/mod.ts";
 
 const HOUR_MS = 60 * 60 * 1_000;
 const LIFETIME_MS_MIN = 1_000;
@@ -44,231 +44,116 @@ export function clusterFamily(admin: ClusterAdmin): ApiFamily {
       ...tokenRoutes(admin),
       ...keyRoutes(admin),
       ...settingRoutes(admin),
-      auditRoute(admin),
     ],
   };
 }
 
 function viewRoutes(admin: ClusterAdmin): readonly Route[] {
   return [
-    {
-      method: "GET",
-      path: "/api/cluster/status",
-      scope: "use",
-      handle: async () => jsonAnswer(statusShape(await admin.status())),
-    },
-    {
-      method: "GET",
-      path: "/api/cluster/members",
-      scope: "use",
-      handle: async () => jsonAnswer({ members: (await admin.status()).members.map(memberShape) }),
-    },
-    {
-      method: "GET",
-      path: "/api/cluster/connections",
-      scope: "use",
-      handle: async () =>
+    ...routesFor("use", {
+      "GET /api/cluster/status": async () => jsonAnswer(statusShape(await admin.status())),
+      "GET /api/cluster/members": async () =>
+        jsonAnswer({ members: (await admin.status()).members.map(memberShape) }),
+      "GET /api/cluster/connections": async () =>
         jsonAnswer({ connections: (await admin.connections()).map(connectionShape) }),
-    },
-    {
-      method: "GET",
-      path: "/api/cluster/snapshot",
-      scope: "admin",
-      handle: async () => snapshotAnswer(await admin.saveSnapshot()),
-    },
-    {
-      method: "GET",
-      path: "/api/cluster/explain/:id",
-      scope: "use",
-      handle: ({ params }) =>
+      "GET /api/cluster/explain/:id": ({ params }) =>
         jsonAnswer({ routes: admin.explain(params["id"] ?? "").map(routeShape) }),
-    },
-    {
-      method: "GET",
-      path: "/api/cluster/logs",
-      scope: "admin",
-      handle: (exchange) => logs(admin, exchange),
-    },
-    {
-      method: "GET",
-      path: "/api/cluster/feed",
-      scope: "use",
-      handle: (exchange) => stream(exchange, shapesOf(admin.watch(exchange.signal))),
-    },
-    {
-      method: "GET",
-      path: "/api/cluster/webtransport",
-      scope: "use",
-      handle: () => {
+      "GET /api/cluster/feed": (exchange) =>
+        stream(exchange, shapesOf(admin.watch(exchange.signal))),
+      "GET /api/cluster/webtransport": () => {
         const { port, path, certificateHash } = admin.webTransport();
         return jsonAnswer({ port, path, certificate_hash: certificateHash });
       },
-    },
+    }),
+    ...routesFor("admin", {
+      "GET /api/cluster/snapshot": async () => snapshotAnswer(await admin.saveSnapshot()),
+      "GET /api/cluster/logs": (exchange) => logs(admin, exchange),
+      "GET /api/cluster/audit": async (exchange) => {
+        const rows = { name: "limit", default: AUDIT_ROWS_DEFAULT, max: AUDIT_ROWS_MAX };
+        return jsonAnswer({
+          changes: (await admin.audit(countOf(exchange, rows))).map(changeShape),
+        });
+      },
+    }),
   ];
 }
 
 function memberRoutes(admin: ClusterAdmin): readonly Route[] {
-  const change = (verb: string, act: (node: string) => Promise<void>): Route => ({
-    method: "POST",
-    path: `/api/cluster/members/:node/${verb}`,
-    scope: "admin",
-    handle: async ({ params }) => await done(act(params["node"] ?? "")),
+  const change = (act: (node: string) => Promise<void>): Route["handle"] => async ({ params }) =>
+    await done(act(params["node"] ?? ""));
+  return routesFor("admin", {
+    "POST /api/cluster/members/:node/drain": change((node) => admin.drain(node)),
+    "POST /api/cluster/members/:node/undrain": change((node) => admin.undrain(node)),
+    "POST /api/cluster/members/:node/revoke": change((node) => admin.revokeMember(node)),
+    "DELETE /api/cluster/members/:node": change((node) => admin.removeMember(node)),
+    "POST /api/cluster/leave": async (exchange) => {
+      const force = (await exchange.readOptionalFields()).boolean("force") ?? false;
+      return await done(admin.leave({ force }));
+    },
   });
-  return [
-    change("drain", (node) => admin.drain(node)),
-    change("undrain", (node) => admin.undrain(node)),
-    change("revoke", (node) => admin.revokeMember(node)),
-    {
-      method: "DELETE",
-      path: "/api/cluster/members/:node",
-      scope: "admin",
-      handle: async ({ params }) => await done(admin.removeMember(params["node"] ?? "")),
-    },
-    {
-      method: "POST",
-      path: "/api/cluster/leave",
-      scope: "admin",
-      handle: async (exchange) => {
-        const force = (await exchange.readOptionalFields()).boolean("force") ?? false;
-        return await done(admin.leave({ force }));
-      },
-    },
-  ];
 }
 
 function tokenRoutes(admin: ClusterAdmin): readonly Route[] {
-  return [
-    {
-      method: "GET",
-      path: "/api/cluster/tokens",
-      scope: "join",
-      handle: async () => jsonAnswer({ tokens: (await admin.listTokens()).map(tokenShape) }),
+  return routesFor("join", {
+    "GET /api/cluster/tokens": async () =>
+      jsonAnswer({ tokens: (await admin.listTokens()).map(tokenShape) }),
+    "POST /api/cluster/tokens": async (exchange) => {
+      const made = await admin.createToken(parseTokenWish(await exchange.readOptionalFields()));
+      return jsonAnswer({ token: made.token, ...tokenShape(made) }, 201);
     },
-    {
-      method: "POST",
-      path: "/api/cluster/tokens",
-      scope: "join",
-      handle: async (exchange) => {
-        const made = await admin.createToken(parseTokenWish(await exchange.readOptionalFields()));
-        return jsonAnswer({ token: made.token, ...tokenShape(made) }, 201);
-      },
-    },
-    {
-      method: "DELETE",
-      path: "/api/cluster/tokens/:id",
-      scope: "join",
-      handle: async ({ params }) => await done(admin.revokeToken(params["id"] ?? "")),
-    },
-  ];
+    "DELETE /api/cluster/tokens/:id": async ({ params }) =>
+      await done(admin.revokeToken(params["id"] ?? "")),
+  });
 }
 
 function keyRoutes(admin: ClusterAdmin): readonly Route[] {
-  return [
-    {
-      method: "GET",
-      path: "/api/cluster/keys",
-      scope: "admin",
-      handle: async () => jsonAnswer({ keys: (await admin.listKeys()).map(keyShape) }),
+  return routesFor("admin", {
+    "GET /api/cluster/keys": async () =>
+      jsonAnswer({ keys: (await admin.listKeys()).map(keyShape) }),
+    "POST /api/cluster/keys": async (exchange) => {
+      const wish = parseKeyWish(await exchange.readOptionalFields());
+      checkMayGrant(wish.scopes, exchange.scopes);
+      const made = await admin.createKey(wish);
+      return jsonAnswer({ key: made.key, ...keyShape(made) }, 201);
     },
-    {
-      method: "POST",
-      path: "/api/cluster/keys",
-      scope: "admin",
-      handle: async (exchange) => {
-        const wish = parseKeyWish(await exchange.readOptionalFields());
-        checkMayGrant(wish.scopes, exchange.scopes);
-        const made = await admin.createKey(wish);
-        return jsonAnswer({ key: made.key, ...keyShape(made) }, 201);
-      },
-    },
-    {
-      method: "DELETE",
-      path: "/api/cluster/keys/:id",
-      scope: "admin",
-      handle: async ({ params }) => await done(admin.revokeKey(params["id"] ?? "")),
-    },
-  ];
+    "DELETE /api/cluster/keys/:id": async ({ params }) =>
+      await done(admin.revokeKey(params["id"] ?? "")),
+  });
 }
 
 function settingRoutes(admin: ClusterAdmin): readonly Route[] {
-  const path = "/api/cluster/settings/:key";
-  return [
-    {
-      method: "GET",
-      path: "/api/cluster/settings",
-      scope: "admin",
-      handle: async () => jsonAnswer({ settings: await admin.listSettings() }),
+  return routesFor("admin", {
+    "GET /api/cluster/settings": async () => jsonAnswer({ settings: await admin.listSettings() }),
+    "PUT /api/cluster/settings/:key": async (exchange) => {
+      const value = (await exchange.readFields()).string("value");
+      if (value === undefined) throw new RequestError("invalid_request", "value is required");
+      return await done(admin.putSetting({ key: exchange.params["key"] ?? "", value }));
     },
-    {
-      method: "PUT",
-      path,
-      scope: "admin",
-      handle: async (exchange) => {
-        const value = (await exchange.readFields()).string("value");
-        if (value === undefined) throw new RequestError("invalid_request", "value is required");
-        return await done(admin.putSetting({ key: exchange.params["key"] ?? "", value }));
-      },
-    },
-    {
-      method: "DELETE",
-      path,
-      scope: "admin",
-      handle: async ({ params }) => await done(admin.deleteSetting(params["key"] ?? "")),
-    },
-  ];
-}
-
-function auditRoute(admin: ClusterAdmin): Route {
-  return {
-    method: "GET",
-    path: "/api/cluster/audit",
-    scope: "admin",
-    handle: async (exchange) => {
-      const limit = countOf(exchange, {
-        name: "limit",
-        default: AUDIT_ROWS_DEFAULT,
-        max: AUDIT_ROWS_MAX,
-      });
-      return jsonAnswer({ changes: (await admin.audit(limit)).map(changeShape) });
-    },
-  };
+    "DELETE /api/cluster/settings/:key": async ({ params }) =>
+      await done(admin.deleteSetting(params["key"] ?? "")),
+  });
 }
 
 function changeShape(change: AuditRowView): object {
   return {
-    index: change.index,
     at: utcTime(change.atMs),
-    who: change.who,
-    from: change.from,
-    action: change.action,
-    subject: change.subject,
+    ...wireFields(change, ["index", "who", "from", "action", "subject"]),
   };
 }
 
 function routeShape(route: RouteExplanation): object {
   return {
     at: utcTime(route.atMs),
-    model: route.model,
-    prompt_tokens: route.promptTokens,
-    standing: route.standing,
-    outcome: route.outcome,
+    ...wireFields(route, ["model", "promptTokens", "standing", "outcome"]),
     chosen: route.chosen === undefined ? null : scoreShape(route.chosen),
     runners_up: route.runnersUp.map(scoreShape),
-    excluded: route.excluded.map(({ nodeId, name, reason }) => ({ node_id: nodeId, name, reason })),
+    excluded: route.excluded.map((row) => wireFields(row, ["nodeId", "name", "reason"])),
   };
 }
 
 function scoreShape(score: RouteScore): object {
-  return {
-    node_id: score.nodeId,
-    name: score.name,
-    rank: score.rank,
-    expected_ms: score.expectedMs,
-    hop_ms: score.hopMs,
-    queue_ms: score.queueMs,
-    load_ms: score.loadMs,
-    prefill_ms: score.prefillMs,
-  };
+  const spans = ["expectedMs", "hopMs", "queueMs", "loadMs", "prefillMs"] as const;
+  return wireFields(score, ["nodeId", "name", "rank", ...spans]);
 }
 
 /** Changes have nothing to tell but that they were made. */
@@ -392,19 +277,11 @@ function snapshotAnswer(bytes: Uint8Array): Response {
 
 function statusShape(status: ClusterStatus): object {
   return {
-    cluster_id: status.clusterId,
-    node_id: status.nodeId,
-    name: status.name,
-    version: status.version,
-    health: status.health,
-    leader: status.leader,
+    ...wireFields(status, ["clusterId", "nodeId", "name", "version", "health", "leader"]),
     // Whoever is asked so answers what it knows, whatever the quorum does.
     answers: true,
     changes: changesShape(status.changes),
-    term: status.term,
-    committed_index: status.committedIndex,
-    applied_index: status.appliedIndex,
-    state_hash: status.stateHash,
+    ...wireFields(status, ["term", "committedIndex", "appliedIndex", "stateHash"]),
     members: status.members.map(memberShape),
   };
 }
@@ -415,36 +292,22 @@ export function changesShape({ possible, reason, sinceMs }: ChangesView): object
 }
 
 function memberShape(member: MemberStatus): object {
+  const load = member.load;
   return {
-    node_id: member.nodeId,
-    name: member.name,
-    address: member.address,
-    health: member.health,
-    role: member.role,
-    drained: member.drained,
-    version: member.version,
+    ...wireFields(member, ["nodeId", "name", "address", "health", "role", "drained", "version"]),
     match_index: member.matchIndex,
-    load: member.load === undefined ? undefined : loadShape(member.load),
+    load: load === undefined ? undefined : loadShape(load),
   };
 }
 
 function loadShape(load: MemberLoad): object {
-  return {
-    running_requests: load.runningRequests,
-    waiting_requests: load.waitingRequests,
-    slots: load.slots,
-    tokens_per_second: load.tokensPerSecond,
-    available_bytes: load.availableBytes,
-    loaded_models: load.loadedModels,
-  };
+  const requests = ["runningRequests", "waitingRequests", "slots"] as const;
+  return wireFields(load, [...requests, "tokensPerSecond", "availableBytes", "loadedModels"]);
 }
 
 function tokenShape(token: TokenRowView): object {
-  return {
-    token_id: token.tokenId,
-    expires_at: utcTime(token.expiresAtMs),
-    uses_left: token.usesLeft,
-  };
+  const { tokenId, expiresAtMs, usesLeft } = token;
+  return { token_id: tokenId, expires_at: utcTime(expiresAtMs), uses_left: usesLeft };
 }
 
 function keyShape(key: KeyRowView): object {
@@ -461,9 +324,6 @@ function keyShape(key: KeyRowView): object {
 function connectionShape(connection: ConnectionView): object {
   return {
     node_id: connection.peer,
-    remote_address: connection.remoteAddress,
-    direction: connection.direction,
-    open_streams: connection.openStreams,
-    queued_frames: connection.queuedFrames,
+    ...wireFields(connection, ["remoteAddress", "direction", "openStreams", "queuedFrames"]),
   };
 }

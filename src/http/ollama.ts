@@ -10,7 +10,7 @@ import {
   type NativeLines,
   spanNs,
 } from "./ollama_lines.ts";
-import type { ApiFamily } from "./routes.ts";
+import { type ApiFamily, routesFor } from "./routes.ts";
 import {
   defined,
   type Failure,
@@ -50,46 +50,16 @@ export function ollamaFamily(parts: HttpParts): ApiFamily {
   return {
     name: "ollama",
     failureAnswer: nativeFailureAnswer,
-    routes: [
-      { method: "GET", path: "/", scope: "use", handle: () => textAnswer("Ollama is running") },
-      {
-        method: "GET",
-        path: "/api/version",
-        scope: "use",
-        handle: () => jsonAnswer({ version: CONTRACT_VERSION, odist: parts.version }),
-      },
-      {
-        method: "GET",
-        path: "/api/status",
-        scope: "use",
-        // There is no hosted service behind odist, which is what "disabled" tells clients.
-        handle: () => jsonAnswer({ cloud: { disabled: true, source: "config" } }),
-      },
-      {
-        method: "POST",
-        path: "/api/generate",
-        scope: "use",
-        handle: (exchange) => generate(parts, exchange),
-      },
-      {
-        method: "POST",
-        path: "/api/chat",
-        scope: "use",
-        handle: (exchange) => chat(parts, exchange),
-      },
-      {
-        method: "POST",
-        path: "/api/embed",
-        scope: "use",
-        handle: (exchange) => embed(parts, exchange),
-      },
-      {
-        method: "POST",
-        path: "/api/embeddings",
-        scope: "use",
-        handle: (exchange) => embeddings(parts, exchange),
-      },
-    ],
+    routes: routesFor("use", {
+      "GET /": () => textAnswer("Ollama is running"),
+      "GET /api/version": () => jsonAnswer({ version: CONTRACT_VERSION, odist: parts.version }),
+      // There is no hosted service behind odist, which is what "disabled" tells clients.
+      "GET /api/status": () => jsonAnswer({ cloud: { disabled: true, source: "config" } }),
+      "POST /api/generate": (exchange) => generate(parts, exchange),
+      "POST /api/chat": (exchange) => chat(parts, exchange),
+      "POST /api/embed": (exchange) => embed(parts, exchange),
+      "POST /api/embeddings": (exchange) => embeddings(parts, exchange),
+    }),
   };
 }
 

@@ -10,7 +10,7 @@ import type {
 import { type Exchange, type HttpParts, modelField, readOf, requireModel } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
-import type { ApiFamily, Route } from "./routes.ts";
+import { type ApiFamily, type Route, routesFor } from "./routes.ts";
 import {
   defined,
   DURATION_MS_MAX,
@@ -19,6 +19,7 @@ import {
   localTime,
   parseMessages,
   parseOptions,
+  wireFields,
 } from "./wire/mod.ts";
 
 /** A client of this kind is shown the requested name as the model's own (contract 1.0). */
@@ -32,85 +33,31 @@ const CREATE_UNSUPPORTED = ["remote_host", "draft_quantize"];
 export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
   const { client } = parts;
   const routes: Route[] = [
-    {
-      method: "GET",
-      path: "/api/tags",
-      scope: "use",
-      handle: (exchange) => list(parts, exchange),
-    },
-    {
-      method: "GET",
-      path: "/api/ps",
-      scope: "use",
-      handle: async () => {
+    ...routesFor("use", {
+      "GET /api/tags": (exchange) => list(parts, exchange),
+      "GET /api/ps": async () => {
         const nowMs = parts.clock.nowMs();
         const rows = await client.listLoaded();
         return jsonAnswer({ models: rows.map((row) => loadedRow(row, nowMs)) });
       },
-    },
-    {
-      method: "POST",
-      path: "/api/show",
-      scope: "use",
-      handle: (exchange) => show(parts, exchange),
-    },
-    {
-      method: "POST",
-      path: "/api/create",
-      scope: "models",
-      handle: (exchange) => create(parts, exchange),
-    },
-    {
-      method: "POST",
-      path: "/api/copy",
-      scope: "models",
-      handle: (exchange) => copy(parts, exchange),
-    },
-    {
-      method: "DELETE",
-      path: "/api/delete",
-      scope: "models",
-      handle: (exchange) => remove(parts, exchange),
-    },
-    {
-      method: "POST",
-      path: "/api/pull",
-      scope: "models",
-      handle: (exchange) => pull(parts, exchange),
-    },
-    {
-      method: "POST",
-      path: "/api/push",
-      scope: "models",
-      handle: (exchange) => push(parts, exchange),
-    },
-    {
-      method: "HEAD",
-      path: "/api/blobs/:digest",
-      scope: "models",
-      handle: (it) => findBlob(parts, it),
-    },
-    {
-      method: "POST",
-      path: "/api/blobs/:digest",
-      scope: "models",
-      handle: (it) => writeBlob(parts, it),
-    },
+      "POST /api/show": (exchange) => show(parts, exchange),
+    }),
+    ...routesFor("models", {
+      "POST /api/create": (exchange) => create(parts, exchange),
+      "POST /api/copy": (exchange) => copy(parts, exchange),
+      "DELETE /api/delete": (exchange) => remove(parts, exchange),
+      "POST /api/pull": (exchange) => pull(parts, exchange),
+      "POST /api/push": (exchange) => push(parts, exchange),
+      "HEAD /api/blobs/:digest": (it) => findBlob(parts, it),
+      "POST /api/blobs/:digest": (it) => writeBlob(parts, it),
+    }),
   ];
   return { name: "ollama", routes, failureAnswer: nativeFailureAnswer };
 }
 
 function detailsRow(details: ModelDetails): object {
-  return {
-    parent_model: details.parentModel,
-    format: details.format,
-    family: details.family,
-    families: details.families,
-    parameter_size: details.parameterSize,
-    quantization_level: details.quantizationLevel,
-    context_length: details.contextLength,
-    embedding_length: details.embeddingLength,
-  };
+  const sizes = ["parameterSize", "quantizationLevel", "contextLength", "embeddingLength"] as const;
+  return wireFields(details, ["parentModel", "format", "family", "families", ...sizes]);
 }
 
 function listedRow(model: ListedModel): object {

@@ -1,6 +1,6 @@
 import type { HttpParts } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
-import type { ApiFamily, Route } from "./routes.ts";
+import { type ApiFamily, type Route, routesFor } from "./routes.ts";
 import { changesShape } from "./cluster.ts";
 import { jsonAnswer } from "./wire/mod.ts";
 
@@ -10,17 +10,9 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
     name: "operations",
     failureAnswer: nativeFailureAnswer,
     routes: [
-      {
-        method: "GET",
-        path: "/health",
-        scope: "open",
-        handle: () => jsonAnswer({ status: "ok" }),
-      },
-      {
-        method: "GET",
-        path: "/ready",
-        scope: "open",
-        handle: () => {
+      ...routesFor("open", {
+        "GET /health": () => jsonAnswer({ status: "ok" }),
+        "GET /ready": () => {
           const { ready: isReady, reasons: given, changes } = parts.client.readiness();
           const open = admitting();
           const ready = isReady && open;
@@ -28,20 +20,17 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
           const known = changes && { answers: ready, changes: changesShape(changes) };
           return jsonAnswer({ ready, reasons, ...known }, ready ? 200 : 503);
         },
-      },
-      ...(parts.config.metrics ? [metricsRoute(parts)] : []),
+      }),
+      ...(parts.config.metrics ? metricsRoutes(parts) : []),
     ],
   };
 }
 
-function metricsRoute(parts: HttpParts): Route {
-  return {
-    method: "GET",
-    path: "/metrics",
-    scope: "use",
-    handle: async () => {
+function metricsRoutes(parts: HttpParts): readonly Route[] {
+  return routesFor("use", {
+    "GET /metrics": async () => {
       const { contentType, text } = await parts.metrics.render();
       return new Response(text, { headers: { "content-type": contentType } });
     },
-  };
+  });
 }

@@ -19,6 +19,17 @@ export interface Route {
   handle(exchange: Exchange): Response | Promise<Response>;
 }
 
+/** Rows for callers of one scope, as `"GET /path": handle`. */
+export function routesFor(
+  scope: RouteScope,
+  handlers: Readonly<Record<`${Route["method"]} /${string}`, Route["handle"]>>,
+): readonly Route[] {
+  return Object.entries(handlers).map(([key, handle]) => {
+    const [method, path = ""] = key.split(" ");
+    return { method: method as Route["method"], path, scope, handle };
+  });
+}
+
 /** The endpoints that word their errors alike. */
 export interface ApiFamily {
   readonly name: string;

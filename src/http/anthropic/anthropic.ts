@@ -4,7 +4,7 @@ import { anthropicErrorBody, MessageAnswer } from "./anthropic_answers.ts";
 import { parseCountTokens, parseMessageRequest } from "./anthropic_requests.ts";
 import { drawId } from "../draw_id.ts";
 import { type Exchange, type HttpParts, readOf } from "../exchange.ts";
-import type { ApiFamily } from "../routes.ts";
+import { type ApiFamily, routesFor } from "../routes.ts";
 import { type Failure, failureHeaders, plainJsonAnswer } from "../wire/mod.ts";
 
 /** What this API's clients send with every request, and no others do. */
@@ -18,15 +18,10 @@ export function anthropicFamily(parts: HttpParts): ApiFamily {
   return {
     name: "anthropic",
     failureAnswer: anthropicFailureAnswer,
-    routes: [
-      { method: "POST", path: "/v1/messages", scope: "use", handle: (it) => message(parts, it) },
-      {
-        method: "POST",
-        path: "/v1/messages/count_tokens",
-        scope: "use",
-        handle: (it) => countTokens(parts, it),
-      },
-    ],
+    routes: routesFor("use", {
+      "POST /v1/messages": (it) => message(parts, it),
+      "POST /v1/messages/count_tokens": (it) => countTokens(parts, it),
+    }),
   };
 }
 

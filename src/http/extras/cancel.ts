@@ -1,6 +1,6 @@
 import { RequestError } from "../../base/mod.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
-import type { ApiFamily } from "../routes.ts";
+import { type ApiFamily, routesFor } from "../routes.ts";
 import type { RunningRequests } from "../running_requests.ts";
 import { jsonAnswer } from "../wire/mod.ts";
 
@@ -9,11 +9,8 @@ export function cancelFamily(running: RunningRequests): ApiFamily {
   return {
     name: "cancel",
     failureAnswer: nativeFailureAnswer,
-    routes: [{
-      method: "POST",
-      path: "/api/cancel",
-      scope: "use",
-      handle: async (exchange) => {
+    routes: routesFor("use", {
+      "POST /api/cancel": async (exchange) => {
         const fields = await exchange.readFields();
         const requestId = fields.string("request_id") || fields.string("id");
         if (requestId === undefined || requestId === "") {
@@ -27,6 +24,6 @@ export function cancelFamily(running: RunningRequests): ApiFamily {
         } runs on this node`;
         throw new RequestError("invalid_request", text, { status: 404 });
       },
-    }],
+    }),
   };
 }

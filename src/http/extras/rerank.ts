@@ -4,7 +4,7 @@ import { type Exchange, type HttpParts, requireModel } from "../exchange.ts";
 import { checkFinite, nativeFailureAnswer } from "../ollama.ts";
 import { loadSpanNs, spanNs } from "../ollama_lines.ts";
 import { openAiFailureAnswer } from "../openai/mod.ts";
-import type { ApiFamily } from "../routes.ts";
+import { type ApiFamily, routesFor } from "../routes.ts";
 import {
   defined,
   Fields,
@@ -30,17 +30,16 @@ interface RankOrder {
 
 /** Ranking in the native API's words, and as the clients of hosted rerankers send it. */
 export function rerankFamilies(parts: HttpParts): readonly ApiFamily[] {
-  const shared = { method: "POST", scope: "use" } as const;
   return [
     {
       name: "rerank",
       failureAnswer: nativeFailureAnswer,
-      routes: [{ ...shared, path: "/api/rerank", handle: (it) => native(parts, it) }],
+      routes: routesFor("use", { "POST /api/rerank": (it) => native(parts, it) }),
     },
     {
       name: "openai_rerank",
       failureAnswer: openAiFailureAnswer,
-      routes: [{ ...shared, path: "/v1/rerank", handle: (it) => openAi(parts, it) }],
+      routes: routesFor("use", { "POST /v1/rerank": (it) => openAi(parts, it) }),
     },
   ];
 }

@@ -3,7 +3,7 @@ import type { VocabularyFigures } from "../../ports/mod.ts";
 import { type Exchange, type HttpParts, requireModel } from "../exchange.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
 import { loadSpanNs, spanNs } from "../ollama_lines.ts";
-import type { ApiFamily } from "../routes.ts";
+import { type ApiFamily, routesFor } from "../routes.ts";
 import { defined, type Fields, jsonAnswer, parseKeepAlive, parseOptions } from "../wire/mod.ts";
 
 /** Text to tokens of a model, and back: what clients count with. */
@@ -11,20 +11,10 @@ export function vocabularyFamily(parts: HttpParts): ApiFamily {
   return {
     name: "vocabulary",
     failureAnswer: nativeFailureAnswer,
-    routes: [
-      {
-        method: "POST",
-        path: "/api/tokenize",
-        scope: "use",
-        handle: (exchange) => tokenize(parts, exchange),
-      },
-      {
-        method: "POST",
-        path: "/api/detokenize",
-        scope: "use",
-        handle: (exchange) => detokenize(parts, exchange),
-      },
-    ],
+    routes: routesFor("use", {
+      "POST /api/tokenize": (exchange) => tokenize(parts, exchange),
+      "POST /api/detokenize": (exchange) => detokenize(parts, exchange),
+    }),
   };
 }
 

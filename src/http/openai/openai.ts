@@ -24,7 +24,7 @@ import {
   parseEmbedding,
   parseStreaming,
 } from "./openai_requests.ts";
-import type { ApiFamily } from "../routes.ts";
+import { type ApiFamily, routesFor } from "../routes.ts";
 import {
   type Failure,
   failureHeaders,
@@ -40,43 +40,18 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
   return {
     name: "openai",
     failureAnswer: openAiFailureAnswer,
-    routes: [
-      {
-        method: "POST",
-        path: "/v1/chat/completions",
-        scope: "use",
-        handle: (it) => chatCompletion(parts, it),
+    routes: routesFor("use", {
+      "POST /v1/chat/completions": (it) => chatCompletion(parts, it),
+      "POST /v1/completions": (it) => completion(parts, it),
+      "POST /v1/embeddings": (it) => embedding(parts, it),
+      "POST /v1/audio/transcriptions": () => {
+        throw new RequestError("unsupported_capability", "no model of odist takes audio", {
+          status: 501,
+        });
       },
-      {
-        method: "POST",
-        path: "/v1/completions",
-        scope: "use",
-        handle: (it) => completion(parts, it),
-      },
-      {
-        method: "POST",
-        path: "/v1/embeddings",
-        scope: "use",
-        handle: (it) => embedding(parts, it),
-      },
-      {
-        method: "POST",
-        path: "/v1/audio/transcriptions",
-        scope: "use",
-        handle: () => {
-          throw new RequestError("unsupported_capability", "no model of odist takes audio", {
-            status: 501,
-          });
-        },
-      },
-      { method: "GET", path: "/v1/models", scope: "use", handle: (it) => models(parts, it) },
-      {
-        method: "GET",
-        path: "/v1/models/:model",
-        scope: "use",
-        handle: (it) => model(parts, it),
-      },
-    ],
+      "GET /v1/models": (it) => models(parts, it),
+      "GET /v1/models/:model": (it) => model(parts, it),
+    }),
   };
 }
 

@@ -4,7 +4,7 @@ import { answerChunks } from "../answer_shape.ts";
 import { drawId } from "../draw_id.ts";
 import type { Exchange, HttpParts } from "../exchange.ts";
 import { openAiFailureAnswer } from "../openai/mod.ts";
-import type { ApiFamily } from "../routes.ts";
+import { type ApiFamily, routesFor } from "../routes.ts";
 import { plainJsonAnswer } from "../wire/mod.ts";
 import { Background } from "./background.ts";
 import type { Item } from "./items.ts";
@@ -24,29 +24,14 @@ export function responsesFamily(parts: HttpParts): ApiFamily {
   return {
     name: "responses",
     failureAnswer: openAiFailureAnswer,
-    routes: [
-      { method: "POST", path, scope: "use", handle: (it) => endpoints.create(it) },
-      {
-        method: "POST",
-        path: `${path}/input_tokens`,
-        scope: "use",
-        handle: (it) => endpoints.countTokens(it),
-      },
-      { method: "GET", path: `${path}/:id`, scope: "use", handle: (it) => endpoints.find(it) },
-      { method: "DELETE", path: `${path}/:id`, scope: "use", handle: (it) => endpoints.remove(it) },
-      {
-        method: "POST",
-        path: `${path}/:id/cancel`,
-        scope: "use",
-        handle: (it) => endpoints.cancel(it),
-      },
-      {
-        method: "GET",
-        path: `${path}/:id/input_items`,
-        scope: "use",
-        handle: (it) => endpoints.inputItems(it),
-      },
-    ],
+    routes: routesFor("use", {
+      [`POST /v1/responses`]: (it) => endpoints.create(it),
+      [`POST ${path}/input_tokens`]: (it) => endpoints.countTokens(it),
+      [`GET ${path}/:id`]: (it) => endpoints.find(it),
+      [`DELETE ${path}/:id`]: (it) => endpoints.remove(it),
+      [`POST ${path}/:id/cancel`]: (it) => endpoints.cancel(it),
+      [`GET ${path}/:id/input_items`]: (it) => endpoints.inputItems(it),
+    }),
   };
 }
 

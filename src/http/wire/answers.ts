@@ -75,3 +75,14 @@ function shortened(message: string): string {
     ? message
     : `${message.slice(0, MESSAGE_CHARS_MAX)}...`;
 }
+
+/** The named fields, under the names that JSON has for them: `nodeId` is `node_id`. */
+export function wireFields<T extends object>(
+  from: T,
+  names: readonly (keyof T & string)[],
+): object {
+  return Object.fromEntries(names.map((name) => [
+    name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    from[name],
+  ]));
+}

@@ -13,6 +13,7 @@ export {
   plainJsonAnswer,
   textAnswer,
   unroutedAnswer,
+  wireFields,
 } from "./answers.ts";
 export { type BodyRules, parseFirstJson, readJsonBody } from "./body.ts";
 export { type Defined, defined, Fields, isObject } from "./fields.ts";
