@@ -21,9 +21,18 @@ export function addConfigOptions(
   isWanted: (name: OptionName, spec: OptionSpec) => boolean,
 ): void {
   for (const [name, spec] of OPTION_ROWS) {
-    if (isWanted(name, spec)) command.addOption(new Option(flagsOf(spec), describe(spec)));
+    if (isWanted(name, spec)) command.addOption(optionOf(spec));
   }
   command.option("--config <FILE>", "Configuration file (ODIST_CONFIG)");
+}
+
+/** A list may be given in pieces. */
+function optionOf(spec: OptionSpec): Option {
+  const option = new Option(flagsOf(spec), describe(spec));
+  if (spec.kind !== "endpoints" && spec.kind !== "list") return option;
+  return option.argParser((text: string, before: string | undefined) =>
+    before === undefined ? text : `${before},${text}`
+  );
 }
 
 /** The schema's flags among those given on the command line. */

@@ -155,24 +155,39 @@ Deno.test("loadConfig refuses values that contradict each other", () => {
 Deno.test("loadConfig completes cluster addresses with the cluster's own port", () => {
   const defaults = load({}).config.cluster;
   assert.equal(formatHost(defaults.listenAddress), "0.0.0.0:11435");
-  assert.deepEqual(defaults.advertiseAddress, {
-    scheme: "http",
-    hostname: "",
-    port: 0,
-    path: "",
-  });
+  assert.deepEqual(defaults.advertiseAddresses, []);
   assert.deepEqual([defaults.joinAddresses, defaults.nodeName, defaults.discover], [[], "", false]);
   const { cluster } = load({
     flags: { listenAddress: "127.0.0.1:0", joinAddresses: "a, b:7 ,[::1],", discover: "true" },
     env: { ODIST_ADVERTISE: ":5000" },
   }).config;
   assert.equal(formatHost(cluster.listenAddress), "127.0.0.1:0");
-  assert.deepEqual([cluster.advertiseAddress.hostname, cluster.advertiseAddress.port], ["", 5000]);
+  assert.deepEqual(
+    cluster.advertiseAddresses.map(({ hostname, port }) => [hostname, port]),
+    [["", 5000]],
+  );
   assert.deepEqual(cluster.joinAddresses.map(formatHost), ["a:11435", "b:7", "[::1]:11435"]);
   assert.equal(cluster.discover, true);
   assert.match(refusal({ flags: { listenAddress: "http://a" } }), /--listen must be host:port:/);
   assert.match(refusal({ flags: { joinAddresses: "a,b:x" } }), /--join must have a port from 0/);
   assert.match(refusal({ flags: { nodeName: "a b" } }), /--name must be 1 to 64 letters/);
+});
+
+Deno.test("loadConfig takes as many addresses of a node as nodes tell each other", () => {
+  const several = { advertiseAddresses: "10.0.0.7,[fd00::7]:1,vpn.example:2,:3" };
+  const { advertiseAddresses } = load({ flags: several }).config.cluster;
+  assert.deepEqual(advertiseAddresses.map(formatHost), [
+    "10.0.0.7:0",
+    "[fd00::7]:1",
+    "vpn.example:2",
+    ":3",
+  ]);
+  assert.match(
+    refusal({ flags: { advertiseAddresses: "a,b,c,d,e" } }),
+    /--advertise must be at most 4 addresses, of 128 characters together: current value is a:0,b:0,c:0,d:0,e:0/,
+  );
+  const long = `${"a".repeat(100)},${"b".repeat(30)}`;
+  assert.match(refusal({ flags: { advertiseAddresses: long } }), /of 128 characters together/);
 });
 
 Deno.test("loadConfig never shows a join token", () => {

@@ -1,8 +1,11 @@
-import { CLUSTER_PORT } from "./host_address.ts";
+import { CLUSTER_PORT, formatHost, type HostAddress } from "./host_address.ts";
 import type { OptionSpec, ValueOf } from "./option_spec.ts";
 
 /** Context windows above this are refused as a mistake. */
 const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
+/** As many as nodes tell each other, and as long as these may be together. */
+const ADVERTISED_MAX = 4;
+const ADVERTISED_CHARACTERS_MAX = 128;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 const MIB = 1024 * 1024;
 const TIB = MIB * MIB;
@@ -290,16 +293,19 @@ export const OPTIONS = {
     details:
       "Everything sent there is encrypted and both sides prove who they are; without a join token nobody gets in. Port 0 listens on any free port.",
   },
-  advertiseAddress: {
+  advertiseAddresses: {
     slice: "cluster",
-    kind: "endpoint",
+    kind: "endpoints",
     fallback: { hostname: "", port: 0 },
     flag: "advertise",
     default: "",
-    summary: "What the other nodes are told to reach this one at, where that is not --listen.",
+    summary:
+      "What the other nodes are told to reach this one at, where that is not --listen; up to four, comma-separated.",
     details:
-      "Needed behind a forwarded port, and on a machine with several networks. Without a host name it is that of `--listen`, or this " +
-      "machine's first address that is not a loopback one where that is 0.0.0.0; without a port, or with port 0, the one listened on.",
+      "Needed behind a forwarded port, and on a machine with several networks (LAN, VPN, IPv6): the others try all of them at once and keep " +
+      "the one that answers first. May be given several times. Without a host name it is that of `--listen`, or this machine's first address " +
+      "that is not a loopback one where that is 0.0.0.0, which is followed when it changes; without a port, or with port 0, the one listened on. " +
+      "Several want that every node of the cluster has this option as a list.",
   },
   joinAddresses: {
     slice: "cluster",
@@ -309,7 +315,8 @@ export const OPTIONS = {
     default: "",
     summary: "Nodes of the cluster to join; comma-separated, one that answers is enough.",
     details:
-      "Wants `--token` the first time. A node that is a member already goes on as the member it is, so the same command line starts it again.",
+      "Wants `--token` the first time. To a node that is a member already it is a hint: it looks there for the others besides where they were last, " +
+      "so the same command line starts it again, and another address finds them in a new network.",
   },
   joinToken: {
     slice: "cluster",
@@ -499,7 +506,7 @@ export type Config = { readonly [Slice in OptionSpec["slice"]]: ConfigSlice<Slic
 
 /** A rule between two options. */
 export interface OptionRelation {
-  readonly options: readonly [OptionName, OptionName];
+  readonly options: readonly [OptionName] | readonly [OptionName, OptionName];
   /** What must hold, in the words of an error. */
   readonly rule: string;
   holds(values: OptionValues): boolean;
@@ -518,9 +525,22 @@ export const RELATIONS: readonly OptionRelation[] = [
     holds: ({ kvCacheType, flashAttention }) => flashAttention !== "off" || kvCacheType === "f16",
   },
   {
+    options: ["advertiseAddresses"],
+    rule:
+      `must be at most ${ADVERTISED_MAX} addresses, of ${ADVERTISED_CHARACTERS_MAX} characters together`,
+    holds: ({ advertiseAddresses }) =>
+      advertiseAddresses.length <= ADVERTISED_MAX &&
+      advertiseAddresses.map(withHost).join(",").length <= ADVERTISED_CHARACTERS_MAX,
+  },
+  {
     options: ["joinToken", "joinAddresses"],
     rule: "must be given with --join or --discover",
     holds: ({ joinToken, joinAddresses, discover }) =>
       joinToken === "" || joinAddresses.length > 0 || discover,
   },
 ];
+
+/** At its longest, where this machine's own address takes the place of the host. */
+function withHost(address: HostAddress): string {
+  return formatHost({ ...address, hostname: address.hostname || "255.255.255.255", port: 65_535 });
+}

@@ -55,7 +55,7 @@ export type MembershipFailure =
 /** What driving membership takes. */
 export interface MembershipParts {
   readonly nodeId: NodeId;
-  /** Where others reach this node. */
+  /** Where others reach this node: `host:port`, or several with commas between them. */
   readonly address: string;
   /** Higher than at any earlier start, and durable already. */
   readonly bootEpoch: number;
@@ -154,6 +154,11 @@ export class MembershipDriver {
   /** Asks these members to let this node in; asked again while it is alone. */
   join(seeds: readonly PeerAddress[]): void {
     this.#take({ kind: "join_requested", seeds });
+  }
+
+  /** This node is reached elsewhere now; `address` as {@link MembershipParts.address}. */
+  moved(address: string): void {
+    this.#take({ kind: "address_changed", address });
   }
 
   /** Says goodbye. Resolves when enough members were told, at the latest after three seconds. */

@@ -2,8 +2,9 @@ import type { NodeId } from "../base/mod.ts";
 import type { FrameChannel } from "../protocol/mod.ts";
 
 /**
- * Where to reach a node: the transport connects to `address` (`host:port`) and must find `nodeId` there. With address ""
- * only a connection that is open already will do.
+ * Where to reach a node: the transport connects to `address` (`host:port`, or several with commas between them: then to whichever
+ * answers first) and must find `nodeId` there. With address "" only a connection that is open already will do, or an address
+ * that the transport knows by itself.
  */
 export interface PeerAddress {
   readonly nodeId: NodeId;

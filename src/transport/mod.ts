@@ -15,6 +15,7 @@ export {
 export { decodeValue, encodeValue } from "./cbor.ts";
 export { seedDialer } from "./connecting/mod.ts";
 export type { FramePipe, JoinHandler } from "./frame_pipe.ts";
+export { formatAddress } from "./resolve_address.ts";
 export { openTransport, type OpenTransportOptions, type QuicTransport } from "./open_transport.ts";
 export { askRemote, type KnownMembers, type RemoteNode } from "./remote/mod.ts";
 export type { ClientHandler } from "./remote/mod.ts";

@@ -17,6 +17,7 @@ import {
   LIFE_BYTES,
 } from "../protocol/mod.ts";
 import {
+  AddressHints,
   closeConn,
   dialPeer,
   type GreetedDialer,
@@ -66,6 +67,11 @@ export interface OpenTransportOptions {
 export interface QuicTransport extends Transport {
   /** Goes on with a renewed certificate of the same node: for new connections at once, open ones live on. */
   useIdentity(identity: NodeIdentity): void;
+  /**
+   * A member may be found at `address` (`host:port`): the named one, or any. It is tried besides what others say, whenever one is
+   * dialed, and counts for nothing until that member has proved itself there.
+   */
+  hint(address: string, peer?: NodeId): void;
   /** Asks the directory about each connected peer again, and ends the connections of those that it would refuse now. */
   judgeAgain(): void;
 }
@@ -99,6 +105,7 @@ class EndpointTransport implements QuicTransport {
   readonly #faults: PeerFaults;
   readonly #listener: MemberListener;
   readonly #links = new Map<NodeId, PeerLink>();
+  readonly #hints: AddressHints;
   /** Another number after each start, so that peers notice a restart before QUIC does. */
   readonly #life = crypto.getRandomValues(new Uint8Array(LIFE_BYTES));
   #identity: NodeIdentity;
@@ -112,6 +119,7 @@ class EndpointTransport implements QuicTransport {
     this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
     this.#random = options.random ?? new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
     this.#faults = new PeerFaults(options);
+    this.#hints = new AddressHints(() => options.clock.monotonicMs());
     this.address = formatAddress(endpoint.addr);
     this.#listener = new MemberListener({
       endpoint,
@@ -171,6 +179,10 @@ class EndpointTransport implements QuicTransport {
     if (!this.#closed) this.#listener.listen(identity);
   }
 
+  hint(address: string, peer?: NodeId): void {
+    this.#hints.add(address, peer);
+  }
+
   judgeAgain(): void {
     const { directory, log } = this.#options;
     for (const [peer, link] of this.#links) {
@@ -223,6 +235,7 @@ class EndpointTransport implements QuicTransport {
       faults: this.#faults,
       handlers,
       later: (tell) => this.#later(tell),
+      hints: this.#hints,
       dial: (to, answered) =>
         dialPeer(to, { ...parts, greeting: () => this.#greeting() }, answered),
     });

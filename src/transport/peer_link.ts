@@ -5,20 +5,15 @@ import {
   type Random,
   UnavailableError,
 } from "../base/mod.ts";
-import type {
-  Clock,
-  Log,
-  Metrics,
-  PeerAddress,
-  PeerStream,
-  TransportHandlers,
-} from "../ports/mod.ts";
-import type { FrameChannel } from "../protocol/mod.ts";
+import type { Clock, Log, Metrics, PeerStream, TransportHandlers } from "../ports/mod.ts";
+import { type FrameChannel, splitAddresses } from "../protocol/mod.ts";
 import { type CloseReason, Connection } from "./connection.ts";
 import {
+  type AddressHints,
   type Arrival,
   DialBackoff,
   type DialOutcome,
+  type DialTarget,
   type IncomingStreams,
 } from "./connecting/mod.ts";
 import { FrameQueue, lostConnection } from "./framing/mod.ts";
@@ -41,7 +36,9 @@ export interface PeerLinkParts {
   readonly handlers: TransportHandlers;
   /** Calls back in a turn of its own, and no more once the transport is closed. */
   readonly later: (tell: () => void) => void;
-  readonly dial: (to: PeerAddress, answered: () => boolean) => Promise<DialOutcome>;
+  /** Where the peer may be besides. */
+  readonly hints: AddressHints;
+  readonly dial: (to: DialTarget, answered: () => boolean) => Promise<DialOutcome>;
 }
 
 /** A connection that was greeted, from either side. */
@@ -70,6 +67,8 @@ export class PeerLink {
   #connection: Connection | undefined;
   #dial: Dial | undefined;
   #usedMs: number;
+  /** Where the peer was found last. */
+  #foundAt = "";
   /** Whether the log has said that the peer is out of reach. */
   #saidUnreachable = false;
 
@@ -171,26 +170,39 @@ export class PeerLink {
     if (this.#connection !== undefined || this.#dial !== undefined) return true;
     const nowMs = this.#parts.clock.monotonicMs();
     this.#usedMs = nowMs;
-    if (address === "" || !this.#backoff.allows(nowMs)) return false;
+    if (!this.#backoff.allows(nowMs)) return false;
+    const addresses = this.#addresses(address);
+    if (addresses.length === 0) return false;
     const dial: Dial = { stage: "unanswered", abandoned: false };
     this.#dial = dial;
-    void this.#runDial(address, dial);
+    void this.#runDial(addresses, { dial, isTold: address !== "" });
     return true;
   }
 
-  async #runDial(address: string, dial: Dial): Promise<void> {
+  /** What others say, where it was found last, and where it may be besides. */
+  #addresses(told: string): readonly string[] {
+    const { hints, peer } = this.#parts;
+    const all = [...splitAddresses(told), this.#foundAt, ...hints.of(peer)];
+    return [...new Set(all)].filter((address) => address !== "");
+  }
+
+  async #runDial(
+    addresses: readonly string[],
+    { dial, isTold }: { readonly dial: Dial; readonly isTold: boolean },
+  ): Promise<void> {
     const answered = () => {
       dial.stage = "answered";
       return !dial.abandoned && this.#connection === undefined;
     };
     let outcome: DialOutcome | undefined;
     try {
-      outcome = await this.#parts.dial({ nodeId: this.#parts.peer, address }, answered);
+      outcome = await this.#parts.dial({ nodeId: this.#parts.peer, addresses }, answered);
     } catch (error) {
-      if (!dial.abandoned) this.#noteUnreachable(address, error);
+      if (!dial.abandoned) this.#noteUnreachable(addresses[0] ?? "", { error, isTold });
     }
     this.#parts.metrics.increment("odist_peer_dials_total", { outcome: outcome?.kind ?? "failed" });
     if (outcome?.kind === "connected") {
+      this.#noteFound(outcome.address);
       if (dial.abandoned) outcome.conn.close({ closeCode: 0, reason: "done" });
       else this.attach({ ...outcome, direction: "dialed" });
     }
@@ -205,6 +217,11 @@ export class PeerLink {
     this.#failWaiting();
   }
 
+  #noteFound(address: string): void {
+    this.#foundAt = address;
+    this.#parts.hints.noteFound(address, this.#parts.peer);
+  }
+
   #connectedWithin(limitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
@@ -217,9 +234,15 @@ export class PeerLink {
     });
   }
 
-  #noteUnreachable(address: string, error: unknown): void {
+  #noteUnreachable(
+    address: string,
+    { error, isTold }: { readonly error: unknown; readonly isTold: boolean },
+  ): void {
     const { peer, faults, log } = this.#parts;
-    if (error instanceof PeerError) faults.note(peer, error);
+    // That somebody else is where the peer might have been is nobody's fault.
+    if (error instanceof PeerError && !isTold) {
+      log.log("debug", "peer_not_there", { peer, address });
+    } else if (error instanceof PeerError) faults.note(peer, error);
     else if (!(error instanceof UnavailableError)) reportError(error);
     const level = this.#saidUnreachable ? "debug" : "info";
     this.#saidUnreachable = true;

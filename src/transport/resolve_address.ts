@@ -1,6 +1,9 @@
 import { lookup } from "node:dns/promises";
 import { UnavailableError } from "../base/mod.ts";
 
+/** A name's addresses that are tried; more are passed over. */
+const LOOKED_UP_MAX = 4;
+
 /** Where to send packets. */
 export interface ResolvedAddress {
   /** A literal IP address of the family that the socket speaks. */
@@ -19,25 +22,27 @@ function parseAddress(address: string): ResolvedAddress | undefined {
 }
 
 /**
- * Looks the host up anew each time, so that a node that moved is found again. A socket of the sixth version reaches the
- * fourth by mapped addresses; the runtime does not map them itself.
+ * Looks the host up anew each time, so that a node that moved is found again; a name may have several addresses. A socket of
+ * the sixth version reaches the fourth by mapped addresses; the runtime does not map them itself.
  *
  * @throws UnavailableError `peer_lost` for an address that is none, a host that is not found and one of the wrong version.
  */
 export async function resolveAddress(
   address: string,
   socket: { readonly family: 4 | 6 },
-): Promise<ResolvedAddress> {
+): Promise<readonly ResolvedAddress[]> {
   const parsed = parseAddress(address);
   if (parsed === undefined) {
     throw new UnavailableError("peer_lost", `Cannot connect to "${address}": it is not HOST:PORT`);
   }
   try {
     const family = socket.family === 4 ? 4 : 0;
-    const found = await lookup(parsed.hostname, { family });
-    const isMapped = socket.family === 6 && found.family === 4;
-    const hostname = isMapped ? `::ffff:${found.address}` : found.address;
-    return { hostname, port: parsed.port };
+    const found = await lookup(parsed.hostname, { family, all: true });
+    return found.slice(0, LOOKED_UP_MAX).map((one) => {
+      const isMapped = socket.family === 6 && one.family === 4;
+      const hostname = isMapped ? `::ffff:${one.address}` : one.address;
+      return { hostname, port: parsed.port };
+    });
   } catch (cause) {
     const text = `Cannot connect to "${address}": the host is not found`;
     throw new UnavailableError("peer_lost", text, { cause });

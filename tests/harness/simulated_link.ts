@@ -189,7 +189,7 @@ export class SimulatedLink {
 
   #tryOpen(): void {
     if (this.#state !== "connecting") return;
-    this.#acceptor ??= this.#network.findAt(this.#to);
+    this.#acceptor ??= this.#network.findAt(this.#to, this.#dialer.hints);
     const ends = [this.#dialer, this.#acceptor];
     const [from, to] = [this.#dialer.nodeId, this.#to.nodeId];
     if (ends.some((end) => end === undefined || end.closed)) return;

@@ -176,6 +176,7 @@ export class SimulatedMachine {
     const transport = this.#network.open(this.nodeId, this.address, handlers, gate);
     return Object.assign(transport, {
       useIdentity() {},
+      hint: (address: string) => void transport.hints.add(address),
       judgeAgain() {
         for (const { peer } of transport.connections()) {
           if (!admits(peer)) transport.disconnect(peer);

@@ -19,6 +19,7 @@ import {
   CHANNEL_FRAME_BYTES_MAX,
   DATAGRAM_BYTES_MAX,
   type FrameChannel,
+  splitAddresses,
 } from "../../src/protocol/mod.ts";
 import { TRANSPORT_LIMITS, type TransportLimits } from "../../src/transport/mod.ts";
 import { SimulatedLink } from "./simulated_link.ts";
@@ -171,9 +172,12 @@ export class SimulatedNetwork {
   }
 
   /** The node that listens at `address`, if it is the wanted one. */
-  findAt(to: PeerAddress): SimulatedTransport | undefined {
+  findAt(to: PeerAddress, hints: ReadonlySet<string>): SimulatedTransport | undefined {
     const node = this.#nodes.get(to.nodeId);
-    return node?.address === to.address ? node : undefined;
+    if (node === undefined) return undefined;
+    return splitAddresses(to.address).includes(node.address) || hints.has(node.address)
+      ? node
+      : undefined;
   }
 
   /** The connection of a pair, dialed where there is none; undefined where there is none and no address. */
@@ -182,7 +186,8 @@ export class SimulatedNetwork {
     const existing = this.#links.get(pair);
     if (existing?.has(from)) return existing;
     if (to.nodeId === from.nodeId) return undefined;
-    if (to.address === "" || from.gate?.dials(to.nodeId) === false) return undefined;
+    const isSomewhere = to.address !== "" || from.hints.size > 0;
+    if (!isSomewhere || from.gate?.dials(to.nodeId) === false) return undefined;
     // A dead life of this node left a connection behind; its peer learns that it was replaced.
     existing?.close("replaced");
     const link = new SimulatedLink(this, from, to);
@@ -214,6 +219,8 @@ export class SimulatedTransport implements Transport {
   readonly handlers: TransportHandlers;
   /** Absent: everybody is a member. */
   readonly gate: MemberGate | undefined;
+  /** Where any member may be besides. */
+  readonly hints = new Set<string>();
   readonly #network: SimulatedNetwork;
   #closed = false;
 

@@ -10,6 +10,7 @@ import {
 } from "../../core/catalogue/mod.ts";
 import { type ChangesStanding, describeMissing, judgeChanges } from "../../core/voting/mod.ts";
 import { CATALOGUE_SCHEMA, manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
+import type { PeerAddress } from "../../ports/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
 import {
   type AwayHolders,
@@ -131,10 +132,19 @@ export class Cluster {
     this.#listeners = listeners;
     this.gossip.tellFacts(this.settings.facts);
     this.#compareMembers();
-    const { nodeId } = this.settings.self;
-    const known = this.#book.others(nodeId);
+    const known = this.#knownOthers();
     if (known.length > 0) this.membership.join(known);
     if (this.settings.founded) void this.#admitSelf();
+  }
+
+  /** Where members were last, and those of whom that is not known: the transport may know where to look for them. */
+  #knownOthers(): readonly PeerAddress[] {
+    const { nodeId: self } = this.settings.self;
+    const booked = this.#book.others(self);
+    const others = this.#admitted().filter(({ nodeId }) =>
+      nodeId !== self && this.#book.find(nodeId) === undefined
+    );
+    return [...booked, ...others.map(({ nodeId }) => ({ nodeId, address: "" }))];
   }
 
   /** See `ClusterDefinitionsParts.catchUp`. */

@@ -7,7 +7,7 @@ import {
   sha256,
   UnavailableError,
 } from "../../base/mod.ts";
-import type { Config, HostAddress } from "../../config/mod.ts";
+import type { Config } from "../../config/mod.ts";
 import { type ApiKeyRow, Catalogue } from "../../core/catalogue/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
@@ -21,12 +21,19 @@ import type {
   RaftLogStore,
   WebTransportContact,
 } from "../../ports/mod.ts";
-import { CATALOGUE_SCHEMA, CLIENT_PATH, clusterIdOf, type NodeFacts } from "../../protocol/mod.ts";
+import {
+  CATALOGUE_SCHEMA,
+  CLIENT_PATH,
+  clusterIdOf,
+  type NodeFacts,
+  splitAddresses,
+} from "../../protocol/mod.ts";
 import { openWal, type WalOptions } from "../../storage/mod.ts";
 import {
   announce,
   type ClientHandler,
   type ClusterMembership,
+  formatAddress,
   hashSecret,
   openIdentity,
   openMulticast,
@@ -64,6 +71,12 @@ import {
   VOUCH_PURPOSE,
   VouchServer,
 } from "../../admission/mod.ts";
+import {
+  advertisedAddresses,
+  type AdvertisingParts,
+  portOf,
+  watchAddresses,
+} from "./advertising.ts";
 import { Announcing } from "./announcing.ts";
 import type { NodePorts } from "./ports.ts";
 
@@ -229,11 +242,16 @@ async function assemble(opened: Opened): Promise<Machinery> {
     addressOf,
   });
   router.register(VOUCH_PURPOSE, new VouchServer(() => late.group?.catalogue ?? Catalogue.empty()));
-  const advertised = advertisedAddress(opened, transport.address);
+  const places = placesOf(opened, transport);
+  const advertised = advertisedAddresses(places);
   try {
     const group = late.group = await openLogGroup(opened, { transport, addressOf });
     const membership = late.gossip = openGossip(opened, { transport, advertised });
-    const announcing = new Announcing(() => announceIfWished(opened, advertised));
+    const announcing = new Announcing(() => announceIfWished(opened, { membership, transport }));
+    const stopWatching = watchAddresses(places, (addresses) => {
+      membership.moved(addresses);
+      void announcing.begin();
+    });
     const keeping = keepAuthority({
       ...{ stored, group, transport, router, directory, addressOf, clock, log },
       onReplaced: () => announcing.begin(),
@@ -247,12 +265,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       group,
       transport,
       membership,
-      router,
-      book,
-      clock,
-      log,
-      metrics,
-      addressOf,
+      ...{ router, book, clock, log, metrics, addressOf },
       access: keyAccess({ ...accessParts(opened, late), open: opened.open }),
       attribution: opened.attribution,
       serveClients: (answer) => void (late.answer = answer),
@@ -264,6 +277,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       onExpelled: () => opened.onFatal("this node was taken out of its cluster by another member"),
       async close() {
         renewal.cancel();
+        stopWatching();
         keeping.close();
         announcing.close();
         membership.close();
@@ -328,6 +342,20 @@ function openWires(
     log,
     metrics,
   });
+}
+
+/** Tells the transport where to look for members besides, too. */
+function placesOf(opened: Opened, transport: QuicTransport): AdvertisingParts {
+  const { config, outsideAddress, clock, log } = opened;
+  for (const address of config.joinAddresses) transport.hint(formatAddress(address));
+  return {
+    advertised: config.advertiseAddresses,
+    listen: config.listenAddress,
+    bound: transport.address,
+    outsideAddress,
+    clock,
+    log,
+  };
 }
 
 function clientHandlerOf(opened: Opened, late: Late): ClientHandler {
@@ -405,10 +433,17 @@ function membershipFault(failure: MembershipFailure): string {
   }
 }
 
-/** Tells the local network where this node is. A network that can't carry it costs only that. */
-async function announceIfWished(opened: Opened, advertised: string): Promise<{ close(): void }> {
+/**
+ * Tells the local network where this node is, and notes where other members say they are. A network that can't carry it costs
+ * only that.
+ */
+async function announceIfWished(
+  opened: Opened,
+  by: { readonly membership: MembershipDriver; readonly transport: QuicTransport },
+): Promise<{ close(): void }> {
   const { config, stored, member, name, version, clock, log } = opened;
   if (!config.discover) return { close() {} };
+  const [advertised = ""] = splitAddresses(by.membership.view().self.address);
   const colon = advertised.lastIndexOf(":");
   try {
     return await announce({
@@ -423,6 +458,13 @@ async function announceIfWished(opened: Opened, advertised: string): Promise<{ c
       clock,
       openWire: openMulticast,
       onFault: (reason) => log.log("debug", "discovery_fault", { reason }),
+      onHeard: ({ announcement, hostname, port, from }) => {
+        if (announcement.nodeId === stored.nodeId) return;
+        // What it says of itself may be of another network than the one it was heard on.
+        for (const host of [hostname, from]) {
+          by.transport.hint(formatAddress({ hostname: host, port }), announcement.nodeId);
+        }
+      },
     });
   } catch (error) {
     log.log("warn", "not_announced", { reason: errorMessage(error) });
@@ -457,26 +499,6 @@ async function foundingOf(opened: Opened) {
   const voters = [opened.stored.nodeId];
   const state = await foundationFile(opened).read();
   return state === undefined ? { voters } : { voters, state };
-}
-
-/** What others are told: what the user says, filled up with where this node really listens. */
-function advertisedAddress(opened: Opened, bound: string): string {
-  const { advertiseAddress, listenAddress } = opened.config;
-  const isAny = listenAddress.hostname === "0.0.0.0" || listenAddress.hostname === "::";
-  const own = isAny ? opened.outsideAddress() ?? "127.0.0.1" : listenAddress.hostname;
-  return formatEndpoint({
-    hostname: advertiseAddress.hostname || own,
-    port: advertiseAddress.port || portOf(bound),
-  });
-}
-
-/** Of `host:port`. */
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(":") + 1));
-}
-
-function formatEndpoint({ hostname, port }: Pick<HostAddress, "hostname" | "port">): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
 function renewRegularly(

@@ -1,7 +1,8 @@
 import { TRANSPORT_LIMITS } from "../limits.ts";
 import { quicSettings } from "../quic_settings.ts";
-import { connectionError } from "./quic_dialer.ts";
-import { resolveAddress } from "../resolve_address.ts";
+import { firstToAnswer } from "./first_to_answer.ts";
+import { closeConn, connectionError } from "./quic_dialer.ts";
+import type { ResolvedAddress } from "../resolve_address.ts";
 
 /** Where one dial goes out. */
 export interface DialEndpoint {
@@ -32,16 +33,20 @@ export async function dialByAnchor(
     readonly protocol: string;
   },
 ): Promise<Deno.QuicConn> {
-  try {
-    return await Deno.connectQuic({
-      ...quicSettings(TRANSPORT_LIMITS),
-      ...await resolveAddress(address, by),
-      endpoint: by.endpoint,
-      serverName: by.serverName,
-      caCerts: [by.anchorPem],
-      alpnProtocols: [by.protocol],
-    });
-  } catch (cause) {
-    throw connectionError(address, cause);
-  }
+  const connect = async (at: ResolvedAddress) => {
+    try {
+      return await Deno.connectQuic({
+        ...quicSettings(TRANSPORT_LIMITS),
+        ...at,
+        endpoint: by.endpoint,
+        serverName: by.serverName,
+        caCerts: [by.anchorPem],
+        alpnProtocols: [by.protocol],
+      });
+    } catch (cause) {
+      throw connectionError(address, cause);
+    }
+  };
+  const discard = (late: Deno.QuicConn) => closeConn(late, "done");
+  return (await firstToAnswer([address], { family: by.family, connect, discard })).conn;
 }

@@ -1,13 +1,13 @@
 import { errorMessage, type NodeId, PeerError, UnavailableError } from "../../base/mod.ts";
-import type { PeerAddress } from "../../ports/mod.ts";
 import { CLOSE_CODES } from "../connection.ts";
 import { withDeadline } from "./deadline.ts";
 import { isRuntimeLoss } from "../framing/mod.ts";
 import { greetAsDialer, type GreetingParts, type IncomingStreams } from "./greeting.ts";
+import { firstToAnswer } from "./first_to_answer.ts";
 import { anchorFromMemberKey, serverNameOf } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import { MEMBER_PROTOCOL, quicSettings } from "../quic_settings.ts";
-import { resolveAddress } from "../resolve_address.ts";
+import type { ResolvedAddress } from "../resolve_address.ts";
 
 /** How long a refusal gets to arrive before its connection is closed. */
 export const LAST_WORDS_MS = 500;
@@ -21,11 +21,20 @@ export type DialOutcome =
     readonly publicKey: Uint8Array;
     readonly life: string;
     readonly incoming: IncomingStreams;
+    /** At which of the addresses it was found. */
+    readonly address: string;
   }
   /** The peer has a connection to this node already, or makes one. */
   | { readonly kind: "duplicate" }
   /** Another connection came up meanwhile. */
   | { readonly kind: "unwanted" };
+
+/** Whom to dial, and where that node may be. */
+export interface DialTarget {
+  readonly nodeId: NodeId;
+  /** At least one; what goes wrong is told of the first. */
+  readonly addresses: readonly string[];
+}
 
 /** What a dialer works with. */
 export interface DialerParts {
@@ -35,23 +44,25 @@ export interface DialerParts {
 }
 
 /**
- * Connects to a member and greets it. `answered` is called when somebody is there, and says whether to go on.
+ * Connects to a member at whichever address it answers first, and greets it. `answered` is called when somebody is there, and says
+ * whether to go on.
  *
  * @throws UnavailableError `peer_lost`; PeerError for everything wrong with the peer.
  */
 export async function dialPeer(
-  to: PeerAddress,
+  to: DialTarget,
   parts: DialerParts,
   answered: () => boolean,
 ): Promise<DialOutcome> {
   const { limits } = parts;
   const greeting = parts.greeting();
   const { clock } = greeting;
-  const conn = await withDeadline(connect(to, parts), {
+  const { conn, address } = await withDeadline(connect(to, parts), {
     clock,
     limitMs: limits.dialTimeoutMs,
-    late: () => new UnavailableError("peer_lost", `Nobody answered at ${to.address}`),
-    discard: (late) => closeConn(late, "done"),
+    late: () =>
+      new UnavailableError("peer_lost", `Nobody answered at ${to.addresses.join(" or ")}`),
+    discard: (late) => closeConn(late.conn, "done"),
   });
   if (!answered()) {
     closeConn(conn, "duplicate");
@@ -64,10 +75,10 @@ export async function dialPeer(
       {
         clock,
         limitMs: limits.helloTimeoutMs,
-        late: () => new PeerError("peer_stalled", `The node at ${to.address} stalls in the hello`),
+        late: () => new PeerError("peer_stalled", `The node at ${address} stalls in the hello`),
       },
     );
-    if (verdict === "keep") return { kind: "connected", conn, publicKey, life, incoming };
+    if (verdict === "keep") return { kind: "connected", conn, publicKey, life, incoming, address };
     closeConn(conn, "duplicate");
     return { kind: "duplicate" };
   } catch (error) {
@@ -76,26 +87,41 @@ export async function dialPeer(
   }
 }
 
-async function connect(to: PeerAddress, parts: DialerParts): Promise<Deno.QuicConn> {
+async function connect({ nodeId, addresses }: DialTarget, parts: DialerParts) {
   const { endpoint } = parts;
   const { identity, directory, clock } = parts.greeting();
-  const family = endpoint.addr.hostname.includes(":") ? 6 : 4;
-  const { hostname, port } = await resolveAddress(to.address, { family });
+  const anchorPem = await anchorOf(nodeId, { identity, directory, clock });
+  return await firstToAnswer(addresses, {
+    family: endpoint.addr.hostname.includes(":") ? 6 : 4,
+    connect: (at, address) => connectAt(at, { nodeId, address, anchorPem, parts }),
+    discard: (late) => closeConn(late, "done"),
+  });
+}
+
+async function connectAt(
+  at: ResolvedAddress,
+  by: {
+    readonly nodeId: NodeId;
+    readonly address: string;
+    readonly anchorPem: string;
+    readonly parts: DialerParts;
+  },
+): Promise<Deno.QuicConn> {
+  const { endpoint, limits } = by.parts;
   try {
     const conn = await Deno.connectQuic({
-      ...quicSettings(parts.limits),
+      ...quicSettings(limits),
+      ...at,
       endpoint,
-      hostname,
-      port,
       // The certificate must be that node's, so that no other member can stand in between.
-      serverName: serverNameOf(to.nodeId),
-      caCerts: [await anchorOf(to.nodeId, { identity, directory, clock })],
+      serverName: serverNameOf(by.nodeId),
+      caCerts: [by.anchorPem],
       alpnProtocols: [MEMBER_PROTOCOL],
     });
     conn.closed.catch(() => {});
     return conn;
   } catch (cause) {
-    throw connectionError(to.address, cause);
+    throw connectionError(by.address, cause);
   }
 }
 

@@ -21,6 +21,8 @@ export interface HeardNode {
   /** Where its cluster port should be. */
   readonly hostname: string;
   readonly port: number;
+  /** Where its packet came from; an IP address. */
+  readonly from: string;
 }
 
 /** What discovery runs on. */
@@ -33,13 +35,14 @@ export interface DiscoveryParts {
 }
 
 /**
- * Tells the local networks where this node is, every few seconds and when somebody asks, until closed.
+ * Tells the local networks where this node is, every few seconds and when somebody asks, until closed. Asks itself once, and
+ * hands on where others say they are, whatever their cluster: an authority may have been replaced since.
  *
  * @throws UnavailableError `address_unusable`.
  */
 export async function announce(
   announcement: Announcement,
-  parts: DiscoveryParts,
+  parts: DiscoveryParts & { readonly onHeard: (node: HeardNode) => void },
 ): Promise<{ close(): void }> {
   const { clock, openWire, port = DISCOVERY_PORT, onFault } = parts;
   const packet = encodeDiscovery({ kind: "announcement", announcement });
@@ -49,9 +52,12 @@ export async function announce(
     lastMs = clock.monotonicMs();
     wire.send(packet);
   };
-  const onPacket = (bytes: Uint8Array) => {
+  const onPacket = (bytes: Uint8Array, from: string) => {
     const decoded = decodeDiscovery(bytes);
-    if (decoded.kind === "malformed" || decoded.value.kind !== "query") return;
+    if (decoded.kind === "malformed") return;
+    if (decoded.value.kind === "announcement") {
+      return parts.onHeard(heardFrom(decoded.value.announcement, from));
+    }
     if (decoded.value.clusterId !== announcement.clusterId) return;
     if (clock.monotonicMs() - lastMs >= ANNOUNCE_GAP_MS) say();
   };
@@ -61,6 +67,7 @@ export async function announce(
     timer = clock.after(ANNOUNCE_EVERY_MS, repeat);
   };
   repeat();
+  wire.send(encodeDiscovery({ kind: "query", clusterId: announcement.clusterId }));
   return {
     close() {
       timer?.cancel();
@@ -114,7 +121,10 @@ export async function findNodes(
 function readNode(bytes: Uint8Array, from: string): HeardNode | undefined {
   const decoded = decodeDiscovery(bytes);
   if (decoded.kind === "malformed" || decoded.value.kind !== "announcement") return undefined;
-  const { announcement } = decoded.value;
+  return heardFrom(decoded.value.announcement, from);
+}
+
+function heardFrom(announcement: Announcement, from: string): HeardNode {
   const { hostname, port } = announcement;
-  return { announcement, hostname: hostname === "" ? from : hostname, port };
+  return { announcement, hostname: hostname === "" ? from : hostname, port, from };
 }

@@ -6,6 +6,7 @@ import {
   announce,
   type DiscoveryParts,
   findNodes,
+  type HeardNode,
   type MulticastOptions,
   openMulticast,
 } from "./mod.ts";
@@ -20,6 +21,8 @@ class Lan implements Clock {
   readonly #ears = new Set<{ options: MulticastOptions; from: string }>();
   /** Every packet that was sent. */
   sent = 0;
+  /** By those who announce, as "who hears <where>". */
+  readonly heard: string[] = [];
 
   nowMs = () => this.#nowMs;
   monotonicMs = () => this.#nowMs;
@@ -43,8 +46,10 @@ class Lan implements Clock {
   }
 
   /** The network as the machine at `from` has it. */
-  at(from: string): DiscoveryParts {
+  at(from: string): DiscoveryParts & { readonly onHeard: (node: HeardNode) => void } {
     return {
+      onHeard: (node) =>
+        void this.heard.push(`${from} hears ${node.hostname}:${node.port} by ${node.from}`),
       clock: this,
       onFault: (text) => assert.fail(text),
       openWire: async (options) => {
@@ -102,6 +107,26 @@ Deno.test("A node that hears nobody looks until its patience ends, and asks agai
   assert.equal(lan.sent, 10);
   lan.advance(1);
   assert.deepEqual(await looking, []);
+});
+
+Deno.test("A node that announces itself asks who is there, and hears of others from then on", async () => {
+  const lan = new Lan();
+  await announce(announcement(CLUSTER), lan.at("10.0.0.1"));
+  lan.advance(1_000);
+  await announce(announcement(CLUSTER, "vpn.example", 7), lan.at("10.0.0.2"));
+  const others = () =>
+    new Set(lan.heard.filter((line) => !line.includes(`hears ${line.split(" ")[0]}`)));
+  const both = new Set([
+    "10.0.0.1 hears vpn.example:7 by 10.0.0.2",
+    "10.0.0.2 hears 10.0.0.1:11435 by 10.0.0.1",
+    "10.0.0.2 hears vpn.example:7 by 10.0.0.2",
+  ]);
+  assert.deepEqual(others(), both);
+  await announce(announcement(OTHER, "", 9), lan.at("10.0.0.3"));
+  assert.ok(
+    lan.heard.includes("10.0.0.1 hears 10.0.0.3:9 by 10.0.0.3"),
+    "its authority may be new",
+  );
 });
 
 Deno.test("Many queries don't make a node loud", async () => {
@@ -163,7 +188,7 @@ Deno.test("Two nodes on this machine find each other over real multicast", async
     openWire: openMulticast,
     onFault: (text) => faults.push(text),
   };
-  const announcing = await announce(announcement(CLUSTER), parts);
+  const announcing = await announce(announcement(CLUSTER), { ...parts, onHeard: () => {} });
   try {
     const signal = AbortSignal.timeout(10_000);
     const found = await findNodes(CLUSTER, { ...parts, patienceMs: 5_000, signal });
