@@ -224,6 +224,11 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/gbnf",
       because: "A schema's rules are written there.",
     },
+    {
+      from: "src/core/grammar",
+      to: "src/core/tool_calls",
+      because: "A call that must be made is written as it is read.",
+    },
     ...arrowsTo("src/core/grammar", ["src/answers"], "A schema becomes a grammar there."),
     { from: "src/answers", to: "src/slots", because: "An answer needs a slot." },
     ...arrowsTo("src/ports", SHELL, "An adapter implements a port."),

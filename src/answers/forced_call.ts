@@ -1,16 +1,27 @@
-import { schemaToGrammar } from "../core/grammar/mod.ts";
+import { callGrammar } from "../core/grammar/mod.ts";
+import type { CallsText } from "../core/generation/mod.ts";
 import { RequestError } from "../base/mod.ts";
 import type { ToolChoice } from "../ports/mod.ts";
 import type { Tool } from "../protocol/mod.ts";
 
-/** Levels of a tool's parameters that are searched for references; schemas nested deeper are refused as grammars. */
-const REFERENCE_DEPTH_MAX = 128;
-
-type Schema = Readonly<Record<string, unknown>>;
+/** Calls as JSON and nothing else. */
+export const JSON_CALLS: CallsText = {
+  before: "",
+  call: {
+    before: '{"name": ',
+    name: "json",
+    between: ', "arguments": ',
+    arguments: "json",
+    after: "}",
+  },
+  after: "",
+};
 
 /** What an answer that must be a call is held to. */
 export interface ForcedCall {
   readonly grammar: string;
+  /** Whether it is written as its family writes calls; else it is JSON, which is to be read alone. */
+  readonly isOwn: boolean;
   /** What of the tools' parameters is not enforced, fit to be shown. */
   readonly warnings: readonly string[];
 }
@@ -35,72 +46,43 @@ export function offeredTools(
   );
 }
 
+/** How the model writes calls, and what of it the prompt has already. */
+export interface CallWriting {
+  readonly calls: CallsText;
+  /** What else ends a value in its answers. */
+  readonly literals: readonly string[];
+  readonly begun: string;
+  /** Whether thinking may come first. */
+  readonly thinks: boolean;
+}
+
 /**
- * A grammar for one call as JSON, the syntax that is read whatever the model's own is: `{"name": …, "arguments": …}`.
- * Parameters that no grammar can be made of allow any object. Undefined where the answer may be text.
+ * A grammar for one call, in the model's own way of writing calls. Where that can't hold what a tool's schema asks for, it is
+ * JSON, which is read whatever the model's own way is: `{"name": …, "arguments": …}`. Parameters that no grammar can be made
+ * of allow any object. Undefined where the answer may be text.
  *
  * @throws RequestError `invalid_format` when the tools together are too much for a grammar.
  */
 export function forcedCall(
   tools: readonly Tool[],
   choice: ToolChoice | undefined,
+  writing: CallWriting,
 ): ForcedCall | undefined {
   if (choice === undefined || choice === "none") return undefined;
   const callable = choice === "required"
     ? tools
     : tools.filter((tool) => tool.function.name === choice.name).slice(0, 1);
-  const warnings: string[] = [];
-  const isOnly = callable.length === 1;
-  const calls = callable.map((tool, index) => {
-    const { name, parameters } = tool.function;
-    const alone = schemaToGrammar(parameters);
-    if (alone.kind === "refused") warnings.push(`parameters of ${name} ${alone.reason}`);
-    const enforced = alone.kind === "refused" ? { type: "object" } : closedIfEmpty(parameters);
-    return callSchema(name, enforced, isOnly ? "#" : `#/anyOf/${index}`);
-  });
-  const result = schemaToGrammar(isOnly ? calls[0] ?? {} : { anyOf: calls });
-  if (result.kind === "refused") {
-    throw new RequestError("invalid_format", `tool_choice: ${result.reason}`, { status: 400 });
+  const forced = callable.map((tool) => tool.function);
+  const own = callGrammar(forced, writing);
+  const plain = { calls: JSON_CALLS, literals: [], begun: "", thinks: false };
+  const result = own ?? callGrammar(forced, plain);
+  if (result === undefined || result.kind === "refused") {
+    const reason = result?.reason ?? "no call can be written";
+    throw new RequestError("invalid_format", `tool_choice: ${reason}`, { status: 400 });
   }
   return {
     grammar: result.gbnf,
-    warnings: [...warnings, ...result.ignored.map((what) => `tool_choice ${what}`)],
+    isOwn: own !== undefined,
+    warnings: result.ignored.map((what) => `tool_choice: ${what}`),
   };
-}
-
-function callSchema(name: string, parameters: Schema, place: string): Schema {
-  return {
-    type: "object",
-    properties: {
-      name: { const: name },
-      arguments: movedReferences(parameters, `${place}/properties/arguments`, 0),
-    },
-    required: ["name", "arguments"],
-    additionalProperties: false,
-  };
-}
-
-/** A tool that names no parameters has none; left open, a model would have to make some up. */
-function closedIfEmpty(parameters: Schema): Schema {
-  const { properties, additionalProperties } = parameters;
-  const isEmpty = typeof properties === "object" && properties !== null &&
-    Object.keys(properties).length === 0;
-  return isEmpty && additionalProperties === undefined
-    ? { ...parameters, additionalProperties: false }
-    : parameters;
-}
-
-/** The schema as a part of a larger one, at `place`: what its references point to moved, too. */
-function movedReferences<T>(schema: T, place: string, depth: number): T {
-  if (typeof schema !== "object" || schema === null || depth > REFERENCE_DEPTH_MAX) return schema;
-  const moved = (key: string, value: unknown) =>
-    key === "$ref" && typeof value === "string" && /^#(\/|$)/.test(value)
-      ? `${place}${value.slice(1)}`
-      : movedReferences(value, place, depth + 1);
-  if (Array.isArray(schema)) {
-    return schema.map((item) => movedReferences(item, place, depth + 1)) as T;
-  }
-  return Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => [key, moved(key, value)]),
-  ) as T;
 }

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { GbnfMatcher } from "../core/grammar/gbnf_matcher_test.ts";
 import type { Tool } from "../protocol/mod.ts";
-import { forcedCall } from "./forced_call.ts";
+import { forcedCall as forcedCallOf, JSON_CALLS } from "./forced_call.ts";
+import type { ToolChoice } from "../ports/mod.ts";
 
 function tool(name: string, parameters: Readonly<Record<string, unknown>>): Tool {
   return { type: "function", function: { name, parameters } };
+}
+
+/** By a model that writes calls as JSON. */
+function forcedCall(tools: readonly Tool[], choice: ToolChoice | undefined) {
+  return forcedCallOf(tools, choice, { calls: JSON_CALLS, literals: [], begun: "", thinks: false });
 }
 
 const TREE = {
@@ -51,7 +57,7 @@ Deno.test("forcedCall() allows one call of any tool with its own parameters, ref
     assert.ok(!matcher.accepts(text), text);
   }
   assert.equal(forced?.warnings.length, 1);
-  assert.match(forced?.warnings[0] ?? "", /^parameters of odd /);
+  assert.match(forced?.warnings[0] ?? "", /^tool_choice: parameters of odd /);
 });
 
 Deno.test("forcedCall() allows only the named tool", () => {

@@ -25,7 +25,7 @@ import {
   type Tool,
 } from "../protocol/mod.ts";
 import { type AnsweringParts, type AnswerPlan, startAnswer } from "./answering.ts";
-import { readingOf } from "./reading.ts";
+import { readingOf, writingOf } from "./reading.ts";
 import { lostTooOften, reportLoss } from "./loss.ts";
 import {
   type Lease,
@@ -140,7 +140,7 @@ export class Inference {
       prompt,
       think,
       tools,
-      forced: forcedCall(tools, request.toolChoice),
+      forced: forcedCall(tools, request.toolChoice, writingOf({ template, prompt, think })),
     });
     const { shift } = request;
     const bounded: AnswerPlan = {
@@ -280,11 +280,13 @@ export class Inference {
     const { model, resolved, prompt } = prepared;
     const isRaw = "raw" in request && request.raw === true;
     const { stream, shownTags } = readingOf(prepared, isRaw);
-    const { grammar, warnings } = prepared.forced ?? formatGrammar(request.format);
-    // Thinking is free text, so the grammar has to wait for the content.
+    const { forced } = prepared;
+    const { grammar, warnings } = forced ?? formatGrammar(request.format);
+    // Thinking is free text, so the grammar has to wait for the content, unless it has room for thinking itself.
     const mayThink = prepared.think !== false || prompt.startsInsideThinking;
+    const hasParts = stream.segments !== undefined && forced?.isOwn !== true;
     const afterThinking = grammar !== null &&
-      (stream.thinking !== undefined && mayThink || stream.segments !== undefined);
+      (stream.thinking !== undefined && mayThink || hasParts);
     return {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),

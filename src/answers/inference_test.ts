@@ -141,7 +141,7 @@ Deno.test("Inference splits tool calls off and gives them ids", async () => {
 
 Deno.test("Inference holds an answer to a call that the request wants", async () => {
   const models = new ScriptedModels({ capabilities: ["completion", "tools"] });
-  models.texts = ['{"name": "g", "arguments": {"a": 1}}'];
+  models.texts = ['<call>{"name": "g", "arguments": {"a": 1}}'];
   const tools = ["f", "g"].map((name) => ({
     type: "function",
     function: { name, parameters: { type: "object", properties: { a: { type: "integer" } } } },

@@ -2,10 +2,12 @@ import {
   type AnswerFormat,
   type AnswerStreamOptions,
   type CallableTool,
+  type CallsText,
   literalsOf,
 } from "../core/generation/mod.ts";
 import { type ResolvedOptions, type TemplateTraits, traitsFamily } from "../models/mod.ts";
 import type { ThinkLevel, Tool } from "../protocol/mod.ts";
+import { type CallWriting, type ForcedCall, JSON_CALLS } from "./forced_call.ts";
 import type { RenderedText } from "./prompts.ts";
 
 /** What decides how an answer is read. */
@@ -15,8 +17,8 @@ export interface ReadingParts {
   readonly prompt: RenderedText;
   readonly think: ThinkLevel | undefined;
   readonly tools: readonly Tool[];
-  /** The answer must be a call, which a grammar writes as JSON. */
-  readonly forced?: unknown;
+  /** The answer must be a call, which a grammar writes. */
+  readonly forced?: Pick<ForcedCall, "isOwn"> | undefined;
 }
 
 /** How an answer is read. */
@@ -38,7 +40,7 @@ export function readingOf(parts: ReadingParts, raw: boolean): Reading {
   const known = family?.answer ?? probedFormat(traits);
   // Weights without a template may not have a token for the end of a turn.
   const stops = traits.kind === "none" ? [...own, ...family?.stops ?? []] : own;
-  const format = forced === undefined ? known : { ...known, calls: [BARE_JSON] };
+  const format = forced?.isOwn === false ? { ...known, calls: [BARE_JSON] } : known;
   const segments = segmentsOf(format, prompt.text);
   const { thinkingTags } = traits;
   // A model that was told not to think may do it all the same.
@@ -64,12 +66,36 @@ export function readingOf(parts: ReadingParts, raw: boolean): Reading {
   return { stream, shownTags };
 }
 
+/** How the model writes a call that it must make, behind this prompt. */
+export function writingOf(parts: Pick<ReadingParts, "template" | "prompt" | "think">): CallWriting {
+  const { traits } = parts.template;
+  const family = traitsFamily(traits);
+  const format = family?.answer ?? probedFormat(traits);
+  return {
+    calls: family?.calls ?? probedCalls(format),
+    literals: literalsOf(format),
+    begun: openedBy(format, parts.prompt.text) ?? "",
+    thinks: parts.think !== false,
+  };
+}
+
 /** Headers are only expected where the prompt leaves off in one. */
-function segmentsOf({ segments }: AnswerFormat, prompt: string): AnswerFormat["segments"] {
-  if (segments === undefined) return undefined;
+function segmentsOf(format: AnswerFormat, prompt: string): AnswerFormat["segments"] {
+  const { segments } = format;
+  return segments && { ...segments, startsInHeader: openedBy(format, prompt) !== undefined };
+}
+
+/** What begins a header, where the prompt leaves off in one. */
+function openedBy({ segments }: AnswerFormat, prompt: string): string | undefined {
+  if (segments?.startsInHeader !== true) return undefined;
   const text = prompt.trimEnd();
-  const isOpen = segments.opens.some((open) => text.endsWith(open.trimEnd()));
-  return { ...segments, startsInHeader: segments.startsInHeader && isOpen };
+  return segments.opens.find((open) => text.endsWith(open.trimEnd()));
+}
+
+/** Behind its tag, what every reader of calls takes. */
+function probedCalls({ calls: [format] }: AnswerFormat): CallsText {
+  const { open = "", close = "" } = format ?? {};
+  return { ...JSON_CALLS, before: /^[[{]?$/.test(open.trim()) ? "" : open, after: close };
 }
 
 /** A template of no known family: what it puts before calls. */

@@ -61,8 +61,11 @@ Deno.test("readingOf() expects a header where the prompt leaves off in one", () 
   assert.equal(startsInHeader("…<|start|>assistant<|channel|>final<|message|>Well"), false);
 });
 
-Deno.test("readingOf() reads a call that must come as JSON, whatever the family", () => {
-  const { stream } = reading({ family: "qwen3-coder" }, { tools: [TOOL], forced: {} });
+Deno.test("readingOf() reads a call that must come as JSON where the family's own way can't hold it", () => {
+  const { stream } = reading({ family: "qwen3-coder" }, {
+    tools: [TOOL],
+    forced: { isOwn: false },
+  });
   assert.deepEqual(stream.tools?.calls, [{ open: "", close: "", syntaxes: ["json"] }]);
 });
 

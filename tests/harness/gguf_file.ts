@@ -4,8 +4,15 @@
  * @module
  */
 
-/** A metadata entry: text, an unsigned 32-bit number, a flag, or a list of texts or numbers. */
-export type GgufEntry = string | number | boolean | readonly string[] | readonly number[];
+/** A metadata entry: text, an unsigned 32-bit number, a flag, a list of texts or numbers, or 32-bit floats or integers (one by itself is no list). */
+export type GgufEntry =
+  | string
+  | number
+  | boolean
+  | readonly string[]
+  | readonly number[]
+  | Float32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>;
 
 /** What {@link ggufFile} writes. */
 export interface GgufContent {
@@ -18,6 +25,8 @@ export interface GgufContent {
     readonly tensorBytes: number;
     /** Value of each byte, 0..255. Default: the tensor's position. */
     readonly fill?: number;
+    /** All of its bytes instead. */
+    readonly bytes?: Uint8Array;
   }[];
   readonly version?: number;
 }
@@ -57,7 +66,8 @@ export function ggufFile(content: GgufContent): Uint8Array {
   }
   writer.align(32);
   for (const [index, tensor] of tensors.entries()) {
-    writer.fill(tensor.tensorBytes, tensor.fill ?? index);
+    if (tensor.bytes === undefined) writer.fill(tensor.tensorBytes, tensor.fill ?? index);
+    else writer.raw(tensor.bytes);
     if (index < tensors.length - 1) writer.align(32);
   }
   return writer.bytes();
@@ -70,6 +80,10 @@ export function llamaFile(extra: Readonly<Record<string, GgufEntry>> = {}): Uint
     tensors: [{ name: "token_embd.weight", shape: [64, 3], type: 1, tensorBytes: 64 * 3 * 2 }],
   });
 }
+
+/** `enum gguf_type` of 32-bit floats and of signed integers. */
+const FLOAT = 6;
+const INTEGER = 5;
 
 class Writer {
   readonly #bytes: number[] = [];
@@ -93,7 +107,13 @@ class Writer {
   }
 
   entry(value: GgufEntry): void {
-    if (Array.isArray(value)) {
+    if (value instanceof Float32Array || value instanceof Int32Array) {
+      const isList = value.length !== 1;
+      if (isList) this.uint32(9);
+      this.uint32(value instanceof Float32Array ? FLOAT : INTEGER);
+      if (isList) this.uint64(value.length);
+      this.raw(new Uint8Array(value.buffer));
+    } else if (Array.isArray(value)) {
       this.uint32(9);
       this.uint32(typeof value[0] === "string" ? 8 : 4);
       this.uint64(value.length);
@@ -116,6 +136,10 @@ class Writer {
 
   fill(count: number, value: number): void {
     for (let index = 0; index < count; index++) this.#bytes.push(value);
+  }
+
+  raw(bytes: Uint8Array): void {
+    for (const byte of bytes) this.#bytes.push(byte);
   }
 
   bytes(): Uint8Array {

@@ -201,7 +201,8 @@ export function join(parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join(" ");
 }
 
-/** A GBNF literal of a text without control characters. */
+/** A GBNF literal; of the control characters it may hold line breaks and tabs. */
 export function literal(text: string): string {
-  return `"${text.replace(/["\\]/g, (character) => `\\${character}`)}"`;
+  const escaped = text.replace(/["\\]/g, (character) => `\\${character}`);
+  return `"${escaped.replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll("\t", "\\t")}"`;
 }

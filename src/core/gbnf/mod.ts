@@ -13,4 +13,5 @@ export { GrammarBuilder, join, literal } from "./grammar_builder.ts";
 export { multiplesRule } from "./multiples.ts";
 export { parsePattern, type PatternNode } from "./pattern_parser.ts";
 export { LimitRefusal, SchemaRefusal } from "./refusal.ts";
+export { textWithout } from "./text_without.ts";
 export { valueChoice } from "./value_choice.ts";

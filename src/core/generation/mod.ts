@@ -16,4 +16,11 @@ export {
 } from "./answer_stream.ts";
 export type { ThinkingPiece, ThinkingTags } from "./thinking_parser.ts";
 export { type AnswerFormat, literalsOf } from "./answer_format.ts";
-export type { CallableTool, CallFormat, CallSyntax } from "../tool_calls/mod.ts";
+export type {
+  ArgumentText,
+  CallableTool,
+  CallFormat,
+  CallsText,
+  CallSyntax,
+  CallText,
+} from "../tool_calls/mod.ts";

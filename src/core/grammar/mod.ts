@@ -4,5 +4,6 @@
  *
  * @module
  */
+export { callGrammar, type CallGrammarOptions } from "./call_grammar.ts";
 export type { Schema } from "./schema.ts";
 export { type GrammarResult, jsonGrammar, schemaToGrammar } from "./schema_to_grammar.ts";

@@ -184,7 +184,7 @@ function wrap(
 }
 
 /** At least one member: each member that may be the first, followed by what may follow it. */
-function membersText(
+export function membersText(
   builder: GrammarBuilder,
   of: {
     members: readonly Member[];
@@ -204,7 +204,7 @@ function membersText(
     const member = members[at];
     const after = tails[at + 1] ?? "";
     if (member === undefined) continue;
-    const text = `${comma} ${member.text}`;
+    const text = join([comma, member.text]);
     const body = join([member.isRequired ? text : `( ${text} )?`, after]);
     tails[at] = builder.rule("tail", body);
   }

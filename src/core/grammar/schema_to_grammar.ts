@@ -70,15 +70,18 @@ export function jsonGrammar(): string {
  */
 export function schemaToGrammar(schema: Schema): GrammarResult {
   try {
-    return new SchemaConverter(schema).run();
+    const builder = new GrammarBuilder();
+    const gbnf = builder.text(new SchemaRules(schema, builder).whole());
+    return { kind: "grammar", gbnf, ignored: builder.ignored() };
   } catch (error) {
     if (error instanceof SchemaRefusal) return { kind: "refused", reason: error.message };
     throw error;
   }
 }
 
-class SchemaConverter {
-  readonly #builder = new GrammarBuilder();
+/** Writes the rules of one schema among others. @throws SchemaRefusal */
+export class SchemaRules {
+  readonly #builder: GrammarBuilder;
   readonly #root: Schema;
   /** Rules of `$ref`s that stand alone, by pointer; reserved before they are defined, so that they may be recursive. */
   readonly #references = new Map<string, string>();
@@ -88,13 +91,22 @@ class SchemaConverter {
   readonly #beginsWith = new Map<string, Set<string>>();
   #depth = 0;
 
-  constructor(schema: Schema) {
+  constructor(schema: Schema, builder: GrammarBuilder) {
     this.#root = schema;
+    this.#builder = builder;
   }
 
-  run(): GrammarResult {
-    const gbnf = this.#builder.text(this.#convert(this.#root, "#"));
-    return { kind: "grammar", gbnf, ignored: this.#builder.ignored() };
+  whole(): string {
+    return this.#convert(this.#root, "#");
+  }
+
+  /** Of an object whose members are written one by one. */
+  property(name: string): string {
+    const { properties } = isSchemaObject(this.#root) ? this.#root : {};
+    const schema = isSchemaObject(properties) && Object.hasOwn(properties, name)
+      ? properties[name]
+      : {};
+    return this.#convertInside(schema, below("#", "properties", name));
   }
 
   #convert(schema: unknown, at: string): string {

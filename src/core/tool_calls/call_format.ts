@@ -45,3 +45,39 @@ export interface CallableTool {
 
 /** Quotation marks of the braces syntax. */
 export const STRING_MARKS = ['<|"|>', "<escape>"];
+
+/** How a family writes one call, piece by piece: its prompts show earlier calls so, and an answer held to a call is one. */
+export interface CallText {
+  /** Before the name. */
+  readonly before: string;
+  /** As it is; in quotation marks; or as `functions.name:0`, the id of the call. */
+  readonly name: "bare" | "json" | "id";
+  /** Between the name and the arguments. */
+  readonly between: string;
+  /** One JSON object, or each by itself. */
+  readonly arguments: "json" | ArgumentText;
+  /** Between the arguments and the call's id in quotation marks; absent = no id is written. */
+  readonly idAfter?: string;
+  readonly after: string;
+}
+
+/** How one argument is written. */
+export interface ArgumentText {
+  readonly before: string;
+  /** Between key and value. */
+  readonly between: string;
+  readonly after: string;
+  /** Between two arguments. */
+  readonly separator: string;
+  /** Around values that are texts; "" = nothing. `json`: as all other values are. */
+  readonly mark: "json" | string;
+}
+
+/** What a whole list of calls is written between. */
+export interface CallsText {
+  readonly before: string;
+  readonly call: CallText;
+  readonly after: string;
+  /** Around thinking, where it is a part of its own before the calls. */
+  readonly thinking?: readonly [before: string, after: string];
+}

@@ -5,9 +5,12 @@
  * @module
  */
 export {
+  type ArgumentText,
   type CallableTool,
   type CallFormat,
+  type CallsText,
   type CallSyntax,
+  type CallText,
   type SegmentFormat,
   STRING_MARKS,
 } from "./call_format.ts";
@@ -16,3 +19,4 @@ export type { CallPiece } from "./call_source.ts";
 export type { WrittenCall } from "./read_tool_call.ts";
 export { SegmentParser, type SegmentPiece } from "./segment_parser.ts";
 export { partialMatchLength } from "./text_search.ts";
+export { isTextArgument } from "./typed_argument.ts";

@@ -1,9 +1,15 @@
 import type { CallableTool } from "./call_format.ts";
 
+/** Whether an argument that is written as bare text is that text, whatever else it may look like. */
+export function isTextArgument(tool: Pick<CallableTool, "parameters">, key: string): boolean {
+  const types = typesOf(property(tool, key));
+  return types.length > 0 && types.every((type) => type === "string");
+}
+
 /** An argument that was written as bare text: what its schema wants, else whatever the text is as JSON. */
 export function typedArgument(tool: CallableTool, key: string, text: string): unknown {
   const types = typesOf(property(tool, key));
-  if (types.length > 0 && types.every((type) => type === "string")) return text;
+  if (isTextArgument(tool, key)) return text;
   const value = parse(text);
   if (value === undefined) return text;
   const isText = typeof value === "string";
@@ -12,7 +18,7 @@ export function typedArgument(tool: CallableTool, key: string, text: string): un
   return value;
 }
 
-function property(tool: CallableTool, key: string): unknown {
+function property(tool: Pick<CallableTool, "parameters">, key: string): unknown {
   const { properties } = tool.parameters;
   return isObject(properties) ? properties[key] : undefined;
 }

@@ -1,4 +1,4 @@
-import type { CallFormat, CallSyntax } from "../../core/generation/mod.ts";
+import type { CallFormat, CallsText, CallSyntax } from "../../core/generation/mod.ts";
 import type { Family } from "./family.ts";
 import { chatTemplate, type Turns } from "./turns.ts";
 
@@ -18,7 +18,7 @@ export function calls(open: string, close: string, ...syntaxes: readonly CallSyn
 /** A family from the parts that differ. */
 export function family(
   parts:
-    & Partial<Omit<Family, "id" | "answer" | "template" | "toolWords">>
+    & Partial<Omit<Family, "id" | "answer" | "template" | "toolWords" | "calls">>
     & Pick<Family, "id" | "answer">
     & {
       readonly turns: Turns;
@@ -34,6 +34,18 @@ export function family(
     ...rest,
     template: chatTemplate(turns),
     toolWords: turns.tools,
+    calls: callsText(turns, rest.answer.segments !== undefined),
+  };
+}
+
+/** Where an answer has parts, its thinking is one of them; elsewhere it ends before the calls begin. */
+function callsText({ calls, call, thinking }: Turns, hasParts: boolean): CallsText {
+  const [before, after] = calls;
+  return {
+    before: before.trimStart(),
+    call,
+    after,
+    ...(hasParts && thinking !== undefined ? { thinking } : {}),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { AnswerFormat } from "../../core/generation/mod.ts";
+import type { AnswerFormat, CallsText } from "../../core/generation/mod.ts";
 
 /** How a family wants the ids of calls. `nine`: nine letters and digits; `numbered`: `functions.name:0`. */
 export type CallIds = "any" | "nine" | "numbered";
@@ -21,6 +21,8 @@ export interface Family {
   readonly template: string;
   /** Around the list of tools, where a template of the family shows none. */
   readonly toolWords: readonly [before: string, after: string];
+  /** How it writes a call. */
+  readonly calls: CallsText;
   /** End an answer, where the vocabulary has them as ordinary text. */
   readonly stops: readonly string[];
 }

@@ -3,7 +3,8 @@ import {
   identifiedCall,
   invokeCall,
   jsonCall,
-  literal,
+  jsonCallWithId,
+  keyedCall,
   namedCall,
   pairsCall,
   pythonCall,
@@ -115,9 +116,7 @@ export const TURN_FAMILIES: readonly Family[] = [
       result: ["[TOOL_RESULTS] ", "[/TOOL_RESULTS]"],
       tools: ["[AVAILABLE_TOOLS] [", "][/AVAILABLE_TOOLS]"],
       toolsBetween: ", ",
-      call: literal('{"name": ') + "{{- c.function.name | tojson -}}" + literal(', "arguments": ') +
-        "{{- c.function.arguments | tojson -}}" + literal(', "id": ') + "{{- c.id | tojson -}}" +
-        literal("}"),
+      call: jsonCallWithId(),
       calls: ["[TOOL_CALLS] [", "]"],
       callsBetween: ", ",
     },
@@ -533,8 +532,7 @@ export const TURN_FAMILIES: readonly Family[] = [
       assistant: ["<|assistant_start|>", "<|assistant_end|>"],
       result: ["[", "]"],
       tools: ["<|developer_start|>Tools: ", "<|developer_end|>"],
-      call: literal("{") + "{{- c.function.name | tojson -}}" + literal(": ") +
-        "{{- c.function.arguments | tojson -}}" + literal("}"),
+      call: keyedCall(),
       calls: ["<|tools_prefix|>[", "]<|tools_suffix|>"],
       callsBetween: ", ",
       thinking: ["<|inner_prefix|>", "<|inner_suffix|>"],

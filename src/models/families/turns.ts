@@ -1,4 +1,5 @@
-import { literal } from "./call_texts.ts";
+import type { CallText } from "../../core/generation/mod.ts";
+import { callTemplate, literal } from "./call_texts.ts";
 
 /** What stands before and behind something. */
 export type Around = readonly [before: string, after: string];
@@ -23,8 +24,7 @@ export interface Turns {
   readonly toolsBetween?: string;
   /** A turn of its own for the list of tools, instead of the system text. */
   readonly toolsTurn?: boolean;
-  /** Prints the call `c`: a piece of a template. */
-  readonly call: string;
+  readonly call: CallText;
   readonly calls: Around;
   readonly callsBetween?: string;
   /** Around the thinking of an earlier answer. */
@@ -90,7 +90,7 @@ function assistantTurn(turns: Turns): string {
     ? ""
     : "{%- if m.reasoning_content -%}" + literal(thinking[0]) + "{{- m.reasoning_content -}}" +
       literal(thinking[1]) + "{%- endif -%}";
-  const list = literal(calls[0]) + "{%- for c in m.tool_calls -%}" + turns.call +
+  const list = literal(calls[0]) + "{%- for c in m.tool_calls -%}" + callTemplate(turns.call) +
     "{%- if not loop.last -%}" + literal(turns.callsBetween ?? "") + "{%- endif -%}{%- endfor -%}" +
     literal(calls[1]);
   const text = literal(contentStart) + "{{- m.content -}}";
