@@ -15,5 +15,5 @@ export interface CommandRow {
   readonly summary: string;
   /** Flags whose value only ever follows `=`, so that `run m --think "why?"` asks why; alone they mean true. */
   readonly equalsFlags?: readonly string[];
-  load(): Promise<DefineCommand>;
+  load(): Promise<{ readonly define: DefineCommand }>;
 }

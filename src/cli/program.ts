@@ -74,7 +74,7 @@ async function defineCommands(
     const command = program.command(row.name).summary(row.summary).description(row.summary);
     if (row.alias !== undefined) command.alias(row.alias);
     if (!wanted.includes(row)) continue;
-    (await row.load())(command, context, () => loadWholeProgram(context));
+    (await row.load()).define(command, context, () => loadWholeProgram(context));
     addNegations(command);
   }
 }

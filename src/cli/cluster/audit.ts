@@ -1,16 +1,15 @@
 import type { Command } from "commander";
 import { RequestError } from "../../base/mod.ts";
 import { type JsonObject, objectsOf } from "../client/mod.ts";
-import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import type { CliContext, ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/mod.ts";
-import { safeText, tableOf } from "./member_view.ts";
+import { safeText, showTable } from "./views.ts";
 
 interface AuditOptions extends ClientOptions {
   readonly limit: string;
 }
 
-export function defineAudit(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("List who changed what in the cluster, and from where");
   command.option("-n, --limit <N>", "How many, the newest; a cluster remembers 1000", "100");
   addClientOptions(command);
@@ -20,11 +19,11 @@ export function defineAudit(command: Command, context: CliContext): void {
     if (!/^\d{1,4}$/.test(limit)) {
       throw new RequestError("bad_usage", `--limit must be a number: current value is "${limit}"`);
     }
-    const client = clientFor(context, options);
-    const answer = await client.ask("GET", `/api/cluster/audit?limit=${limit}`);
-    if (options.json) return printJson(context, answer);
-    const rows = objectsOf(answer, "changes").map(rowOf);
-    context.terminal.out.write(tableOf([["TIME", "WHO", "FROM", "CHANGE", "WHAT"], ...rows]));
+    await showTable(context, options, {
+      path: `/api/cluster/audit?limit=${limit}`,
+      head: ["TIME", "WHO", "FROM", "CHANGE", "WHAT"],
+      rowsOf: (answer) => objectsOf(answer, "changes").map(rowOf),
+    });
   });
 }
 

@@ -5,7 +5,7 @@ import { objectsOf, textOf, textsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import { askAddresses, safeText, tableOf } from "./member_view.ts";
+import { askAddresses, defineDeed, safeText, showTable } from "./views.ts";
 
 interface CreateOptions extends ClientOptions {
   readonly label: string;
@@ -13,7 +13,7 @@ interface CreateOptions extends ClientOptions {
   readonly expires: string;
 }
 
-export function defineKey(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Make, list and revoke the keys with which this cluster is used from afar");
   addExamples(
     command,
@@ -23,7 +23,13 @@ export function defineKey(command: Command, context: CliContext): void {
   );
   defineCreate(command.command("create"), context);
   defineList(command.command("list"), context);
-  defineRevoke(command.command("revoke"), context);
+  defineDeed(command.command("revoke"), context, {
+    summary: "Make a key useless, at once",
+    argument: ["<ID>", "Id of the key, from the list"],
+    method: "DELETE",
+    path: "/api/cluster/keys/*",
+    past: "revoked",
+  });
 }
 
 function defineCreate(command: Command, context: CliContext): void {
@@ -69,32 +75,23 @@ function firstCommand(scopes: readonly string[]): string {
 function defineList(command: Command, context: CliContext): void {
   summarize(command, "List the keys; what they are is never shown again");
   addClientOptions(command);
-  command.action(async (options: ClientOptions) => {
-    const answer = await clientFor(context, options).ask("GET", "/api/cluster/keys");
-    if (options.json) return printJson(context, answer);
-    const nowMs = context.nowMs();
-    const when = (text: string | undefined) =>
-      text === undefined ? "never" : formatRelativeTime({ atMs: Date.parse(text), nowMs });
-    const rows = objectsOf(answer, "keys").map((key) => [
-      safeText(key, "key_id"),
-      safeText(key, "label"),
-      when(textOf(key, "created_at")),
-      when(textOf(key, "expires_at")),
-      textsOf(key, "scopes").map(printable).join(","),
-      when(textOf(key, "last_used_at")),
-    ]);
-    const head = ["ID", "LABEL", "MADE", "EXPIRES", "SCOPES", "LAST USED"];
-    context.terminal.out.write(tableOf([head, ...rows]));
-  });
-}
-
-function defineRevoke(command: Command, context: CliContext): void {
-  summarize(command, "Make a key useless, at once");
-  command.argument("<ID>", "Id of the key, from the list");
-  addClientOptions(command);
-  command.action(async (id: string, options: ClientOptions) => {
-    await clientFor(context, options).ask("DELETE", `/api/cluster/keys/${encodeURIComponent(id)}`);
-    if (options.json) printJson(context, { revoked: id });
-    else context.terminal.out.write(`revoked '${id}'\n`);
-  });
+  const when = (text: string | undefined) =>
+    text === undefined
+      ? "never"
+      : formatRelativeTime({ atMs: Date.parse(text), nowMs: context.nowMs() });
+  command.action((options: ClientOptions) =>
+    showTable(context, options, {
+      path: "/api/cluster/keys",
+      head: ["ID", "LABEL", "MADE", "EXPIRES", "SCOPES", "LAST USED"],
+      rowsOf: (answer) =>
+        objectsOf(answer, "keys").map((key) => [
+          safeText(key, "key_id"),
+          safeText(key, "label"),
+          when(textOf(key, "created_at")),
+          when(textOf(key, "expires_at")),
+          textsOf(key, "scopes").map(printable).join(","),
+          when(textOf(key, "last_used_at")),
+        ]),
+    })
+  );
 }

@@ -3,7 +3,7 @@ import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
 
-export function defineLeave(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Take the asked node out of its cluster for good, and stop it");
   command.option("--force", "Leave even if models are lost that no other node holds");
   addClientOptions(command);

@@ -3,14 +3,14 @@ import { printable, printableJson, RequestError } from "../../base/mod.ts";
 import { type JsonObject, readJsonLines } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { safeText } from "./member_view.ts";
+import { safeText } from "./views.ts";
 
 interface LogsOptions extends ClientOptions {
   readonly lines: string;
   readonly follow?: boolean;
 }
 
-export function defineLogs(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Print the last log lines of a node");
   command.option("-n, --lines <N>", "How many, 0 to 100000; a node keeps its last 2000", "100");
   command.option("-f, --follow", "Go on with each new line until Ctrl-C");

@@ -1,27 +1,27 @@
 import type { Command } from "commander";
 import { formatBinaryBytes } from "../../base/mod.ts";
-import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import type { CliContext, ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { printJson } from "../terminal/mod.ts";
 import {
   healthText,
   type LoadView,
   membersOf,
   type MemberView,
   shortNodeId,
-  tableOf,
-} from "./member_view.ts";
+  showTable,
+} from "./views.ts";
 
-export function defineMembers(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("List the members of the cluster and what they do");
   addClientOptions(command);
   addExamples(command, "odist members");
-  command.action(async (options: ClientOptions) => {
-    const answer = await clientFor(context, options).ask("GET", "/api/cluster/members");
-    if (options.json) return printJson(context, answer);
-    const head = ["NAME", "ID", "HEALTH", "ADDRESS", "SLOTS", "WAITING", "FREE", "MODELS"];
-    context.terminal.out.write(tableOf([head, ...membersOf(answer).map(row)]));
-  });
+  command.action((options: ClientOptions) =>
+    showTable(context, options, {
+      path: "/api/cluster/members",
+      head: ["NAME", "ID", "HEALTH", "ADDRESS", "SLOTS", "WAITING", "FREE", "MODELS"],
+      rowsOf: (answer) => membersOf(answer).map(row),
+    })
+  );
 }
 
 function row(member: MemberView): readonly string[] {

@@ -13,7 +13,7 @@ import { printJson } from "../terminal/mod.ts";
 /** It names every key and token hash of the cluster. */
 const FILE_MODE = 0o600;
 
-export function defineSnapshot(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Keep what the cluster agreed on, for the day on which all nodes are lost");
   addExamples(
     command,

@@ -4,9 +4,9 @@ import { type JsonObject, numberOf, objectOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import { healthText, membersOf, safeText, shortNodeId, tableOf } from "./member_view.ts";
+import { healthText, membersOf, safeText, shortNodeId, tableOf } from "./views.ts";
 
-export function defineStatus(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Show the cluster as one node sees it");
   addClientOptions(command);
   addExamples(command, "odist status", "odist status --json");

@@ -4,7 +4,7 @@ import { type JsonObject, numberOf, objectsOf, textOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, summarize } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import { askAddresses, safeText, tableOf } from "./member_view.ts";
+import { askAddresses, defineDeed, safeText, showTable } from "./views.ts";
 
 /** Addresses in a printed join command: one that answers is enough, so a few will do. */
 const JOIN_ADDRESSES_MAX = 3;
@@ -14,12 +14,18 @@ interface CreateOptions extends ClientOptions {
   readonly uses: string;
 }
 
-export function defineToken(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Make, list and revoke the tokens with which nodes join the cluster");
   addExamples(command, "odist token create", "odist token create --ttl 24h --uses 10 --json");
   defineCreate(command.command("create"), context);
   defineList(command.command("list"), context);
-  defineRevoke(command.command("revoke"), context);
+  defineDeed(command.command("revoke"), context, {
+    summary: "Make a token useless; nodes that joined with it stay",
+    argument: ["<ID>", "Id of the token, from the list"],
+    method: "DELETE",
+    path: "/api/cluster/tokens/*",
+    past: "revoked",
+  });
 }
 
 function defineCreate(command: Command, context: CliContext): void {
@@ -53,28 +59,18 @@ function defineCreate(command: Command, context: CliContext): void {
 function defineList(command: Command, context: CliContext): void {
   summarize(command, "List the tokens that can still be used; what they are is never shown again");
   addClientOptions(command);
-  command.action(async (options: ClientOptions) => {
-    const answer = await clientFor(context, options).ask("GET", "/api/cluster/tokens");
-    if (options.json) return printJson(context, answer);
-    const rows = objectsOf(answer, "tokens").map((token) => [
-      safeText(token, "token_id"),
-      String(numberOf(token, "uses_left") ?? ""),
-      formatRelativeTime({ atMs: expiryMs(token), nowMs: context.nowMs() }),
-    ]);
-    context.terminal.out.write(tableOf([["ID", "USES LEFT", "EXPIRES"], ...rows]));
-  });
-}
-
-function defineRevoke(command: Command, context: CliContext): void {
-  summarize(command, "Make a token useless; nodes that joined with it stay");
-  command.argument("<ID>", "Id of the token, from the list");
-  addClientOptions(command);
-  command.action(async (id: string, options: ClientOptions) => {
-    const path = `/api/cluster/tokens/${encodeURIComponent(id)}`;
-    await clientFor(context, options).ask("DELETE", path);
-    if (options.json) printJson(context, { revoked: id });
-    else context.terminal.out.write(`revoked '${id}'\n`);
-  });
+  command.action((options: ClientOptions) =>
+    showTable(context, options, {
+      path: "/api/cluster/tokens",
+      head: ["ID", "USES LEFT", "EXPIRES"],
+      rowsOf: (answer) =>
+        objectsOf(answer, "tokens").map((token) => [
+          safeText(token, "token_id"),
+          String(numberOf(token, "uses_left") ?? ""),
+          formatRelativeTime({ atMs: expiryMs(token), nowMs: context.nowMs() }),
+        ]),
+    })
+  );
 }
 
 function tokenTerms(token: JsonObject, nowMs: number): string {

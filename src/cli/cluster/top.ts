@@ -17,7 +17,7 @@ const SYNC_END = "\x1b[J\x1b[?2026l";
 /** The last two are Ctrl-C and Ctrl-D. */
 const END_KEYS = ["q", "Q", "\x03", "\x04"];
 
-export function defineTop(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Watch nodes, models, slots, tokens per second and queues until q");
   addClientOptions(command);
   addExamples(command, "odist top");

@@ -1,7 +1,7 @@
 import { formatBinaryBytes, formatTable } from "../../base/mod.ts";
 import { type JsonObject, numberOf } from "../client/mod.ts";
 import type { Style } from "../terminal/mod.ts";
-import { healthText, type LoadView, membersOf, type MemberView, safeText } from "./member_view.ts";
+import { healthText, type LoadView, membersOf, type MemberView, safeText } from "./views.ts";
 
 /** What `top` shows of an answer of `/api/cluster/status`, line by line. */
 export function renderTop(status: JsonObject, style: Style): readonly string[] {

@@ -3,7 +3,7 @@ import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
 
-export function defineCp(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("<SOURCE>", "Name of an existing model")
     .argument("<DESTINATION>", "Its second name");
   addClientOptions(command);

@@ -17,7 +17,7 @@ interface CreateOptions extends ClientOptions {
 /** Reads the Modelfile from standard input. */
 const STDIN = "-";
 
-export function defineCreate(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("<MODEL>", "Name of the new model")
     .option("-f, --file <FILE>", "Modelfile, - for standard input", "Modelfile")
     .option("-q, --quantize <TYPE>", "Quantize the weights, such as Q4_K_M");

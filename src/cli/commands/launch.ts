@@ -24,7 +24,7 @@ const NO_KEY = "odist";
 /** A shell's own exit code for a program that is not there. */
 const EXIT_NOT_FOUND = 127;
 
-export function defineLaunch(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   const names = LAUNCH_CLIENTS.map(({ name }) => name);
   command.argument("<CLIENT>", `One of ${names.join(", ")}`)
     .argument("[ARGS...]", "For the client itself, behind --")

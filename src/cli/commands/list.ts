@@ -5,7 +5,7 @@ import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
 
-export function defineList(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("[PREFIX]", "Only names that begin so");
   addClientOptions(command);
   addExamples(command, "odist list", "odist list llama --json");

@@ -8,7 +8,7 @@ import { printJson } from "../terminal/mod.ts";
 /** "Forever" is sent as an expiry centuries away. */
 const FOREVER_MS = 100 * 365 * 24 * 60 * 60 * 1_000;
 
-export function definePs(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("[PREFIX]", "Only names that begin so");
   addClientOptions(command);
   addExamples(command, "odist ps");

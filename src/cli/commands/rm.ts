@@ -5,7 +5,7 @@ import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
 
-export function defineRm(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("<MODEL...>", "Names of the models");
   addClientOptions(command);
   addExamples(command, "odist rm draft", "odist rm draft:v1 draft:v2");

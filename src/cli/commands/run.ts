@@ -28,7 +28,7 @@ interface RunOptions extends ClientOptions {
 
 const THINK_LEVELS = ["true", "false", "low", "medium", "high", "max"];
 
-export function defineRun(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("<MODEL>", "Name of the model; it is pulled when it is not there")
     .argument("[PROMPT...]", "What to ask; without it a conversation starts")
     .option("--keepalive <DURATION>", "How long the model stays loaded afterwards, such as 5m")

@@ -8,7 +8,7 @@ import { addConfigOptions, addExamples, configFlagsOf } from "../options.ts";
 const EXIT_INTERRUPTED = 130;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
-export function defineServe(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Start a node on this machine, until Ctrl-C or SIGTERM");
   addConfigOptions(command, (_, spec) => spec.slice !== "cli");
   addExamples(command, "odist serve", "odist serve --host 0.0.0.0:11434 --slots 4");

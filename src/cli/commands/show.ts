@@ -15,7 +15,7 @@ type ShowOptions =
     Record<(typeof PARTS)[number], boolean>
   >;
 
-export function defineShow(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("<MODEL>", "Name of the model");
   for (const part of PARTS) command.option(`--${part}`, `Print only the ${part}`);
   command.option("-v, --verbose", "Print all metadata and tensors too");

@@ -4,7 +4,7 @@ import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
 
-export function defineStop(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.argument("<MODEL>", "Name of the model");
   addClientOptions(command);
   addExamples(command, "odist stop tiny");

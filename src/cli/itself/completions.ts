@@ -6,7 +6,7 @@ import { type CommandWords, renderCompletions, SHELLS } from "../terminal/mod.ts
 /** Commands whose first argument is a model that is already there. */
 const MODEL_COMMANDS = new Set(["run", "show", "stop", "rm", "cp", "push"]);
 
-export function defineCompletions(
+export function define(
   command: Command,
   context: CliContext,
   loadAll: () => Promise<Command>,

@@ -5,7 +5,7 @@ import { type CliContext, configFor } from "../context.ts";
 import { addConfigOptions, addExamples, addJsonOption, configFlagsOf } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
 
-export function defineConfig(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description("Print every setting, its value and where it came from");
   addConfigOptions(command, () => true);
   addJsonOption(command);

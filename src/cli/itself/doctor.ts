@@ -18,7 +18,7 @@ const NAME_COLUMNS = 16;
 const MARKS = { ok: "ok", warning: "warning", broken: "BROKEN" } as const;
 const MARK_COLUMNS = 9;
 
-export function defineDoctor(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   command.description(
     "Check this machine for a node with this configuration; exit code 1 when something is broken",
   );

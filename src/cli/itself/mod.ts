@@ -11,21 +11,17 @@ export const PROGRAM_COMMANDS: readonly CommandRow[] = [
   {
     name: "config",
     summary: "Print every setting and where it came from",
-    load: async () => (await import("./config.ts")).defineConfig,
+    load: () => import("./config.ts"),
   },
   {
     name: "doctor",
     summary: "Check this machine and say what to do",
-    load: async () => (await import("./doctor.ts")).defineDoctor,
+    load: () => import("./doctor.ts"),
   },
-  {
-    name: "version",
-    summary: "Print the version",
-    load: async () => (await import("./version.ts")).defineVersion,
-  },
+  { name: "version", summary: "Print the version", load: () => import("./version.ts") },
   {
     name: "completions",
     summary: "Print a completion script for a shell",
-    load: async () => (await import("./completions.ts")).defineCompletions,
+    load: () => import("./completions.ts"),
   },
 ];

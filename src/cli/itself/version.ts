@@ -3,7 +3,7 @@ import type { CliContext } from "../context.ts";
 import { addExamples, addJsonOption } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
 
-export function defineVersion(command: Command, context: CliContext): void {
+export function define(command: Command, context: CliContext): void {
   addJsonOption(command);
   addExamples(command, "odist version --json");
   command.action((options: { readonly json?: boolean }) => {

@@ -8,6 +8,10 @@ import {
   textOf,
   textsOf,
 } from "../client/mod.ts";
+import type { Command } from "commander";
+import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
+import { addClientOptions, summarize } from "../options.ts";
+import { printJson } from "../terminal/mod.ts";
 
 /** Hex digits of an id that tell nodes apart for people; commands take them in the place of the whole id. */
 const ID_CHARS = 8;
@@ -108,4 +112,41 @@ function memberAddresses(status: JsonObject): readonly string[] {
     ...members.filter(({ nodeId }) => nodeId !== self),
   ];
   return sorted.map(({ address }) => address).filter((address) => address !== "");
+}
+
+/** Something that is done to one thing by its name, with nothing to tell but that it was done. */
+export interface Deed {
+  readonly summary: string;
+  readonly argument: readonly [placeholder: string, description: string];
+  readonly method: "POST" | "DELETE";
+  /** `*` stands for the name. */
+  readonly path: string;
+  readonly past: string;
+}
+
+/** Makes the command do it. */
+export function defineDeed(command: Command, context: CliContext, deed: Deed): void {
+  const { method, path, past } = deed;
+  summarize(command, deed.summary);
+  command.argument(...deed.argument);
+  addClientOptions(command);
+  command.action(async (name: string, options: ClientOptions) => {
+    await clientFor(context, options).ask(
+      method,
+      path.replace("*", () => encodeURIComponent(name)),
+    );
+    if (options.json) printJson(context, { [past]: name });
+    else context.terminal.out.write(`${past} '${name}'\n`);
+  });
+}
+
+/** Prints what is at a path as a table, or whole as JSON. */
+export async function showTable(context: CliContext, options: ClientOptions, asked: {
+  readonly path: string;
+  readonly head: readonly string[];
+  rowsOf(answer: JsonObject): readonly (readonly string[])[];
+}): Promise<void> {
+  const answer = await clientFor(context, options).ask("GET", asked.path);
+  if (options.json) return printJson(context, answer);
+  context.terminal.out.write(tableOf([asked.head, ...asked.rowsOf(answer)]));
 }
