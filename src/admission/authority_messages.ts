@@ -1,16 +1,14 @@
 import { equalBytes, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import {
-  answerPeer,
+  answering,
   askPeer,
   type QuestionParts,
-  QUESTIONS_PER_PEER_MAX,
   readAnswer,
-  required,
   type StreamHandler,
 } from "../calls/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
-import type { PeerAddress, PeerStream } from "../ports/mod.ts";
+import type { PeerAddress } from "../ports/mod.ts";
 import {
   booleanShape,
   byteStringShape,
@@ -46,23 +44,14 @@ const keyAnswerShape = unionShape({
   refused: objectShape({ error: wireErrorShape }),
 });
 
-/** Certifies whom the catalogue admits, for members that don't hold the authority's key. */
-export class CertifyServer implements StreamHandler {
-  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
-  readonly #issue: (publicKey: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
-
-  /** `issue` throws what the asker is to be told. */
-  constructor(issue: (publicKey: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>) {
-    this.#issue = issue;
-  }
-
-  async serve(stream: PeerStream, opening: unknown): Promise<void> {
-    const { publicKey } = required(certifyShape, opening);
-    await answerPeer(stream, async () => ({
-      kind: "certified",
-      certificate: await this.#issue(Uint8Array.from(publicKey)),
-    }));
-  }
+/** Certifies whom the catalogue admits, for members that don't hold the authority's key. `issue` throws what the asker is told. */
+export function certifyServer(
+  issue: (publicKey: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>,
+): StreamHandler {
+  return answering(certifyShape, async ({ publicKey }) => ({
+    kind: "certified",
+    certificate: await issue(Uint8Array.from(publicKey)),
+  }));
 }
 
 /** What tells who may have the authority's key. */
@@ -76,33 +65,20 @@ export interface KeyServerParts {
 }
 
 /** Hands the authority's key to members that vote. */
-export class AuthorityKeyServer implements StreamHandler {
-  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
-  readonly #parts: KeyServerParts;
-
-  constructor(parts: KeyServerParts) {
-    this.#parts = parts;
-  }
-
-  async serve(stream: PeerStream, opening: unknown): Promise<void> {
-    const { authorityKey, want } = required(keyShape, opening);
-    await answerPeer(stream, () => {
-      const signer = this.#parts.signer();
-      const held = signer !== undefined && equalBytes(signer.publicKey, authorityKey);
-      if (want === "word") return Promise.resolve({ kind: "word", held });
-      if (!this.#votes(stream.peer)) {
-        throw new RequestError("conflict", "the authority's key is for members that vote");
-      }
-      if (!held) throw new UnavailableError("peer_lost", "that authority's key is not held here");
-      return Promise.resolve({ kind: "key", privateKeyPem: signer.privateKeyPem });
-    });
-  }
-
-  #votes(nodeId: NodeId): boolean {
-    const { catalogue, view } = this.#parts;
-    return view().configuration.voters.includes(nodeId) &&
-      catalogue().findMember(nodeId)?.standing === "admitted";
-  }
+export function authorityKeyServer({ signer, catalogue, view }: KeyServerParts): StreamHandler {
+  const votes = (nodeId: NodeId) =>
+    view().configuration.voters.includes(nodeId) &&
+    catalogue().findMember(nodeId)?.standing === "admitted";
+  return answering(keyShape, ({ authorityKey, want }, peer) => {
+    const own = signer();
+    const held = own !== undefined && equalBytes(own.publicKey, authorityKey);
+    if (want === "word") return { kind: "word", held };
+    if (!votes(peer)) {
+      throw new RequestError("conflict", "the authority's key is for members that vote");
+    }
+    if (!held) throw new UnavailableError("peer_lost", "that authority's key is not held here");
+    return { kind: "key", privateKeyPem: own.privateKeyPem };
+  });
 }
 
 /** Whom the catalogue admits with this key. @throws RequestError for anybody else. */

@@ -8,7 +8,7 @@ import { streamPair } from "../../tests/harness/peer_streams.ts";
 import {
   askForKey,
   askWhetherHeld,
-  AuthorityKeyServer,
+  authorityKeyServer,
   checkAdmitted,
 } from "./authority_messages.ts";
 
@@ -27,7 +27,7 @@ function row(nodeId: NodeId, standing: MemberRow["standing"] = "admitted"): Memb
 /** Somebody's way to ask the node that holds the key. */
 function asking(asker: NodeId) {
   const rows = [row(HOLDER), row(VOTER), row(LEARNER), row(REVOKED, "revoked")];
-  const server = new AuthorityKeyServer({
+  const server = authorityKeyServer({
     signer: () => ({ publicKey: KEY, privateKeyPem: "secret" }),
     catalogue: () => ({ findMember: (id: NodeId) => rows.find(({ nodeId }) => nodeId === id) }),
     view: () => ({

@@ -7,9 +7,9 @@ import type { QuicTransport, StoredIdentity } from "../transport/mod.ts";
 import { AuthorityKeeper } from "./authority_keeper.ts";
 import {
   AUTHORITY_KEY_PURPOSE,
-  AuthorityKeyServer,
+  authorityKeyServer,
   CERTIFY_PURPOSE,
-  CertifyServer,
+  certifyServer,
 } from "./authority_messages.ts";
 import { CatalogueDirectory } from "./directory.ts";
 import { UnappliedMembers } from "./unapplied_members.ts";
@@ -114,10 +114,10 @@ function registerAuthority(
   },
 ): void {
   const { stored, group, keeper } = by;
-  router.register(CERTIFY_PURPOSE, new CertifyServer((publicKey) => keeper.issue(publicKey)));
+  router.register(CERTIFY_PURPOSE, certifyServer((publicKey) => keeper.issue(publicKey)));
   router.register(
     AUTHORITY_KEY_PURPOSE,
-    new AuthorityKeyServer({
+    authorityKeyServer({
       signer: () => stored.membership?.signer,
       catalogue: () => group.catalogue,
       view: () => group.view(),

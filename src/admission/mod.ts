@@ -9,4 +9,4 @@ export { AuthorityKeeper } from "./authority_keeper.ts";
 export { CatalogueDirectory, MemberWatch } from "./directory.ts";
 export { joinIfWished } from "./join.ts";
 export { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
-export { VOUCH_PURPOSE, VouchServer } from "./vouching.ts";
+export { VOUCH_PURPOSE, vouchServer } from "./vouching.ts";

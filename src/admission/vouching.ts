@@ -1,14 +1,8 @@
 import type { NodeId } from "../base/mod.ts";
 import type { MemberRows } from "../core/catalogue/mod.ts";
-import type { Clock, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
+import type { Clock, PeerAddress, Transport } from "../ports/mod.ts";
 import { byteStringShape, objectShape, textOfShape, unionShape } from "../protocol/mod.ts";
-import {
-  answerPeer,
-  askPeer,
-  QUESTIONS_PER_PEER_MAX,
-  required,
-  type StreamHandler,
-} from "../calls/mod.ts";
+import { answering, askPeer, required, type StreamHandler } from "../calls/mod.ts";
 
 /** Streams that ask whether a node is a member. */
 export const VOUCH_PURPOSE = "vouch";
@@ -27,28 +21,15 @@ const replyShape = unionShape({
 });
 
 /** Tells members whose catalogue is behind which key another node was let in with. */
-export class VouchServer implements StreamHandler {
-  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
-  readonly #rows: () => MemberRows;
-
-  constructor(rows: () => MemberRows) {
-    this.#rows = rows;
-  }
-
-  async serve(stream: PeerStream, opening: unknown): Promise<void> {
-    const { nodeId } = required(questionShape, opening);
-    await answerPeer(stream, () => {
-      const rows = this.#rows();
-      // Whoever asks may have been let in on another's word: only a row gives the right to an answer.
-      const asker = rows.findMember(stream.peer);
-      const row = asker?.standing === "admitted" ? rows.findMember(nodeId) : undefined;
-      return Promise.resolve(
-        row?.standing === "admitted"
-          ? { kind: "member", publicKey: row.publicKey }
-          : { kind: "unknown" },
-      );
-    });
-  }
+export function vouchServer(rows: () => MemberRows): StreamHandler {
+  return answering(questionShape, ({ nodeId }, peer) => {
+    // Whoever asks may have been let in on another's word: only a row gives the right to an answer.
+    const asker = rows().findMember(peer);
+    const row = asker?.standing === "admitted" ? rows().findMember(nodeId) : undefined;
+    return row?.standing === "admitted"
+      ? { kind: "member", publicKey: row.publicKey }
+      : { kind: "unknown" };
+  });
 }
 
 /** What asking others takes. */

@@ -4,7 +4,7 @@ import type { MemberRow } from "../core/catalogue/mod.ts";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { type StreamPair, streamPair } from "../../tests/harness/peer_streams.ts";
 import { decodeValue } from "../transport/mod.ts";
-import { askForVoucher, VouchServer } from "./vouching.ts";
+import { askForVoucher, vouchServer } from "./vouching.ts";
 
 const A = "00000000000000aa" as NodeId;
 const B = "00000000000000bb" as NodeId;
@@ -22,7 +22,7 @@ function membersWith(rowsOf: ReadonlyMap<NodeId, readonly MemberRow[]>) {
     asked.push(nodeId);
     const pair: StreamPair = streamPair(ASKER, nodeId);
     const rows = rowsOf.get(nodeId) ?? [];
-    const server = new VouchServer(() => ({
+    const server = vouchServer(() => ({
       findMember: (id) => rows.find((one) => one.nodeId === id),
       members: () => rows,
     }));

@@ -22,13 +22,7 @@ export {
   required,
 } from "./lease_messages.ts";
 export { MessageStream } from "./message_stream.ts";
-export {
-  answerPeer,
-  askPeer,
-  type QuestionParts,
-  QUESTIONS_PER_PEER_MAX,
-  readAnswer,
-} from "./question.ts";
+export { answering, answerPeer, askPeer, type QuestionParts, readAnswer } from "./question.ts";
 export {
   decodeKeptResponse,
   encodeKeptResponse,

@@ -1,11 +1,12 @@
-import { isEdgeError, PeerError, UnavailableError } from "../base/mod.ts";
+import { isEdgeError, type NodeId, PeerError, UnavailableError } from "../base/mod.ts";
 import type { Clock, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
 import { fromWireError, readShape, type Shape, type WireError } from "../protocol/mod.ts";
+import { required } from "./lease_messages.ts";
 import { MessageStream } from "./message_stream.ts";
-import { openPurpose, refuse, ToldFailure } from "./stream_router.ts";
+import { openPurpose, refuse, type StreamHandler, ToldFailure } from "./stream_router.ts";
 
 /** Questions of one peer at once. */
-export const QUESTIONS_PER_PEER_MAX = 16;
+const QUESTIONS_PER_PEER_MAX = 16;
 /** How long a question may take, its connection included. Milliseconds; definitions are read from disk. */
 const QUESTION_WAIT_MS = 5_000;
 
@@ -51,6 +52,20 @@ export async function askPeer<T>(
     timer.cancel();
     stream?.reset();
   }
+}
+
+/** Answers the questions of one purpose: `answer` gets what `shape` reads of one, and who asks. */
+export function answering<A>(
+  shape: Shape<A>,
+  answer: (asked: A, peer: NodeId) => unknown,
+): StreamHandler {
+  return {
+    streamsPerPeerMax: QUESTIONS_PER_PEER_MAX,
+    async serve(stream, opening) {
+      const asked = required(shape, opening);
+      await answerPeer(stream, async () => await answer(asked, stream.peer));
+    },
+  };
 }
 
 /** Writes what `work` makes as the one answer to a question, or why there is none. */

@@ -11,7 +11,7 @@ import { scriptedDefinition } from "../../tests/harness/scripted_engine.ts";
 import { MessageStream } from "../calls/message_stream.ts";
 import { StreamRouter } from "../calls/stream_router.ts";
 import { ClusterDefinitions, findOwnDefinition } from "./cluster_definitions.ts";
-import { DescribeServer } from "./describe.ts";
+import { describeServer } from "./describe.ts";
 import type { Holder } from "./holders.ts";
 
 const SELF = "1".repeat(16) as NodeId;
@@ -114,7 +114,7 @@ function stage(answers: Record<string, Answer>) {
           const layers = [...PACKED.layers];
           if (answer === "part") layers.splice(1, 1, new TextEncoder().encode("{{ .Secret }}"));
           const models = { readContentLayers: () => Promise.resolve(layers) };
-          router.register("describe", new DescribeServer(() => Promise.resolve(found), models));
+          router.register("describe", describeServer(() => Promise.resolve(found), models));
           void router.accept(pair.far);
         } else if (answer === "nonsense") {
           void new MessageStream(pair.far).write({ kind: "described", definition: { facts: 1 } });

@@ -1,6 +1,6 @@
 import { RequestError } from "../base/mod.ts";
 import { type ModelDefinition, type ModelStore, verifyDefinition } from "../models/mod.ts";
-import type { CatalogEntry, PeerAddress, PeerStream } from "../ports/mod.ts";
+import type { CatalogEntry, PeerAddress } from "../ports/mod.ts";
 import {
   arrayShape,
   byteStringShape,
@@ -15,14 +15,12 @@ import {
   wireErrorShape,
 } from "../protocol/mod.ts";
 import {
-  answerPeer,
+  answering,
   askPeer,
   decodeDefinition,
   encodeDefinition,
   type QuestionParts,
-  QUESTIONS_PER_PEER_MAX,
   readAnswer,
-  required,
   type StreamHandler,
 } from "../calls/mod.ts";
 
@@ -51,24 +49,15 @@ export type FindDefinition = (
 ) => Promise<ModelDefinition | undefined>;
 
 /** Tells other nodes what a model is that they don't hold. */
-export class DescribeServer implements StreamHandler {
-  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
-  readonly #findDefinition: FindDefinition;
-  readonly #models: Pick<ModelStore, "readContentLayers">;
-
-  constructor(findDefinition: FindDefinition, models: Pick<ModelStore, "readContentLayers">) {
-    this.#findDefinition = findDefinition;
-    this.#models = models;
-  }
-
-  async serve(stream: PeerStream, opening: unknown): Promise<void> {
-    const asked = required(questionShape, opening);
-    await answerPeer(stream, async () => {
-      const definition = await getHeldDefinition(this.#findDefinition, asked);
-      const layers = await this.#models.readContentLayers(asked.name, "generate");
-      return { kind: "described", definition: encodeDefinition(definition), layers };
-    });
-  }
+export function describeServer(
+  findDefinition: FindDefinition,
+  models: Pick<ModelStore, "readContentLayers">,
+): StreamHandler {
+  return answering(questionShape, async (asked) => {
+    const definition = await getHeldDefinition(findDefinition, asked);
+    const layers = await models.readContentLayers(asked.name, "generate");
+    return { kind: "described", definition: encodeDefinition(definition), layers };
+  });
 }
 
 /**

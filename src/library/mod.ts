@@ -7,7 +7,7 @@
 export { ClusterDefinitions, findOwnDefinition } from "./cluster_definitions.ts";
 export {
   DESCRIBE_PURPOSE,
-  DescribeServer,
+  describeServer,
   type FindDefinition,
   getHeldDefinition,
 } from "./describe.ts";

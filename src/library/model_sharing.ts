@@ -17,7 +17,7 @@ import { BLOB_PURPOSE, SHOW_PURPOSE, type StreamRouter } from "../calls/mod.ts";
 import { describeModel } from "./describe.ts";
 import { BlobServer } from "./blob_server.ts";
 import { askedForBlob, type BlobMember, holdersOfBlob } from "./members.ts";
-import { HeldElsewhere, ShowServer } from "./models_elsewhere.ts";
+import { HeldElsewhere, showServer } from "./models_elsewhere.ts";
 import { PeerBlobs } from "./peer_blobs.ts";
 import { PlacementDriver } from "./placement_driver.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -110,7 +110,7 @@ export class ModelSharing {
       elsewhere,
       onFetched: (entry) => this.copies.settle([entry.name]),
     });
-    options.router.register(SHOW_PURPOSE, new ShowServer(this.models));
+    options.router.register(SHOW_PURPOSE, showServer(this.models));
     const copies: LocalCopies = new LocalCopies({
       ...options,
       locals,

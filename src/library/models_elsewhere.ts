@@ -1,27 +1,20 @@
-import {
-  BoundedMap,
-  errorMessage,
-  isEdgeError,
-  PeerError,
-  RequestError,
-  UnavailableError,
-} from "../base/mod.ts";
+import { BoundedMap, errorMessage, isEdgeError, PeerError, RequestError } from "../base/mod.ts";
 import type { AwayHolders, Described, ModelsElsewhere, ModelStore } from "../models/mod.ts";
 import type {
   CatalogEntry,
   Clock,
   Log,
   PeerAddress,
-  PeerStream,
   ShownModel,
   ShowRequest,
   Transport,
 } from "../ports/mod.ts";
-import { displayModelName, formatModelName, fromWireError, readShape } from "../protocol/mod.ts";
+import { displayModelName, formatModelName } from "../protocol/mod.ts";
 import {
-  MessageStream,
-  openPurpose,
-  refuse,
+  answering,
+  askPeer,
+  readAnswer,
+  required,
   SHOW_PURPOSE,
   showAnswerShape,
   shownModelShape,
@@ -30,16 +23,12 @@ import {
 } from "../calls/mod.ts";
 import { askedForManifest, type BlobMember } from "./members.ts";
 
-/** How long a holder may take to answer. Milliseconds; it reads a header from disk. */
-const ANSWER_WAIT_MS = 5_000;
 /** Holders asked one after the other before a model counts as unreachable. */
 const HOLDERS_ASKED_MAX = 3;
 /** How long nobody is asked again about a model that nobody could describe. Milliseconds. */
 const UNDESCRIBED_MS = 2_000;
 /** Descriptions kept by manifest, under which they never change; the one unused longest goes. */
 const DESCRIPTIONS_MAX = 1_024;
-/** Questions of one peer at once. */
-const QUESTIONS_PER_PEER_MAX = 16;
 
 /** What {@link HeldElsewhere} works with. */
 export interface HeldElsewhereParts {
@@ -85,7 +74,7 @@ export class HeldElsewhere implements ModelsElsewhere {
     const model = formatModelName(entry.name);
     return await this.#ask(entry, async (peer) => {
       const opening = { ...request, purpose: SHOW_PURPOSE, model, manifestDigest };
-      return await this.#showAt({ peer, opening });
+      return await askPeer(this.#parts, { peer, opening }, readShown);
     });
   }
 
@@ -126,68 +115,28 @@ export class HeldElsewhere implements ModelsElsewhere {
       return undefined;
     }
   }
-
-  async #showAt(
-    to: { readonly peer: PeerAddress; readonly opening: { readonly purpose: string } },
-  ): Promise<ShownModel> {
-    const late = new AbortController();
-    let stream: PeerStream | undefined;
-    const timer = this.#parts.clock.after(ANSWER_WAIT_MS, () => {
-      late.abort(new UnavailableError("peer_lost", `Node ${to.peer.nodeId} does not answer`));
-      stream?.reset();
-    });
-    try {
-      stream = await openPurpose(this.#parts.transport, to, late.signal);
-      return readShown(await new MessageStream(stream).read());
-    } finally {
-      timer.cancel();
-      stream?.reset();
-    }
-  }
 }
 
 /** Shows other nodes the models that this one holds. */
-export class ShowServer implements StreamHandler {
-  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
-  readonly #models: Pick<ModelStore, "find" | "isWholeHere" | "show">;
-
-  constructor(models: Pick<ModelStore, "find" | "isWholeHere" | "show">) {
-    this.#models = models;
-  }
-
-  async serve(stream: PeerStream, opening: unknown): Promise<void> {
-    const decoded = readShape(showOpeningShape, opening);
-    if (decoded.kind === "malformed") throw nonsense(decoded.reason);
-    let shown: ShownModel;
-    try {
-      shown = await this.#show(decoded.value);
-    } catch (error) {
-      return await refuse(stream, error);
-    }
-    const messages = new MessageStream(stream);
-    await messages.write({ kind: "shown", json: JSON.stringify(shown) });
-    await messages.end();
-  }
-
-  async #show(request: ShowRequest & { readonly manifestDigest: string }): Promise<ShownModel> {
-    const entry = await this.#models.find(request.model, "show");
+export function showServer(
+  models: Pick<ModelStore, "find" | "isWholeHere" | "show">,
+): StreamHandler {
+  return answering(showOpeningShape, async (asked) => {
+    const entry = await models.find(asked.model, "show");
     // A node that does not hold it would ask the next one, and that one this.
-    const isHere = entry?.manifestDigest === request.manifestDigest &&
-      await this.#models.isWholeHere(entry.manifest);
+    const isHere = entry?.manifestDigest === asked.manifestDigest &&
+      await models.isWholeHere(entry.manifest);
+    if (!isHere) {
+      throw new RequestError("model_not_found", `model "${asked.model}" is not whole on this node`);
+    }
     // Who asks could open no file of this node.
-    if (isHere) return await this.#models.show({ ...request, namesFiles: false });
-    throw new RequestError("model_not_found", `model "${request.model}" is not whole on this node`);
-  }
+    const shown = await models.show({ ...asked, namesFiles: false });
+    return { kind: "shown", json: JSON.stringify(shown) };
+  });
 }
 
 function readShown(message: unknown): ShownModel {
-  const decoded = readShape(showAnswerShape, message);
-  if (decoded.kind === "malformed") throw nonsense(decoded.reason);
-  const answer = decoded.value;
-  if (answer.kind === "refused") throw fromWireError(answer.error);
-  const shown = readShape(shownModelShape, parseJson(answer.json));
-  if (shown.kind === "malformed") throw nonsense(shown.reason);
-  return shown.value;
+  return required(shownModelShape, parseJson(readAnswer(showAnswerShape, "shown", message).json));
 }
 
 function parseJson(json: string): unknown {
@@ -196,8 +145,4 @@ function parseJson(json: string): unknown {
   } catch (cause) {
     throw new PeerError("malformed_frame", `A peer's answer: ${errorMessage(cause)}`, { cause });
   }
-}
-
-function nonsense(reason: string): PeerError {
-  return new PeerError("malformed_frame", `A question about a model: ${reason}`);
 }

@@ -7,7 +7,7 @@ import {
   type AwayHolders,
   ClusterDefinitions,
   DESCRIBE_PURPOSE,
-  DescribeServer,
+  describeServer,
   findOwnDefinition,
   type Holder,
 } from "../library/mod.ts";
@@ -16,7 +16,7 @@ import type { LeaseSource } from "./lease.ts";
 import { LeaseServer } from "./lease_server.ts";
 import { LEASE_PURPOSE, RemoteLeases } from "./remote_leases.ts";
 import { RouteJournal } from "./route_journal.ts";
-import { UNLOAD_PURPOSE, unloadModelAt, UnloadServer } from "./unload.ts";
+import { UNLOAD_PURPOSE, unloadModelAt, unloadServer } from "./unload.ts";
 
 /** What serving requests across nodes takes. */
 export interface ServingParts {
@@ -66,8 +66,8 @@ export function createServing(parts: ServingParts): Serving {
   const findDefinition = findOwnDefinition(models);
   const server = new LeaseServer({ ...parts, findDefinition });
   router.register(LEASE_PURPOSE, server);
-  router.register(DESCRIBE_PURPOSE, new DescribeServer(findDefinition, models));
-  router.register(UNLOAD_PURPOSE, new UnloadServer(findDefinition, driver));
+  router.register(DESCRIBE_PURPOSE, describeServer(findDefinition, models));
+  router.register(UNLOAD_PURPOSE, unloadServer(findDefinition, driver));
   const leases = new ClusterLeases({
     ...parts,
     remote,

@@ -1,4 +1,4 @@
-import type { PeerAddress, PeerStream } from "../ports/mod.ts";
+import type { PeerAddress } from "../ports/mod.ts";
 import {
   choiceShape,
   hashHexShape,
@@ -8,12 +8,10 @@ import {
   wireErrorShape,
 } from "../protocol/mod.ts";
 import {
-  answerPeer,
+  answering,
   askPeer,
   type QuestionParts,
-  QUESTIONS_PER_PEER_MAX,
   readAnswer,
-  required,
   type StreamHandler,
 } from "../calls/mod.ts";
 import { modelKeyOf, type UnloadTarget } from "./lease.ts";
@@ -34,24 +32,15 @@ const replyShape = unionShape({
 });
 
 /** Unloads models of this node that a client of another one wants out of memory. */
-export class UnloadServer implements StreamHandler {
-  readonly streamsPerPeerMax = QUESTIONS_PER_PEER_MAX;
-  readonly #findDefinition: FindDefinition;
-  readonly #driver: Pick<SchedulerDriver, "requestUnload">;
-
-  constructor(findDefinition: FindDefinition, driver: Pick<SchedulerDriver, "requestUnload">) {
-    this.#findDefinition = findDefinition;
-    this.#driver = driver;
-  }
-
-  async serve(stream: PeerStream, opening: unknown): Promise<void> {
-    const asked = required(unloadShape, opening);
-    await answerPeer(stream, async () => {
-      const definition = await getHeldDefinition(this.#findDefinition, asked);
-      this.#driver.requestUnload({ modelKey: modelKeyOf(definition, asked.mode) });
-      return { kind: "unloaded" };
-    });
-  }
+export function unloadServer(
+  findDefinition: FindDefinition,
+  driver: Pick<SchedulerDriver, "requestUnload">,
+): StreamHandler {
+  return answering(unloadShape, async (asked) => {
+    const definition = await getHeldDefinition(findDefinition, asked);
+    driver.requestUnload({ modelKey: modelKeyOf(definition, asked.mode) });
+    return { kind: "unloaded" };
+  });
 }
 
 /** Asks another node to unload a model. @throws as {@link describeModel}. */

@@ -69,7 +69,7 @@ import {
   keepAuthority,
   openDirectory,
   VOUCH_PURPOSE,
-  VouchServer,
+  vouchServer,
 } from "../../admission/mod.ts";
 import {
   advertisedAddresses,
@@ -241,7 +241,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
     directory,
     addressOf,
   });
-  router.register(VOUCH_PURPOSE, new VouchServer(() => late.group?.catalogue ?? Catalogue.empty()));
+  router.register(VOUCH_PURPOSE, vouchServer(() => late.group?.catalogue ?? Catalogue.empty()));
   const places = placesOf(opened, transport);
   const advertised = advertisedAddresses(places);
   try {
