@@ -1,5 +1,5 @@
 import { extraFamilies } from "./extras/mod.ts";
-import type { RunningRequests } from "./running_requests.ts";
+import type { ApiFamily, RunningRequests } from "./routes.ts";
 import { anthropicFamily } from "./anthropic/mod.ts";
 import { clusterFamily } from "./cluster.ts";
 import type { HttpParts } from "./exchange.ts";
@@ -9,7 +9,6 @@ import { openAiFamily } from "./openai/mod.ts";
 import { openApiFamily } from "./openapi/mod.ts";
 import { operationsFamily } from "./operations.ts";
 import { responsesFamily } from "./responses/mod.ts";
-import type { ApiFamily } from "./routes.ts";
 
 /** What the endpoints share of the app. */
 interface AppState {

@@ -17,6 +17,7 @@ import {
 } from "../storage/mod.ts";
 import { openTransport, seedDialer } from "../transport/mod.ts";
 import type { NodePorts, StoredModels } from "./assembly/mod.ts";
+import { canonicalAddress, isLoopback } from "../http/mod.ts";
 
 /** What a node is started with besides its configuration. */
 export interface SystemParts {
@@ -118,3 +119,32 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(id) };
   },
 };
+
+/** How long this machine's addresses are taken for what they were: to ask for them costs more than many a request. */
+const FRESH_MS = 1_000;
+
+/** What telling own addresses takes. */
+export interface OwnAddressesParts {
+  /** Of this machine now, in any spelling. */
+  readonly read: () => readonly string[];
+  readonly monotonicMs: () => number;
+}
+
+/**
+ * Tells whether an address is this machine's: one that it has given up, which may be another one's by now, is so for at most
+ * a second more.
+ */
+export function ownAddresses(parts: OwnAddressesParts): (address: string) => boolean {
+  let known: ReadonlySet<string | undefined> = new Set();
+  let readMs = -Infinity;
+  return (address) => {
+    if (isLoopback(address)) return true;
+    const nowMs = parts.monotonicMs();
+    if (nowMs - readMs >= FRESH_MS) {
+      known = new Set(parts.read().map(canonicalAddress));
+      readMs = nowMs;
+    }
+    const wanted = canonicalAddress(address);
+    return wanted !== undefined && known.has(wanted);
+  };
+}

@@ -1,5 +1,5 @@
 import { HostRules } from "./hosts.ts";
-import { type Caller, callerOf, type Sender } from "./sender.ts";
+import { type Caller, callerOf, type Sender } from "./caller.ts";
 import type { HttpSettings } from "../settings.ts";
 
 const LOCAL_ORIGIN_HOSTS = ["localhost", "127.0.0.1", "0.0.0.0"];

@@ -4,7 +4,13 @@
  *
  * @module
  */
-export { canonicalAddress, isLoopback } from "./addresses.ts";
-export { authorizationOf, authorize, type Authorized } from "./authorize.ts";
+export { canonicalAddress, isLoopback } from "./hosts.ts";
+export {
+  authorizationOf,
+  authorize,
+  type Authorized,
+  type Caller,
+  OWN_SENDER,
+  type Sender,
+} from "./caller.ts";
 export { Guard, type GuardRefusal } from "./guard.ts";
-export { type Caller, OWN_SENDER, type Sender } from "./sender.ts";

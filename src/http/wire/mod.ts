@@ -25,6 +25,7 @@ export {
   parseImages,
   parseKeepAlive,
   parseMessages,
+  parseOptions,
   parseThink,
   parseTools,
   parseTopLogprobs,
@@ -33,6 +34,5 @@ export {
 export { InlineMedia } from "./inline_media.ts";
 export { JsonScan } from "./json_scan.ts";
 export { type LongAnswer, longJsonAnswer } from "./long_answer.ts";
-export { parseOptions } from "./options.ts";
 export { streamAnswer, type StreamEncoder, type StreamWatcher } from "./stream.ts";
 export { DURATION_MS_MAX, localTime, utcTime } from "./time.ts";

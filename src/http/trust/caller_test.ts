@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { canonicalAddress, networkOf } from "./addresses.ts";
-import { callerOf } from "./sender.ts";
+import { canonicalAddress, networkOf } from "./hosts.ts";
+import { callerOf } from "./caller.ts";
 
 /** What a request counts as that came from `address`. */
 function standing(
