@@ -27,13 +27,17 @@ const LINES = [
   `const list = folder + "/manifest.json";`,
   `look(folder);`,
   `if (!folder.endsWith("-" + (await hash(list)).slice(0, 32))) refuse(list, changed);`,
-  `for (const { path, digest } of JSON.parse(Deno.readTextFileSync(list)).files) {`,
+  `const judge = async ({ path, digest }) => {`,
   // The program runs without them.
-  `  if (path.startsWith("licenses/")) continue;`,
+  `  if (path.startsWith("licenses/")) return;`,
   `  const file = folder + "/" + path;`,
   `  look(file);`,
   `  if (path.endsWith(".js") && await hash(file) !== digest) refuse(file, changed);`,
-  `}`,
+  `};`,
+  `const judged = JSON.parse(Deno.readTextFileSync(list)).files.map(judge);`,
+  // Deno's own, which the program asks for first: set up here while other threads hash.
+  `await import("node:fs");`,
+  `await Promise.all(judged);`,
   `await import("./main.js");`,
 ];
 

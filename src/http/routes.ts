@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
 import { assert } from "../base/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
 import { Exchange, type HttpParts } from "./exchange.ts";
@@ -52,7 +53,8 @@ interface Mounted {
 
 /** Answers requests by path and method, and says 404, 405 or a redirect where there is no such route. */
 export class Router {
-  readonly #hono = new Hono<{ Bindings: RouteBindings }>();
+  /** Hono's usual router comes to this one, too, after it has tried to make one expression of all paths. */
+  readonly #hono = new Hono<{ Bindings: RouteBindings }>({ router: new TrieRouter() });
   readonly #parts: HttpParts;
   readonly #admitting: () => boolean;
   readonly #running: RunningRequests;

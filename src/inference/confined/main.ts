@@ -4,7 +4,9 @@
  *
  * @module
  */
-import { becomeRunner } from "./mod.ts";
 
+// cborg asks whether there is a Buffer of Node's, and Deno sets up all of Node for whoever asks: half of a runner's start.
+Reflect.deleteProperty(globalThis, "process");
+const { becomeRunner } = await import("./mod.ts");
 const [confinement = "", nativeFolder = "", ...words] = Deno.args;
 await becomeRunner({ confinement, nativeFolder }, words);

@@ -5,6 +5,8 @@ import { QUESTION_CHARS_MAX } from "./worker_limits.ts";
 
 /** Compiled templates kept. */
 const COMPILED_MAX = 8;
+/** Read at once. */
+const CHUNK_BYTES = 64 * 1024;
 /** Characters of all templates kept: a syntax tree takes some ten times its text, and the memory is small. */
 const COMPILED_CHARS_MAX = 256 * 1024;
 
@@ -17,9 +19,14 @@ export async function serveTemplates(): Promise<void> {
   const compiled = new CompiledTemplates();
   const lines = new LineReader(QUESTION_CHARS_MAX);
   say({ kind: "ready" });
-  for await (const chunk of Deno.stdin.readable) {
-    // Both ends come from one build, so that the cast holds.
-    for (const line of lines.push(chunk)) say(answer(JSON.parse(line) as WorkerQuestion, compiled));
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  for (;;) {
+    const count = await Deno.stdin.read(chunk);
+    if (count === null) return;
+    for (const line of lines.push(chunk.subarray(0, count))) {
+      // Both ends come from one build, so that the cast holds.
+      say(answer(JSON.parse(line) as WorkerQuestion, compiled));
+    }
   }
 }
 

@@ -107,7 +107,9 @@ class Pool implements TemplateWorkers {
     input: PromptInput | null,
     origin: TemplateOrigin,
   ): Promise<TemplateOutcome> {
-    const question = JSON.stringify({ sources, input: input === null ? null : toWire(input) });
+    const sourcesText = JSON.stringify(sources);
+    const inputText = input === null ? "null" : JSON.stringify(toWire(input));
+    const question = `{"sources":${sourcesText},"input":${inputText}}`;
     if (question.length > QUESTION_CHARS_MAX) {
       const message = `template and conversation have ${question.length} characters, ` +
         `at most ${QUESTION_CHARS_MAX} can be rendered`;
@@ -118,7 +120,7 @@ class Pool implements TemplateWorkers {
       throw new UnavailableError("queue_full", `${WAITING_MAX} prompts wait to be rendered`);
     }
     const done = Promise.withResolvers<TemplateOutcome>();
-    this.#waiting.push({ key: keyOf(sources), question, origin, done, losses: 0 });
+    this.#waiting.push({ key: keyOf(sourcesText), question, origin, done, losses: 0 });
     this.#pump();
     return done.promise;
   }
@@ -266,6 +268,6 @@ function outcomeOf(reply: WorkerReply | undefined, late: boolean): TemplateOutco
   return { kind: "exceeded", message: `the template takes more than ${limit}` };
 }
 
-function keyOf(sources: TemplateSources): string {
-  return createHash("sha256").update(JSON.stringify(sources)).digest("base64");
+function keyOf(sourcesText: string): string {
+  return createHash("sha256").update(sourcesText).digest("base64");
 }

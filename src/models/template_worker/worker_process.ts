@@ -16,6 +16,8 @@ export class WorkerProcess {
   readonly #started = Promise.withResolvers<boolean>();
   #waiting: PromiseWithResolvers<WorkerReply | undefined> | undefined;
   #isGone = false;
+  /** Being refused costs as much as a rendering does, and once refused is always refused. */
+  #tellsProcessorTime = true;
   #isEndedByUs = false;
 
   /** `command`: program and arguments that become a worker. */
@@ -52,12 +54,14 @@ export class WorkerProcess {
 
   /** Processor time it has used, milliseconds; undefined where the system doesn't say. */
   processorMs(): number | undefined {
+    if (!this.#tellsProcessorTime) return undefined;
     try {
       const text = Deno.readTextFileSync(`/proc/${this.#child.pid}/stat`);
       // Behind the name, which may hold anything: user and system time are the 12th and 13th field.
       const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
       return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
     } catch {
+      this.#tellsProcessorTime = false;
       return undefined;
     }
   }

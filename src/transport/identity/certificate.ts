@@ -85,9 +85,26 @@ export async function signCertificate(
   return new Uint8Array(AsnConvert.serialize(certificate));
 }
 
+/** What was read last, by its bytes in hexadecimal digits, in order of use: a start looks at each of its own four times. */
+const lastRead = new Map<string, ReadCertificate>();
+const LAST_READ_MAX = 16;
+
 /** Reads untrusted bytes; undefined when they are no certificate of the kind that {@link signCertificate} makes. */
 export function readCertificate(der: Uint8Array<ArrayBuffer>): ReadCertificate | undefined {
   if (der.length > CERTIFICATE_BYTES_MAX) return undefined;
+  const key = der.toHex();
+  const read = lastRead.get(key) ?? parse(der);
+  if (read === undefined) return undefined;
+  lastRead.delete(key);
+  lastRead.set(key, read);
+  for (const oldest of lastRead.keys()) {
+    if (lastRead.size <= LAST_READ_MAX) break;
+    lastRead.delete(oldest);
+  }
+  return read;
+}
+
+function parse(der: Uint8Array<ArrayBuffer>): ReadCertificate | undefined {
   try {
     return describe(AsnConvert.parse(der, Certificate), der);
   } catch {

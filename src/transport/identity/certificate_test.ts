@@ -37,6 +37,22 @@ Deno.test("What a node shows in TLS is valid for two weeks at most, as browsers 
   assert.ok(identity.certificatePem.includes(identity.leaf.toBase64().slice(0, 60)));
 });
 
+Deno.test("A certificate that was read is not read again, until many others were", async () => {
+  const { certificate, authority } = await certify();
+  const first = readCertificate(certificate);
+  assert.equal(readCertificate(certificate.slice()), first);
+  const changed = certificate.slice();
+  changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+  assert.notEqual(readCertificate(changed), first);
+  for (let count = 0; count < 16; count++) {
+    const { publicKey } = await generateSigningKey();
+    readCertificate(await issueCertificate(authority, { publicKey, nowMs: NOW_MS }));
+  }
+  const again = readCertificate(certificate);
+  assert.notEqual(again, first);
+  assert.deepEqual(again?.names, first?.names);
+});
+
 Deno.test("A certificate belongs to the id of its key and to its authority alone", async () => {
   const { authority, certificate, identity } = await certify();
   const other = await createAuthority(NOW_MS);
