@@ -311,6 +311,7 @@ export const IMPORT_RULES: ImportRules = {
       ["confined", "quantize", "It rewrites a file by it."],
     ]),
     ...within("src/models", [
+      [".", "families", "Answers are read as the model's family writes them."],
       [".", "create", "The store makes models."],
       [".", "gguf", "The store reads headers."],
       [".", "modelfile", "`show` writes one."],

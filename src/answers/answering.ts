@@ -5,7 +5,7 @@ import type { ModelNeed } from "../core/scheduler/mod.ts";
 import type { AnswerChunk, Clock, LoadedModel, Log, Metrics, PromptUsage } from "../ports/mod.ts";
 import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
-import { AnswerChunks, doneChunk } from "./answer_chunks.ts";
+import { AnswerChunks, doneChunk } from "./reading.ts";
 import { lostTooOften, reportLoss } from "./loss.ts";
 
 /** Everything one answer needs, decided before anything runs. */

@@ -43,10 +43,11 @@ import {
   type RenderedText,
   renderGenerate,
   shortenChat,
+  Templates,
+  type UsableTemplate,
   withModelMessages,
 } from "./prompts.ts";
 import { type ForcedCall, forcedCall, offeredTools } from "./forced_call.ts";
-import { Templates, type UsableTemplate } from "./templates.ts";
 
 /** Texts that a runner embeds at once: its answer is one message, which has a bound. */
 const EMBED_INPUTS_AT_ONCE = 512;

@@ -1,7 +1,8 @@
 import { type HttpParts, NODE_HEADER } from "./exchange.ts";
 import { apiFamilies } from "./families.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
-import { Router, RunningRequests } from "./routes.ts";
+import { Router } from "./routes.ts";
+import { RunningRequests } from "./running_requests.ts";
 import { Guard, type GuardRefusal, OWN_SENDER, type Sender } from "./trust/mod.ts";
 
 /** Header under which every answer carries its id, so that a log line and a complaint can be matched. */

@@ -1,5 +1,6 @@
 import { extraFamilies } from "./extras/mod.ts";
-import type { ApiFamily, RunningRequests } from "./routes.ts";
+import type { ApiFamily } from "./routes.ts";
+import type { RunningRequests } from "./running_requests.ts";
 import { anthropicFamily } from "./anthropic/mod.ts";
 import { clusterFamily } from "./cluster.ts";
 import type { HttpParts } from "./exchange.ts";

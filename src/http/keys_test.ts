@@ -3,7 +3,8 @@ import { appUnderTest, httpRequest, scopedAccess } from "../../tests/harness/htt
 import { scriptedAdmin } from "../../tests/harness/scripted_admin.ts";
 import { type Scope, SCOPES } from "../protocol/mod.ts";
 import { apiFamilies } from "./families.ts";
-import { type ApiFamily, Router, RunningRequests } from "./routes.ts";
+import { type ApiFamily, Router } from "./routes.ts";
+import { RunningRequests } from "./running_requests.ts";
 import type { Sender } from "./trust/mod.ts";
 
 const OWN: Sender = { kind: "machine", address: "127.0.0.1", isOwn: true };

@@ -3,6 +3,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { assert } from "../base/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
 import { Exchange, type HttpParts } from "./exchange.ts";
+import type { RunningRequests } from "./running_requests.ts";
 import { authorizationOf, authorize, type Caller } from "./trust/mod.ts";
 import { describeFailure, type Failure, unroutedAnswer } from "./wire/mod.ts";
 
@@ -192,28 +193,4 @@ async function handle({ family, route }: Mounted, exchange: Exchange): Promise<R
 function challenge(response: Response): Response {
   if (response.status === 401) response.headers.set("www-authenticate", "Bearer");
   return response;
-}
-
-/** The requests that this node is answering, by the id that their answers carry. */
-export class RunningRequests {
-  readonly #byId = new Map<string, Set<Exchange>>();
-
-  /** Returns what forgets it again. */
-  add(exchange: Exchange): () => void {
-    const { requestId } = exchange.origin;
-    const same = this.#byId.get(requestId) ?? new Set();
-    this.#byId.set(requestId, same.add(exchange));
-    return () => {
-      same.delete(exchange);
-      if (same.size === 0 && this.#byId.get(requestId) === same) this.#byId.delete(requestId);
-    };
-  }
-
-  /** Ends those of this id that `by` may end: its own, or anyone's with the scope `admin`. Returns how many. */
-  cancel(requestId: string, by: Exchange): number {
-    const isOwn = (one: Exchange) => one !== by && (one.asker === by.asker || by.isAdmin);
-    const ended = [...this.#byId.get(requestId) ?? []].filter(isOwn);
-    for (const one of ended) one.cancel();
-    return ended.length;
-  }
 }

@@ -1,13 +1,14 @@
 import { assert } from "../../base/mod.ts";
 import type { AnswerToken, FinishReason, ToolCall } from "../../protocol/mod.ts";
-import type { AnswerFormat } from "./answer_format.ts";
 import {
   type CallableTool,
   CallChain,
+  type CallFormat,
   type CallPiece,
   type SegmentFormat,
   SegmentParser,
   type SegmentPiece,
+  STRING_MARKS,
   type WrittenCall,
 } from "../tool_calls/mod.ts";
 import { RepeatGuard, StopStrings, Utf8Tail } from "./token_text.ts";
@@ -244,3 +245,39 @@ function joinPieces(pieces: readonly AnswerPiece[]): readonly AnswerPiece[] {
   }
   return joined;
 }
+
+/** How a family's answers are read. */
+export interface AnswerFormat {
+  readonly thinking?: ThinkingTags;
+  readonly segments?: SegmentFormat;
+  /** Each looked for in what the ones before it left. */
+  readonly calls: readonly CallFormat[];
+  /** Markup around content that no reader should see, with the white space behind it. */
+  readonly noise?: readonly string[];
+}
+
+/** Every literal of a format that a vocabulary may have as a token of its own. */
+export function literalsOf(format: AnswerFormat): readonly string[] {
+  const { thinking, segments, calls, noise } = format;
+  const all = [
+    ...(thinking === undefined ? [] : [thinking.open, thinking.close]),
+    ...(segments === undefined
+      ? []
+      : [...segments.opens, segments.headerEnd, ...segments.ends, ...CHANNEL_WORDS]),
+    ...calls.flatMap(({ open, close }) => [open, close]),
+    ...calls.some(({ syntaxes }) => syntaxes.includes("json")) ? NAME_MARKS : [],
+    ...calls.some(({ syntaxes }) => syntaxes.includes("braces")) ? STRING_MARKS : [],
+    ...noise ?? [],
+  ];
+  return [...new Set(all.map((text) => text.trim()).filter((text) => text !== ""))];
+}
+
+/** Stand in headers. */
+const CHANNEL_WORDS = ["<|channel|>", "<|constrain|>"];
+/** Stand between a name and its JSON. */
+const NAME_MARKS = [
+  "[ARGS]",
+  "[CALL_ID]",
+  "<｜tool▁sep｜>",
+  "<|tool_call_argument_begin|>",
+];

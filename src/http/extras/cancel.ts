@@ -1,6 +1,7 @@
 import { RequestError } from "../../base/mod.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
-import { type ApiFamily, routesFor, type RunningRequests } from "../routes.ts";
+import { type ApiFamily, routesFor } from "../routes.ts";
+import type { RunningRequests } from "../running_requests.ts";
 import { jsonAnswer } from "../wire/mod.ts";
 
 /** `POST /api/cancel`: for clients that can't close the connection of their request. */

@@ -5,7 +5,8 @@
  * @module
  */
 import type { HttpParts } from "../exchange.ts";
-import type { ApiFamily, RunningRequests } from "../routes.ts";
+import type { ApiFamily } from "../routes.ts";
+import type { RunningRequests } from "../running_requests.ts";
 import { cancelFamily } from "./cancel.ts";
 import { hostedFamily } from "./hosted.ts";
 import { rerankFamilies } from "./rerank.ts";

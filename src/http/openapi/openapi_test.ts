@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { appUnderTest } from "../../../tests/harness/http_app.ts";
 import { scriptedAdmin } from "../../../tests/harness/scripted_admin.ts";
-import { RunningRequests } from "../routes.ts";
+import { RunningRequests } from "../running_requests.ts";
 import { apiFamilies } from "../families.ts";
 
 interface Schema {

@@ -5,7 +5,6 @@
  * @module
  */
 export { KNOWN_TEMPLATES, type KnownTemplate } from "./known_templates.ts";
-export { traitsFamily } from "./traits_family.ts";
 export { compileTemplate, type TemplateSources } from "./compile_template.ts";
 export type {
   PromptInput,
