@@ -125,8 +125,10 @@ assert.ok(agent !== undefined, `no such agent: ${name}`);
 const call = "a turn with a tool call";
 try {
   await turn(agent, folder);
-  console.log(JSON.stringify({ call, ok: true }));
+  console.log(JSON.stringify({ call, kind: "tools", ok: true }));
 } catch (error) {
-  console.log(JSON.stringify({ call, ok: false, detail: String(error).slice(-600) }));
+  console.log(
+    JSON.stringify({ call, kind: "tools", ok: false, detail: String(error).slice(-600) }),
+  );
 }
 Deno.exit(0);

@@ -17,6 +17,12 @@ const models = {
   "anthropic": anthropic("tiny"),
   "ollama": ollama("tiny"),
 };
+const missings = {
+  "openai-compatible": compatible("nope"),
+  "openai, responses": openai.responses("nope"),
+  "anthropic": anthropic("nope"),
+  "ollama": ollama("nope"),
+};
 const tools = {
   get_weather: tool({
     description: WEATHER.description,
@@ -28,16 +34,16 @@ const tools = {
 
 for (const [name, model] of Object.entries(models)) {
   const shared = { model, temperature: 0, maxRetries: 0, maxOutputTokens: 200 };
-  await call(`${name}: generateText`, async () => {
+  await call("chat", `${name}: generateText`, async () => {
     expect((await generateText({ ...shared, prompt: "Hello!" })).text !== "");
   });
-  await call(`${name}: streamText`, async () => {
+  await call("stream", `${name}: streamText`, async () => {
     const result = streamText({ ...shared, prompt: "Hello!", onError: () => {} });
     let text = "";
     for await (const part of result.textStream) text += part;
     expect(text !== "" && (await result.finishReason) === "stop", await result.finishReason);
   });
-  await call(`${name}: a tool and its answer`, async () => {
+  await call("tools", `${name}: a tool and its answer`, async () => {
     const { text, steps } = await generateText({
       ...shared,
       prompt: QUESTION,
@@ -46,7 +52,7 @@ for (const [name, model] of Object.entries(models)) {
     });
     expect(/21/.test(text), { text, steps: steps.length });
   });
-  await call(`${name}: an object`, async () => {
+  await call("schema", `${name}: an object`, async () => {
     const { output } = await generateText({
       ...shared,
       prompt: AGE_TEXT,
@@ -54,8 +60,16 @@ for (const [name, model] of Object.entries(models)) {
     });
     expect(Number.isInteger(output.age), output);
   });
+  await call("errors", `${name}: a model that is not there`, async () => {
+    const missing = { ...shared, model: missings[name], prompt: "Hello!" };
+    const error = await generateText(missing).catch((it) => it);
+    expect(error?.statusCode === 404, String(error));
+  });
 }
-await call("openai-compatible: embed", async () => {
-  const model = compatible.embeddingModel?.("vectors") ?? compatible.textEmbeddingModel("vectors");
-  expect((await embed({ model, value: "one" })).embedding.length > 0);
-});
+const embedders = { "openai-compatible": compatible, openai, ollama };
+for (const [name, provider] of Object.entries(embedders)) {
+  await call("embed", `${name}: embed`, async () => {
+    const model = provider.embeddingModel?.("vectors") ?? provider.textEmbeddingModel("vectors");
+    expect((await embed({ model, value: "one", maxRetries: 0 })).embedding.length > 0);
+  });
+}

@@ -20,13 +20,14 @@ export const AGE_SCHEMA = {
 };
 export const AGE_TEXT = "Mia is 12 years old.";
 
-/** Makes one call and tells how it went; the next one is made in any case. */
-export async function call(name, body) {
+/** Makes one call and tells how it went; the next one is made in any case. Kinds are the columns of `../table.ts`. */
+export async function call(kind, name, body) {
   try {
     await body();
-    console.log(JSON.stringify({ call: name, ok: true }));
+    console.log(JSON.stringify({ call: name, kind, ok: true }));
   } catch (error) {
-    console.log(JSON.stringify({ call: name, ok: false, detail: String(error?.stack ?? error).slice(0, 600) }));
+    const detail = String(error?.stack ?? error).slice(0, 600);
+    console.log(JSON.stringify({ call: name, kind, ok: false, detail }));
   }
 }
 

@@ -1,9 +1,13 @@
 """What the Python programs share."""
+import asyncio
+import inspect
 import json
 import os
 import traceback
 
 ORIGIN = os.environ["CLIENTS_ORIGIN"]
+# One for all calls: clients keep connections, which are bound to it.
+LOOP = asyncio.new_event_loop()
 WEATHER = {
     "name": "get_weather",
     "description": "Get the current weather in a city",
@@ -24,15 +28,17 @@ AGE_SCHEMA = {
 AGE_TEXT = "Mia is 12 years old."
 
 
-def call(name):
-    """Makes one call and tells how it went; the next one is made in any case."""
+def call(kind, name):
+    """Makes one call and tells how it went; the next one is made in any case. Kinds are the columns of `../table.ts`."""
 
     def run(body):
         try:
-            body()
-            print(json.dumps({"call": name, "ok": True}), flush=True)
+            made = body()
+            if inspect.iscoroutine(made):
+                LOOP.run_until_complete(made)
+            print(json.dumps({"call": name, "kind": kind, "ok": True}), flush=True)
         except Exception:
             detail = traceback.format_exc()[-600:]
-            print(json.dumps({"call": name, "ok": False, "detail": detail}), flush=True)
+            print(json.dumps({"call": name, "kind": kind, "ok": False, "detail": detail}), flush=True)
 
     return run

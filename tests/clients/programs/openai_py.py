@@ -12,23 +12,23 @@ def chat(messages=HELLO, **more):
     return client.chat.completions.create(model="tiny", messages=messages, temperature=0, **more)
 
 
-@call("models.list")
+@call("lists", "models.list")
 def _():
     assert list(client.models.list())
 
 
-@call("chat.completions")
+@call("chat", "chat.completions")
 def _():
     assert chat().choices[0].finish_reason == "stop"
 
 
-@call("chat.completions, streamed")
+@call("stream", "chat.completions, streamed")
 def _():
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chat(stream=True))
     assert text == chat().choices[0].message.content
 
 
-@call("chat.completions, tools")
+@call("tools", "chat.completions, tools")
 def _():
     question = {"role": "user", "content": QUESTION}
     message = chat([question], tools=TOOLS).choices[0].message
@@ -38,13 +38,13 @@ def _():
     assert "21" in chat([question, message, result], tools=TOOLS).choices[0].message.content
 
 
-@call("chat.completions, tool_choice and n")
+@call("tools", "chat.completions, tool_choice and n")
 def _():
     answer = chat(tools=TOOLS, tool_choice="required", n=2)
     assert all(len(choice.message.tool_calls) == 1 for choice in answer.choices)
 
 
-@call("chat.completions, schema")
+@call("schema", "chat.completions, schema")
 def _():
     schema = {"name": "age", "schema": AGE_SCHEMA, "strict": True}
     wanted = {"type": "json_schema", "json_schema": schema}
@@ -52,13 +52,13 @@ def _():
     assert isinstance(json.loads(answer.choices[0].message.content)["age"], int)
 
 
-@call("completions, prompts and tokens")
+@call("more", "completions, prompts and tokens")
 def _():
     assert len(client.completions.create(model="tiny", prompt=["a", "b"], max_tokens=4).choices) == 2
     assert client.completions.create(model="tiny", prompt=[5, 6], max_tokens=4).usage.prompt_tokens == 2
 
 
-@call("responses, stored")
+@call("more", "responses, stored")
 def _():
     first = client.responses.create(model="tiny", input="Hello!", temperature=0)
     assert client.responses.retrieve(first.id).output_text == first.output_text
@@ -67,7 +67,7 @@ def _():
     client.responses.delete(first.id)
 
 
-@call("responses, streamed")
+@call("stream", "responses, streamed")
 def _():
     with client.responses.stream(model="tiny", input="Hello!", temperature=0) as stream:
         for _event in stream:
@@ -75,12 +75,12 @@ def _():
         assert stream.get_final_response().output_text
 
 
-@call("embeddings")
+@call("embed", "embeddings")
 def _():
     assert len(client.embeddings.create(model="vectors", input=["one", "two"]).data) == 2
 
 
-@call("an error")
+@call("errors", "an error")
 def _():
     try:
         client.chat.completions.create(model="nope", messages=HELLO)
