@@ -24,6 +24,8 @@ export interface ClusterNodeParts {
   /** What the others are told. */
   readonly publicAddress: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** What stands before the command, to have it run elsewhere. */
+  readonly within?: readonly string[];
 }
 
 /** A JSON answer of a node, whatever its status. */
@@ -39,6 +41,7 @@ export class ClusterNode implements AsyncDisposable {
   readonly publicAddress: string;
   readonly listenPort: number;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #within: readonly string[];
   readonly #home: string;
   readonly #printed = new PrintedEnd(PRINTED_CHARS_MAX);
   #origin = "";
@@ -51,6 +54,7 @@ export class ClusterNode implements AsyncDisposable {
     this.publicAddress = parts.publicAddress;
     this.listenPort = parts.listenPort;
     this.#environment = parts.environment;
+    this.#within = parts.within ?? [];
     this.#home = home;
   }
 
@@ -94,8 +98,9 @@ export class ClusterNode implements AsyncDisposable {
    */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const program = await odistProgram();
-    const child = new Deno.Command(program.command, {
-      args: [...program.args, "serve"],
+    const [command = "", ...args] = [...this.#within, program.command, ...program.args];
+    const child = new Deno.Command(command, {
+      args: [...args, "serve"],
       clearEnv: true,
       env: {
         ...program.environment,

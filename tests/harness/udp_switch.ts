@@ -24,6 +24,8 @@ export interface LinkFaults {
   readonly duplicatePercent: number;
   /** Infinity = unlimited. */
   readonly bytesPerSecond: number;
+  /** Of one datagram; longer ones are lost without a word. Infinity = unlimited. */
+  readonly datagramBytesMax: number;
 }
 
 /** A link on which everything arrives at once. */
@@ -34,6 +36,7 @@ export const PERFECT_LINK: LinkFaults = {
   lossPercent: 0,
   duplicatePercent: 0,
   bytesPerSecond: Infinity,
+  datagramBytesMax: Infinity,
 };
 
 /** What one directed link has carried. Nodes that were not plugged in are called by their port. */
@@ -217,7 +220,8 @@ export class UdpSwitch implements AsyncDisposable {
     const lost = this.#percent(faults.lossPercent);
     const copies = this.#percent(faults.duplicatePercent) ? 2 : 1;
     const queueMs = this.#queue(link, bytes.length);
-    if (faults.cut || lost || queueMs === undefined) {
+    const isTooLong = bytes.length > faults.datagramBytesMax;
+    if (faults.cut || lost || isTooLong || queueMs === undefined) {
       link.droppedPackets++;
       return;
     }
