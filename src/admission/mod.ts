@@ -9,4 +9,6 @@ export { AuthorityKeeper } from "./authority_keeper.ts";
 export { CatalogueDirectory, MemberWatch } from "./directory.ts";
 export { joinIfWished } from "./join.ts";
 export { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
+export { shutOutText, wasRemoved, watchStanding } from "./own_standing.ts";
+export type { ShutOut, StandingWatch } from "./standing_watch.ts";
 export { VOUCH_PURPOSE, vouchServer } from "./vouching.ts";

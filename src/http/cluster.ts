@@ -88,7 +88,7 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
     "DELETE /api/cluster/members/:node": change((node) => admin.removeMember(node)),
     "POST /api/cluster/leave": async (exchange) => {
       const force = (await exchange.readOptionalFields()).boolean("force") ?? false;
-      return await done(admin.leave({ force }));
+      return jsonAnswer(await admin.leave({ force }));
     },
   });
 }

@@ -1,4 +1,11 @@
-import { type NodeId, pause, RequestError, UnavailableError } from "../base/mod.ts";
+import {
+  errorMessage,
+  isEdgeError,
+  type NodeId,
+  pause,
+  RequestError,
+  UnavailableError,
+} from "../base/mod.ts";
 import {
   type Catalogue,
   drainKey,
@@ -19,6 +26,7 @@ import type {
   GroupRole,
   KeyRowView,
   KeyWish,
+  LeaveOutcome,
   MemberLoad,
   MemberStatus,
   RouteExplanation,
@@ -165,14 +173,30 @@ export class Admin implements ClusterAdmin {
     await this.#dropSetting(drainKey(nodeId), `undrain "${node}"`);
   }
 
-  async leave({ force } = { force: false }): Promise<void> {
+  async leave({ force } = { force: false }): Promise<LeaveOutcome> {
+    let outcome: LeaveOutcome = {};
+    try {
+      await this.#leaveInOrder({ force });
+    } catch (error) {
+      if (!force || !isEdgeError(error)) throw error;
+      // Whoever rules this machine need not ask the others, who may be gone for good or have shut it out.
+      outcome = { untold: errorMessage(error) };
+    }
+    await this.#parts.depart();
+    return outcome;
+  }
+
+  async #leaveInOrder({ force }: { readonly force: boolean }): Promise<void> {
     const { group, self } = this.#parts;
     const { nodeId } = self;
     const others = group.catalogue.members().filter((row) =>
       row.standing === "admitted" && row.nodeId !== nodeId
     );
     if (others.length === 0) {
-      throw new RequestError("conflict", "the only member of a cluster cannot leave it");
+      throw new RequestError(
+        "conflict",
+        "the only member of a cluster cannot leave it, except with --force: then it begins a new one",
+      );
     }
     if (!force) await this.#checkNothingIsLost();
     await this.#change(
@@ -182,7 +206,6 @@ export class Admin implements ClusterAdmin {
     // Whoever leads must be told by a member: once the row is gone, the others hang up.
     await this.#untilNoVoter(nodeId);
     await this.#removeSelf(nodeId);
-    await this.#parts.depart();
   }
 
   /** Gossip may take a moment to tell what the others hold. */

@@ -340,6 +340,33 @@ Deno.test("Admin.leave() is refused while models would be lost, unless they may 
   assert.equal(careless.departed, 1);
 });
 
+Deno.test("Admin.leave() by force leaves in any case, and says where nobody was told", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  assert.deepEqual(Object.keys(await scene.admin.leave({ force: true })), ["untold"]);
+  assert.equal(scene.departed, 1);
+
+  const cut = new Scene();
+  await cut.admit(A, "a", "alive");
+  await cut.admit(B, "b", "alive");
+  cut.group.onPropose = () => {
+    throw new UnavailableError("no_quorum", "nobody answers");
+  };
+  await assert.rejects(cut.admin.leave(), hasCode("no_quorum"));
+  assert.equal(cut.departed, 0);
+  assert.deepEqual(await cut.admin.leave({ force: true }), { untold: "nobody answers" });
+  assert.equal(cut.departed, 1);
+
+  const bug = new Scene();
+  await bug.admit(A, "a", "alive");
+  await bug.admit(B, "b", "alive");
+  bug.group.onPropose = () => {
+    throw new TypeError("a bug");
+  };
+  await assert.rejects(bug.admin.leave({ force: true }), TypeError);
+  assert.equal(bug.departed, 0);
+});
+
 Deno.test("Admin.leave() asks again until it is gone, and takes hanging up for an answer", async () => {
   const scene = new Scene();
   await scene.admit(A, "a", "alive");

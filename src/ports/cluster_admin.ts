@@ -145,6 +145,12 @@ export interface RouteExplanation {
   readonly outcome: string;
 }
 
+/** How a node left its cluster. */
+export interface LeaveOutcome {
+  /** Why the others could not be told, who go on counting the node then; absent when they were. */
+  readonly untold?: string;
+}
+
 /**
  * What operators may ask of a node about its cluster (`/api/cluster/*` and the commands). Nodes are named by id, by a
  * unique beginning of it, or by name. Changes go through the log: they throw UnavailableError `no_quorum` when no quorum
@@ -170,9 +176,10 @@ export interface ClusterAdmin {
   undrain(node: string): Promise<void>;
   /**
    * This node hands over, leaves the group and the members, and then stops. Refused (`conflict`, naming them) while there are
-   * models that it alone holds, unless `force` says that they may go.
+   * models that it alone holds. With `force` it leaves in any case: without those models, and without the others where they can't
+   * be told.
    */
-  leave(options?: { readonly force: boolean }): Promise<void>;
+  leave(options?: { readonly force: boolean }): Promise<LeaveOutcome>;
   /** {@link status} now, after each change, and at least every 5 s; at most 4 a second. Ends with the signal. */
   watch(signal: AbortSignal): AsyncIterable<ClusterStatus>;
   webTransport(): WebTransportContact;

@@ -47,6 +47,7 @@ export type {
   KeyRowView,
   KeyVerdict,
   KeyWish,
+  LeaveOutcome,
   MemberLoad,
   MemberStatus,
   RouteExplanation,

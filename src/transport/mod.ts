@@ -52,6 +52,8 @@ export {
   type AnsweredJoin,
   answerJoin,
   type AnswerJoinParts,
+  type AskedMember,
+  askStanding,
   type DialSeed,
   hashSecret,
   type JoinAttempt,
@@ -60,6 +62,7 @@ export {
   type JoinConnection,
   type JoinPatience,
   type JoinRequest,
+  type OwnStanding,
   type Seed,
   tokenVerifier,
 } from "./joining/mod.ts";

@@ -51,6 +51,8 @@ export interface OpenTransportOptions {
   readonly handlers: TransportHandlers;
   /** Whether a member was last reached at this address; whom it names has places of its own. */
   readonly isMembersHost?: (hostname: string) => boolean;
+  /** Told when a member that was dialed, at this address, says that this node is none, or none any more: it may be behind. */
+  readonly onShutOut?: (by: PeerAddress) => void;
   /** Without it nobody can join through this node. */
   readonly onJoin?: JoinHandler;
   /** Without it no client with a key is served. */
@@ -224,7 +226,11 @@ class EndpointTransport implements QuicTransport {
     const known = this.#links.get(peer);
     if (known !== undefined) return known;
     const { clock, log, metrics, handlers } = this.#options;
-    const parts = { endpoint: this.#endpoint, limits: this.#limits };
+    const parts = {
+      endpoint: this.#endpoint,
+      limits: this.#limits,
+      onShutOut: (by: PeerAddress) => this.#later(() => this.#options.onShutOut?.(by)),
+    };
     const link = new PeerLink({
       peer,
       limits: this.#limits,

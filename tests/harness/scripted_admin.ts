@@ -137,7 +137,10 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     webTransport: () => ({ port: 11435, path: "/odist/1", certificateHash: "ab" }),
     drain: note("drain"),
     undrain: note("undrain"),
-    leave: note("leave"),
+    leave: async (options) => {
+      await note("leave")(options);
+      return {};
+    },
     removeMember: note("remove"),
     revokeMember: note("revoke"),
     listSettings: async () => [{ key: "k", value: "v" }],

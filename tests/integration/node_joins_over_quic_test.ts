@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { isEdgeError } from "../../src/base/mod.ts";
-import { generateSigningKey, joinCluster, type Seed, seedDialer } from "../../src/transport/mod.ts";
+import { nodeIdOf } from "../../src/protocol/mod.ts";
+import {
+  askStanding,
+  generateSigningKey,
+  joinCluster,
+  type Seed,
+  seedDialer,
+} from "../../src/transport/mod.ts";
 import { JoinDesk } from "../harness/join_desk.ts";
 import { QuicWorld, testClock } from "../harness/quic_world.ts";
 import { RecordingNode } from "../harness/transport_contract.ts";
@@ -61,4 +68,32 @@ Deno.test("A node that holds the token of another cluster says nothing to this o
     const foreign = await JoinDesk.open();
     await assert.rejects(join(await foreign.createToken(), seed), isEdgeError);
     assert.deepEqual([desk.outcomes, desk.admitted], [[], []]);
+  }));
+
+Deno.test("A node asks a member what it is to the cluster, and nothing changes by that", () =>
+  QuicWorld.run({}, async (world) => {
+    const { desk, seed } = await openDesk(world);
+    const { publicKey: authorityKey } = desk.cluster.authority;
+    const { nodeId, publicKey } = desk.identity;
+    const key = await generateSigningKey();
+    const ask = (asked: Parameters<typeof askStanding>[1]["asked"], at = seed) =>
+      askStanding(at, {
+        ...{ asked, key, name: "asker", clock: testClock, limitMs: 5_000 },
+        dial: seedDialer({ clock: testClock }),
+        signal: new AbortController().signal,
+      });
+    assert.equal(await ask({ authorityKey }), "removed", "it is none");
+    const self = nodeIdOf(key.publicKey);
+    desk.members.set(self, { publicKey: key.publicKey, standing: "admitted" });
+    assert.equal(await ask({ authorityKey }), "member");
+    desk.members.set(self, { publicKey: key.publicKey, standing: "revoked" });
+    assert.equal(await ask({ authorityKey }), "revoked");
+    assert.deepEqual(desk.admitted, []);
+    // Whose word does not count, and who says nothing.
+    const others = (await world.identities.make()).authorityKey;
+    assert.equal(await ask({ authorityKey: others }), "unknown");
+    assert.equal(await ask({ nodeId, publicKey: Uint8Array.from(publicKey) }), "unknown");
+    const over = performance.now();
+    assert.equal(await ask({ authorityKey }, { hostname: "127.0.0.1", port: 9 }), "unknown");
+    assert.ok(performance.now() - over < 6_000);
   }));

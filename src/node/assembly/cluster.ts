@@ -31,7 +31,7 @@ import {
 } from "../../members/mod.ts";
 import type { StreamRouter } from "../../calls/mod.ts";
 import type { LoadedElsewhere } from "../node_api.ts";
-import { MemberWatch } from "../../admission/mod.ts";
+import { MemberWatch, type ShutOut, shutOutText } from "../../admission/mod.ts";
 import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 
 /** How long the founder's own row may take before it is tried again. */
@@ -135,6 +135,9 @@ export class Cluster {
     const known = this.#knownOthers();
     if (known.length > 0) this.membership.join(known);
     if (this.settings.founded) void this.#admitSelf();
+    void this.#machinery.shutOut.then((standing) => {
+      if (!this.#closed) return this.#expelled(standing);
+    });
   }
 
   /** Where members were last, and those of whom that is not known: the transport may know where to look for them. */
@@ -289,14 +292,14 @@ export class Cluster {
   }
 
   /** A node that was removed may join again, as another one; a revoked one keeps its papers, which say why it can't. */
-  async #expelled(): Promise<void> {
+  async #expelled(standing: ShutOut): Promise<void> {
     const { log, onExpelled } = this.#machinery;
-    if (this.group.catalogue.findMember(this.settings.self.nodeId) === undefined) {
+    if (standing === "removed") {
       await this.forget().catch((error) =>
         log.log("warn", "papers_not_dropped", { reason: errorMessage(error) })
       );
     }
-    onExpelled();
+    onExpelled(shutOutText(standing, this.settings.clusterId));
   }
 
   /** Leaves the vote to those that stay, where they need it. Once, and before {@link close}. */
@@ -395,7 +398,8 @@ export class Cluster {
     });
     for (const nodeId of expelled) {
       if (nodeId === self) {
-        if (!this.#leaves) void this.#expelled();
+        const row = this.group.catalogue.findMember(self);
+        if (!this.#leaves) void this.#expelled(row === undefined ? "removed" : "revoked");
         continue;
       }
       this.membership.expel(nodeId);

@@ -19,6 +19,7 @@ import type {
   Log,
   Metrics,
   RaftLogStore,
+  SecretFiles,
   WebTransportContact,
 } from "../../ports/mod.ts";
 import {
@@ -68,8 +69,12 @@ import {
   joinIfWished,
   keepAuthority,
   openDirectory,
+  type ShutOut,
+  type StandingWatch,
   VOUCH_PURPOSE,
   vouchServer,
+  wasRemoved,
+  watchStanding,
 } from "../../admission/mod.ts";
 import {
   advertisedAddresses,
@@ -141,7 +146,10 @@ export interface Machinery {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly addressOf: (nodeId: NodeId) => string;
-  readonly onExpelled: () => void;
+  /** This node was taken out of its cluster; `reason` is for people. */
+  readonly onExpelled: (reason: string) => void;
+  /** Resolves when members have said that this node is none any more. */
+  readonly shutOut: Promise<ShutOut>;
   /** From now on clients with a key are answered by `answer`; until then their sessions are refused. */
   serveClients(answer: ClientHandler["answer"]): void;
   webTransport(): WebTransportContact;
@@ -164,7 +172,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   const folder = clusterFolderOf(options.dataFolder);
   const files = await options.openSecrets(folder);
   const name = config.nodeName || options.hostName;
-  const stored = await openIdentity(files, { name, nowMs: () => clock.nowMs() });
+  const stored = await openOwnIdentity(options, { files, name });
   const book = await PeerBook.open(options.openFile(join(folder, "peers.json")));
   const logFolder = join(folder, "raft");
   const answer = await joinIfWished({
@@ -207,6 +215,21 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   }
 }
 
+/** One that was taken out of the cluster that it is told to join begins anew; its models stay. */
+async function openOwnIdentity(
+  options: MachineryOptions,
+  { files, name }: { readonly files: SecretFiles; readonly name: string },
+): Promise<StoredIdentity> {
+  const { config, clock, log, dialSeed: dial, signal } = options;
+  const open = () => openIdentity(files, { name, nowMs: () => clock.nowMs() });
+  const stored = await open();
+  const { joinAddresses: seeds, joinToken: token } = config;
+  if (!await wasRemoved({ stored, seeds, token, name, clock, log, dial, signal })) return stored;
+  await stored.leave();
+  await options.removeDisk(join(clusterFolderOf(options.dataFolder), "raft"));
+  return await open();
+}
+
 interface Opened extends MachineryOptions {
   readonly stored: StoredIdentity;
   readonly book: PeerBook;
@@ -225,11 +248,14 @@ interface Late {
   answer?: ClientHandler["answer"];
   transport?: QuicTransport;
   keeping?: AuthorityKeeping;
+  standing?: StandingWatch;
+  /** Members say that this node is none any more. */
+  readonly shutOut: PromiseWithResolvers<ShutOut>;
 }
 
 async function assemble(opened: Opened): Promise<Machinery> {
   const { stored, book, clock, log, metrics } = opened;
-  const late: Late = {};
+  const late: Late = { shutOut: Promise.withResolvers() };
   const router = new StreamRouter({ clock, log, metrics });
   const addressOf = (peer: NodeId) => late.gossip?.find(peer)?.address || book.find(peer) || "";
   const directory = openDirectory({
@@ -274,10 +300,12 @@ async function assemble(opened: Opened): Promise<Machinery> {
         path: CLIENT_PATH,
         certificateHash: hexOf(sha256((stored.membership ?? opened.member).identity.leaf)),
       }),
-      onExpelled: () => opened.onFatal("this node was taken out of its cluster by another member"),
+      onExpelled: opened.onFatal,
+      shutOut: late.shutOut.promise,
       async close() {
         renewal.cancel();
         stopWatching();
+        late.standing?.close();
         keeping.close();
         announcing.close();
         membership.close();
@@ -306,10 +334,17 @@ function openWires(
   const { config, stored, member, clock, log, metrics, name } = opened;
   const { nodeId } = stored;
   const { router, directory, addressOf } = to;
+  late.standing = watchStanding({
+    ...{ stored, name, clock, dial: opened.dialSeed, signal: opened.signal },
+    catalogue: () => late.group?.catalogue ?? Catalogue.empty(),
+    isConnected: () => (late.transport?.connections().length ?? 0) > 0,
+    onShutOut: (standing) => late.shutOut.resolve(standing),
+  });
   return opened.openTransport({
     listen: config.listenAddress,
     identity: member.identity,
     directory,
+    onShutOut: (by) => late.standing?.noteRefused(by),
     isMembersHost: (hostname) => opened.book.knowsHost(hostname),
     handlers: {
       onDatagram: (from, bytes) => late.gossip?.receiveDatagram(from, bytes),

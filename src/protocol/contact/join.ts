@@ -29,6 +29,8 @@ import { certificateField, clusterIdField, cutText, nonceField, signatureField }
  * signatures alone.
  */
 export const JOIN_VERSION = 1;
+/** Id of no token: a node that shows it asks what it is to the cluster. Tokens are called by hex digits. */
+export const STANDING_QUESTION = "standing";
 /** Bytes of a member's proof: HMAC with SHA-256. */
 const JOIN_PROOF_BYTES = 32;
 /** Members named in one answer: enough to find the rest of them through. */

@@ -52,6 +52,7 @@ export {
   type JoinRefusal,
   type JoinSaid,
   joinTranscript,
+  STANDING_QUESTION,
 } from "./join.ts";
 export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./join_token.ts";
 export { clusterIdOf, nodeIdOf } from "./node_id.ts";

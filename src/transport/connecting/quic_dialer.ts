@@ -1,10 +1,11 @@
 import { errorMessage, type NodeId, PeerError, UnavailableError } from "../../base/mod.ts";
+import type { PeerAddress } from "../../ports/mod.ts";
 import { CLOSE_CODES } from "../connection.ts";
 import { withDeadline } from "./deadline.ts";
 import { isRuntimeLoss } from "../framing/mod.ts";
 import { greetAsDialer, type GreetingParts, type IncomingStreams } from "./greeting.ts";
 import { firstToAnswer } from "./first_to_answer.ts";
-import { anchorFromMemberKey, serverNameOf } from "../identity/mod.ts";
+import { anchorFromMemberKey, helloFailureOf, serverNameOf } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import { MEMBER_PROTOCOL, quicSettings } from "../quic_settings.ts";
 import type { ResolvedAddress } from "../resolve_address.ts";
@@ -41,6 +42,8 @@ export interface DialerParts {
   readonly endpoint: Deno.QuicEndpoint;
   readonly greeting: () => GreetingParts;
   readonly limits: TransportLimits;
+  /** A member that was dialed says that this node does not belong. */
+  readonly onShutOut: (by: PeerAddress) => void;
 }
 
 /**
@@ -82,6 +85,7 @@ export async function dialPeer(
     closeConn(conn, "duplicate");
     return { kind: "duplicate" };
   } catch (error) {
+    if (isShutOut(error)) parts.onShutOut({ nodeId: to.nodeId, address });
     clock.after(LAST_WORDS_MS, () => closeConn(conn, "refused"));
     throw error;
   }
@@ -140,6 +144,13 @@ async function anchorOf(
     throw new UnavailableError("peer_lost", `Node ${peer} is no member as far as this node knows`);
   }
   return await anchorFromMemberKey(Uint8Array.from(key), by.clock.nowMs());
+}
+
+/** A member that has replaced its authority since may say it of the certificate. */
+function isShutOut(error: unknown): boolean {
+  const failure = helloFailureOf(error);
+  return failure?.refusedBy === "the peer" &&
+    ["unknown_member", "revoked", "bad_certificate"].includes(failure.reason);
 }
 
 /** What a failed connect is to callers. */

@@ -11,6 +11,7 @@ import {
   joinTranscript,
   nodeIdOf,
   NONCE_BYTES,
+  STANDING_QUESTION,
 } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
 import { type AuthorityChain, type NodeIdentity, verifySignature } from "../identity/mod.ts";
@@ -216,6 +217,9 @@ function refusal(
 }
 
 function tokenUnknown(tokenId: string): JoinRefused {
+  if (tokenId === STANDING_QUESTION) {
+    return new JoinRefused("token_unknown", "a node that asks whether it is a member is none");
+  }
   const text = `token "${tokenId}" was used up or revoked, or never was this cluster's`;
   return new JoinRefused("token_unknown", text);
 }

@@ -10,6 +10,7 @@ export {
   type AnswerJoinParts,
   type JoinRequest,
 } from "./answer_join.ts";
+export { type AskedMember, askStanding, type OwnStanding } from "./ask_standing.ts";
 export {
   type DialSeed,
   joinCluster,

@@ -1,0 +1,115 @@
+import { RequestError } from "../base/mod.ts";
+import type { MemberRows } from "../core/catalogue/mod.ts";
+import type { Clock, Log } from "../ports/mod.ts";
+import {
+  askStanding,
+  authorityIds,
+  type DialSeed,
+  type OwnStanding,
+  type Seed,
+  type StoredIdentity,
+} from "../transport/mod.ts";
+import { clusterIdOf, decodeJoinToken } from "../protocol/mod.ts";
+import { type ShutOut, StandingWatch } from "./standing_watch.ts";
+
+/** How long a start waits to hear whether this node is still a member. Silence means that it goes on as one. */
+const START_LIMIT_MS = 1_500;
+/** How long a member may take that this node asks while it runs; it waits for a quorum meanwhile. */
+const ASK_LIMIT_MS = 5_000;
+
+/** What asking takes. */
+interface AskingParts {
+  readonly stored: StoredIdentity;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly dial: DialSeed;
+  readonly signal: AbortSignal;
+}
+
+/** What asking at a start takes. */
+export interface OwnStandingParts extends AskingParts {
+  readonly seeds: readonly Seed[];
+  /** "" = none. */
+  readonly token: string;
+  readonly log: Log;
+}
+
+/**
+ * Whether a node that is told to join the cluster it believes to be of was taken out of it while it was off: then it has to join
+ * as a new one.
+ *
+ * @throws RequestError `join_refused` for a node that was shut out for good.
+ */
+export async function wasRemoved(parts: OwnStandingParts): Promise<boolean> {
+  const { stored, seeds, token, log } = parts;
+  const decoded = decodeJoinToken(token);
+  if (decoded.kind === "malformed" || stored.membership === undefined) return false;
+  const { authorityKey } = decoded.value;
+  const { authority, identity } = stored.membership;
+  if (!authorityIds(authority).includes(clusterIdOf(authorityKey))) return false;
+  const words = await Promise.all(seeds.map((seed) => askAt(seed, authorityKey, parts)));
+  if (words.includes("revoked")) {
+    throw new RequestError("join_refused", shutOutText("revoked", identity.clusterId));
+  }
+  if (!words.includes("removed") || words.includes("member")) return false;
+  log.log("warn", "was_removed", { cluster: identity.clusterId, then: "joins as a new member" });
+  return true;
+}
+
+function askAt(
+  seed: Seed,
+  authorityKey: Uint8Array<ArrayBuffer>,
+  parts: OwnStandingParts,
+): Promise<OwnStanding> {
+  return askStanding(seed, {
+    ...parts,
+    asked: { authorityKey },
+    key: parts.stored.key,
+    limitMs: START_LIMIT_MS,
+  });
+}
+
+/** What happened, and what to type. */
+export function shutOutText(standing: ShutOut, clusterId: string): string {
+  if (standing === "revoked") {
+    return `This node was revoked from cluster ${clusterId}, which lets it in no more: ` +
+      "to go on, start it with another data folder (--data) and --models for the models it has";
+  }
+  return `This node was removed from cluster ${clusterId}. To come back as a new member with its models, ` +
+    "run odist token create on a member, and start this node with --join HOST:PORT and that token; " +
+    "started without, it goes on as a cluster of its own";
+}
+
+/** What a {@link StandingWatch} is made of. */
+export interface WatchStandingParts extends AskingParts {
+  readonly catalogue: () => MemberRows;
+  readonly isConnected: () => boolean;
+  readonly onShutOut: (standing: ShutOut) => void;
+}
+
+/** Watches by asking members by the keys that the catalogue has for them. */
+export function watchStanding(parts: WatchStandingParts): StandingWatch {
+  const { stored, catalogue, clock, isConnected, onShutOut } = parts;
+  return new StandingWatch({
+    clock,
+    isConnected,
+    onShutOut,
+    othersCount: () =>
+      [...catalogue().members()].filter(({ nodeId, standing }) =>
+        standing === "admitted" && nodeId !== stored.nodeId
+      ).length,
+    ask: async ({ nodeId, address }) => {
+      const row = catalogue().findMember(nodeId);
+      if (row?.standing !== "admitted") return "unknown";
+      const asked = { nodeId, publicKey: Uint8Array.from(row.publicKey) };
+      const by = { ...parts, asked, key: stored.key, limitMs: ASK_LIMIT_MS };
+      return await askStanding(seedAt(address), by);
+    },
+  });
+}
+
+function seedAt(address: string): Seed {
+  const colon = address.lastIndexOf(":");
+  const hostname = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  return { hostname, port: Number(address.slice(colon + 1)) };
+}
