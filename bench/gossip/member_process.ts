@@ -44,6 +44,8 @@ export class ProgramCluster implements AsyncDisposable {
   };
   /** Sees each verdict as it is read. */
   onVerdict: (verdict: Verdict) => void = () => {};
+  /** Sees each line as it is read. */
+  onLine: (observer: number, line: string) => void = () => {};
 
   constructor(program: Program, wires: Wires, size: number) {
     this.#program = program;
@@ -80,6 +82,11 @@ export class ProgramCluster implements AsyncDisposable {
     const atMs = performance.now();
     await child?.status;
     return atMs;
+  }
+
+  /** Of a running node. */
+  pidOf(index: number): number | undefined {
+    return this.#processes.get(index)?.pid;
   }
 
   /** Each running node holds each of these for alive, whatever it doubts, or for down. */
@@ -128,6 +135,7 @@ export class ProgramCluster implements AsyncDisposable {
   }
 
   #hear(observer: number, line: string): void {
+    this.onLine(observer, line);
     const said = this.#program.read(line);
     if (said === undefined) return;
     // A doubt that comes to nothing is not always taken back in so many words.

@@ -8,8 +8,14 @@ import type { Wires } from "./wires.ts";
 const TOKEN_USES = 64;
 const ODIST = [Deno.execPath(), "run", "-A", "--unstable-net", join(ROOT, "main.ts")];
 
+/** Whole nodes, which log who leads their group. */
+export interface NodeProgram extends Program {
+  /** Who leads by a line; undefined = it does not say. */
+  readLeader(line: string): number | undefined;
+}
+
 /** Whole nodes: what `odist serve` sends while nobody asks it anything, heartbeats of the log's group included. */
-export async function odistNode(): Promise<Program> {
+export async function odistNode(): Promise<NodeProgram> {
   const root = await Deno.makeTempDir({ prefix: "odist-bench-" });
   addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
   const ids = new Map<string, number>();
@@ -32,6 +38,11 @@ export async function odistNode(): Promise<Program> {
       ...(token === "" ? [] : ["--token", token]),
       ...joins.map((seed) => `--join=${wires.addressOf(seed)}:${CLUSTER_PORT}`),
     ],
+    readLeader(line) {
+      if (!line.includes('"raft_leader"')) return undefined;
+      const { leader } = JSON.parse(line);
+      return ids.get(leader) ?? readIds(root, ids).get(leader);
+    },
     read(line) {
       if (!line.includes('"member_changed"')) return undefined;
       const { node, to } = JSON.parse(line);

@@ -419,10 +419,10 @@ export const OPTIONS = {
     low: 30,
     high: 3_000,
     flag: "heartbeat",
-    default: "150ms",
+    default: "250ms",
     summary: "How often the leader of the cluster shows that it lives.",
     details:
-      "An election starts when there was no sign for 3 to 7 times as long. Must be the same on all nodes.",
+      "An election starts when there was no sign for 2 to 4 times as long. Must be the same on all nodes.",
   },
   logLevel: {
     slice: "telemetry",

@@ -23,7 +23,6 @@ import {
   type RaftNote,
   type RaftView,
   type Ready,
-  type RefusalReason,
   type SoftState,
   type StepOutcome,
 } from "../core/raft/mod.ts";
@@ -44,12 +43,12 @@ import {
   type SnapshotRequest,
 } from "../protocol/mod.ts";
 import { GroupChanges } from "./changes.ts";
-import type { AppliedNews, Fence, Group, GroupParts, Patience } from "./group.ts";
+import type { AppliedNews, Fence, Group, GroupParts, HeartbeatNews, Patience } from "./group.ts";
 import { Outbox } from "./outbox.ts";
 import { Proposals, type ProposeOptions } from "./proposals.ts";
 import { QuorumWatch, type Reading } from "./quorum_watch.ts";
 import { Reads } from "./reads.ts";
-import { RefusedFrames } from "./refused_frames.ts";
+import { isLie, RefusedFrames } from "./refused_frames.ts";
 import { SnapshotTransfers } from "./snapshot_transfers.ts";
 import { type GroupTiming, TickGrid } from "./timing.ts";
 
@@ -62,12 +61,6 @@ const LEARNER_LAG_MAX = 100;
 const PROPOSE_TIMEOUT_MS = 10_000;
 
 const NO_BYTES = new Uint8Array(0);
-
-/** What only a peer says that lies, or that knows of changes this node has not heard of yet. */
-function isLie(reason: RefusalReason): boolean {
-  return reason === "malformed" || reason === "not_a_voter" || reason === "not_a_member" ||
-    reason === "term_jump";
-}
 
 /** An order on its way to the disk. */
 interface Writing {
@@ -96,6 +89,7 @@ export class GroupDriver implements Group {
   readonly #transfers: SnapshotTransfers;
   readonly #grid: TickGrid;
   readonly #appliedListeners = new Set<(news: AppliedNews) => void>();
+  readonly #heartbeatListeners = new Set<(news: HeartbeatNews) => void>();
   readonly #changeListeners = new Set<() => void>();
   #catalogue: Catalogue;
   #state: "running" | "fenced" | "closed" = "running";
@@ -141,6 +135,7 @@ export class GroupDriver implements Group {
         id,
         electionTicks: timing.electionTicks,
         heartbeatTicks: timing.heartbeatTicks,
+        learnerHeartbeats: timing.learnerHeartbeats,
         applied: catalogue.appliedIndex,
       },
       store,
@@ -299,6 +294,11 @@ export class GroupDriver implements Group {
     return () => this.#changeListeners.delete(listener);
   }
 
+  onHeartbeat(listener: (news: HeartbeatNews) => void): () => void {
+    this.#heartbeatListeners.add(listener);
+    return () => this.#heartbeatListeners.delete(listener);
+  }
+
   async close(): Promise<void> {
     if (this.#state === "closed") return;
     const wasRunning = this.#state === "running";
@@ -380,6 +380,7 @@ export class GroupDriver implements Group {
     for (const message of ready.messages) {
       if (message.kind === "snapshot_request") this.#transfers.start(message);
       else this.#outbox.post(message);
+      if (message.kind === "heartbeat_request") this.#tellHeartbeat(message.to, "sent");
     }
     if (ready.append !== undefined) {
       if (ready.append.mustSync) this.#order(ready.append);
@@ -458,7 +459,19 @@ export class GroupDriver implements Group {
         default:
           this.#step(message);
       }
+      const { leader, role } = this.#soft;
+      if (message.kind === "heartbeat_request" && leader === from) {
+        this.#tellHeartbeat(from, "heard");
+      } else if (message.kind === "heartbeat_response" && role === "leader") {
+        this.#tellHeartbeat(from, "answered");
+      }
     }
+  }
+
+  #tellHeartbeat(peer: NodeId, way: HeartbeatNews["way"]): void {
+    const { tickMs, heartbeatTicks } = this.#parts.timing;
+    const news = { peer, way, everyMs: tickMs * heartbeatTicks };
+    for (const listener of this.#heartbeatListeners) listener(news);
   }
 
   /** Not passed on a second time: only who hears them from their proposer can tell whose they are. They come again. */

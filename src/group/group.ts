@@ -61,6 +61,14 @@ export interface AppliedNews {
   readonly kinds: ReadonlySet<CatalogueCommand["kind"]> | undefined;
 }
 
+/** The leader's heartbeat went out, came in, or was answered. */
+export interface HeartbeatNews {
+  readonly peer: NodeId;
+  readonly way: "sent" | "heard" | "answered";
+  /** From one to the next, with voters. */
+  readonly everyMs: number;
+}
+
 /** How long a caller waits. */
 export interface Patience {
   /** Milliseconds. */
@@ -120,6 +128,8 @@ export interface Group {
   onApplied(listener: (news: AppliedNews) => void): () => void;
   /** Calls back after each change of role, leader, configuration or fence; returns how to stop. */
   onChanged(listener: () => void): () => void;
+  /** Calls back for each heartbeat, in the turn that it is taken up in; returns how to stop. */
+  onHeartbeat(listener: (news: HeartbeatNews) => void): () => void;
   /** Stops taking part, then waits for the log. */
   close(): Promise<void>;
 }

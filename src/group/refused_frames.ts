@@ -1,5 +1,12 @@
+import type { RefusalReason } from "../core/raft/mod.ts";
 import { LineLimiter, type NodeId } from "../base/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
+
+/** What only a peer says that lies, or that knows of changes this node has not heard of yet. */
+export function isLie(reason: RefusalReason): boolean {
+  return reason === "malformed" || reason === "not_a_voter" || reason === "not_a_member" ||
+    reason === "term_jump";
+}
 
 /** Milliseconds between two log lines about one peer's refused messages; the metric counts each. */
 const LINE_INTERVAL_MS = 1_000;

@@ -5,10 +5,13 @@ export interface GroupTiming {
   /** See RaftOptions. Default 10. */
   readonly electionTicks: number;
   /**
-   * See RaftOptions. Default 3: a lost heartbeat is sent again by QUIC within a few round trips, so three to six of them in an
-   * election's time are enough, and each costs four packets with what acknowledges it.
+   * See RaftOptions. Default 5: a lost heartbeat is sent again by QUIC within a few round trips, so two to four of them in an
+   * election's time are enough, and each costs three to four packets with what acknowledges it. A death is found by the
+   * heartbeat that stays away, no later than by probes.
    */
   readonly heartbeatTicks: number;
+  /** See RaftOptions. Default 8: two seconds. */
+  readonly learnerHeartbeats: number;
   /** Applied entries after which the catalogue is saved. Default 30,000: saving holds up commits, a restart applies those. */
   readonly snapshotEntries: number;
   /** Applied bytes after which the catalogue is saved. Default 16 MiB. */
@@ -21,7 +24,8 @@ export interface GroupTiming {
 export const GROUP_TIMING: GroupTiming = {
   tickMs: 50,
   electionTicks: 10,
-  heartbeatTicks: 3,
+  heartbeatTicks: 5,
+  learnerHeartbeats: 8,
   snapshotEntries: 30_000,
   snapshotBytes: 16 * 1024 * 1024,
   trailingEntries: 5_000,

@@ -9,6 +9,7 @@ import {
   type Random,
 } from "../base/mod.ts";
 import {
+  type HeartbeatWatch,
   Membership,
   type MembershipEffect,
   type MembershipEvent,
@@ -176,6 +177,20 @@ export class MembershipDriver {
   /** An expelled member is admitted again. */
   admit(nodeId: NodeId): void {
     this.#take({ kind: "member_admitted", nodeId });
+  }
+
+  /** A heartbeat of the log's group: it stands in for a probe. */
+  heartbeat(news: {
+    readonly peer: NodeId;
+    readonly way: "sent" | "heard" | "answered";
+    readonly everyMs: number;
+  }): void {
+    this.#receive({ kind: "heartbeat", ...news });
+  }
+
+  /** Who leads the log's group and votes in it; undefined = nobody leads. */
+  watchHeartbeats(watch: HeartbeatWatch | undefined): void {
+    this.#take({ kind: "heartbeats_watched", watch });
   }
 
   /** Sets a gossip value of this node; undefined deletes it. An equal one is not told again. */

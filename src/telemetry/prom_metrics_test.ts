@@ -60,6 +60,31 @@ Deno.test("PromMetrics sorts durations into the declared buckets", async () => {
   assert.match(text, /^odist_model_load_seconds_bucket\{le="0.025"\} 1$/m);
 });
 
+Deno.test("watchStalls() looks five times less often once the loop has kept time for ten seconds", () => {
+  let looks = 0;
+  const hand = new HandClock();
+  const clock = {
+    nowMs: () => hand.nowMs(),
+    monotonicMs: () => hand.monotonicMs(),
+    after(delayMs: number, callback: () => void) {
+      looks++;
+      return hand.after(delayMs, callback);
+    },
+  };
+  const metrics = new PromMetrics({ clock, version: "1.2.3" });
+  const watch = watchStalls({ clock, metrics, log: NO_LOG });
+  const looksIn = (spanMs: number) => {
+    const before = looks;
+    for (let atMs = 0; atMs < spanMs; atMs += 10) hand.advance(10);
+    return looks - before;
+  };
+  assert.equal(looksIn(10_000), 200);
+  assert.equal(looksIn(10_000), 40);
+  hand.advance(320);
+  assert.equal(looksIn(5_000), 100, "a late look");
+  watch.stop();
+});
+
 Deno.test("watchStalls() counts timers later than 50 ms and nothing else", async () => {
   const clock = new HandClock();
   const metrics = new PromMetrics({ clock, version: "1.2.3" });

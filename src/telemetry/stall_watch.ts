@@ -1,7 +1,12 @@
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 
-/** How often the loop is looked at. A stall of twice this is always seen; 20 looks a second cost nothing measurable. */
+/** How often the loop of a busy node is looked at. A stall of twice this is always seen. */
 const LOOK_EVERY_MS = 50;
+/** The same at rest: 20 looks a second would cost an idle machine more than all else. */
+const REST_LOOK_EVERY_MS = 250;
+/** Lateness from which the loop counts as busy, and for how long it does. */
+const BUSY_LATE_MS = 5;
+const BUSY_MS = 10_000;
 /** Lateness from which a look counts as a stall: a Raft heartbeat may not slip by more. */
 const STALL_MS_MIN = 50;
 /** Stalls from which a line is logged besides the metric. */
@@ -12,6 +17,7 @@ export function watchStalls(
   parts: { readonly clock: Clock; readonly metrics: Metrics; readonly log: Log },
 ): { stop(): void } {
   const { clock, metrics, log } = parts;
+  let busyUntilMs = clock.monotonicMs() + BUSY_MS;
   let dueMs = clock.monotonicMs() + LOOK_EVERY_MS;
   let timer = clock.after(LOOK_EVERY_MS, look);
 
@@ -22,8 +28,10 @@ export function watchStalls(
     if (lateMs > STALL_LOG_MS_MIN) {
       log.log("warn", "event_loop_stalled", { stallMs: Math.round(lateMs) });
     }
-    dueMs = nowMs + LOOK_EVERY_MS;
-    timer = clock.after(LOOK_EVERY_MS, look);
+    if (lateMs > BUSY_LATE_MS) busyUntilMs = nowMs + BUSY_MS;
+    const everyMs = nowMs < busyUntilMs ? LOOK_EVERY_MS : REST_LOOK_EVERY_MS;
+    dueMs = nowMs + everyMs;
+    timer = clock.after(everyMs, look);
   }
 
   return { stop: () => timer.cancel() };

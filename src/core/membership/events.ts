@@ -11,6 +11,13 @@ export interface Contact {
   readonly address: string;
 }
 
+/** Whom the leader of the log's group watches by its heartbeats, as this node knows it. */
+export interface HeartbeatWatch {
+  readonly leader: NodeId;
+  /** They hear the leader, and the leader them. */
+  readonly voters: readonly NodeId[];
+}
+
 /**
  * Facts for {@link Membership}. `nowMs` is a monotonic clock in whole milliseconds, of any origin; it is when the fact
  * is handed in, not when it happened.
@@ -29,6 +36,18 @@ export type MembershipEvent =
     | { readonly kind: "send_failed"; readonly to: NodeId }
     /** A hint: the member is probed out of turn, nothing more. */
     | { readonly kind: "connection_lost"; readonly to: NodeId }
+    /**
+     * A heartbeat of the log's group: sent to a member, heard from one that leads, or answered by one. The next follows after
+     * `everyMs`; it counts for nothing in an answer.
+     */
+    | {
+      readonly kind: "heartbeat";
+      readonly peer: NodeId;
+      readonly way: "sent" | "heard" | "answered";
+      readonly everyMs: number;
+    }
+    /** Who leads the log's group and votes in it has changed; undefined = nobody leads. */
+    | { readonly kind: "heartbeats_watched"; readonly watch: HeartbeatWatch | undefined }
     /** Asks these members to let this node in; remembered, and asked again while it is alone. */
     | { readonly kind: "join_requested"; readonly seeds: readonly Contact[] }
     /** Says goodbye; `leave_completed` follows. */

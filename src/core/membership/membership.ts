@@ -8,7 +8,7 @@ import {
 import type { Contact, MembershipEffect, MembershipEvent, MemberView } from "./events.ts";
 import { Firsthand } from "./firsthand.ts";
 import { Judge } from "./judge.ts";
-import { Prober } from "./prober.ts";
+import { Heartbeats, Prober } from "./prober.ts";
 import { type Member, Roster, viewMember } from "./roster.ts";
 import { claimOfSelf, type Self, type Shared } from "./shared.ts";
 import { Sync } from "./sync.ts";
@@ -60,6 +60,7 @@ const EXPELLED_MAX = 1_024;
 export class Membership {
   readonly #shared: Shared;
   readonly #voice: Voice;
+  readonly #heartbeats: Heartbeats;
   readonly #prober: Prober;
   readonly #judge: Judge;
   readonly #firsthand: Firsthand;
@@ -95,11 +96,11 @@ export class Membership {
       effects: [],
     };
     this.#voice = new Voice(this.#shared);
-    this.#prober = new Prober(
-      this.#shared,
-      this.#voice,
-      (target) => this.#onProbeFailed(target),
-    );
+    this.#heartbeats = new Heartbeats(this.#shared);
+    this.#prober = new Prober(this.#shared, this.#voice, {
+      heartbeats: this.#heartbeats,
+      onFailed: (target) => this.#onProbeFailed(target),
+    });
     this.#firsthand = new Firsthand(this.#shared, this.#voice);
     this.#judge = new Judge(this.#shared, this.#voice, this.#prober, {
       onReturned: (member) => this.#onReturned(member),
@@ -194,6 +195,10 @@ export class Membership {
         return this.#prober.onSendFailed(event.to);
       case "connection_lost":
         return this.#onConnectionLost(event.to);
+      case "heartbeat":
+        return this.#onHeartbeat(event);
+      case "heartbeats_watched":
+        return this.#heartbeats.onWatch(event.watch);
       case "join_requested":
         return this.#onJoin(event.seeds);
       case "leave_requested":
@@ -296,6 +301,16 @@ export class Membership {
     this.#doubtTold(to);
     const member = this.#shared.roster.find(to);
     if (member?.standing === "alive") this.#prober.probe(member);
+  }
+
+  #onHeartbeat(
+    { peer, way, everyMs }: Extract<MembershipEvent, { readonly kind: "heartbeat" }>,
+  ): void {
+    if (way !== "sent") this.#prober.onHeartbeat(peer);
+    const member = this.#shared.roster.find(peer);
+    if (way === "answered" || member?.standing !== "alive") return;
+    if (!this.#heartbeats.note(peer, everyMs)) return;
+    this.#prober.expect(member, this.#shared.coreMs + (way === "sent" ? 0 : everyMs));
   }
 
   #onProbeFailed(target: Member): void {

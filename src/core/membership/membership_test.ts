@@ -128,6 +128,82 @@ function claim(
   };
 }
 
+const THIRD = "00000000000000dd" as NodeId;
+/** Of the heartbeats in these tests, as the product's. */
+const EVERY_MS = 250;
+
+Deno.test("Heartbeats stand in for probes: a leader and its voters, while these answer, ask each other nothing", () => {
+  for (const leader of [SELF, PEER]) {
+    const scene = new Scene();
+    scene.meet(PEER, OTHER);
+    scene.tell({ kind: "heartbeats_watched", watch: { leader, voters: [SELF, PEER, OTHER] } });
+    const peers = leader === SELF ? [PEER, OTHER] : [PEER];
+    for (let beat = 0; beat < 40; beat++) {
+      for (const peer of peers) {
+        const way = leader === SELF ? "sent" : "heard";
+        scene.tell({ kind: "heartbeat", peer, way, everyMs: EVERY_MS });
+        scene.advance(1);
+        if (leader === SELF) {
+          scene.tell({ kind: "heartbeat", peer, way: "answered", everyMs: EVERY_MS });
+        }
+      }
+      scene.advance(EVERY_MS - peers.length);
+    }
+    assert.equal(scene.sent().filter(({ body }) => body.kind === "ping").length, 0, leader);
+    assert.equal(scene.standing(OTHER), "alive");
+  }
+});
+
+Deno.test("A heartbeat that stays away or unanswered is a failed probe, at the time of one", () => {
+  for (const leader of [SELF, PEER]) {
+    const scene = new Scene();
+    scene.meet(PEER, OTHER, THIRD);
+    scene.tell({
+      kind: "heartbeats_watched",
+      watch: { leader, voters: [SELF, PEER, OTHER, THIRD] },
+    });
+    const way = leader === SELF ? "sent" : "heard";
+    scene.tell({ kind: "heartbeat", peer: PEER, way, everyMs: EVERY_MS });
+    const dueMs = leader === SELF ? 0 : EVERY_MS;
+    const pings = () => scene.sent(PEER).filter(({ body }) => body.kind === "ping").length;
+    scene.advance(dueMs + timing.probeTimeoutMs - 1);
+    assert.equal(pings(), 0);
+    scene.advance(1);
+    assert.equal(pings(), 1, "now it is asked");
+    scene.advance(timing.probeDeadlineMs - timing.probeTimeoutMs);
+    assert.equal(scene.standing(PEER), "suspect");
+  }
+});
+
+Deno.test("A doubted member, a doubted leader's voters and learners are probed whatever heartbeats say", () => {
+  const pinged = (doubted?: NodeId) => {
+    const scene = new Scene();
+    scene.meet(PEER, OTHER, THIRD);
+    scene.tell({
+      kind: "heartbeats_watched",
+      watch: { leader: PEER, voters: [SELF, PEER, OTHER] },
+    });
+    const claims = doubted === undefined ? [] : [claim(doubted, "suspect", { accuser: THIRD })];
+    scene.hear(THIRD, { kind: "gossip" }, { claims });
+    for (let beat = 0; beat < 3; beat++) {
+      scene.tell({ kind: "heartbeat", peer: PEER, way: "heard", everyMs: EVERY_MS });
+      scene.advance(EVERY_MS);
+    }
+    const pings = scene.effects.filter((effect) =>
+      effect.kind === "send_datagram" && isPing(effect.bytes)
+    );
+    return new Set(pings.map((effect) => "nodeId" in effect ? effect.nodeId : ""));
+  };
+  assert.deepEqual(pinged(), new Set([THIRD]), "the learner alone");
+  assert.ok(pinged(OTHER).has(OTHER), "each has a say in a doubt");
+  assert.ok(pinged(PEER).has(OTHER), "nobody may be watching it");
+});
+
+function isPing(bytes: Uint8Array): boolean {
+  const decoded = decodeDatagram(bytes);
+  return decoded.kind === "decoded" && decoded.value.body.kind === "ping";
+}
+
 Deno.test("Membership answers a ping, whoever sends it, and asks a stranger to introduce itself", () => {
   const scene = new Scene();
   scene.hear(PEER, { kind: "ping", sequence: 7 });

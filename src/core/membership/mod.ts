@@ -5,7 +5,13 @@
  *
  * @module
  */
-export type { Contact, MembershipEffect, MembershipEvent, MemberView } from "./events.ts";
+export type {
+  Contact,
+  HeartbeatWatch,
+  MembershipEffect,
+  MembershipEvent,
+  MemberView,
+} from "./events.ts";
 export { Membership, type MembershipOptions, type MembershipView } from "./membership.ts";
 export { MEMBERSHIP_PRESETS, type MembershipTiming } from "./timing.ts";
 export type { ValueRefusal } from "./values.ts";

@@ -1,5 +1,5 @@
 import { assert, type NodeId } from "../../base/mod.ts";
-import type { Contact } from "./events.ts";
+import type { Contact, HeartbeatWatch } from "./events.ts";
 import type { Member } from "./roster.ts";
 import type { Shared } from "./shared.ts";
 import type { Timer, TimerFact } from "./timers.ts";
@@ -8,6 +8,8 @@ import type { Voice } from "./voice.ts";
 
 interface Probe {
   readonly targetId: NodeId;
+  /** False while only a heartbeat is waited for. */
+  isPinged: boolean;
   /** Members asked to probe for us. */
   readonly askedIds: Set<NodeId>;
   /** Of those, who said that they got no answer either: they prove that our own network works. */
@@ -23,6 +25,61 @@ interface Relay {
   readonly over: Timer<TimerFact>;
 }
 
+/** Members besides it and the leader that are left to probe a learner, where the leader does not. */
+const WATCHERS_MIN = 4;
+
+/**
+ * Heartbeats of the log's group stand in for probes: a leader and a voter hear each other often enough to notice a death as soon as
+ * probes would, and tell the others. Nobody need ask the same again.
+ */
+export class Heartbeats {
+  readonly #shared: Shared;
+  /** Until when, in core time, this node's own heartbeats with a member are current. */
+  readonly #currentUntilMs = new Map<NodeId, number>();
+  #leader: NodeId | undefined;
+  #watched: ReadonlySet<NodeId> = new Set();
+
+  constructor(shared: Shared) {
+    this.#shared = shared;
+  }
+
+  /** Replaces what was known; undefined = nobody leads. */
+  onWatch(watch: HeartbeatWatch | undefined): void {
+    this.#leader = watch?.leader;
+    this.#watched = new Set(watch?.voters);
+    this.#currentUntilMs.clear();
+  }
+
+  /** This node and a member exchange one now, and the next after `everyMs`; false where that is too seldom to find a death in time. */
+  note(peer: NodeId, everyMs: number): boolean {
+    const { coreMs, timing, self } = this.#shared;
+    // Learners hear one now and then.
+    if (!this.#watched.has(peer) || !this.#watched.has(self.nodeId)) return false;
+    if (everyMs > 2 * timing.probeIntervalMs) return false;
+    this.#currentUntilMs.set(peer, coreMs + everyMs + timing.probeIntervalMs);
+    return true;
+  }
+
+  /** Whether a member needs no probe of this node. Doubts are looked into by all: each has a say. */
+  standInFor({ nodeId, standing }: Member): boolean {
+    if (standing !== "alive") return false;
+    const { coreMs, self, roster } = this.#shared;
+    if ((this.#currentUntilMs.get(nodeId) ?? -Infinity) > coreMs) return true;
+    if (this.#leader === undefined) return false;
+    // It says most of all; the others find a dead learner as well without it.
+    if (this.#leader === self.nodeId) return roster.clusterSize - 2 >= WATCHERS_MIN;
+    // The leader is asked by whoever hears too little of it: else a node cut off from all would not find out.
+    if (!this.#watched.has(nodeId) || nodeId === this.#leader) return false;
+    return roster.find(this.#leader)?.standing === "alive";
+  }
+}
+
+/** What probing depends on. */
+export interface ProberParts {
+  readonly heartbeats: Heartbeats;
+  readonly onFailed: (target: Member) => void;
+}
+
 /**
  * Direct and indirect probes (SWIM section 3.1) with local health (Lifeguard): a node whose probes fail for reasons of its
  * own slows down before it accuses others.
@@ -30,6 +87,7 @@ interface Relay {
 export class Prober {
   readonly #shared: Shared;
   readonly #voice: Voice;
+  readonly #heartbeats: Heartbeats;
   readonly #onFailed: (target: Member) => void;
   readonly #probes = new Map<number, Probe>();
   readonly #relays = new Map<number, Relay>();
@@ -37,10 +95,11 @@ export class Prober {
   // 0 = well, HEALTH_MAX = assume that any silence is our own fault.
   #health = 0;
 
-  constructor(shared: Shared, voice: Voice, onFailed: (target: Member) => void) {
+  constructor(shared: Shared, voice: Voice, parts: ProberParts) {
     this.#shared = shared;
     this.#voice = voice;
-    this.#onFailed = onFailed;
+    this.#heartbeats = parts.heartbeats;
+    this.#onFailed = parts.onFailed;
   }
 
   /** Local health: 0 is well, {@link HEALTH_MAX} the worst. */
@@ -60,25 +119,30 @@ export class Prober {
     timers.at(coreMs + timing.probeIntervalMs, { kind: "probe_turn" });
     if (this.#shared.self.leaving) return;
     const target = roster.nextProbeTarget();
-    if (target !== undefined) this.probe(target);
+    if (target !== undefined && !this.#heartbeats.standInFor(target)) this.probe(target);
+  }
+
+  /** A heartbeat is on its way to a member, or due from it at `dueMs`: from then on its silence counts as for a ping. */
+  expect(target: Member, dueMs: number): void {
+    if (this.#probes.size >= PROBES_MAX || this.#find(target.nodeId) !== undefined) return;
+    this.#open(target, dueMs, false);
+  }
+
+  /** A heartbeat of a member, or the answer to one, is as good as an ack. */
+  onHeartbeat(from: NodeId): void {
+    const found = this.#find(from);
+    if (found === undefined) return;
+    this.#forgetProbe(...found);
+    this.adjustHealth(-1);
   }
 
   /** Probes a member now; nothing happens while it is being probed already. */
   probe(target: Member): void {
+    const found = this.#find(target.nodeId);
+    if (found?.[1].isPinged === true) return;
+    if (found !== undefined) this.#forgetProbe(...found);
     if (target.address === "" || this.#probes.size >= PROBES_MAX) return;
-    for (const probe of this.#probes.values()) if (probe.targetId === target.nodeId) return;
-    const { timers, timing, coreMs } = this.#shared;
-    const sequence = ++this.#sequence;
-    const { probeTimeoutMs, probeDeadlineMs } = timing;
-    const silentMs = coreMs + probeTimeoutMs * this.#stretch;
-    const overMs = coreMs + probeDeadlineMs * this.#stretch;
-    this.#probes.set(sequence, {
-      targetId: target.nodeId,
-      askedIds: new Set(),
-      nackedIds: new Set(),
-      silent: timers.at(silentMs, { kind: "probe_silent", sequence }),
-      over: timers.at(overMs, { kind: "probe_over", sequence }),
-    });
+    const sequence = this.#open(target, this.#shared.coreMs, true);
     this.#voice.send(target, { kind: "ping", sequence });
   }
 
@@ -93,6 +157,7 @@ export class Prober {
     const target = probe && this.#shared.roster.find(probe.targetId);
     if (probe === undefined || target === undefined) return;
     probe.silent = undefined;
+    probe.isPinged = true;
     this.#voice.send(target, { kind: "ping", sequence });
     const { timing, roster } = this.#shared;
     const relays = roster.pickLive(
@@ -169,6 +234,27 @@ export class Prober {
 
   get #stretch(): number {
     return 1 + this.#health;
+  }
+
+  #find(targetId: NodeId): [number, Probe] | undefined {
+    for (const found of this.#probes) if (found[1].targetId === targetId) return found;
+    return undefined;
+  }
+
+  #open(target: Member, startMs: number, isPinged: boolean): number {
+    const { timers, timing } = this.#shared;
+    const sequence = ++this.#sequence;
+    const silentMs = startMs + timing.probeTimeoutMs * this.#stretch;
+    const overMs = startMs + timing.probeDeadlineMs * this.#stretch;
+    this.#probes.set(sequence, {
+      targetId: target.nodeId,
+      isPinged,
+      askedIds: new Set(),
+      nackedIds: new Set(),
+      silent: timers.at(silentMs, { kind: "probe_silent", sequence }),
+      over: timers.at(overMs, { kind: "probe_over", sequence }),
+    });
+    return sequence;
   }
 
   #forgetProbe(sequence: number, probe: Probe): void {

@@ -73,6 +73,8 @@ export class Progress {
   pendingSnapshot = 0;
   /** Heard from since the last quorum check. */
   recentlyActive = false;
+  /** How many heartbeats there had been when it was last heard. */
+  heardAtBeat = -Infinity;
   isLearner: boolean;
   readonly inflights: Inflights;
   /** No append until the next heartbeat response or acknowledgement. */
@@ -88,6 +90,12 @@ export class Progress {
 
   get paused(): boolean {
     return this.mode === "snapshot" || this.#held;
+  }
+
+  /** It has answered. */
+  hear(beat: number): void {
+    this.recentlyActive = true;
+    this.heardAtBeat = beat;
   }
 
   becomeProbe(): void {

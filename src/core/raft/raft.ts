@@ -22,6 +22,7 @@ import type { Progress } from "./peers.ts";
 import { onReadIndexRequest } from "./reads.ts";
 import { applyChange, onApplied, onSnapshotRequest, propose } from "./reconfiguration.ts";
 import {
+  beat,
   broadcastHeartbeats,
   onAppendRequest,
   onAppendResponse,
@@ -196,7 +197,7 @@ export class Raft {
     }
     if (raft.heartbeatElapsedTicks >= raft.options.heartbeatTicks) {
       raft.heartbeatElapsedTicks = 0;
-      broadcastHeartbeats(raft);
+      beat(raft);
     }
   }
 

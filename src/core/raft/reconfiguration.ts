@@ -14,6 +14,7 @@ import {
   isJoint,
   toGroup,
 } from "./configuration.ts";
+import type { Progress } from "./peers.ts";
 import { appendProposals, broadcastAppends, commitByQuorum, sendAppend } from "./replication.ts";
 import { ACCEPTED, type RaftState, refuse, type StepOutcome } from "./state.ts";
 
@@ -187,7 +188,12 @@ export function caughtUpLearners(raft: RaftState, lagMax: number): readonly Node
   if (raft.role !== "leader") return [];
   return raft.peers.ids.filter((id) => {
     const progress = raft.peers.get(id);
-    return progress.isLearner && progress.mode === "replicate" && progress.recentlyActive &&
+    return progress.isLearner && progress.mode === "replicate" && isHeard(raft, progress) &&
       progress.match + lagMax >= raft.log.lastIndex;
   });
+}
+
+/** It has answered since the last quorum check, or the last heartbeat that learners heard. */
+function isHeard(raft: RaftState, { recentlyActive, heardAtBeat }: Progress): boolean {
+  return recentlyActive || raft.beats - heardAtBeat <= raft.options.learnerHeartbeats;
 }

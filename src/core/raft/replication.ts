@@ -106,11 +106,27 @@ function sendSnapshot(raft: RaftState, to: NodeId, progress: Progress): boolean 
   return true;
 }
 
+/** It is time for a heartbeat. Learners that lack nothing hear one only now and then. */
+export function beat(raft: RaftState): void {
+  const isForAll = raft.beats++ % raft.options.learnerHeartbeats === 0;
+  broadcastHeartbeats(raft, (progress) => isForAll || !progress.isLearner || lacks(raft, progress));
+}
+
+function lacks(raft: RaftState, progress: Progress): boolean {
+  const { mode, match, paused } = progress;
+  return mode !== "replicate" || paused || match < raft.log.lastIndex ||
+    progress.commitSent < raft.log.committed;
+}
+
 /** Tells everyone that the leader lives; carries the newest read round, so that a lost round is asked again. */
-export function broadcastHeartbeats(raft: RaftState): void {
+export function broadcastHeartbeats(
+  raft: RaftState,
+  accept: (progress: Progress) => boolean = () => true,
+): void {
   for (const id of raft.peers.ids) {
     if (id === raft.id) continue;
     const progress = raft.peers.get(id);
+    if (!accept(progress)) continue;
     // A follower may hold other entries beyond what it acknowledged: those must not be committed by a heartbeat.
     const commit = Math.min(progress.match, raft.log.committed);
     raft.send({
@@ -187,7 +203,7 @@ export function onAppendResponse(
   progress: Progress,
   caughtUp: (id: NodeId) => void,
 ): StepOutcome {
-  progress.recentlyActive = true;
+  progress.hear(raft.beats);
   if (message.rejection !== undefined) {
     onRejection(raft, message, progress);
     return ACCEPTED;
@@ -260,7 +276,7 @@ export function onHeartbeatResponse(
   message: HeartbeatResponse,
   progress: Progress,
 ): StepOutcome {
-  progress.recentlyActive = true;
+  progress.hear(raft.beats);
   progress.release();
   // Also to a paused or a caught-up but probing follower: the echo of even an empty append gets it going again.
   if (progress.match < raft.log.lastIndex || progress.mode === "probe") {

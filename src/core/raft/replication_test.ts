@@ -335,3 +335,45 @@ Deno.test("A snapshot that contradicts itself, or is old is not installed", () =
   assert.equal(send(0).kind, "accepted");
   assert.deepEqual([group.view(2).committed, group.view(2).lastIndex], [2, 2]);
 });
+
+Deno.test("A learner that lacks nothing hears each eighth heartbeat, one that lacks something hears them all", () => {
+  const group = new RaftGroup(4, {
+    voters: [1, 2],
+    learners: [3, 4],
+    learnerHeartbeats: 8,
+    checkQuorum: true,
+  });
+  group.elect(1);
+  group.tick(1, 1);
+  const heard = countHeartbeats(group, 16);
+  assert.deepEqual(heard, { 2: 16, 3: 2, 4: 2 });
+  assert.deepEqual(group.node(1).caughtUpLearners(0), [idOf(3), idOf(4)]);
+  group.cut(1, 4);
+  group.propose(1, "a");
+  group.settle();
+  group.node(1).reportUnreachable(idOf(4));
+  assert.deepEqual(countHeartbeats(group, 16), { 2: 16, 3: 2, 4: 16 });
+  assert.deepEqual(group.node(1).caughtUpLearners(0), [idOf(3)]);
+  group.heal();
+  group.tick(1, 1);
+  assert.deepEqual(group.applied(4), ["a"]);
+  group.isolate(3);
+  group.tick(24, 1);
+  assert.deepEqual(group.node(1).caughtUpLearners(0), [idOf(4)], "silent for longer than that");
+});
+
+/** How many each node is sent while the leader, node 1, ticks alone. */
+function countHeartbeats(group: RaftGroup, ticks: number): Record<number, number> {
+  const counts: Record<number, number> = {};
+  for (let tick = 0; tick < ticks; tick++) {
+    group.node(1).tick();
+    group.drive(1);
+    for (const { kind, to } of group.messages) {
+      if (kind === "heartbeat_request") {
+        counts[parseInt(to, 16)] = (counts[parseInt(to, 16)] ?? 0) + 1;
+      }
+    }
+    group.settle();
+  }
+  return counts;
+}

@@ -19,6 +19,11 @@ export interface RaftOptions {
   readonly electionTicks: number;
   /** Ticks between a leader's heartbeats. Default 1, >= 1. */
   readonly heartbeatTicks: number;
+  /**
+   * Every how many-th heartbeat goes to a learner that holds all there is, >= 1. Default 1. It needs none for an election; what
+   * it is told late is only that nothing has happened.
+   */
+  readonly learnerHeartbeats: number;
   /** Bytes of entries in one append; one entry may go beyond. Default 1 MiB. */
   readonly messageBytesMax: number;
   /** Bytes of entries handed out for applying and not yet applied; one entry may go beyond. Default 16 MiB. */
@@ -57,6 +62,7 @@ const MEBIBYTE = 1024 * 1024;
 export const RAFT_DEFAULTS: Omit<RaftOptions, "id"> = {
   electionTicks: 10,
   heartbeatTicks: 1,
+  learnerHeartbeats: 1,
   messageBytesMax: MEBIBYTE,
   applyingBytesMax: 16 * MEBIBYTE,
   uncommittedBytesMax: 64 * MEBIBYTE,
@@ -73,6 +79,8 @@ export const RAFT_DEFAULTS: Omit<RaftOptions, "id"> = {
 function checkOptions(options: RaftOptions): void {
   const { electionTicks, heartbeatTicks, messageBytesMax, inflightBytesMax } = options;
   assert(heartbeatTicks >= 1, "heartbeatTicks must be at least 1", { heartbeatTicks });
+  const { learnerHeartbeats } = options;
+  assert(learnerHeartbeats >= 1, "learnerHeartbeats must be at least 1", { learnerHeartbeats });
   assert(electionTicks > heartbeatTicks, "electionTicks must be greater than heartbeatTicks", {
     electionTicks,
     heartbeatTicks,
@@ -168,6 +176,8 @@ export class RaftState {
   ticks = 0;
   electionElapsedTicks = 0;
   heartbeatElapsedTicks = 0;
+  /** Heartbeats since start. */
+  beats = 0;
   electionTimeoutTicks = 0;
 
   /** Who is to lead next; proposals are refused meanwhile (thesis, 3.10). */

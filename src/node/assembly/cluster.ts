@@ -9,6 +9,8 @@ import {
   VOTERS_DEFAULTS,
 } from "../../core/catalogue/mod.ts";
 import { type ChangesStanding, describeMissing, judgeChanges } from "../../core/voting/mod.ts";
+import type { HeartbeatWatch } from "../../core/membership/mod.ts";
+import type { RaftView } from "../../core/raft/mod.ts";
 import { CATALOGUE_SCHEMA, manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
 import type { PeerAddress } from "../../ports/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
@@ -120,6 +122,8 @@ export class Cluster {
     });
     this.#stops.push(
       group.onChanged(() => this.gossip.tellFence(group.fenced?.kind)),
+      group.onChanged(() => membership.watchHeartbeats(heartbeatWatchOf(group.view()))),
+      group.onHeartbeat((news) => membership.heartbeat(news)),
       group.onApplied((news) => this.#onApplied(news)),
       membership.onMemberChanged(({ nodeId: member, member: view }) =>
         this.#onMemberChanged(member, view?.standing)
@@ -420,7 +424,11 @@ export class Cluster {
     if (member !== undefined) this.#book.note(nodeId, member.address);
     this.#voters.look();
     if (standing === "alive") return;
-    if (this.group.view().leader === nodeId) this.group.hintLeaderDown(nodeId);
+    const { leader, configuration } = this.group.view();
+    // A learner hears the leader seldom, and has no say in an election: a doubt alone is no reason to forget whom to ask.
+    const isHint = standing !== "suspect" ||
+      !configuration.learners.includes(this.settings.self.nodeId);
+    if (leader === nodeId && isHint) this.group.hintLeaderDown(nodeId);
     this.#listeners?.onPeerDoubted(nodeId);
     if (standing !== "suspect") this.#listeners?.onPeerGone(nodeId);
   }
@@ -446,6 +454,12 @@ export class Cluster {
       }
     }
   }
+}
+
+/** None in a joint configuration: who votes then may soon not. */
+function heartbeatWatchOf({ leader, configuration }: RaftView): HeartbeatWatch | undefined {
+  const { voters, votersOutgoing } = configuration;
+  return leader === undefined || votersOutgoing.length > 0 ? undefined : { leader, voters };
 }
 
 function nameOf({ label, nodeId }: MemberRow): string {
