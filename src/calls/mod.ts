@@ -39,4 +39,10 @@ export {
   shownModelShape,
   showOpeningShape,
 } from "./show_messages.ts";
+export {
+  WORK_PURPOSE,
+  type WorkAnswer,
+  workAnswerShape,
+  workOpeningShape,
+} from "./work_messages.ts";
 export { openPurpose, refuse, type StreamHandler, StreamRouter } from "./stream_router.ts";

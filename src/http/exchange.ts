@@ -13,7 +13,9 @@ import type {
   Metrics,
   ModelApi,
   ReadOptions,
+  RequestAsker,
   VocabularyFigures,
+  WorkElsewhere,
 } from "../ports/mod.ts";
 import { authorizationOf, authorize, type Authorized, type Caller } from "./trust/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
@@ -40,6 +42,8 @@ const WARNING_CHARS_MAX = 2_000;
 export interface HttpParts {
   readonly client: ModelApi;
   readonly responses: KeptResponses;
+  /** Absent = there are no other nodes. */
+  readonly elsewhere?: WorkElsewhere;
   /** Without one there is no `/api/cluster`. */
   readonly admin?: ClusterAdmin;
   /** Absent = nobody needs a key. */
@@ -112,6 +116,11 @@ export class Exchange {
 
   get isAdmin(): boolean {
     return this.scopes.includes("admin");
+  }
+
+  /** Who asks, in words that mean the same on every node; those of this machine are the same on every machine. */
+  get askerAnywhere(): RequestAsker {
+    return { asker: this.isOwn ? "" : this.asker, isAdmin: this.isAdmin };
   }
 
   /** Ends the work for the answer, which then says so. */

@@ -1,3 +1,4 @@
+import type { RequestAsker } from "../ports/mod.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** The requests that this node is answering, by the id that their answers carry. */
@@ -16,8 +17,8 @@ export class RunningRequests {
   }
 
   /** Ends those of this id that `by` may end: its own, or anyone's with the scope `admin`. Returns how many. */
-  cancel(requestId: string, by: Exchange): number {
-    const isOwn = (one: Exchange) => one !== by && (one.asker === by.asker || by.isAdmin);
+  cancel(requestId: string, by: RequestAsker, asking?: Exchange): number {
+    const isOwn = (one: Exchange) => one !== asking && (one.asker === by.asker || by.isAdmin);
     const ended = [...this.#byId.get(requestId) ?? []].filter(isOwn);
     for (const one of ended) one.cancel();
     return ended.length;

@@ -125,6 +125,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
   const app = createHttpApp({
     client: api,
     responses: open.responses,
+    elsewhere: open.elsewhere,
     admin: adminOf(parts, open, () => stopping.stop()),
     access: machinery.access,
     attribute: (by, act) => machinery.attribution.attribute(by, act),

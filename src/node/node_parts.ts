@@ -4,8 +4,14 @@ import { TemplateInspector, UploadQuota } from "../models/mod.ts";
 import type { BlobStore } from "../ports/mod.ts";
 import { manifestPrefixOf } from "../protocol/mod.ts";
 import { KnownModels, ModelSharing } from "../library/mod.ts";
-import { ResponseFolder, ResponseServer, SharedResponses } from "../responses/mod.ts";
-import { RESPONSE_PURPOSE } from "../calls/mod.ts";
+import {
+  PeersWork,
+  ResponseFolder,
+  ResponseServer,
+  SharedResponses,
+  WorkServer,
+} from "../responses/mod.ts";
+import { RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
 import { SchedulerDriver } from "../slots/mod.ts";
 import { type Cluster, meteredEngine, type NodePorts, type SpeedMeter } from "./assembly/mod.ts";
@@ -123,23 +129,22 @@ export async function openModels(
 export async function openResponses(
   { config, ports }: PartsOptions,
   cluster: Cluster,
-): Promise<{ readonly responses: SharedResponses; close(): Promise<void> }> {
+): Promise<
+  { readonly responses: SharedResponses; readonly elsewhere: PeersWork; close(): Promise<void> }
+> {
   const { clock, log, drawSeed } = ports;
+  const { transport } = cluster;
+  const members = () => cluster.responseMembers();
   const disk = await ports.openDisk(join(config.storage.dataFolder, "responses"));
   const folder = await ResponseFolder.open(disk, { clock });
   const run = crypto.randomUUID();
   cluster.router.register(RESPONSE_PURPOSE, new ResponseServer({ folder, clock, run }));
-  const responses = new SharedResponses({
-    self: cluster.settings.self,
-    run,
-    folder,
-    members: () => cluster.responseMembers(),
-    transport: cluster.transport,
-    clock,
-    log,
-    drawSeed,
-  });
-  return { responses, close: () => folder.close() };
+  const peers = { members, transport, clock, log };
+  const { self } = cluster.settings;
+  const responses = new SharedResponses({ self, run, folder, drawSeed, ...peers });
+  const elsewhere = new PeersWork(peers);
+  cluster.router.register(WORK_PURPOSE, new WorkServer(() => elsewhere.own));
+  return { responses, elsewhere, close: () => folder.close() };
 }
 
 /** In the form registries know from their usual clients (contract 2.4). */

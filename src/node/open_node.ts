@@ -2,7 +2,7 @@ import { Inference, Vocabularies } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
-import type { SharedResponses } from "../responses/mod.ts";
+import type { PeersWork, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
 import { Credentials } from "../operators/mod.ts";
 import { type CatalogueCommand, encodeApiKey, encodeJoinToken } from "../protocol/mod.ts";
@@ -36,6 +36,7 @@ export interface OpenNode {
   readonly serving: Serving;
   readonly api: NodeApi;
   readonly responses: SharedResponses;
+  readonly elsewhere: PeersWork;
   readonly credentials: Credentials;
   /** Ends what runs, says goodbye, and closes all but the ports. */
   close(): Promise<void>;
@@ -116,6 +117,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     api,
     credentials: credentialsOf(machinery, cluster.requests),
     responses: kept.responses,
+    elsewhere: kept.elsewhere,
     async close() {
       await driver.close();
       serving.close();

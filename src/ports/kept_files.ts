@@ -1,3 +1,4 @@
+import type { NodeId } from "../base/mod.ts";
 /**
  * Small files that only this user may read: keys and what belongs to them. A file that others may read is repaired when it
  * is read, and whoever made the folder is told. Calls are made one after another. Every call throws StorageError
@@ -32,6 +33,8 @@ export interface FoundResponse {
   readonly maker?: {
     /** Name or id of the node that works on it. */
     readonly node: string;
+    /** Undefined when it is no member any more. */
+    readonly nodeId?: NodeId;
     /** It does no longer: it was restarted, or is not there. */
     readonly isGone: boolean;
     readonly isSelf: boolean;
@@ -55,4 +58,37 @@ export interface KeptResponses {
   find(id: string): Promise<FoundResponse | undefined>;
   /** Whether there was one. A node that is away keeps its copy until the copy's time is over. */
   remove(id: string): Promise<boolean>;
+}
+
+/** Who wants a request ended. */
+export interface RequestAsker {
+  /** As `Exchange` has it; "" = nobody that another node could know. */
+  readonly asker: string;
+  readonly isAdmin: boolean;
+}
+
+/** What one node works on for clients, as others may ask about it. */
+export interface ClientWork {
+  /** Ends those requests of this id that the asker may end; how many that were. */
+  cancelRequest(requestId: string, by: RequestAsker): number;
+  /** Ends a response that is made here, and resolves once what there is of it is kept. False when none is. */
+  cancelResponse(id: string): Promise<boolean>;
+  /** What was said of a response so far and is still to come, a JSON each; undefined when it is not made here. */
+  followResponse(id: string, signal: AbortSignal): AsyncIterable<string> | undefined;
+}
+
+/** The same on the other nodes. */
+export interface WorkElsewhere {
+  /** From now on other nodes are told of this node's work. Parts that come later replace those before. */
+  attend(work: Partial<ClientWork>): void;
+  /** On all nodes that answer; how many requests ended. */
+  cancelRequest(requestId: string, by: RequestAsker): Promise<number>;
+  /** @throws UnavailableError `peer_lost`. */
+  cancelResponse(id: string, nodeId: NodeId): Promise<boolean>;
+  /**
+   * Ends when the response has ended, also when it is not made there.
+   *
+   * @throws UnavailableError `peer_lost`, as soon as the connection ends: at the latest when gossip takes the node for dead.
+   */
+  followResponse(id: string, nodeId: NodeId, signal: AbortSignal): AsyncIterable<string>;
 }

@@ -65,11 +65,14 @@ export {
   type ReadOptions,
 } from "./model_catalog.ts";
 export type {
+  ClientWork,
   FoundResponse,
   KeptFile,
   KeptResponses,
+  RequestAsker,
   ResponseRecord,
   SecretFiles,
+  WorkElsewhere,
 } from "./kept_files.ts";
 export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";
 export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";

@@ -1,9 +1,12 @@
 /**
- * Responses that clients may come back for: a bounded folder of them on this node, and the same on one other node. What a
- * response says is none of its business. Start with `shared_responses.ts`.
+ * Responses that clients may come back for: a bounded folder of them on this node, and the same on one other node; and what
+ * nodes ask each other about work for clients. What a response says is none of its business. Start with
+ * `shared_responses.ts`.
  *
  * @module
  */
 export { ResponseFolder } from "./response_folder.ts";
 export { ResponseServer } from "./response_server.ts";
 export { type ResponseMember, SharedResponses } from "./shared_responses.ts";
+export { PeersWork } from "./work_elsewhere.ts";
+export { WorkServer } from "./work_server.ts";

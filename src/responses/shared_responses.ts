@@ -130,7 +130,9 @@ export class SharedResponses implements KeptResponses {
     const isGone = !isThere || (own !== undefined && own.holderRun !== makerRun);
     const isSelf = maker === self.nodeId;
     const node = isSelf ? self.name : member?.name || maker;
-    return { record: recordOf(response), maker: { node, isGone, isSelf } };
+    const address = isSelf ? self : member?.address;
+    const reached = address === undefined ? {} : { nodeId: address.nodeId };
+    return { record: recordOf(response), maker: { node, ...reached, isGone, isSelf } };
   }
 
   async #copiesElsewhere(id: string): Promise<readonly Copy[]> {

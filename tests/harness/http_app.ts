@@ -36,6 +36,7 @@ export function appUnderTest(
     access?: KeyAccess;
     attribute?: HttpParts["attribute"];
     responses?: HttpParts["responses"];
+    elsewhere?: HttpParts["elsewhere"];
   } = {},
 ): AppUnderTest {
   const client = new ScriptedClient(options);
@@ -43,6 +44,7 @@ export function appUnderTest(
   const parts: HttpParts = {
     client,
     responses: options.responses ?? new MemoryResponses(),
+    ...(options.elsewhere === undefined ? {} : { elsewhere: options.elsewhere }),
     ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(options.access === undefined ? {} : { access: options.access }),
     ...(options.attribute === undefined ? {} : { attribute: options.attribute }),

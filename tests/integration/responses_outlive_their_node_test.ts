@@ -93,11 +93,80 @@ Deno.test("The last word on a response is found wherever an older one lies", asy
   }
 });
 
+Deno.test("Work for clients is ended from another node, by whoever may end it there", async () => {
+  await using world = await threeNodes();
+  const seen: unknown[] = [];
+  world.node(2).elsewhere.attend({
+    cancelRequest: (id, by) => {
+      seen.push([id, by]);
+      return 2;
+    },
+    cancelResponse: (id) => Promise.resolve(id === ID),
+  });
+  const { elsewhere } = world.node(1);
+  const by = { asker: "key k1 10.0.0.1", isAdmin: false };
+  assert.equal(await world.settle(elsewhere.cancelRequest("mine", by)), 2);
+  assert.deepEqual(seen, [["mine", by]]);
+  const { nodeId } = world.node(2).cluster.settings.self;
+  assert.equal(await world.settle(elsewhere.cancelResponse(ID, nodeId)), true);
+  assert.equal(await world.settle(elsewhere.cancelResponse("resp_2", nodeId)), false);
+});
+
+Deno.test("A response is followed on another node while it is made, and its node's death ends that", async () => {
+  await using world = await threeNodes();
+  const more = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
+  world.node(2).elsewhere.attend({
+    followResponse: (id, signal) => {
+      const left = new Promise((resolve) => signal.addEventListener("abort", resolve));
+      left.then(() => gone.resolve());
+      return id === ID ? told() : undefined;
+      async function* told() {
+        yield "1";
+        await more.promise;
+        yield "2";
+        await left;
+      }
+    },
+  });
+  const { nodeId } = world.node(2).cluster.settings.self;
+  const { elsewhere } = world.node(3);
+  const follow = (id: string, signal = new AbortController().signal) =>
+    elsewhere.followResponse(id, nodeId, signal)[Symbol.asyncIterator]();
+  assert.equal((await world.settle(follow("resp_2").next())).done, true, "nobody makes it");
+  const following = follow(ID);
+  const leave = new AbortController();
+  const leaving = follow(ID, leave.signal);
+  assert.equal((await world.settle(following.next())).value, "1");
+  assert.equal((await world.settle(leaving.next())).value, "1");
+  // It says nothing for longer than a node may that is lost.
+  const second = following.next();
+  let isThere = false;
+  second.then(() => isThere = true, () => isThere = true);
+  await world.advance(20_000);
+  assert.equal(isThere, false);
+  more.resolve();
+  assert.equal((await world.settle(second)).value, "2");
+  assert.equal((await world.settle(leaving.next())).value, "2");
+  const left = leaving.next();
+  leave.abort(new DOMException("left", "AbortError"));
+  await assert.rejects(world.settle(left));
+  await world.settle(gone.promise);
+  const last = following.next();
+  last.catch(() => {});
+  world.crash(2);
+  await assert.rejects(world.settle(last), { code: "peer_lost" });
+});
+
 clusterTest(
   "A response is found after a kill of the node that made it",
   { nodes: 3 },
   async (cluster) => {
     const [first = "", maker = "", third = ""] = cluster.names;
+    const told = async (name: string, id: string) => {
+      const path = `/v1/responses/${id}?stream=true&starting_after=1`;
+      return await (await fetch(cluster.client(name).origin + path)).text();
+    };
     const ask = (name: string, method: string, path: string, body?: unknown) =>
       cluster.client(name).ask(method, path, body);
     const made = await ask(maker, "POST", "/v1/responses", {
@@ -105,10 +174,14 @@ clusterTest(
       input: "Hello!",
       temperature: 0,
     });
+    const streamed = await told(maker, String(made["id"]));
+    assert.match(streamed, /"sequence_number":2,/);
+    assert.match(streamed, /response.completed/);
     await cluster.client(maker).kill();
     for (const name of [first, third]) {
       const found = await ask(name, "GET", `/v1/responses/${made["id"]}`);
       assert.deepEqual(found["output"], made["output"]);
+      assert.equal(await told(name, String(made["id"])), streamed);
     }
     const next = await ask(third, "POST", "/v1/responses", {
       model: "tiny",

@@ -1,11 +1,13 @@
 import { RequestError } from "../../base/mod.ts";
+import type { HttpParts } from "../exchange.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
 import { type ApiFamily, routesFor } from "../routes.ts";
 import type { RunningRequests } from "../running_requests.ts";
 import { jsonAnswer } from "../wire/mod.ts";
 
 /** `POST /api/cancel`: for clients that can't close the connection of their request. */
-export function cancelFamily(running: RunningRequests): ApiFamily {
+export function cancelFamily({ elsewhere }: HttpParts, running: RunningRequests): ApiFamily {
+  elsewhere?.attend({ cancelRequest: (id, by) => running.cancel(id, by) });
   return {
     name: "cancel",
     failureAnswer: nativeFailureAnswer,
@@ -17,11 +19,13 @@ export function cancelFamily(running: RunningRequests): ApiFamily {
           const text = "request_id is required: the X-Request-Id of the answer to end";
           throw new RequestError("invalid_request", text);
         }
-        const canceled = running.cancel(requestId, exchange);
+        const here = running.cancel(requestId, exchange, exchange);
+        const canceled = here ||
+          await elsewhere?.cancelRequest(requestId, exchange.askerAnywhere) || 0;
         if (canceled > 0) return jsonAnswer({ canceled });
         const text = `no request of yours with the id ${
           JSON.stringify(requestId)
-        } runs on this node`;
+        } runs on any node that answers`;
         throw new RequestError("invalid_request", text, { status: 404 });
       },
     }),

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { appUnderTest, httpRequest, scopedAccess } from "../../../tests/harness/http_app.ts";
 import { parseLines } from "../../../tests/harness/json_lines.ts";
+import { linkedWork } from "../../../tests/harness/kept_responses.ts";
 import { textChunks } from "../../../tests/harness/scripted_client.ts";
 import { RequestError } from "../../base/mod.ts";
 import type { Answer, EmbedRequest } from "../../ports/mod.ts";
+import { OWN_SENDER } from "../trust/mod.ts";
 
 /** Words without end; ends when its request is aborted. */
 function endless(signal: AbortSignal): Answer {
@@ -139,6 +141,38 @@ Deno.test("cancel ends nobody else's answer, unless one rules the cluster", asyn
   assert.equal((await cancel("use+models")).status, 404, "another key");
   assert.equal((await cancel("use+admin")).status, 200);
   assert.match(await answer.text(), /request canceled/);
+});
+
+Deno.test("cancel ends an answer that another node gives, by whoever may end it there", async () => {
+  const nodes = linkedWork().map((elsewhere) =>
+    appUnderTest({
+      elsewhere,
+      access: scopedAccess([]),
+      script: { generate: (_, signal) => Promise.resolve(endless(signal)) },
+    })
+  );
+  const send = (to: number, path: string, body: unknown, from: string, key?: string) => {
+    const request = httpRequest("POST", path, body);
+    if (key !== undefined) request.headers.set("authorization", `Bearer ${key}`);
+    request.headers.set("x-request-id", `at-${to}`);
+    const isOwn = from === "127.0.0.1";
+    const sender = isOwn ? OWN_SENDER : { kind: "machine", address: from, isOwn } as const;
+    const [here, there] = nodes;
+    const app = to === 0 ? here?.app : there?.app;
+    assert.ok(app !== undefined);
+    return app.fetch(request, { sender });
+  };
+  const go = { model: "m", prompt: "go" };
+  const cancel = async (from: string, key?: string) =>
+    (await send(1, "/api/cancel", { request_id: "at-0" }, from, key)).status;
+  const remote = await send(0, "/api/generate", go, "203.0.113.9", "use");
+  assert.equal(await cancel("203.0.113.9", "use+models"), 404, "another key");
+  assert.equal(await cancel("203.0.113.9", "use"), 200, "its own");
+  assert.match(await remote.text(), /request canceled/);
+  const local = await send(0, "/api/generate", go, "127.0.0.1");
+  assert.equal(await cancel("203.0.113.9", "use"), 404, "not one's own");
+  assert.equal(await cancel("127.0.0.1"), 200, "who rules the cluster");
+  assert.match(await local.text(), /request canceled/);
 });
 
 Deno.test("cancel frees the place of a request that has no answer yet", async () => {

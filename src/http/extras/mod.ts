@@ -17,7 +17,7 @@ export function extraFamilies(parts: HttpParts, running: RunningRequests): reado
   return [
     vocabularyFamily(parts),
     ...rerankFamilies(parts),
-    cancelFamily(running),
+    cancelFamily(parts, running),
     hostedFamily(),
   ];
 }

@@ -13,6 +13,8 @@ const ITEMS_MAX = 16_384;
 const PARTS_MAX = 4_096;
 const PART_GAP = "\n\n";
 const ITEM_ID_LENGTH = 24;
+/** Of them, how many are the place of an item in its response. */
+const PLACE_LENGTH = 3;
 const ID_PREFIXES: Readonly<Record<string, string>> = {
   message: "msg",
   reasoning: "rs",
@@ -27,8 +29,18 @@ const ROLES: Readonly<Record<string, string>> = {
 };
 
 /** A fresh id for an item of this type. */
-export function drawItemId(type: string): string {
+function drawItemId(type: string): string {
   return `${ID_PREFIXES[type] ?? "item"}_${drawId(ITEM_ID_LENGTH)}`;
+}
+
+/** The id of an item of a response: the same whoever tells of it, and whenever. */
+export function itemIdAt(
+  type: string,
+  at: { readonly responseId: string; readonly index: number },
+) {
+  const place = at.index.toString(36).padStart(PLACE_LENGTH, "0");
+  const drawn = at.responseId.split("_")[1]?.slice(0, ITEM_ID_LENGTH - PLACE_LENGTH) ?? "";
+  return `${ID_PREFIXES[type] ?? "item"}_${drawn}${place}`;
 }
 
 /** `input` as items, each with an id. @throws RequestError `invalid_request`. */

@@ -1,12 +1,8 @@
-import type { AnswerChunk, TokenLogprobRow } from "../../ports/mod.ts";
-import type { ToolCall } from "../../protocol/mod.ts";
+import type { AnswerChunk } from "../../ports/mod.ts";
 import type { AnswerShape, DoneChunk, TextChunk } from "../answer_shape.ts";
-import { drawId } from "../draw_id.ts";
-import { logprobRows } from "../ollama_lines.ts";
-import { type Failure, plainJsonAnswer } from "../wire/mod.ts";
-import { drawItemId, type Item } from "./items.ts";
-
-const CALL_ID_LENGTH = 8;
+import { type Failure, isObject, plainJsonAnswer } from "../wire/mod.ts";
+import { type Item, itemIdAt } from "./items.ts";
+import { type Cuts, partsOf, type ToldPart } from "./told_parts.ts";
 
 /** What a response says of itself from its first event on. */
 export interface ResponseHead {
@@ -37,7 +33,7 @@ interface OpenItem {
   readonly kind: "text" | "thinking";
   readonly id: string;
   text: string;
-  readonly logprobs: TokenLogprobRow[];
+  readonly logprobs: unknown[];
 }
 
 /** A response without an answer yet, or with none any more. */
@@ -57,22 +53,52 @@ function errorCode({ status }: Failure): string {
   return status === 503 ? "rate_limit_exceeded" : status < 500 ? "invalid_prompt" : "server_error";
 }
 
+/** The head of a response that was kept. */
+export function headOf(response: Item): ResponseHead {
+  const { id, created_at, model, background, store, reasoning } = response;
+  const isEcho = ([name]: readonly [string, unknown]) => !OWN_FIELDS.has(name);
+  return {
+    id: String(id),
+    createdAt: Number(created_at),
+    model: String(model),
+    background: background === true,
+    store: store === true,
+    summarizes: isObject(reasoning) && (reasoning["summary"] ?? null) !== null,
+    echo: Object.fromEntries(Object.entries(response).filter(isEcho)),
+  };
+}
+
+/** What is not repeated from its request. */
+const OWN_FIELDS = new Set([
+  ..."id object created_at model background store".split(" "),
+  ..."status error incomplete_details output usage".split(" "),
+]);
+
 function headFields(head: ResponseHead) {
   const { id, createdAt, model, background, store, echo } = head;
   return { id, object: "response", created_at: createdAt, model, background, store, ...echo };
 }
 
-/** /v1/responses. One object serves one answer. */
+/** /v1/responses. One object serves one answer, or tells one again. */
 export class ResponseAnswer implements AnswerShape {
   readonly contentType = "text/event-stream";
   readonly #head: ResponseHead;
   readonly #output: Item[] = [];
   #open: OpenItem | undefined;
+  readonly #after: number;
+  readonly #cuts: [number, number][] = [];
   #started = false;
   #eventCount = 0;
 
-  constructor(head: ResponseHead) {
+  /** Events up to the one with the number `after` are counted, and not told. */
+  constructor(head: ResponseHead, after = -1) {
     this.#head = head;
+    this.#after = after;
+  }
+
+  /** How its texts have come. */
+  get cuts(): Cuts {
+    return this.#cuts;
   }
 
   wholeAnswer(value: unknown): Response {
@@ -80,20 +106,33 @@ export class ResponseAnswer implements AnswerShape {
   }
 
   encode(chunk: AnswerChunk): string {
-    const start = this.#start();
-    if (chunk.kind === "text") return start + this.#take(chunk);
-    const closed = this.#closed();
-    const response = this.whole(chunk);
-    return start + closed + this.#event(`response.${response["status"]}`, { response });
+    if (chunk.kind === "text") return this.start() + this.#take(chunk);
+    return this.start() + this.end(this.whole(chunk));
   }
 
   encodeFailure(failure: Failure): string {
-    const response = { ...bareResponse(this.#head, "failed", failure), output: this.#output };
-    return this.#start() + this.#event("response.failed", { response });
+    return this.start() + this.end(this.ended("failed", failure));
   }
 
   gather(chunk: TextChunk): void {
     this.#take(chunk);
+  }
+
+  /** The end of a response, as it is found from now on. Of one that was cancelled nothing more is told. */
+  end(response: Item): string {
+    const status = response["status"];
+    if (status === "cancelled") return "";
+    const closed = status === "failed" ? "" : this.#closed(status === "incomplete");
+    return this.start() + closed + this.#event(`response.${status}`, { response });
+  }
+
+  /** What there is of a response that did not come to its end. */
+  ended(status: "failed" | "cancelled", failure?: Failure): Item {
+    const open = this.#open === undefined ? [] : [this.#item(this.#open, true)];
+    return {
+      ...bareResponse(this.#head, status, failure),
+      output: [...this.#output, ...open],
+    };
   }
 
   /** The response as it will be once this chunk is told; may be asked before. */
@@ -120,7 +159,8 @@ export class ResponseAnswer implements AnswerShape {
     };
   }
 
-  #start(): string {
+  /** The first events, once. */
+  start(): string {
     if (this.#started) return "";
     this.#started = true;
     const response = bareResponse(this.#head, "in_progress");
@@ -128,15 +168,17 @@ export class ResponseAnswer implements AnswerShape {
       this.#event("response.in_progress", { response });
   }
 
-  #take({ thinking = "", content, toolCalls = [], logprobs = [] }: TextChunk): string {
-    let events = "";
-    if (thinking !== "") events += this.#write("thinking", thinking, []);
-    if (content !== "") events += this.#write("text", content, logprobs);
-    return events + toolCalls.map((call) => this.#call(call)).join("");
+  #take(chunk: TextChunk): string {
+    return partsOf(chunk).map((part) => this.tell(part)).join("");
   }
 
-  #write(kind: OpenItem["kind"], delta: string, logprobs: readonly TokenLogprobRow[]): string {
-    const opened = this.#opened(kind);
+  /** The events of one part. */
+  tell(part: ToldPart): string {
+    const start = this.start();
+    if (part.kind === "call") return start + this.#call(part);
+    const { kind, delta, logprobs } = part;
+    this.#cuts.push([delta.length, logprobs.length]);
+    const opened = start + this.#opened(kind);
     const open = this.#open;
     if (open === undefined) return opened;
     open.text += delta;
@@ -144,14 +186,14 @@ export class ResponseAnswer implements AnswerShape {
     return opened + this.#event(this.#deltaName(kind), {
       ...this.#part(open),
       delta,
-      ...(kind === "text" ? { logprobs: logprobRows(logprobs) ?? [] } : {}),
+      ...(kind === "text" ? { logprobs } : {}),
     });
   }
 
   #opened(kind: OpenItem["kind"]): string {
     if (this.#open?.kind === kind) return "";
     const closed = this.#closed();
-    const id = drawItemId(kind === "text" ? "message" : "reasoning");
+    const id = this.#itemId(kind === "text" ? "message" : "reasoning");
     const open: OpenItem = { kind, id, text: "", logprobs: [] };
     this.#open = open;
     const empty = kind === "text"
@@ -165,32 +207,28 @@ export class ResponseAnswer implements AnswerShape {
     return closed + added + this.#event(`response.${this.#partName(kind)}.added`, part);
   }
 
-  #closed(): string {
+  #closed(isCut = false): string {
     const open = this.#open;
     if (open === undefined) return "";
     const part = this.#part(open);
     const events = this.#event(this.#doneName(open.kind), {
       ...part,
       text: open.text,
-      ...(open.kind === "text" ? { logprobs: logprobRows(open.logprobs) ?? [] } : {}),
+      ...(open.kind === "text" ? { logprobs: open.logprobs } : {}),
     }) + this.#event(`response.${this.#partName(open.kind)}.done`, {
       ...part,
       part: this.#partOf(open),
     });
     this.#open = undefined;
-    return events + this.#added(this.#item(open, false));
+    return events + this.#added(this.#item(open, isCut));
   }
 
   /** A call comes as a whole: its item, its arguments, its end. */
-  #call(call: ToolCall): string {
+  #call(call: Extract<ToldPart, { kind: "call" }>): string {
     const closed = this.#closed();
-    const text = JSON.stringify(call.arguments);
-    const item = {
-      type: "function_call",
-      id: drawItemId("function_call"),
-      call_id: call.id ?? `call_${drawId(CALL_ID_LENGTH)}`,
-      name: call.name,
-    };
+    const { callId, name: called, arguments: text } = call;
+    const id = this.#itemId("function_call");
+    const item = { type: "function_call", id, call_id: callId, name: called };
     const place = { item_id: item.id, output_index: this.#output.length };
     const begun = this.#event("response.output_item.added", {
       output_index: this.#output.length,
@@ -224,7 +262,7 @@ export class ResponseAnswer implements AnswerShape {
     if (kind === "thinking") {
       return { type: this.#head.summarizes ? "summary_text" : "reasoning_text", text };
     }
-    return { type: "output_text", text, annotations: [], logprobs: logprobRows(logprobs) ?? [] };
+    return { type: "output_text", text, annotations: [], logprobs };
   }
 
   #part({ id, kind }: OpenItem) {
@@ -249,8 +287,13 @@ export class ResponseAnswer implements AnswerShape {
     return this.#head.summarizes ? "response.reasoning_summary_text" : "response.reasoning_text";
   }
 
+  #itemId(type: string): string {
+    return itemIdAt(type, { responseId: this.#head.id, index: this.#output.length });
+  }
+
   #event(type: string, fields: Readonly<Record<string, unknown>>): string {
     const event = { type, sequence_number: this.#eventCount++, ...fields };
+    if (event.sequence_number <= this.#after) return "";
     return `event: ${type}\ndata: ${JSON.stringify(event)}\n\n`;
   }
 }

@@ -46,7 +46,6 @@ export function parseResponseRequest(fields: Fields): ResponseRequest {
   const background = fields.boolean("background") ?? false;
   const stream = fields.boolean("stream") ?? false;
   const store = fields.boolean("store") ?? true;
-  if (background && stream) throw invalid("background and stream can't both be true: poll instead");
   if (background && !store) throw invalid("background wants store: true");
   return {
     model,

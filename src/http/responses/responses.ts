@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { RequestError, UnavailableError } from "../../base/mod.ts";
 import type { Answer, AnswerChunk, ResponseRecord } from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
 import { drawId } from "../draw_id.ts";
@@ -6,11 +6,12 @@ import type { Exchange, HttpParts } from "../exchange.ts";
 import { openAiFailureAnswer } from "../openai/mod.ts";
 import { type ApiFamily, routesFor } from "../routes.ts";
 import { plainJsonAnswer } from "../wire/mod.ts";
-import { Background } from "./background.ts";
+import { Background, type MakingView } from "./background.ts";
 import type { Item } from "./items.ts";
-import { bareResponse, ResponseAnswer, type ResponseHead } from "./response_answers.ts";
+import { bareResponse, headOf, ResponseAnswer, type ResponseHead } from "./response_answers.ts";
 import { chatRequestOf, parseResponseRequest, type ResponseRequest } from "./response_requests.ts";
-import { recordOf, Stored } from "./stored.ts";
+import { type FoundStored, recordOf, Stored } from "./stored.ts";
+import { partsOf, partsOfKept, readPart, type ToldPart } from "./told_parts.ts";
 
 const ID_LENGTH = 48;
 /** Items of one page of a response's input. */
@@ -50,6 +51,13 @@ class ResponseEndpoints {
   constructor(parts: HttpParts) {
     this.#parts = parts;
     this.#stored = new Stored(parts.responses, parts.log);
+    parts.elsewhere?.attend({
+      cancelResponse: (id) => this.#background.cancel(id),
+      followResponse: (id, signal) => {
+        const told = this.#background.follow(id, signal);
+        return told && jsonOf(told);
+      },
+    });
   }
 
   async create(exchange: Exchange): Promise<Response> {
@@ -73,35 +81,41 @@ class ResponseEndpoints {
   }
 
   async find(exchange: Exchange): Promise<Response> {
-    if (new URL(exchange.request.url).searchParams.get("stream") === "true") {
-      const message = "stream: a stored response can't be streamed: leave it out and poll";
-      throw new RequestError("invalid_request", message);
-    }
-    return plainJsonAnswer((await this.#stored.find(idOf(exchange))).response);
+    const asked = new URL(exchange.request.url).searchParams;
+    const found = await this.#stored.find(idOf(exchange));
+    if (asked.get("stream") !== "true") return plainJsonAnswer(found.response);
+    return await this.#stream(found, exchange, sequenceNumber(asked.get("starting_after")));
   }
 
   async remove(exchange: Exchange): Promise<Response> {
     const id = idOf(exchange);
-    this.#background.cancel(id);
+    // Whoever still works on it would keep it once more.
+    await this.#background.cancel(id);
+    const { maker } = await this.#stored.find(id);
+    if (maker?.isSelf === false) await this.#cancelThere(id, maker);
     await this.#stored.remove(id);
     return plainJsonAnswer({ id, object: "response", deleted: true });
   }
 
   async cancel(exchange: Exchange): Promise<Response> {
     const id = idOf(exchange);
-    const stored = await this.#stored.find(id);
-    const { response } = stored;
+    const { response, maker } = await this.#stored.find(id);
     if (response["background"] !== true) {
       throw new RequestError("invalid_request", "only background responses can be cancelled");
     }
     if (!isPending(response)) return plainJsonAnswer(response);
-    if (!this.#background.cancel(id)) {
-      const message = `this response is made by another node: ask ${stored.madeBy} to cancel it`;
-      throw new RequestError("invalid_request", message, { status: 409 });
+    if (maker?.isSelf === false) await this.#cancelThere(id, maker);
+    else await this.#background.cancel(id);
+    return plainJsonAnswer((await this.#stored.find(id)).response);
+  }
+
+  /** @throws UnavailableError `peer_lost`. */
+  async #cancelThere(id: string, { nodeId, node }: Maker): Promise<void> {
+    const { elsewhere } = this.#parts;
+    if (elsewhere === undefined || nodeId === undefined) {
+      throw new UnavailableError("peer_lost", `the node that makes it can't be asked: ${node}`);
     }
-    const cancelled = { ...response, status: "cancelled" };
-    await this.#stored.keep({ ...stored, response: cancelled }, true);
-    return plainJsonAnswer(cancelled);
+    await elsewhere.cancelResponse(id, nodeId);
   }
 
   async inputItems(exchange: Exchange): Promise<Response> {
@@ -154,7 +168,7 @@ class ResponseEndpoints {
   ): AsyncGenerator<AnswerChunk> {
     for await (const chunk of chunks) {
       if (chunk.kind === "done" && asked.head.store) {
-        await this.#stored.keep(recordOf(asked, shape.whole(chunk)), true);
+        await this.#stored.keep(recordOf(asked, shape.whole(chunk), shape.cuts), true);
       }
       yield chunk;
     }
@@ -166,33 +180,95 @@ class ResponseEndpoints {
     const chat = exchange.labelled(chatRequestOf(request, history));
     const begun = recordOf(asked, bareResponse(head, "in_progress"));
     const kept = Promise.withResolvers<void>();
-    this.#background.start(head.id, async (signal) => {
+    this.#background.start(head.id, async (view) => {
       if (!await kept.promise.then(() => true, () => false)) return;
-      const response = await this.#finish(asked, chat, signal).catch((error): Item => {
-        return bareResponse(head, "failed", exchange.describe(error));
-      });
-      // Who cancelled it or deleted it has kept what is to be found, or nothing.
-      if (signal.aborted) return;
-      await this.#stored.keepOrLog(recordOf(asked, response), true);
+      const shape = new ResponseAnswer(head);
+      const response = await this.#finish(chat, shape, view).catch((error): Item =>
+        view.signal.aborted
+          ? shape.ended("cancelled")
+          : shape.ended("failed", exchange.describe(error))
+      );
+      await this.#stored.keepOrLog(recordOf(asked, response, shape.cuts), true);
     });
     this.#stored.keep(begun, false).then(kept.resolve, kept.reject);
     await kept.promise;
+    if (request.stream) return await this.#stream(await this.#stored.find(head.id), exchange, -1);
     return plainJsonAnswer({ ...begun.response, status: "queued" });
   }
 
   async #finish(
-    { head }: Asked,
     chat: Parameters<HttpParts["client"]["chat"]>[0],
-    signal: AbortSignal,
+    shape: ResponseAnswer,
+    { signal, say }: MakingView,
   ): Promise<Item> {
-    const shape = new ResponseAnswer(head);
     const answer = await this.#parts.client.chat(chat, signal);
     for await (const chunk of chunksOf(answer)) {
       if (chunk.kind === "done") return shape.whole(chunk);
-      shape.gather(chunk);
+      for (const part of partsOf(chunk)) {
+        shape.tell(part);
+        say(part);
+      }
     }
     throw new Error("The answer ended without its done chunk");
   }
+
+  /** Tells a response from the event behind number `after` on, and goes on while it is made. */
+  async #stream(found: FoundStored, exchange: Exchange, after: number): Promise<Response> {
+    const shape = new ResponseAnswer(headOf(found.response), after);
+    return await exchange.stream(this.#events(found, shape, exchange.signal), {
+      contentType: shape.contentType,
+      encode: (events) => events,
+      encodeFailure: (error) => shape.encodeFailure(exchange.describe(error)),
+    });
+  }
+
+  async *#events(
+    found: FoundStored,
+    shape: ResponseAnswer,
+    signal: AbortSignal,
+  ): AsyncGenerator<string> {
+    yield shape.start();
+    const { response } = found;
+    if (!isPending(response)) {
+      const { output } = response;
+      const items = Array.isArray(output) ? output : [];
+      for (const part of partsOfKept(items, found.cuts)) yield shape.tell(part);
+      return yield shape.end(response);
+    }
+    const id = String(response["id"]);
+    for await (const part of this.#told(id, found.maker, signal)) yield shape.tell(part);
+    const { response: last } = await this.#stored.find(id);
+    if (isPending(last)) throw new UnavailableError("peer_lost", "what came of it was not kept");
+    yield shape.end(last);
+  }
+
+  async *#told(
+    id: string,
+    maker: Maker | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<ToldPart> {
+    if (maker?.isSelf !== false) return yield* this.#background.follow(id, signal) ?? [];
+    const { elsewhere } = this.#parts;
+    if (elsewhere === undefined || maker.nodeId === undefined) return;
+    for await (const json of elsewhere.followResponse(id, maker.nodeId, signal)) {
+      yield readPart(json);
+    }
+  }
+}
+
+type Maker = NonNullable<FoundStored["maker"]>;
+
+async function* jsonOf(told: AsyncIterable<ToldPart>): AsyncGenerator<string> {
+  for await (const part of told) yield JSON.stringify(part);
+}
+
+/** Of the last event that a client has. @throws RequestError */
+function sequenceNumber(text: string | null): number {
+  if (text === null) return -1;
+  const number = text === "" ? NaN : Number(text);
+  if (Number.isSafeInteger(number) && number >= 0) return number;
+  const message = `starting_after: wants the sequence number of an event, got "${text}"`;
+  throw new RequestError("invalid_request", message);
 }
 
 /** A conversation always has something to generate. */

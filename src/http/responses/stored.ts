@@ -1,9 +1,10 @@
 import { errorMessage, RequestError } from "../../base/mod.ts";
-import type { KeptResponses, Log, ResponseRecord } from "../../ports/mod.ts";
+import type { FoundResponse, KeptResponses, Log, ResponseRecord } from "../../ports/mod.ts";
 import { isObject } from "../wire/mod.ts";
 import type { Item } from "./items.ts";
 import type { ResponseHead } from "./response_answers.ts";
 import type { ResponseRequest } from "./response_requests.ts";
+import type { Cuts } from "./told_parts.ts";
 
 /** A response with what it answers. */
 export interface StoredResponse {
@@ -12,6 +13,13 @@ export interface StoredResponse {
   readonly input: readonly Item[];
   /** What was said before. */
   readonly history: readonly Item[];
+  readonly cuts: Cuts;
+}
+
+/** A response that was found. */
+export interface FoundStored extends StoredResponse {
+  /** Who works on it; undefined when nobody does any more. */
+  readonly maker?: FoundResponse["maker"];
 }
 
 /** What is to be kept of a response. */
@@ -22,8 +30,9 @@ export function recordOf(
     readonly head: ResponseHead;
   },
   response: Item,
+  cuts: Cuts = [],
 ): StoredResponse {
-  return { response, input: asked.request.input, history: asked.history };
+  return { response, input: asked.request.input, history: asked.history, cuts };
 }
 
 /** Responses by their ids, as this API has them. */
@@ -42,7 +51,10 @@ export class Stored {
   }
 
   async keep(record: StoredResponse, isFinal: boolean): Promise<void> {
-    await this.#kept.keep(String(record.response["id"]), { ...record }, { isFinal });
+    // What is told part by part may be told as a whole, too.
+    const isLong = JSON.stringify(record).length > this.#kept.recordBytesMax;
+    const kept = isLong ? { ...record, cuts: [] } : { ...record };
+    await this.#kept.keep(String(record.response["id"]), kept, { isFinal });
   }
 
   /** For work that nobody waits for. */
@@ -55,14 +67,15 @@ export class Stored {
   }
 
   /** @throws RequestError with status 404. */
-  async find(id: string): Promise<StoredResponse & { readonly madeBy: string }> {
+  async find(id: string): Promise<FoundStored> {
     const found = await this.#kept.find(id);
     if (found === undefined) throw notFound(id);
     const stored = read(found.record);
-    const madeBy = found.maker?.node ?? "";
-    if (found.maker?.isGone !== true) return { ...stored, madeBy };
-    const error = { code: "server_error", message: `the node that made it is gone: ${madeBy}` };
-    return { ...stored, response: { ...stored.response, status: "failed", error }, madeBy };
+    const { maker } = found;
+    if (maker?.isGone !== true) return { ...stored, ...(maker && { maker }) };
+    const message = `the node that made it is gone: ${maker.node}`;
+    const error = { code: "server_error", message };
+    return { ...stored, response: { ...stored.response, status: "failed", error } };
   }
 
   async remove(id: string): Promise<void> {
@@ -90,7 +103,14 @@ function read(record: ResponseRecord): StoredResponse {
     response: isObject(response) ? response : {},
     input: items(record["input"]),
     history: items(record["history"]),
+    cuts: readCuts(record["cuts"]),
   };
+}
+
+function readCuts(value: unknown): Cuts {
+  const isPair = (cut: unknown): cut is [number, number] =>
+    Array.isArray(cut) && cut.length === 2 && cut.every(Number.isSafeInteger);
+  return Array.isArray(value) && value.every(isPair) ? value : [];
 }
 
 function items(value: unknown): readonly Item[] {

@@ -1,0 +1,109 @@
+import { errorMessage, isEdgeError, type NodeId, UnavailableError } from "../base/mod.ts";
+import {
+  askPeer,
+  MessageStream,
+  openPurpose,
+  type QuestionParts,
+  readAnswer,
+  required,
+  WORK_PURPOSE,
+  workAnswerShape,
+} from "../calls/mod.ts";
+import type { ClientWork, Log, PeerAddress, RequestAsker, WorkElsewhere } from "../ports/mod.ts";
+import type { ResponseMember } from "./shared_responses.ts";
+
+/** Other nodes that are asked to end a request. */
+const PEERS_ASKED_MAX = 64;
+
+/** What asking takes. */
+export interface WorkElsewhereParts extends QuestionParts {
+  readonly members: () => readonly ResponseMember[];
+  readonly log: Log;
+}
+
+/** Work for clients on other nodes, and this node's own as they ask about it. */
+export class PeersWork implements WorkElsewhere {
+  readonly #parts: WorkElsewhereParts;
+  #own: Partial<ClientWork> = {};
+
+  constructor(parts: WorkElsewhereParts) {
+    this.#parts = parts;
+  }
+
+  /** What this node works on. */
+  get own(): Partial<ClientWork> {
+    return this.#own;
+  }
+
+  attend(work: Partial<ClientWork>): void {
+    this.#own = { ...this.#own, ...work };
+  }
+
+  async cancelRequest(requestId: string, by: RequestAsker): Promise<number> {
+    const alive = this.#parts.members().filter(({ standing }) => standing === "alive");
+    const asked = alive.slice(0, PEERS_ASKED_MAX).map(async ({ address }) => {
+      try {
+        return await this.#end(address, { act: "cancel_request", id: requestId, ...by });
+      } catch (error) {
+        if (!isEdgeError(error)) throw error;
+        const reason = errorMessage(error);
+        this.#parts.log.log("warn", "request_not_ended_there", { peer: address.nodeId, reason });
+        return 0;
+      }
+    });
+    return (await Promise.all(asked)).reduce((sum, count) => sum + count, 0);
+  }
+
+  async cancelResponse(id: string, nodeId: NodeId): Promise<boolean> {
+    const opening = { act: "cancel_response", id, asker: "", isAdmin: false };
+    return await this.#end(this.#addressOf(nodeId), opening) > 0;
+  }
+
+  async *followResponse(id: string, nodeId: NodeId, signal: AbortSignal): AsyncGenerator<string> {
+    const opening = {
+      purpose: WORK_PURPOSE,
+      act: "follow_response",
+      id,
+      asker: "",
+      isAdmin: false,
+    };
+    const to = { peer: this.#addressOf(nodeId), opening };
+    const stream = await openPurpose(this.#parts.transport, to, signal);
+    const end = () => stream.reset();
+    signal.addEventListener("abort", end);
+    try {
+      const messages = new MessageStream(stream);
+      for (;;) {
+        const message = await messages.read();
+        if (message === undefined) throw lost(nodeId);
+        const answer = required(workAnswerShape, message);
+        if (answer.kind === "over") return;
+        yield readAnswer(workAnswerShape, "piece", message).json;
+      }
+    } finally {
+      signal.removeEventListener("abort", end);
+      stream.reset();
+    }
+  }
+
+  async #end(
+    peer: PeerAddress,
+    opening: { readonly act: string; readonly id: string } & RequestAsker,
+  ): Promise<number> {
+    return await askPeer(
+      this.#parts,
+      { peer, opening: { purpose: WORK_PURPOSE, ...opening } },
+      (message) => readAnswer(workAnswerShape, "ended", message).count,
+    );
+  }
+
+  #addressOf(nodeId: NodeId): PeerAddress {
+    const member = this.#parts.members().find(({ address }) => address.nodeId === nodeId);
+    if (member === undefined) throw lost(nodeId);
+    return member.address;
+  }
+}
+
+function lost(nodeId: NodeId): UnavailableError {
+  return new UnavailableError("peer_lost", `Node ${nodeId} tells no more of the response`);
+}
