@@ -5,7 +5,7 @@ import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.t
 import type { SchedulerView } from "../core/scheduler/mod.ts";
 import { createModelStore } from "../models/mod.ts";
 import type { LoadedCopy, ManifestPrefix } from "../protocol/mod.ts";
-import { NodeApi, type OtherNodes } from "./node_api.ts";
+import { createNodeApi, type NodeApi, type OtherNodes } from "./node_api.ts";
 
 const COPY: LoadedCopy = {
   manifest: "0".repeat(16) as ManifestPrefix,
@@ -26,7 +26,7 @@ async function clientWith(others: OtherNodes | undefined, here: boolean): Promis
   const instance = { displayName: "m:latest", memoryBytes: 9, keepAliveMs: 5, contextTokens: 64 };
   const view = { instances: here ? [instance] : [], running: 0, waiting: 0 };
   const unasked = () => Promise.reject(new Error("not asked"));
-  return new NodeApi({
+  return createNodeApi({
     inference: { generate: unasked, chat: unasked, embed: unasked, countTokens: unasked },
     vocabularies: { tokenize: unasked, detokenize: unasked },
     models: createModelStore(modelStoreParts({ blobs, catalog })),

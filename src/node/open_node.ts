@@ -17,7 +17,7 @@ import {
   ownFigures,
   SpeedMeter,
 } from "./assembly/mod.ts";
-import { NodeApi } from "./node_api.ts";
+import { createNodeApi, type NodeApi } from "./node_api.ts";
 import { openDriver, openModels, openResponses } from "./node_parts.ts";
 
 /** What a node is opened with. */
@@ -91,7 +91,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const kept = await openResponses(parts, cluster);
   driver.onChanged(() => cluster.gossip.loadChanged());
   sharing.start();
-  const api = new NodeApi({
+  const api = createNodeApi({
     inference: inferenceOf(parts, serving),
     vocabularies: new Vocabularies({
       driver: serving.leases,
