@@ -1,16 +1,16 @@
 import type { NodeId } from "../../base/mod.ts";
+import { nodeIdField } from "../catalogue.ts";
 import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
 import { CHANNEL_FRAME_BYTES_MAX } from "../channels.ts";
-import type {
-  AppendRejection,
-  AppendRequest,
-  Entry,
-  EntryId,
-  Proposal,
-  RaftMessage,
-  SnapshotChunk,
-  SnapshotChunkAck,
-} from "./messages.ts";
+import type { Entry, Proposal, RaftMessage, SnapshotChunk, SnapshotChunkAck } from "./messages.ts";
+import {
+  type FieldCodec,
+  listField,
+  optionalField,
+  recordField,
+  textField,
+  uintField,
+} from "../field_codec.ts";
 import {
   entryIdField,
   groupChangeField,
@@ -64,11 +64,85 @@ const KIND_NUMBERS = Object.fromEntries(
   KINDS.map((kind, number) => [kind, number]),
 ) as Readonly<Record<RaftWireMessage["kind"], number>>;
 
+/** What a message says besides its kind and its ends. */
+type Said<Kind extends RaftWireMessage["kind"]> = Omit<
+  Extract<RaftWireMessage, { kind: Kind }>,
+  "kind" | keyof FrameEnds
+>;
+type SaidFields = { readonly [Kind in RaftWireMessage["kind"]]: FieldCodec<Said<Kind>> };
+
 const COMMAND = 0;
 const GROUP_CHANGE = 1;
 const PRE_VOTE = 1;
 const TRANSFER = 2;
 const GRANTED = 2;
+
+const uint = uintField();
+const contextField = textField(READ_CONTEXT_BYTES_MAX);
+const proposalField: FieldCodec<Proposal> = { write: writeProposal, read: readProposal };
+
+/** Bytes that share the frame's memory. */
+const viewField: FieldCodec<Uint8Array> = {
+  write: (writer, bytes) => void writer.bytes(bytes),
+  read: (reader) => reader.view(CHANNEL_FRAME_BYTES_MAX),
+};
+const chunkField: FieldCodec<Said<"snapshot_chunk">> = recordField({
+  term: uint,
+  id: entryIdField,
+  configuration: groupConfigurationField,
+  dataBytes: uint,
+  offset: uint,
+  bytes: viewField,
+});
+
+const SAID: SaidFields = {
+  append_request: { write: writeAppend, read: readAppend },
+  append_response: recordField({
+    term: uint,
+    index: uint,
+    rejection: optionalField(recordField({ hintIndex: uint, hintTerm: uint })),
+  }),
+  heartbeat_request: recordField({ term: uint, commit: uint, round: uint }),
+  heartbeat_response: recordField({ term: uint, round: uint }),
+  snapshot_request: recordField({ term: uint, snapshot: snapshotField }),
+  vote_request: {
+    write(writer, message) {
+      writer.varint(message.term);
+      writer.uint8((message.preVote ? PRE_VOTE : 0) | (message.transfer ? TRANSFER : 0));
+      entryIdField.write(writer, message.last);
+      entryIdField.write(writer, message.committed);
+    },
+    read(reader) {
+      const term = reader.varint();
+      const flags = readFlags(reader, PRE_VOTE | TRANSFER);
+      const [preVote, transfer] = [(flags & PRE_VOTE) !== 0, (flags & TRANSFER) !== 0];
+      const last = entryIdField.read(reader);
+      return { term, preVote, transfer, last, committed: entryIdField.read(reader) };
+    },
+  },
+  vote_response: {
+    write(writer, message) {
+      writer.varint(message.term);
+      writer.uint8((message.preVote ? PRE_VOTE : 0) | (message.granted ? GRANTED : 0));
+      entryIdField.write(writer, message.committed);
+    },
+    read(reader) {
+      const term = reader.varint();
+      const flags = readFlags(reader, PRE_VOTE | GRANTED);
+      const [preVote, granted] = [(flags & PRE_VOTE) !== 0, (flags & GRANTED) !== 0];
+      return { term, preVote, granted, committed: entryIdField.read(reader) };
+    },
+  },
+  timeout_now: recordField({ term: uint }),
+  transfer_request: recordField({ term: uint, target: nodeIdField }),
+  proposal_forward: recordField({ proposals: listField(proposalField, ENTRIES_MAX) }),
+  read_index_request: recordField({ context: contextField }),
+  read_index_response: recordField({ term: uint, index: uint, context: contextField }),
+  snapshot_chunk: { write: chunkField.write, read: readChunk },
+  snapshot_chunk_ack: recordField({ term: uint, id: entryIdField, offset: uint }),
+  voters_request: recordField({}),
+  voters_response: recordField({ voters: listField(nodeIdField, ENTRIES_MAX) }),
+};
 
 /**
  * Messages to one peer, in order, in as few frames as their size allows. `from` and `to` are not written. Each frame
@@ -116,175 +190,25 @@ export function decodeRaftFrame(
 
 function writeMessage(writer: ByteWriter, message: RaftWireMessage): void {
   writer.uint8(KIND_NUMBERS[message.kind]);
-  switch (message.kind) {
-    case "append_request":
-      return writeAppend(writer, message);
-    case "append_response":
-      writer.varint(message.term).varint(message.index);
-      return writeRejection(writer, message.rejection);
-    case "heartbeat_request":
-      writer.varint(message.term).varint(message.commit).varint(message.round);
-      return;
-    case "heartbeat_response":
-      writer.varint(message.term).varint(message.round);
-      return;
-    case "snapshot_request":
-      writer.varint(message.term);
-      return snapshotField.write(writer, message.snapshot);
-    case "vote_request":
-      writer.varint(message.term);
-      writer.uint8((message.preVote ? PRE_VOTE : 0) | (message.transfer ? TRANSFER : 0));
-      writeId(writer, message.last);
-      return writeId(writer, message.committed);
-    case "vote_response":
-      writer.varint(message.term);
-      writer.uint8((message.preVote ? PRE_VOTE : 0) | (message.granted ? GRANTED : 0));
-      return writeId(writer, message.committed);
-    case "timeout_now":
-      writer.varint(message.term);
-      return;
-    case "transfer_request":
-      writer.varint(message.term).hex64(message.target);
-      return;
-    default:
-      return writeRareMessage(writer, message);
-  }
+  const said = SAID[message.kind] as FieldCodec<object>; // The table has each kind's own.
+  said.write(writer, message);
 }
 
-function writeRareMessage(
-  writer: ByteWriter,
-  message: Extract<
-    RaftWireMessage,
-    {
-      kind:
-        | "proposal_forward"
-        | "read_index_request"
-        | "read_index_response"
-        | "snapshot_chunk"
-        | "snapshot_chunk_ack"
-        | "voters_request"
-        | "voters_response";
-    }
-  >,
-): void {
-  switch (message.kind) {
-    case "proposal_forward":
-      writer.varint(message.proposals.length);
-      for (const proposal of message.proposals) writeProposal(writer, proposal);
-      return;
-    case "read_index_request":
-      writer.text(message.context);
-      return;
-    case "read_index_response":
-      writer.varint(message.term).varint(message.index).text(message.context);
-      return;
-    case "snapshot_chunk":
-      writer.varint(message.term);
-      writeId(writer, message.id);
-      groupConfigurationField.write(writer, message.configuration);
-      writer.varint(message.dataBytes).varint(message.offset).bytes(message.bytes);
-      return;
-    case "snapshot_chunk_ack":
-      writer.varint(message.term);
-      writeId(writer, message.id);
-      writer.varint(message.offset);
-      return;
-    case "voters_request":
-      return;
-    case "voters_response":
-      writer.varint(message.voters.length);
-      for (const voter of message.voters) writer.hex64(voter);
-      return;
-  }
-}
-
-function readMessage(reader: ByteReader, ends: FrameEnds): RaftWireMessage {
-  const { from, to } = ends;
+function readMessage(reader: ByteReader, { from, to }: FrameEnds): RaftWireMessage {
   const kind = KINDS[reader.uint8()];
-  switch (kind) {
-    case "append_request":
-      return readAppend(reader, ends);
-    case "append_response": {
-      const term = reader.varint();
-      const index = reader.varint();
-      return { kind, from, to, term, index, rejection: readRejection(reader) };
-    }
-    case "heartbeat_request": {
-      const term = reader.varint();
-      const commit = reader.varint();
-      return { kind, from, to, term, commit, round: reader.varint() };
-    }
-    case "heartbeat_response": {
-      const term = reader.varint();
-      return { kind, from, to, term, round: reader.varint() };
-    }
-    case "vote_request": {
-      const term = reader.varint();
-      const flags = readFlags(reader, PRE_VOTE | TRANSFER);
-      const [preVote, transfer] = [(flags & PRE_VOTE) !== 0, (flags & TRANSFER) !== 0];
-      const last = entryIdField.read(reader);
-      const committed = entryIdField.read(reader);
-      return { kind, from, to, term, preVote, transfer, last, committed };
-    }
-    case "vote_response": {
-      const term = reader.varint();
-      const flags = readFlags(reader, PRE_VOTE | GRANTED);
-      const [preVote, granted] = [(flags & PRE_VOTE) !== 0, (flags & GRANTED) !== 0];
-      return { kind, from, to, term, preVote, granted, committed: entryIdField.read(reader) };
-    }
-    case "proposal_forward":
-      return { kind, from, to, proposals: readList(reader, readProposal) };
-    default:
-      return readRareMessage(reader, ends, kind);
+  if (kind === undefined) {
+    // The value does not matter any more: the fault makes the whole frame malformed.
+    reader.fail("unknown message kind");
+    return { kind: "timeout_now", from, to, term: 0 };
   }
-}
-
-function readRareMessage(
-  reader: ByteReader,
-  { from, to }: FrameEnds,
-  kind: (typeof KINDS)[number] | undefined,
-): RaftWireMessage {
-  switch (kind) {
-    case "snapshot_request": {
-      const term = reader.varint();
-      return { kind, from, to, term, snapshot: snapshotField.read(reader) };
-    }
-    case "transfer_request": {
-      const term = reader.varint();
-      return { kind, from, to, term, target: reader.hex64() as NodeId };
-    }
-    case "read_index_request":
-      return { kind, from, to, context: reader.text(READ_CONTEXT_BYTES_MAX) };
-    case "read_index_response": {
-      const term = reader.varint();
-      const index = reader.varint();
-      return { kind, from, to, term, index, context: reader.text(READ_CONTEXT_BYTES_MAX) };
-    }
-    case "snapshot_chunk":
-      return readChunk(reader, { from, to });
-    case "snapshot_chunk_ack": {
-      const term = reader.varint();
-      const id = entryIdField.read(reader);
-      return { kind, from, to, term, id, offset: reader.varint() };
-    }
-    case "timeout_now":
-      return { kind, from, to, term: reader.varint() };
-    case "voters_request":
-      return { kind, from, to };
-    case "voters_response":
-      return { kind, from, to, voters: readList(reader, (ids) => ids.hex64() as NodeId) };
-    default:
-      // The value does not matter any more: the fault makes the whole frame malformed.
-      reader.fail("unknown message kind");
-      return { kind: "timeout_now", from, to, term: 0 };
-  }
+  return { kind, from, to, ...SAID[kind].read(reader) } as RaftWireMessage;
 }
 
 /** Entries follow `previous` without a gap, so their indexes need no bytes. */
-function writeAppend(writer: ByteWriter, message: AppendRequest): void {
+function writeAppend(writer: ByteWriter, message: Said<"append_request">): void {
   const { term, previous, commit, entries } = message;
   writer.varint(term);
-  writeId(writer, previous);
+  entryIdField.write(writer, previous);
   writer.varint(commit).varint(entries.length);
   for (const entry of entries) {
     writer.varint(entry.term);
@@ -292,7 +216,7 @@ function writeAppend(writer: ByteWriter, message: AppendRequest): void {
   }
 }
 
-function readAppend(reader: ByteReader, { from, to }: FrameEnds): AppendRequest {
+function readAppend(reader: ByteReader): Said<"append_request"> {
   const term = reader.varint();
   const previous = { term: reader.varint(), index: reader.varint() };
   const commit = reader.varint();
@@ -302,7 +226,7 @@ function readAppend(reader: ByteReader, { from, to }: FrameEnds): AppendRequest 
   for (let position = 1; position <= count && reader.fault === undefined; position++) {
     entries.push(readEntry(reader, previous.index + position));
   }
-  return { kind: "append_request", from, to, term, previous, entries, commit };
+  return { term, previous, entries, commit };
 }
 
 function readEntry(reader: ByteReader, index: number): Entry {
@@ -330,43 +254,15 @@ function readProposal(reader: ByteReader): Proposal {
   return { kind: "group_change", change: groupChangeField.read(reader) };
 }
 
-function readChunk(reader: ByteReader, { from, to }: FrameEnds): SnapshotChunk {
-  const term = reader.varint();
-  const id = entryIdField.read(reader);
-  const configuration = groupConfigurationField.read(reader);
-  const dataBytes = reader.varint();
-  const offset = reader.varint();
-  const bytes = reader.view(CHANNEL_FRAME_BYTES_MAX);
+function readChunk(reader: ByteReader): Said<"snapshot_chunk"> {
+  const chunk = chunkField.read(reader);
+  const { offset, bytes, dataBytes } = chunk;
   if (offset + bytes.length > dataBytes) reader.fail("chunk beyond its snapshot");
-  return { kind: "snapshot_chunk", from, to, term, id, configuration, dataBytes, offset, bytes };
-}
-
-function writeRejection(writer: ByteWriter, rejection: AppendRejection | undefined): void {
-  writer.uint8(rejection === undefined ? 0 : 1);
-  if (rejection !== undefined) writer.varint(rejection.hintIndex).varint(rejection.hintTerm);
-}
-
-function readRejection(reader: ByteReader): AppendRejection | undefined {
-  if (readFlags(reader, 1) === 0) return undefined;
-  const hintIndex = reader.varint();
-  return { hintIndex, hintTerm: reader.varint() };
-}
-
-function writeId(writer: ByteWriter, id: EntryId): void {
-  writer.varint(id.term).varint(id.index);
+  return chunk;
 }
 
 function readFlags(reader: ByteReader, known: number): number {
   const flags = reader.uint8();
   if ((flags & ~known) !== 0) reader.fail("unknown flag");
   return flags;
-}
-
-function readList<T>(reader: ByteReader, readItem: (reader: ByteReader) => T): T[] {
-  const count = reader.varint(ENTRIES_MAX);
-  const items: T[] = [];
-  for (let index = 0; index < count && reader.fault === undefined; index++) {
-    items.push(readItem(reader));
-  }
-  return items;
 }
