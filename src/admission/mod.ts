@@ -5,10 +5,10 @@
  * @module
  */
 export { admitsJoiners } from "./admission.ts";
-export { AuthorityKeeper } from "./authority_keeper.ts";
 export { CatalogueDirectory, MemberWatch } from "./directory.ts";
 export { joinIfWished } from "./join.ts";
 export { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
+export { renewRegularly } from "./renewal.ts";
 export { shutOutText, wasRemoved, watchStanding } from "./own_standing.ts";
 export type { ShutOut, StandingWatch } from "./standing_watch.ts";
 export { VOUCH_PURPOSE, vouchServer } from "./vouching.ts";

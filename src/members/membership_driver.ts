@@ -362,6 +362,7 @@ export class MembershipDriver {
 
   #onTimer(token: number): void {
     const { clock } = this.#parts;
+    this.#tellClock();
     const wake = this.#wake;
     if (wake === undefined || wake.token !== token) return;
     const isLate = clock.monotonicMs() - wake.atMs > LATE_MS;

@@ -50,9 +50,9 @@ class Life {
   options: OpenTransportOptions | undefined;
   isOver = false;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, wallAheadMs: () => number) {
     this.clock = {
-      nowMs: clock.nowMs,
+      nowMs: () => clock.nowMs() + wallAheadMs(),
       monotonicMs: clock.monotonicMs,
       after: (delayMs, callback) =>
         clock.after(delayMs, () => {
@@ -81,6 +81,8 @@ export class SimulatedMachine {
   readonly files = new MemoryFiles();
   readonly #network: SimulatedNetwork;
   readonly #machines: Machines;
+  /** How far its wall clock is ahead of the others'. */
+  wallAheadMs = 0;
   #life: Life;
 
   private constructor(
@@ -92,7 +94,7 @@ export class SimulatedMachine {
     this.address = `10.0.0.${who.number}:11435`;
     this.#network = on.network;
     this.#machines = on.machines;
-    this.#life = new Life(on.network.clock);
+    this.#life = new Life(on.network.clock, () => this.wallAheadMs);
     this.catalog = new MemoryCatalog(on.network.clock.nowMs);
   }
 
@@ -119,7 +121,7 @@ export class SimulatedMachine {
 
   /** The ports of a new life. */
   boot(by: { readonly random: Random; readonly engine: (clock: Clock) => Engine }): NodePorts {
-    const life = this.#life = new Life(this.#network.clock);
+    const life = this.#life = new Life(this.#network.clock, () => this.wallAheadMs);
     return {
       clock: life.clock,
       log: this.telemetry,

@@ -117,6 +117,7 @@ export type MembershipEffect =
       | "probe_failed"
       | "stranger_refused"
       /** `from` said of `about` what can't be, `what`. */
-      | "lie_refused";
+      | "lie_refused"
+      | "life_redated";
     readonly values: Readonly<Record<string, string | number>>;
   };

@@ -143,6 +143,20 @@ export class Judge {
     }
   }
 
+  /**
+   * This life was dated by a clock that was far ahead, and has been set right: nobody else believes such an epoch. Nobody has heard
+   * of a later life either, or it would be as impossible.
+   */
+  onClockRead(wallMs: number): void {
+    const { self } = this.#shared;
+    if (self.bootEpoch <= wallMs + EPOCH_AHEAD_MS_MAX) return;
+    self.bootEpoch = Math.floor(wallMs);
+    this.#note("life_redated", { bootEpoch: self.bootEpoch });
+    this.announceSelf();
+    this.#onReborn();
+    this.#onUrgent();
+  }
+
   /** Persists this node's stamp and spreads its claim. */
   announceSelf(): void {
     const { self, effects } = this.#shared;
@@ -297,7 +311,7 @@ export class Judge {
   }
 
   #note(
-    event: "refuted" | "stranger_refused" | "lie_refused",
+    event: "refuted" | "stranger_refused" | "lie_refused" | "life_redated",
     values: Record<string, string | number>,
   ): void {
     this.#shared.effects.push({ kind: "note", event, values });

@@ -210,7 +210,7 @@ export class Membership {
         return;
       case "clock_read":
         this.#wallOffsetMs = event.wallMs - event.nowMs;
-        return;
+        return this.#judge.onClockRead(event.wallMs);
       case "address_changed":
         return this.#onAddressChanged(event.address);
       case "value_published":

@@ -63,12 +63,12 @@ import { DiskRoom, type Group, GROUP_TIMING, openGroup } from "../../group/mod.t
 import type { ServingNode } from "../../slots/mod.ts";
 import {
   admitsJoiners,
-  type AuthorityKeeper,
   type AuthorityKeeping,
   type CatalogueDirectory,
   joinIfWished,
   keepAuthority,
   openDirectory,
+  renewRegularly,
   type ShutOut,
   type StandingWatch,
   VOUCH_PURPOSE,
@@ -84,9 +84,6 @@ import {
 } from "./advertising.ts";
 import { Announcing } from "./announcing.ts";
 import type { NodePorts } from "./ports.ts";
-
-/** How often a node looks whether its certificate is due for renewal. */
-const RENEWAL_LOOK_MS = 3_600_000;
 
 /** What a node tells of its own load. */
 export type Figures = Pick<GossipParts, "readLoad" | "readLoaded">;
@@ -283,7 +280,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       onReplaced: () => announcing.begin(),
     });
     const { keeper } = late.keeping = keeping;
-    const renewal = renewRegularly(opened, { transport, keeper });
+    const renewal = renewRegularly({ stored, clock, log, transport, keeper });
     await announcing.begin();
     return {
       settings: settingsOf(opened, advertised),
@@ -534,29 +531,6 @@ async function foundingOf(opened: Opened) {
   const voters = [opened.stored.nodeId];
   const state = await foundationFile(opened).read();
   return state === undefined ? { voters } : { voters, state };
-}
-
-function renewRegularly(
-  opened: Opened,
-  parts: { readonly transport: QuicTransport; readonly keeper: AuthorityKeeper },
-): { cancel(): void } {
-  const { clock, stored, log } = opened;
-  const { transport, keeper } = parts;
-  let timer: { cancel(): void };
-  const later = () => {
-    timer = clock.after(RENEWAL_LOOK_MS, () => {
-      stored.renewIfDue().then((identity) => {
-        if (identity !== undefined) transport.useIdentity(identity);
-        keeper.look();
-      }, (error) => {
-        // Two thirds of a certificate's life are left to get over it.
-        log.log("warn", "certificate_not_renewed", { reason: errorMessage(error) });
-      });
-      later();
-    });
-  };
-  later();
-  return { cancel: () => timer.cancel() };
 }
 
 async function openLog(
