@@ -174,6 +174,15 @@ export class NodeWorld implements AsyncDisposable {
     this.#running.delete(number);
   }
 
+  /** The machine sleeps, or its process is stopped: see `SimulatedMachine.suspend`. */
+  suspend(number: number, clock: "stands" | "runs" = "stands"): void {
+    this.machine(number).suspend(clock);
+  }
+
+  resume(number: number): void {
+    this.machine(number).resume();
+  }
+
   /** Nothing passes between these and all others. */
   isolate(...numbers: readonly number[]): void {
     const idOf = (number: number) => this.machine(number).nodeId;

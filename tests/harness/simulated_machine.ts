@@ -44,22 +44,76 @@ function identityOf(number: number): Promise<{ nodeId: NodeId; privateKeyPem: st
   return made;
 }
 
-/** One life of a node's process: what it had planned ends with it. */
+/** What a process planned. */
+interface Planned {
+  /** On the life's own monotonic clock. */
+  readonly dueMs: number;
+  readonly callback: () => void;
+  timer: { cancel(): void } | undefined;
+}
+
+/** One life of a node's process: what it had planned ends with it, and waits while its machine is suspended. */
 class Life {
   readonly clock: Clock;
   options: OpenTransportOptions | undefined;
   isOver = false;
+  readonly #world: Clock;
+  readonly #planned = new Set<Planned>();
+  #suspended: { readonly atMs: number; readonly clock: "stands" | "runs" } | undefined;
+  /** How long its monotonic clock stood still. */
+  #stoodMs = 0;
 
   constructor(clock: Clock, wallAheadMs: () => number) {
+    this.#world = clock;
     this.clock = {
       nowMs: () => clock.nowMs() + wallAheadMs(),
-      monotonicMs: clock.monotonicMs,
-      after: (delayMs, callback) =>
-        clock.after(delayMs, () => {
-          if (!this.isOver) callback();
-        }),
+      monotonicMs: () => this.#monotonicMs(),
+      after: (delayMs, callback) => {
+        const dueMs = this.#monotonicMs() + delayMs;
+        const planned: Planned = { dueMs, callback, timer: undefined };
+        this.#planned.add(planned);
+        if (this.#suspended === undefined) this.#arm(planned);
+        return {
+          cancel: () => {
+            planned.timer?.cancel();
+            this.#planned.delete(planned);
+          },
+        };
+      },
     };
   }
+
+  /** `clock`: whether the monotonic one stands meanwhile, as in a machine that sleeps, or runs, as in a process that is stopped. */
+  suspend(clock: "stands" | "runs"): void {
+    this.#suspended = { atMs: this.#world.monotonicMs(), clock };
+    for (const { timer } of this.#planned) timer?.cancel();
+  }
+
+  resume(): void {
+    const { atMs, clock } = mustBe(this.#suspended);
+    if (clock === "stands") this.#stoodMs += this.#world.monotonicMs() - atMs;
+    this.#suspended = undefined;
+    for (const planned of this.#planned) this.#arm(planned);
+  }
+
+  #monotonicMs(): number {
+    const { atMs, clock } = this.#suspended ?? {};
+    const worldMs = clock === "stands" && atMs !== undefined ? atMs : this.#world.monotonicMs();
+    return worldMs - this.#stoodMs;
+  }
+
+  #arm(planned: Planned): void {
+    const delayMs = Math.max(0, planned.dueMs - this.#monotonicMs());
+    planned.timer = this.#world.after(delayMs, () => {
+      this.#planned.delete(planned);
+      if (!this.isOver) planned.callback();
+    });
+  }
+}
+
+function mustBe<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("the machine is not suspended");
+  return value;
 }
 
 /** What each node of a world is reached by. */
@@ -150,6 +204,22 @@ export class SimulatedMachine {
       openTransport: (options) => this.#openTransport(life, options),
       dialSeed: (...of) => this.#dial(...of),
     };
+  }
+
+  /** See {@link Life.suspend}; what is sent meanwhile is lost. */
+  suspend(clock: "stands" | "runs"): void {
+    this.#life.suspend(clock);
+    for (const { nodeId } of this.#machines.values()) {
+      if (nodeId !== this.nodeId) this.#network.partition([this.nodeId], [nodeId]);
+    }
+  }
+
+  resume(): void {
+    for (const { nodeId } of this.#machines.values()) {
+      this.#network.heal(this.nodeId, nodeId);
+      this.#network.heal(nodeId, this.nodeId);
+    }
+    this.#life.resume();
   }
 
   /** Nothing of this life is heard any more. */
