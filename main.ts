@@ -8,6 +8,8 @@ import packageFile from "./deno.json" with { type: "json" };
 import { type Entry, extensionOf, ownProgram } from "./src/confinement/mod.ts";
 import { CONFINED_RUNNER, RUNNER } from "./src/inference/launch/mod.ts";
 
+/** Everything else. */
+const MAIN: Entry = { module: "main", subcommand: "" };
 /** Renders templates; has no rights at all. */
 const TEMPLATE_WORKER: Entry = {
   module: "src/models/template_worker/main",
@@ -23,6 +25,7 @@ async function run(): Promise<number> {
     args: Deno.args,
     env,
     version: packageFile.version,
+    ownCommand: (flags) => [...program.command(MAIN, flags), ...Deno.args],
     runnerCommand: program.command(RUNNER, ["-A"]),
     templateWorkerCommand: program.command(TEMPLATE_WORKER, []),
     embeddedModelPath: env.ODIST_EMBEDDED_MODEL || `${FOLDER}/src/models/embedded/tiny.gguf`,

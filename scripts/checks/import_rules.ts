@@ -90,9 +90,9 @@ export const IMPORT_RULES: ImportRules = {
       "They start processes with only the rights those need.",
     ),
     {
-      from: "src/node",
+      from: "src/cli",
       to: "src/confinement",
-      because: "A node reads of the kernel what it opened before it gave up permissions.",
+      because: "`serve` gives up rights before it starts a node.",
     },
     { from: "src/cli", to: "src/config", because: "Flags come from the one schema." },
     { from: "src/cli", to: "src/node", because: "`serve` starts a node." },

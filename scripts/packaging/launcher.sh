@@ -71,6 +71,30 @@ temporary_parent() {
   [ -d "$parent" ] && [ -O "$parent" ] && ! [ -h "$parent" ]
 }
 
+# A node writes to its data folder alone. It starts again by itself with the right list where this one is not its own, and has
+# how much memory its control group uses as standard input: with such a list Deno opens nothing below /sys.
+start_node() {
+  data="${ODIST_DATA:-${HOME:-}/.odist}"
+  before=
+  for word in "$@"; do
+    case $word in --data=*) data="${word#--data=}" ;; esac
+    if [ "$before" = --data ]; then data="$word"; fi
+    before="$word"
+  done
+  case $data in *,*) return ;; /*) ;; *) return ;; esac
+  use=/dev/null
+  if [ -r /proc/self/cgroup ]; then
+    while IFS=: read -r number _ group; do
+      if [ "$number" = 0 ] && [ -r "/sys/fs/cgroup$group/memory.current" ]; then
+        use="/sys/fs/cgroup$group/memory.current"
+      fi
+    done </proc/self/cgroup
+  fi
+  exec "$folder/deno" run --quiet --allow-read --allow-net --allow-env --allow-run --allow-sys --allow-ffi \
+    "--allow-write=$data,$folder/.complete" --unstable-net --unstable-no-legacy-abort --no-config --no-lock --no-prompt \
+    --cached-only "$folder/boot.js" "$@" <"$use"
+}
+
 # Deno looks for a .npmrc in HOME and gives up where that is no folder.
 if [ -e "${HOME:-/}" ] && ! [ -d "${HOME:-/}" ]; then unset HOME; fi
 
@@ -105,5 +129,6 @@ DENO_NO_UPDATE_CHECK=1
 ODIST_NATIVE_DIR=${ODIST_NATIVE_DIR:-"$folder/native"}
 ODIST_EMBEDDED_MODEL=${ODIST_EMBEDDED_MODEL:-"$folder/models/tiny.gguf"}
 export DENO_DIR DENO_NO_UPDATE_CHECK ODIST_NATIVE_DIR ODIST_EMBEDDED_MODEL
+if [ "${1:-}" = serve ]; then start_node "$@"; fi
 exec "$folder/deno" run --quiet -A --unstable-net --unstable-no-legacy-abort --no-config --no-lock --no-prompt --cached-only "$folder/boot.js" "$@"
 exit 1

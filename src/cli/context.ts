@@ -12,6 +12,8 @@ export interface CliContext {
   readonly env: ConfigSources["env"];
   readonly version: string;
   readonly terminal: Terminal;
+  /** The command line of this very process, with other flags for Deno. */
+  readonly ownCommand: (flags: readonly string[]) => readonly string[];
   /** Command line of a runner process. */
   readonly runnerCommand: readonly string[];
   /** Command line of a process that renders templates. */

@@ -13,6 +13,8 @@ export interface CliSetting {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly version: string;
+  /** The command line of this very process, with other flags for Deno. */
+  readonly ownCommand: (flags: readonly string[]) => readonly string[];
   /** Command line of a runner process. */
   readonly runnerCommand: readonly string[];
   readonly templateWorkerCommand: readonly string[];

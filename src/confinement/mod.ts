@@ -6,7 +6,7 @@
  * @module
  */
 export { childEnvironment, launchEnvironment } from "./child_environment.ts";
-export { type KernelFileReader, openKernelFiles } from "./kernel_files.ts";
 export { killThisProcess } from "./libc.ts";
 export { type Entry, extensionOf, type OwnProgram, ownProgram } from "./own_program.ts";
+export { holdWritesTo } from "./restart_narrowed.ts";
 export { type Rights, startConfined } from "./start_confined.ts";

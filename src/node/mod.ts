@@ -6,4 +6,4 @@
  * @module
  */
 export { type Restored, restoreSnapshot } from "./foundation.ts";
-export { type NodeOptions, openOwnKernelFiles, type RunningNode, startNode } from "./node.ts";
+export { type NodeOptions, type RunningNode, startNode } from "./node.ts";

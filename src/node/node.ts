@@ -1,5 +1,4 @@
 import { errorMessage, isEdgeError, type NodeId } from "../base/mod.ts";
-import { type KernelFileReader, openKernelFiles } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import {
   CONNECTION_TIMES,
@@ -18,7 +17,6 @@ import type { Cluster, Machinery, NodePorts } from "./assembly/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
 import { ownAddresses, systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
 import { Admin } from "../operators/mod.ts";
-import { MACHINE_FILES } from "../slots/mod.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
@@ -35,11 +33,6 @@ export interface NodeOptions extends SystemParts {
   readonly version: string;
   /** Aborted when the start is to be given up: joining may take long. */
   readonly signal: AbortSignal;
-}
-
-/** Opens what a node reads of the kernel, which it must before permissions are given up. */
-export function openOwnKernelFiles(): KernelFileReader {
-  return openKernelFiles(MACHINE_FILES);
 }
 
 /** A node that serves. */

@@ -1,6 +1,5 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
-import type { KernelFileReader } from "../confinement/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { createEngine, createQuantizer } from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
@@ -18,6 +17,7 @@ import {
 import { openTransport, seedDialer } from "../transport/mod.ts";
 import type { NodePorts, StoredModels } from "./assembly/mod.ts";
 import { canonicalAddress, isLoopback } from "../http/mod.ts";
+import { openControlGroup } from "./control_group.ts";
 
 /** What a node is started with besides its configuration. */
 export interface SystemParts {
@@ -27,8 +27,6 @@ export interface SystemParts {
   readonly runnerCommand: readonly string[];
   /** How a process that renders templates is started. */
   readonly templateWorkerCommand: readonly string[];
-  /** As `openOwnKernelFiles` gives it. */
-  readonly readKernelFile: KernelFileReader;
 }
 
 /** What a node's ports on this machine are made with. */
@@ -42,7 +40,7 @@ export interface SystemPortsOptions extends SystemParts {
 export function systemPorts(options: SystemPortsOptions): NodePorts {
   const { config, log, metrics, runnerCommand: command } = options;
   const clock = systemClock;
-  const machine = openMachine(options.readKernelFile);
+  const machine = openMachine(openControlGroup());
   return {
     clock,
     log,

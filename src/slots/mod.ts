@@ -13,4 +13,4 @@ export {
 } from "./lease.ts";
 export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
 export { createServing, type Serving } from "./serving.ts";
-export { type Machine, MACHINE_FILES, openMachine } from "./system.ts";
+export { type ControlGroup, type Machine, openMachine } from "./system.ts";

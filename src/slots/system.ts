@@ -6,24 +6,25 @@ export interface Machine {
   readonly cores: number;
 }
 
-/** Limit and use of the control group this process runs in; absent outside Linux or without a limit. */
-const CGROUP_LIMIT_FILE = "/sys/fs/cgroup/memory.max";
-const CGROUP_USE_FILE = "/sys/fs/cgroup/memory.current";
-
-/** Files of the kernel that {@link openMachine} reads, again and again. */
-export const MACHINE_FILES: readonly string[] = [CGROUP_LIMIT_FILE, CGROUP_USE_FILE];
+/** The control group that a process runs in, as far as it bounds memory. */
+export interface ControlGroup {
+  /** The bound in bytes; undefined = none. */
+  readonly limitBytes: number | undefined;
+  /** What the group uses now, in bytes; undefined where nobody opened the kernel's file for this process. */
+  useBytes(): number | undefined;
+}
 
 /** How long free memory is taken for what it was: one request asks some five times within a millisecond. */
 const REMEMBERED_MS = 5;
 
-/** The real machine. `readText` reads files of the kernel, as they are now, and throws where there are none. */
-export function openMachine(readText: (path: string) => string): Machine {
-  const readNumber = (path: string) => numberIn(() => readText(path));
-  const limitBytes = readNumber(CGROUP_LIMIT_FILE);
+/** The real machine; `group` bounds the memory of this process and of those it starts. */
+export function openMachine(group: ControlGroup): Machine {
+  const { limitBytes } = group;
   const look = () => {
     const free = Deno.systemMemoryInfo().available;
     if (limitBytes === undefined) return free;
-    return Math.min(free, Math.max(0, limitBytes - (readNumber(CGROUP_USE_FILE) ?? 0)));
+    const useBytes = group.useBytes() ?? Deno.memoryUsage().rss;
+    return Math.min(free, Math.max(0, limitBytes - useBytes));
   };
   let seen = { atMs: -Infinity, bytes: 0 };
   return {
@@ -34,13 +35,4 @@ export function openMachine(readText: (path: string) => string): Machine {
       return seen.bytes;
     },
   };
-}
-
-function numberIn(read: () => string): number | undefined {
-  try {
-    const value = Number(read());
-    return Number.isFinite(value) && value > 0 ? value : undefined;
-  } catch {
-    return undefined; // No such file: no limit.
-  }
 }

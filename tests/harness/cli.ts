@@ -27,6 +27,7 @@ export function cliContext(given: {
     env: { HOME: "/nonexistent/odist-test", ...given.env },
     version: "1.2.3",
     terminal: given.terminal,
+    ownCommand: () => [],
     runnerCommand: [Deno.execPath(), "eval", "console.log('{}')"],
     templateWorkerCommand: [],
     embeddedModelPath: "/nonexistent/tiny.gguf",

@@ -6,7 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { Ollama } from "ollama";
 import { parseLines } from "./json_lines.ts";
-import { killQuietly, odistProgram, PrintedEnd, readAddress } from "./node.ts";
+import { killQuietly, odistProgram, PrintedEnd, readAddress, servingArgs } from "./node.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A node that isn't listening by then never will. */
@@ -98,7 +98,12 @@ export class ClusterNode implements AsyncDisposable {
    */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const program = await odistProgram();
-    const [command = "", ...args] = [...this.#within, program.command, ...program.args];
+    const rights = servingArgs(program.args, {
+      HOME: this.#home,
+      ...this.#environment,
+      ...environment,
+    });
+    const [command = "", ...args] = [...this.#within, program.command, ...rights];
     const child = new Deno.Command(command, {
       args: [...args, "serve"],
       clearEnv: true,

@@ -43,6 +43,8 @@ export interface TestNodeOptions {
   readonly args?: readonly string[];
   /** For Deno, where the node is started from source. */
   readonly runtimeFlags?: readonly string[];
+  /** Whether it is started from source with all rights, as `deno task start` does. */
+  readonly hasAllRights?: boolean;
 }
 
 /**
@@ -53,8 +55,15 @@ export interface TestNodeOptions {
 export async function startNode(options: TestNodeOptions = {}): Promise<TestNode> {
   const homeFolder = await Deno.makeTempDir({ prefix: "odist-test-" });
   const { command, args, environment } = await odistProgram();
+  const rights = options.hasAllRights
+    ? args
+    : servingArgs(args, { HOME: homeFolder, ...options.environment });
   const child = new Deno.Command(command, {
-    args: [...withFlags(args, options.runtimeFlags ?? []), "serve", ...options.args ?? []],
+    args: [
+      ...withFlags(rights, options.runtimeFlags ?? []),
+      "serve",
+      ...options.args ?? [],
+    ],
     clearEnv: true,
     env: {
       ...environment,
@@ -95,6 +104,18 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** With the rights that a node starts itself again with otherwise, which would lose other flags and takes its time. */
+export function servingArgs(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const { HOME = "", ODIST_DATA = join(HOME, ".odist"), ODIST_MODELS } = environment;
+  const folders = [ODIST_DATA, ...ODIST_MODELS === undefined ? [] : [ODIST_MODELS]];
+  const names = ["read", "net", "env", "run", "sys", "ffi"];
+  const flags = [...names.map((name) => `--allow-${name}`), `--allow-write=${folders.join(",")}`];
+  return args.flatMap((arg) => arg === "-A" ? flags : [arg]);
 }
 
 /** After `run`, where there is one: a built file takes no flags for Deno. */

@@ -16,7 +16,7 @@ Deno.test({
     assert.deepEqual(JSON.parse(rights), {
       ffi: "prompt",
       read: "granted",
-      write: "granted",
+      write: "prompt",
       net: "granted",
       run: "granted",
     });

@@ -1,5 +1,7 @@
 import type { Command } from "commander";
+import { join } from "node:path";
 import { RequestError, UnavailableError } from "../../base/mod.ts";
+import { holdWritesTo } from "../../confinement/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
 import type { RunningNode } from "../../node/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
@@ -29,15 +31,15 @@ export function define(command: Command, context: CliContext): void {
 }
 
 async function serve(context: CliContext, config: Config): Promise<void> {
+  holdWrites(context, config);
   // Loaded only here: no other command needs a node, and this one must not wait for anything else.
-  const { openOwnKernelFiles, startNode } = await import("../../node/mod.ts");
+  const { startNode } = await import("../../node/mod.ts");
   const { embeddedModelPath, runnerCommand, templateWorkerCommand, version } = context;
   // Joining may take long, and whoever waits for it may think better of it.
   const givenUp = new AbortController();
   let stop = () => Promise.resolve(givenUp.abort());
   const stopListening = listenForSignals(() => stop());
   try {
-    const readKernelFile = openOwnKernelFiles();
     // A node opens no library: only runners do, which start with a permission of their own.
     await Deno.permissions.revoke({ name: "ffi" });
     const parts = {
@@ -45,7 +47,6 @@ async function serve(context: CliContext, config: Config): Promise<void> {
       runnerCommand,
       templateWorkerCommand,
       version,
-      readKernelFile,
       signal: givenUp.signal,
     };
     const node = await startNode(config, parts).catch((error) => {
@@ -57,6 +58,17 @@ async function serve(context: CliContext, config: Config): Promise<void> {
   } finally {
     stopListening();
   }
+}
+
+/** A node writes below its own folders alone, where a process can be held to that. */
+function holdWrites({ ownCommand, terminal }: CliContext, { storage }: Config): void {
+  const { dataFolder, modelsFolder } = storage;
+  const isWithin = modelsFolder.startsWith(join(dataFolder, "/"));
+  const folders = isWithin ? [dataFolder] : [dataFolder, modelsFolder];
+  const failure = holdWritesTo(folders, ownCommand);
+  // Neither has Windows a way to replace a process, nor is there one inside a compiled file: SECURITY.md says so.
+  if (failure === undefined || Deno.build.standalone || Deno.build.os === "windows") return;
+  terminal.err.write(`Warning: this node may write to any folder of this user: ${failure}\n`);
 }
 
 function announce(
