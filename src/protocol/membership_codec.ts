@@ -1,5 +1,14 @@
-import type { Incarnation, NodeId } from "../base/mod.ts";
+import type { Incarnation } from "../base/mod.ts";
 import { ByteReader, ByteWriter, type Decoded } from "./bytes.ts";
+import { nodeIdField } from "./catalogue.ts";
+import {
+  bytesField,
+  type FieldCodec,
+  listField,
+  optionalField,
+  recordField,
+  uintField,
+} from "./field_codec.ts";
 import {
   type Accusation,
   ADDRESS_BYTES_MAX,
@@ -36,6 +45,92 @@ const PART_VERSION = 3;
 /** First allocation for a datagram. */
 const USUAL_BYTES = 64;
 
+const uint = uintField();
+const uint32Field: FieldCodec<number> = {
+  write: (writer, value) => void writer.uint32(value),
+  read: (reader) => reader.uint32(),
+};
+/** By hand, as it stands in every datagram. */
+const stampField: FieldCodec<LifeStamp> = {
+  write: (writer, stamp) => void writer.varint(stamp.bootEpoch).varint(stamp.incarnation),
+  read(reader) {
+    const bootEpoch = reader.varint();
+    return { bootEpoch, incarnation: reader.varint() as Incarnation };
+  },
+};
+const addressField = asciiField(ADDRESS_BYTES_MAX);
+const claimField: FieldCodec<MemberClaim> = {
+  write(writer, claim) {
+    writer.hex64(claim.nodeId).uint8(STANDINGS.indexOf(claim.standing));
+    stampField.write(writer, claim);
+    if (claim.standing === "suspect") writer.hex64(claim.accuser ?? claim.nodeId);
+    writer.text(claim.address);
+  },
+  read(reader) {
+    const nodeId = nodeIdField.read(reader);
+    const standing: MemberStanding | undefined = STANDINGS[reader.uint8()];
+    if (standing === undefined) reader.fail("unknown standing");
+    const stamp = stampField.read(reader);
+    const accuser = standing === "suspect" ? nodeIdField.read(reader) : undefined;
+    const address = addressField.read(reader);
+    return { nodeId, standing: standing ?? "alive", ...stamp, address, accuser };
+  },
+};
+const KEY_AND_VALUE = {
+  key: asciiField(VALUE_KEY_BYTES_MAX),
+  value: optionalField(bytesField(0, VALUE_BYTES_MAX)),
+};
+const keyAndValueField = recordField<Omit<ValueEntry, "version">>(KEY_AND_VALUE);
+
+type SyncBody = MembershipSync["body"];
+const rowsField = itemsField(recordField<SyncRow>({
+  claim: claimField,
+  goneSeconds: uint,
+  valueVersion: uint,
+  collectedVersion: uint,
+}));
+const SYNC_FIELDS: {
+  readonly [Kind in SyncBody["kind"]]: FieldCodec<Omit<Extract<SyncBody, { kind: Kind }>, "kind">>;
+} = {
+  sync_request: recordField({
+    salt: uint32Field,
+    rowsMax: uint,
+    self: claimField,
+    bucketHashes: {
+      write: (writer, hashes) => hashes.forEach((hash) => writer.uint32(hash)),
+      read: (reader) => Array.from({ length: SYNC_BUCKETS }, () => reader.uint32()),
+    } satisfies FieldCodec<readonly number[]>,
+  }),
+  sync_rows: recordField({
+    buckets: itemsField({
+      write: (writer, bucket) => void writer.uint8(bucket),
+      read(reader) {
+        const bucket = reader.uint8();
+        if (bucket >= SYNC_BUCKETS) reader.fail("bucket out of range");
+        return bucket;
+      },
+    }),
+    rows: rowsField,
+  }),
+  sync_update: recordField({
+    rows: rowsField,
+    deltas: itemsField(recordField<ValueDelta>({
+      nodeId: nodeIdField,
+      bootEpoch: uint,
+      fromVersion: uint,
+      toVersion: uint,
+      collectedVersion: uint,
+      entries: itemsField(recordField<ValueEntry>({ version: uint, ...KEY_AND_VALUE })),
+    })),
+    wants: itemsField(recordField<ValueWant>({
+      nodeId: nodeIdField,
+      bootEpoch: uint,
+      fromVersion: uint,
+      collectedVersion: uint,
+    })),
+  }),
+};
+
 /** The head of a datagram. Encoded parts may be appended behind it while they fit {@link DATAGRAM_BYTES_MAX}. */
 export function encodeDatagramHead(
   source: LifeStamp,
@@ -47,12 +142,12 @@ export function encodeDatagramHead(
   const kind = DATAGRAM_KINDS.indexOf(body.kind);
   writer.uint8(MEMBERSHIP_PROTOCOL_VERSION);
   writer.uint8(accusation === undefined ? kind : kind | ACCUSED);
-  writeStamp(writer, source);
+  stampField.write(writer, source);
   if (body.kind !== "gossip") writer.varint(body.sequence);
   if (body.kind === "ping_request") writer.hex64(body.target);
   if (accusation !== undefined) {
     writer.uint8(ACCUSATIONS.indexOf(accusation.standing));
-    writeStamp(writer, accusation);
+    stampField.write(writer, accusation);
   }
   return writer;
 }
@@ -60,7 +155,7 @@ export function encodeDatagramHead(
 /** A claim as a part of a datagram. */
 export function encodeClaimPart(claim: MemberClaim): Uint8Array {
   const writer = new ByteWriter(64).uint8(PART_CLAIM);
-  writeClaim(writer, claim);
+  claimField.write(writer, claim);
   return writer.finish();
 }
 
@@ -69,7 +164,7 @@ export function encodeValuePart(rumor: ValueRumor): Uint8Array {
   const writer = new ByteWriter(64);
   writer.uint8(rumor.entry === undefined ? PART_VERSION : PART_VALUE);
   writer.hex64(rumor.nodeId).varint(rumor.bootEpoch).varint(rumor.version);
-  if (rumor.entry !== undefined) writeKeyAndValue(writer, rumor.entry);
+  if (rumor.entry !== undefined) keyAndValueField.write(writer, rumor.entry);
   return writer.finish();
 }
 
@@ -81,14 +176,14 @@ export function decodeDatagram(bytes: Uint8Array): Decoded<MembershipDatagram> {
   const head = reader.uint8();
   const kind = DATAGRAM_KINDS[head & ~ACCUSED];
   if (kind === undefined) reader.fail("unknown datagram kind");
-  const source = readStamp(reader);
+  const source = stampField.read(reader);
   const body = readDatagramBody(reader, kind ?? "gossip");
   const accusation = (head & ACCUSED) === 0 ? undefined : readAccusation(reader);
   const claims: MemberClaim[] = [];
   const values: ValueRumor[] = [];
   while (reader.remaining > 0) {
     const tag = reader.uint8();
-    if (tag === PART_CLAIM) claims.push(readClaim(reader));
+    if (tag === PART_CLAIM) claims.push(claimField.read(reader));
     else if (tag === PART_VALUE || tag === PART_VERSION) values.push(readValueRumor(reader, tag));
     else reader.fail("unknown part");
   }
@@ -100,26 +195,9 @@ export function encodeSync(message: MembershipSync): Uint8Array<ArrayBuffer> {
   const { source, body } = message;
   const writer = new ByteWriter(1024);
   writer.uint8(MEMBERSHIP_PROTOCOL_VERSION).uint8(SYNC_KINDS.indexOf(body.kind));
-  writeStamp(writer, source);
-  switch (body.kind) {
-    case "sync_request":
-      writer.uint32(body.salt).varint(body.rowsMax);
-      writeClaim(writer, body.self);
-      for (const hash of body.bucketHashes) writer.uint32(hash);
-      break;
-    case "sync_rows":
-      writer.varint(body.buckets.length);
-      for (const bucket of body.buckets) writer.uint8(bucket);
-      writeRows(writer, body.rows);
-      break;
-    case "sync_update":
-      writeRows(writer, body.rows);
-      writer.varint(body.deltas.length);
-      for (const delta of body.deltas) writeDelta(writer, delta);
-      writer.varint(body.wants.length);
-      for (const want of body.wants) writeWant(writer, want);
-      break;
-  }
+  stampField.write(writer, source);
+  const fields = SYNC_FIELDS[body.kind] as FieldCodec<object>; // The table has each kind's own.
+  fields.write(writer, body);
   return writer.finish();
 }
 
@@ -130,8 +208,9 @@ export function decodeSync(bytes: Uint8Array): Decoded<MembershipSync> {
   if (reader.uint8() !== MEMBERSHIP_PROTOCOL_VERSION) reader.fail("unknown version");
   const kind = SYNC_KINDS[reader.uint8()];
   if (kind === undefined) reader.fail("unknown message kind");
-  const source = readStamp(reader);
-  return reader.finish({ source, body: readSyncBody(reader, kind ?? "sync_rows") });
+  const source = stampField.read(reader);
+  const body = { kind, ...SYNC_FIELDS[kind ?? "sync_rows"].read(reader) } as SyncBody;
+  return reader.finish({ source, body });
 }
 
 /** Bytes a row takes at most, for budgets. */
@@ -144,30 +223,6 @@ export function valueEntryBytes(entry: ValueEntry): number {
   return 16 + entry.key.length + (entry.value?.length ?? 0);
 }
 
-function readSyncBody(
-  reader: ByteReader,
-  kind: MembershipSync["body"]["kind"],
-): MembershipSync["body"] {
-  switch (kind) {
-    case "sync_request": {
-      const salt = reader.uint32();
-      const rowsMax = reader.varint();
-      const self = readClaim(reader);
-      const bucketHashes = Array.from({ length: SYNC_BUCKETS }, () => reader.uint32());
-      return { kind, salt, rowsMax, self, bucketHashes };
-    }
-    case "sync_rows": {
-      const buckets = readList(reader, readBucket);
-      return { kind, buckets, rows: readList(reader, readRow) };
-    }
-    case "sync_update": {
-      const rows = readList(reader, readRow);
-      const deltas = readList(reader, readDelta);
-      return { kind, rows, deltas, wants: readList(reader, readWant) };
-    }
-  }
-}
-
 function readDatagramBody(
   reader: ByteReader,
   kind: MembershipDatagram["body"]["kind"],
@@ -175,135 +230,40 @@ function readDatagramBody(
   if (kind === "gossip") return { kind };
   const sequence = reader.varint();
   if (kind !== "ping_request") return { kind, sequence };
-  return { kind, sequence, target: readNodeId(reader) };
-}
-
-function writeStamp(writer: ByteWriter, stamp: LifeStamp): void {
-  writer.varint(stamp.bootEpoch).varint(stamp.incarnation);
-}
-
-function readStamp(reader: ByteReader): LifeStamp {
-  const bootEpoch = reader.varint();
-  return { bootEpoch, incarnation: reader.varint() as Incarnation };
-}
-
-function readNodeId(reader: ByteReader): NodeId {
-  return reader.hex64() as NodeId;
+  return { kind, sequence, target: nodeIdField.read(reader) };
 }
 
 function readAccusation(reader: ByteReader): Accusation {
   const standing = ACCUSATIONS[reader.uint8()];
   if (standing === undefined) reader.fail("unknown accusation");
-  return { standing: standing ?? "unknown", ...readStamp(reader) };
-}
-
-function writeClaim(writer: ByteWriter, claim: MemberClaim): void {
-  writer.hex64(claim.nodeId).uint8(STANDINGS.indexOf(claim.standing));
-  writeStamp(writer, claim);
-  if (claim.standing === "suspect") writer.hex64(claim.accuser ?? claim.nodeId);
-  writer.text(claim.address);
-}
-
-function readClaim(reader: ByteReader): MemberClaim {
-  const nodeId = readNodeId(reader);
-  const standing: MemberStanding | undefined = STANDINGS[reader.uint8()];
-  if (standing === undefined) reader.fail("unknown standing");
-  const stamp = readStamp(reader);
-  const accuser = standing === "suspect" ? readNodeId(reader) : undefined;
-  const address = readAscii(reader, ADDRESS_BYTES_MAX);
-  return { nodeId, standing: standing ?? "alive", ...stamp, address, accuser };
-}
-
-/** Printable ASCII only: addresses and keys end up in logs and pages. */
-function readAscii(reader: ByteReader, bytesMax: number): string {
-  const bytes = reader.raw(reader.varint(bytesMax));
-  let text = "";
-  for (const byte of bytes) {
-    if (byte < 0x21 || byte > 0x7e) reader.fail("character not allowed");
-    text += String.fromCharCode(byte);
-  }
-  return text;
-}
-
-function writeKeyAndValue(writer: ByteWriter, entry: ValueEntry): void {
-  writer.text(entry.key).uint8(entry.value === undefined ? 0 : 1);
-  if (entry.value !== undefined) writer.bytes(entry.value);
-}
-
-function readKeyAndValue(reader: ByteReader, version: number): ValueEntry {
-  const key = readAscii(reader, VALUE_KEY_BYTES_MAX);
-  const present = reader.uint8();
-  if (present > 1) reader.fail("unknown flag");
-  return { key, version, value: present === 1 ? reader.bytes(VALUE_BYTES_MAX) : undefined };
+  return { standing: standing ?? "unknown", ...stampField.read(reader) };
 }
 
 function readValueRumor(reader: ByteReader, tag: number): ValueRumor {
-  const nodeId = readNodeId(reader);
+  const nodeId = nodeIdField.read(reader);
   const bootEpoch = reader.varint();
   const version = reader.varint();
-  const entry = tag === PART_VALUE ? readKeyAndValue(reader, version) : undefined;
+  const entry = tag === PART_VALUE ? { ...keyAndValueField.read(reader), version } : undefined;
   return { nodeId, bootEpoch, version, entry };
 }
 
-function writeRows(writer: ByteWriter, rows: readonly SyncRow[]): void {
-  writer.varint(rows.length);
-  for (const row of rows) {
-    writeClaim(writer, row.claim);
-    writer.varint(row.goneSeconds).varint(row.valueVersion).varint(row.collectedVersion);
-  }
+/** Printable ASCII only: addresses and keys end up in logs and pages. */
+function asciiField(bytesMax: number): FieldCodec<string> {
+  return {
+    write: (writer, text) => void writer.text(text),
+    read(reader) {
+      const bytes = reader.raw(reader.varint(bytesMax));
+      let text = "";
+      for (const byte of bytes) {
+        if (byte < 0x21 || byte > 0x7e) reader.fail("character not allowed");
+        text += String.fromCharCode(byte);
+      }
+      return text;
+    },
+  };
 }
 
-function readRow(reader: ByteReader): SyncRow {
-  const claim = readClaim(reader);
-  const goneSeconds = reader.varint();
-  const valueVersion = reader.varint();
-  return { claim, goneSeconds, valueVersion, collectedVersion: reader.varint() };
-}
-
-function readBucket(reader: ByteReader): number {
-  const bucket = reader.uint8();
-  if (bucket >= SYNC_BUCKETS) reader.fail("bucket out of range");
-  return bucket;
-}
-
-function writeDelta(writer: ByteWriter, delta: ValueDelta): void {
-  writer.hex64(delta.nodeId).varint(delta.bootEpoch);
-  writer.varint(delta.fromVersion).varint(delta.toVersion).varint(delta.collectedVersion);
-  writer.varint(delta.entries.length);
-  for (const entry of delta.entries) {
-    writer.varint(entry.version);
-    writeKeyAndValue(writer, entry);
-  }
-}
-
-function readDelta(reader: ByteReader): ValueDelta {
-  const nodeId = readNodeId(reader);
-  const bootEpoch = reader.varint();
-  const fromVersion = reader.varint();
-  const toVersion = reader.varint();
-  const collectedVersion = reader.varint();
-  const entries = readList(reader, (entry) => readKeyAndValue(entry, entry.varint()));
-  return { nodeId, bootEpoch, fromVersion, toVersion, collectedVersion, entries };
-}
-
-function writeWant(writer: ByteWriter, want: ValueWant): void {
-  writer.hex64(want.nodeId).varint(want.bootEpoch);
-  writer.varint(want.fromVersion).varint(want.collectedVersion);
-}
-
-function readWant(reader: ByteReader): ValueWant {
-  const nodeId = readNodeId(reader);
-  const bootEpoch = reader.varint();
-  const fromVersion = reader.varint();
-  return { nodeId, bootEpoch, fromVersion, collectedVersion: reader.varint() };
-}
-
-/** A count that lies ends at the last byte: every item takes at least one, so the loop is bounded by the input. */
-function readList<T>(reader: ByteReader, readItem: (reader: ByteReader) => T): T[] {
-  const count = reader.varint(reader.remaining);
-  const items: T[] = [];
-  for (let index = 0; index < count && reader.fault === undefined; index++) {
-    items.push(readItem(reader));
-  }
-  return items;
+/** As many as there are bytes for. */
+function itemsField<T>(codec: FieldCodec<T>): FieldCodec<readonly T[]> {
+  return listField(codec, SYNC_BYTES_MAX);
 }
