@@ -16,7 +16,7 @@ const SPKI_HEAD = Uint8Array.fromHex("3059301306072a8648ce3d020106082a8648ce3d03
 const POINT_BYTES = 64;
 
 /** A secret of a cluster in the hands of people: what it opens, and how to know that the right one answers. */
-export interface Credential {
+interface Credential {
   /** Names its row in the catalogue; no secret. */
   readonly id: string;
   readonly secret: Uint8Array;
@@ -25,7 +25,7 @@ export interface Credential {
 }
 
 /** How one kind of credential is written: `prefix` opens it, so that people and scanners know one when they see it. */
-export interface CredentialForm {
+interface CredentialForm {
   readonly prefix: string;
   /** With its article: `a join token`. */
   readonly noun: string;
@@ -41,7 +41,7 @@ const credentialField = recordField<Credential>({
 });
 
 /** The text that is handed to people. */
-export function encodeCredential(form: CredentialForm, credential: Credential): string {
+function encodeCredential(form: CredentialForm, credential: Credential): string {
   const { id } = credential;
   assert(id.length <= ID_CHARACTERS_MAX, "A credential's id must fit into it", { id });
   const writer = new ByteWriter().uint8(CREDENTIAL_VERSION);
@@ -52,7 +52,7 @@ export function encodeCredential(form: CredentialForm, credential: Credential): 
 }
 
 /** Takes one from people; the reason tells a typo from one that this program can't read. Never throws. */
-export function decodeCredential(form: CredentialForm, text: string): Decoded<Credential> {
+function decodeCredential(form: CredentialForm, text: string): Decoded<Credential> {
   const characters = text.trim();
   if (!characters.startsWith(form.prefix)) {
     return malformed(`${form.noun} begins with "${form.prefix}"`);
@@ -94,4 +94,47 @@ function fromBase64(characters: string): Uint8Array | undefined {
   } catch {
     return undefined; // The only way to learn that it is none.
   }
+}
+
+/** No join token begins like this: what follows its prefix is a version, never these letters. */
+const KEY_FORM: CredentialForm = { prefix: "odist-key-", noun: "an API key" };
+
+/** What a client needs to use a node from afar, besides an address. */
+export interface ApiKey extends Pick<Credential, "secret" | "authorityKey"> {
+  /** Names the key's row in the catalogue; no secret. */
+  readonly keyId: string;
+}
+
+/** The text that is handed to people. */
+export function encodeApiKey({ keyId, secret, authorityKey }: ApiKey): string {
+  return encodeCredential(KEY_FORM, { id: keyId, secret, authorityKey });
+}
+
+/** Takes a key from its user; the reason tells a typo from a key that this program can't read. Never throws. */
+export function decodeApiKey(text: string): Decoded<ApiKey> {
+  const decoded = decodeCredential(KEY_FORM, text);
+  if (decoded.kind === "malformed") return decoded;
+  const { id, secret, authorityKey } = decoded.value;
+  return { kind: "decoded", value: { keyId: id, secret, authorityKey } };
+}
+
+const TOKEN_FORM: CredentialForm = { prefix: "odist-", noun: "a join token" };
+
+/** What a node needs to join a cluster, besides an address. */
+export interface JoinToken extends Pick<Credential, "secret" | "authorityKey"> {
+  /** Names the token's row in the catalogue; no secret. */
+  readonly tokenId: string;
+}
+
+/** The text that is handed to people. */
+export function encodeJoinToken({ tokenId, secret, authorityKey }: JoinToken): string {
+  return encodeCredential(TOKEN_FORM, { id: tokenId, secret, authorityKey });
+}
+
+/** Takes a token from a command line; the reason tells a typo from a token that this program can't read. Never throws. */
+export function decodeJoinToken(text: string): Decoded<JoinToken> {
+  const decoded = decodeCredential(TOKEN_FORM, text);
+  if (decoded.kind === "malformed") return decoded;
+  const { id, secret, authorityKey } = decoded.value;
+  return { kind: "decoded", value: { tokenId: id, secret, authorityKey } };
 }

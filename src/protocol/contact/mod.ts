@@ -11,7 +11,14 @@ export {
   type DiscoveryPacket,
   encodeDiscovery,
 } from "./announcement.ts";
-export { type ApiKey, decodeApiKey, encodeApiKey } from "./api_key.ts";
+export {
+  type ApiKey,
+  decodeApiKey,
+  decodeJoinToken,
+  encodeApiKey,
+  encodeJoinToken,
+  type JoinToken,
+} from "./credential.ts";
 export {
   type AnswerHead,
   answerHeadShape,
@@ -54,5 +61,4 @@ export {
   joinTranscript,
   STANDING_QUESTION,
 } from "./join.ts";
-export { decodeJoinToken, encodeJoinToken, type JoinToken } from "./join_token.ts";
 export { clusterIdOf, nodeIdOf } from "./node_id.ts";

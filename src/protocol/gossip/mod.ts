@@ -4,8 +4,24 @@
  *
  * @module
  */
-export { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY, type NodeDisk } from "./disk_value.ts";
-export { decodeNodeFence, encodeNodeFence, NODE_FENCE_KEY, type NodeFence } from "./fence_value.ts";
+export {
+  decodeNodeDisk,
+  decodeNodeFacts,
+  decodeNodeFence,
+  decodeNodeLoad,
+  encodeNodeDisk,
+  encodeNodeFacts,
+  encodeNodeFence,
+  encodeNodeLoad,
+  NODE_DISK_KEY,
+  NODE_FACTS_KEY,
+  NODE_FENCE_KEY,
+  NODE_LOAD_KEY,
+  type NodeDisk,
+  type NodeFacts,
+  type NodeFence,
+  type NodeLoad,
+} from "./node_value.ts";
 export {
   decodeInventory,
   encodeInventory,
@@ -20,13 +36,3 @@ export {
   type LoadedCopies,
   type LoadedCopy,
 } from "./loaded_value.ts";
-export {
-  decodeNodeFacts,
-  decodeNodeLoad,
-  encodeNodeFacts,
-  encodeNodeLoad,
-  NODE_FACTS_KEY,
-  NODE_LOAD_KEY,
-  type NodeFacts,
-  type NodeLoad,
-} from "./node_value.ts";

@@ -77,3 +77,44 @@ export function decodeNodeLoad(bytes: Uint8Array): Decoded<NodeLoad> {
   }
   return { kind: "malformed", reason: "more free slots than slots" };
 }
+
+/** Key of {@link NodeDisk} among a member's gossip values. */
+export const NODE_DISK_KEY = "disk";
+
+const NODE_DISK = recordField({
+  /** Free where the node keeps blobs. */
+  freeBytes: countField(),
+});
+
+/** What room a node has for models. Apart from the load, because it hardly ever changes. */
+export type NodeDisk = Readonly<ValueOf<typeof NODE_DISK>>;
+
+/** Numbers are cut to whole ones in range: the result always decodes. */
+export function encodeNodeDisk(disk: NodeDisk): Uint8Array<ArrayBuffer> {
+  return encodeVersioned(NODE_DISK, disk);
+}
+
+/** Never throws, on any bytes. */
+export function decodeNodeDisk(bytes: Uint8Array): Decoded<NodeDisk> {
+  return decodeVersioned(NODE_DISK, bytes);
+}
+
+/** Key of {@link NodeFence} among a member's gossip values. */
+export const NODE_FENCE_KEY = "fence";
+
+const NODE_FENCE = recordField({
+  /** Why the node takes no part in the log's group, in one word; "" = it does. */
+  kind: shownField(32),
+});
+
+/** Whether a node, though alive, neither votes nor follows. */
+export type NodeFence = Readonly<ValueOf<typeof NODE_FENCE>>;
+
+export function encodeNodeFence(fence: NodeFence): Uint8Array<ArrayBuffer> {
+  return encodeVersioned(NODE_FENCE, fence);
+}
+
+/** Never throws, on any bytes. */
+export function decodeNodeFence(bytes: Uint8Array): Decoded<NodeFence> {
+  return decodeVersioned(NODE_FENCE, bytes);
+}

@@ -2,8 +2,22 @@ import assert from "node:assert/strict";
 import { Random } from "../../base/mod.ts";
 import type { Decoded } from "../bytes.ts";
 import { VALUE_BYTES_MAX } from "../membership.ts";
-import { decodeNodeDisk, encodeNodeDisk, NODE_DISK_KEY } from "./disk_value.ts";
-import { decodeNodeFence, encodeNodeFence, NODE_FENCE_KEY } from "./fence_value.ts";
+import {
+  decodeNodeDisk,
+  decodeNodeFacts,
+  decodeNodeFence,
+  decodeNodeLoad,
+  encodeNodeDisk,
+  encodeNodeFacts,
+  encodeNodeFence,
+  encodeNodeLoad,
+  NODE_DISK_KEY,
+  NODE_FACTS_KEY,
+  NODE_FENCE_KEY,
+  NODE_LOAD_KEY,
+  type NodeFacts,
+  type NodeLoad,
+} from "./node_value.ts";
 import {
   decodeInventory,
   encodeInventory,
@@ -17,16 +31,6 @@ import {
   LOADED_COPIES_KEY,
   type LoadedCopy,
 } from "./loaded_value.ts";
-import {
-  decodeNodeFacts,
-  decodeNodeLoad,
-  encodeNodeFacts,
-  encodeNodeLoad,
-  NODE_FACTS_KEY,
-  NODE_LOAD_KEY,
-  type NodeFacts,
-  type NodeLoad,
-} from "./node_value.ts";
 
 /** What a member's values may take together (`core/membership`), each with its key and 16 bytes. */
 const MEMBER_VALUES_BYTES_MAX = 32 * 1024;
