@@ -39,23 +39,26 @@ function optionsOf(seed: number): SimulationOptions {
 }
 
 /** Delta debugging: leaves out ever smaller pieces of the plan as long as the run still fails. */
-function shrink(options: SimulationOptions, faults: readonly Fault[]): readonly Fault[] {
+async function shrink(
+  options: SimulationOptions,
+  faults: readonly Fault[],
+): Promise<readonly Fault[]> {
   let kept = [...faults];
   let runs = 0;
   for (let size = Math.ceil(kept.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let start = 0; start < kept.length && runs < SHRINK_RUNS_MAX;) {
       const without = [...kept.slice(0, start), ...kept.slice(start + size)];
       runs++;
-      if (simulate({ ...options, faults: without }).violation !== undefined) kept = without;
+      if ((await simulate({ ...options, faults: without })).violation !== undefined) kept = without;
       else start += size;
     }
   }
   return kept;
 }
 
-function fail(options: SimulationOptions, report: SimulationReport): void {
+async function fail(options: SimulationOptions, report: SimulationReport): Promise<void> {
   console.error(`seed ${options.seed}: ${report.violation}`);
-  const faults = shrink(options, report.faults);
+  const faults = await shrink(options, report.faults);
   console.error(`  ${faults.length} of ${report.faults.length} faults are enough:`);
   for (const fault of faults) console.error(`    ${JSON.stringify(fault)}`);
   console.error(
@@ -63,8 +66,8 @@ function fail(options: SimulationOptions, report: SimulationReport): void {
   );
 }
 
-function replay(seed: number): number {
-  const report = simulate({ ...optionsOf(seed), keepsLines: values.trace });
+async function replay(seed: number): Promise<number> {
+  const report = await simulate({ ...optionsOf(seed), keepsLines: values.trace });
   for (const line of report.trace) console.log(line);
   console.log(`seed ${seed}: ${report.violation ?? "no violation"}, trace ${report.traceHash}`);
   return report.violation === undefined ? 0 : 1;
@@ -78,7 +81,7 @@ function printCoverage(coverage: Coverage): void {
   for (const line of values.buckets ? missing : never) console.log(`  not hit: ${line}`);
 }
 
-function runAll(): number {
+async function runAll(): Promise<number> {
   const sums: Record<string, number> = {};
   const add = (name: string, by: number) => sums[name] = (sums[name] ?? 0) + by;
   const coverage = new Coverage();
@@ -86,12 +89,12 @@ function runAll(): number {
   const from = Number(values.from);
   for (let seed = from; seed < from + Number(values.seeds); seed++) {
     const options = optionsOf(seed);
-    const report = simulate(options);
+    const report = await simulate(options);
     if (report.violation !== undefined) {
       add("violations", 1);
-      fail(options, report);
+      await fail(options, report);
     }
-    if (values.twice && simulate(options).traceHash !== report.traceHash) {
+    if (values.twice && (await simulate(options)).traceHash !== report.traceHash) {
       add("unequal traces", 1);
       console.error(`seed ${seed}: two runs differ`);
     }
@@ -117,5 +120,5 @@ function runAll(): number {
 }
 
 if (import.meta.main) {
-  Deno.exit(values.seed === undefined ? runAll() : replay(Number(values.seed)));
+  Deno.exit(values.seed === undefined ? await runAll() : await replay(Number(values.seed)));
 }

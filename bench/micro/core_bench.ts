@@ -52,8 +52,8 @@ Deno.bench("raft frame: decode 16 entries of 200 bytes", () => {
 /** Long ones get a fixed count: by time alone they would get few, and none of them undisturbed. */
 const LONG = { n: 200, warmup: 20 };
 
-Deno.bench({ name: "raft step: three nodes, 200 virtual ms without faults", ...LONG }, () => {
-  sink += simulate({ seed: 1, nodeCount: 3, spanMs: 200, faults: [] }).events;
+Deno.bench({ name: "raft step: three nodes, 200 virtual ms without faults", ...LONG }, async () => {
+  sink += (await simulate({ seed: 1, nodeCount: 3, spanMs: 200, faults: [] })).events;
 });
 
 Deno.bench({ name: "gossip step: ten nodes, 500 virtual ms", ...LONG }, () => {

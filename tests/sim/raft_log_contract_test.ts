@@ -85,8 +85,8 @@ for (const store of STORES) {
         assert.deepEqual(pictureOf(log), before, "nothing shows before it is durable");
       }
       await done;
-      if (wanted.kind === "write") twin.write(wanted.order);
-      else twin.compact(wanted.snapshot, wanted.trailing);
+      if (wanted.kind === "compact") twin.compact(wanted.snapshot, wanted.trailing);
+      else twin.write({ ...wanted.order, mustSync: true, answers: [] }, () => {});
       assert.deepEqual(pictureOf(log), pictureOf(twin), `serial ${serial}`);
       if (random.chance(1, 25)) {
         const picture = pictureOf(log);

@@ -155,6 +155,17 @@ export class SimulatedDisk implements Disk {
     return survivor;
   }
 
+  /** True when a loss of power may undo something. */
+  get hasUnsynced(): boolean {
+    const files = [...this.#names.values()];
+    return this.#pendingNames.length > 0 || files.some(({ dirty }) => dirty.size > 0);
+  }
+
+  /** Names and bytes, as reads give them. */
+  files(): readonly (readonly [string, Uint8Array])[] {
+    return [...this.#names].map(([name, { cached }]) => [name, cached] as const);
+  }
+
   /** Turns bits of what is stored. */
   rot(name: string, at: number, mask: number): void {
     const file = this.#file(name);

@@ -18,7 +18,7 @@ if (import.meta.main) {
   const [count = 0, ...starts] = Deno.args.map(Number);
   for (const from of starts) {
     for (let seed = from; seed < from + count; seed++) {
-      const { violation } = simulate(optionsOfSeed(seed));
+      const { violation } = await simulate(optionsOfSeed(seed));
       const line: HuntLine = violation === undefined ? { from, seed } : { from, seed, violation };
       console.log(JSON.stringify(line));
       if (violation !== undefined) break;

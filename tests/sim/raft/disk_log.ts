@@ -1,6 +1,36 @@
+import type { Random } from "../../../src/base/mod.ts";
 import type { RaftLogReader } from "../../../src/ports/mod.ts";
 import { type AppendOrder, limitEntries } from "../../../src/core/raft/mod.ts";
 import type { Entry, GroupConfiguration, HardState, Snapshot } from "../../../src/protocol/mod.ts";
+
+/** What an order says of a disk. */
+export type DiskOrder = Pick<AppendOrder, "hardState" | "entries" | "snapshot">;
+
+/** What a replica's disk is to it. */
+export interface ReplicaDisk extends RaftLogReader {
+  readonly hardState: HardState;
+  snapshot(): Snapshot;
+  /** What would be left if power went now. */
+  readonly durable: { readonly hardState: HardState; readonly lastIndex: number };
+  /** True when it takes orders while others are under way, and time of its own. */
+  readonly queues: boolean;
+  /** Calls back once the order is carried out, or with the reason why it never will be. */
+  write(order: AppendOrder, done: (failure?: string) => void): void;
+  /** The state machine saved itself; entries further back than `trailing` go. */
+  compact(snapshot: Snapshot, trailing: number, failed: (failure: string) => void): void;
+  /** The process dies, with or without its machine. */
+  crash(by: {
+    readonly random: Random;
+    /** Whether its machine loses power; default drawn. */
+    readonly power?: boolean | undefined;
+    /** What was being written. */
+    readonly torn: AppendOrder | undefined;
+    /** Before anything more of it is there. */
+    readonly writes: (order: DiskOrder) => void;
+  }): void;
+  /** Calls back when it can be read again, or with the reason why it never will be. */
+  reopen(done: (refusal?: string) => void): void;
+}
 
 /** All that a disk holds. */
 interface Image {
@@ -11,7 +41,8 @@ interface Image {
 }
 
 /** What one node's disk holds for Raft: survives crashes of its process, changes only by whole or torn writes. */
-export class DiskLog implements RaftLogReader {
+export class DiskLog implements ReplicaDisk {
+  readonly queues = false;
   hardState: HardState;
   #snapshot: Snapshot;
   /** The compaction point: entries up to it are gone. Invariant: <= the snapshot's index. */
@@ -55,12 +86,9 @@ export class DiskLog implements RaftLogReader {
     return this.#snapshot;
   }
 
-  /** Writes an order; without `synced` a loss of power may undo it. */
-  write(
-    order: Pick<AppendOrder, "hardState" | "entries" | "snapshot">,
-    options: { readonly synced: boolean } = { synced: true },
-  ): void {
-    if (options.synced) this.#synced = undefined;
+  /** What is written without a sync may be undone by a loss of power. */
+  write(order: AppendOrder, done: () => void): void {
+    if (order.mustSync) this.#synced = undefined;
     else {
       this.#synced ??= {
         hardState: this.hardState,
@@ -69,25 +97,33 @@ export class DiskLog implements RaftLogReader {
         entries: [...this.#entries],
       };
     }
-    if (order.snapshot !== undefined) this.#install(order.snapshot);
-    if (order.hardState !== undefined) this.hardState = order.hardState;
-    this.#append(order.entries);
+    this.#write(order);
+    done();
   }
 
-  /** What would be left if power went now. */
   get durable(): { readonly hardState: HardState; readonly lastIndex: number } {
     const { hardState, start, entries } = this.#synced ??
       { hardState: this.hardState, start: this.#start, entries: this.#entries };
     return { hardState, lastIndex: start.index + entries.length };
   }
 
-  /** The process died alone: the next one syncs what it finds. */
-  keepUnsynced(): void {
+  crash({ random, torn, writes }: Parameters<ReplicaDisk["crash"]>[0]): void {
+    // What comes behind a loss is lost with it.
+    if (random.chance(1, 2) && this.#loseUnsynced()) return;
+    // The process died alone: the next one syncs what it finds.
     this.#synced = undefined;
+    if (torn === undefined) return;
+    const records = torn.entries.length + (torn.hardState === undefined ? 1 : 2);
+    writes(torn);
+    this.#writeTorn(torn, random.below(records));
+  }
+
+  reopen(done: () => void): void {
+    done();
   }
 
   /** Power goes: what was written since the last sync is gone. False when all was synced. */
-  loseUnsynced(): boolean {
+  #loseUnsynced(): boolean {
     if (this.#synced === undefined) return false;
     const { hardState, snapshot, start, entries } = this.#synced;
     this.hardState = hardState;
@@ -99,10 +135,10 @@ export class DiskLog implements RaftLogReader {
   }
 
   /** A crash tears a write: only the first `kept` of its records are there. */
-  writeTorn(order: Pick<AppendOrder, "hardState" | "entries" | "snapshot">, kept: number): void {
+  #writeTorn(order: DiskOrder, kept: number): void {
     if (order.snapshot !== undefined) {
       // A snapshot appears whole, by rename, or not at all; what follows it in the order can't be there without it.
-      if (kept > order.entries.length) this.write(order);
+      if (kept > order.entries.length) this.#write(order);
       return;
     }
     // Entries come first: a commit index in front of them could point at what was never written.
@@ -112,7 +148,12 @@ export class DiskLog implements RaftLogReader {
     }
   }
 
-  /** The state machine saved itself; entries further back than `trailing` go. */
+  #write(order: DiskOrder): void {
+    if (order.snapshot !== undefined) this.#install(order.snapshot);
+    if (order.hardState !== undefined) this.hardState = order.hardState;
+    this.#append(order.entries);
+  }
+
   compact(snapshot: Snapshot, trailing: number): void {
     // A newer one may have come from the leader meanwhile.
     if (snapshot.id.index <= this.#snapshot.id.index) return;

@@ -4,17 +4,21 @@ import type { GroupChange, GroupConfiguration, GroupStep } from "../../../src/pr
 /** The change that ends a joint configuration. */
 export const LEAVE: GroupChange = changeOf("auto", []);
 
-/** Draws a change that fits `before`: newcomers, promotions, demotions, removals, replacements; undefined = none fits. */
+/**
+ * Draws a change that fits `before`: newcomers, promotions, demotions, removals, replacements; undefined = none fits.
+ * `least`: how many voters it leaves; default one or two.
+ */
 export function drawChange(
   random: Random,
   before: GroupConfiguration,
   ids: readonly NodeId[],
+  least?: { readonly voters: number },
 ): GroupChange | undefined {
   if (before.votersOutgoing.length > 0) return before.autoLeave ? undefined : LEAVE;
   const { voters, learners } = before;
   const outside = ids.filter((id) => !voters.includes(id) && !learners.includes(id));
   // Now and then down to one voter, which decides alone and so takes paths of its own.
-  const votersMin = random.chance(1, 6) ? 1 : 2;
+  const votersMin = least?.voters ?? (random.chance(1, 6) ? 1 : 2);
   const steps = new Map<NodeId, GroupStep>();
   const add = (action: GroupStep["action"], node: NodeId | undefined) => {
     if (node !== undefined) steps.set(node, { action, node });

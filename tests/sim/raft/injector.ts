@@ -1,5 +1,5 @@
 import { type NodeId, Random } from "../../../src/base/mod.ts";
-import type { RaftMessage } from "../../../src/protocol/mod.ts";
+import type { GroupChange, RaftMessage } from "../../../src/protocol/mod.ts";
 import { type Fault, type FaultKind, type Moment, MOMENTS, MUTED } from "./faults.ts";
 import { drawChange, drawHandover } from "./group_changes.ts";
 import { encodeCommand } from "./register_machine.ts";
@@ -35,10 +35,12 @@ export class Injector {
   readonly #hushes = new Set<Hush>();
   readonly #awaitingElection = new Set<(leader: Replica) => void>();
   readonly #endMs: number;
+  readonly #votersMin: number | undefined;
   #burstSerial = 0;
 
-  /** All faults end at `endMs`. */
-  constructor(world: World, endMs: number) {
+  /** All faults end at `endMs`; `votersMin`: see `drawChange`. */
+  constructor(world: World, endMs: number, votersMin?: number) {
+    this.#votersMin = votersMin;
     this.#world = world;
     this.#endMs = endMs;
   }
@@ -184,13 +186,18 @@ export class Injector {
     const ids = replicas.map(({ id }) => id);
     const named = new Set<NodeId>();
     for (let count = random.below(2) + 1; count > 0; count--) {
-      const drawn = drawChange(random, asked.raft.view().configuration, ids);
+      const drawn = this.#drawChange(random, asked, ids);
       if (drawn === undefined) continue;
       for (const { node } of drawn.steps) named.add(node);
       asked.handle("change", () => asked.raft.proposeChange(drawn));
     }
     if (!random.chance(1, 4)) return undefined;
     return this.#cut(({ to }) => named.has(replicas[to]?.id ?? asked.id));
+  }
+
+  #drawChange(random: Random, asked: Replica, ids: readonly NodeId[]): GroupChange | undefined {
+    const least = this.#votersMin === undefined ? undefined : { voters: this.#votersMin };
+    return drawChange(random, asked.raft.view().configuration, ids, least);
   }
 
   /** A change, and at once another leader, who is asked for another change before it can know what became of the first. */
@@ -200,7 +207,7 @@ export class Injector {
     const ask = (leader: Replica | undefined) => {
       if (leader === undefined) return;
       const ids = replicas.map(({ id }) => id);
-      const drawn = drawChange(random, leader.raft.view().configuration, ids);
+      const drawn = this.#drawChange(random, leader, ids);
       if (drawn !== undefined) leader.handle("change", () => leader.raft.proposeChange(drawn));
     };
     ask(findLeader(replicas));

@@ -47,17 +47,23 @@ export class Liveness {
     this.#core = new Set(world.replicas.map(({ id }) => id));
   }
 
+  /** All but those whose log can't be read: these are gone for good. */
+  get #replicas(): readonly Replica[] {
+    return this.#world.replicas.filter(({ fenced }) => fenced === undefined);
+  }
+
   /** A node may serve a read. */
   onReadable(context: string): void {
     if (context === EARLY_READ) this.#earlyReadServed = true;
   }
 
   /** @throws {Violation} when the group does not serve, agree, settle and stay calm. */
-  check(): void {
+  async check(): Promise<void> {
+    this.#core = new Set(this.#replicas.map(({ id }) => id));
     if (this.#random.chance(1, 2)) this.#healOnlyCore();
     const before = this.#clients.map(({ finished }) => finished);
     for (const client of this.#clients) client.hurry();
-    this.#await(
+    await this.#await(
       "clients are not served",
       () =>
         this.#clients.every(({ finished: { reads, writes } }, index) => {
@@ -65,20 +71,21 @@ export class Liveness {
           return reads > readsBefore && reads + writes > readsBefore + writesBefore + 2;
         }),
     );
-    this.#leaveJoint();
+    await this.#leaveJoint();
     // Before any new election, which could bring back who was left behind.
-    this.#await("not every member follows the leader", () => this.#isFollowed());
-    this.#checkTransfer();
+    await this.#await("not every member follows the leader", () => this.#isFollowed());
+    await this.#checkTransfer();
     for (const client of this.#clients) client.stop();
-    this.#await("members do not agree", () => this.#isAgreed());
+    await this.#await("members do not agree", () => this.#isAgreed());
     this.#reportUnreachable();
-    this.#await("the leader's view does not settle", () => this.#isSettled());
-    this.#checkCalm();
+    await this.#await("the leader's view does not settle", () => this.#isSettled());
+    await this.#checkCalm();
   }
 
   /** Picks as few nodes as the group can live with. */
   #healOnlyCore(): void {
-    const { network, replicas } = this.#world;
+    const { network } = this.#world;
+    const replicas = this.#replicas;
     const all = replicas.map(({ index }) => index);
     const restarts = this.#random.chance(1, 3);
     const demand = this.#demandOf({ restarts });
@@ -103,7 +110,7 @@ export class Liveness {
    * Undefined = someone holds a change that could still ask for others.
    */
   #demandOf({ restarts }: { readonly restarts: boolean }): Demand | undefined {
-    const { replicas } = this.#world;
+    const replicas = this.#replicas;
     const groups = replicas.map(({ raft }) => raft.view().configuration);
     const isInstalling = replicas.some(({ writing }) =>
       writing.some(({ snapshot }) => snapshot !== undefined)
@@ -139,7 +146,7 @@ export class Liveness {
   }
 
   #pickCore({ groups, ids }: Demand): ReadonlySet<NodeId> {
-    const core = new Set(this.#world.replicas.map(({ id }) => id));
+    const core = new Set(this.#replicas.map(({ id }) => id));
     for (const id of this.#random.shuffle([...core])) {
       if (ids.includes(id)) continue;
       core.delete(id);
@@ -149,7 +156,7 @@ export class Liveness {
   }
 
   /** Someone who entered a joint configuration explicitly has to leave it, too. */
-  #leaveJoint(): void {
+  async #leaveJoint(): Promise<void> {
     const isOut = () => {
       const group = this.#leader()?.raft.view().configuration;
       return group !== undefined && group.votersOutgoing.length === 0;
@@ -160,17 +167,17 @@ export class Liveness {
       if (group?.autoLeave === false) {
         leader?.handle("change", () => leader.raft.proposeChange(LEAVE));
       }
-      this.#run(TRANSFER_MS, isOut);
+      await this.#run(TRANSFER_MS, isOut);
     }
     if (!isOut()) this.#fail("the joint configuration is not left");
   }
 
   /** With clients still writing: a healthy voter that is asked to lead must lead. */
-  #checkTransfer(): void {
+  async #checkTransfer(): Promise<void> {
     for (let tries = 0; tries < TRANSFERS_MAX; tries++) {
       const leader = this.#leader();
       if (leader === undefined) {
-        this.#run(TRANSFER_MS, () => this.#leader() !== undefined);
+        await this.#run(TRANSFER_MS, () => this.#leader() !== undefined);
         continue;
       }
       const { voters } = leader.raft.view().configuration;
@@ -179,7 +186,7 @@ export class Liveness {
       );
       if (target === undefined) return;
       this.#writeUntilTransferred(leader, target);
-      if (this.#run(TRANSFER_MS, () => this.#leader()?.id === target)) {
+      if (await this.#run(TRANSFER_MS, () => this.#leader()?.id === target)) {
         return this.#checkEarlyRead();
       }
     }
@@ -187,12 +194,14 @@ export class Liveness {
   }
 
   /** A read that comes before the first commit of a term waits for it, but must not be forgotten. */
-  #checkEarlyRead(): void {
+  async #checkEarlyRead(): Promise<void> {
     const leader = this.#leader();
     const term = leader?.raft.view().term;
     leader?.handle("read", () => leader.raft.readIndex(EARLY_READ));
     const isOver = () => this.#earlyReadServed || this.#leader()?.raft.view().term !== term;
-    if (!this.#run(TRANSFER_MS, isOver)) this.#fail("a read before the first commit is forgotten");
+    if (!await this.#run(TRANSFER_MS, isOver)) {
+      this.#fail("a read before the first commit is forgotten");
+    }
   }
 
   /** The target always lacks something at first, and would for ever if the leader went on taking proposals. */
@@ -255,10 +264,10 @@ export class Liveness {
     });
   }
 
-  #checkCalm(): void {
+  async #checkCalm(): Promise<void> {
     const leader = this.#leader();
     const term = leader?.raft.view().term;
-    this.#run(CALM_MS, () => this.#leader()?.raft.view().term !== term);
+    await this.#run(CALM_MS, () => this.#leader()?.raft.view().term !== term);
     if (this.#leader()?.raft.view().term !== term) this.#fail("a healthy leader is deposed");
     if (!this.#isSettled()) this.#fail("a settled group comes apart");
   }
@@ -273,14 +282,14 @@ export class Liveness {
     );
   }
 
-  #await(complaint: string, holds: () => boolean): void {
-    if (!this.#run(PATIENCE_MS, holds)) this.#fail(complaint);
+  async #await(complaint: string, holds: () => boolean): Promise<void> {
+    if (!await this.#run(PATIENCE_MS, holds)) this.#fail(complaint);
   }
 
-  #run(forMs: number, holds: () => boolean): boolean {
+  async #run(forMs: number, holds: () => boolean): Promise<boolean> {
     const { time } = this.#world;
     if (holds()) return true;
-    time.runUntil(time.nowMs + forMs, holds);
+    await time.runSettled(time.nowMs + forMs, holds);
     return holds();
   }
 

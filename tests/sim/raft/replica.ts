@@ -16,7 +16,7 @@ import type {
   Snapshot,
 } from "../../../src/protocol/mod.ts";
 import type { ReplicaEvent } from "./coverage.ts";
-import { DiskLog } from "./disk_log.ts";
+import type { DiskOrder, ReplicaDisk } from "./disk_log.ts";
 import type { Moment } from "./faults.ts";
 import { Violation } from "./invariants.ts";
 import { type RegisterCommand, RegisterMachine, type RegisterResult } from "./register_machine.ts";
@@ -43,7 +43,7 @@ export interface ReplicaHooks {
   /** Before anything happens to Raft. */
   happens(replica: Replica, event: ReplicaEvent): void;
   /** Before a write reaches the disk. */
-  writes(replica: Replica, order: Pick<AppendOrder, "entries" | "snapshot" | "hardState">): void;
+  writes(replica: Replica, order: DiskOrder): void;
   /** True when a planned crash strikes now. */
   strikes(replica: Replica, moment: Moment): boolean;
   /** After anything that may have changed Raft's state. */
@@ -62,7 +62,7 @@ export interface ReplicaHooks {
  * What a disk starts with. The first members share a snapshot at index 1, so that a node which joins later must be sent
  * one: the group's first configuration is in no entry.
  */
-function bootstrap(configuration: GroupConfiguration | undefined): Snapshot {
+export function bootstrap(configuration: GroupConfiguration | undefined): Snapshot {
   if (configuration === undefined) {
     return { id: { term: 0, index: 0 }, configuration: EMPTY_GROUP, data: new Uint8Array() };
   }
@@ -88,18 +88,21 @@ export interface ReplicaParts {
   readonly hooks: ReplicaHooks;
   readonly options: Partial<RaftOptions>;
   readonly snapshots: SnapshotHabits;
-  /** Undefined = a spare node that is let in later. */
-  readonly configuration: GroupConfiguration | undefined;
+  /** Holds a {@link bootstrap}. */
+  readonly disk: ReplicaDisk;
 }
 
 /** One process with the shipped Raft core in it: its disk survives it, all else dies with it. */
 export class Replica {
   readonly index: number;
   readonly id: NodeId;
-  readonly disk: DiskLog;
+  readonly disk: ReplicaDisk;
   raft: RaftNode;
   machine = new RegisterMachine();
   up = true;
+  /** Why it takes no part, as it says itself; undefined = it does, or was only killed. */
+  fenced: string | undefined;
+  #isOpening = false;
   /** Crashes and restarts, so that what was scheduled in an earlier life is dropped. */
   life = 0;
   pauses = 0;
@@ -126,7 +129,7 @@ export class Replica {
     this.#parts = parts;
     this.index = parts.index;
     this.id = parts.id;
-    this.disk = new DiskLog(bootstrap(parts.configuration));
+    this.disk = parts.disk;
     this.machine = RegisterMachine.restore(this.disk.snapshot().data);
     this.raft = this.#boot();
     this.#handedOut = this.machine.index;
@@ -190,31 +193,51 @@ export class Replica {
   }
 
   /** The process dies now; a write under way may be torn. */
-  crash(): void {
-    if (!this.up) return;
+  crash({ power }: { readonly power?: boolean } = {}): void {
+    if (!this.up) return this.#crashIdle(power);
     this.#parts.hooks.happens(this, "crash");
     this.up = false;
     this.life++;
     this.crashes++;
     this.effectsUntilCrash = Infinity;
-    const { random } = this.#parts;
-    const torn = this.writing[0];
-    const losesPower = random.chance(1, 2) && this.disk.loseUnsynced();
-    // What comes behind a loss is lost with it.
-    if (!losesPower) this.disk.keepUnsynced();
-    if (!losesPower && torn !== undefined) {
-      const records = torn.entries.length + (torn.hardState === undefined ? 1 : 2);
-      this.#parts.hooks.writes(this, torn);
-      this.disk.writeTorn(torn, random.below(records));
-    }
+    this.disk.crash({
+      random: this.#parts.random,
+      power,
+      torn: this.writing[0],
+      writes: (order) => this.#parts.hooks.writes(this, order),
+    });
     this.writing.length = 0;
     this.#applying.length = 0;
     this.#waitingReads.length = 0;
     this.#inbox = [];
   }
 
+  /** Of a process that is there and takes no part: it is fenced, or still reads its log. */
+  #crashIdle(power: boolean | undefined): void {
+    if (this.fenced === undefined && !this.#isOpening) return;
+    this.#isOpening = false;
+    this.life++;
+    this.disk.crash({ random: this.#parts.random, power, torn: undefined, writes: () => {} });
+  }
+
+  /** From here on it says nothing that its log would have to stand for. */
+  fence(reason: string): void {
+    this.crash({ power: false });
+    this.fenced = reason;
+  }
+
+  /** One whose log can't be read stays fenced. */
   restart(): void {
-    if (this.up) return;
+    if (this.up || this.#isOpening) return;
+    this.#isOpening = true;
+    this.disk.reopen((refusal) => {
+      this.#isOpening = false;
+      this.fenced = refusal;
+      if (refusal === undefined) this.#begin();
+    });
+  }
+
+  #begin(): void {
     this.up = true;
     // A crash planned while it was down is over: nobody would restart it after that one.
     this.effectsUntilCrash = Infinity;
@@ -306,6 +329,7 @@ export class Replica {
       hooks.send(message);
     }
     if (ready.append !== undefined) this.#startWrite(ready.append);
+    if (!this.up) return;
     const { hardState, entries = [] } = ready.append ?? {};
     if (hardState?.vote !== undefined && !this.#survives("voted")) return;
     if (entries.length > 0 && !this.#survives("entries_ordered")) return;
@@ -316,23 +340,36 @@ export class Replica {
 
   #startWrite(order: AppendOrder): void {
     this.writing.push(order);
-    if (this.writing.length === 1) this.#writeNext();
+    if (this.disk.queues) this.#write(order);
+    else if (this.writing.length === 1) this.#writeNext();
   }
 
   #writeNext(): void {
-    const { random, hooks } = this.#parts;
+    const { random } = this.#parts;
     const delayMs = random.below(3) + (this.diskSlowMs === 0 ? 0 : random.below(this.diskSlowMs));
     this.#laterInThisLife(delayMs, () => {
       const order = this.writing[0];
-      if (order === undefined || !this.#survivesEffect()) return;
-      hooks.writes(this, order);
-      this.disk.write(order, { synced: order.mustSync });
-      this.writing.shift();
-      this.#restoreMachine(order.snapshot);
-      if (!this.up) return;
-      if (this.writing.length > 0) this.#writeNext();
-      this.#answer(order.answers, hooks);
+      if (order !== undefined) this.#write(order);
     });
+  }
+
+  #write(order: AppendOrder): void {
+    if (!this.#survivesEffect()) return;
+    this.#parts.hooks.writes(this, order);
+    const { life } = this;
+    this.disk.write(order, (failure) => {
+      if (life !== this.life || !this.up) return;
+      if (failure === undefined) this.#onWritten(order);
+      else this.fence(failure);
+    });
+  }
+
+  #onWritten(order: AppendOrder): void {
+    this.writing.shift();
+    this.#restoreMachine(order.snapshot);
+    if (!this.up) return;
+    if (this.writing.length > 0 && !this.disk.queues) this.#writeNext();
+    this.#answer(order.answers, this.#parts.hooks);
   }
 
   #answer(answers: readonly RaftInput[], hooks: ReplicaHooks): void {
@@ -400,7 +437,10 @@ export class Replica {
     if (term === undefined || index > this.disk.lastIndex()) return;
     const { configuration } = this.raft.view();
     const snapshot = { id: { term, index }, configuration, data: this.machine.save() };
-    this.disk.compact(snapshot, this.#parts.snapshots.trailing);
+    const { life } = this;
+    this.disk.compact(snapshot, this.#parts.snapshots.trailing, (failure) => {
+      if (life === this.life) this.fence(failure);
+    });
   }
 
   #restoreMachine(snapshot: Snapshot | undefined): void {

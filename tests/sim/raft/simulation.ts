@@ -1,6 +1,6 @@
 import { type NodeId, Random } from "../../../src/base/mod.ts";
 import type { RaftView } from "../../../src/core/raft/mod.ts";
-import type { RaftMessage } from "../../../src/protocol/mod.ts";
+import type { RaftMessage, Snapshot } from "../../../src/protocol/mod.ts";
 import { checkLinearizable } from "../checkers/linearizability.ts";
 import { Client, REGISTER } from "./clients.ts";
 import { Coverage } from "./coverage.ts";
@@ -9,9 +9,11 @@ import { Injector } from "./injector.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { Liveness } from "./liveness.ts";
 import { Network } from "./network.ts";
-import { Replica, type ReplicaHooks } from "./replica.ts";
+import { DiskLog, type ReplicaDisk } from "./disk_log.ts";
+import { bootstrap, Replica, type ReplicaHooks } from "./replica.ts";
 import { Trace } from "./trace.ts";
 import { VirtualTime } from "./virtual_time.ts";
+import type { World } from "./world.ts";
 
 /** One run. */
 export interface SimulationOptions {
@@ -23,6 +25,21 @@ export interface SimulationOptions {
   /** Replaces the seed's own plan: a shrunk one. */
   readonly faults?: readonly Fault[];
   readonly keepsLines?: boolean;
+  /** What replicas keep, instead of a model of a log. */
+  readonly storage?: SimulatedStorage;
+}
+
+/** Disks of replicas that are more than a model, and what befalls them. */
+export interface SimulatedStorage {
+  /** Disks that hold these snapshots, in their order. */
+  open(
+    time: VirtualTime,
+    founders: readonly { readonly id: NodeId; readonly snapshot: Snapshot }[],
+  ): Promise<readonly ReplicaDisk[]>;
+  /** Plans what befalls them; all of it is over at `spanMs`. */
+  befall(world: World, injector: Injector): void;
+  /** Fewest voters that a change may leave. */
+  readonly votersMin: number;
 }
 
 /** What a run came to. */
@@ -57,13 +74,37 @@ export function optionsOfSeed(seed: number): SimulationOptions {
 }
 
 /** Runs one seed to its end; a violation is a value, not an exception. */
-export function simulate(options: SimulationOptions): SimulationReport {
-  return new Simulation(options).run();
+export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
+  const { nodeCount, storage } = options;
+  const time = new VirtualTime();
+  const ids = Array.from(
+    { length: nodeCount + SPARE_NODES },
+    (_, index) => idOf(index + 1, storage !== undefined),
+  );
+  const configuration = {
+    voters: ids.slice(0, nodeCount),
+    votersOutgoing: [],
+    learners: [],
+    learnersNext: [],
+    autoLeave: false,
+  };
+  const founders = ids.map((id, index) => ({
+    id,
+    snapshot: bootstrap(index < nodeCount ? configuration : undefined),
+  }));
+  const disks = await storage?.open(time, founders) ??
+    founders.map(({ snapshot }) => new DiskLog(snapshot));
+  return await new Simulation(options, { time, ids, disks }).run();
+}
+
+/** The id of node `number`; those in real logs have sixteen hex digits. */
+function idOf(number: number, isReal: boolean): NodeId {
+  return (isReal ? number.toString(16).padStart(16, "0") : `n${number}`) as NodeId;
 }
 
 class Simulation {
   readonly #options: SimulationOptions;
-  readonly #time = new VirtualTime();
+  readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #network: Network;
   readonly #replicas: Replica[] = [];
@@ -73,6 +114,8 @@ class Simulation {
   readonly #trace: Trace;
   readonly #faults: readonly Fault[];
   readonly #injector: Injector;
+  readonly #world: World;
+  readonly #endMs: number;
   readonly #liveness: Liveness;
   readonly #coverage = new Coverage();
   /** As of the last step, because making one is dear. */
@@ -80,8 +123,16 @@ class Simulation {
   #membershipChanges = 0;
   #snapshotsInstalled = 0;
 
-  constructor(options: SimulationOptions) {
+  constructor(
+    options: SimulationOptions,
+    of: {
+      readonly time: VirtualTime;
+      readonly ids: readonly NodeId[];
+      readonly disks: readonly ReplicaDisk[];
+    },
+  ) {
     this.#options = options;
+    this.#time = of.time;
     const seeds = new Random(options.seed);
     // A stream of its own for each part: one more draw here must not change what happens there.
     const planRandom = seeds.fork();
@@ -91,10 +142,12 @@ class Simulation {
     const total = nodeCount + SPARE_NODES;
     this.#network = new Network({ time: this.#time, random: seeds.fork(), nodeCount: total });
     this.#invariants = new Invariants(this.#replicas);
-    this.#addReplicas(seeds);
+    this.#addReplicas(seeds, of);
     this.#faults = options.faults ?? planFaults(planRandom, { spanMs, nodeCount });
     const world = { time: this.#time, replicas: this.#replicas, network: this.#network, nodeCount };
-    this.#injector = new Injector(world, spanMs);
+    this.#endMs = this.#time.nowMs + spanMs;
+    this.#injector = new Injector(world, this.#endMs, options.storage?.votersMin);
+    this.#world = world;
     const appliedMax = () => this.#invariants.appliedMax;
     for (let id = 0; id < CLIENTS; id++) {
       const habit = id < WRITERS ? "writer" : "reader";
@@ -103,12 +156,13 @@ class Simulation {
     this.#liveness = new Liveness(world, this.#clients, seeds.fork());
   }
 
-  run(): SimulationReport {
+  async run(): Promise<SimulationReport> {
     let violation: string | undefined;
     try {
       for (const fault of this.#faults) this.#schedule(fault);
-      this.#time.runUntil(this.#options.spanMs);
-      this.#liveness.check();
+      this.#options.storage?.befall(this.#world, this.#injector);
+      await this.#time.runSettled(this.#endMs);
+      await this.#liveness.check();
       this.#invariants.checkDisks();
       this.#checkHistory();
     } catch (error) {
@@ -120,19 +174,10 @@ class Simulation {
     return this.#report(violation);
   }
 
-  #addReplicas(seeds: Random): void {
-    const { nodeCount } = this.#options;
-    const ids = Array.from(
-      { length: nodeCount + SPARE_NODES },
-      (_, index) => `n${index + 1}` as NodeId,
-    );
-    const configuration = {
-      voters: ids.slice(0, nodeCount),
-      votersOutgoing: [],
-      learners: [],
-      learnersNext: [],
-      autoLeave: false,
-    };
+  #addReplicas(
+    seeds: Random,
+    { ids, disks }: { readonly ids: readonly NodeId[]; readonly disks: readonly ReplicaDisk[] },
+  ): void {
     const options = {
       ...this.#random.pick(SMALL_LIMITS),
       ...this.#random.pick([{ uncommittedBytesMax: 300 }, {}]),
@@ -143,6 +188,8 @@ class Simulation {
       trailing: this.#random.pick([10, 3, 0]) ?? 10,
     };
     for (const [index, id] of ids.entries()) {
+      const disk = disks[index];
+      if (disk === undefined) throw new Error(`no disk for ${id}`);
       const replica = new Replica({
         index,
         id,
@@ -151,7 +198,7 @@ class Simulation {
         hooks: this.#hooks(),
         options,
         snapshots,
-        configuration: index < nodeCount ? configuration : undefined,
+        disk,
       });
       this.#replicas.push(replica);
       this.#byId.set(id, replica);

@@ -4,6 +4,12 @@ interface Scheduled {
   readonly run: () => void;
 }
 
+/** What takes real time and none of a run's. */
+export interface Rest {
+  readonly isBusy: boolean;
+  settle(): Promise<void>;
+}
+
 /** Actions of one run at most; healthy runs need a tenth of it, so more is a storm that feeds itself. */
 const EVENTS_MAX = 1_000_000;
 
@@ -12,6 +18,8 @@ export class VirtualTime {
   nowMs = 0;
   /** Actions run so far. */
   events = 0;
+  /** What goes on outside of virtual time; absent = nothing does. */
+  rest: Rest | undefined;
   readonly #heap: Scheduled[] = [];
   #order = 0;
 
@@ -25,13 +33,28 @@ export class VirtualTime {
   /** Runs everything that is due until `endMs`, or until `stop` holds after an action. */
   runUntil(endMs: number, stop: () => boolean = () => false): void {
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0]) {
-      this.#removeFirst();
-      this.nowMs = next.atMs;
-      if (++this.events > EVENTS_MAX) throw new Error("livelock: the run never comes to rest");
-      next.run();
+      this.#runFirst(next);
       if (stop()) return;
     }
     this.nowMs = endMs;
+  }
+
+  /** As {@link runUntil}, and after each action whatever else it set off comes to rest, where that takes real time. */
+  async runSettled(endMs: number, stop: () => boolean = () => false): Promise<void> {
+    if (this.rest === undefined) return this.runUntil(endMs, stop);
+    for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0]) {
+      this.#runFirst(next);
+      if (this.rest.isBusy) await this.rest.settle();
+      if (stop()) return;
+    }
+    this.nowMs = endMs;
+  }
+
+  #runFirst(next: Scheduled): void {
+    this.#removeFirst();
+    this.nowMs = next.atMs;
+    if (++this.events > EVENTS_MAX) throw new Error("livelock: the run never comes to rest");
+    next.run();
   }
 
   #removeFirst(): void {
