@@ -13,6 +13,7 @@ import {
   judgeForwarded,
   type Outcome,
   ownedNonce,
+  ReportLimits,
 } from "../core/catalogue/mod.ts";
 import {
   type AppendOrder,
@@ -84,6 +85,7 @@ export class GroupDriver implements Group {
   readonly #raft: RaftNode;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
+  readonly #reports = new ReportLimits();
   readonly #quorum: QuorumWatch;
   readonly #changes: GroupChanges;
   readonly #transfers: SnapshotTransfers;
@@ -484,8 +486,11 @@ export class GroupDriver implements Group {
     const verdict = judgeForwarded(message, this.#catalogue);
     if (verdict === "early") return;
     if (verdict !== "taken") return this.#refuse(from, verdict.forged);
+    const { taken, dropped } = this.#reports.take(message, this.#parts.clock.monotonicMs());
+    if (dropped > 0) this.#refuse(from, `${dropped} reports of copies beyond its share`);
+    if (taken.length === 0) return;
     this.#outbox.onAsked(from);
-    this.#step(message);
+    this.#step({ ...message, proposals: taken });
   }
 
   /** A part counts as the whole, whose sender is judged again once it is there: terms move on meanwhile. */

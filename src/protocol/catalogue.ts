@@ -326,6 +326,14 @@ export function decodeAsk(
   return { session, nonce: opens?.nonce };
 }
 
+/** What a command asks for, without reading the rest; undefined for a kind that is unknown. Never throws, on any bytes. */
+export function kindOf(bytes: Uint8Array): CatalogueCommand["kind"] | undefined {
+  const reader = new ByteReader(bytes);
+  reader.varint();
+  const number = reader.varint();
+  return reader.fault === undefined ? KINDS[number]?.kind : undefined;
+}
+
 /** The schema in which a command is understood. */
 export function schemaOf(
   { command, origin }: Pick<StampedCommand, "command" | "origin">,

@@ -16,6 +16,7 @@ export {
   type DecodedCommand,
   digestField,
   encodeCommand,
+  kindOf,
   labelField,
   modelNameField,
   nodeIdField,

@@ -49,7 +49,7 @@ export {
   reconcileModels,
 } from "./reconcile_models.ts";
 export { refoundCatalogue } from "./refound.ts";
-export { judgeForwarded, type Outcome, ownedNonce } from "./sessions.ts";
+export { judgeForwarded, type Outcome, ownedNonce, ReportLimits } from "./sessions.ts";
 export {
   chooseHeir,
   nextLookMs,

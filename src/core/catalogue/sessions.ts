@@ -1,5 +1,5 @@
-import { assert, equalBytes, type NodeId } from "../../base/mod.ts";
-import { decodeAsk, type Proposal, type RequestStamp } from "../../protocol/mod.ts";
+import { assert, BoundedMap, equalBytes, type NodeId } from "../../base/mod.ts";
+import { decodeAsk, kindOf, type Proposal, type RequestStamp } from "../../protocol/mod.ts";
 import {
   type Refusal,
   REFUSALS,
@@ -7,6 +7,7 @@ import {
   type SessionOutcome,
   type SessionRow,
   SESSIONS_MAX,
+  TABLE_ROWS_MAX,
 } from "./rows.ts";
 
 /** What became of a command: `revision` is the index of the entry that did it. */
@@ -169,4 +170,45 @@ function ownerOf(nonce: Uint8Array): NodeId | undefined {
   if (!equalBytes(nonce.subarray(0, OWNED.length), OWNED)) return undefined;
   const owner = nonce.subarray(OWNED.length, OWNED.length + OWNER_BYTES);
   return owner.toHex() as NodeId; // Decoding: any eight bytes are one.
+}
+
+/** Copies under doubt that a leader lets one member report in a row. */
+export const REPORTS_AT_ONCE_MAX = 16;
+/** How often it may report one more after that. Whoever is accused reads the whole blob, and gives it to nobody meanwhile. */
+export const REPORT_EVERY_MS = 60_000;
+
+/**
+ * Keeps a member from holding up others' copies by reports without end. What goes beyond is dropped, not refused for good:
+ * a copy that is bad will be met again, by others too.
+ */
+export class ReportLimits {
+  readonly #left = new BoundedMap<NodeId, { readonly reports: number; readonly atMs: number }>(
+    TABLE_ROWS_MAX.members,
+  );
+
+  /** Which of a member's proposals a leader takes at `nowMs`, in order, and how many reports it drops. */
+  take(
+    { from, proposals }: { readonly from: NodeId; readonly proposals: readonly Proposal[] },
+    nowMs: number,
+  ): { readonly taken: readonly Proposal[]; readonly dropped: number } {
+    const isReport = (proposal: Proposal) =>
+      proposal.kind === "command" && kindOf(proposal.data) === "quarantine_blob";
+    if (!proposals.some(isReport)) return { taken: proposals, dropped: 0 };
+    let left = this.#leftAt(from, nowMs);
+    const taken = proposals.filter((proposal) => {
+      if (!isReport(proposal)) return true;
+      if (left < 1) return false;
+      left--;
+      return true;
+    });
+    this.#left.set(from, { reports: left, atMs: nowMs });
+    return { taken, dropped: proposals.length - taken.length };
+  }
+
+  #leftAt(from: NodeId, nowMs: number): number {
+    const last = this.#left.get(from);
+    if (last === undefined) return REPORTS_AT_ONCE_MAX;
+    const earned = (nowMs - last.atMs) / REPORT_EVERY_MS;
+    return Math.min(REPORTS_AT_ONCE_MAX, last.reports + earned);
+  }
 }

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
-import type { NodeId } from "../../base/mod.ts";
-import { encodeCommand } from "../../protocol/mod.ts";
-import { judgeForwarded, ownedNonce } from "./sessions.ts";
+import type { Digest, NodeId } from "../../base/mod.ts";
+import { type CatalogueCommand, encodeCommand } from "../../protocol/mod.ts";
+import {
+  judgeForwarded,
+  ownedNonce,
+  REPORT_EVERY_MS,
+  ReportLimits,
+  REPORTS_AT_ONCE_MAX,
+} from "./sessions.ts";
 
 const OWNER = "00000000000000aa" as NodeId;
 const OTHER = "00000000000000bb" as NodeId;
@@ -53,4 +59,39 @@ Deno.test("What can't be read is left to the catalogue, which refuses it everywh
 
 Deno.test("Nonces of one node differ", () => {
   assert.notDeepEqual(nonceOf(1), nonceOf(2));
+});
+
+/** A member's report, or another change of it. */
+function proposalOf(kind: "quarantine_blob" | "put_setting", number = 0) {
+  const digest = `sha256:${number.toString(16).padStart(64, "0")}` as Digest;
+  const command: CatalogueCommand = kind === "quarantine_blob"
+    ? { kind, digest, nodeId: OTHER, reason: "rot", atMs: 1 }
+    : { kind, key: `a${number}`, value: "1", expected: undefined };
+  return { kind: "command", data: encodeCommand({ command, request: undefined }) } as const;
+}
+
+const reports = (count: number) =>
+  Array.from({ length: count }, (_, number) => proposalOf("quarantine_blob", number));
+
+Deno.test("A member's thousand reports are sixteen, and one more each minute; its other changes are all taken", () => {
+  const limits = new ReportLimits();
+  const setting = proposalOf("put_setting");
+  const first = limits.take({ from: OWNER, proposals: [setting, ...reports(1_000), setting] }, 0);
+  assert.equal(first.dropped, 1_000 - REPORTS_AT_ONCE_MAX);
+  assert.deepEqual(first.taken, [setting, ...reports(REPORTS_AT_ONCE_MAX), setting]);
+  let taken = 0;
+  for (let atMs = 1; atMs <= 10 * REPORT_EVERY_MS; atMs += 500) {
+    taken += limits.take({ from: OWNER, proposals: reports(3) }, atMs).taken.length;
+  }
+  assert.ok(taken >= 9 && taken <= 10, `${taken} reports in ten minutes`);
+  const quiet = limits.take({ from: OWNER, proposals: [setting] }, 10 * REPORT_EVERY_MS);
+  assert.deepEqual(quiet, { taken: [setting], dropped: 0 });
+});
+
+Deno.test("One member's reports are no other's, and a quiet hour saves up no more than sixteen", () => {
+  const limits = new ReportLimits();
+  limits.take({ from: OWNER, proposals: reports(100) }, 0);
+  assert.equal(limits.take({ from: OTHER, proposals: reports(3) }, 0).dropped, 0);
+  const later = limits.take({ from: OWNER, proposals: reports(100) }, 60 * REPORT_EVERY_MS);
+  assert.equal(later.taken.length, REPORTS_AT_ONCE_MAX);
 });
