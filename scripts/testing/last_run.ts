@@ -31,16 +31,23 @@ interface Results {
   }[];
 }
 
-/** @throws Deno.errors.NotFound when no test was ever run. */
+/** Ends the process with a line that says what to do when no test was ever run. */
 async function findLastRun(): Promise<string> {
   const parent = readTestSettings(Deno.env.toObject(), ROOT).artifactsFolder;
-  const runs: string[] = [];
-  for await (const entry of Deno.readDir(parent)) {
-    if (/^\d{8}T\d{6}/.test(entry.name)) runs.push(entry.name);
+  const last = (await namesIn(parent)).filter((name) => /^\d{8}T\d{6}/.test(name)).sort().at(-1);
+  if (last !== undefined) return join(parent, last);
+  console.error(`Error: no test run has left anything in "${parent}" yet: deno task test:quick`);
+  Deno.exit(1);
+}
+
+/** None where there is no such folder yet. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
-  const last = runs.sort().at(-1);
-  if (last === undefined) throw new Deno.errors.NotFound(`No run in "${parent}"`);
-  return join(parent, last);
 }
 
 async function readResults(folder: string): Promise<Results> {

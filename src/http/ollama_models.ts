@@ -35,10 +35,11 @@ export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
   const routes: Route[] = [
     ...routesFor("use", {
       "GET /api/tags": (exchange) => list(parts, exchange),
-      "GET /api/ps": async () => {
+      "GET /api/ps": async (exchange) => {
+        const read = readOf(exchange);
+        const rows = await client.listLoaded(read.options);
         const nowMs = parts.clock.nowMs();
-        const rows = await client.listLoaded();
-        return jsonAnswer({ models: rows.map((row) => loadedRow(row, nowMs)) });
+        return read.answer(jsonAnswer({ models: rows.map((row) => loadedRow(row, nowMs)) }));
       },
       "POST /api/show": (exchange) => show(parts, exchange),
     }),

@@ -74,11 +74,13 @@ Deno.test("Reads of the catalogue take what can be had unless told otherwise, an
   const { send } = appUnderTest({
     script: {
       listModels: async (options) => (note(options), [LISTED]),
+      listLoaded: async (options) => (note(options), []),
       showModel: async (_request, options) => (note(options), SHOWN),
     },
   });
   const reads: readonly [string, string, unknown?][] = [
     ["GET", "/api/tags"],
+    ["GET", "/api/ps"],
     ["GET", "/v1/models"],
     ["GET", "/v1/models/m"],
     ["POST", "/api/show", { model: "m" }],

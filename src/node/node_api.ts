@@ -1,6 +1,13 @@
 import type { ChangesStanding } from "../core/voting/mod.ts";
 import type { ModelStore } from "../models/mod.ts";
-import type { BlobStore, Clock, ListedModel, LoadedModelRow, ModelApi } from "../ports/mod.ts";
+import type {
+  BlobStore,
+  Clock,
+  ListedModel,
+  LoadedModelRow,
+  ModelApi,
+  ReadOptions,
+} from "../ports/mod.ts";
 import type { LoadedCopy } from "../protocol/mod.ts";
 import { changesView } from "../operators/mod.ts";
 import type { Inference, Vocabularies } from "../answers/mod.ts";
@@ -56,7 +63,7 @@ export function createNodeApi(parts: NodeApiParts): NodeApi {
     tokenize: (...asked) => vocabularies.tokenize(...asked),
     detokenize: (...asked) => vocabularies.detokenize(...asked),
     listModels: (options) => models.list(options),
-    listLoaded: () => listLoaded(parts),
+    listLoaded: (options) => listLoaded(parts, options),
     showModel: (...asked) => models.show(...asked),
     createModel: (...asked) => models.create(...asked),
     copyModel: (names) => models.copy(names),
@@ -73,12 +80,13 @@ export function createNodeApi(parts: NodeApiParts): NodeApi {
   };
 }
 
-async function listLoaded(parts: NodeApiParts): Promise<readonly LoadedModelRow[]> {
-  const { driver, models, others } = parts;
+async function listLoaded(
+  parts: NodeApiParts,
+  options?: ReadOptions,
+): Promise<readonly LoadedModelRow[]> {
+  const { models, others } = parts;
   const elsewhere = others?.loaded() ?? [];
-  const isIdle = elsewhere.every(({ copies }) => copies.length === 0);
-  if (driver.view().instances.length === 0 && isIdle) return [];
-  const listed = new Map((await models.list()).map((model) => [model.name, model]));
+  const listed = new Map((await models.list(options)).map((model) => [model.name, model]));
   const node = others === undefined || elsewhere.length === 0 ? {} : { node: others.ownName };
   const rows = loadedHere(parts, listed).map((row) => ({ ...row, ...node }));
   rows.push(...elsewhere.flatMap((told) => loadedThere(told, listed)));

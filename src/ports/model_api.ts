@@ -23,8 +23,11 @@ export interface ModelApi {
   detokenize(request: DetokenizeRequest, signal: AbortSignal): Promise<DetokenizeAnswer>;
   /** Newest `modifiedAtMs` first. @throws UnavailableError `no_quorum` when a linearizable read can't be had. */
   listModels(options?: ReadOptions): Promise<readonly ListedModel[]>;
-  /** Every loaded copy, of all nodes. Latest expiry first; loading models included. */
-  listLoaded(): Promise<readonly LoadedModelRow[]>;
+  /**
+   * Every loaded copy, of all nodes, as they told last. Latest expiry first; loading models included. What the models are
+   * is read as {@link ModelApi.listModels} does.
+   */
+  listLoaded(options?: ReadOptions): Promise<readonly LoadedModelRow[]>;
   /** @throws as {@link ModelApi.listModels}, besides what is wrong with the request. */
   showModel(request: ShowRequest, options?: ReadOptions): Promise<ShownModel>;
   /** Progress until `success`; throws RequestError before the first line when the request is bad. */

@@ -89,7 +89,8 @@ export class ScriptedClient implements ModelApi {
     this.calls.push({ method: "listModels", request: options });
     return await this.#script.listModels?.(options) ?? [];
   };
-  listLoaded: ModelApi["listLoaded"] = async () => await this.#script.listLoaded?.() ?? [];
+  listLoaded: ModelApi["listLoaded"] = async (options) =>
+    await this.#script.listLoaded?.(options) ?? [];
 
   showModel: ModelApi["showModel"] = async (request, options) => {
     this.calls.push({ method: "showModel", request });
