@@ -14,14 +14,16 @@ export function keptTokens(promptCount: number, limits: WindowLimits): number {
   return Math.max(0, Math.min(wanted, limits.contextTokens - ROOM_TOKENS));
 }
 
-/** A prompt that fits the window: its middle is cut, the front that is kept and the newest tokens stay. */
+/**
+ * A prompt that fits the window: its middle is cut, the front that is kept and the newest tokens stay. Of the room behind
+ * the front half stays free: a full window would be shifted to that before the second token of the answer.
+ */
 export function truncatePrompt(prompt: readonly number[], limits: WindowLimits): readonly number[] {
-  if (prompt.length <= limits.contextTokens) return prompt;
+  const { contextTokens } = limits;
+  if (prompt.length <= contextTokens) return prompt;
   const kept = keptTokens(prompt.length, limits);
-  return [
-    ...prompt.slice(0, kept),
-    ...prompt.slice(prompt.length - (limits.contextTokens - kept)),
-  ];
+  const newest = contextTokens - kept - shiftTokens(kept, contextTokens);
+  return [...prompt.slice(0, kept), ...prompt.slice(prompt.length - newest)];
 }
 
 /** How many tokens behind the kept ones a full window drops: half of them, at least one. */

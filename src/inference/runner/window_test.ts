@@ -4,9 +4,11 @@ import { keptTokens, replayWindow, shiftTokens, truncatePrompt } from "./window.
 
 const count = (length: number, first = 0) => Array.from({ length }, (_, index) => first + index);
 
-Deno.test("truncatePrompt() keeps the front and the newest tokens and cuts the middle", () => {
+Deno.test("truncatePrompt() keeps the front and the newest tokens, and leaves half of the rest free", () => {
   const cut = truncatePrompt(count(20), { contextTokens: 10, keepTokens: 4 });
-  assert.deepEqual(cut, [0, 1, 2, 3, 14, 15, 16, 17, 18, 19]);
+  assert.deepEqual(cut, [0, 1, 2, 3, 17, 18, 19]);
+  // What is recorded of an Ollama with a window of 512.
+  assert.equal(truncatePrompt(count(9_000), { contextTokens: 512, keepTokens: 4 }).length, 258);
 });
 
 Deno.test("truncatePrompt() leaves a prompt that fits as it is", () => {
