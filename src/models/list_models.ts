@@ -99,7 +99,7 @@ async function describe(entry: CatalogEntry, sources: DefinitionSources): Promis
   );
   const template = knownCapabilities(templateSourcesOf(content, weights), sources);
   return {
-    details: detailsOf(config, weights),
+    details: detailsOf(config, weights, layer.from),
     capabilities: capabilitiesOf({ weights, projectors, template }),
   };
 }

@@ -83,6 +83,8 @@ Deno.test("createModel() lets a child replace, merge and append", async () => {
   assert.equal(shown.license, "MIT\nand more");
   assert.deepEqual(shown.messages, [{ role: "user", content: "new" }]);
   assert.equal(shown.details.parentModel, "parent:latest");
+  const listed = (await store.list()).find(({ name }) => name === "child:latest");
+  assert.equal(listed?.details.parentModel, "parent:latest");
   const { parameters, config } = await store.getDefinition("child", "chat");
   assert.deepEqual(parameters, { topK: 1, topP: 0.9 });
   assert.equal(config.renderer, "r");

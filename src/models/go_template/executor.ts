@@ -197,6 +197,7 @@ class GoExecution {
     this.#count(call.at);
     if (call.name === "and" || call.name === "or") return this.#lazy(call, input);
     const values = call.words.map((word) => this.#operand(word, input.dot));
+    if (call.name === "call") return this.#noFunction(call, [...values, ...input.piped]);
     try {
       return callGoFunction(call.name, { values: [...values, ...input.piped], dates: this.#dates });
     } catch (error) {
@@ -207,6 +208,20 @@ class GoExecution {
         arity ? error.message : `error calling ${call.name}: ${error.message}`,
       );
     }
+  }
+
+  /** No value that a conversation holds is a function. */
+  #noFunction(
+    call: { words: readonly GoOperand[]; at: GoCommand },
+    [first, ...rest]: readonly GoValue[],
+  ): never {
+    if (call.words.length === 0 && first === undefined && rest.length === 0) {
+      this.#fail(call.at, "wrong number of args for call: want at least 1 got 0");
+    }
+    if (first === undefined) this.#fail(call.at, "error calling call: call of nil");
+    const shown = call.words[0]?.source ?? goText(first);
+    const text = `error calling call: non-function ${shown} of type ${goTypeName(first)}`;
+    this.#fail(call.at, text);
   }
 
   /** The first argument that decides; the ones behind it are not evaluated. */

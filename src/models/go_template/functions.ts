@@ -22,8 +22,8 @@ export interface GoDates {
 
 type GoFunction = (values: readonly GoValue[], dates: GoDates) => GoValue;
 
-/** Evaluated by the executor itself, because they don't evaluate all their arguments. */
-const LAZY = ["and", "or"];
+/** Evaluated by the executor itself: they don't evaluate all their arguments, or name them. */
+const LAZY = ["and", "or", "call"];
 
 /** Go's own functions and those of contract section 3. */
 const FUNCTIONS: Readonly<Record<string, GoFunction>> = {

@@ -146,6 +146,8 @@ export function goJson(value: GoValue): string {
   if (value === undefined) return "null";
   if (value instanceof GoFloat) return JSON.stringify(value.value);
   if (value instanceof GoList) {
+    // Ollama's list of no tools is a nil slice.
+    if (value.prints === "json" && value.items.length === 0) return "null";
     const single = value.prints === "type_names" && value.items.length === 1;
     return goJson(single ? value.items[0] : value.items);
   }

@@ -18,6 +18,20 @@ export function fieldsUsed(template: GoTemplate): ReadonlySet<string> {
   return names;
 }
 
+/** Names of templates that are called and not defined. */
+export function undefinedTemplates({ root, defined }: GoTemplate): readonly string[] {
+  const missing: string[] = [];
+  const visit = (nodes: readonly GoNode[]): void => {
+    for (const node of nodes) {
+      if (node.kind === "template" && !defined.has(node.name)) missing.push(node.name);
+      for (const list of listsOf(node)) visit(list);
+    }
+  };
+  visit(root);
+  for (const nodes of defined.values()) visit(nodes);
+  return missing;
+}
+
 /**
  * What tool calls begin with: the first literal text in the branch over `.ToolCalls`, up to `{`. "" when there is none,
  * and then an answer that begins with JSON is a call.

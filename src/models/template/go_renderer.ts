@@ -1,3 +1,4 @@
+import { RequestError } from "../../base/mod.ts";
 import type { ChatMessage, ThinkLevel } from "../../protocol/mod.ts";
 import { collate, conversationOf } from "./conversation.ts";
 import {
@@ -12,12 +13,24 @@ import {
   parseGoTemplate,
 } from "../go_template/mod.ts";
 import { goMessage, goTool } from "./go_conversation.ts";
-import { cutAfterResponse, fieldsUsed, thinkingTagsOf, toolCallTagOf } from "./go_inspect.ts";
+import {
+  cutAfterResponse,
+  fieldsUsed,
+  thinkingTagsOf,
+  toolCallTagOf,
+  undefinedTemplates,
+} from "./go_inspect.ts";
 import type { PromptInput, PromptRenderer, RenderedPrompt } from "./prompt_renderer.ts";
 
 /** Compiles a Go template. @throws RequestError `invalid_template` */
 export function compileGoTemplate(source: string): PromptRenderer {
   const template = parseGoTemplate(source, GO_FUNCTION_NAMES);
+  const [missing] = undefinedTemplates(template);
+  if (missing !== undefined) {
+    // It would fail at its first use, in a branch that perhaps few conversations take.
+    const text = `template: template ${JSON.stringify(missing)} not defined`;
+    throw new RequestError("invalid_template", text);
+  }
   const used = new Set([...fieldsUsed(template)].map((name) => name.toLowerCase()));
   const thinkingTags = thinkingTagsOf(template);
   const rounds = used.has("messages") ? undefined : withResponse(template, used);

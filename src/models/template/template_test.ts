@@ -106,6 +106,19 @@ Deno.test("tools print as JSON in the contract's shape, names sorted", () => {
     "city:string:string unit:[string null]:string | null ",
   );
   assert.equal(render("{{ .Messages | len }}{{ if .Tools }}x{{ end }}", { messages }), "1");
+  assert.equal(
+    render("{{ .Messages | len }}{{ .Tools }}{{ json .Tools }}", { messages }),
+    "1nullnull",
+  );
+});
+
+Deno.test("a template that calls one which isn't defined is refused before any conversation meets it", () => {
+  const missing = '{{ if .Suffix }}{{ template "none" . }}{{ end }}{{ .Prompt }}';
+  assert.throws(() => compileTemplate({ goTemplate: missing }), /template "none" not defined/);
+  const inner = '{{ define "outer" }}{{ template "none" }}{{ end }}{{ .Prompt }}';
+  assert.throws(() => compileTemplate({ goTemplate: inner }), /template "none" not defined/);
+  const later = '{{ template "late" . }}{{ define "late" }}{{ .Prompt }}{{ end }}';
+  assert.equal(render(later, { prompt: "p" }), "p");
 });
 
 Deno.test("tool calls of earlier turns print their arguments as JSON", () => {
