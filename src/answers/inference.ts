@@ -282,7 +282,8 @@ export class Inference {
     const isRaw = "raw" in request && request.raw === true;
     const { stream, shownTags } = readingOf(prepared, isRaw);
     const { forced } = prepared;
-    const { grammar, warnings } = forced ?? formatGrammar(request.format);
+    const { grammar, warnings: unmet } = forced ?? formatGrammar(request.format);
+    const warnings = [...unmet, ...leftOutStops(request.options)];
     // Thinking is free text, so the grammar has to wait for the content, unless it has room for thinking itself.
     const mayThink = prepared.think !== false || prompt.startsInsideThinking;
     const hasParts = stream.segments !== undefined && forced?.isOwn !== true;
@@ -383,6 +384,11 @@ function queryField({ query }: EmbedRequest): { readonly query?: string } {
 /** As answers show it. */
 function servedByField(node: ServingNode | undefined): { readonly servedBy?: string } {
   return node === undefined ? {} : { servedBy: node.name || node.nodeId };
+}
+
+/** An empty text would stop every answer before it begins, and forms send one for a field that was left empty. */
+function leftOutStops({ stop = [] }: RequestOptions): readonly string[] {
+  return stop.includes("") ? ['option "stop": the empty text was left out'] : [];
 }
 
 /** What an answer must follow; null = nothing. `warnings` tell what of a schema it doesn't. */

@@ -256,6 +256,15 @@ Deno.test("Inference tells what of a schema an answer does not follow", async ()
   for await (const _chunk of other.chunks);
 });
 
+Deno.test("Inference leaves an empty stop text out, and says so", async () => {
+  const models = new ScriptedModels();
+  const request = chat({ options: { stop: ["END", ""] } });
+  const answer = await models.inference().chat(request, never);
+  assert.ok(answer.kind === "stream");
+  assert.deepEqual(answer.warnings, ['option "stop": the empty text was left out']);
+  for await (const _chunk of answer.chunks);
+});
+
 Deno.test("Inference embeds in a runner of its own and cuts vectors to the dimensions asked", async () => {
   const models = new ScriptedModels();
   const request = { model: "m", inputs: ["a", "b"], truncate: true, dimensions: 1, options: {} };
