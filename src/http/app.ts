@@ -55,6 +55,11 @@ export function createHttpApp(parts: HttpParts): HttpApp {
       if (verdict.kind === "answered" && verdict.refusal !== undefined) {
         noteRefusal(parts, verdict.refusal);
       }
+      // Only a preflight is answered without being refused; it names what its path takes.
+      const allow = verdict.kind === "answered" && verdict.refusal === undefined
+        ? router.methodsOf(new URL(request.url).pathname)
+        : undefined;
+      if (allow !== undefined) response.headers.set("allow", allow);
       for (const [name, value] of Object.entries(verdict.headers)) {
         response.headers.set(name, value);
       }

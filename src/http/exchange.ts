@@ -239,10 +239,11 @@ export class Exchange {
 
   /** Sorts an error and logs one that no one foresaw. */
   describe(error: unknown): Failure {
-    const failure = describeFailure(error, this.signal);
+    const { requestId } = this.origin;
+    const failure = { ...describeFailure(error, this.signal), requestId };
     if (failure.unforeseen) {
       this.#parts.log.log("error", "request_failed", {
-        requestId: this.origin.requestId,
+        requestId,
         route: this.origin.route,
         error: error instanceof Error ? error.stack ?? error.message : String(error),
       });

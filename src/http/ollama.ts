@@ -176,7 +176,8 @@ async function embed(parts: HttpParts, exchange: Exchange): Promise<Response> {
     listName: "embeddings",
     rows: answer.vectors,
     encodeRow: vectorJson,
-    after: {
+    // Nothing was computed for an empty list, and its answer has no figures.
+    after: request.inputs.length === 0 ? {} : {
       total_duration: spanNs(answer.totalNs),
       load_duration: loadSpanNs(answer.loadNs),
       prompt_eval_count: answer.promptEvalCount || undefined,

@@ -141,12 +141,9 @@ export class ChatLines extends NativeLines {
   }
 
   override renderedLine(answer: RenderedAnswer): unknown {
-    return {
-      ...this.head(),
-      message: assistant(),
-      done: false,
-      _debug_info: debugBody(answer),
-    };
+    // Nobody has said anything.
+    const message = { role: "", content: "" };
+    return { ...this.head(), message, done: false, _debug_info: debugBody(answer) };
   }
 
   protected override line(chunk: AnswerChunk): object {

@@ -57,7 +57,7 @@ export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
 }
 
 function detailsRow(details: ModelDetails): object {
-  const sizes = ["parameterSize", "quantizationLevel", "contextLength", "embeddingLength"] as const;
+  const sizes = ["parameterSize", "quantizationLevel"] as const;
   return wireFields(details, ["parentModel", "format", "family", "families", ...sizes]);
 }
 
@@ -69,7 +69,11 @@ function listedRow(model: ListedModel): object {
     size: model.size,
     digest: model.digest,
     local: model.isLocal,
-    details: detailsRow(model.details),
+    // The other answers have the lengths in places of their own.
+    details: {
+      ...detailsRow(model.details),
+      ...wireFields(model.details, ["contextLength", "embeddingLength"]),
+    },
     capabilities: model.capabilities.length === 0 ? undefined : model.capabilities,
   };
 }

@@ -125,6 +125,7 @@ Deno.test("GET /api/ps shows a model kept forever as expiring in about 292 years
   const { send } = appUnderTest({ script: { listLoaded: async () => [row] } });
   const { models } = await (await send("GET", "/api/ps")).json();
   assert.equal(models[0].context_length, 512);
+  assert.equal(models[0].details.context_length, undefined);
   assert.equal(models[0].size_vram, 0);
   const years = (Date.parse(models[0].expires_at) - Date.UTC(2026)) / (365.25 * 86_400_000);
   assert.ok(years > 291 && years < 293, `${years}`);

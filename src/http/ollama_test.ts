@@ -146,6 +146,19 @@ Deno.test("_debug_render_only answers with the rendered prompt (#53, #54)", asyn
   assert.deepEqual(answer._debug_info, { rendered_template: "XhiY" });
 });
 
+Deno.test("a rendered chat is a message of nobody", async () => {
+  const { send } = appUnderTest({
+    script: { chat: async () => ({ kind: "rendered", text: "x", imageCount: 0 }) },
+  });
+  const asked = {
+    model: "M",
+    messages: [{ role: "user", content: "hi" }],
+    _debug_render_only: true,
+  };
+  const answer = await (await send("POST", "/api/chat", asked)).json();
+  assert.deepEqual(answer.message, { role: "", content: "" });
+});
+
 Deno.test("POST /api/generate hands every field to the client", async () => {
   const { send, client } = appUnderTest();
   const response = await send("POST", "/api/generate", {
@@ -347,7 +360,8 @@ Deno.test("POST /api/embed answers vectors in order, and loads only without inpu
   assert.equal(request.truncate, false);
   for (const input of [undefined, null, "", []]) {
     const empty = await (await send("POST", "/api/embed", { model: "E", input })).json();
-    assert.deepEqual(empty.embeddings, []);
+    // No more: there is nothing that figures would be of.
+    assert.deepEqual(empty, { model: "E", embeddings: [] });
   }
 });
 

@@ -60,6 +60,7 @@ export class Router {
   readonly #admitting: () => boolean;
   readonly #running: RunningRequests;
   readonly #failureAnswer: ApiFamily["failureAnswer"];
+  readonly #paths: ReadonlyMap<string, ReadonlyMap<string, Mounted>>;
 
   constructor(
     parts: HttpParts,
@@ -76,7 +77,8 @@ export class Router {
     this.#admitting = options.admitting;
     this.#running = options.running;
     this.#failureAnswer = options.failureAnswer;
-    for (const [path, methods] of byPath(families)) this.#mount(path, methods);
+    this.#paths = byPath(families);
+    for (const [path, methods] of this.#paths) this.#mount(path, methods);
     this.#hono.notFound((context) => {
       return this.#unrouted(context.req.raw, context.env, () => this.#notFound(context.req.raw));
     });
@@ -84,6 +86,13 @@ export class Router {
 
   answer(request: Request, bindings: RouteBindings): Response | Promise<Response> {
     return this.#hono.fetch(request, bindings);
+  }
+
+  /** What a path takes, as an `Allow` header has it; undefined when there is no such path. */
+  methodsOf(pathname: string): string | undefined {
+    const [[matched] = []] = this.#hono.router.match("GET", pathname);
+    const methods = matched === undefined ? undefined : this.#paths.get(matched[0][1].path);
+    return methods && [...methods.keys()].join(", ");
   }
 
   #mount(path: string, methods: ReadonlyMap<string, Mounted>): void {

@@ -22,8 +22,9 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
 };
 
 /** An error in the Messages API's words, whether as an answer or as a stream's last event. */
-export function anthropicErrorBody({ status, message }: Failure) {
-  return { type: "error", error: { type: ERROR_TYPES[status] ?? "api_error", message } } as const;
+export function anthropicErrorBody({ status, message, requestId }: Failure) {
+  const error = { type: ERROR_TYPES[status] ?? "api_error", message };
+  return { type: "error", error, request_id: requestId } as const;
 }
 
 /** What an answer says of itself, and how it is read. */

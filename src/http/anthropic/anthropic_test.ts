@@ -154,7 +154,9 @@ Deno.test("an error in mid-stream is an error event", async () => {
   });
   const response = await send("POST", "/v1/messages", { ...HELLO, stream: true });
   const last = parseEvents(await response.text()).at(-1);
-  assert.deepEqual(last, { type: "error", error: { type: "api_error", message: "gone" } });
+  const { request_id, ...rest } = last;
+  assert.deepEqual(rest, { type: "error", error: { type: "api_error", message: "gone" } });
+  assert.match(request_id, /./);
 });
 
 Deno.test("POST /v1/messages reads systems, thinking, calls and results as a conversation", async () => {
@@ -286,6 +288,7 @@ for (
     assert.equal(body.type, "error");
     assert.equal(body.error.type, "invalid_request_error");
     assert.match(body.error.message, error);
+    assert.equal(body.request_id, response.headers.get("x-request-id"));
   });
 }
 

@@ -38,6 +38,7 @@ const ALLOWED_HEADERS = [
   ].map((name) => `X-Stainless-${name}`),
 ].join(",");
 const PREFLIGHT_SECONDS_MAX = 12 * 3600;
+const PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 /**
  * What a browser sends for an origin: scheme, host and perhaps a port. Patterns are matched against nothing else, so that
  * their `*` never stands for a user name, a path, or a port that is none.
@@ -103,8 +104,12 @@ export class Guard {
       ...(crossOrigin ? this.#originHeaders(origin) : {}),
     };
     if (crossOrigin && request.method === "OPTIONS") {
-      const response = emptyAnswer(204, preflightHeaders());
-      return { kind: "answered", response, headers: answerHeaders };
+      const preflight = this.#preflightHeaders();
+      return {
+        kind: "answered",
+        response: emptyAnswer(204),
+        headers: { ...answerHeaders, ...preflight },
+      };
     }
     const underOwnName = standing === "own";
     const caller = callerOf(sender, { headers, underOwnName, isPage: crossOrigin });
@@ -131,6 +136,15 @@ export class Guard {
       ? { "access-control-allow-origin": "*" }
       : { "access-control-allow-origin": origin, "vary": "Origin" };
   }
+
+  #preflightHeaders(): Record<string, string> {
+    return {
+      "access-control-allow-methods": ALLOWED_METHODS,
+      "access-control-allow-headers": ALLOWED_HEADERS,
+      "access-control-max-age": String(PREFLIGHT_SECONDS_MAX),
+      ...(this.#allOrigins ? {} : { "vary": PREFLIGHT_VARY }),
+    };
+  }
 }
 
 /** Empty, as Ollama's; a header tells people what they met. */
@@ -154,14 +168,6 @@ function builtInOrigins(): string[] {
   ];
 }
 
-function preflightHeaders(): Record<string, string> {
-  return {
-    "access-control-allow-methods": ALLOWED_METHODS,
-    "access-control-allow-headers": ALLOWED_HEADERS,
-    "access-control-max-age": String(PREFLIGHT_SECONDS_MAX),
-  };
-}
-
-function emptyAnswer(status: number, headers: Record<string, string> = {}): Response {
-  return new Response(null, { status, headers });
+function emptyAnswer(status: number): Response {
+  return new Response(null, { status });
 }

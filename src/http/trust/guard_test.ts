@@ -51,9 +51,27 @@ Deno.test("Guard answers a preflight without asking the routes (#9)", async () =
   assert.equal(response.status, 204);
   assert.equal(response.headers.get("access-control-max-age"), "43200");
   assert.match(response.headers.get("access-control-allow-methods") ?? "", /POST.*DELETE/);
+  assert.equal(response.headers.get("allow"), "POST");
+  assert.equal(
+    response.headers.get("vary"),
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+  );
   const allowed = response.headers.get("access-control-allow-headers") ?? "";
   for (const name of ["Authorization", "Content-Type", "X-Stainless-Lang"]) {
     assert.ok(allowed.includes(name), name);
+  }
+});
+
+Deno.test("a preflight names what its path takes, and nothing where there is no such path", async () => {
+  const headers = { origin: "http://127.0.0.1:8080", "access-control-request-method": "GET" };
+  const paths = [
+    ["/api/tags", "GET, HEAD"],
+    [`/api/blobs/sha256:${"0".repeat(64)}`, "HEAD, POST"],
+    ["/api/nope", null],
+  ] as const;
+  for (const [path, allow] of paths) {
+    const response = await ask(headers, { method: "OPTIONS", path });
+    assert.equal(response.headers.get("allow"), allow, path);
   }
 });
 

@@ -45,6 +45,8 @@ export interface Failure {
   readonly retryAfterSeconds: number | undefined;
   /** True for an error no one foresaw: our bug, to be logged with its stack. */
   readonly unforeseen: boolean;
+  /** Under which the request is logged; absent where none was begun. */
+  readonly requestId?: string;
 }
 
 /** Sorts anything thrown. `signal` is the request's own: once it is aborted, whatever was thrown is a cancellation. */

@@ -19,6 +19,7 @@ import {
   SHOWN,
   TEXT_COMPLETION,
 } from "./recorded.ts";
+import { seenDifferences } from "./seen_differences.ts";
 import { nulls, wrongOptions, wrongTypes } from "./wrong_fields.ts";
 
 /** All of them, over a small model that is there. */
@@ -31,6 +32,7 @@ export function ollamaCases(model: string): readonly Case[] {
     ...answers(model),
     ...modelCases(model),
     ...openAiCases(model),
+    ...seenDifferences(model),
     ...wrongTypes(model),
     ...wrongOptions(model),
     ...nulls(model),
@@ -260,12 +262,7 @@ function answers(model: string): readonly Case[] {
       post("/api/embed", { model, input }, {
         status: 200,
         type: JSON_TYPE,
-        shape: {
-          model: "string",
-          embeddings: [],
-          "total_duration?": "number",
-          "load_duration?": "number",
-        },
+        shape: { model: "string", embeddings: [] },
       })
     ),
   ];

@@ -38,16 +38,14 @@ export const CHATTED: Shape = {
   done_reason: "string",
   ...METRICS,
 };
-export const DETAILS: Shape = {
+export const DETAILS = {
   parent_model: "string",
   format: "string",
   family: "string",
   families: "any",
   parameter_size: "string",
   quantization_level: "string",
-  "context_length?": "number",
-  "embedding_length?": "number",
-};
+} as const;
 export const OPENAI_ERROR: Shape = {
   error: { message: "string", type: "string", param: "any", code: "any" },
 };
@@ -66,7 +64,7 @@ export const LISTED: Shape = {
     modified_at: "string",
     size: "number",
     digest: "string",
-    details: DETAILS,
+    details: { ...DETAILS, "context_length?": "number", "embedding_length?": "number" },
     "capabilities?": ["string"],
   }],
 };

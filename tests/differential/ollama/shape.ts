@@ -10,6 +10,10 @@ export interface Answered {
   readonly shape?: Shape;
   /** Exact `error`; undefined = any text. */
   readonly error?: string;
+  /** Headers by lower-case names; null = not sent. Of two answers those of the first are compared. */
+  readonly headers?: Readonly<Record<string, string | null>>;
+  /** Values of the body by their places, such as `choices.0.text`. Of two answers those of the first are compared. */
+  readonly values?: Readonly<Record<string, unknown>>;
 }
 
 /** One field that differs. */
@@ -37,6 +41,16 @@ export function differencesOf(wanted: Answered, got: Answered): readonly Differe
   if (wanted.type !== undefined && wanted.type !== got.type) note("type", wanted.type, got.type);
   if (wanted.error !== undefined && wanted.error !== got.error) {
     note("error", wanted.error, got.error);
+  }
+  for (const [name, value] of Object.entries(wanted.headers ?? {})) {
+    const other = got.headers?.[name] ?? null;
+    if (value !== other) note(`headers.${name}`, value, other);
+  }
+  for (
+    const [place, value] of Object.entries(wanted.status === got.status ? wanted.values ?? {} : {})
+  ) {
+    const other = got.values?.[place];
+    if (JSON.stringify(value) !== JSON.stringify(other)) note(`values.${place}`, value, other);
   }
   // Of answers with other statuses the bodies say nothing of each other.
   if (wanted.status === got.status && wanted.shape !== undefined) {
