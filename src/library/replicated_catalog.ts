@@ -5,7 +5,15 @@ import {
   modelKey,
   type Outcome,
 } from "../core/catalogue/mod.ts";
-import type { CatalogEntry, Clock, Log, ModelCatalog, ReadOptions } from "../ports/mod.ts";
+import {
+  BEFORE_CHANGE,
+  type CatalogEntry,
+  type Clock,
+  type Log,
+  type ModelCatalog,
+  type ReadOptions,
+  type Replacement,
+} from "../ports/mod.ts";
 import {
   CATALOGUE_MANIFEST_BYTES_MAX,
   type CatalogueCommand,
@@ -78,13 +86,14 @@ export class ReplicatedCatalog implements ModelCatalog {
     return [...own, ...shared].sort((left, right) => right.modifiedAtMs - left.modifiedAtMs);
   }
 
-  async put(name: ModelName, bytes: Uint8Array): Promise<void> {
+  async put(name: ModelName, bytes: Uint8Array): Promise<Replacement> {
     const action = `store model "${displayModelName(name)}"`;
     if (bytes.length > CATALOGUE_MANIFEST_BYTES_MAX) {
       const limit = `at most ${CATALOGUE_MANIFEST_BYTES_MAX} are allowed`;
       const message = `Cannot ${action}: its manifest has ${bytes.length} bytes, ${limit}`;
       throw new RequestError("invalid_request", message);
     }
+    const replaced = await this.find(name, BEFORE_CHANGE);
     const outcome = await this.#proposeOrNot({
       kind: "put_model",
       name: this.#spelled(name),
@@ -92,9 +101,10 @@ export class ReplicatedCatalog implements ModelCatalog {
       atMs: this.#parts.clock.nowMs(),
       expected: undefined,
     }, action);
-    if (outcome === "no_quorum") return await this.#parts.copies().putLocal(name, bytes);
-    if (outcome.kind === "refused") throw refusedChange(outcome.reason, action);
-    await this.#parts.copies().settle([name]);
+    if (outcome === "no_quorum") await this.#parts.copies().putLocal(name, bytes);
+    else if (outcome.kind === "refused") throw refusedChange(outcome.reason, action);
+    else await this.#parts.copies().settle([name]);
+    return { stored: await this.find(name), replaced };
   }
 
   async copy(source: ModelName, destination: ModelName): Promise<boolean> {

@@ -57,7 +57,7 @@ import {
   templateSourcesOf,
 } from "./stored/mod.ts";
 import { SharedDownloads, TRANSFER_LIMITS } from "./transfer/mod.ts";
-import { type BlobUsers, removeUnused } from "./unused_blobs.ts";
+import { type BlobUsers, removeUnused, type StoredHook } from "./unused_blobs.ts";
 
 /** The line before the last of what was made while nobody could be told. */
 const KEPT_HERE = "no quorum of the cluster answers: this node keeps the model until one does";
@@ -219,7 +219,7 @@ class StoredModels implements ModelStore {
       fetchMissing: (entry: CatalogEntry, fetchSignal: AbortSignal) =>
         this.#fetchMissing(entry, fetchSignal),
     };
-    return this.#thenInspected(request.model, createModel(request, context, signal));
+    return createModel(request, context, signal);
   }
 
   pull(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
@@ -231,7 +231,7 @@ class StoredModels implements ModelStore {
       changes: this.#changes,
       removesUnused: this.#options.noPrune !== true,
     };
-    return this.#thenInspected(request.model, pullModel(request, context, signal));
+    return pullModel(request, context, signal);
   }
 
   push(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress> {
@@ -304,19 +304,9 @@ class StoredModels implements ModelStore {
     });
   }
 
-  /** Whoever reads the last line may list the model at once. */
-  async *#thenInspected(
-    model: string,
-    lines: AsyncIterable<TransferProgress>,
-  ): AsyncIterable<TransferProgress> {
-    for await (const line of lines) {
-      if (line.status === "success") {
-        const entry = await this.find(model, "show");
-        if (entry !== undefined) await this.#inspect(entry);
-        if (entry?.isLocal) yield { status: KEPT_HERE };
-      }
-      yield line;
-    }
+  async *#afterStored(entry: CatalogEntry | undefined): AsyncIterable<TransferProgress> {
+    if (entry !== undefined) await this.#inspect(entry);
+    if (entry?.isLocal) yield { status: KEPT_HERE };
   }
 
   /** A model that can't be read, or whose template can't be used, is stored all the same; whoever uses it is told why. */
@@ -343,8 +333,9 @@ class StoredModels implements ModelStore {
     yield* this.fetch(entry, async () => await onFetched?.(entry), signal);
   }
 
-  #users(): BlobUsers {
-    return { ...this.#options, holds: this.#holds };
+  #users(): BlobUsers & StoredHook {
+    const afterStored = (entry: CatalogEntry | undefined) => this.#afterStored(entry);
+    return { ...this.#options, holds: this.#holds, afterStored };
   }
 
   #access(): RegistryAccess {

@@ -1,5 +1,5 @@
 import type { Digest } from "../base/mod.ts";
-import type { BlobStore, ModelCatalog } from "../ports/mod.ts";
+import type { BlobStore, CatalogEntry, ModelCatalog, TransferProgress } from "../ports/mod.ts";
 import type { Manifest } from "../protocol/mod.ts";
 import { type BlobHolds, blobsOf } from "./blob_holds.ts";
 
@@ -10,6 +10,11 @@ export interface BlobUsers {
   /** What is named besides, where the catalog is not this node's folder. */
   readonly localCatalog?: Pick<ModelCatalog, "list">;
   readonly holds: BlobHolds;
+}
+
+/** What is done once a manifest is in the catalog: whoever reads the last line of progress may list the model at once. */
+export interface StoredHook {
+  readonly afterStored: (entry: CatalogEntry | undefined) => AsyncIterable<TransferProgress>;
 }
 
 /**

@@ -63,6 +63,7 @@ export {
   type Consistency,
   type ModelCatalog,
   type ReadOptions,
+  type Replacement,
 } from "./model_catalog.ts";
 export type {
   ClientWork,

@@ -33,6 +33,13 @@ export interface ReadOptions {
 /** How to read what a change is based on: it may wait as long as an election takes. */
 export const BEFORE_CHANGE: ReadOptions = { consistency: "available", waitMs: 2_000 };
 
+/** What a change of a name came to, as far as it can be told. */
+export interface Replacement {
+  /** What the name points at now. */
+  readonly stored: CatalogEntry | undefined;
+  readonly replaced: CatalogEntry | undefined;
+}
+
 /** Names to manifests. One node keeps them in its models folder; a cluster in its replicated catalogue. */
 export interface ModelCatalog {
   /**
@@ -50,7 +57,7 @@ export interface ModelCatalog {
    * @throws StorageError `disk_full` or `storage_failed`; the old manifest stays. UnavailableError `no_quorum` when the
    *   change can't be agreed on, or may have been and nobody can tell; RequestError when the catalogue can't take it.
    */
-  put(name: ModelName, bytes: Uint8Array): Promise<void>;
+  put(name: ModelName, bytes: Uint8Array): Promise<Replacement>;
   /**
    * Points `destination` at what `source` points at, in one step where the catalogue is shared. False when there is no
    * source.

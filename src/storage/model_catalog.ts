@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { assert } from "../base/mod.ts";
-import type { CatalogEntry, ModelCatalog } from "../ports/mod.ts";
+import type { CatalogEntry, ModelCatalog, Replacement } from "../ports/mod.ts";
 import { isModelName, MANIFEST_BYTES_MAX, type ModelName, parseManifest } from "../protocol/mod.ts";
 import { FOLDER_MODE, storageErrorFrom, writeFileDurably } from "./durable_file.ts";
 import { type ModelsFolder, openModelsFolder, readEntries } from "./models_folder.ts";
@@ -43,10 +43,13 @@ class FolderCatalog implements ModelCatalog {
     return entries.sort((left, right) => right.modifiedAtMs - left.modifiedAtMs);
   }
 
-  async put(name: ModelName, bytes: Uint8Array): Promise<void> {
+  async put(name: ModelName, bytes: Uint8Array): Promise<Replacement> {
     assert(parseManifest(bytes) !== undefined, "Only bytes that parse are stored as a manifest");
     assert(isModelName(name), "Only valid names become paths", { ...name });
-    const path = this.#path(await this.#storedSpelling(name));
+    const spelled = await this.#storedSpelling(name);
+    const path = this.#path(spelled);
+    // One that can't be read can be replaced all the same.
+    const replaced = await readManifestFile(path, spelled).catch(() => undefined);
     try {
       await Deno.mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
     } catch (error) {
@@ -56,6 +59,7 @@ class FolderCatalog implements ModelCatalog {
       });
     }
     await writeFileDurably(path, bytes);
+    return { stored: await readManifestFile(path, spelled), replaced };
   }
 
   async copy(source: ModelName, destination: ModelName): Promise<boolean> {

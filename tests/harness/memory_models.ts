@@ -13,6 +13,7 @@ import type {
   ModelCatalog,
   PartialBlob,
   PartialBlobPart,
+  Replacement,
 } from "../../src/ports/mod.ts";
 import {
   displayModelName,
@@ -187,16 +188,18 @@ export class MemoryCatalog implements ModelCatalog {
     return Promise.resolve([...this.#entries.values()].sort(newestFirst));
   }
 
-  async put(name: ModelName, bytes: Uint8Array): Promise<void> {
+  async put(name: ModelName, bytes: Uint8Array): Promise<Replacement> {
     const manifest = parseManifest(bytes);
     if (manifest === undefined) throw new Error("no manifest");
+    const replaced = this.#entries.get(keyOf(name));
     this.#entries.set(keyOf(name), {
-      name: this.#entries.get(keyOf(name))?.name ?? name,
+      name: replaced?.name ?? name,
       manifest,
       bytes: bytes.slice(),
       manifestDigest: digestOf(bytes).slice("sha256:".length),
       modifiedAtMs: this.#nowMs(),
     });
+    return { stored: await this.find(name), replaced };
   }
 
   async copy(source: ModelName, destination: ModelName): Promise<boolean> {

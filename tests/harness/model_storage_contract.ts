@@ -176,6 +176,15 @@ export function testModelCatalog(kind: string, provide: Provide<ModelCatalog>): 
     assert.equal((await catalog.find(nameOf("LLAMA:8b")))?.manifest.config.size, 2);
   });
 
+  test("tells what a manifest replaced", async (catalog) => {
+    const first = await catalog.put(nameOf("m"), manifestBytes(1));
+    assert.equal(first.replaced, undefined);
+    assert.deepEqual(first.stored?.bytes, manifestBytes(1));
+    const { stored, replaced } = await catalog.put(nameOf("M"), manifestBytes(2));
+    assert.deepEqual(replaced?.bytes, manifestBytes(1));
+    assert.deepEqual([stored?.name, stored?.bytes], [nameOf("m"), manifestBytes(2)]);
+  });
+
   test("copies what a name points at, if there is such a name", async (catalog) => {
     await catalog.put(nameOf("m"), manifestBytes(1));
     assert.equal(await catalog.copy(nameOf("M"), nameOf("n")), true);

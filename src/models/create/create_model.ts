@@ -5,7 +5,6 @@ import {
   type CatalogEntry,
   type Clock,
   type CreateRequest,
-  type ModelCatalog,
   type Quantizer,
   type TransferProgress,
 } from "../../ports/mod.ts";
@@ -15,7 +14,7 @@ import {
   type Manifest,
   MANIFEST_MEDIA_TYPE,
 } from "../../protocol/mod.ts";
-import { type BlobHolds, blobsOf } from "../blob_holds.ts";
+import { blobsOf } from "../blob_holds.ts";
 import { familyByName } from "../families/mod.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseReference, parseTarget } from "../model_reference.ts";
@@ -27,15 +26,13 @@ import {
   layerMediaType,
   type TemplateInspector,
 } from "../stored/mod.ts";
-import { removeUnused } from "../unused_blobs.ts";
+import { type BlobUsers, removeUnused, type StoredHook } from "../unused_blobs.ts";
 import type { GgufPart } from "./gguf_part.ts";
 import { quantizeLayer } from "./quantization.ts";
 import { type ParentModel, type Recipe, writeRecipe } from "./recipe.ts";
 
 /** What creating a model works with. */
-export interface CreateContext {
-  readonly blobs: BlobStore;
-  readonly catalog: ModelCatalog;
+export interface CreateContext extends BlobUsers, StoredHook {
   readonly facts: FactsCache;
   readonly contents: ContentReader;
   readonly templates: Pick<TemplateInspector, "inspect">;
@@ -43,8 +40,6 @@ export interface CreateContext {
   readonly quantizer: Quantizer;
   /** Held while blobs are checked and held, or removed, so that no blob about to be named is removed. */
   readonly changes: Exclusive;
-  readonly holds: BlobHolds;
-  readonly localCatalog?: Pick<ModelCatalog, "list">;
   /** Brings a parent that is not here. Ends with the model in the catalog, or throws. */
   pullParent(model: string, signal: AbortSignal): AsyncIterable<TransferProgress>;
   /** Brings the blobs of a parent that only other nodes hold. */
@@ -67,7 +62,6 @@ export async function* createModel(
   if (!hasFrom && request.files === undefined) {
     throw new RequestError("invalid_request", "neither 'from' or 'files' was specified");
   }
-  const overwritten = await context.catalog.find(name, BEFORE_CHANGE);
   const from = hasFrom ? yield* findParent(request.from ?? "", context, signal) : undefined;
   using _parentHeld = context.holds.hold(from === undefined ? [] : blobsOf(from.manifest));
   const parent = from && (yield* readParent(from, context, signal));
@@ -85,11 +79,13 @@ export async function* createModel(
   const stored = await context.changes.run(() => storeBlobs(final, context));
   using _held = stored.held;
   for (const status of stored.steps) yield { status };
-  await context.catalog.put(name, encodeManifest(stored.manifest));
+  const result = await context.catalog.put(name, encodeManifest(stored.manifest));
   yield { status: "writing manifest" };
-  if (overwritten !== undefined) {
-    await context.changes.run(() => removeUnused(overwritten.manifest, context));
+  const { replaced } = result;
+  if (replaced !== undefined) {
+    await context.changes.run(() => removeUnused(replaced.manifest, context));
   }
+  yield* context.afterStored(result.stored);
   yield { status: "success" };
 }
 

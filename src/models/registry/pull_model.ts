@@ -1,21 +1,16 @@
 import { isEdgeError, PeerError, StorageError } from "../../base/mod.ts";
-import {
-  BEFORE_CHANGE,
-  type TransferLimits,
-  type TransferProgress,
-  type TransferRequest,
-} from "../../ports/mod.ts";
+import type { TransferLimits, TransferProgress, TransferRequest } from "../../ports/mod.ts";
 import { type BlobLayer, type Manifest, parseManifest } from "../../protocol/mod.ts";
 import { blobsOf, isHere } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseTarget } from "../model_reference.ts";
 import { progressOf, type SharedDownloads } from "../transfer/mod.ts";
-import { type BlobUsers, removeUnused } from "../unused_blobs.ts";
+import { type BlobUsers, removeUnused, type StoredHook } from "../unused_blobs.ts";
 import { RegistryBlob } from "./registry_blob.ts";
 import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
 
 /** What pulling works with. */
-export interface PullContext extends BlobUsers {
+export interface PullContext extends BlobUsers, StoredHook {
   readonly access: RegistryAccess;
   readonly limits: TransferLimits;
   readonly downloads: SharedDownloads;
@@ -38,7 +33,6 @@ export async function* pullModel(
   signal: AbortSignal,
 ): AsyncIterable<TransferProgress> {
   const { name } = parseTarget(request.model, "pull");
-  const old = await context.catalog.find(name, BEFORE_CHANGE);
   const client = new RegistryClient(name, context.access, { insecure: request.insecure });
   yield { status: "pulling manifest" };
   const { manifest, bytes } = await getManifest(client, signal);
@@ -64,13 +58,16 @@ export async function* pullModel(
       if (!await isHere(layer, context.blobs)) throw vanished(layer);
     }
   });
-  await context.catalog.put(name, bytes);
-  const isReplaced = old !== undefined &&
-    blobsOf(old.manifest).some(({ digest }) => !layers.some((layer) => layer.digest === digest));
+  const { stored, replaced } = await context.catalog.put(name, bytes);
+  const isReplaced = replaced !== undefined &&
+    blobsOf(replaced.manifest).some(({ digest }) =>
+      !layers.some((layer) => layer.digest === digest)
+    );
   if (isReplaced && context.removesUnused) {
-    await context.changes.run(() => removeUnused(old.manifest, context));
+    await context.changes.run(() => removeUnused(replaced.manifest, context));
     yield { status: "removing unused layers" };
   }
+  yield* context.afterStored(stored);
   yield { status: "success" };
 }
 

@@ -120,6 +120,25 @@ for (const blobStyle of ["location", "redirect", "plain"] as const) {
     }));
 }
 
+Deno.test("pullModel() goes to the catalog once, to store the manifest", () =>
+  withRegistry({}, async ({ model, start }) => {
+    const node = await start();
+    const asked: string[] = [];
+    const { catalog } = node;
+    const watched = new Proxy(catalog, {
+      get(target, method: keyof typeof catalog) {
+        asked.push(method);
+        return target[method].bind(target);
+      },
+    });
+    const store = createModelStore({
+      ...modelStoreParts({ blobs: node.blobs, catalog: watched }),
+      transferLimits: LIMITS,
+    });
+    await linesOf(store.pull({ model, insecure: true }, SIGNAL));
+    assert.deepEqual(asked, ["put"]);
+  }));
+
 Deno.test("pullModel() asks for nothing that is there already", () =>
   withRegistry({}, async ({ registry, model, start }) => {
     const node = await start();
