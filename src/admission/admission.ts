@@ -1,7 +1,7 @@
 import type { NodeId } from "../base/mod.ts";
 import type { Refusal } from "../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
-import type { JoinedMember, JoinRefusal } from "../protocol/mod.ts";
+import { type JoinedMember, type JoinRefusal, spokenVersions } from "../protocol/mod.ts";
 import {
   answerJoin,
   type ClusterMembership,
@@ -41,6 +41,7 @@ export function admitsJoiners(parts: AdmissionParts): JoinHandler {
         authority,
         certify: parts.certify,
         nowMs: () => clock.nowMs(),
+        speaks: () => spokenVersions(group.catalogue.schema),
         findToken: (tokenId) =>
           group.read((catalogue) => catalogue.findToken(tokenId), { timeoutMs: READ_TIMEOUT_MS }),
         findMember: (nodeId) =>

@@ -324,6 +324,12 @@ function keyShape(key: KeyRowView): object {
 function connectionShape(connection: ConnectionView): object {
   return {
     node_id: connection.peer,
-    ...wireFields(connection, ["remoteAddress", "direction", "openStreams", "queuedFrames"]),
+    ...wireFields(connection, [
+      "remoteAddress",
+      "direction",
+      "wire",
+      "openStreams",
+      "queuedFrames",
+    ]),
   };
 }

@@ -68,6 +68,7 @@ Deno.test("GET /api/cluster/status tells everything a node knows of its cluster"
     node_id: B,
     remote_address: "10.0.0.2:5",
     direction: "dialed",
+    wire: 1,
     open_streams: 1,
     queued_frames: 2,
   }]);

@@ -374,6 +374,7 @@ Deno.test("Admin.leave() asks again until it is gone, and takes hanging up for a
   const open = {
     remoteAddress: "h:1",
     direction: "dialed",
+    wire: 1,
     openStreams: 0,
     queuedFrames: 0,
   } as const;

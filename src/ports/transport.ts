@@ -51,6 +51,8 @@ export interface ConnectionView {
   readonly peer: NodeId;
   readonly remoteAddress: string;
   readonly direction: "dialed" | "accepted";
+  /** The version of the wire that both sides speak on it. */
+  readonly wire: number;
   readonly openStreams: number;
   /** Frames waiting to be written, all channels. */
   readonly queuedFrames: number;

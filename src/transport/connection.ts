@@ -53,6 +53,8 @@ export interface ConnectionParts {
   readonly publicKey: Uint8Array;
   /** Which life of the peer it leads to. */
   readonly life: string;
+  /** Of the versions of the wire the newest that both speak. */
+  readonly wire: number;
   readonly direction: "dialed" | "accepted";
   /** The peer's streams behind the first one. */
   readonly incoming: ReadableStreamDefaultReader<Deno.QuicBidirectionalStream>;
@@ -105,6 +107,10 @@ export class Connection {
 
   get life(): string {
     return this.#parts.life;
+  }
+
+  get wire(): number {
+    return this.#parts.wire;
   }
 
   get direction(): "dialed" | "accepted" {

@@ -15,6 +15,8 @@ import {
   DATAGRAM_BYTES_MAX,
   type FrameChannel,
   LIFE_BYTES,
+  type SpokenVersions,
+  spokenVersions,
 } from "../protocol/mod.ts";
 import {
   AddressHints,
@@ -49,6 +51,8 @@ export interface OpenTransportOptions {
   readonly identity: NodeIdentity;
   readonly directory: PeerDirectory;
   readonly handlers: TransportHandlers;
+  /** What this node speaks now; who has none of it in common is refused. Default: all that this program can. */
+  readonly speaks?: () => SpokenVersions;
   /** Whether a member was last reached at this address; whom it names has places of its own. */
   readonly isMembersHost?: (hostname: string) => boolean;
   /** Told when a member that was dialed, at this address, says that this node is none, or none any more: it may be behind. */
@@ -169,8 +173,9 @@ class EndpointTransport implements QuicTransport {
     const rows: ConnectionView[] = [];
     for (const [peer, link] of this.#links) {
       if (link.connection === undefined) continue;
-      const { remoteAddress, direction, openStreams } = link.connection;
-      rows.push({ peer, remoteAddress, direction, openStreams, queuedFrames: link.queuedFrames });
+      const { remoteAddress, direction, openStreams, wire } = link.connection;
+      const { queuedFrames } = link;
+      rows.push({ peer, remoteAddress, direction, wire, openStreams, queuedFrames });
     }
     return rows.sort((a, b) => a.peer < b.peer ? -1 : 1);
   }
@@ -213,7 +218,8 @@ class EndpointTransport implements QuicTransport {
 
   #greeting(): GreetingParts {
     const { directory, clock } = this.#options;
-    return { identity: this.#identity, directory, clock, life: this.#life };
+    const speaks = this.#options.speaks?.() ?? spokenVersions();
+    return { identity: this.#identity, directory, clock, life: this.#life, speaks };
   }
 
   #clientDesk(): ClientDesk | undefined {
@@ -255,14 +261,14 @@ class EndpointTransport implements QuicTransport {
     dialer: GreetedDialer,
   ): Promise<void> {
     if (this.#closed) return closeConn(conn, "done");
-    const { peer, publicKey, life, pending } = dialer;
+    const { peer, publicKey, life, wire, pending } = dialer;
     const link = this.#linkTo(peer);
     const self = this.#identity.nodeId;
     const { connection: current, ownDial } = link;
     const verdict = judgeArrival({ self, peer, life, current, ownDial });
     if (verdict === "keep") {
       // In use before the answer is out: a dial of this node that comes to its end meanwhile must see it.
-      link.attach({ conn, publicKey, life, direction: "accepted", incoming, pending });
+      link.attach({ conn, publicKey, life, wire, direction: "accepted", incoming, pending });
     }
     await dialer.answer(verdict);
     if (verdict === "duplicate") {

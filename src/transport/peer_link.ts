@@ -47,6 +47,7 @@ export interface Established {
   /** The peer's, SPKI. */
   readonly publicKey: Uint8Array;
   readonly life: string;
+  readonly wire: number;
   readonly direction: "dialed" | "accepted";
   readonly incoming: IncomingStreams;
   readonly pending?: ReturnType<IncomingStreams["read"]>;

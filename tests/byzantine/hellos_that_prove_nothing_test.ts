@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { PeerDirectory } from "../../src/ports/mod.ts";
-import { decodeHello, encodeHello } from "../../src/protocol/mod.ts";
+import { decodeHello, encodeHello, spokenVersions } from "../../src/protocol/mod.ts";
 import {
   greet,
   type GreetOptions,
@@ -14,11 +14,18 @@ const directory: PeerDirectory = directoryOf();
 const nowMs = () => Date.now();
 
 function dialer(identity: NodeIdentity, expected: NodeIdentity): GreetOptions {
-  return { identity, directory, nowMs, role: "dialer", expected: expected.nodeId };
+  return {
+    identity,
+    directory,
+    nowMs,
+    speaks: spokenVersions(),
+    role: "dialer",
+    expected: expected.nodeId,
+  };
 }
 
 function listener(identity: NodeIdentity): GreetOptions {
-  return { identity, directory, nowMs, role: "listener" };
+  return { identity, directory, nowMs, speaks: spokenVersions(), role: "listener" };
 }
 
 /** What each side came to: `greeted`, or the reason. */
@@ -138,7 +145,7 @@ Deno.test("A listener's signature is no dialer's, even in a hello between the sa
     const decoded = decodeHello(bytes);
     assert.ok(decoded.kind === "decoded");
     if (decoded.value.kind !== "proof" || ofListener === undefined) return bytes;
-    return encodeHello({ kind: "proof", signature: ofListener });
+    return encodeHello({ ...decoded.value, signature: ofListener });
   });
   void outcome(greet(near.left, dialer(a, b)));
   assert.equal(await outcome(greet(far.right, listener(b))), "bad_signature");

@@ -69,3 +69,46 @@ Deno.test("Two nodes with one id are both told", () =>
     assert.match(String(log.of("peer_fault")[0]?.reason), /copied data folder/);
     twin.close();
   }));
+
+Deno.test("A node that speaks another protocol is named as such to whoever dials it", () =>
+  HostileScene.play(async (scene) => {
+    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const node = new RecordingNode();
+    node.transport = (await scene.world.open(node, { log, metrics })).transport;
+    const other = await scene.world.identities.make();
+    const endpoint = new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 });
+    const listener = endpoint.listen({
+      cert: other.certificatePem,
+      key: other.privateKeyPem,
+      alpnProtocols: ["odist/2"],
+    });
+    const incoming = listener.incoming().then((found) => found.accept()).catch(() => {});
+    node.send({ nodeId: other.nodeId, address: `127.0.0.1:${endpoint.addr.port}` }, "a");
+    await node.until(() => node.failures.length === 1);
+    assert.equal(metrics.faults("unknown_version"), 1);
+    assert.match(String(log.of("peer_fault")[0]?.reason), /speaks no odist\/1.*update the older/);
+    await incoming;
+    listener.stop();
+    endpoint.close();
+  }));
+
+Deno.test("Nodes that have no version of the wire in common say so on both sides, and hear nothing", () =>
+  HostileScene.play(async (scene) => {
+    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const node = new RecordingNode();
+    const speaks = { wire: { min: 8, max: 9 }, catalogue: { min: 1, max: 9 } };
+    const opened = await scene.world.open(node, { log, metrics, speaks });
+    node.transport = opened.transport;
+    node.send(scene.node.at, "a");
+    await node.until(() => node.failures.length === 1);
+    assert.deepEqual(scene.heard, []);
+    const text = String(log.of("peer_fault")[0]?.reason);
+    assert.match(text, /wire versions 8 to 9.*wire version 1: update odist on node/);
+    assert.ok(text.endsWith(scene.node.nodeId));
+    // The refusal is still on its way to the other side.
+    const isTold = () => scene.metrics.faults("hello_unknown_version") === 1;
+    for (let turn = 0; turn < 500 && !isTold(); turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.ok(isTold());
+  }));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spokenVersions } from "../../src/protocol/mod.ts";
 import { greet } from "../../src/transport/mod.ts";
 import type { BytePipe } from "../harness/hostile_peer.ts";
 import { HostileScene } from "../harness/hostile_scene.ts";
@@ -21,7 +22,14 @@ Deno.test("A hello that was recorded from a member proves nothing a second time"
     const { identity } = member;
     const expected = scene.node.nodeId;
     const nowMs = () => Date.now();
-    await greet(pipe, { identity, directory: directoryOf(), nowMs, role: "dialer", expected });
+    await greet(pipe, {
+      identity,
+      directory: directoryOf(),
+      nowMs,
+      speaks: spokenVersions(),
+      role: "dialer",
+      expected,
+    });
     assert.equal(frames.length, 2, "an offer and a proof");
     member.close();
 

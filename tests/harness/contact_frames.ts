@@ -10,6 +10,7 @@ const proof = bytes(32);
 const self = { clusterId: ID, nonce: bytes(32), certificate: bytes(400) };
 export const offer = { versionMin: 1, versionMax: 3, ...self };
 export const answer = { version: 1, ...self };
+export const speaks = { wire: { min: 1, max: 2 }, catalogue: { min: 2, max: 3 } };
 const versions = { versionMin: 1, versionMax: 1 };
 export const opening = {
   ...versions,
@@ -31,7 +32,9 @@ export const joinAnswer = {
 export const HELLO_FRAMES: readonly HelloFrame[] = [
   { kind: "offer", offer },
   { kind: "answer", answer, signature },
+  { kind: "answer", answer: { ...answer, version: 2, speaks }, signature },
   { kind: "proof", signature },
+  { kind: "proof", signature, speaks },
   { kind: "welcome" },
   { kind: "refusal", reason: "revoked", text: "node x was revoked" },
 ];

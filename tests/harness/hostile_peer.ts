@@ -8,6 +8,7 @@ import {
   encodeStreamHeader,
   FRAME_LENGTH_BYTES,
   LIFE_BYTES,
+  spokenVersions,
   type StreamKind,
 } from "../../src/protocol/mod.ts";
 import { type FramePipe, greet, type NodeIdentity, serverNameOf } from "../../src/transport/mod.ts";
@@ -68,6 +69,7 @@ export class HostilePeer {
       identity: this.identity,
       directory: directoryOf(),
       nowMs: () => Date.now(),
+      speaks: spokenVersions(),
       role: "dialer",
       expected: this.#target.nodeId,
     });

@@ -1,6 +1,11 @@
 import { type NodeId, PeerError, UnavailableError } from "../../src/base/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
-import { encodeJoinToken, type JoinAnswer, type JoinRefusal } from "../../src/protocol/mod.ts";
+import {
+  encodeJoinToken,
+  type JoinAnswer,
+  type JoinRefusal,
+  spokenVersions,
+} from "../../src/protocol/mod.ts";
 import {
   type AnsweredJoin,
   answerJoin,
@@ -66,6 +71,7 @@ export class JoinDesk {
       authority: cluster.authority,
       certify: (joiner) => issueCertificate(cluster.authority, { publicKey: joiner, nowMs }),
       nowMs: () => nowMs,
+      speaks: () => spokenVersions(),
       findToken: async () => undefined,
       findMember: async () => undefined,
       admit: async () => undefined,

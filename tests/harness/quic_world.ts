@@ -4,6 +4,7 @@
  * @module
  */
 import type { NodeId } from "../../src/base/mod.ts";
+import { type SpokenVersions, spokenVersions } from "../../src/protocol/mod.ts";
 import type { Clock, Log, Metrics, PeerDirectory, TransportHandlers } from "../../src/ports/mod.ts";
 import {
   type ClientHandler,
@@ -70,6 +71,7 @@ export interface QuicNodeOptions {
   readonly log?: Log;
   readonly metrics?: Metrics;
   readonly hostname?: string;
+  readonly speaks?: SpokenVersions;
 }
 
 /** One cluster's transports. */
@@ -110,6 +112,7 @@ export class QuicWorld {
       handlers,
       ...(options.onJoin === undefined ? {} : { onJoin: options.onJoin }),
       ...(options.onClient === undefined ? {} : { onClient: options.onClient }),
+      ...(options.speaks === undefined ? {} : { speaks: () => options.speaks ?? spokenVersions() }),
       clock: testClock,
       log: options.log ?? new KeptLog(),
       metrics: options.metrics ?? new CountingMetrics(),

@@ -61,6 +61,7 @@ const CONNECTION: ConnectionView = {
   peer: B,
   remoteAddress: "10.0.0.2:5",
   direction: "dialed",
+  wire: 1,
   openStreams: 1,
   queuedFrames: 2,
 };

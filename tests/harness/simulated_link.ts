@@ -75,6 +75,7 @@ export class SimulatedLink {
     return {
       peer: this.#idAt(opposite(side)),
       remoteAddress: other?.address ?? this.#to.address,
+      wire: 1,
       direction: side === 0 ? "dialed" : "accepted",
       openStreams: this.#streams.size,
       queuedFrames: this.#held[side].filter((item) => item.what !== undefined).length,

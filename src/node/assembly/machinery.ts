@@ -28,6 +28,7 @@ import {
   clusterIdOf,
   type NodeFacts,
   splitAddresses,
+  spokenVersions,
 } from "../../protocol/mod.ts";
 import { openWal, type WalOptions } from "../../storage/mod.ts";
 import {
@@ -341,6 +342,7 @@ function openWires(
     listen: config.listenAddress,
     identity: member.identity,
     directory,
+    speaks: () => spokenVersions(late.group?.catalogue.schema),
     onShutOut: (by) => late.standing?.noteRefused(by),
     isMembersHost: (hostname) => opened.book.knowsHost(hostname),
     handlers: {

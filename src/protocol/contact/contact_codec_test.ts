@@ -10,6 +10,7 @@ import {
   joinAnswer,
   offer,
   opening,
+  speaks,
 } from "../../../tests/harness/contact_frames.ts";
 import {
   type Decoded,
@@ -84,6 +85,8 @@ Deno.test("A transcript differs in whatever was said and by whose signature it i
     helloTranscript("dialer", { offer, answer }),
     helloTranscript("listener", { offer, answer }),
     helloTranscript("dialer", { offer: { ...offer, versionMax: 2 }, answer }),
+    helloTranscript("dialer", { offer, answer, speaks }),
+    helloTranscript("dialer", { offer, answer: { ...answer, version: 2, speaks } }),
     helloTranscript("dialer", { offer: { ...offer, nonce: bytes(32, 8) }, answer }),
     helloTranscript("dialer", { offer, answer: { ...answer, nonce: bytes(32, 8) } }),
     helloTranscript("dialer", { offer, answer: { ...answer, certificate: bytes(400, 8) } }),

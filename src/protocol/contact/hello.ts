@@ -1,6 +1,7 @@
 import { printable, sha256 } from "../../base/mod.ts";
 import { ByteReader, ByteWriter, type Decoded } from "../bytes.ts";
 import { bytesField, type FieldCodec, recordField, textField, uintField } from "../field_codec.ts";
+import { type SpokenVersions, spokenVersionsField, type VersionRange } from "./versions.ts";
 
 /**
  * The hello: how two members prove themselves to each other on a fresh connection, in four frames.
@@ -15,8 +16,13 @@ import { bytesField, type FieldCodec, recordField, textField, uintField } from "
  *
  * Either side may say `refusal` instead, so that both can tell their users why. Both signatures cover all of offer and
  * answer and say whose they are: one made for another connection, another peer or the other direction fits nowhere else.
+ *
+ * From version 2 on answer and proof say which versions of all else their senders speak ({@link SpokenVersions}), each under its
+ * signature; the dialer's come in the proof, because only then it is known that the listener reads them.
  */
-export const HELLO_VERSION = 1;
+export const HELLO_VERSIONS: VersionRange = { min: 1, max: 2 };
+/** The first version that says what else is spoken. */
+const SAYS_VERSIONS = 2;
 /** Bytes of any frame of a hello. */
 export const HELLO_FRAME_BYTES_MAX = 4_096;
 /** Bytes that each side draws for one hello alone. */
@@ -65,6 +71,8 @@ export interface HelloAnswer {
   readonly nonce: Uint8Array;
   /** DER. */
   readonly certificate: Uint8Array<ArrayBuffer>;
+  /** Exactly from version 2 on. */
+  readonly speaks?: SpokenVersions;
 }
 
 /** One frame of a hello. */
@@ -75,7 +83,12 @@ export type HelloFrame =
     readonly answer: HelloAnswer;
     readonly signature: Uint8Array<ArrayBuffer>;
   }
-  | { readonly kind: "proof"; readonly signature: Uint8Array<ArrayBuffer> }
+  | {
+    readonly kind: "proof";
+    readonly signature: Uint8Array<ArrayBuffer>;
+    /** Exactly where the answer's version has it. */
+    readonly speaks?: SpokenVersions;
+  }
   | { readonly kind: "welcome" }
   | { readonly kind: "refusal"; readonly reason: HelloRefusal; readonly text: string };
 
@@ -99,7 +112,10 @@ const versionField = uintField(1_000);
 const OFFER_VERSIONS = { versionMin: versionField, versionMax: versionField };
 const SELF = { clusterId: clusterIdField, nonce: nonceField, certificate: certificateField };
 const offerField = recordField<HelloOffer>({ ...OFFER_VERSIONS, ...SELF });
-const answerField = recordField<HelloAnswer>({ version: versionField, ...SELF });
+const plainAnswerField = recordField<Omit<HelloAnswer, "speaks">>({
+  version: versionField,
+  ...SELF,
+});
 /** A frame of a version that this program doesn't speak, as far as it can be read. */
 const UNREAD = {
   clusterId: "0".repeat(16),
@@ -108,21 +124,25 @@ const UNREAD = {
 };
 const refusalTextField = textField(REFUSAL_TEXT_BYTES_MAX);
 
-const KINDS = ["offer", "answer", "proof", "welcome", "refusal"] as const;
+/** The order is the wire number. */
+const KINDS = ["offer", "answer", "proof", "welcome", "refusal", "speaking_proof"] as const;
 
 /** The bytes of a frame. A refusal's text is cut where it is too long. */
 export function encodeHello(frame: HelloFrame): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(1_024).uint8(KINDS.indexOf(frame.kind));
+  const isSpeaking = frame.kind === "proof" && frame.speaks !== undefined;
+  const kind = isSpeaking ? "speaking_proof" : frame.kind;
+  const writer = new ByteWriter(1_024).uint8(KINDS.indexOf(kind));
   switch (frame.kind) {
     case "offer":
       offerField.write(writer, frame.offer);
       break;
     case "answer":
-      answerField.write(writer, frame.answer);
+      writeAnswer(writer, frame.answer);
       signatureField.write(writer, frame.signature);
       break;
     case "proof":
       signatureField.write(writer, frame.signature);
+      if (frame.speaks !== undefined) spokenVersionsField.write(writer, frame.speaks);
       break;
     case "welcome":
       break;
@@ -147,6 +167,12 @@ export function decodeHello(bytes: Uint8Array): Decoded<HelloFrame> {
       return reader.finish({ kind, ...readAnswer(reader) });
     case "proof":
       return reader.finish({ kind, signature: signatureField.read(reader) });
+    case "speaking_proof":
+      return reader.finish({
+        kind: "proof",
+        signature: signatureField.read(reader),
+        speaks: spokenVersionsField.read(reader),
+      });
     case "welcome":
       return reader.finish({ kind });
     case "refusal": {
@@ -161,10 +187,16 @@ export function decodeHello(bytes: Uint8Array): Decoded<HelloFrame> {
   }
 }
 
+function writeAnswer(writer: ByteWriter, answer: HelloAnswer): void {
+  plainAnswerField.write(writer, answer);
+  if (answer.speaks !== undefined) spokenVersionsField.write(writer, answer.speaks);
+}
+
 /** The fields behind the versions belong to a version: those of another one are skipped, not called malformed. */
 function readOffer(reader: ByteReader): HelloOffer {
   const versions = recordField(OFFER_VERSIONS).read(reader);
-  if (versions.versionMin > HELLO_VERSION || versions.versionMax < HELLO_VERSION) {
+  const { min, max } = HELLO_VERSIONS;
+  if (versions.versionMin > max || versions.versionMax < min) {
     reader.raw(reader.remaining);
     return { ...versions, ...UNREAD };
   }
@@ -173,11 +205,14 @@ function readOffer(reader: ByteReader): HelloOffer {
 
 function readAnswer(reader: ByteReader) {
   const version = versionField.read(reader);
-  if (version !== HELLO_VERSION) {
+  if (version < HELLO_VERSIONS.min || version > HELLO_VERSIONS.max) {
     reader.raw(reader.remaining);
     return { answer: { version, ...UNREAD }, signature: new Uint8Array(0) };
   }
-  const answer = { version, ...recordField(SELF).read(reader) };
+  const self = { version, ...recordField(SELF).read(reader) };
+  const answer = version < SAYS_VERSIONS
+    ? self
+    : { ...self, speaks: spokenVersionsField.read(reader) };
   return { answer, signature: signatureField.read(reader) };
 }
 
@@ -187,9 +222,14 @@ function readAnswer(reader: ByteReader) {
  */
 export function helloTranscript(
   signer: "dialer" | "listener",
-  said: { readonly offer: HelloOffer; readonly answer: HelloAnswer },
+  said: {
+    readonly offer: HelloOffer;
+    readonly answer: HelloAnswer;
+    /** Of the dialer, in its own transcript. */
+    readonly speaks?: SpokenVersions | undefined;
+  },
 ): Uint8Array<ArrayBuffer> {
-  const { offer, answer } = said;
+  const { offer, answer, speaks } = said;
   const writer = new ByteWriter(512)
     .text("odist hello")
     .varint(answer.version)
@@ -201,7 +241,8 @@ export function helloTranscript(
     .raw(answer.nonce);
   const whole = new ByteWriter(1_024);
   offerField.write(whole, offer);
-  answerField.write(whole, answer);
+  writeAnswer(whole, answer);
+  if (speaks !== undefined) spokenVersionsField.write(whole, speaks);
   return writer.raw(sha256(whole.finish())).finish();
 }
 

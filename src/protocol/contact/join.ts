@@ -10,6 +10,7 @@ import {
   textField,
   uintField,
 } from "../field_codec.ts";
+import { type SpokenVersions, spokenVersionsField, type VersionRange } from "./versions.ts";
 import { certificateField, clusterIdField, cutText, nonceField, signatureField } from "./hello.ts";
 
 /**
@@ -28,7 +29,9 @@ import { certificateField, clusterIdField, cutText, nonceField, signatureField }
  * half, which lets nobody in. The member's proof is an HMAC under that hash: it has the token's row. A joiner whose answer was lost after its token was used up is known by its key: then both sides do with
  * signatures alone.
  */
-export const JOIN_VERSION = 1;
+export const JOIN_VERSIONS: VersionRange = { min: 1, max: 2 };
+/** The first version in which the member says what else is spoken: a joiner that can't must not become one. */
+const SAYS_VERSIONS = 2;
 /** Id of no token: a node that shows it asks what it is to the cluster. Tokens are called by hex digits. */
 export const STANDING_QUESTION = "standing";
 /** Bytes of a member's proof: HMAC with SHA-256. */
@@ -82,6 +85,8 @@ export interface JoinChallenge {
   readonly nonce: Uint8Array;
   /** DER. */
   readonly certificate: Uint8Array<ArrayBuffer>;
+  /** Exactly from version 2 on. */
+  readonly speaks?: SpokenVersions;
 }
 
 /** Where another member is. */
@@ -156,7 +161,10 @@ const CHALLENGE_REST = {
   nonce: nonceField,
   certificate: certificateField,
 };
-const challengeField = recordField<JoinChallenge>({ version: versionField, ...CHALLENGE_REST });
+const challengeField = recordField<Omit<JoinChallenge, "speaks">>({
+  version: versionField,
+  ...CHALLENGE_REST,
+});
 const memberField = recordField<JoinedMember>({
   nodeId: nodeIdField,
   name: labelField,
@@ -182,7 +190,7 @@ export function encodeJoin(frame: JoinFrame): Uint8Array<ArrayBuffer> {
       openingField.write(writer, frame.opening);
       break;
     case "challenge":
-      challengeField.write(writer, frame.challenge);
+      writeChallenge(writer, frame.challenge);
       signatureField.write(writer, frame.signature);
       optionalProofField.write(writer, frame.proof);
       break;
@@ -253,7 +261,7 @@ export function joinTranscript(
   const { opening, challenge, answer } = said;
   const whole = new ByteWriter(1_024);
   openingField.write(whole, opening);
-  challengeField.write(whole, challenge);
+  writeChallenge(whole, challenge);
   if (answer !== undefined) answerField.write(whole, answer);
   return new ByteWriter(128)
     .text("odist join")
@@ -265,10 +273,16 @@ export function joinTranscript(
     .finish();
 }
 
+function writeChallenge(writer: ByteWriter, challenge: JoinChallenge): void {
+  challengeField.write(writer, challenge);
+  if (challenge.speaks !== undefined) spokenVersionsField.write(writer, challenge.speaks);
+}
+
 /** The fields behind the versions belong to a version: those of another one are skipped, not called malformed. */
 function readOpening(reader: ByteReader): JoinOpening {
   const versions = recordField(OPENING_VERSIONS).read(reader);
-  if (versions.versionMin > JOIN_VERSION || versions.versionMax < JOIN_VERSION) {
+  const { min, max } = JOIN_VERSIONS;
+  if (versions.versionMin > max || versions.versionMax < min) {
     reader.raw(reader.remaining);
     const empty = new Uint8Array(0);
     return { ...versions, tokenId: "", nonce: empty, publicKey: empty, name: "" };
@@ -277,7 +291,10 @@ function readOpening(reader: ByteReader): JoinOpening {
 }
 
 function readChallenge(reader: ByteReader) {
-  const challenge = challengeField.read(reader);
+  const plain = challengeField.read(reader);
+  const challenge: JoinChallenge = plain.version < SAYS_VERSIONS
+    ? plain
+    : { ...plain, speaks: spokenVersionsField.read(reader) };
   const signature = signatureField.read(reader);
   return { challenge, signature, proof: optionalProofField.read(reader) };
 }

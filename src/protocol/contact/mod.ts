@@ -36,7 +36,7 @@ export {
   decodeHello,
   encodeHello,
   HELLO_FRAME_BYTES_MAX,
-  HELLO_VERSION,
+  HELLO_VERSIONS,
   type HelloAnswer,
   type HelloFrame,
   type HelloOffer,
@@ -50,7 +50,7 @@ export {
   encodeJoin,
   JOIN_MEMBERS_MAX,
   JOIN_REVOKED_MAX,
-  JOIN_VERSION,
+  JOIN_VERSIONS,
   type JoinAnswer,
   type JoinChallenge,
   type JoinedMember,
@@ -62,3 +62,4 @@ export {
   STANDING_QUESTION,
 } from "./join.ts";
 export { clusterIdOf, nodeIdOf } from "./node_id.ts";
+export { agreeOnVersions, type SpokenVersions, spokenVersions } from "./versions.ts";

@@ -6,6 +6,7 @@ import {
   encodeVerdict,
   HELLO_FRAME_BYTES_MAX,
   LIFE_BYTES,
+  type SpokenVersions,
   type Verdict,
 } from "../../protocol/mod.ts";
 import {
@@ -23,6 +24,8 @@ export interface GreetingParts {
   readonly identity: NodeIdentity;
   readonly directory: PeerDirectory;
   readonly clock: Clock;
+  /** What this node speaks now. */
+  readonly speaks: SpokenVersions;
   /** Drawn at start: LIFE_BYTES bytes. */
   readonly life: Uint8Array<ArrayBuffer>;
 }
@@ -37,6 +40,8 @@ export interface Greeted {
   readonly publicKey: Uint8Array;
   /** The peer's, as hex. */
   readonly life: string;
+  /** Of the versions of the wire the newest that both speak. */
+  readonly wire: number;
 }
 
 /**
@@ -53,13 +58,14 @@ export async function greetAsDialer(
   const streams = takeStream(await openFirstStream(conn));
   const pipe = pipeOf(streams, parts);
   await sendPreamble(streams.sink, parts.life);
-  const { identity, directory, clock } = parts;
+  const { identity, directory, clock, speaks } = parts;
   const nowMs = () => clock.nowMs();
-  const { publicKey } = await greet(pipe, { identity, directory, nowMs, role: "dialer", expected });
+  const by = { identity, directory, nowMs, speaks };
+  const { publicKey, wire } = await greet(pipe, { ...by, role: "dialer", expected });
   const answer = decodeVerdict(await pipe.read() ?? new Uint8Array(0));
   if (answer === undefined) throw malformed("The peer's verdict is malformed");
   pipe.release();
-  return { verdict: answer.verdict, publicKey, life: hexOf(answer.life) };
+  return { verdict: answer.verdict, publicKey, life: hexOf(answer.life), wire };
 }
 
 /** A dialer that has proved itself, and the way to answer it. */
@@ -68,6 +74,8 @@ export interface GreetedDialer {
   /** SPKI. */
   readonly publicKey: Uint8Array;
   readonly life: string;
+  /** Of the versions of the wire the newest that both speak. */
+  readonly wire: number;
   /** A read that was begun to notice streams that come too early; the first one behind the hello. */
   readonly pending: ReturnType<IncomingStreams["read"]>;
   /** Says whether the connection is wanted. */
@@ -116,18 +124,15 @@ async function talkToDialer(
   const pipe = new StreamPipe(streams, reader);
   const life = await pipe.read();
   if (life?.length !== LIFE_BYTES) throw malformed("The peer's preamble is malformed");
-  const { identity, directory, clock } = parts;
+  const { identity, directory, clock, speaks } = parts;
   const nowMs = () => clock.nowMs();
-  const { nodeId, publicKey } = await greet(pipe, {
-    identity,
-    directory,
-    nowMs,
-    role: "listener",
-  });
+  const by = { identity, directory, nowMs, speaks };
+  const { nodeId, publicKey, wire } = await greet(pipe, { ...by, role: "listener" });
   return {
     peer: nodeId,
     publicKey,
     life: hexOf(life),
+    wire,
     answer: async (verdict) => {
       await pipe.write(encodeVerdict(verdict, parts.life));
       pipe.release();

@@ -21,6 +21,8 @@ export type DialOutcome =
     /** The peer's, SPKI. */
     readonly publicKey: Uint8Array;
     readonly life: string;
+    /** Of the versions of the wire the newest that both speak. */
+    readonly wire: number;
     readonly incoming: IncomingStreams;
     /** At which of the addresses it was found. */
     readonly address: string;
@@ -73,7 +75,7 @@ export async function dialPeer(
   }
   const incoming = conn.incomingBidirectionalStreams.getReader();
   try {
-    const { verdict, publicKey, life } = await withDeadline(
+    const { verdict, ...greeted } = await withDeadline(
       greetAsDialer(conn, greeting, to.nodeId),
       {
         clock,
@@ -81,7 +83,7 @@ export async function dialPeer(
         late: () => new PeerError("peer_stalled", `The node at ${address} stalls in the hello`),
       },
     );
-    if (verdict === "keep") return { kind: "connected", conn, publicKey, life, incoming, address };
+    if (verdict === "keep") return { kind: "connected", conn, ...greeted, incoming, address };
     closeConn(conn, "duplicate");
     return { kind: "duplicate" };
   } catch (error) {
@@ -157,10 +159,21 @@ function isShutOut(error: unknown): boolean {
 export function connectionError(address: string, cause: unknown): PeerError | UnavailableError {
   if (cause instanceof PeerError || cause instanceof UnavailableError) return cause;
   if (!isRuntimeLoss(cause)) throw cause;
+  if (isOtherProtocol(cause)) {
+    const text =
+      `Cannot connect to ${address}: what answers there speaks no ${MEMBER_PROTOCOL}, as ` +
+      "this node does; if it is odist, update the older of the two";
+    return new PeerError("unknown_version", text, { cause });
+  }
   const text = `Cannot connect to ${address}: ${errorMessage(cause)}`;
   return isWrongCertificate(cause)
     ? new PeerError("peer_refused", text, { cause })
     : new UnavailableError("peer_lost", text, { cause });
+}
+
+/** As {@link isWrongCertificate}: no_application_protocol (RFC 7301) is TLS alert 120. */
+function isOtherProtocol(cause: unknown): boolean {
+  return /\berror 120\b|no application protocol/i.test(errorMessage(cause));
 }
 
 /** The runtime tells by text alone. Read wrongly, the line in the log is the only difference. */

@@ -1,15 +1,17 @@
 import { equalBytes, type NodeId, PeerError } from "../../base/mod.ts";
 import type { PeerDirectory } from "../../ports/mod.ts";
 import {
+  agreeOnVersions,
   decodeHello,
   encodeHello,
-  HELLO_VERSION,
+  HELLO_VERSIONS,
   type HelloAnswer,
   type HelloFrame,
   type HelloOffer,
   type HelloRefusal,
   helloTranscript,
   NONCE_BYTES,
+  type SpokenVersions,
 } from "../../protocol/mod.ts";
 import { judgeCertificate } from "./authority.ts";
 import type { FramePipe } from "../frame_pipe.ts";
@@ -23,7 +25,12 @@ export interface GreetedPeer {
   readonly publicKey: Uint8Array<ArrayBuffer>;
   /** DER. */
   readonly certificate: Uint8Array<ArrayBuffer>;
+  /** The newest version of the wire that both speak. */
+  readonly wire: number;
 }
+
+/** As far as a peer is known before it has said what it speaks. */
+type JudgedPeer = Omit<GreetedPeer, "wire">;
 
 /** What a hello is held with. */
 export type GreetOptions =
@@ -32,6 +39,7 @@ export type GreetOptions =
     /** Asked once the peer has proved its key. Only `admitted` gets in. */
     readonly directory: PeerDirectory;
     readonly nowMs: () => number;
+    readonly speaks: SpokenVersions;
   }
   & (
     /**
@@ -85,8 +93,8 @@ async function greetAsDialer(
 ): Promise<GreetedPeer> {
   const { identity } = options;
   const offer: HelloOffer = {
-    versionMin: HELLO_VERSION,
-    versionMax: HELLO_VERSION,
+    versionMin: HELLO_VERSIONS.min,
+    versionMax: HELLO_VERSIONS.max,
     clusterId: identity.clusterId,
     nonce: drawNonce(),
     certificate: identity.certificate,
@@ -100,10 +108,12 @@ async function greetAsDialer(
   }
   await checkSignature(peer, signature, helloTranscript("listener", { offer, answer }));
   checkStanding(peer, options.directory);
-  const transcript = helloTranscript("dialer", { offer, answer });
-  await say(pipe, { kind: "proof", signature: await identity.sign(transcript) });
+  const wire = agreeOnWire(peer, { speaks: answer.speaks, options });
+  const speaks = answer.speaks && { speaks: options.speaks };
+  const transcript = helloTranscript("dialer", { offer, answer, ...speaks });
+  await say(pipe, { kind: "proof", signature: await identity.sign(transcript), ...speaks });
   await hear(pipe, "welcome");
-  return peer;
+  return { ...peer, wire };
 }
 
 async function greetAsListener(pipe: FramePipe, options: GreetOptions): Promise<GreetedPeer> {
@@ -111,20 +121,26 @@ async function greetAsListener(pipe: FramePipe, options: GreetOptions): Promise<
   const { offer } = await hear(pipe, "offer");
   checkVersion({ low: offer.versionMin, high: offer.versionMax });
   const peer = await judge(offer, options);
+  const version = Math.min(HELLO_VERSIONS.max, offer.versionMax);
   const answer: HelloAnswer = {
-    version: HELLO_VERSION,
+    version,
     clusterId: identity.clusterId,
     nonce: drawNonce(),
     certificate: identity.certificate,
+    ...(version > HELLO_VERSIONS.min && { speaks: options.speaks }),
   };
   const own = helloTranscript("listener", { offer, answer });
   await say(pipe, { kind: "answer", answer, signature: await identity.sign(own) });
-  const { signature } = await hear(pipe, "proof");
-  await checkSignature(peer, signature, helloTranscript("dialer", { offer, answer }));
+  const { signature, speaks } = await hear(pipe, "proof");
+  if ((speaks === undefined) !== (answer.speaks === undefined)) {
+    throw new Refused("malformed", "its proof is of another version of the hello");
+  }
+  await checkSignature(peer, signature, helloTranscript("dialer", { offer, answer, speaks }));
   // Only now: who can't prove its key learns nothing about who belongs.
   checkStanding(peer, options.directory);
+  const wire = agreeOnWire(peer, { speaks, options });
   await say(pipe, { kind: "welcome" });
-  return peer;
+  return { ...peer, wire };
 }
 
 /** What this side found wrong; told to the peer, then thrown on as a PeerError. */
@@ -147,19 +163,33 @@ class HelloFailed extends Error {
 }
 
 function checkVersion(spoken: { readonly low: number; readonly high: number }): void {
-  if (spoken.low <= HELLO_VERSION && HELLO_VERSION <= spoken.high) return;
+  const { min, max } = HELLO_VERSIONS;
+  if (spoken.low <= max && min <= spoken.high) return;
   const range = spoken.low === spoken.high ? `${spoken.low}` : `${spoken.low} to ${spoken.high}`;
   throw new Refused(
     "unknown_version",
-    `it speaks version ${range} of the hello, this node version ${HELLO_VERSION}`,
+    `it speaks version ${range} of the hello, this node ${min} to ${max}: update odist on the ` +
+      `machine whose version is lower`,
   );
+}
+
+/** Without it a node would be admitted that reads nothing of what the others say. */
+function agreeOnWire(
+  peer: JudgedPeer,
+  by: { readonly speaks: SpokenVersions | undefined; readonly options: GreetOptions },
+): number {
+  const { identity, speaks } = by.options;
+  const self = { nodeId: identity.nodeId, speaks };
+  const agreed = agreeOnVersions(self, { nodeId: peer.nodeId, speaks: by.speaks });
+  if (agreed.kind === "apart") throw new Refused("unknown_version", agreed.text);
+  return agreed.wire;
 }
 
 /** Everything about a peer that its words show before its signature is asked for. */
 async function judge(
   said: Pick<HelloOffer, "clusterId" | "certificate">,
   options: GreetOptions,
-): Promise<GreetedPeer> {
+): Promise<JudgedPeer> {
   const { identity, nowMs } = options;
   if (said.clusterId !== identity.clusterId) {
     const text = `expected cluster ${identity.clusterId}, found ${said.clusterId}`;
@@ -189,7 +219,7 @@ async function judge(
 }
 
 async function checkSignature(
-  peer: GreetedPeer,
+  peer: JudgedPeer,
   signature: Uint8Array<ArrayBuffer>,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<void> {
@@ -197,7 +227,7 @@ async function checkSignature(
   throw new Refused("bad_signature", `the signature is not node ${peer.nodeId}'s for this hello`);
 }
 
-function checkStanding(peer: GreetedPeer, directory: PeerDirectory): void {
+function checkStanding(peer: JudgedPeer, directory: PeerDirectory): void {
   const { nodeId } = peer;
   switch (directory.judge(nodeId, peer.publicKey)) {
     case "admitted":

@@ -4,6 +4,9 @@ import {
   encodeHello,
   type HelloFrame,
   type HelloRefusal,
+  helloTranscript,
+  type SpokenVersions,
+  spokenVersions,
 } from "../../protocol/mod.ts";
 import { forwardFrames, MemoryPipe } from "../../../tests/harness/frame_pipes.ts";
 import { directoryOf, identityMaker } from "../../../tests/harness/identities.ts";
@@ -23,8 +26,15 @@ async function members(): Promise<Sides> {
   const [identity, expected] = [await make(), await make()];
   const directory = directoryOf();
   return {
-    dialer: { identity, directory, nowMs, role: "dialer", expected: expected.nodeId },
-    listener: { identity: expected, directory, nowMs, role: "listener" },
+    dialer: {
+      identity,
+      directory,
+      nowMs,
+      speaks: spokenVersions(),
+      role: "dialer",
+      expected: expected.nodeId,
+    },
+    listener: { identity: expected, directory, nowMs, speaks: spokenVersions(), role: "listener" },
   };
 }
 
@@ -159,7 +169,78 @@ Deno.test("A peer of an unknown version is refused by version, whatever else it 
   assert.deepEqual(results.map(reasonOf), ["unknown_version", "unknown_version"]);
   const [, listener] = results;
   assert.ok(listener?.status === "rejected");
-  assert.match(String(listener.reason), /version 7 to 9 of the hello, this node version 1/);
+  assert.match(
+    String(listener.reason),
+    /version 7 to 9 of the hello, this node 1 to 2: update odist/,
+  );
+});
+
+function speaking(wire: number, catalogue = 1): SpokenVersions {
+  return { wire: { min: wire, max: wire }, catalogue: { min: catalogue, max: catalogue } };
+}
+
+Deno.test("Peers without a version in common refuse each other, with both versions and what to do", async () => {
+  for (const [dials, listens] of [[2, 1], [1, 2]] as const) {
+    const { dialer, listener } = await members();
+    const sides = {
+      dialer: { ...dialer, speaks: speaking(dials) },
+      listener: { ...listener, speaks: speaking(listens) },
+    };
+    const results = await greetBoth(sides);
+    assert.deepEqual(results.map(reasonOf), ["unknown_version", "unknown_version"]);
+    const older = dials < listens ? dialer.identity.nodeId : listener.identity.nodeId;
+    for (const result of results) {
+      assert.ok(result.status === "rejected");
+      const text = String(result.reason);
+      assert.match(text, /wire version 1\b/);
+      assert.match(text, /wire version 2\b/);
+      assert.ok(text.includes(`update odist on node ${older}`), text);
+    }
+  }
+});
+
+Deno.test("A catalogue that a peer can't read any more keeps it out, either way", async () => {
+  for (const catalogues of [[3, 2], [2, 3]] as const) {
+    const { dialer, listener } = await members();
+    const [dials, listens] = catalogues;
+    const results = await greetBoth({
+      dialer: { ...dialer, speaks: speaking(1, dials) },
+      listener: { ...listener, speaks: speaking(1, listens) },
+    });
+    assert.deepEqual(results.map(reasonOf), ["unknown_version", "unknown_version"]);
+  }
+});
+
+Deno.test("What a peer says that it speaks can't be changed on the way", async () => {
+  const changed = await greetBoth(await members(), (bytes) => {
+    const decoded = decodeHello(bytes);
+    assert.ok(decoded.kind === "decoded");
+    const frame = decoded.value;
+    return frame.kind === "proof" ? encodeHello({ ...frame, speaks: speaking(1, 2) }) : bytes;
+  });
+  assert.equal(reasonOf(changed[1]), "bad_signature");
+});
+
+Deno.test("A hello of the first version is held with a peer that knows no other", async () => {
+  for (const speaks of [spokenVersions(), speaking(7)]) {
+    const { dialer, listener } = await members();
+    const { left, right } = MemoryPipe.pair();
+    const greeting = Promise.allSettled([greet(right, { ...listener, speaks })]);
+    const { identity } = dialer;
+    const { clusterId, certificate } = identity;
+    const nonce = new Uint8Array(32).fill(1);
+    const offer = { versionMin: 1, versionMax: 1, clusterId, nonce, certificate };
+    await left.write(encodeHello({ kind: "offer", offer }));
+    const answered = decodeHello(await left.read() ?? new Uint8Array(0));
+    assert.ok(answered.kind === "decoded" && answered.value.kind === "answer");
+    const { answer } = answered.value;
+    assert.deepEqual([answer.version, answer.speaks], [1, undefined]);
+    const signature = await identity.sign(helloTranscript("dialer", { offer, answer }));
+    await left.write(encodeHello({ kind: "proof", signature }));
+    const [result] = await greeting;
+    // It can't have said that it speaks anything but the first of all else.
+    assert.equal(reasonOf(result), speaks.wire.min === 1 ? "greeted" : "unknown_version");
+  }
 });
 
 Deno.test("A hello that was changed on the way proves nothing", async () => {
@@ -177,9 +258,15 @@ Deno.test("A hello that was changed on the way proves nothing", async () => {
   assert.equal(reasonOf(otherNonce[0]), "bad_signature");
   const otherVersions = await offers(({ offer }) => ({
     kind: "offer",
-    offer: { ...offer, versionMax: 2 },
+    offer: { ...offer, versionMax: 3 },
   }));
   assert.equal(reasonOf(otherVersions[0]), "bad_signature");
+  // Back to a version in which nobody says what else is spoken.
+  const earlier = await offers(({ offer }) => ({
+    kind: "offer",
+    offer: { ...offer, versionMax: 1 },
+  }));
+  assert.equal(reasonOf(earlier[0]), "bad_signature");
 });
 
 Deno.test("Frames that don't belong into a hello end it", async () => {

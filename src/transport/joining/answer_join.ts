@@ -2,7 +2,7 @@ import { equalBytes, type NodeId, PeerError, printable, UnavailableError } from 
 import {
   JOIN_MEMBERS_MAX,
   JOIN_REVOKED_MAX,
-  JOIN_VERSION,
+  JOIN_VERSIONS,
   type JoinAnswer,
   type JoinChallenge,
   type JoinedMember,
@@ -11,6 +11,7 @@ import {
   joinTranscript,
   nodeIdOf,
   NONCE_BYTES,
+  type SpokenVersions,
   STANDING_QUESTION,
 } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
@@ -41,6 +42,8 @@ export interface AnswerJoinParts {
   /** Certifies a node that was just admitted. An UnavailableError means that the joiner should try again. */
   readonly certify: (publicKey: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>>;
   readonly nowMs: () => number;
+  /** What this node speaks: a joiner that doesn't is told to do about it. */
+  readonly speaks: () => SpokenVersions;
   /**
    * The token's row as the cluster has it now; undefined when it was used up, revoked or never made. Read it
    * linearizably where that is possible: people join with a token that another node made a moment ago.
@@ -100,11 +103,13 @@ async function converse(pipe: FramePipe, parts: AnswerJoinParts): Promise<Answer
   const isMember = member !== undefined && equalBytes(member.publicKey, publicKey);
   const token = await parts.findToken(tokenId);
   if (token === undefined && !isMember) throw tokenUnknown(tokenId);
+  const version = Math.min(JOIN_VERSIONS.max, opening.versionMax);
   const challenge: JoinChallenge = {
-    version: JOIN_VERSION,
+    version,
     clusterId: identity.clusterId,
     nonce: crypto.getRandomValues(new Uint8Array(NONCE_BYTES)),
     certificate: identity.certificate,
+    ...(version > JOIN_VERSIONS.min && { speaks: parts.speaks() }),
   };
   const prove = async (bytes: Uint8Array<ArrayBuffer>) => ({
     signature: await identity.sign(bytes),
@@ -180,10 +185,12 @@ function fittingMembers(members: readonly JoinedMember[]): readonly JoinedMember
 }
 
 function checkOpening({ versionMin, versionMax }: JoinOpening): void {
-  if (versionMin <= JOIN_VERSION && JOIN_VERSION <= versionMax) return;
+  const { min, max } = JOIN_VERSIONS;
+  if (versionMin <= max && min <= versionMax) return;
   throw new JoinRefused(
     "unknown_version",
-    `it speaks versions ${versionMin} to ${versionMax} of the join, this node version ${JOIN_VERSION}`,
+    `it speaks versions ${versionMin} to ${versionMax} of the join, this node ${min} to ${max}: ` +
+      `update odist on the machine whose version is lower`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { type NodeId, PeerError, UnavailableError } from "../../base/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import {
-  JOIN_VERSION,
+  JOIN_VERSIONS,
   joinTranscript,
   NONCE_BYTES,
   STANDING_QUESTION,
@@ -71,8 +71,8 @@ export async function askStanding(seed: Seed, parts: AskStandingParts): Promise<
 
 async function converse(pipe: FramePipe, { key, name }: AskStandingParts): Promise<OwnStanding> {
   const opening = {
-    versionMin: JOIN_VERSION,
-    versionMax: JOIN_VERSION,
+    versionMin: JOIN_VERSIONS.min,
+    versionMax: JOIN_VERSIONS.max,
     tokenId: STANDING_QUESTION,
     nonce: crypto.getRandomValues(new Uint8Array(NONCE_BYTES)),
     publicKey: key.publicKey,

@@ -1,9 +1,10 @@
 import { equalBytes, PeerError, RequestError, UnavailableError } from "../../base/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import {
+  agreeOnVersions,
   clusterIdOf,
   decodeJoinToken,
-  JOIN_VERSION,
+  JOIN_VERSIONS,
   type JoinAnswer,
   type JoinChallenge,
   type JoinFrame,
@@ -12,6 +13,8 @@ import {
   joinTranscript,
   nodeIdOf,
   NONCE_BYTES,
+  type SpokenVersions,
+  spokenVersions,
 } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
 import {
@@ -73,6 +76,8 @@ export interface JoinClusterParts {
   readonly key: SigningKey;
   /** What this node calls itself, at most 256 bytes. */
   readonly name: string;
+  /** What this node speaks. Default: all that this program can. */
+  readonly speaks?: SpokenVersions;
   readonly clock: Clock;
   readonly dial: DialSeed;
   readonly signal: AbortSignal;
@@ -185,8 +190,8 @@ async function exchange(
   const { key, clock } = parts;
   const [proofKey, verifier] = [await tokenKey(token.secret), await tokenVerifier(token.secret)];
   const opening: JoinOpening = {
-    versionMin: JOIN_VERSION,
-    versionMax: JOIN_VERSION,
+    versionMin: JOIN_VERSIONS.min,
+    versionMax: JOIN_VERSIONS.max,
     tokenId: token.tokenId,
     nonce: crypto.getRandomValues(new Uint8Array(NONCE_BYTES)),
     publicKey: key.publicKey,
@@ -198,6 +203,7 @@ async function exchange(
   const memberKey = await judgeMember(challenge, { token, nowMs: clock.nowMs() });
   const judges = { memberKey, verifier };
   await checkWord(challenged, joinTranscript("challenge", { opening, challenge }), judges);
+  checkVersions(challenge, { memberKey, parts });
   const bytes = joinTranscript("proof", { opening, challenge });
   const [signature, proof] = [await key.sign(bytes), await proofKey.sign(bytes)];
   await sayJoin(pipe, { kind: "proof", signature, tokenKey: proofKey.publicKey, proof });
@@ -211,13 +217,28 @@ async function exchange(
   return answer;
 }
 
+/** Before the token is used up: as a member this node would read nothing of what the others say, or they of it. */
+function checkVersions(
+  challenge: JoinChallenge,
+  by: { readonly memberKey: Uint8Array; readonly parts: JoinClusterParts },
+): void {
+  const { key, speaks = spokenVersions() } = by.parts;
+  const self = { nodeId: nodeIdOf(key.publicKey), speaks };
+  const agreed = agreeOnVersions(self, {
+    nodeId: nodeIdOf(by.memberKey),
+    speaks: challenge.speaks,
+  });
+  if (agreed.kind === "apart") throw new JoinRefused("unknown_version", agreed.text);
+}
+
 /** The key of whoever answers, if the token's authority certifies it. */
 async function judgeMember(
   challenge: JoinChallenge,
   by: { readonly token: JoinToken; readonly nowMs: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (challenge.version !== JOIN_VERSION) {
-    const text = `it speaks version ${challenge.version} of the join, this node ${JOIN_VERSION}`;
+  const { min, max } = JOIN_VERSIONS;
+  if (challenge.version < min || challenge.version > max) {
+    const text = `it speaks version ${challenge.version} of the join, this node ${min} to ${max}`;
     throw new JoinRefused("unknown_version", text);
   }
   const { authorityKey } = by.token;

@@ -43,6 +43,28 @@ Deno.test("A join whose answer was lost works again with the same key, its token
   assert.equal(desk.admitted.length, 1);
 });
 
+Deno.test("A node of another version is no member before it is updated: its token is still good", async () => {
+  const desk = await JoinDesk.open();
+  const token = await desk.createToken({ uses: 1 });
+  const key = await generateSigningKey();
+  const newest = { min: 7, max: 8 };
+  const speaks = { wire: newest, catalogue: { min: 1, max: 9 } };
+  const other = desk.identity.nodeId;
+  await assertRefused(
+    join(token, { dial: desk.dial, key, speaks }),
+    new RegExp(`wire versions 7 to 8, node ${other} wire version 1: update odist on node ${other}`),
+  );
+  assert.deepEqual(desk.admitted, []);
+  const old = { wire: { min: 1, max: 1 }, catalogue: { min: 0, max: 0 } };
+  const self = nodeIdOf(key.publicKey);
+  await assertRefused(
+    join(token, { dial: desk.dial, key, speaks: old }),
+    new RegExp(`catalogue version 0, .*: update odist on node ${self}`),
+  );
+  await join(token, { dial: desk.dial, key });
+  assert.deepEqual(desk.outcomes.at(-1), "admitted");
+});
+
 Deno.test("A join waits for a quorum, longer each time, and gives up at last", async () => {
   const desk = await JoinDesk.open();
   const token = await desk.createToken();
