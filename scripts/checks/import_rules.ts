@@ -249,8 +249,12 @@ export const IMPORT_RULES: ImportRules = {
     {
       from: "src/operators",
       to: "src/core/voting",
-      because: "Whether changes are possible is shown.",
-      typesOnly: true,
+      because: "Whether changes are possible is shown, and what a recovery would do.",
+    },
+    {
+      from: "src/admission",
+      to: "src/core/voting",
+      because: "What another node's recovery is to this one is decided there.",
     },
     {
       from: "src/core/raft",

@@ -1,5 +1,5 @@
 import { type NodeId, RequestError } from "../base/mod.ts";
-import { Catalogue, judgeJoin } from "../core/catalogue/mod.ts";
+import { Catalogue, judgeJoin, recoveriesOf } from "../core/catalogue/mod.ts";
 import type { Clock, Log, RaftLogStore } from "../ports/mod.ts";
 import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../protocol/mod.ts";
 import {
@@ -32,6 +32,8 @@ export interface JoinParts {
   readonly dial: DialSeed;
   /** Opens the log of the cluster this node is of. */
   readonly openLog: (owner: NodeId) => Promise<RaftLogStore>;
+  /** It is known that this node's cluster was recovered elsewhere. */
+  readonly isOver: boolean;
   /** Deletes that log. */
   readonly dropLog: () => Promise<void>;
   readonly signal: AbortSignal;
@@ -72,7 +74,9 @@ export async function joinIfWished(parts: JoinParts): Promise<JoinAnswer | undef
 async function belongsWithOthers(parts: JoinParts): Promise<boolean> {
   const { membership } = parts.stored;
   if (membership === undefined) return false;
-  return membership.origin === "joined" || (await describeNode(parts)).otherMembers > 0;
+  if (membership.origin === "joined") return true;
+  const { otherMembers, isRecovered } = await describeNode(parts);
+  return otherMembers > 0 || isRecovered;
 }
 
 async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
@@ -91,20 +95,28 @@ async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
   });
 }
 
-/** A token may name its cluster by an authority that was: `wantedId` of any of them is the cluster's. */
+/**
+ * A token may name its cluster by an authority that was: `wantedId` of any of them is the cluster's. So it is of one that
+ * this node's was recovered from: how the node was started before that must not take it back there.
+ */
 async function describeNode(parts: JoinParts, wantedId?: string) {
   const { membership, nodeId } = parts.stored;
+  const { isOver } = parts;
   if (membership === undefined) {
-    return { cluster: undefined, otherMembers: 0, catalogueRows: 0 };
+    return { cluster: undefined, otherMembers: 0, catalogueRows: 0, isOver, isRecovered: false };
   }
   const store = await parts.openLog(nodeId);
   try {
     const catalogue = replay(store);
-    const isOurs = wantedId !== undefined && authorityIds(membership.authority).includes(wantedId);
+    const before = recoveriesOf(catalogue).flatMap(({ recovery }) => recovery.clusterIds);
+    const isOurs = wantedId !== undefined &&
+      [...authorityIds(membership.authority), ...before].includes(wantedId);
     const clusterId = isOurs ? wantedId : membership.identity.clusterId;
     return {
       cluster: { clusterId, origin: membership.origin },
       otherMembers: catalogue.members().filter((row) => row.nodeId !== nodeId).length,
+      isOver,
+      isRecovered: before.length > 0,
       // Models are not among them: their files are here, and are shared with the new cluster.
       catalogueRows: catalogue.settings().length + catalogue.apiKeys().length +
         catalogue.tokens().length,
@@ -114,8 +126,8 @@ async function describeNode(parts: JoinParts, wantedId?: string) {
   }
 }
 
-/** The catalogue of a log of which every entry counts: a node that may forget its cluster is its only voter. */
-function replay(store: RaftLogStore): Catalogue {
+/** The catalogue of a log of which every entry counts: a node that may forget its cluster, or goes on alone, is its only voter. */
+export function replay(store: RaftLogStore): Catalogue {
   const snapshot = store.snapshot();
   const restored = snapshot && Catalogue.restore(snapshot.data);
   const catalogue = restored?.kind === "decoded" ? restored.value : Catalogue.empty();

@@ -8,6 +8,15 @@ export { admitsJoiners } from "./admission.ts";
 export { CatalogueDirectory, MemberWatch } from "./directory.ts";
 export { joinIfWished } from "./join.ts";
 export { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
+export {
+  finishRecovery,
+  forgetRecoveredState,
+  NOTHING_RECOVERED,
+  prepareRecovery,
+  type RecoveredStart,
+  recoveredState,
+} from "./recover.ts";
+export { RecoveryWord } from "./recovery_word.ts";
 export { renewRegularly } from "./renewal.ts";
 export { shutOutText, wasRemoved, watchStanding } from "./own_standing.ts";
 export type { ShutOut, StandingWatch } from "./standing_watch.ts";

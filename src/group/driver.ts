@@ -1,12 +1,5 @@
 import { setImmediate } from "node:timers";
-import {
-  assert,
-  bugReport,
-  errorMessage,
-  type NodeId,
-  StorageError,
-  UnavailableError,
-} from "../base/mod.ts";
+import { assert, bugReport, errorMessage, type NodeId, StorageError } from "../base/mod.ts";
 import {
   Catalogue,
   chooseHeir,
@@ -25,7 +18,6 @@ import {
   type RaftView,
   type Ready,
   type SoftState,
-  type StepOutcome,
 } from "../core/raft/mod.ts";
 import {
   type CatalogueCommand,
@@ -44,7 +36,15 @@ import {
   type SnapshotRequest,
 } from "../protocol/mod.ts";
 import { GroupChanges } from "./changes.ts";
-import type { AppliedNews, Fence, Group, GroupParts, HeartbeatNews, Patience } from "./group.ts";
+import {
+  type AppliedNews,
+  type Fence,
+  type Group,
+  type GroupParts,
+  type HeartbeatNews,
+  type Patience,
+  unavailable,
+} from "./group.ts";
 import { Outbox } from "./outbox.ts";
 import { Proposals, type ProposeOptions } from "./proposals.ts";
 import { QuorumWatch, type Reading } from "./quorum_watch.ts";
@@ -149,11 +149,11 @@ export class GroupDriver implements Group {
     });
     this.#grid = new TickGrid(timing.tickMs, clock.monotonicMs());
     this.#proposals = new Proposals({
-      send: (batch) => this.#isAccepted(this.#raft.proposeAll(batch)),
+      send: (batch) => this.#raft.proposeAll(batch).kind === "accepted",
       drawNonce: () => ownedNonce(id, crypto.getRandomValues(new Uint8Array(SESSION_NONCE_BYTES))),
     });
     this.#reads = new Reads({
-      ask: (context) => this.#isAccepted(this.#raft.readIndex(context)),
+      ask: (context) => this.#raft.readIndex(context).kind === "accepted",
       contextPrefix: crypto.getRandomValues(new Uint8Array(8)).toHex(),
     });
     this.#quorum = new QuorumWatch({
@@ -299,6 +299,16 @@ export class GroupDriver implements Group {
   onHeartbeat(listener: (news: HeartbeatNews) => void): () => void {
     this.#heartbeatListeners.add(listener);
     return () => this.#heartbeatListeners.delete(listener);
+  }
+
+  end(fence: Fence): void {
+    if (this.#state !== "running") return;
+    // What its log knows to be agreed on it goes on answering from; it has perhaps just been opened.
+    for (let ready = this.#raft.ready(); ready.apply !== undefined; ready = this.#raft.ready()) {
+      this.#apply(ready.apply);
+    }
+    this.#announce();
+    this.#fenceOff(fence);
   }
 
   async close(): Promise<void> {
@@ -780,17 +790,8 @@ export class GroupDriver implements Group {
     this.#changes.failAll("this node takes no part any more");
   }
 
-  #unavailable(): UnavailableError {
-    const { fenced } = this;
-    if (fenced === undefined || this.#state === "closed") {
-      return new UnavailableError("stopping", "The catalogue can't be used: this node is stopping");
-    }
-    const message = `The catalogue can't be used through this node: ${fenced.reason}`;
-    return new UnavailableError("fenced", message);
-  }
-
-  #isAccepted(outcome: StepOutcome): boolean {
-    return outcome.kind === "accepted";
+  #unavailable(): Error {
+    return unavailable(this.#state === "closed" ? undefined : this.fenced);
   }
 
   #refuse(from: NodeId, reason: string): void {

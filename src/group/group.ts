@@ -1,4 +1,4 @@
-import type { NodeId, Random } from "../base/mod.ts";
+import { type NodeId, type Random, UnavailableError } from "../base/mod.ts";
 import type { Catalogue, Outcome } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, Log, Metrics, RaftLogStore, Transport } from "../ports/mod.ts";
@@ -49,9 +49,21 @@ export interface Fence {
     | "log_lost"
     | "conflicts_with_committed"
     | "newer_schema"
+    | "recovered_elsewhere"
     | "invariant_broken";
   /** For people. */
   readonly reason: string;
+}
+
+/** Why a node's part of the group takes and tells nothing; undefined = it is stopping. */
+export function unavailable(fence: Fence | undefined): UnavailableError {
+  if (fence === undefined) {
+    return new UnavailableError("stopping", "The catalogue can't be used: this node is stopping");
+  }
+  const message = `The catalogue can't be used through this node: ${fence.reason}`;
+  // Its cluster has no quorum any more, but the node itself is as good as away from home.
+  const code = fence.kind === "recovered_elsewhere" ? "no_quorum" : "fenced";
+  return new UnavailableError(code, message);
 }
 
 /** What was applied in one go. */
@@ -130,6 +142,8 @@ export interface Group {
   onChanged(listener: () => void): () => void;
   /** Calls back for each heartbeat, in the turn that it is taken up in; returns how to stop. */
   onHeartbeat(listener: (news: HeartbeatNews) => void): () => void;
+  /** Stops taking part for good, for a reason that is not of the log. */
+  end(fence: Fence): void;
   /** Stops taking part, then waits for the log. */
   close(): Promise<void>;
 }

@@ -9,6 +9,7 @@ import type {
   KeyWish,
   MemberLoad,
   MemberStatus,
+  RecoveryView,
   RouteExplanation,
   RouteScore,
   TokenRowView,
@@ -90,6 +91,8 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
       const force = (await exchange.readOptionalFields()).boolean("force") ?? false;
       return jsonAnswer(await admin.leave({ force }));
     },
+    "GET /api/cluster/recovery": async () => jsonAnswer(recoveryShape(admin.recovery())),
+    "POST /api/cluster/recover": async () => jsonAnswer(recoveryShape(await admin.recover())),
   });
 }
 
@@ -283,6 +286,23 @@ function statusShape(status: ClusterStatus): object {
     changes: changesShape(status.changes),
     ...wireFields(status, ["term", "committedIndex", "appliedIndex", "stateHash"]),
     members: status.members.map(memberShape),
+    warnings: status.warnings,
+  };
+}
+
+function recoveryShape(view: RecoveryView): object {
+  return {
+    possible: view.refusal === undefined,
+    reason: view.refusal,
+    last_index: view.lastIndex,
+    committed_index: view.committedIndex,
+    models: view.modelCount,
+    left_behind: view.leftBehind.map(({ nodeId, name, isAlive, votes }) => ({
+      node_id: nodeId,
+      name,
+      alive: isAlive,
+      votes,
+    })),
   };
 }
 

@@ -60,6 +60,7 @@ Deno.test("GET /api/cluster/status tells everything a node knows of its cluster"
     applied_index: 16,
     state_hash: "ab".repeat(32),
     members: MEMBERS_ON_WIRE,
+    warnings: ["mind the gap"],
   });
   const { members } = await (await send("GET", "/api/cluster/members")).json();
   assert.deepEqual(members, MEMBERS_ON_WIRE);
@@ -216,6 +217,27 @@ Deno.test("changes of members, tokens and settings reach the cluster as named", 
   ]);
   assert.equal((await send("PUT", "/api/cluster/settings/k", {})).status, 400);
   assert.equal((await send("PUT", "/api/cluster/tokens/t1")).status, 405);
+});
+
+Deno.test("a recovery says what it would do, does it when it is told to, and refuses with the reason", async () => {
+  const { send, asked } = scripted();
+  const plan = {
+    possible: true,
+    last_index: 17,
+    committed_index: 16,
+    models: 3,
+    left_behind: [{ node_id: B, name: "b", alive: true, votes: false }],
+  };
+  assert.deepEqual(await (await send("GET", "/api/cluster/recovery")).json(), plan);
+  assert.deepEqual(asked, []);
+  assert.deepEqual(await (await send("POST", "/api/cluster/recover")).json(), plan);
+  assert.deepEqual(asked, ["recover"]);
+  const refusing = scripted({
+    recover: () => Promise.reject(new RequestError("conflict", "cannot recover: it is alive")),
+  });
+  const refused = await refusing.send("POST", "/api/cluster/recover");
+  assert.equal(refused.status, 409);
+  assert.deepEqual(await refused.json(), { error: "cannot recover: it is alive" });
 });
 
 Deno.test("the cluster's refusals keep their status and their words", async () => {

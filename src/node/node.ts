@@ -43,8 +43,8 @@ export interface RunningNode {
    * sockets, frees the data folder. Later calls wait for the first.
    */
   stop(): Promise<void>;
-  /** Resolves when the node is gone. */
-  readonly finished: Promise<void>;
+  /** Resolves when the node is gone; `again`: to be started once more, as it was. */
+  readonly finished: Promise<"stopped" | "again">;
   /** What clients on other machines of a private network may do without a key. */
   openScopes(): readonly Scope[];
   /**
@@ -114,12 +114,12 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
   const { config, ports } = parts;
   const { machinery, sharing, api, cluster } = open;
   const { clock, log, metrics } = ports;
-  const stopping: { stop: () => Promise<void> } = { stop: async () => {} };
+  const stopping: Stopping = { stop: async () => {}, isToStartAgain: false };
   const app = createHttpApp({
     client: api,
     responses: open.responses,
     elsewhere: open.elsewhere,
-    admin: adminOf(parts, open, () => stopping.stop()),
+    admin: adminOf(parts, open, stopping),
     access: machinery.access,
     attribute: (by, act) => machinery.attribution.attribute(by, act),
     metrics,
@@ -139,6 +139,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
     drainTimeoutMs: config.http.drainTimeoutMs,
     stopWatching: () => stalls.stop(),
     firstKey: firstKeyOf(parts, open, listener.address.hostname),
+    stopping,
   });
   // The first request needn't wait for it, and no start does.
   ports.templates.warm();
@@ -180,7 +181,7 @@ function httpSettings(config: Config, nodeName: string): HttpSettings {
 function adminOf(
   { version, readLogs }: Wiring,
   { machinery, cluster, serving, sharing, credentials }: OpenNode,
-  stop: () => Promise<void>,
+  stopping: Stopping,
 ): Admin {
   const { self, clusterId } = cluster.settings;
   return new Admin({
@@ -196,8 +197,14 @@ function adminOf(
     depart: async () => {
       await cluster.forget();
       // The answer to who asked goes out first: a stopping node finishes what runs.
-      void stop();
+      void stopping.stop();
     },
+    recover: async () => {
+      await machinery.recovery.prepare();
+      stopping.isToStartAgain = true;
+      void stopping.stop();
+    },
+    warnings: () => machinery.recovery.warnings(),
     logs: readLogs,
     explain: (requestId) => serving.journal.explain(requestId),
   });
@@ -266,7 +273,14 @@ interface Telemetry {
   readonly metrics: Metrics;
 }
 
+/** How a node is ended by what its clients ask. */
+interface Stopping {
+  stop: () => Promise<void>;
+  isToStartAgain: boolean;
+}
+
 interface Stoppable extends Wiring {
+  readonly stopping: Stopping;
   readonly open: OpenNode;
   readonly app: HttpApp;
   readonly drainTimeoutMs: number;
@@ -276,14 +290,15 @@ interface Stoppable extends Wiring {
 
 function running(listener: HttpListener, parts: Stoppable): RunningNode {
   let stopping: Promise<void> | undefined;
-  const finished = Promise.withResolvers<void>();
+  const finished = Promise.withResolvers<"stopped" | "again">();
+  const finish = () => finished.resolve(parts.stopping.isToStartAgain ? "again" : "stopped");
   return {
     address: listener.address,
     finished: finished.promise,
     openScopes: () => parts.open.machinery.access.openScopes("private"),
     firstKey: parts.firstKey,
     stop() {
-      stopping ??= stop(listener, parts).then(finished.resolve, finished.reject);
+      stopping ??= stop(listener, parts).then(finish, finished.reject);
       return stopping;
     },
   };

@@ -29,14 +29,21 @@ import type {
   LeaveOutcome,
   MemberLoad,
   MemberStatus,
+  RecoveryView,
   RouteExplanation,
   TokenRowView,
   WebTransportContact,
 } from "../ports/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
-import { type CatalogueGroup, CHANGE_TIMEOUT_MS, READ_TIMEOUT_MS } from "../group/mod.ts";
+import {
+  type CatalogueGroup,
+  CHANGE_TIMEOUT_MS,
+  type Fence,
+  READ_TIMEOUT_MS,
+} from "../group/mod.ts";
 import { changesView } from "./changes_view.ts";
 import type { Credentials } from "./credentials.ts";
+import { viewRecovery } from "./recovery.ts";
 import { refusal } from "./refusals.ts";
 import { feedStatus } from "./status_feed.ts";
 
@@ -53,7 +60,7 @@ const MODELS_NAMED_MAX = 5;
 
 /** The group as operators need it. */
 export interface AdminGroup extends CatalogueGroup {
-  readonly fenced: { readonly reason: string } | undefined;
+  readonly fenced: Pick<Fence, "kind" | "reason"> | undefined;
   view(): RaftView;
   /** Calls back after each change of role, leader or configuration; returns how to stop. */
   onChanged(listener: () => void): () => void;
@@ -86,6 +93,10 @@ export interface AdminParts {
   readonly clock: Clock;
   /** Tells the other members, drops what binds this node to the cluster, and stops it. */
   readonly depart: () => Promise<void>;
+  /** Has this node's next start found a cluster of its own, and stops it. */
+  readonly recover: () => Promise<void>;
+  /** What is known of recoveries elsewhere, for people. */
+  readonly warnings: () => readonly string[];
   readonly connections: () => readonly ConnectionView[];
   /** Names of models of which no other member that is alive and stays holds a copy. */
   readonly modelsHereAlone: () => readonly string[];
@@ -119,6 +130,7 @@ export class Admin implements ClusterAdmin {
       appliedIndex: group.catalogue.appliedIndex,
       stateHash: this.#stateHash(),
       members,
+      warnings: this.#parts.warnings(),
     });
   }
 
@@ -171,6 +183,19 @@ export class Admin implements ClusterAdmin {
   async undrain(node: string): Promise<void> {
     const { nodeId } = await this.#resolve(node);
     await this.#dropSetting(drainKey(nodeId), `undrain "${node}"`);
+  }
+
+  recovery(): RecoveryView {
+    return viewRecovery(this.#parts);
+  }
+
+  async recover(): Promise<RecoveryView> {
+    const view = viewRecovery(this.#parts);
+    if (view.refusal !== undefined) {
+      throw new RequestError("conflict", `cannot recover: ${view.refusal}`);
+    }
+    await this.#parts.recover();
+    return view;
   }
 
   async leave({ force } = { force: false }): Promise<LeaveOutcome> {

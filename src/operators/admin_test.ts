@@ -44,7 +44,7 @@ class PromptGroup implements AdminGroup {
     return Promise.resolve(look(this.catalogue));
   }
 
-  readonly quorumLostAtMs = undefined;
+  quorumLostAtMs: number | undefined;
 
   readOrStale<T>(look: (catalogue: Catalogue) => T) {
     return Promise.resolve({ value: look(this.catalogue), consistency: "linearizable" as const });
@@ -97,6 +97,7 @@ class Scene {
   readonly seen = new Map<NodeId, SeenMember>();
   changes: ChangesStanding = { kind: "possible" };
   departed = 0;
+  recovered = 0;
   alone: readonly string[] = [];
   readonly admin: Admin;
   #draws = 0;
@@ -120,6 +121,8 @@ class Scene {
       modelsHereAlone: () => this.alone,
       webTransport: () => ({ port: 1, path: "/", certificateHash: "" }),
       depart: () => Promise.resolve(void this.departed++),
+      recover: () => Promise.resolve(void this.recovered++),
+      warnings: () => ["mind the gap"],
       connections: () => this.connections,
       logs: async function* () {},
     });
@@ -288,6 +291,27 @@ Deno.test("Admin.deleteSetting() of what is not there says so, as for members, t
     assert.equal(error.message, 'cannot unset "a.b": it is not there');
     return true;
   });
+});
+
+Deno.test("Admin.recover() goes on alone only where the voters are lost, and says who is left behind", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  await assert.rejects(scene.admin.recover(), hasCode("conflict"));
+  scene.group.voters = [B];
+  scene.group.leader = undefined;
+  scene.changes = { kind: "impossible", reason: "down", missing: ["b"], sinceMs: 1 };
+  scene.group.quorumLostAtMs = 1;
+  assert.match(scene.admin.recovery().refusal ?? "", /a quorum of its voters is alive \(b\)/);
+  await assert.rejects(scene.admin.recover(), hasCode("conflict"));
+  // Alive, but its log is damaged: its vote is worth nothing.
+  const known = { standing: "alive", address: "h:1", version: "", load: undefined } as const;
+  scene.seen.set(B, { ...known, isFenced: true });
+  assert.equal(scene.recovered, 0);
+  const { leftBehind, lastIndex } = await scene.admin.recover();
+  assert.equal(scene.recovered, 1);
+  assert.equal(lastIndex, scene.group.catalogue.appliedIndex);
+  assert.deepEqual(leftBehind, [{ nodeId: B, name: "b", isAlive: false, votes: true }]);
 });
 
 Deno.test("Admin.leave() waits until the group does without this node's vote", async () => {

@@ -50,6 +50,8 @@ export interface ClusterStatus {
   readonly stateHash: string;
   /** By name. */
   readonly members: readonly MemberStatus[];
+  /** What somebody has to do something about, for people. */
+  readonly warnings: readonly string[];
 }
 
 /** A join token as it may be listed: never its secret. */
@@ -100,6 +102,24 @@ export interface AuditRowView {
   readonly from: string;
   readonly action: string;
   readonly subject: string;
+}
+
+/** What a node knows that may have to go on alone, and what comes of it. */
+export interface RecoveryView {
+  /** Why it can't now, for people; undefined = it can. */
+  readonly refusal: string | undefined;
+  /** Of its log, and of that what is known to be agreed on. */
+  readonly lastIndex: number;
+  readonly committedIndex: number;
+  /** Names of models in its catalogue. */
+  readonly modelCount: number;
+  /** All other members: each has to join again. */
+  readonly leftBehind: readonly {
+    readonly nodeId: NodeId;
+    readonly name: string;
+    readonly isAlive: boolean;
+    readonly votes: boolean;
+  }[];
 }
 
 /** How browsers reach a node over WebTransport; with a key, they may ask what the HTTP API may be asked. */
@@ -180,6 +200,13 @@ export interface ClusterAdmin {
    * be told.
    */
   leave(options?: { readonly force: boolean }): Promise<LeaveOutcome>;
+  /** What {@link recover} would do. Local knowledge; never waits. */
+  recovery(): RecoveryView;
+  /**
+   * Stops this node, and has its next start make it the only voter of a new cluster with all that it knows, where the voters of
+   * the old one are lost. Refused (`conflict`) while a quorum may answer.
+   */
+  recover(): Promise<RecoveryView>;
   /** {@link status} now, after each change, and at least every 5 s; at most 4 a second. Ends with the signal. */
   watch(signal: AbortSignal): AsyncIterable<ClusterStatus>;
   webTransport(): WebTransportContact;

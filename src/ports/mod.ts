@@ -50,6 +50,7 @@ export type {
   LeaveOutcome,
   MemberLoad,
   MemberStatus,
+  RecoveryView,
   RouteExplanation,
   RouteScore,
   TokenRowView,

@@ -49,6 +49,12 @@ export function bytesField(bytesMin: number, bytesMax: number): FieldCodec<Uint8
   };
 }
 
+/** Yes or no. */
+export const flagField: FieldCodec<boolean> = {
+  write: (writer, flag) => void writer.uint8(flag ? 1 : 0),
+  read: (reader) => reader.varint(1) === 1,
+};
+
 /** Nothing or one value. */
 export function optionalField<T>(codec: FieldCodec<T>): FieldCodec<T | undefined> {
   return {

@@ -47,6 +47,7 @@ export {
   type SigningKey,
   type StoredIdentity,
   succeedAuthority,
+  verifySignature,
 } from "./identity/mod.ts";
 export {
   type AnsweredJoin,
@@ -55,6 +56,7 @@ export {
   type AskedMember,
   askStanding,
   type DialSeed,
+  exchangeRecoveries,
   hashSecret,
   type JoinAttempt,
   joinCluster,
@@ -62,6 +64,7 @@ export {
   type JoinConnection,
   type JoinPatience,
   type JoinRequest,
+  orTellsOfRecoveries,
   type OwnStanding,
   type Seed,
   tokenVerifier,

@@ -28,6 +28,8 @@ export const joinAnswer = {
   revoked: [nodeId],
 };
 
+const recovery = { clusterIds: [ID], by: nodeId, name: "n", address: "h:1", atMs: 1 };
+
 /** A frame of each kind of a hello. */
 export const HELLO_FRAMES: readonly HelloFrame[] = [
   { kind: "offer", offer },
@@ -46,6 +48,11 @@ export const JOIN_FRAMES: readonly JoinFrame[] = [
   { kind: "proof", signature, tokenKey: bytes(91), proof: signature },
   { kind: "answer", answer: joinAnswer, signature, proof },
   { kind: "refusal", reason: "no_quorum", text: "later" },
+  { kind: "recovered", talk: { clusterIds: [ID], recoveries: [], livesOn: false } },
+  {
+    kind: "recovered",
+    talk: { clusterIds: [], recoveries: [{ recovery, signature }], livesOn: true },
+  },
 ];
 /** A packet of each kind of discovery. */
 export const DISCOVERY_PACKETS: readonly DiscoveryPacket[] = [

@@ -3,6 +3,8 @@ import type {
   ClusterAdmin,
   ClusterStatus,
   ConnectionView,
+  KeyRowView,
+  RecoveryView,
   RouteExplanation,
 } from "../../src/ports/mod.ts";
 
@@ -55,6 +57,24 @@ const STATUS: ClusterStatus = {
       load: undefined,
     },
   ],
+  warnings: ["mind the gap"],
+};
+
+const KEY: KeyRowView = {
+  keyId: "k1",
+  label: "laptop",
+  createdAtMs: 0,
+  expiresAtMs: EXPIRES_MS,
+  scopes: ["use", "models"],
+  lastUsedAtMs: EXPIRES_MS,
+};
+
+const RECOVERY: RecoveryView = {
+  refusal: undefined,
+  lastIndex: 17,
+  committedIndex: 16,
+  modelCount: 3,
+  leftBehind: [{ nodeId: B, name: "b", isAlive: true, votes: false }],
 };
 
 const CONNECTION: ConnectionView = {
@@ -110,16 +130,7 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
       const times = { createdAtMs: 0, expiresAtMs: 0, lastUsedAtMs: 0 };
       return { key: "secret", keyId: "k1", label, scopes, ...times };
     },
-    listKeys: async () => [
-      {
-        keyId: "k1",
-        label: "laptop",
-        createdAtMs: 0,
-        expiresAtMs: EXPIRES_MS,
-        scopes: ["use", "models"],
-        lastUsedAtMs: EXPIRES_MS,
-      },
-    ],
+    listKeys: async () => [KEY],
     revokeKey: note("revoke_key"),
     audit: async (limit) => {
       await note("audit")(limit);
@@ -142,6 +153,8 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
       await note("leave")(options);
       return {};
     },
+    recovery: () => RECOVERY,
+    recover: () => note("recover")().then(() => RECOVERY),
     removeMember: note("remove"),
     revokeMember: note("revoke"),
     listSettings: async () => [{ key: "k", value: "v" }],

@@ -79,6 +79,13 @@ const CHANGE = {
   subject: "h/library/m:latest",
 };
 const DONE = { json: {} };
+const RECOVERY = {
+  possible: true,
+  last_index: 17,
+  committed_index: 16,
+  models: 3,
+  left_behind: [{ node_id: "b".repeat(16), name: "ba\x1brn", alive: false, votes: true }],
+};
 const SCRIPT: Script = {
   "GET /api/cluster/status": { json: STATUS },
   "GET /api/cluster/members": { json: { members: MEMBERS } },
@@ -94,6 +101,8 @@ const SCRIPT: Script = {
   "POST /api/cluster/members/barn/revoke": DONE,
   "DELETE /api/cluster/members/barn": DONE,
   "POST /api/cluster/leave": DONE,
+  "GET /api/cluster/recovery": { json: RECOVERY },
+  "POST /api/cluster/recover": { json: RECOVERY },
   "GET /api/cluster/settings": { json: { settings: [{ key: "k", value: "v" }] } },
   "PUT /api/cluster/settings/k": DONE,
   "DELETE /api/cluster/settings/k": DONE,
@@ -221,6 +230,29 @@ Deno.test("commands that change members say what they did", async () => {
   }
   assert.match((await ask(["settings", "list"])).out, /^KEY +VALUE\nk +v\n$/);
   assert.match((await ask(["leave"])).out, /has left its cluster and stops/);
+});
+
+Deno.test("recover shows what it would do, and does nothing that nobody agreed to", async () => {
+  const unasked = await ask(["recover"]);
+  assert.equal(unasked.code, 2);
+  assert.match(unasked.err, /nothing was changed/);
+  assert.match(unasked.out, /knows 3 models.* ends at entry 17, of which 16 are known/);
+  assert.match(unasked.out, /\nba\ufffdrn +bbbbbbbb +lost +voter\n/);
+  assert.deepEqual(unasked.asked.filter(({ route }) => route.startsWith("POST")), []);
+  const agreed = await ask(["recover", "--yes"]);
+  assert.equal(agreed.code, 0);
+  assert.match(agreed.out, /stops; start it again/);
+  assert.deepEqual(JSON.parse((await ask(["recover", "--yes", "--json"])).out), RECOVERY);
+  const refused = await ask(["recover", "--yes"], {
+    "GET /api/cluster/recovery": { json: { ...RECOVERY, possible: false, reason: "all live" } },
+  });
+  assert.deepEqual([refused.code, refused.err], [1, "Error: cannot recover: all live\n"]);
+});
+
+Deno.test("status ends with what somebody has to do something about", async () => {
+  const warned = { ...STATUS, warnings: ["two of \x1b them"] };
+  const { out } = await ask(["status"], { "GET /api/cluster/status": { json: warned } });
+  assert.match(out, /\n\nWarning: two of \ufffd them\n$/);
 });
 
 Deno.test("a refusal of the cluster is the command's, and a group without a verb is a usage error", async () => {

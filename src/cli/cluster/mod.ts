@@ -26,6 +26,11 @@ export const CLUSTER_COMMANDS: readonly CommandRow[] = [
   { name: "drain", summary: "Send no new requests to a node", load: () => import("./drain.ts") },
   { name: "undrain", summary: "Send requests to a node again", load: () => import("./drain.ts") },
   { name: "leave", summary: "Take a node out of its cluster", load: () => import("./leave.ts") },
+  {
+    name: "recover",
+    summary: "Go on without voters that are lost for good",
+    load: () => import("./recover.ts"),
+  },
   { name: "member", summary: "Remove or revoke members", load: () => import("./member.ts") },
   {
     name: "settings",

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { formatTable } from "../../base/mod.ts";
-import { type JsonObject, numberOf, objectOf } from "../client/mod.ts";
+import { type JsonObject, numberOf, objectOf, textsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
@@ -15,6 +15,9 @@ export function define(command: Command, context: CliContext): void {
     if (options.json) return printJson(context, status);
     const head = statusHead(status, new Date(context.nowMs()));
     context.terminal.out.write(`${head}\n\n${memberTable(status)}`);
+    for (const warning of textsOf(status, "warnings")) {
+      context.terminal.out.write(`\nWarning: ${warning}\n`);
+    }
   });
 }
 

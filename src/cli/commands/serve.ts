@@ -5,9 +5,12 @@ import { holdWritesTo } from "../../confinement/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
 import type { RunningNode } from "../../node/mod.ts";
 import { type CliContext, configFor } from "../context.ts";
+import { ExitRequest } from "../exit_request.ts";
 import { addConfigOptions, addExamples, configFlagsOf } from "../options.ts";
 
 const EXIT_INTERRUPTED = 130;
+/** As sysexits.h has it for "try again": whoever looks after the process starts it once more. */
+const EXIT_AGAIN = 75;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 export function define(command: Command, context: CliContext): void {
@@ -54,7 +57,12 @@ async function serve(context: CliContext, config: Config): Promise<void> {
     });
     stop = () => node.stop();
     announce(context, node);
-    await node.finished;
+    if (await node.finished === "again") {
+      context.terminal.err.write(
+        "This node goes on as the only voter of a new cluster with its next start: odist serve\n",
+      );
+      throw new ExitRequest(EXIT_AGAIN);
+    }
   } finally {
     stopListening();
   }

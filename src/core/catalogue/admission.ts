@@ -45,6 +45,8 @@ export interface NodeBeforeJoin {
   readonly otherMembers: number;
   /** Models, API keys, settings and tokens of its own catalogue. */
   readonly catalogueRows: number;
+  /** Its cluster was recovered elsewhere: there is nothing to stay for. */
+  readonly isOver: boolean;
 }
 
 /** Whether a node may join. */
@@ -63,6 +65,7 @@ export function judgeJoin(node: NodeBeforeJoin, clusterId: string): JoinJudgemen
   const { cluster, otherMembers, catalogueRows } = node;
   if (cluster === undefined) return { kind: "join" };
   if (cluster.clusterId === clusterId) return { kind: "member_already" };
+  if (node.isOver) return { kind: "join" };
   const own = `this node is of cluster ${cluster.clusterId}`;
   const way = `leave it first ("odist leave") or start with another data folder`;
   if (cluster.origin === "joined" || otherMembers > 0) {
@@ -80,9 +83,13 @@ export function judgeJoin(node: NodeBeforeJoin, clusterId: string): JoinJudgemen
 /** Key of the setting that holds the cluster's present authority; absent while it is the first one. */
 export const AUTHORITY_KEY = "authority";
 
+/** Keys of what a recovered cluster keeps of the one before: how it came about, and who has not come back. */
+export const RECOVERY_KEY = /^recovery\.[0-9]+$/;
+export const LEFT_BEHIND_KEY = /^left_behind\.[0-9a-f]{16}$/;
+
 /** Settings that the cluster keeps for itself: nobody sees or changes them as settings. */
 export function isOwnSetting(key: string): boolean {
-  return key === AUTHORITY_KEY;
+  return key === AUTHORITY_KEY || RECOVERY_KEY.test(key) || LEFT_BEHIND_KEY.test(key);
 }
 
 /** What the question of a new authority depends on. */

@@ -47,11 +47,18 @@ const LONE = {
   cluster: { clusterId: OWN, origin: "founded" },
   otherMembers: 0,
   catalogueRows: 0,
+  isOver: false,
 } as const;
 
 Deno.test("A node of no cluster, and a founder that is alone and has nothing, may join", () => {
   assert.equal(judgeJoin({ ...LONE, cluster: undefined }, OTHER).kind, "join");
   assert.equal(judgeJoin(LONE, OTHER).kind, "join");
+});
+
+Deno.test("A member whose cluster was recovered elsewhere may join, whatever it had there", () => {
+  const node = { ...LONE, otherMembers: 4, catalogueRows: 9, isOver: true };
+  assert.equal(judgeJoin(node, OTHER).kind, "join");
+  assert.equal(judgeJoin({ ...node, isOver: false }, OTHER).kind, "refused");
 });
 
 Deno.test("A member need not join its own cluster again", () => {

@@ -48,7 +48,13 @@ export {
   type NamedManifest,
   reconcileModels,
 } from "./reconcile_models.ts";
-export { refoundCatalogue } from "./refound.ts";
+export {
+  leftBehindKey,
+  leftBehindOf,
+  recoveriesOf,
+  recoverySettings,
+  refoundCatalogue,
+} from "./refound.ts";
 export { judgeForwarded, type Outcome, ownedNonce, ReportLimits } from "./sessions.ts";
 export {
   chooseHeir,

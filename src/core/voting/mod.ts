@@ -5,4 +5,11 @@
  */
 export { type ChangesStanding, describeMissing, judgeChanges } from "./changes_standing.ts";
 export { Electorate, votersBy } from "./electorate.ts";
+export {
+  judgeRecovery,
+  outlives,
+  planRecovery,
+  type RecoveryMember,
+  type RecoveryPlan,
+} from "./recovery.ts";
 export { jointIndex, jointVote, type JointVoters, majorityOf, type VoteResult } from "./quorum.ts";

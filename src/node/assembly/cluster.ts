@@ -449,7 +449,7 @@ export class Cluster {
         }, { timeoutMs: ADMIT_SELF_TIMEOUT_MS });
       } catch (error) {
         if (!isEdgeError(error)) throw error;
-        if (error.code === "stopping" || error.code === "fenced") return;
+        if (error.code === "stopping" || this.group.fenced !== undefined) return;
         log.log("warn", "founder_not_admitted", { reason: errorMessage(error) });
       }
     }

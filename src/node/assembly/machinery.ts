@@ -39,6 +39,7 @@ import {
   hashSecret,
   openIdentity,
   openMulticast,
+  orTellsOfRecoveries,
   type QuicTransport,
   type StoredIdentity,
 } from "../../transport/mod.ts";
@@ -66,9 +67,16 @@ import {
   admitsJoiners,
   type AuthorityKeeping,
   type CatalogueDirectory,
+  finishRecovery,
+  forgetRecoveredState,
   joinIfWished,
   keepAuthority,
+  NOTHING_RECOVERED,
   openDirectory,
+  prepareRecovery,
+  type RecoveredStart,
+  recoveredState,
+  RecoveryWord,
   renewRegularly,
   type ShutOut,
   type StandingWatch,
@@ -154,6 +162,12 @@ export interface Machinery {
   /** Of the HTTP API. */
   readonly access: KeyAccess;
   readonly attribution: Attribution;
+  readonly recovery: {
+    /** For people; see {@link RecoveryWord.warnings}. */
+    warnings(): readonly string[];
+    /** See {@link prepareRecovery}: the next start carries it out. */
+    prepare(): Promise<void>;
+  };
   close(): Promise<void>;
   /** Deletes the log; only once closed. */
   dropLog(): Promise<void>;
@@ -171,9 +185,22 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   const files = await options.openSecrets(folder);
   const name = config.nodeName || options.hostName;
   const stored = await openOwnIdentity(options, { files, name });
-  const book = await PeerBook.open(options.openFile(join(folder, "peers.json")));
   const logFolder = join(folder, "raft");
-  const answer = await joinIfWished({
+  const dropLog = () => options.removeDisk(logFolder);
+  const book = await PeerBook.open(options.openFile(join(folder, "peers.json")));
+  const recovered = await finishRecovery({
+    ...{ stored, files, dropLog, log },
+    openLog: async () => await openLog(await options.openDisk(logFolder), stored.nodeId),
+    addressOf: (peer) => book.find(peer) ?? "",
+  });
+  // Whom it knew is of another cluster now.
+  if (recovered.isFresh) {
+    for (const { nodeId } of book.others(stored.nodeId)) {
+      book.forget(nodeId);
+    }
+  }
+  const answer = recovered.isFresh ? undefined : await joinIfWished({
+    isOver: recovered.isOver,
     stored,
     wish: {
       addresses: config.joinAddresses,
@@ -185,7 +212,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
     log,
     dial: options.dialSeed,
     openLog: async (owner) => await openLog(await options.openDisk(logFolder), owner),
-    dropLog: () => options.removeDisk(logFolder),
+    dropLog,
     signal: options.signal,
   });
   for (const member of answer?.members ?? []) book.note(member.nodeId, member.address);
@@ -199,6 +226,8 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
     return await assemble({
       ...options,
       stored,
+      files,
+      recovered: answer === undefined ? recovered : NOTHING_RECOVERED,
       book,
       name,
       store,
@@ -230,6 +259,8 @@ async function openOwnIdentity(
 
 interface Opened extends MachineryOptions {
   readonly stored: StoredIdentity;
+  readonly files: SecretFiles;
+  readonly recovered: RecoveredStart;
   readonly book: PeerBook;
   readonly name: string;
   readonly store: RaftLogStore;
@@ -249,6 +280,7 @@ interface Late {
   standing?: StandingWatch;
   /** Members say that this node is none any more. */
   readonly shutOut: PromiseWithResolvers<ShutOut>;
+  word?: RecoveryWord;
 }
 
 async function assemble(opened: Opened): Promise<Machinery> {
@@ -270,6 +302,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
   const advertised = advertisedAddresses(places);
   try {
     const group = late.group = await openLogGroup(opened, { transport, addressOf });
+    const word = late.word = wordOf(opened, { group, addressOf });
     const membership = late.gossip = openGossip(opened, { transport, advertised });
     const announcing = new Announcing(() => announceIfWished(opened, { membership, transport }));
     const stopWatching = watchAddresses(places, (addresses) => {
@@ -283,6 +316,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
     const { keeper } = late.keeping = keeping;
     const renewal = renewRegularly({ stored, clock, log, transport, keeper });
     await announcing.begin();
+    word.start(membership);
     return {
       settings: settingsOf(opened, advertised),
       stored,
@@ -293,14 +327,12 @@ async function assemble(opened: Opened): Promise<Machinery> {
       access: keyAccess({ ...accessParts(opened, late), open: opened.open }),
       attribution: opened.attribution,
       serveClients: (answer) => void (late.answer = answer),
-      webTransport: () => ({
-        port: portOf(transport.address),
-        path: CLIENT_PATH,
-        certificateHash: hexOf(sha256((stored.membership ?? opened.member).identity.leaf)),
-      }),
+      webTransport: () => webTransportOf(opened, transport),
       onExpelled: opened.onFatal,
       shutOut: late.shutOut.promise,
+      recovery: recoveryOf(opened, { word, advertised }),
       async close() {
+        word.close();
         renewal.cancel();
         stopWatching();
         late.standing?.close();
@@ -358,19 +390,22 @@ function openWires(
       },
       onConnectionLost: (peer) => late.gossip?.connectionLost(peer),
     },
-    onJoin: admitsJoiners({
-      group: () => mustExist(late.group),
-      membership: () => stored.membership ?? member,
-      attribute: (by, act) => opened.attribution.attribute(by, act),
-      certify: (publicKey) => mustExist(late.keeping).keeper.certify(publicKey),
-      nodeId,
-      name,
-      clock,
-      log,
-      metrics,
-      addressOf: (peer) =>
-        peer === nodeId ? late.gossip?.view().self.address ?? "" : addressOf(peer),
-    }),
+    onJoin: orTellsOfRecoveries(
+      admitsJoiners({
+        group: () => mustExist(late.group),
+        membership: () => stored.membership ?? member,
+        attribute: (by, act) => opened.attribution.attribute(by, act),
+        certify: (publicKey) => mustExist(late.keeping).keeper.certify(publicKey),
+        nodeId,
+        name,
+        clock,
+        log,
+        metrics,
+        addressOf: (peer) =>
+          peer === nodeId ? late.gossip?.view().self.address ?? "" : addressOf(peer),
+      }),
+      (talk) => mustExist(late.word).hear(talk),
+    ),
     onClient: clientHandlerOf(opened, late),
     clock,
     log,
@@ -431,7 +466,10 @@ async function openLogGroup(
     ...(founding && { founding }),
   });
   // The group's first state is on disk by now, and holds what was laid down.
-  if (founding !== undefined) await foundationFile(opened).remove();
+  if (founding !== undefined) {
+    await foundationFile(opened).remove();
+    await forgetRecoveredState(opened.files);
+  }
   return group;
 }
 
@@ -525,13 +563,40 @@ function settingsOf(opened: Opened, clusterAddress: string): ClusterSettings {
   };
 }
 
+function webTransportOf({ stored, member }: Opened, transport: QuicTransport): WebTransportContact {
+  return {
+    port: portOf(transport.address),
+    path: CLIENT_PATH,
+    certificateHash: hexOf(sha256((stored.membership ?? member).identity.leaf)),
+  };
+}
+
+function recoveryOf(
+  opened: Opened,
+  by: { readonly word: RecoveryWord; readonly advertised: string },
+): Machinery["recovery"] {
+  const [address = ""] = splitAddresses(by.advertised);
+  const nowMs = () => opened.clock.nowMs();
+  return {
+    warnings: () => by.word.warnings(),
+    prepare: () => prepareRecovery({ ...opened, address, nowMs }),
+  };
+}
+
+function wordOf(
+  { stored, files, recovered: { kept }, dialSeed: dial, clock, log }: Opened,
+  by: { readonly group: Group; readonly addressOf: (peer: NodeId) => string },
+): RecoveryWord {
+  return new RecoveryWord({ stored, files, kept, dial, clock, log, ...by });
+}
+
 function foundationFile({ openFile, dataFolder }: Opened): KeptFile {
   return openFile(foundationOf(dataFolder));
 }
 
 async function foundingOf(opened: Opened) {
   const voters = [opened.stored.nodeId];
-  const state = await foundationFile(opened).read();
+  const state = await recoveredState(opened.files) ?? await foundationFile(opened).read();
   return state === undefined ? { voters } : { voters, state };
 }
 

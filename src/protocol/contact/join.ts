@@ -12,6 +12,7 @@ import {
 } from "../field_codec.ts";
 import { type SpokenVersions, spokenVersionsField, type VersionRange } from "./versions.ts";
 import { certificateField, clusterIdField, cutText, nonceField, signatureField } from "./hello.ts";
+import { type RecoveryTalk, recoveryTalkField } from "./recovery.ts";
 
 /**
  * The first contact of a node that wants in, in four frames over a connection whose certificate the joiner has checked
@@ -137,7 +138,9 @@ export type JoinFrame =
     /** Undefined where the challenge had none. */
     readonly proof: Uint8Array<ArrayBuffer> | undefined;
   }
-  | { readonly kind: "refusal"; readonly reason: JoinRefusal; readonly text: string };
+  | { readonly kind: "refusal"; readonly reason: JoinRefusal; readonly text: string }
+  /** Said instead of a join, by both sides: which clusters are over, and who goes on in their place. */
+  | { readonly kind: "recovered"; readonly talk: RecoveryTalk };
 
 const versionField = uintField(1_000);
 // What `ByteReader.bytes` copies into is never shared, which these two say by their types.
@@ -180,7 +183,7 @@ const answerField = recordField<JoinAnswer>({
 });
 const refusalTextField = textField(REFUSAL_TEXT_BYTES_MAX);
 
-const KINDS = ["opening", "challenge", "proof", "answer", "refusal"] as const;
+const KINDS = ["opening", "challenge", "proof", "answer", "refusal", "recovered"] as const;
 
 /** The bytes of a frame. A refusal's text is cut where it is too long. */
 export function encodeJoin(frame: JoinFrame): Uint8Array<ArrayBuffer> {
@@ -207,6 +210,9 @@ export function encodeJoin(frame: JoinFrame): Uint8Array<ArrayBuffer> {
     case "refusal":
       writer.uint8(JOIN_REFUSALS.indexOf(frame.reason));
       refusalTextField.write(writer, cutText(frame.text, REFUSAL_TEXT_BYTES_MAX));
+      break;
+    case "recovered":
+      recoveryTalkField.write(writer, frame.talk);
   }
   return writer.finish();
 }
@@ -236,6 +242,8 @@ export function decodeJoin(bytes: Uint8Array): Decoded<JoinFrame> {
     }
     case "refusal":
       return reader.finish({ kind, ...readRefusal(reader) });
+    case "recovered":
+      return reader.finish({ kind, talk: recoveryTalkField.read(reader) });
     default:
       reader.fail("unknown kind");
       return reader.finish({ kind: "refusal", reason: "malformed", text: "" });

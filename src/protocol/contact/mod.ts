@@ -63,3 +63,15 @@ export {
 } from "./join.ts";
 export { clusterIdOf, nodeIdOf } from "./node_id.ts";
 export { agreeOnVersions, type SpokenVersions, spokenVersions } from "./versions.ts";
+export {
+  decodeLeftBehind,
+  decodeSignedRecovery,
+  encodeLeftBehind,
+  encodeSignedRecovery,
+  type LeftBehind,
+  RECOVERIES_MAX,
+  type Recovery,
+  recoveryBytes,
+  type RecoveryTalk,
+  type SignedRecovery,
+} from "./recovery.ts";

@@ -2,6 +2,7 @@ import { nodeIdField } from "../catalogue.ts";
 import {
   bytesField,
   type FieldCodec,
+  flagField,
   listField,
   optionalField,
   recordField,
@@ -40,11 +41,6 @@ export const hardStateField: FieldCodec<HardState> = recordField<HardState>({
 });
 
 const nodesField = listField(nodeIdField, GROUP_NODES_MAX);
-const flagField: FieldCodec<boolean> = {
-  write: (writer, flag) => void writer.uint8(flag ? 1 : 0),
-  read: (reader) => reader.varint(1) === 1,
-};
-
 /** Who belongs to the group. */
 export const groupConfigurationField: FieldCodec<GroupConfiguration> = recordField<
   GroupConfiguration

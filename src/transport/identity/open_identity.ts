@@ -253,6 +253,16 @@ export class StoredIdentity {
     }
   }
 
+  /** Of no cluster any more, but the same node: what it signs, those who knew it can check. */
+  async forgetCluster(): Promise<void> {
+    await this.#write({ ...this.#record, cluster: null });
+    this.#membership = undefined;
+    this.#firstMembers = [];
+    for (const name of [AUTHORITY_KEY, AUTHORITY, CERTIFICATE, FIRST_MEMBERS]) {
+      await this.#files.remove(name);
+    }
+  }
+
   async #become(
     origin: ClusterOrigin,
     parts: Pick<ClusterMembership, "authority" | "signer"> & {

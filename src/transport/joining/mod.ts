@@ -20,3 +20,4 @@ export {
 } from "./join_cluster.ts";
 export { type JoinAttempt, type JoinPatience } from "./join_policy.ts";
 export { hashSecret, tokenVerifier } from "./proof.ts";
+export { exchangeRecoveries, orTellsOfRecoveries } from "./recovery_word.ts";
