@@ -8,6 +8,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
   type TemplateWorkers,
+  unknownNames,
 } from "../models/mod.ts";
 import type {
   Answer,
@@ -283,7 +284,11 @@ export class Inference {
     const { stream, shownTags } = readingOf(prepared, isRaw);
     const { forced } = prepared;
     const { grammar, warnings: unmet } = forced ?? formatGrammar(request.format);
-    const warnings = [...unmet, ...leftOutStops(request.options)];
+    const warnings = [
+      ...unmet,
+      ...leftOutStops(request.options),
+      ...(isRaw ? [] : unknownNames(model.config)),
+    ];
     // Thinking is free text, so the grammar has to wait for the content, unless it has room for thinking itself.
     const mayThink = prepared.think !== false || prompt.startsInsideThinking;
     const hasParts = stream.segments !== undefined && forced?.isOwn !== true;

@@ -256,6 +256,18 @@ Deno.test("Inference tells what of a schema an answer does not follow", async ()
   for await (const _chunk of other.chunks);
 });
 
+Deno.test("Inference says so with each answer where it does not know what renders or reads a model", async () => {
+  const models = new ScriptedModels();
+  const config = { ...models.definition.config, renderer: "nobody's", parser: "laguna" };
+  models.definition = { ...models.definition, config };
+  const answer = await models.inference().chat(chat({}), never);
+  assert.ok(answer.kind === "stream");
+  assert.deepEqual(answer.warnings, [
+    "no renderer \"nobody's\" here, the model's template is used",
+  ]);
+  for await (const _chunk of answer.chunks);
+});
+
 Deno.test("Inference leaves an empty stop text out, and says so", async () => {
   const models = new ScriptedModels();
   const request = chat({ options: { stop: ["END", ""] } });

@@ -43,6 +43,6 @@ export {
   type ResolvedOptions,
   resolveOptions,
 } from "./options.ts";
-export { familyById } from "./families/mod.ts";
+export { familyById, unknownNames } from "./families/mod.ts";
 export { UploadQuota } from "./upload_quota.ts";
 export { StalledError } from "./waiting.ts";

@@ -16,6 +16,15 @@ const encoder = new TextEncoder();
 const CHAT_TEMPLATE = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}" +
   "{{ if .Tools }}[tools]{{ end }}{{ range .Messages }}{{ if .ToolCalls }}<call>{{ end }}{{ end }}";
 
+const CONFIG: ModelDefinition["config"] = {
+  format: "gguf",
+  family: "llama",
+  families: ["llama"],
+  parameterSize: "",
+  quantization: "",
+  capabilities: [],
+};
+
 /** Answers each run with the next of the given texts, a token a byte, and remembers what it was asked. */
 export class ScriptedModels {
   readonly asked: SequenceRequest[] = [];
@@ -49,6 +58,7 @@ export class ScriptedModels {
         embeddingLength: 4,
         weightsBytes: 10,
       } as ModelDefinition["facts"],
+      config: CONFIG,
       capabilities: ["completion"],
       ...changes,
     };

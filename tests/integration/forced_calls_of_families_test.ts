@@ -40,8 +40,9 @@ function callText({ calls }: Family, begun: string): string {
       const text = isText ? written.mark + value + written.mark : JSON.stringify(value);
       return written.before + key + written.between + text + written.after;
     }).join(written.separator);
-  const text = before + call.before + name[call.name] + call.between + args + id + call.after +
-    after;
+  const again = call.again === undefined ? "" : call.again + name[call.name];
+  const text = before + call.before + name[call.name] + again + call.between + args + id +
+    call.after + after;
   return text.startsWith(begun) ? text.slice(begun.length) : text;
 }
 

@@ -24,7 +24,7 @@ const TEXT_KEYWORDS = ["minLength", "maxLength", "pattern", "format", "anyOf", "
 /** What ends a value where texts stand as they are, in whichever family. */
 const VALUE_ENDS = [
   ...["param", "arg", "function", "invoke"].flatMap((tag) => [`<${tag}`, `</${tag}`]),
-  ...["<｜DSML｜", "</｜DSML｜", "<minimax:", "</minimax:"],
+  ...["<｜DSML｜", "</｜DSML｜", "<minimax:", "</minimax:", "<atem:", "</atem:"],
 ];
 /** Letters and digits of a call's id. */
 const CALL_ID = "[a-zA-Z0-9]{9}";
@@ -120,7 +120,8 @@ class CallWriter {
       : this.#arguments(tool, call.arguments);
     const ignored = this.builder.ignored().slice(known);
     this.ignored.push(...ignored.map((what) => `parameters of ${tool.name} ${what}`));
-    return this.builder.rule("call", join([written(name + call.between), args, id]));
+    const named = call.again === undefined ? name : name + call.again + name;
+    return this.builder.rule("call", join([written(named + call.between), args, id]));
   }
 
   #object({ name, parameters }: ForcedTool): string {

@@ -31,9 +31,10 @@ export interface SegmentFormat {
   readonly ends: readonly string[];
   /**
    * `channels`: `<|channel|>analysis`, `to=functions.name`; `recipients`: the tool's name, or `all`;
-   * `names`: the tool's name, or nothing.
+   * `names`: the tool's name, or nothing; `addressees`: `to=self`, `to=user`, `to=name`, or nothing, and calls are found in
+   * what is said.
    */
-  readonly headers: "channels" | "recipients" | "names";
+  readonly headers: "channels" | "recipients" | "names" | "addressees";
 }
 
 /** A tool as far as calls of it are read. */
@@ -52,6 +53,8 @@ export interface CallText {
   readonly before: string;
   /** As it is; in quotation marks; or as `functions.name:0`, the id of the call. */
   readonly name: "bare" | "json" | "id";
+  /** Between the name and the same name once more; absent = it stands once. */
+  readonly again?: string;
   /** Between the name and the arguments. */
   readonly between: string;
   /** One JSON object, or each by itself. */

@@ -284,6 +284,13 @@ const RECIPIENTS: SegmentFormat = {
   ends: [],
   headers: "recipients",
 };
+const ADDRESSEES: SegmentFormat = {
+  startsInHeader: true,
+  opens: ["<|start|>assistant"],
+  headerEnd: "<|message|>",
+  ends: ["<|eom|>", "<|eot|>"],
+  headers: "addressees",
+};
 const ARGUMENTS = '{"city": "Paris", "days": 2}';
 for (
   const [name, segments, text, expected] of [
@@ -321,6 +328,15 @@ for (
       '«get_weather {"city":">>>all\\n"}»',
     ],
     ["arguments that are none", RECIPIENTS, "get_weather\nwarm", "warm"],
+    [
+      "addressees",
+      ADDRESSEES,
+      " to=self<|message|>Hm.<|eom|><|start|>assistant to=get_weather<|message|><a:b/><|eom|>" +
+      "<|start|>assistant to=user<|message|>Warm.<|eot|>",
+      "(Hm.)<a:b/>Warm.",
+    ],
+    ["nobody addressed", ADDRESSEES, "<|message|>Warm.<|eot|>", "Warm."],
+    ["what addresses nobody", ADDRESSEES, " to whom<|message|>", " to whom<|message|>"],
   ] as const
 ) {
   Deno.test(`Parts of an answer are read at every cut: ${name}`, () => {

@@ -65,9 +65,9 @@ const FUNCTION =
 const PARAMETER =
   /<(?:parameter=|(?:parameter|param|arg)\s{1,16}name=)\s{0,16}"?([^">]{1,256}?)"?(\s[^>]{0,256})?>([\s\S]*?)(?:<\/(?:parameter|param|arg)>|(?=<parameter=|<param |$))/g;
 
-/** `｜DSML｜` stands in the tags of one family, and says nothing else. */
+/** What stands in the tags of some families, and says nothing else. */
 function readXml(marked: string, tools: ToolNames): readonly WrittenCall[] | undefined {
-  const text = marked.replaceAll(/(<\/?)(?:｜DSML｜|minimax:)/g, "$1");
+  const text = marked.replaceAll(/(<\/?)(?:｜DSML｜|minimax:|atem:)/g, "$1");
   const calls: WrittenCall[] = [];
   for (const [, name = "", body = ""] of text.matchAll(FUNCTION)) {
     const tool = tools.find(name.trim());

@@ -105,13 +105,17 @@ export class SegmentParser {
   #mayBeHeader(): boolean {
     if (this.#held.length > HEADER_CHARS_MAX) return false;
     const begun = this.#held.trimStart();
-    const starts = this.#format.headers === "channels"
-      ? ["<|channel|>", "to=", "<|constrain|>"]
-      : [...this.#format.headers === "names" ? [] : ["all"], ...this.#toolNames];
+    const starts = {
+      channels: ["<|channel|>", "to=", "<|constrain|>"],
+      recipients: ["all", ...this.#toolNames],
+      names: this.#toolNames,
+      addressees: ["to=", this.#format.headerEnd],
+    }[this.#format.headers];
     return starts.some((start) => start.startsWith(begun) || begun.startsWith(start));
   }
 
   #routeOf(header: string): Route | undefined {
+    if (this.#format.headers === "addressees") return addressee(header.trim());
     if (this.#format.headers !== "channels") return this.#recipient(header.trim());
     const tool = /\bto=([^\s<]+)/.exec(header)?.[1];
     const named = tool === undefined ? undefined : this.#tools.find(tool);
@@ -199,6 +203,12 @@ export class SegmentParser {
     this.#searchFrom = Math.max(0, this.#searchFrom - length);
     this.#passed += length;
   }
+}
+
+/** What is said to a tool holds its call, in tags of its own. */
+function addressee(header: string): Route | undefined {
+  if (header === "to=self") return { kind: "thinking" };
+  return header === "" || /^to=\S+$/.test(header) ? { kind: "content" } : undefined;
 }
 
 function firstOf(

@@ -15,7 +15,7 @@ import {
   MANIFEST_MEDIA_TYPE,
 } from "../../protocol/mod.ts";
 import { blobsOf } from "../blob_holds.ts";
-import { familyByName } from "../families/mod.ts";
+import { unknownNames } from "../families/mod.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseReference, parseTarget } from "../model_reference.ts";
 import {
@@ -68,7 +68,7 @@ export async function* createModel(
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
-  yield* unknownNames(recipe.config).map((status) => ({ status }));
+  yield* unknownNames(recipe.config).map((text) => ({ status: `warning: ${text}` }));
   if (recipe.detected !== undefined) {
     yield { status: `using autodetected template ${recipe.detected}` };
   }
@@ -87,16 +87,6 @@ export async function* createModel(
   }
   yield* context.afterStored(result.stored);
   yield { status: "success" };
-}
-
-/** RENDERER and PARSER lines that nothing here goes by. */
-function unknownNames({ renderer, parser }: Recipe["config"]): readonly string[] {
-  const lines = [["renderer", renderer], ["parser", parser]] as const;
-  return lines.flatMap(([kind, name]) => {
-    const isKnown = name === undefined || name === "passthrough" ||
-      familyByName(name) !== undefined;
-    return isKnown ? [] : [`warning: no ${kind} "${name}" here, the model's template is used`];
-  });
 }
 
 async function* findParent(

@@ -100,12 +100,13 @@ const NAMES: Readonly<Record<CallText["name"], string>> = {
 
 /** Prints the call `c`. */
 export function callTemplate(call: CallText): string {
-  const { before, name, between, idAfter, after } = call;
+  const { before, name, again, between, idAfter, after } = call;
   const args = call.arguments === "json"
     ? "{{- c.function.arguments | tojson -}}"
     : argumentsTemplate(call.arguments);
   const id = idAfter === undefined ? "" : literal(idAfter) + "{{- c.id | tojson -}}";
-  return literal(before) + NAMES[name] + literal(between) + args + id + literal(after);
+  const named = again === undefined ? NAMES[name] : NAMES[name] + literal(again) + NAMES[name];
+  return literal(before) + named + literal(between) + args + id + literal(after);
 }
 
 function argumentsTemplate(argument: ArgumentText): string {

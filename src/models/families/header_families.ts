@@ -1,4 +1,4 @@
-import { jsonCall, namedCall } from "./call_texts.ts";
+import { invokeCall, jsonCall, namedCall } from "./call_texts.ts";
 import { calls, family, THINK, THINK_TURN, toolWords } from "./common.ts";
 import type { Family } from "./family.ts";
 
@@ -48,6 +48,47 @@ export const HEADER_FAMILIES: readonly Family[] = [
       calls: ["", ""],
       callsTurn: ["", ""],
       thinking: ["<|start|>assistant<|channel|>analysis<|message|>", "<|end|>"],
+      generation: "<|start|>assistant",
+    },
+  }),
+  family({
+    id: "glimmer",
+    names: ["glimmer"],
+    marks: [["<atem:invoke"]],
+    architectures: ["muse-glimmer"],
+    answer: {
+      segments: {
+        startsInHeader: true,
+        opens: ["<|start|>assistant"],
+        headerEnd: "<|message|>",
+        ends: ["<|eom|>", "<|eot|>"],
+        headers: "addressees",
+      },
+      calls: [calls("<atem:function_calls>", "</atem:function_calls>", "xml")],
+    },
+    thinks: true,
+    turns: {
+      start: "<|begin_of_text|>",
+      systemDefault: "You are a helpful AI assistant.",
+      system: ["<|start|>system<|message|>", "\n\nReasoning strength: high.<|eot|>"],
+      user: ["<|start|>user<|message|>", "<|eot|>"],
+      assistant: ["<|start|>assistant to=user<|message|>", "<|eot|>"],
+      result: ["<|start|>tool ", "\n</tool_output><|eot|>"],
+      resultName: ["", '<|message|><tool_output name="', '">\n'],
+      tools: toolWords(
+        '<atem:function_calls>\n<atem:invoke name="name">\n<atem:parameter name="key">value' +
+          "</atem:parameter>\n</atem:invoke>\n</atem:function_calls>",
+      ),
+      call: {
+        ...invokeCall({ call: "invoke", parameter: "parameter", prefix: "atem:" }),
+        before: "<|start|>assistant to=",
+        again: '<|message|><atem:function_calls>\n<atem:invoke name="',
+        after: "</atem:invoke>\n</atem:function_calls>",
+      },
+      calls: ["", ""],
+      callsTurn: ["", "<|eot|>"],
+      callsBetween: "<|eom|>",
+      thinking: ["<|start|>assistant to=self<|message|>", "<|eom|>"],
       generation: "<|start|>assistant",
     },
   }),

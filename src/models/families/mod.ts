@@ -5,4 +5,10 @@
  * @module
  */
 export type { CallIds, Family } from "./family.ts";
-export { familyById, familyByName, familyOfArchitecture, familyOfTemplate } from "./table.ts";
+export {
+  familyById,
+  familyByName,
+  familyOfArchitecture,
+  familyOfTemplate,
+  unknownNames,
+} from "./table.ts";

@@ -41,6 +41,18 @@ export function familyByName(name: string | undefined): Family | undefined {
   return FAMILIES.find(({ id, names }) => id === wanted || names.includes(wanted));
 }
 
+/** RENDERER and PARSER lines that nothing here goes by, each as a sentence. */
+export function unknownNames(
+  { renderer, parser }: { readonly renderer?: string; readonly parser?: string },
+): readonly string[] {
+  const lines = [["renderer", renderer], ["parser", parser]] as const;
+  return lines.flatMap(([kind, name]) => {
+    const isKnown = name === undefined || name === "passthrough" ||
+      familyByName(name) !== undefined;
+    return isKnown ? [] : [`no ${kind} "${name}" here, the model's template is used`];
+  });
+}
+
 /** The family whose language a template is in, by its marks. */
 export function familyOfTemplate(template: string): Family | undefined {
   return FAMILIES.find(({ marks }) =>

@@ -298,6 +298,34 @@ export const TURN_FAMILIES: readonly Family[] = [
     },
   }),
   family({
+    id: "laguna",
+    names: ["laguna", "poolside-v1"],
+    marks: [["<arg_key>", "<assistant>"]],
+    architectures: ["laguna"],
+    answer: {
+      thinking: THINK,
+      calls: [calls("<tool_call>", "</tool_call>", "pairs", "json")],
+    },
+    turns: {
+      start: "〈|EOS|〉",
+      system: ["<system>\n\n", "\n</system>\n"],
+      user: ["<user>\n", "\n</user>\n"],
+      assistant: ["<assistant>\n", "\n</assistant>\n"],
+      result: ["<tool_response>\n", "\n</tool_response>\n"],
+      tools: [
+        "\n\n### Tools\n\nYou may call functions to assist with the user query.\n<available_tools>\n",
+        "\n</available_tools>\n\nFor each function call, answer in this form:\n<tool_call>name\n" +
+        "<arg_key>key</arg_key>\n<arg_value>value</arg_value>\n</tool_call>",
+      ],
+      call: pairsCall(),
+      calls: ["\n<tool_call>", "</tool_call>"],
+      callsBetween: "</tool_call>\n<tool_call>",
+      thinking: ["<think>\n", "\n</think>\n"],
+      prompt: { think: "<think>", plain: "</think>" },
+    },
+    stops: ["</assistant>"],
+  }),
+  family({
     id: "glm",
     names: ["glm-4.7", "glm-ocr"],
     marks: [["<arg_key>"]],

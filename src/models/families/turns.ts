@@ -16,8 +16,8 @@ export interface Turns {
   readonly assistant: Around;
   /** One result of a tool. */
   readonly result: Around;
-  /** Puts the tool's name before its result. */
-  readonly resultName?: Around;
+  /** Puts the tool's name before its result; with three texts twice. */
+  readonly resultName?: Around | readonly [before: string, between: string, after: string];
   /** Around the list of tools in the system text. */
   readonly tools: Around;
   /** Between two tools. Default a line break. */
@@ -107,7 +107,7 @@ function assistantTurn(turns: Turns): string {
 function resultTurn({ result, resultName }: Turns): string {
   const name = resultName === undefined
     ? ""
-    : literal(resultName[0]) + '{{- m.name or "tool" -}}' + literal(resultName[1]);
+    : resultName.map(literal).join('{{- m.name or "tool" -}}');
   return literal(result[0]) + name + "{{- m.content -}}" + literal(result[1]);
 }
 
