@@ -649,7 +649,9 @@ export class GroupDriver implements Group {
     if (leader !== undefined) this.#campaignInTicks = undefined;
     metrics.set("odist_raft_term", this.#term);
     metrics.set("odist_raft_leading", role === "leader" ? 1 : 0);
-    log.log("debug", "raft_role", { role, leader, term: this.#term });
+    // Whoever asks why the leader changed wants to know who called the election.
+    const level = role === "pre_candidate" || role === "candidate" ? "info" : "debug";
+    log.log(level, "raft_role", { role, leader, term: this.#term });
     if (before.role === "leader" && role !== "leader") {
       this.#transfers.stopSending();
       this.#changes.failAll("this node no longer leads");
