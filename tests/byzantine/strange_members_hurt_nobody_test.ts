@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Random } from "../../src/base/mod.ts";
 import { CatalogueWorkload } from "../harness/catalogue_workload.ts";
 import { clusterTest, type TestCluster } from "../harness/cluster.ts";
+import { copyFolder, fenceByOldDisk } from "../harness/old_disk.ts";
 
 const GARBAGE_DATAGRAMS = 5_000;
 
@@ -10,15 +11,6 @@ async function assertWrites(cluster: TestCluster, names: readonly string[]): Pro
   for (const name of names) {
     const path = `/api/cluster/settings/test.${name}`;
     await cluster.client(name).ask("PUT", path, { value: name });
-  }
-}
-
-async function copyFolder(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const entry of Deno.readDir(from)) {
-    const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory) await copyFolder(source, target);
-    else await Deno.copyFile(source, target);
   }
 }
 
@@ -48,21 +40,10 @@ clusterTest(
     const others = cluster.names.filter((name) => name !== returner);
     const workload = new CatalogueWorkload(cluster, { seed: 7, clients: 3, keys: 4 });
     await workload.acknowledgedSince(performance.now());
-    const data = join(cluster.client(returner).homeFolder, ".odist");
-    const backup = `${data}.backup`;
-    await cluster.stop(returner);
-    await copyFolder(data, backup);
-    await cluster.restart(returner);
-    await cluster.healthy(3);
-    await workload.acknowledgedSince(performance.now());
-    await cluster.kill(returner);
-    await Deno.remove(data, { recursive: true });
-    await Deno.rename(backup, data);
-    await cluster.restart(returner);
-    await cluster.until(
-      "it knows that it acknowledged what it no longer has",
-      async () => (await cluster.status(returner)).health === "fenced",
-    );
+    await fenceByOldDisk(cluster, {
+      name: returner,
+      meanwhile: () => workload.acknowledgedSince(performance.now()),
+    });
     assert.match(cluster.client(returner).printed, /log contradicts the group's/);
     for (const name of others) {
       await cluster.until(`${name} shows it as what it is`, async () => {
