@@ -498,9 +498,8 @@ export class GroupDriver implements Group {
     if (verdict !== "taken") return this.#refuse(from, verdict.forged);
     const { taken, dropped } = this.#reports.take(message, this.#parts.clock.monotonicMs());
     if (dropped > 0) this.#refuse(from, `${dropped} reports of copies beyond its share`);
-    if (taken.length === 0) return;
     this.#outbox.onAsked(from);
-    this.#step({ ...message, proposals: taken });
+    if (taken.length > 0) this.#step({ ...message, proposals: taken });
   }
 
   /** A part counts as the whole, whose sender is judged again once it is there: terms move on meanwhile. */
@@ -650,7 +649,7 @@ export class GroupDriver implements Group {
     metrics.set("odist_raft_term", this.#term);
     metrics.set("odist_raft_leading", role === "leader" ? 1 : 0);
     // Whoever asks why the leader changed wants to know who called the election.
-    const level = role === "pre_candidate" || role === "candidate" ? "info" : "debug";
+    const level = role.endsWith("candidate") ? "info" : "debug";
     log.log(level, "raft_role", { role, leader, term: this.#term });
     if (before.role === "leader" && role !== "leader") {
       this.#transfers.stopSending();
