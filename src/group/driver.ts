@@ -648,7 +648,6 @@ export class GroupDriver implements Group {
     if (leader !== undefined) this.#campaignInTicks = undefined;
     metrics.set("odist_raft_term", this.#term);
     metrics.set("odist_raft_leading", role === "leader" ? 1 : 0);
-    // Whoever asks why the leader changed wants to know who called the election.
     const level = role.endsWith("candidate") ? "info" : "debug";
     log.log(level, "raft_role", { role, leader, term: this.#term });
     if (before.role === "leader" && role !== "leader") {
@@ -680,8 +679,6 @@ export class GroupDriver implements Group {
         this.#parts.log.log("info", "raft_snapshot_taken", { index: note.index });
         // Answers of a leader that the group did not name yet were refused as those of a stranger.
         this.#reads.askAgain();
-        return;
-      default:
         return;
     }
   }
