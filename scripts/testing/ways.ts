@@ -1,18 +1,25 @@
 /**
  * Counts the files that requests pass through in a node, and the generators that their tokens do: what has a function that ran
- * at least once for each of a number of requests more than in a node that did nothing meanwhile. Runners and template workers
- * are processes of their own and not counted. `deno task ways`; docs/ARCHITECTURE.md quotes it.
+ * at least once for each of a number of requests more than in a node that did nothing meanwhile. What only starting a node
+ * runs is in both, and files that are imported and not run are in neither. A generator passes tokens on when a part of it ran
+ * several times for each request. Runners and template workers are processes of their own and not counted.
+ *
+ * `deno task ways` prints what it found; `--check` fails where docs/ARCHITECTURE.md says something else, `--write` has it say
+ * so.
  *
  * @module
  */
 import { join } from "node:path";
+import { staleFigures, type WayFigures, withFigures } from "./ways_table.ts";
 import { startNode, type TestNode } from "../../tests/harness/node.ts";
 import { TestRegistry } from "../../tests/harness/registry.ts";
 import { createVariant, readTinyGguf } from "../../tests/harness/test_models.ts";
 
 const SOURCES = new URL("../../src/", import.meta.url).href;
-/** Idles longer than the requests take, so that what ran by itself ran more often without them. */
+const PAGE = new URL("../../docs/ARCHITECTURE.md", import.meta.url);
+/** A node idles so long at least, and longer than the requests took: what runs by itself must run more often without them. */
 const IDLE_MS = 10_000;
+const IDLE_TIMES_REQUESTS = 1.2;
 
 /** Without copies of its own a node has to ask the one that holds the model. */
 const ENVIRONMENT = { ODIST_REPLICAS: "1" };
@@ -25,7 +32,9 @@ interface Nodes {
 }
 
 interface Way {
+  /** As the page has it. */
   readonly name: string;
+  readonly hasTokens: boolean;
   readonly requests: number;
   readonly nodes: 1 | 2;
   readonly looksAt: "first" | "second";
@@ -35,8 +44,17 @@ interface Way {
   readonly ask: (nodes: Nodes, number: number) => Promise<void>;
 }
 
-/** How often each function ran: by file, name and place. */
-type Counts = ReadonlyMap<string, number>;
+interface Ran {
+  /** How often the function ran, and how often the part of it that ran most. */
+  readonly count: number;
+  readonly countMax: number;
+}
+
+/** By file, name and place of each function. */
+type Counts = ReadonlyMap<string, Ran>;
+
+/** A part of a generator that ran so often for each request runs for tokens: an answer has {@link CHAT}'s eight. */
+const PARTS_PER_REQUEST = 3;
 
 const CHAT = {
   model: "tiny",
@@ -46,6 +64,7 @@ const CHAT = {
 
 const chat: Way = {
   name: "a chat request",
+  hasTokens: true,
   requests: 12,
   nodes: 1,
   looksAt: "first",
@@ -58,7 +77,7 @@ const chat: Way = {
 
 const chatElsewhere: Way = {
   ...chat,
-  name: "a chat request that another node answers, where it is asked",
+  name: "one that another node answers, where it is asked",
   nodes: 2,
   prepare: async ({ first, second }) => {
     if (second === undefined) throw new Error("there is no second node");
@@ -74,20 +93,22 @@ const chatServed: Way = {
 };
 
 const gossip: Way = {
-  name: "a gossip datagram",
+  name: "a gossip datagram, there and back",
+  hasTokens: false,
   requests: IDLE_MS / 1_000,
   nodes: 2,
   looksAt: "first",
   // Beats of the log's group come as often, and so do looks at the voters and at connections.
   without: ["core/raft", "core/voting", "core/catalogue", "group", "storage", "http"],
   prepare: () => Promise.resolve(),
-  // At least one probe a second goes out and one comes in.
+  // At least one probe a second goes out and one comes in; the node that idles does so for half as long.
   ask: () => pause(2 * 1_000),
 };
 
 function pullFrom(registry: TestRegistry, weights: Uint8Array<ArrayBuffer>): Way {
   return {
-    name: "a pull",
+    name: "a `pull`",
+    hasTokens: false,
     requests: 5,
     nodes: 1,
     looksAt: "first",
@@ -102,8 +123,8 @@ function pullFrom(registry: TestRegistry, weights: Uint8Array<ArrayBuffer>): Way
   };
 }
 
-/** Runs nodes through the way's requests, or lets them idle instead, and returns what one of them executed. */
-async function countCalls(way: Way, requests: number): Promise<Counts> {
+/** Runs nodes through what `use` does with them, and returns what one of them executed. */
+async function countCalls(way: Way, use: (nodes: Nodes) => Promise<void>): Promise<Counts> {
   const folder = await Deno.makeTempDir({ prefix: "odist-ways-" });
   try {
     const watched = { environment: { ...ENVIRONMENT, DENO_COVERAGE_DIR: folder } };
@@ -115,11 +136,7 @@ async function countCalls(way: Way, requests: number): Promise<Counts> {
       : await startNode({ ...(way.looksAt === "second" ? watched : plain), args: joining });
     const nodes = { first, second };
     await way.prepare(nodes);
-    const startedMs = performance.now();
-    for (let number = 0; number < requests; number++) await way.ask(nodes, number);
-    if (requests === 0) await pause(IDLE_MS);
-    const tookMs = performance.now() - startedMs;
-    if (way !== gossip && tookMs > IDLE_MS + 500) throw new Error(`${way.name} took ${tookMs} ms`);
+    await use(nodes);
     await (way.looksAt === "first" ? first : second)?.stop();
     return await readCounts(folder);
   } finally {
@@ -139,7 +156,7 @@ function pause(ms: number): Promise<void> {
 }
 
 async function readCounts(folder: string): Promise<Counts> {
-  const counts = new Map<string, number>();
+  const counts = new Map<string, Ran>();
   for await (const { name } of Deno.readDir(folder)) {
     if (!name.endsWith(".json")) continue;
     const { url, functions } = JSON.parse(await Deno.readTextFile(join(folder, name)));
@@ -147,32 +164,55 @@ async function readCounts(folder: string): Promise<Counts> {
     for (const { functionName, ranges } of functions) {
       const [{ startOffset, count }] = ranges;
       const key = `${url.slice(SOURCES.length)} ${functionName} ${startOffset}`;
-      counts.set(key, (counts.get(key) ?? 0) + count);
+      const countMax = Math.max(...ranges.map((range: { readonly count: number }) => range.count));
+      const { count: before, countMax: beforeMax } = counts.get(key) ?? NEVER;
+      counts.set(key, { count: before + count, countMax: beforeMax + countMax });
     }
   }
   if (counts.size === 0) throw new Error("the node left no coverage");
   return counts;
 }
 
-async function functionsOf(way: Way): Promise<string[]> {
-  const idle = await countCalls(way, 0);
-  const asked = await countCalls(way, way.requests);
-  return [...asked].filter(([key, count]) => count - (idle.get(key) ?? 0) >= way.requests)
-    .map(([key]) => key)
-    .filter((key) => !way.without?.includes(roomOf(key.split(" ")[0] ?? "")));
+const NEVER: Ran = { count: 0, countMax: 0 };
+
+/** The functions of a way, with how often each ran for one request. */
+async function functionsOf(way: Way): Promise<ReadonlyMap<string, Ran>> {
+  let tookMs = 0;
+  const asked = await countCalls(way, async (nodes) => {
+    const startedMs = performance.now();
+    for (let number = 0; number < way.requests; number++) await way.ask(nodes, number);
+    tookMs = performance.now() - startedMs;
+  });
+  const idleMs = Math.max(IDLE_MS, tookMs * (way === gossip ? 0.5 : IDLE_TIMES_REQUESTS));
+  const idle = await countCalls(way, () => pause(idleMs));
+  const found = new Map<string, Ran>();
+  for (const [key, ran] of asked) {
+    const before = idle.get(key) ?? NEVER;
+    const count = (ran.count - before.count) / way.requests;
+    const countMax = (ran.countMax - before.countMax) / way.requests;
+    const isApart = way.without?.includes(roomOf(key.split(" ")[0] ?? "")) === true;
+    if (count >= 1 && !isApart) found.set(key, { count, countMax });
+  }
+  return found;
 }
 
-/** `file name` of the functions that are generators. */
-async function generatorsAmong(functions: readonly string[]): Promise<string[]> {
+/** `file name` of the functions that are generators and pass tokens on. */
+async function tokenGenerators(functions: ReadonlyMap<string, Ran>): Promise<string[]> {
   const found = new Set<string>();
-  for (const key of functions) {
+  for (const [key, { countMax }] of functions) {
     const [file = "", name = ""] = key.split(" ");
+    if (countMax < PARTS_PER_REQUEST) continue;
     const text = await Deno.readTextFile(new URL(file, SOURCES));
-    const isGenerator = name !== "" && [`* ${name}(`, `*${name}(`, `* ${name}<`, `*${name}<`]
-      .some((spelling) => text.includes(spelling));
-    if (isGenerator) found.add(`${file} ${name}`);
+    if (generatorNames(text).has(name)) found.add(`${file} ${name}`);
   }
   return [...found].sort();
+}
+
+/** Methods, declared functions, and functions that are given to a name. */
+function generatorNames(source: string): ReadonlySet<string> {
+  const methods = source.matchAll(/\*\s*(#?\w+|\[Symbol\.\w+\])\s*[<(]/g);
+  const given = source.matchAll(/(\w+)\s*[=:]\s*(?:async\s+)?function\*/g);
+  return new Set([...methods, ...given].flatMap(([, name]) => name ?? []));
 }
 
 /** `src/core` has folders that stand for themselves. */
@@ -181,17 +221,34 @@ function roomOf(file: string): string {
   return first === "core" ? `core/${second}` : first;
 }
 
+/** Measures a way and prints what it found. */
+async function measure(way: Way): Promise<WayFigures> {
+  const functions = await functionsOf(way);
+  const files = [...new Set([...functions.keys()].map((key) => key.split(" ")[0] ?? ""))].sort();
+  const rooms = Map.groupBy(files, roomOf);
+  const generators = await tokenGenerators(functions);
+  console.log(`${way.name}: ${files.length} files in ${rooms.size} folders`);
+  for (const [room, inside] of rooms) {
+    console.log(`  ${room} (${inside.length}): ${inside.join(" ")}`);
+  }
+  if (way.hasTokens) console.log(`  generators that a token passes: ${generators.join(", ")}`);
+  return {
+    files: files.length,
+    folders: rooms.size,
+    tokenGenerators: way.hasTokens ? generators.length : undefined,
+  };
+}
+
 if (import.meta.main) {
   await using registry = new TestRegistry();
   const ways = [chat, chatElsewhere, chatServed, pullFrom(registry, await readTinyGguf()), gossip];
-  for (const way of ways) {
-    const functions = await functionsOf(way);
-    const files = [...new Set(functions.map((key) => key.split(" ")[0] ?? ""))].sort();
-    const rooms = Map.groupBy(files, roomOf);
-    console.log(`${way.name}: ${files.length} files in ${rooms.size} folders`);
-    for (const [room, inside] of rooms) {
-      console.log(`  ${room} (${inside.length}): ${inside.join(" ")}`);
-    }
-    console.log(`  generators: ${(await generatorsAmong(functions)).join(", ")}`);
+  const measured = new Map<string, WayFigures>();
+  for (const way of ways) measured.set(way.name, await measure(way));
+  const page = await Deno.readTextFile(PAGE);
+  if (Deno.args.includes("--write")) await Deno.writeTextFile(PAGE, withFigures(page, measured));
+  if (Deno.args.includes("--check")) {
+    const stale = staleFigures(page, measured);
+    for (const line of stale) console.error(line);
+    if (stale.length > 0) Deno.exit(1);
   }
 }
