@@ -13,13 +13,13 @@ import {
   type SearchOrder,
   SlotSearch,
   type TracedPrompt,
+  traceOf,
 } from "../core/answers/mod.ts";
 import {
   type CandidateLoad,
   type RouteCandidate,
   type RouteDecision,
   type SchedulerView,
-  traceOf,
 } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";

@@ -4,8 +4,7 @@
  *
  * @module
  */
-export { createLog, type LogOptions } from "./log.ts";
-export { LogRing, type LogRingParts } from "./log_ring.ts";
+export { createLog, type LogOptions, LogRing, type LogRingParts } from "./log.ts";
 export type { MetricRow } from "./metric_table.ts";
 export { PromMetrics } from "./prom_metrics.ts";
 export { watchStalls } from "./stall_watch.ts";

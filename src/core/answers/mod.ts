@@ -21,5 +21,6 @@ export {
   type KnownHolder,
   PeerBeliefs,
   type TracedPrompt,
+  traceOf,
 } from "./peer_beliefs.ts";
 export { type SearchFact, type SearchOrder, SlotSearch } from "./slot_search.ts";

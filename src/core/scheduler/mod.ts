@@ -27,5 +27,4 @@ export {
   type RouteRequest,
   type ScoredRoute,
 } from "./routing.ts";
-export { PrefixMemory, type PromptTrace, traceOf } from "./prefix_memory.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";
