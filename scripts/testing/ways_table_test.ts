@@ -32,5 +32,5 @@ Deno.test("staleFigures() wants a row for each way", () => {
 Deno.test("withFigures() writes what is measured and leaves what was before", () => {
   const page = withFigures(PAGE, new Map([["a chat request", figures(70, 15, 2)]]));
   assert.match(page, /\| a chat request \| 74, 11 \| 70, 15 \| 3 \| 2 \|/);
-  assert.match(page, /\| a pull           \| 86, 10 \| 99, 16 \|/);
+  assert.ok(page.includes("| 86, 10 | 99, 16 |"));
 });

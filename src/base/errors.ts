@@ -6,11 +6,11 @@ type CodeOf<Family extends string> = {
 }[ErrorCode];
 
 /** A failure with a stable code and a text that is safe to show to the caller. */
-abstract class CodedError extends Error {
+abstract class CodedError<Code extends ErrorCode> extends Error {
   readonly code: ErrorCode;
   /** HTTP status the edge answers with, 400..599; the code's own unless the contract fixes another for this case. */
   readonly status: number;
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; status?: number }) {
+  constructor(code: Code, message: string, options: { cause?: unknown; status?: number } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = options.status ?? ERROR_CODES[code].status;
@@ -30,19 +30,12 @@ export class InvariantError extends Error {
 }
 
 /** The caller can fix it; nothing was changed. */
-export class RequestError extends CodedError {
+export class RequestError extends CodedError<CodeOf<"request">> {
   override readonly name = "RequestError";
-  constructor(
-    code: CodeOf<"request">,
-    message: string,
-    options: { cause?: unknown; status?: number } = {},
-  ) {
-    super(code, message, options);
-  }
 }
 
 /** Try later or elsewhere; nothing was changed. */
-export class UnavailableError extends CodedError {
+export class UnavailableError extends CodedError<CodeOf<"unavailable">> {
   override readonly name = "UnavailableError";
   /** Milliseconds after which a retry makes sense; undefined when unknown. */
   readonly retryAfterMs: number | undefined;
@@ -57,27 +50,13 @@ export class UnavailableError extends CodedError {
 }
 
 /** Checksum, full disk, failed sync. A bad blob fails one model; a bad log fences the node. */
-export class StorageError extends CodedError {
+export class StorageError extends CodedError<CodeOf<"storage">> {
   override readonly name = "StorageError";
-  constructor(
-    code: CodeOf<"storage">,
-    message: string,
-    options: { cause?: unknown; status?: number } = {},
-  ) {
-    super(code, message, options);
-  }
 }
 
 /** A peer, runner or registry sent nonsense or speaks another version. */
-export class PeerError extends CodedError {
+export class PeerError extends CodedError<CodeOf<"peer">> {
   override readonly name = "PeerError";
-  constructor(
-    code: CodeOf<"peer">,
-    message: string,
-    options: { cause?: unknown; status?: number } = {},
-  ) {
-    super(code, message, options);
-  }
 }
 
 /** What the log tells of a bug: where it showed, and with which values. */

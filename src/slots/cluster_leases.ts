@@ -15,11 +15,11 @@ import {
   type TracedPrompt,
   traceOf,
 } from "../core/answers/mod.ts";
-import {
-  type CandidateLoad,
-  type RouteCandidate,
-  type RouteDecision,
-  type SchedulerView,
+import type {
+  CandidateLoad,
+  RouteCandidate,
+  RouteDecision,
+  SchedulerView,
 } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";

@@ -1,5 +1,5 @@
 import { BoundedMap, type NodeId } from "../../base/mod.ts";
-import { type CandidateLoad, type RouteCandidate } from "../scheduler/mod.ts";
+import type { CandidateLoad, RouteCandidate } from "../scheduler/mod.ts";
 import { BROKEN_WORD_MS, DOUBT_MS } from "./limits.ts";
 import type { Prompt } from "../../protocol/mod.ts";
 
