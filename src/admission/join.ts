@@ -105,15 +105,19 @@ async function describeNode(parts: JoinParts, wantedId?: string) {
   if (membership === undefined) {
     return { cluster: undefined, otherMembers: 0, catalogueRows: 0, isOver, isRecovered: false };
   }
+  const { origin, identity: { clusterId } } = membership;
+  if (wantedId !== undefined && authorityIds(membership.authority).includes(wantedId)) {
+    // Without its log, which may be damaged.
+    const cluster = { clusterId: wantedId, origin };
+    return { cluster, otherMembers: 0, catalogueRows: 0, isOver, isRecovered: false };
+  }
   const store = await parts.openLog(nodeId);
   try {
     const catalogue = replay(store);
     const before = recoveriesOf(catalogue).flatMap(({ recovery }) => recovery.clusterIds);
-    const isOurs = wantedId !== undefined &&
-      [...authorityIds(membership.authority), ...before].includes(wantedId);
-    const clusterId = isOurs ? wantedId : membership.identity.clusterId;
+    const isOurs = wantedId !== undefined && before.includes(wantedId);
     return {
-      cluster: { clusterId, origin: membership.origin },
+      cluster: { clusterId: isOurs ? wantedId : clusterId, origin },
       otherMembers: catalogue.members().filter((row) => row.nodeId !== nodeId).length,
       isOver,
       isRecovered: before.length > 0,

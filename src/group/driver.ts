@@ -173,6 +173,8 @@ export class GroupDriver implements Group {
 
   /** Begins to tick. */
   start(): void {
+    const { damage } = this.#parts;
+    if (damage !== undefined) return this.#fenceOff({ kind: "storage", reason: damage });
     this.#parts.room?.onChanged(() => this.#onRoomChanged());
     const { voters } = this.#raft.view().configuration;
     // Nobody could object, so there is no reason to wait out an election timeout.

@@ -29,6 +29,8 @@ export interface GroupParts {
   readonly timing?: Partial<GroupTiming>;
   /** Tells when the log waits for room on its disk; closed with the group. */
   readonly room?: Pick<DiskRoom, "reason" | "onChanged" | "close">;
+  /** Why the log can't be trusted, for people: the node only shows what it knew. Absent = it can. */
+  readonly damage?: string | undefined;
   /** Who has a command made that is proposed now; absent = nobody keeps it. */
   readonly originOf?: (command: CatalogueCommand) => ChangeOrigin | undefined;
   /** Who an empty log starts with; a log that holds anything ignores it. Absent = wait for a leader's snapshot. */

@@ -287,6 +287,39 @@ Deno.test("A node that lost its log fences itself when the leader counts on it",
     assert.equal(world.group(amnesiac).fenced?.kind, "log_lost");
   }));
 
+Deno.test("A node with a damaged log is fenced from its start, shows what it knew, and the others go on", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    await world.propose(leader, putSetting("a", "1"));
+    // Carries the word to its disk that the one before is committed.
+    await world.propose(leader, putSetting("a2", "1"));
+    await world.converged();
+    const others = world.numbers.filter((number) => number !== leader);
+    world.crash(leader, { power: false });
+    const [segment = ""] = (await world.disk(leader).list()).filter((name) =>
+      name.endsWith(".log")
+    );
+    world.disk(leader).rot(segment, 20, 1);
+    await world.boot(leader);
+    const { fenced, catalogue } = world.group(leader);
+    assert.equal(fenced?.kind, "storage");
+    assert.match(fenced?.reason ?? "", /wal-0000000001\.log.*checksum/);
+    assert.equal(catalogue.findSetting("a")?.value, "1");
+    const next = await world.elected(others);
+    await world.propose(next, putSetting("b", "1"));
+    await world.advance(5_000);
+    assert.equal(world.group(leader).view().role, "follower");
+    assert.equal(world.group(leader).catalogue.findSetting("b"), undefined);
+    await assert.rejects(
+      world.propose(leader, putSetting("c", "1")),
+      failsWith("fenced", /checksum/),
+    );
+    const { value, consistency } = await world.settle(
+      world.group(leader).readOrStale((known) => known.findSetting("a")?.value, { waitMs: 250 }),
+    );
+    assert.deepEqual([value, consistency], ["1", "stale"]);
+  }));
+
 Deno.test("A node that meets entries of a newer program stops instead of misreading them", () =>
   withGroup(1, async (world) => {
     const answer = world.group(1).propose({ kind: "raise_schema", schema: 99 });

@@ -1,5 +1,5 @@
-import { assert } from "../base/mod.ts";
-import type { LogOrder, RaftLogReader } from "../ports/mod.ts";
+import { assert, type StorageError } from "../base/mod.ts";
+import type { LogOrder, RaftLogReader, RaftLogStore } from "../ports/mod.ts";
 import type { Entry, EntryId, GroupConfiguration, HardState, Snapshot } from "../protocol/mod.ts";
 
 /** The group before any snapshot or entry says otherwise. */
@@ -132,6 +132,51 @@ export class LogImage implements RaftLogReader {
     this.#entries = [];
     this.append(state.entries);
   }
+}
+
+/** What could be read of a damaged log: to know by whom it was made and what it was about, and for nothing else. */
+export class DamagedLog implements RaftLogStore {
+  readonly #image: LogImage;
+  readonly #damage: StorageError;
+
+  constructor(image: LogImage, damage: StorageError) {
+    this.#image = image;
+    this.#damage = damage;
+  }
+
+  initial(): { readonly hardState: HardState; readonly configuration: GroupConfiguration } {
+    return this.#image.initial();
+  }
+
+  firstIndex(): number {
+    return this.#image.firstIndex();
+  }
+
+  lastIndex(): number {
+    return this.#image.lastIndex();
+  }
+
+  term(index: number): number | undefined {
+    return this.#image.term(index);
+  }
+
+  entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
+    return this.#image.entries(low, high, bytesMax);
+  }
+
+  snapshot(): Snapshot | undefined {
+    return this.#image.snapshot();
+  }
+
+  write(): Promise<void> {
+    return Promise.reject(this.#damage);
+  }
+
+  compact(): Promise<void> {
+    return Promise.reject(this.#damage);
+  }
+
+  async close(): Promise<void> {}
 }
 
 /**

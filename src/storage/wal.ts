@@ -8,7 +8,7 @@ import {
 } from "../base/mod.ts";
 import type { Disk, LogOrder, RaftLogStore } from "../ports/mod.ts";
 import type { Entry, GroupConfiguration, HardState, Snapshot } from "../protocol/mod.ts";
-import { lastIndexAfter, type LimitEntries, LogImage } from "./log_image.ts";
+import { DamagedLog, lastIndexAfter, type LimitEntries, LogImage } from "./log_image.ts";
 import {
   batchBytesOf,
   encodeCompanion,
@@ -26,6 +26,7 @@ import {
   type RecoveredLog,
   recoverLog,
   type Repair,
+  salvageLog,
   segmentName,
   snapshotName,
   TEMPORARY_SUFFIX,
@@ -45,6 +46,8 @@ export interface WalOptions {
   readonly room?: LogRoom;
   /** Is told at the start what had changed on the disk and is as it was again; for people. */
   readonly onRepaired?: (what: string) => void;
+  /** Is told of a log that can't be trusted, which can then be read as far as it goes and takes nothing; absent = it is refused. */
+  readonly onDamaged?: (damage: StorageError) => void;
 }
 
 /** Waits for room on the disk. */
@@ -76,14 +79,32 @@ interface Pending {
  * Opens the log in a folder, or starts one. Sector-aligned batches in zero-filled segments, short ones written twice,
  * one checksum and one sync per batch, whatever has queued up meanwhile in it.
  *
- * @throws StorageError `corrupt_file` when what is there can't be trusted; nothing is changed then.
+ * @throws StorageError `corrupt_file` when what is there can't be trusted and nobody is told; nothing is changed then.
  */
 export async function openWal(disk: Disk, options: WalOptions): Promise<RaftLogStore> {
-  const recovered = await recoverLog(disk, options.owner);
+  const recovered = await recoverOrSalvage(disk, options);
+  if (recovered instanceof DamagedLog) return recovered;
   const logId = options.logId ?? randomLogId();
   const log = new Wal(disk, options, recovered ?? logId);
   await log.start();
   return log;
+}
+
+async function recoverOrSalvage(
+  disk: Disk,
+  { owner, onDamaged, limitEntries }: WalOptions,
+): Promise<RecoveredLog | DamagedLog | undefined> {
+  try {
+    return await recoverLog(disk, owner);
+  } catch (error) {
+    const isDamage = error instanceof StorageError && error.code === "corrupt_file";
+    if (!isDamage || onDamaged === undefined) throw error;
+    const image = new LogImage(limitEntries);
+    image.restore(await salvageLog(disk, owner));
+    await disk.close();
+    onDamaged(error);
+    return new DamagedLog(image, error);
+  }
 }
 
 class Wal implements RaftLogStore {

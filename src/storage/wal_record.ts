@@ -231,6 +231,12 @@ export function decodeSnapshotFile(logId: string, bytes: Uint8Array): Decoded<Sn
   return reader.finish(snapshotField.read(reader));
 }
 
+/** The log that a snapshot's file says it belongs to, whatever else is wrong with it. */
+export function snapshotLogId(bytes: Uint8Array): string {
+  const reader = new ByteReader(bytes.subarray(2 * 4));
+  return reader.hex64();
+}
+
 function readRecord(reader: ByteReader, kind: WalRecord["kind"]): WalRecord {
   switch (kind) {
     case "base": {

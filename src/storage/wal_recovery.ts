@@ -13,6 +13,7 @@ import {
   readFrame,
   SECTOR_BYTES,
   type SegmentHead,
+  snapshotLogId,
   type WalRecord,
 } from "./wal_record.ts";
 
@@ -71,12 +72,12 @@ const SNAPSHOT_PATTERN = /^snapshot-\d{16}-\d+\.bin$/;
  */
 export async function recoverLog(disk: Disk, owner: NodeId): Promise<RecoveredLog | undefined> {
   const names = await disk.list();
-  for (const name of names) if (name.endsWith(TEMPORARY_SUFFIX)) await disk.remove(name);
-  const numbers = names.flatMap((name) => SEGMENT_PATTERN.exec(name)?.[1] ?? []).map(Number)
-    .sort((a, b) => a - b);
+  const unfinished = names.filter((name) => name.endsWith(TEMPORARY_SUFFIX));
+  const numbers = numbersOf(names);
   const snapshots = names.filter((name) => SNAPSHOT_PATTERN.test(name));
   if (numbers.length === 0) {
     if (snapshots.length > 0) throw damaged(snapshots[0], "the log it belongs to is missing");
+    for (const name of unfinished) await disk.remove(name);
     return undefined;
   }
   const replay = new Replay();
@@ -95,12 +96,79 @@ export async function recoverLog(disk: Disk, owner: NodeId): Promise<RecoveredLo
     throw damaged(segmentName(numbers.at(-1) ?? 0), missing);
   }
   const snapshot = await loadSnapshot(disk, logId, replay.snapshotId);
-  for (const name of snapshots) {
-    // Written but never named by the log: a crash came between.
-    if (name !== snapshotName(snapshot.id)) await disk.remove(name);
-  }
   const { hardState, start } = replay;
-  return { segments, repairs, hardState, snapshot, start, entries: replay.finish() };
+  const entries = replay.finish();
+  // Written but never named by the log: a crash came between.
+  const unnamed = snapshots.filter((name) => name !== snapshotName(snapshot.id));
+  for (const name of [...unfinished, ...unnamed]) await disk.remove(name);
+  return { segments, repairs, hardState, snapshot, start, entries };
+}
+
+/**
+ * What can still be read of a log that {@link recoverLog} refuses: up to the damage, and no further than what was known to be
+ * committed. Changes nothing. A node that is shown this must neither vote nor confirm anything.
+ */
+export async function salvageLog(
+  disk: Disk,
+  owner: NodeId,
+): Promise<Omit<RecoveredLog, "segments" | "repairs">> {
+  const names = await disk.list();
+  const logId = await salvageLogId(disk, names);
+  const replay = new Replay();
+  for (const number of numbersOf(names)) {
+    const bytes = await disk.read(segmentName(number)) ?? new Uint8Array(0);
+    // Its batches are known by all that their checksums cover, should the head be what is damaged.
+    const named = { logId, owner, segment: number, firstSequence: 0, segmentBytes: bytes.length };
+    if (!salvageSegment(named, bytes, replay)) break;
+  }
+  const snapshot = await newestSnapshot(disk, logId, names);
+  const { hardState, start } = replay;
+  const isWhole = snapshot.id.index >= start.index;
+  const entries = isWhole ? replay.entriesAfter(snapshot.id.index, hardState.commit) : [];
+  const commit = snapshot.id.index + entries.length;
+  return { hardState: { ...hardState, commit }, snapshot, start: snapshot.id, entries };
+}
+
+/** False when it ends in damage. */
+function salvageSegment(head: SegmentHead, bytes: Uint8Array, replay: Replay): boolean {
+  let sequence = readFrame(head, bytes, SECTOR_BYTES)?.sequence;
+  if (sequence === undefined) return false;
+  for (let at = SECTOR_BYTES;; sequence++) {
+    const batch = findBatch(head, bytes, { at, sequence });
+    if (batch === undefined) return true;
+    const records = decodeRecords(batch.payload);
+    if (records.kind === "malformed") return false;
+    if (records.value.some((record) => replay.take(record) !== undefined)) return false;
+    at += batch.bytes;
+  }
+}
+
+/** As any file says that it belongs to; "" = none does. */
+async function salvageLogId(disk: Disk, names: readonly string[]): Promise<string> {
+  for (const name of names) {
+    const bytes = await disk.read(name) ?? new Uint8Array(0);
+    if (SNAPSHOT_PATTERN.test(name)) return snapshotLogId(bytes);
+    const head = SEGMENT_PATTERN.test(name) ? decodeSegmentHead(bytes) : undefined;
+    if (head?.kind === "decoded") return head.value.logId;
+  }
+  return "";
+}
+
+async function newestSnapshot(
+  disk: Disk,
+  logId: string,
+  names: readonly string[],
+): Promise<Snapshot> {
+  for (const name of names.filter((name) => SNAPSHOT_PATTERN.test(name)).toReversed()) {
+    const decoded = decodeSnapshotFile(logId, await disk.read(name) ?? new Uint8Array(0));
+    if (decoded.kind === "decoded") return decoded.value;
+  }
+  return NO_SNAPSHOT;
+}
+
+function numbersOf(names: readonly string[]): readonly number[] {
+  return names.flatMap((name) => SEGMENT_PATTERN.exec(name)?.[1] ?? []).map(Number)
+    .sort((a, b) => a - b);
 }
 
 interface SegmentQuestion {
@@ -288,6 +356,12 @@ class Replay {
       throw damaged(undefined, `entries ${this.start.index + 1} to ${first.index - 1} are missing`);
     }
     return entries;
+  }
+
+  /** Those behind one index up to another, as far as there is no gap. */
+  entriesAfter(index: number, last: number): readonly Entry[] {
+    const entries = this.#entries.filter((entry) => entry.index > index && entry.index <= last);
+    return entries[0]?.index === index + 1 ? entries : [];
   }
 
   #takeEntry(entry: Entry): string | undefined {

@@ -99,7 +99,9 @@ export class GroupWorld {
     this.#members.set(number, member);
     const nodeId = groupNodeId(number);
     const room = new DiskRoom({ clock: this.clock, log: this.telemetry });
-    const store = await openWal(member.disk, { owner: nodeId, limitEntries, room });
+    let damage: string | undefined;
+    const onDamaged = ({ message }: Error) => void (damage = message);
+    const store = await openWal(member.disk, { owner: nodeId, limitEntries, room, onDamaged });
     const transport = this.network.open(nodeId, `n${number}`, {
       onDatagram: () => {},
       onFrame: (from, _channel, bytes) => member.group?.receive(from, bytes),
@@ -112,6 +114,7 @@ export class GroupWorld {
     member.group = await openGroup({
       nodeId,
       store,
+      damage,
       room,
       transport,
       addressOf: (id) => `n${parseInt(id, 16)}`,

@@ -235,6 +235,37 @@ Deno.test("Wal makes durable what a killed process left in the page cache, befor
   assert.ok(found > 0, "the fault never struck");
 });
 
+Deno.test("Wal shows of a damaged log what was known to be committed, takes nothing, and changes nothing", async () => {
+  const random = new Random(9);
+  const disk = new SimulatedDisk();
+  const log = await openWal(disk, OPTIONS);
+  for (let serial = 0; serial < 60; serial++) await call(log, drawCall(random, log, serial));
+  const whole = pictureOf(log);
+  const { commit } = log.initial().hardState;
+  await log.close();
+  const shown = { all: 0, less: 0 };
+  for (const name of await disk.list()) {
+    if (name === WATERMARK || name === "spare.tmp") continue;
+    const { length = 0 } = await disk.read(name) ?? {};
+    for (let at = 0; at < Math.min(length, 500); at += 23) {
+      const copy = disk.killProcess();
+      copy.rot(name, at, 1);
+      const told: string[] = [];
+      const onDamaged = ({ message }: Error) => void told.push(message);
+      const damaged = await openWal(copy, { ...OPTIONS, onDamaged });
+      assert.match(told.join(), new RegExp(name), `${name} at ${at}`);
+      const last = damaged.lastIndex();
+      assert.ok(last <= commit && damaged.initial().hardState.commit === last);
+      if (last === Math.min(commit, log.lastIndex())) shown.all++;
+      else shown.less++;
+      for (const entry of pictureOf(damaged).entries) assert.ok(whole.entries.includes(entry));
+      await assert.rejects(damaged.write(orderOf(last + 1, 1)), isCorrupt);
+      assert.deepEqual(copy.operations, 0, "nothing is changed");
+    }
+  }
+  assert.ok(shown.all > 0 && shown.less > 0, JSON.stringify(shown));
+});
+
 Deno.test("Wal tells a torn batch, of which no copy is whole, from a synced one that rotted twice", async () => {
   const disk = new SimulatedDisk();
   const log = await openWal(disk, OPTIONS);

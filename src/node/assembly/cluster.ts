@@ -135,6 +135,8 @@ export class Cluster {
   start(listeners: ClusterListeners): void {
     this.#listeners = listeners;
     this.gossip.tellFacts(this.settings.facts);
+    // Of one that is fenced from its start nothing changes any more.
+    this.gossip.tellFence(this.group.fenced?.kind);
     this.#compareMembers();
     const known = this.#knownOthers();
     if (known.length > 0) this.membership.join(known);

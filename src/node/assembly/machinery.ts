@@ -94,6 +94,9 @@ import {
 import { Announcing } from "./announcing.ts";
 import type { NodePorts } from "./ports.ts";
 
+/** What a person does whose node has a damaged log. */
+const WAY_BACK = "to take part again, run odist leave --force here and let the node join anew";
+
 /** What a node tells of its own load. */
 export type Figures = Pick<GossipParts, "readLoad" | "readLoaded">;
 
@@ -218,9 +221,11 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   for (const member of answer?.members ?? []) book.note(member.nodeId, member.address);
   const membership = stored.membership ?? await stored.found();
   const room = new DiskRoom({ clock, log });
+  let damage: string | undefined;
   const store = await openLog(await options.openDisk(logFolder), stored.nodeId, {
     room,
     onRepaired: (reason) => log.log("warn", "raft_log_repaired", { reason }),
+    onDamaged: ({ message }) => void (damage = `${message}; ${WAY_BACK}`),
   });
   try {
     return await assemble({
@@ -231,6 +236,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
       book,
       name,
       store,
+      damage,
       room,
       logFolder,
       member: membership,
@@ -264,6 +270,7 @@ interface Opened extends MachineryOptions {
   readonly book: PeerBook;
   readonly name: string;
   readonly store: RaftLogStore;
+  readonly damage: string | undefined;
   readonly room: DiskRoom;
   readonly logFolder: string;
   readonly member: ClusterMembership;
@@ -450,11 +457,12 @@ async function openLogGroup(
   opened: Opened,
   by: { readonly transport: QuicTransport; readonly addressOf: (peer: NodeId) => string },
 ): Promise<Group> {
-  const { config, stored, member, store, room, clock, log, metrics } = opened;
+  const { config, stored, member, store, damage, room, clock, log, metrics } = opened;
   const founding = member.origin === "founded" ? await foundingOf(opened) : undefined;
   const group = await openGroup({
     nodeId: stored.nodeId,
     store,
+    damage,
     room,
     ...by,
     clock,
@@ -603,7 +611,7 @@ async function foundingOf(opened: Opened) {
 async function openLog(
   disk: Disk,
   owner: NodeId,
-  options: Pick<WalOptions, "room" | "onRepaired"> = {},
+  options: Pick<WalOptions, "room" | "onRepaired" | "onDamaged"> = {},
 ): Promise<RaftLogStore> {
   return await openWal(disk, { owner, limitEntries, ...options });
 }
