@@ -4,6 +4,7 @@ import type { SecretFiles } from "../../ports/mod.ts";
 import {
   FILE_MODE,
   FOLDER_MODE,
+  removeQuietly,
   storageErrorFrom,
   syncFolder,
   TEMPORARY_PREFIX,
@@ -14,6 +15,10 @@ import {
 const OTHERS_MODE = 0o077;
 /** Bytes of one file; keys and certificates have a few hundred. */
 const FILE_BYTES_MAX = 64 * 1024;
+
+/** Room that is given up for a file when the disk is full: a node that can't note its own start can't start. */
+const RESERVE_NAME = "reserve";
+const RESERVE_BYTES = 64 * 1024;
 
 /** How a folder of secrets is opened. */
 export interface SecretFolderOptions {
@@ -32,7 +37,21 @@ export async function openSecretFolder(
   } catch (error) {
     throw await storageErrorFrom(error, { action: `make "${folder}"`, folder });
   }
+  await makeReserve(folder);
   return new SecretFolder(folder, options);
+}
+
+/** Where there is room for it, which a full disk has when it is needed anew. */
+async function makeReserve(folder: string): Promise<void> {
+  const path = join(folder, RESERVE_NAME);
+  const isThere = await Deno.stat(path).then(({ size }) => size === RESERVE_BYTES, () => false);
+  if (isThere) return;
+  try {
+    await Deno.writeFile(path, new Uint8Array(RESERVE_BYTES), { mode: FILE_MODE });
+  } catch {
+    // Half of it would take the room that others need.
+    await removeQuietly(path);
+  }
 }
 
 /** What a crash left half-written may be a key, and nobody else would ever remove it. */
@@ -67,7 +86,15 @@ class SecretFolder implements SecretFiles {
   }
 
   async write(name: string, bytes: Uint8Array): Promise<void> {
-    await writeFileDurably(join(this.#folder, name), bytes, { mode: FILE_MODE });
+    const write = () => writeFileDurably(join(this.#folder, name), bytes, { mode: FILE_MODE });
+    try {
+      await write();
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== "disk_full") throw error;
+      await removeQuietly(join(this.#folder, RESERVE_NAME));
+      await write();
+      await makeReserve(this.#folder);
+    }
   }
 
   async remove(name: string): Promise<void> {
