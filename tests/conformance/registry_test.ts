@@ -75,6 +75,15 @@ nodeTest("contract #112 a model the registry does not have", async () => {
   assert.deepEqual(await whole.json(), { error });
 });
 
+nodeTest("a registry is asked on any port, those that browsers refuse included", async () => {
+  for (const port of [1, 9, 6000, 10_080]) {
+    const [line] = (await pull(`127.0.0.1:${port}/library/nope`)).slice(-1);
+    const error = String(line?.["error"]);
+    assert.match(error, new RegExp(`cannot reach 127\\.0\\.0\\.1:${port}`));
+    assert.doesNotMatch(error, /blocked/);
+  }
+});
+
 nodeTest("contract #113 an interrupted pull goes on where it stopped", async () => {
   await using registry = new TestRegistry();
   const weights = await ownWeights("cut");
@@ -108,6 +117,9 @@ nodeTest("contract #114 a blob with wrong bytes leaves nothing behind", async ()
   );
   assert.equal(await blobStatus(digest), 404);
   assert.equal((await node().post("/api/show", { model })).status, 404);
+  const whole = await node().post("/api/pull", { model, insecure: true, stream: false });
+  assert.equal(whole.status, 500);
+  assert.match((await whole.json()).error, /^digest mismatch, file must be downloaded again/);
 });
 
 nodeTest("contract #115 two clients share one transfer", async () => {

@@ -1,3 +1,4 @@
+import { formatCount } from "../../base/mod.ts";
 import type { ModelDetails } from "../../ports/mod.ts";
 import type { GgufFacts } from "../gguf/mod.ts";
 import type { TemplateCapabilities } from "../template/mod.ts";
@@ -135,22 +136,10 @@ export function configOf(facts: GgufFacts): ModelConfig {
     format: "gguf",
     family: facts.architecture,
     families: [facts.architecture],
-    parameterSize: formatParameterCount(facts.parameterCount),
+    parameterSize: formatCount(facts.parameterCount),
     quantization: facts.quantization,
     capabilities: [],
   };
-}
-
-/** A parameter count as people write it: `8B`, `7.2B`, `4.20M`, `135K`. */
-function formatParameterCount(count: number): string {
-  if (count >= 1e9) return `${trimWhole(count / 1e9, 1)}B`;
-  if (count >= 1e6) return `${trimWhole(count / 1e6, 2)}M`;
-  if (count >= 1e3) return `${(count / 1e3).toFixed(0)}K`;
-  return String(count);
-}
-
-function trimWhole(value: number, decimals: number): string {
-  return Number.isInteger(value) ? String(value) : value.toFixed(decimals);
 }
 
 /** The capability strings of contract 1.6, in its order. */
