@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Bytes of traffic kept from the very first datagram on. */
   readonly captureBytesMax?: number;
+  /** Of the sources that nodes are run from; by default these. */
+  readonly sources?: string;
   /** Done to the first node before it is started. */
   readonly prepareFounder?: (founder: ClusterNode) => Promise<void>;
 }
@@ -296,7 +298,11 @@ export class TestCluster implements AsyncDisposable {
     this.#down.add(name);
     const publicAddress = this.network.plug(name, listenPort);
     const environment = this.#options.environment ?? {};
-    const node = ClusterNode.make({ name, listenPort, publicAddress, environment });
+    const { sources } = this.#options;
+    const node = ClusterNode.make({
+      ...{ name, listenPort, publicAddress, environment },
+      ...(sources !== undefined && { sources }),
+    });
     this.#nodes.set(name, node);
     return node;
   }

@@ -26,6 +26,8 @@ export interface ClusterNodeParts {
   readonly environment: Readonly<Record<string, string>>;
   /** What stands before the command, to have it run elsewhere. */
   readonly within?: readonly string[];
+  /** Of the sources that are run; by default these. */
+  readonly sources?: string;
 }
 
 /** A JSON answer of a node, whatever its status. */
@@ -42,6 +44,7 @@ export class ClusterNode implements AsyncDisposable {
   readonly listenPort: number;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #within: readonly string[];
+  #sources: string;
   readonly #home: string;
   readonly #printed = new PrintedEnd(PRINTED_CHARS_MAX);
   #origin = "";
@@ -55,6 +58,7 @@ export class ClusterNode implements AsyncDisposable {
     this.listenPort = parts.listenPort;
     this.#environment = parts.environment;
     this.#within = parts.within ?? [];
+    this.#sources = parts.sources ?? ROOT;
     this.#home = home;
   }
 
@@ -120,7 +124,7 @@ export class ClusterNode implements AsyncDisposable {
         ...this.#environment,
         ...environment,
       },
-      cwd: ROOT,
+      cwd: this.#sources,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -144,6 +148,11 @@ export class ClusterNode implements AsyncDisposable {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** From the next start on these sources are run, and no other ones. */
+  upgrade(): void {
+    this.#sources = ROOT;
   }
 
   /** SIGKILL, and waits for the end. */
