@@ -4,8 +4,8 @@ export interface Client {
   readonly program: string;
   /** An agent runs in Node, cut off from the network. */
   readonly runtime: "deno" | "python" | "java" | "rust" | "go" | "go-program" | "agent";
-  /** Runs only when it, or the group, is asked for by name: it takes hundreds of megabytes, or minutes. */
-  readonly group?: "agents" | "builds";
+  /** Runs only when it, or the group, is asked for by name: it takes hundreds of megabytes (nightly: gigabytes), or minutes. */
+  readonly group?: "agents" | "builds" | "nightly";
   /** Packages by their exact versions; of Rust's the features follow, each after a `+`. */
   readonly packages: Readonly<Record<string, string>>;
 }
@@ -157,6 +157,13 @@ export const CLIENTS: readonly Client[] = [
       "github.com/ollama/ollama": "v0.17.4",
       "github.com/gen2brain/malgo": "v0.11.24",
     },
+  },
+  {
+    name: "open webui (py)",
+    program: "open_webui.py",
+    runtime: "python",
+    group: "nightly",
+    packages: { "open-webui": "0.12.4" },
   },
   {
     name: "claude-code",

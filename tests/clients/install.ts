@@ -9,7 +9,7 @@ const AGENTS = fileURLToPath(new URL("agents.ts", import.meta.url));
 /** Arguments with which `unshare` runs what follows in a network that has nothing but loopback. */
 const ALONE = ["-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
 const INSTALL_TIMEOUT_MS = 300_000;
-/** What is written in C++ takes minutes to compile. */
+/** What is written in C++ takes minutes to compile, as gigabytes do to come. */
 const BUILD_TIMEOUT_MS = 1_500_000;
 const COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
@@ -106,7 +106,8 @@ async function installForPython({ packages }: Client, { folder, program }: Place
   const python = join(folder, "bin", "python3");
   const wanted = Object.entries(packages).map(([name, version]) => `${name}==${version}`);
   await step("python3", ["-m", "venv", folder]);
-  await step(python, ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...wanted]);
+  const pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...wanted];
+  await step(python, pip, { timeoutMs: BUILD_TIMEOUT_MS });
   return { command: python, args: [program], env: { PYTHONDONTWRITEBYTECODE: "1" } };
 }
 

@@ -1,5 +1,5 @@
 // Runs programs written with other people's clients against a node with `tiny`, and prints a table call by call.
-// deno task test:clients [NAME...]; agents of the terminal only by their names, or as "agents", and so what is built for minutes, as "builds"
+// deno task test:clients [NAME...]; agents of the terminal only by their names, or as "agents", what is built for minutes as "builds", and what takes gigabytes as "nightly"
 import { startNode } from "../harness/node.ts";
 import { createVariant, EMBEDDING_EDITS } from "../harness/test_models.ts";
 import { type Client, CLIENTS } from "./clients.ts";
@@ -7,7 +7,8 @@ import { install } from "./install.ts";
 import { run } from "./processes.ts";
 import { type CallResult, callsOf, KINDS, type Outcome, tableOf } from "./table.ts";
 
-const PROGRAM_TIMEOUT_MS = 180_000;
+/** One of them starts a server that reads gigabytes of libraries. */
+const PROGRAM_TIMEOUT_MS = 300_000;
 
 async function outcomeOf(client: Client, origin: string): Promise<Outcome> {
   const ready = await install(client);

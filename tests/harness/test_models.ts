@@ -18,7 +18,10 @@ export function digestOf(bytes: Uint8Array): string {
 }
 
 /** Uploads bytes as a blob and returns their digest. */
-export async function uploadBlob(node: TestNode, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+export async function uploadBlob(
+  node: Pick<TestNode, "get">,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<string> {
   const digest = digestOf(bytes);
   const response = await node.get(`/api/blobs/${digest}`, { method: "POST", body: bytes });
   await response.body?.cancel();
@@ -28,7 +31,7 @@ export async function uploadBlob(node: TestNode, bytes: Uint8Array<ArrayBuffer>)
 
 /** Creates a model from the embedded one's weights with other metadata, as a client would: blob, then create. */
 export async function createVariant(
-  node: TestNode,
+  node: Pick<TestNode, "get" | "ask">,
   model: string,
   edits: MetadataEdits,
 ): Promise<void> {

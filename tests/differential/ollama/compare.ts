@@ -1,5 +1,6 @@
+import { createVariant, EMBEDDING_EDITS } from "../../harness/test_models.ts";
 import { ollamaCases } from "./cases.ts";
-import type { Case } from "./recorded.ts";
+import { type Case, VECTORS } from "./recorded.ts";
 import { type Answered, type Difference, differencesOf, shapeOf } from "./shape.ts";
 import allowedRows from "./allowed.json" with { type: "json" };
 
@@ -37,6 +38,8 @@ export async function compareWithOllama(
   options: { readonly model: string; readonly against?: string },
 ): Promise<Comparison> {
   const cases = ollamaCases(options.model);
+  await makeModels(origin);
+  if (options.against !== undefined) await makeModels(options.against);
   const unexplained: Unexplained[] = [];
   const met = allowed.filter(({ live }) => options.against !== undefined || live !== true);
   const explained = new Map<string, number>(met.map(({ reason }) => [reason, 0]));
@@ -50,6 +53,19 @@ export async function compareWithOllama(
     }
   }
   return { requests: cases.length, unexplained, explained };
+}
+
+/** An embedding model, which neither comes with. */
+async function makeModels(origin: string): Promise<void> {
+  const get = (path: string, init?: RequestInit) => fetch(`${origin}${path}`, init);
+  const asking = {
+    get,
+    ask: async (path: string, body: unknown) => {
+      const response = await get(path, { method: "POST", body: JSON.stringify(body) });
+      return await response.json();
+    },
+  };
+  await createVariant(asking, VECTORS, EMBEDDING_EDITS);
 }
 
 function reasonFor({ name }: Case, { field, wanted, got }: Difference): string | undefined {

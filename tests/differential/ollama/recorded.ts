@@ -11,6 +11,8 @@ export interface Case {
   readonly recorded: Answered;
 }
 
+/** A model of vectors alone, over the weights of `tiny`: its window has 1024 tokens. */
+export const VECTORS = "differential-vectors";
 export const JSON_TYPE = "application/json";
 export const LINES_TYPE = "application/x-ndjson";
 export const ERROR: Shape = { error: "string" };

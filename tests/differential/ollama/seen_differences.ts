@@ -12,6 +12,7 @@ import {
   refused,
   RENDERED,
   SHORT,
+  VECTORS,
 } from "./recorded.ts";
 
 const NO_BLOB = `sha256:${"0".repeat(64)}`;
@@ -133,6 +134,27 @@ function ofEmbeddings(model: string): readonly Case[] {
     post("/api/embed", { model, input: "x" }, refused(501), "of a completion model"),
     post("/api/embeddings", { model, prompt: "x" }, refused(500), "of a completion model"),
     post("/api/embed", { model, input: ["x", ""] }, refused(400), "with an empty text"),
+    post(
+      "/api/embed",
+      { model: VECTORS, input: "a b c ".repeat(2_000) },
+      done(undefined, { prompt_eval_count: 1022 }),
+      "of a text over the window",
+    ),
+    post("/api/embed", { model: VECTORS, input: [] }, done({ model: "string", embeddings: [] })),
+    ...["chat", "generate"].map((action) =>
+      post(
+        `/api/${action}`,
+        { model: VECTORS, messages: HI, prompt: "x" },
+        refused(400, `"${VECTORS}" does not support ${action}`),
+      )
+    ),
+    {
+      name: "DELETE /api/delete vectors",
+      method: "DELETE",
+      path: "/api/delete",
+      body: { model: VECTORS },
+      recorded: { status: 200 },
+    },
   ];
 }
 
