@@ -39,6 +39,8 @@ const APART_MS = 4_000;
 /** A trouble lasts so long; a machine is off so long. */
 const TROUBLE_MS = { low: 300, high: 2_500 } as const;
 const OFF_MS = { low: 5, high: 1_200 } as const;
+/** The longest that a call of a slow disk takes. */
+const LATE_MS = 1_300;
 /** How long a strike waits for the moment that makes it one. */
 const MOMENT_MS = 1_500;
 /** How long a node that was struck is helped to lead. */
@@ -51,7 +53,7 @@ const TROUBLES: Partial<Record<StorageFault, Trouble>> = {
 };
 
 /** Milliseconds that a run takes until all disks are well again. */
-export const STRIKES_SPAN_MS = STRIKES * APART_MS + 3_500;
+export const STRIKES_SPAN_MS = STRIKES * APART_MS + 5_000;
 
 /** Brings faults upon the disks of a run: damage to a minority alone, for nobody can mend more. */
 export class Strikes {
@@ -171,7 +173,13 @@ export class Strikes {
         return this.#endLater(struck, { from, lastsMs: 50, leftMs: leftMs - 50 });
       }
       this.tally.struck += count;
-      for (const replica of struck) this.#endTrouble(replica);
+      for (const replica of struck) {
+        this.#endTrouble(replica);
+        // A slow disk's failure may be on its way yet.
+        this.#world.time.after(LATE_MS, () => {
+          if (replica.fenced !== undefined) this.#endTrouble(replica);
+        });
+      }
     });
   }
 
