@@ -1,5 +1,5 @@
 /**
- * What the core costs per step, by Deno's bench runner: `deno bench -A bench/micro`. `deno task test:performance` compares the
+ * What the core and templates cost per step, by Deno's bench runner: `deno bench -A bench/micro`. `deno task test:performance` compares the
  * figures with the stored ones.
  *
  * @module
@@ -10,6 +10,12 @@ import { schemaToGrammar } from "../../src/core/grammar/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
 import { chooseRoute, type RouteCandidate } from "../../src/core/scheduler/mod.ts";
 import { encodeFrame, FrameReader } from "../../src/inference/frames.ts";
+import { familyById } from "../../src/models/families/mod.ts";
+import {
+  compileTemplate,
+  KNOWN_TEMPLATES,
+  type PromptInput,
+} from "../../src/models/template/mod.ts";
 import { decodeRaftFrame, encodeRaftFrames, type RaftWireMessage } from "../../src/protocol/mod.ts";
 import { MembershipWorld } from "../../tests/sim/membership_world.ts";
 import { simulate } from "../../tests/sim/raft/simulation.ts";
@@ -103,6 +109,50 @@ const SCHEMA = {
 
 Deno.bench("grammar: a schema of 24 properties", () => {
   sink += schemaToGrammar(SCHEMA).kind.length;
+});
+
+const CHAT: PromptInput = {
+  messages: Array.from({ length: 40 }, (_, turn) => ({
+    role: turn % 2 === 0 ? "user" : "assistant",
+    content: `Turn ${turn}: the sky is blue because air scatters blue light more than red. `.repeat(
+      4,
+    ),
+  })),
+  tools: [{
+    type: "function",
+    function: {
+      name: "get_weather",
+      description: "The weather of a city",
+      parameters: {
+        type: "object",
+        required: ["city"],
+        properties: { city: { type: "string", description: "Where" } },
+      },
+    },
+  }],
+  isChat: true,
+  date: new Date(2026, 2, 1),
+};
+const GO_TEMPLATE = KNOWN_TEMPLATES[0]?.goTemplate ?? "";
+const JINJA_TEMPLATE = familyById("qwen3")?.template ?? "";
+if (GO_TEMPLATE === "" || JINJA_TEMPLATE === "") throw new Error("There is no such template");
+const GO = compileTemplate({ goTemplate: GO_TEMPLATE });
+const JINJA = compileTemplate({ jinjaTemplate: JINJA_TEMPLATE });
+
+Deno.bench("template: compile one in Go's language", () => {
+  sink += compileTemplate({ goTemplate: GO_TEMPLATE }).kind.length;
+});
+
+Deno.bench("template: compile one of a GGUF file", () => {
+  sink += compileTemplate({ jinjaTemplate: JINJA_TEMPLATE }).kind.length;
+});
+
+Deno.bench("template: 40 turns in Go's language", () => {
+  sink += GO.render(CHAT).text.length;
+});
+
+Deno.bench("template: 40 turns and a tool by that of a GGUF file", () => {
+  sink += JINJA.render(CHAT).text.length;
 });
 
 const TOKENS = Array.from("The sky is blue because air scatters blue light. ".repeat(20))
