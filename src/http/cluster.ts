@@ -17,7 +17,7 @@ import type {
 import { parseScopes, type Scope, SCOPES } from "../protocol/mod.ts";
 import type { Exchange } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
-import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
+import { streamLines } from "./ollama_lines.ts";
 import { type ApiFamily, type Route, routesFor } from "./routes.ts";
 import { type Fields, jsonAnswer, utcTime, wireFields } from "./wire/mod.ts";
 
@@ -60,7 +60,7 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
       "GET /api/cluster/explain/:id": ({ params }) =>
         jsonAnswer({ routes: admin.explain(params["id"] ?? "").map(routeShape) }),
       "GET /api/cluster/feed": (exchange) =>
-        stream(exchange, shapesOf(admin.watch(exchange.signal))),
+        streamLines(exchange, shapesOf(admin.watch(exchange.signal))),
       "GET /api/cluster/webtransport": () => {
         const { port, path, certificateHash } = admin.webTransport();
         return jsonAnswer({ port, path, certificate_hash: certificateHash });
@@ -239,7 +239,7 @@ async function logs(admin: ClusterAdmin, exchange: Exchange): Promise<Response> 
     max: LOG_LINES_MAX,
   });
   const follow = new URL(exchange.request.url).searchParams.get("follow") === "true";
-  return await stream(exchange, admin.logs({ lines, follow }, exchange.signal));
+  return await streamLines(exchange, admin.logs({ lines, follow }, exchange.signal));
 }
 
 /** A count in the query. @throws RequestError `invalid_request`. */
@@ -259,14 +259,6 @@ function countOf(
 
 async function* shapesOf(statuses: AsyncIterable<ClusterStatus>): AsyncGenerator<object> {
   for await (const status of statuses) yield statusShape(status);
-}
-
-function stream(exchange: Exchange, items: AsyncIterable<object>): Promise<Response> {
-  return exchange.stream(items, {
-    contentType: NDJSON_CONTENT_TYPE,
-    encode: ndjsonLine,
-    encodeFailure: (error) => ndjsonLine(nativeErrorBody(exchange.describe(error))),
-  });
 }
 
 function snapshotAnswer(bytes: Uint8Array): Response {

@@ -14,7 +14,6 @@ import { type ApiFamily, routesFor } from "./routes.ts";
 import {
   defined,
   type Failure,
-  failureHeaders,
   type Fields,
   jsonAnswer,
   longJsonAnswer,
@@ -28,6 +27,7 @@ import {
   parseTools,
   parseTopLogprobs,
   textAnswer,
+  withRetry,
 } from "./wire/mod.ts";
 
 /**
@@ -38,11 +38,7 @@ const CONTRACT_VERSION = "0.33.0";
 
 /** An error in the native API's words. */
 export function nativeFailureAnswer(failure: Failure): Response {
-  const response = jsonAnswer(nativeErrorBody(failure), failure.status);
-  for (const [name, value] of Object.entries(failureHeaders(failure))) {
-    response.headers.set(name, value);
-  }
-  return response;
+  return withRetry(jsonAnswer(nativeErrorBody(failure), failure.status), failure);
 }
 
 /** The native inference endpoints (contract 1.4, 1.5, 1.9) and what identifies the server. */

@@ -1,10 +1,11 @@
 import type { Answer, AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../ports/mod.ts";
 import type { ToolCall } from "../protocol/mod.ts";
 import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
+import type { Exchange } from "./exchange.ts";
 import { type Failure, jsonAnswer, utcTime } from "./wire/mod.ts";
 
 /** Native streams: one JSON object per line. */
-export const NDJSON_CONTENT_TYPE = "application/x-ndjson";
+const NDJSON_CONTENT_TYPE = "application/x-ndjson";
 
 type RenderedAnswer = Extract<Answer, { kind: "rendered" }>;
 
@@ -14,8 +15,17 @@ export function nativeErrorBody(failure: Failure): object {
 }
 
 /** One line of a native stream. */
-export function ndjsonLine(value: unknown): string {
+function ndjsonLine(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
+}
+
+/** Answers with a line for each item; a failure after the first is the stream's last line. */
+export function streamLines(exchange: Exchange, items: AsyncIterable<object>): Promise<Response> {
+  return exchange.stream(items, {
+    contentType: NDJSON_CONTENT_TYPE,
+    encode: ndjsonLine,
+    encodeFailure: (error) => ndjsonLine(nativeErrorBody(exchange.describe(error))),
+  });
 }
 
 /** What `stream:false` gathers from the chunks of an answer. */

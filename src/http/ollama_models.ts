@@ -9,7 +9,7 @@ import type {
 } from "../ports/mod.ts";
 import { type Exchange, type HttpParts, modelField, readOf, requireModel } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
-import { nativeErrorBody, NDJSON_CONTENT_TYPE, ndjsonLine } from "./ollama_lines.ts";
+import { streamLines } from "./ollama_lines.ts";
 import { type ApiFamily, type Route, routesFor } from "./routes.ts";
 import {
   defined,
@@ -217,13 +217,7 @@ async function answerProgress(parts: {
   readonly stream: boolean;
 }): Promise<Response> {
   const { exchange, progress } = parts;
-  if (parts.stream) {
-    return await exchange.stream(progress, {
-      contentType: NDJSON_CONTENT_TYPE,
-      encode: ndjsonLine,
-      encodeFailure: (error) => ndjsonLine(nativeErrorBody(exchange.describe(error))),
-    });
-  }
+  if (parts.stream) return await streamLines(exchange, progress);
   let last: TransferProgress = { status: "success" };
   for await (const line of progress) last = line;
   return jsonAnswer(last);

@@ -1,4 +1,11 @@
-import { assert, assertNever, type Incarnation, type NodeId, type Random } from "../../base/mod.ts";
+import {
+  assert,
+  assertNever,
+  BoundedMap,
+  type Incarnation,
+  type NodeId,
+  type Random,
+} from "../../base/mod.ts";
 import {
   decodeDatagram,
   decodeSync,
@@ -66,7 +73,7 @@ export class Membership {
   readonly #firsthand: Firsthand;
   readonly #sync: Sync;
   #seeds: readonly Contact[] = [];
-  readonly #expelled = new Set<NodeId>();
+  readonly #expelled = new BoundedMap<NodeId, true>(EXPELLED_MAX);
   #nowMs = -Infinity;
   /** Wall time minus {@link #nowMs}; undefined until the clock was read. */
   #wallOffsetMs: number | undefined;
@@ -376,9 +383,7 @@ export class Membership {
   }
 
   #onExpelled(nodeId: NodeId): void {
-    this.#expelled.add(nodeId);
-    const [oldest] = this.#expelled;
-    if (this.#expelled.size > EXPELLED_MAX && oldest !== undefined) this.#expelled.delete(oldest);
+    this.#expelled.set(nodeId, true);
     const member = this.#shared.roster.find(nodeId);
     if (member !== undefined) this.#forget(member);
   }

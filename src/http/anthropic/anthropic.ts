@@ -5,7 +5,7 @@ import { parseCountTokens, parseMessageRequest } from "./anthropic_requests.ts";
 import { drawId } from "../draw_id.ts";
 import { type Exchange, type HttpParts, readOf } from "../exchange.ts";
 import { type ApiFamily, routesFor } from "../routes.ts";
-import { type Failure, failureHeaders, plainJsonAnswer } from "../wire/mod.ts";
+import { type Failure, plainJsonAnswer, withRetry } from "../wire/mod.ts";
 
 /** What this API's clients send with every request, and no others do. */
 const VERSION_HEADER = "anthropic-version";
@@ -74,11 +74,7 @@ function modelRow(id: string, { modifiedAtMs }: Pick<ListedModel, "modifiedAtMs"
 }
 
 function anthropicFailureAnswer(failure: Failure): Response {
-  const response = plainJsonAnswer(anthropicErrorBody(failure), failure.status);
-  for (const [name, value] of Object.entries(failureHeaders(failure))) {
-    response.headers.set(name, value);
-  }
-  return response;
+  return withRetry(plainJsonAnswer(anthropicErrorBody(failure), failure.status), failure);
 }
 
 async function message(parts: HttpParts, exchange: Exchange): Promise<Response> {

@@ -27,10 +27,10 @@ import {
 import { type ApiFamily, routesFor } from "../routes.ts";
 import {
   type Failure,
-  failureHeaders,
   longJsonAnswer,
   PLAIN_JSON_CONTENT_TYPE,
   plainJsonAnswer,
+  withRetry,
 } from "../wire/mod.ts";
 
 /** Who owns a model whose name has no namespace. */
@@ -57,11 +57,7 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
 
 /** An error in the OpenAI API's words. */
 export function openAiFailureAnswer(failure: Failure): Response {
-  const response = plainJsonAnswer(openAiErrorBody(failure), failure.status);
-  for (const [name, value] of Object.entries(failureHeaders(failure))) {
-    response.headers.set(name, value);
-  }
-  return response;
+  return withRetry(plainJsonAnswer(openAiErrorBody(failure), failure.status), failure);
 }
 
 async function chatCompletion(parts: HttpParts, exchange: Exchange): Promise<Response> {

@@ -65,11 +65,12 @@ export function describeFailure(error: unknown, signal: AbortSignal): Failure {
   return { ...plain, status: 500, message: "internal error", unforeseen: true };
 }
 
-/** The headers a failure asks for. */
-export function failureHeaders(failure: Failure): Record<string, string> {
-  return failure.retryAfterSeconds === undefined
-    ? {}
-    : { "retry-after": String(failure.retryAfterSeconds) };
+/** The answer, which says when to try again where the failure knows it. */
+export function withRetry(response: Response, { retryAfterSeconds }: Failure): Response {
+  if (retryAfterSeconds !== undefined) {
+    response.headers.set("retry-after", String(retryAfterSeconds));
+  }
+  return response;
 }
 
 function shortened(message: string): string {

@@ -7,13 +7,13 @@
 export {
   describeFailure,
   type Failure,
-  failureHeaders,
   jsonAnswer,
   PLAIN_JSON_CONTENT_TYPE,
   plainJsonAnswer,
   textAnswer,
   unroutedAnswer,
   wireFields,
+  withRetry,
 } from "./answers.ts";
 export { type BodyRules, parseFirstJson, readJsonBody } from "./body.ts";
 export { type Defined, defined, Fields, isObject } from "./fields.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { UnavailableError } from "../../base/mod.ts";
+import { BoundedMap, UnavailableError } from "../../base/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import type {
   PromptInput,
@@ -92,7 +92,7 @@ class Pool implements TemplateWorkers {
   /** The one used last is last. */
   readonly #idle = new Map<WorkerProcess, { cancel(): void }>();
   /** In order of use. */
-  readonly #proven = new Set<string>();
+  readonly #proven = new BoundedMap<string, true>(PROVEN_MAX);
   readonly #waiting: Job[] = [];
   #unprovenRunning = 0;
   #startingCount = 0;
@@ -160,14 +160,13 @@ class Pool implements TemplateWorkers {
 
   async #give(worker: WorkerProcess, job: Job): Promise<void> {
     const { key, done } = job;
-    const isUnproven = !this.#proven.delete(key);
+    const isUnproven = this.#proven.use(key) === undefined;
     if (isUnproven) this.#unprovenRunning++;
-    else this.#proven.add(key);
     this.#idle.get(worker)?.cancel();
     this.#idle.delete(worker);
     const { reply, late } = await this.#ask(worker, job.question);
     if (isUnproven) this.#unprovenRunning--;
-    if (reply?.kind === "answer" && reply.prompt !== null) this.#prove(key);
+    if (reply?.kind === "answer" && reply.prompt !== null) this.#proven.set(key, true);
     if (reply === undefined) {
       this.#proven.delete(key);
       this.#end(worker);
@@ -212,12 +211,6 @@ class Pool implements TemplateWorkers {
     const reply = await worker.ask(question);
     timer.cancel();
     return { reply, late };
-  }
-
-  #prove(key: string): void {
-    this.#proven.add(key);
-    const [oldest] = this.#proven;
-    if (this.#proven.size > PROVEN_MAX && oldest !== undefined) this.#proven.delete(oldest);
   }
 
   #start(): void {
