@@ -81,7 +81,7 @@ async function step(
 }
 
 /** Packages' own scripts are not run. */
-async function installAgent({ packages }: Client, { folder, program }: Place): Promise<Ready> {
+async function installAgent({ program, packages }: Client, { folder }: Place): Promise<Ready> {
   const wanted = Object.entries(packages).map(([name, version]) => `${name}@${version}`);
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder];
   await step("unshare", [...ALONE, "true"]);
