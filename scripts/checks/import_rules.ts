@@ -252,6 +252,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "Whether changes are possible is shown, and what a recovery would do.",
     },
     {
+      from: "src/group",
+      to: "src/core/voting",
+      because: "Whether those that are left could elect anybody is decided there.",
+    },
+    {
       from: "src/admission",
       to: "src/core/voting",
       because: "What another node's recovery is to this one is decided there.",

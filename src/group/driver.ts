@@ -60,7 +60,6 @@ const ROUNDS_MAX = 10_000;
 /** Entries a learner may lack and still count as caught up. */
 const LEARNER_LAG_MAX = 100;
 const PROPOSE_TIMEOUT_MS = 10_000;
-
 const NO_BYTES = new Uint8Array(0);
 
 /** An order on its way to the disk. */
@@ -87,7 +86,7 @@ export class GroupDriver implements Group {
   readonly #reads: Reads;
   readonly #reports = new ReportLimits();
   readonly #quorum: QuorumWatch;
-  readonly #changes: GroupChanges;
+  readonly #changes = new GroupChanges();
   readonly #transfers: SnapshotTransfers;
   readonly #grid: TickGrid;
   readonly #appliedListeners = new Set<(news: AppliedNews) => void>();
@@ -159,9 +158,10 @@ export class GroupDriver implements Group {
     this.#quorum = new QuorumWatch({
       read: (look, options) => this.read(look, options),
       catalogue: () => this.#catalogue,
+      configuration: () => this.#raft.view().configuration,
+      isThere: (voter) => voter === id || parts.isDown?.(voter) !== true,
       clock,
     });
-    this.#changes = new GroupChanges();
     this.#outbox = new Outbox({ clock, send: (to, messages) => this.#send(to, messages) });
     this.#transfers = new SnapshotTransfers({
       send: (message) => this.#outbox.post(message),

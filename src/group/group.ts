@@ -31,6 +31,8 @@ export interface GroupParts {
   readonly room?: Pick<DiskRoom, "reason" | "onChanged" | "close">;
   /** Why the log can't be trusted, for people: the node only shows what it knew. Absent = it can. */
   readonly damage?: string | undefined;
+  /** Whether gossip takes a voter for gone; absent = nobody can tell. */
+  readonly isDown?: (voter: NodeId) => boolean;
   /** Who has a command made that is proposed now; absent = nobody keeps it. */
   readonly originOf?: (command: CatalogueCommand) => ChangeOrigin | undefined;
   /** Who an empty log starts with; a log that holds anything ignores it. Absent = wait for a leader's snapshot. */

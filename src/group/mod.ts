@@ -13,7 +13,7 @@ export {
   STALE_AFTER_MS,
 } from "./catalogue_group.ts";
 export { DiskRoom } from "./disk_room.ts";
-export type { AppliedNews, Fence, Group } from "./group.ts";
+export type { AppliedNews, Fence, Group, GroupParts } from "./group.ts";
 export { openGroup } from "./open_group.ts";
 export { RequestsGroup } from "./requests_group.ts";
 export type { Reading } from "./quorum_watch.ts";

@@ -1,6 +1,8 @@
-import { UnavailableError } from "../base/mod.ts";
+import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
+import { couldDecide } from "../core/voting/mod.ts";
 import type { Clock, Consistency } from "../ports/mod.ts";
+import type { GroupConfiguration } from "../protocol/mod.ts";
 
 /** How long one question to the quorum may wait. Milliseconds. */
 const QUESTION_TIMEOUT_MS = 2_000;
@@ -8,6 +10,8 @@ const QUESTION_TIMEOUT_MS = 2_000;
 const ASK_AGAIN_MS = 250;
 /** How long nobody must have answered before changes don't wait any more: elections of a second or two pass unnoticed. */
 const LOST_AFTER_MS = 3_000;
+/** The same where those that are left could not even elect anybody. Milliseconds: a voter may only have been slow. */
+const HOPELESS_AFTER_MS = 500;
 
 /** What a read came to, and how much it may have missed. */
 export interface Reading<T> {
@@ -24,6 +28,9 @@ export interface QuorumWatchParts {
   ) => Promise<T>;
   /** As far as this node has applied the log. */
   readonly catalogue: () => Catalogue;
+  readonly configuration: () => GroupConfiguration;
+  /** Whether a voter may be there. A guess, which an answer refutes. */
+  readonly isThere: (voter: NodeId) => boolean;
   readonly clock: Pick<Clock, "monotonicMs" | "nowMs" | "after">;
 }
 
@@ -46,7 +53,10 @@ export class QuorumWatch {
 
   /** Since when no quorum has answered, in milliseconds since the epoch; undefined = one does, or still may. */
   get lostAtMs(): number | undefined {
-    if (this.#silent === undefined || this.#silenceMs() < LOST_AFTER_MS) return undefined;
+    if (this.#silent === undefined) return undefined;
+    const { configuration, isThere } = this.#parts;
+    const limitMs = couldDecide(configuration(), isThere) ? LOST_AFTER_MS : HOPELESS_AFTER_MS;
+    if (this.#silenceMs() < limitMs) return undefined;
     return this.#silent.atMs;
   }
 

@@ -1,14 +1,23 @@
 import assert from "node:assert/strict";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
-import { UnavailableError } from "../base/mod.ts";
+import { type NodeId, UnavailableError } from "../base/mod.ts";
 import { Catalogue } from "../core/catalogue/mod.ts";
 import { QuorumWatch } from "./quorum_watch.ts";
+
+const CONFIGURATION = {
+  voters: ["1".repeat(16) as NodeId],
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+};
 
 /** A quorum that answers, is silent until a question times out, or can't be asked. */
 class Stage {
   readonly clock = new HandClock();
   readonly catalogue = Catalogue.empty();
   asked = 0;
+  isHopeless = false;
   #state: "answers" | "silent" | "fenced" = "answers";
   readonly #open = new Set<() => void>();
   readonly watch: QuorumWatch;
@@ -16,6 +25,8 @@ class Stage {
   constructor() {
     this.watch = new QuorumWatch({
       catalogue: () => this.catalogue,
+      configuration: () => CONFIGURATION,
+      isThere: () => !this.isHopeless,
       clock: this.clock,
       read: (look, { timeoutMs }) => this.#read(look, timeoutMs),
     });
@@ -125,4 +136,20 @@ Deno.test("QuorumWatch hands on what the look itself throws", async () => {
   };
   await assert.rejects(stage.watch.readOrStale(look, { waitMs: 250 }), RangeError);
   assert.equal((await stage.read())[0], "linearizable");
+});
+
+Deno.test("QuorumWatch waits half a second where no election could be won, and for no answer that came", async () => {
+  const stage = new Stage();
+  stage.isHopeless = true;
+  assert.equal((await stage.read())[0], "linearizable");
+  assert.equal(stage.watch.lostAtMs, undefined);
+  stage.become("silent");
+  stage.watch.doubt();
+  await stage.clock.advance(450);
+  assert.equal(stage.watch.lostAtMs, undefined);
+  await stage.clock.advance(100);
+  assert.notEqual(stage.watch.lostAtMs, undefined);
+  stage.isHopeless = false;
+  assert.equal(stage.watch.lostAtMs, undefined, "the voters were only slow");
+  stage.watch.close();
 });

@@ -1,6 +1,7 @@
 import { UnavailableError } from "../base/mod.ts";
 import type { Catalogue, Outcome } from "../core/catalogue/mod.ts";
-import { type CatalogueGroup, RETRY_AFTER_MS } from "./catalogue_group.ts";
+import type { Clock } from "../ports/mod.ts";
+import { type CatalogueGroup, RETRY_AFTER_MS, STALE_AFTER_MS } from "./catalogue_group.ts";
 import type { Group, Patience } from "./group.ts";
 import type { ProposeOptions } from "./proposals.ts";
 import type { Reading } from "./quorum_watch.ts";
@@ -18,15 +19,24 @@ export type RequestsGroupBase = Pick<
   | "onChanged"
 >;
 
-/** The group as requests of clients use it: once a quorum is known to be lost, none of them waits for it. */
+/** How often a change that waits looks whether there is anything to wait for. Milliseconds. */
+const LOOK_MS = 100;
+
+/** What requests are refused with, and wait by. */
+export interface RequestsGroupParts {
+  /** What is missing, and how to get it. */
+  readonly whyLost: () => string;
+  readonly clock: Pick<Clock, "after">;
+}
+
+/** The group as requests of clients use it: once a quorum is known to be lost, none of them waits for it, nor waits on. */
 export class RequestsGroup implements CatalogueGroup, RequestsGroupBase {
   readonly #group: RequestsGroupBase;
-  readonly #whyLost: () => string;
+  readonly #parts: RequestsGroupParts;
 
-  /** `whyLost`: what is missing, and how to get it. */
-  constructor(group: RequestsGroupBase, whyLost: () => string) {
+  constructor(group: RequestsGroupBase, parts: RequestsGroupParts) {
     this.#group = group;
-    this.#whyLost = whyLost;
+    this.#parts = parts;
   }
 
   get catalogue(): Catalogue {
@@ -46,7 +56,14 @@ export class RequestsGroup implements CatalogueGroup, RequestsGroupBase {
     options?: ProposeOptions,
   ): Promise<Outcome> {
     this.#refuseIfLost();
-    return await this.#group.propose(command, options);
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, ...(options?.signal ? [options.signal] : [])]);
+    const watch = this.#watch(over);
+    try {
+      return await this.#group.propose(command, { ...options, signal });
+    } finally {
+      watch.cancel();
+    }
   }
 
   async read<T>(look: (catalogue: Catalogue) => T, options: Patience): Promise<T> {
@@ -69,10 +86,26 @@ export class RequestsGroup implements CatalogueGroup, RequestsGroupBase {
     return this.#group.onChanged(listener);
   }
 
+  /** Ends a change that waits when the quorum is found to be lost meanwhile. */
+  #watch(over: AbortController): { cancel(): void } {
+    const look = () => {
+      // Somebody has to ask, or nobody finds out.
+      void this.#group.readOrStale(() => {}, { waitMs: STALE_AFTER_MS });
+      timer = this.#parts.clock.after(LOOK_MS, look);
+      if (this.#group.quorumLostAtMs === undefined) return;
+      timer.cancel();
+      over.abort(this.#lost("; the change may still be made when there is one again"));
+    };
+    let timer = this.#parts.clock.after(LOOK_MS, look);
+    return { cancel: () => timer.cancel() };
+  }
+
   #refuseIfLost(): void {
-    if (this.#group.quorumLostAtMs === undefined) return;
-    throw new UnavailableError("no_quorum", `there is no quorum: ${this.#whyLost()}`, {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
+    if (this.#group.quorumLostAtMs !== undefined) throw this.#lost("");
+  }
+
+  #lost(what: string): UnavailableError {
+    const text = `there is no quorum: ${this.#parts.whyLost()}${what}`;
+    return new UnavailableError("no_quorum", text, { retryAfterMs: RETRY_AFTER_MS });
   }
 }

@@ -1,6 +1,6 @@
 import type { NodeId } from "../../base/mod.ts";
 import type { GroupConfiguration } from "../../protocol/mod.ts";
-import { majorityOf } from "./quorum.ts";
+import { couldDecide } from "./quorum.ts";
 
 /** Whether the cluster takes changes, as one node knows. */
 export type ChangesStanding =
@@ -43,10 +43,7 @@ export function judgeChanges(facts: ChangesFacts): ChangesStanding {
     return { kind: "impossible", reason, missing: [], sinceMs };
   }
   const missing = all.filter((voter) => voter !== self && !facts.isAlive(voter));
-  const isLost = [voters, votersOutgoing].some((some) =>
-    some.length > 0 &&
-    some.filter((voter) => !missing.includes(voter)).length < majorityOf(some.length)
-  );
+  const isLost = !couldDecide(facts.configuration, (voter) => !missing.includes(voter));
   const reason = isLost
     ? `${missing.length} of ${all.length} ${all.length === 1 ? "voter" : "voters"} ` +
       `${missing.length === 1 ? "is" : "are"} down`

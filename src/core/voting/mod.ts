@@ -12,4 +12,11 @@ export {
   type RecoveryMember,
   type RecoveryPlan,
 } from "./recovery.ts";
-export { jointIndex, jointVote, type JointVoters, majorityOf, type VoteResult } from "./quorum.ts";
+export {
+  couldDecide,
+  jointIndex,
+  jointVote,
+  type JointVoters,
+  majorityOf,
+  type VoteResult,
+} from "./quorum.ts";

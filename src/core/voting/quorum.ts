@@ -17,6 +17,16 @@ export function majorityOf(voterCount: number): number {
   return Math.floor(voterCount / 2) + 1;
 }
 
+/** Whether those voters that are there could decide anything. */
+export function couldDecide(
+  halves: { readonly voters: readonly NodeId[]; readonly votersOutgoing: readonly NodeId[] },
+  isThere: (voter: NodeId) => boolean,
+): boolean {
+  return [halves.voters, halves.votersOutgoing].every((half) =>
+    half.length === 0 || half.filter(isThere).length >= majorityOf(half.length)
+  );
+}
+
 /**
  * The largest index that a majority has acknowledged; Infinity for no voters, so that an empty half never holds the
  * other back. `acknowledged` returns undefined (counted as 0) for a voter that was never heard.

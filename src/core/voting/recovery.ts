@@ -1,7 +1,7 @@
 import type { NodeId } from "../../base/mod.ts";
 import type { GroupConfiguration, Recovery } from "../../protocol/mod.ts";
 import type { ChangesStanding } from "./changes_standing.ts";
-import { majorityOf } from "./quorum.ts";
+import { couldDecide } from "./quorum.ts";
 
 /** Another member, as who recovers has to see it. */
 export interface RecoveryMember {
@@ -56,10 +56,7 @@ export function planRecovery(facts: RecoveryFacts): RecoveryPlan {
     .sort((one, other) => one.name < other.name ? -1 : 1);
   const alive = leftBehind.filter(({ isAlive }) => isAlive);
   const isThere = (voter: NodeId) => voter === self || alive.some(({ nodeId }) => nodeId === voter);
-  const hasQuorum = [configuration.voters, configuration.votersOutgoing].every((some) =>
-    some.length === 0 || some.filter(isThere).length >= majorityOf(some.length)
-  );
-  if (votes.size > 0 && hasQuorum) {
+  if (votes.size > 0 && couldDecide(configuration, isThere)) {
     const names = alive.filter((member) => member.votes).map(({ name }) => name).sort().join(", ");
     return refused(
       `a quorum of its voters is alive (${names}): see to it that they reach each other`,

@@ -86,7 +86,10 @@ export class Cluster {
     this.#machinery = machinery;
     this.settings = settings;
     this.group = group;
-    this.requests = new RequestsGroup(group, () => describeMissing(this.changes()));
+    this.requests = new RequestsGroup(group, {
+      whyLost: () => describeMissing(this.changes()),
+      clock,
+    });
     this.transport = machinery.transport;
     this.membership = membership;
     this.router = machinery.router;

@@ -61,7 +61,7 @@ import {
 } from "../../members/mod.ts";
 import { StreamRouter } from "../../calls/mod.ts";
 import { clusterFolderOf, foundationOf } from "../foundation.ts";
-import { DiskRoom, type Group, GROUP_TIMING, openGroup } from "../../group/mod.ts";
+import { DiskRoom, type Group, GROUP_TIMING, type GroupParts, openGroup } from "../../group/mod.ts";
 import type { ServingNode } from "../../slots/mod.ts";
 import {
   admitsJoiners,
@@ -295,10 +295,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
   const late: Late = { shutOut: Promise.withResolvers() };
   const router = new StreamRouter({ clock, log, metrics });
   const addressOf = (peer: NodeId) => late.gossip?.find(peer)?.address || book.find(peer) || "";
-  const directory = openDirectory({
-    ...{ stored, store: opened.store, addressOf, clock, log },
-    late,
-  });
+  const directory = openDirectory({ ...opened, addressOf, late });
   const transport = late.transport = await openWires(opened, late, {
     router,
     directory,
@@ -308,7 +305,10 @@ async function assemble(opened: Opened): Promise<Machinery> {
   const places = placesOf(opened, transport);
   const advertised = advertisedAddresses(places);
   try {
-    const group = late.group = await openLogGroup(opened, { transport, addressOf });
+    const group = late.group = await openLogGroup(opened, {
+      ...{ transport, addressOf },
+      isDown: (voter) => (late.gossip?.find(voter)?.standing ?? "alive") !== "alive",
+    });
     const word = late.word = wordOf(opened, { group, addressOf });
     const membership = late.gossip = openGossip(opened, { transport, advertised });
     const announcing = new Announcing(() => announceIfWished(opened, { membership, transport }));
@@ -455,7 +455,7 @@ function accessParts({ name, version, clock }: Opened, late: Late): ClientAccess
 
 async function openLogGroup(
   opened: Opened,
-  by: { readonly transport: QuicTransport; readonly addressOf: (peer: NodeId) => string },
+  by: Pick<GroupParts, "addressOf" | "isDown"> & { readonly transport: QuicTransport },
 ): Promise<Group> {
   const { config, stored, member, store, damage, room, clock, log, metrics } = opened;
   const founding = member.origin === "founded" ? await foundingOf(opened) : undefined;
