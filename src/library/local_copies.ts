@@ -10,8 +10,7 @@ import type { CatalogEntry, Clock, Log, ModelCatalog } from "../ports/mod.ts";
 import { CATALOGUE_MANIFEST_BYTES_MAX, displayModelName, type ModelName } from "../protocol/mod.ts";
 import { type CatalogueGroup, CHANGE_TIMEOUT_MS, READ_TIMEOUT_MS } from "../group/mod.ts";
 import type { KnownModels } from "./known_models.ts";
-import type { LocalModels } from "./local_models.ts";
-import { entryOf } from "./replicated_catalog.ts";
+import { entryOf, type LocalModels } from "./replicated_catalog.ts";
 
 /** What {@link LocalCopies} works with. */
 export interface LocalCopiesParts {

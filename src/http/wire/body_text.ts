@@ -1,8 +1,8 @@
 import { RequestError } from "../../base/mod.ts";
-import { GrowingBytes } from "./growing_bytes.ts";
 import { JsonScan } from "./json_scan.ts";
-import { Base64Bytes, putMedia } from "./media.ts";
-import { MEDIA_PLACES } from "./media_paths.ts";
+import { ITEM, MEDIA_PLACES, type MediaPlace } from "./media_paths.ts";
+import { isObject } from "./fields.ts";
+import { InlineMedia } from "./inline_media.ts";
 
 /** A shorter string stays in the text: it is what it costs to tell where it went. */
 const MEDIA_CHARS_MIN = 1_024;
@@ -133,4 +133,102 @@ export function tooLarge(what: string, bytesMax: number): RequestError {
     "body_too_large",
     `${what} too large: at most ${bytesMax} bytes are accepted`,
   );
+}
+
+/** Decodes base64 as it comes in. */
+class Base64Bytes {
+  readonly #bytes = new GrowingBytes();
+  #rest = "";
+
+  /** @throws RequestError `invalid_request` on anything but the alphabet. */
+  append(text: string): void {
+    // Some encoders escape the slash of the alphabet.
+    const all = (this.#rest + text).replaceAll("\\/", "/");
+    const part = new Uint8Array(Math.ceil(all.length * 3 / 4));
+    const whole = all.endsWith("\\") ? all.slice(0, -1) : all;
+    const { read, written } = decoded(() =>
+      part.setFromBase64(whole, { lastChunkHandling: "stop-before-partial" })
+    );
+    this.#bytes.append(part.subarray(0, written));
+    this.#rest = all.slice(read);
+  }
+
+  /** @throws RequestError `invalid_request` when the text was cut. */
+  end(): Uint8Array {
+    this.#bytes.append(
+      decoded(() => Uint8Array.fromBase64(this.#rest, { lastChunkHandling: "strict" })),
+    );
+    return this.#bytes.view();
+  }
+}
+
+function decoded<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (cause) {
+    throw new RequestError("invalid_request", "illegal base64 data in an image or audio", {
+      cause,
+    });
+  }
+}
+
+/**
+ * Puts media where their stand-ins are: strings that end in `mark` and a number. Changes `value`, which was just parsed.
+ */
+function putMedia(
+  value: unknown,
+  place: MediaPlace,
+  media: { readonly mark: string; readonly items: readonly Uint8Array[] },
+): unknown {
+  if (typeof value === "string") {
+    const at = value.lastIndexOf(media.mark);
+    const bytes = at < 0 ? undefined : media.items[Number(value.slice(at + media.mark.length))];
+    return bytes === undefined ? value : new InlineMedia(value.slice(0, at), bytes);
+  }
+  const item = place.below.get(ITEM);
+  if (Array.isArray(value)) {
+    return item === undefined ? value : value.map((entry) => putMedia(entry, item, media));
+  }
+  if (!isObject(value)) return value;
+  const entries = Object.entries(value).map(([name, entry]) => {
+    const deeper = place.below.get(name.toLowerCase());
+    return [name, deeper === undefined ? entry : putMedia(entry, deeper, media)];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Bytes that a buffer begins with; most requests fit. */
+const FIRST_BYTES = 4 * 1024;
+
+/** Collects bytes in one buffer that is never more than twice as long as what came in. */
+export class GrowingBytes {
+  #buffer: Uint8Array<ArrayBuffer>;
+  #length = 0;
+
+  constructor(firstBytes = FIRST_BYTES) {
+    this.#buffer = new Uint8Array(firstBytes);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Copies the bytes: a part of a network buffer would keep all of that buffer alive. */
+  append(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#buffer.length) this.#grow(length);
+    this.#buffer.set(bytes, this.#length);
+    this.#length = length;
+  }
+
+  /** What came in so far, as a view: valid until the next call of `append`. */
+  view(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #grow(length: number): void {
+    const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2));
+    grown.set(this.view());
+    this.#buffer = grown;
+  }
 }

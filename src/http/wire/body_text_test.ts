@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { RequestError } from "../../base/mod.ts";
 import { readJsonBody } from "./body.ts";
 import { InlineMedia } from "./inline_media.ts";
+import { GrowingBytes } from "./body_text.ts";
 
 const BOUNDS = { bodyBytesMax: 100_000, mediaBytesMax: 1_000_000, zstd: false };
 
@@ -118,3 +119,19 @@ for (const broken of ["A".repeat(2_000) + "*", "A".repeat(2_001), "\\u0041".repe
     );
   });
 }
+
+Deno.test("GrowingBytes holds what was appended, in order", () => {
+  const bytes = new GrowingBytes();
+  const parts = Array.from({ length: 300 }, (_, index) => new Uint8Array(index).fill(index));
+  for (const part of parts) bytes.append(part);
+  assert.deepEqual(bytes.view(), Uint8Array.from(parts.flatMap((part) => [...part])));
+});
+
+Deno.test("GrowingBytes keeps no network buffer alive and at most doubles", () => {
+  const bytes = new GrowingBytes();
+  for (let index = 0; index < 1_000; index++) {
+    bytes.append(new Uint8Array(64 * 1024).subarray(0, 100));
+  }
+  assert.equal(bytes.length, 100_000);
+  assert.ok(bytes.view().buffer.byteLength <= 200_000);
+});
