@@ -18,6 +18,22 @@ export const EMPTY_GROUP: GroupConfiguration = {
   autoLeave: false,
 };
 
+/** What a log without a snapshot starts from. */
+export const EMPTY_SNAPSHOT: Snapshot = {
+  id: { term: 0, index: 0 },
+  configuration: EMPTY_GROUP,
+  data: new Uint8Array(),
+};
+
+/** All that a log holds. */
+export interface LogState {
+  readonly hardState: HardState;
+  readonly snapshot: Snapshot;
+  /** The compaction point: entries up to it are gone. */
+  readonly compacted: EntryId;
+  readonly entries: readonly Entry[];
+}
+
 /** A log whose "disk" is an array: all that is written to it counts as durable at once. */
 export class MemoryLog implements RaftLogReader {
   hardState: HardState = { term: 0, vote: undefined, commit: 0 };
@@ -26,9 +42,8 @@ export class MemoryLog implements RaftLogReader {
   #entries: Entry[] = [];
 
   /** Starts behind `snapshot`, or empty. */
-  constructor(snapshot?: Snapshot) {
-    this.#snapshot = snapshot ??
-      { id: { term: 0, index: 0 }, configuration: EMPTY_GROUP, data: new Uint8Array() };
+  constructor(snapshot: Snapshot = EMPTY_SNAPSHOT) {
+    this.#snapshot = snapshot;
     this.#compacted = this.#snapshot.id;
   }
 
@@ -59,6 +74,19 @@ export class MemoryLog implements RaftLogReader {
     return this.#snapshot.id.index === 0 ? undefined : this.#snapshot;
   }
 
+  get state(): LogState {
+    const [snapshot, compacted, entries] = [this.#snapshot, this.#compacted, [...this.#entries]];
+    return { hardState: this.hardState, snapshot, compacted, entries };
+  }
+
+  /** As it was. */
+  restore(state: LogState): void {
+    this.hardState = state.hardState;
+    this.#snapshot = state.snapshot;
+    this.#compacted = state.compacted;
+    this.#entries = [...state.entries];
+  }
+
   /** Bytes of all entries present. */
   get bytes(): number {
     return this.#entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
@@ -70,7 +98,8 @@ export class MemoryLog implements RaftLogReader {
     const first = fresh[0]?.index;
     if (first === undefined) return;
     if (first > this.lastIndex() + 1) throw new RangeError(`Gap in the log before ${first}`);
-    this.#entries = [...this.#entries.slice(0, first - this.firstIndex()), ...fresh];
+    this.#entries.length = first - this.firstIndex();
+    this.#entries.push(...fresh);
   }
 
   /** Replaces the log by a received snapshot, unless it is older than what is there. */
@@ -87,7 +116,7 @@ export class MemoryLog implements RaftLogReader {
   }
 
   /** Drops entries up to and including `index`. */
-  compact(index: number): void {
+  dropUpTo(index: number): void {
     if (index <= this.#compacted.index) {
       throw new RangeError("requested index is unavailable due to compaction");
     }

@@ -203,7 +203,7 @@ export class RaftGroup {
     const { applied: index, configuration } = node.view();
     const id = { term: log.term(index) ?? 0, index };
     log.remember({ id, configuration, data: new TextEncoder().encode(applied.join(",")) });
-    log.compact(index);
+    log.dropUpTo(index);
   }
 
   #member(number: number): Member {

@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { isEdgeError, Random } from "../../src/base/mod.ts";
 import type { RaftLogStore } from "../../src/ports/mod.ts";
 import { openDisk, openWal } from "../../src/storage/mod.ts";
-import { openSqliteLog } from "../harness/sqlite_log.ts";
 import { call, drawCall, LOG_OPTIONS, OWNER, pictureOf } from "./raft_log_script.ts";
-import { EMPTY_GROUP } from "./memory_log.ts";
+import { EMPTY_SNAPSHOT } from "./memory_log.ts";
 import { DiskLog } from "./raft/disk_log.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 
 const SEGMENT_BYTES = 16 * 1024;
-const EMPTY_SNAPSHOT = {
-  id: { term: 0, index: 0 },
-  configuration: EMPTY_GROUP,
-  data: new Uint8Array(0),
-};
 
 /** The same contract for every store; `reopen` is what a restart of the process does. */
 interface Store {
@@ -48,14 +41,6 @@ const STORES: readonly Store[] = [
       const folder = await newFolder();
       const options = { ...LOG_OPTIONS, segmentBytes: SEGMENT_BYTES };
       const reopen = async () => await openWal(await openDisk(folder), options);
-      return { log: await reopen(), reopen };
-    },
-  },
-  {
-    name: "the SQLite log",
-    open: async () => {
-      const path = join(await newFolder(), "log.sqlite");
-      const reopen = async () => await Promise.resolve(openSqliteLog(path, LOG_OPTIONS));
       return { log: await reopen(), reopen };
     },
   },
@@ -155,26 +140,6 @@ for (const store of STORES) {
     await assert.rejects(refused, (error) => isEdgeError(error) && error.code === "storage_failed");
   });
 }
-
-Deno.test("openSqliteLog() refuses rot in a row, and another node's file", async () => {
-  const path = join(await newFolder(), "log.sqlite");
-  const log = openSqliteLog(path, LOG_OPTIONS);
-  const data = new Uint8Array(300).fill(0xab);
-  const entries = [{ index: 1, term: 1, kind: "command", data } as const];
-  await log.write({ entries, snapshot: undefined, hardState: undefined });
-  await log.close();
-  const other = { ...LOG_OPTIONS, owner: "00000000000000bb" as typeof OWNER };
-  const isCorrupt = (error: unknown) => isEdgeError(error) && error.code === "corrupt_file";
-  assert.throws(() => openSqliteLog(path, other), isCorrupt);
-  const bytes = await Deno.readFile(path);
-  const at = bytes.findIndex((byte, index) => byte === 0xab && bytes[index + 50] === 0xab);
-  assert.ok(at > 0);
-  bytes[at + 10] = 0;
-  await Deno.writeFile(path, bytes);
-  assert.throws(() => openSqliteLog(path, LOG_OPTIONS), isCorrupt);
-  await Deno.writeFile(path, bytes.subarray(0, 700));
-  assert.throws(() => openSqliteLog(path, LOG_OPTIONS), isCorrupt);
-});
 
 Deno.test("RaftLogStore tests leave no folders behind", async () => {
   for (const folder of folders.splice(0)) await Deno.remove(folder, { recursive: true });

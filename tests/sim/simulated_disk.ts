@@ -27,9 +27,6 @@ interface NameChange {
   readonly from?: string;
 }
 
-/** Thrown by every call after the disk's process has crashed. */
-export class CrashedError extends Error {}
-
 export class SimulatedDisk implements Disk {
   // Names as reads see them, and as a crash would leave them if nothing pending got through.
   #names = new Map<string, SimulatedFile>();

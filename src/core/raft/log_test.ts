@@ -77,7 +77,7 @@ Deno.test("RaftLog.lastBelowTerm() skips whole terms (paper, 5.3)", () => {
   const { log, stable } = logOf(1, 2, 2, 5, 5);
   assert.deepEqual(log.lastBelowTerm(5, 4), { term: 2, index: 3 });
   assert.deepEqual(log.lastBelowTerm(5, 0), { term: 0, index: 0 });
-  stable.compact(3);
+  stable.dropUpTo(3);
   const beforeCompacted = log.lastBelowTerm(5, 1);
   assert.deepEqual(beforeCompacted, { term: 0, index: 2 }, "perhaps it agrees there");
 });

@@ -16,6 +16,7 @@ import type {
   Snapshot,
 } from "../../../src/protocol/mod.ts";
 import type { ReplicaEvent } from "./coverage.ts";
+import { EMPTY_SNAPSHOT } from "../memory_log.ts";
 import type { DiskOrder, ReplicaDisk } from "./disk_log.ts";
 import type { Moment } from "./faults.ts";
 import { Violation } from "./invariants.ts";
@@ -28,14 +29,6 @@ const TICK_MS = 100;
 const INBOX_MAX = 512;
 /** Times in a row that Raft may want something; healthy ones need a handful. */
 const ROUNDS_MAX = 10_000;
-
-const EMPTY_GROUP: GroupConfiguration = {
-  voters: [],
-  votersOutgoing: [],
-  learners: [],
-  learnersNext: [],
-  autoLeave: false,
-};
 
 /** What a replica tells the world. */
 export interface ReplicaHooks {
@@ -63,9 +56,7 @@ export interface ReplicaHooks {
  * one: the group's first configuration is in no entry.
  */
 export function bootstrap(configuration: GroupConfiguration | undefined): Snapshot {
-  if (configuration === undefined) {
-    return { id: { term: 0, index: 0 }, configuration: EMPTY_GROUP, data: new Uint8Array() };
-  }
+  if (configuration === undefined) return EMPTY_SNAPSHOT;
   const machine = new RegisterMachine();
   machine.index = 1;
   return { id: { term: 1, index: 1 }, configuration, data: machine.save() };

@@ -163,7 +163,7 @@ export class Interaction {
 
   #compact(args: readonly Argument[]): undefined {
     const replica = this.#first(args);
-    replica.log.compact(Number(args[1]?.key));
+    replica.log.dropUpTo(Number(args[1]?.key));
     return this.#printLog(replica);
   }
 
