@@ -198,6 +198,22 @@ for (const family of FAMILIES) {
   });
 }
 
+Deno.test("an answer that was begun is the end of every family's prompt, with its thinking over", () => {
+  const messages: ChatMessage[] = [USER, { role: "assistant", content: "Well, the" }];
+  for (const { id, answer } of FAMILIES) {
+    const renderer = compileTemplate({ renderer: id });
+    for (const think of [undefined, true, false]) {
+      const thinking = think === undefined ? {} : { think };
+      const input = { messages, date: DATE, isChat: true, ...thinking };
+      const { text, startsInsideThinking } = renderer.render(input);
+      assert.ok(text.endsWith("Well, the"), `${id}: ${text}`);
+      const { open = "\0", close = "\0" } = answer.thinking ?? {};
+      const isOver = text.lastIndexOf(open) <= text.lastIndexOf(close);
+      assert.ok(isOver && !startsInsideThinking, `${id}: ${text}`);
+    }
+  }
+});
+
 /** Their own templates tell of calls in another family's words, or lack what only their makers' have. */
 const UNRECOGNISED = ["mistral-v1", "phi", "smollm3"];
 
