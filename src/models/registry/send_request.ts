@@ -1,9 +1,17 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { isIP, type LookupFunction } from "node:net";
+import { once } from "node:events";
+import { connect, isIP, type LookupFunction } from "node:net";
 import { Readable } from "node:stream";
-import { errorMessage, joinBytes, PeerError, printable } from "../../base/mod.ts";
+import { BoundedMap, errorMessage, joinBytes, PeerError, printable } from "../../base/mod.ts";
 import type { AdmittedAddress } from "./address_policy.ts";
+import { hostnameOf } from "./registry_network.ts";
+
+const HTTPS_PORT = 443;
+/** Hosts that are remembered. */
+const LISTENERS_MAX = 1_024;
+/** Hosts, with their port, of which the last TLS connection was made. */
+const LISTENERS = new BoundedMap<string, true>(LISTENERS_MAX);
 
 /** One request as it goes out. */
 export interface OutgoingRequest {
@@ -71,18 +79,27 @@ export async function readAnswer(answer: IncomingAnswer, bytesMax: number): Prom
   return joinBytes(chunks);
 }
 
-function sendStraight(target: AdmittedAddress, request: OutgoingRequest): Promise<IncomingAnswer> {
+async function sendStraight(
+  target: AdmittedAddress,
+  request: OutgoingRequest,
+): Promise<IncomingAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingAnswer>();
   const { method, headers, body, signal } = request;
-  const open = target.url.protocol === "https:" ? httpsRequest : httpRequest;
-  const outgoing = open(target.url, {
+  const { url } = target;
+  const lookup = lookupAmong(target.addresses);
+  const isSecret = url.protocol === "https:";
+  if (isSecret) await expectListener(url, { lookup, signal });
+  const outgoing = (isSecret ? httpsRequest : httpRequest)(url, {
     method,
     headers: { ...headers, ...lengthOf(request) },
     signal,
     agent: false,
-    lookup: lookupAmong(target.addresses),
+    lookup,
   });
-  outgoing.on("error", reject);
+  outgoing.on("error", (error) => {
+    LISTENERS.delete(url.host);
+    reject(error);
+  });
   outgoing.on("response", (incoming) => resolve(answerOf(incoming, signal)));
   if (body === undefined || body instanceof Uint8Array) {
     outgoing.end(body);
@@ -95,6 +112,26 @@ function sendStraight(target: AdmittedAddress, request: OutgoingRequest): Promis
   });
   source.pipe(outgoing);
   return promise;
+}
+
+/**
+ * Resolves once somebody answers at the address: of TLS over a connection that never comes about, the runtime keeps half a
+ * mebibyte for good. Whoever answered before is not asked again.
+ */
+async function expectListener(
+  url: URL,
+  options: { readonly lookup: LookupFunction; readonly signal: AbortSignal },
+): Promise<void> {
+  if (LISTENERS.get(url.host) !== undefined) return;
+  const { lookup, signal } = options;
+  const port = Number(url.port || HTTPS_PORT);
+  const socket = connect({ host: hostnameOf(url), port, lookup, signal });
+  try {
+    await once(socket, "connect", { signal });
+    LISTENERS.set(url.host, true);
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Answers every question for a host name with what was found before. */
