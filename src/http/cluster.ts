@@ -238,7 +238,7 @@ async function logs(admin: ClusterAdmin, exchange: Exchange): Promise<Response> 
     default: LOG_LINES_DEFAULT,
     max: LOG_LINES_MAX,
   });
-  const follow = new URL(exchange.request.url).searchParams.get("follow") === "true";
+  const follow = exchange.query("follow") === "true";
   return await streamLines(exchange, admin.logs({ lines, follow }, exchange.signal));
 }
 
@@ -248,7 +248,7 @@ function countOf(
   wanted: { readonly name: string; readonly default: number; readonly max: number },
 ): number {
   const { name, max } = wanted;
-  const text = new URL(exchange.request.url).searchParams.get(name) ?? String(wanted.default);
+  const text = exchange.query(name) ?? String(wanted.default);
   const count = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
   if (count <= max) return count;
   throw new RequestError(

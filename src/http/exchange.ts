@@ -149,6 +149,11 @@ export class Exchange {
     }
   }
 
+  /** A parameter of the query; undefined without it. */
+  query(name: string): string | undefined {
+    return new URL(this.request.url).searchParams.get(name) ?? undefined;
+  }
+
   /** As {@link readFields}; no body at all means no fields. */
   async readOptionalFields(): Promise<Fields> {
     return await this.readFields({ zstd: false, blank: {} });
@@ -319,7 +324,7 @@ export interface HttpRead {
  * @throws RequestError for another value of `consistency`.
  */
 export function readOf(exchange: Exchange): HttpRead {
-  const given = new URL(exchange.request.url).searchParams.get("consistency") ?? undefined;
+  const given = exchange.query("consistency");
   if (given !== undefined && given !== "linearizable" && given !== "stale") {
     throw new RequestError(
       "invalid_request",

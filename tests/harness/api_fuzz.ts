@@ -14,11 +14,8 @@ const PREDICT_MAX = 3;
 const LEFT_OUT = /^(?:\/api\/cluster\/|\/api\/delete$)/;
 /** The contract's own answers of 500, which say what is wrong with the request. */
 const FORESEEN_500 = /^(?:option "|invalid format: |pull model manifest: )/;
-/**
- * A registry where nobody listens, asked over plain HTTP: Deno 2.9.6 keeps half a MiB of every https request that finds no
- * connection, which would hide what the node itself keeps.
- */
-const NO_REGISTRY = { model: "127.0.0.1:1/a/b:c", insecure: true };
+/** A registry where nobody listens. */
+const NO_REGISTRY = { model: "127.0.0.1:1/a/b:c" };
 
 interface Schema {
   readonly type?: string;
@@ -32,6 +29,8 @@ interface Endpoint {
   readonly method: string;
   readonly path: string;
   readonly body: Schema | undefined;
+  /** What it answers, by its form. */
+  readonly answers: Readonly<Record<string, { readonly schema: Schema }>>;
 }
 
 /** What went wrong, and with which request. */
@@ -64,7 +63,7 @@ export async function fuzzApi(
     await options.onRound?.(round);
     const endpoint = pick(random, endpoints);
     const request = makeRequest(random, endpoint);
-    const outcome = await send(origin, request);
+    const outcome = await send(origin, request, endpoint);
     if (outcome.status !== undefined) {
       statuses.set(outcome.status, (statuses.get(outcome.status) ?? 0) + 1);
     }
@@ -82,11 +81,14 @@ async function endpointsOf(origin: string): Promise<readonly Endpoint[]> {
   for (const [path, methods] of Object.entries<Record<string, unknown>>(document.paths)) {
     if (LEFT_OUT.test(path)) continue;
     for (const [method, operation] of Object.entries(methods)) {
-      const { requestBody } = operation as {
+      const { requestBody, responses } = operation as {
         requestBody?: { content: { "application/json": { schema: Schema } } };
+        responses: { "2XX": { content?: Endpoint["answers"] } };
       };
       const body = requestBody?.content["application/json"].schema;
-      const row = { method: method.toUpperCase(), path: path.replaceAll(/\{\w+\}/g, "x"), body };
+      const answers = responses["2XX"].content ?? {};
+      const shown = path.replaceAll(/\{\w+\}/g, "x");
+      const row = { method: method.toUpperCase(), path: shown, body, answers };
       // Those with a body have more to get wrong.
       rows.push(row, ...(body === undefined ? [] : Array(5).fill(row)));
     }
@@ -232,6 +234,7 @@ function breakText(random: Random, text: string): string {
 async function send(
   origin: string,
   { method, path, body }: MadeRequest,
+  { answers }: Endpoint,
 ): Promise<{ readonly status: number | undefined; readonly what: string | undefined }> {
   try {
     const response = await fetch(`${origin}${path}`, {
@@ -241,7 +244,12 @@ async function send(
     });
     const { status } = response;
     const text = await response.text();
-    return { status, what: method === "HEAD" ? undefined : faultOf(response, text, path) };
+    if (method === "HEAD") return { status, what: undefined };
+    const fault = faultOf(response, text, path);
+    return {
+      status,
+      what: fault ?? (response.ok ? undescribed(response, text, answers) : undefined),
+    };
   } catch (error) {
     return { status: undefined, what: `no answer: ${error}` };
   }
@@ -266,6 +274,41 @@ function faultOf(response: Response, text: string, path: string): string | undef
     return isObject(last) && last.error === "internal error" ? "internal error" : undefined;
   }
   return status >= 500 && status !== 503 ? `${status}: ${text.slice(0, 200)}` : undefined;
+}
+
+/** What of an answer is not as `/openapi.json` says. */
+function undescribed(
+  response: Response,
+  text: string,
+  answers: Endpoint["answers"],
+): string | undefined {
+  const [type = ""] = (response.headers.get("content-type") ?? "").split(";");
+  const schema = answers[type]?.schema;
+  if (schema === undefined || !type.includes("json")) return undefined;
+  const values = type === "application/json" ? [text] : text.trim().split("\n");
+  for (const value of values.map(parseJson)) {
+    if (isObject(value) && "error" in value) continue;
+    const misfit = misfitOf(value, schema, "");
+    if (misfit !== undefined) return `not as described: ${misfit}: ${text.slice(0, 200)}`;
+  }
+  return undefined;
+}
+
+function misfitOf(value: unknown, schema: Schema, at: string): string | undefined {
+  if (value === null || schema.type === undefined) return undefined;
+  const type = Array.isArray(value) ? "array" : typeof value;
+  if (type !== schema.type) return `${at} is ${type}, not ${schema.type}`;
+  if (Array.isArray(value)) {
+    return value.map((item) => misfitOf(item, schema.items ?? {}, `${at}[]`)).find(Boolean);
+  }
+  const known = schema.properties ?? {};
+  if (!isObject(value) || Object.keys(known).length === 0) return undefined;
+  return Object.entries(value).map(([name, inner]) => {
+    const field = known[name];
+    return field === undefined
+      ? `${at}.${name} is not there`
+      : misfitOf(inner, field, `${at}.${name}`);
+  }).find(Boolean);
 }
 
 function errorFault(status: number, parsed: unknown, path: string): string | undefined {

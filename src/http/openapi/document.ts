@@ -1,6 +1,8 @@
 import { MODEL_OPTIONS, type ModelOptionType } from "../../models/modelfile/mod.ts";
+import type { AnswerContent } from "./answer_schema.ts";
 import type { ApiFamily, Route } from "../routes.ts";
-import type { ProbedBody } from "./probe.ts";
+import type { Operation, ShownDocument } from "./docs_page.ts";
+import type { ProbedRoute } from "./probe.ts";
 import type { FieldKind, FieldRow, Recording } from "./recording_fields.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -29,21 +31,21 @@ const OPTION_SCHEMAS: Readonly<Record<ModelOptionType, Schema>> = {
 export interface DescribedRoute {
   readonly family: ApiFamily;
   readonly route: Route;
-  readonly body: ProbedBody;
+  readonly found: ProbedRoute;
 }
 
 /** The OpenAPI document of these endpoints. */
 export function openApiDocument(
   routes: readonly DescribedRoute[],
   version: string,
-): Readonly<Record<string, unknown>> {
-  const paths: Record<string, Record<string, unknown>> = {};
+): ShownDocument {
+  const paths: Record<string, Record<string, Operation>> = {};
   for (const described of routes) {
     const { method, path } = described.route;
     const shown = path.replaceAll(/:(\w+)/g, "{$1}");
     (paths[shown] ??= {})[method.toLowerCase()] = operation(described, shown);
   }
-  return {
+  const document = {
     openapi: "3.1.0",
     info: {
       title: "odist",
@@ -54,31 +56,39 @@ export function openApiDocument(
     paths,
     components: { securitySchemes: { key: { type: "http", scheme: "bearer" } } },
   };
+  return document;
 }
 
-function operation({ family, route, body }: DescribedRoute, path: string): Schema {
+function operation({ family, route, found }: DescribedRoute, path: string): Operation {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? "");
+  const parameters = [
+    ...names.map((name) => ({ name, in: "path", required: true, schema: KIND_SCHEMAS.string })),
+    ...found.query.map((name) => ({ name, in: "query", schema: KIND_SCHEMAS.string })),
+  ];
   return {
     operationId: `${route.method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+/g, "_")}`,
     tags: [family.name],
-    ...(names.length === 0 ? {} : {
-      parameters: names.map((name) => ({
-        name,
-        in: "path",
-        required: true,
-        schema: { type: "string" },
-      })),
-    }),
-    ...(body.fields === undefined ? {} : {
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(found.fields === undefined ? {} : {
       requestBody: {
-        required: body.required.length > 0,
-        content: { "application/json": { schema: objectSchema(body.fields, body.required) } },
+        required: found.required.length > 0,
+        content: { "application/json": { schema: objectSchema(found.fields, found.required) } },
       },
     }),
     // From other machines; this one's own clients need no key.
     security: route.scope === "open" ? [] : [{ key: [] }, {}],
     "x-odist-scope": route.scope,
-    responses: { "2XX": { description: "Done" }, default: { description: "Refused or failed" } },
+    responses: {
+      "2XX": { description: "Done", ...contentField(found.answers) },
+      default: { description: "Refused or failed", ...contentField(found.failures) },
+    },
+  };
+}
+
+function contentField(answers: readonly AnswerContent[]): Schema {
+  if (answers.length === 0) return {};
+  return {
+    content: Object.fromEntries(answers.map(({ mediaType, schema }) => [mediaType, { schema }])),
   };
 }
 

@@ -1,6 +1,7 @@
 /**
- * `/openapi.json`: what every endpoint takes, found out by having each read a body that writes down what it is asked for.
- * There is no second list of fields. Start with `probe.ts`.
+ * `/openapi.json`: what every endpoint takes and answers, found out by having each read a body that writes down what it is
+ * asked for, and answer of one of everything; `/docs` shows the same. There is no second list of fields. Start with
+ * `probe.ts`.
  *
  * @module
  */
@@ -8,15 +9,17 @@ import type { HttpParts } from "../exchange.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
 import type { ApiFamily } from "../routes.ts";
 import { jsonAnswer } from "../wire/mod.ts";
+import { docsPage, type ShownDocument } from "./docs_page.ts";
 import { openApiDocument } from "./document.ts";
-import { probeBody, unreachedParts } from "./probe.ts";
+import { probeRoute, sampledParts, unreachedParts } from "./probe.ts";
 
 /** `familiesOver` gives the same endpoints over other ports. */
 export function openApiFamily(
   parts: HttpParts,
   familiesOver: (parts: HttpParts) => readonly ApiFamily[],
 ): ApiFamily {
-  let document: Promise<unknown> | undefined;
+  let document: Promise<ShownDocument> | undefined;
+  const described = () => document ??= describe(parts, familiesOver);
   return {
     name: "openapi",
     failureAnswer: nativeFailureAnswer,
@@ -24,7 +27,12 @@ export function openApiFamily(
       method: "GET",
       path: "/openapi.json",
       scope: "use",
-      handle: async () => jsonAnswer(await (document ??= describe(parts, familiesOver))),
+      handle: async () => jsonAnswer(await described()),
+    }, {
+      method: "GET",
+      path: "/docs",
+      scope: "use",
+      handle: async () => docsPage(await described()),
     }],
   };
 }
@@ -32,14 +40,17 @@ export function openApiFamily(
 async function describe(
   parts: HttpParts,
   familiesOver: (parts: HttpParts) => readonly ApiFamily[],
-): Promise<unknown> {
-  const unreached = unreachedParts(parts);
+): Promise<ShownDocument> {
+  const [unreached, samples] = [unreachedParts(parts), sampledParts(parts)];
+  const sampledFamilies = familiesOver(samples);
   const described = [];
-  for (const family of familiesOver(unreached)) {
-    // A task, not a microtask: other requests come first.
-    await new Promise((resolve) => setTimeout(resolve));
-    for (const route of family.routes) {
-      described.push({ family, route, body: await probeBody(unreached, family, route) });
+  for (const [place, family] of familiesOver(unreached).entries()) {
+    for (const [index, route] of family.routes.entries()) {
+      // A task, not a microtask: other requests come first.
+      await new Promise((resolve) => setTimeout(resolve));
+      const sampled = { parts: samples, route: sampledFamilies[place]?.routes[index] ?? route };
+      const found = await probeRoute(unreached, { family, route, sampled });
+      described.push({ family, route, found });
     }
   }
   return openApiDocument(described, parts.version);

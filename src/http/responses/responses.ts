@@ -81,10 +81,11 @@ class ResponseEndpoints {
   }
 
   async find(exchange: Exchange): Promise<Response> {
-    const asked = new URL(exchange.request.url).searchParams;
+    const streams = exchange.query("stream") === "true";
+    const after = sequenceNumber(exchange.query("starting_after"));
     const found = await this.#stored.find(idOf(exchange));
-    if (asked.get("stream") !== "true") return plainJsonAnswer(found.response);
-    return await this.#stream(found, exchange, sequenceNumber(asked.get("starting_after")));
+    if (!streams) return plainJsonAnswer(found.response);
+    return await this.#stream(found, exchange, after);
   }
 
   async remove(exchange: Exchange): Promise<Response> {
@@ -119,12 +120,11 @@ class ResponseEndpoints {
   }
 
   async inputItems(exchange: Exchange): Promise<Response> {
+    const limit = pageSize(exchange.query("limit"));
+    const [order, after] = [exchange.query("order"), exchange.query("after")];
     const { input } = await this.#stored.find(idOf(exchange));
-    const asked = new URL(exchange.request.url).searchParams;
-    const limit = pageSize(asked.get("limit"));
-    const ordered = asked.get("order") === "asc" ? input : input.toReversed();
-    const after = asked.get("after");
-    const from = after === null ? 0 : ordered.findIndex((item) => item["id"] === after) + 1;
+    const ordered = order === "asc" ? input : input.toReversed();
+    const from = after === undefined ? 0 : ordered.findIndex((item) => item["id"] === after) + 1;
     const data = ordered.slice(from, from + limit);
     return plainJsonAnswer({
       object: "list",
@@ -263,8 +263,8 @@ async function* jsonOf(told: AsyncIterable<ToldPart>): AsyncGenerator<string> {
 }
 
 /** Of the last event that a client has. @throws RequestError */
-function sequenceNumber(text: string | null): number {
-  if (text === null) return -1;
+function sequenceNumber(text: string | undefined): number {
+  if (text === undefined) return -1;
   const number = text === "" ? NaN : Number(text);
   if (Number.isSafeInteger(number) && number >= 0) return number;
   const message = `starting_after: wants the sequence number of an event, got "${text}"`;
@@ -285,8 +285,8 @@ function idOf(exchange: Exchange): string {
   return exchange.params["id"] ?? "";
 }
 
-function pageSize(text: string | null): number {
-  if (text === null) return PAGE_DEFAULT;
+function pageSize(text: string | undefined): number {
+  if (text === undefined) return PAGE_DEFAULT;
   const size = Number(text);
   if (Number.isInteger(size) && size >= 1 && size <= PAGE_MAX) return size;
   throw new RequestError("invalid_request", `limit: wants 1 to ${PAGE_MAX}, got "${text}"`);
