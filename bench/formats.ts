@@ -129,12 +129,13 @@ if (import.meta.main) {
       tokens: Number(values.tokens),
       temperature: Number(values.temperature),
     };
-    for (const format of Object.keys(FORMATS)) {
-      for (const question of QUESTIONS) {
-        outcomes.push(await answer(server, { format, question }, options));
-        const last = outcomes.at(-1);
-        if (values.verbose) console.log(JSON.stringify(last));
-      }
+    const asked = Object.keys(FORMATS).flatMap((format) =>
+      QUESTIONS.map((question) => ({ format, question }))
+    );
+    for (const wanted of asked) {
+      const outcome = await answer(server, wanted, options);
+      outcomes.push(outcome);
+      if (values.verbose) console.log(JSON.stringify(outcome));
     }
     for (const format of Object.keys(FORMATS)) {
       const own = outcomes.filter((outcome) => outcome.format === format);
