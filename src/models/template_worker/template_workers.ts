@@ -49,7 +49,8 @@ export interface TemplateWorkers {
   /**
    * Renders `input`; null = only tells what the template can do.
    *
-   * @throws UnavailableError `queue_full` when too many wait, `runner_lost` when no worker can be started, `stopping`.
+   * @throws UnavailableError `queue_full` when too many wait, `runner_lost` when no worker can be started or gets a processor,
+   *   `stopping`.
    */
   run(
     sources: TemplateSources,
@@ -164,7 +165,7 @@ class Pool implements TemplateWorkers {
     if (isUnproven) this.#unprovenRunning++;
     this.#idle.get(worker)?.cancel();
     this.#idle.delete(worker);
-    const { reply, late } = await this.#ask(worker, job.question);
+    const { reply, ended } = await this.#ask(worker, job.question);
     if (isUnproven) this.#unprovenRunning--;
     if (reply?.kind === "answer" && reply.prompt !== null) this.#proven.set(key, true);
     if (reply === undefined) {
@@ -172,9 +173,10 @@ class Pool implements TemplateWorkers {
       this.#end(worker);
       // What comes next needn't wait for its start.
       if (this.#workers.size === 0 && !this.#isClosed) this.#start();
-      if (!late && await this.#isToBeRepeated(worker, job)) return this.#repeat(job);
+      if (ended === undefined && await this.#isToBeRepeated(worker, job)) return this.#repeat(job);
     } else this.#rest(worker);
-    done.resolve(outcomeOf(reply, late));
+    if (reply === undefined && ended === "held_up") done.reject(heldUp());
+    else done.resolve(outcomeOf(reply, ended === "used_up"));
     this.#pump();
   }
 
@@ -192,25 +194,29 @@ class Pool implements TemplateWorkers {
   async #ask(
     worker: WorkerProcess,
     question: string,
-  ): Promise<{ readonly reply: WorkerReply | undefined; readonly late: boolean }> {
+  ): Promise<{
+    readonly reply: WorkerReply | undefined;
+    /** Why it was ended before it replied. */
+    readonly ended: "used_up" | "held_up" | undefined;
+  }> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     const usedBeforeMs = worker.processorMs();
-    let late = false;
+    let ended: "used_up" | "held_up" | undefined;
     const look = () => {
       const used = worker.processorMs();
       const usedMs = used === undefined ? Infinity : used - (usedBeforeMs ?? 0);
-      late = usedMs >= RENDER_MS_MAX - GRACE_MS ||
-        clock.monotonicMs() - startedMs >= RENDER_WALL_MS_MAX;
-      if (late) worker.kill();
-      else timer = clock.after(GRACE_MS, look);
+      if (usedMs >= RENDER_MS_MAX - GRACE_MS) ended = "used_up";
+      else if (clock.monotonicMs() - startedMs >= RENDER_WALL_MS_MAX) ended = "held_up";
+      if (ended === undefined) timer = clock.after(GRACE_MS, look);
+      else worker.kill();
     };
     let timer = clock.after(RENDER_MS_MAX - GRACE_MS, () => {
       timer = clock.after(GRACE_MS, look);
     });
     const reply = await worker.ask(question);
     timer.cancel();
-    return { reply, late };
+    return { reply, ended };
   }
 
   #start(): void {
@@ -259,6 +265,11 @@ function outcomeOf(reply: WorkerReply | undefined, late: boolean): TemplateOutco
   if (reply?.kind === "answer") return { ...reply, prompt: reply.prompt ?? undefined };
   const limit = late ? `${RENDER_MS_MAX} ms` : `${WORKER_HEAP_MIB} MiB of memory`;
   return { kind: "exceeded", message: `the template takes more than ${limit}` };
+}
+
+function heldUp(): UnavailableError {
+  const text = `the process that renders templates got no processor for ${RENDER_WALL_MS_MAX} ms`;
+  return new UnavailableError("runner_lost", text);
 }
 
 function keyOf(sourcesText: string): string {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { REAL_CLOCK } from "../../../tests/harness/stored_models.ts";
+import type { Clock } from "../../ports/mod.ts";
 import type { PromptInput } from "../template/mod.ts";
 import { templateWorkersOf } from "../../../tests/harness/runners.ts";
 import { createTemplateWorkers, type TemplateWorkers } from "./template_workers.ts";
@@ -159,7 +160,7 @@ Deno.test("Closed workers are gone, and what waited fails", async () => {
 });
 
 /** Runs a program in a worker's place and returns what it says of itself. */
-async function sayOf(expression: string): Promise<unknown> {
+async function sayOf(expression: string, clock: Clock = REAL_CLOCK): Promise<unknown> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(
     file,
@@ -170,7 +171,7 @@ async function sayOf(expression: string): Promise<unknown> {
     }`,
   );
   const command = [Deno.execPath(), "run", "--quiet", "--no-config", "-A", file];
-  const workers = createTemplateWorkers({ command, clock: REAL_CLOCK });
+  const workers = createTemplateWorkers({ command, clock });
   try {
     const outcome = await workers.run(PLAIN, null, "model");
     return outcome.kind === "refused" ? outcome.message : outcome;
@@ -192,9 +193,33 @@ Deno.test({
   },
 });
 
-Deno.test("A worker that says nothing at all is ended after two seconds", async () => {
-  const said = await sayOf("await new Promise(() => setInterval(() => {}, 1000))");
-  assert.deepEqual(said, { kind: "exceeded", message: "the template takes more than 250 ms" });
+/** Ten times as fast as the real one. */
+const FAST_CLOCK: Clock = {
+  ...REAL_CLOCK,
+  monotonicMs: () => REAL_CLOCK.monotonicMs() * 10,
+  after: (delayMs, run) => REAL_CLOCK.after(delayMs / 10, run),
+};
+const SILENCE = "await new Promise(() => setInterval(() => {}, 1000))";
+
+Deno.test({
+  name:
+    "A worker that uses no processor at all is ended in the end, and no template is blamed for it",
+  ignore: !knowsProcessorTime,
+  fn: async () => {
+    await assert.rejects(sayOf(SILENCE, FAST_CLOCK), {
+      code: "runner_lost",
+      message: "the process that renders templates got no processor for 10000 ms",
+    });
+  },
+});
+
+Deno.test({
+  name: "Where no system tells what a process uses, silence is what a template takes",
+  ignore: knowsProcessorTime,
+  fn: async () => {
+    const message = "the template takes more than 250 ms";
+    assert.deepEqual(await sayOf(SILENCE), { kind: "exceeded", message });
+  },
 });
 
 Deno.test("A worker is given none of the node's secrets", async () => {
