@@ -77,46 +77,18 @@ export class GgufCursor {
     this.#position = 0;
   }
 
-  uint8(): number {
-    return this.#view.getUint8(this.#advance(1));
-  }
-
-  int8(): number {
-    return this.#view.getInt8(this.#advance(1));
-  }
-
-  uint16(): number {
-    return this.#view.getUint16(this.#advance(2), true);
-  }
-
-  int16(): number {
-    return this.#view.getInt16(this.#advance(2), true);
+  /** The next `bytes`, as `read` reads them. */
+  scalar<T>(bytes: number, read: (view: DataView, at: number) => T): T {
+    return read(this.#view, this.#advance(bytes));
   }
 
   uint32(): number {
     return this.#view.getUint32(this.#advance(4), true);
   }
 
-  int32(): number {
-    return this.#view.getInt32(this.#advance(4), true);
-  }
-
-  float32(): number {
-    return shortestFloat32(this.#view.getFloat32(this.#advance(4), true));
-  }
-
-  float64(): number {
-    return this.#view.getFloat64(this.#advance(8), true);
-  }
-
   /** Rounded above 2^53: such values are counts that a limit refuses, or seeds that are only shown. */
   uint64(): number {
     return Number(this.#view.getBigUint64(this.#advance(8), true));
-  }
-
-  /** As {@link uint64}. */
-  int64(): number {
-    return Number(this.#view.getBigInt64(this.#advance(8), true));
   }
 
   /** Text of the next `count` bytes, U+FFFD for what is no UTF-8: vocabularies hold split characters. */
@@ -133,13 +105,3 @@ export class GgufCursor {
 }
 
 const decoder = new TextDecoder();
-
-/** The shortest decimal that is the same float32: 0.00001, not 0.000009999999747378752. */
-function shortestFloat32(value: number): number {
-  if (!Number.isFinite(value) || Number.isInteger(value)) return value;
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return short;
-  }
-  return value;
-}

@@ -60,22 +60,23 @@ const STRING_TYPE = 8;
 
 interface ScalarType {
   readonly bytes: number;
-  read(cursor: GgufCursor): number | boolean;
+  readonly read: (view: DataView, at: number) => number | boolean;
 }
 
 /** By the number in the file. */
 const SCALAR_TYPES: ReadonlyMap<number, ScalarType> = new Map<number, ScalarType>([
-  [0, { bytes: 1, read: (cursor) => cursor.uint8() }],
-  [1, { bytes: 1, read: (cursor) => cursor.int8() }],
-  [2, { bytes: 2, read: (cursor) => cursor.uint16() }],
-  [3, { bytes: 2, read: (cursor) => cursor.int16() }],
-  [4, { bytes: 4, read: (cursor) => cursor.uint32() }],
-  [5, { bytes: 4, read: (cursor) => cursor.int32() }],
-  [6, { bytes: 4, read: (cursor) => cursor.float32() }],
-  [7, { bytes: 1, read: (cursor) => cursor.uint8() !== 0 }],
-  [10, { bytes: 8, read: (cursor) => cursor.uint64() }],
-  [11, { bytes: 8, read: (cursor) => cursor.int64() }],
-  [12, { bytes: 8, read: (cursor) => cursor.float64() }],
+  [0, { bytes: 1, read: (view, at) => view.getUint8(at) }],
+  [1, { bytes: 1, read: (view, at) => view.getInt8(at) }],
+  [2, { bytes: 2, read: (view, at) => view.getUint16(at, true) }],
+  [3, { bytes: 2, read: (view, at) => view.getInt16(at, true) }],
+  [4, { bytes: 4, read: (view, at) => view.getUint32(at, true) }],
+  [5, { bytes: 4, read: (view, at) => view.getInt32(at, true) }],
+  [6, { bytes: 4, read: (view, at) => shortestFloat32(view.getFloat32(at, true)) }],
+  [7, { bytes: 1, read: (view, at) => view.getUint8(at) !== 0 }],
+  // Rounded above 2^53, as `GgufCursor.uint64` does.
+  [10, { bytes: 8, read: (view, at) => Number(view.getBigUint64(at, true)) }],
+  [11, { bytes: 8, read: (view, at) => Number(view.getBigInt64(at, true)) }],
+  [12, { bytes: 8, read: (view, at) => view.getFloat64(at, true) }],
 ]);
 
 /** Which arrays to keep. The token list of a large model takes 100 times the rest. */
@@ -169,7 +170,7 @@ async function readScalar(
     throw ggufError(`metadata "${key}" has the unknown type ${type}`, cursor.offset - 4);
   }
   await cursor.ensure(scalar.bytes, `metadata "${key}"`);
-  return scalar.read(cursor);
+  return cursor.scalar(scalar.bytes, scalar.read);
 }
 
 async function readArray(cursor: GgufCursor, context: ValueContext): Promise<GgufArray> {
@@ -311,4 +312,14 @@ function checkLimit(
 ): number {
   if (count <= limit.max) return count;
   throw ggufError(`${count} ${what}, at most ${limit.max} are allowed`, limit.offset);
+}
+
+/** The shortest decimal that is the same float32: 0.00001, not 0.000009999999747378752. */
+function shortestFloat32(value: number): number {
+  if (!Number.isFinite(value) || Number.isInteger(value)) return value;
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
 }
