@@ -1,4 +1,4 @@
-import { errorMessage, isEdgeError, type NodeId } from "../base/mod.ts";
+import { errorMessage, isEdgeError, type NodeId, pause } from "../base/mod.ts";
 import {
   type Catalogue,
   HANDOVER,
@@ -14,6 +14,10 @@ import type { CatalogueCommand } from "../protocol/mod.ts";
 const HANDOVER_MS_MAX = 3_000;
 /** How long the wish for it may take to be agreed on, within that. Milliseconds. */
 const PROPOSE_TIMEOUT_MS = 1_500;
+
+/** How long it waits for a suspect to turn out alive, before that. Milliseconds: most refute within a few hundred. */
+const SUSPECT_MS_MAX = 1_500;
+const LOOK_MS = 50;
 
 /** Pause before a wish that failed is told again. Milliseconds. */
 const RETRY_MS = 1_000;
@@ -31,9 +35,12 @@ export interface HandoverGroup {
 export interface VoteHandoverParts {
   readonly nodeId: NodeId;
   readonly group: HandoverGroup;
-  /** Other members that the cluster admits, and whether gossip takes them for alive. */
-  readonly others: () => readonly { readonly nodeId: NodeId; readonly isAlive: boolean }[];
-  readonly clock: Pick<Clock, "after">;
+  /** Other members that the cluster admits, and what gossip takes them for: a suspect is mostly alive again in a moment. */
+  readonly others: () => readonly {
+    readonly nodeId: NodeId;
+    readonly standing: "alive" | "suspect" | "gone";
+  }[];
+  readonly clock: Pick<Clock, "after" | "monotonicMs">;
   readonly log: Log;
 }
 
@@ -58,15 +65,15 @@ export class VoteHandover {
   async release(): Promise<void> {
     const { group, nodeId, others, log } = this.#parts;
     this.#state = "stopping";
-    const isAlive = new Map(others().map((other) => [other.nodeId, other.isAlive]));
-    const { configuration } = group.view();
-    if (survivesWithout(configuration, nodeId, (voter) => isAlive.get(voter) ?? false)) return;
-    if (isAlive.size === 0) return;
+    const isAlive = (member: NodeId) =>
+      others().some((other) => other.nodeId === member && other.standing === "alive");
+    if (survivesWithout(group.view().configuration, nodeId, isAlive)) return;
+    if (others().length === 0) return;
     const warn = (reason: string) => {
       const effect = "the cluster takes no changes until this node is back";
       log.log("warn", "stop_loses_quorum", { reason, effect });
     };
-    if (![...isAlive.values()].includes(true)) return warn("no other member is up");
+    if (!await this.#untilAnybodyIsAlive()) return warn("no other member is up");
     try {
       const command = this.#note(HANDOVER.stopping);
       await group.propose(command, { timeoutMs: PROPOSE_TIMEOUT_MS });
@@ -117,6 +124,18 @@ export class VoteHandover {
       this.#parts.clock.after(RETRY_MS, () => this.look());
     } finally {
       if (this.#state === "proposing") this.#state = "running";
+    }
+  }
+
+  /** A machine that is busy may suspect whom it has just not listened to. */
+  async #untilAnybodyIsAlive(): Promise<boolean> {
+    const { others, clock } = this.#parts;
+    const untilMs = clock.monotonicMs() + SUSPECT_MS_MAX;
+    for (;;) {
+      const standings = others().map(({ standing }) => standing);
+      if (standings.includes("alive")) return true;
+      if (!standings.includes("suspect") || clock.monotonicMs() >= untilMs) return false;
+      await pause(clock, LOOK_MS);
     }
   }
 

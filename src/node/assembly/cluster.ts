@@ -112,7 +112,7 @@ export class Cluster {
       others: () =>
         this.members().map(({ address, standing }) => ({
           nodeId: address.nodeId,
-          isAlive: standing === "alive",
+          standing: standing === "alive" || standing === "suspect" ? standing : "gone",
         })),
       clock,
       log,
