@@ -280,8 +280,8 @@ export const FLOW_MUTANTS = [
     { origin: "rows 14, 43", kind: "D", does: "the driver sends promises before it writes" },
     inDriver(
       "replica.ts",
-      "    this.writing.push(order);\n    if (this.writing.length",
-      '    this.writing.push(order);\n    for (const answer of order.answers) {\n      if ("to" in answer && answer.to !== this.id) this.#parts.hooks.send(answer);\n    }\n    if (this.writing.length',
+      "    this.writing.push(order);\n    if (this.disk.queues",
+      '    this.writing.push(order);\n    for (const answer of order.answers) {\n      if ("to" in answer && answer.to !== this.id) this.#parts.hooks.send(answer);\n    }\n    if (this.disk.queues',
     ),
   ),
   mutant(

@@ -14,6 +14,7 @@ const SOURCES = [
   "src/core/raft",
   "src/core/voting",
   "tests/sim/raft",
+  "tests/sim/memory_log.ts",
   "tests/sim/checkers",
   "tests/sim/mutants",
   "deno.json",
