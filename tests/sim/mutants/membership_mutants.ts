@@ -82,9 +82,9 @@ export const MEMBERSHIP_MUTANTS = [
     "rows-counted-in-a-byte",
     { origin: "memberlist 2021", kind: "S", does: "breaks lists of more than 255" },
     {
-      file: "src/protocol/membership_codec.ts",
-      find: "writer.varint(rows.length);",
-      replace: "writer.uint8(rows.length);",
+      file: "src/protocol/field_codec.ts",
+      find: "writer.varint(values.length);",
+      replace: "writer.uint8(values.length);",
     },
   ),
   mutant(

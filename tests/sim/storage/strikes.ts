@@ -170,7 +170,10 @@ export class Strikes {
     this.#world.time.after(lastsMs, () => {
       const count = this.#refusals() - from;
       if (count === 0 && leftMs > 0) {
-        return this.#endLater(struck, { from, lastsMs: 50, leftMs: leftMs - 50 });
+        // Whoever writes next meets it.
+        const { replicas } = this.#world;
+        for (const { id } of replicas) this.#logOf(id).medium.trouble = TROUBLES[this.#kind];
+        return this.#endLater(replicas, { from, lastsMs: 50, leftMs: leftMs - 50 });
       }
       this.tally.struck += count;
       for (const replica of struck) {
