@@ -117,7 +117,7 @@ func chats() {
 	})
 	call("stream", "Chat, streamed", func() error {
 		whole, lines, err := chat(api.ChatRequest{Messages: []api.Message{user("Hello!")}})
-		return errors.Join(err, expect(lines > 2 && whole.EvalCount > 0, whole))
+		return errors.Join(err, expect(lines > 1 && whole.EvalCount > 0, whole))
 	})
 	call("tools", "Chat, a tool and its answer", func() error {
 		asked, _, err := chat(api.ChatRequest{Messages: []api.Message{user(question)}, Tools: tools})
