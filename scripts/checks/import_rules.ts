@@ -43,7 +43,7 @@ export interface ImportRules {
   readonly unreached: readonly UnreachedRule[];
 }
 
-const SHELL = ["http", "transport", "storage", "models", "inference", "telemetry"]
+const SHELL = ["http", "transport", "storage", "models", "inference", "telemetry", "power"]
   .map((name) => `src/${name}`);
 
 /** Parts of a running node: they drive the core over adapters. Only `src/node` puts them together. */
@@ -134,6 +134,11 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/membership",
       because: "It drives gossip.",
     },
+    ...arrowsTo(
+      "src/core/sleeping",
+      ["src/members", "src/operators"],
+      "Whether a machine may sleep, and who wakes it, is decided there.",
+    ),
     {
       from: "src/members",
       to: "src/core/raft",
@@ -234,7 +239,7 @@ export const IMPORT_RULES: ImportRules = {
     ...arrowsTo("src/ports", SHELL, "An adapter implements a port."),
     ...arrowsTo(
       "src/protocol",
-      SHELL.filter((room) => room !== "src/telemetry"),
+      SHELL.filter((room) => room !== "src/telemetry" && room !== "src/power"),
       "Adapters carry the shapes that nodes send.",
     ),
     ...arrowsTo("src/base", SHELL, "Errors, ids and formatting."),
@@ -311,6 +316,7 @@ export const IMPORT_RULES: ImportRules = {
       [".", "trust", "Who may ask is known before a request is read."],
       [".", "wire", "Every family reads and answers in the same way."],
     ]),
+    ...within("src/members", [[".", "sleeping", "The folder's face shows all pieces."]]),
     ...within("src/base", [[".", "waiting", "The folder's face shows all pieces."]]),
     ...within("src/inference", [
       [".", "channel", "A runner's model is one over its pipe."],

@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   // UnavailableError: try later or elsewhere.
   queue_full: { family: "unavailable", status: 503 },
   address_unusable: { family: "unavailable", status: 503 },
+  sleep_failed: { family: "unavailable", status: 503 },
   node_unreachable: { family: "unavailable", status: 503 },
   stopping: { family: "unavailable", status: 503 },
   no_quorum: { family: "unavailable", status: 503 },

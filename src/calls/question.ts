@@ -21,11 +21,11 @@ export interface QuestionParts {
  *
  * @throws UnavailableError `peer_lost`, also after 5 s; what `read` throws.
  */
-export async function askPeer<T>(
+export async function askPeer<T, O extends { readonly purpose: string }>(
   parts: QuestionParts,
   to: {
     readonly peer: PeerAddress;
-    readonly opening: { readonly purpose: string };
+    readonly opening: O;
     /** What is too long for the opening. */
     readonly message?: unknown;
   },

@@ -413,6 +413,43 @@ export const OPTIONS = {
     default: "60s",
     summary: "How long a voter that is gone is waited for before another node votes in its place.",
   },
+  sleepAfterMs: {
+    slice: "cluster",
+    kind: "duration",
+    low: 0,
+    high: DAY_MS,
+    automatic: "never",
+    flag: "sleep-after",
+    default: "0",
+    summary: "How long nothing must be asked of this node before it puts its machine to sleep.",
+    details:
+      "Not while somebody who is logged in does something, while it holds the only copy of a model, or where no other member " +
+      "stays awake that could wake it. Requests for what it holds wake it.",
+  },
+  sleepCommand: {
+    slice: "cluster",
+    kind: "text",
+    placeholder: "COMMAND",
+    pattern: /^[^\n]{1,256}$/,
+    form: "a command and its arguments, divided by blanks",
+    automatic: "systemctl suspend",
+    flag: "sleep-command",
+    default: "",
+    summary: "What puts this machine to sleep.",
+  },
+  yieldWhenBusyPercent: {
+    slice: "cluster",
+    kind: "count",
+    unit: "percent of all cores",
+    low: 0,
+    high: 100,
+    automatic: "never",
+    flag: "yield-when-busy",
+    default: "0",
+    summary: "How much other programs may use this machine before its node takes nothing new.",
+    details:
+      "It finishes what runs, and says so in `odist members`. It is asked all the same for what no other node holds. Linux only.",
+  },
   heartbeatMs: {
     slice: "cluster",
     kind: "duration",

@@ -1,3 +1,4 @@
+import type { RouteExplanation } from "../ports/mod.ts";
 import { type HttpParts, NODE_HEADER } from "./exchange.ts";
 import { apiFamilies } from "./families.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
@@ -24,8 +25,20 @@ export interface HttpApp {
       readonly body?: AsyncIterable<Uint8Array>;
     },
   ): Promise<Response>;
+  /** Requests for models and answers that are not over; those about the cluster don't count. */
+  openRequests(): number;
   /** From now on inference is refused with 503 and `/ready` says so; running answers go on. */
   stopAdmitting(): void;
+}
+
+/** Tells whose machine had to wake for an answer, how long that took, and how many waited for it before. */
+const WAKE_HEADER = "x-odist-wake";
+
+/** `name; took=12.3; position=1`, seconds. */
+function wakeText({ chosen, wake }: RouteExplanation): string {
+  const took = wake?.tookMs === undefined ? "" : `; took=${(wake.tookMs / 1_000).toFixed(1)}`;
+  const name = (chosen?.name ?? "").replaceAll(/[^a-zA-Z0-9._-]/g, "");
+  return `${name}${took}; position=${wake?.position ?? 1}`;
 }
 
 /** Builds the app over a cluster client. */
@@ -66,9 +79,13 @@ export function createHttpApp(parts: HttpParts): HttpApp {
       response.headers.set(REQUEST_ID_HEADER, requestId);
       if (!response.headers.has(NODE_HEADER)) {
         response.headers.set(NODE_HEADER, parts.config.nodeName);
+      } else {
+        const wake = parts.admin?.explain(requestId).findLast((route) => route.wake !== undefined);
+        if (wake !== undefined) response.headers.set(WAKE_HEADER, wakeText(wake));
       }
       return response;
     },
+    openRequests: () => running.count,
     stopAdmitting() {
       open = false;
     },

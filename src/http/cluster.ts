@@ -85,6 +85,11 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
   return routesFor("admin", {
     "POST /api/cluster/members/:node/drain": change((node) => admin.drain(node)),
     "POST /api/cluster/members/:node/undrain": change((node) => admin.undrain(node)),
+    "POST /api/cluster/members/:node/sleep": change((node) => admin.sleep(node)),
+    "POST /api/cluster/members/:node/wake": async ({ params }) => {
+      const { tookMs } = await admin.wake(params["node"] ?? "");
+      return jsonAnswer({ took_ms: tookMs });
+    },
     "POST /api/cluster/members/:node/revoke": change((node) => admin.revokeMember(node)),
     "DELETE /api/cluster/members/:node": change((node) => admin.removeMember(node)),
     "POST /api/cluster/leave": async (exchange) => {
@@ -151,11 +156,14 @@ function routeShape(route: RouteExplanation): object {
     chosen: route.chosen === undefined ? null : scoreShape(route.chosen),
     runners_up: route.runnersUp.map(scoreShape),
     excluded: route.excluded.map((row) => wireFields(row, ["nodeId", "name", "reason"])),
+    ...route.wake !== undefined && {
+      wake: { position: route.wake.position, took_ms: route.wake.tookMs ?? null },
+    },
   };
 }
 
 function scoreShape(score: RouteScore): object {
-  const spans = ["expectedMs", "hopMs", "queueMs", "loadMs", "prefillMs"] as const;
+  const spans = ["expectedMs", "wakeMs", "hopMs", "queueMs", "loadMs", "prefillMs"] as const;
   return wireFields(score, ["nodeId", "name", "rank", ...spans]);
 }
 
@@ -306,7 +314,16 @@ export function changesShape({ possible, reason, sinceMs }: ChangesView): object
 function memberShape(member: MemberStatus): object {
   const load = member.load;
   return {
-    ...wireFields(member, ["nodeId", "name", "address", "health", "role", "drained", "version"]),
+    ...wireFields(member, [
+      "nodeId",
+      "name",
+      "address",
+      "health",
+      "role",
+      "drained",
+      "yields",
+      "version",
+    ]),
     match_index: member.matchIndex,
     load: load === undefined ? undefined : loadShape(load),
   };

@@ -13,6 +13,7 @@ const MEMBERS_ON_WIRE = [
     health: "alive",
     role: "leader",
     drained: false,
+    yields: false,
     version: "1.2.3",
     match_index: 17,
     load: {
@@ -31,6 +32,7 @@ const MEMBERS_ON_WIRE = [
     health: "pending",
     role: "none",
     drained: true,
+    yields: true,
     version: "",
   },
 ];
@@ -299,6 +301,7 @@ Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", 
       name: "b",
       rank: "sound",
       expected_ms: 63,
+      wake_ms: 0,
       hop_ms: 3,
       queue_ms: 0,
       load_ms: 0,
@@ -306,6 +309,7 @@ Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", 
     },
     runners_up: [],
     excluded: [{ node_id: A, name: "a", reason: "down" }],
+    wake: { position: 2, took_ms: 12_345 },
   }]);
   assert.deepEqual(await explained("other"), { routes: [] });
 });

@@ -16,6 +16,12 @@ export class RunningRequests {
     };
   }
 
+  /** Those of other families than `cluster`: looking at the cluster is no use of this node. */
+  get count(): number {
+    return [...this.#byId.values()].flatMap((same) => [...same])
+      .filter(({ origin }) => origin.family !== "cluster").length;
+  }
+
   /** Ends those of this id that `by` may end: its own, or anyone's with the scope `admin`. Returns how many. */
   cancel(requestId: string, by: RequestAsker, asking?: Exchange): number {
     const isOwn = (one: Exchange) => one !== asking && (one.asker === by.asker || by.isAdmin);

@@ -2,6 +2,7 @@ import {
   BoundedMap,
   errorMessage,
   isEdgeError,
+  type NodeId,
   pause,
   PeerError,
   UnavailableError,
@@ -42,6 +43,8 @@ export interface ClusterDefinitionsParts extends QuestionParts {
   readonly catchUp: () => Promise<"current" | "stale" | "never">;
   /** Members that can't be reached, and which of them said that they hold a manifest; default none. */
   readonly away?: (manifestDigest: string) => AwayHolders;
+  /** Wakes holders that sleep; absent = nobody does. */
+  readonly waking?: { wake(nodeId: NodeId): Promise<number> };
   readonly log: Log;
 }
 
@@ -111,11 +114,21 @@ export class ClusterDefinitions {
   }
 
   #holdersOf(entry: CatalogEntry): readonly Holder[] {
-    const ranks = ["alive", "suspect"];
+    const ranks = ["alive", "suspect", "asleep"];
     return this.#parts.holders(entry.manifestDigest)
-      .filter(({ health }) => health !== "down")
+      .filter(({ health, wakeMs }) =>
+        health === "asleep" ? wakeMs !== undefined : health !== "down"
+      )
       .toSorted((a, b) => ranks.indexOf(a.health) - ranks.indexOf(b.health))
       .slice(0, HOLDERS_ASKED_MAX);
+  }
+
+  /** A holder that sleeps is woken: what its model is, nobody else may know. */
+  async #awake(holder: Holder, { manifestDigest }: CatalogEntry): Promise<Holder> {
+    const { waking, holders } = this.#parts;
+    if (holder.health !== "asleep" || waking === undefined) return holder;
+    await waking.wake(holder.nodeId);
+    return holders(manifestDigest).find(({ nodeId }) => nodeId === holder.nodeId) ?? holder;
   }
 
   #describe(entry: CatalogEntry, holders: readonly Holder[]): Promise<ModelDefinition> {
@@ -131,7 +144,7 @@ export class ClusterDefinitions {
     const reasons: string[] = [];
     for (const holder of holders) {
       try {
-        return await describeModel(this.#parts, holder, entry);
+        return await describeModel(this.#parts, await this.#awake(holder, entry), entry);
       } catch (error) {
         const reason = errorMessage(error);
         // A peer that lies is named; one that is gone or has it no more is nothing new.

@@ -8,7 +8,9 @@ export interface Holder {
   readonly name: string;
   /** `host:port` of its cluster port; "" = only over a connection that is open already. */
   readonly address: string;
-  readonly health: "alive" | "suspect" | "down";
+  readonly health: "alive" | "suspect" | "down" | "asleep";
+  /** Of one that is asleep: until it could be there; undefined = nobody can wake it. Milliseconds. */
+  readonly wakeMs?: number | undefined;
   readonly drained: boolean;
   readonly load: CandidateLoad | undefined;
 }

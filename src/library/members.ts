@@ -8,6 +8,8 @@ import { entryOf } from "./replicated_catalog.ts";
 export interface BlobMember {
   readonly address: PeerAddress;
   readonly standing: "alive" | "suspect" | "down" | "left" | "unknown";
+  /** On purpose: its copies count, and it can be woken for them. */
+  readonly asleep: boolean;
   readonly drained: boolean;
   /** As it last said; undefined = not told. */
   readonly freeBytes: number | undefined;

@@ -184,10 +184,11 @@ export class PlacementDriver {
     return members.map((member) => {
       const { nodeId } = member.address;
       const isOfUse = member.standing === "alive" && !member.drained;
-      if (isOfUse) this.#awaySinceMs.delete(nodeId);
+      if (isOfUse || member.asleep) this.#awaySinceMs.delete(nodeId);
       else if (!this.#awaySinceMs.has(nodeId)) this.#awaySinceMs.set(nodeId, nowMs);
       return {
         nodeId,
+        // One that sleeps gets nothing, and nothing is made elsewhere for it.
         awayMs: isOfUse ? undefined : nowMs - (this.#awaySinceMs.get(nodeId) ?? nowMs),
         reachable: member.standing === "alive",
         freeBytes: member.freeBytes,

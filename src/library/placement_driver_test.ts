@@ -35,7 +35,7 @@ async function scene(fetch: (entry: CatalogEntry) => AsyncIterable<{ status: str
   const time = { nowMs: 0 };
   const fetched: string[] = [];
   const settled: string[] = [];
-  const other = { standing: "alive" as BlobMember["standing"], drained: false };
+  const other = { standing: "alive" as BlobMember["standing"], asleep: false, drained: false };
   const disk: { freeBytes: number | undefined } = { freeBytes: undefined };
   const driver = new PlacementDriver({
     self: SELF,

@@ -9,12 +9,14 @@ import {
   decodeNodeFacts,
   decodeNodeFence,
   decodeNodeLoad,
+  decodeNodeYield,
   encodeInventory,
   encodeLoadedCopies,
   encodeNodeDisk,
   encodeNodeFacts,
   encodeNodeFence,
   encodeNodeLoad,
+  encodeNodeYield,
   type Inventory,
   LOADED_COPIES_KEY,
   type LoadedCopies,
@@ -24,6 +26,7 @@ import {
   NODE_FACTS_KEY,
   NODE_FENCE_KEY,
   NODE_LOAD_KEY,
+  NODE_YIELD_KEY,
   type NodeDisk,
   type NodeFacts,
   type NodeLoad,
@@ -50,6 +53,8 @@ export interface NodeGossip {
   readonly disk: NodeDisk | undefined;
   /** Why it takes no part in the log's group, in one word; undefined = it does, or has not said. */
   readonly fence: string | undefined;
+  /** It takes nothing new, because other programs use its machine. */
+  readonly yields: boolean;
 }
 
 /** What telling and hearing takes. */
@@ -114,6 +119,14 @@ export class Gossip {
     this.#parts.membership.publish(NODE_FENCE_KEY, encodeNodeFence({ kind: kind ?? "" }));
   }
 
+  /** Whether this node takes nothing new, because other programs use its machine. */
+  tellYield(yields: boolean): void {
+    this.#parts.membership.publish(
+      NODE_YIELD_KEY,
+      encodeNodeYield({ to: yields ? "programs" : "" }),
+    );
+  }
+
   /** Manifests this node holds whole; of more than 3,000 the newest are told. */
   tellInventory(newestFirst: readonly ManifestPrefix[]): void {
     for (const [key, value] of encodeInventory(newestFirst)) {
@@ -141,6 +154,7 @@ export class Gossip {
       inventory: decodeInventory(values),
       disk: read(NODE_DISK_KEY, decodeNodeDisk),
       fence: read(NODE_FENCE_KEY, decodeNodeFence)?.kind || undefined,
+      yields: (read(NODE_YIELD_KEY, decodeNodeYield)?.to ?? "") !== "",
     };
     // This node's own values change without a word; a node without any may have been heard of only just now.
     if (nodeId !== this.#parts.nodeId && values.size > 0) this.#remember(nodeId, gossip);

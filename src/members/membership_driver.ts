@@ -111,7 +111,7 @@ export class MembershipDriver {
   readonly #lieLines = new LineLimiter(LIE_LINE_MS);
   /** Wall time minus monotonic time, as last told. */
   #wallOffsetMs = -Infinity;
-  readonly #left = Promise.withResolvers<void>();
+  #left = Promise.withResolvers<void>();
   /** Members by standing, this node among the living. */
   readonly #standings: Record<MemberStanding, number> = { alive: 1, suspect: 0, down: 0, left: 0 };
   // Invariant: facts are handed in and orders carried out only in `running`, by one loop at a time.
@@ -164,6 +164,8 @@ export class MembershipDriver {
 
   /** Says goodbye. Resolves when enough members were told, at the latest after three seconds. */
   leave(): Promise<void> {
+    // It may be back in between, and leave again.
+    this.#left = Promise.withResolvers<void>();
     this.#take({ kind: "leave_requested" });
     const timer = this.#parts.clock.after(LEAVE_MS_MAX, () => this.#left.resolve());
     return this.#left.promise.then(() => timer.cancel());

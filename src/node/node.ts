@@ -128,6 +128,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
     config: httpSettings(config, cluster.settings.self.name),
     version: parts.version,
   });
+  open.sleeping.count(() => app.openRequests());
   serveKeyHolders(machinery, app);
   await settled(sharing);
   const stalls = watchStalls({ clock, metrics, log });
@@ -180,7 +181,7 @@ function httpSettings(config: Config, nodeName: string): HttpSettings {
 
 function adminOf(
   { version, readLogs }: Wiring,
-  { machinery, cluster, serving, sharing, credentials }: OpenNode,
+  { machinery, cluster, serving, sharing, credentials, waking }: OpenNode,
   stopping: Stopping,
 ): Admin {
   const { self, clusterId } = cluster.settings;
@@ -206,6 +207,7 @@ function adminOf(
     },
     warnings: () => machinery.recovery.warnings(),
     logs: readLogs,
+    wake: (nodeId) => waking.wake(nodeId),
     explain: (requestId) => serving.journal.explain(requestId),
   });
 }

@@ -2,6 +2,7 @@ import { Inference, Vocabularies } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
+import type { WakeDriver } from "../members/mod.ts";
 import type { PeersWork, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
 import { Credentials } from "../operators/mod.ts";
@@ -14,7 +15,10 @@ import {
   type MachineryOptions,
   type NodePorts,
   openMachinery,
+  openSleeping,
+  openWaking,
   ownFigures,
+  type Sleeping,
   SpeedMeter,
 } from "./assembly/mod.ts";
 import { createNodeApi, type NodeApi } from "./node_api.ts";
@@ -38,6 +42,8 @@ export interface OpenNode {
   readonly responses: SharedResponses;
   readonly elsewhere: PeersWork;
   readonly credentials: Credentials;
+  readonly waking: WakeDriver;
+  readonly sleeping: Sleeping;
   /** Ends what runs, says goodbye, and closes all but the ports. */
   close(): Promise<void>;
 }
@@ -82,7 +88,9 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const catalogue = () => machinery.group.catalogue;
   const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
   const { sharing, blobs, uploads } = await openModels(parts, cluster);
-  const serving = servingOf(parts, cluster, sharing);
+  const { log, power } = ports;
+  const waking = openWaking({ cluster, power, clock, log });
+  const serving = servingOf(parts, cluster, { sharing, waking });
   cluster.start({
     onApplied: ({ kinds }) => noteApplied(sharing, kinds),
     onPeerDoubted: (nodeId) => serving.onPeerDoubted(nodeId),
@@ -91,6 +99,8 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const kept = await openResponses(parts, cluster);
   driver.onChanged(() => cluster.gossip.loadChanged());
   sharing.start();
+  const own = { cluster, power, clock, log, driver, serving, sharing };
+  const sleeping = openSleeping({ ...own, config: parts.config.cluster });
   const api = createNodeApi({
     inference: inferenceOf(parts, serving),
     vocabularies: new Vocabularies({
@@ -116,9 +126,12 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     serving,
     api,
     credentials: credentialsOf(machinery, cluster.requests),
+    waking,
+    sleeping,
     responses: kept.responses,
     elsewhere: kept.elsewhere,
     async close() {
+      sleeping.close();
       await driver.close();
       serving.close();
       await sharing.close();
@@ -144,7 +157,11 @@ function inferenceOf({ config, ports }: Assembly, serving: Serving): Inference {
   });
 }
 
-function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Serving {
+function servingOf(
+  parts: Assembly,
+  cluster: Cluster,
+  { sharing, waking }: { readonly sharing: ModelSharing; readonly waking: WakeDriver },
+): Serving {
   const { config, ports, speed, driver } = parts;
   return createServing({
     transport: cluster.transport,
@@ -154,6 +171,7 @@ function servingOf(parts: Assembly, cluster: Cluster, sharing: ModelSharing): Se
     holders: (manifestDigest) => cluster.holders(manifestDigest),
     catchUp: () => cluster.catchUp(),
     away: (manifestDigest) => cluster.awayHolders(manifestDigest),
+    waking,
     self: cluster.settings.self,
     isDrained: () => cluster.isDrained(),
     ownFigures: () => ({

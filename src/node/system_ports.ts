@@ -4,6 +4,7 @@ import type { Config } from "../config/mod.ts";
 import { createEngine, createQuantizer } from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
+import { openPower } from "../power/mod.ts";
 import { openMachine } from "../slots/mod.ts";
 import {
   fileAt,
@@ -18,6 +19,9 @@ import { openTransport, seedDialer } from "../transport/mod.ts";
 import type { NodePorts, StoredModels } from "./assembly/mod.ts";
 import { canonicalAddress, isLoopback } from "../http/mod.ts";
 import { openControlGroup } from "./control_group.ts";
+
+/** What puts most Linux machines to sleep. */
+const SLEEP_COMMAND = "systemctl suspend";
 
 /** What a node is started with besides its configuration. */
 export interface SystemParts {
@@ -47,6 +51,7 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     metrics,
     drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     machine,
+    power: openPower({ sleepCommand: config.cluster.sleepCommand || SLEEP_COMMAND }),
     engine: createEngine({ command, env: {}, log, clock }),
     quantizer: createQuantizer({
       command,

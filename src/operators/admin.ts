@@ -15,6 +15,7 @@ import {
   type Outcome,
   survivesWithout,
 } from "../core/catalogue/mod.ts";
+import { readSleep, sleepKey, writeSleep } from "../core/sleeping/mod.ts";
 import type { ChangesStanding } from "../core/voting/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type {
@@ -58,6 +59,13 @@ const INVENTORY_LOOK_MS = 100;
 /** Models named in a refusal; the rest is counted. */
 const MODELS_NAMED_MAX = 5;
 
+/** Nothing is wrong with such a member. */
+const SOUND: ReadonlySet<string> = new Set(["alive", "asleep", "revoked"]);
+/** How long a node that is told to sleep may take until it does, or says why not. */
+const SLEEP_TIMEOUT_MS = 45_000;
+/** How often that is looked at. */
+const SLEEP_LOOK_MS = 100;
+
 /** The group as operators need it. */
 export interface AdminGroup extends CatalogueGroup {
   readonly fenced: Pick<Fence, "kind" | "reason"> | undefined;
@@ -71,6 +79,10 @@ export interface SeenMember {
   readonly standing: "alive" | "suspect" | "down" | "left";
   /** It is alive, but takes no part in the log's group. */
   readonly isFenced?: boolean;
+  /** On purpose. */
+  readonly isAsleep?: boolean;
+  /** It takes nothing new, because other programs use its machine. */
+  readonly yields?: boolean;
   readonly address: string;
   readonly version: string;
   readonly load: MemberLoad | undefined;
@@ -102,6 +114,8 @@ export interface AdminParts {
   readonly modelsHereAlone: () => readonly string[];
   readonly webTransport: () => WebTransportContact;
   readonly logs: ClusterAdmin["logs"];
+  /** Wakes a member's machine; resolves with the milliseconds that took. @throws as `WakeDriver.wake`. */
+  readonly wake: (nodeId: NodeId) => Promise<number>;
   /** Absent = nothing is routed here. */
   readonly explain?: ClusterAdmin["explain"];
 }
@@ -196,6 +210,36 @@ export class Admin implements ClusterAdmin {
     }
     await this.#parts.recover();
     return view;
+  }
+
+  async sleep(node: string): Promise<void> {
+    const { nodeId } = await this.#resolve(node);
+    const key = sleepKey(nodeId);
+    const value = writeSleep({ state: "wished", reason: "", holds: [] });
+    const { group, seen, clock } = this.#parts;
+    if (seen(nodeId)?.isAsleep) return;
+    await this.#change({ kind: "put_setting", key, value, expected: undefined }, `sleep "${node}"`);
+    const deadlineMs = clock.monotonicMs() + SLEEP_TIMEOUT_MS;
+    for (;;) {
+      const sleep = readSleep(group.catalogue.findSetting(key)?.value);
+      if (sleep?.state === "asleep") return;
+      if (sleep?.state === "refused") {
+        await this.#dropSetting(key, `sleep "${node}"`);
+        throw new RequestError("conflict", `"${node}" stays awake: ${sleep.reason}`);
+      }
+      if (sleep === undefined) throw new RequestError("conflict", `"${node}" stays awake`);
+      if (clock.monotonicMs() >= deadlineMs) {
+        await this.#dropSetting(key, `sleep "${node}"`);
+        throw new UnavailableError("node_unreachable", `"${node}" does not answer`);
+      }
+      await pause(clock, SLEEP_LOOK_MS);
+    }
+  }
+
+  async wake(node: string): Promise<{ readonly tookMs: number }> {
+    const { nodeId } = await this.#resolve(node);
+    if (nodeId === this.#parts.self.nodeId) return { tookMs: 0 };
+    return { tookMs: await this.#parts.wake(nodeId) };
   }
 
   async leave({ force } = { force: false }): Promise<LeaveOutcome> {
@@ -350,6 +394,7 @@ export class Admin implements ClusterAdmin {
       health: healthOf(row, known),
       role: roleOf(row.nodeId, view),
       drained: group.catalogue.findSetting(drainKey(row.nodeId)) !== undefined,
+      yields: known?.yields ?? false,
       version: known?.version ?? "",
       matchIndex: peer?.match,
       load: known?.load,
@@ -364,7 +409,7 @@ export class Admin implements ClusterAdmin {
   #health(members: readonly MemberStatus[], view: RaftView): ClusterStatus["health"] {
     if (this.#parts.group.fenced !== undefined) return "fenced";
     if (view.leader === undefined) return "no_quorum";
-    const doubted = members.some(({ health }) => health !== "alive" && health !== "revoked");
+    const doubted = members.some(({ health }) => !SOUND.has(health));
     return doubted || members.length === 0 ? "degraded" : "healthy";
   }
 
@@ -451,6 +496,7 @@ function checkSettable(key: string): void {
 function healthOf(row: MemberRow, known: SeenMember | undefined): MemberStatus["health"] {
   if (row.standing === "revoked") return "revoked";
   if (known === undefined) return "pending";
+  if (known.isAsleep) return "asleep";
   return known.standing === "alive" && known.isFenced ? "fenced" : known.standing;
 }
 

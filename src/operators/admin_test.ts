@@ -99,6 +99,7 @@ class Scene {
   departed = 0;
   recovered = 0;
   alone: readonly string[] = [];
+  wake: (nodeId: NodeId) => Promise<number> = () => Promise.resolve(0);
   readonly admin: Admin;
   #draws = 0;
 
@@ -124,6 +125,7 @@ class Scene {
       recover: () => Promise.resolve(void this.recovered++),
       warnings: () => ["mind the gap"],
       connections: () => this.connections,
+      wake: (nodeId) => this.wake(nodeId),
       logs: async function* () {},
     });
   }

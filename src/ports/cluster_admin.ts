@@ -13,9 +13,19 @@ export interface MemberStatus {
   /** Cluster address; "" when unknown. */
   readonly address: string;
   /** `pending`: admitted, never seen; `fenced`: alive, but it neither votes nor follows. */
-  readonly health: "alive" | "fenced" | "suspect" | "down" | "left" | "pending" | "revoked";
+  readonly health:
+    | "alive"
+    | "asleep"
+    | "fenced"
+    | "suspect"
+    | "down"
+    | "left"
+    | "pending"
+    | "revoked";
   readonly role: GroupRole;
   readonly drained: boolean;
+  /** It takes nothing new, because other programs use its machine. */
+  readonly yields: boolean;
   /** odist's version; "" until it was heard. */
   readonly version: string;
   /** Entries of the log this member is known to hold; only the leader knows. */
@@ -138,10 +148,20 @@ export interface RouteScore {
   /** Whatever the time, an earlier rank goes first. */
   readonly rank: "sound" | "lost_before" | "drained" | "suspect";
   readonly expectedMs: number;
+  /** Above 0: it sleeps, and is woken. */
+  readonly wakeMs: number;
   readonly hopMs: number;
   readonly queueMs: number;
   readonly loadMs: number;
   readonly prefillMs: number;
+}
+
+/** What a request had to do with a machine that slept. */
+export interface WakeExplanation {
+  /** Among those of the asked node that waited for it, from 1 on. */
+  readonly position: number;
+  /** Until it was a member again; undefined = it is not yet, or another node was sooner. Milliseconds. */
+  readonly tookMs: number | undefined;
 }
 
 /** Why a request went where it went; a request that was lost or refused on the way has several. */
@@ -161,6 +181,8 @@ export interface RouteExplanation {
     readonly name: string;
     readonly reason: string;
   }[];
+  /** Of one that was sent to a machine that slept; undefined = none did. */
+  readonly wake: WakeExplanation | undefined;
   /** `granted`, `pending`, `cancelled`, `given_up`, or the code of what it failed with. */
   readonly outcome: string;
 }
@@ -194,6 +216,10 @@ export interface ClusterAdmin {
   /** No new requests are sent there; running ones go on. */
   drain(node: string): Promise<void>;
   undrain(node: string): Promise<void>;
+  /** Puts its machine to sleep; resolves when it does. Refused (`conflict`, with why) where it is needed. */
+  sleep(node: string): Promise<void>;
+  /** Wakes its machine through a member of its network; resolves when it is a member again. */
+  wake(node: string): Promise<{ readonly tookMs: number }>;
   /**
    * This node hands over, leaves the group and the members, and then stops. Refused (`conflict`, naming them) while there are
    * models that it alone holds. With `force` it leaves in any case: without those models, and without the others where they can't

@@ -54,6 +54,7 @@ export type {
   RouteExplanation,
   RouteScore,
   TokenRowView,
+  WakeExplanation,
   WebTransportContact,
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";
@@ -86,5 +87,6 @@ export type {
   Transport,
   TransportHandlers,
 } from "./transport.ts";
+export type { CoreSeconds, NetworkCard, Power } from "./power.ts";
 export type { QuantizationTarget, Quantizer } from "./quantizer.ts";
-export type { RegistryKey } from "./registry_key.ts";
+export type { RegistryKey } from "./kept_files.ts";

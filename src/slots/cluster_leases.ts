@@ -5,6 +5,7 @@ import {
   isEdgeError,
   LineLimiter,
   type NodeId,
+  pause,
   UnavailableError,
 } from "../base/mod.ts";
 import {
@@ -22,7 +23,7 @@ import type {
   SchedulerView,
 } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
-import type { Clock, Log, Metrics } from "../ports/mod.ts";
+import type { Clock, Log, Metrics, WakeExplanation } from "../ports/mod.ts";
 import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
 import type { RouteJournal } from "./route_journal.ts";
@@ -39,10 +40,34 @@ export interface ClusterLeasesParts {
   readonly holders: (manifestDigest: string) => readonly Holder[];
   /** Tells another node to unload; never throws. */
   readonly unloadAt: (holder: Holder, model: UnloadTarget) => void;
+  /** Wakes machines that sleep; absent = nobody does. */
+  readonly waking?: Waking;
   readonly journal: RouteJournal;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+}
+
+/** What a search for a slot needs of those that wake machines. */
+export interface Waking {
+  /** As `WakeDriver.wake`. */
+  wake(nodeId: NodeId): Promise<number>;
+  /** What the last wake of a machine took, where it was over a moment ago. Milliseconds. */
+  wokenLately(nodeId: NodeId): number | undefined;
+}
+
+/** How often a request that waits for a machine to wake looks whether another one is sooner by now. Milliseconds. */
+const WAKE_LOOK_MS = 250;
+
+/** A wake that a request waits for. */
+interface AwaitedWake {
+  readonly nodeId: NodeId;
+  readonly position: number;
+  /** Ends with the wake, however that ends. */
+  readonly ended: Promise<void>;
+  readonly settle: (outcome: string, wake?: WakeExplanation) => void;
+  tookMs: number | undefined;
+  error: unknown;
 }
 
 /** One node's broken words make one line in this time; the metric counts each. */
@@ -55,6 +80,8 @@ type GiveUpOrder = Extract<SearchOrder, { kind: "give_up" }>;
 export class ClusterLeases implements LeaseSource {
   readonly #parts: ClusterLeasesParts;
   readonly #beliefs = new PeerBeliefs();
+  /** How many requests wait for each machine that wakes. */
+  readonly #waiting = new Map<NodeId, number>();
   readonly #brokenLines = new LineLimiter(BROKEN_LINE_MS);
 
   constructor(parts: ClusterLeasesParts) {
@@ -66,6 +93,7 @@ export class ClusterLeases implements LeaseSource {
     const { promptTokens, need, avoid } = request;
     const search = new SlotSearch({ promptTokens, memoryBytes: need.memoryBytes, avoid });
     const refusals: EdgeError[] = [];
+    let awaited: AwaitedWake | undefined;
     for (;;) {
       signal.throwIfAborted();
       const holders = this.#parts.holders(request.wanted.manifestDigest);
@@ -79,10 +107,25 @@ export class ClusterLeases implements LeaseSource {
         throw giveUp(order, refusals, request);
       }
       assert(order.kind === "ask", "A search that goes on asks a node", { order: order.kind });
+      if (order.route.wakeMs > 0) {
+        awaited = await this.#awaitWake(awaited, { request, order, signal });
+        const { error } = awaited;
+        if (error === undefined) {
+          search.step({ kind: "put_off" });
+          continue;
+        }
+        awaited = undefined;
+        if (search.step(refusalFact(error, signal)).kind === "pass_on") throw error;
+        if (isEdgeError(error)) refusals.push(error);
+        continue;
+      }
+      if (awaited !== undefined) {
+        awaited.settle(awaited.nodeId === order.route.nodeId ? "woken" : "overtaken", awaited);
+      }
       const settle = this.#record(request, order.decision);
       try {
         const lease = await this.#acquireAt(order, { request, holders }, signal);
-        settle("granted");
+        settle("granted", this.#wakeOf(order.route.nodeId, awaited));
         search.step({ kind: "granted" });
         this.#beliefs.noteComputed(order.route.nodeId, prompt);
         return lease;
@@ -94,16 +137,82 @@ export class ClusterLeases implements LeaseSource {
     }
   }
 
+  /** Waits for a machine to wake, a moment at a time; `awaited` is what this request waits for already. */
+  async #awaitWake(
+    awaited: AwaitedWake | undefined,
+    by: {
+      readonly request: LeaseRequest;
+      readonly order: AskOrder;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<AwaitedWake> {
+    const { request, order, signal } = by;
+    const { nodeId } = order.route;
+    const wake = awaited?.nodeId === nodeId ? awaited : this.#beginWake(nodeId, { request, order });
+    if (awaited !== wake) awaited?.settle("overtaken", awaited);
+    const { clock } = this.#parts;
+    const gone = Promise.withResolvers<void>();
+    const leave = () => gone.resolve();
+    signal.addEventListener("abort", leave, { once: true });
+    const timer = clock.after(WAKE_LOOK_MS, leave);
+    try {
+      await Promise.race([wake.ended, gone.promise]);
+    } finally {
+      timer.cancel();
+      signal.removeEventListener("abort", leave);
+    }
+    if (signal.aborted) wake.settle("cancelled", wake);
+    signal.throwIfAborted();
+    if (wake.error !== undefined) {
+      wake.settle(isEdgeError(wake.error) ? wake.error.code : "cancelled", wake);
+    }
+    // Gossip tells of it a moment later than of the wake itself.
+    if (wake.tookMs !== undefined) await pause(clock, WAKE_LOOK_MS);
+    return wake;
+  }
+
+  #beginWake(
+    nodeId: NodeId,
+    by: { readonly request: LeaseRequest; readonly order: AskOrder },
+  ): AwaitedWake {
+    const { waking } = this.#parts;
+    assert(waking !== undefined, "Who sleeps is a candidate only where it can be woken");
+    const position = (this.#waiting.get(nodeId) ?? 0) + 1;
+    this.#waiting.set(nodeId, position);
+    const settle = this.#record(by.request, by.order.decision);
+    const ended = waking.wake(nodeId).then(
+      (tookMs) => void (wake.tookMs = tookMs),
+      (error) => void (wake.error = error),
+    ).finally(() => this.#waiting.delete(nodeId));
+    const wake: AwaitedWake = {
+      ...{ nodeId, position, ended, settle },
+      tookMs: undefined,
+      error: undefined,
+    };
+    settle("pending", wake);
+    return wake;
+  }
+
+  /** What the chosen node's wake took, whether this request waited for it here or for what the model is. */
+  #wakeOf(nodeId: NodeId, awaited: AwaitedWake | undefined): WakeExplanation | undefined {
+    if (awaited?.nodeId === nodeId) return awaited;
+    const tookMs = this.#parts.waking?.wokenLately(nodeId);
+    return tookMs === undefined ? undefined : { position: 1, tookMs };
+  }
+
   requestUnload(model: UnloadTarget): void {
     const { driver, holders, unloadAt } = this.#parts;
     driver.requestUnload(model);
     for (const holder of holders(model.manifestDigest)) {
-      if (holder.health !== "down") unloadAt(holder, model);
+      if (holder.health !== "down" && holder.health !== "asleep") unloadAt(holder, model);
     }
   }
 
   /** Keeps a decision; call what is returned when its outcome is known. */
-  #record(request: LeaseRequest, decision: RouteDecision): (outcome: string) => void {
+  #record(
+    request: LeaseRequest,
+    decision: RouteDecision,
+  ): (outcome: string, wake?: WakeExplanation) => void {
     const { journal, clock } = this.#parts;
     const { promptTokens, requestId, standing, label, wanted } = request;
     const atMs = clock.nowMs();

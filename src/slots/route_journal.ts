@@ -1,5 +1,5 @@
 import type { RouteDecision } from "../core/scheduler/mod.ts";
-import type { RouteExplanation } from "../ports/mod.ts";
+import type { RouteExplanation, WakeExplanation } from "../ports/mod.ts";
 import type { LeaseRequest } from "./lease.ts";
 
 /** Decisions kept; the oldest goes. */
@@ -18,6 +18,7 @@ export interface RouteRecord {
   readonly decision: RouteDecision;
   /** `pending` until the slot is held; else the code of what it failed with. */
   readonly outcome: string;
+  readonly wake: WakeExplanation | undefined;
 }
 
 /** The last routing decisions, so that each can be explained for a while. */
@@ -26,13 +27,21 @@ export class RouteJournal {
   readonly #records = new Map<number, RouteRecord>();
   #last = 0;
 
-  /** Keeps a decision; call what is returned when its outcome is known. */
-  record(record: Omit<RouteRecord, "outcome">): (outcome: string) => void {
+  /** Keeps a decision; call what is returned when its outcome is known, and for each change of a wake that it waits for. */
+  record(
+    record: Omit<RouteRecord, "outcome" | "wake">,
+  ): (outcome: string, wake?: WakeExplanation) => void {
     const number = ++this.#last;
-    this.#records.set(number, { ...record, outcome: "pending" });
+    this.#records.set(number, { ...record, outcome: "pending", wake: undefined });
     this.#records.delete(number - DECISIONS_MAX);
-    return (outcome) => {
-      if (this.#records.has(number)) this.#records.set(number, { ...record, outcome });
+    return (outcome, wake) => {
+      if (this.#records.has(number)) {
+        this.#records.set(number, {
+          ...record,
+          outcome,
+          wake: wake && { position: wake.position, tookMs: wake.tookMs },
+        });
+      }
     };
   }
 
@@ -52,6 +61,7 @@ export class RouteJournal {
       runnersUp: row.decision.runnersUp,
       excluded: row.decision.excluded,
       outcome: row.outcome,
+      wake: row.wake,
     }));
   }
 

@@ -11,7 +11,7 @@ import {
   findOwnDefinition,
   type Holder,
 } from "../library/mod.ts";
-import { ClusterLeases, type OwnFigures } from "./cluster_leases.ts";
+import { ClusterLeases, type OwnFigures, type Waking } from "./cluster_leases.ts";
 import type { LeaseSource } from "./lease.ts";
 import { LeaseServer } from "./lease_server.ts";
 import { LEASE_PURPOSE, RemoteLeases } from "./remote_leases.ts";
@@ -32,6 +32,8 @@ export interface ServingParts {
   readonly catchUp: () => Promise<"current" | "stale" | "never">;
   /** As in `ClusterDefinitionsParts`. */
   readonly away?: (manifestDigest: string) => AwayHolders;
+  /** Wakes machines that sleep; absent = nobody does. */
+  readonly waking?: Waking;
   readonly self: ServingNode;
   readonly isDrained: () => boolean;
   readonly ownFigures: () => OwnFigures;

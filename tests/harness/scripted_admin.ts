@@ -34,6 +34,7 @@ const STATUS: ClusterStatus = {
       health: "alive",
       role: "leader",
       drained: false,
+      yields: false,
       version: "1.2.3",
       matchIndex: 17,
       load: {
@@ -52,6 +53,7 @@ const STATUS: ClusterStatus = {
       health: "pending",
       role: "none",
       drained: true,
+      yields: true,
       version: "",
       matchIndex: undefined,
       load: undefined,
@@ -97,6 +99,7 @@ const ROUTE: RouteExplanation = {
     name: "b",
     rank: "sound",
     expectedMs: 63,
+    wakeMs: 0,
     hopMs: 3,
     queueMs: 0,
     loadMs: 0,
@@ -104,6 +107,7 @@ const ROUTE: RouteExplanation = {
   },
   runnersUp: [],
   excluded: [{ nodeId: A, name: "a", reason: "down" }],
+  wake: { position: 2, tookMs: 12_345 },
   outcome: "granted",
 };
 
@@ -149,6 +153,11 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     webTransport: () => ({ port: 11435, path: "/odist/1", certificateHash: "ab" }),
     drain: note("drain"),
     undrain: note("undrain"),
+    sleep: note("sleep"),
+    wake: async (node) => {
+      await note("wake")(node);
+      return { tookMs: 12_345 };
+    },
     leave: async (options) => {
       await note("leave")(options);
       return {};

@@ -6,7 +6,7 @@
  */
 import { type NodeId, type Random, sha256, UnavailableError } from "../../src/base/mod.ts";
 import type { NodePorts } from "../../src/node/assembly/mod.ts";
-import type { Clock, Engine } from "../../src/ports/mod.ts";
+import type { Clock, Engine, Power } from "../../src/ports/mod.ts";
 import { nodeIdOf } from "../../src/protocol/mod.ts";
 import { encodeIdentityRecord } from "../../src/transport/identity/identity_record.ts";
 import { parseSigningKey } from "../../src/transport/identity/keys.ts";
@@ -126,6 +126,16 @@ export class SimulatedMachine {
   /** Where it listens, or did. */
   address: string;
   readonly telemetry = new RecordingTelemetry();
+  /** Of no network card, unless a test gives it some. */
+  power: Power = {
+    cards: () => [],
+    isUserHere: async () => undefined,
+    suspend: async () => {
+      throw new UnavailableError("sleep_failed", "this machine does not sleep");
+    },
+    broadcast: async () => {},
+    coreSeconds: async () => undefined,
+  };
   /** Replaceable while the node is off. */
   blobs = new MemoryBlobStore();
   readonly catalog: MemoryCatalog;
@@ -182,6 +192,7 @@ export class SimulatedMachine {
       metrics: this.telemetry,
       drawSeed: () => by.random.below(2 ** 32),
       machine: { availableBytes: () => 1e12, cores: 2 },
+      power: this.power,
       engine: by.engine(life.clock),
       quantizer: { quantize: () => Promise.reject(new Error("no quantizer")) },
       templates: LOCAL_TEMPLATES,

@@ -23,8 +23,26 @@ export const CLUSTER_COMMANDS: readonly CommandRow[] = [
     load: () => import("./key.ts"),
   },
   { name: "audit", summary: "List who changed what", load: () => import("./audit.ts") },
-  { name: "drain", summary: "Send no new requests to a node", load: () => import("./drain.ts") },
-  { name: "undrain", summary: "Send requests to a node again", load: () => import("./drain.ts") },
+  {
+    name: "drain",
+    summary: "Send no new requests to a node",
+    load: async () => ({ define: (await import("./duty.ts")).defineDrain }),
+  },
+  {
+    name: "undrain",
+    summary: "Send requests to a node again",
+    load: async () => ({ define: (await import("./duty.ts")).defineDrain }),
+  },
+  {
+    name: "sleep",
+    summary: "Put a node's machine to sleep",
+    load: async () => ({ define: (await import("./duty.ts")).defineSleep }),
+  },
+  {
+    name: "wake",
+    summary: "Wake a node's machine",
+    load: async () => ({ define: (await import("./duty.ts")).defineWake }),
+  },
   { name: "leave", summary: "Take a node out of its cluster", load: () => import("./leave.ts") },
   {
     name: "recover",

@@ -24,6 +24,7 @@ export interface MemberView {
   readonly health: string;
   readonly role: string;
   readonly drained: boolean;
+  readonly yields: boolean;
   readonly version: string;
   readonly matchIndex: number | undefined;
   /** Undefined until the member was heard. */
@@ -49,6 +50,7 @@ export function membersOf(answer: JsonObject): readonly MemberView[] {
     health: safeText(member, "health"),
     role: safeText(member, "role"),
     drained: member["drained"] === true,
+    yields: member["yields"] === true,
     version: safeText(member, "version"),
     matchIndex: numberOf(member, "match_index"),
     load: "load" in member ? loadOf(objectOf(member, "load")) : undefined,
@@ -76,9 +78,14 @@ export function shortNodeId(nodeId: string): string {
   return nodeId.slice(0, ID_CHARS);
 }
 
-/** `alive`, or `alive, drained`. */
+/** `alive`, `alive, drained`, or `alive, yields to other programs`. */
 export function healthText(member: MemberView): string {
-  return member.drained ? `${member.health}, drained` : member.health;
+  const notes = [
+    member.health,
+    ...member.drained ? ["drained"] : [],
+    ...member.yields ? ["yields to other programs"] : [],
+  ];
+  return notes.join(", ");
 }
 
 /** Lines of a table whose empty cells show a dash. */

@@ -8,7 +8,9 @@ export interface KnownHolder {
   readonly nodeId: NodeId;
   /** For people; "" shows the id. */
   readonly name: string;
-  readonly health: "alive" | "suspect" | "down";
+  readonly health: "alive" | "suspect" | "down" | "asleep";
+  /** See `RouteCandidate`. */
+  readonly wakeMs?: number | undefined;
   readonly drained: boolean;
   /** Undefined = nothing was heard of it. */
   readonly load: CandidateLoad | undefined;
@@ -77,7 +79,7 @@ export class PeerBeliefs {
 
   /** A holder as a candidate for one request; what of the prompt it has computed is still to be said. */
   candidate(holder: KnownHolder, nowMs: number): RouteCandidate {
-    const { nodeId, name, drained, load } = holder;
+    const { nodeId, name, drained, load, wakeMs } = holder;
     const reportedMs = nowMs - (load?.ageMs ?? Infinity);
     const sent = [...this.#sent.get(nodeId) ?? []].filter(({ atMs }) => atMs >= reportedMs);
     const isDoubted = (this.#doubtedUntilMs.get(nodeId) ?? -Infinity) > nowMs;
@@ -87,6 +89,7 @@ export class PeerBeliefs {
       isSelf: false,
       health: isDoubted && holder.health === "alive" ? "suspect" : holder.health,
       drained,
+      ...wakeMs !== undefined && { wakeMs },
       load,
       sentSinceReport: sent.length,
       residentTokens: 0,

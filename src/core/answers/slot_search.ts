@@ -38,6 +38,8 @@ export type SearchFact =
   /** Who holds the model now, this node included. */
   | { readonly kind: "candidates_known"; readonly candidates: readonly RouteCandidate[] }
   | { readonly kind: "granted" }
+  /** Its machine has to wake first, and who holds the model may be looked at again meanwhile: nobody was asked. */
+  | { readonly kind: "put_off" }
   /** The node that was asked refused or is gone; undefined = for a reason that is no node's, such as a caller that left. */
   | { readonly kind: "refused"; readonly code: ErrorCode | undefined };
 
@@ -85,6 +87,9 @@ export class SlotSearch {
       case "granted":
         this.#answered();
         return { kind: "hold_slot" };
+      case "put_off":
+        this.#answered();
+        return { kind: "look_around" };
       case "refused": {
         const nodeId = this.#answered();
         const { code } = fact;

@@ -18,7 +18,10 @@ export interface RouteCandidate {
   /** For people; "" shows the id. */
   readonly name: string;
   readonly isSelf: boolean;
-  readonly health: "alive" | "suspect" | "down";
+  /** `asleep`: on purpose; {@link wakeMs} tells when it could be there. */
+  readonly health: "alive" | "suspect" | "down" | "asleep";
+  /** Of a node that is asleep: until it has been woken, as measured before; undefined = nobody can wake it. Milliseconds. */
+  readonly wakeMs?: number | undefined;
   readonly drained: boolean;
   /** Undefined = nothing was heard of it. */
   readonly load: CandidateLoad | undefined;
@@ -58,6 +61,8 @@ export interface ScoredRoute {
   readonly rank: RouteRank;
   /** Expected time to the first token. */
   readonly expectedMs: number;
+  /** Above 0: it sleeps, and is to be woken. */
+  readonly wakeMs: number;
   readonly hopMs: number;
   readonly queueMs: number;
   readonly loadMs: number;
@@ -142,6 +147,9 @@ export function chooseRoute(
 
 function exclusionOf(request: RouteRequest, candidate: RouteCandidate): string | undefined {
   if (candidate.health === "down") return "down";
+  if (candidate.health === "asleep" && candidate.wakeMs === undefined) {
+    return "asleep, and nobody can wake it";
+  }
   return request.refused.find(({ nodeId }) => nodeId === candidate.nodeId)?.reason;
 }
 
@@ -156,14 +164,22 @@ function scoreRoute(
   candidate: RouteCandidate,
   options: RouteOptions,
 ): ScoredRoute {
-  const { nodeId, name, isSelf, load } = candidate;
+  const { nodeId, name, isSelf, health } = candidate;
+  const isAsleep = health === "asleep";
+  // One that sleeps waits for nobody, and has nothing loaded.
+  const load = isAsleep ? undefined : candidate.load;
+  const wakeMs = isAsleep ? Math.max(1, whole(candidate.wakeMs ?? 0)) : 0;
   const hopMs = isSelf ? 0 : options.hopMs;
-  const queueMs = load === undefined ? options.unknownLoadMs : queueOf(candidate, load, options);
+  const queueMs = isAsleep
+    ? 0
+    : load === undefined
+    ? options.unknownLoadMs
+    : queueOf(candidate, load, options);
   const loadMs = loadOf(request, load, options);
   const prefillMs = prefillOf(request, candidate, { load, options });
-  const expectedMs = bounded(hopMs + queueMs + loadMs + prefillMs);
+  const expectedMs = bounded(wakeMs + hopMs + queueMs + loadMs + prefillMs);
   const rank = rankOf(request, candidate);
-  return { nodeId, name, isSelf, rank, expectedMs, hopMs, queueMs, loadMs, prefillMs };
+  return { nodeId, name, isSelf, rank, expectedMs, wakeMs, hopMs, queueMs, loadMs, prefillMs };
 }
 
 /** Answers that must end before this request has a slot, each taking its share of the slots. */

@@ -152,6 +152,18 @@ Deno.test("chooseRoute() never chooses a node that is down or has refused, and s
   assert.equal(chooseRoute(asks(), [node("c", { health: "down" })]).route, undefined);
 });
 
+Deno.test("chooseRoute() wakes a node only where the others would take longer, and never one that nobody can wake", () => {
+  const asleep = node("a", { health: "asleep", wakeMs: 15_000, load: undefined });
+  const busy = node("b", { load: { ...IDLE, slots: 1, freeSlots: 0, waitingRequests: 1 } });
+  assert.deepEqual(namesOf(chooseRoute(asks(), [asleep, node("b")])), ["b", "a"]);
+  const decision = chooseRoute(asks(), [asleep, busy]);
+  assert.deepEqual(namesOf(decision), ["a", "b"]);
+  assert.equal(decision.route?.wakeMs, 15_000);
+  assert.ok((decision.route?.expectedMs ?? 0) > 15_000, "its model is to be loaded then");
+  const lost = chooseRoute(asks(), [{ ...asleep, wakeMs: undefined }]);
+  assert.deepEqual(lost.excluded.map(({ reason }) => reason), ["asleep, and nobody can wake it"]);
+});
+
 Deno.test("chooseRoute() shows what a score is made of", () => {
   const { route } = chooseRoute(asks({ promptTokens: 400 }), [node("a", { load: COLD })]);
   assert.deepEqual(route, {
@@ -159,6 +171,7 @@ Deno.test("chooseRoute() shows what a score is made of", () => {
     name: "a",
     isSelf: false,
     rank: "sound",
+    wakeMs: 0,
     hopMs: 3,
     queueMs: 0,
     loadMs: 2400,

@@ -8,6 +8,7 @@ import {
   type MemberRow,
   VOTERS_DEFAULTS,
 } from "../../core/catalogue/mod.ts";
+import { readSleep, type Sleep, sleepKey } from "../../core/sleeping/mod.ts";
 import { type ChangesStanding, describeMissing, judgeChanges } from "../../core/voting/mod.ts";
 import type { HeartbeatWatch } from "../../core/membership/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
@@ -75,6 +76,8 @@ export class Cluster {
   readonly #watch = new MemberWatch();
   readonly #stops: (() => void)[] = [];
   #listeners: ClusterListeners | undefined;
+  /** How long a member that is asleep takes to wake; undefined = nobody can wake it. */
+  wakeMsOf: (nodeId: NodeId) => number | undefined = () => undefined;
   #closed = false;
   #released: Promise<void> | undefined;
   /** It has asked the others to do without it, so that its row's end is no surprise. */
@@ -187,7 +190,8 @@ export class Cluster {
     const prefix = manifestPrefixOf(manifestDigest);
     const { nodeId: self } = this.settings.self;
     const away = this.#admitted().filter(({ nodeId }) =>
-      nodeId !== self && this.membership.find(nodeId)?.standing !== "alive"
+      nodeId !== self && !this.isAsleep(nodeId) &&
+      this.membership.find(nodeId)?.standing !== "alive"
     );
     const holding = away.filter(({ nodeId }) =>
       this.gossip.find(nodeId).inventory.prefixes.has(prefix)
@@ -204,12 +208,15 @@ export class Cluster {
     return this.#admitted().filter(({ nodeId }) => nodeId !== self).map(({ nodeId }) => {
       const member = this.membership.find(nodeId);
       const { inventory, disk } = this.gossip.find(nodeId);
+      const asleep = this.isAsleep(nodeId);
+      const holds = new Set<string>(asleep ? this.sleepOf(nodeId)?.holds : inventory.prefixes);
       return {
         address: { nodeId, address: this.addressOf(nodeId) },
         standing: member?.standing ?? "unknown",
+        asleep,
         drained: this.isDrained(nodeId),
         freeBytes: disk?.freeBytes,
-        holds: (digest) => inventory.prefixes.has(manifestPrefixOf(digest)),
+        holds: (digest) => holds.has(manifestPrefixOf(digest)),
       };
     });
   }
@@ -230,10 +237,18 @@ export class Cluster {
     const nowMs = this.#machinery.clock.monotonicMs();
     const { nodeId: self } = this.settings.self;
     return this.#admitted().flatMap(({ nodeId, label }): Holder[] => {
+      if (nodeId !== self && this.isAsleep(nodeId)) {
+        return this.sleepOf(nodeId)?.holds.includes(prefix) === true
+          ? [this.#sleepingHolder(nodeId, label)]
+          : [];
+      }
       const member = nodeId === self ? undefined : this.membership.find(nodeId);
       if (member === undefined || member.standing === "left") return [];
       const { inventory, load, loaded: copies, loadHeardMs } = this.gossip.find(nodeId);
-      if (!inventory.prefixes.has(prefix)) return [];
+      // One that has just woken may not have told yet what it holds.
+      const isHeld = inventory.prefixes.has(prefix) ||
+        this.sleepOf(nodeId)?.holds.includes(prefix) === true;
+      if (!isHeld) return [];
       const told = load && { load, copies, ageMs: nowMs - loadHeardMs };
       return [{
         nodeId,
@@ -244,6 +259,44 @@ export class Cluster {
         load: told && loadFromGossip(told, manifestDigest),
       }];
     });
+  }
+
+  #sleepingHolder(nodeId: NodeId, name: string): Holder {
+    const wakeMs = this.wakeMsOf(nodeId);
+    const rest = { address: "", health: "asleep", drained: false, load: undefined } as const;
+    return { nodeId, name, ...rest, ...wakeMs !== undefined && { wakeMs } };
+  }
+
+  /** What the catalogue says of a member's sleep. */
+  sleepOf(nodeId: NodeId): Sleep | undefined {
+    return readSleep(this.group.catalogue.findSetting(sleepKey(nodeId))?.value);
+  }
+
+  /** It said that it would sleep, and was not heard since. */
+  isAsleep(nodeId: NodeId): boolean {
+    if (this.sleepOf(nodeId)?.state !== "asleep") return false;
+    const standing = this.membership.find(nodeId)?.standing;
+    return standing !== "alive" && standing !== "suspect";
+  }
+
+  /** Other members that stay, for what concerns sleep. */
+  fellows(): readonly { readonly nodeId: NodeId; readonly isAwake: boolean }[] {
+    const { nodeId: self } = this.settings.self;
+    return this.#admitted()
+      .filter(({ nodeId }) => nodeId !== self && !this.isLeaving(nodeId))
+      .map(({ nodeId }) => ({
+        nodeId,
+        isAwake: this.membership.find(nodeId)?.standing === "alive",
+      }));
+  }
+
+  /** It says goodbye, and may be back: see {@link rejoin}. */
+  farewell(): Promise<void> {
+    return this.membership.leave();
+  }
+
+  rejoin(): void {
+    this.membership.join(this.#book.others(this.settings.self.nodeId));
   }
 
   /** What the other nodes that are not gone have loaded. */
@@ -259,7 +312,8 @@ export class Cluster {
   /** No new requests go there. */
   isDrained(nodeId: NodeId = this.settings.self.nodeId): boolean {
     const { catalogue } = this.group;
-    return catalogue.findSetting(drainKey(nodeId)) !== undefined || this.isLeaving(nodeId);
+    return catalogue.findSetting(drainKey(nodeId)) !== undefined || this.isLeaving(nodeId) ||
+      this.sleepOf(nodeId)?.state === "going" || this.gossip.find(nodeId).yields;
   }
 
   /** It has asked the others to do without it. */
@@ -276,12 +330,14 @@ export class Cluster {
   seen(nodeId: NodeId): SeenMember | undefined {
     const isSelf = nodeId === this.settings.self.nodeId;
     const member = isSelf ? this.membership.view().self : this.membership.find(nodeId);
-    if (member === undefined) return undefined;
+    if (member === undefined && !this.isAsleep(nodeId)) return undefined;
     const { facts, load, loaded, fence } = this.gossip.find(nodeId);
     return {
+      isAsleep: !isSelf && this.isAsleep(nodeId),
+      yields: this.gossip.find(nodeId).yields,
       isFenced: isSelf ? this.group.fenced !== undefined : fence !== undefined,
-      standing: isSelf ? "alive" : member.standing,
-      address: member.address,
+      standing: isSelf ? "alive" : member?.standing ?? "left",
+      address: member?.address ?? "",
       version: facts?.version ?? "",
       load: load && {
         runningRequests: load.runningRequests,
@@ -369,6 +425,8 @@ export class Cluster {
 
   #duty(nodeId: NodeId): "serving" | "drained" | "leaving" {
     const { catalogue } = this.group;
+    const state = this.sleepOf(nodeId)?.state;
+    if (state === "going" || state === "asleep") return "leaving";
     if (catalogue.findSetting(leaveKey(nodeId)) !== undefined) return "leaving";
     return catalogue.findSetting(drainKey(nodeId)) === undefined ? "serving" : "drained";
   }

@@ -11,6 +11,7 @@ import type { Config } from "../../config/mod.ts";
 import { type ApiKeyRow, Catalogue } from "../../core/catalogue/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
+import { readSleep, sleepKey } from "../../core/sleeping/mod.ts";
 import type {
   Clock,
   Disk,
@@ -290,11 +291,21 @@ interface Late {
   word?: RecoveryWord;
 }
 
+/** Where a member can be reached; "" = nowhere known, or it sleeps and calls when it is awake. */
+function addressBook(book: PeerBook, late: Late): (peer: NodeId) => string {
+  return (peer) => {
+    const member = late.gossip?.find(peer);
+    const sleep = late.group?.catalogue.findSetting(sleepKey(peer))?.value;
+    if (member?.standing === "left" && readSleep(sleep)?.state === "asleep") return "";
+    return member?.address || book.find(peer) || "";
+  };
+}
+
 async function assemble(opened: Opened): Promise<Machinery> {
   const { stored, book, clock, log, metrics } = opened;
   const late: Late = { shutOut: Promise.withResolvers() };
   const router = new StreamRouter({ clock, log, metrics });
-  const addressOf = (peer: NodeId) => late.gossip?.find(peer)?.address || book.find(peer) || "";
+  const addressOf = addressBook(book, late);
   const directory = openDirectory({ ...opened, addressOf, late });
   const transport = late.transport = await openWires(opened, late, {
     router,

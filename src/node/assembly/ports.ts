@@ -10,6 +10,7 @@ import type {
   Log,
   Metrics,
   ModelCatalog,
+  Power,
   Quantizer,
   RegistryKey,
   SecretFiles,
@@ -24,6 +25,7 @@ export interface NodePorts {
   /** Unsigned 32-bit. */
   readonly drawSeed: () => number;
   readonly machine: Machine;
+  readonly power: Power;
   readonly engine: Engine;
   readonly quantizer: Quantizer;
   readonly templates: TemplateWorkers;
