@@ -100,7 +100,9 @@ Deno.test("Three nodes tell each other values over QUIC, miss the one that falls
       const { load, inventory: { prefixes } } = heard();
       return load?.slots === 0 && prefixes.size === 1_000;
     });
+    // Both: heartbeats of the group are signs of life as good as gossip's own.
     world.node(2).machinery.membership.close();
+    await world.group(2).close();
     for (const number of [1, 3]) {
       await world.until("the silent one is down", () => standing(number, 2) === "down");
     }

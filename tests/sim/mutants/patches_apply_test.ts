@@ -10,6 +10,7 @@ const ROOT = new URL("../../../", import.meta.url);
 
 Deno.test("Every mutant fits the sources and has a name of its own", () => {
   const names = new Set<string>();
+  const misfits: string[] = [];
   for (
     const mutant of [
       ...RAFT_MUTANTS,
@@ -23,9 +24,15 @@ Deno.test("Every mutant fits the sources and has a name of its own", () => {
     names.add(mutant.name);
     for (const { file } of mutant.edits) {
       const source = Deno.readTextFileSync(new URL(file, ROOT));
-      assert.notEqual(patch(source, file, mutant), source, mutant.name);
+      try {
+        assert.notEqual(patch(source, file, mutant), source, mutant.name);
+      } catch (error) {
+        misfits.push(String(error));
+      }
     }
   }
+  // All at once: whoever rewrote a file mends them in one go.
+  assert.deepEqual(misfits, []);
 });
 
 Deno.test("A patch whose text is absent, or there twice, is an error", () => {
