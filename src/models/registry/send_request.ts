@@ -1,11 +1,9 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { once } from "node:events";
-import { connect, isIP, type LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { Readable } from "node:stream";
 import { BoundedMap, errorMessage, joinBytes, PeerError, printable } from "../../base/mod.ts";
 import type { AdmittedAddress } from "./address_policy.ts";
-import { hostnameOf } from "./registry_network.ts";
 
 const HTTPS_PORT = 443;
 /** Hosts that are remembered. */
@@ -88,7 +86,7 @@ async function sendStraight(
   const { url } = target;
   const lookup = lookupAmong(target.addresses);
   const isSecret = url.protocol === "https:";
-  if (isSecret) await expectListener(url, { lookup, signal });
+  if (isSecret) await unlessAborted(expectListener(target), signal);
   const outgoing = (isSecret ? httpsRequest : httpRequest)(url, {
     method,
     headers: { ...headers, ...lengthOf(request) },
@@ -118,19 +116,31 @@ async function sendStraight(
  * Resolves once somebody answers at the address: of TLS over a connection that never comes about, the runtime keeps half a
  * mebibyte for good. Whoever answered before is not asked again.
  */
-async function expectListener(
-  url: URL,
-  options: { readonly lookup: LookupFunction; readonly signal: AbortSignal },
-): Promise<void> {
+async function expectListener({ url, addresses }: AdmittedAddress): Promise<void> {
   if (LISTENERS.get(url.host) !== undefined) return;
-  const { lookup, signal } = options;
   const port = Number(url.port || HTTPS_PORT);
-  const socket = connect({ host: hostnameOf(url), port, lookup, signal });
+  let failure: unknown;
+  for (const hostname of addresses) {
+    try {
+      (await Deno.connect({ hostname, port })).close();
+      LISTENERS.set(url.host, true);
+      return;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** `work`, or the signal's reason as soon as it is aborted: what is left of the work is nobody's. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
   try {
-    await once(socket, "connect", { signal });
-    LISTENERS.set(url.host, true);
+    await Promise.race([work, promise]);
   } finally {
-    socket.destroy();
+    signal.removeEventListener("abort", onAbort);
   }
 }
 
