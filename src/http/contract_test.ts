@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { appUnderTest } from "../../tests/harness/http_app.ts";
 import { parseLines } from "../../tests/harness/json_lines.ts";
+import { SCRIPTED_METRICS } from "../../tests/harness/scripted_client.ts";
 
 /** One request and what must come back. */
 interface Row {
@@ -348,6 +349,38 @@ Deno.test("contract 1.0 field names match in any case and null counts as absent"
   assert.equal(request.prompt, "hi");
   assert.equal(request.keepAliveMs, 300_000);
   assert.ok(!("system" in request));
+});
+
+Deno.test("HEAD is answered as GET, lists included, and without a body", async () => {
+  const { send } = appUnderTest();
+  const paths = ["/api/tags", "/api/ps", "/api/version", "/v1/models", "/openapi.json", "/health"];
+  for (const path of paths) {
+    const [got, head] = [await send("GET", path), await send("HEAD", path)];
+    await got.body?.cancel();
+    assert.equal(head.status, 200, path);
+    assert.equal(head.headers.get("content-type"), got.headers.get("content-type"), path);
+    assert.equal(await head.text(), "", path);
+  }
+});
+
+Deno.test("a model that was loaded before says that loading took time, too", async () => {
+  const metrics = { ...SCRIPTED_METRICS, loadNs: 0 };
+  async function* chunks() {
+    yield { kind: "done", doneReason: "stop", metrics, context: [] } as const;
+  }
+  const answer = () => Promise.resolve({ kind: "stream", chunks: chunks() } as const);
+  const embed = () =>
+    Promise.resolve({ vectors: [new Float32Array(1)], promptEvalCount: 1, totalNs: 1, loadNs: 0 });
+  const { send } = appUnderTest({ script: { generate: answer, chat: answer, embed } });
+  const bodies = {
+    "/api/generate": { model: "M", prompt: "x", stream: false },
+    "/api/chat": { model: "M", messages: [{ role: "user", content: "x" }], stream: false },
+    "/api/embed": { model: "M", input: "x" },
+  };
+  for (const [path, body] of Object.entries(bodies)) {
+    const { load_duration: took } = await (await send("POST", path, body)).json();
+    assert.ok(Number.isSafeInteger(took) && took > 0, `${path}: ${took}`);
+  }
 });
 
 Deno.test("empty fields are absent ones, as Go's clients send all they know", async () => {
