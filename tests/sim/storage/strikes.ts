@@ -42,7 +42,7 @@ const OFF_MS = { low: 5, high: 1_200 } as const;
 /** The longest that a call of a slow disk takes. */
 const LATE_MS = 1_300;
 /** How long a strike waits for the moment that makes it one. */
-const MOMENT_MS = 1_500;
+const MOMENT_MS = 4_000;
 /** How long a node that was struck is helped to lead. */
 const LEADING_MS = 2_500;
 
@@ -53,7 +53,7 @@ const TROUBLES: Partial<Record<StorageFault, Trouble>> = {
 };
 
 /** Milliseconds that a run takes until all disks are well again. */
-export const STRIKES_SPAN_MS = STRIKES * APART_MS + 5_000;
+export const STRIKES_SPAN_MS = STRIKES * APART_MS + 7_000;
 
 /** Brings faults upon the disks of a run: damage to a minority alone, for nobody can mend more. */
 export class Strikes {
