@@ -10,8 +10,8 @@ import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, Log } from "../ports/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
 
-/** How long a stopping node waits for others to vote in its place. Milliseconds. */
-const HANDOVER_MS_MAX = 3_000;
+/** How long a stopping node waits for others to vote in its place. Milliseconds: with the rest below the ten of most supervisors. */
+const HANDOVER_MS_MAX = 5_000;
 /** How long the wish for it may take to be agreed on, within that. Milliseconds. */
 const PROPOSE_TIMEOUT_MS = 1_500;
 
