@@ -134,14 +134,12 @@ export class LogImage implements RaftLogReader {
   }
 }
 
-/** What could be read of a damaged log: to know by whom it was made and what it was about, and for nothing else. */
-export class DamagedLog implements RaftLogStore {
+/** The reads of a store that keeps its image to itself. */
+export abstract class ImageReads implements RaftLogReader {
   readonly #image: LogImage;
-  readonly #damage: StorageError;
 
-  constructor(image: LogImage, damage: StorageError) {
+  constructor(image: LogImage) {
     this.#image = image;
-    this.#damage = damage;
   }
 
   initial(): { readonly hardState: HardState; readonly configuration: GroupConfiguration } {
@@ -166,6 +164,16 @@ export class DamagedLog implements RaftLogStore {
 
   snapshot(): Snapshot | undefined {
     return this.#image.snapshot();
+  }
+}
+
+/** What could be read of a damaged log: to know by whom it was made and what it was about, and for nothing else. */
+export class DamagedLog extends ImageReads implements RaftLogStore {
+  readonly #damage: StorageError;
+
+  constructor(image: LogImage, damage: StorageError) {
+    super(image);
+    this.#damage = damage;
   }
 
   write(): Promise<void> {

@@ -7,8 +7,14 @@ import {
   StorageError,
 } from "../base/mod.ts";
 import type { Disk, LogOrder, RaftLogStore } from "../ports/mod.ts";
-import type { Entry, GroupConfiguration, HardState, Snapshot } from "../protocol/mod.ts";
-import { DamagedLog, lastIndexAfter, type LimitEntries, LogImage } from "./log_image.ts";
+import type { Snapshot } from "../protocol/mod.ts";
+import {
+  DamagedLog,
+  ImageReads,
+  lastIndexAfter,
+  type LimitEntries,
+  LogImage,
+} from "./log_image.ts";
 import {
   batchBytesOf,
   encodeCompanion,
@@ -107,7 +113,7 @@ async function recoverOrSalvage(
   }
 }
 
-class Wal implements RaftLogStore {
+class Wal extends ImageReads implements RaftLogStore {
   readonly #disk: Disk;
   readonly #image: LogImage;
   readonly #owner: NodeId;
@@ -128,11 +134,13 @@ class Wal implements RaftLogStore {
   #failure: StorageError | undefined;
 
   constructor(disk: Disk, options: WalOptions, found: RecoveredLog | string) {
+    const image = new LogImage(options.limitEntries);
+    super(image);
+    this.#image = image;
     this.#disk = disk;
     this.#owner = options.owner;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.#room = options.room;
-    this.#image = new LogImage(options.limitEntries);
     this.#onRepaired = options.onRepaired ?? (() => {});
     this.#repairs = typeof found === "string" ? [] : found.repairs;
     if (typeof found === "string") {
@@ -176,30 +184,6 @@ class Wal implements RaftLogStore {
     } catch (error) {
       throw error instanceof NoRoomError ? error.cause : error;
     }
-  }
-
-  initial(): { readonly hardState: HardState; readonly configuration: GroupConfiguration } {
-    return this.#image.initial();
-  }
-
-  firstIndex(): number {
-    return this.#image.firstIndex();
-  }
-
-  lastIndex(): number {
-    return this.#image.lastIndex();
-  }
-
-  term(index: number): number | undefined {
-    return this.#image.term(index);
-  }
-
-  entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
-    return this.#image.entries(low, high, bytesMax);
-  }
-
-  snapshot(): Snapshot | undefined {
-    return this.#image.snapshot();
   }
 
   write(order: LogOrder): Promise<void> {
