@@ -351,18 +351,6 @@ Deno.test("contract 1.0 field names match in any case and null counts as absent"
   assert.ok(!("system" in request));
 });
 
-Deno.test("HEAD is answered as GET, lists included, and without a body", async () => {
-  const { send } = appUnderTest();
-  const paths = ["/api/tags", "/api/ps", "/api/version", "/v1/models", "/openapi.json", "/health"];
-  for (const path of paths) {
-    const [got, head] = [await send("GET", path), await send("HEAD", path)];
-    await got.body?.cancel();
-    assert.equal(head.status, 200, path);
-    assert.equal(head.headers.get("content-type"), got.headers.get("content-type"), path);
-    assert.equal(await head.text(), "", path);
-  }
-});
-
 Deno.test("a model that was loaded before says that loading took time, too", async () => {
   const metrics = { ...SCRIPTED_METRICS, loadNs: 0 };
   async function* chunks() {
