@@ -27,7 +27,7 @@ const NAME_ECHO_USER_AGENT = "GitHubCopilotChat/";
 /** Licence texts of one model at most. */
 const LICENSES_MAX = 1_024;
 /** Fields of /api/create that odist has no feature for: refused rather than dropped. */
-const CREATE_UNSUPPORTED = ["remote_host", "draft_quantize"];
+const CREATE_UNSUPPORTED = ["remote_host"];
 
 /** The native endpoints about stored models (contract 1.10 to 1.12). */
 export function ollamaModelsFamily(parts: HttpParts): ApiFamily {
@@ -165,6 +165,7 @@ function parseCreate(fields: Fields): CreateRequest {
     parameters: fields.object("parameters"),
     messages: messages.length === 0 ? undefined : messages,
     quantize: fields.string("quantize") || fields.string("quantization") || undefined,
+    draftQuantize: fields.string("draft_quantize") || undefined,
     renderer: fields.string("renderer") || undefined,
     parser: fields.string("parser") || undefined,
     requires: fields.string("requires") || undefined,

@@ -336,6 +336,8 @@ export interface CreateRequest {
   readonly parameters?: Readonly<Record<string, unknown>>;
   readonly messages?: readonly { readonly role: string; readonly content: string }[];
   readonly quantize?: string;
+  /** The same for {@link CreateRequest.draftFiles}. */
+  readonly draftQuantize?: string;
   readonly renderer?: string;
   readonly parser?: string;
   readonly requires?: string;

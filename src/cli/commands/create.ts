@@ -12,6 +12,7 @@ import { type ProgressLine, ProgressView, showTransfer } from "../terminal/mod.t
 interface CreateOptions extends ClientOptions {
   readonly file: string;
   readonly quantize?: string;
+  readonly draftQuantize?: string;
 }
 
 /** Reads the Modelfile from standard input. */
@@ -20,7 +21,8 @@ const STDIN = "-";
 export function define(command: Command, context: CliContext): void {
   command.argument("<MODEL>", "Name of the new model")
     .option("-f, --file <FILE>", "Modelfile, - for standard input", "Modelfile")
-    .option("-q, --quantize <TYPE>", "Quantize the weights, such as Q4_K_M");
+    .option("-q, --quantize <TYPE>", "Quantize the weights, such as Q4_K_M")
+    .option("--draft-quantize <TYPE>", "Quantize the draft model");
   addClientOptions(command);
   addExamples(command, "odist create pirate -f Modelfile");
   command.action(async (model: string, options: CreateOptions) => {
@@ -91,9 +93,13 @@ async function gather(
     const draftFiles = drafts.length === 0
       ? {}
       : { draft_files: await uploadFiles(client, drafts, show) };
-    const quantize = options.quantize === undefined ? {} : { quantize: options.quantize };
+    const { quantize, draftQuantize } = options;
+    const precisions = {
+      ...(quantize === undefined ? {} : { quantize }),
+      ...(draftQuantize === undefined ? {} : { draft_quantize: draftQuantize }),
+    };
     const parts = { ...files, ...adapterFiles, ...draftFiles };
-    return { ...parts, ...quantize, ...settingsOf(modelfile) };
+    return { ...parts, ...precisions, ...settingsOf(modelfile) };
   } finally {
     view?.end("keep");
   }

@@ -92,12 +92,14 @@ Deno.test("create uploads the model of a DRAFT line, and says that nothing uses 
   const files = { "small.gguf": WEIGHTS, Modelfile: "FROM tiny\nDRAFT small.gguf" };
   await withFolder(files, async (folder) => {
     const args = ["create", "m", "-f", join(folder, "Modelfile"), "--host", node.host];
+    args.push("--draft-quantize", "Q8_0");
     assert.match((await runCommand(args)).err, /^Warning: DRAFT is stored and not used/);
   });
   assert.deepEqual(node.asked.at(-1)?.body, {
     model: "m",
     from: "tiny",
     draft_files: { "small.gguf": DIGEST },
+    draft_quantize: "Q8_0",
   });
 });
 

@@ -29,7 +29,7 @@ import {
 import { type BlobUsers, removeUnused, type StoredHook } from "../unused_blobs.ts";
 import type { GgufPart } from "./gguf_part.ts";
 import { quantizeLayer } from "./quantization.ts";
-import { type ParentModel, type Recipe, writeRecipe } from "./recipe.ts";
+import { type ParentModel, type PartToQuantize, type Recipe, writeRecipe } from "./recipe.ts";
 
 /** What creating a model works with. */
 export interface CreateContext extends BlobUsers, StoredHook {
@@ -73,9 +73,10 @@ export async function* createModel(
     yield { status: `using autodetected template ${recipe.detected}` };
   }
   for (const part of recipe.merges) yield { status: await writeMerged(part, context) };
-  const final = recipe.quantize === undefined
-    ? recipe
-    : yield* quantizeRecipe(recipe, recipe.quantize, { ...context, signal });
+  let final = recipe;
+  for (const wish of recipe.quantize) {
+    final = yield* quantizePart(final, wish, { ...context, signal });
+  }
   const stored = await context.changes.run(() => storeBlobs(final, context));
   using _held = stored.held;
   for (const status of stored.steps) yield { status };
@@ -116,18 +117,20 @@ async function* readParent(
   return { entry, content: await context.contents.read(entry) };
 }
 
-async function* quantizeRecipe(
+async function* quantizePart(
   recipe: Recipe,
-  { weights, target }: NonNullable<Recipe["quantize"]>,
+  { part, target, isModel }: PartToQuantize,
   context: CreateContext & { readonly signal: AbortSignal },
 ): AsyncGenerator<TransferProgress, Recipe> {
-  const wish = { from: weights.facts.quantization, target };
-  const layer = yield* quantizeLayer(weights.layer, wish, context);
+  const wish = { from: part.facts.quantization, target };
+  const layer = yield* quantizeLayer(part.layer, wish, context);
   const { quantization } = await context.facts.get(layer.digest);
+  const { digest, mediaType } = part.layer;
+  const isReplaced = (old: BlobLayer) => old.digest === digest && old.mediaType === mediaType;
   return {
     ...recipe,
-    config: { ...recipe.config, quantization },
-    kept: recipe.kept.map((old) => old.digest === weights.layer.digest ? layer : old),
+    ...(isModel ? { config: { ...recipe.config, quantization } } : {}),
+    kept: recipe.kept.map((old) => isReplaced(old) ? layer : old),
   };
 }
 

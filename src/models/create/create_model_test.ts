@@ -269,6 +269,29 @@ Deno.test("createModel() refuses bad requests and changes nothing", async () => 
   );
 });
 
+Deno.test("createModel() stores a draft model in another precision, and the model as it is", async () => {
+  const quantizer: Quantizer = {
+    async quantize({ targetPath }, { onProgress }) {
+      onProgress(0.5);
+      await Deno.writeFile(targetPath, llamaFile({ "general.file_type": 15 }));
+    },
+  };
+  const { blobs, store, create, upload } = createParts({ quantizer });
+  // The same file may be both.
+  const digest = await upload(llamaFile());
+  const [files, draftFiles] = [{ "w.gguf": digest }, { "w.gguf": digest }];
+  const statuses = await create({ model: "m", files, draftFiles, draftQuantize: "q4_K_M" });
+  assert.ok(statuses.includes("quantizing F16 model to Q4_K_M"));
+  const { details, modelPath } = await store.getDefinition("m", "chat");
+  assert.deepEqual([details.quantizationLevel, modelPath], ["F16", blobs.path(digest)]);
+  const { modelfile = "" } = await store.show({ model: "m", verbose: false, options: {} });
+  const small = digestOf(llamaFile({ "general.file_type": 15 }));
+  assert.match(modelfile, new RegExp(`^DRAFT ${blobs.path(small)}$`, "m"));
+  await assert.rejects(create({ model: "m", files, draftQuantize: "q4_K_M" }), {
+    message: /^draft_quantize is for the model in draft_files/,
+  });
+});
+
 Deno.test("createModel() takes a quantization that the weights already have", async () => {
   const { create, upload } = createParts();
   const files = { "w.gguf": await upload(llamaFile()) };

@@ -31,14 +31,22 @@ export interface Recipe {
   readonly kept: readonly BlobLayer[];
   /** Weights to be put together from parts. */
   readonly merges: readonly GgufPart[];
-  /** Weights among `kept` that are to be replaced by themselves in another precision. */
-  readonly quantize?: { readonly weights: GgufPart; readonly target: QuantizationTarget };
+  /** Parts among `kept` that are to be replaced by themselves in another precision. */
+  readonly quantize: readonly PartToQuantize[];
   /** Texts to store, in the manifest's order. */
   readonly added: readonly { readonly kind: LayerKind; readonly text: string }[];
   /** The known template that the weights' own turned out to be. */
   readonly detected?: string;
   /** Whether GGUF files of the request were read. */
   readonly readFiles: boolean;
+}
+
+/** A part and the precision that it is brought to. */
+export interface PartToQuantize {
+  readonly part: GgufPart;
+  readonly target: QuantizationTarget;
+  /** It is the model itself, whose precision the model's configuration names. */
+  readonly isModel: boolean;
 }
 
 /** What {@link writeRecipe} reads from. */
@@ -69,12 +77,11 @@ export async function writeRecipe(
   const known = parent === undefined && request.template === undefined
     ? await detectTemplate(weights?.facts, sources)
     : undefined;
-  const target = request.quantize !== undefined && weights !== undefined
-    ? resolveQuantization(request.quantize, weights.facts)
-    : undefined;
   return {
-    ...(weights !== undefined && target !== undefined &&
-      { quantize: { weights, target } }),
+    quantize: [
+      ...toQuantize(request.quantize, weights, true),
+      ...toQuantize(request.draftQuantize, requireDraft(request, drafts), false),
+    ],
     config: mergeConfig(request, { parent, weights }),
     kept: [...inherited, ...[...files, ...adapters, ...drafts].map(({ layer }) => layer)],
     merges: files.filter((part) => part.merged !== undefined),
@@ -85,6 +92,27 @@ export async function writeRecipe(
     ...(known !== undefined && { detected: known.name }),
     readFiles: files.length + adapters.length + drafts.length > 0,
   };
+}
+
+/** @throws RequestError `invalid_request` for a precision that the part can't have. */
+function toQuantize(
+  wish: string | undefined,
+  part: GgufPart | undefined,
+  isModel: boolean,
+): readonly PartToQuantize[] {
+  if (wish === undefined || part === undefined) return [];
+  const target = resolveQuantization(wish, part.facts);
+  return target === undefined ? [] : [{ part, target, isModel }];
+}
+
+/** @throws RequestError `invalid_request` when a precision is wanted for one that is not there. */
+function requireDraft(
+  { draftQuantize }: CreateRequest,
+  [draft]: readonly GgufPart[],
+): GgufPart | undefined {
+  if (draftQuantize === undefined || draft !== undefined) return draft;
+  const text = "draft_quantize is for the model in draft_files, and there is none";
+  throw new RequestError("invalid_request", text);
 }
 
 async function checkTexts(request: CreateRequest, { templates }: RecipeSources): Promise<void> {
