@@ -24,8 +24,13 @@ const WORKERS_MAX = 2;
 const IDLE_MS = 300_000;
 /** How long any other idle worker stays. */
 const SPARE_IDLE_MS = 10_000;
-/** A reply that came in time may be read late, when this process itself was held up. Part of the limit. */
-const GRACE_MS = 25;
+/**
+ * The end of a rendering's time, in which the processor that it uses is counted: whoever computes then is taken to have done
+ * so all along, and a template that a busy machine held up needs no more.
+ */
+const OVERTIME_MS = 50;
+/** The longest wait between two looks at a rendering that is held up. */
+const LOOK_MS_MAX = 1_000;
 /** Templates remembered as having ended well. */
 const PROVEN_MAX = 1_024;
 
@@ -201,20 +206,27 @@ class Pool implements TemplateWorkers {
   }> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    const usedBeforeMs = worker.processorMs();
     let ended: "used_up" | "held_up" | undefined;
-    const look = () => {
-      const used = worker.processorMs();
-      const usedMs = used === undefined ? Infinity : used - (usedBeforeMs ?? 0);
-      if (usedMs >= RENDER_MS_MAX - GRACE_MS) ended = "used_up";
-      else if (clock.monotonicMs() - startedMs >= RENDER_WALL_MS_MAX) ended = "held_up";
-      if (ended === undefined) timer = clock.after(GRACE_MS, look);
-      else worker.kill();
+    let isOver = false;
+    // Where the system doesn't tell what it uses, it counts as computing.
+    const judge = (usedMs: number | undefined, beforeMs: number | undefined) => {
+      if (usedMs === undefined || beforeMs === undefined) return "used_up";
+      if (usedMs - beforeMs >= OVERTIME_MS) return "used_up";
+      return clock.monotonicMs() - startedMs >= RENDER_WALL_MS_MAX ? "held_up" : undefined;
     };
-    let timer = clock.after(RENDER_MS_MAX - GRACE_MS, () => {
-      timer = clock.after(GRACE_MS, look);
+    const look = async (beforeMs: number | undefined, pauseMs: number) => {
+      const usedMs = await worker.processorMs();
+      if (isOver) return;
+      ended = judge(usedMs, beforeMs);
+      if (ended !== undefined) return worker.kill();
+      timer = clock.after(pauseMs, () => void look(beforeMs, Math.min(2 * pauseMs, LOOK_MS_MAX)));
+    };
+    let timer = clock.after(RENDER_MS_MAX - OVERTIME_MS, async () => {
+      const beforeMs = await worker.processorMs();
+      if (!isOver) timer = clock.after(OVERTIME_MS, () => void look(beforeMs, OVERTIME_MS));
     });
     const reply = await worker.ask(question);
+    isOver = true;
     timer.cancel();
     return { reply, ended };
   }

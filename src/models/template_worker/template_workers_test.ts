@@ -187,6 +187,8 @@ const knowsProcessorTime = Deno.build.os === "linux";
 Deno.test({
   name: "A rendering that a busy machine holds up is not ended for it",
   ignore: !knowsProcessorTime,
+  // As a node has them: without all, it may not read there itself.
+  permissions: { read: true, write: true, run: true, env: true },
   fn: async () => {
     const said = await sayOf("await new Promise((resolve) => setTimeout(resolve, 600, 'late'))");
     assert.equal(said, "late");

@@ -1,6 +1,6 @@
 /** JavaScript heap of one worker, MiB. */
 export const WORKER_HEAP_MIB = 64;
-/** One rendering, milliseconds: of the processor where the system tells, or else of the clock. */
+/** One rendering, milliseconds; its last part is counted by the processor it uses, where the system tells. */
 export const RENDER_MS_MAX = 250;
 /**
  * The same by the clock where the system tells what a process has used. A template can't but compute: what uses no processor

@@ -16,8 +16,6 @@ export class WorkerProcess {
   readonly #started = Promise.withResolvers<boolean>();
   #waiting: PromiseWithResolvers<WorkerReply | undefined> | undefined;
   #isGone = false;
-  /** Being refused costs as much as a rendering does, and once refused is always refused. */
-  #tellsProcessorTime = true;
   #isEndedByUs = false;
 
   /** `command`: program and arguments that become a worker. */
@@ -52,16 +50,20 @@ export class WorkerProcess {
     return waiting.promise;
   }
 
-  /** Processor time it has used, milliseconds; undefined where the system doesn't say. */
-  processorMs(): number | undefined {
-    if (!this.#tellsProcessorTime) return undefined;
+  /**
+   * Processor time it has used, milliseconds; undefined where the system doesn't say. A program reads it for us: a process
+   * without all permissions may not.
+   */
+  async processorMs(): Promise<number | undefined> {
     try {
-      const text = Deno.readTextFileSync(`/proc/${this.#child.pid}/stat`);
+      const file = `/proc/${this.#child.pid}/stat`;
+      const { stdout } = await new Deno.Command("cat", { args: [file], stderr: "null" }).output();
+      const text = new TextDecoder().decode(stdout);
       // Behind the name, which may hold anything: user and system time are the 12th and 13th field.
       const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-      return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+      const ticks = Number(fields[11]) + Number(fields[12]);
+      return Number.isNaN(ticks) ? undefined : ticks * TICK_MS;
     } catch {
-      this.#tellsProcessorTime = false;
       return undefined;
     }
   }
