@@ -313,3 +313,24 @@ Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", 
   }]);
   assert.deepEqual(await explained("other"), { routes: [] });
 });
+
+Deno.test("An answer whose machine had to wake says so, how long that took and who was before", async () => {
+  const { admin } = scriptedAdmin();
+  const { app } = appUnderTest({
+    admin,
+    script: { generate: async () => ({ kind: "load", servedBy: "b" }) },
+  });
+  const ask = async (id: string) => {
+    const response = await app.fetch(
+      new Request("http://127.0.0.1/api/generate", {
+        method: "POST",
+        headers: { "x-request-id": id },
+        body: JSON.stringify({ model: "tiny", prompt: "" }),
+      }),
+    );
+    await response.text();
+    return response.headers.get("x-odist-wake");
+  };
+  assert.equal(await ask("mine"), "b; took=12.3; position=2");
+  assert.equal(await ask("other"), null);
+});

@@ -136,6 +136,33 @@ Deno.test("a request whose only holder that is left sleeps wakes it, and is told
   assert.equal(world.node(3).cluster.seen(nodeId)?.standing, "alive");
 });
 
+Deno.test("those who wait for one machine see their place, and a holder that is sooner is used meanwhile", async () => {
+  await using scene = await slumber(4, { holders: [1, 2] });
+  const { world } = scene;
+  const { api, serving } = world.node(3);
+  const ask = (label: string) =>
+    api.generate({ ...REQUEST, label }, new AbortController().signal).then(textOf);
+  // What the model is, is known from here on.
+  await world.settle(ask("first"));
+  await fallAsleep(scene, 2);
+  await world.stop(1);
+  const both = [ask("a"), ask("b")];
+  await world.advance(1_000);
+  const seen = ["a", "b"].map((label) => serving.journal.explain(label)[0]);
+  assert.deepEqual(seen.map((route) => [route?.outcome, route?.wake?.position]), [
+    ["pending", 1],
+    ["pending", 2],
+  ]);
+  assert.ok((seen[0]?.chosen?.wakeMs ?? 0) > 0);
+  await world.boot(1);
+  assert.deepEqual(await world.settle(Promise.all(both)), [SCRIPTED_ANSWER, SCRIPTED_ANSWER]);
+  for (const label of ["a", "b"]) {
+    const routes = serving.journal.explain(label);
+    assert.deepEqual(routes.map(({ outcome }) => outcome), ["overtaken", "granted"]);
+    assert.equal(routes[1]?.chosen?.name, "n1");
+  }
+});
+
 Deno.test("a machine on another network is woken by its neighbour, at the word of whoever needs it", async () => {
   await using scene = await slumber(4, {
     holders: [1, 2],
