@@ -18,7 +18,7 @@ const LEFT_BEHIND_MAX = 64;
 /** Where the log of a founded cluster begins. */
 const FOUNDING_INDEX = 1;
 /** Settings about single nodes, which the new cluster does not have. */
-const NODE_SETTING = /^(drain|leave|handover)\./;
+const NODE_SETTING = /\.[0-9a-f]{16}$/;
 
 /**
  * What a new cluster starts from after the old one was lost: models, their wanted replicas, API keys, settings and

@@ -50,6 +50,7 @@ function lived(): Catalogue {
     },
     { kind: "put_setting", key: "kept", value: "v", expected: undefined },
     { kind: "put_setting", key: `drain.${NODE}`, value: "1", expected: undefined },
+    { kind: "put_setting", key: `hardware.${NODE}`, value: "1", expected: undefined },
     {
       kind: "quarantine_blob",
       digest: layer.digest,
