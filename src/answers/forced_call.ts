@@ -1,6 +1,6 @@
 import { callGrammar } from "../core/grammar/mod.ts";
 import type { CallsText } from "../core/generation/mod.ts";
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest, RequestError } from "../base/mod.ts";
 import type { ToolChoice } from "../ports/mod.ts";
 import type { Tool } from "../protocol/mod.ts";
 
@@ -35,13 +35,12 @@ export function offeredTools(
   if (choice === "none") return [];
   if (choice === "required") {
     if (tools.length > 0) return tools;
-    throw new RequestError("invalid_request", "tool_choice wants a tool call, but tools is empty");
+    throw invalidRequest("tool_choice wants a tool call, but tools is empty");
   }
   const named = tools.filter((tool) => tool.function.name === choice.name);
   if (named.length > 0) return tools;
   const names = tools.map((tool) => tool.function.name).join(", ") || "none";
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `tool_choice wants a call of "${choice.name}", which is not among the tools: ${names}`,
   );
 }

@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest } from "../base/mod.ts";
 import { type ModelStore, type OptionDefaults, resolveOptions } from "../models/mod.ts";
 import type {
   Clock,
@@ -52,7 +52,7 @@ export class Vocabularies {
       if (stray !== undefined) {
         const last = vocabularyTokens - 1;
         const text = `cannot read tokens: "${request.model}" has 0 to ${last}, got ${stray}`;
-        throw new RequestError("invalid_request", text);
+        throw invalidRequest(text);
       }
       return { text: new TextDecoder().decode(await model.detokenize(tokens)) };
     });
@@ -95,5 +95,5 @@ function checkCount(
   const { count, unit, limit } = given;
   if (count <= limit) return;
   const text = `cannot read ${field}: at most ${limit} ${unit} are accepted, got ${count}`;
-  throw new RequestError("invalid_request", text);
+  throw invalidRequest(text);
 }

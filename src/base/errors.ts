@@ -34,6 +34,11 @@ export class RequestError extends CodedError<CodeOf<"request">> {
   override readonly name = "RequestError";
 }
 
+/** The refusal of a field that can't be honoured; `message` says what is wanted, and what came. */
+export function invalidRequest(message: string): RequestError {
+  return new RequestError("invalid_request", message);
+}
+
 /** Try later or elsewhere; nothing was changed. */
 export class UnavailableError extends CodedError<CodeOf<"unavailable">> {
   override readonly name = "UnavailableError";

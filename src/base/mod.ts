@@ -11,6 +11,7 @@ export {
   bugReport,
   type EdgeError,
   errorMessage,
+  invalidRequest,
   InvariantError,
   isEdgeError,
   PeerError,

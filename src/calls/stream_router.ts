@@ -1,9 +1,10 @@
 import {
   assert,
   errorMessage,
+  invalidRequest,
   isEdgeError,
   PeerError,
-  RequestError,
+  type RequestError,
   UnavailableError,
 } from "../base/mod.ts";
 import type { Clock, Log, Metrics, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
@@ -178,7 +179,7 @@ export async function refuse(stream: PeerStream, error: unknown): Promise<void> 
 }
 
 function unknownPurpose(purpose: string): RequestError {
-  return new RequestError("invalid_request", `Streams for "${purpose}" are not served here`);
+  return invalidRequest(`Streams for "${purpose}" are not served here`);
 }
 
 function tooMany(purpose: string): UnavailableError {

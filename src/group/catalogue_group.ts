@@ -1,4 +1,4 @@
-import { type EdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import { type EdgeError, invalidRequest, RequestError, UnavailableError } from "../base/mod.ts";
 import type { Catalogue, Outcome, Refusal } from "../core/catalogue/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
 import type { Reading } from "./quorum_watch.ts";
@@ -67,6 +67,6 @@ export function refusedChange(reason: Refusal, action: string): EdgeError {
         retryAfterMs: RETRY_AFTER_MS,
       });
     default:
-      return new RequestError("invalid_request", `Cannot ${action}: ${reason}`);
+      return invalidRequest(`Cannot ${action}: ${reason}`);
   }
 }

@@ -1,4 +1,4 @@
-import { RequestError, UnavailableError } from "../base/mod.ts";
+import { invalidRequest, UnavailableError } from "../base/mod.ts";
 import type { Applied, Outcome } from "../core/catalogue/mod.ts";
 import {
   CATALOGUE_COMMAND_BYTES_MAX,
@@ -238,7 +238,7 @@ export class Proposals {
         const message = `Cannot change the catalogue: the change takes ${bytes.length} bytes, ` +
           `at most ${CATALOGUE_COMMAND_BYTES_MAX} are allowed`;
         pending.stopListening();
-        pending.reject(new RequestError("invalid_request", message));
+        pending.reject(invalidRequest(message));
         continue;
       }
       pending.stamped = { request, bytes };

@@ -1,4 +1,4 @@
-import { parseGoDuration, RequestError } from "../base/mod.ts";
+import { invalidRequest, parseGoDuration, RequestError } from "../base/mod.ts";
 import type {
   AuditRowView,
   ChangesView,
@@ -134,7 +134,7 @@ function settingRoutes(admin: ClusterAdmin): readonly Route[] {
     "GET /api/cluster/settings": async () => jsonAnswer({ settings: await admin.listSettings() }),
     "PUT /api/cluster/settings/:key": async (exchange) => {
       const value = (await exchange.readFields()).string("value");
-      if (value === undefined) throw new RequestError("invalid_request", "value is required");
+      if (value === undefined) throw invalidRequest("value is required");
       return await done(admin.putSetting({ key: exchange.params["key"] ?? "", value }));
     },
     "DELETE /api/cluster/settings/:key": async ({ params }) =>
@@ -179,10 +179,7 @@ function parseTokenWish(fields: Fields): { readonly lifetimeMs: number; readonly
   checkLifetime(lifetimeMs, { given, hoursMax: TOKEN_HOURS_MAX });
   const uses = fields.integer("uses") ?? 1;
   if (uses < 1 || uses > TOKEN_USES_MAX) {
-    throw new RequestError(
-      "invalid_request",
-      `uses must be 1 to ${TOKEN_USES_MAX}: current value is ${uses}`,
-    );
+    throw invalidRequest(`uses must be 1 to ${TOKEN_USES_MAX}: current value is ${uses}`);
   }
   return { lifetimeMs, uses };
 }
@@ -201,8 +198,7 @@ function parseScopeList(fields: Fields): readonly Scope[] {
   const words = typeof given === "string" ? given.split(",").map((word) => word.trim()) : given;
   const scopes = isTextList(words) ? parseScopes(words) : undefined;
   if (scopes !== undefined) return scopes;
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `scopes must be some of ${SCOPES.join(", ")}: current value is ${JSON.stringify(given)}`,
   );
 }
@@ -227,8 +223,7 @@ function checkLifetime(
 ): void {
   if (lifetimeMs >= LIFETIME_MS_MIN && lifetimeMs <= by.hoursMax * HOUR_MS) return;
   const given = JSON.stringify(by.given);
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `ttl must be a duration of 1s to ${by.hoursMax}h: current value is ${given}`,
   );
 }
@@ -259,10 +254,7 @@ function countOf(
   const text = exchange.query(name) ?? String(wanted.default);
   const count = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
   if (count <= max) return count;
-  throw new RequestError(
-    "invalid_request",
-    `${name} must be 0 to ${max}: current value is "${text}"`,
-  );
+  throw invalidRequest(`${name} must be 0 to ${max}: current value is "${text}"`);
 }
 
 async function* shapesOf(statuses: AsyncIterable<ClusterStatus>): AsyncGenerator<object> {

@@ -1,4 +1,4 @@
-import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import { invalidRequest, isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import type {
   Answer,
   AnswerMetrics,
@@ -326,10 +326,7 @@ export interface HttpRead {
 export function readOf(exchange: Exchange): HttpRead {
   const given = exchange.query("consistency");
   if (given !== undefined && given !== "linearizable" && given !== "stale") {
-    throw new RequestError(
-      "invalid_request",
-      `consistency must be "linearizable" or "stale": got "${given}"`,
-    );
+    throw invalidRequest(`consistency must be "linearizable" or "stale": got "${given}"`);
   }
   let consistency: Consistency = given ?? "linearizable";
   return {

@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest, RequestError } from "../base/mod.ts";
 import type { Answer, ChatRequest, EmbedRequest, GenerateRequest } from "../ports/mod.ts";
 import { answerChunks } from "./answer_shape.ts";
 import { type Exchange, type HttpParts, requireModel } from "./exchange.ts";
@@ -96,10 +96,7 @@ function parseGenerate(fields: Fields): GenerateRequest {
   });
   if (request.model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
   if (request.raw && (request.template || request.system || request.context?.length)) {
-    throw new RequestError(
-      "invalid_request",
-      "raw mode does not support template, system, or context",
-    );
+    throw invalidRequest("raw mode does not support template, system, or context");
   }
   return request;
 }
@@ -207,13 +204,13 @@ function parseEmbedInputs(input: unknown): readonly string[] {
   if (typeof input === "string") return [input];
   const texts = parseEmbedTexts(input);
   if (texts !== undefined) return texts;
-  throw new RequestError("invalid_request", "invalid input type");
+  throw invalidRequest("invalid input type");
 }
 
 /** JSON has no NaN and no infinity. @throws RequestError `invalid_request`. */
 export function checkFinite(vectors: readonly Float32Array[]): void {
   if (vectors.every((vector) => vector.every(Number.isFinite))) return;
-  throw new RequestError("invalid_request", "embedding contains NaN or Inf values");
+  throw invalidRequest("embedding contains NaN or Inf values");
 }
 
 /** JSON text of one vector. */

@@ -1,5 +1,6 @@
 import {
   type Digest,
+  invalidRequest,
   PeerError,
   RequestError,
   StorageError,
@@ -89,7 +90,7 @@ export class BlobServer implements StreamHandler {
     const end = range.offset + range.length;
     if (end > reader.blobBytes) {
       const bounds = `the blob has ${reader.blobBytes} bytes, not ${end}`;
-      return await refuse(stream, new RequestError("invalid_request", bounds));
+      return await refuse(stream, invalidRequest(bounds));
     }
     await new MessageStream(stream).write({ kind: "granted", blobBytes: reader.blobBytes });
     for (let at = range.offset; at < end;) {

@@ -1,4 +1,4 @@
-import { isEdgeError, RequestError } from "../base/mod.ts";
+import { invalidRequest, isEdgeError } from "../base/mod.ts";
 import {
   type Catalogue,
   type CatalogueModel,
@@ -93,7 +93,7 @@ export class ReplicatedCatalog implements ModelCatalog {
     if (bytes.length > CATALOGUE_MANIFEST_BYTES_MAX) {
       const limit = `at most ${CATALOGUE_MANIFEST_BYTES_MAX} are allowed`;
       const message = `Cannot ${action}: its manifest has ${bytes.length} bytes, ${limit}`;
-      throw new RequestError("invalid_request", message);
+      throw invalidRequest(message);
     }
     const replaced = await this.find(name, BEFORE_CHANGE);
     const outcome = await this.#proposeOrNot({

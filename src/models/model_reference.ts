@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest, RequestError } from "../base/mod.ts";
 import { displayModelName, type ModelName, parseKeptName } from "../protocol/mod.ts";
 
 /** Who asks for a model: the wording of a refusal differs (contract 1.3). */
@@ -114,5 +114,5 @@ function splitSource(
   if (inner === null) return { bare: before, source };
   const innerSource = inner[0].toLowerCase() === ":local" ? "local" : "cloud";
   if (innerSource === source) return { bare: before.slice(0, inner.index), source };
-  throw new RequestError("invalid_request", `use either :local or :cloud, not both: "${raw}"`);
+  throw invalidRequest(`use either :local or :cloud, not both: "${raw}"`);
 }

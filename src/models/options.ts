@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest, RequestError } from "../base/mod.ts";
 import type { RequestOptions } from "../ports/mod.ts";
 import type { LoadSettings, SamplerSettings } from "../protocol/mod.ts";
 
@@ -184,8 +184,7 @@ function checkRange(
   range: { readonly low: number; readonly high: number },
 ): number {
   if (value >= range.low && value <= range.high) return value;
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `option "${name}" must be between ${range.low} and ${range.high}: current value is ${value}`,
   );
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest, RequestError } from "../base/mod.ts";
 import { Catalogue, refoundCatalogue } from "../core/catalogue/mod.ts";
 import type { Decoded } from "../protocol/mod.ts";
 import { lockFolder, writeFileDurably } from "../storage/mod.ts";
@@ -55,10 +55,7 @@ export async function restoreSnapshot(dataFolder: string, bytes: Uint8Array): Pr
 
 function decoded<T>(result: Decoded<T>): T {
   if (result.kind === "decoded") return result.value;
-  throw new RequestError(
-    "invalid_request",
-    `This is no snapshot of a cluster: ${result.reason}`,
-  );
+  throw invalidRequest(`This is no snapshot of a cluster: ${result.reason}`);
 }
 
 async function exists(path: string): Promise<boolean> {

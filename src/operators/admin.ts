@@ -1,5 +1,6 @@
 import {
   errorMessage,
+  invalidRequest,
   isEdgeError,
   type NodeId,
   pause,
@@ -490,7 +491,7 @@ export class Admin implements ClusterAdmin {
 /** @throws RequestError `invalid_request`. */
 function checkSettable(key: string): void {
   if (!isOwnSetting(key)) return;
-  throw new RequestError("invalid_request", `"${key}" is kept by the cluster itself`);
+  throw invalidRequest(`"${key}" is kept by the cluster itself`);
 }
 
 function healthOf(row: MemberRow, known: SeenMember | undefined): MemberStatus["health"] {

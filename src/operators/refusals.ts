@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest, RequestError } from "../base/mod.ts";
 import type { Refusal } from "../core/catalogue/mod.ts";
 
 const REFUSAL_TEXTS: Partial<Record<Refusal, string>> = {
@@ -29,8 +29,7 @@ export function checkRange(
   range: { readonly low: number; readonly high: number },
 ): void {
   if (Number.isInteger(value) && value >= range.low && value <= range.high) return;
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `${name} must be between ${range.low} and ${range.high}: current value is ${value}`,
   );
 }

@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest, type RequestError } from "../../base/mod.ts";
 import type { ChatRequest, ToolChoice } from "../../ports/mod.ts";
 import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
 import { requireModel } from "../exchange.ts";
@@ -240,5 +240,5 @@ function blockText(block: Fields, path: string): string {
 }
 
 function invalid(message: string): RequestError {
-  return new RequestError("invalid_request", message);
+  return invalidRequest(message);
 }

@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest, RequestError } from "../../base/mod.ts";
 import type { HttpParts } from "../exchange.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
 import { type ApiFamily, routesFor } from "../routes.ts";
@@ -17,7 +17,7 @@ export function cancelFamily({ elsewhere }: HttpParts, running: RunningRequests)
         const requestId = fields.string("request_id") || fields.string("id");
         if (requestId === undefined || requestId === "") {
           const text = "request_id is required: the X-Request-Id of the answer to end";
-          throw new RequestError("invalid_request", text);
+          throw invalidRequest(text);
         }
         const here = running.cancel(requestId, exchange, exchange);
         const canceled = here ||

@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest } from "../../base/mod.ts";
 import type { EmbedRequest } from "../../ports/mod.ts";
 import { type Exchange, type HttpParts, requireModel } from "../exchange.ts";
 import { checkFinite, nativeFailureAnswer } from "../ollama.ts";
@@ -86,14 +86,11 @@ async function rank(parts: HttpParts, exchange: Exchange) {
 function parseRank(fields: Fields): RankOrder {
   const model = requireModel(fields);
   const query = fields.string("query") ?? "";
-  if (query === "") throw new RequestError("invalid_request", "query is required");
+  if (query === "") throw invalidRequest("query is required");
   const inputs = parseDocuments(fields);
   const wanted = fields.integer("top_n") ?? inputs.length;
   if (wanted < 0) {
-    throw new RequestError(
-      "invalid_request",
-      `top_n must be 0 or more: current value is ${wanted}`,
-    );
+    throw invalidRequest(`top_n must be 0 or more: current value is ${wanted}`);
   }
   const request = defined({
     model,
@@ -109,7 +106,7 @@ function parseRank(fields: Fields): RankOrder {
 /** Texts, or objects with a text as some clients send them. */
 function parseDocuments(fields: Fields): readonly string[] {
   const sent = fields.list("documents") ?? fields.list("texts");
-  if (sent === undefined) throw new RequestError("invalid_request", "documents is required");
+  if (sent === undefined) throw invalidRequest("documents is required");
   const texts = sent.map((document, index) =>
     typeof document === "string"
       ? document

@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest } from "../../base/mod.ts";
 import type { VocabularyFigures } from "../../ports/mod.ts";
 import { type Exchange, type HttpParts, requireModel } from "../exchange.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
@@ -57,5 +57,5 @@ function spans({ totalNs, loadNs }: VocabularyFigures) {
 }
 
 function missing(field: string): never {
-  throw new RequestError("invalid_request", `${field} is required`);
+  throw invalidRequest(`${field} is required`);
 }

@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest, RequestError } from "../../base/mod.ts";
 import type {
   ChatRequest,
   EmbedRequest,
@@ -45,7 +45,7 @@ const IMAGE_URL_PATTERN = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
 /** POST /v1/chat/completions. @throws RequestError with the contract's texts. */
 export function parseChatCompletion(fields: Fields): ChatRequest {
   const sent = fields.fieldsList("messages", MESSAGES_MAX) ?? [];
-  if (sent.length === 0) throw new RequestError("invalid_request", "[] is too short - 'messages'");
+  if (sent.length === 0) throw invalidRequest("[] is too short - 'messages'");
   const conversation: Conversation = { toolNames: new Map(), scan: new JsonScan() };
   return defined({
     model: requireModel(fields),
@@ -69,8 +69,7 @@ export function parseChoiceCount(fields: Fields, promptCount = 1): number {
   const count = fields.integer("n") ?? 1;
   const choices = count * promptCount;
   if (count >= 1 && choices <= CHOICES_MAX) return count;
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `n: wants 1 to ${
       Math.floor(CHOICES_MAX / promptCount)
     } for each of ${promptCount} prompts, got ${count}`,
@@ -90,10 +89,7 @@ function parseOfferedTools(
   const nameOf = (tool: Fields) => tool.fields("function").string("name") ?? "";
   if (type === "function") return { tools, toolChoice: { name: nameOf(choice) } };
   if (type !== "allowed_tools") {
-    throw new RequestError(
-      "invalid_request",
-      `tool_choice.type: wants "function" or "allowed_tools", got "${type}"`,
-    );
+    throw invalidRequest(`tool_choice.type: wants "function" or "allowed_tools", got "${type}"`);
   }
   const allowed = choice.fields("allowed_tools");
   const names = new Set((allowed.fieldsList("tools", TOOL_CALLS_MAX) ?? []).map(nameOf));
@@ -107,10 +103,7 @@ function parseOfferedTools(
 export function choiceOfMode(mode: string): { readonly toolChoice?: ToolChoice } {
   if (mode === "auto") return {};
   if (mode === "none" || mode === "required") return { toolChoice: mode };
-  throw new RequestError(
-    "invalid_request",
-    `tool_choice: wants auto, none, required or a function, got "${mode}"`,
-  );
+  throw invalidRequest(`tool_choice: wants auto, none, required or a function, got "${mode}"`);
 }
 
 /**
@@ -148,8 +141,7 @@ function parsePrompts(prompt: unknown): readonly (string | readonly number[])[] 
   if (typeof prompt === "string") return [prompt];
   const list = textsOrTokens(prompt);
   if (list !== undefined && list.length > 0 && list.length <= CHOICES_MAX) return list;
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     list === undefined
       ? "prompt: wants a text, token ids, or a list of either"
       : `prompt: wants 1 to ${CHOICES_MAX} prompts, got ${list.length}`,
@@ -178,17 +170,16 @@ export function parseEmbedding(
   & { readonly encoding: "float" | "base64" } {
   const encoding = fields.string("encoding_format")?.toLowerCase() || "float";
   if (encoding !== "float" && encoding !== "base64") {
-    throw new RequestError(
-      "invalid_request",
+    throw invalidRequest(
       `invalid value for 'encoding_format': "${encoding}" (must be "float" or "base64")`,
     );
   }
   const input = fields.raw("input");
   const inputs = typeof input === "string" ? [input] : parseEmbedTexts(input) ?? embedTokens(input);
   if (input === undefined || (Array.isArray(input) && input.length === 0)) {
-    throw new RequestError("invalid_request", "invalid input");
+    throw invalidRequest("invalid input");
   }
-  if (inputs === undefined) throw new RequestError("invalid_request", "invalid input type");
+  if (inputs === undefined) throw invalidRequest("invalid input type");
   const model = fields.string("model") ?? "";
   if (model.trim() === "") throw new RequestError("model_not_found", "model '' not found");
   const dimensions = fields.integer("dimensions") || undefined;
@@ -199,8 +190,7 @@ export function parseEmbedding(
 function embedTokens(input: unknown): readonly (string | readonly number[])[] | undefined {
   const list = textsOrTokens(input);
   if (list === undefined || list.length <= TOKEN_INPUTS_MAX) return list;
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `cannot read input: at most ${TOKEN_INPUTS_MAX} lists of tokens are accepted, got ${list.length}`,
   );
 }
@@ -231,7 +221,7 @@ function parseStop(stop: unknown): readonly string[] | undefined {
   if (stop === undefined) return undefined;
   if (typeof stop === "string") return [stop];
   if (Array.isArray(stop) && stop.every((item) => typeof item === "string")) return stop;
-  throw new RequestError("invalid_request", "invalid type for 'stop': wants string or strings");
+  throw invalidRequest("invalid type for 'stop': wants string or strings");
 }
 
 function parseResponseFormat(fields: Fields) {
@@ -251,8 +241,7 @@ export function parseEffort(fields: Fields): ThinkLevel | undefined {
   const effort = fields.fields("reasoning").string("effort") || fields.string("reasoning_effort");
   if (effort === undefined || effort === "") return undefined;
   if (Object.hasOwn(EFFORT_LEVELS, effort)) return EFFORT_LEVELS[effort];
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `invalid reasoning value: '${effort}' (must be "high", "medium", "low", "max", or "none")`,
   );
 }
@@ -280,7 +269,7 @@ function parseMessage(message: Fields, conversation: Conversation): ChatMessage[
   });
   const content = message.raw("content");
   if (content === undefined && toolCalls === undefined) {
-    throw new RequestError("invalid_request", "invalid message content type: null");
+    throw invalidRequest("invalid message content type: null");
   }
   if (content === undefined || typeof content === "string") {
     return [{ role, content: content ?? "", ...extras }];
@@ -317,17 +306,16 @@ function parseImageUrl(image: unknown): Uint8Array {
   const url = isObject(image) && !(image instanceof InlineMedia) ? image["url"] : image;
   if (url instanceof InlineMedia) {
     if (IMAGE_URL_PATTERN.exec(url.head)?.[0] === url.head) return url.bytes;
-    throw new RequestError("invalid_request", "invalid image input");
+    throw invalidRequest("invalid image input");
   }
   if (typeof url !== "string") throw invalidMessage();
   if (/^https?:/i.test(url)) {
-    throw new RequestError(
-      "invalid_request",
+    throw invalidRequest(
       "image URLs are not currently supported, please use base64 encoded data instead",
     );
   }
   const head = IMAGE_URL_PATTERN.exec(url);
-  if (head === null) throw new RequestError("invalid_request", "invalid image input");
+  if (head === null) throw invalidRequest("invalid image input");
   return parseBase64(url.slice(head[0].length), "image_url");
 }
 
@@ -348,9 +336,9 @@ function parseToolCall(call: Fields, { toolNames, scan }: Conversation): ToolCal
 export function parseArguments(text: string, scan: JsonScan): Readonly<Record<string, unknown>> {
   const value = text.trim() === "" ? {} : parseFirstJson(text, scan);
   if (isObject(value)) return value;
-  throw new RequestError("invalid_request", "invalid tool call arguments");
+  throw invalidRequest("invalid tool call arguments");
 }
 
 function invalidMessage(): RequestError {
-  return new RequestError("invalid_request", "invalid message format");
+  return invalidRequest("invalid message format");
 }

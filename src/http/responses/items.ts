@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest, type RequestError } from "../../base/mod.ts";
 import type { ChatMessage, ToolCall } from "../../protocol/mod.ts";
 import { drawId } from "../draw_id.ts";
 import { parseArguments } from "../openai/mod.ts";
@@ -182,5 +182,5 @@ function textOf(item: Fields, name: string, path: string): string {
 }
 
 function invalid(message: string): RequestError {
-  return new RequestError("invalid_request", message);
+  return invalidRequest(message);
 }

@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest, type RequestError } from "../../base/mod.ts";
 import type { ChatRequest, ToolChoice } from "../../ports/mod.ts";
 import type { Tool } from "../../protocol/mod.ts";
 import { requireModel } from "../exchange.ts";
@@ -205,5 +205,5 @@ function echoOf(fields: Fields, tools: readonly Tool[]) {
 }
 
 function invalid(message: string): RequestError {
-  return new RequestError("invalid_request", message);
+  return invalidRequest(message);
 }

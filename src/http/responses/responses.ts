@@ -1,4 +1,4 @@
-import { RequestError, UnavailableError } from "../../base/mod.ts";
+import { invalidRequest, UnavailableError } from "../../base/mod.ts";
 import type { Answer, AnswerChunk, ResponseRecord } from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
 import { drawId } from "../draw_id.ts";
@@ -102,7 +102,7 @@ class ResponseEndpoints {
     const id = idOf(exchange);
     const { response, maker } = await this.#stored.find(id);
     if (response["background"] !== true) {
-      throw new RequestError("invalid_request", "only background responses can be cancelled");
+      throw invalidRequest("only background responses can be cancelled");
     }
     if (!isPending(response)) return plainJsonAnswer(response);
     if (maker?.isSelf === false) await this.#cancelThere(id, maker);
@@ -151,7 +151,7 @@ class ResponseEndpoints {
     const isTooLong = store &&
       !this.#stored.hasRoomFor(recordOf(asked, bareResponse(asked.head, "queued")));
     if (!isTooLong) return asked;
-    if (background) throw new RequestError("invalid_request", "input is too long to be stored");
+    if (background) throw invalidRequest("input is too long to be stored");
     exchange.warn(["the conversation is too long to be stored: store is false"]);
     return {
       ...asked,
@@ -268,13 +268,13 @@ function sequenceNumber(text: string | undefined): number {
   const number = text === "" ? NaN : Number(text);
   if (Number.isSafeInteger(number) && number >= 0) return number;
   const message = `starting_after: wants the sequence number of an event, got "${text}"`;
-  throw new RequestError("invalid_request", message);
+  throw invalidRequest(message);
 }
 
 /** A conversation always has something to generate. */
 function chunksOf(answer: Answer): AsyncIterable<AnswerChunk> {
   if (answer.kind === "stream") return answer.chunks;
-  throw new RequestError("invalid_request", "input: at least one item is required");
+  throw invalidRequest("input: at least one item is required");
 }
 
 function isPending(response: ResponseRecord): boolean {
@@ -289,5 +289,5 @@ function pageSize(text: string | undefined): number {
   if (text === undefined) return PAGE_DEFAULT;
   const size = Number(text);
   if (Number.isInteger(size) && size >= 1 && size <= PAGE_MAX) return size;
-  throw new RequestError("invalid_request", `limit: wants 1 to ${PAGE_MAX}, got "${text}"`);
+  throw invalidRequest(`limit: wants 1 to ${PAGE_MAX}, got "${text}"`);
 }

@@ -1,4 +1,4 @@
-import { errorMessage, RequestError } from "../../base/mod.ts";
+import { errorMessage, invalidRequest, RequestError } from "../../base/mod.ts";
 import type { FoundResponse, KeptResponses, Log, ResponseRecord } from "../../ports/mod.ts";
 import { isObject } from "../wire/mod.ts";
 import type { Item } from "./items.ts";
@@ -86,12 +86,12 @@ export class Stored {
   async historyOf(id: string): Promise<readonly Item[]> {
     const found = await this.#kept.find(id);
     if (found === undefined) {
-      throw new RequestError("invalid_request", `previous_response_id: "${id}" was not found`);
+      throw invalidRequest(`previous_response_id: "${id}" was not found`);
     }
     const { response, input, history } = read(found.record);
     const status = response["status"];
     if (status !== "completed" && status !== "incomplete") {
-      throw new RequestError("invalid_request", `previous_response_id: "${id}" is ${status}`);
+      throw invalidRequest(`previous_response_id: "${id}" is ${status}`);
     }
     return [...history, ...input, ...items(response["output"])];
   }

@@ -1,5 +1,5 @@
 import type { Buffer } from "node:buffer";
-import { errorMessage, RequestError } from "../../base/mod.ts";
+import { errorMessage, invalidRequest, RequestError } from "../../base/mod.ts";
 import { type BodyBounds, BodyText, tooLarge } from "./body_text.ts";
 import type { JsonScan } from "./json_scan.ts";
 
@@ -53,10 +53,10 @@ function parseValue(text: string, blank?: unknown): unknown {
     return JSON.parse(text);
   } catch (error) {
     if (text.trim() !== "") {
-      throw new RequestError("invalid_request", `invalid JSON: ${errorMessage(error)}`);
+      throw invalidRequest(`invalid JSON: ${errorMessage(error)}`);
     }
     if (blank !== undefined) return blank;
-    throw new RequestError("invalid_request", "missing request body");
+    throw invalidRequest("missing request body");
   }
 }
 
@@ -83,7 +83,7 @@ async function* inflateZstd(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
     yield* atMost(INFLATED_BYTES_MAX, inflater as AsyncIterable<Buffer>);
   } catch (error) {
     if (error instanceof RequestError) throw error;
-    throw new RequestError("invalid_request", `invalid zstd body: ${errorMessage(error)}`);
+    throw invalidRequest(`invalid zstd body: ${errorMessage(error)}`);
   } finally {
     inflater.destroy();
   }

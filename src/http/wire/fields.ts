@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest, type RequestError } from "../../base/mod.ts";
 import { InlineMedia } from "./inline_media.ts";
 
 /** `T` without `undefined` values: keys that may be undefined become optional. */
@@ -130,8 +130,7 @@ export class Fields {
   #shortList(name: string, countMax: number): readonly unknown[] | undefined {
     const list = this.list(name);
     if (list === undefined || list.length <= countMax) return list;
-    throw new RequestError(
-      "invalid_request",
+    throw invalidRequest(
       `cannot read ${this.#at(name)}: at most ${countMax} are accepted, got ${list.length}`,
     );
   }
@@ -155,8 +154,5 @@ export function typeName(value: unknown): string {
 }
 
 function wrongType(path: string, wanted: string, value: unknown): RequestError {
-  return new RequestError(
-    "invalid_request",
-    `cannot read ${path}: wants ${wanted}, got ${typeName(value)}`,
-  );
+  return invalidRequest(`cannot read ${path}: wants ${wanted}, got ${typeName(value)}`);
 }

@@ -1,4 +1,4 @@
-import { parseGoDuration, RequestError } from "../../base/mod.ts";
+import { invalidRequest, parseGoDuration, RequestError } from "../../base/mod.ts";
 import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
 import { defined, type Fields, isObject, typeName } from "./fields.ts";
 import { InlineMedia } from "./inline_media.ts";
@@ -33,8 +33,7 @@ export function parseKeepAlive(value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === "number") return boundKeepAlive(value * 1000);
   if (typeof value !== "string") {
-    throw new RequestError(
-      "invalid_request",
+    throw invalidRequest(
       `cannot read keep_alive: wants a duration such as "5m" or a number of seconds, got ${
         typeName(value)
       }`,
@@ -43,8 +42,7 @@ export function parseKeepAlive(value: unknown): number | undefined {
   const durationMs = parseGoDuration(value);
   if (durationMs !== undefined) return boundKeepAlive(durationMs);
   const quoted = JSON.stringify(value);
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     /^[-+]?[\d.]+$/.test(value)
       ? `time: missing unit in duration ${quoted}`
       : `time: invalid duration ${quoted}`,
@@ -60,8 +58,7 @@ export function parseThink(value: unknown): ThinkLevel | undefined {
   if (value === undefined || value === null) return undefined;
   if (THINK_LEVELS.has(value)) return value as ThinkLevel;
   const shown = typeof value === "string" ? value : typeName(value);
-  throw new RequestError(
-    "invalid_request",
+  throw invalidRequest(
     `invalid think value: "${shown}" (must be "high", "medium", "low", "max", true, or false)`,
   );
 }
@@ -85,10 +82,7 @@ export function parseTopLogprobs(fields: Fields): number {
   const wanted = fields.boolean("logprobs") ?? false;
   const alternatives = fields.integer("top_logprobs") ?? 0;
   if (alternatives < 0 || alternatives > TOP_LOGPROBS_MAX) {
-    throw new RequestError(
-      "invalid_request",
-      `top_logprobs must be between 0 and ${TOP_LOGPROBS_MAX}`,
-    );
+    throw invalidRequest(`top_logprobs must be between 0 and ${TOP_LOGPROBS_MAX}`);
   }
   return wanted ? alternatives : -1;
 }
@@ -97,7 +91,7 @@ export function parseTopLogprobs(fields: Fields): number {
 export function parseBase64(text: string | InlineMedia, what: string): Uint8Array {
   if (text instanceof InlineMedia) {
     if (text.head === "") return text.bytes;
-    throw new RequestError("invalid_request", `illegal base64 data in ${what}`);
+    throw invalidRequest(`illegal base64 data in ${what}`);
   }
   try {
     return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
@@ -158,8 +152,7 @@ export function parseTools(fields: Fields): readonly Tool[] {
 export function parseEmbedTexts(input: unknown): readonly string[] | undefined {
   if (!Array.isArray(input)) return undefined;
   if (input.length > EMBED_INPUTS_MAX) {
-    throw new RequestError(
-      "invalid_request",
+    throw invalidRequest(
       `cannot read input: at most ${EMBED_INPUTS_MAX} are accepted, got ${input.length}`,
     );
   }

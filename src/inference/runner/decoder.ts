@@ -1,4 +1,4 @@
-import { assert, RequestError, UnavailableError } from "../../base/mod.ts";
+import { assert, invalidRequest, RequestError, UnavailableError } from "../../base/mod.ts";
 import type {
   AnswerToken,
   FinishReason,
@@ -171,7 +171,7 @@ export class Decoder {
       : prompt.tokens;
     for (const token of [...tokens, ...request.emittedTokens]) {
       if (!vocabulary.has(token)) {
-        throw new RequestError("invalid_request", `The model has no token ${token}`);
+        throw invalidRequest(`The model has no token ${token}`);
       }
     }
     // Something must be computed for there to be an output.

@@ -1,4 +1,4 @@
-import { mixSeed, RequestError, StrictUtf8 } from "../../base/mod.ts";
+import { invalidRequest, mixSeed, RequestError, StrictUtf8 } from "../../base/mod.ts";
 import type { SamplerSettings } from "../../protocol/mod.ts";
 import { TOKEN_ARRAY, TOKEN_BYTES } from "./abi.ts";
 import { cText, type Llama } from "./llama.ts";
@@ -81,8 +81,7 @@ export class Sampler {
   acceptEmitted(tokens: readonly number[]): void {
     for (const token of tokens) {
       if (!this.#isAllowed(token)) {
-        throw new RequestError(
-          "invalid_request",
+        throw invalidRequest(
           `Cannot continue: the grammar doesn't allow the answer's token ${this.#position}`,
         );
       }

@@ -1,4 +1,4 @@
-import { type Digest, parseDigest, RequestError } from "../../base/mod.ts";
+import { type Digest, invalidRequest, parseDigest, RequestError } from "../../base/mod.ts";
 import type { BlobStore, CreateRequest } from "../../ports/mod.ts";
 import type { GgufFacts } from "../gguf/mod.ts";
 import { type FactsCache, type LayerKind, layerMediaType } from "../stored/mod.ts";
@@ -23,7 +23,7 @@ export async function readFileParts(
   for (const file of named) pieces.push(await readPart(file, sources));
   const parts = await joinSplitParts(pieces, sources);
   if (parts.filter((part) => part.facts.kind === "model").length > 1) {
-    throw new RequestError("invalid_request", "only one model file is currently supported");
+    throw invalidRequest("only one model file is currently supported");
   }
   return parts;
 }
@@ -75,7 +75,7 @@ async function readOnePart(
 ): Promise<readonly GgufPart[]> {
   const named = checkFiles(files);
   if (named.length === 0) return [];
-  if (named.length > 1) throw new RequestError("invalid_request", wanted.many);
+  if (named.length > 1) throw invalidRequest(wanted.many);
   await requireGguf(named, sources.blobs);
   const parts = await Promise.all(named.map((file) => readPart(file, sources)));
   const stranger = named.find((_, index) => parts[index]?.facts.kind !== wanted.kind);
@@ -93,7 +93,7 @@ interface NamedFile {
 function checkFiles(files: NonNullable<CreateRequest["files"]>): readonly NamedFile[] {
   return Object.entries(files).map(([path, text]) => {
     if (!isCleanRelative(path)) {
-      throw new RequestError("invalid_request", "file path must be relative");
+      throw invalidRequest("file path must be relative");
     }
     const digest = parseDigest(text);
     if (digest === undefined) throw new RequestError("invalid_digest", "invalid digest format");
@@ -109,12 +109,11 @@ function isCleanRelative(path: string): boolean {
 
 async function requireGguf(files: readonly NamedFile[], blobs: BlobStore): Promise<void> {
   if (files.some((file) => file.path.toLowerCase().endsWith(".safetensors"))) {
-    throw new RequestError(
-      "invalid_request",
+    throw invalidRequest(
       "converting safetensors is not supported: convert the model to GGUF first",
     );
   }
-  if (files.length === 0) throw new RequestError("invalid_request", "unknown type");
+  if (files.length === 0) throw invalidRequest("unknown type");
   for (const { path, digest } of files) {
     const found = await blobs.find(digest);
     if (found === undefined) {
@@ -128,7 +127,7 @@ async function requireGguf(files: readonly NamedFile[], blobs: BlobStore): Promi
     const isNamedGguf = path.toLowerCase().endsWith(".gguf");
     throw isNamedGguf
       ? new RequestError("invalid_gguf", "supplied file was not in GGUF format")
-      : new RequestError("invalid_request", "unknown type");
+      : invalidRequest("unknown type");
   }
 }
 

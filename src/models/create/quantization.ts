@@ -1,4 +1,4 @@
-import { RequestError } from "../../base/mod.ts";
+import { invalidRequest } from "../../base/mod.ts";
 import type {
   BlobStore,
   Clock,
@@ -37,18 +37,14 @@ export function resolveQuantization(
 ): QuantizationTarget | undefined {
   const target = TARGETS[wish.toUpperCase()];
   if (target === undefined) {
-    throw new RequestError(
-      "invalid_request",
+    throw invalidRequest(
       `unsupported quantization type ${wish.toUpperCase()} - supported types are ` +
         "F32, F16, Q4_K_S, Q4_K_M, Q8_0",
     );
   }
   if (weights.quantization === target) return undefined;
   if (SOURCES.includes(weights.quantization)) return target;
-  throw new RequestError(
-    "invalid_request",
-    "quantization is only supported for F16, BF16 and F32 models",
-  );
+  throw invalidRequest("quantization is only supported for F16, BF16 and F32 models");
 }
 
 /** What quantising works with. */

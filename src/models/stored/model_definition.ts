@@ -1,4 +1,4 @@
-import { errorMessage, PeerError, RequestError, sha256Hex } from "../../base/mod.ts";
+import { errorMessage, invalidRequest, PeerError, sha256Hex } from "../../base/mod.ts";
 import type { BlobStore, CatalogEntry, ModelDetails, RequestOptions } from "../../ports/mod.ts";
 import type { BlobLayer, ModelName } from "../../protocol/mod.ts";
 import {
@@ -67,7 +67,7 @@ export async function loadModelDefinition(
   const content = await sources.contents.read(entry);
   const { config } = content;
   if (config.remoteHost !== undefined || config.remoteModel !== undefined) {
-    throw new RequestError("invalid_request", "this server cannot run this remote model");
+    throw invalidRequest("this server cannot run this remote model");
   }
   const [weights] = layersOf(entry.manifest, "model");
   if (weights === undefined) throw loadFailed(entry, "its manifest names no GGUF weights");
