@@ -182,7 +182,9 @@ for (const way of ["stopped in order", "killed"] as const) {
         const { tookMs, isPossible } = await firstChange(cluster, other, `${label}_first`);
         first.push(tookMs);
         made.push(`${label}_first:latest`);
-        if (way === "stopped in order") assert.ok(isPossible, `round ${round}`);
+        if (way === "stopped in order" && !isPossible) {
+          failures.push(`round ${round}, ${victim}: its vote was not taken over`);
+        }
         // A hundred rounds take so long that others use the machine meanwhile: their median is judged.
         if (!IS_LONG) {
           assert.ok(tookMs < limitMs, `round ${round}: ${tookMs} ms for the first change`);
