@@ -89,6 +89,32 @@ Deno.test("what models write in control tokens is read, and shown to nobody", as
       });
     });
   }
+  await t.step("a call that must be made comes behind the thinking, in every API", async () => {
+    const messages = [{ role: "user", content: "Anything at all?" }];
+    const asked = { model: "jinja", messages, tools: TOOLS, max_tokens: 60 };
+    const name = "get_weather";
+    const chosen = { type: "function", function: { name } };
+    for (const choice of ["required", chosen]) {
+      const body = { ...asked, tool_choice: choice };
+      const { choices } = await node.ask("/v1/chat/completions", body) as {
+        choices: { message: { reasoning?: string; tool_calls?: { function: unknown }[] } }[];
+      };
+      const { reasoning, tool_calls: calls } = choices[0]?.message ?? {};
+      assert.equal(reasoning, "Need a tool.");
+      assert.deepEqual(calls?.map((call) => call.function), [{
+        name,
+        arguments: '{"city":"Paris","days":2}',
+      }]);
+    }
+    const [{ function: tool } = { function: { parameters: {} } }] = TOOLS;
+    const { content } = await node.ask("/v1/messages", {
+      ...asked,
+      tools: [{ name, input_schema: tool.parameters }],
+      tool_choice: { type: "any" },
+    }) as { content: { type: string; input?: unknown }[] };
+    assert.deepEqual(content.at(-1)?.input, CALL.arguments);
+    assert.ok(content.every(({ type }) => type !== "text"), JSON.stringify(content));
+  });
   await t.step("text without marks stays as it is", async () => {
     const { content, called } = await ask(node, "talks", { tools: TOOLS });
     assert.deepEqual([content, called], ["Hello, world", []]);
