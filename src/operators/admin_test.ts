@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { isEdgeError, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import { Catalogue, drainKey, leaveKey, type Outcome } from "../core/catalogue/mod.ts";
+import { sleepKey, writeSleep } from "../core/sleeping/mod.ts";
 import type { ChangesStanding } from "../core/voting/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, ConnectionView } from "../ports/mod.ts";
@@ -265,6 +266,35 @@ Deno.test("Admin names members by id, by a unique beginning of it, or by name", 
   await assert.rejects(scene.admin.drain("0000"), hasCode("conflict"));
   await assert.rejects(scene.admin.drain("z"), hasCode("member_not_found"));
   await assert.rejects(scene.admin.drain(""), hasCode("member_not_found"));
+});
+
+Deno.test("Admin.sleep() waits until the node sleeps, or tells why it does not", async () => {
+  const clock = new HandClock();
+  const scene = new Scene(clock);
+  await scene.admit(A, "a", "alive");
+  await scene.admit(B, "b", "alive");
+  const key = sleepKey(B);
+  const answer = async (sleep: Parameters<typeof writeSleep>[0]) => {
+    await clock.advance(150);
+    const value = writeSleep(sleep);
+    await scene.group.propose({ kind: "put_setting", key, value, expected: undefined });
+    await clock.advance(150);
+  };
+  const slept = scene.admin.sleep("b");
+  await answer({ state: "going", reason: "", holds: [] });
+  await answer({ state: "asleep", reason: "", holds: [] });
+  await slept;
+  const refused = assert.rejects(scene.admin.sleep("b"), {
+    code: "conflict",
+    message: '"b" stays awake: no other member holds m',
+  });
+  await answer({ state: "refused", reason: "no other member holds m", holds: [] });
+  await refused;
+  assert.equal(scene.group.catalogue.findSetting(key), undefined);
+  const silent = assert.rejects(scene.admin.sleep("b"), { code: "node_unreachable" });
+  await clock.advance(46_000);
+  await silent;
+  assert.equal(scene.group.catalogue.findSetting(key), undefined, "it must not sleep later");
 });
 
 Deno.test("Admin.removeMember() refuses a live member and itself, and forgets what was set for it", async () => {

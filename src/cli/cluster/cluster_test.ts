@@ -232,6 +232,33 @@ Deno.test("commands that change members say what they did", async () => {
   assert.match((await ask(["leave"])).out, /has left its cluster and stops/);
 });
 
+Deno.test("sleep and wake name the node, which is the asked one where none is given, and how long it took", async () => {
+  const routes = {
+    "POST /api/cluster/members/attic/sleep": { json: {} },
+    "POST /api/cluster/members/barn/wake": { json: { took_ms: 11_800 } },
+  };
+  const asleep = await ask(["sleep"], {
+    ...routes,
+    "GET /api/cluster/status": { json: { ...STATUS, name: "attic" } },
+  });
+  assert.deepEqual([asleep.code, asleep.out], [0, "'attic' sleeps\n"]);
+  assert.equal((await ask(["sleep", "attic"], routes)).out, "'attic' sleeps\n");
+  const awake = await ask(["wake", "barn"], routes);
+  assert.deepEqual([awake.code, awake.out], [0, "'barn' is awake, after 11.8 s\n"]);
+  const json = await ask(["wake", "barn", "--json"], routes);
+  assert.deepEqual(JSON.parse(json.out), { awake: "barn", took_ms: 11_800 });
+  const refused = await ask(["sleep", "barn"], {
+    "POST /api/cluster/members/barn/sleep": {
+      json: { error: '"barn" stays awake: no other member holds tiny' },
+      status: 409,
+    },
+  });
+  assert.deepEqual([refused.code, refused.err], [
+    1,
+    'Error: "barn" stays awake: no other member holds tiny\n',
+  ]);
+});
+
 Deno.test("recover shows what it would do, and does nothing that nobody agreed to", async () => {
   const unasked = await ask(["recover"]);
   assert.equal(unasked.code, 2);

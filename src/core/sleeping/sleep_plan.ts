@@ -3,6 +3,8 @@ import { canWake, type WakeMember } from "./wake_plan.ts";
 
 /** How long a node that is to sleep waits for the others to vote in its place. Milliseconds. */
 export const VOTE_MS_MAX = 30_000;
+/** How long a refusal waits for whoever asked. Milliseconds. */
+const REFUSED_MS_MAX = 60_000;
 /** Models named in a reason; the rest is counted. */
 const MODELS_NAMED_MAX = 3;
 
@@ -69,7 +71,7 @@ export type SleepStep =
   | { readonly kind: "withdraw"; readonly reason: string }
   /** Say `asleep`, then goodbye, then put the machine to sleep. */
   | { readonly kind: "suspend" }
-  /** It is awake: take the row away. */
+  /** It is awake, or its refusal was not heard: take the row away. */
   | { readonly kind: "return" };
 
 /**
@@ -84,7 +86,8 @@ export function nextSleepStep(look: SleepLook): SleepStep {
         ? { kind: "announce" }
         : { kind: "none" };
     case "refused":
-      return { kind: "none" };
+      // Whoever asked may be gone before it read the answer.
+      return { kind: rowMs < REFUSED_MS_MAX ? "none" : "return" };
     case "wished": {
       const reason = whyAwake(facts);
       return reason === undefined ? { kind: "announce" } : { kind: "refuse", reason };

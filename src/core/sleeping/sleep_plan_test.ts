@@ -60,7 +60,8 @@ Deno.test("A node that goes waits for its vote to be another's, and not for ever
   assert.equal(step({}, { row: "going" }).kind, "suspend");
   assert.equal(step({ requests: 1 }, { row: "going" }).kind, "withdraw", "something came");
   assert.equal(step({}, { row: "asleep" }).kind, "return", "it runs, so it is awake");
-  assert.equal(step({}, { row: "refused" }).kind, "none");
+  assert.equal(step({}, { row: "refused", rowMs: 59_999 }).kind, "none");
+  assert.equal(step({}, { row: "refused", rowMs: 60_000 }).kind, "return", "nobody read it");
 });
 
 Deno.test("Of two that rely on each other the one whose row came later stays", () => {
