@@ -21,6 +21,7 @@ const CHECKED_FOLDERS = ["src", "tests", "scripts", "bench"];
 const ROOT_ENTRIES = new Set([
   ...CHECKED_FOLDERS,
   "docs",
+  "deploy",
   "deno.json",
   "deno.lock",
   "main.ts",

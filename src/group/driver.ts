@@ -743,7 +743,6 @@ export class GroupDriver implements Group {
   /** A leader that can't write hands over to one that can. */
   #onRoomChanged(): void {
     const isFull = this.#parts.room?.reason !== undefined;
-    this.#parts.metrics.set("odist_raft_fenced", isFull ? 1 : 0);
     this.#enqueue(() => {
       this.#hasChanged = true;
       const { role, configuration, peers } = this.#raft.view();
@@ -779,7 +778,6 @@ export class GroupDriver implements Group {
     this.#orders = [];
     this.#transfers.stopSending();
     this.#parts.log.log("error", "node_fenced", { kind: fence.kind, reason: fence.reason });
-    this.#parts.metrics.set("odist_raft_fenced", 1);
     this.#failAll();
     for (const listener of [...this.#changeListeners]) listener();
   }

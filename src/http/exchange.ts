@@ -236,9 +236,15 @@ export class Exchange {
   }
 
   /** Counts the tokens of a complete answer. */
-  countTokens(metrics: Pick<AnswerMetrics, "promptEvalCount" | "evalCount">): void {
+  countTokens(
+    metrics: Pick<AnswerMetrics, "promptEvalCount" | "promptCachedCount" | "evalCount">,
+  ): void {
     const labels = { family: this.origin.family };
     this.#parts.metrics.increment("odist_prompt_tokens_total", labels, metrics.promptEvalCount);
+    if (metrics.promptCachedCount !== undefined) {
+      const name = "odist_prompt_tokens_cached_total";
+      this.#parts.metrics.increment(name, labels, metrics.promptCachedCount);
+    }
     this.#parts.metrics.increment("odist_generated_tokens_total", labels, metrics.evalCount);
   }
 

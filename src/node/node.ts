@@ -13,7 +13,7 @@ import type { Log, Metrics } from "../ports/mod.ts";
 import { CATALOGUE_SCHEMA, displayModelName, type Scope } from "../protocol/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
-import type { Cluster, Machinery, NodePorts } from "./assembly/mod.ts";
+import { type Cluster, lookBeforeRender, type Machinery, type NodePorts } from "./assembly/mod.ts";
 import type { ModelSharing } from "../library/mod.ts";
 import { ownAddresses, systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
 import { Admin } from "../operators/mod.ts";
@@ -122,7 +122,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
     admin: adminOf(parts, open, stopping),
     access: machinery.access,
     attribute: (by, act) => machinery.attribution.attribute(by, act),
-    metrics,
+    metrics: lookBeforeRender(metrics, () => open.lookAround()),
     log,
     clock,
     config: httpSettings(config, cluster.settings.self.name),

@@ -14,7 +14,13 @@ import {
 import { RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
 import { SchedulerDriver } from "../slots/mod.ts";
-import { type Cluster, meteredEngine, type NodePorts, type SpeedMeter } from "./assembly/mod.ts";
+import {
+  type Cluster,
+  meteredEngine,
+  type NodePorts,
+  type SpeedMeter,
+  type StoredModels,
+} from "./assembly/mod.ts";
 
 /** Loaded models at most when the configuration leaves it open (contract 4.2, no GPU). */
 const AUTO_LOADED_MODELS_MAX = 3;
@@ -61,6 +67,7 @@ export async function openModels(
   readonly sharing: ModelSharing;
   readonly blobs: BlobStore;
   readonly uploads: UploadQuota;
+  readonly freeBytes: StoredModels["freeBytes"];
 }> {
   const { config, ports } = options;
   const { clock, log, metrics, quantizer, registryKey } = ports;
@@ -68,6 +75,7 @@ export async function openModels(
   const { settings, group, requests, transport, router } = cluster;
   const stored = await ports.openModels();
   const { blobs, catalog: folder } = stored;
+  const freeBytes = () => stored.freeBytes();
   const known = await KnownModels.open(
     ports.openFile(join(clusterFolderOf(dataFolder), "known_models.json")),
     settings.clusterId,
@@ -102,7 +110,7 @@ export async function openModels(
     members: () => cluster.members(),
     away: (manifestDigest) => cluster.awayHolders(manifestDigest),
     isDrained: () => cluster.isDrained(),
-    freeBytes: () => stored.freeBytes(),
+    freeBytes,
     tellFreeBytes: (bytes) => cluster.gossip.tellDisk({ freeBytes: bytes }),
     placement: {
       replicasDefault: config.cluster.replicas || AUTO_REPLICAS,
@@ -112,17 +120,14 @@ export async function openModels(
     ...(prune && {
       prune: () => stored.prune(group.catalogue.referencedBlobs()),
     }),
-    onHeldChanged: (held) =>
-      cluster.gossip.tellInventory(
-        held.map(manifestPrefixOf),
-      ),
+    onHeldChanged: (held) => cluster.gossip.tellInventory(held.map(manifestPrefixOf)),
   });
   const uploads = new UploadQuota({
     blobs,
     usedBlobs: () => group.catalogue.referencedBlobs(),
-    freeBytes: () => stored.freeBytes(),
+    freeBytes,
   });
-  return { sharing, blobs, uploads };
+  return { sharing, blobs, uploads, freeBytes };
 }
 
 /** Responses that clients may come back for, here and on another node. */

@@ -18,6 +18,7 @@ import {
   openSleeping,
   openWaking,
   ownFigures,
+  setNodeGauges,
   type Sleeping,
   SpeedMeter,
 } from "./assembly/mod.ts";
@@ -44,6 +45,8 @@ export interface OpenNode {
   readonly credentials: Credentials;
   readonly waking: WakeDriver;
   readonly sleeping: Sleeping;
+  /** Sets the gauges that are read when somebody asks. */
+  lookAround(): Promise<void>;
   /** Ends what runs, says goodbye, and closes all but the ports. */
   close(): Promise<void>;
 }
@@ -87,7 +90,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const { clock, machine } = ports;
   const catalogue = () => machinery.group.catalogue;
   const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
-  const { sharing, blobs, uploads } = await openModels(parts, cluster);
+  const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
   const { log, power } = ports;
   const waking = openWaking({ cluster, power, clock, log });
   const serving = servingOf(parts, cluster, { sharing, waking });
@@ -130,6 +133,11 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     sleeping,
     responses: kept.responses,
     elsewhere: kept.elsewhere,
+    lookAround: () =>
+      setNodeGauges(
+        { cluster, driver, machine, freeBytes, sharing, stored: machinery.stored },
+        ports.metrics,
+      ),
     async close() {
       sleeping.close();
       await driver.close();

@@ -141,6 +141,12 @@ export class SchedulerDriver {
     return this.#scheduler.view();
   }
 
+  /** How long the one has waited that has waited longest for a load or a slot; 0 = nobody waits. Milliseconds. */
+  oldestWaitMs(): number {
+    const [oldest] = this.#pending.values();
+    return oldest === undefined ? 0 : this.#parts.clock.monotonicMs() - oldest.askedMs;
+  }
+
   /** The running copy of an instance, for facts that only the loaded model knows. */
   findModel(instanceId: InstanceId): LoadedModel | undefined {
     return this.#instances.get(instanceId)?.model;
@@ -243,10 +249,12 @@ export class SchedulerDriver {
       queueMicrotask(() => this.#step({ kind: "request_ended", requestId }));
       return;
     }
-    const waitedNs = (this.#parts.clock.monotonicMs() - pending.askedMs) * 1e6;
+    const { clock, metrics } = this.#parts;
+    const waitedMs = clock.monotonicMs() - pending.askedMs;
+    metrics.observe("odist_queue_wait_seconds", waitedMs / 1000);
     pending.resolve({
       model,
-      loadNs: this.#loads > pending.loadsBefore ? Math.round(waitedNs) : 0,
+      loadNs: this.#loads > pending.loadsBefore ? Math.round(waitedMs * 1e6) : 0,
       release: once(() => this.#step({ kind: "request_ended", requestId })),
       lost: once(() => {
         // First the exit, so that the scheduler does not hand the dead runner to the next in line.
@@ -274,6 +282,7 @@ export class SchedulerDriver {
       void instance.model?.unload();
       if (this.#instances.get(instanceId) !== instance) return;
       this.#instances.delete(instanceId);
+      metrics.increment("odist_model_load_failures_total");
       log.log("warn", "model_load_failed", {
         model: need.displayName,
         reason: errorMessage(error),

@@ -70,11 +70,12 @@ function stage(slots = 1) {
   const clock = new HandClock();
   const engine = new ScriptedEngine();
   const lines: { readonly level: string; readonly event: string }[] = [];
+  const samples: { readonly name: string; readonly value: number }[] = [];
   const quiet: Log & Metrics = {
     log: (level, event) => void lines.push({ level, event }),
-    increment() {},
+    increment: (name) => void samples.push({ name, value: 1 }),
     set() {},
-    observe() {},
+    observe: (name, value) => void samples.push({ name, value }),
     render: () => Promise.resolve({ contentType: "", text: "" }),
   };
   const driver = new SchedulerDriver({
@@ -114,7 +115,7 @@ function stage(slots = 1) {
     const settings = { modelPath: model, slots, threads: 0 } as LoadSettings;
     return driver.acquire({ requestId, need, settings, standing: "fresh" }, signal);
   };
-  return { clock, engine, driver, acquire, lines };
+  return { clock, engine, driver, acquire, lines, samples };
 }
 
 /** Lets everything that is ready to run, run. */
@@ -189,6 +190,30 @@ Deno.test("SchedulerDriver tells who waits why the load failed", async () => {
   const { acquire, engine } = stage();
   engine.failsWith = new Error("bad magic");
   await assert.rejects(acquire("a"), { code: "load_failed", message: "bad magic" });
+});
+
+Deno.test("SchedulerDriver measures how long requests wait, who waits longest now, and how many loads fail", async () => {
+  const { acquire, engine, clock, driver, samples } = stage();
+  const valuesOf = (wanted: string) =>
+    samples.flatMap(({ name, value }) => name === wanted ? [value] : []);
+  const lease = await acquire("a");
+  clock.advance(100);
+  const second = acquire("a");
+  clock.advance(3_000);
+  const third = acquire("a");
+  clock.advance(2_000);
+  assert.equal(driver.oldestWaitMs(), 5_000);
+  lease.release();
+  const held = await second;
+  assert.equal(driver.oldestWaitMs(), 2_000);
+  held.release();
+  (await third).release();
+  assert.equal(driver.oldestWaitMs(), 0);
+  assert.deepEqual(valuesOf("odist_queue_wait_seconds"), [0, 5, 2]);
+  engine.failsWith = new Error("bad magic");
+  assert.deepEqual(valuesOf("odist_model_load_failures_total"), []);
+  await assert.rejects(acquire("b"), /bad magic/);
+  assert.deepEqual(valuesOf("odist_model_load_failures_total"), [1]);
 });
 
 Deno.test("SchedulerDriver gives up a load that makes no progress", async () => {

@@ -46,11 +46,24 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "Prompt tokens of complete answers, reused ones included.",
     "family",
   ),
+  odist_prompt_tokens_cached_total: counter(
+    "Prompt tokens of complete answers that a runner had computed before, for another request.",
+    "family",
+  ),
   odist_generated_tokens_total: counter("Tokens generated in complete answers.", "family"),
   odist_queue_requests: gauge("Requests waiting for a model to load or for a slot."),
+  odist_queue_oldest_seconds: gauge(
+    "How long the request has waited that has waited longest for a load or a slot; 0 when none waits.",
+  ),
+  odist_queue_wait_seconds: histogram(
+    ANSWER_SECONDS,
+    "Seconds from asking for a slot to holding it, loads included.",
+  ),
+  odist_slots: gauge("Slots of the loaded models, by state: busy or free.", "state"),
   odist_running_requests: gauge("Requests that hold a slot."),
   odist_loaded_models: gauge("Models loaded in runners."),
   odist_model_load_seconds: histogram(ANSWER_SECONDS, "Seconds a successful model load took."),
+  odist_model_load_failures_total: counter("Model loads that failed."),
   odist_runner_deaths_total: counter("Runners that ended without being told to."),
   odist_answers_resumed_total: counter(
     "Answers continued from their journals after a runner died.",
@@ -95,6 +108,17 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "Connections ended because the peer broke the protocol or could not prove itself.",
     "fault",
   ),
+  odist_models: gauge(
+    "Models of the cluster by their copies, as this node sees them: awake (some node that is up holds it), asleep (only " +
+      "machines that can be woken do), unwakeable (only machines that sleep and can't be), or none.",
+    "copies",
+  ),
+  odist_disk_free_bytes: gauge("Free room of the disk that the models lie on."),
+  odist_memory_available_bytes: gauge("Memory that models may still be loaded into."),
+  odist_clock_timestamp_seconds: gauge("This node's clock at the moment it was asked, Unix time."),
+  odist_certificate_expiry_timestamp_seconds: gauge(
+    "When the first of the node's certificates expires, Unix time.",
+  ),
   odist_process_resident_bytes: gauge("Resident memory of the node process, runners apart."),
   odist_process_heap_bytes: gauge("JavaScript heap in use in the node process."),
   odist_process_uptime_seconds: gauge("Seconds since the node process started."),
@@ -106,6 +130,7 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "Members of the cluster as this node sees them, itself included.",
     "standing",
   ),
+  odist_members_asleep: gauge("Members that said they would sleep, and were not heard since."),
   odist_membership_messages_total: counter("Messages of gossip and probes.", "direction", "kind"),
   odist_membership_bytes_total: counter(
     "Bytes of gossip and probes, without headers of QUIC and UDP.",
@@ -131,6 +156,11 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
   ),
   odist_raft_term: gauge("Term of the log's group."),
   odist_raft_leading: gauge("1 while this node leads the group."),
+  odist_raft_leader_known: gauge("1 while this node knows who leads the group."),
+  odist_raft_takes_changes: gauge("1 while the group has a leader and a quorum that answers."),
+  odist_raft_voters: gauge("Voters of the group, as gossip sees them: up or down.", "state"),
+  odist_raft_committed_index: gauge("Index of the last entry that the group has decided on."),
+  odist_raft_applied_index: gauge("Index of the last entry that this node's catalogue holds."),
   odist_raft_leader_changes_total: counter("Times this node learned of another leader."),
   odist_raft_refused_total: counter(
     "Messages of the group that were not obeyed, by who sent them: malformed, of terms no election led to, of " +

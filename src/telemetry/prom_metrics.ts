@@ -53,6 +53,7 @@ export class PromMetrics implements Metrics {
     const registry = await this.#load();
     const { rss, heapUsed } = Deno.memoryUsage();
     this.set("odist_build", 1, { version: this.#version });
+    this.set("odist_clock_timestamp_seconds", this.#clock.nowMs() / 1000);
     this.set("odist_process_resident_bytes", rss);
     this.set("odist_process_heap_bytes", heapUsed);
     const uptimeMs = this.#clock.monotonicMs() - this.#startedMs;

@@ -200,6 +200,14 @@ export class StoredIdentity {
     return await this.#useIdentity(member, identity.certificate);
   }
 
+  /** When the first of its certificates expires; undefined = it is a member of nothing. Milliseconds since the epoch. */
+  get expiresAtMs(): number | undefined {
+    if (this.#membership === undefined) return undefined;
+    const { certificate, leaf } = this.#membership.identity;
+    const ends = [certificate, leaf].flatMap((der) => readCertificate(der)?.notAfterMs ?? []);
+    return Math.min(...ends);
+  }
+
   /** Its certificate is another authority's than the present one's, or soon expires. */
   get needsCertificate(): boolean {
     if (this.#membership === undefined) return false;

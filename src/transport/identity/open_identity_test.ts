@@ -139,7 +139,9 @@ Deno.test("A certificate is renewed in its last third, after its end, and where 
 Deno.test("A node that runs on renews what it shows in TLS before two weeks are over, and its certificate once a year", async () => {
   let nowMs = NOW_MS;
   const node = await openIdentity(new MemoryFiles(), { name: "n1", nowMs: () => nowMs });
+  assert.equal(node.expiresAtMs, undefined);
   const founded = (await node.found()).identity;
+  assert.equal(node.expiresAtMs, NOW_MS + 12 * DAY_MS);
   nowMs += 5 * DAY_MS;
   assert.equal(await node.renewIfDue(), undefined);
   nowMs += 5 * DAY_MS;
@@ -147,6 +149,7 @@ Deno.test("A node that runs on renews what it shows in TLS before two weeks are 
   assert.notDeepEqual(renewed.leaf, founded.leaf);
   assert.deepEqual(renewed.certificate, founded.certificate);
   assert.equal(node.membership?.identity, renewed);
+  assert.equal(node.expiresAtMs, nowMs + 12 * DAY_MS);
   nowMs += 290 * DAY_MS;
   const late = await node.renewIfDue() ?? assert.fail();
   assert.notDeepEqual(late.certificate, founded.certificate);

@@ -1,0 +1,101 @@
+import type { NodeId } from "../../base/mod.ts";
+import type { Metrics } from "../../ports/mod.ts";
+import type { BlobMember } from "../../library/mod.ts";
+import type { Machine, SchedulerDriver } from "../../slots/mod.ts";
+import type { ModelSharing } from "../../library/mod.ts";
+import type { StoredIdentity } from "../../transport/mod.ts";
+import type { Cluster } from "./cluster.ts";
+import type { StoredModels } from "./ports.ts";
+
+/** What the gauges are read from. */
+export interface NodeGaugesParts {
+  readonly cluster: Pick<
+    Cluster,
+    "settings" | "group" | "membership" | "changes" | "members" | "wakeMsOf"
+  >;
+  readonly driver: Pick<SchedulerDriver, "view" | "oldestWaitMs">;
+  readonly sharing: { readonly copies: Pick<ModelSharing["copies"], "held"> };
+  readonly stored: Pick<StoredIdentity, "expiresAtMs">;
+  readonly machine: Machine;
+  readonly freeBytes: StoredModels["freeBytes"];
+}
+
+/** Where a model's copies are. */
+type Copies = "awake" | "asleep" | "unwakeable" | "none";
+
+/** The same metrics, with `look` called before each time they are shown. */
+export function lookBeforeRender(metrics: Metrics, look: () => Promise<void>): Metrics {
+  return {
+    increment: (name, labels, by) => metrics.increment(name, labels, by),
+    set: (name, value, labels) => metrics.set(name, value, labels),
+    observe: (name, value, labels) => metrics.observe(name, value, labels),
+    async render() {
+      await look();
+      return await metrics.render();
+    },
+  };
+}
+
+/** Sets what is only worth reading when somebody asks: what the node knows of itself, its disk and its cluster. */
+export async function setNodeGauges(parts: NodeGaugesParts, metrics: Metrics): Promise<void> {
+  setGroupGauges(parts, metrics);
+  setModelGauges(parts, metrics);
+  const { driver, machine, stored } = parts;
+  const ready = driver.view().instances.filter(({ state }) => state === "ready");
+  const slots = ready.reduce((sum, instance) => sum + instance.slots, 0);
+  const busy = ready.reduce((sum, { running }) => sum + running, 0);
+  metrics.set("odist_slots", busy, { state: "busy" });
+  metrics.set("odist_slots", Math.max(0, slots - busy), { state: "free" });
+  metrics.set("odist_queue_oldest_seconds", driver.oldestWaitMs() / 1000);
+  metrics.set("odist_memory_available_bytes", machine.availableBytes());
+  const { expiresAtMs } = stored;
+  if (expiresAtMs !== undefined) {
+    metrics.set("odist_certificate_expiry_timestamp_seconds", expiresAtMs / 1000);
+  }
+  const freeBytes = await parts.freeBytes();
+  if (freeBytes !== undefined) metrics.set("odist_disk_free_bytes", freeBytes);
+}
+
+function setGroupGauges({ cluster }: NodeGaugesParts, metrics: Metrics): void {
+  const { group, membership, settings } = cluster;
+  const { leader, committed, applied, configuration } = group.view();
+  const voters = [...new Set([...configuration.voters, ...configuration.votersOutgoing])];
+  const isUp = (voter: NodeId) =>
+    voter === settings.self.nodeId
+      ? group.fenced === undefined
+      : membership.find(voter)?.standing === "alive";
+  const up = voters.filter(isUp).length;
+  metrics.set("odist_raft_leader_known", leader === undefined ? 0 : 1);
+  metrics.set("odist_raft_takes_changes", cluster.changes().kind === "possible" ? 1 : 0);
+  metrics.set("odist_raft_fenced", group.fenced === undefined ? 0 : 1);
+  metrics.set("odist_raft_committed_index", committed);
+  metrics.set("odist_raft_applied_index", applied);
+  metrics.set("odist_raft_voters", up, { state: "up" });
+  metrics.set("odist_raft_voters", voters.length - up, { state: "down" });
+}
+
+function setModelGauges({ cluster, sharing }: NodeGaugesParts, metrics: Metrics): void {
+  const members = cluster.members();
+  const held = new Set(sharing.copies.held());
+  const counts: Record<Copies, number> = { awake: 0, asleep: 0, unwakeable: 0, none: 0 };
+  for (const { manifestDigest } of cluster.group.catalogue.models()) {
+    if (held.has(manifestDigest)) counts.awake++;
+    else counts[copiesAmong(members.filter((it) => it.holds(manifestDigest)), cluster)]++;
+  }
+  for (const [copies, count] of Object.entries(counts)) {
+    metrics.set("odist_models", count, { copies });
+  }
+  metrics.set("odist_members_asleep", members.filter(({ asleep }) => asleep).length);
+}
+
+function copiesAmong(
+  holders: readonly BlobMember[],
+  { wakeMsOf }: Pick<Cluster, "wakeMsOf">,
+): Copies {
+  if (holders.some(({ standing }) => standing === "alive" || standing === "suspect")) {
+    return "awake";
+  }
+  const asleep = holders.filter((holder) => holder.asleep);
+  if (asleep.some(({ address }) => wakeMsOf(address.nodeId) !== undefined)) return "asleep";
+  return asleep.length > 0 ? "unwakeable" : "none";
+}
