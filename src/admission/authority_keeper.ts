@@ -32,6 +32,8 @@ import {
 const RETRY_MS = 1_000;
 /** How long a leader looks for the authority's key before it makes another authority by a former one's. Milliseconds. */
 const LOST_AFTER_MS = 60_000;
+/** How long whoever needs the authority that is going to stay waits for it. Milliseconds. */
+const SETTLED_TIMEOUT_MS = 10_000;
 /** Proposals of which it is not known what became of them. */
 const MADE_MAX = 16;
 
@@ -59,6 +61,7 @@ export class AuthorityKeeper {
   #made: Authority[] = [];
   #lackedSinceMs: number | undefined;
   #saidWhy = "";
+  readonly #looked = new Set<() => void>();
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
@@ -91,6 +94,46 @@ export class AuthorityKeeper {
     throw new UnavailableError("no_quorum", "No voter that can make a certificate answers");
   }
 
+  /**
+   * The key of the authority that the catalogue names, once this node has gone over to it and no other one is due: what names a
+   * former one is void.
+   *
+   * @throws UnavailableError `no_quorum` when that takes too long, `stopping` when this node leaves.
+   */
+  async settled(): Promise<Uint8Array<ArrayBuffer>> {
+    const { clock } = this.#parts;
+    const untilMs = clock.monotonicMs() + SETTLED_TIMEOUT_MS;
+    while (!await this.#isSettled()) {
+      if (this.#closed) throw new UnavailableError("stopping", "this node stops");
+      if (clock.monotonicMs() >= untilMs) {
+        const text =
+          "The cluster's authority is being replaced since a machine was revoked: try again";
+        throw new UnavailableError("no_quorum", text);
+      }
+      await this.#nextLook();
+    }
+    return this.#member().authority.publicKey;
+  }
+
+  async #isSettled(): Promise<boolean> {
+    const { catalogue } = this.#parts.group;
+    const row = catalogue.findSetting(AUTHORITY_KEY);
+    const wanted = row && await parseChain(row.value);
+    const isThere = row === undefined ||
+      wanted !== undefined && isSame(wanted, this.#member().authority);
+    return isThere && !isRotationDue(catalogue);
+  }
+
+  /** After the look that goes on, or a while. */
+  async #nextLook(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#parts.clock.after(RETRY_MS, resolve);
+    this.#looked.add(resolve);
+    await promise;
+    this.#looked.delete(resolve);
+    timer.cancel();
+  }
+
   /** For a peer that asks. @throws RequestError for a key of no member; UnavailableError where the key is not here. */
   async issue(publicKey: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     const { group, clock } = this.#parts;
@@ -119,6 +162,7 @@ export class AuthorityKeeper {
       this.#lookLater();
     } finally {
       this.#running = false;
+      for (const wake of [...this.#looked]) wake();
     }
   }
 

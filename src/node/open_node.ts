@@ -217,8 +217,9 @@ function credentialsOf(machinery: Machinery, group: CatalogueGroup): Credentials
     drawBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     hashSecret,
     tokenVerifier,
-    encodeToken: ({ id, secret }) =>
-      encodeJoinToken({ tokenId: id, secret, authorityKey: authorityKeyOf(machinery) }),
+    authority: machinery.authority,
+    encodeToken: ({ id, secret }, authorityKey) =>
+      encodeJoinToken({ tokenId: id, secret, authorityKey }),
     encodeKey: ({ id, secret }) =>
       encodeApiKey({ keyId: id, secret, authorityKey: authorityKeyOf(machinery) }),
   });

@@ -100,6 +100,7 @@ class Scene {
   departed = 0;
   recovered = 0;
   alone: readonly string[] = [];
+  authority = () => Promise.resolve(new Uint8Array([1]));
   wake: (nodeId: NodeId) => Promise<number> = () => Promise.resolve(0);
   readonly admin: Admin;
   #draws = 0;
@@ -117,7 +118,8 @@ class Scene {
         drawBytes: (count) => new Uint8Array(count).fill(++this.#draws),
         tokenVerifier: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
         hashSecret: (secret) => Promise.resolve(new Uint8Array(32).fill(secret[0] ?? 0)),
-        encodeToken: ({ id, secret }) => `token-${id}-${secret.length}`,
+        authority: () => this.authority(),
+        encodeToken: ({ id, secret }, [key = 0]) => `token-${id}-${secret.length}-${key}`,
         encodeKey: ({ id, secret }) => `key-${id}-${secret.length}`,
       }),
       modelsHereAlone: () => this.alone,
@@ -216,7 +218,7 @@ Deno.test("Admin.createToken() keeps only the secret's hash", async () => {
     lifetimeMs: 60_000,
     uses: 2,
   });
-  assert.equal(token, `token-${tokenId}-16`);
+  assert.equal(token, `token-${tokenId}-16-1`);
   assert.equal(expiresAtMs, 1_060_000);
   const row = scene.group.catalogue.findToken(tokenId);
   assert.deepEqual(row?.verifier, new Uint8Array(32).fill(1));
@@ -224,6 +226,17 @@ Deno.test("Admin.createToken() keeps only the secret's hash", async () => {
 
   await scene.admin.revokeToken(tokenId);
   await assert.rejects(scene.admin.revokeToken(tokenId), hasCode("token_not_found"));
+});
+
+Deno.test("Admin.createToken() makes another token where the authority was replaced meanwhile, and not for ever", async () => {
+  const scene = new Scene();
+  let asked = 0;
+  scene.authority = () => Promise.resolve(new Uint8Array([++asked < 3 ? asked : 3]));
+  const { token } = await scene.admin.createToken({ lifetimeMs: 60_000, uses: 1 });
+  assert.match(token, /-3$/);
+  scene.authority = () => Promise.resolve(new Uint8Array([++asked]));
+  const wanted = { lifetimeMs: 60_000, uses: 1 };
+  await assert.rejects(scene.admin.createToken(wanted), hasCode("no_quorum"));
 });
 
 Deno.test("Admin.createToken() refuses lifetimes and uses out of range", async () => {

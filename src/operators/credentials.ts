@@ -1,4 +1,4 @@
-import { hexOf, RequestError } from "../base/mod.ts";
+import { equalBytes, hexOf, RequestError, UnavailableError } from "../base/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
 import type { Clock, KeyRowView, KeyWish, TokenRowView } from "../ports/mod.ts";
 import { type CatalogueCommand, SCOPES } from "../protocol/mod.ts";
@@ -7,6 +7,8 @@ import { checkRange, refusal } from "./refusals.ts";
 
 /** An id is drawn anew this often when it is taken: 40 bits make once unlikely. */
 const DRAWS_MAX = 3;
+/** A token is made anew this often when the cluster's authority was replaced meanwhile. */
+const TOKEN_ROUNDS_MAX = 3;
 const ID_BYTES = 5;
 const SECRET_BYTES = 16;
 const DAY_MS = 24 * 3_600_000;
@@ -32,7 +34,9 @@ export interface CredentialsParts {
   readonly hashSecret: (secret: Uint8Array) => Promise<Uint8Array>;
   /** What is kept of a join token. */
   readonly tokenVerifier: (secret: Uint8Array) => Promise<Uint8Array>;
-  readonly encodeToken: (drawn: DrawnSecret) => string;
+  /** What a join token knows the cluster by: the key (SPKI) of the authority that is going to stay, waited for. */
+  readonly authority: () => Promise<Uint8Array<ArrayBuffer>>;
+  readonly encodeToken: (drawn: DrawnSecret, authorityKey: Uint8Array<ArrayBuffer>) => string;
   readonly encodeKey: (drawn: DrawnSecret) => string;
 }
 
@@ -50,20 +54,31 @@ export class Credentials {
     const { lifetimeMs, uses } = wanted;
     checkRange("lifetime", lifetimeMs, TOKEN_LIFETIME_MS);
     checkRange("uses", uses, TOKEN_USES);
-    const expiresAtMs = this.#parts.clock.nowMs() + lifetimeMs;
-    const drawn = await this.#create(
-      "create a token",
-      this.#parts.tokenVerifier,
-      (id, verifier) => ({
+    const { clock, authority, encodeToken, tokenVerifier } = this.#parts;
+    const expiresAtMs = clock.nowMs() + lifetimeMs;
+    for (let round = 1;; round++) {
+      const before = await authority();
+      const drawn = await this.#create("create a token", tokenVerifier, (id, verifier) => ({
         kind: "create_token",
         tokenId: id,
         expiresAtMs,
         uses,
         verifier,
-      }),
-    );
-    const token = this.#parts.encodeToken(drawn);
-    return { token, tokenId: drawn.id, expiresAtMs, usesLeft: uses };
+      }));
+      // A machine that was revoked before this entry takes the token along with the authority that it names.
+      if (equalBytes(before, await authority())) {
+        return {
+          token: encodeToken(drawn, before),
+          tokenId: drawn.id,
+          expiresAtMs,
+          usesLeft: uses,
+        };
+      }
+      if (round === TOKEN_ROUNDS_MAX) {
+        const text = "Cannot create a token: the cluster's authority is being replaced; try again";
+        throw new UnavailableError("no_quorum", text);
+      }
+    }
   }
 
   async listTokens(): Promise<readonly TokenRowView[]> {

@@ -163,6 +163,8 @@ export interface Machinery {
   /** From now on clients with a key are answered by `answer`; until then their sessions are refused. */
   serveClients(answer: ClientHandler["answer"]): void;
   webTransport(): WebTransportContact;
+  /** See `AuthorityKeeper.settled`. */
+  authority(): Promise<Uint8Array<ArrayBuffer>>;
   /** Of the HTTP API. */
   readonly access: KeyAccess;
   readonly attribution: Attribution;
@@ -346,6 +348,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
       attribution: opened.attribution,
       serveClients: (answer) => void (late.answer = answer),
       webTransport: () => webTransportOf(opened, transport),
+      authority: () => keeper.settled(),
       onExpelled: opened.onFatal,
       shutOut: late.shutOut.promise,
       recovery: recoveryOf(opened, { word, advertised }),

@@ -227,7 +227,9 @@ function tokenUnknown(tokenId: string): JoinRefused {
   if (tokenId === STANDING_QUESTION) {
     return new JoinRefused("token_unknown", "a node that asks whether it is a member is none");
   }
-  const text = `token "${tokenId}" was used up or revoked, or never was this cluster's`;
+  const text =
+    `token "${tokenId}" was used up or revoked, was made before a machine was revoked, ` +
+    "or never was this cluster's";
   return new JoinRefused("token_unknown", text);
 }
 

@@ -43,6 +43,9 @@ const ATTEMPT_LIMIT_MS = 20_000;
 /** How long a refusal may take to arrive. */
 const LAST_WORDS_MS = 500;
 
+const NO_CERTIFICATE =
+  "it has no certificate of the token's cluster, or a machine was revoked since the token was made";
+
 /** Where a member may answer. */
 export interface Seed {
   readonly hostname: string;
@@ -244,6 +247,8 @@ async function judgeMember(
   const { authorityKey } = by.token;
   const judged = await judgeCertificate(challenge.certificate, { authorityKey, nowMs: by.nowMs });
   if (judged.kind === "valid") return judged.publicKey;
+  // It goes over to another authority just now, as its certificate in TLS was of the token's.
+  if (judged.kind === "other_authority") throw new PeerError("peer_refused", judged.reason);
   throw new JoinRefused("bad_signature", `the member's certificate is no good: ${judged.reason}`);
 }
 
@@ -298,7 +303,7 @@ function describeHandshake(text: string, nowMs: number): Pick<JoinAttempt, "kind
       text: `its certificate is not valid at ${now}, which this clock says; check both clocks`,
     };
   }
-  return { kind: "other_cluster", text: "it has no certificate of the token's cluster" };
+  return { kind: "other_cluster", text: NO_CERTIFICATE };
 }
 
 function attemptKind(refused: JoinRefused): JoinAttempt["kind"] {

@@ -32,6 +32,12 @@ export const JOIN_PATIENCE: JoinPatience = {
   pauseMaxMs: 4_000,
 };
 
+/**
+ * How long members that show no certificate of the token's authority are asked again: after a machine was revoked they go over to
+ * the next authority one after another. Milliseconds.
+ */
+export const STRANGERS_PATIENCE_MS = 5_000;
+
 /** What to do after each seed was tried once. */
 export type JoinDecision =
   | { readonly kind: "pause"; readonly pauseMs: number }
@@ -50,8 +56,11 @@ export function decideAfterRound(
   const refused = attempts.find(({ kind }) => kind === "refused");
   if (refused !== undefined) return giveUp("refused", [refused]);
   const strangers = attempts.filter(({ kind }) => kind === "other_cluster");
-  if (strangers.length === attempts.length) return giveUp("other_cluster", strangers);
   const pauseMs = Math.min(time.pauseFirstMs * 2 ** Math.min(number - 1, 20), time.pauseMaxMs);
+  const areStrangers = strangers.length === attempts.length;
+  if (areStrangers && time.elapsedMs + pauseMs > STRANGERS_PATIENCE_MS) {
+    return giveUp("other_cluster", strangers);
+  }
   if (time.elapsedMs + pauseMs <= time.patienceMs) return { kind: "pause", pauseMs };
   const isBusy = attempts.some(({ kind }) => kind === "busy");
   return giveUp(isBusy ? "busy" : "unreachable", attempts);

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { decideAfterRound, JOIN_PATIENCE, type JoinAttempt } from "./join_policy.ts";
+import {
+  decideAfterRound,
+  JOIN_PATIENCE,
+  type JoinAttempt,
+  STRANGERS_PATIENCE_MS,
+} from "./join_policy.ts";
 
 function attempt(kind: JoinAttempt["kind"], seed = "a:1"): JoinAttempt {
   return { seed, kind, text: kind };
@@ -19,9 +24,11 @@ Deno.test("A join that was refused for good is not tried again, whatever the oth
   });
 });
 
-Deno.test("A join gives up at once where every seed is of another cluster, and only then", () => {
-  assert.equal(decide(["other_cluster", "other_cluster"]).kind, "give_up");
-  assert.equal(decide(["other_cluster", "unreachable"]).kind, "pause");
+Deno.test("A join gives up soon where every seed is of another cluster, and only then", () => {
+  const lateMs = STRANGERS_PATIENCE_MS;
+  assert.equal(decide(["other_cluster", "other_cluster"]).kind, "pause");
+  assert.equal(decide(["other_cluster", "other_cluster"], 5, lateMs).kind, "give_up");
+  assert.equal(decide(["other_cluster", "unreachable"], 5, lateMs).kind, "pause");
 });
 
 Deno.test("A join pauses longer each time, up to a limit", () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { RequestError, UnavailableError } from "../../base/mod.ts";
+import { PeerError, RequestError, UnavailableError } from "../../base/mod.ts";
 import { nodeIdOf } from "../../protocol/mod.ts";
+import { MemoryPipe } from "../../../tests/harness/frame_pipes.ts";
 import { DEAD_DIAL, join, JoinDesk, LeapingClock } from "../../../tests/harness/join_desk.ts";
 import { generateSigningKey, judgeCertificate, parseChain } from "../identity/mod.ts";
+import { STRANGERS_PATIENCE_MS } from "./join_policy.ts";
 import type { JoinAttempt } from "./mod.ts";
 
 async function assertRefused(joining: Promise<unknown>, text: RegExp): Promise<void> {
@@ -100,6 +102,35 @@ Deno.test("A join tries each seed and names each in its error", async () => {
     assert.match(error.message, /dead:1: nobody answered; \[::1\]:2: nobody answered/);
     return true;
   });
+});
+
+Deno.test("A join waits for a member that goes over to the token's authority just then", async () => {
+  const [desk, before] = [await JoinDesk.open(), await JoinDesk.open()];
+  const token = await desk.createToken();
+  for (const [tokenId, row] of desk.tokens) before.tokens.set(tokenId, row);
+  let dials = 0;
+  const dial: typeof desk.dial = (seed, trust) => {
+    dials++;
+    if (dials === 1) throw new PeerError("peer_refused", "its certificate is a former authority's");
+    if (dials > 2) return desk.dial(seed, trust);
+    // It has gone over between TLS, as a former authority's links lead to the next one, and its word.
+    const { left, right } = MemoryPipe.pair();
+    void before.answer(right).finally(() => right.end());
+    return Promise.resolve({ pipe: left, close: () => left.end() });
+  };
+  const attempts: JoinAttempt[] = [];
+  const onAttemptFailed = (attempt: JoinAttempt) => attempts.push(attempt);
+  await join(token, { dial, onAttemptFailed });
+  assert.deepEqual(attempts.map(({ kind }) => kind), ["other_cluster", "other_cluster"]);
+  assert.deepEqual(desk.outcomes, ["admitted"]);
+});
+
+Deno.test("A join with another cluster's token gives up within seconds, and says what may be wrong", async () => {
+  const [desk, other] = [await JoinDesk.open(), await JoinDesk.open()];
+  const clock = new LeapingClock();
+  const joining = join(await other.createToken(), { dial: desk.dial, clock });
+  await assertRefused(joining, /no address leads there.*a machine was revoked since/);
+  assert.ok(clock.waitsMs.length > 0 && clock.monotonicMs() <= STRANGERS_PATIENCE_MS);
 });
 
 Deno.test("A join ends when it is told to", async () => {
