@@ -142,20 +142,14 @@ export function replay(store: RaftLogStore): Catalogue {
   return catalogue;
 }
 
-/** Members of the cluster that announce themselves on this network. @throws RequestError `join_refused`. */
+/** @throws RequestError `join_refused`. */
 async function discover(parts: JoinParts, clusterId: string): Promise<readonly Seed[]> {
-  const { clock, log, wish, signal } = parts;
+  const { log, wish } = parts;
   if (!wish.discover) {
     throw new RequestError("join_refused", "Cannot join: --token wants --join or --discover");
   }
   log.log("info", "looking_for_members", { clusterId });
-  const found = await findNodes(clusterId, {
-    clock,
-    openWire: openMulticast,
-    onFault: (reason) => log.log("debug", "discovery_fault", { reason }),
-    patienceMs: DISCOVER_MS,
-    signal,
-  });
+  const found = await findMembers(clusterId, { ...parts, patienceMs: DISCOVER_MS });
   if (found.length > 0) return found;
   throw new RequestError(
     "join_refused",
@@ -163,4 +157,16 @@ async function discover(parts: JoinParts, clusterId: string): Promise<readonly S
       DISCOVER_MS / 1000
     } s; name one with --join HOST:PORT`,
   );
+}
+
+/** Members of the cluster that announce themselves on this network. @throws UnavailableError `address_unusable`; the signal's reason. */
+export async function findMembers(
+  clusterId: string,
+  by: Pick<JoinParts, "clock" | "log" | "signal"> & { readonly patienceMs: number },
+): Promise<readonly Seed[]> {
+  return await findNodes(clusterId, {
+    ...by,
+    openWire: openMulticast,
+    onFault: (reason) => by.log.log("debug", "discovery_fault", { reason }),
+  });
 }

@@ -6,7 +6,7 @@
  */
 export { admitsJoiners } from "./admission.ts";
 export { CatalogueDirectory, MemberWatch } from "./directory.ts";
-export { joinIfWished } from "./join.ts";
+export { findMembers, joinIfWished } from "./join.ts";
 export { type AuthorityKeeping, keepAuthority, openDirectory } from "./keeping.ts";
 export {
   finishRecovery,

@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { isEdgeError, RequestError } from "../base/mod.ts";
 import type { MemberRows } from "../core/catalogue/mod.ts";
 import type { Clock, Log } from "../ports/mod.ts";
 import {
@@ -29,6 +29,8 @@ interface AskingParts {
 /** What asking at a start takes. */
 export interface OwnStandingParts extends AskingParts {
   readonly seeds: readonly Seed[];
+  /** Looks on the local network for members of a cluster where no seed is told; absent = it is not to look. */
+  readonly find?: ((clusterId: string, patienceMs: number) => Promise<readonly Seed[]>) | undefined;
   /** "" = none. */
   readonly token: string;
   readonly log: Log;
@@ -41,12 +43,13 @@ export interface OwnStandingParts extends AskingParts {
  * @throws RequestError `join_refused` for a node that was shut out for good.
  */
 export async function wasRemoved(parts: OwnStandingParts): Promise<boolean> {
-  const { stored, seeds, token, log } = parts;
+  const { stored, token, log } = parts;
   const decoded = decodeJoinToken(token);
   if (decoded.kind === "malformed" || stored.membership === undefined) return false;
   const { authorityKey } = decoded.value;
   const { authority, identity } = stored.membership;
   if (!authorityIds(authority).includes(clusterIdOf(authorityKey))) return false;
+  const seeds = await seedsOf(parts, clusterIdOf(authorityKey));
   const words = await Promise.all(seeds.map((seed) => askAt(seed, authorityKey, parts)));
   if (words.includes("revoked")) {
     throw new RequestError("join_refused", shutOutText("revoked", identity.clusterId));
@@ -54,6 +57,22 @@ export async function wasRemoved(parts: OwnStandingParts): Promise<boolean> {
   if (!words.includes("removed") || words.includes("member")) return false;
   log.log("warn", "was_removed", { cluster: identity.clusterId, then: "joins as a new member" });
   return true;
+}
+
+/** Where it is told to ask; a local network that can't be listened to is a silent one. */
+async function seedsOf(
+  { seeds, find, signal, log }: OwnStandingParts,
+  clusterId: string,
+): Promise<readonly Seed[]> {
+  if (seeds.length > 0 || find === undefined) return seeds;
+  try {
+    return await find(clusterId, START_LIMIT_MS);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isEdgeError(error)) throw error;
+    log.log("warn", "members_not_looked_for", { reason: error.message });
+    return [];
+  }
 }
 
 function askAt(

@@ -3,6 +3,8 @@ import { clusterTest, type TestCluster } from "../harness/cluster.ts";
 
 /** Copies stay where they were made. */
 const ENVIRONMENT = { ODIST_REPLICATE_AFTER: "1h" };
+/** Nodes of one machine hear each other's multicast. */
+const IS_LINUX = Deno.build.os === "linux";
 /** Long after a removed node has heard of it from two others. */
 const PATIENCE_MS = 25_000;
 
@@ -43,6 +45,28 @@ clusterTest(
       ODIST_JOIN: cluster.client("n1").publicAddress,
       ODIST_TOKEN: token,
     });
+    await cluster.healthy(3);
+    assert.equal((await cluster.status("n3")).node_id, back.node_id);
+  },
+);
+
+clusterTest(
+  "a node that was removed while it was off comes back with --discover and a token, too",
+  { nodes: 3, environment: { ...ENVIRONMENT, ODIST_DISCOVER: "true" }, ignore: !IS_LINUX },
+  async (cluster) => {
+    const body = { model: "mine", from: "tiny", system: "Be mine.", stream: false };
+    await cluster.client("n3").ask("POST", "/api/create", body);
+    const id = await removeWhileOff(cluster, "n3");
+    const wish = { ODIST_JOIN: "", ODIST_TOKEN: await cluster.createToken(1) };
+    await cluster.restart("n3", wish);
+    await cluster.healthy(3);
+    const back = await cluster.status("n3");
+    assert.notEqual(back.node_id, id);
+    const { models } = await cluster.client("n3").ask("GET", "/api/tags");
+    assert.ok(JSON.stringify(models).includes("mine:latest"));
+    // The same command line starts the member that it is.
+    await cluster.stop("n3");
+    await cluster.restart("n3", wish);
     await cluster.healthy(3);
     assert.equal((await cluster.status("n3")).node_id, back.node_id);
   },

@@ -68,6 +68,7 @@ import {
   admitsJoiners,
   type AuthorityKeeping,
   type CatalogueDirectory,
+  findMembers,
   finishRecovery,
   forgetRecoveredState,
   joinIfWished,
@@ -260,7 +261,10 @@ async function openOwnIdentity(
   const open = () => openIdentity(files, { name, nowMs: () => clock.nowMs() });
   const stored = await open();
   const { joinAddresses: seeds, joinToken: token } = config;
-  if (!await wasRemoved({ stored, seeds, token, name, clock, log, dial, signal })) return stored;
+  const find = (clusterId: string, patienceMs: number) =>
+    findMembers(clusterId, { clock, log, signal, patienceMs });
+  const asked = { stored, seeds, token, name, clock, log, dial, signal };
+  if (!await wasRemoved({ ...asked, ...config.discover && { find } })) return stored;
   await stored.leave();
   await options.removeDisk(join(clusterFolderOf(options.dataFolder), "raft"));
   return await open();
