@@ -29,7 +29,7 @@ import {
   LAST_WORDS_MS,
   MemberListener,
 } from "./connecting/mod.ts";
-import { formatAddress } from "./resolve_address.ts";
+import { formatAddress, type LookUp } from "./resolve_address.ts";
 import type { JoinHandler } from "./frame_pipe.ts";
 import { lostConnection } from "./framing/mod.ts";
 import type { NodeIdentity } from "./identity/mod.ts";
@@ -66,6 +66,8 @@ export interface OpenTransportOptions {
   readonly metrics: Metrics;
   /** Draws the jitter of back-offs; seeded from the system by default. */
   readonly random?: Random;
+  /** Default: the system's. */
+  readonly lookUp?: LookUp | undefined;
   readonly limits?: Partial<TransportLimits>;
 }
 
@@ -235,6 +237,7 @@ class EndpointTransport implements QuicTransport {
     const parts = {
       endpoint: this.#endpoint,
       limits: this.#limits,
+      lookUp: this.#options.lookUp,
       onShutOut: (by: PeerAddress) => this.#later(() => this.#options.onShutOut?.(by)),
     };
     const link = new PeerLink({

@@ -11,6 +11,13 @@ export interface ResolvedAddress {
   readonly port: number;
 }
 
+/** A host's addresses now, the preferred first. Rejects when there are none. `family` 0 = of either version. */
+export type LookUp = (hostname: string, family: 4 | 0) => Promise<
+  readonly { readonly address: string; readonly family: number }[]
+>;
+
+const lookUpInSystem: LookUp = (hostname, family) => lookup(hostname, { family, all: true });
+
 /** Splits `host:port` or `[host]:port`; undefined for anything else. */
 function parseAddress(address: string): ResolvedAddress | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
@@ -29,17 +36,22 @@ function parseAddress(address: string): ResolvedAddress | undefined {
  */
 export async function resolveAddress(
   address: string,
-  socket: { readonly family: 4 | 6 },
+  by: {
+    /** Of the socket. */
+    readonly family: 4 | 6;
+    /** Default: the system's. */
+    readonly lookUp?: LookUp | undefined;
+  },
 ): Promise<readonly ResolvedAddress[]> {
   const parsed = parseAddress(address);
   if (parsed === undefined) {
     throw new UnavailableError("peer_lost", `Cannot connect to "${address}": it is not HOST:PORT`);
   }
   try {
-    const family = socket.family === 4 ? 4 : 0;
-    const found = await lookup(parsed.hostname, { family, all: true });
+    const { family, lookUp = lookUpInSystem } = by;
+    const found = await lookUp(parsed.hostname, family === 4 ? 4 : 0);
     return found.slice(0, LOOKED_UP_MAX).map((one) => {
-      const isMapped = socket.family === 6 && one.family === 4;
+      const isMapped = family === 6 && one.family === 4;
       const hostname = isMapped ? `::ffff:${one.address}` : one.address;
       return { hostname, port: parsed.port };
     });

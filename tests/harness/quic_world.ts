@@ -11,6 +11,7 @@ import {
   type JoinHandler,
   type NodeIdentity,
   openTransport,
+  type OpenTransportOptions,
   type QuicTransport,
   type TransportLimits,
 } from "../../src/transport/mod.ts";
@@ -71,6 +72,9 @@ export interface QuicNodeOptions {
   readonly log?: Log;
   readonly metrics?: Metrics;
   readonly hostname?: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  readonly lookUp?: OpenTransportOptions["lookUp"];
   readonly speaks?: SpokenVersions;
 }
 
@@ -106,7 +110,7 @@ export class QuicWorld {
   ): Promise<{ nodeId: NodeId; transport: QuicTransport; identity: NodeIdentity }> {
     const identity = options.identity ?? await this.identities.make();
     const transport = await openTransport({
-      listen: { hostname: options.hostname ?? "127.0.0.1", port: 0 },
+      listen: { hostname: options.hostname ?? "127.0.0.1", port: options.port ?? 0 },
       identity,
       directory: options.directory ?? directoryOf(),
       handlers,
@@ -117,6 +121,7 @@ export class QuicWorld {
       log: options.log ?? new KeptLog(),
       metrics: options.metrics ?? new CountingMetrics(),
       limits: this.#limits,
+      lookUp: options.lookUp,
     });
     this.#open.push(transport);
     return { nodeId: identity.nodeId, transport, identity };

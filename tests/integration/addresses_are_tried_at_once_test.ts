@@ -43,3 +43,37 @@ Deno.test("A member is found at an address that only a user knows, and whoever e
     }
     assert.equal(other.texts()[0], "b");
   }));
+
+Deno.test("A member whose host's name leads elsewhere from now on is found there", () =>
+  QuicWorld.run({ dialBackoffMs: { first: 1, max: 1 } }, async (world) => {
+    let place = "127.0.0.1";
+    const asked: string[] = [];
+    const one = new RecordingNode();
+    const opened = await world.open(one, {
+      lookUp: (hostname) => {
+        asked.push(hostname);
+        return Promise.resolve([{ address: place, family: 4 }]);
+      },
+    });
+    one.transport = opened.transport;
+    const other = new RecordingNode();
+    const before = await world.open(other);
+    const port = Number(before.transport.address.split(":").at(-1));
+    const at = { nodeId: before.nodeId, address: `laptop.example:${port}` };
+    one.send(at, "a");
+    await other.until(() => other.frames.length === 1);
+    assert.deepEqual(asked, ["laptop.example"]);
+    await before.transport.close();
+    await one.until(() => one.lost.length === 1);
+    const { identity } = before;
+    await world.open(other, { identity, hostname: "127.0.0.2", port });
+    place = "127.0.0.2";
+    const untilMs = performance.now() + DIAL_TIMEOUT_MS;
+    while (other.frames.length === 1 && performance.now() < untilMs) {
+      one.send(at, "b");
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(other.texts().at(1), "b");
+    const [connection] = opened.transport.connections();
+    assert.equal(connection?.remoteAddress, `127.0.0.2:${port}`);
+  }));

@@ -1,5 +1,5 @@
 import { UnavailableError } from "../../base/mod.ts";
-import { resolveAddress, type ResolvedAddress } from "../resolve_address.ts";
+import { type LookUp, resolveAddress, type ResolvedAddress } from "../resolve_address.ts";
 
 /** Where a connection leads. */
 export interface Answered<Conn> {
@@ -12,6 +12,7 @@ export interface Answered<Conn> {
 export interface FirstToAnswerParts<Conn> {
   /** Of the socket. */
   readonly family: 4 | 6;
+  readonly lookUp?: LookUp | undefined;
   readonly connect: (at: ResolvedAddress, address: string) => Promise<Conn>;
   /** Takes those that answered too late. */
   readonly discard: (conn: Conn) => void;
@@ -27,7 +28,7 @@ export async function firstToAnswer<Conn>(
   addresses: readonly string[],
   parts: FirstToAnswerParts<Conn>,
 ): Promise<Answered<Conn>> {
-  const { family, connect, discard } = parts;
+  const { connect, discard } = parts;
   let isDecided = false;
   const attempt = async (at: ResolvedAddress, address: string) => {
     const conn = await connect(at, address);
@@ -36,7 +37,7 @@ export async function firstToAnswer<Conn>(
     return { conn, address };
   };
   const tries = addresses.map(async (address) => {
-    const places = await resolveAddress(address, { family });
+    const places = await resolveAddress(address, parts);
     return await anyOf(places.map((at) => attempt(at, address)));
   });
   return await anyOf(tries);

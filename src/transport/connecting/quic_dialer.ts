@@ -8,7 +8,7 @@ import { firstToAnswer } from "./first_to_answer.ts";
 import { anchorFromMemberKey, helloFailureOf, serverNameOf } from "../identity/mod.ts";
 import type { TransportLimits } from "../limits.ts";
 import { MEMBER_PROTOCOL, quicSettings } from "../quic_settings.ts";
-import type { ResolvedAddress } from "../resolve_address.ts";
+import type { LookUp, ResolvedAddress } from "../resolve_address.ts";
 
 /** How long a refusal gets to arrive before its connection is closed. */
 export const LAST_WORDS_MS = 500;
@@ -44,6 +44,7 @@ export interface DialerParts {
   readonly endpoint: Deno.QuicEndpoint;
   readonly greeting: () => GreetingParts;
   readonly limits: TransportLimits;
+  readonly lookUp: LookUp | undefined;
   /** A member that was dialed says that this node does not belong. */
   readonly onShutOut: (by: PeerAddress) => void;
 }
@@ -94,11 +95,12 @@ export async function dialPeer(
 }
 
 async function connect({ nodeId, addresses }: DialTarget, parts: DialerParts) {
-  const { endpoint } = parts;
+  const { endpoint, lookUp } = parts;
   const { identity, directory, clock } = parts.greeting();
   const anchorPem = await anchorOf(nodeId, { identity, directory, clock });
   return await firstToAnswer(addresses, {
     family: endpoint.addr.hostname.includes(":") ? 6 : 4,
+    lookUp,
     connect: (at, address) => connectAt(at, { nodeId, address, anchorPem, parts }),
     discard: (late) => closeConn(late, "done"),
   });
