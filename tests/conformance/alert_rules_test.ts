@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import {
   alertRules,
   casesByAlert,
+  dashboardQueries,
   hasProgram,
   OBSERVABILITY_FOLDER,
   promtool,
@@ -22,6 +23,12 @@ Deno.test("Every alert asks for metrics and labels that odist exports, and says 
     assert.deepEqual(unknownIn(expr), [], alert);
     assert.ok(annotations.summary !== "" && annotations.action !== "", alert);
   }
+});
+
+Deno.test("Every query of the dashboard asks for metrics and labels that odist exports", async () => {
+  const queries = await dashboardQueries();
+  assert.ok(queries.length > 30);
+  for (const { panel, expr } of queries) assert.deepEqual(unknownIn(expr), [], panel);
 });
 
 Deno.test("A metric or label that odist does not export is told from those that it does", () => {

@@ -76,3 +76,32 @@ export async function promtool(
   const decoder = new TextDecoder();
   return { isFine: success, printed: decoder.decode(stdout) + decoder.decode(stderr) };
 }
+
+/** One query of a panel. */
+export interface PanelQuery {
+  readonly panel: string;
+  /** With the dashboard's variables in it. */
+  readonly expr: string;
+}
+
+interface DashboardFile {
+  readonly panels: readonly {
+    readonly title: string;
+    readonly targets?: readonly { readonly expr: string }[];
+  }[];
+}
+
+/** Every query of the dashboard. */
+export async function dashboardQueries(): Promise<readonly PanelQuery[]> {
+  const text = await Deno.readTextFile(join(OBSERVABILITY_FOLDER, "dashboard.json"));
+  const { panels } = JSON.parse(text) as DashboardFile;
+  return panels.flatMap(({ title, targets = [] }) =>
+    targets.map(({ expr }) => ({ panel: title, expr }))
+  );
+}
+
+/** What Grafana sends to Prometheus for `expr` when all nodes of the cluster are shown. */
+export function filledIn(expr: string): string {
+  return expr.replaceAll("$__rate_interval", "1m").replaceAll("$job", "odist")
+    .replaceAll("$instance", ".+");
+}
