@@ -102,11 +102,26 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/transport",
       because: "A command may ask a node through its port for other nodes.",
     },
+    {
+      from: "src/cli",
+      to: "src/core/scheduler",
+      because: "`plan` asks the planner itself, for nodes that need not be there.",
+    },
+    {
+      from: "src/cli",
+      to: "src/models/gguf",
+      because: "What a header says of a model is known without a store.",
+    },
     ...arrowsTo(
       "src/models/modelfile",
       ["src/cli", "src/http"],
       "What a Modelfile may say, and which options there are, is known without a model.",
     ),
+    {
+      from: "src/cli",
+      to: "src/models",
+      because: "Which window a model gets is resolved there, as for a request.",
+    },
     { from: "src/config", to: "src/base", because: "Durations, sizes and errors." },
     ...[
       ...SHELL,
@@ -281,6 +296,7 @@ export const IMPORT_RULES: ImportRules = {
       [".", "commands", "The list of commands is put together at the top."],
       [".", "itself", "The list of commands is put together at the top."],
       [".", "client", "Every command gets a client of the node it is about."],
+      [".", "plan", "The list of commands is put together at the top."],
       [".", "terminal", "Every command gets the terminal it writes to."],
       ["cluster", "client", "What is printed was asked of a node."],
       ["cluster", "terminal", "Tables, styles, JSON."],
@@ -293,6 +309,7 @@ export const IMPORT_RULES: ImportRules = {
       ["create", "client", "Files are sent to a node."],
       ["create", "terminal", "An upload shows how far it is."],
       ["doctor", "client", "It asks whether a node answers."],
+      ["plan", "terminal", "Styles, JSON."],
       ["repl", "client", "A conversation is asked of a node."],
       ["repl", "terminal", "It is typed and shown there."],
       ["terminal", "client", "Views read the JSON a node answered."],

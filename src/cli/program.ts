@@ -7,10 +7,12 @@ import type { CliContext } from "./context.ts";
 import { addNegations, withPlainFlags } from "./boolean_flags.ts";
 import { ExitRequest } from "./exit_request.ts";
 import { PROGRAM_COMMANDS } from "./itself/mod.ts";
+import { PLANNING_COMMANDS } from "./plan/mod.ts";
 
 const COMMANDS: readonly CommandRow[] = [
   ...MODEL_COMMANDS,
   ...CLUSTER_COMMANDS,
+  ...PLANNING_COMMANDS,
   ...PROGRAM_COMMANDS,
 ];
 

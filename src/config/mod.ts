@@ -14,5 +14,5 @@ export {
 } from "./load_config.ts";
 export { flagOf, type OptionSpec, variableOf } from "./option_spec.ts";
 export { PASSED_OVER_VARIABLES } from "./ollama_variables.ts";
-export { formatRange } from "./parse_option.ts";
+export { formatRange, parseBytes } from "./parse_option.ts";
 export { type Config, type ConfigSlice, type OptionName, OPTIONS, RELATIONS } from "./schema.ts";

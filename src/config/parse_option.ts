@@ -174,7 +174,8 @@ function parseDuration(spec: Extract<OptionSpec, { kind: "duration" }>, text: st
   return isEndless ? { value: Infinity } : checkRange(spec, durationMs);
 }
 
-function parseBytes(text: string): number {
+/** `24GiB`, `800 MB`, `4096`: whole bytes, NaN for anything else. */
+export function parseBytes(text: string): number {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text) ?? [];
   const unitBytes = BYTE_UNITS[unit.toLowerCase()];
   if (amount === undefined || unitBytes === undefined) return NaN;

@@ -29,6 +29,8 @@ export interface GgufContent {
     readonly bytes?: Uint8Array;
   }[];
   readonly version?: number;
+  /** Leaves tensor bytes out, as when only the header was fetched. Default false. */
+  readonly isHeaderAlone?: boolean;
 }
 
 /** Metadata of a complete, if senseless, llama model. */
@@ -65,6 +67,7 @@ export function ggufFile(content: GgufContent): Uint8Array {
     offset += Math.ceil(tensor.tensorBytes / 32) * 32;
   }
   writer.align(32);
+  if (content.isHeaderAlone === true) return writer.bytes();
   for (const [index, tensor] of tensors.entries()) {
     if (tensor.bytes === undefined) writer.fill(tensor.tensorBytes, tensor.fill ?? index);
     else writer.raw(tensor.bytes);

@@ -23,11 +23,20 @@ const MASK_ELEMENT_BYTES = 6;
 /** A runner without a model: the runtime and the libraries. Measured 60 to 75 MiB. */
 const RUNNER_BYTES = 80 * 1024 * 1024;
 
-/**
- * Estimate of what a runner will take, in bytes: weights, KV cache of all slots, logits and compute buffers, the process
- * itself (contract 4.2's formula, with the buffers it leaves out).
- */
-export function estimateMemoryBytes(shape: MemoryShape): number {
+/** What a runner's memory is made of, in bytes, not rounded. */
+export interface MemoryParts {
+  readonly weightsBytes: number;
+  /** Of all slots and all blocks. */
+  readonly kvBytes: number;
+  /** Where the output layer is computed. */
+  readonly logitsBytes: number;
+  /** Where any block is computed: between its steps, and who sees whom. */
+  readonly computeBytes: number;
+  readonly processBytes: number;
+}
+
+/** The parts of {@link estimateMemoryBytes}. */
+export function memoryParts(shape: MemoryShape): MemoryParts {
   const tokens = shape.contextTokens * shape.slots;
   const kvBytes = tokens * shape.blockCount * shape.kvHeads * shape.keyValueLength *
     KV_ELEMENT_BYTES[shape.kvCacheType];
@@ -36,6 +45,20 @@ export function estimateMemoryBytes(shape: MemoryShape): number {
   const computedTokens = shape.isBatchWhole ? shape.batchTokens : stepTokens;
   const activationsBytes = 4 * 8 * shape.embeddingLength * computedTokens;
   const maskBytes = shape.isBatchWhole ? MASK_ELEMENT_BYTES * shape.batchTokens ** 2 : 0;
-  const bufferBytes = logitsBytes + activationsBytes + maskBytes;
-  return Math.ceil(shape.weightsBytes + kvBytes + bufferBytes + RUNNER_BYTES);
+  return {
+    weightsBytes: shape.weightsBytes,
+    kvBytes,
+    logitsBytes,
+    computeBytes: activationsBytes + maskBytes,
+    processBytes: RUNNER_BYTES,
+  };
+}
+
+/**
+ * Estimate of what a runner will take, in bytes: weights, KV cache of all slots, logits and compute buffers, the process
+ * itself (contract 4.2's formula, with the buffers it leaves out).
+ */
+export function estimateMemoryBytes(shape: MemoryShape): number {
+  const { weightsBytes, kvBytes, logitsBytes, computeBytes, processBytes } = memoryParts(shape);
+  return Math.ceil(weightsBytes + kvBytes + (logitsBytes + computeBytes) + processBytes);
 }

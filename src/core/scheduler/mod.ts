@@ -1,6 +1,6 @@
 /**
  * Decides which model is loaded, which is evicted, who gets a slot and who waits, and which node of a cluster it goes to. Never touches a process or a clock: facts in, orders out. Start with
- * `events.ts`, then `scheduler.ts`; `routing.ts` stands alone.
+ * `events.ts`, then `scheduler.ts`; `routing.ts` stands alone, and so does `shard_plan.ts`, which divides a model's layers among nodes.
  *
  * @module
  */
@@ -27,4 +27,15 @@ export {
   type RouteRequest,
   type ScoredRoute,
 } from "./routing.ts";
+export { linkBytesPerToken } from "./link_bytes.ts";
+export {
+  planShards,
+  type Shard,
+  SHARD_LAYERS_MAX,
+  type ShardCluster,
+  type ShardedPlan,
+  type ShardPlan,
+  type ShardRefusal,
+} from "./shard_plan.ts";
+export type { NodeMemory, ShardModel, ShardNode } from "./shard_places.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";

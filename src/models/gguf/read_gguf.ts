@@ -82,6 +82,13 @@ const SCALAR_TYPES: ReadonlyMap<number, ScalarType> = new Map<number, ScalarType
 /** Which arrays to keep. The token list of a large model takes 100 times the rest. */
 export type KeptArrays = "none" | "all" | ((key: string) => boolean);
 
+/** What is read of a file, and what of it must be there. */
+export interface ReadGgufOptions {
+  readonly arrays: KeptArrays;
+  /** Takes a header whose tensors lie beyond the end of the file, as when only the header was fetched. Default false. */
+  readonly isHeaderEnough?: boolean;
+}
+
 /**
  * Reads a GGUF header of version 2 or 3 and checks that every tensor it names lies inside the file.
  *
@@ -89,7 +96,7 @@ export type KeptArrays = "none" | "all" | ((key: string) => boolean);
  */
 export async function readGguf(
   source: GgufSource,
-  options: { readonly arrays: KeptArrays },
+  options: ReadGgufOptions,
 ): Promise<Gguf> {
   const cursor = new GgufCursor(source);
   const { version, tensorCount, metadataCount } = await readCounts(cursor);
@@ -112,9 +119,8 @@ export async function readGguf(
   }
   const alignment = alignmentOf(metadata, cursor.offset);
   const tensorsOffset = Math.ceil(cursor.offset / alignment) * alignment;
-  const tensors = headers.map((header) =>
-    placeTensor(header, { tensorsOffset, fileBytes: source.blobBytes })
-  );
+  const fileBytes = options.isHeaderEnough === true ? Infinity : source.blobBytes;
+  const tensors = headers.map((header) => placeTensor(header, { tensorsOffset, fileBytes }));
   return { version, metadata, entries, tensors, alignment, tensorsOffset };
 }
 
