@@ -11,6 +11,7 @@ const FACTS: NodeFacts = {
   clusterAddress: "10.0.0.1:11435",
   cores: 2,
   numericClass: "",
+  wire: 1,
 };
 const IDLE: NodeLoad = {
   runningRequests: 0,

@@ -12,3 +12,20 @@ export function splitAddresses(text: string): readonly string[] {
 export function joinAddresses(addresses: readonly string[]): string {
   return addresses.join(SEPARATOR);
 }
+
+/** From this version of the wire on a member may be told to be at several addresses. */
+export const ADDRESS_LIST_WIRE = 2;
+
+/** What is known of those who are told where a node is. */
+export interface AddressReaders {
+  /** Members besides it. */
+  readonly others: number;
+  /** The newest version of the wire of each that is alive and has said so. */
+  readonly wires: readonly number[];
+}
+
+/** Whether a node may be told to be at several addresses: whoever speaks an older version takes the whole text for one. */
+export function readLists({ others, wires }: AddressReaders): boolean {
+  if (others === 0) return true;
+  return wires.length > 0 && wires.every((wire) => wire >= ADDRESS_LIST_WIRE);
+}

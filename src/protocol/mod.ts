@@ -36,7 +36,7 @@ export {
   votersField,
 } from "./catalogue.ts";
 export type { ChatMessage, ThinkLevel, Tool, ToolCall } from "./chat.ts";
-export { joinAddresses, splitAddresses } from "./address_list.ts";
+export { type AddressReaders, joinAddresses, readLists, splitAddresses } from "./address_list.ts";
 export {
   type Accusation,
   ADDRESS_BYTES_MAX,

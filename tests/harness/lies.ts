@@ -129,6 +129,7 @@ function forgedEntry(random: Random): ValueEntry {
         clusterAddress: "127.0.0.1:9",
         cores: 1,
         numericClass: "",
+        wire: 1,
       }),
     ],
     [

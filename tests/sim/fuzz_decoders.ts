@@ -129,7 +129,7 @@ function recordValues(): Record<
   >;
   for (let node = 0; node < 20; node++) {
     const clusterAddress = `10.0.0.${node}:11435`;
-    const said = { version: "0.3.0", clusterAddress, numericClass: digits() };
+    const said = { version: "0.3.0", clusterAddress, numericClass: digits(), wire: 2 };
     values.facts.push(encodeNodeFacts({ ...said, name: digits(), catalogueSchema: 1, cores: 8 }));
     values.load.push(encodeNodeLoad({
       runningRequests: random.below(9),

@@ -14,6 +14,8 @@ export interface AdvertisingParts {
   readonly bound: string;
   /** Of this machine now; undefined when it has only loopback ones. */
   readonly outsideAddress: () => string | undefined;
+  /** Whether all who are told read lists: see {@link readLists}. */
+  readonly readLists: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -21,36 +23,48 @@ export interface AdvertisingParts {
 /** What others are told: what the user says, filled up with where this node really listens. */
 export function advertisedAddresses(parts: AdvertisingParts): string {
   const { advertised, listen, bound, outsideAddress } = parts;
-  const isAny = listen.hostname === "0.0.0.0" || listen.hostname === "::";
-  const own = () => isAny ? outsideAddress() ?? "127.0.0.1" : listen.hostname;
+  const own = () => isAnyHost(listen.hostname) ? outsideAddress() ?? "127.0.0.1" : listen.hostname;
   const wanted = advertised.length > 0 ? advertised : [{ hostname: "", port: 0 }];
   const addresses = wanted.map(({ hostname, port }) =>
     formatAddress({ hostname: hostname || own(), port: port || portOf(bound) })
   );
-  return joinAddresses([...new Set(addresses)]);
+  const told = [...new Set(addresses)];
+  return joinAddresses(parts.readLists() ? told : told.slice(0, 1));
 }
 
-/** Calls back with what others are to be told whenever that is another than before; returns how to stop. */
+/** Calls back with what others are to be told whenever that is another than `told`, which they were last. */
 export function watchAddresses(
   parts: AdvertisingParts,
-  onChanged: (addresses: string) => void,
-): () => void {
-  let told = advertisedAddresses(parts);
-  let timer: { cancel(): void };
-  const later = () => {
-    timer = parts.clock.after(LOOK_MS, () => {
-      const now = advertisedAddresses(parts);
-      // A machine between two networks has no address to tell.
-      const isNews = now !== told && parts.outsideAddress() !== undefined;
-      if (isNews) {
-        parts.log.log("info", "own_address_changed", { from: told, to: now });
-        onChanged(told = now);
-      }
-      later();
-    });
+  by: { readonly told: string; readonly onChanged: (addresses: string) => void },
+): {
+  /** Who is told may have changed. */
+  look(): void;
+  stop(): void;
+} {
+  let { told } = by;
+  let timer: { cancel(): void } | undefined;
+  const look = () => {
+    timer?.cancel();
+    timer = parts.clock.after(LOOK_MS, look);
+    const now = advertisedAddresses(parts);
+    // A machine between two networks has no address to tell.
+    const isBetween = parts.outsideAddress() === undefined && needsOutside(parts);
+    if (now === told || isBetween) return;
+    parts.log.log("info", "own_address_changed", { from: told, to: now });
+    by.onChanged(told = now);
   };
-  later();
-  return () => timer.cancel();
+  look();
+  return { look, stop: () => timer?.cancel() };
+}
+
+/** Whether any of its addresses is the machine's present one. */
+function needsOutside({ advertised, listen }: AdvertisingParts): boolean {
+  const names = advertised.length > 0 ? advertised.map(({ hostname }) => hostname) : [""];
+  return isAnyHost(listen.hostname) && names.includes("");
+}
+
+function isAnyHost(hostname: string): boolean {
+  return hostname === "0.0.0.0" || hostname === "::";
 }
 
 /** Of `host:port`. */

@@ -14,11 +14,15 @@ const at = (hostname: string, port = 0): HostAddress => ({
 
 function placed(
   advertised: readonly HostAddress[],
-  own: { address: string | undefined },
+  own: { address: string | undefined; readLists?: boolean },
   clock = new HandClock(),
 ) {
   const [listen, bound] = [{ hostname: "0.0.0.0" }, "0.0.0.0:7"];
-  return { advertised, listen, bound, outsideAddress: () => own.address, clock, log: SILENT };
+  return {
+    ...{ advertised, listen, bound, clock, log: SILENT },
+    outsideAddress: () => own.address,
+    readLists: () => own.readLists ?? true,
+  };
 }
 
 Deno.test("others are told what the user says, filled up with where the node listens", () => {
@@ -35,9 +39,14 @@ Deno.test("an address that changes while the node runs is told; none at all, and
   const clock = new HandClock();
   const own: { address: string | undefined } = { address: "192.168.1.2" };
   const told: string[] = [];
-  const stop = watchAddresses(placed([], own, clock), (now) => void told.push(now));
-  const fixed = placed([at("10.0.0.1")], own, clock);
-  const stopFixed = watchAddresses(fixed, () => assert.fail("it is what the user says"));
+  const { stop } = watchAddresses(placed([], own, clock), {
+    told: "192.168.1.2:7",
+    onChanged: (now) => void told.push(now),
+  });
+  const { stop: stopFixed } = watchAddresses(placed([at("10.0.0.1")], own, clock), {
+    told: "10.0.0.1:7",
+    onChanged: () => assert.fail("it is what the user says"),
+  });
   await clock.advance(5_000);
   assert.deepEqual(told, []);
   own.address = undefined;
@@ -51,4 +60,19 @@ Deno.test("an address that changes while the node runs is told; none at all, and
   own.address = "10.1.1.1";
   await clock.advance(20_000);
   assert.deepEqual(told, ["172.20.0.9:7"]);
+});
+
+Deno.test("one address is told while anybody would take several for one, also on a machine without an address", () => {
+  const own = { address: undefined, readLists: false };
+  const places = placed([at("a"), at("b", 3)], own);
+  assert.equal(advertisedAddresses(places), "a:7");
+  const told: string[] = [];
+  const watching = watchAddresses(places, { told: "a:7", onChanged: (now) => void told.push(now) });
+  own.readLists = true;
+  watching.look();
+  own.readLists = false;
+  watching.look();
+  watching.look();
+  watching.stop();
+  assert.deepEqual(told, ["a:7,b:3", "a:7"]);
 });

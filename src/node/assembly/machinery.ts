@@ -24,10 +24,14 @@ import type {
   WebTransportContact,
 } from "../../ports/mod.ts";
 import {
+  type AddressReaders,
   CATALOGUE_SCHEMA,
   CLIENT_PATH,
   clusterIdOf,
+  decodeNodeFacts,
+  NODE_FACTS_KEY,
   type NodeFacts,
+  readLists,
   splitAddresses,
   spokenVersions,
 } from "../../protocol/mod.ts";
@@ -319,7 +323,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
     addressOf,
   });
   router.register(VOUCH_PURPOSE, vouchServer(() => late.group?.catalogue ?? Catalogue.empty()));
-  const places = placesOf(opened, transport);
+  const places = placesOf(opened, late, transport);
   const advertised = advertisedAddresses(places);
   try {
     const group = late.group = await openLogGroup(opened, {
@@ -329,10 +333,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
     const word = late.word = wordOf(opened, { group, addressOf });
     const membership = late.gossip = openGossip(opened, { transport, advertised });
     const announcing = new Announcing(() => announceIfWished(opened, { membership, transport }));
-    const stopWatching = watchAddresses(places, (addresses) => {
-      membership.moved(addresses);
-      void announcing.begin();
-    });
+    const stopWatching = followAddresses(places, { told: advertised, membership, announcing });
     const keeping = keepAuthority({
       ...{ stored, group, transport, router, directory, addressOf, clock, log },
       onReplaced: () => announcing.begin(),
@@ -439,7 +440,7 @@ function openWires(
 }
 
 /** Tells the transport where to look for members besides, too. */
-function placesOf(opened: Opened, transport: QuicTransport): AdvertisingParts {
+function placesOf(opened: Opened, late: Late, transport: QuicTransport): AdvertisingParts {
   const { config, outsideAddress, clock, log } = opened;
   for (const address of config.joinAddresses) transport.hint(formatAddress(address));
   return {
@@ -447,9 +448,45 @@ function placesOf(opened: Opened, transport: QuicTransport): AdvertisingParts {
     listen: config.listenAddress,
     bound: transport.address,
     outsideAddress,
+    readLists: () => readLists(readersOf(opened.stored.nodeId, late)),
     clock,
     log,
   };
+}
+
+/** Tells where this node is whenever that, or who is told, has changed. */
+function followAddresses(
+  places: AdvertisingParts,
+  by: {
+    readonly told: string;
+    readonly membership: MembershipDriver;
+    readonly announcing: Announcing;
+  },
+): () => void {
+  const { told, membership, announcing } = by;
+  const onChanged = (addresses: string) => {
+    membership.moved(addresses);
+    void announcing.begin();
+  };
+  const watching = watchAddresses(places, { told, onChanged });
+  membership.onValuesChanged(({ keys }) => {
+    if (keys.includes(NODE_FACTS_KEY)) watching.look();
+  });
+  return watching.stop;
+}
+
+/** Who is told where this node is; before it meets the others, they may speak anything. */
+function readersOf(self: NodeId, { group, gossip }: Late): AddressReaders {
+  const rows = group?.catalogue.members() ?? [];
+  const others = rows.filter(({ nodeId, standing }) => nodeId !== self && standing === "admitted");
+  const wires = others.flatMap(({ nodeId }) => {
+    const standing = gossip?.find(nodeId)?.standing;
+    const told = gossip?.values(nodeId).get(NODE_FACTS_KEY);
+    if (told === undefined || standing !== "alive" && standing !== "suspect") return [];
+    const facts = decodeNodeFacts(told);
+    return facts.kind === "decoded" ? [facts.value.wire] : [];
+  });
+  return { others: rows.length === 0 ? 1 : others.length, wires };
 }
 
 function clientHandlerOf(opened: Opened, late: Late): ClientHandler {
@@ -584,6 +621,7 @@ function settingsOf(opened: Opened, clusterAddress: string): ClusterSettings {
       clusterAddress,
       cores,
       numericClass: "",
+      wire: spokenVersions().wire.max,
     },
     replaceVotersAfterMs: config.replaceVotersAfterMs,
   };

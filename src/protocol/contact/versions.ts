@@ -1,3 +1,4 @@
+import { ADDRESS_LIST_WIRE } from "../address_list.ts";
 import { CATALOGUE_SCHEMA } from "../catalogue.ts";
 import { type FieldCodec, recordField, uintField } from "../field_codec.ts";
 
@@ -19,7 +20,7 @@ export interface SpokenVersions {
  * What this program speaks. The newest goes up with any change of what members send each other that an older program can't read;
  * the oldest when it can't be spoken any more.
  */
-const WIRE_VERSIONS: VersionRange = { min: 1, max: 1 };
+const WIRE_VERSIONS: VersionRange = { min: 1, max: ADDRESS_LIST_WIRE };
 /** What programs speak that say nothing of it. */
 const UNSAID: SpokenVersions = { wire: { min: 1, max: 1 }, catalogue: { min: 1, max: 2 } };
 const VERSION_MAX = 1_000;

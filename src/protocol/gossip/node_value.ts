@@ -14,7 +14,7 @@ export const NODE_FACTS_KEY = "node";
 /** Key of {@link NodeLoad}. */
 export const NODE_LOAD_KEY = "load";
 
-const NODE_FACTS = recordField({
+const FIRST_FACTS = {
   /** Chosen by its owner; not unique. */
   name: shownField(64),
   /** odist's version. */
@@ -26,7 +26,16 @@ const NODE_FACTS = recordField({
   cores: countField(65_536),
   /** Nodes of one class continue each other's answers with the same text; "" when it was not measured. */
   numericClass: shownField(64),
+};
+const FACTS_BEFORE = recordField(FIRST_FACTS);
+/** As {@link FACTS_BEFORE} until a program said of itself what it speaks. */
+const NODE_FACTS = recordField({
+  ...FIRST_FACTS,
+  /** The newest version of the wire. */
+  wire: countField(),
 });
+const FACTS_BEFORE_LAYOUT = 1;
+const NODE_FACTS_LAYOUT = 2;
 
 /** What a node says of itself; constant for one start. */
 export type NodeFacts = Readonly<ValueOf<typeof NODE_FACTS>>;
@@ -56,12 +65,18 @@ export type NodeLoad = Readonly<ValueOf<typeof NODE_LOAD>>;
 
 /** Texts too long are cut, control characters replaced: the result always decodes. */
 export function encodeNodeFacts(facts: NodeFacts): Uint8Array<ArrayBuffer> {
-  return encodeVersioned(NODE_FACTS, facts);
+  return encodeVersioned(NODE_FACTS, facts, NODE_FACTS_LAYOUT);
 }
 
 /** Never throws, on any bytes. */
 export function decodeNodeFacts(bytes: Uint8Array): Decoded<NodeFacts> {
-  return decodeVersioned(NODE_FACTS, bytes);
+  if (bytes[0] !== FACTS_BEFORE_LAYOUT) {
+    return decodeVersioned(NODE_FACTS, bytes, NODE_FACTS_LAYOUT);
+  }
+  const decoded = decodeVersioned(FACTS_BEFORE, bytes);
+  return decoded.kind === "malformed"
+    ? decoded
+    : { kind: "decoded", value: { ...decoded.value, wire: 1 } };
 }
 
 /** Numbers are cut to whole ones in range: the result always decodes. */

@@ -42,6 +42,7 @@ const FACTS: NodeFacts = {
   clusterAddress: "10.0.0.1:11435",
   cores: 8,
   numericClass: "avx2/t1",
+  wire: 1,
 };
 const LOAD: NodeLoad = {
   runningRequests: 3,
@@ -209,6 +210,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     clusterAddress: long,
     cores: huge,
     numericClass: long,
+    wire: huge,
   });
   const load = encodeNodeLoad({
     runningRequests: huge,
@@ -249,3 +251,14 @@ function withoutDeleted(
   for (const [key, value] of values) if (value !== undefined) present.set(key, value);
   return present;
 }
+
+Deno.test("A node that says nothing of the wire speaks its first version, and what says more is read by older ones", () => {
+  const said = encodeNodeFacts({ ...FACTS, wire: 7 });
+  assert.equal(valueOf(decodeNodeFacts(said)).wire, 7);
+  // As programs before wrote it: of the first layout, without the last byte.
+  const before = said.slice(0, -1);
+  before[0] = 1;
+  assert.deepEqual(valueOf(decodeNodeFacts(before)), { ...FACTS, wire: 1 });
+  // They pass over what follows in later layouts alone.
+  assert.ok((said[0] ?? 0) > 1);
+});

@@ -10,20 +10,28 @@ const VALUE_LAYOUT_VERSION = 1;
 const TEXT_ENCODER = new TextEncoder();
 const CONTROL = /\p{Cc}/u;
 
-/** A value with its version before it. */
-export function encodeVersioned<T>(codec: FieldCodec<T>, value: T): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter().uint8(VALUE_LAYOUT_VERSION);
+/** A value with its version before it; `version` is a later one where fields were appended. */
+export function encodeVersioned<T>(
+  codec: FieldCodec<T>,
+  value: T,
+  version = VALUE_LAYOUT_VERSION,
+): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter().uint8(version);
   codec.write(writer, value);
   return writer.finish();
 }
 
-/** Never throws, on any bytes. What a later version appended is passed over; in this one every byte must be known. */
-export function decodeVersioned<T>(codec: FieldCodec<T>, bytes: Uint8Array): Decoded<T> {
+/** Never throws, on any bytes. What a later version appended is passed over; up to `known` every byte must be. */
+export function decodeVersioned<T>(
+  codec: FieldCodec<T>,
+  bytes: Uint8Array,
+  known = VALUE_LAYOUT_VERSION,
+): Decoded<T> {
   const reader = new ByteReader(bytes);
   const version = reader.uint8();
   if (version < VALUE_LAYOUT_VERSION) reader.fail("unknown version");
   const value = codec.read(reader);
-  if (version > VALUE_LAYOUT_VERSION) reader.raw(reader.remaining);
+  if (version > known) reader.raw(reader.remaining);
   return reader.finish(value);
 }
 
