@@ -91,8 +91,8 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const catalogue = () => machinery.group.catalogue;
   const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
-  const { log, power } = ports;
-  const waking = openWaking({ cluster, power, clock, log });
+  const { log, metrics, power } = ports;
+  const waking = openWaking({ cluster, power, clock, log, metrics });
   const serving = servingOf(parts, cluster, { sharing, waking });
   cluster.start({
     onApplied: ({ kinds }) => noteApplied(sharing, kinds),

@@ -254,10 +254,12 @@ export class ClusterLeases implements LeaseSource {
     asked: { readonly request: LeaseRequest; readonly holders: readonly Holder[] },
     signal: AbortSignal,
   ): Promise<Lease> {
-    const { driver, remote, self, clock, log } = this.#parts;
+    const { driver, remote, self, clock, log, metrics } = this.#parts;
     const { route, isReplaceable } = order;
     if (route.isSelf) {
-      return { ...await driver.acquire(asked.request, signal), servedBy: self };
+      const lease = await driver.acquire(asked.request, signal);
+      metrics.increment("odist_slots_granted_total", { where: "here" });
+      return { ...lease, servedBy: self };
     }
     const peer = asked.holders.find(({ nodeId }) => nodeId === route.nodeId);
     if (peer === undefined) throw new UnavailableError("peer_lost", "The node is gone");
@@ -265,6 +267,7 @@ export class ClusterLeases implements LeaseSource {
     const forget = this.#beliefs.noteSent(nodeId, clock.monotonicMs());
     try {
       const lease = await remote.acquire({ ...peer, isReplaceable }, asked.request, signal);
+      metrics.increment("odist_slots_granted_total", { where: "elsewhere" });
       this.#beliefs.trust(nodeId);
       void lease.model.exited.then(({ expected }) => {
         forget();

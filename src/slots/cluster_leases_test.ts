@@ -141,6 +141,21 @@ Deno.test("ClusterLeases sends a request where its first token is expected soone
   assert.equal(await stage.acquire(), "n2");
 });
 
+Deno.test("ClusterLeases counts the slots it gets, by where they are", async () => {
+  const stage = new Stage();
+  const { samples } = stage.telemetry;
+  const granted = () =>
+    samples.flatMap(({ name, labels }) => name === "odist_slots_granted_total" ? labels.where : []);
+  stage.holders = [holder("2")];
+  await stage.acquire();
+  stage.refusals.set("me", new UnavailableError("queue_full", "busy"));
+  await stage.acquire();
+  assert.deepEqual(granted(), ["here", "elsewhere"]);
+  stage.refusals.set("n2", new UnavailableError("queue_full", "busy"));
+  await assert.rejects(stage.acquire());
+  assert.equal(granted().length, 2);
+});
+
 Deno.test("ClusterLeases never takes this node for a model whose blobs are not here", async () => {
   const stage = new Stage();
   stage.holders = [holder("2", { load: COLD, health: "suspect" })];

@@ -59,6 +59,10 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     ANSWER_SECONDS,
     "Seconds from asking for a slot to holding it, loads included.",
   ),
+  odist_slots_granted_total: counter(
+    "Slots that requests of this node's clients were given: here or elsewhere.",
+    "where",
+  ),
   odist_slots: gauge("Slots of the loaded models, by state: busy or free.", "state"),
   odist_running_requests: gauge("Requests that hold a slot."),
   odist_loaded_models: gauge("Models loaded in runners."),
@@ -131,6 +135,13 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "standing",
   ),
   odist_members_asleep: gauge("Members that said they would sleep, and were not heard since."),
+  odist_wake_seconds: histogram(
+    ANSWER_SECONDS,
+    "Seconds until a machine that this node had woken was a member again.",
+  ),
+  odist_wakes_failed_total: counter(
+    "Machines that did not wake in time, or that nobody could wake.",
+  ),
   odist_membership_messages_total: counter("Messages of gossip and probes.", "direction", "kind"),
   odist_membership_bytes_total: counter(
     "Bytes of gossip and probes, without headers of QUIC and UDP.",

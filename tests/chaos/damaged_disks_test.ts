@@ -51,6 +51,8 @@ async function assertSays(cluster: TestCluster, name: string, reason: RegExp): P
   assert.match(JSON.stringify(ready), reason);
   const status = await cluster.client(name).request("GET", "/api/cluster/status");
   assert.equal(status.body.health, "fenced");
+  const { body: shown } = await cluster.client(name).request("GET", "/metrics");
+  assert.match(String(shown.text), /^odist_raft_fenced 1$/m);
   assert.match(cluster.client(name).printed, /node_fenced|raft_log_has_no_room/);
   const others = cluster.running.filter((other) => other !== name);
   for (const other of others) {

@@ -128,6 +128,12 @@ Deno.test("a request whose only holder that is left sleeps wakes it, and is told
   const [route] = serving.journal.explain("mine").filter(({ outcome }) => outcome === "granted");
   const tookMs = route?.wake?.tookMs ?? 0;
   assert.ok(tookMs >= BOOT_MS && tookMs <= BOOT_MS + 4_000, `${tookMs}`);
+  const { samples } = world.machine(3).telemetry;
+  const wakes = samples.filter(({ name }) => /^odist_wake/.test(name));
+  assert.deepEqual(wakes.map(({ name, value }) => [name, value]), [[
+    "odist_wake_seconds",
+    tookMs / 1_000,
+  ]]);
   const { nodeId } = world.machine(2);
   await world.until(
     "its row is gone",

@@ -19,7 +19,7 @@ import {
   wakeTimeKey,
   writeWakeTime,
 } from "../../core/sleeping/mod.ts";
-import type { Clock, Log, Power } from "../../ports/mod.ts";
+import type { Clock, Log, Metrics, Power } from "../../ports/mod.ts";
 import type { SleepGroup, SleepingMember } from "./sleep_driver.ts";
 
 /** Streams that ask a neighbour to wake a machine. */
@@ -44,6 +44,7 @@ export interface WakeDriverParts {
   readonly onMemberChanged: (listener: () => void) => () => void;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** One wake under way, for all who wait for it. */
@@ -81,7 +82,8 @@ export class WakeDriver {
     const known = this.#wakes.get(target);
     if (known !== undefined) return known.awake;
     const sinceMs = this.#parts.clock.monotonicMs();
-    const awake = this.#wake(target, sinceMs).finally(() => this.#wakes.delete(target));
+    const awake = this.#measured(this.#wake(target, sinceMs))
+      .finally(() => this.#wakes.delete(target));
     this.#wakes.set(target, { sinceMs, awake });
     return awake;
   }
@@ -101,6 +103,18 @@ export class WakeDriver {
     const own = new Set(power.cards().map(({ broadcast }) => broadcast));
     for (const { mac, broadcast } of this.#hardware(target)?.cards ?? []) {
       if (own.has(broadcast)) await power.broadcast(magicPacket(mac), broadcast);
+    }
+  }
+
+  async #measured(wake: Promise<number>): Promise<number> {
+    const { metrics } = this.#parts;
+    try {
+      const tookMs = await wake;
+      metrics.observe("odist_wake_seconds", tookMs / 1_000);
+      return tookMs;
+    } catch (error) {
+      metrics.increment("odist_wakes_failed_total");
+      throw error;
     }
   }
 

@@ -2,7 +2,7 @@ import type { NodeId } from "../../base/mod.ts";
 import { answering, askPeer, readAnswer } from "../../calls/mod.ts";
 import type { ModelSharing } from "../../library/mod.ts";
 import { SleepDriver, WAKE_PURPOSE, WakeDriver, YieldWatch } from "../../members/mod.ts";
-import type { Clock, Log, Power } from "../../ports/mod.ts";
+import type { Clock, Log, Metrics, Power } from "../../ports/mod.ts";
 import {
   displayModelName,
   manifestPrefixOf,
@@ -29,8 +29,8 @@ interface SleepingParts {
 }
 
 /** What wakes the machines of others, itself or through a neighbour. */
-export function openWaking(parts: SleepingParts): WakeDriver {
-  const { cluster, power, clock, log } = parts;
+export function openWaking(parts: SleepingParts & { readonly metrics: Metrics }): WakeDriver {
+  const { cluster, power, clock, log, metrics } = parts;
   const { group, membership, transport, router } = cluster;
   const waking = new WakeDriver({
     nodeId: cluster.settings.self.nodeId,
@@ -48,6 +48,7 @@ export function openWaking(parts: SleepingParts): WakeDriver {
     onMemberChanged: (listener) => membership.onMemberChanged(listener),
     clock,
     log,
+    metrics,
   });
   cluster.wakeMsOf = (nodeId) => waking.expectedMs(nodeId);
   router.register(
