@@ -660,6 +660,7 @@ export class GroupDriver implements Group {
     if (leader === undefined || (leader === before.leader && !isNewTerm)) return;
     log.log("info", "raft_leader", { leader, term: this.#term });
     metrics.increment("odist_raft_leader_changes_total");
+    this.#quorum.hope();
     // Went to somebody who no longer leads, or was held back while nobody did.
     this.#proposals.resendAll();
     this.#reads.askAgain();

@@ -83,6 +83,13 @@ export class QuorumWatch {
     void this.#askOn();
   }
 
+  /** Somebody was elected, by a quorum: whoever asks now waits for it again. */
+  hope(): void {
+    if (this.#silent === undefined) return;
+    const { clock } = this.#parts;
+    this.#silent = { sinceMs: clock.monotonicMs(), atMs: clock.nowMs() };
+  }
+
   close(): void {
     this.#state = "closed";
     this.#stopPause();

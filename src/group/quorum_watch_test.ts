@@ -153,3 +153,18 @@ Deno.test("QuorumWatch waits half a second where no election could be won, and f
   assert.equal(stage.watch.lostAtMs, undefined, "the voters were only slow");
   stage.watch.close();
 });
+
+Deno.test("QuorumWatch has everybody wait again once somebody was elected, and no longer than before", async () => {
+  const stage = new Stage();
+  stage.become("silent");
+  stage.watch.doubt();
+  await stage.clock.advance(4_000);
+  assert.notEqual(stage.watch.lostAtMs, undefined);
+  assert.deepEqual(await stage.read(), ["stale", 0]);
+  stage.watch.hope();
+  assert.equal(stage.watch.lostAtMs, undefined);
+  assert.deepEqual(await stage.read(), ["stale", 250]);
+  await stage.clock.advance(4_000);
+  assert.notEqual(stage.watch.lostAtMs, undefined, "it was elected, and is gone");
+  stage.watch.close();
+});
