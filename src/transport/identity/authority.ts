@@ -20,10 +20,18 @@ const CERTIFICATE_LABEL = "CERTIFICATE";
 /** A name that each node's certificate has, for who knows the cluster but not yet the node. */
 export const CLUSTER_SERVER_NAME = "cluster.odist";
 
+/** The first and the last moment at which a certificate counts, in ms since 1970. */
+export interface Validity {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
 /** What a node shows in TLS. */
 export interface CertificateChain {
   /** Of the node's own key's making, valid for two weeks; DER. */
   readonly leaf: Uint8Array<ArrayBuffer>;
+  /** The leaf's. */
+  readonly validity: Validity;
   /** The leaf, what the authority says of its key, and what former authorities say of the present one. */
   readonly pem: string;
 }
@@ -36,17 +44,20 @@ export async function certificateChain(
   const { key, linksPem, nowMs } = by;
   const read = readCertificate(certificate);
   if (read === undefined) throw new TypeError("A node's own certificate has been read before");
-  const leaf = await signCertificate({
-    ...read,
-    kind: "leaf",
+  const validity = {
     notBeforeMs: nowMs - CERTIFICATE_EARLY_MS,
     notAfterMs: nowMs + LEAF_LIFETIME_MS,
+  };
+  const leaf = await signCertificate({
+    ...read,
+    ...validity,
+    kind: "leaf",
     // Another name than the issuer's: verifiers take a chain in which one name and key occur twice for a loop.
     subject: serverNameOf(nodeIdOf(key.publicKey)),
     issuer: read.subject,
   }, key);
   const own = formatPem(CERTIFICATE_LABEL, leaf) + formatPem(CERTIFICATE_LABEL, certificate);
-  return { leaf, pem: own + linksPem };
+  return { leaf, validity, pem: own + linksPem };
 }
 
 /** Certifies that a node of this cluster has the key (SPKI); DER, valid for a year. */
@@ -121,10 +132,7 @@ export async function judgeCertificate(
 }
 
 /** Whether a node should replace its certificate: little of its life is left, or none, or this clock is before it. */
-export function isRenewalDue(der: Uint8Array<ArrayBuffer>, nowMs: number): boolean {
-  const certificate = readCertificate(der);
-  if (certificate === undefined) return true;
-  const { notBeforeMs, notAfterMs } = certificate;
+export function isRenewalDue({ notBeforeMs, notAfterMs }: Validity, nowMs: number): boolean {
   return nowMs < notBeforeMs || nowMs >= notAfterMs - (notAfterMs - notBeforeMs) * RENEWAL_SHARE;
 }
 

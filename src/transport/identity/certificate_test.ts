@@ -32,6 +32,8 @@ async function certify(nowMs = NOW_MS) {
 Deno.test("What a node shows in TLS is valid for two weeks at most, as browsers want it", async () => {
   const { identity } = await certify();
   const leaf = readCertificate(identity.leaf) ?? assert.fail();
+  const { notBeforeMs, notAfterMs } = leaf;
+  assert.deepEqual(identity.leafValidity, { notBeforeMs, notAfterMs }, "known without reading");
   assert.ok(leaf.notAfterMs - leaf.notBeforeMs <= 14 * DAY_MS);
   assert.ok(leaf.notBeforeMs <= NOW_MS - DAY_MS && leaf.notAfterMs >= NOW_MS + 10 * DAY_MS);
   assert.ok(identity.certificatePem.includes(identity.leaf.toBase64().slice(0, 60)));
@@ -72,8 +74,9 @@ Deno.test("A certificate forgives clocks that are hours off and says so about cl
   assert.equal(await at(NOW_MS - 25 * HOUR_MS), "not_yet_valid");
   assert.equal(await at(NOW_MS + 364 * DAY_MS), "valid");
   assert.equal(await at(NOW_MS + 366 * DAY_MS), "expired");
-  assert.equal(isRenewalDue(certificate, NOW_MS + 200 * DAY_MS), false);
-  assert.equal(isRenewalDue(certificate, NOW_MS + 250 * DAY_MS), true);
+  const read = readCertificate(certificate) ?? assert.fail();
+  assert.equal(isRenewalDue(read, NOW_MS + 200 * DAY_MS), false);
+  assert.equal(isRenewalDue(read, NOW_MS + 250 * DAY_MS), true);
 });
 
 Deno.test("A certificate with any bit changed is refused", async () => {

@@ -1,7 +1,7 @@
 import type { NodeId } from "../../base/mod.ts";
 import { nodeIdOf } from "../../protocol/mod.ts";
 import { anchorFromKey } from "./anchors.ts";
-import { certificateChain } from "./authority.ts";
+import { certificateChain, type Validity } from "./authority.ts";
 import { type AuthorityChain, linksPem } from "./authority_chain.ts";
 import type { SigningKey } from "./keys.ts";
 
@@ -19,6 +19,8 @@ export interface NodeIdentity {
   readonly authorityKey: Uint8Array<ArrayBuffer>;
   /** What is shown in TLS before {@link certificate}; DER. */
   readonly leaf: Uint8Array<ArrayBuffer>;
+  /** The leaf's: whoever made it needn't read it to know. */
+  readonly leafValidity: Validity;
   /** What the authority says of this node's key; DER. */
   readonly certificate: Uint8Array<ArrayBuffer>;
   /** SPKI. */
@@ -40,7 +42,7 @@ export interface IdentityParts {
 /** Puts a node's identity together. */
 export async function nodeIdentity(parts: IdentityParts): Promise<NodeIdentity> {
   const { key, certificate, authority, nowMs } = parts;
-  const { leaf, pem } = await certificateChain(certificate, {
+  const { leaf, validity, pem } = await certificateChain(certificate, {
     key,
     linksPem: linksPem(authority),
     nowMs,
@@ -53,6 +55,7 @@ export async function nodeIdentity(parts: IdentityParts): Promise<NodeIdentity> 
     authorityPem: await anchorFromKey(authority.publicKey, nowMs),
     authorityKey: authority.publicKey,
     leaf,
+    leafValidity: validity,
     certificate,
     publicKey: key.publicKey,
     sign: (bytes) => key.sign(bytes),

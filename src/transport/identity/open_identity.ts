@@ -196,7 +196,7 @@ export class StoredIdentity {
         await issueCertificate(signer, { publicKey, nowMs }),
       );
     }
-    if (!isRenewalDue(identity.leaf, nowMs)) return undefined;
+    if (!isRenewalDue(identity.leafValidity, nowMs)) return undefined;
     return await this.#useIdentity(member, identity.certificate);
   }
 
@@ -212,7 +212,9 @@ export class StoredIdentity {
   get needsCertificate(): boolean {
     if (this.#membership === undefined) return false;
     const { identity } = this.#membership;
-    return !this.#isCertified || isRenewalDue(identity.certificate, this.#nowMs());
+    if (!this.#isCertified) return true;
+    const certificate = readCertificate(identity.certificate);
+    return certificate === undefined || isRenewalDue(certificate, this.#nowMs());
   }
 
   /** Goes over to an authority with a certificate of its making, or takes a fresh certificate of the same one. */
