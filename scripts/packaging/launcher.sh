@@ -90,9 +90,8 @@ start_node() {
       fi
     done </proc/self/cgroup
   fi
-  exec "$folder/deno" run --quiet --allow-read --allow-net --allow-env --allow-run --allow-sys --allow-ffi \
-    "--allow-write=$data,$folder/.complete" --unstable-net --unstable-no-legacy-abort --no-config --no-lock --no-prompt \
-    --cached-only "$folder/boot.js" "$@" <"$use"
+  exec "$folder/deno" run --quiet @SERVING@ "--allow-write=$data,$folder/.complete" \
+    --no-config --no-lock --no-prompt --cached-only "$folder/boot.js" "$@" <"$use"
 }
 
 # Deno looks for a .npmrc in HOME and gives up where that is no folder.

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { SERVING_FLAGS } from "../../src/confinement/mod.ts";
 import { BOOT } from "./boot.ts";
 
 /** What the launcher must know about the archive behind it. */
@@ -34,6 +35,7 @@ export function launcherText(template: string, facts: LauncherFacts): string {
     .replaceAll("@DIGEST@", facts.digest)
     .replaceAll("@FILES@", facts.paths.join(" "))
     .replaceAll("@MEBIBYTES@", String(Math.ceil(facts.unpackedBytes / 2 ** 20)))
+    .replaceAll("@SERVING@", SERVING_FLAGS.join(" "))
     .replaceAll("@BOOT@", BOOT)
     .replaceAll("@OFFSET@", "0".repeat(OFFSET_DIGITS));
   // `tail -c +N` counts from 1.

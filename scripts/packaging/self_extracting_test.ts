@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { SERVING_FLAGS } from "../../src/confinement/mod.ts";
 import { bootFile, withManifest } from "./payload.ts";
 import { writeSelfExtracting } from "./self_extracting.ts";
 import type { TarFile } from "./tar.ts";
@@ -275,6 +276,12 @@ Deno.test(
       return started.writes;
     };
     assert.deepEqual(await writesOf(["serve"]), ["prompt", "prompt", "granted"]);
+    const launcher = await Deno.readTextFile(fixture.file);
+    const flags = SERVING_FLAGS.join(" ");
+    assert.ok(
+      launcher.includes(`run --quiet ${flags} "--allow-write=$data,`),
+      "as it starts itself",
+    );
     const elsewhere = ["prompt", "granted", "prompt"];
     assert.deepEqual(await writesOf(["serve", "--data", "/var/tmp"]), elsewhere);
     assert.deepEqual(await writesOf(["serve", "--data=/var/tmp", "--slots", "2"]), elsewhere);

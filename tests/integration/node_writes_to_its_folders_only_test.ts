@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { SERVING_FLAGS } from "../../src/confinement/mod.ts";
 import { startNode, type TestNode } from "../harness/node.ts";
 
 const PROBE = fileURLToPath(new URL("../harness/write_probe.ts", import.meta.url));
@@ -48,6 +49,8 @@ Deno.test("a node started with all rights starts again with a list of its own fo
     const words = Deno.readTextFileSync(`/proc/${node.pid}/cmdline`).split("\0");
     const lists = words.filter((word) => word.startsWith("--allow-write") || word === "-A");
     assert.deepEqual(lists, [`--allow-write=${join(node.homeFolder, ".odist")},${models}`]);
+    const missing = SERVING_FLAGS.filter((flag) => !words.includes(flag));
+    assert.deepEqual(missing, [], "what a node is started with by its launcher, too");
     assert.ok([...Deno.readDirSync(join(models, "blobs"))].length > 0);
   } finally {
     await Deno.remove(models, { recursive: true });
