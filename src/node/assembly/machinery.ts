@@ -469,10 +469,13 @@ function followAddresses(
     void announcing.begin();
   };
   const watching = watchAddresses(places, { told, onChanged });
-  membership.onValuesChanged(({ keys }) => {
+  const stopListening = membership.onValuesChanged(({ keys }) => {
     if (keys.includes(NODE_FACTS_KEY)) watching.look();
   });
-  return watching.stop;
+  return () => {
+    stopListening();
+    watching.stop();
+  };
 }
 
 /** Who is told where this node is; before it meets the others, they may speak anything. */
