@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { UnavailableError } from "../../base/mod.ts";
-import type { ResolvedAddress } from "../resolve_address.ts";
+import type { LookUp, ResolvedAddress } from "../resolve_address.ts";
 import { firstToAnswer } from "./first_to_answer.ts";
 
 /** Answers, or fails, when told to. */
@@ -11,9 +11,10 @@ class Places {
 
   constructor(readonly count: number) {}
 
-  dial(addresses: readonly string[]) {
+  dial(addresses: readonly string[], lookUp?: LookUp) {
     return firstToAnswer(addresses, {
       family: 6,
+      lookUp,
       connect: ({ hostname, port }: ResolvedAddress) => {
         const answer = Promise.withResolvers<string>();
         this.tried.set(`${hostname} ${port}`, answer);
@@ -50,4 +51,13 @@ Deno.test("where nobody answers, the first address says why", async () => {
   (await places.at("::ffff:10.0.0.1 1")).reject(new Error("first"));
   await assert.rejects(dialed, /first/);
   await assert.rejects(new Places(0).dial(["nonsense"]), /"nonsense": it is not HOST:PORT/);
+});
+
+Deno.test("of a name's addresses the first four are tried, at once", async () => {
+  const places = new Places(4);
+  const hosts = [1, 2, 3, 4, 5, 6].map((host) => ({ address: `fd00::${host}`, family: 6 }));
+  const dialed = places.dial(["laptop.example:7"], () => Promise.resolve(hosts));
+  (await places.at("fd00::4 7")).resolve("fourth");
+  assert.deepEqual(await dialed, { conn: "fourth", address: "laptop.example:7" });
+  assert.deepEqual([...places.tried.keys()], [1, 2, 3, 4].map((host) => `fd00::${host} 7`));
 });
