@@ -19,6 +19,8 @@ import { askForVoucher } from "./vouching.ts";
 export interface DirectoryOf {
   readonly stored: StoredIdentity;
   readonly store: RaftLogStore;
+  /** Who belonged when the log could still be read; none where it can. */
+  readonly lastKnown: StoredIdentity["firstMembers"];
   readonly late: { readonly group?: Group; readonly transport?: QuicTransport };
   readonly addressOf: (peer: NodeId) => string;
   readonly clock: Clock;
@@ -44,7 +46,7 @@ export function openDirectory(parts: DirectoryOf): CatalogueDirectory {
       late.transport === undefined
         ? Promise.resolve(undefined)
         : askForVoucher(nodeId, { transport: late.transport, clock, members: known }),
-    firstMembers: stored.firstMembers,
+    firstMembers: [...stored.firstMembers, ...parts.lastKnown],
     dropFirstMembers: () =>
       void stored.dropFirstMembers().catch((error) =>
         log.log("warn", "first_members_not_dropped", { reason: errorMessage(error) })

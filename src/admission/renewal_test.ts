@@ -72,6 +72,8 @@ Deno.test("without a word of the clock a node looks once an hour, and no more on
   assert.equal(looks(), 0);
   await advance(1, 1);
   assert.equal(looks(), 1);
+  await advance(3_600_000 - 1);
+  assert.equal(looks(), 1);
   renewal.cancel();
   await advance(3 * 3_600_000);
   assert.deepEqual([looks(), log], [1, []]);

@@ -59,8 +59,7 @@ async function assertSays(cluster: TestCluster, name: string, reason: RegExp): P
     await cluster.until(`${other} knows that ${name} is fenced`, async () => {
       const { members } = await cluster.status(other);
       const health = members.find((member) => member.name === name)?.health ?? "";
-      // Without its snapshot it does not know who else is a member.
-      return health === "fenced" || (health === "down" && reason.source.includes("snapshot"));
+      return health === "fenced";
     });
   }
 }

@@ -35,6 +35,11 @@ Deno.test("A member is found at an address that only a user knows, and whoever e
     assert.equal(log.of("peer_not_there").length, 1);
     one.send({ ...third.at, address: "" }, "a");
     await third.until(() => third.frames.length === 1);
+    // Whoever was found there is nobody else.
+    const fourth = await openNode(world);
+    one.send({ ...fourth.at, address: "" }, "nobody knows where");
+    await one.until(() => one.failures.length === 2);
+    assert.equal(log.of("peer_not_there").length, 1);
     opened.transport.hint(other.transport.address, other.at.nodeId);
     // The back-off after the first dial.
     for (let tries = 0; other.frames.length === 0 && tries < 100; tries++) {

@@ -79,6 +79,7 @@ export class Cluster {
   /** How long a member that is asleep takes to wake; undefined = nobody can wake it. */
   wakeMsOf: (nodeId: NodeId) => number | undefined = () => undefined;
   #closed = false;
+  #kept = Promise.resolve();
   #released: Promise<void> | undefined;
   /** It has asked the others to do without it, so that its row's end is no surprise. */
   #leaves = false;
@@ -144,6 +145,7 @@ export class Cluster {
     // Of one that is fenced from its start nothing changes any more.
     this.gossip.tellFence(this.group.fenced?.kind);
     this.#compareMembers();
+    for (const { nodeId } of this.#machinery.lastKnown) this.membership.admit(nodeId);
     const known = this.#knownOthers();
     if (known.length > 0) this.membership.join(known);
     if (this.settings.founded) void this.#admitSelf();
@@ -386,6 +388,7 @@ export class Cluster {
     await this.#handOver();
     await this.membership.leave();
     this.membership.close();
+    await this.#kept;
     await this.#machinery.close();
     // Its log holds promises that a node of another name must not be found with.
     if (this.#left) await this.#machinery.dropLog();
@@ -459,6 +462,7 @@ export class Cluster {
     const { nodeId: self } = this.settings.self;
     const { admitted, expelled } = this.#watch.look(this.group.catalogue.members());
     for (const nodeId of admitted) this.membership.admit(nodeId);
+    if (admitted.length + expelled.length > 0) this.#keepMembers();
     // Whoever goes gets to hear so first.
     this.#machinery.clock.after(LAST_WORD_MS, () => {
       if (!this.#closed) this.transport.judgeAgain();
@@ -474,6 +478,15 @@ export class Cluster {
       this.#book.forget(nodeId);
       this.#listeners?.onPeerGone(nodeId);
     }
+  }
+
+  /** What a node with a damaged log says that it can't take part by, others hear only if it knows whom to tell. */
+  #keepMembers(): void {
+    if (this.group.fenced !== undefined) return;
+    const { stored, log } = this.#machinery;
+    this.#kept = this.#kept.then(() => stored.keepMembers(this.#admitted())).catch((error) =>
+      log.log("warn", "members_not_kept", { reason: errorMessage(error) })
+    );
   }
 
   /** On a revoked one at once; one that leaves has to hear first that it is let go. */

@@ -170,6 +170,8 @@ export interface Machinery {
   webTransport(): WebTransportContact;
   /** See `AuthorityKeeper.settled`. */
   authority(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Who belonged when the log could still be read; none where it can. */
+  readonly lastKnown: StoredIdentity["firstMembers"];
   /** Of the HTTP API. */
   readonly access: KeyAccess;
   readonly attribution: Attribution;
@@ -245,6 +247,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
       name,
       store,
       damage,
+      lastKnown: damage === undefined ? [] : await stored.knownMembers(),
       room,
       logFolder,
       member: membership,
@@ -282,6 +285,7 @@ interface Opened extends MachineryOptions {
   readonly name: string;
   readonly store: RaftLogStore;
   readonly damage: string | undefined;
+  readonly lastKnown: Machinery["lastKnown"];
   readonly room: DiskRoom;
   readonly logFolder: string;
   readonly member: ClusterMembership;
@@ -344,10 +348,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
     word.start(membership);
     return {
       settings: settingsOf(opened, advertised),
-      stored,
-      group,
-      transport,
-      membership,
+      ...{ stored, group, transport, membership, lastKnown: opened.lastKnown },
       ...{ router, book, clock, log, metrics, addressOf },
       access: keyAccess({ ...accessParts(opened, late), open: opened.open }),
       attribution: opened.attribution,

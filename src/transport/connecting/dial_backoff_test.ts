@@ -35,6 +35,12 @@ Deno.test("DialBackoff slows down for a peer that hangs up again and again", () 
     backoff.noteLost(0, 5);
     assert.equal(pauseOf(backoff), 0);
   }
+  // One that lasts makes good for those before.
+  backoff.noteLost(0, 400);
+  for (let count = 0; count < 2; count++) {
+    backoff.noteLost(0, 5);
+    assert.equal(pauseOf(backoff), 0);
+  }
   const pauses = Array.from({ length: 6 }, () => (backoff.noteLost(0, 5), pauseOf(backoff)));
   assert.ok(pauses.every((pause) => pause >= 25 && pause <= 400), String(pauses));
   assert.ok((pauses.at(-1) ?? 0) >= 200);

@@ -27,6 +27,7 @@ const AUTHORITY = "authority.pem";
 const AUTHORITY_KEY = "authority_key.pem";
 const RECORD = "identity.json";
 const FIRST_MEMBERS = "first_members.json";
+const KNOWN_MEMBERS = "members.json";
 /** As far as membership believes a clock. */
 const EPOCH_AHEAD_MS_MAX = 24 * 3_600_000;
 const CERTIFICATE_LABEL = "CERTIFICATE";
@@ -128,6 +129,17 @@ export class StoredIdentity {
     if (this.#firstMembers.length === 0) return;
     this.#firstMembers = [];
     await this.#files.remove(FIRST_MEMBERS);
+  }
+
+  /** Keeps beside the log who belongs, for when that can't be read. */
+  async keepMembers(members: readonly FirstMember[]): Promise<void> {
+    await this.#files.write(KNOWN_MEMBERS, encodeFirstMembers(members));
+  }
+
+  /** As last kept; empty where nothing was, or where that can't be read either. */
+  async knownMembers(): Promise<readonly FirstMember[]> {
+    const decoded = decodeFirstMembers(await this.#files.read(KNOWN_MEMBERS) ?? new Uint8Array(0));
+    return decoded.kind === "decoded" ? decoded.value : [];
   }
 
   get name(): string {
@@ -258,7 +270,7 @@ export class StoredIdentity {
   async leave(): Promise<void> {
     await this.#write({ ...this.#record, nodeId: null, cluster: null });
     this.#membership = undefined;
-    for (const name of [AUTHORITY_KEY, AUTHORITY, CERTIFICATE, KEY, FIRST_MEMBERS]) {
+    for (const name of [AUTHORITY_KEY, AUTHORITY, CERTIFICATE, KEY, FIRST_MEMBERS, KNOWN_MEMBERS]) {
       await this.#files.remove(name);
     }
   }
@@ -268,7 +280,7 @@ export class StoredIdentity {
     await this.#write({ ...this.#record, cluster: null });
     this.#membership = undefined;
     this.#firstMembers = [];
-    for (const name of [AUTHORITY_KEY, AUTHORITY, CERTIFICATE, FIRST_MEMBERS]) {
+    for (const name of [AUTHORITY_KEY, AUTHORITY, CERTIFICATE, FIRST_MEMBERS, KNOWN_MEMBERS]) {
       await this.#files.remove(name);
     }
   }
