@@ -23,6 +23,7 @@ export const SECTOR_BYTES = 512;
 const FRAME_HEAD_BYTES = 24;
 const SEGMENT_MAGIC = 0x4c41574f; // "OWAL"
 const FRAME_MAGIC = 0x4d52464f; // "OFRM"
+const FRAME_FIRST_BYTE = FRAME_MAGIC & 0xff;
 const SNAPSHOT_MAGIC = 0x504e534f; // "OSNP"
 /** Format of segments, frames and snapshot files. */
 const WAL_FORMAT = 1;
@@ -148,6 +149,16 @@ export function batchBytesOf(payloadBytes: number): number {
 /** Bytes of a frame around so many. */
 function frameBytesOf(payloadBytes: number): number {
   return Math.ceil((FRAME_HEAD_BYTES + payloadBytes) / SECTOR_BYTES) * SECTOR_BYTES;
+}
+
+/**
+ * The first sector from `at` on, itself the start of one, where a frame may begin; the segment's length where there is none.
+ * Most of a segment is zeros, which take a look each and not a reader of frames.
+ */
+export function nextFrameAt(segment: Uint8Array, at: number): number {
+  let sector = at;
+  while (sector < segment.length && segment[sector] !== FRAME_FIRST_BYTE) sector += SECTOR_BYTES;
+  return Math.min(sector, segment.length);
 }
 
 /** The frame that begins at `at`, or undefined when there is none that is whole. */

@@ -8,6 +8,7 @@ import {
   encodeRecords,
   encodeSegmentHead,
   encodeSnapshotFile,
+  nextFrameAt,
   readFrame,
   type WalRecord,
 } from "./wal_record.ts";
@@ -42,6 +43,22 @@ Deno.test("readFrame() finds a frame only where it was written", () => {
   assert.equal(readFrame({ ...HEAD, segment: 4 }, segment, 1024), undefined);
   assert.equal(readFrame({ ...HEAD, owner: "0".repeat(16) as NodeId }, segment, 1024), undefined);
   assert.equal(readFrame({ ...HEAD, logId: "f".repeat(16) }, segment, 1024), undefined);
+});
+
+Deno.test("nextFrameAt() passes over no sector that a frame begins at, and over zeros", () => {
+  const frame = encodeFrame(HEAD, { kind: "twin", sequence: 7, payload: new Uint8Array(600) });
+  for (let at = 0; at + frame.length <= HEAD.segmentBytes; at += 512) {
+    const segment = new Uint8Array(HEAD.segmentBytes);
+    segment.set(frame, at);
+    assert.equal(nextFrameAt(segment, 0), at);
+    assert.equal(nextFrameAt(segment, at), at);
+    assert.equal(nextFrameAt(segment, at + 512), HEAD.segmentBytes, "no frame begins in another");
+  }
+  assert.equal(
+    nextFrameAt(new Uint8Array(700), 512),
+    700,
+    "a segment that was cut within a sector",
+  );
 });
 
 Deno.test("The log's decoders return a value for any bytes", () => {

@@ -10,6 +10,7 @@ import {
   encodeCompanion,
   encodeFrame,
   type Frame,
+  nextFrameAt,
   readFrame,
   SECTOR_BYTES,
   type SegmentHead,
@@ -273,7 +274,8 @@ function findTwin(
   segment: Uint8Array,
   { at, sequence }: { readonly at: number; readonly sequence: number },
 ): Frame | undefined {
-  for (let twinAt = at + SECTOR_BYTES; twinAt < segment.length; twinAt += SECTOR_BYTES) {
+  const next = (from: number) => nextFrameAt(segment, from + SECTOR_BYTES);
+  for (let twinAt = next(at); twinAt < segment.length; twinAt = next(twinAt)) {
     const frame = readFrame(head, segment, twinAt);
     if (frame?.kind !== "twin" || frame.sequence !== sequence) continue;
     if (twinAt - at === frame.frameBytes) return frame;
@@ -294,8 +296,10 @@ function refuseRot(
     readonly lastSequence: number;
   },
 ): void {
-  for (let at = scan.end; at < scan.bytes.length; at += SECTOR_BYTES) {
-    const frame = readFrame(scan.head, scan.bytes, at);
+  const { head, bytes } = scan;
+  const next = (from: number) => nextFrameAt(bytes, from);
+  for (let at = next(scan.end); at < bytes.length; at = next(at + SECTOR_BYTES)) {
+    const frame = readFrame(head, bytes, at);
     if (frame === undefined || frame.sequence <= scan.lastSequence) continue;
     throw damaged(name, `batch ${scan.lastSequence + 1} was synced and is damaged`);
   }
