@@ -462,6 +462,27 @@ Deno.test("Membership probes out of turn when a connection is lost, and judges o
   assert.equal(scene.standing(PEER), "alive");
 });
 
+Deno.test("Membership dates its life anew once its clock is right, keeps that, and tells it with all its values", () => {
+  const wallMs = 1_800_000_000_000;
+  const scene = new Scene({ bootEpoch: wallMs + EPOCH_AHEAD_MS_MAX + 60_000 });
+  scene.meet(PEER);
+  scene.tell({ kind: "value_published", key: "load", value: new Uint8Array([1]) });
+  scene.advance(timing.gossipIntervalMs * 4);
+  scene.effects = [];
+  scene.tell({ kind: "clock_read", wallMs });
+  const kept = scene.effects.filter((effect) => effect.kind === "persist_identity");
+  assert.deepEqual(kept.map(({ bootEpoch }) => bootEpoch), [wallMs]);
+  scene.advance(timing.gossipIntervalMs * 4);
+  const told = scene.effects.filter((effect) =>
+    effect.kind === "send_stream" && effect.nodeId === PEER
+  );
+  assert.equal(told.length, 1, "as to one who never heard of it");
+  const claims = scene.sent(PEER).flatMap(({ piggyback }) => piggyback.claims);
+  assert.ok(claims.some(({ nodeId, bootEpoch }) => nodeId === SELF && bootEpoch === wallMs));
+  scene.tell({ kind: "clock_read", wallMs });
+  assert.ok(scene.effects.every(({ kind }) => kind !== "persist_identity"), "once");
+});
+
 Deno.test("Membership says goodbye several times and is done, and refutes nothing meanwhile", () => {
   const scene = new Scene();
   scene.meet(PEER);
