@@ -149,6 +149,16 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/membership",
       because: "It drives gossip.",
     },
+    {
+      from: "src/members",
+      to: "src/library",
+      because: "Which member holds what is told in its words.",
+    },
+    {
+      from: "src/members",
+      to: "src/calls",
+      because: "A neighbour is asked to wake a machine.",
+    },
     ...arrowsTo(
       "src/core/sleeping",
       ["src/members", "src/operators"],
@@ -161,7 +171,7 @@ export const IMPORT_RULES: ImportRules = {
     },
     ...arrowsTo(
       "src/core/catalogue",
-      ["src/admission", "src/group", "src/members", "src/library", "src/operators"],
+      ["src/admission", "src/group", "src/members", "src/library", "src/operators", "src/slots"],
       "What the cluster agreed on is read and changed through it.",
     ),
     { from: "src/operators", to: "src/core/raft", because: "Status tells how the log stands." },
@@ -435,6 +445,7 @@ export const IMPORT_RULES: ImportRules = {
         "src/group",
         "src/library",
         "src/operators",
+        "src/slots",
         ...SHELL.filter((room) => !["src/telemetry", "src/inference"].includes(room)),
       ],
       because: "Pure folders must run without any runtime.",

@@ -2,6 +2,7 @@ import type { Digest } from "../base/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
 import { blobsOf } from "../models/mod.ts";
 import type { PeerAddress } from "../ports/mod.ts";
+import { displayModelName } from "../protocol/mod.ts";
 import { entryOf } from "./replicated_catalog.ts";
 
 /** Another admitted member, as far as blobs are concerned. */
@@ -53,6 +54,20 @@ export function askedForManifest(
   const holders = alive(members).filter((member) => member.holds(manifestDigest));
   if (holders.length === 0) return { asked: strangers(members), areKnown: false };
   return { asked: holders.map(({ address }) => address), areKnown: true };
+}
+
+/** Names of the catalogue's models that this node holds and none of `others` does. */
+export function onlyHere(
+  { copies }: { readonly copies: { held(): Iterable<string> } },
+  catalogue: Catalogue,
+  others: readonly BlobMember[],
+): readonly string[] {
+  const held = new Set(copies.held());
+  return catalogue.models()
+    .filter(({ manifestDigest }) =>
+      held.has(manifestDigest) && !others.some((member) => member.holds(manifestDigest))
+    )
+    .map(({ name }) => displayModelName(name));
 }
 
 function strangers(members: readonly BlobMember[]): readonly PeerAddress[] {

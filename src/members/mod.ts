@@ -9,5 +9,6 @@ export { MembershipDriver, type MembershipFailure, openMembership } from "./memb
 export { PeerBook } from "./peer_book.ts";
 export { VoteHandover } from "./vote_handover.ts";
 export { VotersDriver } from "./voters_driver.ts";
-export { SleepDriver, WAKE_PURPOSE, WakeDriver, YieldWatch } from "./sleeping/mod.ts";
+export { openSleeping, openWaking, type Sleeping, type WakeDriver } from "./sleeping/mod.ts";
 export { SchemaRaiser } from "./schema_raiser.ts";
+export { type LoadedElsewhere, MemberViews } from "./member_views.ts";

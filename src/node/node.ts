@@ -10,13 +10,13 @@ import {
   listenHttp,
 } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
-import { CATALOGUE_SCHEMA, displayModelName, type Scope } from "../protocol/mod.ts";
+import { CATALOGUE_SCHEMA, type Scope } from "../protocol/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
-import { type Cluster, lookBeforeRender, type Machinery, type NodePorts } from "./assembly/mod.ts";
-import type { ModelSharing } from "../library/mod.ts";
+import type { Machinery, NodePorts } from "./assembly/mod.ts";
+import { type ModelSharing, onlyHere } from "../library/mod.ts";
 import { ownAddresses, systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
-import { Admin } from "../operators/mod.ts";
+import { Admin, lookBeforeRender } from "../operators/mod.ts";
 import { type OpenNode, openNode } from "./open_node.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
@@ -193,7 +193,12 @@ function adminOf(
     connections: () => cluster.transport.connections(),
     clock: systemClock,
     credentials,
-    modelsHereAlone: () => modelsHereAlone(cluster, sharing),
+    modelsHereAlone: () =>
+      onlyHere(
+        sharing,
+        cluster.group.catalogue,
+        cluster.views.stayers(({ standing }) => standing === "alive"),
+      ),
     webTransport: () => machinery.webTransport(),
     depart: async () => {
       await cluster.forget();
@@ -241,18 +246,6 @@ async function newestSchema({ group, clock }: Machinery): Promise<void> {
   await reached.promise;
   timer.cancel();
   stop();
-}
-
-function modelsHereAlone(cluster: Cluster, sharing: ModelSharing): readonly string[] {
-  const held = new Set(sharing.copies.held());
-  const members = cluster.members().filter((member) =>
-    member.standing === "alive" && !cluster.isLeaving(member.address.nodeId)
-  );
-  return cluster.group.catalogue.models()
-    .filter(({ manifestDigest }) =>
-      held.has(manifestDigest) && !members.some((member) => member.holds(manifestDigest))
-    )
-    .map(({ name }) => displayModelName(name));
 }
 
 function listen(config: Config, app: HttpApp, telemetry: Telemetry): Promise<HttpListener> {

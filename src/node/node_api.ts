@@ -8,17 +8,10 @@ import type {
   ModelApi,
   ReadOptions,
 } from "../ports/mod.ts";
-import type { LoadedCopy } from "../protocol/mod.ts";
+import type { LoadedElsewhere } from "../members/mod.ts";
 import { changesView } from "../operators/mod.ts";
 import type { Inference, Vocabularies } from "../answers/mod.ts";
 import type { SchedulerDriver } from "../slots/mod.ts";
-
-/** What the other nodes of a cluster have loaded, as they last told. */
-export interface LoadedElsewhere {
-  /** Name of the node. */
-  readonly node: string;
-  readonly copies: readonly LoadedCopy[];
-}
 
 /** What a list of loaded models says besides, in a cluster. */
 export interface OtherNodes {

@@ -13,14 +13,8 @@ import {
 } from "../responses/mod.ts";
 import { RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
-import { SchedulerDriver } from "../slots/mod.ts";
-import {
-  type Cluster,
-  meteredEngine,
-  type NodePorts,
-  type SpeedMeter,
-  type StoredModels,
-} from "./assembly/mod.ts";
+import { meteredEngine, SchedulerDriver, type SpeedMeter } from "../slots/mod.ts";
+import type { Cluster, NodePorts, StoredModels } from "./assembly/mod.ts";
 
 /** Loaded models at most when the configuration leaves it open (contract 4.2, no GPU). */
 const AUTO_LOADED_MODELS_MAX = 3;
@@ -107,9 +101,9 @@ export async function openModels(
     registryKey,
     allowsPrivateRegistry,
     noPrune: !prune,
-    members: () => cluster.members(),
-    away: (manifestDigest) => cluster.awayHolders(manifestDigest),
-    isDrained: () => cluster.isDrained(),
+    members: () => cluster.views.members(),
+    away: (manifestDigest) => cluster.views.awayHolders(manifestDigest),
+    isDrained: () => cluster.views.isDrained(),
     freeBytes,
     tellFreeBytes: (bytes) => cluster.gossip.tellDisk({ freeBytes: bytes }),
     placement: {
@@ -139,7 +133,11 @@ export async function openResponses(
 > {
   const { clock, log, drawSeed } = ports;
   const { transport } = cluster;
-  const members = () => cluster.responseMembers();
+  const members = () =>
+    cluster.views.members().map(({ address, standing, drained }) => ({
+      ...{ address, standing, drained },
+      name: cluster.group.catalogue.findMember(address.nodeId)?.label ?? "",
+    }));
   const disk = await ports.openDisk(join(config.storage.dataFolder, "responses"));
   const folder = await ResponseFolder.open(disk, { clock });
   const run = crypto.randomUUID();

@@ -1,26 +1,31 @@
 import { Inference, Vocabularies } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
-import type { ModelSharing } from "../library/mod.ts";
-import type { WakeDriver } from "../members/mod.ts";
+import { type BlobMember, type ModelSharing, onlyHere } from "../library/mod.ts";
+import { openSleeping, openWaking, type Sleeping, type WakeDriver } from "../members/mod.ts";
 import type { PeersWork, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
-import { Credentials } from "../operators/mod.ts";
-import { type CatalogueCommand, encodeApiKey, encodeJoinToken } from "../protocol/mod.ts";
+import { Credentials, setNodeGauges } from "../operators/mod.ts";
+import {
+  type CatalogueCommand,
+  encodeApiKey,
+  encodeJoinToken,
+  manifestPrefixOf,
+} from "../protocol/mod.ts";
 import { hashSecret, tokenVerifier } from "../transport/mod.ts";
-import { createServing, type SchedulerDriver, type Serving } from "../slots/mod.ts";
+import {
+  createServing,
+  ownFigures,
+  type SchedulerDriver,
+  type Serving,
+  SpeedMeter,
+} from "../slots/mod.ts";
 import {
   Cluster,
   type Machinery,
   type MachineryOptions,
   type NodePorts,
   openMachinery,
-  openSleeping,
-  openWaking,
-  ownFigures,
-  setNodeGauges,
-  type Sleeping,
-  SpeedMeter,
 } from "./assembly/mod.ts";
 import { createNodeApi, type NodeApi } from "./node_api.ts";
 import { openDriver, openModels, openResponses } from "./node_parts.ts";
@@ -102,8 +107,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const kept = await openResponses(parts, cluster);
   driver.onChanged(() => cluster.gossip.loadChanged());
   sharing.start();
-  const own = { cluster, power, clock, log, driver, serving, sharing };
-  const sleeping = openSleeping({ ...own, config: parts.config.cluster });
+  const sleeping = sleepingOf(parts, { cluster, serving, sharing });
   const api = createNodeApi({
     inference: inferenceOf(parts, serving),
     vocabularies: new Vocabularies({
@@ -119,7 +123,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     driver,
     clock,
     changes: () => cluster.changes(),
-    others: { ownName: cluster.settings.self.name, loaded: () => cluster.loadedElsewhere() },
+    others: { ownName: cluster.settings.self.name, loaded: () => cluster.views.loadedElsewhere() },
   });
   return {
     machinery,
@@ -176,12 +180,12 @@ function servingOf(
     router: cluster.router,
     driver,
     models: sharing.models,
-    holders: (manifestDigest) => cluster.holders(manifestDigest),
+    holders: (manifestDigest) => cluster.views.holders(manifestDigest),
     catchUp: () => cluster.catchUp(),
-    away: (manifestDigest) => cluster.awayHolders(manifestDigest),
+    away: (manifestDigest) => cluster.views.awayHolders(manifestDigest),
     waking,
     self: cluster.settings.self,
-    isDrained: () => cluster.isDrained(),
+    isDrained: () => cluster.views.isDrained(),
     ownFigures: () => ({
       availableBytes: ports.machine.availableBytes(),
       decodeTokensPerMinute: speed.decodeTokensPerMinute,
@@ -191,6 +195,24 @@ function servingOf(
     clock: ports.clock,
     log: ports.log,
     metrics: ports.metrics,
+  });
+}
+
+function sleepingOf(
+  { config, ports, driver }: Assembly,
+  by: { readonly cluster: Cluster; readonly serving: Serving; readonly sharing: ModelSharing },
+): Sleeping {
+  const { cluster, serving, sharing } = by;
+  const mayWake = ({ standing, asleep }: BlobMember) => standing === "alive" || asleep;
+  return openSleeping({
+    ...ports,
+    ...{ cluster, config: config.cluster },
+    requests: () => {
+      const { running, waiting } = driver.view();
+      return running + waiting + serving.leasedElsewhere();
+    },
+    onlyHere: () => onlyHere(sharing, cluster.group.catalogue, cluster.views.stayers(mayWake)),
+    holds: () => sharing.copies.held().map(manifestPrefixOf),
   });
 }
 

@@ -5,7 +5,7 @@ import { createEngine, createQuantizer } from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { openPower } from "../power/mod.ts";
-import { openMachine } from "../slots/mod.ts";
+import { openControlGroup, openMachine } from "../slots/mod.ts";
 import {
   fileAt,
   openBlobStore,
@@ -18,7 +18,6 @@ import {
 import { openTransport, seedDialer } from "../transport/mod.ts";
 import type { NodePorts, StoredModels } from "./assembly/mod.ts";
 import { canonicalAddress, isLoopback } from "../http/mod.ts";
-import { openControlGroup } from "./control_group.ts";
 
 /** What puts most Linux machines to sleep. */
 const SLEEP_COMMAND = "systemctl suspend";

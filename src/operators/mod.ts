@@ -16,3 +16,4 @@ export {
 } from "./client_access.ts";
 export { Credentials } from "./credentials.ts";
 export { KeyUses } from "./key_uses.ts";
+export { lookBeforeRender, setNodeGauges } from "./node_gauges.ts";

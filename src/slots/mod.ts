@@ -13,4 +13,6 @@ export {
 } from "./lease.ts";
 export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
 export { createServing, type Serving } from "./serving.ts";
-export { type ControlGroup, type Machine, openMachine } from "./system.ts";
+export { openControlGroup } from "./control_group.ts";
+export { meteredEngine, ownFigures, SpeedMeter } from "./own_load.ts";
+export { type Machine, openMachine } from "./system.ts";

@@ -6,11 +6,16 @@
  * @module
  */
 export {
+  advertisedAddresses,
+  type AdvertisingParts,
   announce,
+  Announcing,
   type DiscoveryParts,
   findNodes,
   type HeardNode,
   openMulticast,
+  portOf,
+  watchAddresses,
 } from "./discovery/mod.ts";
 export { decodeValue, encodeValue } from "./cbor.ts";
 export { seedDialer } from "./connecting/mod.ts";

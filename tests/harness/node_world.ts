@@ -263,7 +263,7 @@ export class NodeWorld implements AsyncDisposable {
       this.running.every((at) => {
         const { cluster } = this.node(at);
         const { manifestDigest = "" } = this.group(at).catalogue.models()[0] ?? {};
-        const held = cluster.holders(manifestDigest).map(({ name }) => name).sort().join();
+        const held = cluster.views.holders(manifestDigest).map(({ name }) => name).sort().join();
         return held === numbers.filter((number) => number !== at).map((it) => `n${it}`).join();
       }));
   }

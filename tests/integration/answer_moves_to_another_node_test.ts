@@ -63,7 +63,7 @@ async function threeNodes(
   await world.until("both holders are known", () => {
     const { cluster, machinery } = world.node(1);
     const [model] = machinery.group.catalogue.models();
-    return cluster.holders(model?.manifestDigest ?? "").length === 2;
+    return cluster.views.holders(model?.manifestDigest ?? "").length === 2;
   });
   return world;
 }

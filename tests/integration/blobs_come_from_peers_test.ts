@@ -31,7 +31,7 @@ async function clusterOf(
     () =>
       holding.every((number) => holds(world, number)) &&
       world.running.every((number) => {
-        const others = world.node(number).cluster.members();
+        const others = world.node(number).cluster.views.members();
         const manifest = world.group(number).catalogue.models()[0]?.manifestDigest ?? "";
         return others.filter((member) => member.holds(manifest)).length ===
           holding.filter((holder) => holder !== number).length;

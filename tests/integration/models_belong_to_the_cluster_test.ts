@@ -39,7 +39,7 @@ function show(world: NodeWorld, number: number, model: string): Promise<ShownMod
 /** How many members a node has heard to hold the only model. */
 function holdersKnown(world: NodeWorld, number: number): number {
   const [model] = world.group(number).catalogue.models();
-  return world.node(number).cluster.holders(model?.manifestDigest ?? "").length;
+  return world.node(number).cluster.views.holders(model?.manifestDigest ?? "").length;
 }
 
 Deno.test("a model created on one node is listed and shown on all, as the holder says", async () => {

@@ -48,7 +48,7 @@ Deno.test("Three nodes form a cluster by tokens, and one that has no model answe
   await world.createModel(2);
   await world.until("gossip tells who holds it", () => {
     const [model] = world.group(3).catalogue.models();
-    const holders = model && world.node(3).cluster.holders(model.manifestDigest);
+    const holders = model && world.node(3).cluster.views.holders(model.manifestDigest);
     return holders?.map(({ name }) => name).join() === "n2";
   });
   assert.deepEqual(await ask(world, 3), { text: SCRIPTED_ANSWER, by: "n2" });

@@ -99,7 +99,7 @@ class Scene implements AsyncDisposable {
   holdersNow(): readonly string[] {
     const { cluster, machinery } = this.world.node(1);
     const [model] = machinery.group.catalogue.models();
-    return cluster.holders(model?.manifestDigest ?? "")
+    return cluster.views.holders(model?.manifestDigest ?? "")
       .filter(({ health }) => health === "alive").map(({ name }) => name);
   }
 

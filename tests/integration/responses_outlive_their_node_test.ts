@@ -15,7 +15,7 @@ async function threeNodes(): Promise<NodeWorld> {
     "all know all",
     () =>
       world.running.every((number) =>
-        world.node(number).cluster.members().filter(({ standing }) => standing === "alive")
+        world.node(number).cluster.views.members().filter(({ standing }) => standing === "alive")
           .length === 2
       ),
   );
@@ -69,7 +69,7 @@ Deno.test("Who looks for a response that is not final hears whether its maker is
     "they have noticed",
     () =>
       [1, 3].every((number) =>
-        world.node(number).cluster.members().some(({ standing }) => standing === "down")
+        world.node(number).cluster.views.members().some(({ standing }) => standing === "down")
       ),
     60_000,
   );
@@ -77,7 +77,7 @@ Deno.test("Who looks for a response that is not final hears whether its maker is
   await world.boot(2);
   await world.until(
     "it is back",
-    () => world.node(1).cluster.members().every(({ standing }) => standing === "alive"),
+    () => world.node(1).cluster.views.members().every(({ standing }) => standing === "alive"),
     60_000,
   );
   assert.deepEqual(await gone(1), ["n2", true, false]);

@@ -8,32 +8,24 @@ import {
   type MemberRow,
   VOTERS_DEFAULTS,
 } from "../../core/catalogue/mod.ts";
-import { readSleep, type Sleep, sleepKey } from "../../core/sleeping/mod.ts";
 import { type ChangesStanding, describeMissing, judgeChanges } from "../../core/voting/mod.ts";
 import type { HeartbeatWatch } from "../../core/membership/mod.ts";
 import type { RaftView } from "../../core/raft/mod.ts";
-import { CATALOGUE_SCHEMA, manifestPrefixOf, type MemberStanding } from "../../protocol/mod.ts";
+import { CATALOGUE_SCHEMA, type MemberStanding } from "../../protocol/mod.ts";
 import type { PeerAddress } from "../../ports/mod.ts";
 import type { QuicTransport } from "../../transport/mod.ts";
-import {
-  type AwayHolders,
-  type BlobMember,
-  type Holder,
-  loadFromGossip,
-} from "../../library/mod.ts";
 import { type AppliedNews, type Group, READ_TIMEOUT_MS, RequestsGroup } from "../../group/mod.ts";
-import type { ResponseMember } from "../../responses/mod.ts";
 import type { SeenMember } from "../../operators/mod.ts";
 import {
   Gossip,
   type MembershipDriver,
+  MemberViews,
   type PeerBook,
   SchemaRaiser,
   VoteHandover,
   VotersDriver,
 } from "../../members/mod.ts";
 import type { StreamRouter } from "../../calls/mod.ts";
-import type { LoadedElsewhere } from "../node_api.ts";
 import { MemberWatch, type ShutOut, shutOutText } from "../../admission/mod.ts";
 import type { ClusterSettings, Figures, Machinery } from "./machinery.ts";
 
@@ -66,6 +58,7 @@ export class Cluster {
   readonly transport: QuicTransport;
   readonly membership: MembershipDriver;
   readonly gossip: Gossip;
+  readonly views: MemberViews;
   readonly router: StreamRouter;
   readonly settings: ClusterSettings;
   readonly #machinery: Machinery;
@@ -76,8 +69,6 @@ export class Cluster {
   readonly #watch = new MemberWatch();
   readonly #stops: (() => void)[] = [];
   #listeners: ClusterListeners | undefined;
-  /** How long a member that is asleep takes to wake; undefined = nobody can wake it. */
-  wakeMsOf: (nodeId: NodeId) => number | undefined = () => undefined;
   #closed = false;
   #kept = Promise.resolve();
   #released: Promise<void> | undefined;
@@ -100,10 +91,13 @@ export class Cluster {
     this.#book = machinery.book;
     const { nodeId } = settings.self;
     this.gossip = new Gossip({ nodeId, membership, clock, log, metrics, ...figures });
+    const { gossip } = this;
+    const { addressOf } = machinery;
+    this.views = new MemberViews({ nodeId, group, membership, gossip, addressOf, clock });
     this.#voters = new VotersDriver({
       nodeId,
       group,
-      members: () => this.#admitted().map((row) => this.#candidate(row)),
+      members: () => this.views.admitted().map((row) => this.#candidate(row)),
       standingOf: (member) => membership.find(member)?.standing,
       clock,
       log,
@@ -114,7 +108,7 @@ export class Cluster {
       nodeId,
       group,
       others: () =>
-        this.members().map(({ address, standing }) => ({
+        this.views.members().map(({ address, standing }) => ({
           nodeId: address.nodeId,
           standing: standing === "alive" || standing === "suspect" ? standing : "gone",
         })),
@@ -123,7 +117,7 @@ export class Cluster {
     });
     this.#schema = new SchemaRaiser({
       group,
-      schemas: () => this.#admitted().map((row) => this.#schemaOf(row)),
+      schemas: () => this.views.admitted().map((row) => this.#schemaOf(row)),
       clock,
       log,
     });
@@ -158,7 +152,7 @@ export class Cluster {
   #knownOthers(): readonly PeerAddress[] {
     const { nodeId: self } = this.settings.self;
     const booked = this.#book.others(self);
-    const others = this.#admitted().filter(({ nodeId }) =>
+    const others = this.views.admitted().filter(({ nodeId }) =>
       nodeId !== self && this.#book.find(nodeId) === undefined
     );
     return [...booked, ...others.map(({ nodeId }) => ({ nodeId, address: "" }))];
@@ -187,111 +181,6 @@ export class Cluster {
     });
   }
 
-  /** Names of the members that can't be reached now, among them first those that said they hold a manifest's blobs. */
-  awayHolders(manifestDigest: string): AwayHolders {
-    const prefix = manifestPrefixOf(manifestDigest);
-    const { nodeId: self } = this.settings.self;
-    const away = this.#admitted().filter(({ nodeId }) =>
-      nodeId !== self && !this.isAsleep(nodeId) &&
-      this.membership.find(nodeId)?.standing !== "alive"
-    );
-    const holding = away.filter(({ nodeId }) =>
-      this.gossip.find(nodeId).inventory.prefixes.has(prefix)
-    );
-    return {
-      holders: holding.map(nameOf),
-      others: away.filter((row) => !holding.includes(row)).map(nameOf),
-    };
-  }
-
-  /** All admitted members but this one, as blobs see them. */
-  members(): readonly BlobMember[] {
-    const { nodeId: self } = this.settings.self;
-    return this.#admitted().filter(({ nodeId }) => nodeId !== self).map(({ nodeId }) => {
-      const member = this.membership.find(nodeId);
-      const { inventory, disk } = this.gossip.find(nodeId);
-      const asleep = this.isAsleep(nodeId);
-      const holds = new Set<string>(asleep ? this.sleepOf(nodeId)?.holds : inventory.prefixes);
-      return {
-        address: { nodeId, address: this.addressOf(nodeId) },
-        standing: member?.standing ?? "unknown",
-        asleep,
-        drained: this.isDrained(nodeId),
-        freeBytes: disk?.freeBytes,
-        holds: (digest) => holds.has(manifestPrefixOf(digest)),
-      };
-    });
-  }
-
-  /** The same, as responses see them. */
-  responseMembers(): readonly ResponseMember[] {
-    return this.members().map(({ address, standing, drained }) => ({
-      address,
-      standing,
-      drained,
-      name: this.group.catalogue.findMember(address.nodeId)?.label ?? "",
-    }));
-  }
-
-  /** Other members that said that they hold a manifest's blobs. */
-  holders(manifestDigest: string): readonly Holder[] {
-    const prefix = manifestPrefixOf(manifestDigest);
-    const nowMs = this.#machinery.clock.monotonicMs();
-    const { nodeId: self } = this.settings.self;
-    return this.#admitted().flatMap(({ nodeId, label }): Holder[] => {
-      if (nodeId !== self && this.isAsleep(nodeId)) {
-        return this.sleepOf(nodeId)?.holds.includes(prefix) === true
-          ? [this.#sleepingHolder(nodeId, label)]
-          : [];
-      }
-      const member = nodeId === self ? undefined : this.membership.find(nodeId);
-      if (member === undefined || member.standing === "left") return [];
-      const { inventory, load, loaded: copies, loadHeardMs } = this.gossip.find(nodeId);
-      // One that has just woken may not have told yet what it holds.
-      const isHeld = inventory.prefixes.has(prefix) ||
-        this.sleepOf(nodeId)?.holds.includes(prefix) === true;
-      if (!isHeld) return [];
-      const told = load && { load, copies, ageMs: nowMs - loadHeardMs };
-      return [{
-        nodeId,
-        name: label,
-        address: member.address,
-        health: member.standing,
-        drained: this.isDrained(nodeId),
-        load: told && loadFromGossip(told, manifestDigest),
-      }];
-    });
-  }
-
-  #sleepingHolder(nodeId: NodeId, name: string): Holder {
-    const wakeMs = this.wakeMsOf(nodeId);
-    const rest = { address: "", health: "asleep", drained: false, load: undefined } as const;
-    return { nodeId, name, ...rest, ...wakeMs !== undefined && { wakeMs } };
-  }
-
-  /** What the catalogue says of a member's sleep. */
-  sleepOf(nodeId: NodeId): Sleep | undefined {
-    return readSleep(this.group.catalogue.findSetting(sleepKey(nodeId))?.value);
-  }
-
-  /** It said that it would sleep, and was not heard since. */
-  isAsleep(nodeId: NodeId): boolean {
-    if (this.sleepOf(nodeId)?.state !== "asleep") return false;
-    const standing = this.membership.find(nodeId)?.standing;
-    return standing !== "alive" && standing !== "suspect";
-  }
-
-  /** Other members that stay, for what concerns sleep. */
-  fellows(): readonly { readonly nodeId: NodeId; readonly isAwake: boolean }[] {
-    const { nodeId: self } = this.settings.self;
-    return this.#admitted()
-      .filter(({ nodeId }) => nodeId !== self && !this.isLeaving(nodeId))
-      .map(({ nodeId }) => ({
-        nodeId,
-        isAwake: this.membership.find(nodeId)?.standing === "alive",
-      }));
-  }
-
   /** It says goodbye, and may be back: see {@link rejoin}. */
   farewell(): Promise<void> {
     return this.membership.leave();
@@ -299,28 +188,6 @@ export class Cluster {
 
   rejoin(): void {
     this.membership.join(this.#book.others(this.settings.self.nodeId));
-  }
-
-  /** What the other nodes that are not gone have loaded. */
-  loadedElsewhere(): readonly LoadedElsewhere[] {
-    const { nodeId: self } = this.settings.self;
-    return this.#admitted().flatMap(({ nodeId, label }): LoadedElsewhere[] => {
-      const standing = nodeId === self ? undefined : this.membership.find(nodeId)?.standing;
-      if (standing !== "alive" && standing !== "suspect") return [];
-      return [{ node: label, copies: this.gossip.find(nodeId).loaded?.copies ?? [] }];
-    });
-  }
-
-  /** No new requests go there. */
-  isDrained(nodeId: NodeId = this.settings.self.nodeId): boolean {
-    const { catalogue } = this.group;
-    return catalogue.findSetting(drainKey(nodeId)) !== undefined || this.isLeaving(nodeId) ||
-      this.sleepOf(nodeId)?.state === "going" || this.gossip.find(nodeId).yields;
-  }
-
-  /** It has asked the others to do without it. */
-  isLeaving(nodeId: NodeId): boolean {
-    return this.group.catalogue.findSetting(leaveKey(nodeId)) !== undefined;
   }
 
   /** Where a member listens; "" when unknown. */
@@ -332,10 +199,10 @@ export class Cluster {
   seen(nodeId: NodeId): SeenMember | undefined {
     const isSelf = nodeId === this.settings.self.nodeId;
     const member = isSelf ? this.membership.view().self : this.membership.find(nodeId);
-    if (member === undefined && !this.isAsleep(nodeId)) return undefined;
+    if (member === undefined && !this.views.isAsleep(nodeId)) return undefined;
     const { facts, load, loaded, fence } = this.gossip.find(nodeId);
     return {
-      isAsleep: !isSelf && this.isAsleep(nodeId),
+      isAsleep: !isSelf && this.views.isAsleep(nodeId),
       yields: this.gossip.find(nodeId).yields,
       isFenced: isSelf ? this.group.fenced !== undefined : fence !== undefined,
       standing: isSelf ? "alive" : member?.standing ?? "left",
@@ -411,10 +278,6 @@ export class Cluster {
     stop();
   }
 
-  #admitted(): readonly MemberRow[] {
-    return this.group.catalogue.members().filter(({ standing }) => standing === "admitted");
-  }
-
   #schemaOf({ nodeId }: MemberRow): number | undefined {
     const isSelf = nodeId === this.settings.self.nodeId;
     return isSelf ? CATALOGUE_SCHEMA : this.gossip.find(nodeId).facts?.catalogueSchema;
@@ -428,7 +291,7 @@ export class Cluster {
 
   #duty(nodeId: NodeId): "serving" | "drained" | "leaving" {
     const { catalogue } = this.group;
-    const state = this.sleepOf(nodeId)?.state;
+    const state = this.views.sleepOf(nodeId)?.state;
     if (state === "going" || state === "asleep") return "leaving";
     if (catalogue.findSetting(leaveKey(nodeId)) !== undefined) return "leaving";
     return catalogue.findSetting(drainKey(nodeId)) === undefined ? "serving" : "drained";
@@ -484,7 +347,7 @@ export class Cluster {
   #keepMembers(): void {
     if (this.group.fenced !== undefined) return;
     const { stored, log } = this.#machinery;
-    this.#kept = this.#kept.then(() => stored.keepMembers(this.#admitted())).catch((error) =>
+    this.#kept = this.#kept.then(() => stored.keepMembers(this.views.admitted())).catch((error) =>
       log.log("warn", "members_not_kept", { reason: errorMessage(error) })
     );
   }
@@ -536,8 +399,4 @@ export class Cluster {
 function heartbeatWatchOf({ leader, configuration }: RaftView): HeartbeatWatch | undefined {
   const { voters, votersOutgoing } = configuration;
   return leader === undefined || votersOutgoing.length > 0 ? undefined : { leader, voters };
-}
-
-function nameOf({ label, nodeId }: MemberRow): string {
-  return label || nodeId;
 }

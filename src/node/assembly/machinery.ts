@@ -37,7 +37,10 @@ import {
 } from "../../protocol/mod.ts";
 import { openWal, type WalOptions } from "../../storage/mod.ts";
 import {
+  advertisedAddresses,
+  type AdvertisingParts,
   announce,
+  Announcing,
   type ClientHandler,
   type ClusterMembership,
   formatAddress,
@@ -45,8 +48,10 @@ import {
   openIdentity,
   openMulticast,
   orTellsOfRecoveries,
+  portOf,
   type QuicTransport,
   type StoredIdentity,
+  watchAddresses,
 } from "../../transport/mod.ts";
 import {
   admitClient,
@@ -91,13 +96,6 @@ import {
   wasRemoved,
   watchStanding,
 } from "../../admission/mod.ts";
-import {
-  advertisedAddresses,
-  type AdvertisingParts,
-  portOf,
-  watchAddresses,
-} from "./advertising.ts";
-import { Announcing } from "./announcing.ts";
 import type { NodePorts } from "./ports.ts";
 
 /** What a person does whose node has a damaged log. */

@@ -6,7 +6,4 @@
  */
 export { Cluster } from "./cluster.ts";
 export { type Machinery, type MachineryOptions, openMachinery } from "./machinery.ts";
-export { lookBeforeRender, setNodeGauges } from "./node_gauges.ts";
-export { openSleeping, openWaking, type Sleeping } from "./sleeping.ts";
-export { meteredEngine, ownFigures, SpeedMeter } from "./own_load.ts";
 export type { NodePorts, StoredModels } from "./ports.ts";

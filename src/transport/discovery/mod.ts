@@ -4,5 +4,12 @@
  *
  * @module
  */
+export {
+  advertisedAddresses,
+  type AdvertisingParts,
+  portOf,
+  watchAddresses,
+} from "./advertising.ts";
+export { Announcing } from "./announcing.ts";
 export { announce, type DiscoveryParts, findNodes, type HeardNode } from "./discovery.ts";
 export { type MulticastOptions, type MulticastWire, openMulticast } from "./multicast.ts";

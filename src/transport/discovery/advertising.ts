@@ -1,15 +1,20 @@
-import type { HostAddress } from "../../config/mod.ts";
 import type { Clock, Log } from "../../ports/mod.ts";
 import { joinAddresses } from "../../protocol/mod.ts";
-import { formatAddress } from "../../transport/mod.ts";
+import { formatAddress } from "../resolve_address.ts";
 
 /** How often a node looks whether this machine has another address now: a laptop changes networks while it runs. */
 const LOOK_MS = 5_000;
 
+/** As configured; "" and 0 stand for what this node has anyway. */
+interface Place {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** What a node's addresses follow from. */
 export interface AdvertisingParts {
-  readonly advertised: readonly HostAddress[];
-  readonly listen: Pick<HostAddress, "hostname">;
+  readonly advertised: readonly Place[];
+  readonly listen: Pick<Place, "hostname">;
   /** Where it really listens. */
   readonly bound: string;
   /** Of this machine now; undefined when it has only loopback ones. */

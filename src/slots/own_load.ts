@@ -1,14 +1,14 @@
-import { type Catalogue, SpeedAverage } from "../../core/catalogue/mod.ts";
-import type { Clock, Engine, LoadedModel } from "../../ports/mod.ts";
+import { type Catalogue, SpeedAverage } from "../core/catalogue/mod.ts";
+import type { Clock, Engine, LoadedModel } from "../ports/mod.ts";
 import {
   type LoadedCopy,
   manifestPrefixOf,
   type NodeLoad,
   parseModelName,
   type SequenceEvent,
-} from "../../protocol/mod.ts";
-import type { Machine, SchedulerDriver } from "../../slots/mod.ts";
-import type { Figures } from "./machinery.ts";
+} from "../protocol/mod.ts";
+import type { SchedulerDriver } from "./scheduler_driver.ts";
+import type { Machine } from "./system.ts";
 
 /** What this node's own load is read from. */
 export interface OwnLoadParts {
@@ -23,7 +23,10 @@ export interface OwnLoadParts {
 }
 
 /** What a node tells the others of itself. */
-export function ownFigures(parts: OwnLoadParts): Figures {
+export function ownFigures(parts: OwnLoadParts): {
+  readonly readLoad: () => NodeLoad;
+  readonly readLoaded: () => readonly LoadedCopy[];
+} {
   return { readLoad: () => readLoad(parts), readLoaded: () => readLoaded(parts) };
 }
 

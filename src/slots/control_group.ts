@@ -1,6 +1,6 @@
 import { readSync } from "node:fs";
 import { constrainedMemory } from "node:process";
-import type { ControlGroup } from "../slots/mod.ts";
+import type { ControlGroup } from "./system.ts";
 
 /** A number of bytes and a line's end. */
 const NUMBER_CHARS_MAX = 32;

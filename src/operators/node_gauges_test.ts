@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { NodeId } from "../../base/mod.ts";
-import type { Metrics } from "../../ports/mod.ts";
+import type { NodeId } from "../base/mod.ts";
+import type { Metrics } from "../ports/mod.ts";
 import { lookBeforeRender, type NodeGaugesParts, setNodeGauges } from "./node_gauges.ts";
 
 const idOf = (digit: string) => digit.repeat(16) as NodeId;
@@ -53,8 +53,10 @@ function scene(it: Scene): NodeGaugesParts {
       },
       membership: { find: (id: NodeId) => ({ standing: standings[id[0] ?? ""] ?? "alive" }) },
       changes: () => ({ kind: leader === undefined ? "impossible" : "possible" }),
-      members: () => members,
-      wakeMsOf: (id: NodeId) => wakeable.includes(id[0] ?? "") ? 5_000 : undefined,
+      views: {
+        members: () => members,
+        wakeMsOf: (id: NodeId) => wakeable.includes(id[0] ?? "") ? 5_000 : undefined,
+      },
     },
     driver: {
       view: () => ({

@@ -1,18 +1,17 @@
 import type { NodeId } from "../../base/mod.ts";
-import { answering, askPeer, readAnswer } from "../../calls/mod.ts";
-import type { ModelSharing } from "../../library/mod.ts";
-import { SleepDriver, WAKE_PURPOSE, WakeDriver, YieldWatch } from "../../members/mod.ts";
-import type { Clock, Log, Metrics, Power } from "../../ports/mod.ts";
 import {
-  displayModelName,
-  manifestPrefixOf,
-  objectShape,
-  textShape,
-  unionShape,
-  wireErrorShape,
-} from "../../protocol/mod.ts";
-import type { SchedulerDriver, Serving } from "../../slots/mod.ts";
-import type { Cluster } from "./cluster.ts";
+  answering,
+  askPeer,
+  type QuestionParts,
+  readAnswer,
+  type StreamRouter,
+} from "../../calls/mod.ts";
+import type { Clock, Log, Metrics, Power } from "../../ports/mod.ts";
+import { objectShape, textShape, unionShape, wireErrorShape } from "../../protocol/mod.ts";
+import type { MemberViews } from "../member_views.ts";
+import { SleepDriver, type SleepDriverParts } from "./sleep_driver.ts";
+import { WAKE_PURPOSE, WakeDriver, type WakeDriverParts } from "./wake_driver.ts";
+import { YieldWatch } from "./yield_watch.ts";
 
 const wakeShape = objectShape({ target: textShape(16) });
 const replyShape = unionShape({
@@ -20,9 +19,23 @@ const replyShape = unionShape({
   refused: objectShape({ error: wireErrorShape }),
 });
 
+/** Of a node's part in its cluster, what sleep and waking take. */
+export interface SleepingCluster {
+  readonly settings: { readonly self: { readonly nodeId: NodeId } };
+  readonly group: WakeDriverParts["group"] & SleepDriverParts["group"];
+  readonly transport: QuestionParts["transport"];
+  readonly membership: { onMemberChanged: WakeDriverParts["onMemberChanged"] };
+  readonly gossip: { tellYield(yields: boolean): void };
+  readonly router: Pick<StreamRouter, "register">;
+  readonly views: Pick<MemberViews, "fellows" | "wakeMsOf">;
+  addressOf(nodeId: NodeId): string;
+  farewell(): Promise<void>;
+  rejoin(): void;
+}
+
 /** What sleep and waking take. */
 interface SleepingParts {
-  readonly cluster: Cluster;
+  readonly cluster: SleepingCluster;
   readonly power: Power;
   readonly clock: Clock;
   readonly log: Log;
@@ -35,7 +48,7 @@ export function openWaking(parts: SleepingParts & { readonly metrics: Metrics })
   const waking = new WakeDriver({
     nodeId: cluster.settings.self.nodeId,
     group,
-    others: () => cluster.fellows(),
+    others: () => cluster.views.fellows(),
     power,
     askNeighbour: async (nodeId, target) => {
       const peer = { nodeId, address: cluster.addressOf(nodeId) };
@@ -50,7 +63,7 @@ export function openWaking(parts: SleepingParts & { readonly metrics: Metrics })
     log,
     metrics,
   });
-  cluster.wakeMsOf = (nodeId) => waking.expectedMs(nodeId);
+  cluster.views.wakeMsOf = (nodeId) => waking.expectedMs(nodeId);
   router.register(
     WAKE_PURPOSE,
     answering(wakeShape, async ({ target }) => {
@@ -71,24 +84,25 @@ export interface Sleeping {
 /** Lets this machine sleep when it is told to or idle, and yield to other programs. */
 export function openSleeping(
   parts: SleepingParts & {
-    readonly driver: Pick<SchedulerDriver, "view">;
-    readonly serving: Pick<Serving, "leasedElsewhere">;
-    readonly sharing: ModelSharing;
+    /** Requests that run or wait here, or run for this node elsewhere. */
+    readonly requests: () => number;
+    /** Names of models that nobody else holds who is there or could be woken. */
+    readonly onlyHere: () => readonly string[];
+    readonly holds: SleepDriverParts["holds"];
     readonly config: { readonly sleepAfterMs: number; readonly yieldWhenBusyPercent: number };
   },
 ): Sleeping {
-  const { cluster, power, clock, log, driver, serving, sharing, config } = parts;
+  const { cluster, power, clock, log, config } = parts;
   let openRequests = () => 0;
   const sleeper = new SleepDriver({
     nodeId: cluster.settings.self.nodeId,
     group: cluster.group,
-    others: () => cluster.fellows(),
-    facts: () => {
-      const { running, waiting } = driver.view();
-      const requests = Math.max(openRequests(), running + waiting + serving.leasedElsewhere());
-      return { requests, onlyHere: onlyHere(cluster, sharing) };
-    },
-    holds: () => sharing.copies.held().map(manifestPrefixOf),
+    others: () => cluster.views.fellows(),
+    facts: () => ({
+      requests: Math.max(openRequests(), parts.requests()),
+      onlyHere: parts.onlyHere(),
+    }),
+    holds: parts.holds,
     power,
     sleepAfterMs: config.sleepAfterMs || undefined,
     farewell: () => cluster.farewell(),
@@ -108,17 +122,4 @@ export function openSleeping(
       yielding?.close();
     },
   };
-}
-
-/** Names of models that nobody else holds who is there or could be woken. */
-function onlyHere(cluster: Cluster, sharing: ModelSharing): readonly string[] {
-  const held = new Set(sharing.copies.held());
-  const others = cluster.members().filter(({ standing, asleep, address }) =>
-    (standing === "alive" || asleep) && !cluster.isLeaving(address.nodeId)
-  );
-  return cluster.group.catalogue.models()
-    .filter(({ manifestDigest }) =>
-      held.has(manifestDigest) && !others.some((member) => member.holds(manifestDigest))
-    )
-    .map(({ name }) => displayModelName(name));
 }

@@ -1,19 +1,13 @@
 import assert from "node:assert/strict";
-import type { HostAddress } from "../../config/mod.ts";
 import { HandClock } from "../../../tests/harness/hand_clock.ts";
 import { advertisedAddresses, watchAddresses } from "./advertising.ts";
 
 const SILENT = { log: () => {} };
 
-const at = (hostname: string, port = 0): HostAddress => ({
-  scheme: "http",
-  hostname,
-  port,
-  path: "",
-});
+const at = (hostname: string, port = 0) => ({ hostname, port });
 
 function placed(
-  advertised: readonly HostAddress[],
+  advertised: readonly ReturnType<typeof at>[],
   own: { address: string | undefined; readLists?: boolean },
   clock = new HandClock(),
 ) {
@@ -27,7 +21,8 @@ function placed(
 
 Deno.test("others are told what the user says, filled up with where the node listens", () => {
   const own = { address: "192.168.1.2" };
-  const told = (...advertised: HostAddress[]) => advertisedAddresses(placed(advertised, own));
+  const told = (...advertised: ReturnType<typeof at>[]) =>
+    advertisedAddresses(placed(advertised, own));
   assert.equal(told(), "192.168.1.2:7");
   assert.equal(told(at("", 9)), "192.168.1.2:9");
   assert.equal(told(at("fd00::1"), at("vpn", 3), at("")), "[fd00::1]:7,vpn:3,192.168.1.2:7");

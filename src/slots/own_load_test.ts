@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Engine, LoadedModel } from "../../ports/mod.ts";
-import type { LoadSettings, SequenceEvent, SequenceRequest } from "../../protocol/mod.ts";
+import type { Engine, LoadedModel } from "../ports/mod.ts";
+import type { LoadSettings, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import { meteredEngine, SpeedMeter } from "./own_load.ts";
 
 const EVENTS: readonly SequenceEvent[] = [

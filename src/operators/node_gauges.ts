@@ -1,23 +1,47 @@
-import type { NodeId } from "../../base/mod.ts";
-import type { Metrics } from "../../ports/mod.ts";
-import type { BlobMember } from "../../library/mod.ts";
-import type { Machine, SchedulerDriver } from "../../slots/mod.ts";
-import type { ModelSharing } from "../../library/mod.ts";
-import type { StoredIdentity } from "../../transport/mod.ts";
-import type { Cluster } from "./cluster.ts";
-import type { StoredModels } from "./ports.ts";
+import type { NodeId } from "../base/mod.ts";
+import type { Catalogue } from "../core/catalogue/mod.ts";
+import type { RaftView } from "../core/raft/mod.ts";
+import type { Metrics } from "../ports/mod.ts";
+
+/** Another member, as far as copies are concerned. */
+interface Copyist {
+  readonly address: { readonly nodeId: NodeId };
+  readonly standing: string;
+  readonly asleep: boolean;
+  holds(manifestDigest: string): boolean;
+}
 
 /** What the gauges are read from. */
 export interface NodeGaugesParts {
-  readonly cluster: Pick<
-    Cluster,
-    "settings" | "group" | "membership" | "changes" | "members" | "wakeMsOf"
-  >;
-  readonly driver: Pick<SchedulerDriver, "view" | "oldestWaitMs">;
-  readonly sharing: { readonly copies: Pick<ModelSharing["copies"], "held"> };
-  readonly stored: Pick<StoredIdentity, "expiresAtMs">;
-  readonly machine: Machine;
-  readonly freeBytes: StoredModels["freeBytes"];
+  readonly cluster: {
+    readonly settings: { readonly self: { readonly nodeId: NodeId } };
+    readonly group: {
+      readonly catalogue: Pick<Catalogue, "models">;
+      readonly fenced: unknown;
+      view(): Pick<RaftView, "leader" | "committed" | "applied" | "configuration">;
+    };
+    readonly membership: { find(nodeId: NodeId): { readonly standing: string } | undefined };
+    readonly views: {
+      members(): readonly Copyist[];
+      /** Undefined = nobody can wake it. */
+      wakeMsOf(nodeId: NodeId): number | undefined;
+    };
+    changes(): { readonly kind: string };
+  };
+  readonly driver: {
+    view(): {
+      readonly instances: readonly {
+        readonly state: string;
+        readonly slots: number;
+        readonly running: number;
+      }[];
+    };
+    oldestWaitMs(): number;
+  };
+  readonly sharing: { readonly copies: { held(): Iterable<string> } };
+  readonly stored: { readonly expiresAtMs: number | undefined };
+  readonly machine: { availableBytes(): number };
+  readonly freeBytes: () => Promise<number | undefined>;
 }
 
 /** Where a model's copies are. */
@@ -75,12 +99,12 @@ function setGroupGauges({ cluster }: NodeGaugesParts, metrics: Metrics): void {
 }
 
 function setModelGauges({ cluster, sharing }: NodeGaugesParts, metrics: Metrics): void {
-  const members = cluster.members();
+  const members = cluster.views.members();
   const held = new Set(sharing.copies.held());
   const counts: Record<Copies, number> = { awake: 0, asleep: 0, unwakeable: 0, none: 0 };
   for (const { manifestDigest } of cluster.group.catalogue.models()) {
     if (held.has(manifestDigest)) counts.awake++;
-    else counts[copiesAmong(members.filter((it) => it.holds(manifestDigest)), cluster)]++;
+    else counts[copiesAmong(members.filter((it) => it.holds(manifestDigest)), cluster.views)]++;
   }
   for (const [copies, count] of Object.entries(counts)) {
     metrics.set("odist_models", count, { copies });
@@ -89,13 +113,13 @@ function setModelGauges({ cluster, sharing }: NodeGaugesParts, metrics: Metrics)
 }
 
 function copiesAmong(
-  holders: readonly BlobMember[],
-  { wakeMsOf }: Pick<Cluster, "wakeMsOf">,
+  holders: readonly Copyist[],
+  views: NodeGaugesParts["cluster"]["views"],
 ): Copies {
   if (holders.some(({ standing }) => standing === "alive" || standing === "suspect")) {
     return "awake";
   }
   const asleep = holders.filter((holder) => holder.asleep);
-  if (asleep.some(({ address }) => wakeMsOf(address.nodeId) !== undefined)) return "asleep";
+  if (asleep.some(({ address }) => views.wakeMsOf(address.nodeId) !== undefined)) return "asleep";
   return asleep.length > 0 ? "unwakeable" : "none";
 }

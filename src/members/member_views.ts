@@ -1,0 +1,169 @@
+import type { NodeId } from "../base/mod.ts";
+import { type Catalogue, drainKey, leaveKey, type MemberRow } from "../core/catalogue/mod.ts";
+import { readSleep, type Sleep, sleepKey } from "../core/sleeping/mod.ts";
+import { type AwayHolders, type BlobMember, type Holder, loadFromGossip } from "../library/mod.ts";
+import type { Clock } from "../ports/mod.ts";
+import { type LoadedCopy, manifestPrefixOf } from "../protocol/mod.ts";
+import type { Gossip } from "./gossip.ts";
+import type { MembershipDriver } from "./membership_driver.ts";
+
+/** What the views are read from. */
+export interface MemberViewsParts {
+  /** This node. */
+  readonly nodeId: NodeId;
+  readonly group: { readonly catalogue: Catalogue };
+  readonly membership: Pick<MembershipDriver, "find">;
+  readonly gossip: Pick<Gossip, "find">;
+  /** Where a member listens; "" when unknown. */
+  readonly addressOf: (nodeId: NodeId) => string;
+  readonly clock: Clock;
+}
+
+/** What another node of the cluster has loaded, as it last told. */
+export interface LoadedElsewhere {
+  /** Its name. */
+  readonly node: string;
+  readonly copies: readonly LoadedCopy[];
+}
+
+/** The members of the cluster as models, slots and people need them: what the catalogue, gossip and membership say of each, put together. */
+export class MemberViews {
+  /** How long a member that is asleep takes to wake; undefined = nobody can wake it. */
+  wakeMsOf: (nodeId: NodeId) => number | undefined = () => undefined;
+  readonly #parts: MemberViewsParts;
+
+  constructor(parts: MemberViewsParts) {
+    this.#parts = parts;
+  }
+
+  /** Rows of the members that are no more than admitted. */
+  admitted(): readonly MemberRow[] {
+    return this.#parts.group.catalogue.members().filter(({ standing }) => standing === "admitted");
+  }
+
+  /** Names of the members that can't be reached now, among them first those that said they hold a manifest's blobs. */
+  awayHolders(manifestDigest: string): AwayHolders {
+    const prefix = manifestPrefixOf(manifestDigest);
+    const self = this.#parts.nodeId;
+    const away = this.admitted().filter(({ nodeId }) =>
+      nodeId !== self && !this.isAsleep(nodeId) &&
+      this.#parts.membership.find(nodeId)?.standing !== "alive"
+    );
+    const holding = away.filter(({ nodeId }) =>
+      this.#parts.gossip.find(nodeId).inventory.prefixes.has(prefix)
+    );
+    return {
+      holders: holding.map(nameOf),
+      others: away.filter((row) => !holding.includes(row)).map(nameOf),
+    };
+  }
+
+  /** All admitted members but this one, as blobs see them. */
+  members(): readonly BlobMember[] {
+    const self = this.#parts.nodeId;
+    return this.admitted().filter(({ nodeId }) => nodeId !== self).map(({ nodeId }) => {
+      const member = this.#parts.membership.find(nodeId);
+      const { inventory, disk } = this.#parts.gossip.find(nodeId);
+      const asleep = this.isAsleep(nodeId);
+      const holds = new Set<string>(asleep ? this.sleepOf(nodeId)?.holds : inventory.prefixes);
+      return {
+        address: { nodeId, address: this.#parts.addressOf(nodeId) },
+        standing: member?.standing ?? "unknown",
+        asleep,
+        drained: this.isDrained(nodeId),
+        freeBytes: disk?.freeBytes,
+        holds: (digest) => holds.has(manifestPrefixOf(digest)),
+      };
+    });
+  }
+
+  /** Of these, those that stay and that `isMeant`. */
+  stayers(isMeant: (member: BlobMember) => boolean): readonly BlobMember[] {
+    return this.members().filter((it) => isMeant(it) && !this.isLeaving(it.address.nodeId));
+  }
+
+  /** Other members that said that they hold a manifest's blobs. */
+  holders(manifestDigest: string): readonly Holder[] {
+    const prefix = manifestPrefixOf(manifestDigest);
+    const nowMs = this.#parts.clock.monotonicMs();
+    const self = this.#parts.nodeId;
+    return this.admitted().flatMap(({ nodeId, label }): Holder[] => {
+      if (nodeId !== self && this.isAsleep(nodeId)) {
+        return this.sleepOf(nodeId)?.holds.includes(prefix) === true
+          ? [this.#sleepingHolder(nodeId, label)]
+          : [];
+      }
+      const member = nodeId === self ? undefined : this.#parts.membership.find(nodeId);
+      if (member === undefined || member.standing === "left") return [];
+      const { inventory, load, loaded: copies, loadHeardMs } = this.#parts.gossip.find(nodeId);
+      // One that has just woken may not have told yet what it holds.
+      const isHeld = inventory.prefixes.has(prefix) ||
+        this.sleepOf(nodeId)?.holds.includes(prefix) === true;
+      if (!isHeld) return [];
+      const told = load && { load, copies, ageMs: nowMs - loadHeardMs };
+      return [{
+        nodeId,
+        name: label,
+        address: member.address,
+        health: member.standing,
+        drained: this.isDrained(nodeId),
+        load: told && loadFromGossip(told, manifestDigest),
+      }];
+    });
+  }
+
+  #sleepingHolder(nodeId: NodeId, name: string): Holder {
+    const wakeMs = this.wakeMsOf(nodeId);
+    const rest = { address: "", health: "asleep", drained: false, load: undefined } as const;
+    return { nodeId, name, ...rest, ...wakeMs !== undefined && { wakeMs } };
+  }
+
+  /** What the catalogue says of a member's sleep. */
+  sleepOf(nodeId: NodeId): Sleep | undefined {
+    return readSleep(this.#parts.group.catalogue.findSetting(sleepKey(nodeId))?.value);
+  }
+
+  /** It said that it would sleep, and was not heard since. */
+  isAsleep(nodeId: NodeId): boolean {
+    if (this.sleepOf(nodeId)?.state !== "asleep") return false;
+    const standing = this.#parts.membership.find(nodeId)?.standing;
+    return standing !== "alive" && standing !== "suspect";
+  }
+
+  /** Other members that stay, for what concerns sleep. */
+  fellows(): readonly { readonly nodeId: NodeId; readonly isAwake: boolean }[] {
+    const self = this.#parts.nodeId;
+    return this.admitted()
+      .filter(({ nodeId }) => nodeId !== self && !this.isLeaving(nodeId))
+      .map(({ nodeId }) => ({
+        nodeId,
+        isAwake: this.#parts.membership.find(nodeId)?.standing === "alive",
+      }));
+  }
+
+  /** What the other nodes that are not gone have loaded. */
+  loadedElsewhere(): readonly LoadedElsewhere[] {
+    const self = this.#parts.nodeId;
+    return this.admitted().flatMap(({ nodeId, label }): LoadedElsewhere[] => {
+      const standing = nodeId === self ? undefined : this.#parts.membership.find(nodeId)?.standing;
+      if (standing !== "alive" && standing !== "suspect") return [];
+      return [{ node: label, copies: this.#parts.gossip.find(nodeId).loaded?.copies ?? [] }];
+    });
+  }
+
+  /** No new requests go there. */
+  isDrained(nodeId: NodeId = this.#parts.nodeId): boolean {
+    const { catalogue } = this.#parts.group;
+    return catalogue.findSetting(drainKey(nodeId)) !== undefined || this.isLeaving(nodeId) ||
+      this.sleepOf(nodeId)?.state === "going" || this.#parts.gossip.find(nodeId).yields;
+  }
+
+  /** It has asked the others to do without it. */
+  isLeaving(nodeId: NodeId): boolean {
+    return this.#parts.group.catalogue.findSetting(leaveKey(nodeId)) !== undefined;
+  }
+}
+
+function nameOf({ label, nodeId }: MemberRow): string {
+  return label || nodeId;
+}
