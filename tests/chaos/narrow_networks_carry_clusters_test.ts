@@ -85,6 +85,9 @@ clusterTest(
     const startedMs = performance.now();
     const third = await cluster.join({ environment: { ODIST_REPLICATE_AFTER: "1h" } });
     cluster.degrade({ datagramBytesMax: WIRE.mtu - 48, delayMs: WIRE.delayMs });
+    // Its first connections were made before the way was as narrow.
+    await cluster.kill(third);
+    await cluster.restart(third, { ODIST_REPLICATE_AFTER: "1h" });
     await cluster.healthy(3);
     await cluster.voting(3);
     console.log(`a third member is healthy after ${Math.round(performance.now() - startedMs)} ms`);
@@ -98,9 +101,9 @@ clusterTest(
     });
     assert.notEqual(answer.response, "");
     const { droppedPackets, latePackets } = cluster.network.spoiled();
-    assert.ok(
-      droppedPackets > 0 && latePackets > 1_000,
-      "some packets were too long, all were late",
-    );
+    assert.ok(droppedPackets > 0, "some packets were too long");
+    // What was copied alone takes so many.
+    const packets = SYSTEM_BYTES / (WIRE.mtu - 48);
+    assert.ok(latePackets > packets, `${latePackets} packets were late, not ${packets}`);
   },
 );
