@@ -103,7 +103,7 @@ Deno.test("Nodes that have no version of the wire in common say so on both sides
     await node.until(() => node.failures.length === 1);
     assert.deepEqual(scene.heard, []);
     const text = String(log.of("peer_fault")[0]?.reason);
-    assert.match(text, /wire versions 8 to 9.*wire version 1: update odist on node/);
+    assert.match(text, /wire versions 8 to 9.*wire versions 1 to 2: update odist on node/);
     assert.ok(text.endsWith(scene.node.nodeId));
     // The refusal is still on its way to the other side.
     const isTold = () => scene.metrics.faults("hello_unknown_version") === 1;
