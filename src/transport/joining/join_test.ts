@@ -54,7 +54,9 @@ Deno.test("A node of another version is no member before it is updated: its toke
   const other = desk.identity.nodeId;
   await assertRefused(
     join(token, { dial: desk.dial, key, speaks }),
-    new RegExp(`wire versions 7 to 8, node ${other} wire versions 1 to 2: update odist on node ${other}`),
+    new RegExp(
+      `wire versions 7 to 8, node ${other} wire versions 1 to 2: update odist on node ${other}`,
+    ),
   );
   assert.deepEqual(desk.admitted, []);
   const old = { wire: { min: 1, max: 1 }, catalogue: { min: 0, max: 0 } };
