@@ -29,7 +29,10 @@ Deno.test("a client with a registry of its own reads no file of the node's user,
     };
     const model = `${registry.host}/library/m`;
     const lines = await node.askLines("/api/pull", { model, insecure: true });
-    return JSON.stringify(lines);
+    // Whether a pull is seen to begin before it fails is a matter of time.
+    const begun = lines.filter((line) => line["digest"] === digest);
+    assert.ok(begun.every((line) => !line["completed"]), JSON.stringify(begun));
+    return JSON.stringify(lines.filter((line) => !begun.includes(line)));
   };
   const wrong = digestOf(new Uint8Array());
   const right = digestOf(key);
@@ -38,10 +41,7 @@ Deno.test("a client with a registry of its own reads no file of the node's user,
     await pullAs(key.length, right),
     await pullAs(key.length - 1, wrong),
     await pullAs(key.length + 1, wrong),
-  ].map((text) =>
-    text.replaceAll(/"(?:total|completed)":\d+/g, "").replaceAll(right, wrong)
-      .replaceAll(right.slice(7, 19), wrong.slice(7, 19))
-  );
+  ];
   assert.match(said[0] ?? "", /refused to go to a file: address: wants http or https, got file/);
   assert.equal(new Set(said).size, 1, said.join("\n"));
   const show = await node.post("/api/show", { model: `${registry.host}/library/m` });
