@@ -1,5 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
-import type { Refusal } from "../core/catalogue/mod.ts";
+import { admittedMembers, type Refusal } from "../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { type JoinedMember, type JoinRefusal, spokenVersions } from "../protocol/mod.ts";
 import {
@@ -103,7 +103,7 @@ function knownMembers(parts: AdmissionParts): readonly JoinedMember[] {
   const { addressOf, nodeId: self } = parts;
   const { voters } = parts.group().view().configuration;
   const rank = (nodeId: NodeId) => nodeId === self ? 0 : voters.includes(nodeId) ? 1 : 2;
-  const rows = parts.group().catalogue.members().filter((row) => row.standing === "admitted");
+  const rows = admittedMembers(parts.group().catalogue);
   return rows
     .map(({ nodeId, label, publicKey }) => ({
       nodeId,

@@ -6,7 +6,7 @@ import {
   UnavailableError,
 } from "../base/mod.ts";
 import type { QuestionParts } from "../calls/mod.ts";
-import { AUTHORITY_KEY, isRotationDue } from "../core/catalogue/mod.ts";
+import { admittedMembers, AUTHORITY_KEY, isRotationDue } from "../core/catalogue/mod.ts";
 import { CHANGE_TIMEOUT_MS, type Group, READ_TIMEOUT_MS } from "../group/mod.ts";
 import type { Log, PeerAddress } from "../ports/mod.ts";
 import {
@@ -315,8 +315,7 @@ export class AuthorityKeeper {
   ): Promise<T | undefined> {
     const { group, nodeId } = this.#parts;
     const { leader, configuration } = group.view();
-    const members = group.catalogue.members()
-      .filter(({ standing }) => standing === "admitted").map((row) => row.nodeId);
+    const members = admittedMembers(group.catalogue).map((row) => row.nodeId);
     const order = [...(leader === undefined ? [] : [leader]), ...configuration.voters, ...members];
     for (const peer of new Set(order)) {
       if (peer === nodeId || this.#closed) continue;

@@ -1,6 +1,6 @@
 import { errorMessage, type NodeId } from "../base/mod.ts";
 import type { StreamRouter } from "../calls/mod.ts";
-import { Catalogue } from "../core/catalogue/mod.ts";
+import { admittedMembers, Catalogue } from "../core/catalogue/mod.ts";
 import { type Group, READ_TIMEOUT_MS } from "../group/mod.ts";
 import type { Clock, Log, RaftLogStore } from "../ports/mod.ts";
 import type { QuicTransport, StoredIdentity } from "../transport/mod.ts";
@@ -33,9 +33,8 @@ export function openDirectory(parts: DirectoryOf): CatalogueDirectory {
   const rows = () => late.group?.catalogue ?? Catalogue.empty();
   const unapplied = new UnappliedMembers(store, () => rows().appliedIndex);
   const known = () =>
-    rows().members().filter(({ nodeId, standing }) =>
-      standing === "admitted" && nodeId !== stored.nodeId
-    ).map(({ nodeId }) => ({ nodeId, address: addressOf(nodeId) }))
+    admittedMembers(rows(), stored.nodeId)
+      .map(({ nodeId }) => ({ nodeId, address: addressOf(nodeId) }))
       .filter(({ address }) => address !== "");
   return new CatalogueDirectory({
     rows,

@@ -1,5 +1,5 @@
 import { isEdgeError, RequestError } from "../base/mod.ts";
-import type { MemberRows } from "../core/catalogue/mod.ts";
+import { admittedMembers, type MemberRows } from "../core/catalogue/mod.ts";
 import type { Clock, Log } from "../ports/mod.ts";
 import {
   askStanding,
@@ -9,7 +9,7 @@ import {
   type Seed,
   type StoredIdentity,
 } from "../transport/mod.ts";
-import { clusterIdOf, decodeJoinToken } from "../protocol/mod.ts";
+import { clusterIdOf, decodeJoinToken, parseAddress } from "../protocol/mod.ts";
 import { type ShutOut, StandingWatch } from "./standing_watch.ts";
 
 /** How long a start waits to hear whether this node is still a member. Silence means that it goes on as one. */
@@ -113,22 +113,14 @@ export function watchStanding(parts: WatchStandingParts): StandingWatch {
     clock,
     isConnected,
     onShutOut,
-    othersCount: () =>
-      [...catalogue().members()].filter(({ nodeId, standing }) =>
-        standing === "admitted" && nodeId !== stored.nodeId
-      ).length,
+    othersCount: () => admittedMembers(catalogue(), stored.nodeId).length,
     ask: async ({ nodeId, address }) => {
       const row = catalogue().findMember(nodeId);
       if (row?.standing !== "admitted") return "unknown";
       const asked = { nodeId, publicKey: Uint8Array.from(row.publicKey) };
       const by = { ...parts, asked, key: stored.key, limitMs: ASK_LIMIT_MS };
-      return await askStanding(seedAt(address), by);
+      const seed = parseAddress(address);
+      return seed === undefined ? "unknown" : await askStanding(seed, by);
     },
   });
-}
-
-function seedAt(address: string): Seed {
-  const colon = address.lastIndexOf(":");
-  const hostname = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-  return { hostname, port: Number(address.slice(colon + 1)) };
 }

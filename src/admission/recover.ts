@@ -1,5 +1,6 @@
 import { type NodeId, RequestError, StorageError } from "../base/mod.ts";
 import {
+  admittedMembers,
   type Catalogue,
   recoveriesOf,
   recoverySettings,
@@ -142,8 +143,7 @@ async function stateOf(wish: Wish, { openLog, addressOf }: FinishParts): Promise
   } finally {
     await store.close();
   }
-  const left = catalogue.members()
-    .filter((row) => row.standing === "admitted" && row.nodeId !== wish.signed.recovery.by)
+  const left = admittedMembers(catalogue, wish.signed.recovery.by)
     .map(({ nodeId, label: name, publicKey }) => ({
       nodeId,
       name,

@@ -1,5 +1,6 @@
 import { errorMessage, isEdgeError, type NodeId, printable } from "../base/mod.ts";
 import {
+  admittedMembers,
   leftBehindKey,
   leftBehindOf,
   type MemberRow,
@@ -10,6 +11,7 @@ import { CHANGE_TIMEOUT_MS, type Group, READ_TIMEOUT_MS } from "../group/mod.ts"
 import type { Clock, Log, SecretFiles } from "../ports/mod.ts";
 import {
   type LeftBehind,
+  parseAddress,
   RECOVERIES_MAX,
   type Recovery,
   recoveryBytes,
@@ -21,7 +23,6 @@ import {
   authorityIds,
   type DialSeed,
   exchangeRecoveries,
-  type Seed,
   type StoredIdentity,
   verifySignature,
 } from "../transport/mod.ts";
@@ -228,9 +229,7 @@ export class RecoveryWord {
   /** A node that was off when the others were told; as soon as it knows whom to ask. */
   #askOnce(): void {
     const { group, stored } = this.#parts;
-    const members = group.catalogue.members().filter((row) =>
-      row.standing === "admitted" && row.nodeId !== stored.nodeId
-    );
+    const members = admittedMembers(group.catalogue, stored.nodeId);
     if (members.length === 0 || this.#hasAsked || this.#kept.over !== undefined) return;
     this.#hasAsked = true;
     // Voters first: mostly it is one of them that has gone on.
@@ -281,7 +280,7 @@ export class RecoveryWord {
     ];
     const talk = { clusterIds, recoveries, livesOn: false };
     const by = { dial, clock, signal: this.#closed.signal };
-    for (const seed of addresses.flatMap(seedOf)) {
+    for (const seed of addresses.flatMap((address) => parseAddress(address) ?? [])) {
       try {
         const heard = await exchangeRecoveries({ seed, publicKey: to.publicKey }, talk, by);
         await this.hear(heard);
@@ -348,12 +347,4 @@ function keyOf({ by, atMs }: Recovery): string {
 
 function whereAndWhen({ name, by, atMs }: Recovery): string {
   return `on ${printable(name) || by} at ${new Date(atMs).toISOString()}`;
-}
-
-/** Of `host:port`. */
-function seedOf(address: string): readonly Seed[] {
-  const colon = address.lastIndexOf(":");
-  const port = Number(address.slice(colon + 1));
-  if (colon <= 0 || !Number.isInteger(port)) return [];
-  return [{ hostname: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port }];
 }

@@ -1,5 +1,11 @@
 import type { NodeId } from "../base/mod.ts";
-import { type Catalogue, drainKey, leaveKey, type MemberRow } from "../core/catalogue/mod.ts";
+import {
+  admittedMembers,
+  type Catalogue,
+  drainKey,
+  leaveKey,
+  type MemberRow,
+} from "../core/catalogue/mod.ts";
 import { readSleep, type Sleep, sleepKey } from "../core/sleeping/mod.ts";
 import { type AwayHolders, type BlobMember, type Holder, loadFromGossip } from "../library/mod.ts";
 import type { Clock } from "../ports/mod.ts";
@@ -36,18 +42,16 @@ export class MemberViews {
     this.#parts = parts;
   }
 
-  /** Rows of the members that are no more than admitted. */
-  admitted(): readonly MemberRow[] {
-    return this.#parts.group.catalogue.members().filter(({ standing }) => standing === "admitted");
+  /** Rows of all admitted members but this node. */
+  others(): readonly MemberRow[] {
+    return admittedMembers(this.#parts.group.catalogue, this.#parts.nodeId);
   }
 
   /** Names of the members that can't be reached now, among them first those that said they hold a manifest's blobs. */
   awayHolders(manifestDigest: string): AwayHolders {
     const prefix = manifestPrefixOf(manifestDigest);
-    const self = this.#parts.nodeId;
-    const away = this.admitted().filter(({ nodeId }) =>
-      nodeId !== self && !this.isAsleep(nodeId) &&
-      this.#parts.membership.find(nodeId)?.standing !== "alive"
+    const away = this.others().filter(({ nodeId }) =>
+      !this.isAsleep(nodeId) && this.#parts.membership.find(nodeId)?.standing !== "alive"
     );
     const holding = away.filter(({ nodeId }) =>
       this.#parts.gossip.find(nodeId).inventory.prefixes.has(prefix)
@@ -60,8 +64,7 @@ export class MemberViews {
 
   /** All admitted members but this one, as blobs see them. */
   members(): readonly BlobMember[] {
-    const self = this.#parts.nodeId;
-    return this.admitted().filter(({ nodeId }) => nodeId !== self).map(({ nodeId }) => {
+    return this.others().map(({ nodeId }) => {
       const member = this.#parts.membership.find(nodeId);
       const { inventory, disk } = this.#parts.gossip.find(nodeId);
       const asleep = this.isAsleep(nodeId);
@@ -86,14 +89,13 @@ export class MemberViews {
   holders(manifestDigest: string): readonly Holder[] {
     const prefix = manifestPrefixOf(manifestDigest);
     const nowMs = this.#parts.clock.monotonicMs();
-    const self = this.#parts.nodeId;
-    return this.admitted().flatMap(({ nodeId, label }): Holder[] => {
-      if (nodeId !== self && this.isAsleep(nodeId)) {
+    return this.others().flatMap(({ nodeId, label }): Holder[] => {
+      if (this.isAsleep(nodeId)) {
         return this.sleepOf(nodeId)?.holds.includes(prefix) === true
           ? [this.#sleepingHolder(nodeId, label)]
           : [];
       }
-      const member = nodeId === self ? undefined : this.#parts.membership.find(nodeId);
+      const member = this.#parts.membership.find(nodeId);
       if (member === undefined || member.standing === "left") return [];
       const { inventory, load, loaded: copies, loadHeardMs } = this.#parts.gossip.find(nodeId);
       // One that has just woken may not have told yet what it holds.
@@ -132,9 +134,8 @@ export class MemberViews {
 
   /** Other members that stay, for what concerns sleep. */
   fellows(): readonly { readonly nodeId: NodeId; readonly isAwake: boolean }[] {
-    const self = this.#parts.nodeId;
-    return this.admitted()
-      .filter(({ nodeId }) => nodeId !== self && !this.isLeaving(nodeId))
+    return this.others()
+      .filter(({ nodeId }) => !this.isLeaving(nodeId))
       .map(({ nodeId }) => ({
         nodeId,
         isAwake: this.#parts.membership.find(nodeId)?.standing === "alive",
@@ -143,9 +144,8 @@ export class MemberViews {
 
   /** What the other nodes that are not gone have loaded. */
   loadedElsewhere(): readonly LoadedElsewhere[] {
-    const self = this.#parts.nodeId;
-    return this.admitted().flatMap(({ nodeId, label }): LoadedElsewhere[] => {
-      const standing = nodeId === self ? undefined : this.#parts.membership.find(nodeId)?.standing;
+    return this.others().flatMap(({ nodeId, label }): LoadedElsewhere[] => {
+      const standing = this.#parts.membership.find(nodeId)?.standing;
       if (standing !== "alive" && standing !== "suspect") return [];
       return [{ node: label, copies: this.#parts.gossip.find(nodeId).loaded?.copies ?? [] }];
     });

@@ -1,6 +1,6 @@
 import { BoundedMap, type NodeId } from "../base/mod.ts";
 import type { KeptFile, PeerAddress } from "../ports/mod.ts";
-import { ADDRESS_BYTES_MAX, splitAddresses } from "../protocol/mod.ts";
+import { ADDRESS_BYTES_MAX, parseAddress, splitAddresses } from "../protocol/mod.ts";
 
 /** Addresses kept over a restart; those heard of longest ago go first. */
 const ADDRESSES_MAX = 1_024;
@@ -40,11 +40,7 @@ export class PeerBook {
   /** Whether a node was last reached at this address, which is no name. */
   knowsHost(hostname: string): boolean {
     const known = [...this.#addresses.values()].flatMap(splitAddresses);
-    for (const address of known) {
-      const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
-      if (host === hostname) return true;
-    }
-    return false;
+    return known.some((address) => parseAddress(address)?.hostname === hostname);
   }
 
   /** Remembers where a node listens. */

@@ -17,7 +17,7 @@ import type { Machinery, NodePorts } from "./assembly/mod.ts";
 import { type ModelSharing, onlyHere } from "../library/mod.ts";
 import { ownAddresses, systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
 import { Admin, lookBeforeRender } from "../operators/mod.ts";
-import { type OpenNode, openNode } from "./open_node.ts";
+import { type OpenNode, openNode, openRequests } from "./open_node.ts";
 
 /** How often a draining node looks whether its last answer has ended. */
 const DRAIN_LOOK_MS = 20;
@@ -320,14 +320,12 @@ async function stop(listener: HttpListener, parts: Stoppable): Promise<void> {
 
 /** Resolves when nothing runs or waits any more, here or for this node elsewhere, or when the limit is over. */
 async function drained(
-  { driver, serving }: Pick<OpenNode, "driver" | "serving">,
+  open: Pick<OpenNode, "driver" | "serving">,
   limitMs: number,
 ): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + limitMs;
   for (;;) {
-    const { running, waiting } = driver.view();
-    const open = running + waiting + serving.leasedElsewhere();
-    if (open === 0 || systemClock.monotonicMs() >= deadlineMs) return;
+    if (openRequests(open) === 0 || systemClock.monotonicMs() >= deadlineMs) return;
     await delay(DRAIN_LOOK_MS);
   }
 }

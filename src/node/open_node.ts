@@ -198,6 +198,12 @@ function servingOf(
   });
 }
 
+/** Requests that run or wait here, or run for this node elsewhere. */
+export function openRequests({ driver, serving }: Pick<OpenNode, "driver" | "serving">): number {
+  const { running, waiting } = driver.view();
+  return running + waiting + serving.leasedElsewhere();
+}
+
 function sleepingOf(
   { config, ports, driver }: Assembly,
   by: { readonly cluster: Cluster; readonly serving: Serving; readonly sharing: ModelSharing },
@@ -207,10 +213,7 @@ function sleepingOf(
   return openSleeping({
     ...ports,
     ...{ cluster, config: config.cluster },
-    requests: () => {
-      const { running, waiting } = driver.view();
-      return running + waiting + serving.leasedElsewhere();
-    },
+    requests: () => openRequests({ driver, serving }),
     onlyHere: () => onlyHere(sharing, cluster.group.catalogue, cluster.views.stayers(mayWake)),
     holds: () => sharing.copies.held().map(manifestPrefixOf),
   });

@@ -8,6 +8,7 @@ import {
   UnavailableError,
 } from "../base/mod.ts";
 import {
+  admittedMembers,
   type Catalogue,
   drainKey,
   isOwnSetting,
@@ -259,9 +260,7 @@ export class Admin implements ClusterAdmin {
   async #leaveInOrder({ force }: { readonly force: boolean }): Promise<void> {
     const { group, self } = this.#parts;
     const { nodeId } = self;
-    const others = group.catalogue.members().filter((row) =>
-      row.standing === "admitted" && row.nodeId !== nodeId
-    );
+    const others = admittedMembers(group.catalogue, nodeId);
     if (others.length === 0) {
       throw new RequestError(
         "conflict",

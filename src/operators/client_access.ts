@@ -1,5 +1,5 @@
 import { equalBytes, UnavailableError } from "../base/mod.ts";
-import type { ApiKeyRow, Catalogue } from "../core/catalogue/mod.ts";
+import { admittedMembers, type ApiKeyRow, type Catalogue } from "../core/catalogue/mod.ts";
 import type { Clock, KeyAccess, KeyVerdict } from "../ports/mod.ts";
 import {
   type ApiKey,
@@ -55,7 +55,7 @@ export async function admitClient(key: string, parts: ClientAccessParts): Promis
 
 /** Undefined when there are none yet, or too many to tell. */
 function memberKeys(catalogue: Pick<Catalogue, "members">): readonly string[] | undefined {
-  const admitted = catalogue.members().filter(({ standing }) => standing === "admitted");
+  const admitted = admittedMembers(catalogue);
   if (admitted.length === 0 || admitted.length > CLIENT_MEMBERS_MAX) return undefined;
   return admitted.map(({ publicKey }) => publicKey.toBase64());
 }

@@ -1,5 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
-import type { Catalogue } from "../core/catalogue/mod.ts";
+import { admittedMembers, type Catalogue } from "../core/catalogue/mod.ts";
 import { type ChangesStanding, planRecovery } from "../core/voting/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
 import type { Fence } from "../group/mod.ts";
@@ -24,9 +24,7 @@ export interface RecoverySight {
 export function viewRecovery({ group, self, seen, changes }: RecoverySight): RecoveryView {
   const { configuration, lastIndex, committed } = group.view();
   const { fenced, catalogue } = group;
-  const others = catalogue.members().filter((row) =>
-    row.standing === "admitted" && row.nodeId !== self.nodeId
-  ).map(({ nodeId, label }) => {
+  const others = admittedMembers(catalogue, self.nodeId).map(({ nodeId, label }) => {
     const known = seen(nodeId);
     const isAlive = known?.standing === "alive" && known.isFenced !== true;
     return { nodeId, name: label || nodeId, isAlive };

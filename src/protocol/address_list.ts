@@ -8,6 +8,18 @@ export function splitAddresses(text: string): readonly string[] {
   return text.split(SEPARATOR).filter((address) => address !== "").slice(0, NODE_ADDRESSES_MAX);
 }
 
+/** Takes one of them apart, `host:port` or `[host]:port`; undefined for anything else. */
+export function parseAddress(
+  address: string,
+): { readonly hostname: string; readonly port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
+  const [, bracketed, plain, digits] = match ?? [];
+  const hostname = bracketed ?? plain;
+  const port = Number(digits);
+  if (hostname === undefined || port < 1 || port > 65_535) return undefined;
+  return { hostname, port };
+}
+
 /** The form that {@link splitAddresses} reads. */
 export function joinAddresses(addresses: readonly string[]): string {
   return addresses.join(SEPARATOR);

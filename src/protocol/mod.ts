@@ -36,7 +36,13 @@ export {
   votersField,
 } from "./catalogue.ts";
 export type { ChatMessage, ThinkLevel, Tool, ToolCall } from "./chat.ts";
-export { type AddressReaders, joinAddresses, readLists, splitAddresses } from "./address_list.ts";
+export {
+  type AddressReaders,
+  joinAddresses,
+  parseAddress,
+  readLists,
+  splitAddresses,
+} from "./address_list.ts";
 export {
   type Accusation,
   ADDRESS_BYTES_MAX,

@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { UnavailableError } from "../base/mod.ts";
+import { parseAddress } from "../protocol/mod.ts";
 
 /** A name's addresses that are tried; more are passed over. */
 const LOOKED_UP_MAX = 4;
@@ -17,16 +18,6 @@ export type LookUp = (hostname: string, family: 4 | 0) => Promise<
 >;
 
 const lookUpInSystem: LookUp = (hostname, family) => lookup(hostname, { family, all: true });
-
-/** Splits `host:port` or `[host]:port`; undefined for anything else. */
-function parseAddress(address: string): ResolvedAddress | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
-  const [, bracketed, plain, digits] = match ?? [];
-  const hostname = bracketed ?? plain;
-  const port = Number(digits);
-  if (hostname === undefined || port < 1 || port > 65_535) return undefined;
-  return { hostname, port };
-}
 
 /**
  * Looks the host up anew each time, so that a node that moved is found again; a name may have several addresses. A socket of

@@ -11,6 +11,16 @@ export interface MemberRows {
   members(): Iterable<MemberRow>;
 }
 
+/** Rows of those that belong now, `except` left out: neither removed nor revoked. */
+export function admittedMembers(
+  rows: Pick<MemberRows, "members">,
+  except?: NodeId,
+): readonly MemberRow[] {
+  return [...rows.members()].filter(({ nodeId, standing }) =>
+    standing === "admitted" && nodeId !== except
+  );
+}
+
 /**
  * Decides about a peer that has proved that it has `publicKey`. A key that was revoked stays out under any id. A node
  * without a row gets in only with the very key that `vouchedKey` has for it: what a member said of it that has a row, or

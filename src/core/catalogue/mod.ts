@@ -9,6 +9,7 @@ export { modelKey } from "./apply_models.ts";
 export { type AttemptEnd, BlobAttempts } from "./blob_attempts.ts";
 export { type Applied, Catalogue, type CatalogueModel } from "./catalogue.ts";
 export {
+  admittedMembers,
   AUTHORITY_KEY,
   type AuthorityFacts,
   isOwnSetting,

@@ -1,5 +1,6 @@
 import { errorMessage, isEdgeError, type NodeId } from "../../base/mod.ts";
 import {
+  admittedMembers,
   chooseHeir,
   drainKey,
   HANDOVER,
@@ -97,7 +98,7 @@ export class Cluster {
     this.#voters = new VotersDriver({
       nodeId,
       group,
-      members: () => this.views.admitted().map((row) => this.#candidate(row)),
+      members: () => admittedMembers(group.catalogue).map((row) => this.#candidate(row)),
       standingOf: (member) => membership.find(member)?.standing,
       clock,
       log,
@@ -117,7 +118,7 @@ export class Cluster {
     });
     this.#schema = new SchemaRaiser({
       group,
-      schemas: () => this.views.admitted().map((row) => this.#schemaOf(row)),
+      schemas: () => admittedMembers(group.catalogue).map((row) => this.#schemaOf(row)),
       clock,
       log,
     });
@@ -152,8 +153,8 @@ export class Cluster {
   #knownOthers(): readonly PeerAddress[] {
     const { nodeId: self } = this.settings.self;
     const booked = this.#book.others(self);
-    const others = this.views.admitted().filter(({ nodeId }) =>
-      nodeId !== self && this.#book.find(nodeId) === undefined
+    const others = this.views.others().filter(({ nodeId }) =>
+      this.#book.find(nodeId) === undefined
     );
     return [...booked, ...others.map(({ nodeId }) => ({ nodeId, address: "" }))];
   }
@@ -293,7 +294,7 @@ export class Cluster {
     const { catalogue } = this.group;
     const state = this.views.sleepOf(nodeId)?.state;
     if (state === "going" || state === "asleep") return "leaving";
-    if (catalogue.findSetting(leaveKey(nodeId)) !== undefined) return "leaving";
+    if (this.views.isLeaving(nodeId)) return "leaving";
     return catalogue.findSetting(drainKey(nodeId)) === undefined ? "serving" : "drained";
   }
 
@@ -347,9 +348,8 @@ export class Cluster {
   #keepMembers(): void {
     if (this.group.fenced !== undefined) return;
     const { stored, log } = this.#machinery;
-    this.#kept = this.#kept.then(() => stored.keepMembers(this.views.admitted())).catch((error) =>
-      log.log("warn", "members_not_kept", { reason: errorMessage(error) })
-    );
+    this.#kept = this.#kept.then(() => stored.keepMembers(admittedMembers(this.group.catalogue)))
+      .catch((error) => log.log("warn", "members_not_kept", { reason: errorMessage(error) }));
   }
 
   /** On a revoked one at once; one that leaves has to hear first that it is let go. */

@@ -8,7 +8,7 @@ import {
   UnavailableError,
 } from "../../base/mod.ts";
 import type { Config } from "../../config/mod.ts";
-import { type ApiKeyRow, Catalogue } from "../../core/catalogue/mod.ts";
+import { admittedMembers, type ApiKeyRow, Catalogue } from "../../core/catalogue/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../core/membership/mod.ts";
 import { limitEntries } from "../../core/raft/mod.ts";
 import { readSleep, sleepKey } from "../../core/sleeping/mod.ts";
@@ -31,6 +31,7 @@ import {
   decodeNodeFacts,
   NODE_FACTS_KEY,
   type NodeFacts,
+  parseAddress,
   readLists,
   splitAddresses,
   spokenVersions,
@@ -104,7 +105,6 @@ const WAY_BACK = "to take part again, run odist leave --force here and let the n
 /** What a node tells of its own load. */
 export type Figures = Pick<GossipParts, "readLoad" | "readLoaded">;
 
-/** What a cluster is opened with. */
 /** Of {@link NodePorts}, what lies below a node's models. */
 export type MachineryPorts = Pick<
   NodePorts,
@@ -120,6 +120,7 @@ export type MachineryPorts = Pick<
   | "dialSeed"
 >;
 
+/** What a cluster is opened with. */
 export interface MachineryOptions extends MachineryPorts {
   readonly config: Config["cluster"];
   readonly dataFolder: string;
@@ -480,7 +481,7 @@ function followAddresses(
 /** Who is told where this node is; before it meets the others, they may speak anything. */
 function readersOf(self: NodeId, { group, gossip }: Late): AddressReaders {
   const rows = group?.catalogue.members() ?? [];
-  const others = rows.filter(({ nodeId, standing }) => nodeId !== self && standing === "admitted");
+  const others = admittedMembers({ members: () => rows }, self);
   const wires = others.flatMap(({ nodeId }) => {
     const standing = gossip?.find(nodeId)?.standing;
     const told = gossip?.values(nodeId).get(NODE_FACTS_KEY);
@@ -581,14 +582,17 @@ async function announceIfWished(
   const { config, stored, member, name, version, clock, log } = opened;
   if (!config.discover) return { close() {} };
   const [advertised = ""] = splitAddresses(by.membership.view().self.address);
-  const colon = advertised.lastIndexOf(":");
+  const place = parseAddress(advertised);
+  if (place === undefined) {
+    log.log("warn", "not_announced", { reason: `"${advertised}" is not HOST:PORT` });
+    return { close() {} };
+  }
   try {
     return await announce({
       // A token names its cluster by the authority's key.
       clusterId: clusterIdOf((stored.membership ?? member).authority.publicKey),
       nodeId: stored.nodeId,
-      hostname: advertised.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
-      port: Number(advertised.slice(colon + 1)),
+      ...place,
       name,
       version,
     }, {
