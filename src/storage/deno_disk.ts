@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { StorageError } from "../base/mod.ts";
+import { BoundedMap, StorageError } from "../base/mod.ts";
 import type { Disk } from "../ports/mod.ts";
 import { FOLDER_MODE, storageErrorFrom, syncFolder, writeWhole } from "./durable_file.ts";
 
@@ -8,6 +8,9 @@ import { FOLDER_MODE, storageErrorFrom, syncFolder, writeWhole } from "./durable
  * takes twenty and, on a busy machine, a scheduler's slice. Only a sync waits for the disk, and that never happens here.
  */
 const SYNCHRONOUS_BYTES_MAX = 256 * 1024;
+
+/** The files that are written by turns: a log's last segment, and beside it how far it is synced. */
+const OPEN_FILES_MAX = 2;
 
 /** Bytes of a file in preparation that are synced at a time: a sync of the log waits for no more than these. */
 const PREPARE_STEP_BYTES = 512 * 1024;
@@ -24,8 +27,8 @@ export async function openDisk(folder: string): Promise<Disk> {
 
 class DenoDisk implements Disk {
   readonly #folder: string;
-  // One file is written to over and over; opening it each time would cost more than the write.
-  #open: { readonly name: string; readonly file: Deno.FsFile } | undefined;
+  // Written to over and over; opening a file each time would cost more than the write.
+  readonly #open = new BoundedMap<string, Deno.FsFile>(OPEN_FILES_MAX);
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -54,7 +57,6 @@ class DenoDisk implements Disk {
 
   async create(name: string, bytes: Uint8Array): Promise<void> {
     await this.#try(`create "${name}"`, async () => {
-      this.#closeFile();
       using file = await Deno.open(this.#path(name), { write: true, create: true, truncate: true });
       await writeWhole(file, bytes);
     });
@@ -89,14 +91,15 @@ class DenoDisk implements Disk {
 
   async rename(from: string, to: string): Promise<void> {
     await this.#try(`rename "${from}"`, async () => {
-      this.#closeFile();
+      this.#closeFile(from);
+      this.#closeFile(to);
       await Deno.rename(this.#path(from), this.#path(to));
     });
   }
 
   async remove(name: string): Promise<void> {
     await this.#try(`remove "${name}"`, async () => {
-      if (this.#open?.name === name) this.#closeFile();
+      this.#closeFile(name);
       try {
         await Deno.remove(this.#path(name));
       } catch (error) {
@@ -110,20 +113,22 @@ class DenoDisk implements Disk {
   }
 
   async close(): Promise<void> {
-    this.#closeFile();
+    for (const name of [...this.#open.keys()]) this.#closeFile(name);
   }
 
   async #file(name: string): Promise<Deno.FsFile> {
-    if (this.#open?.name === name) return this.#open.file;
-    this.#closeFile();
+    const open = this.#open.use(name);
+    if (open !== undefined) return open;
+    const [oldest] = this.#open.keys();
+    if (oldest !== undefined && this.#open.size === OPEN_FILES_MAX) this.#closeFile(oldest);
     const file = await Deno.open(this.#path(name), { read: true, write: true });
-    this.#open = { name, file };
+    this.#open.set(name, file);
     return file;
   }
 
-  #closeFile(): void {
-    this.#open?.file.close();
-    this.#open = undefined;
+  #closeFile(name: string): void {
+    this.#open.get(name)?.close();
+    this.#open.delete(name);
   }
 
   #path(name: string): string {
