@@ -43,8 +43,8 @@ async function launch(words: readonly string[]): Promise<void> {
 /** Is a runner that has given up its rights already. */
 async function becomeConfined(words: readonly string[]): Promise<void> {
   const { becomeRunner } = await import("./src/inference/confined/mod.ts");
-  const [confinement = "", nativeFolder = "", ...rest] = words;
-  await becomeRunner({ confinement, nativeFolder }, rest);
+  const [confinement = "", nativeFolder = "", ownNativeFolder = "", ...rest] = words;
+  await becomeRunner({ confinement, nativeFolder, ownNativeFolder }, rest);
 }
 
 const [command, ...words] = Deno.args;

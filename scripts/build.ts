@@ -9,6 +9,7 @@
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { findOwnNativeFolder } from "../src/inference/launch/mod.ts";
 import { gatherPayload, type Gpu, nativeSpecifiers } from "./packaging/payload.ts";
 import { runDeno } from "./packaging/run_deno.ts";
 import { writeSelfExtracting } from "./packaging/self_extracting.ts";
@@ -61,6 +62,8 @@ async function build(options: BuildOptions): Promise<void> {
 /** Undefined when the file was made, otherwise what `deno compile` said. */
 async function compile({ root, out, gpu }: BuildOptions): Promise<string | undefined> {
   const natives = nativeSpecifiers(gpu).map((name) => `--include=${name}`);
+  const own = findOwnNativeFolder();
+  if (own !== "") natives.push(`--include=${own}`);
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "compile",
@@ -99,6 +102,11 @@ if (import.meta.main) {
   const options = parseOptions(Deno.args);
   await runDeno(options.root, ["check", "--quiet", "main.ts"]);
   await build(options);
+  if (findOwnNativeFolder() === "") {
+    console.log(
+      "Without libraries for models over several machines and for images: run `deno task natives` before",
+    );
+  }
   const { size } = await Deno.stat(options.out);
   const seconds = ((performance.now() - startedAtMs) / 1_000).toFixed(1);
   console.log(`${options.out}: ${(size / 2 ** 20).toFixed(1)} MiB in ${seconds} s`);

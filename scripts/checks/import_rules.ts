@@ -348,7 +348,9 @@ export const IMPORT_RULES: ImportRules = {
     ...within("src/inference", [
       [".", "channel", "A runner's model is one over its pipe."],
       [".", "quantize", "The engine's side of rewriting a file."],
-      ["quantize", "runner", "It loads the same library in the same way."],
+      ["quantize", "llama", "It calls the library."],
+      ["runner", "llama", "It calls the library."],
+      ["confined", "llama", "It tells which libraries there are."],
       ["confined", "runner", "It serves a model by it."],
       ["confined", "quantize", "It rewrites a file by it."],
     ]),

@@ -8,6 +8,8 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
+  checkOwnNatives,
+  findOwnNativeFolder,
   NATIVE_RELEASE,
   nativePackage,
   packageFolder,
@@ -35,6 +37,7 @@ export async function gatherPayload(options: PayloadOptions): Promise<TarFile[]>
     { path: "deno", bytes: await Deno.readFile(Deno.execPath()), executable: true },
     ...await bundleProgram(options),
     ...await readNativeLibraries(options.gpu),
+    ...await readOwnLibraries(),
     await plain("models/tiny.gguf", join(options.root, "src/models/embedded/tiny.gguf")),
     bootFile(),
     await plain("install.ts", fileURLToPath(new URL("./install.ts", import.meta.url))),
@@ -138,6 +141,18 @@ async function readNativeLibraries(gpu: Gpu | undefined): Promise<TarFile[]> {
   }
   // The addon for Node is the one library that nothing here opens.
   return files.filter((file) => basename(file.path) !== "llama-addon.node");
+}
+
+/**
+ * What `deno task natives` built; none where it didn't: a program without them says what it can't do.
+ *
+ * @throws UnavailableError `load_failed` when one isn't the file that was built.
+ */
+async function readOwnLibraries(): Promise<TarFile[]> {
+  const folder = findOwnNativeFolder();
+  if (folder === "") return [];
+  await checkOwnNatives(folder, undefined);
+  return await readFolder(folder, "own-native/");
 }
 
 async function readProgram(folder: string, prefix: string): Promise<TarFile[]> {

@@ -10,6 +10,7 @@ Deno.test("childEnvironment() passes on what is on the list, and adds what it is
     CUDA_VISIBLE_DEVICES: "0",
     GGML_VK_VISIBLE_DEVICES: "1",
     ODIST_NATIVE_DIR: "/native",
+    ODIST_OWN_NATIVE_DIR: "/own",
   };
   const secrets = {
     ODIST_KEY: "a",

@@ -10,6 +10,11 @@ export interface Finding {
   readonly advice?: string;
 }
 
+/** What each library of odist's own build is for. */
+const OWN_LIBRARY_USES: Readonly<Record<string, string>> = {
+  "ggml-rpc": "no model over several machines",
+  mtmd: "no images",
+};
 /** Below this no model worth the name fits. */
 const DISK_BYTES_MIN = 256 * 2 ** 20;
 /** A usual model with room for its download. */
@@ -76,6 +81,27 @@ export function judgeNatives(build: string, confinement: string): Finding {
   const advice = "A model file that breaks llama.cpp could read this user's files: " +
     "use a kernel from 5.13 on with landlock switched on.";
   return { name, state: "warning", text, advice };
+}
+
+/**
+ * The libraries of odist's own build, by name: why each doesn't serve, or "".
+ *
+ * @param reasons As a runner's probe prints them.
+ */
+export function judgeOwnLibraries(reasons: readonly (readonly [string, string])[]): Finding {
+  const name = "own libraries";
+  const missing = reasons.filter(([, reason]) => reason !== "");
+  if (missing.length === 0) {
+    return { name, state: "ok", text: reasons.map(([library]) => library).join(", ") };
+  }
+  const uses = missing.map(([library]) => OWN_LIBRARY_USES[library] ?? library);
+  return {
+    name,
+    state: "warning",
+    text: missing.map(([, reason]) => reason).join("; "),
+    advice: `Without: ${uses.join(", ")}. From source, with cmake and a C++ compiler ` +
+      "(Debian: apt-get install cmake g++): deno task natives",
+  };
 }
 
 /** The clock by itself, and against another node's where one was reached. */

@@ -5,6 +5,7 @@ import {
   judgeMemory,
   judgeNatives,
   judgeOpenFiles,
+  judgeOwnLibraries,
   readOpenFilesLimit,
 } from "./checks.ts";
 
@@ -48,4 +49,11 @@ Deno.test("doctor warns where the kernel doesn't hold a runner to its rights", (
     assert.equal(state, onLinux, less);
     assert.match(text, /confined by/);
   }
+});
+
+Deno.test("doctor says which libraries of odist's own build are missing, what for, and how to get them", () => {
+  assert.equal(judgeOwnLibraries([["ggml-rpc", ""], ["mtmd", ""]]).state, "ok");
+  const { state, text, advice } = judgeOwnLibraries([["ggml-rpc", ""], ["mtmd", "There is none"]]);
+  assert.deepEqual([state, text], ["warning", "There is none"]);
+  assert.match(advice ?? "", /^Without: no images\. .*cmake.*: deno task natives$/);
 });

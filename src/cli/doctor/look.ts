@@ -11,6 +11,7 @@ import {
   judgeMemory,
   judgeNatives,
   judgeOpenFiles,
+  judgeOwnLibraries,
   readOpenFilesLimit,
 } from "./checks.ts";
 
@@ -28,7 +29,7 @@ export async function lookAround(context: CliContext, config: Config): Promise<F
     lookAtFolder("models folder", config.storage.modelsFolder),
     lookAtDisk(config.storage.modelsFolder),
     judgeMemory(Deno.systemMemoryInfo().available, config.scheduler.memoryReserveBytes),
-    await lookAtNatives(context.runnerCommand),
+    ...await lookAtNatives(context.runnerCommand),
     lookAtEmbeddedModel(context.embeddedModelPath),
     judgeClock(context.nowMs(), node.clockMs),
     judgeOpenFiles(findOpenFilesLimit()),
@@ -149,7 +150,7 @@ function lookAtDisk(folder: string): Finding {
 }
 
 /** Asks a runner process, which may die of libraries that don't fit this machine. */
-async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding> {
+async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding[]> {
   const name = "llama.cpp";
   const advice =
     "Install odist anew for this kind of machine; unset ODIST_NATIVE_DIR if it is set.";
@@ -164,16 +165,21 @@ async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding>
     const decoder = new TextDecoder();
     if (!success) {
       const reason = printable(lastLine(decoder.decode(stderr))) || `it ended with code ${code}`;
-      return { name, state: "broken", text: `Cannot open its libraries: ${reason}`, advice };
+      return [{ name, state: "broken", text: `Cannot open its libraries: ${reason}`, advice }];
     }
     const facts: unknown = JSON.parse(lastLine(decoder.decode(stdout)));
     const build = isJsonObject(facts) ? textOf(facts, "build") : undefined;
     const gpus = isJsonObject(facts) ? numberOf(facts, "gpus") ?? 0 : 0;
     const confinement = isJsonObject(facts) ? textOf(facts, "confinement") ?? "none" : "none";
-    return judgeNatives(`${build}, ${gpus === 0 ? "no GPU" : `GPUs: ${gpus}`}`, confinement);
+    const text = `${build}, ${gpus === 0 ? "no GPU" : `GPUs: ${gpus}`}`;
+    const own = isJsonObject(facts) && isJsonObject(facts.own) ? facts.own : {};
+    const reasons = Object.keys(own).map((library) =>
+      [library, textOf(own, library) ?? ""] as const
+    );
+    return [judgeNatives(text, confinement), judgeOwnLibraries(reasons)];
   } catch (error) {
     const text = `Cannot start a runner process: ${printableText(errorMessage(error))}`;
-    return { name, state: "broken", text, advice };
+    return [{ name, state: "broken", text, advice }];
   }
 }
 

@@ -1,5 +1,6 @@
 import { quantizeFile } from "../quantize/mod.ts";
-import { printNatives, type RunnerPlace, runRunner } from "../runner/mod.ts";
+import { printNatives } from "../llama/mod.ts";
+import { type RunnerPlace, runRunner } from "../runner/mod.ts";
 
 /**
  * Is a runner from now on, or does what the mode in `words` asks for: `--probe`, `--quantize` and its arguments. Ends the

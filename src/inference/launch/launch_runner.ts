@@ -1,10 +1,11 @@
 import { type Entry, type OwnProgram, type Rights, startConfined } from "../../confinement/mod.ts";
-import { checkNatives } from "./native_digests.ts";
+import { checkNatives, checkOwnNatives } from "./native_digests.ts";
 import { findNativeFolder } from "./native_folder.ts";
+import { findOwnNativeFolder } from "./own_natives.ts";
 
 /** Starts a runner: gives up its rights and goes on as {@link CONFINED_RUNNER}. */
 export const RUNNER: Entry = { module: "src/inference/launch/main", subcommand: "runner" };
-/** What a runner becomes; its words begin with what confines it and the folder of llama.cpp's libraries. */
+/** What a runner becomes; its words begin with what confines it and the two folders of llama.cpp's libraries. */
 export const CONFINED_RUNNER: Entry = {
   module: "src/inference/confined/main",
   subcommand: "confined-runner",
@@ -13,6 +14,8 @@ export const CONFINED_RUNNER: Entry = {
 /** Where llama.cpp's libraries lie, and what confines the process that opens them. */
 export interface LaunchedRunner {
   readonly nativeFolder: string;
+  /** With those that odist builds itself; "" = there are none. */
+  readonly ownNativeFolder: string;
   /** Such as `none: ...`, with the reason. */
   readonly confinement: string;
 }
@@ -31,27 +34,29 @@ export async function launchRunner(
 ): Promise<LaunchedRunner> {
   const nativeFolder = await findNativeFolder();
   await checkNatives(nativeFolder, marksFolder());
-  const rights = runnerRights(program, nativeFolder, words);
+  const ownNativeFolder = findOwnNativeFolder();
+  if (ownNativeFolder !== "") await checkOwnNatives(ownNativeFolder, marksFolder());
+  const folders = [nativeFolder, ownNativeFolder];
   const reason = startConfined(
     program,
-    { entry: CONFINED_RUNNER, words: [nativeFolder, ...words] },
-    rights,
+    { entry: CONFINED_RUNNER, words: [...folders, ...words] },
+    runnerRights(program, folders.filter((folder) => folder !== ""), words),
   );
-  return { nativeFolder, confinement: `none: ${reason}` };
+  return { nativeFolder, ownNativeFolder, confinement: `none: ${reason}` };
 }
 
 function runnerRights(
   program: OwnProgram,
-  nativeFolder: string,
+  libraries: readonly string[],
   words: readonly string[],
 ): Rights {
   const files = filesOf(words);
   // Deno checks files that its own functions open; llama.cpp opens the model past it, under landlock's eyes.
-  const readable = [...program.files, nativeFolder].map((path) => path.replaceAll(",", ",,"));
+  const readable = [...program.files, ...libraries].map((path) => path.replaceAll(",", ",,"));
   return {
     // Pointers want the permission for all libraries.
     permissions: ["--allow-ffi", `--allow-read=${readable.join(",")}`],
-    reads: [nativeFolder, ...files.reads],
+    reads: [...libraries, ...files.reads],
     writes: files.writes,
     devices: "gpu",
   };

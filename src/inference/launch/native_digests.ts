@@ -1,6 +1,7 @@
 import { UnavailableError } from "../../base/mod.ts";
 import table from "./native_digests.json" with { type: "json" };
 import { nativePackage } from "./native_folder.ts";
+import { OWN_NATIVES_LIST, ownNativeDigests } from "./own_natives.ts";
 
 /** SHA-256 of each file by package and name. `scripts/packaging/native_digests.ts` writes it. */
 const DIGESTS: Readonly<Record<string, Readonly<Record<string, string>>>> = table;
@@ -20,12 +21,39 @@ interface NativeFile {
  * @param marksFolder Where marks are kept; undefined = the content is read each time.
  * @throws UnavailableError `load_failed` that names the file.
  */
-export async function checkNatives(folder: string, marksFolder: string | undefined): Promise<void> {
-  const files = listFiles(folder);
-  const mark = await sha256(new TextEncoder().encode(JSON.stringify([DIGESTS, files])));
+export function checkNatives(folder: string, marksFolder: string | undefined): Promise<void> {
+  return checkFiles(listFiles(folder), { known: DIGESTS, marksFolder, refuse: refuseOther });
+}
+
+/**
+ * As {@link checkNatives}, of libraries that odist built itself: by the list that was written with them.
+ *
+ * @throws UnavailableError `load_failed` that names the file.
+ */
+export async function checkOwnNatives(
+  folder: string,
+  marksFolder: string | undefined,
+): Promise<void> {
+  const digests = ownNativeDigests(folder);
+  const files = listFiles(folder).filter(({ name }) => name !== OWN_NATIVES_LIST);
+  const refuse = (file: NativeFile, digest: string) => {
+    const known = digests.get(file.name);
+    if (known !== digest) throw distrust(file, digest, known === undefined ? [] : [known]);
+  };
+  await checkFiles(files, { known: [...digests], marksFolder, refuse });
+}
+
+async function checkFiles(files: readonly NativeFile[], by: {
+  /** What `refuse` compares with: another one needs another look. */
+  readonly known: unknown;
+  readonly marksFolder: string | undefined;
+  readonly refuse: (file: NativeFile, digest: string) => void;
+}): Promise<void> {
+  const { marksFolder } = by;
+  const mark = await sha256(new TextEncoder().encode(JSON.stringify([by.known, files])));
   const markPath = marksFolder === undefined ? undefined : `${marksFolder}/${mark}`;
   if (markPath !== undefined && exists(markPath)) return;
-  for (const file of files) refuseOther(file, await sha256(await Deno.readFile(file.path)));
+  for (const file of files) by.refuse(file, await sha256(await Deno.readFile(file.path)));
   if (marksFolder === undefined || markPath === undefined) return;
   try {
     await Deno.mkdir(marksFolder, { recursive: true, mode: 0o700 });
@@ -44,11 +72,18 @@ export function refuseOther(
   const known = Object.entries(DIGESTS)
     .filter(([name]) => name === platform || name.startsWith(`${platform}-`))
     .flatMap(([, digests]) => digests[file.name] ?? []);
-  if (known.includes(digest)) return;
+  if (!known.includes(digest)) throw distrust(file, digest, known);
+}
+
+function distrust(
+  file: { readonly path: string },
+  digest: string,
+  known: readonly string[],
+): UnavailableError {
   const reason = known.length === 0
     ? "no file of this name belongs to the libraries"
     : `its SHA-256 is ${digest}, that of the release is ${known.join(" or ")}`;
-  throw new UnavailableError("load_failed", `Cannot trust ${file.path}: ${reason}`);
+  return new UnavailableError("load_failed", `Cannot trust ${file.path}: ${reason}`);
 }
 
 function listFiles(folder: string): NativeFile[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { checkNatives } from "./native_digests.ts";
+import { checkNatives, checkOwnNatives } from "./native_digests.ts";
 
 const MAIN = fileURLToPath(new URL("../../../main.ts", import.meta.url));
 
@@ -61,3 +61,23 @@ Deno.test("checkNatives() refuses a file that belongs to no library, which llama
     });
     await assert.rejects(checkNatives(folder, undefined), { code: "load_failed" });
   }));
+
+Deno.test("checkOwnNatives() opens what was built as it was built, and nothing else", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "odist-natives-" });
+  try {
+    await Deno.writeTextFile(`${folder}/libmtmd.so`, "code");
+    await assert.rejects(checkOwnNatives(folder, undefined), { message: /deno task natives/ });
+    const digest = new Uint8Array(
+      await crypto.subtle.digest("SHA-256", new TextEncoder().encode("code")),
+    ).toHex();
+    await Deno.writeTextFile(`${folder}/natives.json`, JSON.stringify({ "libmtmd.so": digest }));
+    await checkOwnNatives(folder, undefined);
+    await Deno.writeTextFile(`${folder}/libggml-rpc.so`, "code");
+    await assert.rejects(checkOwnNatives(folder, undefined), { message: /no file of this name/ });
+    await Deno.remove(`${folder}/libggml-rpc.so`);
+    await Deno.writeTextFile(`${folder}/libmtmd.so`, "c0de");
+    await assert.rejects(checkOwnNatives(folder, undefined), { code: "load_failed" });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

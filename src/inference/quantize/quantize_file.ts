@@ -1,5 +1,5 @@
 import { assert, errorMessage, UnavailableError } from "../../base/mod.ts";
-import { cText, FILE_TYPES, openLlama, QUANTIZE_PARAMS } from "../runner/mod.ts";
+import { cText, FILE_TYPES, openLlama, QUANTIZE_PARAMS } from "../llama/mod.ts";
 
 /** Bytes of tensor rows in memory at once. llama.cpp's own 8 GiB would push loaded models out. */
 const BUFFER_BYTES_MAX = 512 * 1024 * 1024;

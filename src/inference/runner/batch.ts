@@ -1,4 +1,4 @@
-import { BATCH } from "./abi.ts";
+import { BATCH } from "../llama/mod.ts";
 
 /** The arrays behind one `llama_batch`, allocated once. llama.cpp only borrows them, so this object must outlive calls. */
 export class Batch {

@@ -1,6 +1,6 @@
 import { RequestError } from "../../base/mod.ts";
 import { Batch } from "./batch.ts";
-import { POOLING } from "./abi.ts";
+import { POOLING } from "../llama/mod.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
 

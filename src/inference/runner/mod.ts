@@ -18,7 +18,7 @@ import { killThisProcess } from "../../confinement/mod.ts";
 import { encodeFrame, FrameReader } from "../frames.ts";
 import { Decoder } from "./decoder.ts";
 import { Embedder } from "./embedder.ts";
-import { openLlama } from "./llama.ts";
+import { openLlama } from "../llama/mod.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import { loadModel, type RunnerModel } from "./model.ts";
 
@@ -29,6 +29,8 @@ const PROGRESS_STEP = 0.01;
 export interface RunnerPlace {
   /** With llama.cpp's libraries. */
   readonly nativeFolder: string;
+  /** With those that odist builds itself; "" = there are none. */
+  readonly ownNativeFolder: string;
   /** What confines this process, such as `landlock:7+seccomp`. */
   readonly confinement: string;
 }
@@ -201,5 +203,3 @@ function send(reply: RunnerReply): void {
   let at = 0;
   while (at < frame.length) at += Deno.stdout.writeSync(frame.subarray(at));
 }
-export { FILE_TYPES, QUANTIZE_PARAMS } from "./abi.ts";
-export { cText, openLlama, printNatives } from "./llama.ts";

@@ -3,12 +3,13 @@ import type { LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
 import { Batch } from "./batch.ts";
 import {
   CONTEXT_PARAMS,
+  cText,
   FLASH_ATTENTION,
   KV_CACHE_TYPES,
+  type Llama,
   LOAD_MODES,
   MODEL_PARAMS,
-} from "./abi.ts";
-import { cText, type Llama } from "./llama.ts";
+} from "../llama/mod.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Sequences computed together when embedding; their tokens share one batch. */

@@ -4,7 +4,7 @@ import { RequestError } from "../../base/mod.ts";
 import type { LoadSettings, SequenceRequest } from "../../protocol/mod.ts";
 import { type AddressedEvent, Decoder } from "./decoder.ts";
 import { Embedder } from "./embedder.ts";
-import { type Llama, openLlama } from "./llama.ts";
+import { type Llama, openLlama } from "../llama/mod.ts";
 import { loadModel, type RunnerModel } from "./model.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));

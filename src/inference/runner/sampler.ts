@@ -1,7 +1,6 @@
 import { invalidRequest, mixSeed, RequestError, StrictUtf8 } from "../../base/mod.ts";
 import type { SamplerSettings } from "../../protocol/mod.ts";
-import { TOKEN_ARRAY, TOKEN_BYTES } from "./abi.ts";
-import { cText, type Llama } from "./llama.ts";
+import { cText, type Llama, TOKEN_ARRAY, TOKEN_BYTES } from "../llama/mod.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** llama.cpp takes this seed for "draw one yourself". */

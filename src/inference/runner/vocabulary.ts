@@ -1,4 +1,4 @@
-import { cText, type Llama, readText } from "./llama.ts";
+import { cText, type Llama, readText } from "../llama/mod.ts";
 
 const NO_BYTES = new Uint8Array(0);
 

@@ -1,10 +1,10 @@
 /**
  * A runner that was taken over: tries what it must not be able to do, by Deno's functions and by bare system calls, and
  * prints what came of each as one JSON object. What it may do is tried, too, so that a refusal means something.
- * Words after the confinement and the library folder: the model, and `--try=` with a secret file, a folder, a TCP port
+ * Words after the confinement and the library folders: the model, and `--try=` with a secret file, a folder, a TCP port
  * and the id of a process of this user.
  */
-const [confinement = "", , model = "", goals = ""] = Deno.args;
+const [confinement = "", , , model = "", goals = ""] = Deno.args;
 const { secret, folder, port, pid } = JSON.parse(goals.replace("--try=", ""));
 
 const libc = Deno.dlopen("libc.so.6", {

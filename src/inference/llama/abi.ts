@@ -104,6 +104,25 @@ export const BATCH = new Struct([
   ["outputs", "pointer", 0],
 ]);
 
+/** `struct mtmd_context_params` with libmtmd's defaults. */
+export const MTMD_PARAMS = new Struct([
+  ["useGpu", "bool", 1],
+  ["device", "pointer", 0],
+  ["printTimings", "bool", 1],
+  ["threads", "i32", 4],
+  ["imageMarker", "pointer", 0],
+  ["mediaMarker", "pointer"],
+  ["flashAttention", "i32", -1],
+  ["warmUp", "bool", 1],
+  ["imageTokensMin", "i32", -1],
+  ["imageTokensMax", "i32", -1],
+  ["evalCallback", "pointer", 0],
+  ["evalCallbackValue", "pointer", 0],
+  ["batchTokensMax", "i32", 1024],
+  ["progressCallback", "pointer", 0],
+  ["progressValue", "pointer", 0],
+]);
+
 /** `struct llama_token_data_array`; never passed by value. */
 export const TOKEN_ARRAY = new Struct([
   ["tokens", "pointer"],
@@ -243,6 +262,17 @@ export const GGML_SYMBOLS = {
 
 /** Device questions live in libggml-base. */
 export const GGML_BASE_SYMBOLS = {
+  ggml_backend_dev_backend_reg: { parameters: ["pointer"], result: "pointer" },
   ggml_backend_dev_type: { parameters: ["pointer"], result: "i32" },
   ggml_backend_dev_memory: { parameters: ["pointer", "buffer", "buffer"], result: "void" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** What is called of libggml-rpc. */
+export const RPC_SYMBOLS = {
+  ggml_backend_rpc_reg: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** What is called of libmtmd. */
+export const MTMD_SYMBOLS = {
+  mtmd_context_params_default: { parameters: [], result: MTMD_PARAMS.nativeType },
 } as const satisfies Deno.ForeignLibraryInterface;

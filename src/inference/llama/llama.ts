@@ -15,6 +15,9 @@ const DEVICE_KINDS_GPU: readonly number[] = [1, 2];
 /** The libraries, opened, checked, with all their devices known. One per process. */
 export interface Llama {
   readonly call: Deno.DynamicLibrary<typeof LLAMA_SYMBOLS>["symbols"];
+  readonly base: Deno.DynamicLibrary<typeof GGML_BASE_SYMBOLS>["symbols"];
+  /** `ggml_backend_dev_t` of each device, the CPU's among them. */
+  readonly devices: readonly Deno.PointerValue[];
   readonly gpuCount: number;
   /** Free bytes on all GPUs together. */
   deviceBytesFree(): number;
@@ -37,14 +40,19 @@ export function openLlama(place: string): Llama {
   refuseOtherLayouts(call);
   ggml.ggml_backend_load_all_from_path(cText(place));
   call.llama_backend_init();
-  const gpus = Array.from(
+  const devices = Array.from(
     { length: Number(ggml.ggml_backend_dev_count()) },
     (_, index) => ggml.ggml_backend_dev_get(BigInt(index)),
-  ).filter((device) => DEVICE_KINDS_GPU.includes(base.ggml_backend_dev_type(device)));
+  );
+  const gpus = devices.filter((device) =>
+    DEVICE_KINDS_GPU.includes(base.ggml_backend_dev_type(device))
+  );
   const features = [...readText(call.llama_print_system_info()).matchAll(/(\w+) = 1/g)]
     .map((match) => match[1]).join(",");
   return {
     call,
+    base,
+    devices,
     folder: place,
     gpuCount: gpus.length,
     deviceBytesFree() {
@@ -59,20 +67,6 @@ export function openLlama(place: string): Llama {
   };
 }
 
-/**
- * Opens llama.cpp's libraries and prints what they are as one JSON line: `{"build", "gpus", "folder",
- * "confinement"}`. A process of its own does this, because a library made for another machine may end it.
- *
- * @throws UnavailableError `load_failed`, as {@link openLlama} does.
- */
-export function printNatives(
-  place: { readonly nativeFolder: string; readonly confinement: string },
-): void {
-  const { buildText, gpuCount, folder } = openLlama(place.nativeFolder);
-  const { confinement } = place;
-  console.log(JSON.stringify({ build: buildText, gpus: gpuCount, folder, confinement }));
-}
-
 /** A NUL-terminated copy, as C wants it. */
 export function cText(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);
@@ -83,13 +77,19 @@ export function readText(pointer: Deno.PointerValue): string {
   return pointer === null ? "" : new Deno.UnsafePointerView(pointer).getCString();
 }
 
-/** The path of a library; GPU packages put the backend's name between its name and the release. */
-function findLibrary(folder: string, name: string): string {
+/** The path of a library; GPU packages put the backend's name between its name and the release. undefined = it isn't there. */
+export function libraryPath(folder: string, name: string): string | undefined {
   const release = LLAMA_VERSION.replaceAll(".", "\\.");
   const pattern = new RegExp(`^(lib)?${name}(\\.[a-z]+)?(\\.v${release})?\\.(so|dylib|dll)$`);
   for (const { name: file } of Deno.readDirSync(folder)) {
     if (pattern.test(file)) return `${folder}/${file}`;
   }
+  return undefined;
+}
+
+function findLibrary(folder: string, name: string): string {
+  const path = libraryPath(folder, name);
+  if (path !== undefined) return path;
   throw new UnavailableError(
     "load_failed",
     `Cannot load llama.cpp: there is no ${name} ${LLAMA_VERSION} library in ${folder}`,

@@ -1,0 +1,21 @@
+/**
+ * llama.cpp's libraries: the layouts of their structs, what is called of them, and how they are opened and checked. Never
+ * imported by the node process, which must survive llama.cpp. Start with `llama.ts`.
+ *
+ * @module
+ */
+export {
+  BATCH,
+  CONTEXT_PARAMS,
+  FILE_TYPES,
+  FLASH_ATTENTION,
+  KV_CACHE_TYPES,
+  LOAD_MODES,
+  MODEL_PARAMS,
+  POOLING,
+  QUANTIZE_PARAMS,
+  TOKEN_ARRAY,
+  TOKEN_BYTES,
+} from "./abi.ts";
+export { cText, type Llama, openLlama, readText } from "./llama.ts";
+export { printNatives } from "./print_natives.ts";
