@@ -109,6 +109,11 @@ export const IMPORT_RULES: ImportRules = {
     },
     {
       from: "src/cli",
+      to: "src/inference/backends",
+      because: "Which libraries drive this machine's devices is known without a node.",
+    },
+    {
+      from: "src/cli",
       to: "src/models/gguf",
       because: "What a header says of a model is known without a store.",
     },
@@ -351,6 +356,8 @@ export const IMPORT_RULES: ImportRules = {
       ["quantize", "llama", "It calls the library."],
       ["runner", "llama", "It calls the library."],
       ["confined", "llama", "It tells which libraries there are."],
+      [".", "backends", "The engine's side of what a machine has."],
+      ["backends", "launch", "Which libraries there are for a platform stands there."],
       ["confined", "runner", "It serves a model by it."],
       ["confined", "quantize", "It rewrites a file by it."],
     ]),

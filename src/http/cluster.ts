@@ -317,6 +317,9 @@ function memberShape(member: MemberStatus): object {
       "version",
     ]),
     match_index: member.matchIndex,
+    devices: member.devices.map((device) =>
+      wireFields(device, ["name", "description", "kind", "totalBytes", "freeBytes", "driver"])
+    ),
     load: load === undefined ? undefined : loadShape(load),
   };
 }

@@ -16,6 +16,14 @@ const MEMBERS_ON_WIRE = [
     yields: false,
     version: "1.2.3",
     match_index: 17,
+    devices: [{
+      name: "Vulkan0",
+      description: "Some GPU",
+      kind: "gpu",
+      total_bytes: 2 ** 31,
+      free_bytes: 2 ** 30,
+      driver: "radv",
+    }],
     load: {
       running_requests: 1,
       waiting_requests: 2,
@@ -34,6 +42,7 @@ const MEMBERS_ON_WIRE = [
     drained: true,
     yields: true,
     version: "",
+    devices: [],
   },
 ];
 

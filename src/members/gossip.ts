@@ -1,17 +1,20 @@
-import { BoundedMap, LineLimiter, type NodeId } from "../base/mod.ts";
+import { BoundedMap, equalBytes, LineLimiter, type NodeId } from "../base/mod.ts";
 import { CopiesReports, LoadReports } from "../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import {
   type Decoded,
   decodeInventory,
   decodeLoadedCopies,
+  decodeNodeDevices,
   decodeNodeDisk,
   decodeNodeFacts,
   decodeNodeFence,
   decodeNodeLoad,
   decodeNodeYield,
+  type DeviceFacts,
   encodeInventory,
   encodeLoadedCopies,
+  encodeNodeDevices,
   encodeNodeDisk,
   encodeNodeFacts,
   encodeNodeFence,
@@ -22,6 +25,7 @@ import {
   type LoadedCopies,
   type LoadedCopy,
   type ManifestPrefix,
+  NODE_DEVICES_KEY,
   NODE_DISK_KEY,
   NODE_FACTS_KEY,
   NODE_FENCE_KEY,
@@ -51,6 +55,8 @@ export interface NodeGossip {
   readonly loaded: LoadedCopies | undefined;
   readonly inventory: Inventory;
   readonly disk: NodeDisk | undefined;
+  /** What it computes with beside its cores. */
+  readonly devices: readonly DeviceFacts[];
   /** Why it takes no part in the log's group, in one word; undefined = it does, or has not said. */
   readonly fence: string | undefined;
   /** It takes nothing new, because other programs use its machine. */
@@ -71,6 +77,8 @@ export interface GossipParts {
   readonly readLoad: () => NodeLoad;
   /** What is loaded on this node now; cheap. */
   readonly readLoaded: () => readonly LoadedCopy[];
+  /** What this node computes with beside its cores, and what is free of it now; cheap. */
+  readonly readDevices: () => readonly DeviceFacts[];
 }
 
 /** Tells the other nodes about this one, as often as is worth it, and remembers what they tell. */
@@ -84,6 +92,8 @@ export class Gossip {
   #timer: { readonly dueMs: number; cancel(): void } | undefined;
   readonly #refusedLines = new LineLimiter(REFUSED_LINE_MS);
   #toldFence: string | undefined;
+  /** Of a node without devices, nothing is told. */
+  #toldDevices = encodeNodeDevices([]);
   #closed = false;
 
   constructor(parts: GossipParts) {
@@ -153,6 +163,7 @@ export class Gossip {
       loaded: read(LOADED_COPIES_KEY, decodeLoadedCopies),
       inventory: decodeInventory(values),
       disk: read(NODE_DISK_KEY, decodeNodeDisk),
+      devices: read(NODE_DEVICES_KEY, decodeNodeDevices)?.devices ?? [],
       fence: read(NODE_FENCE_KEY, decodeNodeFence)?.kind || undefined,
       yields: (read(NODE_YIELD_KEY, decodeNodeYield)?.to ?? "") !== "",
     };
@@ -187,6 +198,11 @@ export class Gossip {
     const told = this.#copiesReports.look(readLoaded(), nowMs);
     if (told.copies !== undefined) {
       membership.publish(LOADED_COPIES_KEY, encodeLoadedCopies(told.copies));
+    }
+    const devices = encodeNodeDevices(this.#parts.readDevices());
+    if (!equalBytes(devices, this.#toldDevices)) {
+      this.#toldDevices = devices;
+      membership.publish(NODE_DEVICES_KEY, devices);
     }
     this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity));
   }

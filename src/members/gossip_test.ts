@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import type { LoadedCopy, ManifestPrefix, NodeFacts, NodeLoad } from "../protocol/mod.ts";
+import {
+  type DeviceFacts,
+  type LoadedCopy,
+  type ManifestPrefix,
+  NODE_DEVICES_KEY,
+  type NodeFacts,
+  type NodeLoad,
+} from "../protocol/mod.ts";
 import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
 import { SimulatedMembers } from "../../tests/harness/simulated_members.ts";
 import { Gossip } from "./gossip.ts";
@@ -33,10 +40,20 @@ const COPY: LoadedCopy = {
   runningRequests: 0,
 };
 
+const DEVICE: DeviceFacts = {
+  name: "Vulkan0",
+  description: "Some GPU",
+  kind: "gpu",
+  totalBytes: 2 ** 33,
+  freeBytes: 2 ** 32,
+  driver: "radv",
+};
+
 interface Teller {
   readonly gossip: Gossip;
   load: NodeLoad;
   copies: readonly LoadedCopy[];
+  devices: readonly DeviceFacts[];
 }
 
 /** Two nodes that know each other, each with its gossip. */
@@ -64,6 +81,7 @@ function openTeller(cluster: SimulatedMembers, index: number): Teller {
   const teller: Teller = {
     load: IDLE,
     copies: [],
+    devices: [],
     gossip: new Gossip({
       nodeId,
       membership,
@@ -72,6 +90,7 @@ function openTeller(cluster: SimulatedMembers, index: number): Teller {
       metrics: telemetry,
       readLoad: () => teller.load,
       readLoaded: () => teller.copies,
+      readDevices: () => teller.devices,
     }),
   };
   return teller;
@@ -120,6 +139,26 @@ Deno.test("Memory that changes without a word is noticed by looking", async () =
   one.load = { ...IDLE, availableBytes: 2 ** 30 };
   await cluster.advance(12_000);
   assert.equal(two.gossip.find(nodeId).load?.availableBytes, 2 ** 30);
+});
+
+Deno.test("Devices are told when they change, and a node that never had any says nothing of them", async () => {
+  using scene = await pair();
+  const { cluster, tellers: [one, two] } = scene;
+  const { nodeId } = cluster.get(0);
+  await cluster.advance(2_000);
+  const told: string[] = [];
+  cluster.get(1).driver.onValuesChanged(({ keys }) => told.push(...keys));
+  one.load = { ...IDLE, runningRequests: 1, freeSlots: 3 };
+  one.gossip.loadChanged();
+  await cluster.advance(2_000);
+  assert.ok(told.length > 0);
+  assert.equal(cluster.get(1).driver.values(nodeId).has(NODE_DEVICES_KEY), false);
+  one.devices = [DEVICE];
+  await cluster.advance(6_000);
+  assert.deepEqual(two.gossip.find(nodeId).devices, [DEVICE]);
+  one.devices = [];
+  await cluster.advance(6_000);
+  assert.deepEqual(two.gossip.find(nodeId).devices, []);
 });
 
 Deno.test("What an earlier life said is forgotten with it", async () => {

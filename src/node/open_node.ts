@@ -68,6 +68,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { config, ports } = options;
   const speed = new SpeedMeter();
   const driver = openDriver(options, speed);
+  await ports.devices.look();
   const machinery = await openMachinery({
     ...ports,
     ...options,
@@ -92,9 +93,12 @@ interface Assembly extends OpenNodeOptions {
 
 async function assemble(parts: Assembly): Promise<OpenNode> {
   const { ports, machinery, driver, speed } = parts;
-  const { clock, machine } = ports;
+  const { clock, machine, devices } = ports;
   const catalogue = () => machinery.group.catalogue;
-  const cluster = new Cluster(machinery, ownFigures({ driver, machine, speed, clock, catalogue }));
+  const cluster = new Cluster(
+    machinery,
+    ownFigures({ driver, machine, devices, speed, clock, catalogue }),
+  );
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
   const { log, metrics, power } = ports;
   const waking = openWaking({ cluster, power, clock, log, metrics });

@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/mod.ts";
-import { createEngine, createQuantizer } from "../inference/mod.ts";
+import { createEngine, createQuantizer, openDevices } from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { openPower } from "../power/mod.ts";
@@ -50,6 +50,10 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     metrics,
     drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     machine,
+    devices: openDevices({
+      ...{ command, env: {}, log },
+      nativeFolder: Deno.env.get("ODIST_NATIVE_DIR"),
+    }),
     power: openPower({ sleepCommand: config.cluster.sleepCommand || SLEEP_COMMAND }),
     engine: createEngine({ command, env: {}, log, clock }),
     quantizer: createQuantizer({

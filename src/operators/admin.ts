@@ -37,7 +37,7 @@ import type {
   TokenRowView,
   WebTransportContact,
 } from "../ports/mod.ts";
-import type { CatalogueCommand } from "../protocol/mod.ts";
+import type { CatalogueCommand, DeviceFacts } from "../protocol/mod.ts";
 import {
   type CatalogueGroup,
   CHANGE_TIMEOUT_MS,
@@ -87,6 +87,8 @@ export interface SeenMember {
   readonly yields?: boolean;
   readonly address: string;
   readonly version: string;
+  /** What it computes with beside its cores; absent = nothing. */
+  readonly devices?: readonly DeviceFacts[];
   readonly load: MemberLoad | undefined;
 }
 
@@ -397,6 +399,7 @@ export class Admin implements ClusterAdmin {
       yields: known?.yields ?? false,
       version: known?.version ?? "",
       matchIndex: peer?.match,
+      devices: known?.devices ?? [],
       load: known?.load,
     };
   }

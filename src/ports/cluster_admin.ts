@@ -1,5 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
-import type { Scope } from "../protocol/mod.ts";
+import type { DeviceFacts, Scope } from "../protocol/mod.ts";
 import type { ChangesView } from "./model_api.ts";
 import type { ConnectionView } from "./transport.ts";
 
@@ -30,6 +30,8 @@ export interface MemberStatus {
   readonly version: string;
   /** Entries of the log this member is known to hold; only the leader knows. */
   readonly matchIndex: number | undefined;
+  /** What it computes with beside its cores. */
+  readonly devices: readonly DeviceFacts[];
   readonly load: MemberLoad | undefined;
 }
 

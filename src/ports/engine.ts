@@ -1,4 +1,10 @@
-import type { LoadedFacts, LoadSettings, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
+import type {
+  DeviceFacts,
+  LoadedFacts,
+  LoadSettings,
+  SequenceEvent,
+  SequenceRequest,
+} from "../protocol/mod.ts";
 
 /** Loads models. The real one starts a runner process per loaded model; each load is a fresh process. */
 export interface Engine {
@@ -50,4 +56,12 @@ export interface LoadedModel {
   detokenize(tokens: readonly number[]): Promise<Uint8Array>;
   /** Ends the runner; resolves when the process is gone. Running answers fail with `runner_lost`. */
   unload(): Promise<void>;
+}
+
+/** What this machine computes with beside its cores. */
+export interface Devices {
+  /** As last looked at; none before {@link look}. In llama.cpp's order, `freeBytes` as their drivers said then. */
+  list(): readonly DeviceFacts[];
+  /** Looks anew; never throws: what can't be looked at has no devices. Looks that overlap are one. */
+  look(): Promise<void>;
 }

@@ -58,7 +58,7 @@ export type {
   WebTransportContact,
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";
-export type { Engine, LoadedModel } from "./engine.ts";
+export type { Devices, Engine, LoadedModel } from "./engine.ts";
 export {
   BEFORE_CHANGE,
   type CatalogEntry,

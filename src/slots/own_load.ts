@@ -1,6 +1,7 @@
 import { type Catalogue, SpeedAverage } from "../core/catalogue/mod.ts";
-import type { Clock, Engine, LoadedModel } from "../ports/mod.ts";
+import type { Clock, Devices, Engine, LoadedModel } from "../ports/mod.ts";
 import {
+  type DeviceFacts,
   type LoadedCopy,
   manifestPrefixOf,
   type NodeLoad,
@@ -14,6 +15,7 @@ import type { Machine } from "./system.ts";
 export interface OwnLoadParts {
   readonly driver: Pick<SchedulerDriver, "view" | "findModel">;
   readonly machine: Machine;
+  readonly devices: Pick<Devices, "list">;
   readonly speed: {
     readonly decodeTokensPerMinute: number;
     readonly prefillTokensPerMinute: number;
@@ -26,8 +28,13 @@ export interface OwnLoadParts {
 export function ownFigures(parts: OwnLoadParts): {
   readonly readLoad: () => NodeLoad;
   readonly readLoaded: () => readonly LoadedCopy[];
+  readonly readDevices: () => readonly DeviceFacts[];
 } {
-  return { readLoad: () => readLoad(parts), readLoaded: () => readLoaded(parts) };
+  return {
+    readLoad: () => readLoad(parts),
+    readLoaded: () => readLoaded(parts),
+    readDevices: () => parts.devices.list(),
+  };
 }
 
 function readLoad({ driver, machine, speed }: OwnLoadParts): NodeLoad {

@@ -51,6 +51,7 @@ Deno.test("A member that says a thousand impossible loads of itself is not belie
       metrics: telemetry,
       readLoad: () => LOAD,
       readLoaded: () => [],
+      readDevices: () => [],
     });
     const random = new Random(3);
     const subject: NodeId = liar.nodeId;

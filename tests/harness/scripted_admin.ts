@@ -37,6 +37,14 @@ const STATUS: ClusterStatus = {
       yields: false,
       version: "1.2.3",
       matchIndex: 17,
+      devices: [{
+        name: "Vulkan0",
+        description: "Some GPU",
+        kind: "gpu",
+        totalBytes: 2 ** 31,
+        freeBytes: 2 ** 30,
+        driver: "radv",
+      }],
       load: {
         runningRequests: 1,
         waitingRequests: 2,
@@ -56,6 +64,7 @@ const STATUS: ClusterStatus = {
       yields: true,
       version: "",
       matchIndex: undefined,
+      devices: [],
       load: undefined,
     },
   ],

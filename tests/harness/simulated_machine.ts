@@ -192,6 +192,7 @@ export class SimulatedMachine {
       metrics: this.telemetry,
       drawSeed: () => by.random.below(2 ** 32),
       machine: { availableBytes: () => 1e12, cores: 2 },
+      devices: { list: () => [], look: () => Promise.resolve() },
       power: this.power,
       engine: by.engine(life.clock),
       quantizer: { quantize: () => Promise.reject(new Error("no quantizer")) },

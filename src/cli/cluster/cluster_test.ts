@@ -138,6 +138,26 @@ Deno.test("status shows who leads, how far the log is and how everyone does", as
   assert.deepEqual(JSON.parse((await ask(["status", "--json"])).out), STATUS);
 });
 
+Deno.test("status and top show what members compute with beside their cores", async () => {
+  const device = {
+    name: "CUDA0",
+    description: "Some \x1bGPU",
+    kind: "gpu",
+    total_bytes: 24 * 2 ** 30,
+    free_bytes: 2 ** 30,
+    driver: "",
+  };
+  const members = MEMBERS.map((member, index) =>
+    index === 0 ? { ...member, devices: [device] } : member
+  );
+  const script = { ...SCRIPT, "GET /api/cluster/status": { json: { ...STATUS, members } } };
+  for (const command of ["status", "top"]) {
+    const { out } = await ask([command], script);
+    assert.match(out, /\nNODE +DEVICE +FREE +MEMORY +DRIVER +WHAT IT IS\n/);
+    assert.match(out, /\nattic +CUDA0 +1 GiB +24 GiB +-? *Some \ufffdGPU\n/);
+  }
+});
+
 Deno.test("members shows what each one does", async () => {
   const { out } = await ask(["members"]);
   assert.match(out, /\nattic .* 1\/4 +2 +1 GiB +tiny:latest, big:7b\n/);

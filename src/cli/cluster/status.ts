@@ -4,7 +4,7 @@ import { type JsonObject, numberOf, objectOf, textsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import { healthText, membersOf, safeText, shortNodeId, tableOf } from "./views.ts";
+import { deviceRows, healthText, membersOf, safeText, shortNodeId, tableOf } from "./views.ts";
 
 export function define(command: Command, context: CliContext): void {
   command.description("Show the cluster as one node sees it");
@@ -15,6 +15,8 @@ export function define(command: Command, context: CliContext): void {
     if (options.json) return printJson(context, status);
     const head = statusHead(status, new Date(context.nowMs()));
     context.terminal.out.write(`${head}\n\n${memberTable(status)}`);
+    const devices = deviceRows(membersOf(status));
+    if (devices.length > 0) context.terminal.out.write(`\n${tableOf(devices)}`);
     for (const warning of textsOf(status, "warnings")) {
       context.terminal.out.write(`\nWarning: ${warning}\n`);
     }

@@ -4,7 +4,14 @@ import { type JsonObject, type NodeClient, numberOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson, type Style, type Terminal } from "../terminal/mod.ts";
-import { healthText, type LoadView, membersOf, type MemberView, safeText } from "./views.ts";
+import {
+  deviceRows,
+  healthText,
+  type LoadView,
+  membersOf,
+  type MemberView,
+  safeText,
+} from "./views.ts";
 
 /** Gossip brings news about as often. */
 const REFRESH_MS = 1_000;
@@ -120,6 +127,7 @@ function renderTop(status: JsonObject, style: Style): readonly string[] {
     totalsOf(members),
     "",
     ...paintHealth(formatTable([NODE_HEAD, ...members.map(nodeRow)]), members, style),
+    ...deviceLines(members),
     ...modelLines(members),
   ];
 }
@@ -173,6 +181,11 @@ function paintHealth(
     const member = members[index - 1];
     return member === undefined ? line : (colours[member.health] ?? style.red)(line);
   });
+}
+
+function deviceLines(members: readonly MemberView[]): readonly string[] {
+  const rows = deviceRows(members);
+  return rows.length === 0 ? [] : ["", ...formatTable(rows)];
 }
 
 function modelLines(members: readonly MemberView[]): readonly string[] {

@@ -1,4 +1,4 @@
-import { formatTable, isEdgeError } from "../../base/mod.ts";
+import { formatBinaryBytes, formatTable, isEdgeError } from "../../base/mod.ts";
 import {
   type JsonObject,
   type NodeClient,
@@ -27,8 +27,18 @@ export interface MemberView {
   readonly yields: boolean;
   readonly version: string;
   readonly matchIndex: number | undefined;
+  readonly devices: readonly DeviceView[];
   /** Undefined until the member was heard. */
   readonly load: LoadView | undefined;
+}
+
+/** What a member computes with beside its cores. */
+interface DeviceView {
+  readonly name: string;
+  readonly description: string;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  readonly driver: string;
 }
 
 /** What a member said last of its work. */
@@ -53,6 +63,13 @@ export function membersOf(answer: JsonObject): readonly MemberView[] {
     yields: member["yields"] === true,
     version: safeText(member, "version"),
     matchIndex: numberOf(member, "match_index"),
+    devices: objectsOf(member, "devices").map((device) => ({
+      name: safeText(device, "name"),
+      description: safeText(device, "description"),
+      totalBytes: numberOf(device, "total_bytes") ?? 0,
+      freeBytes: numberOf(device, "free_bytes") ?? 0,
+      driver: safeText(device, "driver"),
+    })),
     load: "load" in member ? loadOf(objectOf(member, "load")) : undefined,
   }));
 }
@@ -86,6 +103,22 @@ export function healthText(member: MemberView): string {
     ...member.yields ? ["yields to other programs"] : [],
   ];
   return notes.join(", ");
+}
+
+/** What the members compute with beside their cores, a row each; none where no member has anything. */
+export function deviceRows(members: readonly MemberView[]): readonly (readonly string[])[] {
+  const rows = members.flatMap(({ name, devices }) =>
+    devices.map((device) => [
+      name,
+      device.name,
+      formatBinaryBytes(device.freeBytes),
+      formatBinaryBytes(device.totalBytes),
+      device.driver,
+      device.description,
+    ])
+  );
+  if (rows.length === 0) return [];
+  return [["NODE", "DEVICE", "FREE", "MEMORY", "DRIVER", "WHAT IT IS"], ...rows];
 }
 
 /** Lines of a table whose empty cells show a dash. */

@@ -1,4 +1,5 @@
-import { formatBinaryBytes } from "../../base/mod.ts";
+import { formatBinaryBytes, printableText } from "../../base/mod.ts";
+import type { DeviceFacts } from "../../protocol/mod.ts";
 
 /** What one look at the machine found. */
 export interface Finding {
@@ -102,6 +103,30 @@ export function judgeOwnLibraries(reasons: readonly (readonly [string, string])[
     advice: `Without: ${uses.join(", ")}. From source, with cmake and a C++ compiler ` +
       "(Debian: apt-get install cmake g++): deno task natives",
   };
+}
+
+/** What computes beside the cores, and what can't. Names are their makers'. */
+export function judgeDevices(
+  devices: readonly DeviceFacts[],
+  unusable: readonly { readonly library: string; readonly reason: string }[],
+): readonly Finding[] {
+  const name = "device";
+  const found = devices.map((device): Finding => {
+    const driver = device.driver === "" ? "" : `, driver ${device.driver}`;
+    const memory = `${formatBinaryBytes(device.freeBytes)} of ${
+      formatBinaryBytes(device.totalBytes)
+    } free`;
+    const text = printableText(`${device.name}: ${device.description}, ${memory}${driver}`);
+    return { name, state: "ok", text };
+  });
+  const broken = unusable.map(({ library, reason }): Finding => ({
+    name,
+    state: "warning",
+    text: printableText(`${library} can't be used: ${reason}`),
+    advice: "Models are computed on the cores until then: install the driver it wants.",
+  }));
+  if (found.length + broken.length > 0) return [...found, ...broken];
+  return [{ name, state: "ok", text: "none beside the cores" }];
 }
 
 /** The clock by itself, and against another node's where one was reached. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   judgeClock,
+  judgeDevices,
   judgeDisk,
   judgeMemory,
   judgeNatives,
@@ -56,4 +57,21 @@ Deno.test("doctor says which libraries of odist's own build are missing, what fo
   const { state, text, advice } = judgeOwnLibraries([["ggml-rpc", ""], ["mtmd", "There is none"]]);
   assert.deepEqual([state, text], ["warning", "There is none"]);
   assert.match(advice ?? "", /^Without: no images\. .*cmake.*: deno task natives$/);
+});
+
+Deno.test("doctor names each device, and why a library for devices can't be used", () => {
+  const device = {
+    ...{ name: "CUDA0", description: "Some \x1bGPU", kind: "gpu", driver: "nvidia 1.2" },
+    ...{ totalBytes: 2 ** 34, freeBytes: 2 ** 33 },
+  };
+  const reason = "libcudart.so.13: cannot open shared object file";
+  const [found, broken] = judgeDevices([device], [{ library: "libggml-cuda.so", reason }]);
+  assert.deepEqual(found, {
+    name: "device",
+    state: "ok",
+    text: "CUDA0: Some \ufffdGPU, 8 GiB of 16 GiB free, driver nvidia 1.2",
+  });
+  assert.equal(broken?.state, "warning");
+  assert.match(broken?.text ?? "", /^libggml-cuda\.so can't be used: libcudart\.so\.13/);
+  assert.deepEqual(judgeDevices([], []).map(({ state }) => state), ["ok"]);
 });

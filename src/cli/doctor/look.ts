@@ -1,12 +1,14 @@
 import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { errorMessage, printable, printableText } from "../../base/mod.ts";
+import { errorMessage, printableText } from "../../base/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
-import { isJsonObject, NodeClient, numberOf, textOf } from "../client/mod.ts";
+import { probeNatives } from "../../inference/backends/mod.ts";
+import { isJsonObject, NodeClient, textOf } from "../client/mod.ts";
 import type { CliContext } from "../context.ts";
 import {
   type Finding,
   judgeClock,
+  judgeDevices,
   judgeDisk,
   judgeMemory,
   judgeNatives,
@@ -15,8 +17,6 @@ import {
   readOpenFilesLimit,
 } from "./checks.ts";
 
-/** Native libraries that take longer to open than this hang. */
-const NATIVES_TIMEOUT_MS = 20_000;
 const NODE_TIMEOUT_MS = 2_000;
 
 /** Every check, in the order people should read them. Looks only; leaves nothing behind. */
@@ -150,36 +150,19 @@ function lookAtDisk(folder: string): Finding {
 }
 
 /** Asks a runner process, which may die of libraries that don't fit this machine. */
-async function lookAtNatives(runnerCommand: readonly string[]): Promise<Finding[]> {
-  const name = "llama.cpp";
-  const advice =
-    "Install odist anew for this kind of machine; unset ODIST_NATIVE_DIR if it is set.";
-  const [program = "", ...args] = runnerCommand;
+async function lookAtNatives(command: readonly string[]): Promise<Finding[]> {
   try {
-    const child = new Deno.Command(program, {
-      args: [...args, "--probe"],
-      stdin: "null",
-      signal: AbortSignal.timeout(NATIVES_TIMEOUT_MS),
-    });
-    const { success, code, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    if (!success) {
-      const reason = printable(lastLine(decoder.decode(stderr))) || `it ended with code ${code}`;
-      return [{ name, state: "broken", text: `Cannot open its libraries: ${reason}`, advice }];
-    }
-    const facts: unknown = JSON.parse(lastLine(decoder.decode(stdout)));
-    const build = isJsonObject(facts) ? textOf(facts, "build") : undefined;
-    const gpus = isJsonObject(facts) ? numberOf(facts, "gpus") ?? 0 : 0;
-    const confinement = isJsonObject(facts) ? textOf(facts, "confinement") ?? "none" : "none";
-    const text = `${build}, ${gpus === 0 ? "no GPU" : `GPUs: ${gpus}`}`;
-    const own = isJsonObject(facts) && isJsonObject(facts.own) ? facts.own : {};
-    const reasons = Object.keys(own).map((library) =>
-      [library, textOf(own, library) ?? ""] as const
-    );
-    return [judgeNatives(text, confinement), judgeOwnLibraries(reasons)];
+    const { build, confinement, own, devices, unusable } = await probeNatives({ command, env: {} });
+    return [
+      judgeNatives(build, confinement),
+      judgeOwnLibraries(Object.entries(own)),
+      ...judgeDevices(devices, unusable),
+    ];
   } catch (error) {
-    const text = `Cannot start a runner process: ${printableText(errorMessage(error))}`;
-    return [{ name, state: "broken", text, advice }];
+    const advice =
+      "Install odist anew for this kind of machine; unset ODIST_NATIVE_DIR if it is set.";
+    const text = printableText(errorMessage(error));
+    return [{ name: "llama.cpp", state: "broken", text, advice }];
   }
 }
 
@@ -215,11 +198,4 @@ function exists(path: string): boolean {
   } catch {
     return false; // Missing or hidden: the folder above it decides.
   }
-}
-
-function lastLine(text: string): string {
-  // The colours of an uncaught error are of no use inside another line.
-  // deno-lint-ignore no-control-regex
-  const plain = text.replaceAll(/\x1b\[[0-9;]*m/g, "");
-  return plain.split("\n").filter((line) => line.trim() !== "").at(-1)?.trim() ?? "";
 }

@@ -260,11 +260,14 @@ export const GGML_SYMBOLS = {
   ggml_backend_dev_get: { parameters: ["usize"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** Device questions live in libggml-base. */
+/** Questions about devices, and the log, live in libggml-base. */
 export const GGML_BASE_SYMBOLS = {
   ggml_backend_dev_backend_reg: { parameters: ["pointer"], result: "pointer" },
   ggml_backend_dev_type: { parameters: ["pointer"], result: "i32" },
+  ggml_backend_dev_name: { parameters: ["pointer"], result: "pointer" },
+  ggml_backend_dev_description: { parameters: ["pointer"], result: "pointer" },
   ggml_backend_dev_memory: { parameters: ["pointer", "buffer", "buffer"], result: "void" },
+  ggml_log_set: { parameters: ["pointer", "pointer"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** What is called of libggml-rpc. */

@@ -8,9 +8,8 @@ import {
   LLAMA_VERSION,
   MODEL_PARAMS,
 } from "./abi.ts";
-
-/** `enum ggml_backend_dev_type`. */
-const DEVICE_KINDS_GPU: readonly number[] = [1, 2];
+import { type Gpu, listGpus } from "./gpus.ts";
+import { cText, readText } from "./struct.ts";
 
 /** The libraries, opened, checked, with all their devices known. One per process. */
 export interface Llama {
@@ -18,9 +17,8 @@ export interface Llama {
   readonly base: Deno.DynamicLibrary<typeof GGML_BASE_SYMBOLS>["symbols"];
   /** `ggml_backend_dev_t` of each device, the CPU's among them. */
   readonly devices: readonly Deno.PointerValue[];
-  readonly gpuCount: number;
-  /** Free bytes on all GPUs together. */
-  deviceBytesFree(): number;
+  /** Those with an engine of their own, in the same order. */
+  readonly gpus: readonly Gpu[];
   /** Where the libraries lie. */
   readonly folder: string;
   /** llama.cpp's version, platform and the instruction sets in use. */
@@ -38,14 +36,11 @@ export function openLlama(place: string): Llama {
   const ggml = Deno.dlopen(findLibrary(place, "ggml"), GGML_SYMBOLS).symbols;
   const call = Deno.dlopen(findLibrary(place, "llama"), LLAMA_SYMBOLS).symbols;
   refuseOtherLayouts(call);
-  ggml.ggml_backend_load_all_from_path(cText(place));
+  const said = heeding(base, () => ggml.ggml_backend_load_all_from_path(cText(place)));
   call.llama_backend_init();
   const devices = Array.from(
     { length: Number(ggml.ggml_backend_dev_count()) },
     (_, index) => ggml.ggml_backend_dev_get(BigInt(index)),
-  );
-  const gpus = devices.filter((device) =>
-    DEVICE_KINDS_GPU.includes(base.ggml_backend_dev_type(device))
   );
   const features = [...readText(call.llama_print_system_info()).matchAll(/(\w+) = 1/g)]
     .map((match) => match[1]).join(",");
@@ -54,27 +49,26 @@ export function openLlama(place: string): Llama {
     base,
     devices,
     folder: place,
-    gpuCount: gpus.length,
-    deviceBytesFree() {
-      const free = new BigUint64Array(1);
-      const total = new BigUint64Array(1);
-      return gpus.reduce((sum, device) => {
-        base.ggml_backend_dev_memory(device, free, total);
-        return sum + Number(free[0]);
-      }, 0);
-    },
+    gpus: listGpus(base, devices, said),
     buildText: `llama.cpp-${LLAMA_VERSION}/${Deno.build.os}-${Deno.build.arch}/${features}`,
   };
 }
 
-/** A NUL-terminated copy, as C wants it. */
-export function cText(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${text}\0`);
-}
-
-/** The text behind a `const char *`; "" for NULL. */
-export function readText(pointer: Deno.PointerValue): string {
-  return pointer === null ? "" : new Deno.UnsafePointerView(pointer).getCString();
+/** Lines that ggml writes during `action`; they go to standard error all the same. */
+function heeding(base: Llama["base"], action: () => void): readonly string[] {
+  const said: string[] = [];
+  const hear = new Deno.UnsafeCallback(
+    { parameters: ["i32", "pointer", "pointer"], result: "void" },
+    (_level, text) => {
+      said.push(readText(text));
+      Deno.stderr.writeSync(new TextEncoder().encode(said.at(-1)));
+    },
+  );
+  base.ggml_log_set(hear.pointer, null);
+  action();
+  base.ggml_log_set(null, null);
+  hear.close();
+  return said;
 }
 
 /** The path of a library; GPU packages put the backend's name between its name and the release. undefined = it isn't there. */

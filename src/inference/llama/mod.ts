@@ -17,5 +17,6 @@ export {
   TOKEN_ARRAY,
   TOKEN_BYTES,
 } from "./abi.ts";
-export { cText, type Llama, openLlama, readText } from "./llama.ts";
+export { type Llama, openLlama } from "./llama.ts";
 export { printNatives } from "./print_natives.ts";
+export { cText, readText } from "./struct.ts";

@@ -271,7 +271,8 @@ export class Decoder {
       })),
       {
         batchTokens: this.#model.batchTokens,
-        sharedPrefillTokens: SHARED_PREFILL_TOKENS[this.#model.llama.gpuCount > 0 ? "gpu" : "cpu"],
+        sharedPrefillTokens:
+          SHARED_PREFILL_TOKENS[this.#model.llama.gpus.length > 0 ? "gpu" : "cpu"],
       },
     );
     const outputs: { slot: Slot; batchIndex: number }[] = [];
@@ -296,14 +297,14 @@ export class Decoder {
     const { context, llama } = this.#model;
     const { struct, count } = this.#batch;
     const startedMs = performance.now();
-    const isShort = count * this.#tokenMs < IN_PLACE_MS_MAX && llama.gpuCount === 0;
+    const isShort = count * this.#tokenMs < IN_PLACE_MS_MAX && llama.gpus.length === 0;
     const isInPlace = isShort && startedMs - this.#servedMs < UNSEEN_MS_MAX;
     const code = isInPlace
       ? llama.call.llama_decode(context, struct)
       : await llama.call.llama_decode_later(context, struct);
     if (code !== 0) throw new Error(`llama_decode failed with code ${code}`);
     // On a GPU decoding only starts the work; waiting for it here keeps the wait off this thread.
-    if (llama.gpuCount > 0) await llama.call.llama_synchronize_later(context);
+    if (llama.gpus.length > 0) await llama.call.llama_synchronize_later(context);
     const endedMs = performance.now();
     if (!isInPlace) this.#servedMs = endedMs;
     this.#tokenMs = (endedMs - startedMs) / count;

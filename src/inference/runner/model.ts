@@ -44,7 +44,7 @@ export async function loadModel(
   settings: LoadSettings,
   onProgress: (fraction: number) => void,
 ): Promise<RunnerModel> {
-  const before = { resident: Deno.memoryUsage().rss, device: llama.deviceBytesFree() };
+  const before = { resident: Deno.memoryUsage().rss, device: freeBytes(llama) };
   const weights = await loadWeights(llama, settings, onProgress);
   const { call } = llama;
   const trainingContextTokens = call.llama_model_n_ctx_train(weights);
@@ -60,7 +60,7 @@ export async function loadModel(
   const vocabulary = new Vocabulary(call, weights);
   const memory = call.llama_get_memory(context);
   await warmUp(llama, context, memory);
-  const device = Math.max(0, before.device - llama.deviceBytesFree());
+  const device = Math.max(0, before.device - freeBytes(llama));
   const weightBytes = Number(call.llama_model_size(weights));
   // With mapped weights the resident size counts what the warm-up touched, which may be less than all.
   const grown = Math.max(0, Deno.memoryUsage().rss - before.resident);
@@ -102,7 +102,7 @@ async function loadWeights(
     },
   );
   const params = asBytes(llama.call.llama_model_default_params());
-  MODEL_PARAMS.set(params, "gpuLayers", llama.gpuCount === 0 ? 0 : settings.gpuLayers);
+  MODEL_PARAMS.set(params, "gpuLayers", llama.gpus.length === 0 ? 0 : settings.gpuLayers);
   MODEL_PARAMS.set(params, "loadMode", settings.mmap ? LOAD_MODES.mmap : LOAD_MODES.none);
   MODEL_PARAMS.set(params, "progressCallback", Deno.UnsafePointer.value(report.pointer));
   try {
@@ -228,6 +228,11 @@ async function warmUp(
     throw new UnavailableError("load_failed", `llama.cpp cannot run the model (code ${result})`);
   }
   if (memory !== null) llama.call.llama_memory_clear(memory, false);
+}
+
+/** On all devices together. */
+function freeBytes({ gpus }: Llama): number {
+  return gpus.reduce((sum, gpu) => sum + gpu.memory().freeBytes, 0);
 }
 
 /** The type of a struct result is wider than what a call returns. */

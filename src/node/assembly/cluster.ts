@@ -201,7 +201,7 @@ export class Cluster {
     const isSelf = nodeId === this.settings.self.nodeId;
     const member = isSelf ? this.membership.view().self : this.membership.find(nodeId);
     if (member === undefined && !this.views.isAsleep(nodeId)) return undefined;
-    const { facts, load, loaded, fence } = this.gossip.find(nodeId);
+    const { facts, load, loaded, devices, fence } = this.gossip.find(nodeId);
     return {
       isAsleep: !isSelf && this.views.isAsleep(nodeId),
       yields: this.gossip.find(nodeId).yields,
@@ -209,6 +209,7 @@ export class Cluster {
       standing: isSelf ? "alive" : member?.standing ?? "left",
       address: member?.address ?? "",
       version: facts?.version ?? "",
+      devices,
       load: load && {
         runningRequests: load.runningRequests,
         waitingRequests: load.waitingRequests,

@@ -4,6 +4,7 @@ import type { TemplateWorkers } from "../../models/mod.ts";
 import type {
   BlobStore,
   Clock,
+  Devices,
   Disk,
   Engine,
   KeptFile,
@@ -25,6 +26,7 @@ export interface NodePorts {
   /** Unsigned 32-bit. */
   readonly drawSeed: () => number;
   readonly machine: Machine;
+  readonly devices: Devices;
   readonly power: Power;
   readonly engine: Engine;
   readonly quantizer: Quantizer;

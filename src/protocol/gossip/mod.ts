@@ -37,3 +37,10 @@ export {
   type LoadedCopies,
   type LoadedCopy,
 } from "./loaded_value.ts";
+export {
+  decodeNodeDevices,
+  type DeviceFacts,
+  encodeNodeDevices,
+  NODE_DEVICES_KEY,
+  type NodeDevices,
+} from "./devices_value.ts";

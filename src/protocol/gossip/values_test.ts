@@ -19,6 +19,12 @@ import {
   type NodeLoad,
 } from "./node_value.ts";
 import {
+  decodeNodeDevices,
+  type DeviceFacts,
+  encodeNodeDevices,
+  NODE_DEVICES_KEY,
+} from "./devices_value.ts";
+import {
   decodeInventory,
   encodeInventory,
   INVENTORY_KEYS,
@@ -62,6 +68,21 @@ const COPY: LoadedCopy = {
   expiresAtMs: 1_700_000_000_000,
   slots: 4,
   runningRequests: 1,
+};
+
+const DEVICE: DeviceFacts = {
+  name: "CUDA0",
+  description: "Some GPU",
+  kind: "gpu",
+  totalBytes: 24 * 2 ** 30,
+  freeBytes: 20 * 2 ** 30,
+  driver: "some 1.2",
+};
+const LONG_DEVICE: DeviceFacts = {
+  ...DEVICE,
+  name: "x".repeat(100),
+  description: "y".repeat(100),
+  driver: "z".repeat(100),
 };
 
 function valueOf<T>(decoded: Decoded<T>): T {
@@ -164,6 +185,23 @@ Deno.test("An inventory of 2,500 manifests is spread over three keys and put tog
   assert.equal(read.isComplete, true);
 });
 
+Deno.test("Devices come back as they were, cut where they are too long, and counted where they are too many", () => {
+  assert.deepEqual(valueOf(decodeNodeDevices(encodeNodeDevices([DEVICE]))), {
+    devices: [DEVICE],
+    omitted: 0,
+  });
+  const crowd = Array.from({ length: 100 }, () => LONG_DEVICE);
+  const bytes = encodeNodeDevices(crowd);
+  assert.ok(bytes.length <= 768, `${bytes.length}`);
+  const { devices, omitted } = valueOf(decodeNodeDevices(bytes));
+  assert.equal(devices.length + omitted, 100);
+  assert.ok(devices.length >= 4, `${devices.length}`);
+  assert.equal(devices[0]?.description, "y".repeat(48));
+  const short = Array.from({ length: 100 }, () => ({ ...DEVICE, description: "", driver: "" }));
+  assert.equal(valueOf(decodeNodeDevices(encodeNodeDevices(short))).devices.length, 16);
+  assert.equal(decodeNodeDevices(bytes.subarray(0, -1)).kind, "malformed");
+});
+
 Deno.test("A small inventory leaves the further keys deleted, and an empty one is told", () => {
   const values = encodeInventory(prefixes(3));
   assert.equal(values.get(INVENTORY_KEYS[1]), undefined);
@@ -228,6 +266,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     [NODE_DISK_KEY, encodeNodeDisk({ freeBytes: Number.MAX_SAFE_INTEGER })],
     [NODE_FENCE_KEY, encodeNodeFence({ kind: long })],
     [LOADED_COPIES_KEY, encodeLoadedCopies(copies)],
+    [NODE_DEVICES_KEY, encodeNodeDevices(Array.from({ length: 100 }, () => LONG_DEVICE))],
     ...withoutDeleted(encodeInventory(prefixes(5_000))),
   ]);
   let bytes = 0;
@@ -235,7 +274,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     assert.ok(value.length <= VALUE_BYTES_MAX);
     bytes += value.length + key.length + 16;
   }
-  assert.equal(values.size, 8);
+  assert.equal(values.size, 9);
   assert.ok(bytes <= MEMBER_VALUES_BYTES_MAX, `${bytes}`);
 });
 
