@@ -4,7 +4,7 @@ import { type Incarnation, InvariantError, type NodeId, Random } from "../base/m
 import { MEMBERSHIP_PRESETS } from "../core/membership/mod.ts";
 import { decodeDatagram, type MembershipDatagram } from "../protocol/mod.ts";
 import { encodeDatagram } from "../../tests/harness/datagrams.ts";
-import { SimulatedMembers } from "../../tests/harness/simulated_members.ts";
+import { NodeWorld } from "../../tests/harness/node_world.ts";
 import { VirtualSchedule } from "../../tests/harness/simulated_schedule.ts";
 import {
   type MembershipDriver,
@@ -13,206 +13,238 @@ import {
   openMembership,
 } from "./membership_driver.ts";
 
-async function formed(count: number): Promise<SimulatedMembers> {
-  const cluster = new SimulatedMembers(count);
-  for (let index = 1; index < count; index++) cluster.join(index, 0);
-  await cluster.until(5_000, () => isWhole(cluster));
-  return cluster;
+async function formed(count: number): Promise<NodeWorld> {
+  const world = await NodeWorld.start(count);
+  await world.until("all see all", () => isWhole(world), 5_000);
+  return world;
 }
 
-function isWhole(cluster: SimulatedMembers): boolean {
-  return cluster.members.every((_, observer) =>
-    cluster.members.every((_, subject) =>
-      observer === subject || cluster.standing(observer, subject) === "alive"
+function isWhole(world: NodeWorld): boolean {
+  return world.running.every((observer) =>
+    world.running.every((subject) =>
+      observer === subject || world.standing(observer, subject) === "alive"
     )
   );
 }
 
-Deno.test("Three nodes find each other through one", async () => {
-  let saves = 0;
-  const save = () => Promise.resolve(void saves++);
-  using cluster = disposable(new SimulatedMembers(3, { save }));
-  cluster.join(1, 0);
-  cluster.join(2, 0);
-  const tookMs = await cluster.until(1_000, () => isWhole(cluster));
+/** The life that a node's disk holds, and those that are being saved from here on, which go through `save`. */
+function watchSaves(
+  world: NodeWorld,
+  number: number,
+  save: () => Promise<void> = () => Promise.resolve(),
+): { readonly asked: number[]; readonly saved: () => Promise<number> } {
+  const { secrets } = world.machine(number);
+  const incarnationOf = (bytes: Uint8Array = new Uint8Array(0)) =>
+    Number(JSON.parse(new TextDecoder().decode(bytes)).incarnation);
+  const write = secrets.write.bind(secrets);
+  const asked: number[] = [];
+  secrets.write = async (name, bytes) => {
+    if (name === "identity.json") {
+      asked.push(incarnationOf(bytes));
+      await save();
+    }
+    await write(name, bytes);
+  };
+  return { asked, saved: async () => incarnationOf(await secrets.read("identity.json")) };
+}
+
+Deno.test("A third node finds two others, and they it, through one", async () => {
+  await using world = await formed(2);
+  await world.prepare(3);
+  const { asked } = watchSaves(world, 3);
+  const { clock } = world.network;
+  const startedMs = clock.monotonicMs();
+  await world.join(3);
+  await world.until("all see all", () => isWhole(world), 1_000);
+  const tookMs = clock.monotonicMs() - startedMs;
   assert.ok(tookMs <= 300, `${tookMs} ms`);
-  // The first stamp was durable before.
-  assert.equal(saves, 0);
+  // As a member, and as a new life, and both before it spoke: the first stamp is not saved again.
+  await world.advance(1_000);
+  assert.deepEqual(asked, [0, 0]);
 });
 
 Deno.test("A node that dies is suspected within a second and then down", async () => {
-  using cluster = disposable(await formed(3));
-  cluster.crash(2);
-  const suspectedMs = await cluster.until(3_000, () => cluster.standing(0, 2) === "suspect");
-  assert.ok(suspectedMs <= 1_000, `suspected after ${suspectedMs} ms`);
-  const downMs = await cluster.until(
-    10_000,
-    () => cluster.standing(0, 2) === "down" && cluster.standing(1, 2) === "down",
+  await using world = await formed(3);
+  world.crash(3);
+  const suspectedMs = await world.until(
+    "suspected",
+    () => world.standing(1, 3) === "suspect",
+    3_000,
   );
+  assert.ok(suspectedMs <= 1_000, `suspected after ${suspectedMs} ms`);
+  const isDown = () => world.running.every((number) => world.standing(number, 3) === "down");
+  const downMs = await world.until("down", isDown, 10_000);
   assert.ok(suspectedMs + downMs <= 7_000, `down after ${suspectedMs + downMs} ms`);
-  assert.equal(cluster.standing(0, 1), "alive");
+  assert.equal(world.standing(1, 2), "alive");
 });
 
 Deno.test("A farewell is heard at once, and leaving ends by itself", async () => {
-  using cluster = disposable(await formed(3));
+  await using world = await formed(3);
   let hasLeft = false;
-  const leaving = cluster.get(2).driver.leave().then(() => hasLeft = true);
-  const heardMs = await cluster.until(
-    1_000,
-    () => cluster.standing(0, 2) === "left" && cluster.standing(1, 2) === "left",
-  );
+  const leaving = world.membership(3).leave().then(() => hasLeft = true);
+  const hasGone = () => [1, 2].every((number) => world.standing(number, 3) === "left");
+  const heardMs = await world.until("it has left", hasGone, 1_000);
   assert.ok(heardMs <= 50, `${heardMs} ms`);
-  await cluster.advance(500);
+  await world.advance(500);
   assert.equal(hasLeft, true);
   await leaving;
 });
 
 Deno.test("Values spread, short ones and those too long for a datagram, and listeners hear of them", async () => {
-  using cluster = disposable(await formed(3));
-  const { nodeId, driver } = cluster.get(0);
+  await using world = await formed(3);
+  const { nodeId } = world.machine(1);
+  const driver = world.membership(1);
+  await world.advance(2_000);
   const heard: string[] = [];
-  cluster.get(2).driver.onValuesChanged((change) => {
+  world.membership(3).onValuesChanged((change) => {
     assert.equal(change.nodeId, nodeId);
     heard.push(...change.keys);
   });
-  driver.publish("load", Uint8Array.of(1, 2));
-  driver.publish("inventory.0", new Uint8Array(8_000).fill(7));
-  const values = () => cluster.get(2).driver.values(nodeId);
-  await cluster.until(3_000, () => values().size === 2);
-  assert.deepEqual(values().get("load"), Uint8Array.of(1, 2));
-  assert.equal(values().get("inventory.0")?.length, 8_000);
-  assert.deepEqual([...new Set(heard)].sort(), ["inventory.0", "load"]);
-  driver.publish("load", undefined);
-  await cluster.until(3_000, () => !values().has("load"));
+  driver.publish("short", Uint8Array.of(1, 2));
+  driver.publish("long", new Uint8Array(8_000).fill(7));
+  const values = () => world.membership(3).values(nodeId);
+  await world.until("both are heard", () => values().has("short") && values().has("long"), 3_000);
+  assert.deepEqual(values().get("short"), Uint8Array.of(1, 2));
+  assert.equal(values().get("long")?.length, 8_000);
+  assert.deepEqual([...new Set(heard)].sort(), ["long", "short"]);
+  driver.publish("short", undefined);
+  await world.until("it is taken back", () => !values().has("short"), 3_000);
 });
 
 Deno.test("A value that is what it was is not told again", async () => {
-  using cluster = disposable(await formed(2));
-  const { driver, nodeId } = cluster.get(0);
-  driver.publish("load", Uint8Array.of(1));
-  await cluster.advance(2_000);
+  await using world = await formed(2);
+  const driver = world.membership(1);
+  driver.publish("word", Uint8Array.of(1));
+  await world.advance(2_000);
   let changes = 0;
-  cluster.get(1).driver.onValuesChanged(() => changes++);
-  driver.publish("load", Uint8Array.of(1));
-  await cluster.advance(2_000);
+  world.membership(2).onValuesChanged(() => changes++);
+  driver.publish("word", Uint8Array.of(1));
+  await world.advance(2_000);
   assert.equal(changes, 0);
-  assert.deepEqual(cluster.get(1).driver.values(nodeId).get("load"), Uint8Array.of(1));
+  const { nodeId } = world.machine(1);
+  assert.deepEqual(world.membership(2).values(nodeId).get("word"), Uint8Array.of(1));
 });
 
 Deno.test("A node that starts again is a new life with a higher boot epoch, without a false death", async () => {
-  using cluster = disposable(await formed(3));
-  const { nodeId } = cluster.get(1);
-  cluster.crash(1);
-  await cluster.until(20_000, () => cluster.standing(0, 1) === "down");
-  cluster.restart(1);
-  cluster.join(1, 0);
-  await cluster.until(2_000, () => isWhole(cluster));
-  assert.equal(cluster.get(0).driver.find(nodeId)?.bootEpoch, 2);
+  await using world = await formed(3);
+  const { nodeId } = world.machine(2);
+  const { bootEpoch } = world.membership(2).view().self;
+  world.crash(2);
+  await world.until("down", () => world.standing(1, 2) === "down", 20_000);
+  await world.boot(2);
+  await world.until("all see all", () => isWhole(world), 2_000);
+  assert.equal(
+    world.membership(1).find(nodeId)?.bootEpoch,
+    world.membership(2).view().self.bootEpoch,
+  );
+  assert.ok(world.membership(2).view().self.bootEpoch > bootEpoch);
   const worse: string[] = [];
-  cluster.get(2).driver.onMemberChanged(({ member }) => worse.push(member?.standing ?? "gone"));
-  await cluster.advance(10_000);
+  world.membership(3).onMemberChanged(({ member }) => worse.push(member?.standing ?? "gone"));
+  await world.advance(10_000);
   assert.deepEqual(worse, []);
 });
 
 Deno.test("An expelled node is forgotten and not heard until it is admitted again", async () => {
-  using cluster = disposable(await formed(3));
-  const { nodeId } = cluster.get(2);
-  for (const index of [0, 1]) cluster.get(index).driver.expel(nodeId);
-  await cluster.advance(5_000);
-  assert.equal(cluster.standing(0, 2), undefined);
-  for (const index of [0, 1]) cluster.get(index).driver.admit(nodeId);
-  cluster.join(2, 0);
-  await cluster.until(15_000, () => cluster.standing(0, 2) === "alive");
+  await using world = await formed(3);
+  const { nodeId } = world.machine(3);
+  for (const number of [1, 2]) world.membership(number).expel(nodeId);
+  await world.advance(5_000);
+  assert.equal(world.standing(1, 3), undefined);
+  for (const number of [1, 2]) world.membership(number).admit(nodeId);
+  const { nodeId: known, address } = world.machine(1);
+  world.membership(3).join([{ nodeId: known, address }]);
+  await world.until("it is heard", () => world.standing(1, 3) === "alive", 15_000);
 });
 
 Deno.test("A partition that heals leaves everyone alive", async () => {
-  using cluster = disposable(await formed(5));
-  const ids = cluster.members.map(({ nodeId }) => nodeId);
-  cluster.network.partition(ids.slice(0, 2), ids.slice(2));
-  await cluster.until(30_000, () => cluster.standing(0, 4) === "down");
-  assert.equal(cluster.standing(0, 1), "alive");
-  cluster.network.heal();
-  await cluster.until(30_000, () => isWhole(cluster));
+  await using world = await formed(5);
+  world.isolate(1, 2);
+  await world.until("down", () => world.standing(1, 5) === "down", 30_000);
+  assert.equal(world.standing(1, 2), "alive");
+  world.network.heal();
+  await world.until("all see all", () => isWhole(world), 30_000);
 });
 
 Deno.test("What is said with a new stamp waits until the stamp is durable", async () => {
-  using cluster = disposable(await formed(2));
-  const member = cluster.get(0);
+  await using world = await formed(2);
+  const { nodeId } = world.machine(1);
   const saving = Promise.withResolvers<void>();
-  const asked: number[] = [];
-  member.save = (identity) => {
-    asked.push(identity.incarnation);
-    return saving.promise;
-  };
-  const other = cluster.get(1).driver;
-  const before = other.find(member.nodeId)?.incarnation ?? 0;
-  doubt(member.driver, { of: member.nodeId, by: cluster.get(1).nodeId, bootEpoch: 1 });
-  await cluster.advance(100);
+  const { asked, saved } = watchSaves(world, 1, () => saving.promise);
+  const told = () => world.membership(2).find(nodeId)?.incarnation ?? 0;
+  const before = told();
+  doubt(world.membership(1), { of: nodeId, by: world.machine(2).nodeId });
+  await world.advance(100);
   assert.deepEqual(asked, [before + 1]);
-  assert.equal(other.find(member.nodeId)?.incarnation, before);
+  assert.equal(told(), before);
   saving.resolve();
-  await cluster.advance(200);
-  assert.equal(other.find(member.nodeId)?.incarnation, before + 1);
-  assert.equal(member.identity.incarnation, before + 1);
+  await world.advance(200);
+  assert.equal(told(), before + 1);
+  assert.equal(await saved(), before + 1);
   assert.deepEqual(asked, [before + 1], "an unchanged stamp was saved again");
 });
 
 Deno.test("A node whose stamp can't be saved says nothing more and tells its owner", async () => {
-  using cluster = disposable(await formed(2));
-  const member = cluster.get(0);
-  member.save = () => Promise.reject(new Error("disk full"));
-  doubt(member.driver, { of: member.nodeId, by: cluster.get(1).nodeId, bootEpoch: 1 });
-  await cluster.advance(100);
-  assert.deepEqual(member.failures.map(({ kind }) => kind), ["identity_unsaved"]);
-  await cluster.until(20_000, () => cluster.standing(1, 0) === "down");
+  await using world = await formed(2);
+  const { nodeId } = world.machine(1);
+  watchSaves(world, 1, () => Promise.reject(new Error("disk full")));
+  doubt(world.membership(1), { of: nodeId, by: world.machine(2).nodeId });
+  await world.advance(100);
+  assert.match(world.ended.get(1) ?? "", /identity can't be saved: disk full/);
+  await world.until("down", () => world.standing(2, 1) === "down", 20_000);
 });
 
 Deno.test("A second process under one identity makes the node stop, once two members say so", async () => {
-  using cluster = disposable(await formed(3));
-  const member = cluster.get(0);
-  for (let bootEpoch = 5; bootEpoch < 50 && member.failures.length === 0; bootEpoch += 5) {
-    for (const by of [1, 2]) {
-      doubt(member.driver, { of: member.nodeId, by: cluster.get(by).nodeId, bootEpoch });
+  await using world = await formed(3);
+  const { nodeId } = world.machine(1);
+  const driver = world.membership(1);
+  const { bootEpoch } = driver.view().self;
+  for (let boots = 5; boots < 50 && !world.ended.has(1); boots += 5) {
+    for (const { nodeId: by } of [world.machine(2), world.machine(3)]) {
+      doubt(driver, { of: nodeId, by, bootEpoch: bootEpoch + boots });
     }
-    await cluster.advance(50);
+    await world.advance(50);
   }
-  assert.deepEqual(member.failures.map(({ kind }) => kind), ["identity_conflicted"]);
+  assert.match(world.ended.get(1) ?? "", /another process runs under this node's identity/);
 });
 
 for (const count of [2, 3]) {
   Deno.test(`One member of ${count} that tells of later boots stops no node, and is named`, async () => {
-    using cluster = disposable(await formed(count));
-    const member = cluster.get(0);
-    const { nodeId: liar } = cluster.get(1);
-    for (let bootEpoch = 5; bootEpoch < 1_000; bootEpoch += 5) {
-      doubt(member.driver, { of: member.nodeId, by: liar, bootEpoch });
-      await cluster.advance(5);
+    await using world = await formed(count);
+    const [{ nodeId, telemetry }, { nodeId: liar }] = [world.machine(1), world.machine(2)];
+    const driver = world.membership(1);
+    const { bootEpoch } = driver.view().self;
+    for (let boots = 5; boots < 1_000; boots += 5) {
+      doubt(driver, { of: nodeId, by: liar, bootEpoch: bootEpoch + boots });
+      await world.advance(5);
     }
-    doubt(member.driver, { of: member.nodeId, by: liar, bootEpoch: Number.MAX_SAFE_INTEGER });
-    await cluster.advance(50);
-    assert.deepEqual(member.failures, []);
+    doubt(driver, { of: nodeId, by: liar, bootEpoch: Number.MAX_SAFE_INTEGER });
+    await world.advance(50);
+    assert.equal(world.ended.get(1), undefined);
     // A node that has one other only may believe it, a few times.
-    assert.ok(member.driver.view().self.bootEpoch < (count === 2 ? 50 : 2));
-    assert.ok((member.counts.get(`odist_membership_lies_total ${liar}`) ?? 0) > 0);
-    assert.equal(cluster.standing(1, 0), "alive");
+    assert.ok(driver.view().self.bootEpoch - bootEpoch < (count === 2 ? 49 : 1));
+    const lies = telemetry.samples.filter(({ name }) => name === "odist_membership_lies_total");
+    assert.ok(lies.length > 0 && lies.every(({ labels }) => labels.peer === liar));
+    assert.equal(world.standing(2, 1), "alive");
   });
 }
 
 Deno.test("Messages that wait for the disk are bounded, and orders of the owner are kept", async () => {
-  using cluster = disposable(await formed(2));
-  const member = cluster.get(0);
+  await using world = await formed(2);
+  const { nodeId, telemetry } = world.machine(1);
+  const driver = world.membership(1);
   const saving = Promise.withResolvers<void>();
-  member.save = () => saving.promise;
-  const by = cluster.get(1).nodeId;
-  doubt(member.driver, { of: member.nodeId, by, bootEpoch: 1 });
-  for (let count = 0; count < 5_000; count++) member.driver.receiveDatagram(by, PING);
-  member.driver.publish("load", Uint8Array.of(9));
-  assert.equal(member.counts.get("odist_membership_refused_total queue_full"), 5_000 - 2_048);
-  saving.resolve();
-  await cluster.until(
-    2_000,
-    () => cluster.get(1).driver.values(member.nodeId).get("load")?.[0] === 9,
+  watchSaves(world, 1, () => saving.promise);
+  const by = world.machine(2).nodeId;
+  doubt(driver, { of: nodeId, by });
+  for (let count = 0; count < 5_000; count++) driver.receiveDatagram(by, PING);
+  driver.publish("word", Uint8Array.of(9));
+  const refused = telemetry.samples.filter(({ name, labels }) =>
+    name === "odist_membership_refused_total" && labels.reason === "queue_full"
   );
+  assert.equal(refused.length, 5_000 - 2_048);
+  saving.resolve();
+  const heard = () => world.membership(2).values(nodeId).get("word")?.[0];
+  await world.until("the order is heard", () => heard() === 9, 2_000);
 });
 
 /** A wall that time passes at while nothing runs, as in a process that gets no CPU. */
@@ -368,18 +400,14 @@ function encodeGossip(piggyback: MembershipDatagram["piggyback"]): Uint8Array {
   return encodeDatagram({ source: SOURCE, body: { kind: "gossip" }, piggyback });
 }
 
-/** Tells a node that someone suspects it, under a boot epoch. */
+/** Tells a node that someone suspects it, under a boot epoch; default its own. */
 function doubt(
   driver: MembershipDriver,
-  said: { readonly of: NodeId; readonly by: NodeId; readonly bootEpoch: number },
+  said: { readonly of: NodeId; readonly by: NodeId; readonly bootEpoch?: number },
 ): void {
-  const incarnation = driver.view().self.incarnation;
-  const stamp = { bootEpoch: said.bootEpoch, incarnation };
+  const { bootEpoch, incarnation } = driver.view().self;
+  const stamp = { bootEpoch: said.bootEpoch ?? bootEpoch, incarnation };
   const claim = { nodeId: said.of, standing: "suspect", ...stamp, accuser: said.by } as const;
   const claims = [{ ...claim, address: "" }];
   driver.receiveDatagram(said.by, encodeGossip({ ...NOTHING, claims }));
-}
-
-function disposable(cluster: SimulatedMembers): SimulatedMembers & Disposable {
-  return Object.assign(cluster, { [Symbol.dispose]: () => cluster.close() });
 }

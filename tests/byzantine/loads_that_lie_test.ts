@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import { type NodeId, Random } from "../../src/base/mod.ts";
-import { Gossip } from "../../src/members/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 import { encodeNodeLoad, NODE_LOAD_KEY, type NodeLoad } from "../../src/protocol/mod.ts";
-import { RecordingTelemetry } from "../harness/scripted_client.ts";
-import { SimulatedMembers } from "../harness/simulated_members.ts";
+import { NodeWorld } from "../harness/node_world.ts";
 
 const LIES = 1_000;
 const LOAD: NodeLoad = {
@@ -34,48 +32,33 @@ function impossible(random: Random): Uint8Array {
 }
 
 Deno.test("A member that says a thousand impossible loads of itself is not believed, and named", async () => {
-  const cluster = new SimulatedMembers(2);
-  try {
-    const [liar, hearer] = [cluster.get(0), cluster.get(1)];
-    cluster.join(0, 1);
-    await cluster.advance(2_000);
-    assert.deepEqual([...Uint8Array.from([1, ...Object.values(LOAD).flatMap(varint)])], [
-      ...encodeNodeLoad(LOAD),
-    ], "the liar writes as everyone does");
-    const telemetry = new RecordingTelemetry();
-    const gossip = new Gossip({
-      nodeId: hearer.nodeId,
-      membership: hearer.driver,
-      clock: cluster.network.clock,
-      log: telemetry,
-      metrics: telemetry,
-      readLoad: () => LOAD,
-      readLoaded: () => [],
-      readDevices: () => [],
-    });
-    const random = new Random(3);
-    const subject: NodeId = liar.nodeId;
-    liar.driver.publish(NODE_LOAD_KEY, encodeNodeLoad(LOAD));
-    await cluster.advance(1_000);
-    assert.deepEqual(gossip.find(subject).load, LOAD);
-    for (let lie = 0; lie < LIES; lie++) {
-      liar.driver.publish(NODE_LOAD_KEY, impossible(random));
-      await cluster.advance(150);
-      assert.equal(gossip.find(subject).load, undefined);
-    }
-    const refused = telemetry.samples.filter(({ name }) =>
-      name === "odist_gossip_values_refused_total"
-    );
-    assert.equal(refused.length, LIES);
-    for (const { labels } of refused) assert.deepEqual(labels, { peer: subject });
-    const lines = telemetry.lines.filter(({ event }) => event === "gossip_value_malformed");
-    assert.ok(lines.length > 0 && lines.length < LIES);
-    for (const { values } of lines) assert.equal(values.peer, subject);
-    liar.driver.publish(NODE_LOAD_KEY, encodeNodeLoad(LOAD));
-    await cluster.advance(1_000);
-    assert.deepEqual(gossip.find(subject).load, LOAD);
-    gossip.close();
-  } finally {
-    cluster.close();
+  await using world = await NodeWorld.start(2);
+  assert.deepEqual([...Uint8Array.from([1, ...Object.values(LOAD).flatMap(varint)])], [
+    ...encodeNodeLoad(LOAD),
+  ], "the liar writes as everyone does");
+  const { nodeId: liar } = world.machine(1);
+  const { telemetry } = world.machine(2);
+  const tell = (load: Uint8Array) => world.membership(1).publish(NODE_LOAD_KEY, load);
+  const heard = () => world.node(2).cluster.gossip.find(liar).load;
+  world.node(1).cluster.gossip.close();
+  const random = new Random(3);
+  tell(encodeNodeLoad(LOAD));
+  await world.advance(1_000);
+  assert.deepEqual(heard(), LOAD);
+  for (let lie = 0; lie < LIES; lie++) {
+    tell(impossible(random));
+    await world.advance(150);
+    assert.equal(heard(), undefined);
   }
+  const refused = telemetry.samples.filter(({ name }) =>
+    name === "odist_gossip_values_refused_total"
+  );
+  assert.equal(refused.length, LIES);
+  for (const { labels } of refused) assert.deepEqual(labels, { peer: liar });
+  const lines = telemetry.lines.filter(({ event }) => event === "gossip_value_malformed");
+  assert.ok(lines.length > 0 && lines.length < LIES);
+  for (const { values } of lines) assert.equal(values.peer, liar);
+  tell(encodeNodeLoad(LOAD));
+  await world.advance(1_000);
+  assert.deepEqual(heard(), LOAD);
 });

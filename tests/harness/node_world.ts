@@ -12,6 +12,7 @@ import { drainKey, leaveKey } from "../../src/core/catalogue/mod.ts";
 import type { NodePorts } from "../../src/node/assembly/mod.ts";
 import { type OpenNode, openNode } from "../../src/node/open_node.ts";
 import type { Group } from "../../src/group/group.ts";
+import type { MembershipDriver } from "../../src/members/membership_driver.ts";
 import type { Clock, Engine } from "../../src/ports/mod.ts";
 import type { CatalogueCommand } from "../../src/protocol/mod.ts";
 import { llamaFile } from "./gguf_file.ts";
@@ -99,6 +100,15 @@ export class NodeWorld implements AsyncDisposable {
 
   group(number: number): Group {
     return this.node(number).machinery.group;
+  }
+
+  membership(number: number): MembershipDriver {
+    return this.node(number).machinery.membership;
+  }
+
+  /** What one node thinks of another. */
+  standing(observer: number, subject: number): string | undefined {
+    return this.membership(observer).find(this.machine(subject).nodeId)?.standing;
   }
 
   /** What is left of a node while it is off. */
