@@ -355,6 +355,8 @@ export const IMPORT_RULES: ImportRules = {
       [".", "quantize", "The engine's side of rewriting a file."],
       ["quantize", "llama", "It calls the library."],
       ["runner", "llama", "It calls the library."],
+      ["runner", "images", "An image stands in a window as tokens do."],
+      ["images", "llama", "It calls the library."],
       ["confined", "llama", "It tells which libraries there are."],
       [".", "backends", "The engine's side of what a machine has."],
       ["backends", "launch", "Which libraries there are for a platform stands there."],

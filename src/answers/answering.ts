@@ -7,6 +7,7 @@ import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../pr
 import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
 import { AnswerChunks, doneChunk } from "./reading.ts";
 import { lostTooOften, reportLoss } from "./loss.ts";
+import type { ShorterPrompt } from "./prompts.ts";
 
 /** Everything one answer needs, decided before anything runs. */
 export interface AnswerPlan {
@@ -27,7 +28,7 @@ export interface AnswerPlan {
   /** Asked once when the prompt is longer than the context window; throws when nothing shorter exists. */
   readonly shortenPrompt?: (
     model: LoadedModel,
-  ) => Promise<Pick<SequenceRequest, "prompt" | "onLongPrompt">>;
+  ) => Promise<ShorterPrompt>;
 }
 
 /** What answering uses. */
@@ -193,9 +194,11 @@ class AnswerRun {
   async #acquire(order: OrderOf<"acquire_slot">): Promise<AnswerFact> {
     const { need, settings, wanted, requestId, label } = this.#plan;
     const { standing, avoid, promptTokens } = order;
-    const promptText = promptTextOf(this.#machine.sequence.prompt);
+    const { prompt, images = [] } = this.#machine.sequence;
+    const promptText = promptTextOf(prompt);
     const lease = await this.#parts.driver.acquire({
       ...{ requestId, need, settings, wanted, standing, avoid, promptTokens, promptText },
+      hasImages: images.length > 0,
       ...(label === undefined ? {} : { label }),
     }, this.#signal);
     this.#attempt = { lease, abort: new AbortController(), events: undefined };

@@ -40,11 +40,14 @@ import {
   checkChat,
   checkGenerate,
   decideThinking,
+  IMAGE_TOKENS_ESTIMATED,
+  imagesOf,
   renderChat,
   type RenderedText,
   renderGenerate,
   shortenChat,
   Templates,
+  unseenImages,
   type UsableTemplate,
   withModelMessages,
 } from "./prompts.ts";
@@ -72,6 +75,7 @@ interface Prepared {
   readonly resolved: ResolvedOptions;
   readonly prompt: RenderedText;
   readonly think: ThinkLevel | undefined;
+  readonly images: readonly Uint8Array[];
   readonly tools: readonly Tool[];
   /** Where the answer must be a call. */
   readonly forced?: ForcedCall | undefined;
@@ -94,7 +98,8 @@ export class Inference {
     const think = decideThinking(request, model);
     const resolved = this.#resolve(request.options, model, "generate");
     const { promptTokens = [] } = request;
-    const empty = request.prompt === "" && request.suffix === "" && promptTokens.length === 0;
+    const isSilent = request.prompt === "" && request.suffix === "" && promptTokens.length === 0;
+    const empty = isSilent && request.images.length === 0;
     if (empty && !request.debugRenderOnly) {
       return await this.#loadOnly(request, { model, resolved }, signal);
     }
@@ -106,7 +111,9 @@ export class Inference {
     if (request.debugRenderOnly) {
       return { kind: "rendered", text: prompt.text, imageCount: request.images.length };
     }
-    const plan = this.#plan(request, { model, template, resolved, prompt, think, tools: [] });
+    const { images } = request;
+    const prepared = { model, template, resolved, prompt, think, images, tools: [] };
+    const plan = this.#plan(request, prepared);
     if (!isRendered) return await this.#start(withTokens(plan, promptTokens), signal);
     const context = request.context ?? [];
     const withContext: AnswerPlan = context.length === 0 ? plan : {
@@ -134,13 +141,17 @@ export class Inference {
     const render = (shown: ChatRequest["messages"]) =>
       renderChat({ messages: shown, tools }, { template, think, date });
     const prompt = await render(messages);
-    if (request.debugRenderOnly) return { kind: "rendered", text: prompt.text, imageCount: 0 };
+    const images = imagesOf(messages);
+    if (request.debugRenderOnly) {
+      return { kind: "rendered", text: prompt.text, imageCount: images.length };
+    }
     const plan = this.#plan(request, {
       model,
       template,
       resolved,
       prompt,
       think,
+      images,
       tools,
       forced: forcedCall(tools, request.toolChoice, writingOf({ template, prompt, think })),
     });
@@ -165,7 +176,8 @@ export class Inference {
     const { keepAliveMs, label } = request;
     const lease = await this.#acquire({ model, resolved, keepAliveMs, label }, signal);
     try {
-      return (await lease.model.tokenize(answer.text, { addSpecial: true })).length;
+      const tokens = await lease.model.tokenize(answer.text, { addSpecial: true });
+      return tokens.length + answer.imageCount * IMAGE_TOKENS_ESTIMATED;
     } finally {
       lease.release();
     }
@@ -279,7 +291,7 @@ export class Inference {
       | ChatRequest,
     prepared: Prepared,
   ): AnswerPlan {
-    const { model, resolved, prompt } = prepared;
+    const { model, resolved, prompt, images } = prepared;
     const isRaw = "raw" in request && request.raw === true;
     const { stream, shownTags } = readingOf(prepared, isRaw);
     const { forced } = prepared;
@@ -287,6 +299,7 @@ export class Inference {
     const warnings = [
       ...unmet,
       ...leftOutStops(request.options),
+      ...unseenImages(prompt.text, images.length),
       ...(isRaw ? [] : unknownNames(model.config)),
     ];
     // Thinking is free text, so the grammar has to wait for the content, unless it has room for thinking itself.
@@ -302,6 +315,7 @@ export class Inference {
       ...neededModel(model, resolved.load, request.keepAliveMs),
       sequence: {
         prompt: { kind: "text", text: prompt.text, addSpecial: true },
+        ...(images.length === 0 ? {} : { images }),
         sampler: resolved.sampler,
         predictTokensMax: resolved.predictTokensMax,
         keepTokens: resolved.keepTokens,

@@ -1,4 +1,4 @@
-import { RequestError } from "../base/mod.ts";
+import { invalidRequest, RequestError } from "../base/mod.ts";
 import type {
   DefinedTemplate,
   ModelDefinition,
@@ -14,8 +14,12 @@ import type { ChatRequest, GenerateRequest, LoadedModel } from "../ports/mod.ts"
 import {
   type ChatMessage,
   formatModelName,
+  IMAGES_BYTES_MAX,
+  IMAGES_MAX,
   type LoadedFacts,
+  readImageHeader,
   type SequenceRequest,
+  splitAtImages,
   type ThinkLevel,
 } from "../protocol/mod.ts";
 
@@ -38,7 +42,10 @@ export function checkGenerate(request: GenerateRequest, model: ModelDefinition):
   if (request.suffix !== "" && !model.capabilities.includes("insert")) {
     throw unsupported(`${formatModelName(model.name)} does not support insert`);
   }
-  checkImages(request.images.length, model);
+  checkImages(request.images, model);
+  if (request.images.length > 0 && request.suffix !== "") {
+    throw unsupported("images can't be combined with a suffix");
+  }
 }
 
 /** The same for chat. */
@@ -47,10 +54,7 @@ export function checkChat(request: ChatRequest, model: ModelDefinition): void {
   if (request.tools.length > 0 && !model.capabilities.includes("tools")) {
     throw unsupported(`${formatModelName(model.name)} does not support tools`);
   }
-  checkImages(
-    request.messages.reduce((count, { images }) => count + (images?.length ?? 0), 0),
-    model,
-  );
+  checkImages(imagesOf(request.messages), model);
 }
 
 /** Whether to think: the request's word, else yes for models that can (contract 1.4). */
@@ -85,7 +89,7 @@ export async function renderGenerate(
   options: RenderOptions,
 ): Promise<RenderedText> {
   const { template, date } = options;
-  if (request.raw) return { text: request.prompt, startsInsideThinking: false };
+  if (request.raw) return { text: markedPrompt(request), startsInsideThinking: false };
   if (request.suffix !== "") {
     return await template.render({
       messages: [],
@@ -98,7 +102,8 @@ export async function renderGenerate(
   const messages: ChatMessage[] = [];
   if (system !== "") messages.push({ role: "system", content: system });
   if (request.context === undefined) messages.push(...model.messages);
-  messages.push({ role: "user", content: request.prompt });
+  const { images } = request;
+  messages.push({ role: "user", content: request.prompt, ...(images.length > 0 && { images }) });
   return await template.render({ messages, ...thinkField(options.think), date });
 }
 
@@ -109,6 +114,32 @@ export async function renderChat(
 ): Promise<RenderedText> {
   const { template, think, date } = options;
   return await template.render({ ...conversation, ...thinkField(think), isChat: true, date });
+}
+
+/** A prompt that was made shorter, with the images that are left in it. */
+export type ShorterPrompt = Pick<SequenceRequest, "prompt" | "images" | "onLongPrompt">;
+
+/** All images of a conversation, in the order in which a prompt numbers them. */
+export function imagesOf(messages: readonly ChatMessage[]): readonly Uint8Array[] {
+  return messages.flatMap(({ images }) => images ?? []);
+}
+
+/** What an image is counted as where its runner isn't asked (contract 1.5). */
+export const IMAGE_TOKENS_ESTIMATED = 768;
+
+/** Images that a prompt has no place for, in words for a client. */
+export function unseenImages(prompt: string, imageCount: number): readonly string[] {
+  const pieces = splitAtImages(prompt, imageCount);
+  const seen = new Set(pieces.flatMap((piece) => piece.kind === "image" ? piece.image : []));
+  return Array.from({ length: imageCount }, (_, image) => image)
+    .filter((image) => !seen.has(image))
+    .map((image) => `images[${image}]: the prompt has no place for it, so it was left out`);
+}
+
+/** A raw prompt may say itself where its images are; else they come first. */
+function markedPrompt({ prompt, images }: GenerateRequest): string {
+  const isMarked = splitAtImages(prompt, images.length).length > 1;
+  return isMarked ? prompt : images.map((_, image) => `[img-${image}]`).join("") + prompt;
 }
 
 /**
@@ -122,21 +153,22 @@ export async function shortenChat(
     readonly render: (messages: readonly ChatMessage[]) => Promise<RenderedText>;
     readonly shift: boolean;
   },
-): Promise<Pick<SequenceRequest, "prompt" | "onLongPrompt">> {
+): Promise<ShorterPrompt> {
   const { messages, render, shift } = conversation;
   const droppable = messages.flatMap(({ role }, index) =>
     role === "system" || index === messages.length - 1 ? [] : [index]
   );
   const without = (count: number) => {
     const dropped = new Set(droppable.slice(0, count));
-    return render(messages.filter((_, index) => !dropped.has(index)));
+    return messages.filter((_, index) => !dropped.has(index));
   };
   const fits = async (count: number) => {
     const { contextTokens } = loaded.facts;
     const options = { addSpecial: true, tokensWanted: contextTokens };
-    const { text } = await without(count);
+    const left = without(count);
+    const { text } = await render(left);
     const tokens = await loaded.tokenize(text, options);
-    return tokens.length < contextTokens;
+    return tokens.length + imagesOf(left).length * IMAGE_TOKENS_ESTIMATED < contextTokens;
   };
   // More dropped is never longer, so the least number that fits is found by halving.
   let low = 1;
@@ -146,8 +178,10 @@ export async function shortenChat(
     if (await fits(middle)) high = middle;
     else low = middle + 1;
   }
+  const left = without(high);
   return {
-    prompt: { kind: "text", text: (await without(high)).text, addSpecial: true },
+    prompt: { kind: "text", text: (await render(left)).text, addSpecial: true },
+    images: imagesOf(left),
     onLongPrompt: shift ? "truncate" : "refuse",
   };
 }
@@ -158,10 +192,27 @@ function checkCompletion(asked: string, model: ModelDefinition, action: "chat" |
   }
 }
 
-function checkImages(imageCount: number, model: ModelDefinition): void {
-  if (imageCount > 0) {
-    throw unsupported(`${formatModelName(model.name)} does not support images`);
+/** Looks at headers alone: nothing is decoded in this process. */
+function checkImages(images: readonly Uint8Array[], model: ModelDefinition): void {
+  if (images.length === 0) return;
+  const name = formatModelName(model.name);
+  if (!model.capabilities.includes("vision")) {
+    const why = model.facts.hasVision
+      ? ": its vision tower is part of its weights, which isn't supported yet; create it with a projector of its own"
+      : "";
+    throw unsupported(`${name} does not support images${why}`);
   }
+  if (images.length > IMAGES_MAX) {
+    throw invalidRequest(`at most ${IMAGES_MAX} images are taken, got ${images.length}`);
+  }
+  const bytes = images.reduce((sum, { length }) => sum + length, 0);
+  if (bytes > IMAGES_BYTES_MAX) {
+    throw invalidRequest(`the images have ${bytes} bytes: at most ${IMAGES_BYTES_MAX} are taken`);
+  }
+  images.forEach((image, index) => {
+    const read = readImageHeader(image);
+    if (read.kind === "refused") throw invalidRequest(`images[${index}]: ${read.reason}`);
+  });
 }
 
 function thinkField(think: ThinkLevel | undefined): { readonly think?: ThinkLevel } {

@@ -5,6 +5,8 @@ import {
   byteStringShape,
   choiceShape,
   hashHexShape,
+  IMAGES_BYTES_MAX,
+  IMAGES_MAX,
   integerShape,
   type LoadedFacts,
   maybeShape,
@@ -80,6 +82,7 @@ const prompt = unionShape({
 const figure = numberShape(-1e12, 1e12);
 const sequenceRequest: Shape<SequenceRequest> = objectShape({
   prompt,
+  images: maybeShape(arrayShape(byteStringShape(IMAGES_BYTES_MAX), IMAGES_MAX)),
   emittedTokens: tokens,
   sampler: objectShape({
     temperature: figure,
@@ -137,6 +140,7 @@ const factsShape: Shape<LoadedFacts> = objectShape({
   bosText: textShape(1024),
   eosText: textShape(1024),
   canShift: booleanShape,
+  imageFault: maybeShape(textShape(1024)),
   numericClass: textShape(1024),
 });
 

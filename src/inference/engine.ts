@@ -51,6 +51,7 @@ async function load(
   };
   // The runner may read these files and no others of their kind.
   const command = [...options.command, settings.modelPath, ...settings.adapterPaths];
+  if (settings.projectorPath !== undefined) command.push(settings.projectorPath);
   const process = new RunnerProcess({ ...options, command }, onReply);
   const onAbort = () => resolve({ kind: "aborted" });
   how.signal.addEventListener("abort", onAbort);

@@ -6,6 +6,7 @@ import {
   LineLimiter,
   type NodeId,
   pause,
+  RequestError,
   UnavailableError,
 } from "../base/mod.ts";
 import {
@@ -125,6 +126,7 @@ export class ClusterLeases implements LeaseSource {
       const settle = this.#record(request, order.decision);
       try {
         const lease = await this.#acquireAt(order, { request, holders }, signal);
+        if (request.hasImages === true) requireEyes(lease);
         settle("granted", this.#wakeOf(order.route.nodeId, awaited));
         search.step({ kind: "granted" });
         this.#beliefs.noteComputed(order.route.nodeId, prompt);
@@ -306,6 +308,17 @@ const BROKEN_WORDS: ReadonlySet<EdgeError["code"]> = new Set<EdgeError["code"]>(
   "model_not_found",
   "load_failed",
 ]);
+
+/** Gives a slot back that is of no use to a request with images. @throws RequestError `unsupported_capability`. */
+function requireEyes(lease: Lease): void {
+  const { imageFault = "its node knows of no images" } = lease.model.facts;
+  if (imageFault === "") return;
+  lease.release();
+  throw new RequestError(
+    "unsupported_capability",
+    `the model can't be shown images: ${imageFault}`,
+  );
+}
 
 function refusalFact(error: unknown, signal: AbortSignal): SearchFact {
   const isForeseen = isEdgeError(error) && !signal.aborted;

@@ -24,6 +24,8 @@ export interface LeaseRequest extends SlotRequest {
   readonly promptTokens: number;
   /** The prompt as far as it is a text, to find the node that has computed its beginning; "" = none. */
   readonly promptText: string;
+  /** Whether the prompt has images. Default false. */
+  readonly hasImages?: boolean;
   /** Nodes under which this request was lost before, oldest first. */
   readonly avoid: readonly NodeId[];
   /** What the client's answer is labelled with; not unique. */
@@ -61,7 +63,8 @@ export interface NeededModel {
 
 /** Names that share weights and adapters share the instance; vectors need one of their own, loaded in another mode. */
 export function modelKeyOf(model: ModelDefinition, mode: LoadSettings["mode"]): string {
-  const parts = [model.modelPath, ...model.adapterPaths];
+  const projector = mode === "embed" ? undefined : model.projectorPath;
+  const parts = [model.modelPath, ...model.adapterPaths, projector ?? []].flat();
   return `${mode}:${parts.join("+")}`;
 }
 
@@ -75,6 +78,7 @@ export function neededModel(
     ...load,
     modelPath: model.modelPath,
     adapterPaths: model.adapterPaths,
+    ...(model.projectorPath === undefined ? {} : { projectorPath: model.projectorPath }),
   };
   const name = displayModelName(model.name);
   return {

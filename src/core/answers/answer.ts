@@ -1,5 +1,5 @@
 import { assert, assertNever, type ErrorCode, type NodeId } from "../../base/mod.ts";
-import type { AnswerToken } from "../../protocol/mod.ts";
+import { type AnswerToken, isImageToken } from "../../protocol/mod.ts";
 import { type AnswerPiece, AnswerStream, type AnswerStreamOptions } from "../generation/mod.ts";
 import type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./events.ts";
 import { estimatePromptTokens } from "./peer_beliefs.ts";
@@ -258,7 +258,8 @@ class Figures {
       answerTokens: stream.tokenCount + (end === "end" ? 1 : 0),
       answerNs: this.#decodeNs ||
         nanoseconds(this.#lastTokenMs - (firstTokenMs ?? this.#lastTokenMs)),
-      context: [...promptTokens, ...emittedTokens],
+      // Without its file an image says nothing to whoever brings the context back.
+      context: [...promptTokens, ...emittedTokens].filter((token) => !isImageToken(token)),
     };
   }
 }

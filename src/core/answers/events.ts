@@ -36,7 +36,7 @@ export type AnswerFact =
   | {
     readonly kind: "prompt_shortened";
     /** Undefined = nothing shorter exists. */
-    readonly shorter: Pick<SequenceRequest, "prompt" | "onLongPrompt"> | undefined;
+    readonly shorter: Pick<SequenceRequest, "prompt" | "images" | "onLongPrompt"> | undefined;
   }
   /** The order came to nothing. `code` undefined = for a reason that no other runner would change, a client that left included. */
   | { readonly kind: "failed"; readonly code: ErrorCode | undefined }

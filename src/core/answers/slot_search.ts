@@ -22,6 +22,7 @@ const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "peer_refused",
   "malformed_frame",
   "unknown_version",
+  "unsupported_capability",
   "disk_full",
   "corrupt_file",
   "storage_failed",

@@ -1,5 +1,11 @@
 import { invalidRequest, parseGoDuration, RequestError } from "../../base/mod.ts";
-import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
+import {
+  type ChatMessage,
+  IMAGES_MAX,
+  type ThinkLevel,
+  type Tool,
+  type ToolCall,
+} from "../../protocol/mod.ts";
 import { defined, type Fields, isObject, typeName } from "./fields.ts";
 import { InlineMedia } from "./inline_media.ts";
 import { DURATION_MS_MAX } from "./time.ts";
@@ -20,8 +26,6 @@ const TOOLS_MAX = 2_048;
 export const TOOL_CALLS_MAX = 1_024;
 /** Texts of one embedding request at most: their vectors are held until the last is there. */
 const EMBED_INPUTS_MAX = 8_192;
-/** Images of one message or prompt at most. */
-const IMAGES_MAX = 256;
 const THINK_LEVELS: ReadonlySet<unknown> = new Set(["high", "medium", "low", "max", true, false]);
 
 /**

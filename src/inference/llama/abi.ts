@@ -123,6 +123,20 @@ export const MTMD_PARAMS = new Struct([
   ["progressValue", "pointer", 0],
 ]);
 
+/** `struct mtmd_input_text`; never passed by value. */
+export const INPUT_TEXT = new Struct([
+  ["text", "pointer"],
+  ["length", "usize"],
+  ["addSpecial", "bool"],
+  ["parseSpecial", "bool"],
+]);
+
+/** `enum mtmd_input_chunk_type`. */
+export const CHUNK_TYPES = { text: 0, image: 1 } as const;
+
+/** `struct mtmd_helper_init_opt`, of videos alone. */
+const INIT_OPTIONS: Deno.NativeStructType = { struct: [{ struct: ["f32", "pointer", "i64"] }] };
+
 /** `struct llama_token_data_array`; never passed by value. */
 export const TOKEN_ARRAY = new Struct([
   ["tokens", "pointer"],
@@ -177,6 +191,8 @@ export const LLAMA_SYMBOLS = {
   },
   llama_model_n_ctx_train: { parameters: ["pointer"], result: "i32" },
   llama_model_n_embd_out: { parameters: ["pointer"], result: "i32" },
+  llama_model_n_embd_inp: { parameters: ["pointer"], result: "i32" },
+  llama_set_causal_attn: { parameters: ["pointer", "bool"], result: "void" },
   llama_model_n_embd: { parameters: ["pointer"], result: "i32" },
   llama_model_n_swa: { parameters: ["pointer"], result: "i32" },
   llama_model_size: { parameters: ["pointer"], result: "u64" },
@@ -275,7 +291,48 @@ export const RPC_SYMBOLS = {
   ggml_backend_rpc_reg: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** What is called of libmtmd. */
+/** What is called of libmtmd. Names ending in `_later` run on another thread. */
 export const MTMD_SYMBOLS = {
   mtmd_context_params_default: { parameters: [], result: MTMD_PARAMS.nativeType },
+  mtmd_log_set: { parameters: ["function", "pointer"], result: "void" },
+  mtmd_init_later: {
+    name: "mtmd_init_from_file",
+    parameters: ["buffer", "pointer", MTMD_PARAMS.nativeType],
+    result: "pointer",
+    nonblocking: true,
+  },
+  mtmd_free: { parameters: ["pointer"], result: "void" },
+  mtmd_support_vision: { parameters: ["pointer"], result: "bool" },
+  mtmd_get_marker: { parameters: ["pointer"], result: "pointer" },
+  mtmd_decode_use_mrope: { parameters: ["pointer"], result: "bool" },
+  mtmd_decode_use_non_causal: { parameters: ["pointer", "pointer"], result: "bool" },
+  mtmd_helper_init_opt_default: { parameters: [], result: INIT_OPTIONS },
+  mtmd_helper_bitmap_init_from_buf_later: {
+    name: "mtmd_helper_bitmap_init_from_buf",
+    parameters: ["pointer", "buffer", "usize", "bool", INIT_OPTIONS],
+    // The image, and a video.
+    result: { struct: ["pointer", "pointer"] },
+    nonblocking: true,
+  },
+  mtmd_bitmap_free: { parameters: ["pointer"], result: "void" },
+  mtmd_input_chunks_init: { parameters: [], result: "pointer" },
+  mtmd_input_chunks_size: { parameters: ["pointer"], result: "usize" },
+  mtmd_input_chunks_get: { parameters: ["pointer", "usize"], result: "pointer" },
+  mtmd_input_chunks_free: { parameters: ["pointer"], result: "void" },
+  mtmd_input_chunk_get_type: { parameters: ["pointer"], result: "i32" },
+  mtmd_input_chunk_get_n_tokens: { parameters: ["pointer"], result: "usize" },
+  mtmd_input_chunk_get_tokens_text: { parameters: ["pointer", "buffer"], result: "pointer" },
+  mtmd_tokenize_later: {
+    name: "mtmd_tokenize",
+    parameters: ["pointer", "pointer", "buffer", "buffer", "usize"],
+    result: "i32",
+    nonblocking: true,
+  },
+  mtmd_encode_chunk_later: {
+    name: "mtmd_encode_chunk",
+    parameters: ["pointer", "pointer"],
+    result: "i32",
+    nonblocking: true,
+  },
+  mtmd_get_output_embd: { parameters: ["pointer"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;

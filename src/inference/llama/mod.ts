@@ -6,12 +6,15 @@
  */
 export {
   BATCH,
+  CHUNK_TYPES,
   CONTEXT_PARAMS,
   FILE_TYPES,
   FLASH_ATTENTION,
+  INPUT_TEXT,
   KV_CACHE_TYPES,
   LOAD_MODES,
   MODEL_PARAMS,
+  MTMD_PARAMS,
   POOLING,
   QUANTIZE_PARAMS,
   TOKEN_ARRAY,
@@ -19,4 +22,5 @@ export {
 } from "./abi.ts";
 export { type Llama, openLlama } from "./llama.ts";
 export { printNatives } from "./print_natives.ts";
-export { cText, readText } from "./struct.ts";
+export { type Mtmd, openMtmd } from "./own_libraries.ts";
+export { addressOf, cText, readText } from "./struct.ts";

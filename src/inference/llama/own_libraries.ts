@@ -8,6 +8,9 @@ export type OwnLibrary = "ggml-rpc" | "mtmd";
 /** Each by its name: "" = it is there and fits, otherwise why it doesn't serve. */
 export type OwnLibraries = Readonly<Record<OwnLibrary, string>>;
 
+/** libmtmd's functions. */
+export type Mtmd = Deno.DynamicLibrary<typeof MTMD_SYMBOLS>["symbols"];
+
 /** Opens libggml-rpc, which lets models compute on other nodes. @throws As {@link openMtmd}. */
 function openRpc(llama: Llama, folder: string) {
   const call = Deno.dlopen(wanted(folder, "ggml-rpc"), RPC_SYMBOLS).symbols;
@@ -24,7 +27,7 @@ function openRpc(llama: Llama, folder: string) {
  * @param folder Where odist's own libraries lie; "" = there are none.
  * @throws UnavailableError `load_failed` when it is missing, or of another release than the struct layouts.
  */
-function openMtmd(folder: string) {
+export function openMtmd(folder: string): Mtmd {
   const call = Deno.dlopen(wanted(folder, "mtmd"), MTMD_SYMBOLS).symbols;
   const differences = MTMD_PARAMS.differences(call.mtmd_context_params_default());
   if (differences.length > 0) throw otherLayout("mtmd", differences.join("; "));

@@ -94,3 +94,8 @@ export function cText(text: string): Uint8Array<ArrayBuffer> {
 export function readText(pointer: Deno.PointerValue): string {
   return pointer === null ? "" : new Deno.UnsafePointerView(pointer).getCString();
 }
+
+/** Where an array lies. It must have a buffer of its own: V8 keeps small ones on its heap, where they may move. */
+export function addressOf(array: ArrayBufferView<ArrayBuffer>): bigint {
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(array));
+}

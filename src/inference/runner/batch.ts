@@ -1,4 +1,4 @@
-import { BATCH } from "../llama/mod.ts";
+import { addressOf, BATCH } from "../llama/mod.ts";
 
 /** The arrays behind one `llama_batch`, allocated once. llama.cpp only borrows them, so this object must outlive calls. */
 export class Batch {
@@ -57,8 +57,4 @@ export class Batch {
 /** Over a buffer of its own: V8 keeps the elements of small arrays on its heap, where they may move. */
 function integers(count: number): Int32Array<ArrayBuffer> {
   return new Int32Array(new ArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT));
-}
-
-function addressOf(array: ArrayBufferView<ArrayBuffer>): bigint {
-  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(array));
 }

@@ -1,11 +1,15 @@
 import { assert, invalidRequest, RequestError, UnavailableError } from "../../base/mod.ts";
-import type {
-  AnswerToken,
-  FinishReason,
-  SequenceEvent,
-  SequenceRequest,
+import {
+  type AnswerToken,
+  type FinishReason,
+  isImageToken,
+  type SequenceEvent,
+  type SequenceRequest,
+  splitAtImages,
 } from "../../protocol/mod.ts";
+import { AnswerImages, ImageNumbers } from "../images/mod.ts";
 import { Batch } from "./batch.ts";
+import { decodeImage, readyImage } from "./image_step.ts";
 import { scoreChoice } from "./logprobs.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
@@ -15,7 +19,7 @@ import { type RunningAnswer, Slot } from "./slot.ts";
 import {
   keptTokens,
   replayWindow,
-  shiftTokens,
+  shiftRange,
   truncatePrompt,
   type WindowLimits,
 } from "./window.ts";
@@ -50,6 +54,9 @@ export class Decoder {
   readonly #batch: Batch;
   readonly #candidates: Candidates;
   readonly #outputs: Outputs;
+  readonly #imageNumbers = new ImageNumbers();
+  /** Answers whose images are being decoded; true = cancelled meanwhile. */
+  readonly #preparing = new Map<number, boolean>();
   #waiting: RunningAnswer[] = [];
   #events: AddressedEvent[] = [];
   /** Counts uses of slots: a clock without time. */
@@ -79,15 +86,57 @@ export class Decoder {
   }
 
   /**
-   * Queues an answer. It pauses whenever `unreadTokensMax` of its tokens are not {@link taken}.
+   * Queues an answer, at once unless it has images. It pauses whenever `unreadTokensMax` of its tokens are not
+   * {@link taken}.
    *
-   * @throws RequestError `prompt_too_long`, `invalid_format`, `invalid_request`; UnavailableError `queue_full`.
+   * @throws RequestError `prompt_too_long`, `invalid_format`, `invalid_request`, `unsupported_capability`; UnavailableError
+   *   `queue_full`.
    */
-  submit(id: number, request: SequenceRequest, unreadTokensMax = Infinity): void {
-    if (this.#waiting.length >= WAITING_ANSWERS_MAX) {
+  submit(
+    id: number,
+    request: SequenceRequest,
+    unreadTokensMax = Infinity,
+  ): Promise<void> | undefined {
+    if (this.#waiting.length + this.#preparing.size >= WAITING_ANSWERS_MAX) {
       throw new UnavailableError("queue_full", "Too many answers wait for a slot of this runner");
     }
-    this.#waiting.push(this.#prepare(id, request, unreadTokensMax));
+    if (request.images !== undefined && request.images.length > 0) {
+      return this.#submitWithImages(id, request, unreadTokensMax);
+    }
+    this.#queue(this.#prepare(id, request, { unreadTokensMax }));
+    return undefined;
+  }
+
+  async #submitWithImages(
+    id: number,
+    request: SequenceRequest,
+    unreadTokensMax: number,
+  ): Promise<void> {
+    const { projector, facts, microBatchTokens: partTokensMax } = this.#model;
+    if (projector === undefined) {
+      throw new RequestError(
+        "unsupported_capability",
+        `The model can't see images: ${facts.imageFault ?? "it has no projector"}`,
+      );
+    }
+    this.#preparing.set(id, false);
+    try {
+      const options = { numbers: this.#imageNumbers, partTokensMax };
+      const images = await AnswerImages.load(projector, request.images ?? [], options);
+      try {
+        const answer = this.#prepare(id, request, { unreadTokensMax, images });
+        this.#queue({ ...answer, isCancelled: this.#preparing.get(id) === true });
+      } catch (error) {
+        images.free();
+        throw error;
+      }
+    } finally {
+      this.#preparing.delete(id);
+    }
+  }
+
+  #queue(answer: RunningAnswer): void {
+    this.#waiting.push(answer);
     this.#wake?.();
   }
 
@@ -102,6 +151,7 @@ export class Decoder {
 
   /** Ends an answer before the next batch; unknown ids have finished already. */
   cancel(id: number): void {
+    if (this.#preparing.has(id)) this.#preparing.set(id, true);
     for (const answer of [...this.#waiting, ...this.#slots.map((slot) => slot.answer)]) {
       if (answer?.id === id) answer.isCancelled = true;
     }
@@ -114,9 +164,15 @@ export class Decoder {
       this.#dropCancelled();
       this.#admit();
       this.#flush();
+      const image = readyImage(this.#writing(), () => this.#wake?.());
+      if (image !== undefined) {
+        const batchIndex = await decodeImage(this.#model, image);
+        if (batchIndex !== undefined) this.#step(image.slot, batchIndex);
+        this.#flush();
+      }
       const outputs = this.#assemble();
       if (this.#batch.count === 0) {
-        await this.#work();
+        if (image === undefined) await this.#work();
         continue;
       }
       await this.#decode();
@@ -125,14 +181,24 @@ export class Decoder {
     }
   }
 
-  #prepare(id: number, request: SequenceRequest, unreadTokensMax: number): RunningAnswer {
+  #prepare(
+    id: number,
+    request: SequenceRequest,
+    how: { readonly unreadTokensMax: number; readonly images?: AnswerImages },
+  ): RunningAnswer {
     const { vocabulary, facts } = this.#model;
+    const { images, unreadTokensMax } = how;
     const limits = this.#limits(request);
-    const asked = this.#tokenizePrompt(request);
-    if (asked.length > limits.contextTokens && request.onLongPrompt === "refuse") {
+    const asked = this.#tokenizePrompt(request, images);
+    const imageTokens = asked.filter(isImageToken).length;
+    // An image that was asked about is not cut away in silence.
+    const mustFit = request.onLongPrompt === "refuse" || imageTokens > 0;
+    if (asked.length > limits.contextTokens && mustFit) {
+      const ofImages = imageTokens > 0 ? `, ${imageTokens} of them for images` : "";
       throw new RequestError(
         "prompt_too_long",
-        `The prompt has at least ${asked.length} tokens, the context window ${limits.contextTokens}`,
+        `The prompt has at least ${asked.length} tokens${ofImages}, the context window ` +
+          `${limits.contextTokens}`,
       );
     }
     const promptTokens = truncatePrompt(asked, limits);
@@ -142,18 +208,20 @@ export class Decoder {
       { grammar: request.grammar, contextTokens: facts.contextTokens },
     );
     try {
-      sampler.acceptPrompt(promptTokens);
+      sampler.acceptPrompt(promptTokens.filter((token) => !isImageToken(token)));
       sampler.acceptEmitted(request.emittedTokens);
     } catch (error) {
       sampler.free();
       throw error;
     }
+    const numbered = images?.numbered(promptTokens) ?? promptTokens;
     return {
       id,
       request,
+      images,
       promptTokens,
       shownTokens: vocabulary.tokensOf(request.shownTags ?? []),
-      windowTokens: replayWindow(promptTokens, request.emittedTokens, limits),
+      windowTokens: replayWindow(numbered, request.emittedTokens, limits),
       sampler,
       emittedCount: request.emittedTokens.length,
       unreadTokensLeft: unreadTokensMax,
@@ -163,19 +231,33 @@ export class Decoder {
     };
   }
 
-  #tokenizePrompt(request: SequenceRequest): readonly number[] {
+  #tokenizePrompt(request: SequenceRequest, images?: AnswerImages): readonly number[] {
     const { prompt } = request;
     const { vocabulary } = this.#model;
     const tokens = prompt.kind === "text"
-      ? [...prompt.tokensBefore ?? [], ...this.#tokenizeText(prompt, request)]
+      ? [...prompt.tokensBefore ?? [], ...this.#tokenizePieces(prompt, request, images)]
       : prompt.tokens;
     for (const token of [...tokens, ...request.emittedTokens]) {
-      if (!vocabulary.has(token)) {
+      if (!vocabulary.has(token) && !(images !== undefined && isImageToken(token))) {
         throw invalidRequest(`The model has no token ${token}`);
       }
     }
     // Something must be computed for there to be an output.
     return tokens.length > 0 ? tokens : [vocabulary.firstToken()];
+  }
+
+  #tokenizePieces(
+    prompt: Extract<SequenceRequest["prompt"], { kind: "text" }>,
+    request: SequenceRequest,
+    images: AnswerImages | undefined,
+  ): readonly number[] {
+    if (images === undefined) return this.#tokenizeText(prompt, request);
+    const pieces = splitAtImages(prompt.text, request.images?.length ?? 0);
+    return pieces.flatMap((piece, index) => {
+      if (piece.kind === "image") return images.tokensOf(piece.image);
+      const addSpecial = prompt.addSpecial && index === 0;
+      return this.#tokenizeText({ ...prompt, text: piece.text, addSpecial }, request);
+    });
   }
 
   /** The text's tokens, as far as they can get into the window or must be counted to refuse it. */
@@ -230,6 +312,10 @@ export class Decoder {
     }
   }
 
+  #writing(): readonly Slot[] {
+    return this.#slots.filter((slot) => slot.isWriting);
+  }
+
   #caches() {
     return this.#slots.map((slot) => ({
       slot: slot.index,
@@ -261,11 +347,11 @@ export class Decoder {
   /** Fills the batch; returns which slots will have an output, and where. */
   #assemble(): { slot: Slot; batchIndex: number }[] {
     this.#batch.clear();
-    const busy = this.#slots.filter((slot) => slot.isWriting);
+    const busy = this.#writing().filter((slot) => slot.pendingText > 0);
     const plan = planBatch(
       busy.map((slot) => ({
         slot: slot.index,
-        pendingTokens: slot.pendingTokens,
+        pendingTokens: slot.pendingText,
         phase: slot.answer?.firstTokenMs === 0 || slot.pendingTokens > 1 ? "prefill" : "decode",
         order: slot.answer?.startedMs ?? 0,
       })),
@@ -354,13 +440,12 @@ export class Decoder {
     const { memory, facts } = this.#model;
     const { call } = this.#model.llama;
     const kept = keptTokens(answer.promptTokens.length, this.#limits(answer.request));
-    const count = shiftTokens(kept, facts.contextTokens);
-    slot.window.splice(kept, count);
-    const isMoved = facts.canShift &&
-      call.llama_memory_seq_rm(memory, slot.index, kept, kept + count);
+    const { from, to } = shiftRange(slot.window, kept, facts.contextTokens);
+    slot.window.splice(from, to - from);
+    const isMoved = facts.canShift && call.llama_memory_seq_rm(memory, slot.index, from, to);
     if (isMoved) {
-      call.llama_memory_seq_add(memory, slot.index, kept + count, -1, -count);
-      slot.computed -= count;
+      call.llama_memory_seq_add(memory, slot.index, to, -1, from - to);
+      slot.computed -= to - from;
     } else {
       call.llama_memory_seq_rm(memory, slot.index, -1, -1);
       slot.computed = 0;
@@ -374,6 +459,7 @@ export class Decoder {
 
   #conclude(answer: RunningAnswer, reason: FinishReason): void {
     answer.sampler.free();
+    answer.images?.free();
     const now = performance.now();
     const firstMs = answer.firstTokenMs || now;
     const prefillNs = Math.round((firstMs - (answer.startedMs || now)) * 1e6);

@@ -111,12 +111,13 @@ async function loading(
   let told = 0;
   try {
     const llama = openLlama(place.nativeFolder);
-    const model = await loadModel(llama, settings, (fraction) => {
+    const { confinement, ownNativeFolder } = place;
+    const onProgress = (fraction: number) => {
       if (fraction < told + PROGRESS_STEP) return;
       told = fraction;
       send({ kind: "load_progress", fraction });
-    });
-    const { confinement } = place;
+    };
+    const model = await loadModel(llama, settings, { onProgress, ownNativeFolder });
     send({ kind: "loaded", facts: model.facts, confinement });
     if (settings.mode === "embed") return { model, embedder: new Embedder(model) };
     return { model, decoder: new Decoder(model, (events) => send({ kind: "events", events })) };
@@ -131,7 +132,9 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
   try {
     switch (command.kind) {
       case "generate":
-        return can(decoder).submit(command.id, command.request, command.unreadTokensMax);
+        can(decoder).submit(command.id, command.request, command.unreadTokensMax)
+          ?.catch((error) => refuse(command.id, error)).catch(die);
+        return;
       case "taken":
         return decoder?.taken(command.id, command.tokens);
       case "ping":

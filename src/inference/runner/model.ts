@@ -1,5 +1,6 @@
-import { UnavailableError } from "../../base/mod.ts";
+import { errorMessage, UnavailableError } from "../../base/mod.ts";
 import type { LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
+import { Projector } from "../images/mod.ts";
 import { Batch } from "./batch.ts";
 import {
   CONTEXT_PARAMS,
@@ -25,24 +26,37 @@ export interface RunnerModel {
   /** null for models without a KV cache, which only embed. */
   readonly memory: Deno.PointerValue;
   readonly vocabulary: Vocabulary;
+  /** Undefined where `facts.imageFault` says why, or there is none. */
+  readonly projector: Projector | undefined;
+  /** Elements of what goes in for one position. */
+  readonly embeddingWidth: number;
   readonly facts: LoadedFacts;
   /** Tokens of one batch at most. */
   readonly batchTokens: number;
+  /** Tokens that are computed at once at most. */
+  readonly microBatchTokens: number;
   /** Sequences of one batch at most. */
   readonly sequences: number;
   /** Width of the sliding attention window; 0 = none. */
   readonly slidingWindowTokens: number;
 }
 
+/** What loading uses besides its settings. */
+export interface LoadContext {
+  readonly onProgress: (fraction: number) => void;
+  /** Where libmtmd lies; "" = it was not built. */
+  readonly ownNativeFolder: string;
+}
+
 /**
- * Loads weights, adapters and context and runs one token through, so that the first request meets warm pages.
+ * Loads weights, adapters, projector and context and runs one token through, so that the first request meets warm pages.
  *
  * @throws UnavailableError `load_failed`; llama.cpp has written its reason to standard error.
  */
 export async function loadModel(
   llama: Llama,
   settings: LoadSettings,
-  onProgress: (fraction: number) => void,
+  { onProgress, ownNativeFolder }: LoadContext,
 ): Promise<RunnerModel> {
   const before = { resident: Deno.memoryUsage().rss, device: freeBytes(llama) };
   const weights = await loadWeights(llama, settings, onProgress);
@@ -60,6 +74,11 @@ export async function loadModel(
   const vocabulary = new Vocabulary(call, weights);
   const memory = call.llama_get_memory(context);
   await warmUp(llama, context, memory);
+  const embeddingWidth = call.llama_model_n_embd_inp(weights);
+  const { projector, fault } = await openProjector(settings, {
+    ...{ weights, ownNativeFolder },
+    ...{ width: embeddingWidth, usesGpu: llama.gpus.length > 0 && settings.gpuLayers !== 0 },
+  });
   const device = Math.max(0, before.device - freeBytes(llama));
   const weightBytes = Number(call.llama_model_size(weights));
   // With mapped weights the resident size counts what the warm-up touched, which may be less than all.
@@ -70,7 +89,10 @@ export async function loadModel(
     context,
     memory,
     vocabulary,
+    projector,
+    embeddingWidth,
     batchTokens: shape.batchTokens,
+    microBatchTokens: shape.microBatchTokens,
     sequences: shape.sequences,
     slidingWindowTokens: call.llama_model_n_swa(weights),
     facts: {
@@ -84,9 +106,32 @@ export async function loadModel(
       bosText: vocabulary.bosText(),
       eosText: vocabulary.eosText(),
       canShift: memory !== null && call.llama_memory_can_shift(memory),
+      ...(fault === undefined ? {} : { imageFault: fault }),
       numericClass: `${llama.buildText}/threads=${settings.threads}/kv=${settings.kvCacheType}`,
     },
   };
+}
+
+/** A model whose projector can't be used still answers to text. */
+async function openProjector(
+  settings: LoadSettings,
+  parts: {
+    readonly weights: Deno.PointerValue;
+    readonly width: number;
+    readonly usesGpu: boolean;
+    readonly ownNativeFolder: string;
+  },
+): Promise<{ readonly projector: Projector | undefined; readonly fault: string | undefined }> {
+  const { projectorPath, mode, threads } = settings;
+  if (projectorPath === undefined || mode === "embed") {
+    return { projector: undefined, fault: undefined };
+  }
+  try {
+    const projector = await Projector.open({ ...parts, projectorPath, threads });
+    return { projector, fault: "" };
+  } catch (error) {
+    return { projector: undefined, fault: errorMessage(error) };
+  }
 }
 
 async function loadWeights(

@@ -1,3 +1,5 @@
+import { imageStart } from "./window.ts";
+
 /** What a slot wants of the next batch. */
 export interface SlotDemand {
   readonly slot: number;
@@ -85,12 +87,14 @@ export function chooseSlot(
   return { slot: place.slot, sharedTokens: source.sharedTokens, copyFrom: source.slot };
 }
 
-/** Leading tokens in common. The prompt's last token never counts: it must be computed to have an output. */
+/**
+ * Leading tokens in common, whole images alone. The prompt's last token never counts: it must be computed to have an output.
+ */
 function sharedPrefix(slot: SlotCache, prompt: readonly number[]): number {
   const limit = Math.min(slot.cachedTokens.length, prompt.length - 1);
   let count = 0;
   while (count < limit && slot.cachedTokens[count] === prompt[count]) count++;
-  return count;
+  return imageStart(prompt, count);
 }
 
 function longest<T extends { sharedTokens: number }>(slots: readonly T[]): T | undefined {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { imageToken } from "../../protocol/mod.ts";
 import { chooseSlot, planBatch, type SlotCache, type SlotDemand } from "./planning.ts";
 
 const WIDE = { batchTokens: 512, sharedPrefillTokens: 512 };
@@ -108,4 +109,11 @@ Deno.test("chooseSlot() copies a long prefix from a busy slot", () => {
     sharedTokens: 100,
     copyFrom: 0,
   });
+});
+
+Deno.test("chooseSlot() shares whole images alone, though the last token of a prompt is always computed", () => {
+  const eye = Array<number>(4).fill(imageToken(0, 0));
+  const cached = [{ ...cache(0, ""), cachedTokens: [1, 2, ...eye] }];
+  assert.equal(chooseSlot(cached, [1, 2, ...eye])?.sharedTokens, 2);
+  assert.equal(chooseSlot(cached, [1, 2, ...eye, 3])?.sharedTokens, 6);
 });

@@ -5,7 +5,7 @@ import type { LoadSettings, SequenceRequest } from "../../protocol/mod.ts";
 import { type AddressedEvent, Decoder } from "./decoder.ts";
 import { Embedder } from "./embedder.ts";
 import { type Llama, openLlama } from "../llama/mod.ts";
-import { loadModel, type RunnerModel } from "./model.ts";
+import { type LoadContext, loadModel, type RunnerModel } from "./model.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const SETTINGS: LoadSettings = {
@@ -76,9 +76,10 @@ function silence(folder: string): void {
   symbols.llama_log_set(symbols.llama_backend_free, null);
 }
 
+const CONTEXT: LoadContext = { onProgress: () => {}, ownNativeFolder: "" };
 let generating: Promise<RunnerModel> | undefined;
 function tiny(): Promise<RunnerModel> {
-  return generating ??= llama().then((library) => loadModel(library, SETTINGS, () => {}));
+  return generating ??= llama().then((library) => loadModel(library, SETTINGS, CONTEXT));
 }
 
 /** Answers of one decoder by id, each resolving when it has finished. */
@@ -148,7 +149,7 @@ test("loadModel() refuses adapters and files that are none", async () => {
   const path = await Deno.makeTempFile();
   const wrong = [{ adapterPaths: [path] }, { modelPath: path }];
   for (const change of wrong) {
-    const loading = loadModel(library, { ...SETTINGS, ...change }, () => {});
+    const loading = loadModel(library, { ...SETTINGS, ...change }, CONTEXT);
     await assert.rejects(loading, { code: "load_failed" });
   }
   await Deno.remove(path);
@@ -283,7 +284,7 @@ test("Decoder shifts a full window or stops there, and cancels at once", async (
 
 test("Embedder computes vectors of length 1, in batches, and cuts or refuses long inputs", async () => {
   const settings = { ...SETTINGS, mode: "embed", batchTokens: 32 } as const;
-  const model = await loadModel(await llama(), settings, () => {});
+  const model = await loadModel(await llama(), settings, CONTEXT);
   const embedder = new Embedder(model);
   const long = "The fox walks home. ".repeat(30);
   const inputs = ["", "one two", long, "one two"];

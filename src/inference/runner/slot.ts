@@ -1,10 +1,12 @@
-import type { SequenceRequest } from "../../protocol/mod.ts";
+import { isImageToken, type SequenceRequest } from "../../protocol/mod.ts";
+import type { AnswerImages, PromptPart } from "../images/mod.ts";
 import type { Sampler } from "./sampler.ts";
 
 /** An answer that waits for a slot or is being written in one. */
 export interface RunningAnswer {
   readonly id: number;
   readonly request: SequenceRequest;
+  readonly images: AnswerImages | undefined;
   /** As it entered the window: tokenized, and cut if it was too long. */
   readonly promptTokens: readonly number[];
   /** Prompt and emitted tokens after the shifts they caused. */
@@ -33,6 +35,19 @@ export class Slot {
 
   constructor(index: number) {
     this.index = index;
+  }
+
+  /** How many of the pending tokens are text up to the next image. */
+  get pendingText(): number {
+    const { window, computed } = this;
+    let end = computed;
+    while (end < window.length && !isImageToken(window[end] ?? 0)) end++;
+    return end - computed;
+  }
+
+  /** What of an image comes next; undefined when it is text. */
+  get pendingImage(): PromptPart | undefined {
+    return this.answer?.images?.partOf(this.window[this.computed] ?? 0);
   }
 
   get pendingTokens(): number {

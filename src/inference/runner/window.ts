@@ -1,3 +1,5 @@
+import { isImageToken } from "../../protocol/mod.ts";
+
 /** How a context window is filled. All counts in tokens. */
 export interface WindowLimits {
   readonly contextTokens: number;
@@ -31,6 +33,34 @@ export function shiftTokens(kept: number, contextTokens: number): number {
   return Math.max(1, Math.floor((contextTokens - kept) / 2));
 }
 
+/** What a full window drops, from and to where: no image is torn, as half of one can't be computed again. */
+export function shiftRange(
+  window: readonly number[],
+  kept: number,
+  contextTokens: number,
+): { readonly from: number; readonly to: number } {
+  const to = kept + shiftTokens(kept, contextTokens);
+  return { from: imageStart(window, kept), to: imageEnd(window, to) };
+}
+
+/** Where the image begins that a cut at `at` would tear; else `at`. */
+export function imageStart(window: readonly number[], at: number): number {
+  let start = at;
+  while (tears(window, start)) start--;
+  return start;
+}
+
+function imageEnd(window: readonly number[], at: number): number {
+  let end = at;
+  while (tears(window, end)) end++;
+  return end;
+}
+
+function tears(window: readonly number[], at: number): boolean {
+  const token = window[at];
+  return token !== undefined && isImageToken(token) && window[at - 1] === token;
+}
+
 /**
  * The window as it stands after `prompt` and then `emitted`, token by token, with a shift whenever one more would not
  * fit: what a continued answer must see so that it continues from the same window.
@@ -45,7 +75,8 @@ export function replayWindow(
   for (const token of emitted) {
     window.push(token);
     if (window.length > limits.contextTokens) {
-      window.splice(kept, shiftTokens(kept, limits.contextTokens));
+      const { from, to } = shiftRange(window, kept, limits.contextTokens);
+      window.splice(from, to - from);
     }
   }
   return window;

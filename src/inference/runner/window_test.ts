@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { keptTokens, replayWindow, shiftTokens, truncatePrompt } from "./window.ts";
+import { imageToken, isImageToken } from "../../protocol/mod.ts";
+import { keptTokens, replayWindow, shiftRange, shiftTokens, truncatePrompt } from "./window.ts";
 
 const count = (length: number, first = 0) => Array.from({ length }, (_, index) => first + index);
 
@@ -50,4 +51,17 @@ Deno.test("replayWindow() ends where an uninterrupted answer stands, wherever it
       },
     ),
   );
+});
+
+Deno.test("shiftRange() tears no image: it drops the whole of one that lies across its ends", () => {
+  const eye = (count: number) => Array<number>(count).fill(imageToken(0, 0));
+  const window = [...count(2), ...eye(4), ...count(14, 2)];
+  assert.deepEqual(shiftRange(window, 4, 10), { from: 2, to: 7 });
+  assert.deepEqual(shiftRange(window, 0, 8), { from: 0, to: 6 });
+  assert.deepEqual(shiftRange(count(20), 4, 10), { from: 4, to: 7 });
+  const left = replayWindow([...count(2), ...eye(4), 2, 3], count(4, 100), {
+    contextTokens: 10,
+    keepTokens: 3,
+  });
+  assert.deepEqual(left.filter(isImageToken), []);
 });

@@ -152,7 +152,8 @@ export function capabilitiesOf(parts: {
   const has: Readonly<Record<string, boolean>> = {
     completion: !parts.weights.hasPooling,
     embedding: parts.weights.hasPooling,
-    vision: all.some((facts) => facts.hasVision),
+    // Weights with a vision tower of their own are answered from as text alone.
+    vision: parts.projectors.some((facts) => facts.hasVision),
     audio: all.some((facts) => facts.hasAudio),
     tools: !parts.weights.hasPooling && parts.template.tools,
     insert: !parts.weights.hasPooling && parts.template.insert,

@@ -4,6 +4,16 @@
  *
  * @module
  */
+export { readImageHeader } from "./image_header.ts";
+export {
+  IMAGE_PARTS_MAX,
+  IMAGE_TOKEN_MIN,
+  IMAGES_BYTES_MAX,
+  IMAGES_MAX,
+  imageToken,
+  isImageToken,
+  splitAtImages,
+} from "./image_tokens.ts";
 export {
   type LoadedFacts,
   type LoadSettings,

@@ -4,7 +4,7 @@ import type { WireError } from "../wire_error.ts";
 /**
  * Version of the frames between a node and its runner. Both come from one build, so any difference is refused.
  */
-export const RUNNER_PROTOCOL_VERSION = 2;
+export const RUNNER_PROTOCOL_VERSION = 3;
 /** Bytes of one frame at most, either way: a 4-byte big-endian length, then that many bytes of CBOR. */
 export const RUNNER_FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -13,6 +13,8 @@ export interface LoadSettings {
   readonly modelPath: string;
   /** LoRA adapters, GGUF. */
   readonly adapterPaths: readonly string[];
+  /** What turns images into embeddings, GGUF; absent = the model sees none. */
+  readonly projectorPath?: string;
   /** Context window per slot in tokens; capped at the training context. */
   readonly contextTokens: number;
   /** Sequences decoded together, >= 1. */
@@ -45,6 +47,8 @@ export interface LoadedFacts {
   readonly eosText: string;
   /** True when the KV cache can be shifted in place. */
   readonly canShift: boolean;
+  /** Why its projector can't be used; "" = the model sees images, absent = it has no projector. */
+  readonly imageFault?: string;
   /** llama.cpp build, instruction set and thread policy: equal values promise equal logits for equal batches. */
   readonly numericClass: string;
 }

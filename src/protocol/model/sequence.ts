@@ -40,6 +40,8 @@ export type Prompt =
 /** One answer to be generated in one slot. */
 export interface SequenceRequest {
   readonly prompt: Prompt;
+  /** Files of images that the prompt has markers or tokens of; default none. */
+  readonly images?: readonly Uint8Array[];
   /** Answer tokens another runner already produced: prefilled, counted, never emitted again. Empty for a new answer. */
   readonly emittedTokens: readonly number[];
   readonly sampler: SamplerSettings;
@@ -81,7 +83,7 @@ export type FinishReason = "end" | "length" | "cancelled";
 export type SequenceEvent =
   | {
     readonly kind: "started";
-    /** The prompt as tokenized and possibly truncated: what a journal needs. */
+    /** The prompt as tokenized and possibly truncated, images included: what a journal needs. */
     readonly promptTokens: readonly number[];
     /** Leading tokens whose KV cache was reused. */
     readonly cachedTokens: number;

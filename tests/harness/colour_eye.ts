@@ -1,0 +1,161 @@
+/**
+ * A projector with a meaning, made for a text model: a picture of one colour becomes one position, the embedding of " red",
+ * " green" or " blue". Its graph is that of Janus Pro without any block. And the pictures to look at.
+ *
+ * @module
+ */
+import { deflateSync } from "node:zlib";
+import { readGguf } from "../../src/models/gguf/mod.ts";
+import { ggufFile } from "./gguf_file.ts";
+
+/** Elements inside the projector. */
+const INNER = 32;
+/** Pixels of a side, of the picture and of its one patch. */
+const SIDE = 16;
+/** Values of one block of Q8_0; a scale of 16 bits is before them. */
+const Q8_0_VALUES = 32;
+/** `enum ggml_type`. */
+const F32 = 0;
+const Q8_0 = 8;
+
+/** What the model knows the three colours by; any other token stands in for one it does not have. */
+const WORDS = ["Ġred", "Ġgreen", "Ġblue"];
+
+/** The projector's file. `model`: a GGUF whose token embeddings are of Q8_0. `width` other than its own makes a misfit. */
+export async function colourEye(
+  model: Uint8Array<ArrayBuffer>,
+  { width }: { readonly width?: number } = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const rows = await colourRows(model);
+  const outer = width ?? rows[0]?.length ?? 0;
+  const conv = new Float32Array(INNER * 3 * SIDE * SIDE);
+  const first = new Float32Array(INNER * INNER);
+  const second = new Float32Array(outer * INNER);
+  rows.forEach((row, colour) => {
+    // The mean of the colour, times ten, of which GELU leaves ten or nothing.
+    const patch = (colour * 3 + colour) * SIDE * SIDE;
+    conv.fill(1 / (SIDE * SIDE), patch, patch + SIDE * SIDE);
+    first[colour * INNER + colour] = 10;
+    for (let at = 0; at < outer; at++) second[at * INNER + colour] = (row[at] ?? 0) / 10;
+  });
+  return new Uint8Array(ggufFile({
+    metadata: {
+      "general.architecture": "clip",
+      "general.type": "mmproj",
+      "general.name": "colour eye",
+      "general.file_type": 0,
+      "clip.has_vision_encoder": true,
+      "clip.projector_type": "janus_pro",
+      "clip.use_gelu": true,
+      "clip.vision.embedding_length": INNER,
+      "clip.vision.feed_forward_length": INNER,
+      "clip.vision.block_count": 0,
+      "clip.vision.projection_dim": outer,
+      "clip.vision.image_size": SIDE,
+      "clip.vision.patch_size": SIDE,
+      "clip.vision.attention.head_count": 2,
+      "clip.vision.attention.layer_norm_epsilon": new Float32Array([1e-6]),
+      "clip.vision.image_mean": new Float32Array(3),
+      "clip.vision.image_std": new Float32Array(3).fill(1),
+    },
+    tensors: [
+      floats("v.patch_embd.weight", [SIDE, SIDE, 3, INNER], conv),
+      floats("v.position_embd.weight", [INNER, 1], new Float32Array(INNER)),
+      floats("mm.0.weight", [INNER, INNER], first),
+      floats("mm.0.bias", [INNER], new Float32Array(INNER)),
+      floats("mm.1.weight", [INNER, outer], second),
+      floats("mm.1.bias", [outer], new Float32Array(outer)),
+    ],
+  }));
+}
+
+/** A picture of one colour, as PNG. */
+export function picture(
+  colour: "red" | "green" | "blue",
+  side = 48,
+): Uint8Array<ArrayBuffer> {
+  const pixel = ["red", "green", "blue"].map((name) => name === colour ? 255 : 0);
+  const line = [0, ...Array.from({ length: side }, () => pixel).flat()];
+  const data = Uint8Array.from(Array.from({ length: side }, () => line).flat());
+  return png({ width: side, height: side, data: deflateSync(data) });
+}
+
+/** A PNG of eight bits a colour that claims a size, whatever its data are. */
+export function png(
+  { width, height, data }: {
+    readonly width: number;
+    readonly height: number;
+    readonly data: Uint8Array;
+  },
+): Uint8Array<ArrayBuffer> {
+  const header = new Uint8Array(13);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  header.set([8, 2], 8);
+  const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10);
+  const chunks = [chunk("IHDR", header), chunk("IDAT", data), chunk("IEND", new Uint8Array())];
+  return concatenate([signature, ...chunks]);
+}
+
+function chunk(type: string, data: Uint8Array): Uint8Array {
+  const body = concatenate([new TextEncoder().encode(type), data]);
+  const bytes = new Uint8Array(body.length + 8);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, data.length);
+  bytes.set(body, 4);
+  view.setUint32(4 + body.length, crc32(body));
+  return bytes;
+}
+
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb8_8320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
+async function colourRows(model: Uint8Array<ArrayBuffer>): Promise<Float32Array[]> {
+  const gguf = await readGguf({
+    blobBytes: model.length,
+    read: (offset, length) => Promise.resolve(model.slice(offset, offset + length)),
+  }, { arrays: (key) => key === "tokenizer.ggml.tokens" });
+  const tokens = gguf.metadata.get("tokenizer.ggml.tokens");
+  const words = typeof tokens === "object" ? tokens.values ?? [] : [];
+  const table = gguf.tensors.find(({ name }) => name === "token_embd.weight");
+  if (table?.type.id !== Q8_0) throw new Error("the model's token embeddings are not of Q8_0");
+  const [width = 0] = table.shape;
+  const rowBytes = width / Q8_0_VALUES * (2 + Q8_0_VALUES);
+  return WORDS.map((word, colour) => {
+    const found = words.indexOf(word);
+    const token = found >= 0 ? found : (colour + 1) * Math.floor(words.length / 5);
+    const start = table.offset + token * rowBytes;
+    return fromQ8(model.slice(start, start + rowBytes));
+  });
+}
+
+function fromQ8(bytes: Uint8Array<ArrayBuffer>): Float32Array {
+  const view = new DataView(bytes.buffer);
+  const blockBytes = 2 + Q8_0_VALUES;
+  return Float32Array.from({ length: bytes.length / blockBytes * Q8_0_VALUES }, (_, at) => {
+    const block = Math.floor(at / Q8_0_VALUES) * blockBytes;
+    return view.getFloat16(block, true) * view.getInt8(block + 2 + at % Q8_0_VALUES);
+  });
+}
+
+function floats(name: string, shape: readonly number[], values: Float32Array<ArrayBuffer>) {
+  const bytes = new Uint8Array(values.buffer);
+  return { name, shape, type: F32, tensorBytes: bytes.length, bytes };
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { findOwnNativeFolder } from "../../src/inference/launch/own_natives.ts";
+import { colourEye, picture, png } from "../harness/colour_eye.ts";
+import { startNode, type TestNode } from "../harness/node.ts";
+import { readTinyGguf, uploadBlob } from "../harness/test_models.ts";
+
+/** Why these can't run, where they can't: the name says it. */
+const MISSING = findOwnNativeFolder() === "" ? " (skipped: libmtmd was not built)" : "";
+const COLOURS = ["red", "green", "blue"] as const;
+const GREEDY = { temperature: 0 };
+
+function imageTest(name: string, body: (node: TestNode) => Promise<void>): void {
+  Deno.test({
+    name: name + MISSING,
+    ignore: MISSING !== "",
+    async fn() {
+      await using node = await startNode();
+      await createEye(node, "eye", await colourEye(await readTinyGguf()));
+      await body(node);
+    },
+  });
+}
+
+/** `tiny` with a projector, made as a client would: two blobs, then create. */
+async function createEye(
+  node: TestNode,
+  model: string,
+  projector: Uint8Array<ArrayBuffer>,
+): Promise<void> {
+  const files = {
+    "model.gguf": await uploadBlob(node, await readTinyGguf()),
+    "projector.gguf": await uploadBlob(node, projector),
+  };
+  await node.ask("/api/create", { model, files, stream: false });
+}
+
+/** One question about one picture. */
+function question(images: readonly Uint8Array<ArrayBuffer>[], content = "Repeat this word:") {
+  return [{ role: "user", content: `${content} [img]`, images: images.map(base64) }];
+}
+
+function base64(bytes: Uint8Array): string {
+  return bytes.toBase64();
+}
+
+async function chat(node: TestNode, messages: unknown, model = "eye") {
+  const response = await node.post("/api/chat", {
+    ...{ model, messages, stream: false, options: GREEDY },
+  });
+  const body = await response.json();
+  return { status: response.status, body, said: String(body.message?.content ?? "").trim() };
+}
+
+imageTest("/api/chat tells pictures of three colours apart", async (node) => {
+  for (const colour of COLOURS) {
+    const { status, body, said } = await chat(node, question([picture(colour)]));
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(said, colour);
+  }
+});
+
+imageTest(
+  "/api/generate sees pictures, where the prompt and where a raw prompt puts them",
+  async (node) => {
+    const ask = async (body: Record<string, unknown>) =>
+      String(
+        (await node.ask("/api/generate", {
+          ...{ model: "eye", stream: false, options: { ...GREEDY, num_predict: 8 } },
+          ...body,
+        }))["response"],
+      ).trim();
+    const images = [base64(picture("blue")), base64(picture("red"))];
+    const turn = (text: string) => `<|im_start|>user\n${text}<|im_end|>\n<|im_start|>assistant\n`;
+    const [blue] = images;
+    assert.equal(await ask({ prompt: "Repeat this word: [img]", images: [blue] }), "blue");
+    const raw = { raw: true, prompt: turn("Repeat this word: [img-1]"), images };
+    assert.equal(await ask(raw), "red");
+  },
+);
+
+imageTest(
+  "An image counts among the prompt's tokens and not in the context that comes back",
+  async (node) => {
+    const prompt = "Repeat this word:";
+    const ask = (images: readonly string[]) =>
+      node.ask("/api/generate", { model: "eye", prompt, images, stream: false, options: GREEDY });
+    const [without, one] = [await ask([]), await ask([base64(picture("red"))])];
+    const count = (body: Record<string, unknown>) => Number(body["prompt_eval_count"]);
+    assert.equal(count(one) > count(without), true);
+    const context = one["context"] as number[];
+    assert.ok(context.every((token) => token < 2560), `${context}`);
+  },
+);
+
+imageTest(
+  "A picture is told by its digest: the same turn with another one is computed anew",
+  async (node) => {
+    const [red, blue] = [question([picture("red")]), question([picture("blue")])];
+    const asked = async (messages: unknown) => (await chat(node, messages)).said;
+    const said = [await asked(red), await asked(blue), await asked(red)];
+    assert.deepEqual(said, ["red", "blue", "red"]);
+  },
+);
+
+imageTest("`show` and `tags` tell of a model that sees, and of its projector", async (node) => {
+  const shown = await node.ask("/api/show", { model: "eye" });
+  assert.ok((shown["capabilities"] as string[]).includes("vision"));
+  const projector = shown["projector_info"] as Record<string, unknown>;
+  assert.equal(projector["clip.projector_type"], "janus_pro");
+  const { models } = await (await node.get("/api/tags")).json();
+  const capabilities = (name: string) =>
+    models.find((model: { name: string }) => model.name === name).capabilities;
+  assert.ok(capabilities("eye:latest").includes("vision"));
+  assert.ok(!capabilities("tiny:latest").includes("vision"));
+});
+
+imageTest(
+  "What can't be looked at is refused with the reason, and the node goes on",
+  async (node) => {
+    const picked = picture("red");
+    const webp = new TextEncoder().encode("RIFF\x10\0\0\0WEBPVP8 ");
+    const whole = { width: 20, height: 20, data: new Uint8Array(4) };
+    const refused: readonly [string, Uint8Array<ArrayBuffer>, RegExp][] = [
+      ["text", new TextEncoder().encode("this is no image at all"), /no PNG, JPEG, GIF or BMP/],
+      ["WebP", webp, /WebP images can't be decoded yet/],
+      ["half a PNG", picked.slice(0, 60), /is broken/],
+      ["a PNG without pixels' data", png(whole), /is broken/],
+      ["a huge one", png({ ...whole, width: 60_000, height: 60_000 }), /60000 x 60000 pixels/],
+      ["a ribbon", png({ ...whole, width: 16_000, height: 2 }), /200 times/],
+    ];
+    for (const [what, bytes, reason] of refused) {
+      const { status, body } = await chat(node, question([bytes]));
+      assert.equal(status, 400, `${what}: ${JSON.stringify(body)}`);
+      assert.match(body.error, reason, what);
+    }
+    const blind = await chat(node, question([picked]), "tiny");
+    assert.equal(blind.status, 400);
+    assert.match(blind.body.error, /does not support images/);
+    assert.equal((await chat(node, question([picked]))).said, "red");
+  },
+);
+
+imageTest(
+  "A projector of another model leaves its model text alone, and says why",
+  async (node) => {
+    const model = await readTinyGguf();
+    await createEye(node, "misfit", await colourEye(model, { width: 64 }));
+    const { status, body } = await chat(node, question([picture("red")]), "misfit");
+    assert.equal(status, 400);
+    assert.match(
+      body.error,
+      /mismatch between text model \(n_embd = 256\) and mmproj \(n_embd = 64\)/,
+    );
+    const said = await chat(node, [{ role: "user", content: "Repeat this word: red" }], "misfit");
+    assert.equal(said.status, 200);
+  },
+);
