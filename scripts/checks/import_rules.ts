@@ -448,6 +448,11 @@ export const IMPORT_RULES: ImportRules = {
         "HTTPS_PROXY and NO_PROXY have as many readings as programs; this is the common one.",
     },
     {
+      name: "modern-tar",
+      folders: ["src/inference"],
+      because: "Packages of libraries come as archives, which strangers may have made.",
+    },
+    {
       name: "node:*",
       folders: [
         "src/cli",

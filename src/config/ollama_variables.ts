@@ -20,10 +20,10 @@ export const PASSED_OVER_VARIABLES: readonly PassedOverVariable[] = [
   },
   {
     variable: "OLLAMA_LLM_LIBRARY",
-    why: "A build of odist brings one llama.cpp, which chooses among its own backends.",
+    why: "odist backend add brings libraries, and --gpu chooses among them.",
   },
-  { variable: "OLLAMA_VULKAN", why: "Which devices llama.cpp can use is fixed by its build." },
-  { variable: "OLLAMA_IGPU_ENABLE", why: "Which devices llama.cpp can use is fixed by its build." },
+  { variable: "OLLAMA_VULKAN", why: "odist backend add vulkan brings it, and --gpu chooses it." },
+  { variable: "OLLAMA_IGPU_ENABLE", why: "--gpu names the devices that are used." },
   {
     variable: "LLAMA_ARG_FIT",
     why: "There is no llama-server behind odist that could be handed it.",

@@ -248,6 +248,20 @@ export const OPTIONS = {
     details:
       "`q8_0` halves the memory of a context window, `q4_0` quarters it, at some loss of quality. Both want flash attention.",
   },
+  gpu: {
+    slice: "engine",
+    kind: "text",
+    placeholder: "WHICH",
+    pattern: /^[A-Za-z0-9]{1,32}(?:,[A-Za-z0-9]{1,32}){0,15}$/,
+    form: "auto, off, the name of a backend, or comma-separated names of devices",
+    automatic: "all devices of the fastest backend there is",
+    flag: "gpu",
+    default: "",
+    summary: "Devices that models are computed on beside the cores.",
+    details:
+      "`auto`; `off`, for the cores alone; `cuda`, `vulkan` or `metal`; or devices as `odist doctor` names them, such as " +
+      "`CUDA0,CUDA1`. `odist backend add` brings the libraries for `cuda` and `vulkan`.",
+  },
   dataFolder: {
     slice: "storage",
     kind: "folder",

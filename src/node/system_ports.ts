@@ -1,7 +1,13 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/mod.ts";
-import { createEngine, createQuantizer, openDevices } from "../inference/mod.ts";
+import {
+  chooseBackend,
+  createEngine,
+  createQuantizer,
+  openBackendFolder,
+  openDevices,
+} from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { openPower } from "../power/mod.ts";
@@ -44,6 +50,9 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
   const { config, log, metrics, runnerCommand: command } = options;
   const clock = systemClock;
   const machine = openMachine(openControlGroup());
+  const added = openBackendFolder(config.storage.dataFolder, { command, env: {} });
+  const { nativeFolder, uses } = chooseBackend(added, config.engine.gpu);
+  const env = nativeFolder === undefined ? {} : { ODIST_NATIVE_DIR: nativeFolder };
   return {
     clock,
     log,
@@ -51,11 +60,11 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     machine,
     devices: openDevices({
-      ...{ command, env: {}, log },
-      nativeFolder: Deno.env.get("ODIST_NATIVE_DIR"),
+      ...{ command, env, log, uses },
+      nativeFolder: nativeFolder ?? Deno.env.get("ODIST_NATIVE_DIR"),
     }),
     power: openPower({ sleepCommand: config.cluster.sleepCommand || SLEEP_COMMAND }),
-    engine: createEngine({ command, env: {}, log, clock }),
+    engine: createEngine({ command, env, log, clock }),
     quantizer: createQuantizer({
       command,
       env: {},

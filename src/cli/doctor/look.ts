@@ -1,8 +1,8 @@
 import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { errorMessage, printableText } from "../../base/mod.ts";
+import { errorMessage, printableText, RequestError } from "../../base/mod.ts";
 import { type Config, formatHost } from "../../config/mod.ts";
-import { probeNatives } from "../../inference/backends/mod.ts";
+import { chooseBackend, openBackendFolder, probeNatives } from "../../inference/backends/mod.ts";
 import { isJsonObject, NodeClient, textOf } from "../client/mod.ts";
 import type { CliContext } from "../context.ts";
 import {
@@ -29,7 +29,7 @@ export async function lookAround(context: CliContext, config: Config): Promise<F
     lookAtFolder("models folder", config.storage.modelsFolder),
     lookAtDisk(config.storage.modelsFolder),
     judgeMemory(Deno.systemMemoryInfo().available, config.scheduler.memoryReserveBytes),
-    ...await lookAtNatives(context.runnerCommand),
+    ...await lookAtNatives(context.runnerCommand, config),
     lookAtEmbeddedModel(context.embeddedModelPath),
     judgeClock(context.nowMs(), node.clockMs),
     judgeOpenFiles(findOpenFilesLimit()),
@@ -150,18 +150,28 @@ function lookAtDisk(folder: string): Finding {
 }
 
 /** Asks a runner process, which may die of libraries that don't fit this machine. */
-async function lookAtNatives(command: readonly string[]): Promise<Finding[]> {
+async function lookAtNatives(command: readonly string[], config: Config): Promise<Finding[]> {
+  const added = openBackendFolder(config.storage.dataFolder, { command, env: {} });
   try {
-    const { build, confinement, own, devices, unusable } = await probeNatives({ command, env: {} });
+    const { nativeFolder, uses } = chooseBackend(added, config.engine.gpu);
+    const env = nativeFolder === undefined ? {} : { ODIST_NATIVE_DIR: nativeFolder };
+    const probed = await probeNatives({ command, env });
+    const { build, confinement, own } = probed;
+    const devices = probed.devices.filter(({ name }) => uses(name));
+    const setAside = added.list().filter(({ state }) => state === "set_aside")
+      .map(({ backend, reason }) => ({ library: backend, reason }));
+    const unusable = [...probed.unusable, ...setAside];
     return [
       judgeNatives(build, confinement),
       judgeOwnLibraries(Object.entries(own)),
       ...judgeDevices(devices, unusable),
     ];
   } catch (error) {
-    const advice =
-      "Install odist anew for this kind of machine; unset ODIST_NATIVE_DIR if it is set.";
     const text = printableText(errorMessage(error));
+    const isSetting = error instanceof RequestError;
+    const advice = isSetting
+      ? "Add it, or choose another with --gpu."
+      : "Install odist anew for this kind of machine; unset ODIST_NATIVE_DIR if it is set.";
     return [{ name: "llama.cpp", state: "broken", text, advice }];
   }
 }

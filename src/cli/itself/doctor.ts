@@ -13,6 +13,7 @@ const LOOKED_AT: ReadonlySet<OptionName> = new Set([
   "dataFolder",
   "modelsFolder",
   "memoryReserveBytes",
+  "gpu",
 ]);
 const NAME_COLUMNS = 16;
 const MARKS = { ok: "ok", warning: "warning", broken: "BROKEN" } as const;

@@ -1,5 +1,5 @@
 /**
- * The commands about this program itself: configuration, doctor, version, completions. They never change a node. Each file is loaded
+ * The commands about this program itself: configuration, doctor, libraries, version, completions. They never ask a node to change. Each file is loaded
  * when its command is used.
  *
  * @module
@@ -17,6 +17,11 @@ export const PROGRAM_COMMANDS: readonly CommandRow[] = [
     name: "doctor",
     summary: "Check this machine and say what to do",
     load: () => import("./doctor.ts"),
+  },
+  {
+    name: "backend",
+    summary: "Add, list and remove libraries for GPUs",
+    load: () => import("./backend.ts"),
   },
   { name: "version", summary: "Print the version", load: () => import("./version.ts") },
   {

@@ -1,8 +1,11 @@
 /**
- * Which of llama.cpp's libraries drive this machine's devices. Opens none of them: a process of its own does. Start with
- * `probe_natives.ts`.
+ * Which of llama.cpp's libraries drive this machine's devices: what was added, from where, and what is used. Opens none of
+ * them: a process of its own does. Start with `backend_folder.ts`.
  *
  * @module
  */
+export { type AddedBackend, type Backend, BACKENDS, packageOf } from "./backend_folder.ts";
+export { chooseBackend, openBackendFolder } from "./choose_backend.ts";
+export { filesOfArchive, filesOfRegistry } from "./package_files.ts";
 export { openDevices } from "./open_devices.ts";
 export { type ProbedNatives, probeNatives } from "./probe_natives.ts";

@@ -8,6 +8,8 @@ import { probeNatives, type ProbeStart } from "./probe_natives.ts";
 export interface OpenDevicesOptions extends ProbeStart {
   /** Where runners find llama.cpp's libraries; undefined = in this platform's package. */
   readonly nativeFolder: string | undefined;
+  /** Whether a device is one to compute on, by its name. */
+  readonly uses: (device: string) => boolean;
   readonly log: Log;
 }
 
@@ -33,10 +35,11 @@ async function find(options: OpenDevicesOptions): Promise<readonly DeviceFacts[]
     for (const { library, reason } of unusable) {
       log.log("warn", "device_unusable", { library, reason });
     }
-    for (const { name, description, totalBytes, driver } of devices) {
+    const used = devices.filter(({ name }) => options.uses(name));
+    for (const { name, description, totalBytes, driver } of used) {
       log.log("info", "device_found", { name, description, totalBytes, driver });
     }
-    return devices;
+    return used;
   } catch (error) {
     log.log("warn", "devices_unknown", { reason: errorMessage(error) });
     return [];

@@ -6,6 +6,6 @@
  * @module
  */
 export { CONFINED_RUNNER, launchRunner, RUNNER } from "./launch_runner.ts";
-export { checkOwnNatives, refuseOther } from "./native_digests.ts";
+export { checkOwnNatives, packageDigests, refuseOther } from "./native_digests.ts";
 export { findOwnNativeFolder, OWN_NATIVES_LIST, ownNativesCache } from "./own_natives.ts";
 export { NATIVE_RELEASE, nativePackage, packageFolder } from "./native_folder.ts";

@@ -6,6 +6,11 @@ import { OWN_NATIVES_LIST, ownNativeDigests } from "./own_natives.ts";
 /** SHA-256 of each file by package and name. `scripts/packaging/native_digests.ts` writes it. */
 const DIGESTS: Readonly<Record<string, Readonly<Record<string, string>>>> = table;
 
+/** SHA-256 of each file of a package, such as `linux-x64-vulkan`; undefined = there is no such package. */
+export function packageDigests(name: string): Readonly<Record<string, string>> | undefined {
+  return DIGESTS[name];
+}
+
 /** What one look at a folder of libraries saw. */
 interface NativeFile {
   readonly name: string;
