@@ -1,11 +1,12 @@
 import { parseDigest, RequestError } from "../base/mod.ts";
-import type {
-  CreateRequest,
-  ListedModel,
-  LoadedModelRow,
-  ModelDetails,
-  ShownModel,
-  TransferProgress,
+import {
+  type CreateRequest,
+  type ListedModel,
+  type LoadedModelRow,
+  type ModelDetails,
+  type ShownModel,
+  type TransferProgress,
+  WARNING_STATUS,
 } from "../ports/mod.ts";
 import { type Exchange, type HttpParts, modelField, readOf, requireModel } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
@@ -220,7 +221,12 @@ async function answerProgress(parts: {
   const { exchange, progress } = parts;
   if (parts.stream) return await streamLines(exchange, progress);
   let last: TransferProgress = { status: "success" };
-  for await (const line of progress) last = line;
+  for await (const line of progress) {
+    if (line.status.startsWith(WARNING_STATUS)) {
+      exchange.warn([line.status.slice(WARNING_STATUS.length)]);
+    }
+    last = line;
+  }
   return jsonAnswer(last);
 }
 

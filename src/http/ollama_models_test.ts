@@ -210,6 +210,18 @@ Deno.test("POST /api/create without stream answers the last status only (#109)",
   assert.deepEqual(await response.json(), { status: "success" });
 });
 
+Deno.test("POST /api/create without stream warns in a header of what the lines would have warned of", async () => {
+  async function* warning(): AsyncGenerator<TransferProgress> {
+    yield { status: "parsing GGUF" };
+    yield { status: 'warning: RENDERER "x" is not known' };
+    yield { status: "success" };
+  }
+  const { send } = appUnderTest({ script: { createModel: warning } });
+  const response = await send("POST", "/api/create", { model: "n", from: "m", stream: false });
+  assert.equal(response.headers.get("x-odist-warning"), 'RENDERER "x" is not known');
+  assert.deepEqual(await response.json(), { status: "success" });
+});
+
 Deno.test("POST /api/create answers an error before the first line with its status (#103 to #108)", async () => {
   const { send } = appUnderTest({
     script: {

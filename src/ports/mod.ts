@@ -36,6 +36,7 @@ export type {
   TransferRequest,
   VocabularyFigures,
 } from "./model_api.ts";
+export { WARNING_STATUS } from "./model_api.ts";
 export type {
   AuditRowView,
   ChangeMaker,

@@ -349,6 +349,9 @@ export interface TransferRequest {
   readonly insecure: boolean;
 }
 
+/** Begins the status of a line that says what of the request is not followed. */
+export const WARNING_STATUS = "warning: ";
+
 /** A progress line. */
 export interface TransferProgress {
   readonly status: string;

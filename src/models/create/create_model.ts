@@ -7,6 +7,7 @@ import {
   type CreateRequest,
   type Quantizer,
   type TransferProgress,
+  WARNING_STATUS,
 } from "../../ports/mod.ts";
 import {
   type BlobLayer,
@@ -68,7 +69,7 @@ export async function* createModel(
   const recipe = await writeRecipe(request, parent, context);
   signal.throwIfAborted();
   if (recipe.readFiles) yield { status: "parsing GGUF" };
-  yield* unknownNames(recipe.config).map((text) => ({ status: `warning: ${text}` }));
+  yield* unknownNames(recipe.config).map((text) => ({ status: WARNING_STATUS + text }));
   if (recipe.detected !== undefined) {
     yield { status: `using autodetected template ${recipe.detected}` };
   }
