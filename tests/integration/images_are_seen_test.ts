@@ -155,3 +155,48 @@ imageTest(
     assert.equal(said.status, 200);
   },
 );
+
+imageTest(
+  "/v1/chat/completions, /v1/responses and /v1/messages see what /api/chat sees",
+  async (node) => {
+    const text = "Repeat this word:";
+    const native = async (colour: "red" | "blue") =>
+      (await chat(node, [{
+        role: "user",
+        content: `${text}\n\n[img]`,
+        images: [base64(picture(colour))],
+      }]))
+        .said;
+    const asked = async (colour: "red" | "blue") => {
+      const data = base64(picture(colour));
+      const url = `data:image/png;base64,${data}`;
+      const settings = { model: "eye", temperature: 0, max_tokens: 32 };
+      const chatted = await node.ask("/v1/chat/completions", {
+        ...settings,
+        messages: [{
+          role: "user",
+          content: [{ type: "text", text }, { type: "image_url", image_url: { url } }],
+        }],
+      });
+      const responded = await node.ask("/v1/responses", {
+        ...settings,
+        input: [{
+          role: "user",
+          content: [{ type: "input_text", text }, { type: "input_image", image_url: url }],
+        }],
+      });
+      const source = { type: "base64", media_type: "image/png", data };
+      const said = await node.ask("/v1/messages", {
+        ...settings,
+        messages: [{ role: "user", content: [{ type: "text", text }, { type: "image", source }] }],
+      });
+      return [chatted["choices"], responded["output"], said["content"]].map((answer) =>
+        /"(?:text|content)":"(.*?)"/.exec(JSON.stringify(answer))?.[1]?.trim()
+      );
+    };
+    const [red, blue] = [await native("red"), await native("blue")];
+    assert.notEqual(red, blue);
+    assert.deepEqual(await asked("red"), [red, red, red]);
+    assert.deepEqual(await asked("blue"), [blue, blue, blue]);
+  },
+);

@@ -2,7 +2,17 @@ import { invalidRequest, type RequestError } from "../../base/mod.ts";
 import type { ChatRequest, ToolChoice } from "../../ports/mod.ts";
 import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../../protocol/mod.ts";
 import { requireModel } from "../exchange.ts";
-import { defined, Fields, MESSAGES_MAX, parseFormat, TOOL_CALLS_MAX } from "../wire/mod.ts";
+import {
+  defined,
+  Fields,
+  InlineMedia,
+  joinParts,
+  MESSAGES_MAX,
+  parseBase64,
+  parseFormat,
+  parseImageUrl,
+  TOOL_CALLS_MAX,
+} from "../wire/mod.ts";
 
 /** Blocks of one message, of a tool's result and of the system text at most. */
 const BLOCKS_MAX = 4_096;
@@ -152,18 +162,19 @@ function parseUser(
   const isResult = (block: Fields) => block.string("type") === "tool_result";
   const results = blocks.filter(isResult).map((block): ChatMessage => {
     const toolCallId = block.string("tool_use_id") ?? "";
-    const text = textOf(blocksOf(block, "content"), `${path} tool_result`);
+    const { content, images } = saidIn(blocksOf(block, "content"), `${path} tool_result`);
     return defined({
       role: "tool",
       // No template has a place for it, and a model can't guess it from every text.
-      content: block.boolean("is_error") === true ? `Error: ${text}` : text,
+      content: block.boolean("is_error") === true ? `Error: ${content}` : content,
+      images,
       toolName: toolNames.get(toolCallId),
       toolCallId,
     });
   });
   const said = blocks.filter((block) => !isResult(block));
   if (said.length === 0 && results.length > 0) return results;
-  return [...results, { role: "user", content: textOf(said, path) }];
+  return [...results, { role: "user", ...saidIn(said, path) }];
 }
 
 function parseAssistant(
@@ -215,6 +226,31 @@ function blocksOf(fields: Fields, name: string): readonly Fields[] {
   return [new Fields({ type: "text", text: content })];
 }
 
+/** Texts and images, in their order. */
+function saidIn(
+  blocks: readonly Fields[],
+  path: string,
+): Pick<ChatMessage, "content" | "images"> {
+  const parts = blocks.map((block) =>
+    block.string("type") === "image" ? parseImage(block, path) : blockText(block, path)
+  );
+  return joinParts(parts, BLOCK_GAP);
+}
+
+function parseImage(block: Fields, path: string): Uint8Array {
+  const source = block.fields("source");
+  const type = source.string("type");
+  if (type === "url") return parseImageUrl(source.raw("url"));
+  if (type !== "base64") {
+    throw invalid(`${path}: images are read from base64, got ${JSON.stringify(type)}`);
+  }
+  const data = source.raw("data");
+  if (typeof data === "string" || data instanceof InlineMedia) {
+    return parseBase64(data, `${path}: an image`);
+  }
+  throw invalid(`${path}: an image without data`);
+}
+
 function textOf(blocks: readonly Fields[], path: string): string {
   return blocks.map((block) => blockText(block, path)).join(BLOCK_GAP);
 }
@@ -233,7 +269,7 @@ function blockText(block: Fields, path: string): string {
       throw invalid(`${path}: documents are read as plain text only, got ${source.string("type")}`);
     }
     case "image":
-      throw invalid(`${path}: images are not supported: send text`);
+      throw invalid(`${path}: images are seen in what a user says and in results of tools`);
     default:
       throw invalid(`${path}: content blocks of type ${JSON.stringify(type)} are not supported`);
   }

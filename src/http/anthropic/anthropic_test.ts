@@ -204,6 +204,29 @@ Deno.test("POST /v1/messages reads systems, thinking, calls and results as a con
   ]);
 });
 
+Deno.test("POST /v1/messages takes images where they stand, and those that a tool shows", async () => {
+  const image = (data: string) => ({ type: "image", source: { type: "base64", data } });
+  const text = (text: string) => ({ type: "text", text });
+  const { messages } = await requestOf({
+    messages: [
+      { role: "user", content: [text("this"), image("aGk="), text("or"), image("aG8=")] },
+      { role: "assistant", content: [{ type: "tool_use", id: "t1", name: "f", input: {} }] },
+      {
+        role: "user",
+        content: [{ type: "tool_result", tool_use_id: "t1", content: [image("aGk=")] }],
+      },
+      { role: "user", content: [text("[img] is what I say"), image("aGk=")] },
+    ],
+  });
+  const [hi, ho] = [new Uint8Array([104, 105]), new Uint8Array([104, 111])];
+  assert.deepEqual(messages.map(({ role, content, images }) => ({ role, content, images })), [
+    { role: "user", content: "this\n\n[img]\n\nor\n\n[img]", images: [hi, ho] },
+    { role: "assistant", content: "", images: undefined },
+    { role: "tool", content: "[img]", images: [hi] },
+    { role: "user", content: "[img] is what I say", images: [hi] },
+  ]);
+});
+
 Deno.test("POST /v1/messages hands on options, tools, choice, format and thinking", async () => {
   const schema = { type: "object", properties: { Age: { type: "integer" } } };
   const request = await requestOf({
@@ -250,17 +273,29 @@ for (
       /^messages\[0\]\.role: .*"tool"/,
     ],
     [
-      "an image",
+      "an image of a file",
       {
         messages: [{
           role: "user",
-          content: [{
-            type: "image",
-            source: { type: "base64", media_type: "image/png", data: "AAAA" },
-          }],
+          content: [{ type: "image", source: { type: "file", file_id: "f" } }],
         }],
       },
-      /^messages\[0\]: images are not supported/,
+      /^messages\[0\]: images are read from base64, got "file"/,
+    ],
+    [
+      "an image by URL",
+      {
+        messages: [{
+          role: "user",
+          content: [{ type: "image", source: { type: "url", url: "http://x/a.png" } }],
+        }],
+      },
+      /^image URLs are not currently supported/,
+    ],
+    [
+      "an image in a system text",
+      { system: [{ type: "image", source: { type: "base64", data: "AAAA" } }] },
+      /^system: images are seen in what a user says/,
     ],
     [
       "a PDF",

@@ -13,12 +13,14 @@ import {
   type Fields,
   InlineMedia,
   isObject,
+  joinParts,
   JsonScan,
   MESSAGES_MAX,
   parseBase64,
   parseEmbedTexts,
   parseFirstJson,
   parseFormat,
+  parseImageUrl,
   parseTools,
   parseTopLogprobs,
   TOOL_CALLS_MAX,
@@ -40,7 +42,6 @@ const EFFORT_LEVELS: Readonly<Record<string, ThinkLevel>> = {
 const CHOICES_MAX = 128;
 /** Lists of tokens to be embedded at most. */
 const TOKEN_INPUTS_MAX = 2_048;
-const IMAGE_URL_PATTERN = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
 
 /** POST /v1/chat/completions. @throws RequestError with the contract's texts. */
 export function parseChatCompletion(fields: Fields): ChatRequest {
@@ -254,7 +255,10 @@ interface Conversation {
   readonly scan: JsonScan;
 }
 
-/** One message, as many as it has content parts. */
+/** Between parts of one message, as where templates put neighbours of one role together. */
+const PART_GAP = "\n\n";
+
+/** One message; of texts alone as many as it has content parts. */
 function parseMessage(message: Fields, conversation: Conversation): ChatMessage[] {
   const role = (message.string("role") ?? "").toLowerCase();
   const toolCallId = message.string("tool_call_id") || undefined;
@@ -275,7 +279,12 @@ function parseMessage(message: Fields, conversation: Conversation): ChatMessage[
     return [{ role, content: content ?? "", ...extras }];
   }
   if (!Array.isArray(content)) throw invalidMessage();
-  const parts = content.map((part) => ({ role, ...parsePart(part) }));
+  const said = content.map(parsePart);
+  // Whoever is shown an image must see it in the same turn as what is asked about it.
+  if (said.some((part) => typeof part !== "string")) {
+    return [{ role, ...joinParts(said, PART_GAP), ...extras }];
+  }
+  const parts = said.map((text) => ({ role, content: String(text) }));
   const last = parts.pop();
   // Calls and names belong to the message as a whole, so they ride on its last part.
   return last === undefined
@@ -283,40 +292,23 @@ function parseMessage(message: Fields, conversation: Conversation): ChatMessage[
     : [...parts, { ...last, ...extras }];
 }
 
-function parsePart(part: unknown): Pick<ChatMessage, "content" | "images"> {
+function parsePart(part: unknown): string | Uint8Array {
   if (!isObject(part)) throw invalidMessage();
   switch (part["type"]) {
     case "text":
       if (typeof part["text"] !== "string") throw invalidMessage();
-      return { content: part["text"] };
+      return part["text"];
     case "image_url":
-      return { content: "", images: [parseImageUrl(part["image_url"])] };
+      return parseImageUrl(part["image_url"]);
     case "input_audio": {
       const audio = part["input_audio"];
       const data = isObject(audio) ? audio["data"] : undefined;
       if (typeof data !== "string" && !(data instanceof InlineMedia)) throw invalidMessage();
-      return { content: "", images: [parseBase64(data, "input_audio")] };
+      return parseBase64(data, "input_audio");
     }
     default:
       throw invalidMessage();
   }
-}
-
-function parseImageUrl(image: unknown): Uint8Array {
-  const url = isObject(image) && !(image instanceof InlineMedia) ? image["url"] : image;
-  if (url instanceof InlineMedia) {
-    if (IMAGE_URL_PATTERN.exec(url.head)?.[0] === url.head) return url.bytes;
-    throw invalidRequest("invalid image input");
-  }
-  if (typeof url !== "string") throw invalidMessage();
-  if (/^https?:/i.test(url)) {
-    throw invalidRequest(
-      "image URLs are not currently supported, please use base64 encoded data instead",
-    );
-  }
-  const head = IMAGE_URL_PATTERN.exec(url);
-  if (head === null) throw invalidRequest("invalid image input");
-  return parseBase64(url.slice(head[0].length), "image_url");
 }
 
 function parseToolCall(call: Fields, { toolNames, scan }: Conversation): ToolCall {

@@ -202,11 +202,12 @@ for (
   });
 }
 
-Deno.test("content parts become messages of their own, and calls ride on the last", async () => {
+Deno.test("text parts become messages of their own, one with images one message, and calls ride on the last", async () => {
   const { send, client } = appUnderTest();
   await send("POST", "/v1/chat/completions", {
     model: "M",
     messages: [
+      { role: "user", content: [{ type: "text", text: "a" }, { type: "text", text: "b" }] },
       {
         role: "user",
         content: [
@@ -226,9 +227,9 @@ Deno.test("content parts become messages of their own, and calls ride on the las
   });
   const image = new Uint8Array([104, 105]);
   assert.deepEqual((client.lastRequest as ChatRequest).messages, [
-    { role: "user", content: "see" },
-    { role: "user", content: "", images: [image] },
-    { role: "user", content: "", images: [image] },
+    { role: "user", content: "a" },
+    { role: "user", content: "b" },
+    { role: "user", content: "see\n\n[img]\n\n[img]", images: [image, image] },
     {
       role: "assistant",
       content: "",
@@ -274,7 +275,7 @@ const REFUSALS: readonly (readonly [name: string, body: unknown, error: string])
       model: "M",
       messages: [{
         role: "user",
-        content: [{ type: "image_url", image_url: "data:image/gif;base64,aGk=" }],
+        content: [{ type: "image_url", image_url: "data:image/tiff;base64,aGk=" }],
       }],
     },
     "invalid image input",

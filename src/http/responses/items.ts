@@ -2,7 +2,7 @@ import { invalidRequest, type RequestError } from "../../base/mod.ts";
 import type { ChatMessage, ToolCall } from "../../protocol/mod.ts";
 import { drawId } from "../draw_id.ts";
 import { parseArguments } from "../openai/mod.ts";
-import { Fields, isObject, JsonScan } from "../wire/mod.ts";
+import { Fields, isObject, joinParts, JsonScan, parseImageUrl } from "../wire/mod.ts";
 
 /** One part of a conversation as this API has it, on its way in, out and into what is kept. */
 export type Item = Readonly<Record<string, unknown>>;
@@ -93,10 +93,9 @@ class Conversation {
         return;
       case "function_call_output": {
         const toolCallId = item.string("call_id") ?? "";
-        const content = textOf(item, "output", path);
         const toolName = this.#toolNames.get(toolCallId);
         const named = toolName === undefined ? {} : { toolName };
-        return this.#push({ role: "tool", content, ...named, toolCallId });
+        return this.#push({ role: "tool", ...saidIn(item, "output", path), ...named, toolCallId });
       }
       default:
         throw invalid(`${path}: items of type "${type}" are not supported`);
@@ -114,8 +113,9 @@ class Conversation {
     if (role === undefined) {
       throw invalid(`${path}.role: wants user, assistant, system or developer, got "${sent}"`);
     }
-    const content = textOf(item, "content", path);
-    if (role !== "assistant") return this.#push({ role, content });
+    const said = saidIn(item, "content", path);
+    if (role !== "assistant") return this.#push({ role, ...said });
+    const { content } = said;
     // Calls come after what was said, so a text behind them is another turn.
     if ((this.#turn?.toolCalls.length ?? 0) > 0) this.#close();
     const turn = this.#open();
@@ -159,26 +159,34 @@ function reasoningText(item: Fields): string {
   return (content.length > 0 ? content : texts("summary")).join(PART_GAP);
 }
 
-/** Text, or parts that are. */
-function textOf(item: Fields, name: string, path: string): string {
+/** Text, or parts that are texts and images. */
+function saidIn(
+  item: Fields,
+  name: string,
+  path: string,
+): Pick<ChatMessage, "content" | "images"> {
   const value = item.raw(name);
-  if (value === undefined) return "";
-  if (typeof value === "string") return value;
-  return (item.fieldsList(name, PARTS_MAX) ?? []).map((part) => {
-    const type = part.string("type");
-    switch (type) {
-      case "input_text":
-      case "output_text":
-      case "text":
-        return part.string("text") ?? "";
-      case "refusal":
-        return part.string("refusal") ?? "";
-      case "input_image":
-        throw invalid(`${path}: images are not supported: send text`);
-      default:
-        throw invalid(`${path}: content of type ${JSON.stringify(type)} is not supported`);
-    }
-  }).join(PART_GAP);
+  if (value === undefined) return { content: "" };
+  if (typeof value === "string") return { content: value };
+  const parts = item.fieldsList(name, PARTS_MAX) ?? [];
+  return joinParts(parts.map((part) => partOf(part, path)), PART_GAP);
+}
+
+function partOf(part: Fields, path: string): string | Uint8Array {
+  const type = part.string("type");
+  switch (type) {
+    case "input_text":
+    case "output_text":
+    case "text":
+      return part.string("text") ?? "";
+    case "refusal":
+      return part.string("refusal") ?? "";
+    case "input_image":
+      if (part.raw("image_url") !== undefined) return parseImageUrl(part.raw("image_url"));
+      throw invalid(`${path}: images are read from image_url`);
+    default:
+      throw invalid(`${path}: content of type ${JSON.stringify(type)} is not supported`);
+  }
 }
 
 function invalid(message: string): RequestError {

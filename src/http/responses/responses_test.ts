@@ -261,16 +261,31 @@ Deno.test("allowed_tools offers these only", async () => {
   assert.equal(asked.toolChoice, "required");
 });
 
+Deno.test("POST /v1/responses takes images where they stand", async () => {
+  const { asked } = await requestOf({
+    input: [{
+      role: "user",
+      content: [
+        { type: "input_text", text: "this:" },
+        { type: "input_image", image_url: "data:image/png;base64,aGk=" },
+      ],
+    }],
+  });
+  assert.deepEqual(asked.messages, [
+    { role: "user", content: "this:\n\n[img]", images: [new Uint8Array([104, 105])] },
+  ]);
+});
+
 for (
   const [name, change, error] of [
     ["a conversation", { conversation: "c" }, /^conversation is not supported/],
     ["no input", { input: [] }, /^input: at least one item/],
     [
-      "an image",
+      "an image that is none",
       {
         input: [{ role: "user", content: [{ type: "input_image", image_url: "data:," }] }],
       },
-      /^input\[0\]: images are not supported/,
+      /^invalid image input/,
     ],
     ["an unknown item", { input: [{ type: "x" }] }, /^input\[0\]: items of type "x"/],
     ["an unknown role", { input: [{ role: "x", content: "" }] }, /^input\[0\]\.role: .*"x"/],
