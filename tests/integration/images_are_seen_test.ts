@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { findOwnNativeFolder } from "../../src/inference/launch/own_natives.ts";
 import { colourEye, picture, png } from "../harness/colour_eye.ts";
 import { startNode, type TestNode } from "../harness/node.ts";
+import { runCommand } from "../harness/cli.ts";
 import { readTinyGguf, uploadBlob } from "../harness/test_models.ts";
 
 /** Why these can't run, where they can't: the name says it. */
@@ -198,5 +199,32 @@ imageTest(
     assert.notEqual(red, blue);
     assert.deepEqual(await asked("red"), [red, red, red]);
     assert.deepEqual(await asked("blue"), [blue, blue, blue]);
+  },
+);
+
+imageTest(
+  "`odist create` makes a model of weights and projector, and `odist run` shows it a file",
+  async (node) => {
+    const folder = await Deno.makeTempDir({ prefix: "odist-images-" });
+    const env = { ODIST_HOST: node.origin, HOME: folder };
+    try {
+      await Deno.writeFile(`${folder}/weights.gguf`, await readTinyGguf());
+      await Deno.writeFile(`${folder}/eye.gguf`, await colourEye(await readTinyGguf()));
+      await Deno.writeFile(`${folder}/a picture.png`, picture("green"));
+      const modelfile = "FROM ./weights.gguf\nFROM ./eye.gguf\nPARAMETER temperature 0\n";
+      await Deno.writeTextFile(`${folder}/Modelfile`, modelfile);
+      const made = await runCommand(["create", "made", "-f", `${folder}/Modelfile`], { env });
+      assert.equal(made.code, 0, made.err);
+      const { modelfile: written } = await node.ask("/api/show", { model: "made" });
+      assert.match(String(written), /FROM .*\nFROM /);
+      const prompt = `Repeat this word: "${folder}/a picture.png"`;
+      const { code, out, err } = await runCommand(["run", "made", prompt], { env });
+      assert.equal(code, 0, err);
+      assert.equal(out.trim(), "green");
+      const shown = await runCommand(["show", "made"], { env });
+      assert.match(shown.out, /Projector[^]*vision|vision[^]*Projector/);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   },
 );

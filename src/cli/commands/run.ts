@@ -11,7 +11,7 @@ import {
 import { showTransfer } from "../terminal/mod.ts";
 import { type CliContext, clientFor, type ClientOptions, configFor } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
-import { converse, requestFields, type RunSettings, showAnswer } from "../repl/mod.ts";
+import { converse, requestFields, type RunSettings, seeImages, showAnswer } from "../repl/mod.ts";
 
 interface RunOptions extends ClientOptions {
   readonly keepalive?: string;
@@ -50,6 +50,7 @@ export function define(command: Command, context: CliContext): void {
     `odist run tiny`,
     `odist run tiny "Why is the sky blue?"`,
     `odist run tiny "Summarize:" < notes.txt`,
+    `odist run llava "What is in ./photo.jpg?"`,
   );
   command.action(async (model: string, words: readonly string[], options: RunOptions) => {
     await run(context, { model, words, options });
@@ -69,7 +70,7 @@ async function run(
   const client = clientFor(context, options);
   const settings = settingsOf(context, options);
   const piped = input.isTerminal ? "" : await input.readText();
-  const prompt = [piped, words.join(" ")].filter((text) => text !== "").join(" ");
+  const prompt = joined(piped, words.join(" "));
   const facts = await findOrPull(context, { client, model, options });
   const capabilities = textsOf(facts, "capabilities");
   if (capabilities.includes("embedding") && !capabilities.includes("completion")) {
@@ -78,15 +79,26 @@ async function run(
   if (prompt === "" && input.isTerminal && !options.json) {
     return await converse(context, { client, model, settings });
   }
+  const { terminal, env: { HOME } } = context;
+  // What is piped in is somebody's text: it names no files to be read.
+  const { text, images } = await seeImages(words.join(" "), {
+    ...{ model, client, terminal, facts },
+    ...(HOME === undefined ? {} : { home: HOME }),
+  });
   const body = {
     model,
-    prompt,
+    prompt: joined(piped, text),
+    ...(images === undefined ? {} : { images }),
     ...requestFields(settings),
     ...(settings.system === undefined ? {} : { system: settings.system }),
   };
   const lines = client.stream("/api/generate", body);
   if (!options.json) return void await showAnswer(context, lines, settings);
   for await (const line of lines) context.terminal.out.write(`${printableJson(line)}\n`);
+}
+
+function joined(piped: string, typed: string): string {
+  return [piped, typed].filter((text) => text !== "").join(" ");
 }
 
 /** What the node knows of the model, after fetching it where it is not there. */

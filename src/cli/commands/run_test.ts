@@ -164,3 +164,35 @@ Deno.test("run refuses flags it can't use before it asks anything", async () => 
   assert.equal(think.code, 2);
   assert.deepEqual(node.asked, []);
 });
+
+Deno.test("run shows a model that sees the images whose paths stand in the prompt, and no others", async () => {
+  const seeing: Script = {
+    ...SCRIPT,
+    "POST /api/show": { json: { capabilities: ["completion", "vision"] } },
+  };
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/a b.png`, "hi");
+    await Deno.writeTextFile(`${folder}/c.JPG`, "ho");
+    await Deno.writeTextFile(`${folder}/d.txt`, "no");
+    const prompt =
+      `See '${folder}/a b.png', ${folder}/c.JPG? Not ${folder}/d.txt or ${folder}/e.png`;
+    await using node = new ScriptedNode(seeing);
+    const { err } = await runCommand(["run", "tiny", prompt, "--host", node.host]);
+    assert.deepEqual(node.asked[1]?.body, {
+      model: "tiny",
+      prompt: `See [img], [img]? Not ${folder}/d.txt or ${folder}/e.png`,
+      images: ["aGk=", "aG8="],
+    });
+    assert.match(err, /^Added image '.*a b\.png'\nAdded image '.*c\.JPG'\n/);
+    await using blind = new ScriptedNode(SCRIPT);
+    await runCommand(["run", "tiny", prompt, "--host", blind.host]);
+    assert.deepEqual(blind.asked[1]?.body, { model: "tiny", prompt });
+    await using piped = new ScriptedNode(seeing);
+    const given = { piped: `${folder}/c.JPG`, env: { ODIST_HOST: piped.host } };
+    await runCommand(["run", "tiny", "read"], given);
+    assert.deepEqual(piped.asked[1]?.body, { model: "tiny", prompt: `${folder}/c.JPG read` });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

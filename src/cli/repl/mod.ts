@@ -5,5 +5,6 @@
  * @module
  */
 export { showAnswer } from "./answer_view.ts";
+export { seeImages } from "./image_paths.ts";
 export { converse } from "./repl.ts";
 export { requestFields, type RunSettings } from "./settings.ts";

@@ -7,6 +7,7 @@ import { showAnswer } from "./answer_view.ts";
 import { editText } from "./editor.ts";
 import { HELP_TEXTS } from "./help_texts.ts";
 import { History } from "./history.ts";
+import { seeImages } from "./image_paths.ts";
 import { LineAssembler, type ReplInput } from "./line_assembler.ts";
 import { LineEditor } from "./line_editor.ts";
 import { requestFields, type RunSettings } from "./settings.ts";
@@ -114,15 +115,21 @@ class Conversation {
 
   async #say(text: string): Promise<void> {
     const { system } = this.#settings;
-    const sent = [...this.#messages, { role: "user", content: text }];
+    const { terminal, env: { HOME } } = this.#context;
+    const { text: content, images } = await seeImages(text, {
+      ...{ model: this.#model, client: this.#client, terminal },
+      ...(HOME === undefined ? {} : { home: HOME }),
+    });
+    const seen = images === undefined ? {} : { images };
+    const sent = [...this.#messages, { role: "user", content, ...seen }];
     const messages = system === undefined ? sent : [{ role: "system", content: system }, ...sent];
     const body = { model: this.#model, messages, ...requestFields(this.#settings) };
     const lines = this.#client.stream("/api/chat", body, this.#abort.signal);
-    const { content, thinking } = await showAnswer(this.#context, lines, this.#settings);
+    const answer = await showAnswer(this.#context, lines, this.#settings);
     // What was said before an answer was stopped stays part of the conversation.
-    if (content === "") return;
-    const thoughts = thinking === "" ? {} : { thinking };
-    this.#messages = [...sent, { role: "assistant", content, ...thoughts }];
+    if (answer.content === "") return;
+    const thoughts = answer.thinking === "" ? {} : { thinking: answer.thinking };
+    this.#messages = [...sent, { role: "assistant", content: answer.content, ...thoughts }];
   }
 
   async #command(command: SlashCommand): Promise<"again" | "leave"> {
@@ -170,7 +177,10 @@ class Conversation {
       from: this.#model,
       ...(system === undefined ? {} : { system }),
       ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
-      ...(this.#messages.length === 0 ? {} : { messages: this.#messages }),
+      // A model's stored messages are texts.
+      ...(this.#messages.length === 0
+        ? {}
+        : { messages: this.#messages.map(({ images: _, ...message }) => message) }),
     };
     for await (const _line of this.#client.stream("/api/create", body)) {
       // The last line says success, and a failure is thrown.

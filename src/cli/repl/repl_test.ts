@@ -95,6 +95,25 @@ Deno.test("run loads the model, keeps the conversation, and leaves with Ctrl-D",
   ]);
 });
 
+Deno.test("a conversation keeps the images that were shown in it, and saves its texts", async () => {
+  const sees = { json: { capabilities: ["completion", "vision"] } };
+  await using talk = new Talk({
+    script: { "POST /api/show": sees, "POST /api/create": { lines: [{ status: "success" }] } },
+  });
+  const path = join(talk.folder, "a.png");
+  Deno.writeTextFileSync(path, "hi");
+  await talk.say(`what is ${path}?\r`);
+  await talk.say("and?\r");
+  await talk.say("/save kept\r");
+  assert.equal(await talk.leave(), 0);
+  const shown = { ...user("what is [img]?"), images: ["aGk="] };
+  assert.deepEqual(talk.chats(), [
+    { model: "tiny", messages: [shown] },
+    { model: "tiny", messages: [shown, HI, user("and?")] },
+  ]);
+  assert.doesNotMatch(JSON.stringify(talk.node.asked.at(-1)?.body), /images/);
+});
+
 Deno.test("run sends lines between triple quotes, after Ctrl-J and out of a paste as one message", async () => {
   await using talk = new Talk();
   await talk.say('"""a\rb"""\r');
