@@ -62,6 +62,11 @@ export class GroupChanges {
     }
   }
 
+  /** Whether anything here waits for ticks. */
+  get countsTicks(): boolean {
+    return this.#pending.size > 0;
+  }
+
   onTick(nowMs: number): void {
     for (const pending of [...this.#pending]) {
       if (nowMs >= pending.deadlineMs) this.#end(pending, "it took too long and may still happen");

@@ -51,7 +51,7 @@ import { QuorumWatch, type Reading } from "./quorum_watch.ts";
 import { Reads } from "./reads.ts";
 import { isLie, RefusedFrames } from "./refused_frames.ts";
 import { SnapshotTransfers } from "./snapshot_transfers.ts";
-import { type GroupTiming, TickGrid } from "./timing.ts";
+import { type GroupTiming, Ticker } from "./timing.ts";
 
 /** Frames that wait for their turn; Raft asks again for what is dropped. */
 const FRAMES_WAITING_MAX = 4_096;
@@ -72,9 +72,6 @@ interface Writing {
 /** Ticks that a commit index waits for a write to go along with: without it a killed node starts with less than it told. */
 const LAZY_TICKS_MAX = 20;
 
-/** A node alone wakes up for every so many ticks only: 20 times a second cost an idle machine more than all else. */
-const ALONE_TICKS = 5;
-
 /**
  * Drives Raft: one queue of events into the core, drained in one turn of the event loop so that what comes together is one
  * batch; its orders go to the log, its messages to the transport, its entries to the catalogue.
@@ -88,14 +85,13 @@ export class GroupDriver implements Group {
   readonly #quorum: QuorumWatch;
   readonly #changes = new GroupChanges();
   readonly #transfers: SnapshotTransfers;
-  readonly #grid: TickGrid;
+  readonly #ticker: Ticker;
   readonly #appliedListeners = new Set<(news: AppliedNews) => void>();
   readonly #heartbeatListeners = new Set<(news: HeartbeatNews) => void>();
   readonly #changeListeners = new Set<() => void>();
   #catalogue: Catalogue;
   #state: "running" | "fenced" | "closed" = "running";
   #fence: Fence | undefined;
-  #timer: { cancel(): void } | undefined;
 
   #events: (() => void)[] = [];
   #isDrainPlanned = false;
@@ -146,7 +142,14 @@ export class GroupDriver implements Group {
       ...parts,
       isMember: (peer) => this.#catalogue.findMember(peer) !== undefined,
     });
-    this.#grid = new TickGrid(timing.tickMs, clock.monotonicMs());
+    this.#ticker = new Ticker({
+      clock,
+      tickMs: timing.tickMs,
+      untilDue: () => this.#ticksUntilDue(),
+      leads: () => this.#soft.role === "leader",
+      tick: (nowMs) => this.#tick(nowMs),
+      wake: (take) => this.#enqueue(take),
+    });
     this.#proposals = new Proposals({
       send: (batch) => this.#raft.proposeAll(batch).kind === "accepted",
       drawNonce: () => ownedNonce(id, crypto.getRandomValues(new Uint8Array(SESSION_NONCE_BYTES))),
@@ -181,7 +184,6 @@ export class GroupDriver implements Group {
     if (voters.length === 1 && voters[0] === this.#parts.nodeId) {
       this.#enqueue(() => this.#raft.campaign());
     }
-    this.#tickIn(this.#parts.timing.tickMs);
     this.#enqueue(() => {});
     this.#quorum.doubt();
   }
@@ -319,7 +321,7 @@ export class GroupDriver implements Group {
     this.#state = "closed";
     this.#parts.room?.close();
     this.#quorum.close();
-    this.#timer?.cancel();
+    this.#ticker.stop();
     this.#outbox.clear();
     this.#events = [];
     this.#failAll();
@@ -366,6 +368,7 @@ export class GroupDriver implements Group {
   #takeTurn(): boolean {
     const events = this.#events;
     this.#events = [];
+    this.#ticker.take({ due: false });
     for (const event of events) {
       if (this.#state !== "running") return false;
       event();
@@ -375,6 +378,7 @@ export class GroupDriver implements Group {
     this.#reads.flush();
     this.#work();
     this.#sendOff();
+    if (this.#state === "running") this.#ticker.wakeInTime();
     return true;
   }
 
@@ -686,29 +690,21 @@ export class GroupDriver implements Group {
     }
   }
 
-  #tickIn(delayMs: number): void {
-    this.#timer = this.#parts.clock.after(delayMs, () => {
-      this.#enqueue(() => this.#tick());
-      const ticks = this.#isAlone() ? ALONE_TICKS : 1;
-      this.#tickIn(this.#grid.next(this.#parts.clock.monotonicMs(), ticks));
-    });
+  /** 1 while anything waits that counts ticks. */
+  #ticksUntilDue(): number {
+    const waits = this.#campaignInTicks !== undefined || this.#lazyHardState !== undefined ||
+      [this.#outbox, this.#transfers, this.#proposals, this.#reads, this.#changes]
+        .some(({ countsTicks }) => countsTicks);
+    return waits ? 1 : this.#raft.ticksUntilDue();
   }
 
-  /** Nobody hears its heartbeats, and nobody can win an election against it. */
-  #isAlone(): boolean {
-    if (this.#soft.role !== "leader") return false;
-    const { voters, votersOutgoing, learners } = this.#raft.view().configuration;
-    return voters.length === 1 && votersOutgoing.length + learners.length === 0;
-  }
-
-  #tick(): void {
+  #tick(nowMs: number): void {
     this.#raft.tick();
     if (this.#campaignInTicks !== undefined && --this.#campaignInTicks <= 0) {
       this.#campaignInTicks = undefined;
       if (this.#soft.leader === undefined) this.#raft.campaign();
     }
     this.#writeLazy();
-    const nowMs = this.#parts.clock.monotonicMs();
     this.#outbox.onTick();
     this.#transfers.onTick();
     this.#proposals.onTick(nowMs, { resends: this.#soft.role !== "leader" });
@@ -773,7 +769,7 @@ export class GroupDriver implements Group {
     if (this.#state !== "running") return;
     this.#state = "fenced";
     this.#fence = fence;
-    this.#timer?.cancel();
+    this.#ticker.stop();
     this.#events = [];
     this.#outbox.clear();
     this.#orders = [];

@@ -46,6 +46,50 @@ Deno.test("Three nodes elect a leader, and whoever proposes, all apply it", () =
     }
   }));
 
+Deno.test("A group at rest wakes up for heartbeats alone, and finds a dead leader as soon as ever", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    await world.advance(3_000);
+    world.wakeUps.clear();
+    await world.advance(10_000);
+    for (const number of world.numbers) {
+      const limit = number === leader ? 10_000 / 250 + 2 : 2;
+      const wakeUps = world.wakeUps.get(number) ?? 0;
+      assert.ok(wakeUps <= limit, `node ${number} (leader: ${leader}): ${wakeUps}`);
+    }
+    const others = world.numbers.filter((number) => number !== leader);
+    world.crash(leader);
+    await world.until(
+      "another leads",
+      () => others.some((number) => world.group(number).view().role === "leader"),
+      1_100,
+    );
+  }));
+
+Deno.test("A node that stood still hears its leader before it campaigns", () =>
+  withGroup(3, async (world) => {
+    const leader = await world.elected();
+    const follower = world.numbers.find((number) => number !== leader);
+    assert.ok(follower !== undefined);
+    await world.advance(1_000);
+    const { term } = world.group(follower).view();
+    const roles = new Set<string>();
+    const stop = world.group(follower).onChanged(() =>
+      roles.add(world.group(follower).view().role)
+    );
+    // Around the time at which it would campaign, and far beyond.
+    const pausesMs = Array.from({ length: 20 }, (_, index) => 400 + index * 40);
+    for (const pauseMs of [...pausesMs, 2_000, 600_000]) {
+      world.pause(follower);
+      await world.advance(pauseMs);
+      await world.resume(follower);
+      await world.advance(1_000);
+    }
+    stop();
+    assert.deepEqual([...roles], []);
+    assert.equal(world.group(leader).view().term, term);
+  }));
+
 Deno.test("What the catalogue refuses comes back as a value", () =>
   withGroup(3, async (world) => {
     await world.elected();

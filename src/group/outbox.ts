@@ -51,6 +51,11 @@ export class Outbox {
     this.#eagerUntilTick.set(peer, this.#tick + EAGER_TICKS);
   }
 
+  /** Whether anything here waits for ticks. */
+  get countsTicks(): boolean {
+    return this.#eagerUntilTick.size > 0;
+  }
+
   onTick(): void {
     this.#tick++;
     for (const [peer, tick] of this.#eagerUntilTick) {

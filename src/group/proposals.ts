@@ -171,6 +171,11 @@ export class Proposals {
     this.#hasDue = true;
   }
 
+  /** Whether anything here waits for ticks. */
+  get countsTicks(): boolean {
+    return this.count > 0 || this.#opening !== undefined;
+  }
+
   /** One unit of time passed. A leader can't lose what it has in its own log; elsewhere a lost message is sent again. */
   onTick(nowMs: number, options: { readonly resends: boolean }): void {
     this.#tick++;

@@ -100,6 +100,11 @@ export class Reads {
     }
   }
 
+  /** Whether anything here waits for ticks. */
+  get countsTicks(): boolean {
+    return this.#waiting.length > 0 || this.#rounds.size > 0;
+  }
+
   /** One unit of time passed. */
   onTick(nowMs: number): void {
     this.#tick++;

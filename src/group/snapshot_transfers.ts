@@ -65,6 +65,11 @@ export class SnapshotTransfers {
     if (outcome.kind === "complete") this.#parts.arrived(outcome.request);
   }
 
+  /** Whether anything here waits for ticks. */
+  get countsTicks(): boolean {
+    return this.#senders.size > 0;
+  }
+
   /** One unit of time passed. */
   onTick(): void {
     for (const [to, sender] of this.#senders) {

@@ -15,7 +15,13 @@ import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import type { Machinery, NodePorts } from "./assembly/mod.ts";
 import { type ModelSharing, onlyHere } from "../library/mod.ts";
-import { ownAddresses, systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
+import {
+  ownAddresses,
+  ownCpuMs,
+  systemClock,
+  type SystemParts,
+  systemPorts,
+} from "./system_ports.ts";
 import { Admin, lookBeforeRender } from "../operators/mod.ts";
 import { type OpenNode, openNode, openRequests } from "./open_node.ts";
 
@@ -131,7 +137,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
   open.sleeping.count(() => app.openRequests());
   serveKeyHolders(machinery, app);
   await settled(sharing);
-  const stalls = watchStalls({ clock, metrics, log });
+  const stalls = watchStalls({ clock, metrics, log, cpuMs: ownCpuMs });
   const listener = await listen(config, app, { log, metrics });
   const node = running(listener, {
     ...parts,

@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { cpuUsage } from "node:process";
 import type { Config } from "../config/mod.ts";
 import {
   chooseBackend,
@@ -134,6 +135,12 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(id) };
   },
 };
+
+/** Milliseconds of a core that this process has used. */
+export function ownCpuMs(): number {
+  const { user, system } = cpuUsage();
+  return (user + system) / 1_000;
+}
 
 /** How long this machine's addresses are taken for what they were: to ask for them costs more than many a request. */
 const FRESH_MS = 1_000;

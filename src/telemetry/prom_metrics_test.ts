@@ -60,8 +60,9 @@ Deno.test("PromMetrics sorts durations into the declared buckets", async () => {
   assert.match(text, /^odist_model_load_seconds_bucket\{le="0.025"\} 1$/m);
 });
 
-Deno.test("watchStalls() looks five times less often once the loop has kept time for ten seconds", () => {
+Deno.test("watchStalls() looks ten times less often once the process has rested for ten seconds, however busy others are", () => {
   let looks = 0;
+  let cpuMs = 0;
   const hand = new HandClock();
   const clock = {
     nowMs: () => hand.nowMs(),
@@ -72,23 +73,28 @@ Deno.test("watchStalls() looks five times less often once the loop has kept time
     },
   };
   const metrics = new PromMetrics({ clock, version: "1.2.3" });
-  const watch = watchStalls({ clock, metrics, log: NO_LOG });
+  const watch = watchStalls({ clock, metrics, log: NO_LOG, cpuMs: () => cpuMs });
   const looksIn = (spanMs: number) => {
     const before = looks;
     for (let atMs = 0; atMs < spanMs; atMs += 10) hand.advance(10);
     return looks - before;
   };
   assert.equal(looksIn(10_000), 200);
-  assert.equal(looksIn(10_000), 40);
-  hand.advance(320);
-  assert.equal(looksIn(5_000), 100, "a late look");
+  assert.equal(looksIn(10_000), 20);
+  for (let look = 0; look < 10; look++) hand.advance(520); // Its timers are late, as where others use the cores.
+  assert.equal(looksIn(10_000), 20);
+  hand.advance(820);
+  assert.equal(looksIn(5_000), 100, "a stall");
+  assert.equal(looksIn(15_000), 100 + 20);
+  cpuMs += 150;
+  assert.equal(looksIn(10_500), 1 + 200, "the process is busy");
   watch.stop();
 });
 
 Deno.test("watchStalls() counts timers later than 50 ms and nothing else", async () => {
   const clock = new HandClock();
   const metrics = new PromMetrics({ clock, version: "1.2.3" });
-  const watch = watchStalls({ clock, metrics, log: NO_LOG });
+  const watch = watchStalls({ clock, metrics, log: NO_LOG, cpuMs: () => 0 });
   clock.advance(51);
   clock.advance(80);
   clock.advance(350);

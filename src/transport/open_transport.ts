@@ -289,7 +289,7 @@ class EndpointTransport implements QuicTransport {
 
   #sweepLater(): void {
     const { clock } = this.#options;
-    const everyMs = Math.min(1_000, this.#limits.frameStallMs / 4);
+    const everyMs = this.#limits.frameStallMs / 8;
     this.#sweep = clock.after(everyMs, () => {
       const nowMs = clock.monotonicMs();
       for (const [peer, link] of this.#links) {

@@ -39,6 +39,12 @@ interface Member {
   transport: Transport | undefined;
 }
 
+/** What waits for a process that stands still. */
+interface Held {
+  readonly timers: (() => void)[];
+  readonly frames: (() => void)[];
+}
+
 /** How a {@link GroupWorld} is made. */
 export interface GroupWorldOptions {
   readonly seed?: number;
@@ -49,7 +55,10 @@ export interface GroupWorldOptions {
 export class GroupWorld {
   readonly network: SimulatedNetwork;
   readonly telemetry = new RecordingTelemetry();
+  /** Timers of each node's group that came due. */
+  readonly wakeUps = new Map<number, number>();
   readonly #members = new Map<number, Member>();
+  readonly #paused = new Map<number, Held>();
   readonly #voters: readonly number[];
   readonly #random: Random;
   readonly #options: GroupWorldOptions;
@@ -104,7 +113,8 @@ export class GroupWorld {
     const store = await openWal(member.disk, { owner: nodeId, limitEntries, room, onDamaged });
     const transport = this.network.open(nodeId, `n${number}`, {
       onDatagram: () => {},
-      onFrame: (from, _channel, bytes) => member.group?.receive(from, bytes),
+      onFrame: (from, _channel, bytes) =>
+        this.#orWhenResumed(number, "frames", () => member.group?.receive(from, bytes)),
       onStream: (stream) => stream.reset(),
       onSendFailed: (to) => member.group?.reportUnreachable(to),
       onConnectionLost: (peer) => member.group?.reportUnreachable(peer),
@@ -118,13 +128,46 @@ export class GroupWorld {
       room,
       transport,
       addressOf: (id) => `n${parseInt(id, 16)}`,
-      clock: this.clock,
+      clock: this.#clockOf(number),
       random: this.#random.fork(),
       log: this.telemetry,
       metrics: this.telemetry,
       ...(this.#options.timing === undefined ? {} : { timing: this.#options.timing }),
       ...(isFounder ? { founding: { voters: this.#voters.map(groupNodeId) } } : {}),
     });
+  }
+
+  #clockOf(number: number): Clock {
+    const { clock } = this;
+    return {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, callback) =>
+        clock.after(delayMs, () => {
+          this.wakeUps.set(number, (this.wakeUps.get(number) ?? 0) + 1);
+          this.#orWhenResumed(number, "timers", callback);
+        }),
+    };
+  }
+
+  #orWhenResumed(number: number, what: keyof Held, act: () => void): void {
+    const held = this.#paused.get(number);
+    if (held === undefined) act();
+    else held[what].push(act);
+  }
+
+  /** The process stands still: its timers and what is sent to it wait. */
+  pause(number: number): void {
+    this.#paused.set(number, { timers: [], frames: [] });
+  }
+
+  /** Timers that came due run first, as an event loop has it; frames are there a moment later. */
+  async resume(number: number): Promise<void> {
+    const held = this.#paused.get(number);
+    this.#paused.delete(number);
+    for (const callback of held?.timers ?? []) callback();
+    await this.advance(STEP_MS);
+    for (const receive of held?.frames ?? []) receive();
   }
 
   /** The process dies; `power`: and with it what the disk had not synced. */

@@ -230,8 +230,7 @@ export class Membership {
   #onStarted(): void {
     const { timers, timing, random, coreMs } = this.#shared;
     this.#judge.announceSelf();
-    // Random first turns: nodes started by one command must not probe in step for ever.
-    timers.at(coreMs + random.below(timing.probeIntervalMs), { kind: "probe_turn" });
+    // At random, as the prober's first turn.
     timers.at(coreMs + random.below(timing.syncIntervalMs), { kind: "sync_turn" });
     timers.at(coreMs + random.below(timing.announceIntervalMs), { kind: "announce_turn" });
   }
@@ -495,6 +494,7 @@ export class Membership {
 
   /** Turns that are only taken while there is a reason: gossip while there are rumours, joining while alone. */
   #armTurns(): void {
+    this.#prober.armTurn();
     const { roster, timers, timing, coreMs, self } = this.#shared;
     const alone = roster.clusterSize === 1;
     if (!this.#gossipArmed && !alone && this.#voice.hasRumors) {

@@ -57,10 +57,13 @@ class Scene {
   }
 
   /** Runs every wake-up of the span. */
+  wakeUps = 0;
+
   advance(spanMs: number): void {
     const endMs = this.nowMs + spanMs;
     for (let wake = this.#wake; wake !== undefined && wake.atMs <= endMs; wake = this.#wake) {
       this.#wake = undefined;
+      this.wakeUps++;
       this.nowMs = Math.max(this.nowMs, wake.atMs);
       this.tell({ kind: "woke", token: wake.token });
     }
@@ -138,6 +141,7 @@ Deno.test("Heartbeats stand in for probes: a leader and its voters, while these 
     scene.meet(PEER, OTHER);
     scene.tell({ kind: "heartbeats_watched", watch: { leader, voters: [SELF, PEER, OTHER] } });
     const peers = leader === SELF ? [PEER, OTHER] : [PEER];
+    scene.wakeUps = 0;
     for (let beat = 0; beat < 40; beat++) {
       for (const peer of peers) {
         const way = leader === SELF ? "sent" : "heard";
@@ -151,6 +155,11 @@ Deno.test("Heartbeats stand in for probes: a leader and its voters, while these 
     }
     assert.equal(scene.sent().filter(({ body }) => body.kind === "ping").length, 0, leader);
     assert.equal(scene.standing(OTHER), "alive");
+    // In 10 s there would be 55 turns to probe, all of them for nobody.
+    assert.ok(scene.wakeUps < 15, `${scene.wakeUps} wake-ups`);
+    // The first turn after the last heartbeat's time comes as it always does.
+    scene.advance(EVERY_MS + 3 * timing.probeIntervalMs);
+    assert.ok(scene.sent(peers[0]).some(({ body }) => body.kind === "ping"), "asked again");
   }
 });
 

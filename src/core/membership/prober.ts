@@ -1,6 +1,6 @@
 import { assert, type NodeId } from "../../base/mod.ts";
 import type { Contact, HeartbeatWatch } from "./events.ts";
-import type { Member } from "./roster.ts";
+import { isLive, type Member } from "./roster.ts";
 import type { Shared } from "./shared.ts";
 import type { Timer, TimerFact } from "./timers.ts";
 import { HEALTH_MAX, PROBES_MAX, RELAYS_MAX } from "./timing.ts";
@@ -25,6 +25,8 @@ interface Relay {
   readonly over: Timer<TimerFact>;
 }
 
+/** Members up to which this node looks, with each event, whether any of them needs a probe: above, some nearly always does. */
+const QUIET_MEMBERS_MAX = 32;
 /** Members besides it and the leader that are left to probe a learner, where the leader does not. */
 const WATCHERS_MIN = 4;
 
@@ -60,11 +62,30 @@ export class Heartbeats {
     return true;
   }
 
-  /** Whether a member needs no probe of this node. Doubts are looked into by all: each has a say. */
-  standInFor({ nodeId, standing }: Member): boolean {
-    if (standing !== "alive") return false;
-    const { coreMs, self, roster } = this.#shared;
-    if ((this.#currentUntilMs.get(nodeId) ?? -Infinity) > coreMs) return true;
+  /** Whether a member needs no probe of this node. */
+  standInFor(member: Member): boolean {
+    return this.#standInUntilMs(member) > this.#shared.coreMs;
+  }
+
+  /** Until when, in core time, nobody needs a probe of this node unless something happens; -Infinity = somebody does. */
+  get quietUntilMs(): number {
+    const { roster } = this.#shared;
+    if (roster.size > QUIET_MEMBERS_MAX) return -Infinity;
+    let untilMs = Infinity;
+    for (const member of roster.all()) {
+      if (isLive(member)) untilMs = Math.min(untilMs, this.#standInUntilMs(member));
+    }
+    return untilMs;
+  }
+
+  /** Doubts are looked into by all: each has a say. */
+  #standInUntilMs({ nodeId, standing }: Member): number {
+    if (standing !== "alive") return -Infinity;
+    return this.#isLeftToOthers(nodeId) ? Infinity : this.#currentUntilMs.get(nodeId) ?? -Infinity;
+  }
+
+  #isLeftToOthers(nodeId: NodeId): boolean {
+    const { self, roster } = this.#shared;
     if (this.#leader === undefined) return false;
     // It says most of all; the others find a dead learner as well without it.
     if (this.#leader === self.nodeId) return roster.clusterSize - 2 >= WATCHERS_MIN;
@@ -92,6 +113,9 @@ export class Prober {
   readonly #probes = new Map<number, Probe>();
   readonly #relays = new Map<number, Relay>();
   #sequence = 0;
+  /** When the next turn would be, and the one that is taken: later where heartbeats stand in for all until then. */
+  #turnMs: number;
+  #turn: Timer<TimerFact> | undefined;
   // 0 = well, HEALTH_MAX = assume that any silence is our own fault.
   #health = 0;
 
@@ -100,6 +124,8 @@ export class Prober {
     this.#voice = voice;
     this.#heartbeats = parts.heartbeats;
     this.#onFailed = parts.onFailed;
+    // At random: nodes started by one command must not probe in step for ever.
+    this.#turnMs = shared.coreMs + shared.random.below(shared.timing.probeIntervalMs);
   }
 
   /** Local health: 0 is well, {@link HEALTH_MAX} the worst. */
@@ -112,11 +138,24 @@ export class Prober {
     this.#health = Math.min(HEALTH_MAX, Math.max(0, this.#health + by));
   }
 
-  /** Probes whoever's turn it is and orders the next turn. */
-  onTurn(): void {
-    const { timers, timing, coreMs, roster } = this.#shared;
+  /** Orders the next turn that is needed. Turns keep to their rhythm. */
+  armTurn(): void {
+    const { timers, timing, coreMs } = this.#shared;
+    const fromMs = Math.max(coreMs, this.#heartbeats.quietUntilMs);
+    const pastMs = Math.max(0, fromMs - this.#turnMs);
     // Local health stretches patience, not the pace: probing seldom would only find the dead later.
-    timers.at(coreMs + timing.probeIntervalMs, { kind: "probe_turn" });
+    const intervals = Math.ceil(pastMs / timing.probeIntervalMs);
+    const dueMs = this.#turnMs + intervals * timing.probeIntervalMs;
+    if (this.#turn?.dueMs === dueMs) return;
+    timers.cancel(this.#turn);
+    this.#turn = dueMs === Infinity ? undefined : timers.at(dueMs, { kind: "probe_turn" });
+  }
+
+  /** Probes whoever's turn it is. */
+  onTurn(): void {
+    const { timing, coreMs, roster } = this.#shared;
+    this.#turn = undefined;
+    this.#turnMs = coreMs + timing.probeIntervalMs;
     if (this.#shared.self.leaving) return;
     const target = roster.nextProbeTarget();
     if (target !== undefined && !this.#heartbeats.standInFor(target)) this.probe(target);

@@ -86,6 +86,26 @@ export class Raft {
     }
   }
 
+  /** Ticks until one of them does more than count: a heartbeat, a look for the quorum, a campaign. >= 1; Infinity = none will. */
+  ticksUntilDue(): number {
+    const raft = this.state;
+    if (raft.role === "leader") {
+      // Alone it beats for nobody, and its own quorum is always there.
+      if (raft.peers.ids.length === 1) return Infinity;
+      const { heartbeatTicks, electionTicks } = raft.options;
+      return Math.max(
+        1,
+        Math.min(
+          heartbeatTicks - raft.heartbeatElapsedTicks,
+          electionTicks - raft.electionElapsedTicks,
+        ),
+      );
+    }
+    return raft.promotable
+      ? Math.max(1, raft.electionTimeoutTicks - raft.electionElapsedTicks)
+      : Infinity;
+  }
+
   /** Starts an election now, asking for pre-votes first where those are on. */
   campaign(): void {
     startCampaign(this.state, this.state.options.preVote ? "pre_election" : "election");

@@ -46,6 +46,33 @@ Deno.test("RaftNode has nothing to do at first, and says once what is to be done
   assert.equal(node.hasReady(), false);
 });
 
+Deno.test("RaftNode tells after how many ticks one does more than count", () => {
+  const group = new RaftGroup(3);
+  group.elect(1);
+  for (let number = 1; number <= 3; number++) {
+    const node = group.node(number);
+    for (let round = 0; round < 20; round++) {
+      for (let left = node.ticksUntilDue(); left > 1; left--) {
+        node.tick();
+        assert.equal(node.ticksUntilDue(), left - 1);
+        assert.equal(node.hasReady(), false, `node ${number}, ${left} ticks before it is due`);
+      }
+      const { role } = node.view();
+      node.tick();
+      if (role !== "leader") assert.ok(node.hasReady(), `node ${number} campaigns`);
+      node.ready();
+    }
+  }
+});
+
+Deno.test("RaftNode has no tick that is due while it is alone or a learner", () => {
+  const lone = new RaftGroup(1);
+  lone.elect(1);
+  assert.equal(lone.node(1).ticksUntilDue(), Infinity);
+  const node = nodeWith({}); // Of no group yet.
+  assert.equal(node.ticksUntilDue(), Infinity);
+});
+
 Deno.test("RaftNode must sync for terms, votes and entries, not for a commit index", () => {
   const group = new RaftGroup(1);
   const node = group.node(1);
