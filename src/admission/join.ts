@@ -32,6 +32,8 @@ export interface JoinParts {
   readonly dial: DialSeed;
   /** Opens the log of the cluster this node is of. */
   readonly openLog: (owner: NodeId) => Promise<RaftLogStore>;
+  /** A member said that the token's cluster is this node's, whose authority may be a later one than it knows. */
+  readonly isMember: boolean;
   /** It is known that this node's cluster was recovered elsewhere. */
   readonly isOver: boolean;
   /** Deletes that log. */
@@ -101,12 +103,13 @@ async function join(parts: JoinParts, clusterId: string): Promise<JoinAnswer> {
  */
 async function describeNode(parts: JoinParts, wantedId?: string) {
   const { membership, nodeId } = parts.stored;
-  const { isOver } = parts;
+  const { isOver, isMember } = parts;
   if (membership === undefined) {
     return { cluster: undefined, otherMembers: 0, catalogueRows: 0, isOver, isRecovered: false };
   }
   const { origin, identity: { clusterId } } = membership;
-  if (wantedId !== undefined && authorityIds(membership.authority).includes(wantedId)) {
+  const isOwn = (id: string) => isMember || authorityIds(membership.authority).includes(id);
+  if (wantedId !== undefined && isOwn(wantedId)) {
     // Without its log, which may be damaged.
     const cluster = { clusterId: wantedId, origin };
     return { cluster, otherMembers: 0, catalogueRows: 0, isOver, isRecovered: false };

@@ -37,6 +37,7 @@ class Scene implements AsyncDisposable {
       log: { log() {} },
       openLog,
       dropLog: () => Promise.resolve(),
+      isMember: false,
       isOver: false,
       signal: new AbortController().signal,
     });

@@ -18,6 +18,6 @@ export {
 } from "./recover.ts";
 export { RecoveryWord } from "./recovery_word.ts";
 export { renewRegularly } from "./renewal.ts";
-export { shutOutText, wasRemoved, watchStanding } from "./own_standing.ts";
+export { askOwnStanding, shutOutText, watchStanding } from "./own_standing.ts";
 export type { ShutOut, StandingWatch } from "./standing_watch.ts";
 export { VOUCH_PURPOSE, vouchServer } from "./vouching.ts";

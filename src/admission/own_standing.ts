@@ -37,26 +37,36 @@ export interface OwnStandingParts extends AskingParts {
 }
 
 /**
- * Whether a node that is told to join the cluster it believes to be of was taken out of it while it was off: then it has to join
- * as a new one.
+ * What a node is to the cluster it believes to be of, where it is told to join just that: one that was taken out of it while it
+ * was off has to join as a new one. `unknown` also where the token is of another cluster.
  *
  * @throws RequestError `join_refused` for a node that was shut out for good.
  */
-export async function wasRemoved(parts: OwnStandingParts): Promise<boolean> {
-  const { stored, token, log } = parts;
+export async function askOwnStanding(
+  parts: OwnStandingParts,
+): Promise<Exclude<OwnStanding, "revoked">> {
+  const { stored: { membership }, token, log } = parts;
   const decoded = decodeJoinToken(token);
-  if (decoded.kind === "malformed" || stored.membership === undefined) return false;
+  if (decoded.kind === "malformed" || membership === undefined) return "unknown";
   const { authorityKey } = decoded.value;
-  const { authority, identity } = stored.membership;
-  if (!authorityIds(authority).includes(clusterIdOf(authorityKey))) return false;
+  const { authority, identity: { clusterId } } = membership;
   const seeds = await seedsOf(parts, clusterIdOf(authorityKey));
-  const words = await Promise.all(seeds.map((seed) => askAt(seed, authorityKey, parts)));
+  const isKnown = authorityIds(authority).includes(clusterIdOf(authorityKey));
+  const words = await Promise.all(seeds.map(async (seed) => {
+    // The cluster's authority may be a later one, which this node's own leads on to. That one alone says too little: it was
+    // replaced because somebody may have its key who should not.
+    const own = isKnown ? undefined : await askAt(seed, authority.publicKey, parts);
+    if (own === "unknown") return own;
+    const word = await askAt(seed, authorityKey, parts);
+    return own === undefined || own === word ? word : "unknown";
+  }));
   if (words.includes("revoked")) {
-    throw new RequestError("join_refused", shutOutText("revoked", identity.clusterId));
+    throw new RequestError("join_refused", shutOutText("revoked", clusterId));
   }
-  if (!words.includes("removed") || words.includes("member")) return false;
-  log.log("warn", "was_removed", { cluster: identity.clusterId, then: "joins as a new member" });
-  return true;
+  if (words.includes("member")) return "member";
+  if (!words.includes("removed")) return "unknown";
+  log.log("warn", "was_removed", { cluster: clusterId, then: "joins as a new member" });
+  return "removed";
 }
 
 /** Where it is told to ask; a local network that can't be listened to is a silent one. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { decodeJoinToken } from "../../src/protocol/mod.ts";
 import { clusterTest, type TestCluster } from "../harness/cluster.ts";
 
 /** Copies stay where they were made. */
@@ -20,6 +21,31 @@ async function removeWhileOff(cluster: TestCluster, name: string): Promise<strin
     return answer.status === 200;
   });
   return id;
+}
+
+/** A token of the authority that follows. */
+async function createTokenAfterRevocation(cluster: TestCluster, revoked: string): Promise<string> {
+  const before = credentialKey(await cluster.createToken(1));
+  await cluster.client("n1").ask("POST", `/api/cluster/members/${revoked}/revoke`);
+  let token = "";
+  await cluster.until("there is another authority", async () => {
+    token = await cluster.createToken(1).catch(() => "");
+    return token !== "" && credentialKey(token) !== before;
+  });
+  return token;
+}
+
+function credentialKey(token: string): string {
+  const decoded = decodeJoinToken(token);
+  assert.equal(decoded.kind, "decoded");
+  return decoded.kind === "decoded" ? decoded.value.authorityKey.toHex() : "";
+}
+
+async function seenAlive(cluster: TestCluster, id: string): Promise<void> {
+  await cluster.until(`${id} is seen to be alive`, async () => {
+    const { members } = await cluster.status("n1");
+    return members.find(({ node_id }) => node_id === id)?.health === "alive";
+  });
 }
 
 clusterTest(
@@ -89,6 +115,41 @@ clusterTest(
     assert.notEqual(alone.node_id, id);
     assert.notEqual(alone.cluster_id, clusterId);
     assert.equal(alone.members.length, 1);
+  },
+);
+
+clusterTest(
+  "a node that was removed while it was off comes back though another one was revoked since, which made a new authority",
+  { nodes: 4, environment: ENVIRONMENT },
+  async (cluster) => {
+    const body = { model: "mine", from: "tiny", system: "Be mine.", stream: false };
+    await cluster.client("n3").ask("POST", "/api/create", body);
+    const id = await removeWhileOff(cluster, "n3");
+    const { node_id: revoked } = await cluster.status("n4");
+    const token = await createTokenAfterRevocation(cluster, revoked);
+    const wish = { ODIST_JOIN: cluster.client("n1").publicAddress, ODIST_TOKEN: token };
+    await cluster.restart("n3", wish);
+    const back = await cluster.status("n3");
+    assert.notEqual(back.node_id, id);
+    await seenAlive(cluster, back.node_id);
+    const { models } = await cluster.client("n3").ask("GET", "/api/tags");
+    assert.ok(JSON.stringify(models).includes("mine:latest"));
+  },
+);
+
+clusterTest(
+  "a member that was off while a machine was revoked starts with a token of the new authority as the member it is",
+  // Three of five voters are left.
+  { nodes: 5, environment: ENVIRONMENT },
+  async (cluster) => {
+    const { node_id: id } = await cluster.status("n3");
+    const { node_id: revoked } = await cluster.status("n4");
+    await cluster.kill("n3");
+    const token = await createTokenAfterRevocation(cluster, revoked);
+    const wish = { ODIST_JOIN: cluster.client("n1").publicAddress, ODIST_TOKEN: token };
+    await cluster.restart("n3", wish);
+    assert.equal((await cluster.status("n3")).node_id, id);
+    await seenAlive(cluster, id);
   },
 );
 

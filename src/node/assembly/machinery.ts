@@ -76,6 +76,7 @@ import { DiskRoom, type Group, GROUP_TIMING, type GroupParts, openGroup } from "
 import type { ServingNode } from "../../slots/mod.ts";
 import {
   admitsJoiners,
+  askOwnStanding,
   type AuthorityKeeping,
   type CatalogueDirectory,
   findMembers,
@@ -94,7 +95,6 @@ import {
   type StandingWatch,
   VOUCH_PURPOSE,
   vouchServer,
-  wasRemoved,
   watchStanding,
 } from "../../admission/mod.ts";
 import type { NodePorts } from "./ports.ts";
@@ -196,7 +196,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   const folder = clusterFolderOf(options.dataFolder);
   const files = await options.openSecrets(folder);
   const name = config.nodeName || options.hostName;
-  const stored = await openOwnIdentity(options, { files, name });
+  const { stored, isMember } = await openOwnIdentity(options, { files, name });
   const logFolder = join(folder, "raft");
   const dropLog = () => options.removeDisk(logFolder);
   const book = await PeerBook.open(options.openFile(join(folder, "peers.json")));
@@ -213,6 +213,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
   }
   const answer = recovered.isFresh ? undefined : await joinIfWished({
     isOver: recovered.isOver,
+    isMember,
     stored,
     wish: {
       addresses: config.joinAddresses,
@@ -262,7 +263,7 @@ export async function openMachinery(options: MachineryOptions): Promise<Machiner
 async function openOwnIdentity(
   options: MachineryOptions,
   { files, name }: { readonly files: SecretFiles; readonly name: string },
-): Promise<StoredIdentity> {
+): Promise<{ readonly stored: StoredIdentity; readonly isMember: boolean }> {
   const { config, clock, log, dialSeed: dial, signal } = options;
   const open = () => openIdentity(files, { name, nowMs: () => clock.nowMs() });
   const stored = await open();
@@ -270,10 +271,11 @@ async function openOwnIdentity(
   const find = (clusterId: string, patienceMs: number) =>
     findMembers(clusterId, { clock, log, signal, patienceMs });
   const asked = { stored, seeds, token, name, clock, log, dial, signal };
-  if (!await wasRemoved({ ...asked, ...config.discover && { find } })) return stored;
+  const standing = await askOwnStanding({ ...asked, ...config.discover && { find } });
+  if (standing !== "removed") return { stored, isMember: standing === "member" };
   await stored.leave();
   await options.removeDisk(join(clusterFolderOf(options.dataFolder), "raft"));
-  return await open();
+  return { stored: await open(), isMember: false };
 }
 
 interface Opened extends MachineryOptions {
