@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import { clusterTest, IS_LONG, type TestCluster } from "../harness/cluster.ts";
-import { parseLines } from "../harness/json_lines.ts";
+import { streamedLines } from "../harness/json_lines.ts";
 
 const KILLS = IS_LONG ? 50 : 4;
 const PROMPTS = ["Tell me a story about a fox.", "Write a poem.", "Count from 1 to 10."];
@@ -19,19 +19,11 @@ async function read(
   const requestId = response.headers.get("x-request-id") ?? "";
   let text = "";
   let last: Record<string, unknown> = {};
-  let rest = "";
   let count = 0;
-  for await (
-    const part of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())
-  ) {
-    const cut = (rest + part).lastIndexOf("\n") + 1;
-    const lines = parseLines((rest + part).slice(0, cut));
-    rest = (rest + part).slice(cut);
-    for (const line of lines) {
-      text += String(line["response"] ?? "");
-      last = line;
-      await onLine(++count, servedBy);
-    }
+  for await (const line of streamedLines(response)) {
+    text += String(line["response"] ?? "");
+    last = line;
+    await onLine(++count, servedBy);
   }
   return { text, last, requestId };
 }

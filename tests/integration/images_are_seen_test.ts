@@ -1,38 +1,25 @@
 import assert from "node:assert/strict";
-import { findOwnNativeFolder } from "../../src/inference/launch/own_natives.ts";
 import { colourEye, picture, png } from "../harness/colour_eye.ts";
 import { startNode, type TestNode } from "../harness/node.ts";
 import { runCommand } from "../harness/cli.ts";
-import { readTinyGguf, uploadBlob } from "../harness/test_models.ts";
+import { streamedLines } from "../harness/json_lines.ts";
+import { killRunners } from "../harness/runners.ts";
+import { createSeeing, MISSING_EYES } from "../harness/seeing_model.ts";
+import { readTinyGguf } from "../harness/test_models.ts";
 
-/** Why these can't run, where they can't: the name says it. */
-const MISSING = findOwnNativeFolder() === "" ? " (skipped: libmtmd was not built)" : "";
 const COLOURS = ["red", "green", "blue"] as const;
 const GREEDY = { temperature: 0 };
 
 function imageTest(name: string, body: (node: TestNode) => Promise<void>): void {
   Deno.test({
-    name: name + MISSING,
-    ignore: MISSING !== "",
+    name: name + MISSING_EYES,
+    ignore: MISSING_EYES !== "",
     async fn() {
       await using node = await startNode();
-      await createEye(node, "eye", await colourEye(await readTinyGguf()));
+      await createSeeing(node, "eye");
       await body(node);
     },
   });
-}
-
-/** `tiny` with a projector, made as a client would: two blobs, then create. */
-async function createEye(
-  node: TestNode,
-  model: string,
-  projector: Uint8Array<ArrayBuffer>,
-): Promise<void> {
-  const files = {
-    "model.gguf": await uploadBlob(node, await readTinyGguf()),
-    "projector.gguf": await uploadBlob(node, projector),
-  };
-  await node.ask("/api/create", { model, files, stream: false });
 }
 
 /** One question about one picture. */
@@ -42,6 +29,23 @@ function question(images: readonly Uint8Array<ArrayBuffer>[], content = "Repeat 
 
 function base64(bytes: Uint8Array): string {
   return bytes.toBase64();
+}
+
+/** The text of a streamed answer about a picture; `onLine` is called with each line's number, from 1. */
+async function story(
+  node: TestNode,
+  colour: "red" | "blue",
+  onLine: (line: number) => Promise<void> = async () => {},
+): Promise<string> {
+  const messages = question([picture(colour)], "Tell me a story about");
+  const response = await node.post("/api/chat", { model: "eye", messages, options: GREEDY });
+  let text = "";
+  let count = 0;
+  for await (const line of streamedLines(response)) {
+    text += (line["message"] as { content: string }).content;
+    await onLine(++count);
+  }
+  return text;
 }
 
 async function chat(node: TestNode, messages: unknown, model = "eye") {
@@ -144,8 +148,7 @@ imageTest(
 imageTest(
   "A projector of another model leaves its model text alone, and says why",
   async (node) => {
-    const model = await readTinyGguf();
-    await createEye(node, "misfit", await colourEye(model, { width: 64 }));
+    await createSeeing(node, "misfit", { width: 64 });
     const { status, body } = await chat(node, question([picture("red")]), "misfit");
     assert.equal(status, 400);
     assert.match(
@@ -225,6 +228,22 @@ imageTest(
       assert.match(shown.out, /Projector[^]*vision|vision[^]*Projector/);
     } finally {
       await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+imageTest(
+  "An answer about a picture loses and repeats no byte when its runner is killed",
+  async (node) => {
+    const undisturbed = { red: await story(node, "red"), blue: await story(node, "blue") };
+    assert.notEqual(undisturbed.red, undisturbed.blue);
+    for (const [colour, killAt] of [["red", 1], ["blue", 3], ["red", 8]] as const) {
+      let killed = 0;
+      const text = await story(node, colour, async (line) => {
+        if (line === killAt) killed += await killRunners(node.pid);
+      });
+      assert.equal(killed, 1, `${colour} at line ${killAt}`);
+      assert.equal(text, undisturbed[colour]);
     }
   },
 );

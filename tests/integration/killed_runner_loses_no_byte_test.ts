@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
+import { streamedLines } from "../harness/json_lines.ts";
 import { startNode } from "../harness/node.ts";
 import { killRunners } from "../harness/runners.ts";
 
@@ -12,18 +13,6 @@ const PROMPTS = [
   "What can you do?",
 ];
 
-/** One streamed answer as lines, cut where the network cut it. */
-async function* linesOf(response: Response): AsyncGenerator<Record<string, unknown>> {
-  let rest = "";
-  for await (
-    const text of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())
-  ) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) yield JSON.parse(line);
-  }
-}
-
 Deno.test({
   name: "A stream loses and repeats no byte when its runner is killed at a random token, 50 times",
   ignore: Deno.build.os === "windows",
@@ -33,7 +22,7 @@ Deno.test({
     const undisturbed = new Map<string, string>();
     for (const prompt of PROMPTS) {
       let text = "";
-      for await (const line of linesOf(await ask(prompt))) text += line["response"];
+      for await (const line of streamedLines(await ask(prompt))) text += line["response"];
       undisturbed.set(prompt, text);
     }
     const random = new Random(4);
@@ -43,7 +32,7 @@ Deno.test({
       let killAtLine = 1 + random.below(8);
       let text = "";
       let last: Record<string, unknown> = {};
-      for await (const line of linesOf(await ask(prompt))) {
+      for await (const line of streamedLines(await ask(prompt))) {
         text += line["response"];
         last = line;
         if (--killAtLine === 0) killed += await killRunners(node.pid);
