@@ -29,6 +29,7 @@ async function run(): Promise<number> {
     runnerCommand: program.command(RUNNER, ["-A"]),
     templateWorkerCommand: program.command(TEMPLATE_WORKER, []),
     embeddedModelPath: env.ODIST_EMBEDDED_MODEL || `${FOLDER}/src/models/embedded/tiny.gguf`,
+    pageFolder: env.ODIST_EMBEDDED_PAGE || `${FOLDER}/dist/ui`,
   });
 }
 

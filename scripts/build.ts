@@ -10,6 +10,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findOwnNativeFolder } from "../src/inference/launch/mod.ts";
+import { buildPage } from "./packaging/page.ts";
 import { gatherPayload, type Gpu, nativeSpecifiers } from "./packaging/payload.ts";
 import { runDeno } from "./packaging/run_deno.ts";
 import { writeSelfExtracting } from "./packaging/self_extracting.ts";
@@ -74,6 +75,7 @@ async function compile({ root, out, gpu }: BuildOptions): Promise<string | undef
       "--unstable-no-legacy-abort",
       "--exclude-unused-npm",
       "--include=src/models/embedded",
+      "--include=dist/ui",
       ...natives,
       `--output=${out}`,
       "main.ts",
@@ -101,6 +103,7 @@ if (import.meta.main) {
   const startedAtMs = performance.now();
   const options = parseOptions(Deno.args);
   await runDeno(options.root, ["check", "--quiet", "main.ts"]);
+  await buildPage(options.root);
   await build(options);
   if (findOwnNativeFolder() === "") {
     console.log(

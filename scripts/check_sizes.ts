@@ -89,7 +89,7 @@ function findFullFolders(files: readonly SizedFile[], exceptions: SizeExceptions
 }
 
 function findDeepFiles(files: readonly SizedFile[]): string[] {
-  return files.filter(({ path }) => /^src\/.*\.ts$/.test(path))
+  return files.filter(({ path }) => /^src\/.*\.tsx?$/.test(path))
     .filter(({ path }) => path.split("/").length - 2 > SOURCE_DEPTH_MAX)
     .map(({ path }) => `${path}: lies deeper than ${SOURCE_DEPTH_MAX} folders below src`);
 }

@@ -119,7 +119,7 @@ export const IMPORT_RULES: ImportRules = {
     },
     ...arrowsTo(
       "src/models/modelfile",
-      ["src/cli", "src/http"],
+      ["src/cli", "src/http", "src/ui"],
       "What a Modelfile may say, and which options there are, is known without a model.",
     ),
     {
@@ -334,6 +334,9 @@ export const IMPORT_RULES: ImportRules = {
       [".", "connections", "Requests come in there."],
       [".", "extras", "The app is made of the families of endpoints."],
       [".", "openapi", "The endpoints describe themselves."],
+      [".", "page", "The app is made of the families of endpoints."],
+      [".", "requests", "The app is made of the families of endpoints."],
+      ["requests", "wire", "Every family reads and answers in the same way."],
       ["openapi", "wire", "It describes by what is read."],
       [".", "openai", "The app is made of the families of endpoints."],
       ["extras", "openai", "What fails is said in the words of the API that was asked."],
@@ -347,6 +350,21 @@ export const IMPORT_RULES: ImportRules = {
       ["connections", "trust", "An address has one spelling."],
       [".", "trust", "Who may ask is known before a request is read."],
       [".", "wire", "Every family reads and answers in the same way."],
+    ]),
+    ...within("src/ui", [
+      ...["chat", "cluster", "models", "operations", "requests"].map((
+        view,
+      ): [string, string, string] => [".", view, "The page is made of its views."]),
+      [".", "parts", "Views are put together from them."],
+      [".", "state", "The page shows who is asked, and how the cluster is."],
+      ...["chat", "cluster", "models", "operations", "requests"].flatMap((
+        view,
+      ): [string, string, string][] => [
+        [view, "parts", "Views are put together from them."],
+        [view, "state", "It shows what a node said, and asks it."],
+      ]),
+      ["chat", "requests", "An answer shows why it came from where it did."],
+      ["models", "cluster", "Where models lie is shown with both."],
     ]),
     ...within("src/members", [[".", "sleeping", "The folder's face shows all pieces."]]),
     ...within("src/base", [[".", "waiting", "The folder's face shows all pieces."]]),
@@ -436,6 +454,28 @@ export const IMPORT_RULES: ImportRules = {
       because: "A chat template is part of a model.",
     },
     {
+      name: "preact",
+      folders: ["src/ui"],
+      because: "Typed components in 5 KiB, and no server of its own.",
+    },
+    {
+      name: "marked",
+      folders: ["src/ui"],
+      because: "Answers are Markdown. Its tokens become elements, never HTML.",
+    },
+    {
+      name: "lowlight",
+      folders: ["src/ui"],
+      because: "Colours code as a tree of elements, never HTML.",
+    },
+    { name: "highlight.js", folders: ["src/ui"], because: "The grammars that it colours by." },
+    { name: "uqr", folders: ["src/ui"], because: "The line that joins a machine, for cameras." },
+    {
+      name: "@preact/signals",
+      folders: ["src/ui"],
+      because: "What the cluster says changes what is shown of it, and no more.",
+    },
+    {
       name: "ipaddr.js",
       folders: ["src/models"],
       because:
@@ -467,10 +507,16 @@ export const IMPORT_RULES: ImportRules = {
       because: "Pure folders must run without any runtime.",
     },
   ],
-  unreached: ["inference/launch", "inference/confined", "models/template_worker"].map((name) => ({
-    path: `src/${name}/main.ts`,
-    because: "A process starts there, so that it reads no other part of the program.",
-  })),
+  unreached: [
+    {
+      path: "src/ui",
+      because: "Browsers start there: `scripts/packaging/page.ts` makes one script of it.",
+    },
+    ...["inference/launch", "inference/confined", "models/template_worker"].map((name) => ({
+      path: `src/${name}/main.ts`,
+      because: "A process starts there, so that it reads no other part of the program.",
+    })),
+  ],
 };
 
 /** The room a file stands in: `main.ts`, `src/http`, `src/core/raft`, or its top folder. */

@@ -29,14 +29,14 @@ interface DenoInfo {
   }[];
 }
 
-/** Every `.ts` file below `folder`, relative to `root`, sorted. */
+/** Every `.ts` and `.tsx` file below `folder`, relative to `root`, sorted. */
 export async function findSources(root: string, folder: string): Promise<string[]> {
   const files: string[] = [];
   const walk = async (at: string) => {
     for await (const entry of Deno.readDir(join(root, at))) {
       const path = `${at}/${entry.name}`;
       if (entry.isDirectory) await walk(path);
-      else if (path.endsWith(".ts")) files.push(path);
+      else if (/\.tsx?$/.test(path)) files.push(path);
     }
   };
   try {
@@ -49,7 +49,7 @@ export async function findSources(root: string, folder: string): Promise<string[
 
 /** True for files that ship: neither tests nor what tests alone use. */
 export function isProduct(path: string): boolean {
-  return !path.endsWith("_test.ts");
+  return !/_test\.tsx?$/.test(path);
 }
 
 /** Reads the graph that starts at `files`; throws Error when a file can't be parsed or found. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { PAGE_ENTRY } from "./page.ts";
 import { runDeno } from "./run_deno.ts";
 import type { TarFile } from "./tar.ts";
 
@@ -41,18 +42,29 @@ interface ProgramGraph {
   readonly npmPackages: Readonly<Record<string, NpmPackage>>;
 }
 
-/** The packages that `main.ts` reaches, and theirs. */
+/** What is packed is made of these. */
+const ENTRIES = ["main.ts", PAGE_ENTRY];
+
+/** The packages that the program and its page reach, and theirs. */
 async function findPackages(root: string): Promise<NpmPackage[]> {
-  const graph: ProgramGraph = JSON.parse(await runDeno(root, ["info", "--json", "main.ts"]));
-  const open = graph.modules.flatMap(({ npmPackage }) => npmPackage ?? []);
   const found = new Map<string, NpmPackage>();
+  for (const entry of ENTRIES) await addPackages(root, entry, found);
+  return [...found.values()];
+}
+
+async function addPackages(
+  root: string,
+  entry: string,
+  found: Map<string, NpmPackage>,
+): Promise<void> {
+  const graph: ProgramGraph = JSON.parse(await runDeno(root, ["info", "--json", entry]));
+  const open = graph.modules.flatMap(({ npmPackage }) => npmPackage ?? []);
   for (let key = open.pop(); key !== undefined; key = open.pop()) {
     const one = graph.npmPackages[key];
     if (one === undefined || found.has(key)) continue;
     found.set(key, one);
     open.push(...one.dependencies);
   }
-  return [...found.values()];
 }
 
 async function readLicense(folder: string): Promise<string> {

@@ -16,6 +16,7 @@ import {
   refuseOther,
 } from "../../src/inference/launch/mod.ts";
 import { BOOT } from "./boot.ts";
+import { PAGE_FOLDER } from "./page.ts";
 import { readLicenses } from "./licenses.ts";
 import { runDeno } from "./run_deno.ts";
 import type { TarFile } from "./tar.ts";
@@ -39,6 +40,7 @@ export async function gatherPayload(options: PayloadOptions): Promise<TarFile[]>
     ...await readNativeLibraries(options.gpu),
     ...await readOwnLibraries(),
     await plain("models/tiny.gguf", join(options.root, "src/models/embedded/tiny.gguf")),
+    ...await readFolder(join(options.root, PAGE_FOLDER), "ui/"),
     bootFile(),
     await plain("install.ts", fileURLToPath(new URL("./install.ts", import.meta.url))),
     ...await readLicenses(options.root),

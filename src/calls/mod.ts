@@ -40,6 +40,7 @@ export {
   showOpeningShape,
 } from "./show_messages.ts";
 export {
+  REQUEST_ROWS_MAX,
   WORK_PURPOSE,
   type WorkAnswer,
   workAnswerShape,

@@ -20,6 +20,8 @@ export interface CliContext {
   readonly templateWorkerCommand: readonly string[];
   /** The model that ships with the program; a GGUF file. */
   readonly embeddedModelPath: string;
+  /** Where the page's files are, as `deno task ui` makes them. */
+  readonly pageFolder: string;
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;
 }

@@ -59,6 +59,10 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
         jsonAnswer({ connections: (await admin.connections()).map(connectionShape) }),
       "GET /api/cluster/explain/:id": ({ params }) =>
         jsonAnswer({ routes: admin.explain(params["id"] ?? "").map(routeShape) }),
+      "GET /api/cluster/placement": () =>
+        jsonAnswer({
+          models: admin.placement().map((row) => wireFields(row, ["name", "digest", "nodes"])),
+        }),
       "GET /api/cluster/feed": (exchange) =>
         streamLines(exchange, shapesOf(admin.watch(exchange.signal))),
       "GET /api/cluster/webtransport": () => {
@@ -310,11 +314,14 @@ function memberShape(member: MemberStatus): object {
       "nodeId",
       "name",
       "address",
+      "api",
       "health",
       "role",
       "drained",
       "yields",
       "version",
+      "cores",
+      "diskFreeBytes",
     ]),
     match_index: member.matchIndex,
     devices: member.devices.map((device) =>

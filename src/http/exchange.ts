@@ -12,8 +12,10 @@ import type {
   Log,
   Metrics,
   ModelApi,
+  PageFiles,
   ReadOptions,
   RequestAsker,
+  RequestRow,
   VocabularyFigures,
   WorkElsewhere,
 } from "../ports/mod.ts";
@@ -35,6 +37,7 @@ export const NODE_HEADER = "x-odist-node";
 
 /** Header that tells what of a request is not followed, such as keywords of a JSON schema. */
 const WARNING_HEADER = "x-odist-warning";
+const MS_PER_SECOND = 1_000;
 /** Characters of that header at most. */
 const WARNING_CHARS_MAX = 2_000;
 
@@ -50,6 +53,8 @@ export interface HttpParts {
   readonly access?: KeyAccess;
   /** Has what `act` changes written down as made by somebody. Absent = it is not. */
   readonly attribute?: <T>(by: ChangeMaker, act: () => T) => T;
+  /** Absent = there is no page. */
+  readonly page?: PageFiles;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -79,13 +84,18 @@ export class Exchange {
   readonly origin: ExchangeOrigin;
   readonly #parts: HttpParts;
   readonly #startedMs: number;
+  readonly #startedAtMs: number;
   readonly #abort = new AbortController();
   readonly #onAbort = () => this.#abort.abort(this.origin.gone.reason);
   #authorized: Authorized | undefined;
   #streaming = false;
   #servedBy: () => string | undefined = () => undefined;
   #warnings: readonly string[] = [];
-  #ended = false;
+  #model: string | undefined;
+  #firstTokenMs: number | undefined;
+  #tokens: { readonly promptTokens: number; readonly tokens: number } | undefined;
+  #status: number | undefined;
+  #durationMs: number | undefined;
   #onEnd: () => void = () => {};
 
   constructor(
@@ -98,6 +108,7 @@ export class Exchange {
     this.request = sent.request;
     this.params = sent.params;
     this.#startedMs = parts.clock.monotonicMs();
+    this.#startedAtMs = parts.clock.nowMs();
     origin.gone.addEventListener("abort", this.#onAbort);
     // The client may have left before anyone listened.
     if (origin.gone.aborted) this.#onAbort();
@@ -209,7 +220,8 @@ export class Exchange {
   }
 
   /** The request as it is asked on, under the id that its answer carries. */
-  labelled<T extends object>(request: T): T & { readonly label: string } {
+  labelled<T extends { readonly model: string }>(request: T): T & { readonly label: string } {
+    this.#model = request.model;
     return { ...request, label: this.origin.requestId };
   }
 
@@ -228,17 +240,17 @@ export class Exchange {
 
   /** Marks the first output of an answer, for the time to first token. */
   markFirstOutput(): void {
-    this.#parts.metrics.observe(
-      "odist_time_to_first_token_seconds",
-      this.#elapsedSeconds(),
-      { family: this.origin.family },
-    );
+    const seconds = this.#elapsedSeconds();
+    this.#firstTokenMs = seconds * MS_PER_SECOND;
+    const { family } = this.origin;
+    this.#parts.metrics.observe("odist_time_to_first_token_seconds", seconds, { family });
   }
 
   /** Counts the tokens of a complete answer. */
   countTokens(
     metrics: Pick<AnswerMetrics, "promptEvalCount" | "promptCachedCount" | "evalCount">,
   ): void {
+    this.#tokens = { promptTokens: metrics.promptEvalCount, tokens: metrics.evalCount };
     const labels = { family: this.origin.family };
     this.#parts.metrics.increment("odist_prompt_tokens_total", labels, metrics.promptEvalCount);
     if (metrics.promptCachedCount !== undefined) {
@@ -292,8 +304,9 @@ export class Exchange {
   }
 
   #end(status: number): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#status !== undefined) return;
+    this.#status = status;
+    this.#durationMs = this.#elapsedSeconds() * MS_PER_SECOND;
     this.#onEnd();
     const { family, route, requestId } = this.origin;
     const seconds = this.#elapsedSeconds();
@@ -309,8 +322,30 @@ export class Exchange {
     });
   }
 
+  /** As people are shown it; undefined where no answer was asked for. */
+  get row(): RequestRow | undefined {
+    if (this.#model === undefined) return undefined;
+    const { requestId: id, route: path } = this.origin;
+    return {
+      ...{ id, path, model: this.#model, atMs: this.#startedAtMs, entry: "", moves: 0 },
+      state: this.#state(),
+      ...(this.#status === undefined ? {} : { status: this.#status }),
+      ...this.#tokens,
+      ...(this.#firstTokenMs === undefined ? {} : { firstTokenMs: this.#firstTokenMs }),
+      durationMs: this.#durationMs ?? this.#elapsedSeconds() * MS_PER_SECOND,
+    };
+  }
+
+  /** A stream's status is sent before its failure: one that ends without its figures has failed. */
+  #state(): RequestRow["state"] {
+    if (this.#status === undefined) return "running";
+    if (this.#abort.signal.aborted) return "canceled";
+    const isWhole = !this.#streaming || this.#tokens !== undefined;
+    return this.#status < 400 && isWhole ? "answered" : "failed";
+  }
+
   #elapsedSeconds(): number {
-    return (this.#parts.clock.monotonicMs() - this.#startedMs) / 1000;
+    return (this.#parts.clock.monotonicMs() - this.#startedMs) / MS_PER_SECOND;
   }
 }
 

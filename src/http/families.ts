@@ -9,6 +9,8 @@ import { ollamaModelsFamily } from "./ollama_models.ts";
 import { openAiFamily } from "./openai/mod.ts";
 import { openApiFamily } from "./openapi/mod.ts";
 import { operationsFamily } from "./operations.ts";
+import { pageFamily } from "./page/mod.ts";
+import { requestsFamily } from "./requests/mod.ts";
 import { responsesFamily } from "./responses/mod.ts";
 
 /** What the endpoints share of the app. */
@@ -20,7 +22,8 @@ interface AppState {
 /** Every endpoint there is: its method, its path, what it wants of its caller, and who answers it. */
 export function apiFamilies(parts: HttpParts, state: AppState): readonly ApiFamily[] {
   const described = (over: HttpParts) => describedFamilies(over, state);
-  return [...described(parts), openApiFamily(parts, described)];
+  const page = parts.page === undefined ? [] : [pageFamily(parts)];
+  return [...described(parts), openApiFamily(parts, described), ...page];
 }
 
 function describedFamilies(parts: HttpParts, state: AppState): readonly ApiFamily[] {
@@ -29,6 +32,7 @@ function describedFamilies(parts: HttpParts, state: AppState): readonly ApiFamil
     ollamaFamily(parts),
     ollamaModelsFamily(parts),
     ...extraFamilies(parts, state.running),
+    requestsFamily(parts, state.running),
     openAiFamily(parts),
     responsesFamily(parts),
     anthropicFamily(parts),

@@ -47,7 +47,7 @@ export function ollamaFamily(parts: HttpParts): ApiFamily {
     name: "ollama",
     failureAnswer: nativeFailureAnswer,
     routes: routesFor("use", {
-      "GET /": () => textAnswer("Ollama is running"),
+      "GET /": ({ request }) => rootAnswer(parts, request),
       "GET /api/version": () => jsonAnswer({ version: CONTRACT_VERSION, odist: parts.version }),
       // There is no hosted service behind odist, which is what "disabled" tells clients.
       "GET /api/status": () => jsonAnswer({ cloud: { disabled: true, source: "config" } }),
@@ -57,6 +57,13 @@ export function ollamaFamily(parts: HttpParts): ApiFamily {
       "POST /api/embeddings": (exchange) => embeddings(parts, exchange),
     }),
   };
+}
+
+/** Ollama's words, unless it is a browser that asks for something to show. */
+function rootAnswer({ page }: HttpParts, { headers }: Request): Response {
+  const isBrowser = headers.get("accept")?.includes("text/html") === true;
+  if (page === undefined || !isBrowser) return textAnswer("Ollama is running");
+  return new Response(null, { status: 302, headers: { location: "/ui", vary: "accept" } });
 }
 
 async function generate(parts: HttpParts, exchange: Exchange): Promise<Response> {

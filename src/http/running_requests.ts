@@ -1,9 +1,19 @@
-import type { RequestAsker } from "../ports/mod.ts";
+import type { RequestAsker, RequestRow } from "../ports/mod.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** The requests that this node is answering, by the id that their answers carry. */
+/** Requests for answers that are told of when they are over; the oldest goes. */
+const RECENT_MAX = 256;
+
+/** One that is over, and who may be told of it. */
+interface Recent {
+  readonly asker: string;
+  readonly row: RequestRow;
+}
+
+/** The requests that this node is answering, by the id that their answers carry, and those that it answered lately. */
 export class RunningRequests {
   readonly #byId = new Map<string, Set<Exchange>>();
+  #recent: Recent[] = [];
 
   /** Returns what forgets it again. */
   add(exchange: Exchange): () => void {
@@ -13,13 +23,21 @@ export class RunningRequests {
     return () => {
       same.delete(exchange);
       if (same.size === 0 && this.#byId.get(requestId) === same) this.#byId.delete(requestId);
+      const { asker, row } = exchange;
+      if (row !== undefined) this.#recent = [...this.#recent, { asker, row }].slice(-RECENT_MAX);
     };
   }
 
   /** Those of other families than `cluster`: looking at the cluster is no use of this node. */
   get count(): number {
-    return [...this.#byId.values()].flatMap((same) => [...same])
-      .filter(({ origin }) => origin.family !== "cluster").length;
+    return this.#running().filter(({ origin }) => origin.family !== "cluster").length;
+  }
+
+  /** Those for answers that `by` may know of: its own, or anyone's with the scope `admin`. Newest last. */
+  rows(by: RequestAsker): readonly RequestRow[] {
+    const isTold = ({ asker }: { readonly asker: string }) => by.isAdmin || asker === by.asker;
+    const running = this.#running().filter(isTold).flatMap(({ row }) => row ?? []);
+    return [...this.#recent.filter(isTold).map(({ row }) => row), ...running];
   }
 
   /** Ends those of this id that `by` may end: its own, or anyone's with the scope `admin`. Returns how many. */
@@ -28,5 +46,9 @@ export class RunningRequests {
     const ended = [...this.#byId.get(requestId) ?? []].filter(isOwn);
     for (const one of ended) one.cancel();
     return ended.length;
+  }
+
+  #running(): readonly Exchange[] {
+    return [...this.#byId.values()].flatMap((same) => [...same]);
   }
 }

@@ -10,6 +10,8 @@ export interface HttpSettings {
   readonly allowedHosts: readonly string[];
   /** Origins allowed besides the built-in ones (contract 1.0): exact, or with one `*`; `*` alone allows all. */
   readonly extraOrigins: readonly string[];
+  /** Whether a page of this origin is another member's, which goes on here once its own node is gone. */
+  readonly isMemberOrigin?: (origin: string) => boolean;
   /** Bytes of the text of a JSON body at most; blobs are streamed and not counted. */
   readonly bodyBytesMax: number;
   /** Bytes of the images and audio in a JSON body at most, as they are sent. */

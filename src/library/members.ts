@@ -1,8 +1,9 @@
 import type { Digest } from "../base/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
 import { blobsOf } from "../models/mod.ts";
-import type { PeerAddress } from "../ports/mod.ts";
+import type { ModelPlacement, PeerAddress } from "../ports/mod.ts";
 import { displayModelName } from "../protocol/mod.ts";
+import type { Holder } from "./holders.ts";
 import { entryOf } from "./replicated_catalog.ts";
 
 /** Another admitted member, as far as blobs are concerned. */
@@ -54,6 +55,23 @@ export function askedForManifest(
   const holders = alive(members).filter((member) => member.holds(manifestDigest));
   if (holders.length === 0) return { asked: strangers(members), areKnown: false };
   return { asked: holders.map(({ address }) => address), areKnown: true };
+}
+
+/** Which members hold each model of the catalogue whole, as they told; this node knows of itself. */
+export function placementOf(
+  { copies }: { readonly copies: { held(): readonly string[] } },
+  catalogue: Catalogue,
+  by: {
+    readonly self: { readonly name: string };
+    readonly views: { holders(manifestDigest: string): readonly Pick<Holder, "name">[] };
+  },
+): readonly ModelPlacement[] {
+  const here = new Set(copies.held());
+  return catalogue.models().map(({ name, manifestDigest }) => {
+    const own = here.has(manifestDigest) ? [by.self.name] : [];
+    const nodes = [...own, ...by.views.holders(manifestDigest).map(({ name }) => name)];
+    return { name: displayModelName(name), digest: manifestDigest, nodes: nodes.sort() };
+  });
 }
 
 /** Names of the catalogue's models that this node holds and none of `others` does. */

@@ -13,6 +13,6 @@ export {
 } from "./describe.ts";
 export { type Holder, loadFromGossip } from "./holders.ts";
 export { KnownModels } from "./known_models.ts";
-export { type BlobMember, onlyHere } from "./members.ts";
+export { type BlobMember, onlyHere, placementOf } from "./members.ts";
 export type { AwayHolders } from "../models/mod.ts";
 export { ModelSharing } from "./model_sharing.ts";

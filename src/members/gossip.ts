@@ -9,6 +9,7 @@ import {
   decodeNodeDisk,
   decodeNodeFacts,
   decodeNodeFence,
+  decodeNodeHttp,
   decodeNodeLoad,
   decodeNodeYield,
   type DeviceFacts,
@@ -18,6 +19,7 @@ import {
   encodeNodeDisk,
   encodeNodeFacts,
   encodeNodeFence,
+  encodeNodeHttp,
   encodeNodeLoad,
   encodeNodeYield,
   type Inventory,
@@ -29,10 +31,12 @@ import {
   NODE_DISK_KEY,
   NODE_FACTS_KEY,
   NODE_FENCE_KEY,
+  NODE_HTTP_KEY,
   NODE_LOAD_KEY,
   NODE_YIELD_KEY,
   type NodeDisk,
   type NodeFacts,
+  type NodeHttp,
   type NodeLoad,
 } from "../protocol/mod.ts";
 import type { MembershipDriver } from "./membership_driver.ts";
@@ -61,6 +65,7 @@ export interface NodeGossip {
   readonly fence: string | undefined;
   /** It takes nothing new, because other programs use its machine. */
   readonly yields: boolean;
+  readonly http: NodeHttp | undefined;
 }
 
 /** What telling and hearing takes. */
@@ -117,6 +122,11 @@ export class Gossip {
     this.#parts.membership.publish(NODE_FACTS_KEY, encodeNodeFacts(facts));
   }
 
+  /** Where this node serves HTTP. */
+  tellHttp(http: NodeHttp): void {
+    this.#parts.membership.publish(NODE_HTTP_KEY, encodeNodeHttp(http));
+  }
+
   /** Room for models. Whoever calls it decides whether the change is worth telling. */
   tellDisk(disk: NodeDisk): void {
     this.#parts.membership.publish(NODE_DISK_KEY, encodeNodeDisk(disk));
@@ -166,6 +176,7 @@ export class Gossip {
       devices: read(NODE_DEVICES_KEY, decodeNodeDevices)?.devices ?? [],
       fence: read(NODE_FENCE_KEY, decodeNodeFence)?.kind || undefined,
       yields: (read(NODE_YIELD_KEY, decodeNodeYield)?.to ?? "") !== "",
+      http: read(NODE_HTTP_KEY, decodeNodeHttp),
     };
     // This node's own values change without a word; a node without any may have been heard of only just now.
     if (nodeId !== this.#parts.nodeId && values.size > 0) this.#remember(nodeId, gossip);

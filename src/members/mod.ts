@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { apiOrigin } from "./api_origin.ts";
 export { Gossip, type GossipParts } from "./gossip.ts";
 export { MembershipDriver, type MembershipFailure, openMembership } from "./membership_driver.ts";
 export { PeerBook } from "./peer_book.ts";

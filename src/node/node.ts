@@ -14,10 +14,11 @@ import { CATALOGUE_SCHEMA, type Scope } from "../protocol/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import type { Machinery, NodePorts } from "./assembly/mod.ts";
-import { type ModelSharing, onlyHere } from "../library/mod.ts";
+import { type ModelSharing, onlyHere, placementOf } from "../library/mod.ts";
 import {
   ownAddresses,
   ownCpuMs,
+  pageFilesIn,
   systemClock,
   type SystemParts,
   systemPorts,
@@ -128,10 +129,11 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
     admin: adminOf(parts, open, stopping),
     access: machinery.access,
     attribute: (by, act) => machinery.attribution.attribute(by, act),
+    page: pageFilesIn(parts.pageFolder),
     metrics: lookBeforeRender(metrics, () => open.lookAround()),
     log,
     clock,
-    config: httpSettings(config, cluster.settings.self.name),
+    config: httpSettings(config, cluster),
     version: parts.version,
   });
   open.sleeping.count(() => app.openRequests());
@@ -139,6 +141,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
   await settled(sharing);
   const stalls = watchStalls({ clock, metrics, log, cpuMs: ownCpuMs });
   const listener = await listen(config, app, { log, metrics });
+  cluster.gossip.tellHttp(listener.address);
   const node = running(listener, {
     ...parts,
     open,
@@ -166,7 +169,7 @@ function serveKeyHolders(machinery: Machinery, app: HttpApp): void {
   );
 }
 
-function httpSettings(config: Config, nodeName: string): HttpSettings {
+function httpSettings(config: Config, cluster: OpenNode["cluster"]): HttpSettings {
   const { http, storage, telemetry } = config;
   return {
     hiddenFolders: [
@@ -180,7 +183,9 @@ function httpSettings(config: Config, nodeName: string): HttpSettings {
     extraOrigins: http.origins,
     bodyBytesMax: http.bodyBytesMax,
     mediaBytesMax: http.mediaBytesMax,
-    nodeName,
+    isMemberOrigin: (origin) =>
+      cluster.views.others().some(({ nodeId }) => cluster.seen(nodeId)?.api === origin),
+    nodeName: cluster.settings.self.name,
     metrics: telemetry.metrics,
   };
 }
@@ -220,6 +225,7 @@ function adminOf(
     logs: readLogs,
     wake: (nodeId) => waking.wake(nodeId),
     explain: (requestId) => serving.journal.explain(requestId),
+    placement: () => placementOf(sharing, cluster.group.catalogue, { self, views: cluster.views }),
   });
 }
 

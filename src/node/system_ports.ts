@@ -10,7 +10,7 @@ import {
   openDevices,
 } from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
-import type { Clock, Log, Metrics } from "../ports/mod.ts";
+import type { Clock, Log, Metrics, PageFiles } from "../ports/mod.ts";
 import { openPower } from "../power/mod.ts";
 import { openControlGroup, openMachine } from "../slots/mod.ts";
 import {
@@ -33,6 +33,8 @@ const SLEEP_COMMAND = "systemctl suspend";
 export interface SystemParts {
   /** The GGUF that ships with the program. */
   readonly embeddedModelPath: string;
+  /** The files of the page. */
+  readonly pageFolder: string;
   /** How a runner process is started: program and arguments. */
   readonly runnerCommand: readonly string[];
   /** How a process that renders templates is started. */
@@ -112,6 +114,20 @@ async function freeBytes(folder: string): Promise<number | undefined> {
   } catch {
     return undefined; // The system doesn't say.
   }
+}
+
+/** Read anew each time: nobody keeps what is hardly asked for, and a page that is made anew is shown at once. */
+export function pageFilesIn(folder: string): PageFiles {
+  return {
+    async read(name) {
+      try {
+        return await Deno.readFile(join(folder, name));
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    },
+  };
 }
 
 async function removeDisk(folder: string): Promise<void> {

@@ -32,6 +32,7 @@ import type {
   LeaveOutcome,
   MemberLoad,
   MemberStatus,
+  ModelPlacement,
   RecoveryView,
   RouteExplanation,
   TokenRowView,
@@ -86,6 +87,9 @@ export interface SeenMember {
   /** It takes nothing new, because other programs use its machine. */
   readonly yields?: boolean;
   readonly address: string;
+  readonly api?: string | undefined;
+  readonly cores?: number | undefined;
+  readonly diskFreeBytes?: number | undefined;
   readonly version: string;
   /** What it computes with beside its cores; absent = nothing. */
   readonly devices?: readonly DeviceFacts[];
@@ -122,6 +126,7 @@ export interface AdminParts {
   readonly wake: (nodeId: NodeId) => Promise<number>;
   /** Absent = nothing is routed here. */
   readonly explain?: ClusterAdmin["explain"];
+  readonly placement: ClusterAdmin["placement"];
 }
 
 /** Answers operators from the catalogue, the log's group and gossip; changes go through the log. */
@@ -378,6 +383,10 @@ export class Admin implements ClusterAdmin {
     return this.#parts.explain?.(requestId) ?? [];
   }
 
+  placement(): readonly ModelPlacement[] {
+    return this.#parts.placement();
+  }
+
   logs(
     wanted: { readonly lines: number; readonly follow: boolean },
     signal: AbortSignal,
@@ -393,6 +402,9 @@ export class Admin implements ClusterAdmin {
       nodeId: row.nodeId,
       name: row.label,
       address: known?.address ?? "",
+      api: known?.api,
+      cores: known?.cores,
+      diskFreeBytes: known?.diskFreeBytes,
       health: healthOf(row, known),
       role: roleOf(row.nodeId, view),
       drained: group.catalogue.findSetting(drainKey(row.nodeId)) !== undefined,

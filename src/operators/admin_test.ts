@@ -107,6 +107,7 @@ class Scene {
 
   constructor(clock: Clock = STILL_CLOCK) {
     this.admin = new Admin({
+      placement: () => [],
       self: { nodeId: A, clusterId: "c".repeat(16), name: "a", version: "0.1.0" },
       group: this.group,
       changes: () => this.changes,

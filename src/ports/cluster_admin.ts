@@ -12,6 +12,12 @@ export interface MemberStatus {
   readonly name: string;
   /** Cluster address; "" when unknown. */
   readonly address: string;
+  /** Where browsers find its HTTP API; absent where only its own machine does. */
+  readonly api?: string | undefined;
+  /** Absent until it was heard. */
+  readonly cores?: number | undefined;
+  /** Where it keeps models; absent where it has not said. */
+  readonly diskFreeBytes?: number | undefined;
   /** `pending`: admitted, never seen; `fenced`: alive, but it neither votes nor follows. */
   readonly health:
     | "alive"
@@ -189,6 +195,15 @@ export interface RouteExplanation {
   readonly outcome: string;
 }
 
+/** Where a model lies. */
+export interface ModelPlacement {
+  readonly name: string;
+  /** SHA-256 hex of its manifest. */
+  readonly digest: string;
+  /** Names of the members that hold it whole. */
+  readonly nodes: readonly string[];
+}
+
 /** How a node left its cluster. */
 export interface LeaveOutcome {
   /** Why the others could not be told, who go on counting the node then; absent when they were. */
@@ -252,6 +267,8 @@ export interface ClusterAdmin {
   connections(): Promise<readonly ConnectionView[]>;
   /** The routes of a request that this node took in lately, by its `X-Request-Id`; oldest first, empty when forgotten. */
   explain(requestId: string): readonly RouteExplanation[];
+  /** Which nodes hold each model of the cluster whole, as they last told; by name. Local knowledge; never waits. */
+  placement(): readonly ModelPlacement[];
   /** The last log lines of this node, oldest first; `follow` goes on until the signal. */
   logs(
     wanted: { readonly lines: number; readonly follow: boolean },

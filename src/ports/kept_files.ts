@@ -71,10 +71,38 @@ export interface RequestAsker {
 export interface ClientWork {
   /** Ends those requests of this id that the asker may end; how many that were. */
   cancelRequest(requestId: string, by: RequestAsker): number;
+  /** Those that the asker may know of. */
+  listRequests(by: RequestAsker): readonly RequestRow[];
   /** Ends a response that is made here, and resolves once what there is of it is kept. False when none is. */
   cancelResponse(id: string): Promise<boolean>;
   /** What was said of a response so far and is still to come, a JSON each; undefined when it is not made here. */
   followResponse(id: string, signal: AbortSignal): AsyncIterable<string> | undefined;
+}
+
+/** A request for an answer, as people are shown it. */
+export interface RequestRow {
+  /** The `X-Request-Id` of its answer. */
+  readonly id: string;
+  readonly atMs: number;
+  /** Of the endpoint. */
+  readonly path: string;
+  /** As it was asked for. */
+  readonly model: string;
+  readonly state: "running" | "answered" | "failed" | "canceled";
+  /** Of HTTP; absent while it runs. */
+  readonly status?: number;
+  /** Name of the node that took it in. */
+  readonly entry: string;
+  /** Name of the node that computes it, or did last; absent while it has none. */
+  readonly node?: string;
+  /** How often it went on at another node. */
+  readonly moves: number;
+  /** Absent until they are known. */
+  readonly promptTokens?: number;
+  readonly tokens?: number;
+  readonly firstTokenMs?: number;
+  /** So far, where it runs. */
+  readonly durationMs: number;
 }
 
 /** The same on the other nodes. */
@@ -83,6 +111,8 @@ export interface WorkElsewhere {
   attend(work: Partial<ClientWork>): void;
   /** On all nodes that answer; how many requests ended. */
   cancelRequest(requestId: string, by: RequestAsker): Promise<number>;
+  /** Of all nodes that answer. */
+  listRequests(by: RequestAsker): Promise<readonly RequestRow[]>;
   /** @throws UnavailableError `peer_lost`. */
   cancelResponse(id: string, nodeId: NodeId): Promise<boolean>;
   /**
@@ -99,4 +129,13 @@ export interface RegistryKey {
   publicKey(): Promise<string>;
   /** Ed25519 signature of the text's UTF-8 bytes, standard base64. */
   sign(text: string): Promise<string>;
+}
+
+/** The files that the page in the browser is made of. */
+export type PageFileName = "index.html" | "page.js" | "page.css";
+
+/** Where they lie. */
+export interface PageFiles {
+  /** Undefined where the page is not built, as in sources that were only just fetched. */
+  read(name: PageFileName): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }

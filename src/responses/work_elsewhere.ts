@@ -9,7 +9,14 @@ import {
   WORK_PURPOSE,
   workAnswerShape,
 } from "../calls/mod.ts";
-import type { ClientWork, Log, PeerAddress, RequestAsker, WorkElsewhere } from "../ports/mod.ts";
+import type {
+  ClientWork,
+  Log,
+  PeerAddress,
+  RequestAsker,
+  RequestRow,
+  WorkElsewhere,
+} from "../ports/mod.ts";
 import type { ResponseMember } from "./shared_responses.ts";
 
 /** Other nodes that are asked to end a request. */
@@ -40,18 +47,41 @@ export class PeersWork implements WorkElsewhere {
   }
 
   async cancelRequest(requestId: string, by: RequestAsker): Promise<number> {
+    const counts = await this.#askAll(
+      "request_not_ended_there",
+      (address) => this.#end(address, { act: "cancel_request", id: requestId, ...by }),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async listRequests(by: RequestAsker): Promise<readonly RequestRow[]> {
+    const opening = { purpose: WORK_PURPOSE, act: "list_requests", id: "", ...by };
+    const lists = await this.#askAll(
+      "requests_not_told_there",
+      (peer) =>
+        askPeer(
+          this.#parts,
+          { peer, opening },
+          (message) => readAnswer(workAnswerShape, "requests", message).rows,
+        ),
+    );
+    return lists.flat();
+  }
+
+  /** What each member that is alive says; those that say nothing are left out, with a line of the log. */
+  async #askAll<T>(failure: string, ask: (address: PeerAddress) => Promise<T>): Promise<T[]> {
     const alive = this.#parts.members().filter(({ standing }) => standing === "alive");
     const asked = alive.slice(0, PEERS_ASKED_MAX).map(async ({ address }) => {
       try {
-        return await this.#end(address, { act: "cancel_request", id: requestId, ...by });
+        return [await ask(address)];
       } catch (error) {
         if (!isEdgeError(error)) throw error;
         const reason = errorMessage(error);
-        this.#parts.log.log("warn", "request_not_ended_there", { peer: address.nodeId, reason });
-        return 0;
+        this.#parts.log.log("warn", failure, { peer: address.nodeId, reason });
+        return [];
       }
     });
-    return (await Promise.all(asked)).reduce((sum, count) => sum + count, 0);
+    return (await Promise.all(asked)).flat();
   }
 
   async cancelResponse(id: string, nodeId: NodeId): Promise<boolean> {

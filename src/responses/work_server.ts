@@ -2,6 +2,7 @@ import { PeerError } from "../base/mod.ts";
 import {
   answerPeer,
   MessageStream,
+  REQUEST_ROWS_MAX,
   required,
   type StreamHandler,
   type WorkAnswer,
@@ -25,6 +26,11 @@ export class WorkServer implements StreamHandler {
     switch (act) {
       case "cancel_request":
         return await this.#end(stream, () => work.cancelRequest?.(id, { asker, isAdmin }) ?? 0);
+      case "list_requests":
+        return await answerPeer(stream, async () => {
+          const rows = work.listRequests?.({ asker, isAdmin }) ?? [];
+          return { kind: "requests", rows: rows.slice(-REQUEST_ROWS_MAX) };
+        });
       case "cancel_response":
         return await this.#end(
           stream,

@@ -31,6 +31,7 @@ export function cliContext(given: {
     runnerCommand: [Deno.execPath(), "eval", "console.log('{}')"],
     templateWorkerCommand: [],
     embeddedModelPath: "/nonexistent/tiny.gguf",
+    pageFolder: "/nonexistent/ui",
     nowMs: () => CLI_NOW_MS,
   };
 }

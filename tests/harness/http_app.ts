@@ -37,6 +37,7 @@ export function appUnderTest(
     attribute?: HttpParts["attribute"];
     responses?: HttpParts["responses"];
     elsewhere?: HttpParts["elsewhere"];
+    page?: HttpParts["page"];
   } = {},
 ): AppUnderTest {
   const client = new ScriptedClient(options);
@@ -48,6 +49,7 @@ export function appUnderTest(
     ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(options.access === undefined ? {} : { access: options.access }),
     ...(options.attribute === undefined ? {} : { attribute: options.attribute }),
+    ...(options.page === undefined ? {} : { page: options.page }),
     metrics: telemetry,
     log: telemetry,
     clock: STILL_CLOCK,

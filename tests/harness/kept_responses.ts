@@ -4,6 +4,7 @@ import type {
   FoundResponse,
   KeptResponses,
   RequestAsker,
+  RequestRow,
   ResponseRecord,
   WorkElsewhere,
 } from "../../src/ports/mod.ts";
@@ -64,6 +65,10 @@ export class LinkedWork implements WorkElsewhere {
 
   cancelRequest(requestId: string, by: RequestAsker): Promise<number> {
     return Promise.resolve(this.peer?.own.cancelRequest?.(requestId, by) ?? 0);
+  }
+
+  listRequests(by: RequestAsker): Promise<readonly RequestRow[]> {
+    return Promise.resolve(this.peer?.own.listRequests?.(by) ?? []);
   }
 
   async cancelResponse(id: string): Promise<boolean> {

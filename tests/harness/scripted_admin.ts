@@ -31,6 +31,9 @@ const STATUS: ClusterStatus = {
       nodeId: A,
       name: "a",
       address: "10.0.0.1:11435",
+      api: "http://10.0.0.1:11434",
+      cores: 8,
+      diskFreeBytes: 512_000,
       health: "alive",
       role: "leader",
       drained: false,
@@ -180,6 +183,7 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     deleteSetting: note("delete"),
     saveSnapshot: async () => Uint8Array.of(1, 2, 3),
     connections: async () => [CONNECTION],
+    placement: () => [{ name: "tiny:latest", digest: "ab".repeat(32), nodes: ["ada", "bob"] }],
     explain: (requestId) => requestId === "mine" ? [ROUTE] : [],
     async *logs({ lines, follow }) {
       yield { event: "node_started", lines, follow };

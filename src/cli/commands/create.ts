@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { errorMessage, printableText, RequestError } from "../../base/mod.ts";
-import { type Modelfile, parseModelfile } from "../../models/modelfile/mod.ts";
+import { type Modelfile, parseModelfile, settingsOf } from "../../models/modelfile/mod.ts";
 import type { JsonObject, NodeClient } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { findPartFiles, findSource, uploadFiles } from "../create/mod.ts";
@@ -103,20 +103,4 @@ async function gather(
   } finally {
     view?.end("keep");
   }
-}
-
-/** What a Modelfile says besides files; what it doesn't say stays as it is in the model it builds on. */
-function settingsOf(modelfile: Modelfile): JsonObject {
-  const { template, system, renderer, parser, requires } = modelfile;
-  const texts = Object.fromEntries(
-    Object.entries({ template, system, renderer, parser, requires })
-      .filter(([, text]) => text !== undefined),
-  );
-  const { parameters, licenses, messages } = modelfile;
-  return {
-    ...texts,
-    ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
-    ...(licenses.length === 0 ? {} : { license: licenses }),
-    ...(messages.length === 0 ? {} : { messages }),
-  };
 }

@@ -37,7 +37,7 @@ async function serve(context: CliContext, config: Config): Promise<void> {
   holdWrites(context, config);
   // Loaded only here: no other command needs a node, and this one must not wait for anything else.
   const { startNode } = await import("../../node/mod.ts");
-  const { embeddedModelPath, runnerCommand, templateWorkerCommand, version } = context;
+  const { embeddedModelPath, pageFolder, runnerCommand, templateWorkerCommand, version } = context;
   // Joining may take long, and whoever waits for it may think better of it.
   const givenUp = new AbortController();
   let stop = () => Promise.resolve(givenUp.abort());
@@ -47,6 +47,7 @@ async function serve(context: CliContext, config: Config): Promise<void> {
     await Deno.permissions.revoke({ name: "ffi" });
     const parts = {
       embeddedModelPath,
+      pageFolder,
       runnerCommand,
       templateWorkerCommand,
       version,

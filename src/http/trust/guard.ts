@@ -19,6 +19,7 @@ const ALLOWED_HEADERS = [
   "X-Requested-With",
   "OpenAI-Beta",
   "X-Api-Key",
+  "X-Request-Id",
   "Anthropic-Version",
   "Anthropic-Beta",
   "Anthropic-Dangerous-Direct-Browser-Access",
@@ -37,6 +38,8 @@ const ALLOWED_HEADERS = [
     "Timeout",
   ].map((name) => `X-Stainless-${name}`),
 ].join(",");
+/** What pages may read besides what all may: who answered, under which id, and what was not followed. */
+const EXPOSED_HEADERS = "X-Request-Id, X-Odist-Node, X-Odist-Wake, X-Odist-Warning";
 const PREFLIGHT_SECONDS_MAX = 12 * 3600;
 const PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 /**
@@ -71,6 +74,7 @@ export class Guard {
   readonly #exactOrigins: ReadonlySet<string>;
   readonly #originEnds: readonly (readonly [string, string])[];
   readonly #hosts: HostRules;
+  readonly #isMemberOrigin: (origin: string) => boolean;
 
   constructor(settings: HttpSettings) {
     const origins = [...builtInOrigins(), ...settings.extraOrigins];
@@ -81,6 +85,7 @@ export class Guard {
       return [origin.slice(0, star), origin.slice(star + 1)];
     });
     this.#hosts = new HostRules(settings);
+    this.#isMemberOrigin = settings.isMemberOrigin ?? (() => false);
   }
 
   check(request: Request, sender: Sender): GuardVerdict {
@@ -119,7 +124,7 @@ export class Guard {
   #originAllowed(origin: string): boolean {
     if (this.#allOrigins) return true;
     if (!ORIGIN_PATTERN.test(origin)) return false;
-    return this.#exactOrigins.has(origin) ||
+    return this.#exactOrigins.has(origin) || this.#isMemberOrigin(origin) ||
       this.#originEnds.some(([start, end]) =>
         origin.length >= start.length + end.length && origin.startsWith(start) &&
         origin.endsWith(end)
@@ -132,9 +137,12 @@ export class Guard {
   }
 
   #originHeaders(origin: string): Record<string, string> {
-    return this.#allOrigins
-      ? { "access-control-allow-origin": "*" }
-      : { "access-control-allow-origin": origin, "vary": "Origin" };
+    return {
+      "access-control-expose-headers": EXPOSED_HEADERS,
+      ...(this.#allOrigins
+        ? { "access-control-allow-origin": "*" }
+        : { "access-control-allow-origin": origin, "vary": "Origin" }),
+    };
   }
 
   #preflightHeaders(): Record<string, string> {

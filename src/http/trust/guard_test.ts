@@ -34,6 +34,16 @@ for (
   });
 }
 
+Deno.test("a page of another member may ask, and read who answered under which id", async () => {
+  const member = "http://192.168.1.11:11434";
+  const config = { isMemberOrigin: (origin: string) => origin === member };
+  const answer = await ask({ origin: member }, { config });
+  assert.equal(answer.headers.get("access-control-allow-origin"), member);
+  assert.match(answer.headers.get("access-control-expose-headers") ?? "", /X-Odist-Node/);
+  const stranger = await ask({ origin: "http://192.168.1.12:11434" }, { config });
+  assert.equal(stranger.status, 403);
+});
+
 for (const origin of ["https://evil.example", "http://localhost.evil.example", "null"]) {
   Deno.test(`Guard refuses the origin ${origin} with an empty 403 (#8)`, async () => {
     const response = await ask({ origin });

@@ -13,4 +13,4 @@ export {
   parseParameters,
   type StoredParameters,
 } from "./model_options.ts";
-export { formatModelfile, type Modelfile, parseModelfile } from "./modelfile.ts";
+export { formatModelfile, type Modelfile, parseModelfile, settingsOf } from "./modelfile.ts";

@@ -288,3 +288,22 @@ function quote(value: string): string {
   if (isPlain) return value;
   return value.includes('"') ? `"""${value}"""` : `"${value}"`;
 }
+
+/**
+ * What a Modelfile says besides files, as fields of `POST /api/create`; what it doesn't say stays as it is in the model it
+ * builds on.
+ */
+export function settingsOf(modelfile: Modelfile): Readonly<Record<string, unknown>> {
+  const { template, system, renderer, parser, requires } = modelfile;
+  const texts = Object.fromEntries(
+    Object.entries({ template, system, renderer, parser, requires })
+      .filter(([, text]) => text !== undefined),
+  );
+  const { parameters, licenses, messages } = modelfile;
+  return {
+    ...texts,
+    ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+    ...(licenses.length === 0 ? {} : { license: licenses }),
+    ...(messages.length === 0 ? {} : { messages }),
+  };
+}

@@ -18,6 +18,7 @@ import type { QuicTransport } from "../../transport/mod.ts";
 import { type AppliedNews, type Group, READ_TIMEOUT_MS, RequestsGroup } from "../../group/mod.ts";
 import type { SeenMember } from "../../operators/mod.ts";
 import {
+  apiOrigin,
   Gossip,
   type MembershipDriver,
   MemberViews,
@@ -201,13 +202,17 @@ export class Cluster {
     const isSelf = nodeId === this.settings.self.nodeId;
     const member = isSelf ? this.membership.view().self : this.membership.find(nodeId);
     if (member === undefined && !this.views.isAsleep(nodeId)) return undefined;
-    const { facts, load, loaded, devices, fence } = this.gossip.find(nodeId);
+    const { facts, load, loaded, devices, fence, http, disk } = this.gossip.find(nodeId);
+    const address = member?.address ?? "";
     return {
       isAsleep: !isSelf && this.views.isAsleep(nodeId),
       yields: this.gossip.find(nodeId).yields,
       isFenced: isSelf ? this.group.fenced !== undefined : fence !== undefined,
       standing: isSelf ? "alive" : member?.standing ?? "left",
-      address: member?.address ?? "",
+      address,
+      api: http && apiOrigin(http, address),
+      cores: facts?.cores,
+      diskFreeBytes: disk?.freeBytes,
       version: facts?.version ?? "",
       devices,
       load: load && {

@@ -22,6 +22,7 @@ export {
   type NodeFence,
   type NodeLoad,
 } from "./node_value.ts";
+export { decodeNodeHttp, encodeNodeHttp, NODE_HTTP_KEY, type NodeHttp } from "./http_value.ts";
 export { decodeNodeYield, encodeNodeYield, NODE_YIELD_KEY, type NodeYield } from "./yield_value.ts";
 export {
   decodeInventory,

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { appUnderTest, httpRequest, scopedAccess } from "../../../tests/harness/http_app.ts";
+import { linkedWork } from "../../../tests/harness/kept_responses.ts";
+import { scriptedAdmin } from "../../../tests/harness/scripted_admin.ts";
+import { SCRIPTED_METRICS } from "../../../tests/harness/scripted_client.ts";
+import type { HttpApp } from "../app.ts";
+
+const CHAT = { model: "tiny", messages: [{ role: "user", content: "hi" }] };
+
+interface Row {
+  readonly id: string;
+  readonly state: string;
+  readonly entry: string;
+  readonly node?: string;
+  readonly tokens?: number;
+  readonly [other: string]: unknown;
+}
+
+async function rowsOf(app: HttpApp, key?: string): Promise<readonly Row[]> {
+  const request = httpRequest("GET", "/api/cluster/requests");
+  if (key !== undefined) request.headers.set("authorization", `Bearer ${key}`);
+  const sender = { kind: "machine", address: "192.168.1.20", isOwn: key === undefined } as const;
+  const response = await app.fetch(request, { sender });
+  const { requests } = await response.json();
+  return requests;
+}
+
+async function chat(app: HttpApp, id: string, key?: string): Promise<Response> {
+  const request = httpRequest("POST", "/api/chat", CHAT);
+  request.headers.set("x-request-id", id);
+  if (key !== undefined) request.headers.set("authorization", `Bearer ${key}`);
+  const sender = { kind: "machine", address: "192.168.1.20", isOwn: key === undefined } as const;
+  return await app.fetch(request, { sender });
+}
+
+Deno.test("a request is told while it runs and after, with the node that computes it", async () => {
+  const begun = Promise.withResolvers<void>();
+  const { app } = appUnderTest({
+    admin: scriptedAdmin().admin,
+    script: {
+      chat: async () => ({
+        kind: "stream",
+        chunks: (async function* () {
+          yield { kind: "text", content: "Hel" } as const;
+          await begun.promise;
+          yield {
+            kind: "done",
+            doneReason: "stop",
+            metrics: SCRIPTED_METRICS,
+            context: [],
+          } as const;
+        })(),
+      }),
+    },
+  });
+  const response = await chat(app, "mine");
+  const [running] = await rowsOf(app);
+  assert.deepEqual(
+    [running?.id, running?.state, running?.entry, running?.node, running?.tokens],
+    ["mine", "running", "ada", "b", undefined],
+  );
+  begun.resolve();
+  await response.text();
+  const [over] = await rowsOf(app);
+  assert.deepEqual([over?.state, over?.status, over?.tokens], ["answered", 200, 3]);
+});
+
+Deno.test("an answer whose client left is canceled, and one that broke off has failed", async () => {
+  const { app } = appUnderTest({
+    script: {
+      chat: async ({ label }, signal) => ({
+        kind: "stream",
+        chunks: (async function* () {
+          yield { kind: "text", content: "Hel" } as const;
+          if (label === "broken") throw new Error("the runner is gone");
+          await new Promise((_, reject) => signal.addEventListener("abort", reject));
+        })(),
+      }),
+    },
+  });
+  await (await chat(app, "broken")).text();
+  await (await chat(app, "left")).body?.cancel();
+  const states = (await rowsOf(app)).map(({ id, state }) => `${id} ${state}`);
+  assert.deepEqual(states.sort(), ["broken failed", "left canceled"]);
+});
+
+Deno.test("who asks is told of its own requests on all nodes, and only an administrator of everyone's", async () => {
+  const [here, there] = linkedWork();
+  const access = scopedAccess([]);
+  const apps = [here, there].map((elsewhere) => appUnderTest({ access, elsewhere }).app);
+  const [one, other] = apps;
+  if (one === undefined || other === undefined) throw new Error("two apps");
+  await (await chat(one, "first", "use")).text();
+  await (await chat(other, "second", "use")).text();
+  await (await chat(other, "third", "use+models")).text();
+  const told = async (key: string) => (await rowsOf(one, key)).map(({ id }) => id).sort();
+  assert.deepEqual(await told("use"), ["first", "second"]);
+  assert.deepEqual(await told("use+models"), ["third"]);
+  assert.deepEqual(await told("use+admin"), ["first", "second", "third"]);
+});

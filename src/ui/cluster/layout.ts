@@ -1,0 +1,82 @@
+/** A place in the picture, in its own pixels. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Where everything stands. */
+export interface Layout {
+  readonly width: number;
+  readonly height: number;
+  readonly radius: number;
+  readonly hub: Point;
+  readonly places: ReadonlyMap<string, Point>;
+}
+
+const HEIGHT_MIN = 340;
+const HEIGHT_MAX = 520;
+const RADIUS_MAX = 46;
+const RADIUS_MIN = 9;
+/** Of the way round that the circles may fill. */
+const FILLED = 0.62;
+const HUB_RADIUS = 38;
+/** Below a circle stands its role, above it a badge. */
+const MARGIN = 34;
+
+/** Nodes on an ellipse around the clients; in the order they are given, from the top on. */
+export function layOut(ids: readonly string[], width: number): Layout {
+  const height = Math.round(Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, width * 0.5)));
+  const hub = { x: width / 2, y: height / 2 };
+  const round = Math.PI * (width / 2 + height / 2);
+  const fitting = round * FILLED / (2 * Math.max(1, ids.length));
+  const between = height / 2 - HUB_RADIUS - MARGIN;
+  const radius = Math.max(RADIUS_MIN, Math.min(RADIUS_MAX, fitting, between / 2 + 6));
+  const across = {
+    x: Math.min(width / 2 - radius - 10, height * 1.15),
+    y: hub.y - radius - MARGIN,
+  };
+  // Two stand side by side, as pictures are wider than high; others begin at the top.
+  const start = ids.length === 2 ? Math.PI : -Math.PI / 2;
+  const angles = ids.map((_, index) => start + 2 * Math.PI * index / ids.length);
+  // The lowest of an odd number stand as far below the middle as the first above it.
+  const lowest = Math.max(0.5, ...angles.map((angle) => Math.sin(angle)));
+  const places = ids.map((id, index): [string, Point] => {
+    const angle = angles[index] ?? 0;
+    const down = Math.sin(angle);
+    return [id, {
+      x: hub.x + across.x * Math.cos(angle),
+      y: hub.y + across.y * (down > 0 ? down / lowest : down),
+    }];
+  });
+  return { width, height, radius, hub, places: new Map(places) };
+}
+
+/** A line from the clients to the node that computes, by the one that took the request in. */
+export function answerPath(
+  layout: Layout,
+  way: { readonly entry: Point | undefined; readonly node: Point; readonly lane: number },
+): string {
+  const { hub, radius } = layout;
+  const { entry, node, lane } = way;
+  if (entry === undefined || entry === node) return bow(hub, node, { radius, lane });
+  return `${bow(hub, entry, { radius: 0, lane })} ${bow(entry, node, { radius, lane })}`;
+}
+
+/** A bow that ends at the rim of a circle; lanes lie beside each other. */
+function bow(
+  from: Point,
+  to: Point,
+  { radius, lane }: { readonly radius: number; readonly lane: number },
+): string {
+  const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
+  const along = { x: (to.x - from.x) / length, y: (to.y - from.y) / length };
+  const end = { x: to.x - along.x * (radius + 3), y: to.y - along.y * (radius + 3) };
+  const side = lane % 2 === 0 ? 1 : -1;
+  const bend = side * (10 + 9 * Math.ceil(lane / 2)) * Math.min(1, length / 260);
+  const middle = {
+    x: (from.x + end.x) / 2 - along.y * bend,
+    y: (from.y + end.y) / 2 + along.x * bend,
+  };
+  const text = ({ x, y }: Point) => `${x.toFixed(1)} ${y.toFixed(1)}`;
+  return `M ${text(from)} Q ${text(middle)} ${text(end)}`;
+}

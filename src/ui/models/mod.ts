@@ -1,0 +1,6 @@
+/**
+ * The cluster's models: got, made, looked at, named and let go.
+ *
+ * @module
+ */
+export { ModelsView } from "./models_view.tsx";

@@ -1,0 +1,76 @@
+import { signal } from "@preact/signals";
+import type { Member, RequestRow, Status } from "./shapes.ts";
+
+/** Events kept; the oldest goes. */
+const EVENTS_MAX = 200;
+
+/** What somebody might want to have seen. */
+export interface ClusterEvent {
+  readonly id: number;
+  readonly atMs: number;
+  readonly tone: "good" | "bad" | "plain";
+  readonly text: string;
+}
+
+/** Newest first: what happened while the page looked. */
+export const events = signal<readonly ClusterEvent[]>([]);
+let lastId = 0;
+
+/** Puts one at the top. */
+export function note(tone: ClusterEvent["tone"], text: string): void {
+  const event = { id: ++lastId, atMs: Date.now(), tone, text };
+  events.value = [event, ...events.value].slice(0, EVENTS_MAX);
+}
+
+/** Notes how one status differs from the one before. */
+export function noteStatus(before: Status, now: Status): void {
+  const old = new Map(before.members.map((member) => [member.node_id, member]));
+  for (const member of now.members) noteMember(old.get(member.node_id), member);
+  const staying = new Set(now.members.map(({ node_id }) => node_id));
+  for (const { node_id, name } of before.members) {
+    if (!staying.has(node_id)) note("plain", `${name} is no member any more`);
+  }
+  if (before.leader !== now.leader && now.leader !== undefined) {
+    const name = now.members.find(({ node_id }) => node_id === now.leader)?.name ?? now.leader;
+    note("plain", `${name} leads, in term ${now.term}`);
+  }
+  if (before.changes.possible !== now.changes.possible) {
+    if (now.changes.possible) note("good", "The cluster takes changes again");
+    else note("bad", `The cluster takes no changes: ${now.changes.reason ?? "no quorum"}`);
+  }
+}
+
+const HEALTH_TEXTS: Readonly<Record<Member["health"], readonly [ClusterEvent["tone"], string]>> = {
+  alive: ["good", "is back"],
+  asleep: ["plain", "sleeps"],
+  fenced: ["bad", "is fenced: its log can't be trusted"],
+  suspect: ["bad", "does not answer: it may be down"],
+  down: ["bad", "is down"],
+  left: ["plain", "has left"],
+  pending: ["plain", "was admitted"],
+  revoked: ["bad", "was revoked"],
+};
+
+function noteMember(before: Member | undefined, now: Member): void {
+  if (before === undefined) return note("good", `${now.name} joined`);
+  if (before.health !== now.health) {
+    const [tone, text] = HEALTH_TEXTS[now.health];
+    note(tone, `${now.name} ${text}`);
+  }
+  if (before.drained !== now.drained) {
+    note("plain", `${now.name} is ${now.drained ? "drained" : "in use again"}`);
+  }
+  if (before.yields !== now.yields) {
+    note("plain", `${now.name} ${now.yields ? "leaves its machine to others" : "helps again"}`);
+  }
+}
+
+/** Notes answers that went on elsewhere. */
+export function noteMoves(before: readonly RequestRow[], now: readonly RequestRow[]): void {
+  const old = new Map(before.map((row) => [row.id, row]));
+  for (const row of now) {
+    const was = old.get(row.id);
+    if (was?.node === undefined || row.node === undefined || was.node === row.node) continue;
+    note("good", `An answer of ${row.model} went on at ${row.node}: it had begun at ${was.node}`);
+  }
+}
