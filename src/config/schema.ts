@@ -81,6 +81,16 @@ export const OPTIONS = {
     default: "64MiB",
     summary: "Largest images and audio of one request together, as base64; beside --max-body.",
   },
+  fetchImages: {
+    slice: "http",
+    kind: "boolean",
+    flag: "fetch-images",
+    default: "false",
+    summary: "Fetch images that requests name by address, from public addresses only.",
+    details:
+      "Who may use models can then have this node ask any public address. Addresses that only this machine or its network can reach " +
+      "are refused, behind redirects, too.",
+  },
   connectionsMax: {
     slice: "http",
     kind: "count",

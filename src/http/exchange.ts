@@ -30,6 +30,7 @@ import {
   readJsonBody,
   streamAnswer,
   type StreamEncoder,
+  withLinkedImages,
 } from "./wire/mod.ts";
 
 /** Header that names the node which computed an answer: for inference the one of the first token, else the one asked. */
@@ -51,6 +52,11 @@ export interface HttpParts {
   readonly admin?: ClusterAdmin;
   /** Absent = nobody needs a key. */
   readonly access?: KeyAccess;
+  /** Reads an image that a request names by address. Absent = none is fetched. */
+  readonly fetchImage?: (
+    address: string,
+    how: { readonly bytesMax: number; readonly signal: AbortSignal },
+  ) => Promise<Uint8Array>;
   /** Has what `act` changes written down as made by somebody. Absent = it is not. */
   readonly attribute?: <T>(by: ChangeMaker, act: () => T) => T;
   /** Absent = there is no page. */
@@ -150,9 +156,17 @@ export class Exchange {
   ): Promise<Fields> {
     const { bodyBytesMax, mediaBytesMax } = this.#parts.config;
     const rules = { bodyBytesMax, mediaBytesMax, ...options };
+    const { fetchImage } = this.#parts;
+    const { signal } = this;
     try {
+      const sent = { headers: this.request.headers, body: this.origin.body };
+      const body = await readJsonBody(sent, rules);
+      if (fetchImage === undefined) return new Fields(body);
       return new Fields(
-        await readJsonBody({ headers: this.request.headers, body: this.origin.body }, rules),
+        await withLinkedImages(
+          body,
+          (address, bytesMax) => fetchImage(address, { bytesMax, signal }),
+        ),
       );
     } catch (error) {
       if (!isEdgeError(error)) this.#lose(error);

@@ -23,6 +23,7 @@ export {
   holdersLost,
   type ModelsElsewhere,
 } from "./models_elsewhere.ts";
+export { createImageFetcher } from "./registry/mod.ts";
 export { createModelStore, type ModelStore, type ModelStoreOptions } from "./model_store.ts";
 export type {
   PromptInput,

@@ -11,6 +11,7 @@ import {
 } from "../http/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import { CATALOGUE_SCHEMA, type Scope } from "../protocol/mod.ts";
+import { createImageFetcher } from "../models/mod.ts";
 import { lockFolder } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import type { Machinery, NodePorts } from "./assembly/mod.ts";
@@ -130,6 +131,9 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
     access: machinery.access,
     attribute: (by, act) => machinery.attribution.attribute(by, act),
     page: pageFilesIn(parts.pageFolder),
+    ...(config.http.fetchImages && {
+      fetchImage: createImageFetcher({ clock, userAgent: `odist/${parts.version}` }),
+    }),
     metrics: lookBeforeRender(metrics, () => open.lookAround()),
     log,
     clock,

@@ -35,6 +35,7 @@ export function appUnderTest(
     admin?: ClusterAdmin;
     access?: KeyAccess;
     attribute?: HttpParts["attribute"];
+    fetchImage?: HttpParts["fetchImage"];
     responses?: HttpParts["responses"];
     elsewhere?: HttpParts["elsewhere"];
     page?: HttpParts["page"];
@@ -50,6 +51,7 @@ export function appUnderTest(
     ...(options.access === undefined ? {} : { access: options.access }),
     ...(options.attribute === undefined ? {} : { attribute: options.attribute }),
     ...(options.page === undefined ? {} : { page: options.page }),
+    ...(options.fetchImage === undefined ? {} : { fetchImage: options.fetchImage }),
     metrics: telemetry,
     log: telemetry,
     clock: STILL_CLOCK,

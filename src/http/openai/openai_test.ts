@@ -202,6 +202,25 @@ for (
   });
 }
 
+Deno.test("an image that is named by address is fetched where the node may", async () => {
+  const asked: string[] = [];
+  const { send, client } = appUnderTest({
+    fetchImage: (address) => {
+      asked.push(address);
+      return Promise.resolve(new Uint8Array([104, 105]));
+    },
+  });
+  const url = "https://example.com/a.png";
+  await send("POST", "/v1/chat/completions", {
+    model: "M",
+    messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }],
+  });
+  assert.deepEqual(asked, [url]);
+  assert.deepEqual((client.lastRequest as ChatRequest).messages, [
+    { role: "user", content: "[img]", images: [new Uint8Array([104, 105])] },
+  ]);
+});
+
 Deno.test("text parts become messages of their own, one with images one message, and calls ride on the last", async () => {
   const { send, client } = appUnderTest();
   await send("POST", "/v1/chat/completions", {

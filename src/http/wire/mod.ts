@@ -33,6 +33,7 @@ export {
 } from "./inference_fields.ts";
 export { InlineMedia } from "./inline_media.ts";
 export { JsonScan } from "./json_scan.ts";
+export { withLinkedImages } from "./linked_images.ts";
 export { type LongAnswer, longJsonAnswer } from "./long_answer.ts";
 export { joinParts, parseImageUrl } from "./said_parts.ts";
 export { streamAnswer, type StreamEncoder, type StreamWatcher } from "./stream.ts";

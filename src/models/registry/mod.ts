@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { createImageFetcher } from "./fetch_image.ts";
 export { type PullContext, pullModel } from "./pull_model.ts";
 export { type PushContext, pushModel } from "./push_model.ts";
 export type { RegistryAccess } from "./registry_client.ts";
