@@ -1,6 +1,7 @@
 import { Heartbeat, SilenceWatch, UnavailableError } from "../base/mod.ts";
 import type { Clock, Engine, LoadedModel, Log } from "../ports/mod.ts";
 import {
+  type ExactProof,
   type LoadedFacts,
   type LoadSettings,
   RUNNER_PROTOCOL_VERSION,
@@ -45,7 +46,7 @@ async function load(
     else if (reply.kind === "load_failed") resolve({ kind: "refused", message: reply.message });
     else if (reply.kind === "loaded") {
       // Made here and not by whoever awaits: the next reply may follow in the same chunk.
-      model = new RunnerModel(process, reply.facts, options.clock);
+      model = new RunnerModel(process, reply, options.clock);
       resolve({ kind: "loaded", confinement: reply.confinement });
     }
   };
@@ -103,6 +104,7 @@ export type RunnerPipe = Pick<RunnerProcess, "processId" | "exited" | "send" | "
 /** The engine port's view of one loaded runner: its channel, and a watch over it while somebody waits. */
 export class RunnerModel implements LoadedModel {
   readonly facts: LoadedFacts;
+  readonly proof?: ExactProof;
   readonly exited: LoadedModel["exited"];
   readonly #process: RunnerPipe;
   readonly #clock: Pick<Clock, "after" | "monotonicMs">;
@@ -112,11 +114,12 @@ export class RunnerModel implements LoadedModel {
 
   constructor(
     process: RunnerPipe,
-    facts: LoadedFacts,
+    loaded: { readonly facts: LoadedFacts; readonly proof?: ExactProof },
     clock: Pick<Clock, "after" | "monotonicMs">,
   ) {
     this.#process = process;
-    this.facts = facts;
+    this.facts = loaded.facts;
+    if (loaded.proof !== undefined) this.proof = loaded.proof;
     this.#clock = clock;
     this.#channel = new ModelChannel({
       send: (command) => process.send(command),

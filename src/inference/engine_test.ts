@@ -171,7 +171,7 @@ function pipedModel() {
       },
       fail: (reason) => exit.resolve({ expected: false, reason }),
     },
-    LOADED,
+    { facts: LOADED },
     clock,
   );
   return { model, sent, exit, clock };

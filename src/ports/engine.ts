@@ -1,5 +1,6 @@
 import type {
   DeviceFacts,
+  ExactProof,
   LoadedFacts,
   LoadSettings,
   SequenceEvent,
@@ -23,6 +24,8 @@ export interface Engine {
 /** One runner with one model in it. After `exited` every call fails with UnavailableError `runner_lost`. */
 export interface LoadedModel {
   readonly facts: LoadedFacts;
+  /** Made for this load, to be handed to the next ones; absent = none was needed, or it was known. */
+  readonly proof?: ExactProof;
   /** Process id of the runner, for status pages and tests. */
   readonly processId: number;
   /** Resolves when the runner is gone, with what is known of the reason; also after {@link unload}. */

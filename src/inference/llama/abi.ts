@@ -184,6 +184,9 @@ export const LLAMA_SYMBOLS = {
     result: QUANTIZE_PARAMS.nativeType,
   },
   llama_model_quantize: { parameters: ["buffer", "buffer", "buffer"], result: "u32" },
+  llama_free: { parameters: ["pointer"], result: "void" },
+  llama_model_free: { parameters: ["pointer"], result: "void" },
+  llama_set_n_threads: { parameters: ["pointer", "i32", "i32"], result: "void" },
   llama_adapter_lora_init: { parameters: ["pointer", "buffer"], result: "pointer" },
   llama_set_adapters_lora: {
     parameters: ["pointer", "buffer", "usize", "buffer"],

@@ -8,6 +8,7 @@ import {
   splitAtImages,
 } from "../../protocol/mod.ts";
 import { AnswerImages, ImageNumbers } from "../images/mod.ts";
+import { takeRows } from "../exactness/mod.ts";
 import { Batch } from "./batch.ts";
 import { decodeImage, readyImage } from "./image_step.ts";
 import { scoreChoice } from "./logprobs.ts";
@@ -71,7 +72,8 @@ export class Decoder {
     this.#model = model;
     this.#emit = emit;
     this.#slots = Array.from({ length: model.settings.slots }, (_, index) => new Slot(index));
-    this.#batch = new Batch(model.batchTokens);
+    // In pairs, a token may take the one before it along.
+    this.#batch = new Batch(model.batchTokens + model.sequences);
     this.#candidates = new Candidates(model.llama.call, model.vocabulary.tokenCount);
     const { context, llama, vocabulary } = model;
     this.#outputs = {
@@ -347,7 +349,8 @@ export class Decoder {
   /** Fills the batch; returns which slots will have an output, and where. */
   #assemble(): { slot: Slot; batchIndex: number }[] {
     this.#batch.clear();
-    const busy = this.#writing().filter((slot) => slot.pendingText > 0);
+    const busy = this.#slotsOfNext();
+    const { batchTokens, llama, traits } = this.#model;
     const plan = planBatch(
       busy.map((slot) => ({
         slot: slot.index,
@@ -356,27 +359,49 @@ export class Decoder {
         order: slot.answer?.startedMs ?? 0,
       })),
       {
-        batchTokens: this.#model.batchTokens,
-        sharedPrefillTokens:
-          SHARED_PREFILL_TOKENS[this.#model.llama.gpus.length > 0 ? "gpu" : "cpu"],
+        batchTokens,
+        sharedPrefillTokens: SHARED_PREFILL_TOKENS[llama.gpus.length > 0 ? "gpu" : "cpu"],
+        sequenceTokens: traits.rowsMax,
       },
     );
     const outputs: { slot: Slot; batchIndex: number }[] = [];
     // In the order of slots: llama.cpp computes runs of consecutive sequences together.
     for (const slot of busy) {
-      const end = slot.computed + (plan.get(slot.index) ?? 0);
-      let batchIndex = -1;
-      while (slot.computed < end) {
-        const position = slot.computed++;
-        batchIndex = this.#batch.add(slot.window[position] ?? 0, {
-          position,
-          sequence: slot.index,
-          wantsOutput: slot.computed === slot.window.length,
-        });
-      }
+      const count = plan.get(slot.index) ?? 0;
+      const batchIndex = count === 0 ? -1 : this.#addRows(slot, count);
       if (batchIndex >= 0 && slot.pendingTokens === 0) outputs.push({ slot, batchIndex });
     }
     return outputs;
+  }
+
+  /** Where rows go in pairs, a window of one token has none to pair with, and so nobody else may be in its batch. */
+  #slotsOfNext(): readonly Slot[] {
+    const busy = this.#writing().filter((slot) => slot.pendingText > 0);
+    if (!this.#model.traits.pairsRows) return busy;
+    const lone = busy.find((slot) => slot.computed === 0 && slot.pendingText === 1);
+    return lone === undefined ? busy : [lone];
+  }
+
+  /** At most `count` tokens of a slot that were not computed yet; returns the last one's index in the batch. */
+  #addRows(slot: Slot, count: number): number {
+    const { memory, llama, traits } = this.#model;
+    const { computed, pendingText: pending, window } = slot;
+    const rows = takeRows({ computed, pending, count }, traits);
+    const { to } = rows;
+    // What is of an image can't go along: it is no row of tokens.
+    const from = isImageToken(window[rows.from] ?? 0) ? computed : rows.from;
+    if (from < computed) llama.call.llama_memory_seq_rm(memory, slot.index, from, -1);
+    const firstOutput = to === window.length ? to - (traits.pairsRows ? 2 : 1) : Infinity;
+    let batchIndex = -1;
+    for (let position = from; position < to; position++) {
+      batchIndex = this.#batch.add(window[position] ?? 0, {
+        position,
+        sequence: slot.index,
+        wantsOutput: position >= firstOutput,
+      });
+    }
+    slot.computed = to;
+    return batchIndex;
   }
 
   async #decode(): Promise<void> {
@@ -435,14 +460,18 @@ export class Decoder {
     };
   }
 
-  /** Drops the older half behind the kept tokens; where the cache can't be moved, the rest is computed again. */
+  /**
+   * Drops the older half behind the kept tokens. The rest is computed again where the cache can't be moved, and in an exact
+   * answer: another runner that goes on with it has no moved cells.
+   */
   #shift(slot: Slot, answer: RunningAnswer): void {
     const { memory, facts } = this.#model;
     const { call } = this.#model.llama;
     const kept = keptTokens(answer.promptTokens.length, this.#limits(answer.request));
     const { from, to } = shiftRange(slot.window, kept, facts.contextTokens);
     slot.window.splice(from, to - from);
-    const isMoved = facts.canShift && call.llama_memory_seq_rm(memory, slot.index, from, to);
+    const isMoved = facts.canShift && facts.exactness?.isExact !== true &&
+      call.llama_memory_seq_rm(memory, slot.index, from, to);
     if (isMoved) {
       call.llama_memory_seq_add(memory, slot.index, to, -1, from - to);
       slot.computed -= to - from;

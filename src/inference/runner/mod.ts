@@ -113,12 +113,13 @@ async function loading(
     const llama = openLlama(place.nativeFolder);
     const { confinement, ownNativeFolder } = place;
     const onProgress = (fraction: number) => {
-      if (fraction < told + PROGRESS_STEP) return;
+      if (fraction < Math.min(1, told + PROGRESS_STEP)) return;
       told = fraction;
       send({ kind: "load_progress", fraction });
     };
     const model = await loadModel(llama, settings, { onProgress, ownNativeFolder });
-    send({ kind: "loaded", facts: model.facts, confinement });
+    const proof = model.proof === undefined ? {} : { proof: model.proof };
+    send({ kind: "loaded", facts: model.facts, confinement, ...proof });
     if (settings.mode === "embed") return { model, embedder: new Embedder(model) };
     return { model, decoder: new Decoder(model, (events) => send({ kind: "events", events })) };
   } catch (error) {

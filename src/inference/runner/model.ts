@@ -1,16 +1,11 @@
 import { errorMessage, UnavailableError } from "../../base/mod.ts";
-import type { LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
+import type { ExactProof, LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
+import { type PolicyTraits, traitsOf } from "../exactness/mod.ts";
 import { Projector } from "../images/mod.ts";
+import type { Llama } from "../llama/mod.ts";
 import { Batch } from "./batch.ts";
-import {
-  CONTEXT_PARAMS,
-  cText,
-  FLASH_ATTENTION,
-  KV_CACHE_TYPES,
-  type Llama,
-  LOAD_MODES,
-  MODEL_PARAMS,
-} from "../llama/mod.ts";
+import { type ContextShape, openContext, Weights } from "./context.ts";
+import { settleExactness } from "./proof_stand.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Sequences computed together when embedding; their tokens share one batch. */
@@ -31,6 +26,10 @@ export interface RunnerModel {
   /** Elements of what goes in for one position. */
   readonly embeddingWidth: number;
   readonly facts: LoadedFacts;
+  /** Proven at this load, to be kept for the next ones. */
+  readonly proof?: ExactProof;
+  /** How its answers are computed. */
+  readonly traits: PolicyTraits;
   /** Tokens of one batch at most. */
   readonly batchTokens: number;
   /** Tokens that are computed at once at most. */
@@ -43,6 +42,7 @@ export interface RunnerModel {
 
 /** What loading uses besides its settings. */
 export interface LoadContext {
+  /** Called with 1 again and again while the model is being proven exact. */
   readonly onProgress: (fraction: number) => void;
   /** Where libmtmd lies; "" = it was not built. */
   readonly ownNativeFolder: string;
@@ -59,28 +59,25 @@ export async function loadModel(
   { onProgress, ownNativeFolder }: LoadContext,
 ): Promise<RunnerModel> {
   const before = { resident: Deno.memoryUsage().rss, device: freeBytes(llama) };
-  const weights = await loadWeights(llama, settings, onProgress);
   const { call } = llama;
-  const trainingContextTokens = call.llama_model_n_ctx_train(weights);
-  if (call.llama_model_has_encoder(weights)) {
-    throw new UnavailableError("load_failed", "Models with a separate encoder are not supported");
-  }
-  const contextTokens = trainingContextTokens > 0
-    ? Math.min(settings.contextTokens, trainingContextTokens)
-    : settings.contextTokens;
-  const shape = contextShape(settings, contextTokens);
-  const context = await openContext(llama, weights, { settings, shape });
-  setAdapters(llama, { weights, context, paths: settings.adapterPaths });
-  const vocabulary = new Vocabulary(call, weights);
+  const weights = new Weights(llama, settings, onProgress);
+  const contextTokens = windowOf(llama, await weights.laidOut({ repacks: true }), settings);
+  const parts = { llama, settings, weights, contextTokens };
+  const { exactness, proof, numericClass } = await settleExactness(parts, () => onProgress(1));
+  const traits = traitsOf(exactness.policy);
+  const shape = contextShape(settings, { contextTokens, traits });
+  const pointer = await weights.laidOut(traits);
+  const context = await openContext(llama, pointer, { settings, shape });
+  const vocabulary = new Vocabulary(call, pointer);
   const memory = call.llama_get_memory(context);
   await warmUp(llama, context, memory);
-  const embeddingWidth = call.llama_model_n_embd_inp(weights);
+  const embeddingWidth = call.llama_model_n_embd_inp(pointer);
   const { projector, fault } = await openProjector(settings, {
-    ...{ weights, ownNativeFolder },
+    ...{ weights: pointer, ownNativeFolder },
     ...{ width: embeddingWidth, usesGpu: llama.gpus.length > 0 && settings.gpuLayers !== 0 },
   });
   const device = Math.max(0, before.device - freeBytes(llama));
-  const weightBytes = Number(call.llama_model_size(weights));
+  const weightBytes = Number(call.llama_model_size(pointer));
   // With mapped weights the resident size counts what the warm-up touched, which may be less than all.
   const grown = Math.max(0, Deno.memoryUsage().rss - before.resident);
   return {
@@ -91,15 +88,17 @@ export async function loadModel(
     vocabulary,
     projector,
     embeddingWidth,
+    traits,
+    ...(proof === undefined ? {} : { proof }),
     batchTokens: shape.batchTokens,
     microBatchTokens: shape.microBatchTokens,
     sequences: shape.sequences,
-    slidingWindowTokens: call.llama_model_n_swa(weights),
+    slidingWindowTokens: call.llama_model_n_swa(pointer),
     facts: {
       contextTokens,
-      trainingContextTokens,
+      trainingContextTokens: call.llama_model_n_ctx_train(pointer),
       vocabularyTokens: vocabulary.tokenCount,
-      embeddingLength: call.llama_model_n_embd_out(weights),
+      embeddingLength: call.llama_model_n_embd_out(pointer),
       slots: settings.slots,
       memoryBytes: Math.max(weightBytes, grown + device),
       deviceMemoryBytes: device,
@@ -107,7 +106,8 @@ export async function loadModel(
       eosText: vocabulary.eosText(),
       canShift: memory !== null && call.llama_memory_can_shift(memory),
       ...(fault === undefined ? {} : { imageFault: fault }),
-      numericClass: `${llama.buildText}/threads=${settings.threads}/kv=${settings.kvCacheType}`,
+      numericClass,
+      exactness,
     },
   };
 }
@@ -134,45 +134,23 @@ async function openProjector(
   }
 }
 
-async function loadWeights(
-  llama: Llama,
-  settings: LoadSettings,
-  onProgress: (fraction: number) => void,
-): Promise<Deno.PointerValue> {
-  const report = Deno.UnsafeCallback.threadSafe(
-    { parameters: ["f32", "pointer"], result: "bool" },
-    (fraction) => {
-      onProgress(Number(fraction));
-      return true;
-    },
-  );
-  const params = asBytes(llama.call.llama_model_default_params());
-  MODEL_PARAMS.set(params, "gpuLayers", llama.gpus.length === 0 ? 0 : settings.gpuLayers);
-  MODEL_PARAMS.set(params, "loadMode", settings.mmap ? LOAD_MODES.mmap : LOAD_MODES.none);
-  MODEL_PARAMS.set(params, "progressCallback", Deno.UnsafePointer.value(report.pointer));
-  try {
-    const path = cText(settings.modelPath);
-    const weights = await llama.call.llama_model_load_later(path, params);
-    if (weights === null) {
-      throw new UnavailableError(
-        "load_failed",
-        `llama.cpp cannot load ${fileNameOf(settings.modelPath)}`,
-      );
-    }
-    return weights;
-  } finally {
-    report.close();
+/** Tokens of the window. @throws UnavailableError `load_failed` for a model of a kind that isn't served. */
+function windowOf(llama: Llama, weights: Deno.PointerValue, settings: LoadSettings): number {
+  const { call } = llama;
+  if (call.llama_model_has_encoder(weights)) {
+    throw new UnavailableError("load_failed", "Models with a separate encoder are not supported");
   }
+  const trainingContextTokens = call.llama_model_n_ctx_train(weights);
+  return trainingContextTokens > 0
+    ? Math.min(settings.contextTokens, trainingContextTokens)
+    : settings.contextTokens;
 }
 
-interface ContextShape {
-  readonly totalTokens: number;
-  readonly batchTokens: number;
-  readonly microBatchTokens: number;
-  readonly sequences: number;
-}
-
-function contextShape(settings: LoadSettings, contextTokens: number): ContextShape {
+function contextShape(
+  settings: LoadSettings,
+  by: { readonly contextTokens: number; readonly traits: PolicyTraits },
+): ContextShape {
+  const { contextTokens, traits } = by;
   const batchTokens = Math.max(settings.batchTokens, settings.slots);
   if (settings.mode === "embed") {
     // Attention without a direction needs a whole input in one physical batch.
@@ -182,80 +160,18 @@ function contextShape(settings: LoadSettings, contextTokens: number): ContextSha
       batchTokens: wholeTokens,
       microBatchTokens: wholeTokens,
       sequences: EMBED_SEQUENCES_MAX,
+      traits,
     };
   }
+  const microBatchTokens = Math.min(batchTokens, MICRO_BATCH_TOKENS_MAX);
   return {
     totalTokens: contextTokens * settings.slots,
-    batchTokens,
-    microBatchTokens: Math.min(batchTokens, MICRO_BATCH_TOKENS_MAX),
+    // A physical batch that ends within a pair would part it.
+    batchTokens: traits.pairsRows ? Math.max(microBatchTokens, settings.slots) : batchTokens,
+    microBatchTokens,
     sequences: settings.slots,
+    traits,
   };
-}
-
-async function openContext(
-  llama: Llama,
-  weights: Deno.PointerValue,
-  options: { settings: LoadSettings; shape: ContextShape },
-): Promise<Deno.PointerValue> {
-  const { settings, shape } = options;
-  const isEmbedding = settings.mode === "embed";
-  const params = asBytes(llama.call.llama_context_default_params());
-  const set = CONTEXT_PARAMS.set.bind(CONTEXT_PARAMS, params);
-  set("contextTokens", shape.totalTokens);
-  set("batchTokens", shape.batchTokens);
-  set("microBatchTokens", shape.microBatchTokens);
-  set("sequences", shape.sequences);
-  // One output per slot is all that sampling needs; llama.cpp would otherwise reserve one per batch token.
-  set("outputsMax", isEmbedding ? 0 : shape.sequences);
-  set("threads", settings.threads);
-  set("threadsBatch", settings.threads);
-  set("flashAttention", FLASH_ATTENTION[settings.flashAttention]);
-  set("keyType", KV_CACHE_TYPES[settings.kvCacheType]);
-  set("valueType", KV_CACHE_TYPES[settings.kvCacheType]);
-  set("embeddings", isEmbedding);
-  set("swaFull", false);
-  // A stream per slot: with one for all, each token's attention walks the cells of every slot (decision 0001).
-  set("kvUnified", isEmbedding);
-  const context = await llama.call.llama_init_later(weights, params);
-  if (context === null) {
-    throw new UnavailableError(
-      "load_failed",
-      `llama.cpp cannot make a context of ${shape.totalTokens} tokens for ${settings.modelPath}`,
-    );
-  }
-  return context;
-}
-
-function setAdapters(
-  llama: Llama,
-  parts: {
-    readonly weights: Deno.PointerValue;
-    readonly context: Deno.PointerValue;
-    readonly paths: readonly string[];
-  },
-): void {
-  if (parts.paths.length === 0) return;
-  const addresses = new BigUint64Array(parts.paths.length);
-  parts.paths.forEach((path, index) => {
-    const adapter = llama.call.llama_adapter_lora_init(parts.weights, cText(path));
-    if (adapter === null) {
-      throw new UnavailableError(
-        "load_failed",
-        `llama.cpp cannot load the adapter ${fileNameOf(path)}`,
-      );
-    }
-    addresses[index] = Deno.UnsafePointer.value(adapter);
-  });
-  const scales = new Float32Array(parts.paths.length).fill(1);
-  const result = llama.call.llama_set_adapters_lora(
-    parts.context,
-    new Uint8Array(addresses.buffer),
-    BigInt(addresses.length),
-    new Uint8Array(scales.buffer),
-  );
-  if (result !== 0) {
-    throw new UnavailableError("load_failed", "llama.cpp refuses the adapters for this model");
-  }
 }
 
 async function warmUp(
@@ -278,14 +194,4 @@ async function warmUp(
 /** On all devices together. */
 function freeBytes({ gpus }: Llama): number {
   return gpus.reduce((sum, gpu) => sum + gpu.memory().freeBytes, 0);
-}
-
-/** The type of a struct result is wider than what a call returns. */
-function asBytes(result: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(result);
-}
-
-/** The file alone: where it lies is nobody's business on other nodes, which are told why a load failed. */
-function fileNameOf(path: string): string {
-  return path.replace(/^.*[/\\]/, "");
 }

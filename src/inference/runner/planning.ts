@@ -15,6 +15,8 @@ export interface BatchLimits {
   readonly batchTokens: number;
   /** Prompt tokens at most while anybody else has work: it bounds how long others wait for this batch. */
   readonly sharedPrefillTokens: number;
+  /** Tokens of one sequence at most; default as many as fit. */
+  readonly sequenceTokens?: number;
 }
 
 /**
@@ -35,7 +37,7 @@ export function planBatch(
   if (demands.length > 1) room = Math.min(room, limits.sharedPrefillTokens);
   const prompts = demands.filter(({ phase }) => phase === "prefill");
   for (const { slot, pendingTokens } of prompts.toSorted((a, b) => a.order - b.order)) {
-    const count = Math.min(room, pendingTokens);
+    const count = Math.min(room, pendingTokens, limits.sequenceTokens ?? Infinity);
     if (count === 0) break;
     plan.set(slot, count);
     room -= count;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export type { Exactness, ExactPolicy, ExactProof, ExactWish } from "./exactness.ts";
 export { readImageHeader } from "./image_header.ts";
 export {
   IMAGE_PARTS_MAX,

@@ -1,3 +1,4 @@
+import type { Exactness, ExactProof, ExactWish } from "./exactness.ts";
 import type { SequenceEvent, SequenceRequest } from "./sequence.ts";
 import type { WireError } from "../wire_error.ts";
 
@@ -30,6 +31,10 @@ export interface LoadSettings {
   readonly kvCacheType: "f16" | "q8_0" | "q4_0";
   /** Embedding models compute vectors and no answers. */
   readonly mode: "generate" | "embed";
+  /** Default `off`. */
+  readonly exact?: ExactWish;
+  /** What was proven of this model at earlier loads; default nothing. */
+  readonly proofs?: readonly ExactProof[];
 }
 
 /** What a loaded model is. */
@@ -49,8 +54,13 @@ export interface LoadedFacts {
   readonly canShift: boolean;
   /** Why its projector can't be used; "" = the model sees images, absent = it has no projector. */
   readonly imageFault?: string;
-  /** llama.cpp build, instruction set and thread policy: equal values promise equal logits for equal batches. */
+  /**
+   * llama.cpp build, instruction set, device, number formats and policy: exact copies of equal values give equal logits,
+   * others do for equal batches.
+   */
   readonly numericClass: string;
+  /** Absent from nodes that can't tell. */
+  readonly exactness?: Exactness;
 }
 
 /** Node to runner. */
@@ -95,7 +105,13 @@ export type ModelCommand =
 export type RunnerReply =
   | { readonly kind: "load_progress"; readonly fraction: number }
   /** `confinement`: what keeps the runner from everything else, such as `landlock:7+seccomp`. */
-  | { readonly kind: "loaded"; readonly facts: LoadedFacts; readonly confinement: string }
+  | {
+    readonly kind: "loaded";
+    readonly facts: LoadedFacts;
+    readonly confinement: string;
+    /** Of this load, to be kept for the next ones. */
+    readonly proof?: ExactProof;
+  }
   | { readonly kind: "load_failed"; readonly message: string }
   | { readonly kind: "pong" }
   | {

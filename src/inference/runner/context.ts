@@ -1,0 +1,167 @@
+import { UnavailableError } from "../../base/mod.ts";
+import type { LoadSettings } from "../../protocol/mod.ts";
+import type { PolicyTraits } from "../exactness/mod.ts";
+import {
+  CONTEXT_PARAMS,
+  cText,
+  FLASH_ATTENTION,
+  KV_CACHE_TYPES,
+  type Llama,
+  LOAD_MODES,
+  MODEL_PARAMS,
+} from "../llama/mod.ts";
+
+/** The weights of a model, laid out for kernels in one way at a time. */
+export class Weights {
+  readonly #llama: Llama;
+  readonly #settings: LoadSettings;
+  readonly #onProgress: (fraction: number) => void;
+  #loaded: { readonly pointer: Deno.PointerValue; readonly repacks: boolean } | undefined;
+
+  constructor(llama: Llama, settings: LoadSettings, onProgress: (fraction: number) => void) {
+    this.#llama = llama;
+    this.#settings = settings;
+    this.#onProgress = onProgress;
+  }
+
+  /**
+   * Loads them, again where they are laid out otherwise: no context may be open over them then.
+   *
+   * @throws UnavailableError `load_failed`; llama.cpp has written its reason to standard error.
+   */
+  async laidOut({ repacks }: Pick<PolicyTraits, "repacks">): Promise<Deno.PointerValue> {
+    if (this.#loaded?.repacks === repacks) return this.#loaded.pointer;
+    if (this.#loaded !== undefined) this.#llama.call.llama_model_free(this.#loaded.pointer);
+    this.#loaded = undefined;
+    const how = { onProgress: this.#onProgress, repacks };
+    const pointer = await loadWeights(this.#llama, this.#settings, how);
+    this.#loaded = { pointer, repacks };
+    return pointer;
+  }
+}
+
+async function loadWeights(
+  llama: Llama,
+  settings: LoadSettings,
+  how: { readonly onProgress: (fraction: number) => void; readonly repacks: boolean },
+): Promise<Deno.PointerValue> {
+  const report = Deno.UnsafeCallback.threadSafe(
+    { parameters: ["f32", "pointer"], result: "bool" },
+    (fraction) => {
+      how.onProgress(Number(fraction));
+      return true;
+    },
+  );
+  const params = asBytes(llama.call.llama_model_default_params());
+  MODEL_PARAMS.set(params, "gpuLayers", llama.gpus.length === 0 ? 0 : settings.gpuLayers);
+  MODEL_PARAMS.set(params, "loadMode", settings.mmap ? LOAD_MODES.mmap : LOAD_MODES.none);
+  MODEL_PARAMS.set(params, "useExtraBuffers", how.repacks);
+  MODEL_PARAMS.set(params, "progressCallback", Deno.UnsafePointer.value(report.pointer));
+  try {
+    const path = cText(settings.modelPath);
+    const weights = await llama.call.llama_model_load_later(path, params);
+    if (weights === null) {
+      throw new UnavailableError(
+        "load_failed",
+        `llama.cpp cannot load ${fileNameOf(settings.modelPath)}`,
+      );
+    }
+    return weights;
+  } finally {
+    report.close();
+  }
+}
+
+/** How large a context is, and what for. */
+export interface ContextShape {
+  readonly totalTokens: number;
+  /** Tokens that are planned into one batch at most. */
+  readonly batchTokens: number;
+  /** Rows of one physical batch. */
+  readonly microBatchTokens: number;
+  readonly sequences: number;
+  readonly traits: PolicyTraits;
+}
+
+/** A context over loaded weights, with the settings' adapters. @throws UnavailableError `load_failed`. */
+export async function openContext(
+  llama: Llama,
+  weights: Deno.PointerValue,
+  options: { settings: LoadSettings; shape: ContextShape },
+): Promise<Deno.PointerValue> {
+  const { settings, shape } = options;
+  const { traits } = shape;
+  // A token may take the one before it along.
+  const pairs = traits.pairsRows ? shape.sequences : 0;
+  const threads = traits.isSingleThread ? 1 : settings.threads;
+  const isEmbedding = settings.mode === "embed";
+  const params = asBytes(llama.call.llama_context_default_params());
+  const set = CONTEXT_PARAMS.set.bind(CONTEXT_PARAMS, params);
+  set("contextTokens", shape.totalTokens);
+  set("batchTokens", shape.batchTokens + pairs);
+  set("microBatchTokens", pairs > 0 ? shape.batchTokens + pairs : shape.microBatchTokens);
+  set("sequences", shape.sequences);
+  // One output per slot is all that sampling needs; llama.cpp would otherwise reserve one per batch token.
+  set("outputsMax", isEmbedding ? 0 : shape.sequences + pairs);
+  set("outputsMaxPerSequence", pairs > 0 ? 2 : 1);
+  set("threads", threads);
+  set("threadsBatch", threads);
+  set("flashAttention", FLASH_ATTENTION[settings.flashAttention]);
+  set("keyType", KV_CACHE_TYPES[settings.kvCacheType]);
+  set("valueType", KV_CACHE_TYPES[settings.kvCacheType]);
+  set("embeddings", isEmbedding);
+  set("swaFull", traits.keepsAllCells);
+  // A stream per slot: with one for all, each token's attention walks the cells of every slot (decision 0001).
+  set("kvUnified", isEmbedding);
+  const context = await llama.call.llama_init_later(weights, params);
+  if (context === null) {
+    throw new UnavailableError(
+      "load_failed",
+      `llama.cpp cannot make a context of ${shape.totalTokens} tokens for ${settings.modelPath}`,
+    );
+  }
+  setAdapters(llama, { weights, context, paths: settings.adapterPaths });
+  return context;
+}
+
+function setAdapters(
+  llama: Llama,
+  parts: {
+    readonly weights: Deno.PointerValue;
+    readonly context: Deno.PointerValue;
+    readonly paths: readonly string[];
+  },
+): void {
+  if (parts.paths.length === 0) return;
+  const addresses = new BigUint64Array(parts.paths.length);
+  parts.paths.forEach((path, index) => {
+    const adapter = llama.call.llama_adapter_lora_init(parts.weights, cText(path));
+    if (adapter === null) {
+      throw new UnavailableError(
+        "load_failed",
+        `llama.cpp cannot load the adapter ${fileNameOf(path)}`,
+      );
+    }
+    addresses[index] = Deno.UnsafePointer.value(adapter);
+  });
+  const scales = new Float32Array(parts.paths.length).fill(1);
+  const result = llama.call.llama_set_adapters_lora(
+    parts.context,
+    new Uint8Array(addresses.buffer),
+    BigInt(addresses.length),
+    new Uint8Array(scales.buffer),
+  );
+  if (result !== 0) {
+    throw new UnavailableError("load_failed", "llama.cpp refuses the adapters for this model");
+  }
+}
+
+/** The type of a struct result is wider than what a call returns. */
+function asBytes(result: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(result);
+}
+
+/** The file alone: where it lies is nobody's business on other nodes, which are told why a load failed. */
+function fileNameOf(path: string): string {
+  return path.replace(/^.*[/\\]/, "");
+}

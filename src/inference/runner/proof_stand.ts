@@ -1,0 +1,180 @@
+import { createHash } from "node:crypto";
+import { cpuUsage } from "node:process";
+import { assert, Random, UnavailableError } from "../../base/mod.ts";
+import type { Exactness, ExactProof, LoadSettings } from "../../protocol/mod.ts";
+import {
+  exactnessOf,
+  findPolicy,
+  inexact,
+  isWorthAuto,
+  type PolicyTraits,
+  PROOF_CELLS,
+  type ProofRows,
+  type ProofStand,
+  STAND_BATCH_TOKENS,
+} from "../exactness/mod.ts";
+import type { Llama } from "../llama/mod.ts";
+import { Batch } from "./batch.ts";
+import { openContext, type Weights } from "./context.ts";
+
+/** A proof that nobody asked for may not take longer. Milliseconds. */
+const PROOF_MS_MAX = 120_000;
+/** Of the tokens that a proof computes; the same on every machine. */
+const TOKEN_SEED = 15;
+
+/** What is to be proven, and for whom. */
+export interface ProofParts {
+  readonly llama: Llama;
+  readonly settings: LoadSettings;
+  readonly weights: Weights;
+  /** The window that answers will have. */
+  readonly contextTokens: number;
+}
+
+/** How a model is to be computed. */
+export interface Settled {
+  readonly exactness: Exactness;
+  /** Present where it was made for this load. */
+  readonly proof?: ExactProof;
+  readonly numericClass: string;
+}
+
+/**
+ * Takes what earlier loads have proven of the model, or proves it.
+ *
+ * @throws UnavailableError `load_failed` for a model that must be exact and can't be.
+ */
+export async function settleExactness(
+  parts: ProofParts,
+  onStep: () => void,
+): Promise<Settled> {
+  const { settings } = parts;
+  const { mode, exact = "off", threads } = settings;
+  if (mode === "embed" || exact === "off") {
+    const reason = mode === "embed" ? "it computes no answers" : "the model is loaded with it off";
+    return { exactness: inexact(reason), numericClass: classOf(parts, "plain", threads) };
+  }
+  const of = proofKeyOf(parts);
+  const known = settings.proofs?.find((proof) =>
+    proof.of === of && (proof.isFinished || exact === "auto")
+  );
+  const proof = known ?? {
+    of,
+    ...await findPolicy({
+      open: (traits) => openStand(parts, traits, onStep),
+      threads,
+      isWorth: exact === "on" ? () => true : isWorthAuto,
+      proofMsMax: exact === "on" ? Infinity : PROOF_MS_MAX,
+      nowMs: () => performance.now(),
+      spentMs: parts.llama.gpus.length > 0 ? () => performance.now() : processorMs,
+    }),
+  };
+  const exactness = exactnessOf(proof, exact, { isNew: known === undefined });
+  if (exact === "on" && !exactness.isExact) {
+    throw new UnavailableError("load_failed", `not exact: ${exactness.reason}`);
+  }
+  const isAnyThreads = exactness.isExact && proof.anyThreads;
+  return {
+    exactness,
+    ...(known === undefined ? { proof } : {}),
+    numericClass: classOf(parts, exactness.policy, isAnyThreads ? undefined : threads),
+  };
+}
+
+/** On a busy machine the time on the wall says little about what a kernel takes. */
+function processorMs(): number {
+  const { user, system } = cpuUsage();
+  return (user + system) / 1_000;
+}
+
+/** What a proof holds for. */
+function proofKeyOf(parts: ProofParts): string {
+  const cells = cellsOf(parts);
+  return `${classOf(parts, undefined, parts.settings.threads)}/cells=${cells}`;
+}
+
+/** `threads` undefined = any number gives the same. */
+function classOf(
+  { llama, settings }: ProofParts,
+  policy: string | undefined,
+  threads: number | undefined,
+): string {
+  const { kvCacheType, flashAttention, gpuLayers } = settings;
+  return [
+    llama.buildText,
+    llama.gpus.length === 0 || gpuLayers === 0 ? "cpu" : `gpu=${gpuLayers}`,
+    `kv=${kvCacheType}`,
+    `fa=${flashAttention}`,
+    ...(policy === undefined ? [] : [policy]),
+    ...(threads === undefined ? [] : [`threads=${threads}`]),
+  ].join("/");
+}
+
+function cellsOf({ contextTokens }: ProofParts): number {
+  return Math.min(PROOF_CELLS, contextTokens);
+}
+
+/** Opens a context of two sequences over the weights. @throws UnavailableError `load_failed`. */
+async function openStand(
+  parts: ProofParts,
+  traits: PolicyTraits,
+  onStep: () => void,
+): Promise<ProofStand> {
+  const { llama, settings } = parts;
+  const { call } = llama;
+  const cells = cellsOf(parts);
+  const weights = await parts.weights.laidOut(traits);
+  const context = await openContext(llama, weights, {
+    settings,
+    shape: {
+      totalTokens: 2 * cells,
+      batchTokens: STAND_BATCH_TOKENS,
+      microBatchTokens: STAND_BATCH_TOKENS,
+      sequences: 2,
+      traits,
+    },
+  });
+  const memory = call.llama_get_memory(context);
+  const vocabularyTokens = call.llama_vocab_n_tokens(call.llama_model_get_vocab(weights));
+  const texts = proofTexts(vocabularyTokens, cells);
+  const batch = new Batch(STAND_BATCH_TOKENS + 2);
+  const outputs = traits.pairsRows ? 2 : 1;
+  const add = ({ sequence, from, to }: ProofRows) => {
+    let index = -1;
+    for (let position = from; position < to; position++) {
+      const token = texts[sequence]?.[position] ?? 0;
+      index = batch.add(token, { position, sequence, wantsOutput: position >= to - outputs });
+    }
+    return index;
+  };
+  return {
+    cells,
+    rewind: (sequence, count) => call.llama_memory_seq_rm(memory, sequence, count, -1),
+    compute(rows) {
+      onStep();
+      batch.clear();
+      const [first = -1] = rows.map(add);
+      // Nobody is waited on before the model is loaded, and to change threads costs most where the machine is busy.
+      const result = call.llama_decode(context, batch.struct);
+      if (result !== 0) {
+        throw new UnavailableError(
+          "load_failed",
+          `llama.cpp cannot run the model (code ${result})`,
+        );
+      }
+      const row = call.llama_get_logits_ith(context, first);
+      assert(row !== null, "A row that wants an output has one", { first });
+      const bytes = Deno.UnsafePointerView.getArrayBuffer(row, vocabularyTokens * 4);
+      return createHash("sha256").update(new Uint8Array(bytes)).digest("base64");
+    },
+    useThreads: (threads) => call.llama_set_n_threads(context, threads, threads),
+    close: () => call.llama_free(context),
+  };
+}
+
+/** Two texts of any tokens: what matters is that the sums have much to round. */
+function proofTexts(vocabularyTokens: number, cells: number): readonly (readonly number[])[] {
+  const random = new Random(TOKEN_SEED);
+  const text = () => Array.from({ length: cells }, () => random.below(vocabularyTokens));
+  return [text(), text()];
+}
