@@ -102,12 +102,16 @@ function classOf(
   const { kvCacheType, flashAttention, gpuLayers } = settings;
   return [
     llama.buildText,
-    llama.gpus.length === 0 || gpuLayers === 0 ? "cpu" : `gpu=${gpuLayers}`,
+    llama.gpus.length === 0 || gpuLayers === 0 ? "cpu" : `${devicesOf(llama)}=${gpuLayers}`,
     `kv=${kvCacheType}`,
     `fa=${flashAttention}`,
     ...(policy === undefined ? [] : [policy]),
     ...(threads === undefined ? [] : [`threads=${threads}`]),
   ].join("/");
+}
+
+function devicesOf({ gpus }: Llama): string {
+  return gpus.map((gpu) => gpu.facts().description).join("+");
 }
 
 function cellsOf({ contextTokens }: ProofParts): number {
