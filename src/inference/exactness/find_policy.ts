@@ -34,45 +34,61 @@ const FIRST_STRETCH_TOKENS = 500;
 /** The cheapest policy that is exact, and what it costs. */
 export async function findPolicy(search: PolicySearch): Promise<Found> {
   const startedMs = search.nowMs();
+  const found = await tryAll(search, startedMs);
+  return { ...found, proofMs: Math.round(search.nowMs() - startedMs) };
+}
+
+type Outcome = Omit<Found, "proofMs">;
+
+async function tryAll(search: PolicySearch, startedMs: number): Promise<Outcome> {
   const tried: string[] = [];
   let plain: Pace | undefined;
-  const found = (rest: Omit<Found, "proofMs">): Found => ({
-    ...rest,
-    proofMs: Math.round(search.nowMs() - startedMs),
-  });
   for (const policy of policyLadder(search.threads)) {
     const traits = traitsOf(policy);
     const stand = await search.open(traits);
     try {
-      const beganMs = search.nowMs();
-      const mayGoOn = (tokens: number) => {
-        const nowMs = search.nowMs();
-        const tokenMs = (nowMs - beganMs) / FIRST_STRETCH_TOKENS;
-        return nowMs - startedMs + tokens * tokenMs <= search.proofMsMax;
-      };
-      const proof = new Proof(stand, { traits, threads: search.threads, mayGoOn });
-      let end = proof.runFirst();
-      if (end === "exact") {
-        const price = policy === "plain" ? FREE : priceOf(traits, stand, { plain, search });
-        if (!search.isWorth(price)) {
-          return found({ policy, reason: "", isFinished: false, anyThreads: false, ...price });
-        }
-        end = proof.runRest();
-        if (end === "exact") {
-          const isAlone = search.threads === 1 || traits.isSingleThread;
-          const anyThreads = isAlone || proof.holdsWithOneThread();
-          return found({ policy, reason: "", isFinished: true, anyThreads, ...price });
-        }
-      }
+      const { end, ...rest } = attempt(traits, stand, { search, startedMs, plain });
+      if (end === "exact") return { policy, reason: "", ...rest };
       tried.push(`${policy}: ${WORDS[end]}`);
-      if (end === "too_long") return found({ ...none(tried), isFinished: false });
+      if (end === "too_long") return { ...none(tried), isFinished: false };
       // Measured while the weights are still laid out as `plain` wants them.
       if (policy === "short") plain = timed(stand, [traitsOf("plain")], search)[0];
     } finally {
       stand.close();
     }
   }
-  return found({ ...none(tried), isFinished: true });
+  return { ...none(tried), isFinished: true };
+}
+
+type Attempt = Price & Pick<Found, "isFinished" | "anyThreads"> & { readonly end: ProofEnd };
+
+/** Proves as much as is worth it. */
+function attempt(
+  traits: PolicyTraits,
+  stand: ProofStand,
+  by: {
+    readonly search: PolicySearch;
+    readonly startedMs: number;
+    readonly plain: Pace | undefined;
+  },
+): Attempt {
+  const { threads, isWorth, proofMsMax, nowMs } = by.search;
+  const beganMs = nowMs();
+  const mayGoOn = (tokens: number) => {
+    const tokenMs = (nowMs() - beganMs) / FIRST_STRETCH_TOKENS;
+    return nowMs() - by.startedMs + tokens * tokenMs <= proofMsMax;
+  };
+  const proof = new Proof(stand, { traits, threads, mayGoOn });
+  const failed = { ...FREE, isFinished: true, anyThreads: false };
+  const first = proof.runFirst();
+  if (first !== "exact") return { ...failed, end: first };
+  const price = traits === traitsOf("plain") ? FREE : priceOf(traits, stand, by);
+  if (!isWorth(price)) return { ...price, end: "exact", isFinished: false, anyThreads: false };
+  const end = proof.runRest();
+  if (end !== "exact") return { ...failed, end };
+  const isAlone = threads === 1 || traits.isSingleThread;
+  const anyThreads = isAlone || proof.holdsWithOneThread();
+  return { ...price, end, isFinished: true, anyThreads };
 }
 
 function none(tried: readonly string[]) {
