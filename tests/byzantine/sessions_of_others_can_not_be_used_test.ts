@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import { type CatalogueCommand, encodeCommand, encodeRaftFrames } from "../../src/protocol/mod.ts";
-import { groupNodeId, GroupWorld, putSetting } from "../harness/groups.ts";
+import { NodeWorld, putSetting } from "../harness/node_world.ts";
 
 const LIES = 1_000;
 /** Virtual milliseconds between lies: a node takes only so many frames at a time. */
@@ -10,13 +10,13 @@ const GAP_LIES = 50;
 
 /** Three nodes that have each changed something, and who of them leads, is robbed, and lies. */
 class Scene {
-  readonly world: GroupWorld;
+  readonly world: NodeWorld;
   readonly leader: number;
   readonly victim: number;
   readonly liar: number;
   readonly random = new Random(5);
 
-  private constructor(world: GroupWorld, leader: number) {
+  private constructor(world: NodeWorld, leader: number) {
     const [victim = 0, liar = 0] = world.numbers.filter((number) => number !== leader);
     this.world = world;
     this.leader = leader;
@@ -25,22 +25,17 @@ class Scene {
   }
 
   static async play(act: (scene: Scene) => Promise<void>): Promise<void> {
-    const world = await GroupWorld.start(3);
-    try {
-      const scene = new Scene(world, await world.elected());
-      await scene.assertTaken("before");
-      await world.converged();
-      await act(scene);
-    } finally {
-      await world.close();
-    }
+    await using world = await NodeWorld.start(3);
+    const scene = new Scene(world, await world.elected());
+    await scene.assertTaken("before");
+    await world.converged();
+    await act(scene);
   }
 
   /** What each node changes is changed, and not only said to be. */
   async assertTaken(value: string): Promise<void> {
     for (const number of this.world.numbers) {
-      const outcome = await this.world.propose(number, putSetting(`of.${number}`, value));
-      assert.equal(outcome.kind, "applied");
+      await this.world.propose(putSetting(`of.${number}`, value), number);
       assert.equal(await this.world.read(number, `of.${number}`), value);
     }
   }
@@ -62,7 +57,7 @@ class Scene {
       command,
       request: { session, sequence, firstUnanswered: 1 + this.random.below(sequence) },
     });
-    const ends = { from: groupNodeId(this.liar), to: groupNodeId(to) };
+    const ends = { from: this.world.machine(this.liar).nodeId, to: this.world.machine(to).nodeId };
     const proposals = [{ kind: "command", data }] as const;
     for (const frame of encodeRaftFrames([{ ...ends, kind: "proposal_forward", proposals }])) {
       this.world.group(to).receive(ends.from, frame);
@@ -97,11 +92,11 @@ for (const told of ["leader", "victim"] as const) {
       await scene.assertTaken("after");
       await world.converged();
       if (told !== "leader") return;
-      const { samples, lines } = world.telemetry;
+      const { samples, lines } = world.machine(scene.leader).telemetry;
       const lies = samples.filter(({ name }) => name === "odist_raft_refused_total").length;
       assert.equal(lies, LIES);
       const [first] = lines.filter(({ event }) => event === "raft_message_refused");
-      assert.equal(first?.values.from, groupNodeId(scene.liar));
+      assert.equal(first?.values.from, world.machine(scene.liar).nodeId);
     }));
 }
 
@@ -114,7 +109,7 @@ Deno.test("A member can't open a session in another's name", () =>
       command: { kind: "open_session", nonce: nonce.with(15, (nonce[15] ?? 0) ^ 1) },
       request: undefined,
     });
-    const ends = { from: groupNodeId(scene.liar), to: groupNodeId(scene.leader) };
+    const ends = { from: world.machine(scene.liar).nodeId, to: world.machine(scene.leader).nodeId };
     const proposals = [{ kind: "command", data }] as const;
     const before = world.group(scene.leader).catalogue.appliedIndex;
     for (const frame of encodeRaftFrames([{ ...ends, kind: "proposal_forward", proposals }])) {
@@ -130,7 +125,7 @@ Deno.test("A session that an earlier version opened is used as before", () =>
     const { world } = scene;
     const nonce = new Uint8Array(16).fill(7);
     const data = encodeCommand({ command: { kind: "open_session", nonce }, request: undefined });
-    const ends = { from: groupNodeId(scene.liar), to: groupNodeId(scene.leader) };
+    const ends = { from: world.machine(scene.liar).nodeId, to: world.machine(scene.leader).nodeId };
     const forward = (bytes: Uint8Array) => {
       const proposals = [{ kind: "command", data: bytes }] as const;
       for (const frame of encodeRaftFrames([{ ...ends, kind: "proposal_forward", proposals }])) {

@@ -11,7 +11,9 @@ import { loadConfig } from "../../src/config/load_config.ts";
 import { drainKey, leaveKey } from "../../src/core/catalogue/mod.ts";
 import type { NodePorts } from "../../src/node/assembly/mod.ts";
 import { type OpenNode, openNode } from "../../src/node/open_node.ts";
+import type { Outcome } from "../../src/core/catalogue/mod.ts";
 import type { Group } from "../../src/group/group.ts";
+import { GROUP_TIMING, type GroupTiming } from "../../src/group/timing.ts";
 import type { MembershipDriver } from "../../src/members/membership_driver.ts";
 import type { Clock, Engine } from "../../src/ports/mod.ts";
 import type { CatalogueCommand } from "../../src/protocol/mod.ts";
@@ -25,6 +27,11 @@ const STEP_MS = 10;
 /** Virtual milliseconds that anything in a healthy cluster may take. */
 const PATIENCE_MS = 30_000;
 
+/** A change of a setting: the smallest command there is. */
+export function putSetting(key: string, value: string, expected?: number): CatalogueCommand {
+  return { kind: "put_setting", key, value, expected };
+}
+
 /** How a {@link NodeWorld} is made. */
 export interface NodeWorldOptions {
   /** Default 1. */
@@ -37,6 +44,8 @@ export interface NodeWorldOptions {
   readonly ports?: (number: number) => Partial<NodePorts>;
   /** What runs models on a node, in one life of it. Default: a {@link ScriptedEngine}. */
   readonly engine?: (clock: Clock, number: number) => Engine;
+  /** Of the group, instead of the product's while the world lives, so that a few changes are many. */
+  readonly timing?: Partial<GroupTiming>;
 }
 
 /** Nodes are called by number, from 1; node 1 founds the cluster. */
@@ -51,11 +60,13 @@ export class NodeWorld implements AsyncDisposable {
   readonly #options: NodeWorldOptions;
   readonly #random: Random;
   readonly #letCryptoGo: () => void;
+  readonly #timingBefore = { ...GROUP_TIMING };
 
   /** Without nodes yet. */
   constructor(options: NodeWorldOptions = {}) {
     const { seed = 1, mode = "stepped" } = options;
     this.#options = options;
+    Object.assign(GROUP_TIMING, options.timing);
     this.#random = new Random(seed);
     this.#letCryptoGo = mode === "stepped" ? holdCrypto() : () => {};
     this.network = new SimulatedNetwork({ seed, mode, step: stepCrypto });
@@ -86,6 +97,11 @@ export class NodeWorld implements AsyncDisposable {
     const machine = await this.settle(SimulatedMachine.open(on, number));
     this.#machines.set(number, machine);
     return machine;
+  }
+
+  /** Those that run, and those that did. */
+  get numbers(): readonly number[] {
+    return [...this.#machines.keys()];
   }
 
   get running(): readonly number[] {
@@ -162,8 +178,11 @@ export class NodeWorld implements AsyncDisposable {
 
   /** As kill -9, and its runners end with it; `power`: and what the disk had not synced may be gone. */
   crash(number: number, options: { readonly power: boolean } = { power: true }): void {
+    const { group } = this.node(number).machinery;
     this.#end(number);
     this.machine(number).crash(this.#random, options);
+    // Whoever waits for it here is no part of what died.
+    void group.close();
   }
 
   #end(number: number): void {
@@ -226,12 +245,24 @@ export class NodeWorld implements AsyncDisposable {
     return await promise;
   }
 
-  /** The number of the node that leads, when the running ones agree. */
-  leader(): number | undefined {
-    const leaders = new Set(this.running.map((number) => this.group(number).view().leader));
+  /** The number of the node that leads, when all of these that run agree. */
+  leader(among: readonly number[] = this.running): number | undefined {
+    const asked = this.running.filter((number) => among.includes(number));
+    const leaders = new Set(asked.map((number) => this.group(number).view().leader));
     const [leader] = leaders;
     if (leader === undefined || leaders.size > 1) return undefined;
     return numberOf(leader);
+  }
+
+  /** The number of the one of these that leads them, once all of them agree. */
+  async elected(among: readonly number[] = this.numbers): Promise<number> {
+    const agreed = () => {
+      const leader = this.leader(among) ?? 0;
+      if (!among.includes(leader) || !this.#running.has(leader)) return undefined;
+      return this.group(leader).view().role === "leader" ? leader : undefined;
+    };
+    await this.until("a leader is elected", () => agreed() !== undefined);
+    return agreed() ?? assert.fail();
   }
 
   /** Those that vote, as a running node has applied the configuration. */
@@ -240,11 +271,34 @@ export class NodeWorld implements AsyncDisposable {
     return [...new Set([...voters, ...votersOutgoing])].map(numberOf).sort((a, b) => a - b);
   }
 
-  /** Changes the catalogue through a node that runs. */
-  async propose(command: CatalogueCommand): Promise<void> {
-    const [number = 0] = this.running;
-    const outcome = await this.settle(this.group(number).propose(command, { timeoutMs: 20_000 }));
-    assert.equal(outcome.kind, "applied");
+  /** Changes the catalogue through a node, by default any that runs. */
+  async propose(command: CatalogueCommand, at = this.running[0] ?? 0): Promise<number> {
+    const outcome = await this.proposed(command, at);
+    assert.ok(outcome.kind === "applied", JSON.stringify(outcome));
+    return outcome.revision;
+  }
+
+  /** What becomes of a change. */
+  proposed(command: CatalogueCommand, at: number): Promise<Outcome> {
+    return this.settle(this.group(at).propose(command, { timeoutMs: 20_000 }));
+  }
+
+  /** What a linearizable read of a setting gives. */
+  read(number: number, key: string): Promise<string | undefined> {
+    const look = this.group(number).read((catalogue) => catalogue.findSetting(key)?.value, {
+      timeoutMs: 5_000,
+    });
+    return this.settle(look);
+  }
+
+  /** All that run have applied the same and hold the same. */
+  async converged(): Promise<void> {
+    const catalogues = () => this.running.map((number) => this.group(number).catalogue);
+    await this.until("all applied the same", () => {
+      return new Set(catalogues().map(({ appliedIndex }) => appliedIndex)).size === 1;
+    });
+    const hashes = new Set(catalogues().map((catalogue) => catalogue.stateHash()));
+    assert.equal(hashes.size, 1, "states differ");
   }
 
   /** Drains a node, or lets it serve again. */
@@ -297,6 +351,7 @@ export class NodeWorld implements AsyncDisposable {
     for (const number of this.running) this.#end(number);
     this.network.close();
     this.#letCryptoGo();
+    Object.assign(GROUP_TIMING, this.#timingBefore);
     if (this.#options.mode === "prompt") await Promise.all(this.#leftovers.map((end) => end()));
   }
 }

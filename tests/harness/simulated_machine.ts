@@ -57,6 +57,8 @@ class Life {
   readonly clock: Clock;
   options: OpenTransportOptions | undefined;
   isOver = false;
+  /** Timers that came due. */
+  wakeUps = 0;
   readonly #world: Clock;
   readonly #planned = new Set<Planned>();
   #suspended: { readonly atMs: number; readonly clock: "stands" | "runs" } | undefined;
@@ -106,7 +108,9 @@ class Life {
     const delayMs = Math.max(0, planned.dueMs - this.#monotonicMs());
     planned.timer = this.#world.after(delayMs, () => {
       this.#planned.delete(planned);
-      if (!this.isOver) planned.callback();
+      if (this.isOver) return;
+      this.wakeUps++;
+      planned.callback();
     });
   }
 }
@@ -267,6 +271,11 @@ export class SimulatedMachine {
         }
       },
     });
+  }
+
+  /** How often a timer woke the running or last process. */
+  get wakeUps(): number {
+    return this.#life.wakeUps;
   }
 
   /** The key that the running or last process showed. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Random, UnavailableError } from "../../src/base/mod.ts";
-import { groupNodeId, GroupWorld, putSetting } from "../harness/groups.ts";
+import { NodeWorld, putSetting } from "../harness/node_world.ts";
 import { checkLinearizable, type Operation } from "../sim/checkers/linearizability.ts";
 import { type ClientInput, type ClientOutput, REGISTER } from "../sim/raft/clients.ts";
 
@@ -20,7 +20,7 @@ class Client {
   #serial = 0;
 
   constructor(
-    readonly world: GroupWorld,
+    readonly world: NodeWorld,
     readonly random: Random,
     readonly id: number,
     readonly now: () => number,
@@ -28,7 +28,7 @@ class Client {
 
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      const number = this.random.pick(this.world.numbers.filter((it) => this.world.isRunning(it)));
+      const number = this.random.pick(this.world.running);
       if (number !== undefined) await this.#ask(number);
       await this.#pause(this.random.between(5, 150));
     }
@@ -79,17 +79,15 @@ class Client {
   }
 
   #pause(durationMs: number): Promise<void> {
-    return new Promise((resolve) => void this.world.clock.after(durationMs, resolve));
+    return new Promise((resolve) => void this.world.network.clock.after(durationMs, resolve));
   }
 }
 
 /** Takes a voter's vote, or gives it back, through whoever believes to lead. */
-function changeVoter(world: GroupWorld, number: number): void {
-  const leader = world.numbers.find((it) =>
-    world.isRunning(it) && world.group(it).view().role === "leader"
-  );
+function changeVoter(world: NodeWorld, number: number): void {
+  const leader = world.running.find((it) => world.group(it).view().role === "leader");
   if (leader === undefined || leader === number) return;
-  const node = groupNodeId(number);
+  const node = world.machine(number).nodeId;
   const { voters } = world.group(leader).view().configuration;
   const isVoter = voters.includes(node);
   if (isVoter && voters.length <= 2) return;
@@ -104,46 +102,33 @@ function changeVoter(world: GroupWorld, number: number): void {
   world.group(leader).changeGroup(change, { timeoutMs: 2_000 }).catch(() => {});
 }
 
-/** Gives everybody a vote again, so that all can be asked to agree. */
-async function giveAllVotes(world: GroupWorld): Promise<void> {
-  const lacking = () => {
-    const leader = world.numbers.find((it) => world.group(it).view().role === "leader");
-    if (leader === undefined) return world.numbers[0];
-    const { voters, votersOutgoing } = world.group(leader).view().configuration;
-    if (votersOutgoing.length > 0) return leader;
-    return world.numbers.find((it) => !voters.includes(groupNodeId(it)));
-  };
-  await world.until("everybody votes", () => {
-    const number = lacking();
-    if (number !== undefined) changeVoter(world, number);
-    return number === undefined;
-  }, 30_000);
-}
-
 /** Something bad, or the end of it. */
-async function disturb(world: GroupWorld, random: Random): Promise<void> {
+async function disturb(world: NodeWorld, random: Random): Promise<void> {
   const number = random.pick(world.numbers) ?? 1;
   const other = random.pick(world.numbers) ?? 1;
-  const running = world.numbers.filter((it) => world.isRunning(it));
+  const { running } = world;
+  const isRunning = running.includes(number);
   switch (random.below(11)) {
     case 0:
     case 1:
-      if (world.isRunning(number)) world.crash(number, { power: random.chance(1, 2) });
+      if (isRunning) world.crash(number, { power: random.chance(1, 2) });
       return;
     case 2:
     case 3:
-      if (!world.isRunning(number)) await world.boot(number);
+      if (!isRunning) await world.boot(number);
       return;
     case 4:
       return world.isolate(number);
     case 5:
-      if (number !== other) world.network.cut(groupNodeId(number), groupNodeId(other));
+      if (number !== other) {
+        world.network.cut(world.machine(number).nodeId, world.machine(other).nodeId);
+      }
       return;
     case 6:
-      for (const it of running) world.group(it).hintLeaderDown(groupNodeId(number));
+      for (const it of running) world.group(it).hintLeaderDown(world.machine(number).nodeId);
       return;
     case 7:
-      if (world.isRunning(number)) world.group(number).transferLeadership(groupNodeId(other));
+      if (isRunning) world.group(number).transferLeadership(world.machine(other).nodeId);
       return;
     case 8:
     case 9:
@@ -163,40 +148,38 @@ async function runSeed(
 ): Promise<{ readonly answered: number; readonly unanswered: number }> {
   const random = new Random(seed);
   const timing = { snapshotEntries: 40, trailingEntries: 10 };
-  const world = await GroupWorld.start(random.pick([3, 5]) ?? 3, { seed, timing });
+  await using world = await NodeWorld.start(random.pick([3, 5]) ?? 3, { seed, timing });
+  const { clock } = world.network;
+  const endMs = clock.monotonicMs() + VIRTUAL_MS;
   let moment = 0;
   const clients = Array.from(
     { length: CLIENTS },
     (_, index) => new Client(world, random.fork(), index + 1, () => ++moment),
   );
   let isOver = false;
-  try {
-    const runs = clients.map((client) => client.run(() => isOver));
-    while (world.clock.monotonicMs() < VIRTUAL_MS) {
-      await world.advance(random.between(50, 800));
-      await disturb(world, random);
-    }
-    isOver = true;
-    world.network.heal();
-    world.network.shape({ lossPercent: 0, delayMs: 1, jitterMs: 0 });
-    for (const number of world.numbers) if (!world.isRunning(number)) await world.boot(number);
-    await world.settle(Promise.all(runs));
-    await giveAllVotes(world);
-    const leader = await world.elected();
-    assert.equal((await world.propose(leader, putSetting("end", "1"))).kind, "applied");
-    await world.converged();
-    assert.deepEqual(
-      world.numbers.map((number) => world.group(number).fenced),
-      world.numbers.map(() => undefined),
-    );
-    const history = clients.flatMap((client) => client.history);
-    const verdict = checkLinearizable(history, REGISTER);
-    assert.deepEqual(verdict, { kind: "linearizable" });
-    const answered = history.filter(({ outcome }) => outcome !== undefined).length;
-    return { answered, unanswered: history.length - answered };
-  } finally {
-    await world.close();
+  const runs = clients.map((client) => client.run(() => isOver));
+  while (clock.monotonicMs() < endMs) {
+    await world.advance(random.between(50, 800));
+    await disturb(world, random);
   }
+  isOver = true;
+  world.network.heal();
+  world.network.shape({ lossPercent: 0, delayMs: 1, jitterMs: 0 });
+  for (const number of world.numbers) if (!world.running.includes(number)) await world.boot(number);
+  await world.settle(Promise.all(runs));
+  const everybody = world.numbers.length;
+  await world.until("all vote", () => world.voters(1).length === everybody, 60_000);
+  await world.propose(putSetting("end", "1"), await world.elected());
+  await world.converged();
+  assert.deepEqual(
+    world.numbers.map((number) => world.group(number).fenced),
+    world.numbers.map(() => undefined),
+  );
+  const history = clients.flatMap((client) => client.history);
+  const verdict = checkLinearizable(history, REGISTER);
+  assert.deepEqual(verdict, { kind: "linearizable" });
+  const answered = history.filter(({ outcome }) => outcome !== undefined).length;
+  return { answered, unanswered: history.length - answered };
 }
 
 Deno.test("Groups stay linearizable and converge through cuts, crashes, losses and rumours", async () => {
