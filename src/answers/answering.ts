@@ -2,9 +2,18 @@ import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import { type AnswerFact, AnswerMachine, type AnswerOrder } from "../core/answers/mod.ts";
 import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import type { ModelNeed } from "../core/scheduler/mod.ts";
-import type { AnswerChunk, Clock, LoadedModel, Log, Metrics, PromptUsage } from "../ports/mod.ts";
+import type {
+  AnswerChunk,
+  AnswerJournalWish,
+  Clock,
+  LoadedModel,
+  Log,
+  Metrics,
+  PromptUsage,
+} from "../ports/mod.ts";
 import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
+import { readFacts, writeFacts } from "./journal_facts.ts";
 import { AnswerChunks, doneChunk } from "./reading.ts";
 import { lostTooOften, reportLoss } from "./loss.ts";
 import type { ShorterPrompt } from "./prompts.ts";
@@ -23,6 +32,8 @@ export interface AnswerPlan {
   readonly label?: string;
   readonly sequence: Omit<SequenceRequest, "emittedTokens">;
   readonly stream: AnswerStreamOptions;
+  /** An answer that is told to go on where another node left off; absent = nobody may want to. */
+  readonly journal?: AnswerJournalWish | undefined;
   /** Constrains the content after unconstrained thinking; needs `stream.atContent` = "pause". */
   readonly grammarAtContent?: string;
   /** Asked once when the prompt is longer than the context window; throws when nothing shorter exists. */
@@ -88,13 +99,18 @@ class AnswerRun {
   readonly #signal: AbortSignal;
   readonly #machine: AnswerMachine;
   readonly #chunks: AnswerChunks;
-  readonly #startedMs: number;
+  #startedMs: number;
+  /** What was told since the last chunk. */
+  #told: AnswerFact[] = [];
+  /** Told again, and not read yet. */
+  #replayed: readonly AnswerChunk[] = [];
   #attempt: Attempt | undefined;
   /** Undefined once nothing follows. */
   #waiting: Waiting | undefined;
   /** What the last order came to nothing for. */
   #cause: unknown;
   #servedBy: ServingNode | undefined;
+  #hasEnded = false;
 
   constructor(plan: AnswerPlan, parts: AnsweringParts, signal: AbortSignal) {
     this.#plan = plan;
@@ -126,13 +142,26 @@ class AnswerRun {
 
   /** Runs until a runner has accepted the prompt. */
   async start(): Promise<void> {
-    this.#step({ kind: "begun" });
+    const facts = this.#plan.journal?.facts.flatMap(readFacts) ?? [];
+    if (facts.length > 0) this.#replay(facts);
+    else this.#step({ kind: "begun" });
     while (this.#waiting !== undefined && this.#waiting.kind !== "read_on") {
       this.#step(await this.#await(this.#waiting));
     }
   }
 
+  /** Comes to where the facts end, without doing anything for it, and goes on from there with a slot of its own. */
+  #replay(facts: readonly AnswerFact[]): void {
+    this.#replayed = facts.flatMap((fact) => this.#step(fact, { carriesOut: false }));
+    const last = facts.findLast((fact) => "nowMs" in fact);
+    if (last !== undefined) this.#startedMs -= last.nowMs;
+    // An answer that had ended goes on with nothing.
+    if (!this.#hasEnded) this.#step({ kind: "handed_over" });
+  }
+
   async *chunks(): AsyncGenerator<AnswerChunk> {
+    yield* this.#replayed;
+    this.#replayed = [];
     try {
       while (this.#waiting !== undefined) {
         for (const chunk of this.#step(await this.#await(this.#waiting))) yield chunk;
@@ -143,9 +172,10 @@ class AnswerRun {
   }
 
   /** What the reader gets of it. @throws what the answer fails with. */
-  #step(fact: AnswerFact): readonly AnswerChunk[] {
+  #step(fact: AnswerFact, { carriesOut = true } = {}): readonly AnswerChunk[] {
     this.#waiting = undefined;
     const chunks: AnswerChunk[] = [];
+    if (this.#plan.journal !== undefined) this.#told.push(fact);
     for (const order of this.#machine.step(fact)) {
       switch (order.kind) {
         case "show": {
@@ -157,10 +187,11 @@ class AnswerRun {
           this.#leave();
           break;
         case "report_loss":
-          this.#reportLoss(order);
+          if (carriesOut) this.#reportLoss(order);
           break;
         case "end":
-          chunks.push(doneChunk(order.report, this.#parts.clock.monotonicMs() - this.#startedMs));
+          this.#hasEnded = true;
+          chunks.push(doneChunk(order.report, this.#elapsedMs()));
           break;
         case "fail":
           throw this.#failure(order.why);
@@ -168,7 +199,21 @@ class AnswerRun {
           this.#waiting = order;
       }
     }
-    return chunks;
+    return this.#withFacts(chunks);
+  }
+
+  /** Who has the first of a step's chunks can come to all of them. */
+  #withFacts(chunks: readonly AnswerChunk[]): readonly AnswerChunk[] {
+    const [first, ...others] = chunks;
+    if (first === undefined || this.#told.length === 0) return chunks;
+    const facts = writeFacts(this.#told);
+    this.#told = [];
+    return [{ ...first, facts }, ...others];
+  }
+
+  /** Since the answer began, wherever that was. */
+  #elapsedMs(): number {
+    return this.#parts.clock.monotonicMs() - this.#startedMs;
   }
 
   /** What came of an order. Never throws: a failure is a fact, too. */
@@ -204,7 +249,7 @@ class AnswerRun {
     this.#attempt = { lease, abort: new AbortController(), events: undefined };
     const { servedBy, loadNs } = lease;
     if (this.#machine.tokenCount === 0) this.#servedBy = servedBy;
-    const nowMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#elapsedMs();
     return { kind: "slot_held", nodeId: servedBy?.nodeId, loadNs, nowMs };
   }
 
@@ -232,7 +277,7 @@ class AnswerRun {
         return {
           kind: "tokens_came",
           tokens: event.tokens,
-          nowMs: this.#parts.clock.monotonicMs(),
+          nowMs: this.#elapsedMs(),
         };
       case "finished": {
         this.#signal.throwIfAborted();

@@ -96,7 +96,7 @@ export class Inference {
     if (request.prompt === "" && request.keepAliveMs === 0) return this.#unload(model);
     checkGenerate(request, model);
     const think = decideThinking(request, model);
-    const resolved = this.#resolve(request.options, model, "generate");
+    const resolved = this.#resolve(request.options, model, "generate", request.journal?.seed);
     const { promptTokens = [] } = request;
     const isSilent = request.prompt === "" && request.suffix === "" && promptTokens.length === 0;
     const empty = isSilent && request.images.length === 0;
@@ -133,7 +133,7 @@ export class Inference {
     const tools = offeredTools(request.tools, request.toolChoice);
     checkChat({ ...request, tools }, model);
     const think = decideThinking(request, model);
-    const resolved = this.#resolve(request.options, model, "generate");
+    const resolved = this.#resolve(request.options, model, "generate", request.journal?.seed);
     if (empty) return await this.#loadOnly(request, { model, resolved }, signal);
     const messages = withModelMessages(request.messages, model);
     const date = this.#date();
@@ -279,10 +279,12 @@ export class Inference {
     request: RequestOptions,
     model: ModelDefinition,
     mode: LoadSettings["mode"],
+    drawnSeed?: number,
   ): ResolvedOptions {
     const bounds = { trainingContextTokens: model.facts.contextLength, mode };
     const { defaults, drawSeed } = this.#parts;
-    return resolveOptions({ request, model: model.parameters, defaults, bounds }, drawSeed);
+    const draw = () => drawnSeed ?? drawSeed();
+    return resolveOptions({ request, model: model.parameters, defaults, bounds }, draw);
   }
 
   #plan(
@@ -311,6 +313,7 @@ export class Inference {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),
       ...(warnings.length === 0 ? {} : { warnings }),
+      ...(request.journal === undefined ? {} : { journal: request.journal }),
       ...("toolCallsMax" in request ? { toolCallsMax: request.toolCallsMax } : {}),
       ...neededModel(model, resolved.load, request.keepAliveMs),
       sequence: {

@@ -103,6 +103,21 @@ interface InferenceRequest {
   readonly debugRenderOnly: boolean;
   /** The `/v1` shims drop an unsupported `think` instead of refusing it. */
   readonly relaxedThinking?: boolean;
+  /** Present = the answer's chunks tell their {@link ChunkFacts}. */
+  readonly journal?: AnswerJournalWish;
+}
+
+/** What another node needs to go on with an answer. */
+export interface AnswerJournalWish {
+  /** Unsigned 32-bit; taken where the request has none of its own. */
+  readonly seed: number;
+  /** Of the chunks that were made already, in order: these are made once more, and what follows after them. */
+  readonly facts: readonly string[];
+}
+
+/** What lies behind a chunk, and those without facts before the next one that has some: text for whoever made it. */
+interface ChunkFacts {
+  readonly facts?: string;
 }
 
 /** POST /api/generate (contract 1.4). */
@@ -151,14 +166,14 @@ export type Answer =
 
 /** One piece of an answer; `content` may be "" when the chunk only carries thinking, calls or log probabilities. */
 export type AnswerChunk =
-  | {
+  | ChunkFacts & {
     readonly kind: "text";
     readonly content: string;
     readonly thinking?: string;
     readonly toolCalls?: readonly ToolCall[];
     readonly logprobs?: readonly TokenLogprobRow[];
   }
-  | {
+  | ChunkFacts & {
     readonly kind: "done";
     readonly doneReason: "stop" | "length";
     /** Which of the stop strings ended it. */

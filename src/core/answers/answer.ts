@@ -74,6 +74,8 @@ export class AnswerMachine {
         return this.#shortened(fact.shorter);
       case "failed":
         return this.#failed(fact.code);
+      case "handed_over":
+        return this.#handedOver();
       case "abandoned":
         return this.#abandoned();
       default:
@@ -178,6 +180,13 @@ export class AnswerMachine {
     if (!this.#mayShorten) return this.#fail("prompt_too_long");
     this.#phase = "shortening";
     return [{ kind: "shorten_prompt" }];
+  }
+
+  /** The machine that computed is not avoided: it may live, with all of this in its cache. */
+  #handedOver(): readonly AnswerOrder[] {
+    assert(this.#phase !== "ended", "What has ended is handed to nobody");
+    this.#resumption.restarts();
+    return this.#phase === "new" ? [] : [this.#acquire()];
   }
 
   #lost(): readonly AnswerOrder[] {

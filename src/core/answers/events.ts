@@ -40,6 +40,8 @@ export type AnswerFact =
   }
   /** The order came to nothing. `code` undefined = for a reason that no other runner would change, a client that left included. */
   | { readonly kind: "failed"; readonly code: ErrorCode | undefined }
+  /** What was told up to here is told again by another driver: whoever computed goes on with others, or is gone. */
+  | { readonly kind: "handed_over" }
   /** Nobody reads any more; may come at any time. */
   | { readonly kind: "abandoned" };
 

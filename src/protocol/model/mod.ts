@@ -15,6 +15,7 @@ export {
   isImageToken,
   splitAtImages,
 } from "./image_tokens.ts";
+export type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "./answer_journal.ts";
 export {
   type LoadedFacts,
   type LoadSettings,

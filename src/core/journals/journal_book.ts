@@ -1,0 +1,199 @@
+import { assert, type NodeId } from "../../base/mod.ts";
+import type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "../../protocol/mod.ts";
+import {
+  JOURNAL_BYTES_MAX,
+  JOURNAL_LIFE_MS,
+  JOURNAL_LIMITS,
+  type JournalLimits,
+} from "./limits.ts";
+
+/** What an entry costs besides its bytes. */
+const ENTRY_BYTES = 64;
+const HEAD_BYTES = 1_024;
+
+/** `own`: this node makes the answer, or goes on with it when asked. `copy`: another one does. */
+export type JournalRole = { readonly kind: "own" } | { readonly kind: "copy"; readonly of: NodeId };
+
+/** Why a journal is not kept. */
+export type BookRefusal = "too_large" | "too_many" | "taken_over";
+
+/** One answer, as far as it was made. Only its book changes it. */
+export interface Journal {
+  readonly head: JournalHead;
+  readonly role: JournalRole;
+  /** How often the answer changed its node. */
+  readonly epoch: number;
+  readonly opening: AnswerOpening | undefined;
+  readonly entries: readonly AnswerEntry[];
+  /** `working`: more is to come. `idle`: nobody works on it. `ended`: nothing is missing. */
+  readonly state: "working" | "idle" | "ended";
+  /** Of entries, as sent. */
+  readonly byteCount: number;
+}
+
+interface MutableJournal extends Journal {
+  role: JournalRole;
+  epoch: number;
+  opening: AnswerOpening | undefined;
+  entries: AnswerEntry[];
+  state: Journal["state"];
+  byteCount: number;
+  cost: number;
+  /** Of the last word about it. */
+  atMs: number;
+}
+
+/** The journals of one node, within their limits. Time comes with each call, in milliseconds that never go back. */
+export class JournalBook {
+  readonly #limits: JournalLimits;
+  /** In the order of their beginning. */
+  readonly #journals = new Map<string, MutableJournal>();
+  readonly #owners = new Map<string, { count: number; cost: number }>();
+  #cost = 0;
+
+  constructor(limits: JournalLimits = JOURNAL_LIMITS) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#journals.size;
+  }
+
+  /** Bytes of all journals, by which they are limited. */
+  get cost(): number {
+    return this.#cost;
+  }
+
+  find(key: AnswerKey): Journal | undefined {
+    return this.#journals.get(nameOf(key));
+  }
+
+  all(): IterableIterator<Journal> {
+    return this.#journals.values();
+  }
+
+  /**
+   * Begins a journal in place of any of the same key, but not of one of a later epoch. What nobody works on makes room for
+   * it; what somebody works on never does.
+   */
+  begin(
+    head: JournalHead,
+    as: { readonly role: JournalRole; readonly epoch: number; readonly nowMs: number },
+  ): Journal | BookRefusal {
+    const { role, epoch, nowMs } = as;
+    const before = this.#journals.get(nameOf(head));
+    if (before !== undefined && before.epoch > epoch && role.kind === "copy") return "taken_over";
+    const cost = HEAD_BYTES + head.body.length;
+    if (cost > JOURNAL_BYTES_MAX) return "too_large";
+    if (before !== undefined) this.#remove(before);
+    if (!this.#makeRoom(head.owner, cost, nowMs)) return "too_many";
+    const journal: MutableJournal = {
+      ...{ head, role, epoch, cost, opening: undefined, byteCount: 0 },
+      entries: [],
+      state: "working",
+      atMs: nowMs,
+    };
+    this.#journals.set(nameOf(head), journal);
+    this.#pay(journal, cost, 1);
+    return journal;
+  }
+
+  open(key: AnswerKey, opening: AnswerOpening): void {
+    const journal = this.#journals.get(nameOf(key));
+    if (journal !== undefined) journal.opening = opening;
+  }
+
+  /** Undefined = it is kept. A journal that grows too large is kept no longer. */
+  append(key: AnswerKey, entry: AnswerEntry, nowMs: number): BookRefusal | undefined {
+    const journal = this.#journals.get(nameOf(key));
+    if (journal === undefined) return "too_many";
+    const cost = ENTRY_BYTES + entry.bytes.length + entry.facts.length;
+    if (journal.cost + cost > JOURNAL_BYTES_MAX) {
+      this.#remove(journal);
+      return "too_large";
+    }
+    if (!this.#makeRoom(journal.head.owner, cost, nowMs)) {
+      this.#remove(journal);
+      return "too_many";
+    }
+    journal.entries.push(entry);
+    journal.byteCount += entry.bytes.length;
+    journal.atMs = nowMs;
+    this.#pay(journal, cost, 0);
+    return undefined;
+  }
+
+  /** Nobody works on it any more, or again. */
+  setState(key: AnswerKey, state: Journal["state"], nowMs: number): void {
+    const journal = this.#journals.get(nameOf(key));
+    if (journal === undefined) return;
+    journal.state = state;
+    journal.atMs = nowMs;
+  }
+
+  /** From here on this node goes on with it, and what its last one still says of it is not heard. */
+  takeOver(key: AnswerKey, nowMs: number): Journal | undefined {
+    const journal = this.#journals.get(nameOf(key));
+    if (journal === undefined || journal.role.kind === "own") return journal;
+    if (journal.state !== "ended") journal.state = "idle";
+    journal.role = { kind: "own" };
+    journal.epoch++;
+    journal.atMs = nowMs;
+    return journal;
+  }
+
+  drop(key: AnswerKey): void {
+    const journal = this.#journals.get(nameOf(key));
+    if (journal !== undefined) this.#remove(journal);
+  }
+
+  /** Forgets what nobody works on and nobody came for. A copy is worked on elsewhere, as far as is known. */
+  expire(nowMs: number): void {
+    for (const journal of this.#journals.values()) {
+      if (!isBusy(journal) && nowMs - journal.atMs >= JOURNAL_LIFE_MS) this.#remove(journal);
+    }
+  }
+
+  #makeRoom(owner: string, cost: number, nowMs: number): boolean {
+    const { journalsMax, bytesMax, perOwnerMax, bytesPerOwnerMax } = this.#limits;
+    const ownerIsFull = () => {
+      const { count = 0, cost: paid = 0 } = this.#owners.get(owner) ?? {};
+      return count >= perOwnerMax || paid + cost > bytesPerOwnerMax;
+    };
+    const isFull = () => this.#journals.size >= journalsMax || this.#cost + cost > bytesMax;
+    if (!ownerIsFull() && !isFull()) return true;
+    this.expire(nowMs);
+    for (const journal of this.#journals.values()) {
+      if (!ownerIsFull() && !isFull()) return true;
+      if (isBusy(journal) || ownerIsFull() && journal.head.owner !== owner) continue;
+      this.#remove(journal);
+    }
+    return !ownerIsFull() && !isFull();
+  }
+
+  #remove(journal: MutableJournal): void {
+    this.#journals.delete(nameOf(journal.head));
+    this.#pay(journal, -journal.cost, -1);
+  }
+
+  #pay(journal: MutableJournal, cost: number, count: number): void {
+    const { owner } = journal.head;
+    const paid = this.#owners.get(owner) ?? { count: 0, cost: 0 };
+    paid.count += count;
+    paid.cost += cost;
+    if (paid.count === 0) this.#owners.delete(owner);
+    else this.#owners.set(owner, paid);
+    this.#cost += cost;
+    if (cost > 0 && count === 0) journal.cost += cost;
+    assert(this.#cost >= 0 && paid.count >= 0, "Journals are paid back as they were paid");
+  }
+}
+
+/** Somebody on this node waits for it. */
+function isBusy({ role, state }: Journal): boolean {
+  return state === "working" && role.kind === "own";
+}
+
+function nameOf({ id, owner }: AnswerKey): string {
+  return `${owner}\n${id}`;
+}

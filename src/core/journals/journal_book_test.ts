@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import type { NodeId } from "../../base/mod.ts";
+import type { JournalHead } from "../../protocol/mod.ts";
+import { JournalBook } from "./journal_book.ts";
+import { JOURNAL_BYTES_MAX, JOURNAL_LIFE_MS, type JournalLimits } from "./limits.ts";
+
+const OWN = { kind: "own" } as const;
+const COPY = { kind: "copy", of: "a".repeat(64) as NodeId } as const;
+const ROOMY: JournalLimits = {
+  journalsMax: 100,
+  bytesMax: 1e9,
+  perOwnerMax: 100,
+  bytesPerOwnerMax: 1e9,
+};
+
+function head(id: string, owner = "key k1"): JournalHead {
+  return {
+    ...{ id, owner, method: "POST", path: "/api/chat", headers: [], body: new Uint8Array(10) },
+    ...{ fingerprint: "", who: "", from: "", drawn: "abc", seed: 1, startedAtMs: 0 },
+  };
+}
+
+function entry(byteCount: number) {
+  return { bytes: new Uint8Array(byteCount), facts: "[]" };
+}
+
+function begun(book: JournalBook, id: string, owner?: string, nowMs = 0) {
+  return book.begin(head(id, owner), { role: OWN, epoch: 0, nowMs });
+}
+
+Deno.test("JournalBook finds a journal by its id and its owner together", () => {
+  const book = new JournalBook(ROOMY);
+  begun(book, "one");
+  book.append({ id: "one", owner: "key k1" }, entry(3), 0);
+  assert.equal(book.find({ id: "one", owner: "key k1" })?.byteCount, 3);
+  assert.equal(book.find({ id: "one", owner: "key k2" }), undefined);
+});
+
+for (
+  const [what, limits] of [
+    ["journals", { journalsMax: 2 }],
+    ["journals of one owner", { perOwnerMax: 2 }],
+    ["bytes", { bytesMax: 2_500 }],
+    ["bytes of one owner", { bytesPerOwnerMax: 2_500 }],
+  ] as const
+) {
+  Deno.test(`JournalBook keeps within its ${what}, and what is worked on makes no room`, () => {
+    const book = new JournalBook({ ...ROOMY, ...limits });
+    begun(book, "a");
+    begun(book, "b");
+    assert.equal(begun(book, "c"), "too_many");
+    book.setState(head("a"), "ended", 1);
+    assert.notEqual(begun(book, "c"), "too_many");
+    assert.equal(book.find(head("a")), undefined);
+    assert.notEqual(book.find(head("b")), undefined);
+    assert.equal(book.size, 2);
+  });
+}
+
+Deno.test("JournalBook lets one owner's journals make room for that owner's alone", () => {
+  const book = new JournalBook({ ...ROOMY, perOwnerMax: 1 });
+  begun(book, "other", "key k2");
+  book.setState(head("other", "key k2"), "ended", 0);
+  begun(book, "a");
+  assert.equal(begun(book, "b"), "too_many");
+  assert.notEqual(book.find(head("other", "key k2")), undefined);
+});
+
+Deno.test("JournalBook keeps no journal that grows too large, and pays its bytes back", () => {
+  const book = new JournalBook(ROOMY);
+  begun(book, "a");
+  assert.equal(book.append(head("a"), entry(JOURNAL_BYTES_MAX), 0), "too_large");
+  assert.equal(book.find(head("a")), undefined);
+  assert.equal(book.cost, 0);
+});
+
+Deno.test("JournalBook forgets what nobody comes back for in time, but nothing that is worked on", () => {
+  const book = new JournalBook(ROOMY);
+  for (const id of ["ended", "idle", "working"] as const) {
+    begun(book, id);
+    book.setState(head(id), id, 0);
+  }
+  book.begin(head("copy"), { role: COPY, epoch: 0, nowMs: 0 });
+  book.expire(JOURNAL_LIFE_MS - 1);
+  assert.equal(book.size, 4);
+  book.expire(JOURNAL_LIFE_MS);
+  assert.deepEqual([...book.all()].map((one) => one.head.id), ["working"]);
+});
+
+Deno.test("JournalBook hears nothing more of a journal from the node that it was taken over from", () => {
+  const book = new JournalBook(ROOMY);
+  book.begin(head("a"), { role: COPY, epoch: 3, nowMs: 0 });
+  book.append(head("a"), entry(5), 0);
+  const taken = book.takeOver(head("a"), 1);
+  assert.deepEqual([taken?.role, taken?.epoch, taken?.state], [OWN, 4, "idle"]);
+  assert.equal(book.begin(head("a"), { role: COPY, epoch: 3, nowMs: 2 }), "taken_over");
+  assert.equal(book.find(head("a"))?.byteCount, 5);
+  // Whoever takes it over from here is heard.
+  assert.notEqual(book.begin(head("a"), { role: COPY, epoch: 5, nowMs: 2 }), "taken_over");
+});

@@ -1,0 +1,149 @@
+import type { NodeId } from "../../base/mod.ts";
+import { ACK_WAIT_MS, BENCH_MS } from "./limits.ts";
+
+/** Facts for a {@link JournalReplication}; times in milliseconds that never go back. */
+export type ReplicationFact<Word> =
+  /** Who may be the second node, the best first. */
+  | { readonly kind: "candidates"; readonly peers: readonly NodeId[] }
+  /** Something to be known by two nodes before anybody sees it; words are counted from 1. */
+  | { readonly kind: "wrote"; readonly word: Word }
+  | { readonly kind: "linked"; readonly peer: NodeId }
+  /** The peer knows a batch. */
+  | { readonly kind: "acked"; readonly batch: number }
+  | { readonly kind: "lost"; readonly peer: NodeId }
+  | { readonly kind: "looked" };
+
+export type ReplicationOrder<Word> =
+  /** Waits for `linked` or `lost`. */
+  | { readonly kind: "link"; readonly peer: NodeId }
+  | { readonly kind: "unlink"; readonly peer: NodeId }
+  /** Everything that is known so far, on a new link. Waits for `acked`. */
+  | { readonly kind: "send_all"; readonly batch: number }
+  | { readonly kind: "send"; readonly batch: number; readonly words: readonly Word[] }
+  /** Words up to this one may be seen. */
+  | { readonly kind: "release"; readonly upTo: number };
+
+/**
+ * One node's words on their way to a second node, before anybody sees them. Where there is no second node, or none that
+ * answers in time, words are seen all the same: a client waits for a second at most, once.
+ */
+export class JournalReplication<Word> {
+  #candidates: readonly NodeId[] = [];
+  /** Until when they are passed over. */
+  readonly #benched = new Map<NodeId, number>();
+  #link: { readonly peer: NodeId; isOpen: boolean; knowsAll: boolean } | undefined;
+  /** Not sent yet; empty while everything is to be sent. */
+  #queue: Word[] = [];
+  #written = 0;
+  #released = 0;
+  #batch = 0;
+  /** What an answer of the peer would release. */
+  #inFlight: { readonly batch: number; readonly upTo: number } | undefined;
+  /** Since when something waits to be seen. */
+  #waitsSinceMs = 0;
+
+  /** The node that has everything which was released, and answers. */
+  get partner(): NodeId | undefined {
+    return this.#link?.knowsAll === true ? this.#link.peer : undefined;
+  }
+
+  get written(): number {
+    return this.#written;
+  }
+
+  step(fact: ReplicationFact<Word>, nowMs: number): readonly ReplicationOrder<Word>[] {
+    switch (fact.kind) {
+      case "candidates":
+        return this.#choosable(fact.peers, nowMs);
+      case "wrote":
+        return this.#wrote(fact.word, nowMs);
+      case "linked":
+        return this.#linked(fact.peer);
+      case "acked":
+        return this.#acked(fact.batch, nowMs);
+      case "lost":
+        return this.#link?.peer === fact.peer ? this.#next(nowMs, { isBenched: true }) : [];
+      case "looked":
+        return this.#looked(nowMs);
+    }
+  }
+
+  #choosable(peers: readonly NodeId[], nowMs: number): readonly ReplicationOrder<Word>[] {
+    this.#candidates = peers;
+    const link = this.#link;
+    if (link === undefined) return this.#next(nowMs, { isBenched: false });
+    if (peers.includes(link.peer)) return [];
+    const { peer } = link;
+    return [{ kind: "unlink", peer }, ...this.#next(nowMs, { isBenched: false })];
+  }
+
+  #wrote(word: Word, nowMs: number): readonly ReplicationOrder<Word>[] {
+    if (this.#released === this.#written) this.#waitsSinceMs = nowMs;
+    this.#written++;
+    if (this.#link === undefined) return this.#release(this.#written);
+    // What is there when the link opens is sent as a whole.
+    if (!this.#link.isOpen) return [];
+    this.#queue.push(word);
+    return this.#inFlight === undefined ? this.#send() : [];
+  }
+
+  #linked(peer: NodeId): readonly ReplicationOrder<Word>[] {
+    if (this.#link?.peer !== peer || this.#link.isOpen) return [];
+    this.#link.isOpen = true;
+    this.#queue = [];
+    this.#inFlight = { batch: ++this.#batch, upTo: this.#written };
+    return [{ kind: "send_all", batch: this.#batch }];
+  }
+
+  #send(): readonly ReplicationOrder<Word>[] {
+    if (this.#queue.length === 0) return [];
+    const words = this.#queue;
+    this.#queue = [];
+    this.#inFlight = { batch: ++this.#batch, upTo: this.#written };
+    return [{ kind: "send", batch: this.#batch, words }];
+  }
+
+  #acked(batch: number, nowMs: number): readonly ReplicationOrder<Word>[] {
+    if (this.#inFlight?.batch !== batch) return [];
+    const { upTo } = this.#inFlight;
+    this.#inFlight = undefined;
+    this.#waitsSinceMs = nowMs;
+    if (this.#link !== undefined) this.#link.knowsAll = true;
+    return [...this.#release(upTo), ...this.#send()];
+  }
+
+  #looked(nowMs: number): readonly ReplicationOrder<Word>[] {
+    const isLate = this.#released < this.#written && nowMs - this.#waitsSinceMs >= ACK_WAIT_MS;
+    const link = this.#link;
+    if (!isLate) return link === undefined ? this.#next(nowMs, { isBenched: false }) : [];
+    const shown = this.#release(this.#written);
+    if (link === undefined) return shown;
+    const { peer } = link;
+    return [{ kind: "unlink", peer }, ...this.#next(nowMs, { isBenched: true }), ...shown];
+  }
+
+  /** Another second node, or none. */
+  #next(
+    nowMs: number,
+    { isBenched }: { readonly isBenched: boolean },
+  ): readonly ReplicationOrder<Word>[] {
+    const last = this.#link?.peer;
+    if (last !== undefined && isBenched) this.#benched.set(last, nowMs + BENCH_MS);
+    for (const [peer, untilMs] of this.#benched) {
+      if (untilMs <= nowMs) this.#benched.delete(peer);
+    }
+    this.#link = undefined;
+    this.#inFlight = undefined;
+    this.#queue = [];
+    const peer = this.#candidates.find((candidate) => !this.#benched.has(candidate));
+    if (peer === undefined) return this.#release(this.#written);
+    this.#link = { peer, isOpen: false, knowsAll: false };
+    return [{ kind: "link", peer }];
+  }
+
+  #release(upTo: number): readonly ReplicationOrder<Word>[] {
+    if (upTo <= this.#released) return [];
+    this.#released = upTo;
+    return [{ kind: "release", upTo }];
+  }
+}
