@@ -142,11 +142,7 @@ export const IMPORT_RULES: ImportRules = {
       because: "The node is the only place where parts meet.",
     })),
     ...arrowsTo("src/ports", PARTS, "A part speaks to the world through ports."),
-    ...arrowsTo(
-      "src/protocol",
-      PARTS.filter((room) => room !== "src/responses"),
-      "A part drives what nodes send each other.",
-    ),
+    ...arrowsTo("src/protocol", PARTS, "A part drives what nodes send each other."),
     ...arrowsTo("src/base", PARTS, "Errors, ids and formatting."),
     { from: "src/group", to: "src/core/raft", because: "It drives the log." },
     {
@@ -225,6 +221,11 @@ export const IMPORT_RULES: ImportRules = {
       from: "src/core/answers",
       to: "src/core/scheduler",
       because: "A search for a slot scores the nodes that hold the model.",
+    },
+    {
+      from: "src/responses",
+      to: "src/core/journals",
+      because: "Which answers are kept, and when they may be shown, is decided there.",
     },
     { from: "src/slots", to: "src/core/scheduler", because: "It drives the scheduler." },
     {
@@ -342,6 +343,9 @@ export const IMPORT_RULES: ImportRules = {
       ["extras", "openai", "What fails is said in the words of the API that was asked."],
       ["extras", "wire", "Every family reads and answers in the same way."],
       [".", "responses", "The app is made of the families of endpoints."],
+      [".", "resuming", "Some requests are answered so that clients may come back."],
+      ["resuming", "wire", "Every family reads and answers in the same way."],
+      ["extras", "resuming", "An answer is told from a byte on there."],
       ["responses", "openai", "Both are OpenAI's: errors and arguments are worded alike."],
       ["responses", "wire", "Every family reads and answers in the same way."],
       ["openai", "anthropic", "Both have their models on one path."],
@@ -406,6 +410,7 @@ export const IMPORT_RULES: ImportRules = {
       ["template", "go_template", "One of the two kinds of templates."],
       ["template", "families", "A template speaks a family's language."],
     ]),
+    ...within("src/responses", [[".", "journals", "The folder's face shows all pieces."]]),
     ...within("src/node", [[".", "assembly", "A node is its parts put together."]]),
     ...within("src/protocol", [
       [".", "contact", "The folder's face shows all shapes."],

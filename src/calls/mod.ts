@@ -12,6 +12,14 @@ export {
 } from "./blob_messages.ts";
 export { decodeDefinition, encodeDefinition } from "./definition_codec.ts";
 export {
+  JOURNAL_PURPOSE,
+  journalAckShape,
+  journalAnswerShape,
+  journalBatchShape,
+  journalOpeningShape,
+  type JournalWord,
+} from "./journal_messages.ts";
+export {
   LEASE_VERSION,
   type LeaseCommand,
   type LeaseOpening,

@@ -19,7 +19,7 @@ export interface QuestionParts {
 /**
  * Asks one question on a stream of its own, and reads its one answer with `read`.
  *
- * @throws UnavailableError `peer_lost`, also after 5 s; what `read` throws.
+ * @throws UnavailableError `peer_lost`, also when the answer takes too long; what `read` throws.
  */
 export async function askPeer<T, O extends { readonly purpose: string }>(
   parts: QuestionParts,
@@ -28,12 +28,14 @@ export async function askPeer<T, O extends { readonly purpose: string }>(
     readonly opening: O;
     /** What is too long for the opening. */
     readonly message?: unknown;
+    /** Default 5 s. */
+    readonly waitMs?: number;
   },
   read: (message: unknown) => T,
 ): Promise<T> {
   const late = new AbortController();
   let stream: PeerStream | undefined;
-  const timer = parts.clock.after(QUESTION_WAIT_MS, () => {
+  const timer = parts.clock.after(to.waitMs ?? QUESTION_WAIT_MS, () => {
     late.abort(new UnavailableError("peer_lost", `Node ${to.peer.nodeId} does not answer`));
     stream?.reset();
   });

@@ -45,6 +45,7 @@ async function collect(
   shape: AnswerShape,
 ): Promise<unknown> {
   for await (const chunk of chunks) {
+    await exchange.noteChunk(chunk);
     if (chunk.kind === "text") {
       shape.gather(chunk);
     } else {

@@ -2,6 +2,7 @@ import type { RouteExplanation } from "../ports/mod.ts";
 import { type HttpParts, NODE_HEADER } from "./exchange.ts";
 import { apiFamilies } from "./families.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
+import { Resuming } from "./resuming/mod.ts";
 import { Router } from "./routes.ts";
 import { RunningRequests } from "./running_requests.ts";
 import { Guard, type GuardRefusal, OWN_SENDER, type Sender } from "./trust/mod.ts";
@@ -47,11 +48,24 @@ export function createHttpApp(parts: HttpParts): HttpApp {
   const admitting = () => open;
   const guard = new Guard(parts.config);
   const running = new RunningRequests();
+  const resuming = new Resuming(parts);
   const router = new Router(parts, apiFamilies(parts, { admitting, running }), {
     admitting,
     running,
+    resuming,
     failureAnswer: nativeFailureAnswer,
   });
+
+  resuming.attend(async (request, { gone, ...again }) =>
+    await router.answer(request, {
+      requestId: again.head.id,
+      gone,
+      body: ReadableStream.from([again.head.body]),
+      // It was let in when it asked first, and is nobody's on this machine.
+      caller: { kind: "afar", address: again.head.from, network: "public", isPage: false },
+      again,
+    })
+  );
 
   return {
     async fetch(request, connection) {

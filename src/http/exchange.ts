@@ -1,6 +1,9 @@
 import { invalidRequest, isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
 import type {
   Answer,
+  AnswerChunk,
+  AnswerJournals,
+  AnswerJournalWish,
   AnswerMetrics,
   ChangeMaker,
   Clock,
@@ -19,14 +22,17 @@ import type {
   VocabularyFigures,
   WorkElsewhere,
 } from "../ports/mod.ts";
-import { authorizationOf, authorize, type Authorized, type Caller } from "./trust/mod.ts";
-import type { Scope } from "../protocol/mod.ts";
+import { authorizationOf, authorize, type Authorized, type Caller, ownerOf } from "./trust/mod.ts";
+import type { JournalHead, Scope } from "../protocol/mod.ts";
+import { drawId } from "./draw_id.ts";
 import type { HttpSettings } from "./settings.ts";
 import {
   type BodyRules,
+  bytesAnswer,
   describeFailure,
   type Failure,
   Fields,
+  type LiveAnswer,
   readJsonBody,
   streamAnswer,
   type StreamEncoder,
@@ -42,10 +48,14 @@ const MS_PER_SECOND = 1_000;
 /** Characters of that header at most. */
 const WARNING_CHARS_MAX = 2_000;
 
+const encoder = new TextEncoder();
+
 /** What every handler works with. */
 export interface HttpParts {
   readonly client: ModelApi;
   readonly responses: KeptResponses;
+  /** Absent = nobody can come back for an answer. */
+  readonly journals?: AnswerJournals;
   /** Absent = there are no other nodes. */
   readonly elsewhere?: WorkElsewhere;
   /** Without one there is no `/api/cluster`. */
@@ -83,6 +93,16 @@ export interface ExchangeOrigin {
   readonly body: AsyncIterable<Uint8Array> | undefined;
 }
 
+/** An answer that others may come back for, and the way in which this request reads it. */
+interface Attached {
+  readonly live: LiveAnswer;
+  /** It reads no more. */
+  readonly leave: () => void;
+  readonly head: JournalHead;
+  /** Chunks so far, those that were made before included. */
+  chunks: number;
+}
+
 /** One request on its way through a handler: its body, its cancellation and what is measured about it. */
 export class Exchange {
   readonly request: Request;
@@ -92,7 +112,13 @@ export class Exchange {
   readonly #startedMs: number;
   readonly #startedAtMs: number;
   readonly #abort = new AbortController();
-  readonly #onAbort = () => this.#abort.abort(this.origin.gone.reason);
+  readonly #onAbort = () => {
+    if (this.#attached === undefined) this.#abort.abort(this.origin.gone.reason);
+    else this.#attached.leave();
+  };
+  #attached: Attached | undefined;
+  #fields: Fields | undefined;
+  #record: ((part: Uint8Array) => void) | undefined;
   #authorized: Authorized | undefined;
   #streaming = false;
   #servedBy: () => string | undefined = () => undefined;
@@ -154,24 +180,39 @@ export class Exchange {
   async readFields(
     options: Pick<BodyRules, "zstd" | "blank"> = { zstd: false },
   ): Promise<Fields> {
+    if (this.#fields !== undefined) return this.#fields;
     const { bodyBytesMax, mediaBytesMax } = this.#parts.config;
     const rules = { bodyBytesMax, mediaBytesMax, ...options };
     const { fetchImage } = this.#parts;
     const { signal } = this;
     try {
-      const sent = { headers: this.request.headers, body: this.origin.body };
+      const sent = { headers: this.request.headers, body: this.#recordedBody() };
       const body = await readJsonBody(sent, rules);
-      if (fetchImage === undefined) return new Fields(body);
-      return new Fields(
-        await withLinkedImages(
-          body,
-          (address, bytesMax) => fetchImage(address, { bytesMax, signal }),
-        ),
+      const shown = fetchImage === undefined ? body : await withLinkedImages(
+        body,
+        (address, bytesMax) => fetchImage(address, { bytesMax, signal }),
       );
+      return this.#fields = new Fields(shown);
     } catch (error) {
       if (!isEdgeError(error)) this.#lose(error);
       throw error;
     }
+  }
+
+  /** Shows the parts of the body while it is read. */
+  recordBody(record: (part: Uint8Array) => void): void {
+    this.#record = record;
+  }
+
+  #recordedBody(): AsyncIterable<Uint8Array> | undefined {
+    const [body, record] = [this.origin.body, this.#record];
+    if (body === undefined || record === undefined) return body;
+    return async function* () {
+      for await (const part of body) {
+        record(part);
+        yield part;
+      }
+    }();
   }
 
   /** A parameter of the query; undefined without it. */
@@ -206,6 +247,43 @@ export class Exchange {
     return this.#authorized;
   }
 
+  /** Whose answer this is, in words that mean the same on every node. */
+  async owner(): Promise<string> {
+    const { access, journals } = this.#parts;
+    const authorization = authorizationOf(this.request.headers);
+    const by = { access, authorization, authorized: this.#authorized };
+    const at = {
+      ownAddress: journals?.ownAddress() ?? "",
+      origin: this.request.headers.get("origin"),
+    };
+    return await ownerOf(this.origin.caller, by, at);
+  }
+
+  /** Who asks, for whoever goes on with it. */
+  get askedBy(): Pick<Authorized, "who" | "from"> {
+    return this.#authorized ?? { who: "", from: "" };
+  }
+
+  /** As {@link authorize} of the one who asked first. */
+  adopt({ who, from }: Pick<Authorized, "who" | "from">): void {
+    this.#authorized = { scopes: ["use"], who, from };
+  }
+
+  /** From now on others may read what this request is answered. */
+  attach(live: LiveAnswer, { head, leave }: Pick<Attached, "head" | "leave">): void {
+    this.#attached = { live, head, leave, chunks: 0 };
+  }
+
+  /** Small letters and digits, the same wherever the answer is gone on with. */
+  drawId(length: number): string {
+    return this.#attached?.head.drawn.slice(0, length).padEnd(length, "0") ?? drawId(length);
+  }
+
+  /** When the answer was begun, wherever that was. */
+  get startedAtMs(): number {
+    return this.#attached?.head.startedAtMs ?? this.#parts.clock.nowMs();
+  }
+
   /** Runs `act`, whose changes are `by`'s. */
   attribute<T>({ who, from }: Authorized, act: () => T): T {
     const { attribute } = this.#parts;
@@ -225,6 +303,7 @@ export class Exchange {
 
   /** Streams items to the client; a client that leaves aborts {@link signal}. Rejects with an error before the first item. */
   async stream<T>(items: AsyncIterable<T>, encode: StreamEncoder<T>): Promise<Response> {
+    if (this.#attached !== undefined) return await this.#streamLive(items, encode, this.#attached);
     const response = await streamAnswer(items, encode, {
       gone: () => this.#abort.abort(new DOMException("The client went away", "AbortError")),
       ended: () => this.#end(200),
@@ -233,10 +312,61 @@ export class Exchange {
     return response;
   }
 
+  /** As {@link stream}, for others, too: each may read from any byte on. */
+  async #streamLive<T>(
+    items: AsyncIterable<T>,
+    encode: StreamEncoder<T>,
+    attached: Attached,
+  ): Promise<Response> {
+    const { live, leave } = attached;
+    const iterator = items[Symbol.asyncIterator]();
+    let first: IteratorResult<T> | undefined = await iterator.next();
+    live.open({ status: 200, contentType: encode.contentType });
+    live.feed({
+      next: async () => {
+        for (;;) {
+          const next = first ?? await iterator.next();
+          first = undefined;
+          if (next.done === true) return undefined;
+          const bytes = encoder.encode(encode.encode(next.value));
+          if (attached.chunks++ < live.toldBefore.length) continue;
+          return { bytes, facts: factsOf(next.value) };
+        }
+      },
+      failure: (error) => encoder.encode(encode.encodeFailure(error)),
+    });
+    this.#streaming = true;
+    const headers = { ...encode.headers, "content-type": encode.contentType };
+    return bytesAnswer(live.read(0, leave), { headers }, leave);
+  }
+
+  /** Tells what is behind a chunk of an answer that is told as a whole. @throws UnavailableError `peer_lost`. */
+  async noteChunk({ facts }: AnswerChunk): Promise<void> {
+    const attached = this.#attached;
+    if (attached === undefined || attached.chunks++ < attached.live.toldBefore.length) return;
+    await attached.live.tell({ bytes: new Uint8Array(), facts: facts ?? "" }, { isLast: false });
+  }
+
+  /** Nobody wants its answer. */
+  abandon(): void {
+    this.#abort.abort(new DOMException("The client went away", "AbortError"));
+  }
+
+  /** A stream of this request has ended. */
+  ended(): void {
+    this.#end(200);
+  }
+
   /** The request as it is asked on, under the id that its answer carries. */
-  labelled<T extends { readonly model: string }>(request: T): T & { readonly label: string } {
+  labelled<T extends { readonly model: string }>(
+    request: T,
+  ): T & { readonly label: string; readonly journal?: AnswerJournalWish } {
     this.#model = request.model;
-    return { ...request, label: this.origin.requestId };
+    const labelled = { ...request, label: this.origin.requestId };
+    const attached = this.#attached;
+    if (attached === undefined) return labelled;
+    const facts = attached.live.toldBefore.map((entry) => entry.facts).filter((one) => one !== "");
+    return { ...labelled, journal: { seed: attached.head.seed, facts } };
   }
 
   /** Has the answer's headers tell what of the request is not followed; before the answer is handed over. */
@@ -361,6 +491,13 @@ export class Exchange {
   #elapsedSeconds(): number {
     return (this.#parts.clock.monotonicMs() - this.#startedMs) / MS_PER_SECOND;
   }
+}
+
+function factsOf(item: unknown): string {
+  return typeof item === "object" && item !== null && "facts" in item &&
+      typeof item.facts === "string"
+    ? item.facts
+    : "";
 }
 
 /** Says how much the answer to a read may have missed. */

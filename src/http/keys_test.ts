@@ -4,6 +4,7 @@ import { scriptedAdmin } from "../../tests/harness/scripted_admin.ts";
 import { type Scope, SCOPES } from "../protocol/mod.ts";
 import { apiFamilies } from "./families.ts";
 import { type ApiFamily, Router } from "./routes.ts";
+import { Resuming } from "./resuming/mod.ts";
 import { RunningRequests } from "./running_requests.ts";
 import type { Sender } from "./trust/mod.ts";
 
@@ -86,7 +87,12 @@ Deno.test("each endpoint has one row, and each row answers", async () => {
   const failureAnswer = () => new Response();
   const route = { method: "GET", path: "/api/twice", scope: "use", handle: failureAnswer } as const;
   const family: ApiFamily = { name: "none", routes: [route, route], failureAnswer };
-  const options = { admitting: () => true, running: new RunningRequests(), failureAnswer };
+  const options = {
+    admitting: () => true,
+    running: new RunningRequests(),
+    resuming: new Resuming(parts),
+    failureAnswer,
+  };
   assert.throws(() => new Router(parts, [family], options), { name: "InvariantError" });
 });
 

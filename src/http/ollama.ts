@@ -10,7 +10,7 @@ import {
   type NativeLines,
   spanNs,
 } from "./ollama_lines.ts";
-import { type ApiFamily, routesFor } from "./routes.ts";
+import { type ApiFamily, resumableRoutes, routesFor } from "./routes.ts";
 import {
   defined,
   type Failure,
@@ -46,16 +46,20 @@ export function ollamaFamily(parts: HttpParts): ApiFamily {
   return {
     name: "ollama",
     failureAnswer: nativeFailureAnswer,
-    routes: routesFor("use", {
-      "GET /": ({ request }) => rootAnswer(parts, request),
-      "GET /api/version": () => jsonAnswer({ version: CONTRACT_VERSION, odist: parts.version }),
-      // There is no hosted service behind odist, which is what "disabled" tells clients.
-      "GET /api/status": () => jsonAnswer({ cloud: { disabled: true, source: "config" } }),
-      "POST /api/generate": (exchange) => generate(parts, exchange),
-      "POST /api/chat": (exchange) => chat(parts, exchange),
-      "POST /api/embed": (exchange) => embed(parts, exchange),
-      "POST /api/embeddings": (exchange) => embeddings(parts, exchange),
-    }),
+    routes: [
+      ...routesFor("use", {
+        "GET /": ({ request }) => rootAnswer(parts, request),
+        "GET /api/version": () => jsonAnswer({ version: CONTRACT_VERSION, odist: parts.version }),
+        // There is no hosted service behind odist, which is what "disabled" tells clients.
+        "GET /api/status": () => jsonAnswer({ cloud: { disabled: true, source: "config" } }),
+      }),
+      ...resumableRoutes({ zstd: false }, {
+        "POST /api/generate": (exchange) => generate(parts, exchange),
+        "POST /api/chat": (exchange) => chat(parts, exchange),
+        "POST /api/embed": (exchange) => embed(parts, exchange),
+        "POST /api/embeddings": (exchange) => embeddings(parts, exchange),
+      }),
+    ],
   };
 }
 

@@ -3,6 +3,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { assert } from "../base/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
 import { Exchange, type HttpParts } from "./exchange.ts";
+import type { Resuming, Revival } from "./resuming/mod.ts";
 import type { RunningRequests } from "./running_requests.ts";
 import { authorizationOf, authorize, type Caller } from "./trust/mod.ts";
 import { describeFailure, type Failure, unroutedAnswer } from "./wire/mod.ts";
@@ -17,6 +18,8 @@ export interface Route {
   readonly path: string;
   /** What it wants of its caller, whether it comes over HTTP or over the port between nodes. */
   readonly scope: RouteScope;
+  /** Present = clients may come back for the answer; how its body is read. */
+  readonly resumable?: { readonly zstd: boolean };
   handle(exchange: Exchange): Response | Promise<Response>;
 }
 
@@ -29,6 +32,14 @@ export function routesFor(
     const [method, path = ""] = key.split(" ");
     return { method: method as Route["method"], path, scope, handle };
   });
+}
+
+/** As {@link routesFor}, for answers that clients may come back for. */
+export function resumableRoutes(
+  how: { readonly zstd: boolean },
+  handlers: Readonly<Record<`POST /${string}`, Route["handle"]>>,
+): readonly Route[] {
+  return routesFor("use", handlers).map((route) => ({ ...route, resumable: how }));
 }
 
 /** The endpoints that word their errors alike. */
@@ -45,6 +56,8 @@ export interface RouteBindings {
   readonly gone: AbortSignal;
   readonly body: AsyncIterable<Uint8Array> | undefined;
   readonly caller: Caller;
+  /** What is gone on with, and the answer that it goes on as. */
+  readonly again?: Revival;
 }
 
 interface Mounted {
@@ -59,6 +72,7 @@ export class Router {
   readonly #parts: HttpParts;
   readonly #admitting: () => boolean;
   readonly #running: RunningRequests;
+  readonly #resuming: Resuming;
   readonly #failureAnswer: ApiFamily["failureAnswer"];
   readonly #paths: ReadonlyMap<string, ReadonlyMap<string, Mounted>>;
 
@@ -69,6 +83,7 @@ export class Router {
       readonly admitting: () => boolean;
       /** Is told of every request while it is answered. */
       readonly running: RunningRequests;
+      readonly resuming: Resuming;
       /** Words a refusal where no family does. */
       readonly failureAnswer: ApiFamily["failureAnswer"];
     },
@@ -76,6 +91,7 @@ export class Router {
     this.#parts = parts;
     this.#admitting = options.admitting;
     this.#running = options.running;
+    this.#resuming = options.resuming;
     this.#failureAnswer = options.failureAnswer;
     this.#paths = byPath(families);
     for (const [path, methods] of this.#paths) this.#mount(path, methods);
@@ -112,12 +128,34 @@ export class Router {
         admitting: this.#admitting,
       }, { request, params: context.req.param() });
       exchange.onEnd(this.#running.add(exchange));
-      const response = await handle(mounted, exchange);
+      const response = await this.#handle(mounted, exchange, context.env.again);
       exchange.answered(response);
       // A stream that nobody reads would go on being made.
       if (request.method === "HEAD") await response.body?.cancel();
       return response;
     });
+  }
+
+  async #handle(
+    { family, route }: Mounted,
+    exchange: Exchange,
+    again: Revival | undefined,
+  ): Promise<Response> {
+    try {
+      if (route.scope === "open") return await route.handle(exchange);
+      if (again !== undefined) return await this.#resuming.goOn(exchange, route, again);
+      const by = await exchange.authorize(route.scope);
+      const { resumable } = route;
+      return await exchange.attribute(
+        by,
+        () =>
+          resumable === undefined
+            ? route.handle(exchange)
+            : this.#resuming.answer(exchange, { ...route, resumable }),
+      );
+    } catch (error) {
+      return challenge(family.failureAnswer(exchange.describe(error)));
+    }
   }
 
   /** Counted under one label: the paths that strangers try must not become metrics of their own. */
@@ -187,16 +225,6 @@ function notAllowed(methods: readonly string[]): Response {
   const response = unroutedAnswer("405 method not allowed", 405);
   response.headers.set("allow", methods.join(", "));
   return response;
-}
-
-async function handle({ family, route }: Mounted, exchange: Exchange): Promise<Response> {
-  try {
-    if (route.scope === "open") return await route.handle(exchange);
-    const by = await exchange.authorize(route.scope);
-    return await exchange.attribute(by, () => route.handle(exchange));
-  } catch (error) {
-    return challenge(family.failureAnswer(exchange.describe(error)));
-  }
 }
 
 function challenge(response: Response): Response {

@@ -126,6 +126,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
   const app = createHttpApp({
     client: api,
     responses: open.responses,
+    journals: open.journals,
     elsewhere: open.elsewhere,
     admin: adminOf(parts, open, stopping),
     access: machinery.access,

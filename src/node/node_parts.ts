@@ -2,16 +2,19 @@ import { join } from "node:path";
 import type { Config } from "../config/mod.ts";
 import { TemplateInspector, UploadQuota } from "../models/mod.ts";
 import type { BlobStore } from "../ports/mod.ts";
-import { manifestPrefixOf } from "../protocol/mod.ts";
+import { manifestPrefixOf, parseAddress, splitAddresses } from "../protocol/mod.ts";
 import { KnownModels, ModelSharing } from "../library/mod.ts";
+import { JournalBook } from "../core/journals/mod.ts";
 import {
+  JournalServer,
   PeersWork,
   ResponseFolder,
   ResponseServer,
+  SharedJournals,
   SharedResponses,
   WorkServer,
 } from "../responses/mod.ts";
-import { RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
+import { JOURNAL_PURPOSE, RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
 import { meteredEngine, SchedulerDriver, type SpeedMeter } from "../slots/mod.ts";
 import type { Cluster, NodePorts, StoredModels } from "./assembly/mod.ts";
@@ -129,7 +132,12 @@ export async function openResponses(
   { config, ports }: PartsOptions,
   cluster: Cluster,
 ): Promise<
-  { readonly responses: SharedResponses; readonly elsewhere: PeersWork; close(): Promise<void> }
+  {
+    readonly responses: SharedResponses;
+    readonly journals: SharedJournals;
+    readonly elsewhere: PeersWork;
+    close(): Promise<void>;
+  }
 > {
   const { clock, log, drawSeed } = ports;
   const { transport } = cluster;
@@ -147,7 +155,16 @@ export async function openResponses(
   const responses = new SharedResponses({ self, run, folder, drawSeed, ...peers });
   const elsewhere = new PeersWork(peers);
   cluster.router.register(WORK_PURPOSE, new WorkServer(() => elsewhere.own));
-  return { responses, elsewhere, close: () => folder.close() };
+  const book = new JournalBook();
+  const [address = ""] = splitAddresses(cluster.settings.facts.clusterAddress);
+  const ownAddress = () => parseAddress(address)?.hostname ?? "";
+  const journals = new SharedJournals({ self: self.nodeId, book, ownAddress, ...peers });
+  cluster.router.register(JOURNAL_PURPOSE, new JournalServer({ book, journals, clock }));
+  const close = async () => {
+    journals.close();
+    await folder.close();
+  };
+  return { responses, journals, elsewhere, close };
 }
 
 /** In the form registries know from their usual clients (contract 2.4). */

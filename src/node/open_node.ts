@@ -3,7 +3,7 @@ import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import { type BlobMember, type ModelSharing, onlyHere } from "../library/mod.ts";
 import { openSleeping, openWaking, type Sleeping, type WakeDriver } from "../members/mod.ts";
-import type { PeersWork, SharedResponses } from "../responses/mod.ts";
+import type { PeersWork, SharedJournals, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
 import { Credentials, setNodeGauges } from "../operators/mod.ts";
 import {
@@ -46,6 +46,7 @@ export interface OpenNode {
   readonly serving: Serving;
   readonly api: NodeApi;
   readonly responses: SharedResponses;
+  readonly journals: SharedJournals;
   readonly elsewhere: PeersWork;
   readonly credentials: Credentials;
   readonly waking: WakeDriver;
@@ -140,6 +141,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     waking,
     sleeping,
     responses: kept.responses,
+    journals: kept.journals,
     elsewhere: kept.elsewhere,
     lookAround: () =>
       setNodeGauges(

@@ -1,4 +1,6 @@
 import type { NodeId } from "../base/mod.ts";
+import type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "../protocol/mod.ts";
+
 /**
  * Small files that only this user may read: keys and what belongs to them. A file that others may read is repaired when it
  * is read, and whoever made the folder is told. Calls are made one after another. Every call throws StorageError
@@ -121,6 +123,82 @@ export interface WorkElsewhere {
    * @throws UnavailableError `peer_lost`, as soon as the connection ends: at the latest when gossip takes the node for dead.
    */
   followResponse(id: string, nodeId: NodeId, signal: AbortSignal): AsyncIterable<string>;
+}
+
+/** One answer as it was kept: what was asked, and what was told. */
+export interface KeptAnswer {
+  readonly head: JournalHead;
+  readonly opening?: AnswerOpening;
+  readonly entries: readonly AnswerEntry[];
+  readonly state: "working" | "idle" | "ended";
+}
+
+/** The journal of an answer that this node makes. */
+export interface OwnJournal {
+  /** Before the first entry. */
+  open(opening: AnswerOpening): void;
+  /**
+   * Resolves once the entry may be shown: when another node has it, too, or none can be had in time. Nothing is missing
+   * behind the last one.
+   *
+   * @throws UnavailableError `peer_lost` when another node has taken the answer over, and this one must say nothing more.
+   */
+  tell(entry: AnswerEntry, options: { readonly isLast: boolean }): Promise<void>;
+  /** `idle`: it can be gone on with. Resolves as {@link tell} does. */
+  stand(state: KeptAnswer["state"]): Promise<void>;
+  /** Nobody may come back for it: it failed before it began. */
+  drop(): void;
+  /** Absent = it is kept; else why not, for people. */
+  notKept(): string | undefined;
+  /** Nodes that have what was told so far. */
+  copies(): Promise<number>;
+}
+
+/** An answer that is told once more, from some byte on. */
+export interface FollowedAnswer {
+  readonly opening: AnswerOpening;
+  /**
+   * Ends with the answer.
+   *
+   * @throws UnavailableError `peer_lost` when it breaks off, to be asked for once more.
+   */
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** From which byte on which answer is wanted. */
+export interface AnswerPlace extends AnswerKey {
+  readonly offset: number;
+}
+
+/** What the node's own HTTP does with its journals. */
+export interface JournalWork {
+  /** Tells an answer whose journal is this node's own, and goes on with it where nobody does. Undefined = it can't. */
+  follow(
+    kept: KeptAnswer,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<FollowedAnswer | undefined>;
+}
+
+/**
+ * Journals of answers, in the memory of the node that makes an answer and of one other. Any node finds them; whoever has the
+ * copy goes on when the other one is gone.
+ */
+export interface AnswerJournals {
+  attend(work: JournalWork): void;
+  /** This machine as others see it: who asks on it without a key has asked from there. */
+  readonly ownAddress: () => string;
+  begin(head: JournalHead): OwnJournal;
+  /** For one whose node is this one, after it stood idle. */
+  reopen(key: AnswerKey): OwnJournal;
+  /** The journal on this node or on any other; what was asked, as its head tells. */
+  find(key: AnswerKey): Promise<Pick<JournalHead, "fingerprint"> | undefined>;
+  /**
+   * Undefined = there is none, or nobody can go on with it.
+   *
+   * @throws RequestError `invalid_request` with status 416 for an offset beyond what is known.
+   */
+  follow(place: AnswerPlace, signal: AbortSignal): Promise<FollowedAnswer | undefined>;
 }
 
 /** This machine's key towards model registries (contract 2.4). The key itself never leaves its owner. */

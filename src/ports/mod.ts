@@ -10,6 +10,7 @@ export type { Clock } from "./clock.ts";
 export type {
   Answer,
   AnswerChunk,
+  AnswerJournalWish,
   AnswerMetrics,
   ChangesView,
   ChatRequest,
@@ -70,10 +71,16 @@ export {
   type Replacement,
 } from "./model_catalog.ts";
 export type {
+  AnswerJournals,
+  AnswerPlace,
   ClientWork,
+  FollowedAnswer,
   FoundResponse,
+  JournalWork,
+  KeptAnswer,
   KeptFile,
   KeptResponses,
+  OwnJournal,
   PageFileName,
   PageFiles,
   RequestAsker,

@@ -5,6 +5,7 @@
  *
  * @module
  */
+export { JournalServer, SharedJournals } from "./journals/mod.ts";
 export { ResponseFolder } from "./response_folder.ts";
 export { ResponseServer } from "./response_server.ts";
 export { type ResponseMember, SharedResponses } from "./shared_responses.ts";

@@ -2,9 +2,8 @@ import type { Answer, ListedModel } from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
 import { anthropicErrorBody, MessageAnswer } from "./anthropic_answers.ts";
 import { parseCountTokens, parseMessageRequest } from "./anthropic_requests.ts";
-import { drawId } from "../draw_id.ts";
 import { type Exchange, type HttpParts, readOf } from "../exchange.ts";
-import { type ApiFamily, routesFor } from "../routes.ts";
+import { type ApiFamily, resumableRoutes, routesFor } from "../routes.ts";
 import { type Failure, plainJsonAnswer, withRetry } from "../wire/mod.ts";
 
 /** What this API's clients send with every request, and no others do. */
@@ -18,10 +17,14 @@ export function anthropicFamily(parts: HttpParts): ApiFamily {
   return {
     name: "anthropic",
     failureAnswer: anthropicFailureAnswer,
-    routes: routesFor("use", {
-      "POST /v1/messages": (it) => message(parts, it),
-      "POST /v1/messages/count_tokens": (it) => countTokens(parts, it),
-    }),
+    routes: [
+      ...resumableRoutes({ zstd: true }, {
+        "POST /v1/messages": (it) => message(parts, it),
+      }),
+      ...routesFor("use", {
+        "POST /v1/messages/count_tokens": (it) => countTokens(parts, it),
+      }),
+    ],
   };
 }
 
@@ -84,7 +87,7 @@ async function message(parts: HttpParts, exchange: Exchange): Promise<Response> 
   const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
   exchange.noteServing(answer);
   const shape = new MessageAnswer({
-    id: `msg_${drawId(MESSAGE_ID_LENGTH)}`,
+    id: `msg_${exchange.drawId(MESSAGE_ID_LENGTH)}`,
     model: request.model,
     stops: request.options.stop ?? [],
     promptUsage: promptUsageOf(answer),

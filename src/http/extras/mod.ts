@@ -1,12 +1,13 @@
 /**
- * What is answered beside Ollama's contract and the APIs of others: tokens, ranks, cancelling by id, and that there is no
- * hosted service.
+ * What is answered beside Ollama's contract and the APIs of others: tokens, ranks, going on by id, cancelling by
+ * id, and that there is no hosted service.
  *
  * @module
  */
 import type { HttpParts } from "../exchange.ts";
 import type { ApiFamily } from "../routes.ts";
 import type { RunningRequests } from "../running_requests.ts";
+import { answersFamily } from "./answers.ts";
 import { cancelFamily } from "./cancel.ts";
 import { hostedFamily } from "./hosted.ts";
 import { rerankFamilies } from "./rerank.ts";
@@ -17,6 +18,7 @@ export function extraFamilies(parts: HttpParts, running: RunningRequests): reado
   return [
     vocabularyFamily(parts),
     ...rerankFamilies(parts),
+    answersFamily(parts),
     cancelFamily(parts, running),
     hostedFamily(),
   ];

@@ -24,7 +24,7 @@ import {
   parseEmbedding,
   parseStreaming,
 } from "./openai_requests.ts";
-import { type ApiFamily, routesFor } from "../routes.ts";
+import { type ApiFamily, resumableRoutes, routesFor } from "../routes.ts";
 import {
   type Failure,
   longJsonAnswer,
@@ -40,18 +40,22 @@ export function openAiFamily(parts: HttpParts): ApiFamily {
   return {
     name: "openai",
     failureAnswer: openAiFailureAnswer,
-    routes: routesFor("use", {
-      "POST /v1/chat/completions": (it) => chatCompletion(parts, it),
-      "POST /v1/completions": (it) => completion(parts, it),
-      "POST /v1/embeddings": (it) => embedding(parts, it),
-      "POST /v1/audio/transcriptions": () => {
-        throw new RequestError("unsupported_capability", "no model of odist takes audio", {
-          status: 501,
-        });
-      },
-      "GET /v1/models": (it) => models(parts, it),
-      "GET /v1/models/:model": (it) => model(parts, it),
-    }),
+    routes: [
+      ...resumableRoutes({ zstd: true }, {
+        "POST /v1/chat/completions": (it) => chatCompletion(parts, it),
+        "POST /v1/completions": (it) => completion(parts, it),
+        "POST /v1/embeddings": (it) => embedding(parts, it),
+      }),
+      ...routesFor("use", {
+        "POST /v1/audio/transcriptions": () => {
+          throw new RequestError("unsupported_capability", "no model of odist takes audio", {
+            status: 501,
+          });
+        },
+        "GET /v1/models": (it) => models(parts, it),
+        "GET /v1/models/:model": (it) => model(parts, it),
+      }),
+    ],
   };
 }
 
@@ -66,7 +70,7 @@ async function chatCompletion(parts: HttpParts, exchange: Exchange): Promise<Res
   const request = parseChatCompletion(fields);
   const { stream, includeUsage } = parseStreaming(fields);
   const count = parseChoiceCount(fields);
-  const head = answerHead("chatcmpl", request.model, parts.clock);
+  const head = answerHead("chatcmpl", request.model, exchange);
   if (count > 1) {
     const asks = copies([request], count).map((copy) => (signal: AbortSignal) =>
       parts.client.chat(exchange.labelled(copy), signal)
@@ -89,7 +93,7 @@ async function completion(parts: HttpParts, exchange: Exchange): Promise<Respons
   const [request] = prompts;
   const { stream, includeUsage } = parseStreaming(fields);
   const count = parseChoiceCount(fields, prompts.length);
-  const head = answerHead("cmpl", request.model, parts.clock);
+  const head = answerHead("cmpl", request.model, exchange);
   if (count * prompts.length > 1) {
     const asks = copies(prompts, count).map((copy) => (signal: AbortSignal) =>
       parts.client.generate(exchange.labelled(copy), signal)

@@ -1,7 +1,8 @@
-import type { AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../../ports/mod.ts";
+import type { AnswerChunk, AnswerMetrics, TokenLogprobRow } from "../../ports/mod.ts";
 import type { ToolCall } from "../../protocol/mod.ts";
 import type { AnswerShape, DoneChunk, TextChunk } from "../answer_shape.ts";
 import { drawId } from "../draw_id.ts";
+import type { Exchange } from "../exchange.ts";
 import { logprobRows } from "../ollama_lines.ts";
 import { type Failure, plainJsonAnswer } from "../wire/mod.ts";
 
@@ -17,10 +18,14 @@ export interface AnswerHead {
 }
 
 /** A head with a fresh id. `model` is echoed as the client spelled it. */
-export function answerHead(prefix: "chatcmpl" | "cmpl", model: string, clock: Clock): AnswerHead {
+export function answerHead(
+  prefix: "chatcmpl" | "cmpl",
+  model: string,
+  exchange: Exchange,
+): AnswerHead {
   return {
-    id: `${prefix}-${drawId(ANSWER_ID_LENGTH)}`,
-    created: Math.floor(clock.nowMs() / 1000),
+    id: `${prefix}-${exchange.drawId(ANSWER_ID_LENGTH)}`,
+    created: Math.floor(exchange.startedAtMs / 1000),
     model,
   };
 }

@@ -125,6 +125,8 @@ export interface Authorized {
   /** For the list of changes. */
   readonly who: string;
   readonly from: string;
+  /** With which key; absent where none was looked at. */
+  readonly keyId?: string;
 }
 
 /**
@@ -159,7 +161,33 @@ export async function authorize(
   }
   const { grant } = verdict;
   if (!grant.scopes.includes(scope)) throw new RequestError("forbidden", outOfScope(grant, scope));
-  return { scopes: grant.scopes, who: nameOf(grant), from };
+  return { scopes: grant.scopes, who: nameOf(grant), from, keyId: grant.keyId };
+}
+
+/**
+ * Whose an answer is, wherever its client comes back for it: of whoever has the key, if one is shown that opens anything,
+ * also where none is needed; else of the machine, and of pages of one origin there.
+ */
+export async function ownerOf(
+  caller: Caller,
+  by: {
+    readonly access: KeyAccess | undefined;
+    readonly authorization: string | null;
+    readonly authorized: Authorized | undefined;
+  },
+  at: { readonly ownAddress: string; readonly origin: string | null },
+): Promise<string> {
+  const { access, authorization, authorized } = by;
+  const key = bearerOf(authorization);
+  let keyId = authorized?.keyId;
+  if (keyId === undefined && access !== undefined && key !== undefined) {
+    const verdict = await access.judge(key);
+    if (verdict.kind === "granted") keyId = verdict.grant.keyId;
+  }
+  if (keyId !== undefined) return `key ${keyId}`;
+  const address = caller.kind === "own" ? at.ownAddress || caller.address : caller.address;
+  const isPage = caller.kind !== "key_holder" && caller.isPage;
+  return `${isPage ? `page ${at.origin} ` : ""}at ${address}`;
 }
 
 function openTo(caller: Caller, access: KeyAccess): readonly Scope[] {

@@ -23,6 +23,10 @@ const ALLOWED_HEADERS = [
   "Anthropic-Version",
   "Anthropic-Beta",
   "Anthropic-Dangerous-Direct-Browser-Access",
+  "Idempotency-Key",
+  "X-Conversation-Id",
+  "X-Request-Id",
+  "X-Odist-Keep",
   ...[
     "Arch",
     "Async",
@@ -38,8 +42,9 @@ const ALLOWED_HEADERS = [
     "Timeout",
   ].map((name) => `X-Stainless-${name}`),
 ].join(",");
-/** What pages may read besides what all may: who answered, under which id, and what was not followed. */
-const EXPOSED_HEADERS = "X-Request-Id, X-Odist-Node, X-Odist-Wake, X-Odist-Warning";
+/** What pages may read besides what all may: who answered, under which id, what was not followed, and how to come back. */
+const EXPOSED_HEADERS = "X-Request-Id, X-Odist-Node, X-Odist-Wake, X-Odist-Warning, " +
+  "X-Odist-Answer, X-Odist-Resume, Retry-After";
 const PREFLIGHT_SECONDS_MAX = 12 * 3600;
 const PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 /**

@@ -11,6 +11,7 @@ export {
   type Authorized,
   type Caller,
   OWN_SENDER,
+  ownerOf,
   type Sender,
 } from "./caller.ts";
 export { Guard, type GuardRefusal } from "./guard.ts";

@@ -132,3 +132,24 @@ async function pump<T>(parts: {
   }
   sink.close();
 }
+
+/** An answer of bytes as they come; what they break off with breaks it off. `left` hears of a client that went away. */
+export function bytesAnswer(
+  bytes: AsyncIterator<Uint8Array>,
+  init: { readonly status?: number; readonly headers: Readonly<Record<string, string>> },
+  left: () => void,
+): Response {
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await bytes.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
+    },
+    async cancel() {
+      // First: it may wait for bytes, and whoever makes those should stop.
+      left();
+      await bytes.return?.();
+    },
+  }, { highWaterMark: 0 });
+  return new Response(body, init);
+}

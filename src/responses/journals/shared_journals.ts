@@ -1,0 +1,300 @@
+import {
+  errorMessage,
+  isEdgeError,
+  type NodeId,
+  RequestError,
+  UnavailableError,
+} from "../../base/mod.ts";
+import {
+  askPeer,
+  JOURNAL_PURPOSE,
+  journalAnswerShape,
+  MessageStream,
+  openPurpose,
+  type QuestionParts,
+  readAnswer,
+  required,
+} from "../../calls/mod.ts";
+import {
+  type BookRefusal,
+  type Journal,
+  type JournalBook,
+  LINK_LOOK_MS,
+  OWNER_PATIENCE_MS,
+} from "../../core/journals/mod.ts";
+import type {
+  AnswerJournals,
+  AnswerPlace,
+  FollowedAnswer,
+  JournalWork,
+  Log,
+  OwnJournal,
+  PeerStream,
+} from "../../ports/mod.ts";
+import type { AnswerKey, JournalHead } from "../../protocol/mod.ts";
+import type { ResponseMember } from "../shared_responses.ts";
+import { begunWord, JournalLink } from "./journal_link.ts";
+import { KeptJournal } from "./kept_journal.ts";
+
+/** Other nodes that are asked for a journal. */
+const PEERS_ASKED_MAX = 64;
+/** How often journals are looked at while nothing waits. Milliseconds. */
+const LOOK_MS = 1_000;
+
+/** What sharing takes. */
+export interface SharedJournalsParts extends QuestionParts {
+  readonly self: NodeId;
+  readonly book: JournalBook;
+  readonly members: () => readonly ResponseMember[];
+  readonly ownAddress: () => string;
+  readonly log: Log;
+}
+
+/** Where a journal was found. */
+interface Holder {
+  readonly member: ResponseMember;
+  readonly role: "own" | "copy";
+  readonly epoch: number;
+  readonly byteCount: number;
+  readonly fingerprint: string;
+}
+
+/** Journals of answers on this node and one other. */
+export class SharedJournals implements AnswerJournals {
+  readonly #parts: SharedJournalsParts;
+  readonly #link: JournalLink;
+  /** Own journals that somebody here works with, by their names. */
+  readonly #open = new Map<string, KeptJournal>();
+  #work: JournalWork | undefined;
+  #timer: { cancel(): void } | undefined;
+
+  constructor(parts: SharedJournalsParts) {
+    this.#parts = parts;
+    const { transport, clock, log, book } = parts;
+    this.#link = new JournalLink({
+      ...{ transport, clock, log, book },
+      addressOf: (nodeId) => this.#memberOf(nodeId)?.address,
+      onTakenOver: (key) => this.#lose(key),
+    });
+    this.#look();
+  }
+
+  readonly ownAddress = (): string => this.#parts.ownAddress();
+
+  attend(work: JournalWork): void {
+    this.#work = work;
+  }
+
+  begin(head: JournalHead): OwnJournal {
+    const { book, clock } = this.#parts;
+    const epoch = (book.find(head)?.epoch ?? -1) + 1;
+    const begun = book.begin(head, { role: { kind: "own" }, epoch, nowMs: clock.monotonicMs() });
+    const journal = this.#journalOf(head, epoch, typeof begun === "string" ? begun : undefined);
+    if (typeof begun !== "string") journal.announce(begun);
+    return journal;
+  }
+
+  reopen(key: AnswerKey): OwnJournal {
+    const { book, clock } = this.#parts;
+    book.setState(key, "working", clock.monotonicMs());
+    const found = book.find(key);
+    const journal = this.#journalOf(key, found?.epoch ?? 0, found ? undefined : "too_many");
+    if (found !== undefined) journal.announce(found);
+    return journal;
+  }
+
+  async find(key: AnswerKey): Promise<Pick<JournalHead, "fingerprint"> | undefined> {
+    const kept = this.#parts.book.find(key);
+    if (kept !== undefined) return kept.head;
+    return await this.#holderOf(key);
+  }
+
+  async follow(
+    place: AnswerPlace,
+    signal: AbortSignal,
+    { asksOthers = true }: { readonly asksOthers?: boolean } = {},
+  ): Promise<FollowedAnswer | undefined> {
+    const { book } = this.#parts;
+    const kept = book.find(place);
+    if (kept === undefined) {
+      const holder = asksOthers ? await this.#holderOf(place) : undefined;
+      return holder && await this.#followAt(holder.member, place, signal);
+    }
+    if (kept.role.kind === "copy" && kept.state !== "ended") {
+      const maker = this.#memberOf(kept.role.of);
+      const mayLive = maker?.standing === "alive" || maker?.standing === "suspect";
+      if (mayLive && asksOthers && (await this.#ask(maker, place))?.role === "own") {
+        return await this.#followAt(maker, place, signal);
+      }
+      this.#takeOver(place);
+    }
+    return await this.#followHere(place, signal);
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#link.close();
+  }
+
+  async #followHere(
+    place: AnswerPlace,
+    signal: AbortSignal,
+  ): Promise<FollowedAnswer | undefined> {
+    const kept = this.#parts.book.find(place);
+    if (kept === undefined) return undefined;
+    if (place.offset > kept.byteCount) throw beyond(place, kept);
+    const { head, opening, entries, state } = kept;
+    const shown = { head, entries, state, ...(opening === undefined ? {} : { opening }) };
+    return await this.#work?.follow(shown, place.offset, signal);
+  }
+
+  /** Its node says nothing more of it. */
+  #takeOver(key: AnswerKey): void {
+    const { book, clock, log } = this.#parts;
+    const taken = book.takeOver(key, clock.monotonicMs());
+    if (taken === undefined) return;
+    log.log("info", "answer_taken_over", { answer: key.id, bytes: taken.byteCount });
+    void this.#link.say(begunWord(taken));
+  }
+
+  /** Another node goes on with it: nothing more may be said here. */
+  #lose(key: AnswerKey): void {
+    this.#open.get(nameOf(key))?.lose();
+    this.#parts.book.drop(key);
+  }
+
+  #journalOf(key: AnswerKey, epoch: number, refusal: BookRefusal | undefined): KeptJournal {
+    const { book, clock } = this.#parts;
+    const name = nameOf(key);
+    this.#open.get(name)?.lose();
+    const journal = new KeptJournal({
+      ...{ key, epoch, refusal, book, clock, link: this.#link },
+      onOver: (over) => {
+        if (this.#open.get(name) === over) this.#open.delete(name);
+      },
+    });
+    this.#open.set(name, journal);
+    return journal;
+  }
+
+  /** Whoever works on it, else the one who knows most of it. */
+  async #holderOf(key: AnswerKey): Promise<Holder | undefined> {
+    const asked = this.#alive().slice(0, PEERS_ASKED_MAX).map((member) => this.#ask(member, key));
+    const owning = asked.map(async (one) => {
+      const holder = await one;
+      if (holder?.role !== "own") throw new UnavailableError("peer_lost", "Others may have it");
+      return holder;
+    });
+    const owner = await Promise.any(owning).catch(() => undefined);
+    if (owner !== undefined) return owner;
+    const copies = (await Promise.all(asked)).filter((one) => one !== undefined);
+    return copies.sort((a, b) => b.epoch - a.epoch || b.byteCount - a.byteCount)[0];
+  }
+
+  async #ask(member: ResponseMember, { id, owner }: AnswerKey): Promise<Holder | undefined> {
+    const opening = { purpose: JOURNAL_PURPOSE, act: "find", id, owner, offset: 0 };
+    const to = { peer: member.address, opening, waitMs: OWNER_PATIENCE_MS };
+    try {
+      return await askPeer(this.#parts, to, (message) => {
+        const found = readAnswer(journalAnswerShape, "found", message);
+        const { role, epoch, byteCount, fingerprint } = found;
+        return role && { member, role, epoch, byteCount, fingerprint };
+      });
+    } catch (error) {
+      if (!isEdgeError(error)) throw error;
+      const shown = { peer: member.address.nodeId, reason: errorMessage(error) };
+      this.#parts.log.log("debug", "journal_not_asked_for", shown);
+      return undefined;
+    }
+  }
+
+  async #followAt(
+    { address }: ResponseMember,
+    place: AnswerPlace,
+    signal: AbortSignal,
+  ): Promise<FollowedAnswer | undefined> {
+    const { id, owner, offset } = place;
+    const opening = { purpose: JOURNAL_PURPOSE, act: "follow", id, owner, offset };
+    const stream = await openPurpose(
+      this.#parts.transport,
+      { peer: address, opening },
+      signal,
+    );
+    const messages = new MessageStream(stream);
+    const first = await messages.read();
+    if (first === undefined) throw brokenOff();
+    const told = anyAnswer(first);
+    if (told.kind === "over") {
+      stream.reset();
+      return undefined;
+    }
+    const { status, contentType } = readAnswer(journalAnswerShape, "opening", first);
+    return { opening: { status, contentType }, bytes: bytesFrom(stream, messages, signal) };
+  }
+
+  #look(): void {
+    const { clock, book } = this.#parts;
+    this.#link.choose(this.#partners());
+    book.expire(clock.monotonicMs());
+    const afterMs = this.#link.isWaiting ? LINK_LOOK_MS : LOOK_MS;
+    this.#timer = clock.after(afterMs, () => this.#look());
+  }
+
+  /** The next ones in the order of ids, beginning behind this one: so everybody is the second node of one other. */
+  #partners(): readonly NodeId[] {
+    const ids = this.#alive().filter(({ drained }) => !drained)
+      .map(({ address }) => address.nodeId).sort();
+    const { self } = this.#parts;
+    return [...ids.filter((id) => id > self), ...ids.filter((id) => id < self)];
+  }
+
+  #alive(): readonly ResponseMember[] {
+    return this.#parts.members().filter(({ standing }) => standing === "alive");
+  }
+
+  #memberOf(nodeId: NodeId): ResponseMember | undefined {
+    return this.#parts.members().find(({ address }) => address.nodeId === nodeId);
+  }
+}
+
+async function* bytesFrom(
+  stream: PeerStream,
+  messages: MessageStream,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const end = () => stream.reset();
+  signal.addEventListener("abort", end);
+  try {
+    for (;;) {
+      const message = await messages.read();
+      if (message === undefined) throw brokenOff();
+      const told = anyAnswer(message);
+      if (told.kind === "over") {
+        if (told.isWhole) return;
+        throw brokenOff();
+      }
+      yield readAnswer(journalAnswerShape, "bytes", message).bytes;
+    }
+  } finally {
+    signal.removeEventListener("abort", end);
+    stream.reset();
+  }
+}
+
+/** @throws PeerError `malformed_frame`. */
+function anyAnswer(message: unknown) {
+  return required(journalAnswerShape, message);
+}
+
+function nameOf({ id, owner }: AnswerKey): string {
+  return `${owner}\n${id}`;
+}
+
+function beyond({ offset }: AnswerPlace, { byteCount }: Journal): RequestError {
+  const text = `offset: the answer has ${byteCount} bytes so far, got ${offset}`;
+  return new RequestError("invalid_request", text, { status: 416 });
+}
+
+function brokenOff(): UnavailableError {
+  return new UnavailableError("peer_lost", "the node that tells the answer says no more of it");
+}

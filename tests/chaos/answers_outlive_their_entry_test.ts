@@ -1,0 +1,58 @@
+/**
+ * Answers whose client comes back for them: the node that it asked is killed, stands still or is cut off.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { clusterTest, type TestCluster } from "../harness/cluster.ts";
+
+const BODY = { model: "tiny", prompt: "Tell me a story about a fox.", options: { temperature: 0 } };
+
+/** What of the lines is the same each time. */
+function textOf(ndjson: string): string {
+  const lines = ndjson.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.equal(lines.at(-1).done, true, ndjson.slice(-300));
+  return lines.map(({ response }) => response).join("");
+}
+
+async function whole(cluster: TestCluster, name: string): Promise<string> {
+  const init = { method: "POST", body: JSON.stringify(BODY) };
+  return textOf(await (await cluster.client(name).fetch("/api/generate", init)).text());
+}
+
+clusterTest(
+  "An answer is read on at another node after the one that was asked is killed, each byte once",
+  { nodes: 3 },
+  async (cluster) => {
+    const undisturbed = await whole(cluster, "n2");
+    const response = await cluster.client("n2").fetch("/api/generate", {
+      method: "POST",
+      body: JSON.stringify(BODY),
+      headers: { "idempotency-key": "my-answer" },
+    });
+    assert.equal(response.headers.get("x-odist-answer"), "my-answer");
+    assert.equal(response.headers.get("x-odist-resume"), "copies=2");
+    const reader = response.body?.getReader();
+    const read: Uint8Array[] = [];
+    for (let count = 0; count < 3; count++) {
+      read.push((await reader?.read())?.value ?? new Uint8Array());
+    }
+    await cluster.kill("n2");
+    // What had arrived before is part of it.
+    for (;;) {
+      const next = await reader?.read().catch(() => undefined);
+      if (next?.value === undefined) break;
+      read.push(next.value);
+    }
+    const offset = read.reduce((sum, { length }) => sum + length, 0);
+    const begun = performance.now();
+    const rest = await cluster.client("n1").fetch(`/api/answers/my-answer?offset=${offset}`);
+    const text = await rest.text();
+    console.log(`gap and rest ${Math.round(performance.now() - begun)} ms, offset ${offset}`);
+    assert.equal(rest.status, 200, text);
+    const before = await new Blob(read as Uint8Array<ArrayBuffer>[]).text();
+    assert.equal(textOf(before + text), undisturbed);
+    const again = await cluster.client("n3").fetch("/api/answers/my-answer?offset=0");
+    assert.equal(await again.text(), before + text);
+  },
+);

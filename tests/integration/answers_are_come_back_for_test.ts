@@ -1,0 +1,320 @@
+/**
+ * Answers that are read on from a byte, on whole nodes in virtual time: the node that was asked dies at every step.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createHttpApp, type HttpApp } from "../../src/http/mod.ts";
+import { appUnderTest, httpRequest, scopedAccess } from "../harness/http_app.ts";
+import { NodeWorld } from "../harness/node_world.ts";
+import { SCRIPTED_ANSWER } from "../harness/scripted_engine.ts";
+
+interface Asking {
+  readonly method?: string;
+  readonly path: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The nodes' own HTTP, over what the nodes are made of. */
+class Apps {
+  readonly world: NodeWorld;
+  readonly #apps = new Map<number, HttpApp>();
+  readonly #readers = new WeakMap<Response, ReadableStreamDefaultReader<Uint8Array>>();
+
+  constructor(world: NodeWorld) {
+    this.world = world;
+  }
+
+  static async start(count: number): Promise<Apps> {
+    const world = await NodeWorld.start(count);
+    const numbers = Array.from({ length: count }, (_, index) => index + 1);
+    await world.createModel(...numbers);
+    const apps = new Apps(world);
+    for (const number of numbers) apps.boot(number);
+    await world.advance(3_000);
+    return apps;
+  }
+
+  boot(number: number): void {
+    const { api, responses, journals, elsewhere, machinery } = this.world.node(number);
+    const { parts } = appUnderTest({ access: scopedAccess(["use"]) });
+    this.#apps.set(
+      number,
+      createHttpApp({
+        ...{ ...parts, client: api, responses, journals, elsewhere },
+        clock: machinery.clock,
+      }),
+    );
+  }
+
+  async ask(
+    number: number,
+    { method = "GET", path, body, headers = { authorization: "Bearer use" } }: Asking,
+    gone?: AbortSignal,
+  ) {
+    const request = httpRequest(method, path, body);
+    for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
+    const app = this.#apps.get(number);
+    assert.ok(app !== undefined);
+    return await this.world.settle(app.fetch(request, gone === undefined ? {} : { gone }));
+  }
+
+  /** What comes of an answer, up to so many parts; `isBroken` = it broke off. */
+  async read(response: Response, parts = Infinity) {
+    const reader = this.#readers.get(response) ?? response.body?.getReader();
+    if (reader !== undefined) this.#readers.set(response, reader);
+    let text = "";
+    for (let count = 0; count < parts; count++) {
+      const next = await this.world.settle(
+        reader?.read().catch(() => undefined) ?? Promise.resolve(undefined),
+      );
+      if (next === undefined) return { text, isBroken: true };
+      if (next.done) return { text, isBroken: false };
+      text += new TextDecoder().decode(next.value);
+    }
+    return { text, isBroken: false, leave: () => reader?.cancel() };
+  }
+}
+
+const CHAT = { model: "m", messages: [{ role: "user", content: "hi" }] };
+const SHAPES: readonly (readonly [string, unknown, (text: string) => string])[] = [
+  [
+    "/api/generate",
+    { model: "m", prompt: "hi" },
+    (text) => lines(text).map((it) => it.response).join(""),
+  ],
+  ["/api/chat", CHAT, (text) => lines(text).map((it) => it.message.content).join("")],
+  [
+    "/v1/chat/completions",
+    { ...CHAT, stream: true },
+    (text) => events(text).map((it) => it.choices[0]?.delta?.content ?? "").join(""),
+  ],
+  [
+    "/v1/messages",
+    { ...CHAT, stream: true, max_tokens: 1_000 },
+    (text) => events(text).map((it) => it.delta?.text ?? "").join(""),
+  ],
+];
+
+// deno-lint-ignore no-explicit-any
+function lines(text: string): any[] {
+  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+// deno-lint-ignore no-explicit-any
+function events(text: string): any[] {
+  return text.split("\n").filter((line) => line.startsWith("data: {"))
+    .map((line) => JSON.parse(line.slice(6)));
+}
+
+function idsOf(text: string): readonly string[] {
+  return [
+    ...new Set([...text.matchAll(/"id":"((?:chatcmpl|msg)[^"]+)"/g)].map(([, id = ""]) => id)),
+  ];
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+async function answerId(response: Response): Promise<string> {
+  return await Promise.resolve(response.headers.get("x-odist-answer") ?? "");
+}
+
+for (const [path, body, textOf] of SHAPES) {
+  Deno.test(`${path} is read on at another node, whenever the one that was asked dies: no byte is lost, none comes twice`, async () => {
+    const apps = await Apps.start(3);
+    await using world = apps.world;
+    let deaths = 0;
+    for (let parts = 1; parts < 60; parts += 5) {
+      const asked = await apps.ask(1, { method: "POST", path, body });
+      assert.equal(asked.headers.get("x-odist-resume"), "copies=2");
+      const id = await answerId(asked);
+      const { text: before, isBroken } = await apps.read(asked, parts);
+      assert.equal(isBroken, false);
+      world.crash(1);
+      deaths++;
+      const rest = await apps.ask(3, { path: `/api/answers/${id}?offset=${bytesOf(before)}` });
+      assert.equal(rest.status, 200);
+      const { text: after } = await apps.read(rest);
+      assert.equal(textOf(before + after), SCRIPTED_ANSWER, `dead after ${parts} parts`);
+      assert.ok(idsOf(before + after).length <= 1, "it is one answer");
+      const again = await apps.read(await apps.ask(2, { path: `/api/answers/${id}` }));
+      assert.equal(again.text, before + after);
+      await world.boot(1);
+      await world.until(
+        "all are there",
+        () =>
+          world.running.every((number) =>
+            world.node(number).cluster.views.members().filter(({ standing }) =>
+              standing === "alive"
+            )
+              .length === 2
+          ),
+        60_000,
+      );
+      apps.boot(1);
+      await world.advance(3_000);
+    }
+    assert.equal(deaths, 12);
+  });
+}
+
+const GENERATE = { method: "POST", path: "/api/generate", body: { model: "m", prompt: "hi" } };
+const key = (name: string) => ({ authorization: `Bearer ${name}` });
+
+function running(world: NodeWorld): number {
+  return world.running.reduce((sum, number) => sum + world.node(number).driver.view().running, 0);
+}
+
+async function errorOf(apps: Apps, response: Response): Promise<readonly [number, string]> {
+  const { text } = await apps.read(response);
+  return [response.status, text];
+}
+
+Deno.test("an answer is told to whoever asked for it alone: with another key, from elsewhere or by a page it is not there", async () => {
+  const apps = await Apps.start(2);
+  await using _ = apps.world;
+  const asked = await apps.ask(1, {
+    ...GENERATE,
+    headers: { ...key("use"), "idempotency-key": "guess" },
+  });
+  await apps.read(asked, 2);
+  for (const number of [1, 2]) {
+    const path = "/api/answers/guess";
+    assert.equal((await apps.ask(number, { path, headers: key("use") })).status, 200);
+    for (
+      const headers of [key("use+models"), {}, key("nonsense"), { origin: "http://localhost:3000" }]
+    ) {
+      const [status, text] = await errorOf(apps, await apps.ask(number, { path, headers }));
+      assert.equal(status, 404, text);
+      assert.match(text, /no answer of yours with the id/);
+    }
+  }
+  const [status, text] = await errorOf(
+    apps,
+    await apps.ask(2, { path: "/api/answers/guess?offset=99999" }),
+  );
+  assert.equal(status, 416);
+  assert.match(text, /offset: the answer has \d+ bytes so far, got 99999/);
+  for (const offset of ["-1", "x", "1.5"]) {
+    const refused = await apps.ask(2, { path: `/api/answers/guess?offset=${offset}` });
+    assert.equal(refused.status, 400, offset);
+  }
+});
+
+Deno.test("the same request with the same key joins the answer that runs, on any node, and is computed once", async () => {
+  const apps = await Apps.start(2);
+  await using world = apps.world;
+  const headers = { ...key("use"), "idempotency-key": "once" };
+  const asked = await apps.ask(1, { ...GENERATE, headers });
+  const first = await apps.read(asked, 2);
+  const joined = [
+    await apps.ask(1, { ...GENERATE, headers }),
+    await apps.ask(2, { ...GENERATE, headers }),
+  ];
+  assert.equal(running(world), 1);
+  const texts = await Promise.all(joined.map((one) => apps.read(one)));
+  const rest = await apps.read(asked);
+  for (const { text } of texts) assert.equal(text, first.text + rest.text);
+  assert.equal(
+    lines(texts[0]?.text ?? "").map(({ response }) => response).join(""),
+    SCRIPTED_ANSWER,
+  );
+  const other = { ...GENERATE, body: { model: "m", prompt: "other" } };
+  const [status, text] = await errorOf(apps, await apps.ask(2, { ...other, headers }));
+  assert.equal(status, 422);
+  assert.match(text, /idempotency-key: \\"once\\" was used for another request/);
+  // A conversation asks for something else each time.
+  const conversation = { ...key("use"), "x-conversation-id": "talk" };
+  await apps.read(await apps.ask(1, { ...GENERATE, headers: conversation }));
+  assert.equal((await apps.ask(2, { ...other, headers: conversation })).status, 200);
+  const [bad] = await errorOf(
+    apps,
+    await apps.ask(1, { ...GENERATE, headers: { ...key("use"), "idempotency-key": "a b" } }),
+  );
+  assert.equal(bad, 400);
+});
+
+Deno.test("an answer whose client left is not computed any further, and goes on when the client comes back", async () => {
+  const apps = await Apps.start(2);
+  await using world = apps.world;
+  const asked = await apps.ask(1, {
+    ...GENERATE,
+    headers: { ...key("use"), "idempotency-key": "back" },
+  });
+  const { text: before, leave } = await apps.read(asked, 10);
+  await world.settle(leave?.() ?? Promise.resolve());
+  await world.until("its slot is free", () => running(world) === 0);
+  await world.advance(5_000);
+  assert.equal(running(world), 0);
+  const path = `/api/answers/back?offset=${bytesOf(before)}`;
+  const rest = await apps.read(await apps.ask(2, { path }));
+  assert.equal(lines(before + rest.text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+});
+
+Deno.test("an answer that is to be kept is computed to its end after its client left, for as long as was asked", async () => {
+  const apps = await Apps.start(2);
+  await using world = apps.world;
+  const ask = async (id: string, keep: string) => {
+    const headers = { ...key("use"), "idempotency-key": id, "x-odist-keep": keep };
+    const { leave } = await apps.read(await apps.ask(1, { ...GENERATE, headers }), 3);
+    await world.settle(leave?.() ?? Promise.resolve());
+  };
+  await ask("long", "60s");
+  assert.equal(running(world), 1);
+  await world.until("it is made", () => running(world) === 0);
+  world.crash(1);
+  const { text } = await apps.read(await apps.ask(2, { path: "/api/answers/long" }));
+  assert.equal(lines(text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+  assert.equal(running(world), 0, "it was whole");
+  const headers = { ...key("use"), "x-odist-keep": "2h" };
+  const [status, refused] = await errorOf(apps, await apps.ask(2, { ...GENERATE, headers }));
+  assert.equal(status, 400);
+  assert.match(refused, /x-odist-keep: wants a duration of up to 10m as 60s, got \\"2h\\"/);
+});
+
+Deno.test("an answer that is told as a whole, and embeddings, are had at another node after the first one's death", async () => {
+  const apps = await Apps.start(2);
+  await using world = apps.world;
+  const embed = { method: "POST", path: "/api/embed", body: { model: "m", input: ["one", "two"] } };
+  const whole = { ...GENERATE, body: { ...GENERATE.body, stream: false } };
+  for (const [id, asking] of Object.entries({ embed, whole })) {
+    const headers = { ...key("use"), "idempotency-key": id };
+    const pending = apps.ask(1, { ...asking, headers });
+    pending.catch(() => {});
+    const { journals } = world.node(2);
+    let isKnown = false;
+    for (let wait = 0; wait < 500 && !isKnown; wait++) {
+      await world.advance(10);
+      isKnown = await world.settle(journals.find({ id, owner: "key k-use" })) !== undefined;
+    }
+    assert.ok(isKnown);
+    world.crash(1);
+    const { text } = await apps.read(await apps.ask(2, { path: `/api/answers/${id}` }));
+    const { response, embeddings } = JSON.parse(text);
+    if (id === "embed") assert.deepEqual(embeddings, [[3, 0.5], [3, 0.5]]);
+    else assert.equal(response, SCRIPTED_ANSWER, text);
+    await world.boot(1);
+    apps.boot(1);
+    await world.advance(20_000);
+  }
+});
+
+Deno.test("a node that stood still while another one went on with its answer says nothing more of it", async () => {
+  const apps = await Apps.start(3);
+  await using world = apps.world;
+  const headers = { ...key("use"), "idempotency-key": "still" };
+  const asked = await apps.ask(1, { ...GENERATE, headers });
+  const { text: before } = await apps.read(asked, 5);
+  world.suspend(1, "runs");
+  const rest = await apps.ask(2, { path: `/api/answers/still?offset=${bytesOf(before)}` });
+  const { text: after } = await apps.read(rest);
+  assert.equal(lines(before + after).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+  world.resume(1);
+  await world.advance(5_000);
+  const old = await apps.read(asked);
+  assert.equal(old.isBroken, true, old.text);
+  assert.ok((before + after).startsWith(before + old.text));
+});
