@@ -92,7 +92,9 @@ function isShorter(value: unknown): boolean {
   const isPrompt = kind === "text"
     ? typeof text === "string" && typeof addSpecial === "boolean" && areTokenIds(tokensBefore)
     : kind === "tokens" && areTokenIds(tokens);
-  return isPrompt && ["truncate", "refuse"].includes(String(value["onLongPrompt"]));
+  const { images = [] } = value;
+  const areImages = Array.isArray(images) && images.every((one) => one instanceof Uint8Array);
+  return isPrompt && areImages && ["truncate", "refuse"].includes(String(value["onLongPrompt"]));
 }
 
 function areTokenIds(value: unknown): boolean {
