@@ -1,5 +1,5 @@
 import { type NodeId, RequestError } from "../base/mod.ts";
-import { Catalogue, judgeJoin, recoveriesOf } from "../core/catalogue/mod.ts";
+import { Catalogue, isOwnSetting, judgeJoin, recoveriesOf } from "../core/catalogue/mod.ts";
 import type { Clock, Log, RaftLogStore } from "../ports/mod.ts";
 import { clusterIdOf, decodeJoinToken, type JoinAnswer } from "../protocol/mod.ts";
 import {
@@ -125,7 +125,8 @@ async function describeNode(parts: JoinParts, wantedId?: string) {
       isOver,
       isRecovered: before.length > 0,
       // Models are not among them: their files are here, and are shared with the new cluster.
-      catalogueRows: catalogue.settings().length + catalogue.apiKeys().length +
+      catalogueRows: catalogue.settings().filter(({ key }) => !isOwnSetting(key)).length +
+        catalogue.apiKeys().length +
         catalogue.tokens().length,
     };
   } finally {

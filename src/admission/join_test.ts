@@ -120,6 +120,15 @@ Deno.test("joinIfWished() refuses to give up a cluster with members or a catalog
   await assert.rejects(joinIfWished(withRows.parts), refusedWith("conflict", /1 rows/));
 });
 
+Deno.test("joinIfWished() counts nothing as lost that a cluster keeps about its machines", async () => {
+  await using scene = await Scene.open({ addresses: [SEED], token: await tokenOf() });
+  const { nodeId } = scene.parts.stored;
+  const about = { key: `hardware.${nodeId}`, value: "v", expected: undefined };
+  await scene.found([admit(nodeId, 1), { kind: "put_setting", ...about }]);
+  const signal = AbortSignal.abort(new Error("it joins"));
+  await assert.rejects(joinIfWished({ ...scene.parts, signal }), /it joins/);
+});
+
 Deno.test("joinIfWished() says what is wrong with a token, and that it needs an address", async () => {
   await using garbled = await Scene.open({ addresses: [SEED], token: "odist-abc" });
   await assert.rejects(joinIfWished(garbled.parts), refusedWith("join_refused", /token/));

@@ -339,6 +339,18 @@ Deno.test("Admin.deleteSetting() of what is not there says so, as for members, t
   });
 });
 
+Deno.test("Admin.listSettings() shows nobody what the cluster keeps about its machines", async () => {
+  const scene = new Scene();
+  await scene.admit(A, "a", "alive");
+  const own = [`hardware.${A}`, `sleep.${A}`, `wake_time.${A}`, `drain.${A}`];
+  for (const key of own) {
+    await scene.group.propose({ kind: "put_setting", key, value: "1", expected: undefined });
+    await assert.rejects(scene.admin.putSetting({ key, value: "2" }), hasCode("invalid_request"));
+  }
+  await scene.admin.putSetting({ key: "a.b", value: "1" });
+  assert.deepEqual(await scene.admin.listSettings(), [{ key: "a.b", value: "1" }]);
+});
+
 Deno.test("Admin.recover() goes on alone only where the voters are lost, and says who is left behind", async () => {
   const scene = new Scene();
   await scene.admit(A, "a", "alive");

@@ -1,5 +1,5 @@
 import { equalBytes, type NodeId } from "../../base/mod.ts";
-import type { MemberRow, SettingRow } from "./rows.ts";
+import { type MemberRow, NODE_SETTING, type SettingRow } from "./rows.ts";
 
 /** What a peer's claim to be a member is worth. */
 export type MemberJudgement = "admitted" | "unknown" | "revoked" | "key_mismatch";
@@ -97,9 +97,9 @@ export const AUTHORITY_KEY = "authority";
 export const RECOVERY_KEY = /^recovery\.[0-9]+$/;
 export const LEFT_BEHIND_KEY = /^left_behind\.[0-9a-f]{16}$/;
 
-/** Settings that the cluster keeps for itself: nobody sees or changes them as settings. */
+/** Settings that the cluster keeps for itself, those about a single node included: nobody sees or changes them as settings. */
 export function isOwnSetting(key: string): boolean {
-  return key === AUTHORITY_KEY || RECOVERY_KEY.test(key) || LEFT_BEHIND_KEY.test(key);
+  return key === AUTHORITY_KEY || RECOVERY_KEY.test(key) || NODE_SETTING.test(key);
 }
 
 /** What the question of a new authority depends on. */

@@ -1,14 +1,7 @@
 import { equalBytes } from "../../base/mod.ts";
 import { type CatalogueCommand, ORIGIN_SCHEMA, SCOPES } from "../../protocol/mod.ts";
 import { checkRevision } from "./apply_models.ts";
-import {
-  type CatalogueTables,
-  drainKey,
-  handoverKey,
-  leaveKey,
-  type Refusal,
-  TABLE_ROWS_MAX,
-} from "./rows.ts";
+import { type CatalogueTables, drainKey, leaveKey, type Refusal, TABLE_ROWS_MAX } from "./rows.ts";
 
 type CommandOf<Kind extends CatalogueCommand["kind"]> = Extract<
   CatalogueCommand,
@@ -164,7 +157,11 @@ function releaseNode(
   }
   tables.settings.delete(drainKey(nodeId));
   tables.settings.delete(leaveKey(nodeId));
-  if (tables.schema >= ORIGIN_SCHEMA) tables.settings.delete(handoverKey(nodeId));
+  if (tables.schema >= ORIGIN_SCHEMA) {
+    for (const key of tables.settings.keys()) {
+      if (key.endsWith(`.${nodeId}`)) tables.settings.delete(key);
+    }
+  }
   const { voters } = tables.voters;
   if (!voters.includes(nodeId)) return;
   tables.voters = { voters: voters.filter((voter) => voter !== nodeId), revision: index };

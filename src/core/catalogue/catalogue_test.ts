@@ -8,6 +8,7 @@ import {
   encodeCommand,
   encodeManifest,
   type ModelName,
+  ORIGIN_SCHEMA,
   parseModelName,
   type RequestStamp,
   SCOPES,
@@ -179,6 +180,27 @@ Deno.test("Catalogue forgets the settings of a member with it, and no others", (
   scene.propose({ kind: "remove_member", nodeId: NODE_A });
   const left = scene.catalogue.settings().map(({ key }) => key);
   assert.deepEqual(left, ["drain", `drain.${NODE_B}`]);
+});
+
+Deno.test("Catalogue forgets what a removed or revoked machine's sleep and cards were, once all nodes do", () => {
+  const about = ["handover", "hardware", "sleep", "wake_time"];
+  const leftAfter = (schema: number, kind: "remove_member" | "revoke_member") => {
+    const scene = new Scene();
+    if (schema > 1) scene.propose({ kind: "raise_schema", schema });
+    for (const [at, nodeId] of [NODE_A, NODE_B].entries()) {
+      scene.propose(admit(nodeId, { key: 0xa0 + at }));
+      for (const what of about) {
+        const key = `${what}.${nodeId}`;
+        scene.propose({ kind: "put_setting", key, value: "1", expected: undefined });
+      }
+    }
+    scene.propose({ kind, nodeId: NODE_A, atMs: 1 });
+    return scene.catalogue.settings().map(({ key }) => key);
+  };
+  const ofB = about.map((what) => `${what}.${NODE_B}`);
+  assert.deepEqual(leftAfter(ORIGIN_SCHEMA, "remove_member"), ofB);
+  assert.deepEqual(leftAfter(ORIGIN_SCHEMA, "revoke_member"), ofB);
+  assert.equal(leftAfter(1, "remove_member").length, 2 * about.length, "as older nodes apply it");
 });
 
 Deno.test("Catalogue wants distinct voters, and at least one", () => {

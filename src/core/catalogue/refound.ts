@@ -17,8 +17,6 @@ import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 const LEFT_BEHIND_MAX = 64;
 /** Where the log of a founded cluster begins. */
 const FOUNDING_INDEX = 1;
-/** Settings about single nodes, which the new cluster does not have. */
-const NODE_SETTING = /\.[0-9a-f]{16}$/;
 
 /**
  * What a new cluster starts from after the old one was lost: models, their wanted replicas, API keys, settings and
@@ -52,7 +50,7 @@ export function refoundCatalogue(
     keyHistory: old.keyHistory,
     settings: new Map([
       ...mapRows(
-        new Map([...old.settings].filter(([key]) => !NODE_SETTING.test(key) && !isOwnSetting(key))),
+        new Map([...old.settings].filter(([key]) => !isOwnSetting(key))),
         (row) => ({ ...row, revision }),
       ),
       ...(more?.settings ?? []).map((row) => [row.key, { ...row, revision }] as const),

@@ -179,6 +179,9 @@ export const settingRow = recordField({
 });
 export type SettingRow = ValueOf<typeof settingRow>;
 
+/** Keys of settings about a single node end with its id, and go with it. */
+export const NODE_SETTING = /\.[0-9a-f]{16}$/;
+
 /** Key of the setting that keeps new requests off a node. */
 export function drainKey(nodeId: NodeId): string {
   return `drain.${nodeId}`;
