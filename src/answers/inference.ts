@@ -21,6 +21,7 @@ import type {
 } from "../ports/mod.ts";
 import {
   displayModelName,
+  IMAGE_TOKENS_ESTIMATED,
   type LoadSettings,
   type ThinkLevel,
   type Tool,
@@ -40,7 +41,6 @@ import {
   checkChat,
   checkGenerate,
   decideThinking,
-  IMAGE_TOKENS_ESTIMATED,
   imagesOf,
   renderChat,
   type RenderedText,

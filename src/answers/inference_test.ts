@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { ScriptedModels } from "../../tests/harness/scripted_models.ts";
 import type { RequestError } from "../base/mod.ts";
 import type { Answer, ChatRequest, GenerateRequest, ToolChoice } from "../ports/mod.ts";
-import type { SequenceRequest } from "../protocol/mod.ts";
+import {
+  IMAGE_TOKENS_ESTIMATED,
+  IMAGES_BYTES_MAX,
+  IMAGES_MAX,
+  type SequenceRequest,
+} from "../protocol/mod.ts";
 
 const never = new AbortController().signal;
 
@@ -310,4 +315,81 @@ Deno.test("Inference answers a Go template that fails at work with 500, a chat t
       (error: RequestError) => error.code === "invalid_template" && error.status === status,
     );
   }
+});
+
+/** A PNG of one pixel, as far as its header is looked at, and `more` bytes behind it. */
+function pixel(more = 0): Uint8Array {
+  const header = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52];
+  return Uint8Array.from([...header, 0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, ...Array(more + 4)]);
+}
+
+Deno.test("Inference hands on the images of a conversation in the order of their marks", async () => {
+  const models = new ScriptedModels({ capabilities: ["completion", "vision"] });
+  const [first, second, third] = [pixel(1), pixel(2), pixel(3)];
+  const messages = [
+    { role: "user", content: "see", images: [first] },
+    { role: "assistant", content: "yes" },
+    { role: "user", content: "a [img] b", images: [second, third] },
+  ];
+  await read(await models.inference().chat(chat({ messages }), never));
+  const [asked] = models.asked;
+  assert.equal(promptOf(asked), "<user>[img-0]see<assistant>yes<user>[img-2]a [img-1] b");
+  assert.deepEqual(asked?.images, [first, second, third]);
+  assert.equal(models.leases[0]?.hasImages, true);
+  const estimated = Math.ceil(promptOf(asked).length / 4) + 3 * IMAGE_TOKENS_ESTIMATED;
+  assert.equal(models.leases[0]?.promptTokens, estimated);
+});
+
+Deno.test("Inference drops images together with the messages they were shown in", async () => {
+  const models = new ScriptedModels({ capabilities: ["completion", "vision"] });
+  models.contextTokens = IMAGE_TOKENS_ESTIMATED + 100;
+  const long = "x".repeat(models.contextTokens);
+  const messages = [
+    { role: "user", content: long, images: [pixel(1)] },
+    { role: "user", content: "see", images: [pixel(2)] },
+    { role: "user", content: "and", images: [pixel(3)] },
+  ];
+  await read(await models.inference().chat(chat({ messages }), never));
+  const last = models.asked.at(-1);
+  assert.equal(promptOf(last), "<user>[img-0]and");
+  assert.deepEqual(last?.images, [pixel(3)]);
+});
+
+Deno.test("Inference puts images of a raw prompt where it says, else before it", async () => {
+  const models = new ScriptedModels({ capabilities: ["completion", "vision"] });
+  models.texts = ["ok", "ok"];
+  const inference = models.inference();
+  const images = [pixel(1), pixel(2)];
+  await read(await inference.generate(generate({ raw: true, prompt: "hi", images }), never));
+  assert.equal(promptOf(models.asked[0]), "[img-0][img-1]hi");
+  const marked = await inference.generate(
+    generate({ raw: true, prompt: "hi [img-1]", images }),
+    never,
+  );
+  assert.equal(promptOf(models.asked[1]), "hi [img-1]");
+  assert.deepEqual(marked.kind === "stream" && marked.warnings, [
+    "images[0]: the prompt has no place for it, so it was left out",
+  ]);
+});
+
+Deno.test("Inference refuses images that can't be seen, each with its reason", async () => {
+  const seeing = new ScriptedModels({ capabilities: ["completion", "vision", "insert"] });
+  const { facts } = seeing.definition;
+  const tower = new ScriptedModels({ facts: { ...facts, hasVision: true } });
+  const ask = (models: ScriptedModels, changes: Partial<GenerateRequest>) =>
+    models.inference().generate(generate(changes), never);
+  const cases: readonly [Promise<Answer>, RegExp][] = [
+    [ask(tower, { images: [pixel()] }), /vision tower is part of its weights/],
+    [ask(seeing, { images: [pixel(), new Uint8Array(9)] }), /^images\[1\]: it is no PNG/],
+    [ask(seeing, { images: [pixel(IMAGES_BYTES_MAX)] }), /bytes: at most \d+ are taken/],
+    [ask(seeing, { images: Array(IMAGES_MAX + 1).fill(pixel()) }), /at most 256 images/],
+    [ask(seeing, { images: [pixel()], suffix: "x" }), /can't be combined with a suffix/],
+  ];
+  for (const [answer, words] of cases) {
+    await assert.rejects(
+      answer,
+      (error: RequestError) => error.status === 400 && words.test(error.message),
+    );
+  }
+  assert.deepEqual(seeing.leases, []);
 });

@@ -14,6 +14,7 @@ import type { ChatRequest, GenerateRequest, LoadedModel } from "../ports/mod.ts"
 import {
   type ChatMessage,
   formatModelName,
+  IMAGE_TOKENS_ESTIMATED,
   IMAGES_BYTES_MAX,
   IMAGES_MAX,
   type LoadedFacts,
@@ -123,9 +124,6 @@ export type ShorterPrompt = Pick<SequenceRequest, "prompt" | "images" | "onLongP
 export function imagesOf(messages: readonly ChatMessage[]): readonly Uint8Array[] {
   return messages.flatMap(({ images }) => images ?? []);
 }
-
-/** What an image is counted as where its runner isn't asked (contract 1.5). */
-export const IMAGE_TOKENS_ESTIMATED = 768;
 
 /** Images that a prompt has no place for, in words for a client. */
 export function unseenImages(prompt: string, imageCount: number): readonly string[] {

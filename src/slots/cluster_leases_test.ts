@@ -56,6 +56,8 @@ class Stage {
   readonly refusals = new Map<string, Error>();
   readonly ends = new Map<string, (end: { expected: boolean; reason: string }) => void>();
   readonly unloads: string[] = [];
+  /** Why a node's model sees no images; "" = it sees them. */
+  readonly imageFaults = new Map<string, string>();
   holders: Holder[] = [];
   instances: Partial<InstanceView>[] = [{
     modelKey: "generate:/m",
@@ -109,7 +111,9 @@ class Stage {
     if (refusal !== undefined) return Promise.reject(refusal);
     const { promise, resolve } = Promise.withResolvers<{ expected: boolean; reason: string }>();
     this.ends.set(name, resolve);
-    const model = { exited: promise } as LoadedModel;
+    const imageFault = this.imageFaults.get(name);
+    const facts = (imageFault === undefined ? {} : { imageFault }) as LoadedModel["facts"];
+    const model = { exited: promise, facts } as LoadedModel;
     const end = () => resolve({ expected: true, reason: "" });
     return Promise.resolve({
       model,
@@ -355,4 +359,18 @@ Deno.test("ClusterLeases asks a node that does not hold what it says once a minu
   assert.deepEqual(counted[0]?.labels, { peer: nodeId, reason: "model_not_found" });
   assert.equal(counted.length, asked);
   assert.equal(lines.find(({ event }) => event === "word_broken")?.values.peer, nodeId);
+});
+
+Deno.test("ClusterLeases passes over nodes that see no images, for requests that have some", async () => {
+  const stage = new Stage();
+  stage.holders = [holder("2"), holder("3", { load: COLD })];
+  stage.imageFaults.set("me", "libmtmd is not there").set("n3", "");
+  assert.equal(await stage.acquire({ hasImages: true }), "n3");
+  assert.deepEqual(stage.asked, ["me", "n2", "n3"]);
+  assert.equal(await stage.acquire(), "me");
+  stage.imageFaults.set("n3", "a projector of another model");
+  await assert.rejects(stage.acquire({ hasImages: true }), {
+    code: "unsupported_capability",
+    message: "the model can't be shown images: libmtmd is not there",
+  });
 });

@@ -1,6 +1,6 @@
 /**
- * A projector with a meaning, made for a text model: a picture of one colour becomes one position, the embedding of " red",
- * " green" or " blue". Its graph is that of Janus Pro without any block. And the pictures to look at.
+ * A projector with a meaning, made for a text model: a picture of one colour becomes one position or several, each the
+ * embedding of " red", " green" or " blue". Its graph is that of Janus Pro without any block. And the pictures to look at.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { ggufFile } from "./gguf_file.ts";
 
 /** Elements inside the projector. */
 const INNER = 32;
-/** Pixels of a side, of the picture and of its one patch. */
+/** Pixels of a side of a patch. */
 const SIDE = 16;
 /** Values of one block of Q8_0; a scale of 16 bits is before them. */
 const Q8_0_VALUES = 32;
@@ -21,10 +21,13 @@ const Q8_0 = 8;
 /** What the model knows the three colours by; any other token stands in for one it does not have. */
 const WORDS = ["Ġred", "Ġgreen", "Ġblue"];
 
-/** The projector's file. `model`: a GGUF whose token embeddings are of Q8_0. `width` other than its own makes a misfit. */
+/**
+ * The projector's file. `model`: a GGUF whose token embeddings are of Q8_0. `width` other than its own makes a misfit; a picture
+ * is `patches` times as many positions, one by default.
+ */
 export async function colourEye(
   model: Uint8Array<ArrayBuffer>,
-  { width }: { readonly width?: number } = {},
+  { width, patches = 1 }: { readonly width?: number; readonly patches?: number } = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const rows = await colourRows(model);
   const outer = width ?? rows[0]?.length ?? 0;
@@ -51,7 +54,7 @@ export async function colourEye(
       "clip.vision.feed_forward_length": INNER,
       "clip.vision.block_count": 0,
       "clip.vision.projection_dim": outer,
-      "clip.vision.image_size": SIDE,
+      "clip.vision.image_size": SIDE * patches,
       "clip.vision.patch_size": SIDE,
       "clip.vision.attention.head_count": 2,
       "clip.vision.attention.layer_norm_epsilon": new Float32Array([1e-6]),
@@ -60,7 +63,11 @@ export async function colourEye(
     },
     tensors: [
       floats("v.patch_embd.weight", [SIDE, SIDE, 3, INNER], conv),
-      floats("v.position_embd.weight", [INNER, 1], new Float32Array(INNER)),
+      floats(
+        "v.position_embd.weight",
+        [INNER, patches ** 2],
+        new Float32Array(INNER * patches ** 2),
+      ),
       floats("mm.0.weight", [INNER, INNER], first),
       floats("mm.0.bias", [INNER], new Float32Array(INNER)),
       floats("mm.1.weight", [INNER, outer], second),

@@ -1,5 +1,5 @@
 import { assert, assertNever, type ErrorCode, type NodeId } from "../../base/mod.ts";
-import { type AnswerToken, isImageToken } from "../../protocol/mod.ts";
+import { type AnswerToken, IMAGE_TOKENS_ESTIMATED, isImageToken } from "../../protocol/mod.ts";
 import { type AnswerPiece, AnswerStream, type AnswerStreamOptions } from "../generation/mod.ts";
 import type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./events.ts";
 import { estimatePromptTokens } from "./peer_beliefs.ts";
@@ -87,13 +87,14 @@ export class AnswerMachine {
     this.#phase = "acquiring";
     const { promptTokens, emittedTokens } = this.#stream.journal();
     const { standing, avoid } = this.#resumption;
+    const { prompt, images = [] } = this.#sequence;
     return {
       kind: "acquire_slot",
       standing,
       avoid,
       promptTokens: promptTokens.length > 0
         ? promptTokens.length + emittedTokens.length
-        : estimatePromptTokens(this.#sequence.prompt),
+        : estimatePromptTokens(prompt) + images.length * IMAGE_TOKENS_ESTIMATED,
     };
   }
 

@@ -41,6 +41,9 @@ export async function decodeImage(
   const { llama, context, projector, batchTokens, embeddingWidth } = model;
   const { embeddings, tokenCount } = part;
   assert(embeddings !== undefined && projector !== undefined, "An image was encoded before");
+  const { window, computed } = slot;
+  const isWhole = window[computed] === window[computed + tokenCount - 1];
+  assert(isWhole, "A window holds whole images", { computed, tokenCount, length: window.length });
   const { isBidirectional } = projector;
   if (isBidirectional) llama.call.llama_set_causal_attn(context, false);
   let last = 0;

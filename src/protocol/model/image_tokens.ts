@@ -15,6 +15,9 @@ export const IMAGE_PARTS_MAX = 4096;
  */
 export const IMAGES_BYTES_MAX = 24 * 1024 * 1024;
 
+/** What an image is counted as where its runner isn't asked (contract 1.5). */
+export const IMAGE_TOKENS_ESTIMATED = 768;
+
 /** Whether a token is of an image. */
 export function isImageToken(token: number): boolean {
   return token >= IMAGE_TOKEN_MIN;

@@ -9,6 +9,7 @@ export { readImageHeader } from "./image_header.ts";
 export {
   IMAGE_PARTS_MAX,
   IMAGE_TOKEN_MIN,
+  IMAGE_TOKENS_ESTIMATED,
   IMAGES_BYTES_MAX,
   IMAGES_MAX,
   imageToken,
