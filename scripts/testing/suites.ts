@@ -45,6 +45,7 @@ export const SUITES: readonly Suite[] = [
   suiteOfTests("conformance", "computing"),
   suiteOfTests("integration", "nodes"),
   suiteOfTests("e2e", "clusters"),
+  suiteOfTests("ui", "clusters"),
   suiteOfTests("byzantine", "clusters"),
   suiteOfTests("chaos", "clusters"),
 ];
@@ -63,7 +64,7 @@ export interface TestTask {
 
 const UNIT = ["unit-pure", "unit"];
 const DAILY = [...UNIT, "sim", "integration", "conformance", "e2e", "byzantine"];
-const EVERYTHING = [...DAILY, "chaos"];
+const EVERYTHING = [...DAILY, "ui", "chaos"];
 
 /** The tasks by name. `chaos` takes long and runs at night. */
 export const TASKS: Readonly<Record<string, TestTask>> = {
@@ -75,6 +76,7 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
   integration: { suites: ["integration"] },
   conformance: { suites: ["conformance"] },
   e2e: { suites: ["e2e"] },
+  ui: { suites: ["ui"] },
   chaos: { suites: ["chaos", "byzantine"] },
   full: { suites: EVERYTHING },
   p2p: {

@@ -3,7 +3,13 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { buildPage } from "../../scripts/packaging/page.ts";
+import { TestCluster } from "./cluster.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Where systems put it; `ODIST_TEST_CHROMIUM` says where else. */
 const PLACES = [
@@ -65,4 +71,48 @@ export async function openPage(
     if (message.type() === "error" && !/net::ERR_|status of \d{3}/.test(text)) faults.push(text);
   });
   return { page, context, faults };
+}
+
+/** What a test of the page works with. */
+export interface PageTest {
+  readonly cluster: TestCluster;
+  readonly browser: Browser;
+  /** Opens the page of a node; what its scripts complain about fails the test. */
+  open(node: string, look?: Look): Promise<Page>;
+}
+
+/** A test with a cluster and a browser of its own, left out where no browser is. */
+export function pageTest(
+  name: string,
+  setting: { readonly nodes: number },
+  body: (test: PageTest, context: Deno.TestContext) => Promise<void>,
+): void {
+  const isThere = findChromium() !== undefined;
+  const why = isThere ? "" : " (left out: no Chromium is installed)";
+  // The browser's pipes are its library's, and closed with it.
+  const sanitize = { sanitizeResources: false, sanitizeOps: false };
+  Deno.test({ name: `${name}${why}`, ignore: !isThere, ...sanitize }, async (context) => {
+    await buildPage(ROOT);
+    await using cluster = await TestCluster.start(setting.nodes);
+    const browser = await openBrowser();
+    const opened: Awaited<ReturnType<typeof openPage>>[] = [];
+    const open = async (node: string, look?: Look) => {
+      const made = await openPage(browser, look);
+      opened.push(made);
+      await made.page.goto(`${cluster.client(node).origin}/ui`);
+      return made.page;
+    };
+    try {
+      await body({ cluster, browser, open }, context);
+      assert.deepEqual(opened.flatMap(({ faults }) => faults), []);
+    } catch (error) {
+      const folder = await cluster.collect(name);
+      for (const [index, { page }] of opened.entries()) {
+        await page.screenshot({ path: `${folder}/page-${index}.png` }).catch(() => {});
+      }
+      throw new Error(`The logs are in ${folder}: ${String(error)}`, { cause: error });
+    } finally {
+      await browser.close();
+    }
+  });
 }

@@ -20,6 +20,7 @@ const ALLOWED_HEADERS = [
   "OpenAI-Beta",
   "X-Api-Key",
   "X-Request-Id",
+  "X-Odist-Keep",
   "Anthropic-Version",
   "Anthropic-Beta",
   "Anthropic-Dangerous-Direct-Browser-Access",

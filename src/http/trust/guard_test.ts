@@ -40,6 +40,8 @@ Deno.test("a page of another member may ask, and read who answered under which i
   const answer = await ask({ origin: member }, { config });
   assert.equal(answer.headers.get("access-control-allow-origin"), member);
   assert.match(answer.headers.get("access-control-expose-headers") ?? "", /X-Odist-Node/);
+  const preflight = await ask({ origin: member }, { config, method: "OPTIONS" });
+  assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /X-Odist-Keep/);
   const stranger = await ask({ origin: "http://192.168.1.12:11434" }, { config });
   assert.equal(stranger.status, 403);
 });

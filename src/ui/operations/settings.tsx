@@ -4,6 +4,9 @@ import { change } from "../state/mod.ts";
 import { ListedSection } from "./listed_section.tsx";
 import { useList } from "./use_list.ts";
 
+/** What the cluster notes of its nodes: theirs to change, by drain, sleep and the like. */
+const OF_A_NODE = /\.[0-9a-f]{16}$/;
+
 interface SettingRow {
   readonly key: string;
   readonly value: string;
@@ -33,7 +36,7 @@ export function Settings() {
     <ListedSection
       title="Settings"
       listed={listed}
-      rows={listed.value?.settings ?? []}
+      rows={(listed.value?.settings ?? []).filter((row) => !OF_A_NODE.test(row.key))}
       heads={["Setting", "Value", ""]}
       empty="Nothing is set. Give a key and a value above."
       row={(row) => (
