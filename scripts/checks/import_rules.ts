@@ -54,6 +54,7 @@ const PARTS = [
   "members",
   "library",
   "slots",
+  "shards",
   "answers",
   "responses",
   "operators",
@@ -193,12 +194,12 @@ export const IMPORT_RULES: ImportRules = {
     },
     ...arrowsTo(
       "src/calls",
-      ["src/admission", "src/library", "src/responses", "src/slots"],
+      ["src/admission", "src/library", "src/responses", "src/slots", "src/shards"],
       "Other nodes are asked over it.",
     ),
     ...arrowsTo(
       "src/models",
-      ["src/library", "src/slots", "src/answers"],
+      ["src/library", "src/slots", "src/shards", "src/answers"],
       "What a model is, on this node.",
     ),
     {
@@ -228,6 +229,8 @@ export const IMPORT_RULES: ImportRules = {
       because: "Which answers are kept, and when they may be shown, is decided there.",
     },
     { from: "src/slots", to: "src/core/scheduler", because: "It drives the scheduler." },
+    { from: "src/shards", to: "src/core/scheduler", because: "Where layers lie is planned there." },
+    { from: "src/shards", to: "src/slots", because: "A worker's memory is a slot's." },
     {
       from: "src/slots",
       to: "src/inference",
@@ -378,6 +381,8 @@ export const IMPORT_RULES: ImportRules = {
       ["quantize", "llama", "It calls the library."],
       ["runner", "exactness", "A model is computed as it was proven exact."],
       ["runner", "llama", "It calls the library."],
+      ["runner", "sharding", "It leads others, or is a worker."],
+      ["sharding", "llama", "It calls the library."],
       ["runner", "images", "An image stands in a window as tokens do."],
       ["images", "llama", "It calls the library."],
       ["confined", "llama", "It tells which libraries there are."],
@@ -508,6 +513,7 @@ export const IMPORT_RULES: ImportRules = {
         "src/library",
         "src/operators",
         "src/slots",
+        "src/shards",
         ...SHELL.filter((room) => room !== "src/telemetry"),
       ],
       because: "Pure folders must run without any runtime.",

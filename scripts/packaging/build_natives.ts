@@ -34,8 +34,11 @@ const RECIPE = join(HERE, "natives");
 
 /** Builds into `folder` unless the very same was built there before; tells which. */
 async function buildNatives(folder: string): Promise<"built" | "there already"> {
-  const recipe = await Deno.readFile(join(RECIPE, "CMakeLists.txt"));
-  const mark = `${NATIVE_RELEASE} ${digestOf("sha256", recipe, "hex")}`;
+  const recipes = ["CMakeLists.txt", "quiet_stdout.h"].map((name) =>
+    Deno.readFile(join(RECIPE, name))
+  );
+  const digests = (await Promise.all(recipes)).map((bytes) => digestOf("sha256", bytes, "hex"));
+  const mark = [NATIVE_RELEASE, ...digests].join(" ");
   if (await isBuilt(folder, mark)) return "there already";
   const work = await Deno.makeTempDir({ prefix: "odist-natives-" });
   try {

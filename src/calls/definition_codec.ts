@@ -28,6 +28,7 @@ export const requestOptionsShape = objectShape({
   numGpu: maybeShape(numberShape()),
   mainGpu: maybeShape(numberShape()),
   useMmap: maybeShape(booleanShape),
+  shard: maybeShape(booleanShape),
   numThread: maybeShape(numberShape()),
   numKeep: maybeShape(numberShape()),
   numPredict: maybeShape(numberShape()),

@@ -52,6 +52,7 @@ const loadShape: Shape<ResolvedLoad> = objectShape({
   kvCacheType: choiceShape(["f16", "q8_0", "q4_0"]),
   mode: choiceShape(["generate", "embed"]),
   threads: integerShape(0, 1024),
+  shard: maybeShape(choiceShape(["always"])),
 });
 
 /** The first frame of a lease. */
@@ -65,6 +66,8 @@ const leaseOpeningShape = objectShape({
   /** Absent = as the model is kept now. Infinity = for ever. */
   keepAliveMs: maybeShape(numberShape(0)),
   standing: choiceShape(["fresh", "resumed"]),
+  /** Whether the model may be loaded over several nodes; absent = no. Older nodes pass over it, and refuse. */
+  split: maybeShape(choiceShape(["if_too_large", "always"])),
 });
 
 /** As {@link leaseOpeningShape} reads it. */

@@ -42,6 +42,14 @@ export {
   responseOpeningShape,
 } from "./response_messages.ts";
 export {
+  SHARD_PURPOSE,
+  shardOpeningShape,
+  type ShardReply,
+  shardReplyShape,
+  TUNNEL_PURPOSE,
+  tunnelOpeningShape,
+} from "./shard_messages.ts";
+export {
   SHOW_PURPOSE,
   showAnswerShape,
   shownModelShape,

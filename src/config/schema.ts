@@ -185,6 +185,18 @@ export const OPTIONS = {
     summary: "Memory that must stay free after a model is loaded.",
     details: "A model that would leave less is refused, with the figures.",
   },
+  memoryLimitBytes: {
+    slice: "scheduler",
+    kind: "bytes",
+    low: 64 * MIB,
+    high: TIB,
+    automatic: "what the machine has",
+    flag: "memory-limit",
+    default: "0",
+    summary: "Memory that the models of this node may take together.",
+    details:
+      "A model that takes more, here and on every other node that holds it, is computed by several nodes together.",
+  },
   threads: {
     slice: "scheduler",
     kind: "count",

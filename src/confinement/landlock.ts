@@ -29,6 +29,10 @@ const NET_RIGHTS = 3n;
 /** Since version 6: abstract sockets of, and signals to, processes outside. */
 const SCOPES = 3n;
 
+const BIND_TCP = 1n;
+const CONNECT_TCP = 2n;
+const RULE_NET_PORT = 2n;
+
 export type Syscalls = (number: number, ...args: (number | bigint)[]) => SyscallResult;
 
 /** What a process may do with files. Nothing else is left to it. */
@@ -41,6 +45,14 @@ export interface FileRights {
   readonly writes: readonly string[];
   /** Devices, read, written and told by `ioctl`. */
   readonly devices: readonly string[];
+  /** Absent = no network. */
+  readonly ports?: PortRights;
+}
+
+/** TCP ports, of whatever address. */
+export interface PortRights {
+  readonly use: "connect" | "listen";
+  readonly ports: readonly number[];
 }
 
 /** Which version of landlock this kernel has; 0 when it has none or it is switched off. */
@@ -76,9 +88,21 @@ export function restrictFiles(syscalls: Syscalls, rights: FileRights): number {
   allow(rights.programs, read | EXECUTE);
   allow(rights.writes, handled & ~EXECUTE & ~IOCTL_DEV);
   allow(rights.devices, read | WRITE_FILE | IOCTL_DEV);
+  if (version >= 4 && rights.ports !== undefined) addPorts(syscalls, fd, rights.ports);
   refuseFailure("landlock_restrict_self", syscalls(RESTRICT_SELF, fd, 0));
   syscalls(CLOSE[Deno.build.arch] ?? 0, fd);
   return version;
+}
+
+function addPorts(syscalls: Syscalls, fd: number, { use, ports }: PortRights): void {
+  for (const port of ports) {
+    const attributes = new Uint8Array(16);
+    const view = new DataView(attributes.buffer);
+    view.setBigUint64(0, use === "connect" ? CONNECT_TCP : BIND_TCP, true);
+    view.setBigUint64(8, BigInt(port), true);
+    const result = syscalls(ADD_RULE, fd, RULE_NET_PORT, addressOf(attributes), 0);
+    refuseFailure(`landlock_add_rule for port ${port}`, result);
+  }
 }
 
 function addRule(

@@ -9,4 +9,5 @@ export { childEnvironment, launchEnvironment } from "./child_environment.ts";
 export { killThisProcess } from "./libc.ts";
 export { type Entry, extensionOf, type OwnProgram, ownProgram } from "./own_program.ts";
 export { holdWritesTo, SERVING_FLAGS } from "./restart_narrowed.ts";
+export type { PortRights } from "./landlock.ts";
 export { type Rights, startConfined } from "./start_confined.ts";

@@ -1,5 +1,5 @@
 import { addressOf } from "./libc.ts";
-import type { Syscalls } from "./landlock.ts";
+import type { PortRights, Syscalls } from "./landlock.ts";
 
 /** Architectures as `linux/audit.h` numbers them, and the number of `seccomp` there. */
 const ARCHITECTURES: Readonly<Record<string, { readonly audit: number; readonly column: 0 | 1 }>> =
@@ -103,6 +103,13 @@ const DENIED: Readonly<Record<string, readonly [number, number]>> = {
   iopl: [172, ABSENT],
   modify_ldt: [154, ABSENT],
 };
+/** What of {@link DENIED} is left to who may use TCP: but a socket of another kind can't be made. */
+const TCP_CALLS = {
+  connect: ["connect"],
+  listen: ["bind", "listen", "accept", "accept4"],
+} as const;
+const AF_INET = 2;
+const SOCK_STREAM = 1;
 const CLONE: readonly [number, number] = [56, 220];
 const CLONE3: readonly [number, number] = [435, 435];
 const KILL: readonly [number, number] = [62, 129];
@@ -133,10 +140,11 @@ const JUMP_EQUAL = 0x15;
 const JUMP_AT_LEAST = 0x35;
 const JUMP_ANY_BIT = 0x45;
 const RETURN = 0x06;
-/** Offsets in `struct seccomp_data`, of the lower half of the first argument. */
+/** Offsets in `struct seccomp_data`, of the lower halves of the first two arguments. */
 const AT_NUMBER = 0;
 const AT_ARCHITECTURE = 4;
 const AT_FIRST_ARGUMENT = 16;
+const AT_SECOND_ARGUMENT = 24;
 
 /** One instruction: code, jumps when true and false, operand. */
 export type Instruction = readonly [number, number, number, number];
@@ -147,13 +155,19 @@ export type Instruction = readonly [number, number, number, number];
  *
  * @returns undefined for an architecture whose calls aren't known.
  */
-function callFilter(arch: string, processId: number): Instruction[] | undefined {
+function callFilter(
+  arch: string,
+  processId: number,
+  ports: PortRights | undefined,
+): Instruction[] | undefined {
   const known = ARCHITECTURES[arch];
   if (known === undefined) return undefined;
   const { audit, column } = known;
   const own = [JUMP_EQUAL, 1, 0, processId] as const;
-  const denied = Object.values(DENIED).map((numbers) => numbers[column])
-    .filter((number) => number !== ABSENT);
+  const left: readonly string[] = ports === undefined ? [] : TCP_CALLS[ports.use];
+  const denied = Object.entries(DENIED).filter(([name]) => !left.includes(name))
+    .map(([, numbers]) => numbers[column]).filter((number) => number !== ABSENT);
+  const socket = DENIED["socket"]?.[column] ?? ABSENT;
   return [
     [LOAD, 0, 0, AT_ARCHITECTURE],
     [JUMP_EQUAL, 1, 0, audit],
@@ -166,6 +180,7 @@ function callFilter(arch: string, processId: number): Instruction[] | undefined 
     ...when(isCall(CLONE[column]), firstArgument([JUMP_ANY_BIT, 1, 0, CLONE_THREAD])),
     ...[KILL, TGKILL].flatMap((numbers) => when(isCall(numbers[column]), firstArgument(own))),
     ...when(isCall(PRLIMIT[column]), firstArgument([JUMP_EQUAL, 2, 0, 0], own)),
+    ...ports === undefined ? [] : when(isCall(socket), TCP_SOCKET_ONLY),
     ...denied.flatMap((number) => when(isCall(number), [[RETURN, 0, 0, EPERM]])),
     [RETURN, 0, 0, ALLOW],
   ];
@@ -179,6 +194,16 @@ function isCall(number: number): Instruction {
 function when(test: Instruction, body: readonly Instruction[]): Instruction[] {
   return [[test[0], 0, body.length, test[3]], ...body];
 }
+
+/** Of sockets those of TCP over IPv4 without flags, as llama.cpp makes them. */
+const TCP_SOCKET_ONLY: readonly Instruction[] = [
+  [LOAD, 0, 0, AT_FIRST_ARGUMENT],
+  [JUMP_EQUAL, 0, 3, AF_INET],
+  [LOAD, 0, 0, AT_SECOND_ARGUMENT],
+  [JUMP_EQUAL, 0, 1, SOCK_STREAM],
+  [RETURN, 0, 0, ALLOW],
+  [RETURN, 0, 0, EPERM],
+];
 
 /** Allows what passes a test of the first argument: each test jumps to the last instruction, else on. */
 function firstArgument(...tests: readonly Instruction[]): Instruction[] {
@@ -196,8 +221,8 @@ function firstArgument(...tests: readonly Instruction[]): Instruction[] {
  *
  * @returns false where this machine's architecture or kernel has no filter.
  */
-export function restrictCalls(syscalls: Syscalls): boolean {
-  const filter = callFilter(Deno.build.arch, Deno.pid);
+export function restrictCalls(syscalls: Syscalls, ports?: PortRights): boolean {
+  const filter = callFilter(Deno.build.arch, Deno.pid, ports);
   const column = ARCHITECTURES[Deno.build.arch]?.column;
   if (filter === undefined || column === undefined) return false;
   const bytes = new Uint8Array(filter.length * 8);

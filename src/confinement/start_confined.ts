@@ -1,12 +1,12 @@
 import { withoutFetching } from "./child_environment.ts";
 import { openSyscalls, replaceProcess } from "./libc.ts";
-import { type FileRights, restrictFiles } from "./landlock.ts";
+import { type FileRights, type PortRights, restrictFiles } from "./landlock.ts";
 import { giveUpPrivileges, restrictCalls } from "./seccomp.ts";
 import type { Entry, OwnProgram } from "./own_program.ts";
 
 /** What the confined process may do. */
 export interface Rights {
-  /** Deno's permission flags, such as `--allow-ffi`. Network, write and run belong to none. */
+  /** Deno's permission flags, such as `--allow-ffi`. Network, write and run belong to none: libraries ask the kernel alone. */
   readonly permissions: readonly string[];
   /** Files and folders it reads besides the program's own and the system's. */
   readonly reads: readonly string[];
@@ -14,6 +14,8 @@ export interface Rights {
   readonly writes: readonly string[];
   /** Whether it drives GPUs. */
   readonly devices: "gpu" | "none";
+  /** TCP ports that it alone may connect to, or listen at; absent = it has no network. */
+  readonly ports?: PortRights;
 }
 
 /** The system's libraries and what they, V8 and llama.cpp look up about the machine. */
@@ -71,7 +73,7 @@ function restrictThread(program: OwnProgram, rights: Rights): string {
   const version = restrictFiles(syscalls, fileRights(program, rights));
   const held = [
     ...version === 0 ? [] : [`landlock:${version}`],
-    ...restrictCalls(syscalls) ? ["seccomp"] : [],
+    ...restrictCalls(syscalls, rights.ports) ? ["seccomp"] : [],
   ];
   return held.length === 0 ? "permissions" : held.join("+");
 }
@@ -84,6 +86,7 @@ function fileRights(program: OwnProgram, rights: Rights): FileRights {
     programs: [Deno.execPath(), ...loaders()],
     writes: rights.writes,
     devices: ["/dev/null", ...devices],
+    ...rights.ports === undefined ? {} : { ports: rights.ports },
   };
 }
 

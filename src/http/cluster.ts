@@ -12,6 +12,7 @@ import type {
   RecoveryView,
   RouteExplanation,
   RouteScore,
+  SplitExplanation,
   TokenRowView,
 } from "../ports/mod.ts";
 import { parseScopes, type Scope, SCOPES } from "../protocol/mod.ts";
@@ -19,7 +20,7 @@ import type { Exchange } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import { streamLines } from "./ollama_lines.ts";
 import { type ApiFamily, type Route, routesFor } from "./routes.ts";
-import { type Fields, jsonAnswer, utcTime, wireFields } from "./wire/mod.ts";
+import { type Fields, jsonAnswer, shardShape, utcTime, wireFields } from "./wire/mod.ts";
 
 const HOUR_MS = 60 * 60 * 1_000;
 const LIFETIME_MS_MIN = 1_000;
@@ -163,6 +164,14 @@ function routeShape(route: RouteExplanation): object {
     ...route.wake !== undefined && {
       wake: { position: route.wake.position, took_ms: route.wake.tookMs ?? null },
     },
+    ...route.split !== undefined && { split: splitShape(route.split) },
+  };
+}
+
+function splitShape(split: SplitExplanation): object {
+  return {
+    ...wireFields(split, ["why", "msPerToken", "linkBytesPerToken"]),
+    shards: split.shards.map(shardShape),
   };
 }
 

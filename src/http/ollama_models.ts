@@ -20,6 +20,7 @@ import {
   localTime,
   parseMessages,
   parseOptions,
+  shardShape,
   wireFields,
 } from "./wire/mod.ts";
 
@@ -91,6 +92,7 @@ function loadedRow(model: LoadedModelRow, nowMs: number): object {
     size_vram: model.sizeVram,
     context_length: model.contextLength,
     node: model.node,
+    shards: model.shards?.map(shardShape),
   };
 }
 

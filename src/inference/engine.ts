@@ -46,13 +46,11 @@ async function load(
     else if (reply.kind === "load_failed") resolve({ kind: "refused", message: reply.message });
     else if (reply.kind === "loaded") {
       // Made here and not by whoever awaits: the next reply may follow in the same chunk.
-      model = new RunnerModel(process, reply, options.clock);
+      model = new RunnerModel(process, reply, { ...options, pulse: pulseOf(settings) });
       resolve({ kind: "loaded", confinement: reply.confinement });
     }
   };
-  // The runner may read these files and no others of their kind.
-  const command = [...options.command, settings.modelPath, ...settings.adapterPaths];
-  if (settings.projectorPath !== undefined) command.push(settings.projectorPath);
+  const command = [...options.command, ...wordsOf(settings)];
   const process = new RunnerProcess({ ...options, command }, onReply);
   const onAbort = () => resolve({ kind: "aborted" });
   how.signal.addEventListener("abort", onAbort);
@@ -67,6 +65,19 @@ async function load(
   await process.stop();
   how.signal.throwIfAborted();
   throw failure(end, process.failureText());
+}
+
+/** The runner may read these files and no others of their kind, and use these ports. */
+function wordsOf(settings: LoadSettings): readonly string[] {
+  const { modelPath, adapterPaths, projectorPath, worker, shards } = settings;
+  if (worker !== undefined) return [`--listen=${worker.port}`];
+  const connect = shards === undefined ? [] : [`--connect=${shards.ports.join(",")}`];
+  const projector = projectorPath === undefined ? [] : [projectorPath];
+  return [...connect, modelPath, ...adapterPaths, ...projector];
+}
+
+function pulseOf({ worker, shards }: LoadSettings): Pulse {
+  return worker === undefined && shards === undefined ? USUAL_PULSE : SHARD_PULSE;
 }
 
 function failure(end: LoadEnd, stderr: string): UnavailableError {
@@ -90,13 +101,23 @@ function watch(
   );
 }
 
-/** How often a runner with work is asked whether it is there. Milliseconds. */
-const PING_EVERY_MS = 5_000;
-/**
- * A runner with work that says nothing for longer hangs. Milliseconds. Between two batches a runner answers at once, and
- * batches are decoded beside its event loop, so that even a slow model answers.
- */
+/** How a runner is watched. Milliseconds. */
+interface Pulse {
+  /** How often a runner with work is asked whether it is there. */
+  readonly everyMs: number;
+  /**
+   * A runner with work that says nothing for longer hangs. Between two batches a runner answers at once, and batches are
+   * decoded beside its event loop, so that even a slow model answers.
+   */
+  readonly silenceMs: number;
+  /** Whether it is watched without work, too. */
+  readonly isSteady: boolean;
+}
+
 const SILENCE_MS_MAX = 20_000;
+const USUAL_PULSE: Pulse = { everyMs: 5_000, silenceMs: SILENCE_MS_MAX, isSteady: false };
+/** Who computes a model together waits for each, and nobody else would notice that one has stopped. */
+const SHARD_PULSE: Pulse = { everyMs: 150, silenceMs: 750, isSteady: true };
 
 /** What is needed of a runner's process. */
 export type RunnerPipe = Pick<RunnerProcess, "processId" | "exited" | "send" | "stop" | "fail">;
@@ -110,17 +131,20 @@ export class RunnerModel implements LoadedModel {
   readonly #clock: Pick<Clock, "after" | "monotonicMs">;
   readonly #channel: ModelChannel;
   readonly #silence: SilenceWatch;
+  readonly #pulse: Pulse;
   #heartbeat: Heartbeat | undefined;
 
   constructor(
     process: RunnerPipe,
     loaded: { readonly facts: LoadedFacts; readonly proof?: ExactProof },
-    clock: Pick<Clock, "after" | "monotonicMs">,
+    watch: { readonly clock: Pick<Clock, "after" | "monotonicMs">; readonly pulse?: Pulse },
   ) {
+    const { clock, pulse = USUAL_PULSE } = watch;
     this.#process = process;
     this.facts = loaded.facts;
     if (loaded.proof !== undefined) this.proof = loaded.proof;
     this.#clock = clock;
+    this.#pulse = pulse;
     this.#channel = new ModelChannel({
       send: (command) => process.send(command),
       onBusy: (isBusy) => this.#watch(isBusy),
@@ -128,12 +152,13 @@ export class RunnerModel implements LoadedModel {
     });
     // A stopped or hung process closes no pipe, so that nobody else would notice.
     this.#silence = new SilenceWatch(clock, {
-      limitMs: SILENCE_MS_MAX,
-      onSilent: () => process.fail(`it said nothing for ${SILENCE_MS_MAX / 1000} s`),
+      limitMs: pulse.silenceMs,
+      onSilent: () => process.fail(`it said nothing for ${pulse.silenceMs / 1000} s`),
     });
-    this.#silence.pause();
+    this.#watch(false);
     this.exited = process.exited.then((end) => {
       this.#silence.stop();
+      this.#heartbeat?.stop();
       this.#channel.lose(
         new UnavailableError("runner_lost", `The runner is gone: ${end.reason}`),
       );
@@ -187,9 +212,9 @@ export class RunnerModel implements LoadedModel {
   #watch(isBusy: boolean): void {
     this.#heartbeat?.stop();
     this.#heartbeat = undefined;
-    if (!isBusy) return this.#silence.pause();
+    if (!isBusy && !this.#pulse.isSteady) return this.#silence.pause();
     this.#silence.resume();
     const send = () => this.#process.send({ kind: "ping" });
-    this.#heartbeat = new Heartbeat(this.#clock, { everyMs: PING_EVERY_MS, send });
+    this.#heartbeat = new Heartbeat(this.#clock, { everyMs: this.#pulse.everyMs, send });
   }
 }

@@ -172,7 +172,7 @@ function pipedModel() {
       fail: (reason) => exit.resolve({ expected: false, reason }),
     },
     { facts: LOADED },
-    clock,
+    { clock },
   );
   return { model, sent, exit, clock };
 }

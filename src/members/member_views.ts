@@ -8,7 +8,7 @@ import {
 } from "../core/catalogue/mod.ts";
 import { readSleep, type Sleep, sleepKey } from "../core/sleeping/mod.ts";
 import { type AwayHolders, type BlobMember, type Holder, loadFromGossip } from "../library/mod.ts";
-import type { Clock } from "../ports/mod.ts";
+import type { Clock, PeerAddress } from "../ports/mod.ts";
 import { type LoadedCopy, manifestPrefixOf } from "../protocol/mod.ts";
 import type { Gossip } from "./gossip.ts";
 import type { MembershipDriver } from "./membership_driver.ts";
@@ -140,6 +140,21 @@ export class MemberViews {
         nodeId,
         isAwake: this.#parts.membership.find(nodeId)?.standing === "alive",
       }));
+  }
+
+  /** Other nodes that could compute for this one: alive, not drained, and with a word of what memory they have. */
+  computing(): readonly {
+    readonly address: PeerAddress;
+    readonly name: string;
+    readonly availableBytes: number;
+  }[] {
+    return this.others().flatMap(({ nodeId, label }) => {
+      const { load } = this.#parts.gossip.find(nodeId);
+      const isThere = this.#parts.membership.find(nodeId)?.standing === "alive";
+      if (!isThere || load === undefined || this.isDrained(nodeId)) return [];
+      const address = { nodeId, address: this.#parts.addressOf(nodeId) };
+      return [{ address, name: label, availableBytes: load.availableBytes }];
+    });
   }
 
   /** What the other nodes that are not gone have loaded. */

@@ -45,5 +45,6 @@ export {
   resolveOptions,
 } from "./options.ts";
 export { familyById, unknownNames } from "./families/mod.ts";
+export { readModelLayers } from "./gguf/mod.ts";
 export { UploadQuota } from "./upload_quota.ts";
 export { StalledError } from "./waiting.ts";

@@ -41,7 +41,12 @@ export type ResolvedLoad =
     | "kvCacheType"
     | "mode"
   >
-  & { /** 0 = the scheduler decides. */ readonly threads: number };
+  & {
+    /** 0 = the scheduler decides. */
+    readonly threads: number;
+    /** Over several nodes, also where one could hold it; absent = only where none could. */
+    readonly shard?: "always";
+  };
 
 /** Where values come from when neither request nor model gives one. */
 export interface OptionDefaults {
@@ -97,6 +102,7 @@ export function resolveOptions(
     kvCacheType: defaults.kvCacheType,
     mode: bounds.mode,
     threads: checkRange("num_thread", options.numThread ?? 0, { low: 0, high: 1024 }),
+    ...options.shard && { shard: "always" },
   };
   return {
     sampler: resolveSampler(options, drawSeed),

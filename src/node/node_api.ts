@@ -7,6 +7,7 @@ import type {
   LoadedModelRow,
   ModelApi,
   ReadOptions,
+  SplitView,
 } from "../ports/mod.ts";
 import type { LoadedElsewhere } from "../members/mod.ts";
 import { changesView } from "../operators/mod.ts";
@@ -94,19 +95,26 @@ function loadedHere(
     const model = listed.get(instance.displayName);
     // Deleted while loaded: it runs on until it expires, but there is nothing left to show of it.
     if (model === undefined) return [];
-    const facts = driver.findModel(instance.instanceId)?.facts;
+    const loaded = driver.findModel(instance.instanceId);
     const idleMs = (instance.expiresAtMs ?? clock.monotonicMs() + instance.keepAliveMs) -
       clock.monotonicMs();
     return [{
       name: model.name,
-      size: instance.memoryBytes,
-      sizeVram: facts?.deviceMemoryBytes ?? 0,
+      size: sizeOf(instance.memoryBytes, loaded?.split),
+      sizeVram: loaded?.facts.deviceMemoryBytes ?? 0,
       digest: model.digest,
       details: model.details,
       expiresAtMs: clock.nowMs() + idleMs,
       contextLength: instance.contextTokens,
+      ...loaded?.split && { shards: loaded.split.shards },
     }];
   });
+}
+
+/** On all nodes together. */
+function sizeOf(ownBytes: number, split: SplitView | undefined): number {
+  if (split === undefined) return ownBytes;
+  return split.shards.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 }
 
 /** Rows of models that the catalogue still has; the others run on until they expire, with nothing left to show of them. */

@@ -15,6 +15,7 @@ import {
   WorkServer,
 } from "../responses/mod.ts";
 import { JOURNAL_PURPOSE, RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
+import type { SplitEngine } from "../shards/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
 import { meteredEngine, SchedulerDriver, type SpeedMeter } from "../slots/mod.ts";
 import type { Cluster, NodePorts, StoredModels } from "./assembly/mod.ts";
@@ -34,12 +35,15 @@ export interface PartsOptions {
 /** The scheduler of this node's own runners. */
 export function openDriver(
   { config, ports }: PartsOptions,
-  speed: SpeedMeter,
+  by: { readonly speed: SpeedMeter; readonly splitting: SplitEngine },
 ): SchedulerDriver {
   const { scheduler } = config;
-  const { machine, engine, clock, log, metrics } = ports;
+  const { machine, clock, log, metrics } = ports;
+  const { speed, splitting } = by;
   return new SchedulerDriver({
-    engine: meteredEngine(engine, speed),
+    engine: meteredEngine(splitting, speed),
+    splitting,
+    memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
     clock,
     machine,
     log,

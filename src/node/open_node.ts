@@ -13,6 +13,9 @@ import {
   manifestPrefixOf,
 } from "../protocol/mod.ts";
 import { hashSecret, tokenVerifier } from "../transport/mod.ts";
+import { SHARD_PURPOSE, TUNNEL_PURPOSE } from "../calls/mod.ts";
+import { ShardServer, SplitEngine, TunnelServer } from "../shards/mod.ts";
+import type { BlobStore } from "../ports/mod.ts";
 import {
   createServing,
   ownFigures,
@@ -68,7 +71,8 @@ const MODEL_KINDS = ["put_model", "copy_model", "delete_model", "quarantine_blob
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { config, ports } = options;
   const speed = new SpeedMeter();
-  const driver = openDriver(options, speed);
+  const splitting = new SplitEngine(ports);
+  const driver = openDriver(options, { speed, splitting });
   await ports.devices.look();
   const machinery = await openMachinery({
     ...ports,
@@ -79,7 +83,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     open: config.http.open,
   });
   try {
-    return await assemble({ ...options, machinery, driver, speed });
+    return await assemble({ ...options, machinery, driver, speed, splitting });
   } catch (error) {
     await machinery.close();
     throw error;
@@ -90,6 +94,7 @@ interface Assembly extends OpenNodeOptions {
   readonly machinery: Machinery;
   readonly driver: SchedulerDriver;
   readonly speed: SpeedMeter;
+  readonly splitting: SplitEngine;
 }
 
 async function assemble(parts: Assembly): Promise<OpenNode> {
@@ -98,11 +103,12 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const catalogue = () => machinery.group.catalogue;
   const cluster = new Cluster(
     machinery,
-    ownFigures({ driver, machine, devices, speed, clock, catalogue }),
+    ownFigures({ driver, devices, speed, clock, catalogue }),
   );
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
   const { log, metrics, power } = ports;
   const waking = openWaking({ cluster, power, clock, log, metrics });
+  lendWorkers(parts, cluster, blobs);
   const serving = servingOf(parts, cluster, { sharing, waking });
   cluster.start({
     onApplied: ({ kinds }) => noteApplied(sharing, kinds),
@@ -193,7 +199,7 @@ function servingOf(
     self: cluster.settings.self,
     isDrained: () => cluster.views.isDrained(),
     ownFigures: () => ({
-      availableBytes: ports.machine.availableBytes(),
+      availableBytes: driver.availableBytes(),
       decodeTokensPerMinute: speed.decodeTokensPerMinute,
       prefillTokensPerMinute: speed.prefillTokensPerMinute,
     }),
@@ -201,6 +207,29 @@ function servingOf(
     clock: ports.clock,
     log: ports.log,
     metrics: ports.metrics,
+  });
+}
+
+/** Lets models be computed by several nodes: led here, and by workers here. */
+function lendWorkers(
+  { config, ports, driver, splitting }: Assembly,
+  cluster: Cluster,
+  blobs: BlobStore,
+): void {
+  const { transport, router, settings, views } = cluster;
+  const shards = new ShardServer({ ...ports, driver, blobs });
+  router.register(SHARD_PURPOSE, shards);
+  router.register(TUNNEL_PURPOSE, new TunnelServer(shards, ports.metrics));
+  const { memoryReserveBytes } = config.scheduler;
+  splitting.join({
+    transport,
+    self: settings.self,
+    others: () =>
+      views.computing().map((node) => ({
+        ...node,
+        // What it keeps free is not told; nodes that were set up alike keep as much as this one.
+        availableBytes: node.availableBytes - memoryReserveBytes,
+      })),
   });
 }
 

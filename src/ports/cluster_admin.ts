@@ -1,5 +1,6 @@
 import type { NodeId } from "../base/mod.ts";
 import type { DeviceFacts, Scope } from "../protocol/mod.ts";
+import type { SplitView } from "./engine.ts";
 import type { ChangesView } from "./model_api.ts";
 import type { ConnectionView } from "./transport.ts";
 
@@ -191,6 +192,8 @@ export interface RouteExplanation {
   }[];
   /** Of one that was sent to a machine that slept; undefined = none did. */
   readonly wake: WakeExplanation | undefined;
+  /** Of one that several nodes compute, led by this one; undefined = it is whole on one. */
+  readonly split: SplitExplanation | undefined;
   /** `granted`, `pending`, `cancelled`, `given_up`, or the code of what it failed with. */
   readonly outcome: string;
 }
@@ -202,6 +205,12 @@ export interface ModelPlacement {
   readonly digest: string;
   /** Names of the members that hold it whole. */
   readonly nodes: readonly string[];
+}
+
+/** Why several nodes compute a model, and what that costs. */
+export interface SplitExplanation extends SplitView {
+  /** `too_large`: no node could hold it whole. `asked`: the request or the model says so. */
+  readonly why: "too_large" | "asked";
 }
 
 /** How a node left its cluster. */

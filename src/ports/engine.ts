@@ -1,3 +1,4 @@
+import type { NodeId } from "../base/mod.ts";
 import type {
   DeviceFacts,
   ExactProof,
@@ -15,10 +16,33 @@ export interface Engine {
    * @throws UnavailableError `load_failed` with llama.cpp's reason; `signal`'s reason when aborted. The runner is gone
    *   in each case.
    */
-  load(
-    settings: LoadSettings,
-    options: { signal: AbortSignal; onProgress?: (fraction: number) => void },
-  ): Promise<LoadedModel>;
+  load(settings: LoadSettings, options: LoadOptions): Promise<LoadedModel>;
+}
+
+/** What concerns one load, and not what is loaded. */
+export interface LoadOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: (fraction: number) => void;
+  /** The model is to be loaded over several nodes, this one taking so much of it at most; absent = whole, here. */
+  readonly split?: { readonly ownBytes: number };
+}
+
+/** How a model lies on several nodes. */
+export interface SplitView {
+  /** In the order of the layers; the leader's last. */
+  readonly shards: readonly {
+    readonly nodeId: NodeId;
+    /** For people; "" shows the id. */
+    readonly name: string;
+    /** Counted from 0. */
+    readonly firstLayer: number;
+    readonly layerCount: number;
+    readonly memoryBytes: number;
+  }[];
+  /** As planned; while the window is still empty. */
+  readonly msPerToken: number;
+  /** On each way between the leader and a worker, both directions. */
+  readonly linkBytesPerToken: number;
 }
 
 /** One runner with one model in it. After `exited` every call fails with UnavailableError `runner_lost`. */
@@ -28,6 +52,8 @@ export interface LoadedModel {
   readonly proof?: ExactProof;
   /** Process id of the runner, for status pages and tests. */
   readonly processId: number;
+  /** Absent = it is whole on one node. */
+  readonly split?: SplitView;
   /** Resolves when the runner is gone, with what is known of the reason; also after {@link unload}. */
   readonly exited: Promise<{ readonly expected: boolean; readonly reason: string }>;
   /**

@@ -56,12 +56,13 @@ export type {
   RecoveryView,
   RouteExplanation,
   RouteScore,
+  SplitExplanation,
   TokenRowView,
   WakeExplanation,
   WebTransportContact,
 } from "./cluster_admin.ts";
 export type { Disk } from "./disk.ts";
-export type { Devices, Engine, LoadedModel } from "./engine.ts";
+export type { Devices, Engine, LoadedModel, LoadOptions, SplitView } from "./engine.ts";
 export {
   BEFORE_CHANGE,
   type CatalogEntry,

@@ -1,5 +1,6 @@
 import type { Digest } from "../base/mod.ts";
 import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts";
+import type { SplitView } from "./engine.ts";
 import type { ReadOptions } from "./model_catalog.ts";
 
 /**
@@ -69,6 +70,8 @@ export interface RequestOptions {
   readonly numGpu?: number;
   readonly mainGpu?: number;
   readonly useMmap?: boolean;
+  /** Compute it on several nodes, also where one could hold it. */
+  readonly shard?: boolean;
   readonly numThread?: number;
   readonly numKeep?: number;
   readonly numPredict?: number;
@@ -301,8 +304,10 @@ export interface LoadedModelRow {
   /** Infinity = forever. */
   readonly expiresAtMs: number;
   readonly contextLength: number;
-  /** Name of the node it is loaded on; absent where there is only one. */
+  /** Name of the node it is loaded on; absent where there is only one. Of a split one, that of its leader. */
   readonly node?: string;
+  /** Who computes which layers of a split one; as far as the asked node knows. */
+  readonly shards?: SplitView["shards"];
 }
 
 export interface ShowRequest {

@@ -24,10 +24,17 @@ import type {
   SchedulerView,
 } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
-import type { Clock, Log, Metrics, WakeExplanation } from "../ports/mod.ts";
+import type {
+  Clock,
+  LoadedModel,
+  Log,
+  Metrics,
+  SplitExplanation,
+  WakeExplanation,
+} from "../ports/mod.ts";
 import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
-import type { RouteJournal } from "./route_journal.ts";
+import type { RouteJournal, Settle } from "./route_journal.ts";
 import type { Lease, SchedulerDriver, ServingNode } from "./scheduler_driver.ts";
 
 /** What leasing in a cluster takes. */
@@ -66,7 +73,7 @@ interface AwaitedWake {
   readonly position: number;
   /** Ends with the wake, however that ends. */
   readonly ended: Promise<void>;
-  readonly settle: (outcome: string, wake?: WakeExplanation) => void;
+  readonly settle: Settle;
   tookMs: number | undefined;
   error: unknown;
 }
@@ -91,6 +98,21 @@ export class ClusterLeases implements LeaseSource {
 
   /** @throws as {@link LeaseSource.acquire}; UnavailableError `node_unreachable` when no holder answers. */
   async acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
+    const { shard } = request.wanted.load;
+    if (shard !== undefined) return await this.#search({ ...request, split: shard }, signal);
+    try {
+      return await this.#search(request, signal);
+    } catch (error) {
+      // No node holds it whole: only then is it worth what a split costs.
+      if (!isTooLarge(error)) throw error;
+      return await this.#search({ ...request, split: "if_too_large" }, signal)
+        .catch((second) => {
+          throw isTooLarge(second) ? tooLargeSplit(error, second) : second;
+        });
+    }
+  }
+
+  async #search(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
     const { promptTokens, need, avoid } = request;
     const search = new SlotSearch({ promptTokens, memoryBytes: need.memoryBytes, avoid });
     const refusals: EdgeError[] = [];
@@ -121,13 +143,19 @@ export class ClusterLeases implements LeaseSource {
         continue;
       }
       if (awaited !== undefined) {
-        awaited.settle(awaited.nodeId === order.route.nodeId ? "woken" : "overtaken", awaited);
+        awaited.settle(
+          awaited.nodeId === order.route.nodeId ? "woken" : "overtaken",
+          { wake: awaited },
+        );
       }
       const settle = this.#record(request, order.decision);
       try {
         const lease = await this.#acquireAt(order, { request, holders }, signal);
         if (request.hasImages === true) requireEyes(lease);
-        settle("granted", this.#wakeOf(order.route.nodeId, awaited));
+        settle("granted", {
+          wake: this.#wakeOf(order.route.nodeId, awaited),
+          split: splitOf(request, lease.model),
+        });
         search.step({ kind: "granted" });
         this.#beliefs.noteComputed(order.route.nodeId, prompt);
         return lease;
@@ -151,7 +179,7 @@ export class ClusterLeases implements LeaseSource {
     const { request, order, signal } = by;
     const { nodeId } = order.route;
     const wake = awaited?.nodeId === nodeId ? awaited : this.#beginWake(nodeId, { request, order });
-    if (awaited !== wake) awaited?.settle("overtaken", awaited);
+    if (awaited !== wake) awaited?.settle("overtaken", { wake: awaited });
     const { clock } = this.#parts;
     const gone = Promise.withResolvers<void>();
     const leave = () => gone.resolve();
@@ -163,10 +191,10 @@ export class ClusterLeases implements LeaseSource {
       timer.cancel();
       signal.removeEventListener("abort", leave);
     }
-    if (signal.aborted) wake.settle("cancelled", wake);
+    if (signal.aborted) wake.settle("cancelled", { wake });
     signal.throwIfAborted();
     if (wake.error !== undefined) {
-      wake.settle(isEdgeError(wake.error) ? wake.error.code : "cancelled", wake);
+      wake.settle(isEdgeError(wake.error) ? wake.error.code : "cancelled", { wake });
     }
     // Gossip tells of it a moment later than of the wake itself.
     if (wake.tookMs !== undefined) await pause(clock, WAKE_LOOK_MS);
@@ -191,7 +219,7 @@ export class ClusterLeases implements LeaseSource {
       tookMs: undefined,
       error: undefined,
     };
-    settle("pending", wake);
+    settle("pending", { wake });
     return wake;
   }
 
@@ -214,7 +242,7 @@ export class ClusterLeases implements LeaseSource {
   #record(
     request: LeaseRequest,
     decision: RouteDecision,
-  ): (outcome: string, wake?: WakeExplanation) => void {
+  ): Settle {
     const { journal, clock } = this.#parts;
     const { promptTokens, requestId, standing, label, wanted } = request;
     const atMs = clock.nowMs();
@@ -349,6 +377,20 @@ function giveUp(
     `no node that holds the model can be reached: ${told.message}`,
     { cause: told, retryAfterMs: 5_000 },
   );
+}
+
+function isTooLarge(error: unknown): error is EdgeError {
+  return isEdgeError(error) && error.code === "model_too_large";
+}
+
+function tooLargeSplit(whole: EdgeError, split: EdgeError): EdgeError {
+  return new RequestError("model_too_large", `${whole.message}; ${split.message}`);
+}
+
+/** Why it is computed by several nodes, and what that costs; undefined = it isn't, or elsewhere. */
+function splitOf({ split }: LeaseRequest, model: LoadedModel): SplitExplanation | undefined {
+  if (model.split === undefined) return undefined;
+  return { why: split === "always" ? "asked" : "too_large", ...model.split };
 }
 
 /** What this node knows of itself beyond its scheduler's view. */

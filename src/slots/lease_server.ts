@@ -160,7 +160,9 @@ class LeaseSession {
     }
     const load = ownLoad(asked.load, this.#parts.defaults);
     const { need, settings } = neededModel(definition, load, asked.keepAliveMs);
-    return { requestId: this.#requestId, need, settings, standing: asked.standing };
+    const { standing } = asked;
+    const split = load.shard ?? asked.split;
+    return { requestId: this.#requestId, need, settings, standing, split };
   }
 
   async #readAll(): Promise<void> {

@@ -9,12 +9,10 @@ import {
   type SequenceEvent,
 } from "../protocol/mod.ts";
 import type { SchedulerDriver } from "./scheduler_driver.ts";
-import type { Machine } from "./system.ts";
 
 /** What this node's own load is read from. */
 export interface OwnLoadParts {
-  readonly driver: Pick<SchedulerDriver, "view" | "findModel">;
-  readonly machine: Machine;
+  readonly driver: Pick<SchedulerDriver, "view" | "findModel" | "availableBytes">;
   readonly devices: Pick<Devices, "list">;
   readonly speed: {
     readonly decodeTokensPerMinute: number;
@@ -37,7 +35,7 @@ export function ownFigures(parts: OwnLoadParts): {
   };
 }
 
-function readLoad({ driver, machine, speed }: OwnLoadParts): NodeLoad {
+function readLoad({ driver, speed }: OwnLoadParts): NodeLoad {
   const { instances, running, waiting } = driver.view();
   const ready = instances.filter(({ state }) => state === "ready");
   const slots = ready.reduce((sum, instance) => sum + instance.slots, 0);
@@ -49,7 +47,7 @@ function readLoad({ driver, machine, speed }: OwnLoadParts): NodeLoad {
     freeSlots: Math.max(0, slots - busy),
     decodeTokensPerMinute: speed.decodeTokensPerMinute,
     prefillTokensPerMinute: speed.prefillTokensPerMinute,
-    availableBytes: machine.availableBytes(),
+    availableBytes: driver.availableBytes(),
   };
 }
 
@@ -110,6 +108,7 @@ function meteredModel(model: LoadedModel, meter: SpeedMeter): LoadedModel {
   return {
     facts: model.facts,
     processId: model.processId,
+    ...model.split && { split: model.split },
     exited: model.exited,
     generate: (request, signal) => metered(model.generate(request, signal), meter),
     embed: (inputs, options) => model.embed(inputs, options),

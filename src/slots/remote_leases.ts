@@ -130,7 +130,7 @@ export class RemoteLeases {
 }
 
 function openingOf(request: LeaseRequest): LeaseOpening {
-  const { requestId, standing, wanted } = request;
+  const { requestId, standing, wanted, split } = request;
   const { name, manifestDigest, load, keepAliveMs } = wanted;
   return {
     version: LEASE_VERSION,
@@ -140,6 +140,7 @@ function openingOf(request: LeaseRequest): LeaseOpening {
     load,
     standing,
     ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
+    ...(split === undefined ? {} : { split }),
   };
 }
 

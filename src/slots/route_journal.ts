@@ -1,5 +1,5 @@
 import type { RouteDecision } from "../core/scheduler/mod.ts";
-import type { RouteExplanation, WakeExplanation } from "../ports/mod.ts";
+import type { RouteExplanation, SplitExplanation, WakeExplanation } from "../ports/mod.ts";
 import type { LeaseRequest } from "./lease.ts";
 
 /** Decisions kept; the oldest goes. */
@@ -19,7 +19,17 @@ export interface RouteRecord {
   /** `pending` until the slot is held; else the code of what it failed with. */
   readonly outcome: string;
   readonly wake: WakeExplanation | undefined;
+  readonly split: SplitExplanation | undefined;
 }
+
+/** Tells what came of a decision, as far as it is known. */
+export type Settle = (
+  outcome: string,
+  known?: {
+    readonly wake?: WakeExplanation | undefined;
+    readonly split?: SplitExplanation | undefined;
+  },
+) => void;
 
 /** The last routing decisions, so that each can be explained for a while. */
 export class RouteJournal {
@@ -28,17 +38,17 @@ export class RouteJournal {
   #last = 0;
 
   /** Keeps a decision; call what is returned when its outcome is known, and for each change of a wake that it waits for. */
-  record(
-    record: Omit<RouteRecord, "outcome" | "wake">,
-  ): (outcome: string, wake?: WakeExplanation) => void {
+  record(record: Omit<RouteRecord, "outcome" | "wake" | "split">): Settle {
     const number = ++this.#last;
-    this.#records.set(number, { ...record, outcome: "pending", wake: undefined });
+    const unknown = { wake: undefined, split: undefined };
+    this.#records.set(number, { ...record, ...unknown, outcome: "pending" });
     this.#records.delete(number - DECISIONS_MAX);
-    return (outcome, wake) => {
+    return (outcome, { wake, split } = {}) => {
       if (this.#records.has(number)) {
         this.#records.set(number, {
           ...record,
           outcome,
+          split,
           wake: wake && { position: wake.position, tookMs: wake.tookMs },
         });
       }
@@ -62,6 +72,7 @@ export class RouteJournal {
       excluded: row.decision.excluded,
       outcome: row.outcome,
       wake: row.wake,
+      split: row.split,
     }));
   }
 

@@ -30,8 +30,22 @@ export interface SchedulerDriverParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly options: SchedulerOptions;
+  /** Loads models over several nodes; absent = this one can't. */
+  readonly splitting?: Splitting;
+  /** What the models of this node may take together; Infinity = what the machine has. */
+  readonly memoryLimitBytes: number;
   /** A load without progress for longer fails; milliseconds, Infinity = never. */
   readonly loadTimeoutMs: number;
+}
+
+/** What loading over several nodes is planned with. */
+export interface Splitting {
+  /**
+   * What this node's part would take of so many bytes.
+   *
+   * @throws RequestError `model_too_large` when the model can't be split.
+   */
+  ownBytes(settings: LoadSettings, freeBytes: number): Promise<number>;
 }
 
 /** Where a slot is. */
@@ -60,6 +74,8 @@ export interface SlotRequest {
   /** 0 threads = the scheduler decides. */
   readonly settings: LoadSettings;
   readonly standing: "fresh" | "resumed";
+  /** Absent = the model is loaded here whole, or not at all. */
+  readonly split?: "if_too_large" | "always" | undefined;
 }
 
 interface Pending {
@@ -104,7 +120,9 @@ export class SchedulerDriver {
     signal.throwIfAborted();
     // An answer cut by the close would otherwise resume: into a fresh runner that nobody ends.
     if (this.#closed) throw stopping();
-    const { need, standing } = request;
+    const { standing } = request;
+    const need = request.split === undefined ? request.need : await this.#splitNeed(request);
+    signal.throwIfAborted();
     // Unique however often a request asks: one that leaves a run asks anew before the runner says that the slot is free.
     const requestId = `${request.requestId}/${++this.#asked}`;
     return await new Promise<Lease>((resolve, reject) => {
@@ -125,6 +143,31 @@ export class SchedulerDriver {
       this.#settings.set(need, request.settings);
       this.#step({ kind: "request_arrived", requestId, need, standing });
     });
+  }
+
+  /** With what its part here would take. @throws RequestError `model_too_large`. */
+  async #splitNeed({ need, settings, split }: SlotRequest): Promise<ModelNeed> {
+    const { splitting } = this.#parts;
+    if (splitting === undefined || split === undefined) return need;
+    const ownBytes = await splitting.ownBytes(settings, this.#reclaimableBytes());
+    return { ...need, split: { ownBytes, when: split } };
+  }
+
+  /** Memory that a model could take here if all others were unloaded. */
+  #reclaimableBytes(): number {
+    const held = this.#scheduler.view().instances
+      .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    return this.availableBytes() + held - this.#parts.options.reserveBytes;
+  }
+
+  /** Memory that a further model could take, and what is kept free: the machine's, or what is left of the node's own bound. */
+  availableBytes(): number {
+    const { machine, memoryLimitBytes, options } = this.#parts;
+    const held = this.#scheduler.view().instances
+      .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    // What is kept free is kept of the machine, not of the bound.
+    const left = Math.max(0, memoryLimitBytes - held) + options.reserveBytes;
+    return Math.min(machine.availableBytes(), left);
   }
 
   /** Unloads the model once idle; does nothing when it is not loaded. */
@@ -171,8 +214,8 @@ export class SchedulerDriver {
   }
 
   #step(event: SchedulerEvent): void {
-    const { clock, machine, metrics } = this.#parts;
-    const observed = { nowMs: clock.monotonicMs(), availableBytes: machine.availableBytes() };
+    const { clock, metrics } = this.#parts;
+    const observed = { nowMs: clock.monotonicMs(), availableBytes: this.availableBytes() };
     let effects: readonly SchedulerEffect[] = [];
     try {
       effects = this.#scheduler.step(event, observed);
@@ -205,7 +248,7 @@ export class SchedulerDriver {
   #obey(effect: SchedulerEffect): void {
     switch (effect.kind) {
       case "load_model":
-        void this.#load(effect.instanceId, effect.need, effect.threads);
+        void this.#load(effect);
         return;
       case "unload_model":
         this.#parts.log.log("info", "model_unloading", {
@@ -264,7 +307,8 @@ export class SchedulerDriver {
     });
   }
 
-  async #load(instanceId: InstanceId, need: ModelNeed, threads: number): Promise<void> {
+  async #load(order: Extract<SchedulerEffect, { kind: "load_model" }>): Promise<void> {
+    const { instanceId, need, threads, isSplit } = order;
     const { engine, log, clock, metrics } = this.#parts;
     const instance: Running = { need, abort: new AbortController(), model: undefined };
     this.#instances.set(instanceId, instance);
@@ -275,7 +319,11 @@ export class SchedulerDriver {
       assert(settings !== undefined, "Who is to be loaded was asked for");
       instance.model = await engine.load(
         { ...settings, threads: settings.threads > 0 ? settings.threads : threads },
-        { signal: instance.abort.signal, onProgress: stall.progress },
+        {
+          signal: instance.abort.signal,
+          onProgress: stall.progress,
+          ...isSplit && need.split !== undefined && { split: need.split },
+        },
       );
       checkRoom(instance.model.facts);
     } catch (error) {

@@ -92,6 +92,7 @@ function stage(slots = 1) {
       cores: 2,
       threads: 0,
     },
+    memoryLimitBytes: Infinity,
     loadTimeoutMs: 500,
   });
   let requests = 0;

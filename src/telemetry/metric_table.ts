@@ -15,6 +15,11 @@ const STALL_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 /** Every metric odist exports. A name that is not here is our bug. */
 export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
   odist_build: gauge("Always 1; the version is the label.", "version"),
+  odist_shard_bytes_total: counter(
+    "Bytes of models over several nodes: up to this node's workers and down from them, as the network carried them, and " +
+      "spared ones, which the workers' nodes had already.",
+    "direction",
+  ),
   odist_http_requests_total: counter(
     "HTTP requests answered, by API family, route pattern and status.",
     "family",

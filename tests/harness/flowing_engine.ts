@@ -75,7 +75,7 @@ export class FlowingEngine implements Engine {
           numericClass: "flowing",
         },
       },
-      this.#clock,
+      { clock: this.#clock },
     );
     this.#receive = (reply) => model.receive(reply);
     this.#tick();

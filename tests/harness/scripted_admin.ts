@@ -119,6 +119,7 @@ const ROUTE: RouteExplanation = {
   },
   runnersUp: [],
   excluded: [{ nodeId: A, name: "a", reason: "down" }],
+  split: undefined,
   wake: { position: 2, tookMs: 12_345 },
   outcome: "granted",
 };

@@ -1,14 +1,7 @@
 import { RequestError } from "../../base/mod.ts";
 import type { Config } from "../../config/mod.ts";
 import { SHARD_LAYERS_MAX, type ShardModel } from "../../core/scheduler/mod.ts";
-import {
-  type GgufFacts,
-  ggufFacts,
-  ggufLayers,
-  type GgufSource,
-  isFactArray,
-  readGguf,
-} from "../../models/gguf/mod.ts";
+import { type GgufFacts, readModelLayers } from "../../models/gguf/mod.ts";
 import { resolveOptions } from "../../models/mod.ts";
 
 /** A model that a GGUF file's header tells of. */
@@ -29,11 +22,7 @@ export async function readHeaderModel(
   path: string,
   defaults: Config["engine"],
 ): Promise<HeaderModel> {
-  using file = await Deno.open(path);
-  const { size } = await file.stat();
-  const source = sourceOf(file, size);
-  const gguf = await readGguf(source, { arrays: isFactArray, isHeaderEnough: true });
-  const facts = ggufFacts(gguf);
+  const { facts, layers, tensors, fileBytes } = await readModelLayers(path);
   if (facts.kind !== "model") throw unusable(path, `its kind is ${facts.kind}, wanted is a model`);
   if (facts.split !== undefined) {
     const { index, count } = facts.split;
@@ -48,9 +37,9 @@ export async function readHeaderModel(
       `it has ${facts.blockCount} layers, at most ${SHARD_LAYERS_MAX} are planned`,
     );
   }
-  const ends = gguf.tensors.map(({ offset, tensorBytes }) => offset + tensorBytes);
-  const isHeaderAlone = ends.some((end) => end > size);
-  return { facts, model: { ...ggufLayers(gguf), shape: shapeOf(facts, defaults) }, isHeaderAlone };
+  const ends = [...tensors.values()].map(({ offset, tensorBytes }) => offset + tensorBytes);
+  const isHeaderAlone = ends.some((end) => end > fileBytes);
+  return { facts, model: { ...layers(), shape: shapeOf(facts, defaults) }, isHeaderAlone };
 }
 
 function shapeOf(facts: GgufFacts, defaults: Config["engine"]): ShardModel["shape"] {
@@ -69,21 +58,6 @@ function shapeOf(facts: GgufFacts, defaults: Config["engine"]): ShardModel["shap
     isBatchWhole: mode === "embed",
     kvCacheType: load.kvCacheType,
   };
-}
-
-function sourceOf(file: Deno.FsFile, blobBytes: number): GgufSource {
-  const read = async (offset: number, length: number) => {
-    await file.seek(offset, Deno.SeekMode.Start);
-    const bytes = new Uint8Array(Math.min(length, Math.max(0, blobBytes - offset)));
-    let count = 0;
-    while (count < bytes.length) {
-      const more = await file.read(bytes.subarray(count));
-      if (more === null) break;
-      count += more;
-    }
-    return bytes.subarray(0, count);
-  };
-  return { blobBytes, read };
 }
 
 function unusable(path: string, reason: string): RequestError {

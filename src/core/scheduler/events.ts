@@ -11,6 +11,12 @@ export interface ModelNeed {
   readonly displayName: string;
   /** Estimate of weights + KV cache + compute buffers in bytes. */
   readonly memoryBytes: number;
+  /** What it would take here over several nodes; absent = it may not be split. */
+  readonly split?: {
+    readonly ownBytes: number;
+    /** `if_too_large`: where it can't be here whole. */
+    readonly when: "if_too_large" | "always";
+  };
   /** Sequences decoded together, >= 1. */
   readonly slots: number;
   /** Context window per slot in tokens, to be shown. */
@@ -60,6 +66,7 @@ export type SchedulerEffect =
     readonly instanceId: InstanceId;
     readonly need: ModelNeed;
     readonly threads: number;
+    readonly isSplit: boolean;
   }
   | { readonly kind: "unload_model"; readonly instanceId: InstanceId; readonly why: UnloadReason }
   /** The request holds a slot of the instance until `request_ended`. */

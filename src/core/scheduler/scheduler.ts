@@ -38,6 +38,7 @@ interface Instance {
   readonly need: ModelNeed;
   state: "loading" | "ready" | "unloading";
   memoryBytes: number;
+  readonly isSplit: boolean;
   slots: number;
   keepAliveMs: number;
   /** Invariant: Infinity or a time while idle and ready; undefined otherwise. */
@@ -270,7 +271,9 @@ export class Scheduler {
   ): "stays" | "refused" {
     const { need, requestId } = waiting;
     const { observed, effects } = turn;
-    const refusal = this.#cannotEverFit(need, observed);
+    const isSplit = this.#isToBeSplit(need, observed);
+    const memoryBytes = isSplit ? need.split?.ownBytes ?? 0 : need.memoryBytes;
+    const refusal = this.#cannotEverFit(memoryBytes, observed);
     if (refusal !== undefined) {
       effects.push({ kind: "refuse_request", requestId, refusal });
       return "refused";
@@ -280,9 +283,9 @@ export class Scheduler {
       return "stays";
     }
     const countOk = this.#instances.size < this.#options.loadedModelsMax;
-    const memoryOk = need.memoryBytes + this.#options.reserveBytes <= observed.availableBytes;
+    const memoryOk = memoryBytes + this.#options.reserveBytes <= observed.availableBytes;
     if (countOk && memoryOk) {
-      this.#load(need, effects);
+      this.#load(need, { memoryBytes, isSplit }, effects);
     } else {
       const victim = this.#chooseVictim();
       if (victim !== undefined) this.#retire(victim, "evicted", effects);
@@ -290,25 +293,35 @@ export class Scheduler {
     return "stays";
   }
 
-  #cannotEverFit(need: ModelNeed, observed: Observation): Refusal | undefined {
+  #isToBeSplit(need: ModelNeed, observed: Observation): boolean {
+    if (need.split === undefined) return false;
+    return need.split.when === "always" ||
+      this.#cannotEverFit(need.memoryBytes, observed) !== undefined;
+  }
+
+  #cannotEverFit(neededBytes: number, observed: Observation): Refusal | undefined {
     let reclaimable = observed.availableBytes;
     for (const instance of this.#instances.values()) reclaimable += instance.memoryBytes;
     const { reserveBytes } = this.#options;
-    if (need.memoryBytes + reserveBytes <= reclaimable) return undefined;
+    if (neededBytes + reserveBytes <= reclaimable) return undefined;
     return {
       kind: "does_not_fit",
-      neededBytes: need.memoryBytes,
+      neededBytes,
       availableBytes: reclaimable,
       reserveBytes,
     };
   }
 
-  #load(need: ModelNeed, effects: SchedulerEffect[]): void {
+  #load(
+    need: ModelNeed,
+    how: { readonly memoryBytes: number; readonly isSplit: boolean },
+    effects: SchedulerEffect[],
+  ): void {
     const instance: Instance = {
       id: this.#nextInstanceId++,
       need,
       state: "loading",
-      memoryBytes: need.memoryBytes,
+      ...how,
       slots: need.slots,
       keepAliveMs: need.keepAliveMs ?? this.#options.keepAliveMs,
       expiresAtMs: undefined,
@@ -319,7 +332,8 @@ export class Scheduler {
     const threads = this.#options.threads > 0
       ? this.#options.threads
       : planThreads({ cores: this.#options.cores, runners: this.#instances.size });
-    effects.push({ kind: "load_model", instanceId: instance.id, need, threads });
+    const { isSplit } = how;
+    effects.push({ kind: "load_model", instanceId: instance.id, need, threads, isSplit });
   }
 
   /** Idle first, shortest keep-alive first, then key; else the busy one with the shortest keep-alive (contract 4.2). */

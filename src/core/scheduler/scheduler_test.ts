@@ -301,3 +301,35 @@ Deno.test("No model without a slot counts as loaded: who waits for one would wai
   stage.arrive("r1", need("a"));
   assert.throws(() => stage.loaded(1, 0), { name: "InvariantError" });
 });
+
+Deno.test("Scheduler loads a model over several nodes only where it can't be here whole, or is asked to", () => {
+  const rows = [
+    // Whole, its own part, when it may be split, and what comes of it.
+    [4, 2, "if_too_large", { isSplit: false }],
+    [40, 2, "if_too_large", { isSplit: true }],
+    [4, 2, "always", { isSplit: true }],
+    [40, 30, "if_too_large", { neededBytes: 30 * GIB }],
+    [4, 30, "always", { neededBytes: 30 * GIB }],
+  ] as const;
+  for (const [whole, own, when, wanted] of rows) {
+    const stage = new Stage();
+    const split = { ownBytes: own * GIB, when };
+    const [effect] = stage.arrive("a", need("m", { memoryBytes: whole * GIB, split }));
+    if (effect?.kind === "refuse_request" && effect.refusal.kind === "does_not_fit") {
+      assert.deepEqual({ neededBytes: effect.refusal.neededBytes }, wanted);
+    } else {
+      assert.ok(effect?.kind === "load_model");
+      assert.deepEqual({ isSplit: effect.isSplit }, wanted);
+      const [instance] = stage.scheduler.view().instances;
+      assert.equal(instance?.memoryBytes, (effect.isSplit ? own : whole) * GIB);
+    }
+  }
+});
+
+Deno.test("Scheduler gives a model that is split to requests that would not split it", () => {
+  const stage = new Stage();
+  const split = { ownBytes: GIB, when: "if_too_large" } as const;
+  stage.arrive("a", need("m", { memoryBytes: 40 * GIB, split }));
+  stage.loaded(1, 2);
+  assert.deepEqual(granted(stage.arrive("b", need("m", { memoryBytes: 40 * GIB }))), ["b"]);
+});

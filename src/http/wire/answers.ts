@@ -1,4 +1,5 @@
 import { errorMessage, isEdgeError, UnavailableError } from "../../base/mod.ts";
+import type { SplitView } from "../../ports/mod.ts";
 
 /** What every JSON answer says it is. */
 export const JSON_CONTENT_TYPE = "application/json; charset=utf-8";
@@ -34,6 +35,14 @@ export function textAnswer(text: string): Response {
 /** What unknown paths and wrong methods get (contract 1.0). */
 export function unroutedAnswer(text: string, status: 404 | 405): Response {
   return new Response(text, { status, headers: { "content-type": "text/plain" } });
+}
+
+/** Who computes which layers of a model that several nodes compute. */
+export function shardShape(shard: SplitView["shards"][number]): object {
+  return {
+    node: shard.name || shard.nodeId,
+    ...wireFields(shard, ["firstLayer", "layerCount", "memoryBytes"]),
+  };
 }
 
 /** An error in the terms every API family needs to word it. */

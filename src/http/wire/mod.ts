@@ -10,6 +10,7 @@ export {
   jsonAnswer,
   PLAIN_JSON_CONTENT_TYPE,
   plainJsonAnswer,
+  shardShape,
   textAnswer,
   unroutedAnswer,
   wireFields,

@@ -1,4 +1,10 @@
-import { type Entry, type OwnProgram, type Rights, startConfined } from "../../confinement/mod.ts";
+import {
+  type Entry,
+  type OwnProgram,
+  type PortRights,
+  type Rights,
+  startConfined,
+} from "../../confinement/mod.ts";
 import { checkNatives, checkOwnNatives } from "./native_digests.ts";
 import { findNativeFolder } from "./native_folder.ts";
 import { findOwnNativeFolder } from "./own_natives.ts";
@@ -59,6 +65,7 @@ function runnerRights(
     reads: [...libraries, ...files.reads],
     writes: files.writes,
     devices: "gpu",
+    ...portsOf(words),
   };
 }
 
@@ -67,6 +74,16 @@ function marksFolder(): string | undefined {
   const { XDG_CACHE_HOME, HOME, LOCALAPPDATA } = Deno.env.toObject();
   const cache = XDG_CACHE_HOME || (HOME && `${HOME}/.cache`) || LOCALAPPDATA;
   return cache ? `${cache}/odist/natives` : undefined;
+}
+
+/** Word of a runner that computes with workers, and of a worker: `--connect=PORT,...`, `--listen=PORT`. */
+function portsOf(words: readonly string[]): { readonly ports?: PortRights } {
+  for (const use of ["connect", "listen"] as const) {
+    const word = words.find((one) => one.startsWith(`--${use}=`));
+    const ports = word?.slice(word.indexOf("=") + 1).split(",").map(Number);
+    if (ports !== undefined) return { ports: { use, ports } };
+  }
+  return {};
 }
 
 function filesOf(

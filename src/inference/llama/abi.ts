@@ -277,10 +277,13 @@ export const GGML_SYMBOLS = {
   ggml_backend_load_all_from_path: { parameters: ["buffer"], result: "void" },
   ggml_backend_dev_count: { parameters: [], result: "usize" },
   ggml_backend_dev_get: { parameters: ["usize"], result: "pointer" },
+  ggml_backend_register: { parameters: ["pointer"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Questions about devices, and the log, live in libggml-base. */
 export const GGML_BASE_SYMBOLS = {
+  ggml_backend_reg_dev_count: { parameters: ["pointer"], result: "usize" },
+  ggml_backend_reg_dev_get: { parameters: ["pointer", "usize"], result: "pointer" },
   ggml_backend_dev_backend_reg: { parameters: ["pointer"], result: "pointer" },
   ggml_backend_dev_type: { parameters: ["pointer"], result: "i32" },
   ggml_backend_dev_name: { parameters: ["pointer"], result: "pointer" },
@@ -289,9 +292,15 @@ export const GGML_BASE_SYMBOLS = {
   ggml_log_set: { parameters: ["pointer", "pointer"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** What is called of libggml-rpc. */
+/** What is called of libggml-rpc. Both of the nonblocking calls may take for ever. */
 export const RPC_SYMBOLS = {
   ggml_backend_rpc_reg: { parameters: [], result: "pointer" },
+  ggml_backend_rpc_add_server: { parameters: ["buffer"], result: "pointer", nonblocking: true },
+  ggml_backend_rpc_start_server: {
+    parameters: ["buffer", "buffer", "usize", "usize", "buffer"],
+    result: "void",
+    nonblocking: true,
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** What is called of libmtmd. Names ending in `_later` run on another thread. */

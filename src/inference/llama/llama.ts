@@ -14,6 +14,7 @@ import { cText, readText } from "./struct.ts";
 /** The libraries, opened, checked, with all their devices known. One per process. */
 export interface Llama {
   readonly call: Deno.DynamicLibrary<typeof LLAMA_SYMBOLS>["symbols"];
+  readonly ggml: Deno.DynamicLibrary<typeof GGML_SYMBOLS>["symbols"];
   readonly base: Deno.DynamicLibrary<typeof GGML_BASE_SYMBOLS>["symbols"];
   /** `ggml_backend_dev_t` of each device, the CPU's among them. */
   readonly devices: readonly Deno.PointerValue[];
@@ -46,6 +47,7 @@ export function openLlama(place: string): Llama {
     .map((match) => match[1]).join(",");
   return {
     call,
+    ggml,
     base,
     devices,
     folder: place,

@@ -22,5 +22,5 @@ export {
 } from "./abi.ts";
 export { type Llama, openLlama } from "./llama.ts";
 export { printNatives } from "./print_natives.ts";
-export { type Mtmd, openMtmd } from "./own_libraries.ts";
+export { type Mtmd, openMtmd, openRpc } from "./own_libraries.ts";
 export { addressOf, cText, readText } from "./struct.ts";

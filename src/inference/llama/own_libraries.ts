@@ -12,7 +12,7 @@ export type OwnLibraries = Readonly<Record<OwnLibrary, string>>;
 export type Mtmd = Deno.DynamicLibrary<typeof MTMD_SYMBOLS>["symbols"];
 
 /** Opens libggml-rpc, which lets models compute on other nodes. @throws As {@link openMtmd}. */
-function openRpc(llama: Llama, folder: string) {
+export function openRpc(llama: Llama, folder: string) {
   const call = Deno.dlopen(wanted(folder, "ggml-rpc"), RPC_SYMBOLS).symbols;
   // The version of ggml's interface of backends stands first in what every backend registers.
   const version = firstNumber(call.ggml_backend_rpc_reg());

@@ -10,18 +10,26 @@ import {
   LOAD_MODES,
   MODEL_PARAMS,
 } from "../llama/mod.ts";
+import { setShards, type ShardDevices } from "../sharding/mod.ts";
+
+/** What loading weights uses besides the settings. */
+export interface WeightsContext {
+  readonly onProgress: (fraction: number) => void;
+  /** Where their layers lie; undefined = all here. */
+  readonly devices: ShardDevices | undefined;
+}
 
 /** The weights of a model, laid out for kernels in one way at a time. */
 export class Weights {
   readonly #llama: Llama;
   readonly #settings: LoadSettings;
-  readonly #onProgress: (fraction: number) => void;
+  readonly #how: WeightsContext;
   #loaded: { readonly pointer: Deno.PointerValue; readonly repacks: boolean } | undefined;
 
-  constructor(llama: Llama, settings: LoadSettings, onProgress: (fraction: number) => void) {
+  constructor(llama: Llama, settings: LoadSettings, how: WeightsContext) {
     this.#llama = llama;
     this.#settings = settings;
-    this.#onProgress = onProgress;
+    this.#how = how;
   }
 
   /**
@@ -33,8 +41,7 @@ export class Weights {
     if (this.#loaded?.repacks === repacks) return this.#loaded.pointer;
     if (this.#loaded !== undefined) this.#llama.call.llama_model_free(this.#loaded.pointer);
     this.#loaded = undefined;
-    const how = { onProgress: this.#onProgress, repacks };
-    const pointer = await loadWeights(this.#llama, this.#settings, how);
+    const pointer = await loadWeights(this.#llama, this.#settings, { ...this.#how, repacks });
     this.#loaded = { pointer, repacks };
     return pointer;
   }
@@ -43,7 +50,7 @@ export class Weights {
 async function loadWeights(
   llama: Llama,
   settings: LoadSettings,
-  how: { readonly onProgress: (fraction: number) => void; readonly repacks: boolean },
+  how: WeightsContext & Pick<PolicyTraits, "repacks">,
 ): Promise<Deno.PointerValue> {
   const report = Deno.UnsafeCallback.threadSafe(
     { parameters: ["f32", "pointer"], result: "bool" },
@@ -54,6 +61,7 @@ async function loadWeights(
   );
   const params = asBytes(llama.call.llama_model_default_params());
   MODEL_PARAMS.set(params, "gpuLayers", llama.gpus.length === 0 ? 0 : settings.gpuLayers);
+  if (how.devices !== undefined) setShards(params, how.devices);
   MODEL_PARAMS.set(params, "loadMode", settings.mmap ? LOAD_MODES.mmap : LOAD_MODES.none);
   MODEL_PARAMS.set(params, "useExtraBuffers", how.repacks);
   MODEL_PARAMS.set(params, "progressCallback", Deno.UnsafePointer.value(report.pointer));

@@ -7,12 +7,14 @@
  */
 import { assertNever, errorMessage, isEdgeError, PeerError, RequestError } from "../../base/mod.ts";
 import {
+  type LoadedFacts,
   type LoadSettings,
   RUNNER_PROTOCOL_VERSION,
   type RunnerCommand,
   type RunnerReply,
   toWireError,
   vectorToBytes,
+  type WorkerSettings,
 } from "../../protocol/mod.ts";
 import { killThisProcess } from "../../confinement/mod.ts";
 import { encodeFrame, FrameReader } from "../frames.ts";
@@ -21,6 +23,7 @@ import { Embedder } from "./embedder.ts";
 import { openLlama } from "../llama/mod.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import { loadModel, type RunnerModel } from "./model.ts";
+import { serveWorker } from "../sharding/mod.ts";
 
 /** Progress is told in steps of a percent: llama.cpp reports each tensor. */
 const PROGRESS_STEP = 0.01;
@@ -35,9 +38,9 @@ export interface RunnerPlace {
   readonly confinement: string;
 }
 
-/** Everything a loaded runner answers with: a decoder or an embedder, as it was loaded. */
+/** Everything a loaded runner answers with: a decoder or an embedder, as it was loaded; a worker with neither. */
 interface Loaded {
-  readonly model: RunnerModel;
+  readonly model?: RunnerModel;
   readonly decoder?: Decoder;
   readonly embedder?: Embedder;
 }
@@ -112,6 +115,12 @@ async function loading(
   try {
     const llama = openLlama(place.nativeFolder);
     const { confinement, ownNativeFolder } = place;
+    const { worker, threads } = settings;
+    if (worker !== undefined) {
+      send({ kind: "loaded", facts: workerFacts(worker), confinement });
+      serveWorker(llama, ownNativeFolder, { ...worker, threads }).catch(die);
+      return {};
+    }
     const onProgress = (fraction: number) => {
       if (fraction < Math.min(1, told + PROGRESS_STEP)) return;
       told = fraction;
@@ -129,7 +138,7 @@ async function loading(
 }
 
 function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>): void {
-  const { model, decoder, embedder } = loaded;
+  const { decoder, embedder } = loaded;
   try {
     switch (command.kind) {
       case "generate":
@@ -159,12 +168,12 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
         const tokens = tokenizeEnds(
           text,
           wanted,
-          (part) => model.vocabulary.tokenize(part, addSpecial),
+          (part) => can(loaded.model).vocabulary.tokenize(part, addSpecial),
         );
         return send({ kind: "tokenized", id: command.id, tokens });
       }
       case "detokenize": {
-        const bytes = model.vocabulary.detokenize(command.tokens);
+        const bytes = can(loaded.model).vocabulary.detokenize(command.tokens);
         return send({ kind: "detokenized", id: command.id, bytes });
       }
       default:
@@ -175,6 +184,23 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
     if (kind === "cancel" || kind === "taken" || kind === "ping") throw error;
     refuse(command.id, error);
   }
+}
+
+/** A worker is no model: its one slot is for whoever computes with it. */
+function workerFacts({ memoryBytes }: WorkerSettings): LoadedFacts {
+  return {
+    contextTokens: 0,
+    trainingContextTokens: 0,
+    vocabularyTokens: 0,
+    embeddingLength: 0,
+    slots: 1,
+    memoryBytes,
+    deviceMemoryBytes: 0,
+    bosText: "",
+    eosText: "",
+    canShift: false,
+    numericClass: "",
+  };
 }
 
 function can<Part>(part: Part | undefined): Part {

@@ -6,6 +6,7 @@ import type { Llama } from "../llama/mod.ts";
 import { Batch } from "./batch.ts";
 import { type ContextShape, openContext, Weights } from "./context.ts";
 import { settleExactness } from "./proof_stand.ts";
+import { connectWorkers } from "../sharding/mod.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Sequences computed together when embedding; their tokens share one batch. */
@@ -59,8 +60,10 @@ export async function loadModel(
   { onProgress, ownNativeFolder }: LoadContext,
 ): Promise<RunnerModel> {
   const before = { resident: Deno.memoryUsage().rss, device: freeBytes(llama) };
+  const { shards } = settings;
+  const devices = shards && await connectWorkers(llama, ownNativeFolder, shards);
   const { call } = llama;
-  const weights = new Weights(llama, settings, onProgress);
+  const weights = new Weights(llama, settings, { onProgress, devices });
   const contextTokens = windowOf(llama, await weights.laidOut({ repacks: true }), settings);
   const parts = { llama, settings, weights, contextTokens };
   const { exactness, proof, numericClass } = await settleExactness(parts, () => onProgress(1));
@@ -77,7 +80,7 @@ export async function loadModel(
     ...{ width: embeddingWidth, usesGpu: llama.gpus.length > 0 && settings.gpuLayers !== 0 },
   });
   const device = Math.max(0, before.device - freeBytes(llama));
-  const weightBytes = Number(call.llama_model_size(pointer));
+  const weightBytes = shards?.ownBytes ?? Number(call.llama_model_size(pointer));
   // With mapped weights the resident size counts what the warm-up touched, which may be less than all.
   const grown = Math.max(0, Deno.memoryUsage().rss - before.resident);
   return {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type GgufContent, ggufFile, LLAMA_METADATA } from "../../../tests/harness/gguf_file.ts";
-import { ggufLayers, type GgufSource, isFactArray, readGguf } from "./mod.ts";
+import { ggufLayers } from "./gguf_layers.ts";
+import { type GgufSource, isFactArray, readGguf } from "./mod.ts";
 
 type Tensors = NonNullable<GgufContent["tensors"]>;
 

@@ -5,7 +5,7 @@
  * @module
  */
 export { type GgufFacts, ggufFacts, isFactArray } from "./gguf_facts.ts";
-export { type GgufLayers, ggufLayers } from "./gguf_layers.ts";
 export type { GgufSource } from "./gguf_cursor.ts";
 export { type Gguf, type GgufTensor, type GgufValue, readGguf } from "./read_gguf.ts";
 export { type MergedGguf, mergeGguf } from "./merge_gguf.ts";
+export { readModelLayers } from "./model_layers.ts";

@@ -13,6 +13,7 @@ export const MODEL_OPTIONS: Readonly<Record<string, ModelOptionType>> = {
   num_gpu: "integer",
   main_gpu: "integer",
   use_mmap: "boolean",
+  shard: "boolean",
   num_thread: "integer",
   num_keep: "integer",
   num_predict: "integer",

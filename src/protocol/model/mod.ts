@@ -26,6 +26,8 @@ export {
   RUNNER_PROTOCOL_VERSION,
   type RunnerCommand,
   type RunnerReply,
+  type ShardSettings,
+  type WorkerSettings,
 } from "./runner.ts";
 export type {
   AnswerToken,

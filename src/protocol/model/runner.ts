@@ -35,6 +35,30 @@ export interface LoadSettings {
   readonly exact?: ExactWish;
   /** What was proven of this model at earlier loads; default nothing. */
   readonly proofs?: readonly ExactProof[];
+  /** Most layers are computed by others; absent = all here. */
+  readonly shards?: ShardSettings;
+  /** No model is loaded: parts of one are computed for another runner. `modelPath` is "". */
+  readonly worker?: WorkerSettings;
+}
+
+/** Who computes a model's layers: workers, in the order of the layers, and the runner itself the last ones. */
+export interface ShardSettings {
+  /** Ports of this machine's loopback address, one for each worker. */
+  readonly ports: readonly number[];
+  /** As many as `ports`, >= 1 each. */
+  readonly workerLayers: readonly number[];
+  /** Layers of the runner's own, >= 0; the output layer is its own in any case. */
+  readonly ownLayers: number;
+  /** What it takes of the model itself, as planned. */
+  readonly ownBytes: number;
+}
+
+/** How a worker computes. */
+export interface WorkerSettings {
+  /** Of this machine's loopback address, free. */
+  readonly port: number;
+  /** What it may take, as planned. */
+  readonly memoryBytes: number;
 }
 
 /** What a loaded model is. */

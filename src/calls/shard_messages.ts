@@ -1,0 +1,43 @@
+import { type Digest, parseDigest } from "../base/mod.ts";
+import {
+  booleanShape,
+  integerShape,
+  objectShape,
+  type ShapeOf,
+  textOfShape,
+  textShape,
+  unionShape,
+  wireErrorShape,
+} from "../protocol/mod.ts";
+
+/** What streams say they are for that lend a worker: as long as one lives, so does the worker. */
+export const SHARD_PURPOSE = "shard";
+/** What streams say they are for that carry one connection to a worker. */
+export const TUNNEL_PURPOSE = "tunnel";
+
+const MEMORY_BYTES_MAX = 2 ** 50;
+const REASON_CHARS_MAX = 4_096;
+
+/** The first frame of a worker's lease; beats follow, as messages. */
+export const shardOpeningShape = objectShape({
+  /** Drawn by who asks: tunnels name it. */
+  shardId: textShape(64),
+  /** Of the model; for people. */
+  name: textShape(1_024),
+  /** Of its weights: a node that holds them need not be sent them. */
+  blob: textOfShape<Digest>(71, (text) => parseDigest(text) === text),
+  memoryBytes: integerShape(1, MEMORY_BYTES_MAX),
+});
+
+/** What the worker's node says: once that the worker is there, and then that it still is. */
+export const shardReplyShape = unionShape({
+  granted: objectShape({ holdsBlob: booleanShape }),
+  refused: objectShape({ error: wireErrorShape }),
+  /** The worker is gone. */
+  lost: objectShape({ reason: textShape(REASON_CHARS_MAX) }),
+  beat: objectShape({}),
+});
+export type ShardReply = ShapeOf<typeof shardReplyShape>;
+
+/** The first frame of a tunnel; frames of `src/shards/` follow. */
+export const tunnelOpeningShape = objectShape({ shardId: textShape(64) });

@@ -1,0 +1,257 @@
+import {
+  errorMessage,
+  Heartbeat,
+  isEdgeError,
+  type NodeId,
+  SilenceWatch,
+  UnavailableError,
+} from "../base/mod.ts";
+import {
+  MessageStream,
+  openPurpose,
+  readAnswer,
+  SHARD_PURPOSE,
+  shardReplyShape,
+  TUNNEL_PURPOSE,
+} from "../calls/mod.ts";
+import type { Clock, Log, Metrics, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
+import { fromWireError, readShape } from "../protocol/mod.ts";
+import type { Digest } from "../base/mod.ts";
+import { SHARD_BEAT_MS, SHARD_CONNECT_MS, SHARD_GRANT_MS, SHARD_SILENCE_MS } from "./limits.ts";
+import { carryIn, carryOut } from "./tunnel.ts";
+import { type TensorPlace, WeightCutter } from "./weight_references.ts";
+
+/** What workers of other nodes are reached by. */
+export interface LentWorkerParts {
+  readonly transport: Pick<Transport, "openStream">;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** What is asked of a worker's node. */
+export interface WorkerWish {
+  readonly name: string;
+  readonly blob: Digest;
+  readonly memoryBytes: number;
+  /** Where the model's weights lie in its file, by their names; `undefined` = all are sent. */
+  readonly tensors: ReadonlyMap<string, TensorPlace> | undefined;
+}
+
+/**
+ * A worker on another node, and a port of this machine that leads to it. It lives as long as this does: until it is closed,
+ * or lost.
+ */
+export class LentWorker {
+  readonly nodeId: NodeId;
+  /** On the loopback address. */
+  readonly port: number;
+  /** Resolves when the worker is gone; `isLost` but after {@link close}. */
+  readonly ended: Promise<{ readonly isLost: boolean; readonly reason: string }>;
+  readonly #parts: LentWorkerParts;
+  readonly #peer: PeerAddress;
+  readonly #shardId = crypto.randomUUID();
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #end = Promise.withResolvers<Awaited<LentWorker["ended"]>>();
+  readonly #streams = new Set<PeerStream>();
+  #messages: MessageStream | undefined;
+  #silence: SilenceWatch | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #tensors: WorkerWish["tensors"];
+  #isEnded = false;
+
+  private constructor(peer: PeerAddress, parts: LentWorkerParts) {
+    this.#peer = peer;
+    this.#parts = parts;
+    this.nodeId = peer.nodeId;
+    this.port = this.#listener.addr.port;
+    this.ended = this.#end.promise;
+  }
+
+  /**
+   * Resolves once the worker can be computed with.
+   *
+   * @throws what its node refuses with; UnavailableError `peer_lost`; the signal's reason.
+   */
+  static async ask(
+    peer: PeerAddress,
+    wish: WorkerWish,
+    by: { readonly parts: LentWorkerParts; readonly signal: AbortSignal },
+  ): Promise<LentWorker> {
+    const worker = new LentWorker(peer, by.parts);
+    try {
+      await worker.#open(wish, by.signal);
+      return worker;
+    } catch (error) {
+      worker.#lose(errorMessage(error));
+      by.signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  /** Gives it back. */
+  close(): void {
+    this.#finish({ isLost: false, reason: "it was given back" });
+  }
+
+  async #open(wish: WorkerWish, signal: AbortSignal): Promise<void> {
+    const { transport, clock } = this.#parts;
+    const { name, blob, memoryBytes } = wish;
+    const late = AbortSignal.any([signal, deadline(clock)]);
+    this.#silence = new SilenceWatch(clock, {
+      limitMs: SHARD_CONNECT_MS,
+      onSilent: () => this.#lose(`node ${this.nodeId} said nothing for too long`),
+    });
+    const opening = { purpose: SHARD_PURPOSE, shardId: this.#shardId, name, blob, memoryBytes };
+    const gone = this.ended.then(({ reason }) => {
+      throw new UnavailableError("peer_lost", reason);
+    });
+    gone.catch(() => {});
+    const opened = openPurpose(transport, { peer: this.#peer, opening }, late);
+    opened.then((stream) => this.#isEnded && stream.reset(), () => {});
+    const stream = await Promise.race([opened, gone]);
+    const messages = new MessageStream(stream, () => {
+      this.#silence?.relax(SHARD_SILENCE_MS);
+      this.#silence?.heard();
+    });
+    this.#messages = messages;
+    this.#heartbeat = new Heartbeat(clock, {
+      everyMs: SHARD_BEAT_MS,
+      send: () => {
+        if (messages.writesWaiting > 0) return;
+        messages.write({ kind: "beat" }).catch((error) => this.#lose(errorMessage(error)));
+      },
+    });
+    const leave = () => this.#lose("it was waited for no longer");
+    late.addEventListener("abort", leave, { once: true });
+    try {
+      const { holdsBlob } = await this.#granted(messages);
+      if (holdsBlob) this.#tensors = wish.tensors;
+    } catch (error) {
+      late.throwIfAborted();
+      throw error;
+    } finally {
+      late.removeEventListener("abort", leave);
+    }
+    void this.#readAll(messages);
+    void this.#accept();
+  }
+
+  async #granted(messages: MessageStream): Promise<{ readonly holdsBlob: boolean }> {
+    for (;;) {
+      const message = await messages.read();
+      if (message === undefined) throw new UnavailableError("peer_lost", "A node ended its answer");
+      const read = readShape(shardReplyShape, message);
+      if (read.kind === "decoded" && read.value.kind === "beat") continue;
+      return readAnswer(shardReplyShape, "granted", message);
+    }
+  }
+
+  async #readAll(messages: MessageStream): Promise<void> {
+    try {
+      for (;;) {
+        const message = await messages.read();
+        if (message === undefined) return this.#lose("its node ended the lease");
+        const read = readShape(shardReplyShape, message);
+        if (read.kind === "malformed") return this.#lose(`its node sent nonsense: ${read.reason}`);
+        if (read.value.kind === "lost") return this.#lose(read.value.reason);
+        if (read.value.kind === "refused") {
+          return this.#lose(errorMessage(fromWireError(read.value.error)));
+        }
+      }
+    } catch (error) {
+      this.#lose(errorMessage(error));
+    }
+  }
+
+  /** llama.cpp connects some ten times while it loads, once at a time. */
+  async #accept(): Promise<void> {
+    try {
+      for await (const connection of this.#listener) {
+        connection.setNoDelay(true);
+        void this.#tunnel(connection);
+      }
+    } catch (error) {
+      if (!this.#isEnded) this.#lose(errorMessage(error));
+    }
+  }
+
+  async #tunnel(connection: Deno.TcpConn): Promise<void> {
+    const { transport, log } = this.#parts;
+    const opening = { purpose: TUNNEL_PURPOSE, shardId: this.#shardId };
+    let stream: PeerStream | undefined;
+    try {
+      stream = await openPurpose(
+        transport,
+        { peer: this.#peer, opening },
+        new AbortController().signal,
+      );
+      this.#streams.add(stream);
+      await this.#carry(connection, stream);
+    } catch (error) {
+      // The leader's process notices that its connection has ended, and its end tells the rest.
+      if (!isEdgeError(error) && !isClosed(error)) throw error;
+      log.log("debug", "tunnel_ended", { node: this.nodeId, reason: errorMessage(error) });
+    } finally {
+      if (stream !== undefined) this.#streams.delete(stream);
+      stream?.reset();
+      close(connection);
+    }
+  }
+
+  async #carry(connection: Deno.TcpConn, stream: PeerStream): Promise<void> {
+    const count = (direction: string) => (bytes: number) =>
+      this.#parts.metrics.increment("odist_shard_bytes_total", { direction }, bytes);
+    const cutter = this.#tensors && new WeightCutter(this.#tensors, count("spared"));
+    const up = carryOut(connection, stream, {
+      count: count("up"),
+      ...cutter && { cut: (bytes) => cutter.push(bytes) },
+    });
+    const down = carryIn(stream, connection, { count: count("down") });
+    for (const way of [up, down]) way.catch(() => {});
+    await Promise.race([up, down]);
+  }
+
+  #lose(reason: string): void {
+    this.#finish({ isLost: true, reason });
+  }
+
+  #finish(end: Awaited<LentWorker["ended"]>): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#silence?.stop();
+    this.#heartbeat?.stop();
+    this.#messages?.reset();
+    for (const stream of this.#streams) stream.reset();
+    this.#listener.close();
+    this.#end.resolve(end);
+  }
+}
+
+function deadline(clock: Clock): AbortSignal {
+  const late = new AbortController();
+  clock.after(
+    SHARD_GRANT_MS,
+    () => late.abort(new UnavailableError("peer_lost", "A node did not lend a worker in time")),
+  );
+  return late.signal;
+}
+
+/** What the runtime says of a connection that is gone. */
+function isClosed(error: unknown): boolean {
+  return [
+    Deno.errors.BadResource,
+    Deno.errors.BrokenPipe,
+    Deno.errors.ConnectionReset,
+    Deno.errors.Interrupted,
+    Deno.errors.NotConnected,
+  ].some((kind) => error instanceof kind);
+}
+
+function close(connection: Deno.TcpConn): void {
+  try {
+    connection.close();
+  } catch (error) {
+    if (!isClosed(error)) throw error;
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * Models over several nodes: workers that are lent, the connections to them, and the plan by which a model is loaded on them.
+ * What a worker computes, and how, is llama.cpp's. Start reading in `split_engine.ts`.
+ *
+ * @module
+ */
+export { ShardServer, TunnelServer } from "./shard_server.ts";
+export { type ComputingNode, SplitEngine } from "./split_engine.ts";

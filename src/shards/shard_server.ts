@@ -1,0 +1,304 @@
+import {
+  errorMessage,
+  Heartbeat,
+  isEdgeError,
+  type NodeId,
+  pause,
+  PeerError,
+  RequestError,
+  SilenceWatch,
+  UnavailableError,
+} from "../base/mod.ts";
+import {
+  MessageStream,
+  refuse,
+  required,
+  shardOpeningShape,
+  type ShardReply,
+  type StreamHandler,
+  tunnelOpeningShape,
+} from "../calls/mod.ts";
+import type {
+  BlobReader,
+  BlobStore,
+  Clock,
+  LoadedModel,
+  Log,
+  Metrics,
+  PeerStream,
+} from "../ports/mod.ts";
+import type { ShapeOf } from "../protocol/mod.ts";
+import type { SchedulerDriver } from "../slots/mod.ts";
+import {
+  SHARD_BEAT_MS,
+  SHARD_SILENCE_MS,
+  SHARDS_PER_PEER_MAX,
+  TUNNELS_PER_PEER_MAX,
+  WORKER_START_MS,
+} from "./limits.ts";
+import { carryIn, carryOut } from "./tunnel.ts";
+
+/** What lending workers takes. */
+export interface ShardServerParts {
+  /** Its memory is reserved there, as a model's. */
+  readonly driver: Pick<SchedulerDriver, "acquire">;
+  readonly blobs: Pick<BlobStore, "find" | "open">;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+type Opening = ShapeOf<typeof shardOpeningShape>;
+
+/** A worker that a peer computes with. */
+interface Lent {
+  readonly port: number;
+  /** The model's file, where it is here. */
+  readonly weights: BlobReader | undefined;
+  readonly streams: Set<PeerStream>;
+}
+
+/** Workers of this node for models that other nodes lead: a stream each, which lives as long as the worker does. */
+export class ShardServer implements StreamHandler {
+  readonly streamsPerPeerMax = SHARDS_PER_PEER_MAX;
+  readonly #parts: ShardServerParts;
+  readonly #lent = new Map<string, Lent>();
+
+  constructor(parts: ShardServerParts) {
+    this.#parts = parts;
+  }
+
+  /** The worker that a peer was lent under this id; nobody else's. */
+  find(peer: NodeId, shardId: string): Lent | undefined {
+    return this.#lent.get(`${peer} ${shardId}`);
+  }
+
+  async serve(stream: PeerStream, opening: unknown): Promise<void> {
+    const asked = required(shardOpeningShape, opening);
+    const key = `${stream.peer} ${asked.shardId}`;
+    if (this.#lent.has(key)) throw new PeerError("malformed_frame", "A worker's id came twice");
+    const lease = new WorkerLease(stream, this.#parts, asked);
+    await lease.run((lent) => {
+      if (lent === undefined) this.#lent.delete(key);
+      else this.#lent.set(key, lent);
+    });
+  }
+}
+
+/** One worker from its opening to its end. */
+class WorkerLease {
+  readonly #stream: PeerStream;
+  readonly #parts: ShardServerParts;
+  readonly #asked: Opening;
+  readonly #messages: MessageStream;
+  readonly #over = new AbortController();
+
+  constructor(stream: PeerStream, parts: ShardServerParts, asked: Opening) {
+    this.#stream = stream;
+    this.#parts = parts;
+    this.#asked = asked;
+    this.#messages = new MessageStream(stream, () => this.#silence?.heard());
+  }
+
+  #silence: SilenceWatch | undefined;
+
+  /** Resolves when the worker is gone. */
+  async run(onLent: (lent: Lent | undefined) => void): Promise<void> {
+    const { clock } = this.#parts;
+    this.#silence = new SilenceWatch(clock, {
+      limitMs: SHARD_SILENCE_MS,
+      onSilent: () => this.#end("it said nothing"),
+    });
+    const heartbeat = new Heartbeat(clock, {
+      everyMs: SHARD_BEAT_MS,
+      send: () => this.#tell({ kind: "beat" }),
+    });
+    const reading = this.#readAll();
+    try {
+      await this.#lend(onLent);
+    } catch (error) {
+      if (!this.#over.signal.aborted) await refuse(this.#stream, error);
+      if (!isEdgeError(error)) throw error;
+      this.#parts.log.log("info", "worker_refused", {
+        model: this.#asked.name,
+        peer: this.#stream.peer,
+        reason: errorMessage(error),
+      });
+    } finally {
+      onLent(undefined);
+      heartbeat.stop();
+      this.#end("it is over");
+      await reading;
+    }
+  }
+
+  async #lend(onLent: (lent: Lent | undefined) => void): Promise<void> {
+    const { driver, blobs, log } = this.#parts;
+    const { blob, name, memoryBytes } = this.#asked;
+    const { peer } = this.#stream;
+    const port = freePort();
+    const lease = await driver.acquire(workerRequest(this.#asked, peer, port), this.#over.signal);
+    const worker = lease.model;
+    const held = await blobs.find(blob);
+    const weights = held && await blobs.open(blob);
+    const lent: Lent = { port, weights, streams: new Set() };
+    try {
+      await listening(port, worker, this.#parts.clock);
+      onLent(lent);
+      this.#tell({ kind: "granted", holdsBlob: weights !== undefined });
+      log.log("info", "worker_lent", {
+        model: name,
+        peer,
+        memoryBytes,
+        processId: worker.processId,
+      });
+      const end = await Promise.race([worker.exited, this.#ended()]);
+      if (end === undefined) return;
+      this.#tell({ kind: "lost", reason: end.reason });
+      // Whoever is told gives the worker back; a stream that was reset sooner would take the words along.
+      await this.#ended();
+    } finally {
+      for (const stream of lent.streams) stream.reset();
+      // With it the worker's only slot is free, and nobody keeps it.
+      lease.release();
+      weights?.close();
+    }
+  }
+
+  async #ended(): Promise<undefined> {
+    const { signal } = this.#over;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    if (signal.aborted) return undefined;
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    return await promise;
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      // Whatever it says, it is there.
+      while (await this.#messages.read() !== undefined);
+      this.#end("it was given back");
+    } catch (error) {
+      this.#end(errorMessage(error));
+    }
+  }
+
+  #tell(reply: ShardReply): void {
+    if (this.#over.signal.aborted) return;
+    if (reply.kind === "beat" && this.#messages.writesWaiting > 0) return;
+    this.#messages.write(reply).catch((error) => this.#end(errorMessage(error)));
+  }
+
+  #end(reason: string): void {
+    if (this.#over.signal.aborted) return;
+    this.#silence?.stop();
+    this.#over.abort(new UnavailableError("peer_lost", `A worker's lease ended: ${reason}`));
+    this.#messages.reset();
+  }
+}
+
+function workerRequest(asked: Opening, peer: NodeId, port: number) {
+  const { shardId, name, memoryBytes } = asked;
+  return {
+    requestId: `${peer}/${shardId}`,
+    standing: "fresh",
+    need: {
+      modelKey: `worker:${peer}/${shardId}`,
+      settingsKey: "worker",
+      // No model has such a name: lists of loaded models show the leader's row alone.
+      displayName: `part of ${name}`,
+      memoryBytes,
+      slots: 1,
+      contextTokens: 0,
+      keepAliveMs: 0,
+    },
+    settings: {
+      modelPath: "",
+      adapterPaths: [],
+      contextTokens: 0,
+      slots: 1,
+      batchTokens: 1,
+      threads: 0,
+      gpuLayers: 0,
+      mmap: false,
+      flashAttention: "auto",
+      kvCacheType: "f16",
+      mode: "generate",
+      worker: { port, memoryBytes },
+    },
+  } as const;
+}
+
+/** Carries connections of a leader to the workers that it was lent. */
+export class TunnelServer implements StreamHandler {
+  readonly streamsPerPeerMax = TUNNELS_PER_PEER_MAX;
+  readonly #shards: Pick<ShardServer, "find">;
+  readonly #metrics: Metrics;
+
+  constructor(shards: Pick<ShardServer, "find">, metrics: Metrics) {
+    this.#shards = shards;
+    this.#metrics = metrics;
+  }
+
+  /** @throws RequestError `invalid_request` towards a peer that was lent no such worker. */
+  async serve(stream: PeerStream, opening: unknown): Promise<void> {
+    const { shardId } = required(tunnelOpeningShape, opening);
+    const lent = this.#shards.find(stream.peer, shardId);
+    if (lent === undefined) {
+      await refuse(stream, new RequestError("invalid_request", "No worker was lent under this id"));
+      return;
+    }
+    lent.streams.add(stream);
+    try {
+      using worker = await Deno.connect({ hostname: "127.0.0.1", port: lent.port });
+      worker.setNoDelay(true);
+      await this.#carry(stream, worker, lent.weights);
+    } finally {
+      lent.streams.delete(stream);
+      stream.reset();
+    }
+  }
+
+  async #carry(stream: PeerStream, worker: Deno.TcpConn, weights?: BlobReader): Promise<void> {
+    const count = (direction: "up" | "down") => (bytes: number) =>
+      this.#metrics.increment("odist_shard_bytes_total", { direction }, bytes);
+    const up = carryIn(stream, worker, { count: count("up"), ...weights && { weights } });
+    const down = carryOut(worker, stream, { count: count("down") });
+    // Either end closes both: half a connection is none to llama.cpp. What the other one fails with then is of no interest.
+    for (const way of [up, down]) way.catch(() => {});
+    await Promise.race([up, down]);
+  }
+}
+
+/** llama.cpp can't be asked which port it has. Who takes it in between makes the worker fail, which is told. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+const CONNECT_EVERY_MS = 10;
+
+/** Resolves once the worker can be connected to. @throws UnavailableError `load_failed`. */
+async function listening(port: number, worker: LoadedModel, clock: Clock): Promise<void> {
+  const startedMs = clock.monotonicMs();
+  const gone = worker.exited.then(({ reason }) => {
+    throw new UnavailableError("load_failed", `The worker ended: ${reason}`);
+  });
+  gone.catch(() => {});
+  for (;;) {
+    try {
+      const connection = await Promise.race([
+        Deno.connect({ hostname: "127.0.0.1", port }),
+        gone,
+      ]);
+      connection.close();
+      return;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    }
+    if (clock.monotonicMs() - startedMs > WORKER_START_MS) {
+      throw new UnavailableError("load_failed", "The worker can't be connected to");
+    }
+    await pause(clock, CONNECT_EVERY_MS);
+  }
+}

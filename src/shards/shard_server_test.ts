@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import type { Digest, NodeId } from "../base/mod.ts";
+import { MessageStream, SHARD_PURPOSE, TUNNEL_PURPOSE } from "../calls/mod.ts";
+import type { LoadedModel } from "../ports/mod.ts";
+import type { SlotRequest } from "../slots/scheduler_driver.ts";
+import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
+import { streamPair } from "../../tests/harness/peer_streams.ts";
+import { SHARD_SILENCE_MS } from "./limits.ts";
+import { ShardServer, TunnelServer } from "./shard_server.ts";
+import { writeReference } from "./weight_references.ts";
+
+const [LEADER, SELF, STRANGER] = ["aa", "bb", "cc"] as unknown as [NodeId, NodeId, NodeId];
+const BLOB = `sha256:${"ab".repeat(32)}` as Digest;
+const FILE = new Uint8Array(10_000).map((_, index) => index);
+const never = () => {};
+
+/** A node that lends workers: each answers with what it hears, on a real port. */
+class LendingNode implements AsyncDisposable {
+  readonly clock = new HandClock();
+  readonly shards: ShardServer;
+  readonly tunnels: TunnelServer;
+  readonly heard: Uint8Array[] = [];
+  released = 0;
+  memoryBytes = 0;
+  readonly #exit = Promise.withResolvers<{ expected: boolean; reason: string }>();
+  readonly #listeners: Deno.TcpListener[] = [];
+  readonly #serving: Promise<void>[] = [];
+
+  constructor(fileBytes: Uint8Array = FILE) {
+    const { clock } = this;
+    const parts = { clock, log: { log: never }, metrics: { increment: never } };
+    const read = (offset: number, length: number) =>
+      Promise.resolve(fileBytes.slice(offset, offset + length));
+    this.shards = new ShardServer({
+      ...parts as unknown as ConstructorParameters<typeof ShardServer>[0],
+      driver: { acquire: (request) => Promise.resolve(this.#lend(request)) },
+      blobs: {
+        find: () => Promise.resolve({ blobBytes: fileBytes.length }),
+        open: () => Promise.resolve({ blobBytes: fileBytes.length, read, close: never }),
+      },
+    });
+    const { metrics } = parts;
+    type Metrics = ConstructorParameters<typeof TunnelServer>[1];
+    this.tunnels = new TunnelServer(this.shards, metrics as unknown as Metrics);
+  }
+
+  #lend(request: SlotRequest) {
+    this.memoryBytes = request.need.memoryBytes;
+    const listener = Deno.listen({
+      hostname: "127.0.0.1",
+      port: request.settings.worker?.port ?? 0,
+    });
+    this.#listeners.push(listener);
+    this.#serving.push(this.#echo(listener));
+    const model = { processId: 1, exited: this.#exit.promise } as unknown as LoadedModel;
+    const release = () => void this.released++;
+    return { model, loadNs: 0, release, lost: release };
+  }
+
+  async #echo(listener: Deno.TcpListener): Promise<void> {
+    for await (const connection of listener) {
+      const buffer = new Uint8Array(64 * 1024);
+      try {
+        for (let count = await connection.read(buffer); count !== null;) {
+          this.heard.push(buffer.slice(0, count));
+          await connection.write(buffer.subarray(0, count));
+          count = await connection.read(buffer);
+        }
+      } finally {
+        connection.close();
+      }
+    }
+  }
+
+  /** The worker's end. */
+  dies(): void {
+    this.#exit.resolve({ expected: false, reason: "it ended with signal SIGKILL" });
+    for (const listener of this.#listeners.splice(0)) listener.close();
+  }
+
+  /** A lease as its leader holds it, the worker there. */
+  async lease(shardId = "one") {
+    const { near, far } = streamPair(LEADER, SELF);
+    const opening = { purpose: SHARD_PURPOSE, shardId, name: "m", blob: BLOB, memoryBytes: 77 };
+    const served = this.shards.serve(far, opening);
+    const messages = new MessageStream(near);
+    const granted = await messages.read();
+    return { near, messages, granted, served };
+  }
+
+  /** A tunnel as its opener holds it. */
+  tunnel(shardId: string, peer: NodeId = LEADER) {
+    const { near, far } = streamPair(peer, SELF);
+    const served = this.tunnels.serve(far, { purpose: TUNNEL_PURPOSE, shardId });
+    return { near, served };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dies();
+    await Promise.allSettled(this.#serving);
+  }
+}
+
+const bytesFrame = (...bytes: number[]) => Uint8Array.from([0, ...bytes]);
+
+Deno.test("A worker is lent, its memory reserved, and connections to it carried, until its lease ends", async () => {
+  await using node = new LendingNode();
+  const { near, granted, served } = await node.lease();
+  assert.deepEqual(granted, { kind: "granted", holdsBlob: true });
+  assert.equal(node.memoryBytes, 77);
+  const tunnel = node.tunnel("one");
+  await tunnel.near.write(bytesFrame(1, 2, 3));
+  assert.deepEqual(await tunnel.near.read(), bytesFrame(1, 2, 3));
+  near.reset();
+  await served;
+  assert.equal(node.released, 1);
+  await assert.rejects(tunnel.near.read(), { code: "peer_lost" });
+  await tunnel.served.catch(() => {});
+});
+
+Deno.test("A tunnel without a lease, or by another peer's, reaches no worker", async () => {
+  await using node = new LendingNode();
+  const { near, served } = await node.lease();
+  for (const [shardId, peer] of [["two", LEADER], ["one", STRANGER], ["", LEADER]] as const) {
+    const tunnel = node.tunnel(shardId, peer);
+    const answer = await new MessageStream(tunnel.near).read() as { kind: string; error: unknown };
+    assert.equal(answer.kind, "refused", `${shardId} of ${peer}`);
+    await tunnel.served;
+  }
+  assert.deepEqual(node.heard, []);
+  near.reset();
+  await served;
+  const late = node.tunnel("one");
+  assert.equal((await new MessageStream(late.near).read() as { kind: string }).kind, "refused");
+  await late.served;
+});
+
+Deno.test("A leader that says nothing gives its worker back, one that beats keeps it", async () => {
+  await using node = new LendingNode();
+  const { messages, served } = await node.lease();
+  for (let beat = 0; beat < 5; beat++) {
+    await messages.write({ kind: "beat" });
+    await node.clock.advance(SHARD_SILENCE_MS - 10);
+  }
+  assert.equal(node.released, 0);
+  await node.clock.advance(SHARD_SILENCE_MS);
+  await served;
+  assert.equal(node.released, 1);
+});
+
+Deno.test("A leader is told when its worker is gone", async () => {
+  await using node = new LendingNode();
+  const { messages, served } = await node.lease();
+  node.dies();
+  await settle();
+  assert.deepEqual(await messages.read(), { kind: "lost", reason: "it ended with signal SIGKILL" });
+  messages.reset();
+  await served;
+  assert.equal(node.released, 1);
+});
+
+Deno.test("Weights that the leader left out are put back from the file here, and other ones end the tunnel", async () => {
+  const head = new Uint8Array(9 + 304);
+  head[0] = 6;
+  new DataView(head.buffer).setBigUint64(1, 304n + 5_000n, true);
+  const digest = createHash("sha256").update(FILE.subarray(100, 5_100)).digest("hex");
+  const frame = Uint8Array.from([
+    1,
+    ...writeReference({ head, offset: 100, length: 5_000, digest }),
+  ]);
+  {
+    await using node = new LendingNode();
+    const { near, served } = await node.lease();
+    const tunnel = node.tunnel("one");
+    await tunnel.near.write(frame);
+    const back: number[] = [];
+    while (back.length < head.length + 5_000) {
+      back.push(...(await tunnel.near.read() ?? new Uint8Array(0)).subarray(1));
+    }
+    assert.deepEqual(
+      Uint8Array.from(back),
+      Uint8Array.from([...head, ...FILE.subarray(100, 5_100)]),
+    );
+    near.reset();
+    await served;
+    await tunnel.served.catch(() => {});
+  }
+  const changed = FILE.slice();
+  changed[3_000] = 77;
+  await using node = new LendingNode(changed);
+  const { near, served } = await node.lease();
+  const tunnel = node.tunnel("one");
+  await tunnel.near.write(frame);
+  await assert.rejects(tunnel.served, { code: "load_failed" });
+  near.reset();
+  await served;
+});
+
+Deno.test("A tunnel with nonsense in it ends, and the worker stays", async () => {
+  await using node = new LendingNode();
+  const { near, served } = await node.lease();
+  for (const frame of [Uint8Array.of(9, 1), new Uint8Array(0), Uint8Array.of(1, 2, 3)]) {
+    const tunnel = node.tunnel("one");
+    await tunnel.near.write(frame);
+    await assert.rejects(tunnel.served, { code: "malformed_frame" });
+  }
+  assert.equal(node.released, 0);
+  near.reset();
+  await served;
+});

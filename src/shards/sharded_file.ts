@@ -1,0 +1,44 @@
+import { basename } from "node:path";
+import { assert, type Digest, parseDigest } from "../base/mod.ts";
+import type { ShardModel } from "../core/scheduler/mod.ts";
+import { readModelLayers } from "../models/mod.ts";
+import type { LoadSettings } from "../protocol/mod.ts";
+import type { TensorPlace } from "./weight_references.ts";
+
+/** A model's file, as those see it who compute it together. */
+export interface ShardedFile {
+  /** For people. */
+  readonly name: string;
+  readonly digest: Digest;
+  readonly model: ShardModel;
+  readonly tensors: ReadonlyMap<string, TensorPlace>;
+}
+
+/** Headers that are remembered: a load reads one twice within a moment. */
+const REMEMBERED_MAX = 8;
+const remembered = new Map<string, ReturnType<typeof readModelLayers>>();
+
+/**
+ * Reads what lies where in the file of a model. A blob's file never changes.
+ *
+ * @throws RequestError `invalid_gguf`; the system's error where the file can't be read.
+ */
+export async function readShardedFile(settings: LoadSettings): Promise<ShardedFile> {
+  const { modelPath } = settings;
+  const digest = parseDigest(basename(modelPath));
+  assert(digest !== undefined, "A model's file is a blob", { modelPath });
+  const reading = remembered.get(digest) ?? readModelLayers(modelPath);
+  remembered.set(digest, reading);
+  const [oldest] = remembered.keys();
+  if (remembered.size > REMEMBERED_MAX && oldest !== undefined) remembered.delete(oldest);
+  try {
+    const { facts, layers, tensors } = await reading;
+    const { contextTokens, slots, batchTokens, kvCacheType, mode } = settings;
+    const isBatchWhole = mode === "embed";
+    const shape = { ...facts, contextTokens, slots, batchTokens, kvCacheType, isBatchWhole };
+    return { name: facts.architecture, digest, model: { ...layers(), shape }, tensors };
+  } catch (error) {
+    remembered.delete(digest);
+    throw error;
+  }
+}

@@ -1,0 +1,268 @@
+import {
+  type EdgeError,
+  isEdgeError,
+  type NodeId,
+  pause,
+  RequestError,
+  UnavailableError,
+} from "../base/mod.ts";
+import {
+  linkBytesPerToken,
+  planShards,
+  type Shard,
+  type ShardedPlan,
+  type ShardModel,
+  type ShardNode,
+} from "../core/scheduler/mod.ts";
+import type {
+  Clock,
+  Engine,
+  LoadedModel,
+  LoadOptions,
+  Log,
+  Metrics,
+  PeerAddress,
+  SplitView,
+  Transport,
+} from "../ports/mod.ts";
+import type { LoadSettings, ShardSettings } from "../protocol/mod.ts";
+import { LentWorker } from "./lent_worker.ts";
+import { SHARD_SILENCE_MS } from "./limits.ts";
+import { readShardedFile, type ShardedFile } from "./sharded_file.ts";
+import { SplitModel } from "./split_model.ts";
+
+/** A node that could compute a part of a model. */
+export interface ComputingNode {
+  readonly address: PeerAddress;
+  /** For people; "" shows the id. */
+  readonly name: string;
+  /** Memory that a process could take there, and still leave what that node keeps free. */
+  readonly availableBytes: number;
+}
+
+/** What loading a model over several nodes takes. */
+export interface SplitEngineParts {
+  /** Loads what this node computes. */
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** This node among the others; there is none before it has joined them. */
+export interface SplitCluster {
+  readonly transport: Pick<Transport, "openStream">;
+  readonly self: { readonly nodeId: NodeId; readonly name: string };
+  /** Those that may be asked now, without this one. */
+  readonly others: () => readonly ComputingNode[];
+}
+
+/** Plans that one load tries: a node may have less room by now than it told. */
+const PLANS_MAX = 3;
+/** How long a node that lost a worker is asked for none. Milliseconds. */
+const DOUBT_MS = 10_000;
+/** What is taken for every node as long as nobody measures it: reading weights, and the way there and back. */
+const BYTES_PER_MS = 8_000_000;
+const ROUND_TRIP_MS = 1;
+/** Of nodes that are as fast, the leader takes the layers: what it holds dies with no other node. */
+const OWN_ADVANTAGE = 1.001;
+
+/** The engine that can load a model over several nodes, if it is asked to; what it is asked to load whole, it passes on. */
+export class SplitEngine implements Engine {
+  readonly #parts: SplitEngineParts;
+  readonly #doubted = new Map<NodeId, number>();
+  #cluster: SplitCluster | undefined;
+
+  constructor(parts: SplitEngineParts) {
+    this.#parts = parts;
+  }
+
+  /** From now on there are others. */
+  join(cluster: SplitCluster): void {
+    this.#cluster = cluster;
+  }
+
+  async load(settings: LoadSettings, options: LoadOptions): Promise<LoadedModel> {
+    const { split } = options;
+    if (split === undefined) return await this.#parts.engine.load(settings, options);
+    if (settings.exact === "on") {
+      throw new UnavailableError("load_failed", "Several nodes together can't compute exactly");
+    }
+    const file = await readShardedFile(settings);
+    const refused = new Set<NodeId>();
+    for (let left = PLANS_MAX;; left--) {
+      const plan = this.#plan(file, { freeBytes: split.ownBytes, refused });
+      try {
+        return await this.#loadBy(plan, file, { settings, options });
+      } catch (error) {
+        options.signal.throwIfAborted();
+        const refusal = error instanceof WorkerRefusal ? error : undefined;
+        if (refusal === undefined || left <= 1) throw refusal?.cause ?? error;
+        refused.add(refusal.nodeId);
+      }
+    }
+  }
+
+  /**
+   * What this node's part would take of `freeBytes`, if the model were split now.
+   *
+   * @throws RequestError `model_too_large` when it can't be.
+   */
+  async ownBytes(settings: LoadSettings, freeBytes: number): Promise<number> {
+    const file = await readShardedFile(settings);
+    const { shards, leader } = this.#plan(file, { freeBytes, refused: new Set() });
+    return shards.filter(({ node }) => node === leader)
+      .reduce((sum, shard) => sum + shard.totalBytes, 0);
+  }
+
+  /** @throws RequestError `model_too_large`. */
+  #plan(
+    { model }: ShardedFile,
+    by: { readonly freeBytes: number; readonly refused: ReadonlySet<NodeId> },
+  ): ShardedPlan {
+    const { leader, others } = this.#nodes(by.refused);
+    const host = { freeBytes: by.freeBytes, bytesPerMs: BYTES_PER_MS * OWN_ADVANTAGE };
+    const nodes: ShardNode[] = [
+      { name: leader.nodeId, host, roundTripMs: 0 },
+      ...others.map(({ address, availableBytes }) => ({
+        name: address.nodeId,
+        host: { freeBytes: availableBytes, bytesPerMs: BYTES_PER_MS },
+        roundTripMs: ROUND_TRIP_MS,
+      })),
+    ];
+    const plan = planShards(model, { leader: leader.nodeId, nodes }, { isSplitWanted: true });
+    if (plan.kind !== "refused") return plan;
+    const { wantedBytes, presentBytes, reason } = plan;
+    const where = reason === "leader"
+      ? "for what the leader alone can hold"
+      : `on ${nodes.length} nodes`;
+    throw new RequestError(
+      "model_too_large",
+      `over several nodes it requires ${mib(wantedBytes)} ${where}, and there are ${
+        mib(presentBytes)
+      }`,
+    );
+  }
+
+  #nodes(refused: ReadonlySet<NodeId>) {
+    const cluster = this.#cluster;
+    if (cluster === undefined) throw new UnavailableError("load_failed", "This node is alone");
+    const nowMs = this.#parts.clock.monotonicMs();
+    const others = cluster.others().filter(({ address }) =>
+      !refused.has(address.nodeId) && nowMs >= (this.#doubted.get(address.nodeId) ?? -Infinity)
+    );
+    return { leader: cluster.self, others, transport: cluster.transport };
+  }
+
+  /** @throws WorkerRefusal when a node doesn't lend its worker. */
+  async #loadBy(
+    plan: ShardedPlan,
+    file: ShardedFile,
+    asked: { readonly settings: LoadSettings; readonly options: LoadOptions },
+  ): Promise<LoadedModel> {
+    const { settings, options } = asked;
+    const workers = await this.#lend(plan, file, options);
+    const lost = new AbortController();
+    for (const worker of workers) {
+      void worker.ended.then(({ isLost, reason }) => {
+        if (!isLost) return;
+        this.#doubt(worker.nodeId, reason);
+        const cause = new UnavailableError("load_failed", `A worker is gone: ${reason}`);
+        lost.abort(new WorkerRefusal(worker.nodeId, cause));
+      });
+    }
+    try {
+      const model = await this.#parts.engine.load(
+        { ...settings, exact: "off", shards: shardSettings(plan, workers) },
+        { ...options, signal: AbortSignal.any([options.signal, lost.signal]) },
+      );
+      return new SplitModel(model, { workers, view: this.#view(plan, file.model) });
+    } catch (error) {
+      // llama.cpp aborts as soon as a connection ends, which may be sooner than its node tells why.
+      if (!lost.signal.aborted) {
+        await pause(this.#parts.clock, SHARD_SILENCE_MS, lost.signal).catch(() => {});
+      }
+      for (const worker of workers) worker.close();
+      lost.signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  async #lend(
+    plan: ShardedPlan,
+    file: ShardedFile,
+    { signal }: LoadOptions,
+  ): Promise<readonly LentWorker[]> {
+    const { others, transport } = this.#nodes(new Set());
+    const parts = { ...this.#parts, transport };
+    const asked = workerShards(plan).map(async (shard) => {
+      const node = others.find(({ address }) => address.nodeId === shard.node);
+      if (node === undefined) throw new UnavailableError("peer_lost", "A node is gone");
+      const { name, digest: blob, tensors } = file;
+      const wish = { name, blob, tensors, memoryBytes: shard.totalBytes };
+      try {
+        return await LentWorker.ask(node.address, wish, { parts, signal });
+      } catch (error) {
+        throw isEdgeError(error) ? new WorkerRefusal(node.address.nodeId, error) : error;
+      }
+    });
+    const settled = await Promise.allSettled(asked);
+    const lent = settled.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
+    const failed = settled.find((one) => one.status === "rejected");
+    if (failed === undefined) return lent;
+    for (const worker of lent) worker.close();
+    throw failed.reason;
+  }
+
+  #doubt(nodeId: NodeId, reason: string): void {
+    const { clock, log } = this.#parts;
+    this.#doubted.set(nodeId, clock.monotonicMs() + DOUBT_MS);
+    log.log("warn", "worker_lost", { node: nodeId, reason });
+  }
+
+  #view({ shards, msPerToken }: ShardedPlan, { shape }: ShardModel): SplitView {
+    const { leader, others } = this.#nodes(new Set());
+    const { upBytes, downBytes } = linkBytesPerToken({
+      embeddingLength: shape.embeddingLength,
+      cachedTokens: 0,
+    });
+    return {
+      msPerToken,
+      linkBytesPerToken: upBytes + downBytes,
+      shards: shards.map((shard) => ({
+        nodeId: shard.node as NodeId,
+        name: shard.node === leader.nodeId
+          ? leader.name
+          : others.find(({ address }) => address.nodeId === shard.node)?.name ?? "",
+        firstLayer: shard.firstLayer,
+        layerCount: shard.layerCount,
+        memoryBytes: shard.totalBytes,
+      })),
+    };
+  }
+}
+
+/** Why there is no worker on a node. */
+class WorkerRefusal extends Error {
+  constructor(readonly nodeId: NodeId, override readonly cause: EdgeError) {
+    super(cause.message);
+  }
+}
+
+function workerShards({ shards, leader }: ShardedPlan): readonly Shard[] {
+  return shards.filter(({ node, layerCount }) => node !== leader && layerCount > 0);
+}
+
+function shardSettings(plan: ShardedPlan, workers: readonly LentWorker[]): ShardSettings {
+  const own = plan.shards.filter(({ node }) => node === plan.leader);
+  return {
+    ports: workers.map(({ port }) => port),
+    workerLayers: workerShards(plan).map(({ layerCount }) => layerCount),
+    ownLayers: own.reduce((sum, { layerCount }) => sum + layerCount, 0),
+    ownBytes: own.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
+  };
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}
