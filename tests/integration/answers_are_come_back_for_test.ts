@@ -32,7 +32,6 @@ class Apps {
     await world.createModel(...numbers);
     const apps = new Apps(world);
     for (const number of numbers) apps.boot(number);
-    await world.advance(3_000);
     return apps;
   }
 

@@ -9,9 +9,12 @@ export class JournalCopies {
   readonly #book: JournalBook;
   readonly #clock: Pick<Clock, "monotonicMs">;
 
-  constructor(book: JournalBook, clock: Pick<Clock, "monotonicMs">) {
+  readonly #onBegun: () => void;
+
+  constructor(book: JournalBook, clock: Pick<Clock, "monotonicMs">, onBegun: () => void) {
     this.#book = book;
     this.#clock = clock;
+    this.#onBegun = onBegun;
   }
 
   /** Resolves when the peer tells no more. @throws PeerError `malformed_frame`; UnavailableError `peer_lost`. */
@@ -70,6 +73,7 @@ export class JournalCopies {
     const begun = this.#book.begin(head, { role, epoch, nowMs });
     if (begun === "taken_over") return false;
     if (typeof begun === "string") return true;
+    this.#onBegun();
     if (opening !== undefined) this.#book.open(head, opening);
     for (const entry of entries) this.#book.append(head, entry, nowMs);
     this.#book.setState(head, state, nowMs);

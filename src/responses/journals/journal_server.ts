@@ -15,7 +15,7 @@ import type { SharedJournals } from "./shared_journals.ts";
 /** What a server answers from. */
 export interface JournalServerParts {
   readonly book: JournalBook;
-  readonly journals: Pick<SharedJournals, "follow">;
+  readonly journals: Pick<SharedJournals, "follow" | "watch">;
   readonly clock: Pick<Clock, "monotonicMs">;
 }
 
@@ -28,7 +28,7 @@ export class JournalServer implements StreamHandler {
 
   constructor(parts: JournalServerParts) {
     this.#parts = parts;
-    this.#copies = new JournalCopies(parts.book, parts.clock);
+    this.#copies = new JournalCopies(parts.book, parts.clock, () => parts.journals.watch());
   }
 
   async serve(stream: PeerStream, asked: unknown): Promise<void> {

@@ -67,6 +67,7 @@ export class SharedJournals implements AnswerJournals {
   readonly #open = new Map<string, KeptJournal>();
   #work: JournalWork | undefined;
   #timer: { cancel(): void } | undefined;
+  #isClosed = false;
 
   constructor(parts: SharedJournalsParts) {
     this.#parts = parts;
@@ -76,7 +77,6 @@ export class SharedJournals implements AnswerJournals {
       addressOf: (nodeId) => this.#memberOf(nodeId)?.address,
       onTakenOver: (key) => this.#lose(key),
     });
-    this.#look();
   }
 
   readonly ownAddress = (): string => this.#parts.ownAddress();
@@ -86,6 +86,7 @@ export class SharedJournals implements AnswerJournals {
   }
 
   begin(head: JournalHead): OwnJournal {
+    this.watch();
     const { book, clock } = this.#parts;
     const epoch = (book.find(head)?.epoch ?? -1) + 1;
     const begun = book.begin(head, { role: { kind: "own" }, epoch, nowMs: clock.monotonicMs() });
@@ -95,6 +96,7 @@ export class SharedJournals implements AnswerJournals {
   }
 
   reopen(key: AnswerKey): OwnJournal {
+    this.watch();
     const { book, clock } = this.#parts;
     book.setState(key, "working", clock.monotonicMs());
     const found = book.find(key);
@@ -131,7 +133,13 @@ export class SharedJournals implements AnswerJournals {
     return await this.#followHere(place, signal);
   }
 
+  /** There may be journals from now on: until there are none, they are looked at. */
+  watch(): void {
+    if (this.#timer === undefined && !this.#isClosed) this.#look();
+  }
+
   close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#link.close();
   }
@@ -237,7 +245,10 @@ export class SharedJournals implements AnswerJournals {
     this.#link.choose(this.#partners());
     book.expire(clock.monotonicMs());
     const afterMs = this.#link.isWaiting ? LINK_LOOK_MS : LOOK_MS;
-    this.#timer = clock.after(afterMs, () => this.#look());
+    this.#timer = clock.after(afterMs, () => {
+      this.#timer = undefined;
+      if (book.size > 0) this.#look();
+    });
   }
 
   /** The next ones in the order of ids, beginning behind this one: so everybody is the second node of one other. */
