@@ -10,7 +10,7 @@
  * @returns {AsyncGenerator<Uint8Array, void, void>}
  */
 export async function* resumingFetch(nodes, path, body, options = {}) {
-  const { headers = {}, silenceMs = 10_000, attempts = 10 } = options;
+  const { headers = {}, silenceMs = 10_000, attempts = 20 } = options;
   const id = crypto.randomUUID();
   let offset = 0;
   let failed = 0;
@@ -29,7 +29,13 @@ export async function* resumingFetch(nodes, path, body, options = {}) {
         await answer?.body?.cancel();
         answer = await ask(path, {
           method: "POST",
-          headers: { ...headers, "content-type": "application/json", "idempotency-key": id },
+          // Kept for a while: a node that is left for its silence may only be busy with the prompt.
+          headers: {
+            "x-odist-keep": "60s",
+            ...headers,
+            "content-type": "application/json",
+            "idempotency-key": id,
+          },
           body: JSON.stringify(body),
         });
       }

@@ -4,6 +4,7 @@ import {
   type OptionName,
   readConfig,
 } from "../config/mod.ts";
+import { parseAddress, splitAddresses } from "../protocol/mod.ts";
 import { NodeClient, remoteSender } from "./client/mod.ts";
 import type { Terminal } from "./terminal/mod.ts";
 
@@ -58,13 +59,20 @@ export function clientFor(context: CliContext, options: ClientOptions): NodeClie
     ...(options.keyFile === undefined ? {} : { apiKeyFile: options.keyFile }),
   };
   const { http: { host }, cli: { apiKey }, storage } = configFor(context, { flags }).config;
+  const { dataFolder } = storage;
+  /** Other members are asked on the port between nodes, which wants a key. */
+  const senderAt = (addresses: string) => {
+    const [address = ""] = splitAddresses(addresses);
+    const parsed = parseAddress(address);
+    return parsed &&
+      remoteSender({ ...host, ...parsed, scheme: "odist" }, { keyText: apiKey, dataFolder });
+  };
   if (host.scheme === "odist") {
-    const { dataFolder } = storage;
     const carry = remoteSender(host, { keyText: apiKey, dataFolder });
-    return new NodeClient(host, { carry, onStale: staleNotice(context) });
+    return new NodeClient(host, { carry, senderAt, onStale: staleNotice(context) });
   }
-  const key = apiKey === "" ? {} : { key: apiKey };
-  return new NodeClient(host, { ...key, onStale: staleNotice(context) });
+  const withKey = apiKey === "" ? {} : { key: apiKey, senderAt };
+  return new NodeClient(host, { ...withKey, onStale: staleNotice(context) });
 }
 
 /** Says once that what follows is one node's knowledge. */

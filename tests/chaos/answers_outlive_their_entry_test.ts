@@ -4,7 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { runProgram } from "../../src/cli/program.ts";
+import { cliContext } from "../harness/cli.ts";
 import { clusterTest, type TestCluster } from "../harness/cluster.ts";
+import { ScriptedTerminal } from "../harness/scripted_terminal.ts";
 
 const BODY = { model: "tiny", prompt: "Tell me a story about a fox.", options: { temperature: 0 } };
 
@@ -54,5 +57,27 @@ clusterTest(
     assert.equal(textOf(before + text), undisturbed);
     const again = await cluster.client("n3").fetch("/api/answers/my-answer?offset=0");
     assert.equal(await again.text(), before + text);
+  },
+);
+
+clusterTest(
+  "odist run shows an answer to its end after its node is killed, where a key opens the others",
+  { nodes: 3 },
+  async (cluster) => {
+    const made = await cluster.client("n1").ask("POST", "/api/cluster/keys", {
+      scopes: ["use"],
+    });
+    const prompt = "Tell me a story about a fox.";
+    const undisturbed = await cluster.client("n1").ask("POST", "/api/generate", {
+      ...{ model: "tiny", prompt, stream: false },
+    });
+    const terminal = new ScriptedTerminal({ piped: "" });
+    const env = { ODIST_HOST: cluster.client("n2").origin, ODIST_KEY: String(made["key"]) };
+    const run = runProgram(["run", "tiny", prompt], cliContext({ terminal, env }));
+    await cluster.until("something is shown", () => Promise.resolve(terminal.outText.length > 0));
+    await cluster.kill("n2");
+    assert.ok(terminal.outText.length < String(undisturbed["response"]).length, "in the middle");
+    assert.equal(await run, 0, terminal.errText);
+    assert.equal(terminal.outText.trim(), String(undisturbed["response"]).trim());
   },
 );

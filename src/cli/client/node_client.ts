@@ -9,9 +9,7 @@ import {
 import { formatHost, type HostAddress } from "../../config/mod.ts";
 import { isJsonObject, type JsonObject, linesOf } from "./json.ts";
 import { readJsonLines } from "./json_lines.ts";
-
-/** Carries one request to a node's HTTP API; `path` begins with a slash. Rejects when no answer comes. */
-export type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
+import { resumedBytes, type SendRequest } from "./resumed_answer.ts";
 
 /** One node's HTTP API as commands use it. Holds no connection between calls. */
 export class NodeClient {
@@ -19,10 +17,12 @@ export class NodeClient {
   readonly #baseUrl: string;
   readonly #carry: SendRequest;
   readonly #onStale: (() => void) | undefined;
+  readonly #senderAt: ((address: string) => SendRequest | undefined) | undefined;
 
   /**
    * `carry`: default over HTTP, where `key` is shown with each request; `onStale` is called with each answer that may miss
-   * what other nodes have changed.
+   * what other nodes have changed; `senderAt` reaches other members by their addresses, for the rest of answers whose node
+   * dies.
    */
   constructor(
     host: HostAddress,
@@ -30,8 +30,10 @@ export class NodeClient {
       readonly carry?: SendRequest;
       readonly key?: string;
       readonly onStale?: () => void;
+      readonly senderAt?: (address: string) => SendRequest | undefined;
     } = {},
   ) {
+    this.#senderAt = options.senderAt;
     this.#onStale = options.onStale;
     const address = formatHost({ ...host, hostname: reachable(host.hostname) });
     this.#baseUrl = address.includes("://") ? address : `http://${address}`;
@@ -70,11 +72,32 @@ export class NodeClient {
   async *stream(path: string, body: JsonObject, signal?: AbortSignal): AsyncGenerator<JsonObject> {
     const init = { method: "POST", ...jsonBody(body), ...(signal ? { signal } : {}) };
     const response = await this.#fetch(path, init);
-    for await (const line of readJsonLines(response.body)) {
-      const failure = linesOf(line, "error");
-      if (failure !== undefined) throw new RequestError("request_failed", failure);
-      yield line;
-    }
+    yield* checkedLines(response.body);
+  }
+
+  /** As {@link stream}, of what a model answers: it is read to its end at other nodes if this one dies. */
+  async *answer(path: string, body: JsonObject, signal?: AbortSignal): AsyncGenerator<JsonObject> {
+    const { body: text, headers } = jsonBody(body);
+    const id = crypto.randomUUID();
+    const named = { ...headers, "idempotency-key": id };
+    // Who else there is must be known before the node is gone.
+    const others = this.#others().catch(() => []);
+    const init = { method: "POST", ...(text === undefined ? {} : { body: text }), headers: named };
+    const first = await this.#fetch(path, { ...init, ...(signal ? { signal } : {}) });
+    const senders = async () => [...await others, this.#carry];
+    yield* checkedLines(ReadableStream.from(resumedBytes({ first, id, senders, signal })));
+  }
+
+  /** Members that can be asked, too. */
+  async #others(): Promise<readonly SendRequest[]> {
+    const senderAt = this.#senderAt;
+    if (senderAt === undefined) return [];
+    const { members, node_id: asked } = await this.ask("GET", "/api/cluster/status");
+    const rows = Array.isArray(members) ? members.filter(isJsonObject) : [];
+    return rows.filter((row) => row["node_id"] !== asked).flatMap((row) => {
+      const sender = senderAt(linesOf(row, "address") ?? "");
+      return sender === undefined ? [] : [sender];
+    });
   }
 
   /** The bytes behind a path, as they come; throws as {@link NodeClient.ask}. */
@@ -142,6 +165,16 @@ export class NodeClient {
   }
 }
 
+async function* checkedLines(
+  body: ReadableStream<Uint8Array> | null,
+): AsyncGenerator<JsonObject> {
+  for await (const line of readJsonLines(body)) {
+    const failure = linesOf(line, "error");
+    if (failure !== undefined) throw new RequestError("request_failed", failure);
+    yield line;
+  }
+}
+
 /** An address to listen on everywhere is reached on this machine. */
 function reachable(hostname: string): string {
   if (hostname === "0.0.0.0") return "127.0.0.1";
@@ -155,7 +188,9 @@ function withKey(init: RequestInit, key: string | undefined): RequestInit {
   return { ...init, headers };
 }
 
-function jsonBody(body: JsonObject | undefined): RequestInit {
+function jsonBody(
+  body: JsonObject | undefined,
+): { readonly body?: string; readonly headers?: Readonly<Record<string, string>> } {
   if (body === undefined) return {};
   return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }

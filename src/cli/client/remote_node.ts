@@ -2,7 +2,7 @@ import { RequestError } from "../../base/mod.ts";
 import type { HostAddress } from "../../config/mod.ts";
 import { decodeApiKey } from "../../protocol/mod.ts";
 import { KnownMembersFile } from "./known_members.ts";
-import type { SendRequest } from "./node_client.ts";
+import type { SendRequest } from "./resumed_answer.ts";
 
 /**
  * Asks a node through its port for other nodes, with a key: encrypted, and only ever a node of the key's own cluster.

@@ -92,7 +92,7 @@ async function run(
     ...requestFields(settings),
     ...(settings.system === undefined ? {} : { system: settings.system }),
   };
-  const lines = client.stream("/api/generate", body);
+  const lines = client.answer("/api/generate", body);
   if (!options.json) return void await showAnswer(context, lines, settings);
   for await (const line of lines) context.terminal.out.write(`${printableJson(line)}\n`);
 }

@@ -124,7 +124,7 @@ class Conversation {
     const sent = [...this.#messages, { role: "user", content, ...seen }];
     const messages = system === undefined ? sent : [{ role: "system", content: system }, ...sent];
     const body = { model: this.#model, messages, ...requestFields(this.#settings) };
-    const lines = this.#client.stream("/api/chat", body, this.#abort.signal);
+    const lines = this.#client.answer("/api/chat", body, this.#abort.signal);
     const answer = await showAnswer(this.#context, lines, this.#settings);
     // What was said before an answer was stopped stays part of the conversation.
     if (answer.content === "") return;
