@@ -1,4 +1,4 @@
-import { UnavailableError } from "../base/mod.ts";
+import { type NodeId, UnavailableError } from "../base/mod.ts";
 import type { GroupChange, GroupConfiguration } from "../protocol/mod.ts";
 
 /** Changes that wait; Raft takes one at a time, so more are a fault of the caller. */
@@ -92,6 +92,14 @@ export class GroupChanges {
     }
     return undefined;
   }
+}
+
+/** Whether nobody else has a vote. */
+export function isOnlyVoter(
+  { voters, votersOutgoing }: GroupConfiguration,
+  nodeId: NodeId,
+): boolean {
+  return voters.length === 1 && voters[0] === nodeId && votersOutgoing.length === 0;
 }
 
 function failure(reason: string): UnavailableError {

@@ -35,7 +35,7 @@ import {
   type SnapshotChunk,
   type SnapshotRequest,
 } from "../protocol/mod.ts";
-import { GroupChanges } from "./changes.ts";
+import { GroupChanges, isOnlyVoter } from "./changes.ts";
 import {
   type AppliedNews,
   type Fence,
@@ -179,11 +179,7 @@ export class GroupDriver implements Group {
     const { damage } = this.#parts;
     if (damage !== undefined) return this.#fenceOff({ kind: "storage", reason: damage });
     this.#parts.room?.onChanged(() => this.#onRoomChanged());
-    const { voters } = this.#raft.view().configuration;
-    // Nobody could object, so there is no reason to wait out an election timeout.
-    if (voters.length === 1 && voters[0] === this.#parts.nodeId) {
-      this.#enqueue(() => this.#raft.campaign());
-    }
+    this.#campaignAlone(this.#raft.view().configuration);
     this.#enqueue(() => {});
     this.#quorum.doubt();
   }
@@ -554,12 +550,21 @@ export class GroupDriver implements Group {
       const configuration = this.#raft.applyChange(entry.change);
       this.#changes.onApplied(entry.change, configuration);
       this.#hasChanged = true;
+      // Whoever led leads no more. At a start, when nobody is known to, this node may lack what came since.
+      const { role, leader } = this.#soft;
+      if (role === "follower" && leader !== undefined) this.#campaignAlone(configuration);
     }
     if (applied.command === undefined) return;
     if (applied.outcome.kind === "applied" && !applied.repeated) {
       this.#appliedKinds.add(applied.command.command.kind);
     }
     this.#proposals.onApplied(applied);
+  }
+
+  /** Nobody could object, so there is no reason to wait out an election timeout. */
+  #campaignAlone(configuration: GroupConfiguration): void {
+    const isAlone = isOnlyVoter(configuration, this.#parts.nodeId);
+    if (isAlone) this.#enqueue(() => this.#raft.campaign());
   }
 
   #saveNowAndThen(): void {
@@ -692,10 +697,9 @@ export class GroupDriver implements Group {
 
   /** 1 while anything waits that counts ticks. */
   #ticksUntilDue(): number {
-    const waits = this.#campaignInTicks !== undefined || this.#lazyHardState !== undefined ||
-      [this.#outbox, this.#transfers, this.#proposals, this.#reads, this.#changes]
-        .some(({ countsTicks }) => countsTicks);
-    return waits ? 1 : this.#raft.ticksUntilDue();
+    if ((this.#campaignInTicks ?? this.#lazyHardState) !== undefined) return 1;
+    const counting = [this.#outbox, this.#transfers, this.#proposals, this.#reads, this.#changes];
+    return counting.some(({ countsTicks }) => countsTicks) ? 1 : this.#raft.ticksUntilDue();
   }
 
   #tick(nowMs: number): void {

@@ -467,6 +467,17 @@ Deno.test("A group change is refused by name where it can't be made", () =>
     await world.settle(Promise.all([first, refused]));
   }));
 
+Deno.test("Whom a leader leaves the only vote leads at once, without missing anybody first", () =>
+  withGroup(2, async (world) => {
+    assert.deepEqual([await world.elected(), world.voters(1)], [1, [1]]);
+    const leaving = change(
+      { action: "add_voter", node: world.machine(2).nodeId },
+      { action: "remove", node: world.machine(1).nodeId },
+    );
+    await world.settle(world.group(1).changeGroup(leaving, { timeoutMs: 5_000 }));
+    await world.until("it leads", () => world.group(2).view().role === "leader", 100);
+  }));
+
 Deno.test("Leadership moves to whom it is handed", () =>
   withGroup(3, async (world) => {
     const leader = await world.elected();
