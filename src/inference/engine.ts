@@ -6,10 +6,9 @@ import {
   type LoadSettings,
   RUNNER_PROTOCOL_VERSION,
   type RunnerReply,
-  type SequenceRequest,
 } from "../protocol/mod.ts";
 import { RunnerProcess, type RunnerStart } from "./runner_process.ts";
-import { ModelChannel } from "./channel/mod.ts";
+import { ChannelledModel } from "./channel/mod.ts";
 
 /** What the engine needs. */
 export interface EngineOptions extends RunnerStart {
@@ -123,13 +122,12 @@ const SHARD_PULSE: Pulse = { everyMs: 150, silenceMs: 750, isSteady: true };
 export type RunnerPipe = Pick<RunnerProcess, "processId" | "exited" | "send" | "stop" | "fail">;
 
 /** The engine port's view of one loaded runner: its channel, and a watch over it while somebody waits. */
-export class RunnerModel implements LoadedModel {
+export class RunnerModel extends ChannelledModel implements LoadedModel {
   readonly facts: LoadedFacts;
   readonly proof?: ExactProof;
   readonly exited: LoadedModel["exited"];
   readonly #process: RunnerPipe;
   readonly #clock: Pick<Clock, "after" | "monotonicMs">;
-  readonly #channel: ModelChannel;
   readonly #silence: SilenceWatch;
   readonly #pulse: Pulse;
   #heartbeat: Heartbeat | undefined;
@@ -139,17 +137,17 @@ export class RunnerModel implements LoadedModel {
     loaded: { readonly facts: LoadedFacts; readonly proof?: ExactProof },
     watch: { readonly clock: Pick<Clock, "after" | "monotonicMs">; readonly pulse?: Pulse },
   ) {
+    super({
+      send: (command) => process.send(command),
+      onBusy: (isBusy) => this.#watch(isBusy),
+      onNonsense: (reason) => process.fail(reason),
+    });
     const { clock, pulse = USUAL_PULSE } = watch;
     this.#process = process;
     this.facts = loaded.facts;
     if (loaded.proof !== undefined) this.proof = loaded.proof;
     this.#clock = clock;
     this.#pulse = pulse;
-    this.#channel = new ModelChannel({
-      send: (command) => process.send(command),
-      onBusy: (isBusy) => this.#watch(isBusy),
-      onNonsense: (reason) => process.fail(reason),
-    });
     // A stopped or hung process closes no pipe, so that nobody else would notice.
     this.#silence = new SilenceWatch(clock, {
       limitMs: pulse.silenceMs,
@@ -159,7 +157,7 @@ export class RunnerModel implements LoadedModel {
     this.exited = process.exited.then((end) => {
       this.#silence.stop();
       this.#heartbeat?.stop();
-      this.#channel.lose(
+      this.channel.lose(
         new UnavailableError("runner_lost", `The runner is gone: ${end.reason}`),
       );
       return end;
@@ -176,7 +174,7 @@ export class RunnerModel implements LoadedModel {
     switch (reply.kind) {
       case "events":
         // What is not read waits in the runner, so that the pipe goes on for others.
-        for (const { id, event } of reply.events) void this.#channel.takeEvent(id, event);
+        for (const { id, event } of reply.events) void this.channel.takeEvent(id, event);
         return;
       case "loaded":
       case "load_failed":
@@ -184,24 +182,8 @@ export class RunnerModel implements LoadedModel {
       case "pong":
         return;
       default:
-        void this.#channel.receive(reply);
+        void this.channel.receive(reply);
     }
-  }
-
-  generate(request: SequenceRequest, signal: AbortSignal) {
-    return this.#channel.generate(request, signal);
-  }
-
-  embed(...asked: Parameters<LoadedModel["embed"]>) {
-    return this.#channel.embed(...asked);
-  }
-
-  tokenize(...asked: Parameters<LoadedModel["tokenize"]>) {
-    return this.#channel.tokenize(...asked);
-  }
-
-  detokenize(tokens: readonly number[]): Promise<Uint8Array> {
-    return this.#channel.detokenize(tokens);
   }
 
   async unload(): Promise<void> {

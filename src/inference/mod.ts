@@ -7,5 +7,5 @@
  */
 export { chooseBackend, openBackendFolder, openDevices } from "./backends/mod.ts";
 export { createQuantizer } from "./quantize/mod.ts";
-export { ModelChannel } from "./channel/mod.ts";
+export { ChannelledModel } from "./channel/mod.ts";
 export { createEngine, type EngineOptions } from "./engine.ts";

@@ -9,14 +9,9 @@ import {
 } from "../base/mod.ts";
 import { type LeaseCommand, type LeaseReply, MessageStream, readReply } from "../calls/mod.ts";
 import { LEASE_BEAT_MS, type Patience, PEER_DOUBT } from "../core/answers/mod.ts";
-import { ModelChannel } from "../inference/mod.ts";
+import { ChannelledModel } from "../inference/mod.ts";
 import type { Clock, LoadedModel, PeerStream } from "../ports/mod.ts";
-import {
-  fromWireError,
-  type LoadedFacts,
-  type ModelCommand,
-  type SequenceRequest,
-} from "../protocol/mod.ts";
+import { fromWireError, type LoadedFacts, type ModelCommand } from "../protocol/mod.ts";
 
 type Granted = Extract<LeaseReply, { kind: "granted" }>;
 
@@ -24,20 +19,23 @@ type Granted = Extract<LeaseReply, { kind: "granted" }>;
  * A model on another node, through the stream of one lease. However the stream ends, every call fails with `runner_lost`
  * from then on, and its request goes on elsewhere.
  */
-export class RemoteModel implements LoadedModel {
+export class RemoteModel extends ChannelledModel implements LoadedModel {
   readonly exited: LoadedModel["exited"];
   /** Resolves when the slot is held; rejects with why it is not. */
   readonly granted: Promise<Granted>;
   readonly #messages: MessageStream;
   readonly #silence: SilenceWatch;
   readonly #heartbeat: Heartbeat;
-  readonly #channel: ModelChannel;
   readonly #grant = Promise.withResolvers<Granted>();
   readonly #exit = Promise.withResolvers<{ readonly expected: boolean; readonly reason: string }>();
   #held: Granted | undefined;
   #lost: UnavailableError | undefined;
 
   constructor(stream: PeerStream, parts: { readonly clock: Clock; readonly patience: Patience }) {
+    super({
+      send: (command) => this.#ask(command),
+      onNonsense: (reason) => this.#end(lost(`its node is of no use: ${reason}`)),
+    });
     const { clock, patience } = parts;
     this.#messages = new MessageStream(stream, () => {
       this.#silence.relax(patience.silenceMs);
@@ -57,10 +55,6 @@ export class RemoteModel implements LoadedModel {
         if (this.#messages.writesWaiting === 0) this.#send({ kind: "beat" });
       },
     });
-    this.#channel = new ModelChannel({
-      send: (command) => this.#ask(command),
-      onNonsense: (reason) => this.#end(lost(`its node is of no use: ${reason}`)),
-    });
     void this.#readAll();
   }
 
@@ -71,22 +65,6 @@ export class RemoteModel implements LoadedModel {
 
   get facts(): LoadedFacts {
     return this.#holding().facts;
-  }
-
-  generate(request: SequenceRequest, signal: AbortSignal) {
-    return this.#channel.generate(request, signal);
-  }
-
-  embed(...asked: Parameters<LoadedModel["embed"]>) {
-    return this.#channel.embed(...asked);
-  }
-
-  tokenize(...asked: Parameters<LoadedModel["tokenize"]>) {
-    return this.#channel.tokenize(...asked);
-  }
-
-  detokenize(tokens: readonly number[]): Promise<Uint8Array> {
-    return this.#channel.detokenize(tokens);
   }
 
   /** Gives the slot back; the runner belongs to its node and stays. */
@@ -130,7 +108,7 @@ export class RemoteModel implements LoadedModel {
   /** A command that can't be sent, being too long, fails alone; else the stream is gone. */
   #sendFailed(command: LeaseCommand, error: unknown): void {
     if (error instanceof PeerError && "id" in command) {
-      this.#channel.failOne(command.id, error);
+      this.channel.failOne(command.id, error);
     } else {
       this.#end(lost(errorMessage(error)));
     }
@@ -164,7 +142,7 @@ export class RemoteModel implements LoadedModel {
       case "beat":
         return undefined;
       default:
-        return this.#channel.receive(reply);
+        return this.channel.receive(reply);
     }
   }
 
@@ -177,7 +155,7 @@ export class RemoteModel implements LoadedModel {
     this.#messages.reset();
     // Before the slot was held, the reason decides where to ask next.
     this.#grant.reject(isLoss(error) ? new UnavailableError("peer_lost", reason) : error);
-    this.#channel.lose(this.#lost);
+    this.channel.lose(this.#lost);
     this.#exit.resolve({ expected: options.expected, reason });
   }
 

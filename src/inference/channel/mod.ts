@@ -4,4 +4,4 @@
  *
  * @module
  */
-export { ModelChannel } from "./model_channel.ts";
+export { ChannelledModel } from "./model_channel.ts";

@@ -185,3 +185,29 @@ export class ModelChannel
     return new UnavailableError("runner_lost", `The runner is gone: ${reason}`);
   }
 }
+
+/** A loaded model that is asked through a channel. */
+export abstract class ChannelledModel
+  implements Pick<LoadedModel, "generate" | "embed" | "tokenize" | "detokenize"> {
+  protected readonly channel: ModelChannel;
+
+  constructor(parts: ChannelParts) {
+    this.channel = new ModelChannel(parts);
+  }
+
+  generate(request: SequenceRequest, signal: AbortSignal) {
+    return this.channel.generate(request, signal);
+  }
+
+  embed(...asked: Parameters<LoadedModel["embed"]>) {
+    return this.channel.embed(...asked);
+  }
+
+  tokenize(...asked: Parameters<LoadedModel["tokenize"]>) {
+    return this.channel.tokenize(...asked);
+  }
+
+  detokenize(tokens: readonly number[]): Promise<Uint8Array> {
+    return this.channel.detokenize(tokens);
+  }
+}
