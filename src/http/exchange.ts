@@ -249,12 +249,14 @@ export class Exchange {
 
   /** Whose answer this is, in words that mean the same on every node. */
   async owner(): Promise<string> {
-    const { access, journals } = this.#parts;
+    const { access, journals, config } = this.#parts;
     const authorization = authorizationOf(this.request.headers);
     const by = { access, authorization, authorized: this.#authorized };
+    const origin = this.request.headers.get("origin");
     const at = {
       ownAddress: journals?.ownAddress() ?? "",
-      origin: this.request.headers.get("origin"),
+      origin,
+      isMemberOrigin: config.isMemberOrigin?.(origin ?? "") === true,
     };
     return await ownerOf(this.origin.caller, by, at);
   }

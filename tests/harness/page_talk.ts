@@ -6,8 +6,11 @@
 import type { Locator, Page } from "playwright-core";
 import type { TestCluster } from "./cluster.ts";
 
-/** A question whose answer takes a while. */
-export const STORY = "Tell me a story about a fox.";
+/**
+ * A question whose answer takes a while, and is the same wherever it is computed: no token of it has a rival nearby. A story
+ * would have several.
+ */
+export const POEM = "Write a poem.";
 
 /** Types a question and sends it; returns the article that its answer comes to stand in. */
 export async function askOnPage(page: Page, question: string): Promise<Locator> {

@@ -5,7 +5,7 @@ import {
   askOnPage,
   heldSlot,
   onOneLine,
-  STORY,
+  POEM,
   undisturbed,
   wholeText,
 } from "../harness/page_talk.ts";
@@ -60,9 +60,9 @@ async function firstLook({ cluster }: PageTest, page: Page): Promise<void> {
 }
 
 async function talk({ cluster }: PageTest, page: Page): Promise<void> {
-  const expected = await undisturbed(cluster, STORY);
+  const expected = await undisturbed(cluster, POEM);
   await go(page, "Chat");
-  const answer = await askOnPage(page, STORY);
+  const answer = await askOnPage(page, POEM);
   assert.equal(onOneLine(await wholeText(answer)), expected);
   assert.match(await answer.locator(".tag.accent").innerText(), /^n[123]$/);
   assert.match(await answer.locator(".origin").innerText(), /tokens\/s · \d+ tokens in .* context/);
@@ -93,14 +93,14 @@ async function talkOtherwise({ cluster }: PageTest, page: Page): Promise<void> {
     );
   await each("drain");
   const slot = await heldSlot(cluster);
-  const stopped = await askOnPage(page, STORY);
+  const stopped = await askOnPage(page, POEM);
   await stopped.getByText("Waiting for the first token").waitFor();
   await page.getByRole("button", { name: "Stop" }).click();
   await stopped.getByText("stopped").waitFor();
   await slot.release();
   await each("undrain");
   await stopped.getByRole("button", { name: "Answer again" }).click();
-  assert.equal(onOneLine(await wholeText(stopped)), await undisturbed(cluster, STORY));
+  assert.equal(onOneLine(await wholeText(stopped)), await undisturbed(cluster, POEM));
 }
 
 async function models(page: Page): Promise<void> {

@@ -175,7 +175,12 @@ export async function ownerOf(
     readonly authorization: string | null;
     readonly authorized: Authorized | undefined;
   },
-  at: { readonly ownAddress: string; readonly origin: string | null },
+  at: {
+    readonly ownAddress: string;
+    readonly origin: string | null;
+    /** The page is another member's: there it was no stranger's, and so it is none here. */
+    readonly isMemberOrigin: boolean;
+  },
 ): Promise<string> {
   const { access, authorization, authorized } = by;
   const key = bearerOf(authorization);
@@ -186,7 +191,7 @@ export async function ownerOf(
   }
   if (keyId !== undefined) return `key ${keyId}`;
   const address = caller.kind === "own" ? at.ownAddress || caller.address : caller.address;
-  const isPage = caller.kind !== "key_holder" && caller.isPage;
+  const isPage = caller.kind !== "key_holder" && caller.isPage && !at.isMemberOrigin;
   return `${isPage ? `page ${at.origin} ` : ""}at ${address}`;
 }
 

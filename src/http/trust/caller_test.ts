@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { canonicalAddress, networkOf } from "./hosts.ts";
-import { callerOf } from "./caller.ts";
+import { callerOf, ownerOf } from "./caller.ts";
 
 /** What a request counts as that came from `address`. */
 function standing(
@@ -83,4 +83,18 @@ Deno.test("an address has one spelling and one network", () => {
   for (const text of ["", "localhost", "1.2.3", "256.1.1.1", "1:2", ":", "g::1", "1.2.3.4.5"]) {
     assert.equal(canonicalAddress(text), undefined, text);
   }
+});
+
+Deno.test("an answer that a page of one member began is that page's on the others, and no other page's", async () => {
+  const by = { access: undefined, authorization: null, authorized: undefined };
+  const ownAddress = "192.168.1.10";
+  const owner = (isPage: boolean, origin: string | null, isMemberOrigin: boolean) =>
+    ownerOf({ kind: "own", address: "127.0.0.1", isPage }, by, {
+      ownAddress,
+      origin,
+      isMemberOrigin,
+    });
+  const begun = await owner(false, "http://127.0.0.1:11434", false);
+  assert.equal(await owner(true, "http://127.0.0.1:11434", true), begun);
+  assert.notEqual(await owner(true, "http://localhost:3000", false), begun);
 });

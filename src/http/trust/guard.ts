@@ -19,8 +19,6 @@ const ALLOWED_HEADERS = [
   "X-Requested-With",
   "OpenAI-Beta",
   "X-Api-Key",
-  "X-Request-Id",
-  "X-Odist-Keep",
   "Anthropic-Version",
   "Anthropic-Beta",
   "Anthropic-Dangerous-Direct-Browser-Access",
