@@ -42,25 +42,7 @@ export async function colourEye(
     for (let at = 0; at < outer; at++) second[at * INNER + colour] = (row[at] ?? 0) / 10;
   });
   return new Uint8Array(ggufFile({
-    metadata: {
-      "general.architecture": "clip",
-      "general.type": "mmproj",
-      "general.name": "colour eye",
-      "general.file_type": 0,
-      "clip.has_vision_encoder": true,
-      "clip.projector_type": "janus_pro",
-      "clip.use_gelu": true,
-      "clip.vision.embedding_length": INNER,
-      "clip.vision.feed_forward_length": INNER,
-      "clip.vision.block_count": 0,
-      "clip.vision.projection_dim": outer,
-      "clip.vision.image_size": SIDE * patches,
-      "clip.vision.patch_size": SIDE,
-      "clip.vision.attention.head_count": 2,
-      "clip.vision.attention.layer_norm_epsilon": new Float32Array([1e-6]),
-      "clip.vision.image_mean": new Float32Array(3),
-      "clip.vision.image_std": new Float32Array(3).fill(1),
-    },
+    metadata: projectorMetadata("janus_pro", { outer, side: SIDE * patches }),
     tensors: [
       floats("v.patch_embd.weight", [SIDE, SIDE, 3, INNER], conv),
       floats(
@@ -74,6 +56,79 @@ export async function colourEye(
       floats("mm.1.bias", [outer], new Float32Array(outer)),
     ],
   }));
+}
+
+/**
+ * The same for a model that places an image in a grid: of Qwen2-VL's kind, where two by two patches become one position, and a
+ * picture is nine of them at least.
+ */
+export async function colourGrid(model: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const rows = await colourRows(model);
+  const outer = rows[0]?.length ?? 0;
+  const conv = new Float32Array(INNER * 3 * SIDE * SIDE);
+  const first = new Float32Array(4 * INNER * INNER);
+  const second = new Float32Array(outer * INNER);
+  rows.forEach((row, colour) => {
+    const patch = (colour * 3 + colour) * SIDE * SIDE;
+    conv.fill(1 / (SIDE * SIDE), patch, patch + SIDE * SIDE);
+    for (let merged = 0; merged < 4; merged++) {
+      first[colour * 4 * INNER + merged * INNER + colour] = 10 / 4;
+    }
+    for (let at = 0; at < outer; at++) second[at * INNER + colour] = (row[at] ?? 0) / 10;
+  });
+  return new Uint8Array(ggufFile({
+    metadata: {
+      ...projectorMetadata("qwen2vl_merger", { outer, side: 6 * SIDE }),
+      "clip.vision.block_count": 1,
+    },
+    tensors: [
+      floats("v.patch_embd.weight", [SIDE, SIDE, 3, INNER], conv),
+      floats("v.patch_embd.weight.1", [SIDE, SIDE, 3, INNER], new Float32Array(conv.length)),
+      ...idleBlock(),
+      floats("mm.0.weight", [4 * INNER, INNER], first),
+      floats("mm.0.bias", [INNER], new Float32Array(INNER)),
+      floats("mm.2.weight", [INNER, outer], second),
+      floats("mm.2.bias", [outer], new Float32Array(outer)),
+    ],
+  }));
+}
+
+/** One that adds nothing: without any, its positions would be asked for in vain. */
+function idleBlock() {
+  const both = (name: string, shape: readonly number[]) => [
+    floats(`v.blk.0.${name}.weight`, shape, new Float32Array(shape.reduce((a, b) => a * b))),
+    floats(`v.blk.0.${name}.bias`, [INNER], new Float32Array(INNER)),
+  ];
+  const square = ["attn_q", "attn_k", "attn_v", "attn_out", "ffn_up", "ffn_down"];
+  return [
+    ...["ln1", "ln2"].flatMap((name) => both(name, [INNER])),
+    ...square.flatMap((name) => both(name, [INNER, INNER])),
+  ];
+}
+
+function projectorMetadata(
+  type: string,
+  { outer, side }: { readonly outer: number; readonly side: number },
+) {
+  return {
+    "general.architecture": "clip",
+    "general.type": "mmproj",
+    "general.name": "colour eye",
+    "general.file_type": 0,
+    "clip.has_vision_encoder": true,
+    "clip.projector_type": type,
+    "clip.use_gelu": true,
+    "clip.vision.embedding_length": INNER,
+    "clip.vision.feed_forward_length": INNER,
+    "clip.vision.block_count": 0,
+    "clip.vision.projection_dim": outer,
+    "clip.vision.image_size": side,
+    "clip.vision.patch_size": SIDE,
+    "clip.vision.attention.head_count": 2,
+    "clip.vision.attention.layer_norm_epsilon": new Float32Array([1e-6]),
+    "clip.vision.image_mean": new Float32Array(3),
+    "clip.vision.image_std": new Float32Array(3).fill(1),
+  };
 }
 
 /** A picture of one colour, as PNG. */

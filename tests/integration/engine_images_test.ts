@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { imageToken } from "../../src/protocol/mod.ts";
-import { colourEye, picture } from "../harness/colour_eye.ts";
+import { colourEye, colourGrid, picture } from "../harness/colour_eye.ts";
+import { readGridModel } from "../harness/grid_model.ts";
 import { MISSING_EYES } from "../harness/seeing_model.ts";
 import { readTinyGguf } from "../harness/test_models.ts";
 import { askTiny, loadTiny, readAnswer } from "./engine_harness.ts";
@@ -11,21 +12,29 @@ type Model = Awaited<ReturnType<typeof loadTiny>> & { readonly projectorPath: st
 
 function engineTest(
   name: string,
-  { patches = 1, ...settings }: Settings & { readonly patches?: number },
+  { patches = 1, isGrid = false, ...settings }: Settings & {
+    readonly patches?: number;
+    /** A model that places images in a grid. */
+    readonly isGrid?: boolean;
+  },
   body: (model: Model) => Promise<void>,
 ) {
   Deno.test({
     name: name + MISSING_EYES,
     ignore: MISSING_EYES !== "",
     async fn() {
-      const projectorPath = await Deno.makeTempFile({ suffix: ".gguf" });
+      const folder = await Deno.makeTempDir({ prefix: "odist-images-" });
+      const [modelPath, projectorPath] = [`${folder}/model.gguf`, `${folder}/projector.gguf`];
       try {
-        await Deno.writeFile(projectorPath, await colourEye(await readTinyGguf(), { patches }));
-        await using model = await loadTiny({ ...settings, projectorPath });
+        const tiny = await readTinyGguf();
+        await Deno.writeFile(modelPath, isGrid ? await readGridModel() : tiny);
+        const eye = isGrid ? await colourGrid(tiny) : await colourEye(tiny, { patches });
+        await Deno.writeFile(projectorPath, eye);
+        await using model = await loadTiny({ ...settings, modelPath, projectorPath });
         assert.equal(model.facts.imageFault, "");
         await body(Object.assign(model, { projectorPath }));
       } finally {
-        await Deno.remove(projectorPath);
+        await Deno.remove(folder, { recursive: true });
       }
     },
   });
@@ -81,24 +90,30 @@ engineTest("A picture may end a prompt, come twice, and stand beside others", {}
 });
 
 for (
-  const [what, patches, keptOfImage] of [
-    ["past its picture", 1, -2],
-    ["past a longer picture", 3, -2],
-    ["in the middle of its picture", 3, 4],
+  const [what, patches, keptOfImage, isGrid] of [
+    ["past its picture", 1, -2, false],
+    ["past a longer picture", 3, -2, false],
+    ["in the middle of its picture", 3, 4, false],
+    ["past a picture in a grid", 3, -2, true],
+    ["behind a picture in a grid", 3, 12, true],
   ] as const
 ) {
   engineTest(
     `An answer goes on in another runner behind a window that was shifted ${what}`,
-    { contextTokens: 64, patches },
+    { contextTokens: isGrid ? 80 : 64, patches, isGrid },
     async (model) => {
-      const asked = about("red", "Tell me a story about [img-0].");
+      const text = isGrid
+        ? "[img-0] Tell me a story about a fox."
+        : "Tell me a story about [img-0].";
+      const asked = about("red", text);
       const { promptTokens } = await readAnswer(model, { ...asked, predictTokensMax: 1 });
       const start = promptTokens.indexOf(imageToken(0, 0));
       assert.equal(promptTokens.lastIndexOf(imageToken(0, 0)) - start + 1, patches ** 2);
       const keepTokens = start + keptOfImage;
       const request = { ...asked, predictTokensMax: 200, keepTokens };
       const whole = await readAnswer(model, request);
-      assert.ok(whole.tokens.length > 64, `only ${whole.tokens.length} tokens: no shift`);
+      const window = promptTokens.length + whole.tokens.length;
+      assert.ok(window > model.facts.contextTokens, `only ${window} tokens: no shift`);
       for (const behind of [1, 20, 60, whole.tokens.length - 2]) {
         const emittedTokens = whole.tokens.slice(0, behind).map(({ token }) => token);
         const prompt = { kind: "tokens", tokens: whole.promptTokens } as const;

@@ -22,6 +22,9 @@ export class ImageNumbers {
 /** A part of an image where it stands in a prompt. */
 export interface PromptPart {
   readonly tokenCount: number;
+  readonly positionCount: number;
+  /** See {@link Projector.positions}. */
+  positions(first: number): readonly Int32Array[];
   /** Once they are there. */
   readonly embeddings: Float32Array<ArrayBuffer> | undefined;
   /** Begins to make the embeddings, unless that is under way; `onReady` is called when they are there. */
@@ -105,6 +108,17 @@ export class AnswerImages {
     return this.#parts.get(token);
   }
 
+  /** By how many the positions of the first `count` tokens of a window are fewer than they. */
+  savedPositions(window: readonly number[], count: number): number {
+    let saved = 0;
+    for (let at = 0; at < count;) {
+      const part = this.partOf(window[at] ?? 0);
+      saved += part === undefined ? 0 : part.tokenCount - part.positionCount;
+      at += part?.tokenCount ?? 1;
+    }
+    return saved;
+  }
+
   /** Nothing is asked of them any more; what is being encoded is waited for. */
   free(): void {
     if (this.#isFree) return;
@@ -145,6 +159,14 @@ class EncodedPart implements PromptPart {
 
   get tokenCount(): number {
     return this.#part.tokenCount;
+  }
+
+  get positionCount(): number {
+    return this.#part.positionCount;
+  }
+
+  positions(first: number): readonly Int32Array[] {
+    return this.#projector.positions(this.#part, first);
   }
 
   encode(onReady: () => void): void {

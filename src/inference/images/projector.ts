@@ -17,8 +17,9 @@ const LOG_LEVEL_ERROR = 4;
 
 /** A part of an image, as it stands in a prompt: some projectors cut an image into several. */
 export interface ImagePart {
-  /** Positions that it takes. */
   readonly tokenCount: number;
+  /** By how many positions what follows is further; as many as its tokens unless they are in a grid. */
+  readonly positionCount: number;
   readonly chunk: Deno.PointerValue;
 }
 
@@ -68,7 +69,6 @@ export class Projector {
     const params = new Uint8Array(call.mtmd_context_params_default());
     MTMD_PARAMS.set(params, "useGpu", settings.usesGpu);
     MTMD_PARAMS.set(params, "printTimings", false);
-    MTMD_PARAMS.set(params, "warmUp", false);
     MTMD_PARAMS.set(params, "threads", settings.threads);
     const { context, said } = await initialize(call, settings, params);
     if (context === null) {
@@ -84,6 +84,25 @@ export class Projector {
   /** Whether the positions of an image see each other in both directions, so that they must be in one batch. */
   get isBidirectional(): boolean {
     return this.#call.mtmd_decode_use_non_causal(this.#context, null);
+  }
+
+  /**
+   * The positions of a part whose first is `first`, as a batch wants them: one of each token, or where tokens are in a grid
+   * (M-RoPE) four lists of so many.
+   */
+  positions(part: ImagePart, first: number): readonly Int32Array[] {
+    const call = this.#call;
+    const { chunk, tokenCount } = part;
+    const from = (position: (index: number) => number) =>
+      Int32Array.from({ length: tokenCount }, (_, index) => position(index));
+    if (!call.mtmd_decode_use_mrope(this.#context)) return [from((index) => first + index)];
+    const tokens = call.mtmd_input_chunk_get_tokens_image(chunk);
+    const places = Array.from({ length: tokenCount }, (_, index) => {
+      const place = call.mtmd_image_tokens_get_decoder_pos(tokens, first, BigInt(index));
+      return new Uint32Array(new Uint8Array(place).buffer);
+    });
+    const [time, left, top, other] = [0, 1, 2, 3];
+    return [time, top, left, other].map((which) => from((index) => places[index]?.[which] ?? 0));
   }
 
   /** Decodes an image and tells how it stands in a prompt. @throws RequestError `invalid_request` with the reason. */
@@ -153,7 +172,8 @@ export class Projector {
       if (call.mtmd_input_chunk_get_type(chunk) === CHUNK_TYPES.text) {
         return { kind: "text" as const, tokens: this.#textTokens(chunk, tokenCount) };
       }
-      return { kind: "part" as const, part: parts.push({ tokenCount, chunk }) - 1 };
+      const positionCount = call.mtmd_input_chunk_get_n_pos(chunk);
+      return { kind: "part" as const, part: parts.push({ tokenCount, positionCount, chunk }) - 1 };
     });
     return { pieces, parts, free };
   }
@@ -168,10 +188,7 @@ export class Projector {
   }
 
   #fault(name: string): string | undefined {
-    if (!this.#call.mtmd_support_vision(this.#context)) return `${name} is for no images`;
-    return this.#call.mtmd_decode_use_mrope(this.#context)
-      ? "models that place images in more than one dimension (M-RoPE) can't be shown any yet"
-      : undefined;
+    return this.#call.mtmd_support_vision(this.#context) ? undefined : `${name} is for no images`;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

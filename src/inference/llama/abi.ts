@@ -333,6 +333,13 @@ export const MTMD_SYMBOLS = {
   mtmd_input_chunks_free: { parameters: ["pointer"], result: "void" },
   mtmd_input_chunk_get_type: { parameters: ["pointer"], result: "i32" },
   mtmd_input_chunk_get_n_tokens: { parameters: ["pointer"], result: "usize" },
+  mtmd_input_chunk_get_n_pos: { parameters: ["pointer"], result: "i32" },
+  mtmd_input_chunk_get_tokens_image: { parameters: ["pointer"], result: "pointer" },
+  mtmd_image_tokens_get_decoder_pos: {
+    parameters: ["pointer", "i32", "usize"],
+    // The position in time, from the left, from the top, and one of none of them.
+    result: { struct: ["u32", "u32", "u32", "u32"] },
+  },
   mtmd_input_chunk_get_tokens_text: { parameters: ["pointer", "buffer"], result: "pointer" },
   mtmd_tokenize_later: {
     name: "mtmd_tokenize",

@@ -303,7 +303,7 @@ export class Decoder {
       const slot = choice && this.#slots[choice.slot];
       if (answer === undefined || choice === undefined || slot === undefined) return;
       this.#waiting.shift();
-      slot.begin(answer, this.#reuse(choice));
+      slot.begin(answer, this.#reuse(choice, answer));
       answer.startedMs = performance.now();
       const cachedTokens = Math.min(slot.computed, answer.promptTokens.length);
       const { id, promptTokens } = answer;
@@ -330,18 +330,20 @@ export class Decoder {
   }
 
   /** Makes the slot's KV cache hold exactly the shared prefix; returns its length, 0 where the memory can't be cut. */
-  #reuse({ slot, sharedTokens, copyFrom }: SlotChoice): number {
+  #reuse({ slot, sharedTokens, copyFrom }: SlotChoice, answer: RunningAnswer): number {
     const { memory, slidingWindowTokens } = this.#model;
     const { call } = this.#model.llama;
     if (copyFrom !== undefined) {
       call.llama_memory_seq_rm(memory, slot, -1, -1);
       call.llama_memory_seq_cp(memory, copyFrom, slot, -1, -1);
     }
+    const { images, windowTokens } = answer;
+    const position = sharedTokens - (images?.savedPositions(windowTokens, sharedTokens) ?? 0);
     // A sliding window forgets old cells; what a shorter prefix would attend to may be gone.
     const oldest = call.llama_memory_seq_pos_min(memory, slot);
     const isWhole = slidingWindowTokens === 0 ||
-      oldest <= Math.max(0, sharedTokens - slidingWindowTokens);
-    if (isWhole && call.llama_memory_seq_rm(memory, slot, sharedTokens, -1)) return sharedTokens;
+      oldest <= Math.max(0, position - slidingWindowTokens);
+    if (isWhole && call.llama_memory_seq_rm(memory, slot, position, -1)) return sharedTokens;
     call.llama_memory_seq_rm(memory, slot, -1, -1);
     return 0;
   }
@@ -385,19 +387,21 @@ export class Decoder {
   /** At most `count` tokens of a slot that were not computed yet; returns the last one's index in the batch. */
   #addRows(slot: Slot, count: number): number {
     const { memory, llama, traits } = this.#model;
-    const { computed, pendingText: pending, window } = slot;
+    const { computed, pendingText: pending, savedPositions, window } = slot;
     const rows = takeRows({ computed, pending, count }, traits);
     const { to } = rows;
     // What is of an image can't go along: it is no row of tokens.
     const from = isImageToken(window[rows.from] ?? 0) ? computed : rows.from;
-    if (from < computed) llama.call.llama_memory_seq_rm(memory, slot.index, from, -1);
+    if (from < computed) {
+      llama.call.llama_memory_seq_rm(memory, slot.index, from - savedPositions, -1);
+    }
     const firstOutput = to === window.length ? to - (traits.pairsRows ? 2 : 1) : Infinity;
     let batchIndex = -1;
-    for (let position = from; position < to; position++) {
-      batchIndex = this.#batch.add(window[position] ?? 0, {
-        position,
+    for (let at = from; at < to; at++) {
+      batchIndex = this.#batch.add(window[at] ?? 0, {
+        position: at - savedPositions,
         sequence: slot.index,
-        wantsOutput: position >= firstOutput,
+        wantsOutput: at >= firstOutput,
       });
     }
     slot.computed = to;
@@ -478,6 +482,7 @@ export class Decoder {
     } else {
       call.llama_memory_seq_rm(memory, slot.index, -1, -1);
       slot.computed = 0;
+      slot.savedPositions = 0;
     }
   }
 

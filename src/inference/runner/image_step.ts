@@ -46,13 +46,14 @@ export async function decodeImage(
   assert(isWhole, "A window holds whole images", { computed, tokenCount, length: window.length });
   const { isBidirectional } = projector;
   if (isBidirectional) llama.call.llama_set_causal_attn(context, false);
+  const positions = part.positions(slot.computed - slot.savedPositions);
   let last = 0;
   for (let at = 0; at < tokenCount; at += batchTokens) {
     const count = Math.min(batchTokens, tokenCount - at);
     const end = slot.computed + count;
     const batch = batchOf(embeddings.subarray(at * embeddingWidth), {
-      ...{ count, position: slot.computed, sequence: slot.index },
-      wantsOutput: end === slot.window.length,
+      ...{ count, sequence: slot.index, wantsOutput: end === slot.window.length },
+      positions: positions.map((list) => list.subarray(at, at + count)),
     });
     const code = await llama.call.llama_decode_later(context, batch.struct);
     if (code !== 0) throw new Error(`llama_decode of an image failed with code ${code}`);
@@ -61,6 +62,7 @@ export async function decodeImage(
     slot.computed = end;
     last = count - 1;
   }
+  slot.savedPositions += tokenCount - part.positionCount;
   if (isBidirectional) llama.call.llama_set_causal_attn(context, true);
   return slot.pendingTokens === 0 ? last : undefined;
 }
@@ -70,14 +72,15 @@ function batchOf(
   embeddings: Float32Array<ArrayBuffer>,
   place: {
     readonly count: number;
-    readonly position: number;
+    /** Of each token, in one dimension or several. */
+    readonly positions: readonly Int32Array[];
     readonly sequence: number;
     readonly wantsOutput: boolean;
   },
 ): { readonly struct: Uint8Array<ArrayBuffer>; readonly arrays: readonly unknown[] } {
-  const { count, position, wantsOutput } = place;
-  const positions = integers(count);
-  for (let index = 0; index < count; index++) positions[index] = position + index;
+  const { count, wantsOutput } = place;
+  const positions = integers(count * place.positions.length);
+  place.positions.forEach((list, dimension) => positions.set(list, dimension * count));
   const counts = integers(count).fill(1);
   const sequence = integers(1).fill(place.sequence);
   const sequences = new BigUint64Array(new ArrayBuffer(count * 8)).fill(addressOf(sequence));

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { RequestError } from "../../base/mod.ts";
 import type { LoadSettings, SequenceRequest } from "../../protocol/mod.ts";
 import { type AddressedEvent, Decoder } from "./decoder.ts";
+import { silenceLlama } from "../../../tests/harness/silent_llama.ts";
 import { Embedder } from "./embedder.ts";
 import { type Llama, openLlama } from "../llama/mod.ts";
 import { type LoadContext, loadModel, type RunnerModel } from "./model.ts";
@@ -60,20 +61,9 @@ function llama(): Promise<Llama> {
       stderr: "null",
     }).output();
     const library = openLlama(JSON.parse(new TextDecoder().decode(stdout)).folder);
-    silence(library.folder);
+    silenceLlama(library.folder);
     return library;
   })();
-}
-
-/** Any native function that ignores its arguments does as a log callback that says nothing. */
-function silence(folder: string): void {
-  const [file = ""] = [...Deno.readDirSync(folder)].map(({ name }) => name)
-    .filter((name) => /^(lib)?llama\./.test(name));
-  const { symbols } = Deno.dlopen(`${folder}/${file}`, {
-    llama_log_set: { parameters: ["pointer", "pointer"], result: "void" },
-    llama_backend_free: { type: "pointer" },
-  });
-  symbols.llama_log_set(symbols.llama_backend_free, null);
 }
 
 const CONTEXT: LoadContext = { onProgress: () => {}, ownNativeFolder: "" };

@@ -30,6 +30,8 @@ export class Slot {
   /** Tokens by position. Invariant: the KV cache of the first `computed` exists, that of the others does not. */
   readonly window: number[] = [];
   computed = 0;
+  /** By how many the positions of the computed tokens are fewer than they: images may lie in a grid. */
+  savedPositions = 0;
   answer: RunningAnswer | undefined;
   usedOrder = 0;
 
@@ -65,6 +67,7 @@ export class Slot {
     this.window.length = 0;
     for (const token of answer.windowTokens) this.window.push(token);
     this.computed = shared;
+    this.savedPositions = answer.images?.savedPositions(answer.windowTokens, shared) ?? 0;
   }
 
   /** Lets go of the answer; what is computed stays for the next one. */
