@@ -38,8 +38,7 @@ export function watchStalls(parts: StallWatchParts): { stop(): void } {
       log.log("warn", "event_loop_stalled", { stallMs: Math.round(lateMs) });
     }
     const used = cpuMs();
-    const isBusy = used - usedMs > BUSY_SHARE * (nowMs - lookedMs);
-    if (isBusy || lateMs > STALL_MS_MIN) busyUntilMs = nowMs + BUSY_MS;
+    if (used - usedMs > BUSY_SHARE * (nowMs - lookedMs)) busyUntilMs = nowMs + BUSY_MS;
     [lookedMs, usedMs] = [nowMs, used];
     const everyMs = nowMs < busyUntilMs ? LOOK_EVERY_MS : REST_LOOK_EVERY_MS;
     dueMs = nowMs + everyMs;
