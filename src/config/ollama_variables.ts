@@ -11,12 +11,9 @@ const NO_CLOUD_HERE =
 /** Ollama's variables (contract section 6) that no option reads; all others are an option's second name. */
 export const PASSED_OVER_VARIABLES: readonly PassedOverVariable[] = [
   {
-    variable: "OLLAMA_GPU_OVERHEAD",
-    why: "llama.cpp decides what fits on a GPU; --memory-reserve keeps memory of the machine free.",
-  },
-  {
     variable: "OLLAMA_SCHED_SPREAD",
-    why: "llama.cpp spreads a model's layers over the GPUs it finds, or not; main_gpu names one.",
+    why:
+      "A model that fits one GPU lies there whole (main_gpu names which is tried first), and others are spread.",
   },
   {
     variable: "OLLAMA_LLM_LIBRARY",
@@ -30,7 +27,7 @@ export const PASSED_OVER_VARIABLES: readonly PassedOverVariable[] = [
   },
   {
     variable: "LLAMA_ARG_FIT_TARGET",
-    why: "There is no llama-server behind odist that could be handed it; see --memory-reserve.",
+    why: "There is no llama-server behind odist that could be handed it; see --gpu-reserve.",
   },
   {
     variable: "OLLAMA_MAX_TRANSFER_STREAMS",

@@ -156,7 +156,7 @@ export const OPTIONS = {
     unit: "models",
     low: 1,
     high: 1_000,
-    automatic: "3",
+    automatic: "3, with GPUs 3 for each",
     flag: "max-loaded-models",
     alias: { variable: "OLLAMA_MAX_LOADED_MODELS" },
     default: "0",
@@ -196,6 +196,17 @@ export const OPTIONS = {
     summary: "Memory that the models of this node may take together.",
     details:
       "A model that takes more, here and on every other node that holds it, is computed by several nodes together.",
+  },
+  gpuReserveBytes: {
+    slice: "scheduler",
+    kind: "bytes",
+    low: 0,
+    high: TIB,
+    flag: "gpu-reserve",
+    alias: { variable: "OLLAMA_GPU_OVERHEAD" },
+    default: "512MiB",
+    summary: "Memory that must stay free on each GPU after a model is loaded.",
+    details: "Layers that would leave less are computed on the cores.",
   },
   threads: {
     slice: "scheduler",
@@ -283,6 +294,15 @@ export const OPTIONS = {
     details:
       "`auto`; `off`, for the cores alone; `cuda`, `vulkan` or `metal`; or devices as `odist doctor` names them, such as " +
       "`CUDA0,CUDA1`. `odist backend add` brings the libraries for `cuda` and `vulkan`.",
+  },
+  kvOffload: {
+    slice: "engine",
+    kind: "boolean",
+    flag: "kv-offload",
+    default: "true",
+    summary: "Keep the cached keys and values of a layer on the GPU that computes it.",
+    off:
+      "Keep the cached keys and values in this machine's memory: more layers fit on a GPU, which waits for it.",
   },
   dataFolder: {
     slice: "storage",

@@ -11,6 +11,7 @@ const CONTEXT_TOKENS_MAX = 16 * 1024 * 1024;
 
 /** More layers than any model has. */
 const GPU_LAYERS_MAX = 100_000;
+const MAIN_GPU_MAX = 1_000;
 /** Subtracted from logits, whose own range is some tens. */
 const PENALTY_RANGE = { low: -1e6, high: 1e6 };
 
@@ -36,6 +37,7 @@ export type ResolvedLoad =
     | "slots"
     | "batchTokens"
     | "gpuLayers"
+    | "mainGpu"
     | "mmap"
     | "flashAttention"
     | "kvCacheType"
@@ -97,6 +99,9 @@ export function resolveOptions(
     slots: bounds.mode === "embed" ? 1 : defaults.slots,
     batchTokens: resolveBatch(options.numBatch ?? defaults.batchTokens, bounds, contextTokens),
     gpuLayers: checkRange("num_gpu", options.numGpu ?? -1, { low: -1, high: GPU_LAYERS_MAX }),
+    ...(options.mainGpu === undefined
+      ? {}
+      : { mainGpu: checkRange("main_gpu", options.mainGpu, { low: 0, high: MAIN_GPU_MAX }) }),
     mmap: options.useMmap ?? true,
     flashAttention: defaults.flashAttention,
     kvCacheType: defaults.kvCacheType,

@@ -17,10 +17,10 @@ import {
 import { JOURNAL_PURPOSE, RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
 import type { SplitEngine } from "../shards/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
-import { meteredEngine, SchedulerDriver, type SpeedMeter } from "../slots/mod.ts";
+import { type DeviceRooms, meteredEngine, SchedulerDriver, type SpeedMeter } from "../slots/mod.ts";
 import type { Cluster, NodePorts, StoredModels } from "./assembly/mod.ts";
 
-/** Loaded models at most when the configuration leaves it open (contract 4.2, no GPU). */
+/** Loaded models at most when the configuration leaves it open (contract 4.2), by GPU where there are any. */
 const AUTO_LOADED_MODELS_MAX = 3;
 /** Copies of a model where the configuration leaves it open. */
 const AUTO_REPLICAS = 2;
@@ -35,22 +35,29 @@ export interface PartsOptions {
 /** The scheduler of this node's own runners. */
 export function openDriver(
   { config, ports }: PartsOptions,
-  by: { readonly speed: SpeedMeter; readonly splitting: SplitEngine },
+  by: {
+    readonly speed: SpeedMeter;
+    readonly splitting: SplitEngine;
+    readonly devices: DeviceRooms;
+  },
 ): SchedulerDriver {
   const { scheduler } = config;
   const { machine, clock, log, metrics } = ports;
-  const { speed, splitting } = by;
+  const { speed, splitting, devices } = by;
   return new SchedulerDriver({
     engine: meteredEngine(splitting, speed),
     splitting,
     memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
     clock,
     machine,
+    devices,
+    kvOffload: config.engine.kvOffload,
     log,
     metrics,
     loadTimeoutMs: scheduler.loadTimeoutMs,
     options: {
-      loadedModelsMax: scheduler.loadedModelsMax || AUTO_LOADED_MODELS_MAX,
+      loadedModelsMax: scheduler.loadedModelsMax ||
+        AUTO_LOADED_MODELS_MAX * Math.max(1, devices.rooms().length),
       queueRequestsMax: scheduler.queueRequestsMax,
       keepAliveMs: scheduler.keepAliveMs,
       reserveBytes: scheduler.memoryReserveBytes,

@@ -18,6 +18,7 @@ import { ShardServer, SplitEngine, TunnelServer } from "../shards/mod.ts";
 import type { BlobStore } from "../ports/mod.ts";
 import {
   createServing,
+  DeviceRooms,
   ownFigures,
   type SchedulerDriver,
   type Serving,
@@ -72,8 +73,9 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { config, ports } = options;
   const speed = new SpeedMeter();
   const splitting = new SplitEngine(ports);
-  const driver = openDriver(options, { speed, splitting });
-  await ports.devices.look();
+  const devices = new DeviceRooms(ports.devices, config.scheduler.gpuReserveBytes);
+  await devices.look();
+  const driver = openDriver(options, { speed, splitting, devices });
   const machinery = await openMachinery({
     ...ports,
     ...options,
@@ -83,7 +85,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     open: config.http.open,
   });
   try {
-    return await assemble({ ...options, machinery, driver, speed, splitting });
+    return await assemble({ ...options, machinery, driver, speed, splitting, devices });
   } catch (error) {
     await machinery.close();
     throw error;
@@ -95,11 +97,12 @@ interface Assembly extends OpenNodeOptions {
   readonly driver: SchedulerDriver;
   readonly speed: SpeedMeter;
   readonly splitting: SplitEngine;
+  readonly devices: DeviceRooms;
 }
 
 async function assemble(parts: Assembly): Promise<OpenNode> {
-  const { ports, machinery, driver, speed } = parts;
-  const { clock, machine, devices } = ports;
+  const { ports, machinery, driver, speed, devices } = parts;
+  const { clock, machine } = ports;
   const catalogue = () => machinery.group.catalogue;
   const cluster = new Cluster(
     machinery,

@@ -2,7 +2,7 @@ import type { NodeId } from "../base/mod.ts";
 import { displayModelName, type LoadSettings } from "../protocol/mod.ts";
 import type { ModelDefinition, ResolvedLoad } from "../models/mod.ts";
 import type { Lease, SlotRequest } from "./scheduler_driver.ts";
-import { estimateMemoryBytes, type ModelNeed } from "../core/scheduler/mod.ts";
+import { estimateMemoryBytes, type MemoryShape, type ModelNeed } from "../core/scheduler/mod.ts";
 
 /** A model and how it is to be loaded, in words that mean the same on every node. */
 export interface WantedModel {
@@ -81,6 +81,15 @@ export function neededModel(
     ...(model.projectorPath === undefined ? {} : { projectorPath: model.projectorPath }),
   };
   const name = displayModelName(model.name);
+  const shape: MemoryShape = {
+    ...model.facts,
+    weightsBytes: model.weightsBytes,
+    contextTokens: load.contextTokens,
+    slots: load.slots,
+    batchTokens: load.batchTokens,
+    isBatchWhole: load.mode === "embed",
+    kvCacheType: load.kvCacheType,
+  };
   return {
     wanted: { name, manifestDigest: model.manifestDigest, load, keepAliveMs },
     settings,
@@ -88,15 +97,12 @@ export function neededModel(
       modelKey: modelKeyOf(model, load.mode),
       settingsKey: JSON.stringify(load),
       displayName: name,
-      memoryBytes: estimateMemoryBytes({
-        ...model.facts,
-        weightsBytes: model.weightsBytes,
-        contextTokens: load.contextTokens,
-        slots: load.slots,
-        batchTokens: load.batchTokens,
-        isBatchWhole: load.mode === "embed",
-        kvCacheType: load.kvCacheType,
-      }),
+      memoryBytes: estimateMemoryBytes(shape),
+      placing: {
+        shape,
+        gpuLayers: load.gpuLayers,
+        ...(load.mainGpu === undefined ? {} : { mainGpu: load.mainGpu }),
+      },
       slots: load.slots,
       contextTokens: load.contextTokens,
       keepAliveMs,

@@ -15,4 +15,5 @@ export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_drive
 export { createServing, type Serving } from "./serving.ts";
 export { openControlGroup } from "./control_group.ts";
 export { meteredEngine, ownFigures, SpeedMeter } from "./own_load.ts";
+export { DeviceRooms } from "./device_rooms.ts";
 export { type Machine, openMachine } from "./system.ts";

@@ -1,5 +1,5 @@
 import { type Catalogue, SpeedAverage } from "../core/catalogue/mod.ts";
-import type { Clock, Devices, Engine, LoadedModel } from "../ports/mod.ts";
+import type { Clock, Engine, LoadedModel } from "../ports/mod.ts";
 import {
   type DeviceFacts,
   type LoadedCopy,
@@ -8,12 +8,13 @@ import {
   parseModelName,
   type SequenceEvent,
 } from "../protocol/mod.ts";
+import type { DeviceRooms } from "./device_rooms.ts";
 import type { SchedulerDriver } from "./scheduler_driver.ts";
 
 /** What this node's own load is read from. */
 export interface OwnLoadParts {
   readonly driver: Pick<SchedulerDriver, "view" | "findModel" | "availableBytes">;
-  readonly devices: Pick<Devices, "list">;
+  readonly devices: Pick<DeviceRooms, "told">;
   readonly speed: {
     readonly decodeTokensPerMinute: number;
     readonly prefillTokensPerMinute: number;
@@ -31,7 +32,7 @@ export function ownFigures(parts: OwnLoadParts): {
   return {
     readLoad: () => readLoad(parts),
     readLoaded: () => readLoaded(parts),
-    readDevices: () => parts.devices.list(),
+    readDevices: () => parts.devices.told(parts.driver.view().instances),
   };
 }
 

@@ -20,6 +20,7 @@ import {
 } from "../core/scheduler/mod.ts";
 import type { Clock, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
+import type { DeviceRooms } from "./device_rooms.ts";
 import type { Machine } from "./system.ts";
 
 /** What the driver drives and watches. */
@@ -27,6 +28,7 @@ export interface SchedulerDriverParts {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly machine: Machine;
+  readonly devices: DeviceRooms;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly options: SchedulerOptions;
@@ -36,6 +38,8 @@ export interface SchedulerDriverParts {
   readonly memoryLimitBytes: number;
   /** A load without progress for longer fails; milliseconds, Infinity = never. */
   readonly loadTimeoutMs: number;
+  /** Whether keys and values lie on the device where their layer does. */
+  readonly kvOffload: boolean;
 }
 
 /** What loading over several nodes is planned with. */
@@ -90,6 +94,8 @@ interface Running {
   readonly need: ModelNeed;
   readonly abort: AbortController;
   model: LoadedModel | undefined;
+  /** That it was to be loaded on. */
+  readonly devices: readonly { readonly name: string }[];
 }
 
 /** Turns the scheduler's effects into loads, unloads and slots, and what happens into its events. No policy here. */
@@ -156,7 +162,7 @@ export class SchedulerDriver {
   /** Memory that a model could take here if all others were unloaded. */
   #reclaimableBytes(): number {
     const held = this.#scheduler.view().instances
-      .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+      .reduce((sum, { hostBytes }) => sum + hostBytes, 0);
     return this.availableBytes() + held - this.#parts.options.reserveBytes;
   }
 
@@ -164,7 +170,7 @@ export class SchedulerDriver {
   availableBytes(): number {
     const { machine, memoryLimitBytes, options } = this.#parts;
     const held = this.#scheduler.view().instances
-      .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+      .reduce((sum, { hostBytes }) => sum + hostBytes, 0);
     // What is kept free is kept of the machine, not of the bound.
     const left = Math.max(0, memoryLimitBytes - held) + options.reserveBytes;
     return Math.min(machine.availableBytes(), left);
@@ -214,8 +220,12 @@ export class SchedulerDriver {
   }
 
   #step(event: SchedulerEvent): void {
-    const { clock, metrics } = this.#parts;
-    const observed = { nowMs: clock.monotonicMs(), availableBytes: this.availableBytes() };
+    const { clock, devices, metrics } = this.#parts;
+    const observed = {
+      nowMs: clock.monotonicMs(),
+      availableBytes: this.availableBytes(),
+      devices: devices.rooms(),
+    };
     let effects: readonly SchedulerEffect[] = [];
     try {
       effects = this.#scheduler.step(event, observed);
@@ -308,9 +318,9 @@ export class SchedulerDriver {
   }
 
   async #load(order: Extract<SchedulerEffect, { kind: "load_model" }>): Promise<void> {
-    const { instanceId, need, threads, isSplit } = order;
-    const { engine, log, clock, metrics } = this.#parts;
-    const instance: Running = { need, abort: new AbortController(), model: undefined };
+    const { instanceId, need, threads, isSplit, devices } = order;
+    const { engine, log, clock, metrics, kvOffload } = this.#parts;
+    const instance: Running = { need, abort: new AbortController(), model: undefined, devices };
     this.#instances.set(instanceId, instance);
     const settings = this.#settings.get(need);
     const startedMs = clock.monotonicMs();
@@ -318,7 +328,12 @@ export class SchedulerDriver {
     try {
       assert(settings !== undefined, "Who is to be loaded was asked for");
       instance.model = await engine.load(
-        { ...settings, threads: settings.threads > 0 ? settings.threads : threads },
+        {
+          ...settings,
+          threads: settings.threads > 0 ? settings.threads : threads,
+          devices: devices.map(({ name, budgetBytes }) => ({ name, budgetBytes })),
+          kvOffload,
+        },
         {
           signal: instance.abort.signal,
           onProgress: stall.progress,
@@ -328,8 +343,10 @@ export class SchedulerDriver {
       checkRoom(instance.model.facts);
     } catch (error) {
       void instance.model?.unload();
+      const haveOthersCome = await this.#lookAtDevices(instance);
       if (this.#instances.get(instanceId) !== instance) return;
       this.#instances.delete(instanceId);
+      if (haveOthersCome) return this.#step({ kind: "runner_exited", instanceId });
       metrics.increment("odist_model_load_failures_total");
       log.log("warn", "model_load_failed", {
         model: need.displayName,
@@ -344,6 +361,7 @@ export class SchedulerDriver {
     if (this.#instances.get(instanceId) !== instance) return void instance.model.unload();
     this.#loads++;
     const { facts } = instance.model;
+    const { devices: taken = [] } = facts;
     const seconds = (clock.monotonicMs() - startedMs) / 1000;
     metrics.observe("odist_model_load_seconds", seconds);
     log.log("info", "model_loaded", {
@@ -357,13 +375,21 @@ export class SchedulerDriver {
         log.log("warn", "runner_died", { model: need.displayName, reason });
       }
       this.#exited(instanceId, instance);
+      if (!expected) void this.#lookAtDevices(instance);
     });
-    this.#step({
-      kind: "model_loaded",
-      instanceId,
-      memoryBytes: facts.memoryBytes,
-      slots: facts.slots,
-    });
+    const { memoryBytes, hostMemoryBytes: hostBytes = memoryBytes, slots } = facts;
+    this.#step({ kind: "model_loaded", instanceId, memoryBytes, hostBytes, devices: taken, slots });
+    this.#parts.devices.noteFree(taken, this.#onDevices());
+  }
+
+  /** A device that vanished takes what computes on it along. @returns Whether other devices are there now. */
+  async #lookAtDevices({ devices }: Running): Promise<boolean> {
+    return devices.length > 0 && await this.#parts.devices.look(this.#onDevices());
+  }
+
+  #onDevices() {
+    return this.#scheduler.view().instances.filter(({ state }) => state === "ready")
+      .flatMap(({ devices }) => devices);
   }
 
   /** Aborts a load that reports no progress for the limit. */
@@ -439,6 +465,13 @@ function refusalError(refusal: Refusal, need: ModelNeed): Error {
           gib(refusal.neededBytes)
         }) than is available ` +
           `(${gib(refusal.availableBytes)}, of which ${gib(refusal.reserveBytes)} stay reserved)`,
+      );
+    case "no_such_device":
+      return new RequestError(
+        "invalid_option",
+        `option "main_gpu" must name one of ${refusal.present.length} devices ` +
+          `(${refusal.present.join(", ")}): current value is ${refusal.wanted}`,
+        { status: 400 },
       );
     default:
       return assertNever(refusal);

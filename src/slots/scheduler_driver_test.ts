@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { InvariantError, UnavailableError } from "../base/mod.ts";
-import type { ModelNeed } from "../core/scheduler/mod.ts";
-import type { Clock, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
-import type { LoadedFacts, LoadSettings } from "../protocol/mod.ts";
+import type { MemoryShape, ModelNeed } from "../core/scheduler/mod.ts";
+import type { Clock, Devices, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
+import type { DeviceFacts, LoadedFacts, LoadSettings } from "../protocol/mod.ts";
+import { DeviceRooms } from "./device_rooms.ts";
 import { SchedulerDriver } from "./scheduler_driver.ts";
 
 /** A clock that stands still until told otherwise. */
@@ -30,6 +31,8 @@ class ScriptedEngine implements Engine {
   loads: LoadSettings[] = [];
   unloads = 0;
   failsWith: Error | undefined;
+  /** Loads on a device fail. */
+  failsOnDevices = false;
   /** What runners say of their slots; undefined = what they were asked for. */
   toldSlots: number | undefined;
   /** Runners that are unloaded live on until they are killed. */
@@ -40,6 +43,9 @@ class ScriptedEngine implements Engine {
   load(settings: LoadSettings, options: { signal: AbortSignal }): Promise<LoadedModel> {
     this.loads.push(settings);
     if (this.failsWith !== undefined) return Promise.reject(this.failsWith);
+    if (this.failsOnDevices && settings.devices?.length) {
+      return Promise.reject(new UnavailableError("load_failed", "The device CUDA0 is gone"));
+    }
     if (this.hangs) {
       return new Promise((_, reject) =>
         options.signal.addEventListener("abort", () => reject(options.signal.reason))
@@ -66,7 +72,16 @@ class ScriptedEngine implements Engine {
   }
 }
 
-function stage(slots = 1) {
+const NO_DEVICES: Devices = { list: () => [], look: () => Promise.resolve() };
+
+/** Next to nothing. */
+const SHAPE: MemoryShape = {
+  ...{ weightsBytes: 8, blockCount: 1, kvHeads: 1, keyValueLength: 1, contextTokens: 1, slots: 1 },
+  ...{ batchTokens: 1, isBatchWhole: false, vocabularyTokens: 1, embeddingLength: 1 },
+  kvCacheType: "f16",
+};
+
+function stage(slots = 1, devices = NO_DEVICES) {
   const clock = new HandClock();
   const engine = new ScriptedEngine();
   const lines: { readonly level: string; readonly event: string }[] = [];
@@ -82,6 +97,8 @@ function stage(slots = 1) {
     engine,
     clock,
     machine: { availableBytes: () => 1e9, cores: 2 },
+    devices: new DeviceRooms(devices, 0),
+    kvOffload: true,
     log: quiet,
     metrics: quiet,
     options: {
@@ -112,6 +129,7 @@ function stage(slots = 1) {
       slots,
       contextTokens: 100,
       keepAliveMs: undefined,
+      ...(devices === NO_DEVICES ? {} : { placing: { shape: SHAPE, gpuLayers: -1 } }),
     };
     const settings = { modelPath: model, slots, threads: 0 } as LoadSettings;
     return driver.acquire({ requestId, need, settings, standing: "fresh" }, signal);
@@ -271,4 +289,63 @@ Deno.test("SchedulerDriver starts over after a bug: every runner ends, who waits
   assert.deepEqual(driver.view().instances.map(({ state, running }) => [state, running]), [
     ["ready", 1],
   ]);
+});
+
+const CARD: DeviceFacts = {
+  ...{ name: "CUDA0", description: "d", kind: "gpu", driver: "" },
+  ...{ totalBytes: 1e6, freeBytes: 1e6 },
+};
+
+/** One device, until it vanishes. */
+async function withDevice() {
+  const card = { isThere: true, looks: 0 };
+  const list = () => card.isThere ? [CARD] : [];
+  let seen: readonly DeviceFacts[] = list();
+  const devices: Devices = {
+    list: () => seen,
+    look: () => {
+      card.looks++;
+      seen = list();
+      return Promise.resolve();
+    },
+  };
+  await devices.look();
+  return { ...stage(1, devices), card };
+}
+
+Deno.test("SchedulerDriver lets a model lie on a device within what is free there", async () => {
+  const { acquire, engine } = await withDevice();
+  (await acquire("a")).release();
+  assert.deepEqual(engine.loads.map(({ devices, kvOffload }) => [devices, kvOffload]), [[
+    [{ name: "CUDA0", budgetBytes: 1e6 }],
+    true,
+  ]]);
+});
+
+Deno.test("SchedulerDriver loads on the cores what was to lie on a device that vanished", async () => {
+  const { acquire, engine, card } = await withDevice();
+  engine.failsOnDevices = true;
+  card.isThere = false;
+  const lease = await acquire("a");
+  assert.deepEqual(engine.loads.map(({ devices }) => devices?.length), [1, 0]);
+  lease.release();
+});
+
+Deno.test("SchedulerDriver tells why a load on a device failed that is there still, and tries it no second time", async () => {
+  const { acquire, engine, card } = await withDevice();
+  engine.failsOnDevices = true;
+  await assert.rejects(acquire("a"), /CUDA0 is gone/);
+  assert.deepEqual([engine.loads.length, card.looks], [1, 2]);
+});
+
+Deno.test("SchedulerDriver looks for devices anew when a runner on one dies", async () => {
+  const { acquire, engine, card } = await withDevice();
+  const lease = await acquire("a");
+  card.isThere = false;
+  engine.kill[0]?.();
+  await settle();
+  assert.equal(card.looks, 2);
+  lease.lost();
+  (await acquire("a")).release();
+  assert.deepEqual(engine.loads.map(({ devices }) => devices?.length), [1, 0]);
 });

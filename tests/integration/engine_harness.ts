@@ -22,8 +22,8 @@ export const RUNNER_COMMAND: readonly string[] = [
   ...["run", "-A", "--no-lock", "--no-check", `${ROOT}main.ts`, "runner"],
 ];
 
-export function startEngine(): Engine {
-  return createEngine({ command: RUNNER_COMMAND, env: {}, log: { log() {} }, clock });
+export function startEngine(env: Readonly<Record<string, string>> = {}): Engine {
+  return createEngine({ command: RUNNER_COMMAND, env, log: { log() {} }, clock });
 }
 
 export const TINY_SETTINGS: LoadSettings = {
@@ -43,9 +43,10 @@ export const TINY_SETTINGS: LoadSettings = {
 /** Loads `tiny` and unloads it when the scope ends. */
 export async function loadTiny(
   settings: Partial<LoadSettings> = {},
+  env: Readonly<Record<string, string>> = {},
 ): Promise<LoadedModel & AsyncDisposable> {
   const signal = new AbortController().signal;
-  const model = await startEngine().load({ ...TINY_SETTINGS, ...settings }, { signal });
+  const model = await startEngine(env).load({ ...TINY_SETTINGS, ...settings }, { signal });
   return Object.assign(model, { [Symbol.asyncDispose]: () => model.unload() });
 }
 

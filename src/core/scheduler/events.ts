@@ -1,3 +1,5 @@
+import type { DevicePlan, DeviceRoom, DeviceWish } from "./device_plan.ts";
+
 /** A loaded or loading copy of a model on this node; unique per boot, never reused. */
 export type InstanceId = number;
 
@@ -9,7 +11,7 @@ export interface ModelNeed {
   readonly settingsKey: string;
   /** Name to show in `ps`: the one that loaded it. */
   readonly displayName: string;
-  /** Estimate of weights + KV cache + compute buffers in bytes. */
+  /** Estimate of weights + KV cache + compute buffers in bytes, where the cores compute it all. */
   readonly memoryBytes: number;
   /** What it would take here over several nodes; absent = it may not be split. */
   readonly split?: {
@@ -17,6 +19,8 @@ export interface ModelNeed {
     /** `if_too_large`: where it can't be here whole. */
     readonly when: "if_too_large" | "always";
   };
+  /** What lies on devices where there are any; absent = nothing. */
+  readonly placing?: DeviceWish;
   /** Sequences decoded together, >= 1. */
   readonly slots: number;
   /** Context window per slot in tokens, to be shown. */
@@ -40,6 +44,10 @@ export type SchedulerEvent =
     readonly kind: "model_loaded";
     readonly instanceId: InstanceId;
     readonly memoryBytes: number;
+    /** The part in the machine's own memory; absent = all. */
+    readonly hostBytes?: number;
+    /** By device. */
+    readonly devices?: readonly { readonly name: string; readonly bytes: number }[];
     readonly slots: number;
   }
   | { readonly kind: "load_failed"; readonly instanceId: InstanceId; readonly message: string }
@@ -57,6 +65,8 @@ export interface Observation {
   readonly nowMs: number;
   /** Memory a new process could take now, in bytes. */
   readonly availableBytes: number;
+  /** What models may take of this machine's devices, those that are loaded counted in; absent = there are none. */
+  readonly devices?: readonly DeviceRoom[];
 }
 
 /** Orders the scheduler gives. */
@@ -67,6 +77,7 @@ export type SchedulerEffect =
     readonly need: ModelNeed;
     readonly threads: number;
     readonly isSplit: boolean;
+    readonly devices: DevicePlan["devices"];
   }
   | { readonly kind: "unload_model"; readonly instanceId: InstanceId; readonly why: UnloadReason }
   /** The request holds a slot of the instance until `request_ended`. */
@@ -88,7 +99,12 @@ export type Refusal =
     readonly availableBytes: number;
     readonly reserveBytes: number;
   }
-  | { readonly kind: "load_failed"; readonly message: string };
+  | { readonly kind: "load_failed"; readonly message: string }
+  | {
+    readonly kind: "no_such_device";
+    readonly wanted: number;
+    readonly present: readonly string[];
+  };
 
 /** One row of {@link SchedulerView}. */
 export interface InstanceView {
@@ -97,6 +113,10 @@ export interface InstanceView {
   readonly displayName: string;
   readonly state: "loading" | "ready" | "unloading";
   readonly memoryBytes: number;
+  /** The part in the machine's own memory. */
+  readonly hostBytes: number;
+  /** By device; of one that loads, as planned. */
+  readonly devices: readonly { readonly name: string; readonly bytes: number }[];
   readonly slots: number;
   readonly contextTokens: number;
   readonly running: number;

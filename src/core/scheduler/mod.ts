@@ -15,6 +15,7 @@ export type {
   SchedulerView,
   UnloadReason,
 } from "./events.ts";
+export type { DevicePlan, DeviceRoom, DeviceWish } from "./device_plan.ts";
 export { estimateMemoryBytes, type MemoryShape } from "./memory.ts";
 export {
   type CandidateLoad,

@@ -9,6 +9,7 @@ import type {
   SchedulerView,
   UnloadReason,
 } from "./events.ts";
+import { type DevicePlan, type DeviceRoom, planDevices } from "./device_plan.ts";
 import { planThreads } from "./threads.ts";
 
 /**
@@ -38,6 +39,9 @@ interface Instance {
   readonly need: ModelNeed;
   state: "loading" | "ready" | "unloading";
   memoryBytes: number;
+  /** Of the machine's own memory. */
+  hostBytes: number;
+  devices: readonly { readonly name: string; readonly bytes: number }[];
   readonly isSplit: boolean;
   slots: number;
   keepAliveMs: number;
@@ -46,6 +50,13 @@ interface Instance {
   readonly running: Set<string>;
   /** An earlier waiting request needs this one's place: nothing later is granted here. */
   retiring: boolean;
+}
+
+/** What is to be loaded, and over several nodes or not. */
+interface Placing {
+  readonly need: ModelNeed;
+  readonly isSplit: boolean;
+  readonly observed: Observation;
 }
 
 interface Waiting {
@@ -91,6 +102,8 @@ export class Scheduler {
       displayName: instance.need.displayName,
       state: instance.state,
       memoryBytes: instance.memoryBytes,
+      hostBytes: instance.hostBytes,
+      devices: instance.devices,
       slots: instance.slots,
       contextTokens: instance.need.contextTokens,
       running: instance.running.size,
@@ -183,6 +196,8 @@ export class Scheduler {
     assert(slots >= 1 && memoryBytes >= 0, "A loaded model has room", { slots, memoryBytes });
     instance.state = "ready";
     instance.memoryBytes = event.memoryBytes;
+    instance.hostBytes = event.hostBytes ?? event.memoryBytes;
+    instance.devices = event.devices ?? [];
     instance.slots = event.slots;
     restartExpiry(instance, observed.nowMs);
   }
@@ -272,8 +287,8 @@ export class Scheduler {
     const { need, requestId } = waiting;
     const { observed, effects } = turn;
     const isSplit = this.#isToBeSplit(need, observed);
-    const memoryBytes = isSplit ? need.split?.ownBytes ?? 0 : need.memoryBytes;
-    const refusal = this.#cannotEverFit(memoryBytes, observed);
+    const placing = { need, isSplit, observed };
+    const refusal = this.#namesNoDevice(need, observed) ?? this.#cannotEverFit(placing);
     if (refusal !== undefined) {
       effects.push({ kind: "refuse_request", requestId, refusal });
       return "refused";
@@ -283,11 +298,13 @@ export class Scheduler {
       return "stays";
     }
     const countOk = this.#instances.size < this.#options.loadedModelsMax;
-    const memoryOk = memoryBytes + this.#options.reserveBytes <= observed.availableBytes;
-    if (countOk && memoryOk) {
-      this.#load(need, { memoryBytes, isSplit }, effects);
+    const plan = this.#place(placing, this.#instances.values());
+    const memoryOk = plan.hostBytes + this.#options.reserveBytes <= observed.availableBytes;
+    const squatter = this.#findSquatter(placing, plan);
+    if (countOk && memoryOk && squatter === undefined) {
+      this.#load(placing, plan, effects);
     } else {
-      const victim = this.#chooseVictim();
+      const victim = squatter ?? this.#chooseVictim();
       if (victim !== undefined) this.#retire(victim, "evicted", effects);
     }
     return "stays";
@@ -296,32 +313,63 @@ export class Scheduler {
   #isToBeSplit(need: ModelNeed, observed: Observation): boolean {
     if (need.split === undefined) return false;
     return need.split.when === "always" ||
-      this.#cannotEverFit(need.memoryBytes, observed) !== undefined;
+      this.#cannotEverFit({ need, isSplit: false, observed }) !== undefined;
   }
 
-  #cannotEverFit(neededBytes: number, observed: Observation): Refusal | undefined {
-    let reclaimable = observed.availableBytes;
-    for (const instance of this.#instances.values()) reclaimable += instance.memoryBytes;
+  /** Where it would lie beside those that are loaded. A model over several nodes lies in the machine's own memory. */
+  #place({ need, isSplit, observed }: Placing, loaded: Iterable<Instance>): DevicePlan {
+    if (isSplit || need.placing === undefined) {
+      const hostBytes = isSplit ? need.split?.ownBytes ?? 0 : need.memoryBytes;
+      return { devices: [], layerCount: 0, hostBytes };
+    }
+    const taken = new Map<string, number>();
+    for (const { devices } of loaded) {
+      for (const { name, bytes } of devices) taken.set(name, (taken.get(name) ?? 0) + bytes);
+    }
+    const rooms = (observed.devices ?? []).map((room): DeviceRoom => ({
+      ...room,
+      roomBytes: room.roomBytes - (taken.get(room.name) ?? 0),
+    }));
+    return planDevices(need.placing, rooms);
+  }
+
+  /** An idle model on a device that takes the place of layers: without it more of them would lie there. Busy ones are let be. */
+  #findSquatter(placing: Placing, plan: DevicePlan): Instance | undefined {
+    const busy = [...this.#instances.values()].filter(({ running }) => running.size > 0);
+    if (this.#place(placing, busy).layerCount <= plan.layerCount) return undefined;
+    return this.#chooseVictim(({ running, devices }) => running.size === 0 && devices.length > 0);
+  }
+
+  #namesNoDevice({ placing }: ModelNeed, { devices = [] }: Observation): Refusal | undefined {
+    const wanted = placing?.mainGpu ?? 0;
+    if (devices.length === 0 || wanted < devices.length) return undefined;
+    return { kind: "no_such_device", wanted, present: devices.map(({ name }) => name) };
+  }
+
+  #cannotEverFit(placing: Placing): Refusal | undefined {
+    let reclaimable = placing.observed.availableBytes;
+    for (const instance of this.#instances.values()) reclaimable += instance.hostBytes;
     const { reserveBytes } = this.#options;
-    if (neededBytes + reserveBytes <= reclaimable) return undefined;
+    // Were it alone on the devices.
+    const { hostBytes } = this.#place(placing, []);
+    if (hostBytes + reserveBytes <= reclaimable) return undefined;
     return {
       kind: "does_not_fit",
-      neededBytes,
+      neededBytes: hostBytes,
       availableBytes: reclaimable,
       reserveBytes,
     };
   }
 
-  #load(
-    need: ModelNeed,
-    how: { readonly memoryBytes: number; readonly isSplit: boolean },
-    effects: SchedulerEffect[],
-  ): void {
+  #load({ need, isSplit }: Placing, plan: DevicePlan, effects: SchedulerEffect[]): void {
     const instance: Instance = {
       id: this.#nextInstanceId++,
       need,
       state: "loading",
-      ...how,
+      isSplit,
+      memoryBytes: isSplit ? plan.hostBytes : need.memoryBytes,
+      hostBytes: plan.hostBytes,
+      devices: plan.devices,
       slots: need.slots,
       keepAliveMs: need.keepAliveMs ?? this.#options.keepAliveMs,
       expiresAtMs: undefined,
@@ -332,13 +380,15 @@ export class Scheduler {
     const threads = this.#options.threads > 0
       ? this.#options.threads
       : planThreads({ cores: this.#options.cores, runners: this.#instances.size });
-    const { isSplit } = how;
-    effects.push({ kind: "load_model", instanceId: instance.id, need, threads, isSplit });
+    const { devices } = plan;
+    effects.push({ kind: "load_model", instanceId: instance.id, need, threads, isSplit, devices });
   }
 
   /** Idle first, shortest keep-alive first, then key; else the busy one with the shortest keep-alive (contract 4.2). */
-  #chooseVictim(): Instance | undefined {
-    const ready = [...this.#instances.values()].filter((instance) => instance.state === "ready");
+  #chooseVictim(among: (instance: Instance) => boolean = () => true): Instance | undefined {
+    const ready = [...this.#instances.values()].filter((instance) =>
+      instance.state === "ready" && among(instance)
+    );
     return ready.sort((a, b) =>
       Math.sign(a.running.size) - Math.sign(b.running.size) ||
       compareNumbers(a.keepAliveMs, b.keepAliveMs) ||

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  type DeviceRoom,
   type ModelNeed,
   Scheduler,
   type SchedulerEffect,
@@ -14,6 +15,7 @@ class Stage {
   readonly scheduler: Scheduler;
   nowMs = 0;
   availableBytes = 16 * GIB;
+  devices: readonly DeviceRoom[] = [];
   constructor(options: Partial<SchedulerOptions> = {}) {
     this.scheduler = new Scheduler({
       loadedModelsMax: 3,
@@ -26,7 +28,8 @@ class Stage {
     });
   }
   step(event: SchedulerEvent): readonly SchedulerEffect[] {
-    return this.scheduler.step(event, { nowMs: this.nowMs, availableBytes: this.availableBytes });
+    const { nowMs, availableBytes, devices } = this;
+    return this.scheduler.step(event, { nowMs, availableBytes, devices });
   }
   arrive(requestId: string, need: ModelNeed, standing: "fresh" | "resumed" = "fresh") {
     return this.step({ kind: "request_arrived", requestId, need, standing });
@@ -332,4 +335,82 @@ Deno.test("Scheduler gives a model that is split to requests that would not spli
   stage.arrive("a", need("m", { memoryBytes: 40 * GIB, split }));
   stage.loaded(1, 2);
   assert.deepEqual(granted(stage.arrive("b", need("m", { memoryBytes: 40 * GIB }))), ["b"]);
+});
+
+/** A model of `gib` on a device. */
+function large(model: string, gib: number, changes: Partial<ModelNeed> = {}): ModelNeed {
+  const shape = {
+    ...{ weightsBytes: gib * GIB, blockCount: 32, kvHeads: 8, keyValueLength: 256 },
+    ...{ contextTokens: 4096, slots: 1, batchTokens: 512, isBatchWhole: false },
+    ...{ vocabularyTokens: 32_000, embeddingLength: 4096, kvCacheType: "f16" as const },
+  };
+  const placing = { shape, gpuLayers: -1 };
+  return need(model, { memoryBytes: gib * GIB, placing, ...changes });
+}
+const GPU: DeviceRoom = { name: "CUDA0", roomBytes: 24 * GIB, isShared: false };
+const plansOf = (effects: readonly SchedulerEffect[]) =>
+  effects.flatMap((effect) => effect.kind === "load_model" ? [effect.devices] : []);
+
+Deno.test("Scheduler loads on a GPU what the machine's own memory could never hold", () => {
+  const stage = new Stage();
+  assert.deepEqual(kinds(stage.arrive("r0", large("a", 20))), ["refuse_request"]);
+  stage.devices = [GPU];
+  const [devices = []] = plansOf(stage.arrive("r1", large("a", 20)));
+  assert.deepEqual(devices.map(({ name, budgetBytes }) => [name, budgetBytes]), [[
+    "CUDA0",
+    24 * GIB,
+  ]]);
+  stage.loaded(1);
+  const refused = stage.arrive("r2", large("b", 60));
+  assert.deepEqual(kinds(refused), ["refuse_request"]);
+});
+
+Deno.test("Scheduler gives a second model what the first one leaves of a GPU, by what it took in the end", () => {
+  const stage = new Stage();
+  stage.devices = [GPU];
+  stage.arrive("r1", large("a", 8));
+  const devices = [{ name: "CUDA0", bytes: 10 * GIB }];
+  const loaded = { memoryBytes: 10 * GIB, hostBytes: GIB, devices, slots: 1 };
+  stage.step({ kind: "model_loaded", instanceId: 1, ...loaded });
+  assert.deepEqual(stage.scheduler.view().instances[0]?.devices, devices);
+  const [next = []] = plansOf(stage.arrive("r2", large("b", 4)));
+  assert.equal(next[0]?.budgetBytes, 14 * GIB);
+});
+
+Deno.test("Scheduler evicts an idle model for layers on a GPU, shares it with a busy one, and lets be who takes none of it", () => {
+  const stage = new Stage();
+  stage.devices = [GPU];
+  stage.arrive("r1", large("a", 16));
+  const devices = [{ name: "CUDA0", bytes: 18 * GIB }];
+  const took = { memoryBytes: 18 * GIB, hostBytes: GIB, devices, slots: 1 };
+  stage.step({ kind: "model_loaded", instanceId: 1, ...took });
+  stage.arrive("s1", need("small"));
+  stage.loaded(2);
+  stage.end("s1");
+  // Busy: what is left of the device has to do.
+  const [partly = []] = plansOf(stage.arrive("r2", large("b", 10)));
+  assert.equal(partly[0]?.budgetBytes, 6 * GIB);
+  stage.step({ kind: "load_failed", instanceId: 3, message: "" });
+  stage.end("r1");
+  assert.deepEqual(unloads(stage.arrive("r3", large("b", 10))), [[1, "evicted"]]);
+  const [whole = []] = plansOf(stage.exited(1));
+  assert.equal(whole[0]?.budgetBytes, 24 * GIB);
+});
+
+Deno.test("Scheduler refuses a GPU that isn't there, with those that are", () => {
+  const stage = new Stage();
+  stage.devices = [GPU];
+  const { placing } = large("a", 4);
+  assert.ok(placing !== undefined);
+  const [refusal] = stage.arrive("r1", need("a", { placing: { ...placing, mainGpu: 1 } }));
+  assert.deepEqual(refusal, {
+    kind: "refuse_request",
+    requestId: "r1",
+    refusal: { kind: "no_such_device", wanted: 1, present: ["CUDA0"] },
+  });
+  stage.devices = [];
+  assert.deepEqual(
+    loads(stage.arrive("r2", need("a", { placing: { ...placing, mainGpu: 1 } }))),
+    ["a"],
+  );
 });

@@ -196,6 +196,7 @@ export const LLAMA_SYMBOLS = {
   llama_model_n_embd_out: { parameters: ["pointer"], result: "i32" },
   llama_model_n_embd_inp: { parameters: ["pointer"], result: "i32" },
   llama_set_causal_attn: { parameters: ["pointer", "bool"], result: "void" },
+  llama_model_n_layer: { parameters: ["pointer"], result: "i32" },
   llama_model_n_embd: { parameters: ["pointer"], result: "i32" },
   llama_model_n_swa: { parameters: ["pointer"], result: "i32" },
   llama_model_size: { parameters: ["pointer"], result: "u64" },

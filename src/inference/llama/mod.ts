@@ -21,6 +21,7 @@ export {
   TOKEN_BYTES,
 } from "./abi.ts";
 export { type Llama, openLlama } from "./llama.ts";
+export { measurePlacement, type Placement, placeModel, placeOf } from "./placement.ts";
 export { printNatives } from "./print_natives.ts";
 export { type Mtmd, openMtmd, openRpc } from "./own_libraries.ts";
-export { addressOf, cText, readText } from "./struct.ts";
+export { addressOf, asBytes, cText, readText } from "./struct.ts";

@@ -99,3 +99,8 @@ export function readText(pointer: Deno.PointerValue): string {
 export function addressOf(array: ArrayBufferView<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(array));
 }
+
+/** The type of a struct result is wider than what a call returns. */
+export function asBytes(result: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(result);
+}

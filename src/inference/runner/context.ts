@@ -2,6 +2,7 @@ import { UnavailableError } from "../../base/mod.ts";
 import type { LoadSettings } from "../../protocol/mod.ts";
 import type { PolicyTraits } from "../exactness/mod.ts";
 import {
+  asBytes,
   CONTEXT_PARAMS,
   cText,
   FLASH_ATTENTION,
@@ -9,6 +10,8 @@ import {
   type Llama,
   LOAD_MODES,
   MODEL_PARAMS,
+  type Placement,
+  placeOf,
 } from "../llama/mod.ts";
 import { setShards, type ShardDevices } from "../sharding/mod.ts";
 
@@ -17,6 +20,8 @@ export interface WeightsContext {
   readonly onProgress: (fraction: number) => void;
   /** Where their layers lie; undefined = all here. */
   readonly devices: ShardDevices | undefined;
+  /** Which of those that are here lie on this machine's devices. */
+  readonly placement: Placement;
 }
 
 /** The weights of a model, laid out for kernels in one way at a time. */
@@ -30,6 +35,11 @@ export class Weights {
     this.#llama = llama;
     this.#settings = settings;
     this.#how = how;
+  }
+
+  /** Where layers are computed, which changes the sums. */
+  get place(): string {
+    return placeOf(this.#how.placement);
   }
 
   /**
@@ -59,8 +69,7 @@ async function loadWeights(
       return true;
     },
   );
-  const params = asBytes(llama.call.llama_model_default_params());
-  MODEL_PARAMS.set(params, "gpuLayers", llama.gpus.length === 0 ? 0 : settings.gpuLayers);
+  const params = how.placement.modelParams;
   if (how.devices !== undefined) setShards(params, how.devices);
   MODEL_PARAMS.set(params, "loadMode", settings.mmap ? LOAD_MODES.mmap : LOAD_MODES.none);
   MODEL_PARAMS.set(params, "useExtraBuffers", how.repacks);
@@ -98,6 +107,26 @@ export async function openContext(
   options: { settings: LoadSettings; shape: ContextShape },
 ): Promise<Deno.PointerValue> {
   const { settings, shape } = options;
+  const params = contextParams(llama, settings, shape);
+  const context = await llama.call.llama_init_later(weights, params);
+  if (context === null) {
+    throw new UnavailableError(
+      "load_failed",
+      `llama.cpp cannot make a context of ${shape.totalTokens} tokens for ${
+        fileNameOf(settings.modelPath)
+      }`,
+    );
+  }
+  setAdapters(llama, { weights, context, paths: settings.adapterPaths });
+  return context;
+}
+
+/** `llama_context_params` of such a context. */
+export function contextParams(
+  llama: Llama,
+  settings: LoadSettings,
+  shape: ContextShape,
+): Uint8Array<ArrayBuffer> {
   const { traits } = shape;
   // A token may take the one before it along.
   const pairs = traits.pairsRows ? shape.sequences : 0;
@@ -121,15 +150,8 @@ export async function openContext(
   set("swaFull", traits.keepsAllCells);
   // A stream per slot: with one for all, each token's attention walks the cells of every slot (decision 0001).
   set("kvUnified", isEmbedding);
-  const context = await llama.call.llama_init_later(weights, params);
-  if (context === null) {
-    throw new UnavailableError(
-      "load_failed",
-      `llama.cpp cannot make a context of ${shape.totalTokens} tokens for ${settings.modelPath}`,
-    );
-  }
-  setAdapters(llama, { weights, context, paths: settings.adapterPaths });
-  return context;
+  set("offloadKqv", settings.kvOffload ?? true);
+  return params;
 }
 
 function setAdapters(
@@ -162,11 +184,6 @@ function setAdapters(
   if (result !== 0) {
     throw new UnavailableError("load_failed", "llama.cpp refuses the adapters for this model");
   }
-}
-
-/** The type of a struct result is wider than what a call returns. */
-function asBytes(result: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(result);
 }
 
 /** The file alone: where it lies is nobody's business on other nodes, which are told why a load failed. */

@@ -2,9 +2,9 @@ import { errorMessage, UnavailableError } from "../../base/mod.ts";
 import type { ExactProof, LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
 import { type PolicyTraits, traitsOf } from "../exactness/mod.ts";
 import { Projector } from "../images/mod.ts";
-import type { Llama } from "../llama/mod.ts";
+import { type Llama, measurePlacement, placeModel } from "../llama/mod.ts";
 import { Batch } from "./batch.ts";
-import { type ContextShape, openContext, Weights } from "./context.ts";
+import { contextParams, type ContextShape, openContext, Weights } from "./context.ts";
 import { settleExactness } from "./proof_stand.ts";
 import { connectWorkers } from "../sharding/mod.ts";
 import { Vocabulary } from "./vocabulary.ts";
@@ -59,11 +59,12 @@ export async function loadModel(
   settings: LoadSettings,
   { onProgress, ownNativeFolder }: LoadContext,
 ): Promise<RunnerModel> {
-  const before = { resident: Deno.memoryUsage().rss, device: freeBytes(llama) };
+  const residentBefore = Deno.memoryUsage().rss;
   const { shards } = settings;
   const devices = shards && await connectWorkers(llama, ownNativeFolder, shards);
   const { call } = llama;
-  const weights = new Weights(llama, settings, { onProgress, devices });
+  const placement = await placeModel(llama, settings, wishedContext(llama, settings));
+  const weights = new Weights(llama, settings, { onProgress, devices, placement });
   const contextTokens = windowOf(llama, await weights.laidOut({ repacks: true }), settings);
   const parts = { llama, settings, weights, contextTokens };
   const { exactness, proof, numericClass } = await settleExactness(parts, () => onProgress(1));
@@ -77,12 +78,16 @@ export async function loadModel(
   const embeddingWidth = call.llama_model_n_embd_inp(pointer);
   const { projector, fault } = await openProjector(settings, {
     ...{ weights: pointer, ownNativeFolder },
-    ...{ width: embeddingWidth, usesGpu: llama.gpus.length > 0 && settings.gpuLayers !== 0 },
+    ...{ width: embeddingWidth, usesGpu: placement.gpus.length > 0 },
   });
-  const device = Math.max(0, before.device - freeBytes(llama));
-  const weightBytes = shards?.ownBytes ?? Number(call.llama_model_size(pointer));
-  // With mapped weights the resident size counts what the warm-up touched, which may be less than all.
-  const grown = Math.max(0, Deno.memoryUsage().rss - before.resident);
+  const placed = await measurePlacement(placement, {
+    modelPath: settings.modelPath,
+    contextParams: contextParams(llama, settings, shape),
+    weightsBytes: shards?.ownBytes ?? Number(call.llama_model_size(pointer)),
+    layerCount: call.llama_model_n_layer(pointer),
+    // With mapped weights the resident size counts what the warm-up touched, which may be less than all.
+    grownBytes: Math.max(0, Deno.memoryUsage().rss - residentBefore),
+  });
   return {
     llama,
     settings,
@@ -103,8 +108,7 @@ export async function loadModel(
       vocabularyTokens: vocabulary.tokenCount,
       embeddingLength: call.llama_model_n_embd_out(pointer),
       slots: settings.slots,
-      memoryBytes: Math.max(weightBytes, grown + device),
-      deviceMemoryBytes: device,
+      ...placed,
       bosText: vocabulary.bosText(),
       eosText: vocabulary.eosText(),
       canShift: memory !== null && call.llama_memory_can_shift(memory),
@@ -147,6 +151,12 @@ function windowOf(llama: Llama, weights: Deno.PointerValue, settings: LoadSettin
   return trainingContextTokens > 0
     ? Math.min(settings.contextTokens, trainingContextTokens)
     : settings.contextTokens;
+}
+
+/** As it is planned with before the header was read, and for answers that are computed in the plain way. */
+function wishedContext(llama: Llama, settings: LoadSettings): Uint8Array<ArrayBuffer> {
+  const by = { contextTokens: settings.contextTokens, traits: traitsOf("plain") };
+  return contextParams(llama, settings, contextShape(settings, by));
 }
 
 function contextShape(
@@ -192,9 +202,4 @@ async function warmUp(
     throw new UnavailableError("load_failed", `llama.cpp cannot run the model (code ${result})`);
   }
   if (memory !== null) llama.call.llama_memory_clear(memory, false);
-}
-
-/** On all devices together. */
-function freeBytes({ gpus }: Llama): number {
-  return gpus.reduce((sum, gpu) => sum + gpu.memory().freeBytes, 0);
 }

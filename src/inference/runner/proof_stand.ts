@@ -95,23 +95,19 @@ function proofKeyOf(parts: ProofParts): string {
 
 /** `threads` undefined = any number gives the same. */
 function classOf(
-  { llama, settings }: ProofParts,
+  { llama, settings, weights }: ProofParts,
   policy: string | undefined,
   threads: number | undefined,
 ): string {
-  const { kvCacheType, flashAttention, gpuLayers } = settings;
+  const { kvCacheType, flashAttention } = settings;
   return [
     llama.buildText,
-    llama.gpus.length === 0 || gpuLayers === 0 ? "cpu" : `${devicesOf(llama)}=${gpuLayers}`,
+    weights.place,
     `kv=${kvCacheType}`,
     `fa=${flashAttention}`,
     ...(policy === undefined ? [] : [policy]),
     ...(threads === undefined ? [] : [`threads=${threads}`]),
   ].join("/");
-}
-
-function devicesOf({ gpus }: Llama): string {
-  return gpus.map((gpu) => gpu.facts().description).join("+");
 }
 
 function cellsOf({ contextTokens }: ProofParts): number {

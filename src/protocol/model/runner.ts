@@ -26,6 +26,12 @@ export interface LoadSettings {
   readonly threads: number;
   /** Layers on the GPU; -1 = as many as fit, 0 = none. */
   readonly gpuLayers: number;
+  /** Index of the device that the model would rather have alone; absent = any. Whoever chooses `devices` heeds it. */
+  readonly mainGpu?: number;
+  /** Devices they may lie on, in order, and what the model may take there in bytes; absent = all there are, without a bound. */
+  readonly devices?: readonly { readonly name: string; readonly budgetBytes: number }[];
+  /** Whether keys and values lie where their layer does; absent = they do, otherwise all in the machine's memory. */
+  readonly kvOffload?: boolean;
   readonly mmap: boolean;
   readonly flashAttention: "auto" | "on" | "off";
   readonly kvCacheType: "f16" | "q8_0" | "q4_0";
@@ -71,6 +77,14 @@ export interface LoadedFacts {
   /** Weights + KV cache + compute buffers in bytes; the part on GPUs. */
   readonly memoryBytes: number;
   readonly deviceMemoryBytes: number;
+  /** The part in the machine's own memory; absent = all of it. */
+  readonly hostMemoryBytes?: number;
+  /** By device: what lies there, and what the driver said was free then. */
+  readonly devices?: readonly {
+    readonly name: string;
+    readonly bytes: number;
+    readonly freeBytes: number;
+  }[];
   /** Text of the begin- and end-of-sequence tokens, "" when the vocabulary has none. */
   readonly bosText: string;
   readonly eosText: string;

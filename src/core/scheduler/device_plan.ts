@@ -1,0 +1,125 @@
+import { estimateMemoryBytes, memoryParts, type MemoryShape } from "./memory.ts";
+
+/** A device's memory as a place for layers. */
+export interface DeviceRoom {
+  /** Unique on its node. */
+  readonly name: string;
+  /** What models may take there, those that are loaded counted in; bytes. */
+  readonly roomBytes: number;
+  /** Whether it is the machine's own memory. */
+  readonly isShared: boolean;
+}
+
+/** What is to be placed. */
+export interface DeviceWish {
+  readonly shape: MemoryShape;
+  /** Layers on devices; -1 = as many as fit, 0 = none. */
+  readonly gpuLayers: number;
+  /** Index of the device that the model would rather have alone; absent = any. */
+  readonly mainGpu?: number;
+}
+
+/** Where a model would lie. */
+export interface DevicePlan {
+  /** In the order of the layers; [] = the cores alone. `budgetBytes` is what the model may take, `bytes` what it will. */
+  readonly devices: readonly {
+    readonly name: string;
+    readonly budgetBytes: number;
+    readonly bytes: number;
+  }[];
+  /** Layers that lie there, the output layer counted as one. */
+  readonly layerCount: number;
+  /** Of the machine's own memory. */
+  readonly hostBytes: number;
+}
+
+interface Sizes {
+  /** A layer with its part of the KV cache. */
+  readonly layerBytes: number;
+  readonly outputBytes: number;
+  /** On each device that computes a layer. */
+  readonly computeBytes: number;
+  /** Of the machine's own memory, whatever lies on devices. */
+  readonly hostBytes: number;
+  /** As {@link hostBytes}, where the output is computed there. */
+  readonly logitsBytes: number;
+}
+
+/** Elements of matrices that no block has are mostly kept in eight bits. */
+const OUTER_ELEMENT_BYTES = 34 / 32;
+
+/**
+ * Where the layers of a model go: all of them to one device, the main one before the one with the most room, if they fit;
+ * otherwise as many as fit to all devices. Sizes are estimates from the shape of the model; what is really loaded, llama.cpp
+ * plans within the budgets, which are all that is free.
+ *
+ * @param rooms What is free of each device; bytes may be negative.
+ */
+export function planDevices(wish: DeviceWish, rooms: readonly DeviceRoom[]): DevicePlan {
+  const { blockCount } = wish.shape;
+  const none = { devices: [], layerCount: 0, hostBytes: estimateMemoryBytes(wish.shape) };
+  const wanted = wish.gpuLayers < 0 ? blockCount + 1 : Math.min(wish.gpuLayers, blockCount + 1);
+  if (wanted === 0 || rooms.length === 0) return none;
+  const sizes = sizesOf(wish.shape);
+  const alone = inOrderOfChoice(rooms, wish.mainGpu)
+    .map((room) => spread(sizes, { wanted, blockCount, rooms: [room] }))
+    .find(({ layerCount }) => layerCount === wanted);
+  const plan = alone ?? spread(sizes, { wanted, blockCount, rooms });
+  // A number means that number, whatever is thought of it.
+  return plan.layerCount === 0 && wish.gpuLayers < 0 ? none : plan;
+}
+
+function sizesOf(shape: MemoryShape): Sizes {
+  const { weightsBytes, kvBytes, logitsBytes, computeBytes, processBytes } = memoryParts(shape);
+  const outerBytes = Math.min(
+    shape.vocabularyTokens * shape.embeddingLength * OUTER_ELEMENT_BYTES,
+    weightsBytes / 2,
+  );
+  return {
+    layerBytes: (weightsBytes - outerBytes + kvBytes) / shape.blockCount,
+    outputBytes: outerBytes + logitsBytes,
+    computeBytes,
+    hostBytes: processBytes + outerBytes + computeBytes,
+    logitsBytes,
+  };
+}
+
+/** The main one first, then those with the most room. */
+function inOrderOfChoice(
+  rooms: readonly DeviceRoom[],
+  mainGpu: number | undefined,
+): readonly DeviceRoom[] {
+  const main = mainGpu === undefined ? undefined : rooms[mainGpu];
+  const others = rooms.filter((room) => room !== main)
+    .toSorted((a, b) => b.roomBytes - a.roomBytes);
+  return main === undefined ? others : [main, ...others];
+}
+
+/** The last device takes the output layer first, as llama.cpp has it; whatever is left stays with the cores. */
+function spread(
+  sizes: Sizes,
+  by: {
+    readonly wanted: number;
+    readonly blockCount: number;
+    readonly rooms: readonly DeviceRoom[];
+  },
+): DevicePlan {
+  let layerCount = 0;
+  let sharedBytes = 0;
+  const devices = by.rooms.toReversed().map(({ name, roomBytes, isShared }) => {
+    let bytes = 0;
+    while (layerCount < by.wanted) {
+      const unit = layerCount === 0 ? sizes.outputBytes : sizes.layerBytes;
+      const next = (bytes === 0 ? sizes.computeBytes : bytes) + unit;
+      if (next > roomBytes) break;
+      bytes = next;
+      layerCount++;
+    }
+    if (isShared) sharedBytes += bytes;
+    return { name, budgetBytes: Math.max(0, Math.floor(roomBytes)), bytes: Math.ceil(bytes) };
+  }).toReversed();
+  const blocksHere = by.blockCount - Math.max(0, layerCount - 1);
+  const outputHere = layerCount === 0 ? sizes.logitsBytes : 0;
+  const hostBytes = sizes.hostBytes + outputHere + blocksHere * sizes.layerBytes + sharedBytes;
+  return { devices, layerCount, hostBytes: Math.ceil(hostBytes) };
+}

@@ -1,0 +1,83 @@
+import type { DeviceRoom, InstanceView } from "../core/scheduler/mod.ts";
+import type { Devices } from "../ports/mod.ts";
+import type { DeviceFacts } from "../protocol/mod.ts";
+
+/** What lies on a device, by its name. */
+type DeviceBytes = readonly { readonly name: string; readonly bytes: number }[];
+
+/**
+ * What models may take of this machine's devices. Drivers are asked when a model was loaded or something went wrong; between
+ * that, what this node loads and unloads is known by its plan, and what others take is believed to stay.
+ */
+export class DeviceRooms {
+  readonly #devices: Devices;
+  readonly #reserveBytes: number;
+  /** What others took when it was last looked at. */
+  readonly #othersBytes = new Map<string, number>();
+
+  /** @param reserveBytes Stay free on each device. */
+  constructor(devices: Devices, reserveBytes: number) {
+    this.#devices = devices;
+    this.#reserveBytes = reserveBytes;
+  }
+
+  rooms(): readonly DeviceRoom[] {
+    return this.#devices.list().map(({ name, totalBytes, kind }) => ({
+      name,
+      roomBytes: totalBytes - this.#others(name) - this.#reserveBytes,
+      isShared: kind === "igpu",
+    }));
+  }
+
+  /** The devices, with what is free now. */
+  told(instances: readonly Pick<InstanceView, "devices">[]): readonly DeviceFacts[] {
+    const taken = sumOf(instances.flatMap(({ devices }) => devices));
+    return this.#devices.list().map((device) => ({
+      ...device,
+      freeBytes: Math.max(
+        0,
+        device.totalBytes - this.#others(device.name) - (taken.get(device.name) ?? 0),
+      ),
+    }));
+  }
+
+  /** Drivers said what is free while this node's own models took `own`. One without an account of it says that all is. */
+  noteFree(
+    free: readonly { readonly name: string; readonly freeBytes: number }[],
+    own: DeviceBytes,
+  ): void {
+    const taken = sumOf(own);
+    const totals = new Map(this.#devices.list().map(({ name, totalBytes }) => [name, totalBytes]));
+    for (const { name, freeBytes } of free) {
+      const others = (totals.get(name) ?? 0) - freeBytes - (taken.get(name) ?? 0);
+      this.#othersBytes.set(name, Math.max(0, others));
+    }
+  }
+
+  /**
+   * Looks at the machine anew.
+   *
+   * @returns Whether other devices are there than before.
+   */
+  async look(own: DeviceBytes = []): Promise<boolean> {
+    const before = namesOf(this.#devices.list());
+    await this.#devices.look();
+    const devices = this.#devices.list();
+    this.noteFree(devices, own);
+    return namesOf(devices) !== before;
+  }
+
+  #others(name: string): number {
+    return this.#othersBytes.get(name) ?? 0;
+  }
+}
+
+function namesOf(devices: readonly DeviceFacts[]): string {
+  return devices.map(({ name }) => name).join();
+}
+
+function sumOf(rows: DeviceBytes): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const { name, bytes } of rows) sums.set(name, (sums.get(name) ?? 0) + bytes);
+  return sums;
+}
