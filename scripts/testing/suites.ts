@@ -48,6 +48,7 @@ export const SUITES: readonly Suite[] = [
   suiteOfTests("ui", "clusters"),
   suiteOfTests("byzantine", "clusters"),
   suiteOfTests("chaos", "clusters"),
+  suiteOfTests("gpu", "nodes"),
 ];
 
 /** What one task runs. */
@@ -64,9 +65,9 @@ export interface TestTask {
 
 const UNIT = ["unit-pure", "unit"];
 const DAILY = [...UNIT, "sim", "integration", "conformance", "e2e", "byzantine"];
-const EVERYTHING = [...DAILY, "ui", "chaos"];
+const EVERYTHING = [...DAILY, "ui", "chaos", "gpu"];
 
-/** The tasks by name. `chaos` takes long and runs at night. */
+/** The tasks by name. `chaos` takes long and runs at night, as does `gpu`, where software compiles what a GPU would run. */
 export const TASKS: Readonly<Record<string, TestTask>> = {
   all: { suites: DAILY },
   quick: { suites: UNIT },
@@ -77,6 +78,7 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
   conformance: { suites: ["conformance"] },
   e2e: { suites: ["e2e"] },
   ui: { suites: ["ui"] },
+  gpu: { suites: ["gpu"] },
   chaos: { suites: ["chaos", "byzantine"] },
   full: { suites: EVERYTHING },
   p2p: {

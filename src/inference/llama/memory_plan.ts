@@ -60,9 +60,13 @@ export interface PlannedLoad {
   readonly contextParams: Uint8Array<ArrayBuffer>;
 }
 
-/** Names of what is called of libllama-common on this system. */
+/** Names of what is called of libllama-common on a system. */
+export function planNames(system: string): { readonly fit: string; readonly measure: string } {
+  return NAMES[system] ?? { fit: "", measure: "" };
+}
+
 function planSymbols() {
-  const { fit = "", measure = "" } = NAMES[Deno.build.os] ?? {};
+  const { fit, measure } = planNames(Deno.build.os);
   return {
     fit: {
       name: fit,

@@ -1,13 +1,10 @@
 import { UnavailableError } from "../../base/mod.ts";
 import type { LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
-import {
-  addressOf,
-  asBytes,
-  type Gpu,
-  type Llama,
-  MemoryPlan,
-  MODEL_PARAMS,
-} from "../llama/mod.ts";
+import { MODEL_PARAMS } from "./abi.ts";
+import type { Gpu } from "./gpus.ts";
+import type { Llama } from "./llama.ts";
+import { MemoryPlan } from "./memory_plan.ts";
+import { addressOf, asBytes } from "./struct.ts";
 
 /** Where a model's layers go. */
 export interface Placement {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { LoadSettings } from "../../src/protocol/mod.ts";
 import type { LoadedModel } from "../../src/ports/mod.ts";
 import { type SoftwareVulkan, vulkanTest } from "../harness/software_vulkan.ts";
-import { askTiny, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const MIB = 2 ** 20;
 
