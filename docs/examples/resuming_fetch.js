@@ -5,13 +5,12 @@
  * @param {readonly string[]} nodes Origins of the cluster's nodes, the preferred one first.
  * @param {string} path As `/v1/chat/completions`.
  * @param {unknown} body The request; sent as JSON.
- * @param {{ headers?: Record<string, string>, silenceMs?: number, attempts?: number }} [options] `silenceMs`: a node that
+ * @param {{ headers?: Record<string, string>, id?: string, silenceMs?: number, attempts?: number }} [options] `silenceMs`: a node that
  *   says nothing for so long is asked no more. `attempts`: in a row, without a byte between them.
  * @returns {AsyncGenerator<Uint8Array, void, void>}
  */
 export async function* resumingFetch(nodes, path, body, options = {}) {
-  const { headers = {}, silenceMs = 10_000, attempts = 20 } = options;
-  const id = crypto.randomUUID();
+  const { headers = {}, id = crypto.randomUUID(), silenceMs = 10_000, attempts = 20 } = options;
   let offset = 0;
   let failed = 0;
   for (let turn = 0;; turn++) {

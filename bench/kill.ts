@@ -1,0 +1,380 @@
+/**
+ * Every fault at every moment of every kind of answer, on real nodes: what a client with the documented recipe gets.
+ *
+ * `deno task bench:kill [-- --who entry --how kill --write]`. Each cell is one answer on a cluster of three nodes, whose first
+ * one is asked and computes nothing. `--write` puts the table into docs/KILL_MATRIX.md.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+// The recipe as people copy it.
+import { resumingFetch } from "../docs/examples/resuming_fetch.js";
+import { TestCluster } from "../tests/harness/cluster.ts";
+import { editMetadata } from "../tests/harness/gguf.ts";
+import { readTinyGguf, uploadBlob } from "../tests/harness/test_models.ts";
+import { describeMachine } from "./measuring/machine.ts";
+import { fixed, percentile } from "./measuring/stats.ts";
+
+const PAGE = new URL("../docs/KILL_MATRIX.md", import.meta.url);
+/** All hold all models, soon. */
+const ENVIRONMENT = {
+  ODIST_REPLICAS: "3",
+  ODIST_REPLICATE_AFTER: "0s",
+  ODIST_REPAIR_AFTER: "600s",
+};
+const NODES = ["n1", "n2", "n3"];
+/** The one that clients ask; it is drained, so others compute. */
+const ENTRY = "n1";
+/** Longest wait for one answer. Milliseconds. */
+const CELL_MS_MAX = 60_000;
+/** A pause that a client feels; without one the answer was made before the fault struck. Milliseconds. */
+const FELT_MS = 30;
+/** After which the recipe takes a silent node for lost; milliseconds. */
+const SILENCE_MS = 1_500;
+
+const WHO = ["entry", "computing node", "leader", "link"] as const;
+const HOW = ["kill -9", "SIGSTOP", "cut"] as const;
+const MOMENTS = ["first token", "10", "middle", "last"] as const;
+type Who = (typeof WHO)[number];
+type How = (typeof HOW)[number];
+type Moment = (typeof MOMENTS)[number];
+
+/** One kind of answer. */
+interface Kind {
+  readonly name: string;
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly streams: boolean;
+  /** What of the answer is the same each time. */
+  readonly textOf: (bytes: string) => string;
+}
+
+const ask = { model: "tiny", prompt: "Tell me a story about a fox." };
+const messages = [{ role: "user", content: "What is Raft?" }];
+const SCHEMA = {
+  type: "object",
+  properties: { name: { type: "string", maxLength: 200 }, age: { type: "integer" } },
+  required: ["name", "age"],
+};
+const TOOLS = [{
+  type: "function",
+  function: { name: "look", description: "Looks something up", parameters: SCHEMA },
+}];
+// "Hm:" opens a thought and a comma closes it: so a model that never learnt to think does.
+const THINKER_TEMPLATE = "{{- range .Messages }}<|im_start|>{{ .Role }}\n" +
+  "{{ if .Thinking }}Hm:{{ .Thinking }},{{ end }}{{ .Content }}<|im_end|>\n" +
+  "{{ end }}<|im_start|>assistant\n{{ if and .IsThinkSet .Think }}Hm:{{ end }}";
+
+const KINDS: readonly Kind[] = [
+  stream("greedy", "/api/generate", { ...ask, options: { temperature: 0 } }),
+  stream("seeded", "/api/generate", { ...ask, options: { temperature: 0.8, seed: 7 } }),
+  stream("JSON schema", "/api/chat", { model: "tiny", messages, format: SCHEMA }),
+  stream("tool call", "/v1/chat/completions", {
+    ...{ model: "tiny", messages, tools: TOOLS, tool_choice: "required", temperature: 0 },
+    ...{ stream: true, seed: 1 },
+  }),
+  stream("thinking", "/api/chat", { model: "thinker", messages, options: { temperature: 0 } }),
+  whole("embeddings", "/api/embed", {
+    model: "embedder",
+    input: Array.from({ length: 24 }, (_, index) => `text ${index} `.repeat(40)),
+  }),
+  whole("non-streaming", "/api/generate", { ...ask, options: { temperature: 0 }, stream: false }),
+];
+
+function stream(name: string, path: string, body: Kind["body"]): Kind {
+  return { name, path, body, streams: true, textOf: path.startsWith("/v1") ? eventText : lineText };
+}
+
+function whole(name: string, path: string, body: Kind["body"]): Kind {
+  const textOf = (text: string) => {
+    const { response, embeddings } = JSON.parse(text);
+    return JSON.stringify(response ?? embeddings);
+  };
+  return { name, path, body, streams: false, textOf };
+}
+
+function lineText(text: string): string {
+  const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  if (lines.at(-1)?.done !== true) throw new Error(`no end: ${text.slice(-200)}`);
+  return lines.map(({ response = "", message }) =>
+    `${response}${message?.thinking ?? ""}${message?.content ?? ""}`
+  ).join("");
+}
+
+function eventText(text: string): string {
+  if (!text.trimEnd().endsWith("data: [DONE]")) throw new Error(`no end: ${text.slice(-200)}`);
+  const events = text.split("\n").filter((line) => line.startsWith("data: {"));
+  return events.map((line) => {
+    const delta = JSON.parse(line.slice(6)).choices?.[0]?.delta ?? {};
+    const calls = delta.tool_calls ?? [];
+    const said = calls.map((call: { function?: { name?: string; arguments?: string } }) =>
+      `${call.function?.name ?? ""}${call.function?.arguments ?? ""}`
+    );
+    return `${delta.content ?? ""}${said.join("")}`;
+  }).join("");
+}
+
+/** An answer as a client got it. */
+interface Got {
+  readonly id: string;
+  readonly text: string;
+  readonly parts: number;
+  readonly tookMs: number;
+  /** Longest time without a byte, from the fault on. */
+  readonly gapMs: number;
+}
+
+/** Undisturbed where `strike` never does anything. */
+async function get(
+  cluster: TestCluster,
+  kind: Kind,
+  strike: { readonly atPart: number; readonly atMs: number; act(): void | Promise<void> },
+): Promise<Got> {
+  const id = crypto.randomUUID();
+  const origins = NODES.map((name) => cluster.client(name).origin);
+  const startMs = performance.now();
+  let struckMs = Infinity;
+  const act = async () => {
+    if (struckMs !== Infinity) return;
+    struckMs = performance.now();
+    await strike.act();
+  };
+  const timer = kind.streams ? undefined : setTimeout(act, strike.atMs);
+  const parts: Uint8Array[] = [];
+  let lastMs = startMs;
+  let gapMs = 0;
+  const bytes = resumingFetch(origins, kind.path, kind.body, { id, silenceMs: SILENCE_MS });
+  for await (const part of bytes) {
+    const nowMs = performance.now();
+    if (nowMs > struckMs) gapMs = Math.max(gapMs, nowMs - Math.max(lastMs, struckMs));
+    lastMs = nowMs;
+    parts.push(part);
+    if (kind.streams && parts.length === strike.atPart) await act();
+    if (nowMs - startMs > CELL_MS_MAX) throw new Error("it took too long");
+  }
+  clearTimeout(timer);
+  const text = await new Blob(parts as Uint8Array<ArrayBuffer>[]).text();
+  return { id, text, parts: parts.length, tookMs: performance.now() - startMs, gapMs };
+}
+
+/** What came of one cell. */
+interface Cell {
+  readonly who: Who;
+  readonly how: How;
+  readonly moment: Moment;
+  readonly kind: string;
+  readonly complete: boolean;
+  /** The bytes are those that any node tells again. */
+  readonly exact: boolean;
+  readonly identical: boolean;
+  readonly gapMs: number;
+  readonly why: string;
+}
+
+class Matrix {
+  readonly #cluster: TestCluster;
+  readonly #undisturbed = new Map<string, Got>();
+
+  constructor(cluster: TestCluster) {
+    this.#cluster = cluster;
+  }
+
+  async prepare(): Promise<void> {
+    const node = this.#cluster.client(ENTRY);
+    const get = (path: string, init?: RequestInit) => node.fetch(path, init);
+    const create = async (model: string, edits: Record<string, unknown>, more = {}) => {
+      const bytes = editMetadata(await readTinyGguf(), edits as never);
+      const files = { "model.gguf": await uploadBlob({ get } as never, bytes) };
+      await node.ask("POST", "/api/create", { model, files, stream: false, ...more });
+    };
+    await create("embedder", { "llama.pooling_type": 1 });
+    await create("thinker", { "tokenizer.chat_template": undefined }, {
+      template: THINKER_TEMPLATE,
+    });
+    await node.ask("POST", `/api/cluster/members/${ENTRY}/drain`);
+    await this.#settle();
+    for (const kind of KINDS) await this.#learn(kind);
+  }
+
+  /** Until an answer is computed elsewhere and is on two nodes. */
+  async #settle(): Promise<void> {
+    const cluster = this.#cluster;
+    await cluster.healthy(NODES.length);
+    for (const model of ["tiny", "thinker", "embedder"]) {
+      await cluster.until(`${model} is computed elsewhere`, async () => {
+        const embeds = model === "embedder";
+        const { status, headers } = await cluster.client(ENTRY).request(
+          "POST",
+          embeds ? "/api/embed" : "/api/generate",
+          {
+            body: embeds
+              ? { model, input: "x" }
+              : { model, prompt: "x", stream: false, options: { num_predict: 1 } },
+          },
+        );
+        return status === 200 && headers.get("x-odist-node") !== ENTRY &&
+          headers.get("x-odist-resume") === "copies=2";
+      });
+    }
+  }
+
+  async #learn(kind: Kind): Promise<void> {
+    const never = { atPart: Infinity, atMs: 1e9, act() {} };
+    await get(this.#cluster, kind, never);
+    this.#undisturbed.set(kind.name, await get(this.#cluster, kind, never));
+  }
+
+  async cell(who: Who, how: How, kind: Kind, moment: Moment): Promise<Cell> {
+    const cluster = this.#cluster;
+    const undisturbed = this.#undisturbed.get(kind.name);
+    if (undisturbed === undefined) throw new Error("not prepared");
+    const target = await this.#targetOf(who, kind);
+    const share = { "first token": 0.02, "10": 0.1, middle: 0.5, last: 0.9 }[moment];
+    const atPart = moment === "first token"
+      ? 1
+      : moment === "10"
+      ? Math.min(10, undisturbed.parts - 1)
+      : moment === "middle"
+      ? Math.ceil(undisturbed.parts / 2)
+      : undisturbed.parts - 1;
+    const act = () => this.#strike(target, who, how);
+    const is = { who, how, moment, kind: kind.name };
+    try {
+      const got = await get(cluster, kind, { atPart, atMs: undisturbed.tookMs * share, act });
+      const exact = await this.#toldAgain(got, who === "entry" || who === "link" ? "n2" : ENTRY);
+      const identical = kind.textOf(got.text) === kind.textOf(undisturbed.text);
+      const why = exact ? identical ? "" : "other text" : "other bytes when told again";
+      return { ...is, complete: true, exact, identical, gapMs: got.gapMs, why };
+    } catch (error) {
+      const why = String(error).slice(0, 200);
+      return { ...is, complete: false, exact: false, identical: false, gapMs: NaN, why };
+    } finally {
+      await this.#mend(target, how);
+    }
+  }
+
+  async #targetOf(who: Who, kind: Kind): Promise<string> {
+    if (who === "entry") return ENTRY;
+    if (who === "leader") return await this.#cluster.leader();
+    const body = { ...kind.body, stream: false };
+    const { headers } = await this.#cluster.client(ENTRY).request("POST", kind.path, { body });
+    return headers.get("x-odist-node") ?? "n2";
+  }
+
+  async #strike(target: string, who: Who, how: How): Promise<void> {
+    const cluster = this.#cluster;
+    if (how === "kill -9") await cluster.kill(target);
+    else if (how === "SIGSTOP") cluster.pause(target);
+    else if (who === "link") cluster.partition([ENTRY], [target]);
+    else cluster.isolate(target);
+  }
+
+  /** The whole answer, from a node that was not struck. */
+  async #toldAgain(got: Got, preferred: string): Promise<boolean> {
+    const cluster = this.#cluster;
+    const name = cluster.running.includes(preferred) ? preferred : cluster.running[0] ?? "";
+    const again = await cluster.client(name).fetch(`/api/answers/${got.id}`);
+    return await again.text() === got.text;
+  }
+
+  async #mend(target: string, how: How): Promise<void> {
+    const cluster = this.#cluster;
+    if (how === "kill -9" && !cluster.running.includes(target)) await cluster.restart(target);
+    if (how === "SIGSTOP" && !cluster.running.includes(target)) cluster.resume(target);
+    if (how === "cut") cluster.heal();
+    await this.#settle();
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: Deno.args.filter((argument) => argument !== "--"),
+    options: {
+      who: { type: "string" },
+      how: { type: "string" },
+      moment: { type: "string" },
+      kind: { type: "string" },
+      write: { type: "boolean", default: false },
+    },
+  });
+  const machine = await describeMachine();
+  await using cluster = await TestCluster.start(NODES.length, { environment: ENVIRONMENT });
+  const matrix = new Matrix(cluster);
+  await matrix.prepare();
+  const cells: Cell[] = [];
+  for (const [who, how, kind, moment] of wanted(values)) {
+    const cell = await matrix.cell(who, how, kind, moment);
+    cells.push(cell);
+    const gap = `${fixed(cell.gapMs, 0)} ms`;
+    console.log([who, how, kind.name, moment, cell.complete, gap, cell.why].join(" | "));
+    // It takes long, and what was measured stays measured.
+    if (values.write) await Deno.writeTextFile(PAGE, pageOf(cells, machine));
+  }
+  console.log(pageOf(cells, machine));
+}
+
+type Wish = Partial<Record<"who" | "how" | "moment" | "kind", string>>;
+
+function wanted(wish: Wish): readonly (readonly [Who, How, Kind, Moment])[] {
+  const is = (asked: string | undefined, name: string) =>
+    asked === undefined || asked.split(",").includes(name);
+  return WHO.filter((who) => is(wish.who, who)).flatMap((who) =>
+    HOW.filter((how) => is(wish.how, how) && (who !== "link" || how === "cut")).flatMap((how) =>
+      KINDS.filter((kind) => is(wish.kind, kind.name)).flatMap((kind) =>
+        // What is told as a whole has no tenth token.
+        MOMENTS.filter((moment) => is(wish.moment, moment) && (kind.streams || moment !== "10"))
+          .map((moment) => [who, how, kind, moment] as const)
+      )
+    )
+  );
+}
+
+function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown>>): string {
+  const groups = Map.groupBy(cells, ({ who, how }) => `${who} | ${how}`);
+  const rows = [...groups].map(([name, group]) => {
+    const perKind = KINDS.map(({ name: kind }) => {
+      const own = group.filter((cell) => cell.kind === kind);
+      const whole = own.filter(({ exact, identical }) => exact && identical).length;
+      return own.length === 0 ? "–" : `${whole}/${own.length}`;
+    });
+    return `| ${name} | ${perKind.join(" | ")} | ${gaps(group)} |`;
+  });
+  const count = (is: (cell: Cell) => boolean) => cells.filter(is).length;
+  const failed = cells.filter(({ exact, identical }) => !exact || !identical).map((cell) =>
+    `- ${cell.who}, ${cell.how}, ${cell.kind}, ${cell.moment}: ${cell.why}`
+  );
+  return [
+    "# What a client gets when a node dies",
+    "",
+    "Made by `deno task bench:kill -- --write`: three nodes on one machine, of which the first is asked and the others compute,",
+    "with the embedded model; the client reads with [resuming_fetch.js](examples/resuming_fetch.js) and takes a node for lost",
+    `that says nothing for ${SILENCE_MS} ms. Faults come at the first part, the tenth, in the middle and before the last one. A cell`,
+    "counts when the answer came to its end, another node tells the very same bytes again, and its text is that of an undisturbed",
+    "answer. The leader may be the node that computes, too. A link is the one between the node asked and the one that computes.",
+    "<!-- not of the source: three nodes -->",
+    "",
+    `${cells.length} cells: ${count((it) => it.complete)} complete, ${
+      count((it) => it.complete && !it.exact)
+    } with bytes lost or repeated, ${count((it) => it.identical)} with the undisturbed text; gap ${
+      gaps(cells)
+    } ms (p50 / p99).`,
+    "",
+    `| who | how | ${KINDS.map(({ name }) => name).join(" | ")} | pause p50 / p99 ms |`,
+    `|---|---|${KINDS.map(() => "---|").join("")}---|`,
+    ...rows,
+    ...(failed.length === 0 ? [] : ["", "Cells that don't count:", "", ...failed]),
+    "",
+    `Measured on: ${
+      Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(", ")
+    }.`,
+    "",
+  ].join("\n");
+}
+
+function gaps(cells: readonly Cell[]): string {
+  const all = cells.filter(({ complete }) => complete).map(({ gapMs }) => gapMs)
+    .filter((gapMs) => gapMs > FELT_MS);
+  return `${fixed(percentile(all, 0.5), 0)} / ${fixed(percentile(all, 0.99), 0)}`;
+}
+
+if (import.meta.main) await main();
