@@ -4,6 +4,8 @@
  * @module
  */
 import assert from "node:assert/strict";
+// The recipe as people copy it.
+import { resumingFetch } from "../../docs/examples/resuming_fetch.js";
 import { runProgram } from "../../src/cli/program.ts";
 import { cliContext } from "../harness/cli.ts";
 import { clusterTest, type TestCluster } from "../harness/cluster.ts";
@@ -79,5 +81,37 @@ clusterTest(
     assert.ok(terminal.outText.length < String(undisturbed["response"]).length, "in the middle");
     assert.equal(await run, 0, terminal.errText);
     assert.equal(terminal.outText.trim(), String(undisturbed["response"]).trim());
+  },
+);
+
+clusterTest(
+  "Fifty clients with the documented recipe read all of their answers when the node that they asked is killed",
+  { nodes: 3 },
+  async (cluster) => {
+    const undisturbed = await whole(cluster, "n2");
+    const origins = cluster.names.map((name) => cluster.client(name).origin);
+    const begun = Promise.withResolvers<void>();
+    let reading = 0;
+    const read = async () => {
+      const id = crypto.randomUUID();
+      const parts: Uint8Array[] = [];
+      for await (
+        const part of resumingFetch(origins, "/api/generate", BODY, { id, silenceMs: 5_000 })
+      ) {
+        // Some are in the middle then, and most wait for a slot.
+        if (parts.push(part) === 3 && ++reading === 5) begun.resolve();
+      }
+      return { id, text: await new Blob(parts as Uint8Array<ArrayBuffer>[]).text() };
+    };
+    const reads = Array.from({ length: 50 }, read);
+    await begun.promise;
+    await cluster.kill("n1");
+    const got = await Promise.all(reads);
+    for (const { id, text } of got) {
+      assert.equal(textOf(text), undisturbed);
+      const again = await cluster.client("n3").fetch(`/api/answers/${id}`);
+      // What ended before was never anywhere but on two nodes, of which one is left.
+      assert.equal(await again.text(), text);
+    }
   },
 );

@@ -16,6 +16,7 @@ export class NodeClient {
   /** Without a slash at its end. */
   readonly #baseUrl: string;
   readonly #carry: SendRequest;
+  readonly #key: string | undefined;
   readonly #onStale: (() => void) | undefined;
   readonly #senderAt: ((address: string) => SendRequest | undefined) | undefined;
 
@@ -34,6 +35,7 @@ export class NodeClient {
     } = {},
   ) {
     this.#senderAt = options.senderAt;
+    this.#key = options.key;
     this.#onStale = options.onStale;
     const address = formatHost({ ...host, hostname: reachable(host.hostname) });
     this.#baseUrl = address.includes("://") ? address : `http://${address}`;
@@ -80,23 +82,24 @@ export class NodeClient {
     const { body: text, headers } = jsonBody(body);
     const id = crypto.randomUUID();
     const named = { ...headers, "idempotency-key": id };
-    // Who else there is must be known before the node is gone.
-    const others = this.#others().catch(() => []);
     const init = { method: "POST", ...(text === undefined ? {} : { body: text }), headers: named };
     const first = await this.#fetch(path, { ...init, ...(signal ? { signal } : {}) });
+    // Who else there is must be known before the node is gone.
+    const others = this.#others().catch(() => []);
     const senders = async () => [...await others, this.#carry];
     yield* checkedLines(ReadableStream.from(resumedBytes({ first, id, senders, signal })));
   }
 
   /** Members that can be asked, too. */
   async #others(): Promise<readonly SendRequest[]> {
-    const senderAt = this.#senderAt;
-    if (senderAt === undefined) return [];
     const { members, node_id: asked } = await this.ask("GET", "/api/cluster/status");
     const rows = Array.isArray(members) ? members.filter(isJsonObject) : [];
     return rows.filter((row) => row["node_id"] !== asked).flatMap((row) => {
-      const sender = senderAt(linesOf(row, "address") ?? "");
-      return sender === undefined ? [] : [sender];
+      const [api, address] = [linesOf(row, "api"), linesOf(row, "address") ?? ""];
+      const overHttp: SendRequest | undefined = api === undefined
+        ? undefined
+        : (path, init) => fetch(`${api}${path}`, withKey(init, this.#key));
+      return [overHttp, this.#senderAt?.(address)].filter((sender) => sender !== undefined);
     });
   }
 
