@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { frameOf, HostilePeer } from "../harness/hostile_peer.ts";
 import { HostileScene } from "../harness/hostile_scene.ts";
 import { identityMaker } from "../harness/identities.ts";
-import { CountingMetrics, KeptLog } from "../harness/quic_world.ts";
+import { RecordingTelemetry } from "../harness/scripted_client.ts";
 import { RecordingNode } from "../harness/transport_contract.ts";
 
 Deno.test("A node of another cluster is refused, and told why", () =>
@@ -31,7 +31,8 @@ Deno.test("Valid frames of another cluster are not heard", () =>
 
 Deno.test("A node does not talk to a peer whose certificate is of another authority", () =>
   HostileScene.play(async (scene) => {
-    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const telemetry = new RecordingTelemetry();
+    const [log, metrics] = [telemetry, telemetry];
     const identity = await (await identityMaker()).make();
     const stranger = new RecordingNode();
     stranger.transport = (await scene.world.open(stranger, { identity, log, metrics })).transport;
@@ -58,7 +59,8 @@ Deno.test("A peer that asks for an unknown protocol gets no connection", () =>
 
 Deno.test("Two nodes with one id are both told", () =>
   HostileScene.play(async (scene) => {
-    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const telemetry = new RecordingTelemetry();
+    const [log, metrics] = [telemetry, telemetry];
     const node = new RecordingNode();
     const { identity, transport } = await scene.world.open(node, { log, metrics });
     node.transport = transport;
@@ -72,7 +74,8 @@ Deno.test("Two nodes with one id are both told", () =>
 
 Deno.test("A node that speaks another protocol is named as such to whoever dials it", () =>
   HostileScene.play(async (scene) => {
-    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const telemetry = new RecordingTelemetry();
+    const [log, metrics] = [telemetry, telemetry];
     const node = new RecordingNode();
     node.transport = (await scene.world.open(node, { log, metrics })).transport;
     const other = await scene.world.identities.make();
@@ -94,7 +97,8 @@ Deno.test("A node that speaks another protocol is named as such to whoever dials
 
 Deno.test("Nodes that have no version of the wire in common say so on both sides, and hear nothing", () =>
   HostileScene.play(async (scene) => {
-    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const telemetry = new RecordingTelemetry();
+    const [log, metrics] = [telemetry, telemetry];
     const node = new RecordingNode();
     const speaks = { wire: { min: 8, max: 9 }, catalogue: { min: 1, max: 9 } };
     const opened = await scene.world.open(node, { log, metrics, speaks });

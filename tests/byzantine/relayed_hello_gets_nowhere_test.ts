@@ -3,7 +3,7 @@ import { encodeStreamHeader } from "../../src/protocol/mod.ts";
 import { forwardFrames } from "../harness/frame_pipes.ts";
 import { BytePipe } from "../harness/hostile_peer.ts";
 import { HostileScene } from "../harness/hostile_scene.ts";
-import { CountingMetrics } from "../harness/quic_world.ts";
+import { RecordingTelemetry } from "../harness/scripted_client.ts";
 import { RecordingNode } from "../harness/transport_contract.ts";
 
 Deno.test("A member that passes a hello on to another node gets into neither", () =>
@@ -16,7 +16,7 @@ Deno.test("A member that passes a hello on to another node gets into neither", (
       key: relay.privateKeyPem,
       alpnProtocols: ["odist/1"],
     });
-    const metrics = new CountingMetrics();
+    const metrics = new RecordingTelemetry();
     const victim = new RecordingNode();
     victim.transport = (await scene.world.open(victim, { metrics })).transport;
     victim.send({ nodeId: relay.nodeId, address: `127.0.0.1:${endpoint.addr.port}` }, "secret");

@@ -19,7 +19,8 @@ import {
   type QuicTransport,
 } from "../../src/transport/mod.ts";
 import { ClientStream } from "../../src/transport/remote/client_stream.ts";
-import { CountingMetrics, KeptLog, QuicWorld, testClock } from "./quic_world.ts";
+import { QuicWorld, testClock } from "./quic_world.ts";
+import { RecordingTelemetry } from "./scripted_client.ts";
 import { RecordingNode } from "./transport_contract.ts";
 
 type Answer = ClientHandler["answer"];
@@ -30,8 +31,8 @@ export class ClientScene {
   readonly keyText: string;
   /** Opens the node whatever becomes of the first. */
   readonly otherKeyText: string;
-  readonly log = new KeptLog();
-  readonly metrics = new CountingMetrics();
+  readonly log = new RecordingTelemetry();
+  readonly metrics = new RecordingTelemetry();
   /** Why the key opens nothing any more. */
   refusal: string | undefined;
   answer: Answer = () => Promise.resolve(new Response("fine"));

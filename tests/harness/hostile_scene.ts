@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import type { TransportLimits } from "../../src/transport/mod.ts";
 import { HostilePeer } from "./hostile_peer.ts";
-import { CountingMetrics, KeptLog, type QuicNodeOptions, QuicWorld } from "./quic_world.ts";
+import { type QuicNodeOptions, QuicWorld } from "./quic_world.ts";
+import { RecordingTelemetry } from "./scripted_client.ts";
 import { openNode, RecordingNode } from "./transport_contract.ts";
 
 /** What a hostile test plays in. */
@@ -16,8 +17,8 @@ export class HostileScene {
   readonly node: RecordingNode;
   /** Connected to the node from the start. */
   readonly friend: RecordingNode;
-  readonly log: KeptLog;
-  readonly metrics: CountingMetrics;
+  readonly log: RecordingTelemetry;
+  readonly metrics: RecordingTelemetry;
   readonly #peers: HostilePeer[] = [];
   #checks = 0;
 
@@ -25,8 +26,8 @@ export class HostileScene {
     world: QuicWorld;
     node: RecordingNode;
     friend: RecordingNode;
-    log: KeptLog;
-    metrics: CountingMetrics;
+    log: RecordingTelemetry;
+    metrics: RecordingTelemetry;
   }) {
     this.world = parts.world;
     this.node = parts.node;
@@ -41,7 +42,8 @@ export class HostileScene {
     options: { limits?: Partial<TransportLimits>; node?: QuicNodeOptions } = {},
   ): Promise<void> {
     await QuicWorld.run(options.limits ?? {}, async (world) => {
-      const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+      const telemetry = new RecordingTelemetry();
+      const [log, metrics] = [telemetry, telemetry];
       const node = new RecordingNode();
       const opened = await world.open(node, { log, metrics, ...options.node });
       node.nodeId = opened.nodeId;

@@ -14,7 +14,8 @@ import {
   parseAuthority,
 } from "../../src/transport/mod.ts";
 import { directoryOf } from "./identities.ts";
-import { CountingMetrics, KeptLog, testClock } from "./quic_world.ts";
+import { testClock } from "./quic_world.ts";
+import { RecordingTelemetry } from "./scripted_client.ts";
 import { RecordingNode } from "./transport_contract.ts";
 
 /** What the process is told. */
@@ -38,8 +39,8 @@ if (import.meta.main) {
     directory: directoryOf(),
     handlers: node,
     clock: testClock,
-    log: new KeptLog(),
-    metrics: new CountingMetrics(),
+    log: new RecordingTelemetry(),
+    metrics: new RecordingTelemetry(),
   });
   node.transport = transport;
   node.send(told.peer, "here I am");

@@ -15,6 +15,7 @@ import {
   type QuicTransport,
   type TransportLimits,
 } from "../../src/transport/mod.ts";
+import { RecordingTelemetry } from "./scripted_client.ts";
 import { directoryOf, type IdentityMaker, identityMaker } from "./identities.ts";
 
 /** Real time; timers keep a test alive, because nothing else may. */
@@ -26,42 +27,6 @@ export const testClock: Clock = {
     return { cancel: () => clearTimeout(id) };
   },
 };
-
-/** Counters by name and labels, e.g. `odist_peer_faults_total fault=malformed_frame`. */
-export class CountingMetrics implements Metrics {
-  readonly counts = new Map<string, number>();
-
-  increment(name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
-    const shown = Object.entries(labels).map(([key, value]) => ` ${key}=${value}`).join("");
-    this.counts.set(name + shown, (this.counts.get(name + shown) ?? 0) + by);
-  }
-
-  set(): void {}
-
-  observe(): void {}
-
-  render(): Promise<{ contentType: string; text: string }> {
-    return Promise.resolve({ contentType: "text/plain", text: "" });
-  }
-
-  /** How often peers were caught at this fault. */
-  faults(fault: string): number {
-    return this.counts.get(`odist_peer_faults_total fault=${fault}`) ?? 0;
-  }
-}
-
-/** Lines as they were logged. */
-export class KeptLog implements Log {
-  readonly lines: Array<{ level: string; event: string; values: Record<string, unknown> }> = [];
-
-  log(level: string, event: string, values: Readonly<Record<string, unknown>> = {}): void {
-    this.lines.push({ level, event, values });
-  }
-
-  of(event: string): Array<Record<string, unknown>> {
-    return this.lines.filter((line) => line.event === event).map(({ values }) => values);
-  }
-}
 
 /** What {@link QuicWorld.open} takes beyond handlers. */
 export interface QuicNodeOptions {
@@ -118,8 +83,8 @@ export class QuicWorld {
       ...(options.onClient === undefined ? {} : { onClient: options.onClient }),
       ...(options.speaks === undefined ? {} : { speaks: () => options.speaks ?? spokenVersions() }),
       clock: testClock,
-      log: options.log ?? new KeptLog(),
-      metrics: options.metrics ?? new CountingMetrics(),
+      log: options.log ?? new RecordingTelemetry(),
+      metrics: options.metrics ?? new RecordingTelemetry(),
       limits: this.#limits,
       lookUp: options.lookUp,
     });

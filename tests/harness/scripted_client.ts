@@ -200,4 +200,22 @@ export class RecordingTelemetry implements Metrics, Log {
   log(level: string, event: string, values = {}): void {
     this.lines.push({ level, event, values });
   }
+
+  /** The sum of all samples with at least these labels. */
+  total(name: string, labels: Readonly<Record<string, string>> = {}): number {
+    const wanted = Object.entries(labels);
+    return this.samples.filter((sample) =>
+      sample.name === name && wanted.every(([key, value]) => sample.labels[key] === value)
+    ).reduce((sum, { value }) => sum + value, 0);
+  }
+
+  /** How often peers were caught at this fault. */
+  faults(fault: string): number {
+    return this.total("odist_peer_faults_total", { fault });
+  }
+
+  /** What the lines of an event said. */
+  of(event: string): readonly Readonly<Record<string, unknown>>[] {
+    return this.lines.filter((line) => line.event === event).map(({ values }) => values);
+  }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { CountingMetrics, KeptLog, QuicWorld } from "../harness/quic_world.ts";
+import { QuicWorld } from "../harness/quic_world.ts";
+import { RecordingTelemetry } from "../harness/scripted_client.ts";
 import { openNode, RecordingNode } from "../harness/transport_contract.ts";
 
 /** A dial that waits for a dead address takes the whole of it. */
@@ -23,7 +24,8 @@ Deno.test("Of a peer's addresses the one that answers is used, wherever it stand
 
 Deno.test("A member is found at an address that only a user knows, and whoever else is there is nobody's fault", () =>
   QuicWorld.run({}, async (world) => {
-    const [log, metrics] = [new KeptLog(), new CountingMetrics()];
+    const telemetry = new RecordingTelemetry();
+    const [log, metrics] = [telemetry, telemetry];
     const one = new RecordingNode();
     const opened = await world.open(one, { log, metrics });
     one.transport = opened.transport;

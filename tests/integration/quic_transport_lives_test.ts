@@ -3,7 +3,8 @@ import { type NodeId, UnavailableError } from "../../src/base/mod.ts";
 import { openTransport } from "../../src/transport/mod.ts";
 import { directoryOf } from "../harness/identities.ts";
 import type { ClosingNode } from "../harness/node_that_closes.ts";
-import { CountingMetrics, KeptLog, QuicWorld, testClock } from "../harness/quic_world.ts";
+import { QuicWorld, testClock } from "../harness/quic_world.ts";
+import { RecordingTelemetry } from "../harness/scripted_client.ts";
 import { openNode, RecordingNode } from "../harness/transport_contract.ts";
 
 Deno.test("A renewed certificate is used for new connections while old ones live on", () =>
@@ -55,7 +56,7 @@ Deno.test("A node that was restarted is known as such at once", () =>
 
 Deno.test("A host that is not found is a failed send and one line in the log", () =>
   QuicWorld.run({}, async (world) => {
-    const log = new KeptLog();
+    const log = new RecordingTelemetry();
     const [node, other] = [new RecordingNode(), await openNode(world)];
     node.transport = (await world.open(node, { log })).transport;
     for (const address of ["no-such-host.invalid:11435", "not an address", "host:99999"]) {
@@ -93,8 +94,8 @@ Deno.test("A port that is taken is said so", () =>
       directory: directoryOf(),
       handlers: new RecordingNode(),
       clock: testClock,
-      log: new KeptLog(),
-      metrics: new CountingMetrics(),
+      log: new RecordingTelemetry(),
+      metrics: new RecordingTelemetry(),
     });
     await assert.rejects(opening, (error) => {
       assert.ok(error instanceof UnavailableError);
@@ -106,11 +107,11 @@ Deno.test("A port that is taken is said so", () =>
 
 Deno.test("A peer that is out of reach is dialed less and less often", () =>
   QuicWorld.run({ dialTimeoutMs: 5, dialBackoffMs: { first: 20, max: 80 } }, async (world) => {
-    const metrics = new CountingMetrics();
+    const metrics = new RecordingTelemetry();
     const node = new RecordingNode();
     node.transport = (await world.open(node, { metrics })).transport;
     const { nodeId } = await world.identities.make();
-    const dials = () => metrics.counts.get("odist_peer_dials_total outcome=failed") ?? 0;
+    const dials = () => metrics.total("odist_peer_dials_total", { outcome: "failed" });
     const startMs = performance.now();
     while (dials() < 4) {
       const count = node.failures.length;
