@@ -20,6 +20,7 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
     summary: "Start another program's client against this cluster",
     load: () => import("./launch.ts"),
   },
+  { name: "ui", summary: "Open the page of the cluster", load: () => import("./ui.ts") },
   { name: "list", alias: "ls", summary: "List the models", load: () => import("./list.ts") },
   { name: "ps", summary: "List the loaded models", load: () => import("./ps.ts") },
   { name: "show", summary: "Show what a model is", load: () => import("./show.ts") },

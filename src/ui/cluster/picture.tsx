@@ -154,27 +154,33 @@ function NodeMark({ member, layout, isChosen, onChoose }: NodeMarkProps) {
     <g
       class={`node ${health} ${isIdle ? "resting" : ""} ${isChosen ? "chosen" : ""}`}
       style={{ transform: `translate(${place.x}px, ${place.y}px)` }}
-      role="button"
-      tabIndex={0}
-      aria-pressed={isChosen}
-      aria-label={`${name}: ${role === "none" ? "" : `${role}, `}${stateText(member)}`}
-      onClick={onChoose}
-      onKeyDown={onKeyDown}
     >
-      {(load?.running_requests ?? 0) > 0 && health === "alive"
-        ? <circle class="pulse" r={radius} />
-        : null}
-      <circle class="body" r={radius} />
-      <SlotArc member={member} radius={radius} />
-      {radius < NAMED_RADIUS
-        ? <title>{name}</title>
-        : (
-          <text class="node-name" y={radius < ROOMY_RADIUS ? 4 : -2}>
-            {shortened(name, radius)}
-          </text>
-        )}
-      {radius < ROOMY_RADIUS ? null : <text class="node-state" y={14}>{stateText(member)}</text>}
-      {radius < NAMED_RADIUS ? null : <Marks member={member} radius={radius} />}
+      <g aria-hidden="true">
+        {(load?.running_requests ?? 0) > 0 && health === "alive"
+          ? <circle class="pulse" r={radius} />
+          : null}
+        <circle class="body" r={radius} />
+        <SlotArc member={member} radius={radius} />
+        {radius < NAMED_RADIUS
+          ? <title>{name}</title>
+          : (
+            <text class="node-name" y={radius < ROOMY_RADIUS ? 4 : -2}>
+              {shortened(name, radius)}
+            </text>
+          )}
+        {radius < ROOMY_RADIUS ? null : <text class="node-state" y={14}>{stateText(member)}</text>}
+        {radius < NAMED_RADIUS ? null : <Marks member={member} radius={radius} />}
+      </g>
+      <circle
+        class="hit"
+        r={radius}
+        role="button"
+        tabindex={0}
+        aria-pressed={isChosen}
+        aria-label={`${name}: ${role === "none" ? "" : `${role}, `}${stateText(member)}`}
+        onClick={onChoose}
+        onKeyDown={onKeyDown}
+      />
     </g>
   );
 }
