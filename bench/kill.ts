@@ -273,7 +273,9 @@ class Matrix {
   async #toldAgain(got: Got, preferred: string): Promise<boolean> {
     const cluster = this.#cluster;
     const name = cluster.running.includes(preferred) ? preferred : cluster.running[0] ?? "";
-    const again = await cluster.client(name).fetch(`/api/answers/${got.id}`);
+    const again = await cluster.client(name).fetch(`/api/answers/${got.id}`, {
+      signal: AbortSignal.timeout(CELL_MS_MAX),
+    });
     return await again.text() === got.text;
   }
 

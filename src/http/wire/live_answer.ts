@@ -163,26 +163,34 @@ export class LiveAnswer {
   }
 
   #pump(): void {
-    if (this.#isPumping || this.#source === undefined) return;
-    this.#isPumping = true;
-    void this.#make().finally(() => this.#isPumping = false);
+    if (!this.#isPumping && this.#source !== undefined) void this.#make();
   }
 
   async #make(): Promise<void> {
-    while (this.#isWanted) {
-      const source = this.#source;
-      if (source === undefined) return;
-      try {
-        const entry = await source.next();
-        if (this.#end !== undefined) return;
-        if (entry === undefined) return void await this.end("whole");
-        void this.tell(entry, { isLast: false }).catch(() => this.#lose());
-      } catch (error) {
-        if (this.#end !== undefined) return;
-        const last = { bytes: source.failure(error), facts: "" };
-        void this.tell(last, { isLast: true }).catch(() => this.#lose());
-        return void await this.end("whole");
-      }
+    this.#isPumping = true;
+    try {
+      while (this.#isWanted && await this.#makeOne());
+    } finally {
+      // At once with the last look: whoever gets hungry after it must find nobody at work.
+      this.#isPumping = false;
+    }
+  }
+
+  /** False = nothing follows. */
+  async #makeOne(): Promise<boolean> {
+    const source = this.#source;
+    if (source === undefined) return false;
+    try {
+      const entry = await source.next();
+      if (this.#end !== undefined) return false;
+      if (entry === undefined) return await this.end("whole").then(() => false);
+      void this.tell(entry, { isLast: false }).catch(() => this.#lose());
+      return true;
+    } catch (error) {
+      if (this.#end !== undefined) return false;
+      const last = { bytes: source.failure(error), facts: "" };
+      void this.tell(last, { isLast: true }).catch(() => this.#lose());
+      return await this.end("whole").then(() => false);
     }
   }
 
