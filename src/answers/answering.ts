@@ -68,6 +68,7 @@ export async function startAnswer(
   return {
     [Symbol.asyncIterator]: () => run.chunks(),
     servedBy: () => run.servedBy,
+    exact: () => run.exact,
     promptUsage: () => run.promptUsage,
   };
 }
@@ -76,6 +77,8 @@ export async function startAnswer(
 export interface StartedAnswer extends AsyncIterable<AnswerChunk> {
   /** Who computes the first token, as far as it is known; undefined = this node, alone. */
   servedBy(): ServingNode | undefined;
+  /** As {@link Answer} has it. */
+  exact(): boolean | undefined;
   /** As {@link Answer} has it. */
   promptUsage(): PromptUsage;
 }
@@ -111,6 +114,10 @@ class AnswerRun {
   #cause: unknown;
   #servedBy: ServingNode | undefined;
   #hasEnded = false;
+  /** Whether the copy is exact that computes the first token. */
+  #exact: boolean | undefined;
+  /** Of an exact answer: copies of this class go on with it in the same words. Undefined = it has none, or has left it. */
+  #numericClass: string | undefined;
 
   constructor(plan: AnswerPlan, parts: AnsweringParts, signal: AbortSignal) {
     this.#plan = plan;
@@ -129,6 +136,10 @@ class AnswerRun {
       toolCallsMax: plan.toolCallsMax ?? Infinity,
     });
     this.#startedMs = parts.clock.monotonicMs();
+  }
+
+  get exact(): boolean | undefined {
+    return this.#exact;
   }
 
   get servedBy(): ServingNode | undefined {
@@ -245,12 +256,35 @@ class AnswerRun {
       ...{ requestId, need, settings, wanted, standing, avoid, promptTokens, promptText },
       hasImages: images.length > 0,
       ...(label === undefined ? {} : { label }),
+      ...(this.#numericClass === undefined ? {} : { numericClass: this.#numericClass }),
     }, this.#signal);
     this.#attempt = { lease, abort: new AbortController(), events: undefined };
     const { servedBy, loadNs } = lease;
-    if (this.#machine.tokenCount === 0) this.#servedBy = servedBy;
+    if (this.#machine.tokenCount === 0) {
+      this.#servedBy = servedBy;
+      this.#begin(lease.model.facts);
+    } else this.#goOn(lease);
     const nowMs = this.#elapsedMs();
     return { kind: "slot_held", nodeId: servedBy?.nodeId, loadNs, nowMs };
+  }
+
+  #begin({ exactness, numericClass }: LoadedModel["facts"]): void {
+    this.#exact = exactness?.isExact;
+    this.#numericClass = exactness?.isExact === true ? numericClass : undefined;
+    const exact = exactness === undefined ? "unknown" : exactness.isExact ? "yes" : "no";
+    this.#parts.metrics.increment("odist_answers_begun_total", { exact });
+  }
+
+  /** Where no copy of its class is left, an exact answer goes on as others do, and its operators are told. */
+  #goOn({ model, servedBy }: Lease): void {
+    const wanted = this.#numericClass;
+    const { exactness, numericClass } = model.facts;
+    if (wanted === undefined || (exactness?.isExact === true && numericClass === wanted)) return;
+    this.#numericClass = undefined;
+    const { requestId } = this.#plan;
+    const seen = { requestId, node: servedBy?.nodeId, tokens: this.#machine.tokenCount };
+    this.#parts.log.log("warn", "answer_left_its_class", { ...seen, wanted, got: numericClass });
+    this.#parts.metrics.increment("odist_answers_left_class_total");
   }
 
   async #startRun(request: SequenceRequest): Promise<AnswerFact> {

@@ -18,6 +18,9 @@ class ScriptedModel {
   released = 0;
   lost = 0;
   readonly leases: LeaseRequest[] = [];
+  /** What each lease's copy is, in their order. */
+  copies: readonly Partial<LoadedModel["facts"]>[] = [];
+  readonly counted: string[] = [];
   constructor(readonly diesAfterTokens: number[], readonly contextTokens = 1e6) {}
 
   async *generate(request: SequenceRequest, signal: AbortSignal): AsyncGenerator<SequenceEvent> {
@@ -51,7 +54,7 @@ class ScriptedModel {
   parts(): AnsweringParts {
     const quiet: Log & Metrics = {
       log() {},
-      increment() {},
+      increment: (name) => void this.counted.push(name),
       set() {},
       observe() {},
       render: () => Promise.resolve({ contentType: "", text: "" }),
@@ -68,6 +71,8 @@ class ScriptedModel {
   #lease(request: LeaseRequest): Lease {
     this.leases.push(request);
     const model: Partial<LoadedModel> = {
+      // A double: nothing else of them is read.
+      facts: (this.copies[this.leases.length - 1] ?? {}) as LoadedModel["facts"],
       generate: (asked, signal) => this.generate(asked, signal),
     };
     return {
@@ -189,4 +194,31 @@ Deno.test("startAnswer() refuses a long prompt that nothing shortens, before any
   await assert.rejects(startAnswer(plan(), model.parts(), never), { code: "prompt_too_long" });
   for (let turn = 0; turn < 10 && model.released === 0; turn++) await Promise.resolve();
   assert.equal(model.released, 1);
+});
+
+Deno.test("startAnswer() tells whether an answer is exact, and when it leaves its class", async () => {
+  const exactness = { isExact: true } as NonNullable<LoadedModel["facts"]["exactness"]>;
+  const copy = (numericClass: string) => ({ numericClass, exactness });
+  const leaving = "odist_answers_left_class_total";
+  const same = new ScriptedModel([3, 2]);
+  same.copies = [copy("avx2/short"), copy("avx2/short"), copy("avx2/short")];
+  const exact = await startAnswer(plan(), same.parts(), never);
+  await collect(exact);
+  assert.equal(exact.exact(), true);
+  assert.equal(same.leases.length, 3);
+  assert.deepEqual(same.leases.map(({ numericClass }) => numericClass), [
+    undefined,
+    "avx2/short",
+    "avx2/short",
+  ]);
+  assert.ok(!same.counted.includes(leaving));
+  const left = new ScriptedModel([3, 2]);
+  left.copies = [copy("avx2/short"), copy("neon/short"), copy("avx2/short")];
+  await collect(await startAnswer(plan(), left.parts(), never));
+  assert.deepEqual(left.counted.filter((name) => name === leaving), [leaving], "it is told once");
+  const inexact = new ScriptedModel([3]);
+  inexact.copies = [{ numericClass: "a", exactness: { ...exactness, isExact: false } }];
+  const other = await startAnswer(plan(), inexact.parts(), never);
+  await collect(other);
+  assert.deepEqual([other.exact(), inexact.counted.includes(leaving)], [false, false]);
 });

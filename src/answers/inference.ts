@@ -224,6 +224,7 @@ export class Inference {
       chunks,
       servedBy: () => servedByField(chunks.servedBy()).servedBy,
       promptUsage: () => chunks.promptUsage(),
+      exact: () => chunks.exact(),
       ...(plan.warnings === undefined ? {} : { warnings: plan.warnings }),
     };
   }

@@ -4,6 +4,7 @@ import {
   booleanShape,
   byteStringShape,
   choiceShape,
+  type Exactness,
   hashHexShape,
   IMAGES_BYTES_MAX,
   IMAGES_MAX,
@@ -54,6 +55,7 @@ const loadShape: Shape<ResolvedLoad> = objectShape({
   mode: choiceShape(["generate", "embed"]),
   threads: integerShape(0, 1024),
   shard: maybeShape(choiceShape(["always"])),
+  exact: maybeShape(choiceShape(["auto", "on", "off"])),
 });
 
 /** The first frame of a lease. */
@@ -133,6 +135,23 @@ const commandShape = unionShape({
 /** As {@link readCommand} reads it. */
 export type LeaseCommand = ShapeOf<typeof commandShape>;
 
+const exactnessShape: Shape<Exactness> = objectShape({
+  isExact: booleanShape,
+  isPossible: booleanShape,
+  policy: choiceShape([
+    "plain",
+    "short",
+    "unpacked",
+    "paired",
+    "unpacked_paired",
+    "single_thread",
+  ]),
+  reason: textShape(4096),
+  prefillRatio: numberShape(0),
+  decodeRatio: numberShape(0),
+  proofMs: numberShape(0),
+});
+
 const factsShape: Shape<LoadedFacts> = objectShape({
   contextTokens: count,
   trainingContextTokens: count,
@@ -147,6 +166,7 @@ const factsShape: Shape<LoadedFacts> = objectShape({
   canShift: booleanShape,
   imageFault: maybeShape(textShape(1024)),
   numericClass: textShape(1024),
+  exactness: maybeShape(exactnessShape),
 });
 
 const logprob = numberShape(-Infinity, 1e6);

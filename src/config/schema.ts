@@ -281,6 +281,19 @@ export const OPTIONS = {
     details:
       "`q8_0` halves the memory of a context window, `q4_0` quarters it, at some loss of quality. Both want flash attention.",
   },
+  exact: {
+    slice: "engine",
+    kind: "choice",
+    choices: ["auto", "on", "off"],
+    flag: "exact",
+    default: "auto",
+    summary:
+      "Whether an answer is the same bit for bit whatever is computed beside it, and wherever it goes on.",
+    details:
+      "`on` answers exactly or not at all, `auto` where that costs an answer nothing and a prompt keeps 0.7 of its speed on this machine. " +
+      "How a model must be computed for it is proven at its first load, which takes as long as a prompt of some 2500 tokens. " +
+      "A request has its own way with the option `exact`; `X-Odist-Exact` tells which it was.",
+  },
   gpu: {
     slice: "engine",
     kind: "text",

@@ -161,6 +161,7 @@ function routeShape(route: RouteExplanation): object {
     chosen: route.chosen === undefined ? null : scoreShape(route.chosen),
     runners_up: route.runnersUp.map(scoreShape),
     excluded: route.excluded.map((row) => wireFields(row, ["nodeId", "name", "reason"])),
+    ...route.exact !== undefined && { exact: route.exact },
     ...route.wake !== undefined && {
       wake: { position: route.wake.position, took_ms: route.wake.tookMs ?? null },
     },

@@ -320,6 +320,7 @@ Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", 
       prefill_ms: 60,
     },
     runners_up: [],
+    exact: true,
     excluded: [{ node_id: A, name: "a", reason: "down" }],
     wake: { position: 2, took_ms: 12_345 },
   }]);

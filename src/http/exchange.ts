@@ -41,6 +41,8 @@ import {
 
 /** Header that names the node which computed an answer: for inference the one of the first token, else the one asked. */
 export const NODE_HEADER = "x-odist-node";
+/** Header that tells whether an answer is the same whatever is computed beside it, and wherever it goes on. */
+const EXACT_HEADER = "x-odist-exact";
 
 /** Header that tells what of a request is not followed, such as keywords of a JSON schema. */
 const WARNING_HEADER = "x-odist-warning";
@@ -122,6 +124,7 @@ export class Exchange {
   #authorized: Authorized | undefined;
   #streaming = false;
   #servedBy: () => string | undefined = () => undefined;
+  #exact: () => boolean | undefined = () => undefined;
   #warnings: readonly string[] = [];
   #model: string | undefined;
   #firstTokenMs: number | undefined;
@@ -376,9 +379,10 @@ export class Exchange {
     this.#warnings = [...this.#warnings, ...warnings];
   }
 
-  /** Keeps who computes the answer and what of the request it doesn't follow, for its headers. */
+  /** Keeps who computes the answer, whether it is exact, and what of the request it doesn't follow, for its headers. */
   noteServing(answer: Answer | EmbedAnswer | VocabularyFigures): void {
     if ("warnings" in answer && answer.warnings !== undefined) this.warn(answer.warnings);
+    if ("exact" in answer && answer.exact !== undefined) this.#exact = answer.exact;
     if (!("servedBy" in answer)) return;
     const { servedBy } = answer;
     this.#servedBy = typeof servedBy === "function" ? servedBy : () => servedBy;
@@ -438,6 +442,8 @@ export class Exchange {
     // By now a stream has its first token, and so the node that made it.
     const servedBy = this.#servedBy();
     if (servedBy !== undefined) response.headers.set(NODE_HEADER, headerText(servedBy));
+    const exact = this.#exact();
+    if (exact !== undefined) response.headers.set(EXACT_HEADER, exact ? "yes" : "no");
     if (this.#warnings.length > 0) {
       response.headers.set(WARNING_HEADER, warningText(this.#warnings));
     }

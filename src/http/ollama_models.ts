@@ -91,6 +91,9 @@ function loadedRow(model: LoadedModelRow, nowMs: number): object {
     expires_at: localTime(expiresAtMs),
     size_vram: model.sizeVram,
     context_length: model.contextLength,
+    exact: model.exactness?.isExact,
+    exact_policy: model.exactness?.policy,
+    exact_reason: model.exactness?.reason || undefined,
     node: model.node,
     shards: model.shards?.map(shardShape),
   };

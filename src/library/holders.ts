@@ -13,6 +13,8 @@ export interface Holder {
   readonly wakeMs?: number | undefined;
   readonly drained: boolean;
   readonly load: CandidateLoad | undefined;
+  /** In which numeric class its loaded copy is exact; undefined = in none. */
+  readonly numericClass?: string | undefined;
 }
 
 /** How busy a node is for one model, from what it last told. */

@@ -3,6 +3,7 @@ import { CopiesReports, LoadReports } from "../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import {
   type Decoded,
+  decodeExactCopies,
   decodeInventory,
   decodeLoadedCopies,
   decodeNodeDevices,
@@ -13,6 +14,7 @@ import {
   decodeNodeLoad,
   decodeNodeYield,
   type DeviceFacts,
+  encodeExactCopies,
   encodeInventory,
   encodeLoadedCopies,
   encodeNodeDevices,
@@ -22,6 +24,8 @@ import {
   encodeNodeHttp,
   encodeNodeLoad,
   encodeNodeYield,
+  EXACT_COPIES_KEY,
+  type ExactCopy,
   type Inventory,
   LOADED_COPIES_KEY,
   type LoadedCopies,
@@ -57,6 +61,8 @@ export interface NodeGossip {
   /** When the load was heard, on the monotonic clock: requests sent there later are not in it. */
   readonly loadHeardMs: number;
   readonly loaded: LoadedCopies | undefined;
+  /** Which of the loaded ones are exact. */
+  readonly exact: readonly ExactCopy[];
   readonly inventory: Inventory;
   readonly disk: NodeDisk | undefined;
   /** What it computes with beside its cores. */
@@ -82,6 +88,8 @@ export interface GossipParts {
   readonly readLoad: () => NodeLoad;
   /** What is loaded on this node now; cheap. */
   readonly readLoaded: () => readonly LoadedCopy[];
+  /** Which of it is exact; cheap. */
+  readonly readExact: () => readonly ExactCopy[];
   /** What this node computes with beside its cores, and what is free of it now; cheap. */
   readonly readDevices: () => readonly DeviceFacts[];
 }
@@ -99,6 +107,7 @@ export class Gossip {
   #toldFence: string | undefined;
   /** Of a node without devices, nothing is told. */
   #toldDevices = encodeNodeDevices([]);
+  #toldExact = encodeExactCopies([]);
   #closed = false;
 
   constructor(parts: GossipParts) {
@@ -171,6 +180,7 @@ export class Gossip {
       load: read(NODE_LOAD_KEY, decodeNodeLoad),
       loadHeardMs: this.#loadHeardMs.get(nodeId) ?? -Infinity,
       loaded: read(LOADED_COPIES_KEY, decodeLoadedCopies),
+      exact: read(EXACT_COPIES_KEY, decodeExactCopies)?.copies ?? [],
       inventory: decodeInventory(values),
       disk: read(NODE_DISK_KEY, decodeNodeDisk),
       devices: read(NODE_DEVICES_KEY, decodeNodeDevices)?.devices ?? [],
@@ -214,6 +224,11 @@ export class Gossip {
     if (!equalBytes(devices, this.#toldDevices)) {
       this.#toldDevices = devices;
       membership.publish(NODE_DEVICES_KEY, devices);
+    }
+    const exact = encodeExactCopies(this.#parts.readExact());
+    if (!equalBytes(exact, this.#toldExact)) {
+      this.#toldExact = exact;
+      membership.publish(EXACT_COPIES_KEY, exact);
     }
     this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity));
   }

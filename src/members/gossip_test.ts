@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   type DeviceFacts,
+  type ExactCopy,
   type LoadedCopy,
   type ManifestPrefix,
   NODE_DEVICES_KEY,
@@ -52,6 +53,7 @@ interface Teller {
   readonly gossip: Gossip;
   load: NodeLoad;
   copies: readonly LoadedCopy[];
+  exact: readonly ExactCopy[];
   devices: readonly DeviceFacts[];
 }
 
@@ -77,6 +79,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
   const teller: Teller = {
     load: IDLE,
     copies: [],
+    exact: [],
     devices: [],
     gossip: new Gossip({
       nodeId,
@@ -86,6 +89,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
       metrics: telemetry,
       readLoad: () => teller.load,
       readLoaded: () => teller.copies,
+      readExact: () => teller.exact,
       readDevices: () => teller.devices,
     }),
   };
@@ -155,6 +159,21 @@ Deno.test("Devices are told when they change, and a node that never had any says
   one.devices = [];
   await world.advance(6_000);
   assert.deepEqual(two.gossip.find(nodeId).devices, []);
+});
+
+Deno.test("Which copies are exact is told with their class, and taken back", async () => {
+  await using scene = await pair();
+  const { world, tellers: [one, two] } = scene;
+  const { nodeId } = world.machine(1);
+  const exact = [{ manifest: COPY.manifest, numericClass: "0123456789abcdef" }];
+  await world.advance(2_000);
+  assert.deepEqual(two.gossip.find(nodeId).exact, []);
+  for (const told of [exact, []]) {
+    one.exact = told;
+    one.gossip.loadChanged();
+    await world.advance(2_000);
+    assert.deepEqual(two.gossip.find(nodeId).exact, told);
+  }
 });
 
 Deno.test("What an earlier life said is forgotten with it", async () => {

@@ -97,7 +97,8 @@ export class MemberViews {
       }
       const member = this.#parts.membership.find(nodeId);
       if (member === undefined || member.standing === "left") return [];
-      const { inventory, load, loaded: copies, loadHeardMs } = this.#parts.gossip.find(nodeId);
+      const { inventory, load, loaded: copies, loadHeardMs, exact } = this.#parts.gossip
+        .find(nodeId);
       // One that has just woken may not have told yet what it holds.
       const isHeld = inventory.prefixes.has(prefix) ||
         this.sleepOf(nodeId)?.holds.includes(prefix) === true;
@@ -110,6 +111,7 @@ export class MemberViews {
         health: member.standing,
         drained: this.isDrained(nodeId),
         load: told && loadFromGossip(told, manifestDigest),
+        numericClass: exact.find(({ manifest }) => manifest === prefix)?.numericClass,
       }];
     });
   }

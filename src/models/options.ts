@@ -1,6 +1,6 @@
 import { invalidRequest, RequestError } from "../base/mod.ts";
 import type { RequestOptions } from "../ports/mod.ts";
-import type { LoadSettings, SamplerSettings } from "../protocol/mod.ts";
+import type { ExactWish, LoadSettings, SamplerSettings } from "../protocol/mod.ts";
 
 /** Context window below which nothing works (contract 1.7). */
 const CONTEXT_TOKENS_MIN = 4;
@@ -42,6 +42,7 @@ export type ResolvedLoad =
     | "flashAttention"
     | "kvCacheType"
     | "mode"
+    | "exact"
   >
   & {
     /** 0 = the scheduler decides. */
@@ -59,6 +60,8 @@ export interface OptionDefaults {
   readonly batchTokens: number;
   readonly flashAttention: LoadSettings["flashAttention"];
   readonly kvCacheType: LoadSettings["kvCacheType"];
+  /** Default `off`. */
+  readonly exact?: ExactWish;
 }
 
 /** Context window when nobody says one: the contract's for machines with little device memory. */
@@ -106,6 +109,7 @@ export function resolveOptions(
     flashAttention: defaults.flashAttention,
     kvCacheType: defaults.kvCacheType,
     mode: bounds.mode,
+    ...exactOf(options.exact, defaults, bounds),
     threads: checkRange("num_thread", options.numThread ?? 0, { low: 0, high: 1024 }),
     ...options.shard && { shard: "always" },
   };
@@ -116,6 +120,17 @@ export function resolveOptions(
     stop: checkStops(options.stop ?? []).filter((text) => text !== ""),
     load,
   };
+}
+
+/** Who doesn't need an exact answer gets one all the same where it is cheap. Vectors are none. */
+function exactOf(
+  asked: boolean | undefined,
+  { exact = "off" }: OptionDefaults,
+  { mode }: ModelBounds,
+): Pick<ResolvedLoad, "exact"> {
+  if (mode === "embed" || (exact === "off" && asked !== true)) return {};
+  if (asked === true) return { exact: "on" };
+  return { exact: asked === false ? "auto" : exact };
 }
 
 function checkStops(stops: readonly string[]): readonly string[] {

@@ -89,3 +89,22 @@ Deno.test("resolveOptions() gives embedding models a batch as long as their inpu
   assert.equal(resolve({}, {}, 8192).load.batchTokens, 512);
   assert.equal(resolve({ numBatch: 64 }, {}, 8192, "embed").load.batchTokens, 64);
 });
+
+Deno.test("resolveOptions() wants an answer exact as the request says, else as the node is told", () => {
+  const wish = (exact: boolean | undefined, configured: "auto" | "on" | "off") =>
+    resolveOptions({
+      request: exact === undefined ? {} : { exact },
+      model: {},
+      defaults: {
+        ...{ contextTokens: 0, slots: 1, batchTokens: 0 },
+        ...{ flashAttention: "auto", kvCacheType: "f16", exact: configured },
+      },
+      bounds: { trainingContextTokens: 0, mode: "generate" },
+    }, () => 0).load.exact;
+  assert.deepEqual([wish(undefined, "auto"), wish(undefined, "on")], ["auto", "on"]);
+  assert.deepEqual([wish(true, "auto"), wish(true, "off")], ["on", "on"]);
+  // Who doesn't need it is not refused what can't be had.
+  assert.deepEqual([wish(false, "on"), wish(false, "auto")], ["auto", "auto"]);
+  assert.deepEqual([wish(undefined, "off"), wish(false, "off")], [undefined, undefined]);
+  assert.equal(resolve({ exact: true }, {}, 8192, "embed").load.exact, undefined);
+});

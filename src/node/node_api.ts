@@ -107,6 +107,7 @@ function loadedHere(
       expiresAtMs: clock.nowMs() + idleMs,
       contextLength: instance.contextTokens,
       ...loaded?.split && { shards: loaded.split.shards },
+      ...(loaded?.facts.exactness === undefined ? {} : { exactness: loaded.facts.exactness }),
     }];
   });
 }

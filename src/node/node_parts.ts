@@ -17,7 +17,14 @@ import {
 import { JOURNAL_PURPOSE, RESPONSE_PURPOSE, WORK_PURPOSE } from "../calls/mod.ts";
 import type { SplitEngine } from "../shards/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
-import { type DeviceRooms, meteredEngine, SchedulerDriver, type SpeedMeter } from "../slots/mod.ts";
+import {
+  type DeviceRooms,
+  meteredEngine,
+  ProofBook,
+  provenEngine,
+  SchedulerDriver,
+  type SpeedMeter,
+} from "../slots/mod.ts";
 import type { Cluster, NodePorts, StoredModels } from "./assembly/mod.ts";
 
 /** Loaded models at most when the configuration leaves it open (contract 4.2), by GPU where there are any. */
@@ -33,19 +40,22 @@ export interface PartsOptions {
 }
 
 /** The scheduler of this node's own runners. */
-export function openDriver(
+export async function openDriver(
   { config, ports }: PartsOptions,
   by: {
     readonly speed: SpeedMeter;
     readonly splitting: SplitEngine;
     readonly devices: DeviceRooms;
   },
-): SchedulerDriver {
+): Promise<SchedulerDriver> {
   const { scheduler } = config;
+  const proofs = await ProofBook.open(
+    ports.openFile(join(config.storage.dataFolder, "proofs.json")),
+  );
   const { machine, clock, log, metrics } = ports;
   const { speed, splitting, devices } = by;
   return new SchedulerDriver({
-    engine: meteredEngine(splitting, speed),
+    engine: meteredEngine(provenEngine(splitting, proofs), speed),
     splitting,
     memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
     clock,

@@ -75,7 +75,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const splitting = new SplitEngine(ports);
   const devices = new DeviceRooms(ports.devices, config.scheduler.gpuReserveBytes);
   await devices.look();
-  const driver = openDriver(options, { speed, splitting, devices });
+  const driver = await openDriver(options, { speed, splitting, devices });
   const machinery = await openMachinery({
     ...ports,
     ...options,

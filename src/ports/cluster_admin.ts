@@ -155,7 +155,7 @@ export interface RouteScore {
   readonly nodeId: NodeId;
   readonly name: string;
   /** Whatever the time, an earlier rank goes first. */
-  readonly rank: "sound" | "lost_before" | "drained" | "suspect";
+  readonly rank: "sound" | "lost_before" | "other_class" | "drained" | "suspect";
   readonly expectedMs: number;
   /** Above 0: it sleeps, and is woken. */
   readonly wakeMs: number;
@@ -194,6 +194,8 @@ export interface RouteExplanation {
   readonly wake: WakeExplanation | undefined;
   /** Of one that several nodes compute, led by this one; undefined = it is whole on one. */
   readonly split: SplitExplanation | undefined;
+  /** Whether the copy that was granted is exact; undefined = none was, or its node can't tell. */
+  readonly exact: boolean | undefined;
   /** `granted`, `pending`, `cancelled`, `given_up`, or the code of what it failed with. */
   readonly outcome: string;
 }

@@ -86,6 +86,8 @@ export interface RequestOptions {
   readonly presencePenalty?: number;
   readonly frequencyPenalty?: number;
   readonly stop?: readonly string[];
+  /** Whether the answer must be exact; absent = as the node is told. */
+  readonly exact?: boolean;
 }
 
 /** Fields that every inference request shares. */
@@ -163,6 +165,11 @@ export type Answer =
     readonly servedBy?: () => string | undefined;
     /** What the prompt came to: settled with the first chunk. Absent where it is known only at the end. */
     readonly promptUsage?: () => PromptUsage;
+    /**
+     * Whether it is the same whatever is computed beside it, and wherever it goes on: settled with the first chunk. Absent
+     * or undefined where that is not known.
+     */
+    readonly exact?: () => boolean | undefined;
     /** What of the request is not followed, each fit to be shown. */
     readonly warnings?: readonly string[];
   };
@@ -295,6 +302,14 @@ export interface ListedModel {
   readonly isLocal?: true;
 }
 
+/** Whether the answers of a loaded copy are exact. */
+export interface LoadedExactness {
+  readonly isExact: boolean;
+  readonly policy: string;
+  /** Why it is not; "" when it is. */
+  readonly reason: string;
+}
+
 export interface LoadedModelRow {
   readonly name: string;
   readonly size: number;
@@ -304,6 +319,8 @@ export interface LoadedModelRow {
   /** Infinity = forever. */
   readonly expiresAtMs: number;
   readonly contextLength: number;
+  /** How it is computed, where it is loaded; absent where that is not known. */
+  readonly exactness?: LoadedExactness;
   /** Name of the node it is loaded on; absent where there is only one. Of a split one, that of its leader. */
   readonly node?: string;
   /** Who computes which layers of a split one; as far as the asked node knows. */

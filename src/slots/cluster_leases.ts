@@ -1,5 +1,6 @@
 import {
   assert,
+  BoundedMap,
   type EdgeError,
   errorMessage,
   isEdgeError,
@@ -33,6 +34,7 @@ import type {
   WakeExplanation,
 } from "../ports/mod.ts";
 import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
+import { toldClass } from "./own_load.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
 import type { RouteJournal, Settle } from "./route_journal.ts";
 import type { Lease, SchedulerDriver, ServingNode } from "./scheduler_driver.ts";
@@ -67,6 +69,9 @@ export interface Waking {
 /** How often a request that waits for a machine to wake looks whether another one is sooner by now. Milliseconds. */
 const WAKE_LOOK_MS = 250;
 
+/** Models whose class is remembered. */
+const OWN_CLASSES_MAX = 256;
+
 /** A wake that a request waits for. */
 interface AwaitedWake {
   readonly nodeId: NodeId;
@@ -90,6 +95,8 @@ export class ClusterLeases implements LeaseSource {
   readonly #beliefs = new PeerBeliefs();
   /** How many requests wait for each machine that wakes. */
   readonly #waiting = new Map<NodeId, number>();
+  /** By the key of a model, in which class this node's last copy was exact: a new one is computed in the same way. */
+  readonly #ownClasses = new BoundedMap<string, string | undefined>(OWN_CLASSES_MAX);
   readonly #brokenLines = new LineLimiter(BROKEN_LINE_MS);
 
   constructor(parts: ClusterLeasesParts) {
@@ -114,7 +121,11 @@ export class ClusterLeases implements LeaseSource {
 
   async #search(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
     const { promptTokens, need, avoid } = request;
-    const search = new SlotSearch({ promptTokens, memoryBytes: need.memoryBytes, avoid });
+    const { numericClass } = request;
+    const search = new SlotSearch({
+      ...{ promptTokens, memoryBytes: need.memoryBytes, avoid },
+      ...(numericClass === undefined ? {} : { numericClass: toldClass(numericClass) }),
+    });
     const refusals: EdgeError[] = [];
     let awaited: AwaitedWake | undefined;
     for (;;) {
@@ -154,6 +165,7 @@ export class ClusterLeases implements LeaseSource {
         if (request.hasImages === true) requireEyes(lease);
         settle("granted", {
           wake: this.#wakeOf(order.route.nodeId, awaited),
+          exact: lease.model.facts.exactness?.isExact,
           split: splitOf(request, lease.model),
         });
         search.step({ kind: "granted" });
@@ -274,6 +286,7 @@ export class ClusterLeases implements LeaseSource {
       health: "alive",
       drained: isDrained(),
       load: loadFromView(driver.view(), request.need.modelKey, ownFigures()),
+      numericClass: this.#ownClasses.get(request.need.modelKey),
       sentSinceReport: 0,
       residentTokens: 0,
     }];
@@ -289,6 +302,9 @@ export class ClusterLeases implements LeaseSource {
     if (route.isSelf) {
       const lease = await driver.acquire(asked.request, signal);
       metrics.increment("odist_slots_granted_total", { where: "here" });
+      const { exactness, numericClass } = lease.model.facts;
+      const told = exactness?.isExact === true ? toldClass(numericClass) : undefined;
+      this.#ownClasses.set(asked.request.need.modelKey, told);
       return { ...lease, servedBy: self };
     }
     const peer = asked.holders.find(({ nodeId }) => nodeId === route.nodeId);

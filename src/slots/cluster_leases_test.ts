@@ -8,6 +8,7 @@ import type { Lease } from "./scheduler_driver.ts";
 import { ClusterLeases } from "./cluster_leases.ts";
 import type { Holder } from "../library/holders.ts";
 import type { LeaseRequest, UnloadTarget } from "./lease.ts";
+import { toldClass } from "./own_load.ts";
 import { RouteJournal } from "./route_journal.ts";
 
 const never = new AbortController().signal;
@@ -70,6 +71,7 @@ class Stage {
     slots: 2,
     running: 0,
   }];
+  readonly facts = new Map<string, Partial<LoadedModel["facts"]>>();
   running = 0;
   drained = false;
   readonly leases: ClusterLeases;
@@ -117,7 +119,12 @@ class Stage {
     const { promise, resolve } = Promise.withResolvers<{ expected: boolean; reason: string }>();
     this.ends.set(name, resolve);
     const imageFault = this.imageFaults.get(name);
-    const facts = (imageFault === undefined ? {} : { imageFault }) as LoadedModel["facts"];
+    const known = this.facts.get(name);
+    // A double: nothing else of it is read.
+    const facts = {
+      ...(imageFault === undefined ? {} : { imageFault }),
+      ...known,
+    } as LoadedModel["facts"];
     const model = { exited: promise, facts } as LoadedModel;
     const end = () => resolve({ expected: true, reason: "" });
     return Promise.resolve({
@@ -379,4 +386,21 @@ Deno.test("ClusterLeases passes over nodes that see no images, for requests that
     code: "unsupported_capability",
     message: "the model can't be shown images: libmtmd is not there",
   });
+});
+
+Deno.test("ClusterLeases goes on with an exact answer in its class, here too where the copy is gone", async () => {
+  const stage = new Stage();
+  const exactness = { isExact: true } as NonNullable<LoadedModel["facts"]["exactness"]>;
+  stage.holders = [holder("2"), holder("3", { numericClass: toldClass("avx2") })];
+  const numericClass = "avx2";
+  assert.equal(await stage.acquire({ numericClass }), "n3");
+  stage.facts.set("me", { exactness, numericClass });
+  assert.equal(await stage.acquire(), "me");
+  stage.instances = [];
+  const goesOn = { numericClass, standing: "resumed" as const, avoid: [holder("3").nodeId] };
+  assert.equal(await stage.acquire(goesOn), "me");
+  assert.deepEqual(stage.journal.list().map(({ exact }) => exact), [undefined, true, true]);
+  stage.facts.set("me", { exactness: { ...exactness, isExact: false }, numericClass });
+  await stage.acquire(goesOn);
+  assert.equal(await stage.acquire(goesOn), "n3", "what was lost there comes before another class");
 });

@@ -26,6 +26,8 @@ export interface LeaseRequest extends SlotRequest {
   readonly promptText: string;
   /** Whether the prompt has images. Default false. */
   readonly hasImages?: boolean;
+  /** Of an exact answer that goes on: copies of this class write the rest in the same words, and come before others. */
+  readonly numericClass?: string;
   /** Nodes under which this request was lost before, oldest first. */
   readonly avoid: readonly NodeId[];
   /** What the client's answer is labelled with; not unique. */
@@ -95,7 +97,8 @@ export function neededModel(
     settings,
     need: {
       modelKey: modelKeyOf(model, load.mode),
-      settingsKey: JSON.stringify(load),
+      settingsKey: JSON.stringify({ ...load, exact: undefined }),
+      mustBeExact: load.exact === "on",
       displayName: name,
       memoryBytes: estimateMemoryBytes(shape),
       placing: {

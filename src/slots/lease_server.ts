@@ -37,7 +37,7 @@ export interface LeaseServerParts {
   /** This node's own definition of a model, with its own paths; undefined when it is not whole here. */
   readonly findDefinition: FindDefinition;
   /** What loads have here whoever asks: otherwise nodes with different settings would make each other reload. */
-  readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType">;
+  readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType" | "exact">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -269,9 +269,22 @@ class LeaseSession {
 
 function ownLoad(asked: ResolvedLoad, own: LeaseServerParts["defaults"]): ResolvedLoad {
   return {
-    ...asked,
+    ...withoutExact(asked),
     slots: asked.mode === "embed" ? 1 : own.slots,
     flashAttention: own.flashAttention,
     kvCacheType: own.kvCacheType,
+    ...ownExact(asked, own),
   };
+}
+
+function withoutExact({ exact: _, ...rest }: ResolvedLoad): ResolvedLoad {
+  return rest;
+}
+
+function ownExact(
+  asked: ResolvedLoad,
+  own: LeaseServerParts["defaults"],
+): Pick<ResolvedLoad, "exact"> {
+  if (asked.exact === "on") return { exact: "on" };
+  return asked.mode === "embed" || own.exact === undefined ? {} : { exact: own.exact };
 }

@@ -1,10 +1,13 @@
+import { sha256Hex } from "../base/mod.ts";
 import { type Catalogue, SpeedAverage } from "../core/catalogue/mod.ts";
 import type { Clock, Engine, LoadedModel } from "../ports/mod.ts";
 import {
   type DeviceFacts,
+  type ExactCopy,
   type LoadedCopy,
   manifestPrefixOf,
   type NodeLoad,
+  NUMERIC_CLASS_CHARS,
   parseModelName,
   type SequenceEvent,
 } from "../protocol/mod.ts";
@@ -27,11 +30,13 @@ export interface OwnLoadParts {
 export function ownFigures(parts: OwnLoadParts): {
   readonly readLoad: () => NodeLoad;
   readonly readLoaded: () => readonly LoadedCopy[];
+  readonly readExact: () => readonly ExactCopy[];
   readonly readDevices: () => readonly DeviceFacts[];
 } {
   return {
     readLoad: () => readLoad(parts),
     readLoaded: () => readLoaded(parts),
+    readExact: () => readExact(parts),
     readDevices: () => parts.devices.told(parts.driver.view().instances),
   };
 }
@@ -50,6 +55,22 @@ function readLoad({ driver, speed }: OwnLoadParts): NodeLoad {
     prefillTokensPerMinute: speed.prefillTokensPerMinute,
     availableBytes: driver.availableBytes(),
   };
+}
+
+function readExact({ driver, catalogue }: OwnLoadParts): readonly ExactCopy[] {
+  return driver.view().instances.flatMap((instance): ExactCopy[] => {
+    const facts = driver.findModel(instance.instanceId)?.facts;
+    const name = parseModelName(instance.displayName);
+    const model = name && catalogue().findModel(name);
+    if (model === undefined || facts?.exactness?.isExact !== true) return [];
+    const manifest = manifestPrefixOf(model.manifestDigest);
+    return [{ manifest, numericClass: toldClass(facts.numericClass) }];
+  });
+}
+
+/** A numeric class as nodes tell it each other. */
+export function toldClass(numericClass: string): string {
+  return sha256Hex(new TextEncoder().encode(numericClass)).slice(0, NUMERIC_CLASS_CHARS);
 }
 
 function readLoaded({ driver, catalogue, clock }: OwnLoadParts): readonly LoadedCopy[] {

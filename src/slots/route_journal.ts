@@ -20,6 +20,8 @@ export interface RouteRecord {
   readonly outcome: string;
   readonly wake: WakeExplanation | undefined;
   readonly split: SplitExplanation | undefined;
+  /** Whether the copy that was granted is exact; undefined = it was not granted, or nobody knows. */
+  readonly exact: boolean | undefined;
 }
 
 /** Tells what came of a decision, as far as it is known. */
@@ -28,6 +30,7 @@ export type Settle = (
   known?: {
     readonly wake?: WakeExplanation | undefined;
     readonly split?: SplitExplanation | undefined;
+    readonly exact?: boolean | undefined;
   },
 ) => void;
 
@@ -38,17 +41,18 @@ export class RouteJournal {
   #last = 0;
 
   /** Keeps a decision; call what is returned when its outcome is known, and for each change of a wake that it waits for. */
-  record(record: Omit<RouteRecord, "outcome" | "wake" | "split">): Settle {
+  record(record: Omit<RouteRecord, "outcome" | "wake" | "split" | "exact">): Settle {
     const number = ++this.#last;
-    const unknown = { wake: undefined, split: undefined };
+    const unknown = { wake: undefined, split: undefined, exact: undefined };
     this.#records.set(number, { ...record, ...unknown, outcome: "pending" });
     this.#records.delete(number - DECISIONS_MAX);
-    return (outcome, { wake, split } = {}) => {
+    return (outcome, { wake, split, exact } = {}) => {
       if (this.#records.has(number)) {
         this.#records.set(number, {
           ...record,
           outcome,
           split,
+          exact,
           wake: wake && { position: wake.position, tookMs: wake.tookMs },
         });
       }
@@ -73,6 +77,7 @@ export class RouteJournal {
       outcome: row.outcome,
       wake: row.wake,
       split: row.split,
+      exact: row.exact,
     }));
   }
 

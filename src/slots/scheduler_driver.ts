@@ -368,7 +368,10 @@ export class SchedulerDriver {
       model: need.displayName,
       seconds,
       processId: instance.model.processId,
+      ...exactnessFields(facts),
     });
+    const { proofMs = 0 } = facts.exactness ?? {};
+    if (proofMs > 0) metrics.observe("odist_exact_proof_seconds", proofMs / 1000);
     void instance.model.exited.then(({ expected, reason }) => {
       if (!expected) {
         metrics.increment("odist_runner_deaths_total");
@@ -378,7 +381,10 @@ export class SchedulerDriver {
       if (!expected) void this.#lookAtDevices(instance);
     });
     const { memoryBytes, hostMemoryBytes: hostBytes = memoryBytes, slots } = facts;
-    this.#step({ kind: "model_loaded", instanceId, memoryBytes, hostBytes, devices: taken, slots });
+    const { exactness } = facts;
+    const known = exactness === undefined ? {} : { exactness };
+    const took = { memoryBytes, hostBytes, devices: taken, slots };
+    this.#step({ kind: "model_loaded", instanceId, ...took, ...known });
     this.#parts.devices.noteFree(taken, this.#onDevices());
   }
 
@@ -421,6 +427,14 @@ export class SchedulerDriver {
     this.#instances.delete(instanceId);
     this.#step({ kind: "runner_exited", instanceId });
   }
+}
+
+/** For the log. */
+function exactnessFields({ exactness }: LoadedModel["facts"]) {
+  if (exactness === undefined) return {};
+  const { isExact: exact, policy, reason, prefillRatio, decodeRatio, proofMs } = exactness;
+  const why = reason === "" ? {} : { notExactBecause: reason };
+  return { exact, policy, prefillRatio, decodeRatio, proofMs, ...why };
 }
 
 /** Another process says it. @throws PeerError when nobody could ever have a slot, or it takes no memory at all. */

@@ -37,7 +37,7 @@ export interface ServingParts {
   readonly self: ServingNode;
   readonly isDrained: () => boolean;
   readonly ownFigures: () => OwnFigures;
-  readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType">;
+  readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType" | "exact">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;

@@ -74,6 +74,17 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
   odist_model_load_seconds: histogram(ANSWER_SECONDS, "Seconds a successful model load took."),
   odist_model_load_failures_total: counter("Model loads that failed."),
   odist_runner_deaths_total: counter("Runners that ended without being told to."),
+  odist_answers_begun_total: counter(
+    "Answers by whether they are exact: yes, no, or unknown of a node that can't tell.",
+    "exact",
+  ),
+  odist_answers_left_class_total: counter(
+    "Exact answers that went on where other figures are computed, as no node of their class was left.",
+  ),
+  odist_exact_proof_seconds: histogram(
+    ANSWER_SECONDS,
+    "Seconds it took to prove how a model is computed exactly; nothing at loads that knew it.",
+  ),
   odist_answers_resumed_total: counter(
     "Answers continued from their journals after a runner died.",
   ),

@@ -121,6 +121,7 @@ const ROUTE: RouteExplanation = {
   excluded: [{ nodeId: A, name: "a", reason: "down" }],
   split: undefined,
   wake: { position: 2, tookMs: 12_345 },
+  exact: true,
   outcome: "granted",
 };
 

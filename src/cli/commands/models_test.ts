@@ -97,6 +97,19 @@ Deno.test("ps prints where each model is and when it goes", async () => {
   );
 });
 
+Deno.test("ps tells which models answer exactly, where a node says so", async () => {
+  const model = { ...TINY, size: 1, size_vram: 0, context_length: 1, expires_at: "" };
+  const models = [
+    { ...model, exact: true, exact_policy: "short" },
+    { ...model, exact: false, exact_policy: "plain", exact_reason: "it costs too much" },
+    model,
+  ];
+  await using node = new ScriptedNode({ "GET /api/ps": { json: { models } } });
+  const { out } = await runCommand(["ps"], { env: { ODIST_HOST: node.host } });
+  const last = out.trimEnd().split("\n").map((row) => row.split(/ +/).at(-1));
+  assert.deepEqual(last, ["EXACT", "short", "no", "?"]);
+});
+
 Deno.test("ps names the nodes when there is more than one", async () => {
   const models = ["attic", "cellar"].map((node) => ({
     ...TINY,

@@ -18,6 +18,7 @@ export function define(command: Command, context: CliContext): void {
     if (options.json) return printJson(context, { ...answer, models });
     // One node alone needs no column for its name.
     const hasNodes = models.some((model) => textOf(model, "node") !== undefined);
+    const tellsExact = models.some((model) => typeof model.exact === "boolean");
     const rows = models.map((model) => [
       textOf(model, "name") ?? "",
       shortId(model),
@@ -25,9 +26,11 @@ export function define(command: Command, context: CliContext): void {
       formatProcessor(model),
       String(numberOf(model, "context_length") ?? ""),
       formatUntil(textOf(model, "expires_at"), context.nowMs()),
+      ...(tellsExact ? [formatExact(model)] : []),
       ...(hasNodes ? [textOf(model, "node") ?? ""] : []),
     ]);
     const head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"];
+    if (tellsExact) head.push("EXACT");
     if (hasNodes) head.push("NODE");
     context.terminal.out.write(`${formatTable([head, ...rows]).join("\n")}\n`);
   });
@@ -42,6 +45,12 @@ export function formatProcessor(model: JsonObject): string {
   if (gpuBytes > bytes || bytes === 0) return "Unknown";
   const cpuPercent = Math.round((bytes - gpuBytes) / bytes * 100);
   return `${cpuPercent}%/${100 - cpuPercent}% CPU/GPU`;
+}
+
+/** How answers are made exact: `short`; `no` where they are not, and `?` where nobody said. */
+function formatExact(model: JsonObject): string {
+  if (typeof model.exact !== "boolean") return "?";
+  return model.exact ? textOf(model, "exact_policy") ?? "yes" : "no";
 }
 
 /** When the model goes if nobody asks it anything. */

@@ -14,6 +14,8 @@ export interface KnownHolder {
   readonly drained: boolean;
   /** Undefined = nothing was heard of it. */
   readonly load: CandidateLoad | undefined;
+  /** See `RouteCandidate`. */
+  readonly numericClass?: string | undefined;
 }
 
 /** A prompt and the model that is to compute it. */
@@ -79,7 +81,7 @@ export class PeerBeliefs {
 
   /** A holder as a candidate for one request; what of the prompt it has computed is still to be said. */
   candidate(holder: KnownHolder, nowMs: number): RouteCandidate {
-    const { nodeId, name, drained, load, wakeMs } = holder;
+    const { nodeId, name, drained, load, wakeMs, numericClass } = holder;
     const reportedMs = nowMs - (load?.ageMs ?? Infinity);
     const sent = [...this.#sent.get(nodeId) ?? []].filter(({ atMs }) => atMs >= reportedMs);
     const isDoubted = (this.#doubtedUntilMs.get(nodeId) ?? -Infinity) > nowMs;
@@ -91,6 +93,7 @@ export class PeerBeliefs {
       drained,
       ...wakeMs !== undefined && { wakeMs },
       load,
+      numericClass,
       sentSinceReport: sent.length,
       residentTokens: 0,
     };

@@ -9,6 +9,8 @@ export interface ModelNeed {
   readonly modelKey: string;
   /** Identity of the load options; a difference means a reload. */
   readonly settingsKey: string;
+  /** Whether only an exact copy will do; default false. Any copy does for others. */
+  readonly mustBeExact?: boolean;
   /** Name to show in `ps`: the one that loaded it. */
   readonly displayName: string;
   /** Estimate of weights + KV cache + compute buffers in bytes, where the cores compute it all. */
@@ -49,6 +51,8 @@ export type SchedulerEvent =
     /** By device. */
     readonly devices?: readonly { readonly name: string; readonly bytes: number }[];
     readonly slots: number;
+    /** Absent = not known: then it counts as exact where it was asked for so. */
+    readonly exactness?: LoadedExactness;
   }
   | { readonly kind: "load_failed"; readonly instanceId: InstanceId; readonly message: string }
   /** The process is gone, whether asked to or not. */
@@ -58,6 +62,14 @@ export type SchedulerEvent =
   | { readonly kind: "time_elapsed" }
   /** Graceful stop: fresh requests are refused, running and waiting ones go on. */
   | { readonly kind: "stop_requested" };
+
+/** Whether a loaded copy is exact. */
+export interface LoadedExactness {
+  readonly isExact: boolean;
+  /** Whether it could be, loaded for it. */
+  readonly isPossible: boolean;
+  readonly reason: string;
+}
 
 /** What the driver saw when the event happened. */
 export interface Observation {

@@ -6,6 +6,8 @@ export interface RouteRequest {
   readonly promptTokens: number;
   /** Memory that loading the model takes; bytes. */
   readonly memoryBytes: number;
+  /** Of an exact answer that goes on: copies of another class would write other words. */
+  readonly numericClass?: string;
   /** Nodes under which this request was lost before: taken only when there is no other. */
   readonly avoid: readonly NodeId[];
   /** Nodes that refused this very attempt, with what they said: not asked again. */
@@ -27,6 +29,8 @@ export interface RouteCandidate {
   readonly load: CandidateLoad | undefined;
   /** Requests that were sent there from here after the load was reported: what it says can't count them yet. */
   readonly sentSinceReport: number;
+  /** In which class its loaded copy is exact; undefined = in none, or none is loaded. */
+  readonly numericClass?: string | undefined;
   /** Leading tokens of the prompt that the node is believed to have computed already. */
   readonly residentTokens: number;
 }
@@ -51,7 +55,7 @@ export interface CandidateLoad {
 }
 
 /** Why a candidate ranks behind others whatever its score. Later ones are worse. */
-export type RouteRank = "sound" | "lost_before" | "drained" | "suspect";
+export type RouteRank = "sound" | "lost_before" | "other_class" | "drained" | "suspect";
 
 /** A candidate with its score and what it is made of, in milliseconds. */
 export interface ScoredRoute {
@@ -120,7 +124,13 @@ export const ROUTE_OPTIONS: RouteOptions = {
 /** No expectation is longer: beyond, all are equally hopeless. Milliseconds. */
 const EXPECTED_MS_MAX = 24 * 3600 * 1000;
 
-const RANKS: readonly RouteRank[] = ["sound", "lost_before", "drained", "suspect"];
+const RANKS: readonly RouteRank[] = [
+  "sound",
+  "lost_before",
+  "other_class",
+  "drained",
+  "suspect",
+];
 
 /**
  * Chooses the node that is expected to give the first token soonest; ties go to the lower node id. A node that is
@@ -156,6 +166,9 @@ function exclusionOf(request: RouteRequest, candidate: RouteCandidate): string |
 function rankOf(request: RouteRequest, candidate: RouteCandidate): RouteRank {
   if (candidate.health === "suspect") return "suspect";
   if (candidate.drained) return "drained";
+  const { numericClass } = request;
+  // Where a runner died, another one still writes the same words.
+  if (numericClass !== undefined && candidate.numericClass !== numericClass) return "other_class";
   return request.avoid.includes(candidate.nodeId) ? "lost_before" : "sound";
 }
 

@@ -56,6 +56,18 @@ const TABLE: {
   readonly order: readonly string[];
 }[] = [
   {
+    claim: "those of an exact answer's class, and of them one where it was lost before any other",
+    nodes: [
+      node("a", { isSelf: true }),
+      node("b", { numericClass: "neon" }),
+      node("c", { numericClass: "avx2", load: { ...IDLE, freeSlots: 0 } }),
+      node("d", { numericClass: "avx2" }),
+      node("e", { numericClass: "avx2", health: "suspect" }),
+    ],
+    request: { numericClass: "avx2", avoid: [id("d")] },
+    order: ["c", "d", "a", "b", "e"],
+  },
+  {
     claim: "this node before an equal one, which costs a hop",
     nodes: [node("a"), node("b", { isSelf: true })],
     order: ["b", "a"],

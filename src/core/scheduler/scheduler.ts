@@ -1,6 +1,7 @@
 import { assert, assertNever } from "../../base/mod.ts";
 import type {
   InstanceId,
+  LoadedExactness,
   ModelNeed,
   Observation,
   Refusal,
@@ -44,6 +45,8 @@ interface Instance {
   devices: readonly { readonly name: string; readonly bytes: number }[];
   readonly isSplit: boolean;
   slots: number;
+  /** Undefined until it is loaded, and where nobody knows. */
+  exactness: LoadedExactness | undefined;
   keepAliveMs: number;
   /** Invariant: Infinity or a time while idle and ready; undefined otherwise. */
   expiresAtMs: number | undefined;
@@ -199,6 +202,7 @@ export class Scheduler {
     instance.hostBytes = event.hostBytes ?? event.memoryBytes;
     instance.devices = event.devices ?? [];
     instance.slots = event.slots;
+    instance.exactness = event.exactness;
     restartExpiry(instance, observed.nowMs);
   }
 
@@ -209,7 +213,9 @@ export class Scheduler {
     // The same weights with the same options would fail again: all who wait for just that are told.
     this.#refuseWaiting(
       (need) =>
-        need.modelKey === instance.need.modelKey && need.settingsKey === instance.need.settingsKey,
+        need.modelKey === instance.need.modelKey &&
+        need.settingsKey === instance.need.settingsKey &&
+        need.mustBeExact === instance.need.mustBeExact,
       { kind: "load_failed", message },
       effects,
     );
@@ -288,7 +294,8 @@ export class Scheduler {
     const { observed, effects } = turn;
     const isSplit = this.#isToBeSplit(need, observed);
     const placing = { need, isSplit, observed };
-    const refusal = this.#namesNoDevice(need, observed) ?? this.#cannotEverFit(placing);
+    const refusal = this.#namesNoDevice(need, observed) ?? neverExact(same, need) ??
+      this.#cannotEverFit(placing);
     if (refusal !== undefined) {
       effects.push({ kind: "refuse_request", requestId, refusal });
       return "refused";
@@ -372,6 +379,7 @@ export class Scheduler {
       devices: plan.devices,
       slots: need.slots,
       keepAliveMs: need.keepAliveMs ?? this.#options.keepAliveMs,
+      exactness: undefined,
       expiresAtMs: undefined,
       running: new Set(),
       retiring: false,
@@ -472,7 +480,22 @@ export class Scheduler {
 
 function fits(instance: Instance, need: ModelNeed): boolean {
   return instance.state !== "unloading" && instance.need.modelKey === need.modelKey &&
-    instance.need.settingsKey === need.settingsKey;
+    instance.need.settingsKey === need.settingsKey && isExactEnough(instance, need);
+}
+
+/** One that is still loading may turn out to be exact. */
+function isExactEnough(instance: Instance, need: ModelNeed): boolean {
+  if (need.mustBeExact !== true || instance.state === "loading") return true;
+  return instance.exactness?.isExact ?? instance.need.mustBeExact === true;
+}
+
+/** To load it again for those that want it exact would only take it from the others. */
+function neverExact(same: Instance | undefined, need: ModelNeed): Refusal | undefined {
+  const exactness = same?.exactness;
+  if (need.mustBeExact !== true || exactness === undefined || exactness.isPossible) {
+    return undefined;
+  }
+  return { kind: "load_failed", message: `not exact: ${exactness.reason}` };
 }
 
 /** The timer starts when the last request ends (contract 4.3). */

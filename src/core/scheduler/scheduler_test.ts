@@ -414,3 +414,62 @@ Deno.test("Scheduler refuses a GPU that isn't there, with those that are", () =>
     ["a"],
   );
 });
+
+const exactly = (isExact: boolean, isPossible = true) => ({
+  exactness: { isExact, isPossible, reason: isExact ? "" : "its logits depend on the batch" },
+});
+const loadedAs = (instanceId: number, exactness: ReturnType<typeof exactly>) => ({
+  kind: "model_loaded" as const,
+  ...{ instanceId, memoryBytes: GIB, slots: 1 },
+  ...exactness,
+});
+const mustBeExact = need("a", { mustBeExact: true });
+
+Deno.test("Scheduler lets those that want it exact have a copy that turned out to be, and others any", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.arrive("r2", mustBeExact);
+  assert.deepEqual(granted(stage.step(loadedAs(1, exactly(true)))), ["r1"]);
+  assert.deepEqual(granted(stage.end("r1")), ["r2"]);
+  stage.end("r2");
+  assert.deepEqual(granted(stage.arrive("r3", need("a"))), ["r3"]);
+});
+
+Deno.test("Scheduler loads a copy again for those that want it exact, and keeps it for all", () => {
+  const stage = new Stage();
+  stage.arrive("r1", mustBeExact);
+  stage.exited(1);
+  stage.end("r1");
+  stage.arrive("r2", need("a"));
+  stage.step(loadedAs(2, exactly(false)));
+  stage.arrive("r3", mustBeExact);
+  assert.deepEqual(unloads(stage.end("r2")), [[2, "reload"]]);
+  const reload = stage.exited(2);
+  assert.deepEqual(loads(reload), ["a"]);
+  const [effect] = reload;
+  assert.ok(effect?.kind === "load_model" && effect.need.mustBeExact === true);
+  assert.deepEqual(granted(stage.step(loadedAs(3, exactly(true)))), ["r3"]);
+  stage.end("r3");
+  assert.deepEqual(granted(stage.arrive("r4", need("a"))), ["r4"]);
+});
+
+Deno.test("Scheduler refuses what can't be exact without taking the copy from others", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.step(loadedAs(1, exactly(false, false)));
+  const effects = stage.arrive("r2", mustBeExact);
+  assert.deepEqual(effects.map((effect) => effect.kind === "refuse_request" && effect.refusal), [
+    { kind: "load_failed", message: "not exact: its logits depend on the batch" },
+  ]);
+  assert.deepEqual(granted(stage.end("r1")), []);
+  assert.deepEqual(granted(stage.arrive("r3", need("a"))), ["r3"]);
+});
+
+Deno.test("Scheduler fails a load that had to be exact for those alone that wanted it so", () => {
+  const stage = new Stage();
+  stage.arrive("r1", mustBeExact);
+  stage.arrive("r2", need("a"));
+  const failed = stage.step({ kind: "load_failed", instanceId: 1, message: "not exact" });
+  assert.deepEqual(kinds(failed), ["refuse_request", "load_model"]);
+  assert.deepEqual(granted(stage.loaded(2)), ["r2"]);
+});

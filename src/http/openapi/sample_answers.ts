@@ -76,6 +76,7 @@ export const SAMPLE_CLIENT: ModelApi = {
       sizeVram: 1,
       expiresAtMs: TIME_MS,
       contextLength: 1,
+      exactness: { isExact: false, policy: "plain", reason: "x" },
       node: NODE,
     }]),
   showModel: () =>

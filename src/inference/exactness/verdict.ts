@@ -10,7 +10,7 @@ const FULL_SPEED = { prefillRatio: 1, decodeRatio: 1, proofMs: 0 };
 
 /** How a copy is loaded that nobody wants exact, or that is no matter of answers. */
 export function inexact(reason: string): Exactness {
-  return { isExact: false, policy: "plain", reason, ...FULL_SPEED };
+  return { isExact: false, isPossible: true, policy: "plain", reason, ...FULL_SPEED };
 }
 
 /** Whether a policy of this price is taken where nobody asks for exact answers. */
@@ -26,8 +26,8 @@ export function exactnessOf(
 ): Exactness {
   const { policy, reason, prefillRatio, decodeRatio } = proof;
   const proofMs = isNew ? proof.proofMs : 0;
-  if (policy === undefined) return { ...inexact(reason), proofMs };
-  const found = { policy, prefillRatio, decodeRatio, proofMs };
+  if (policy === undefined) return { ...inexact(reason), isPossible: !proof.isFinished, proofMs };
+  const found = { isPossible: true, policy, prefillRatio, decodeRatio, proofMs };
   if (wish === "on" || isWorthAuto(proof)) return { ...found, isExact: true, reason: "" };
   return {
     ...found,

@@ -49,10 +49,14 @@ export async function settleExactness(
   onStep: () => void,
 ): Promise<Settled> {
   const { settings } = parts;
-  const { mode, exact = "off", threads } = settings;
-  if (mode === "embed" || exact === "off") {
-    const reason = mode === "embed" ? "it computes no answers" : "the model is loaded with it off";
-    return { exactness: inexact(reason), numericClass: classOf(parts, "plain", threads) };
+  const { exact = "off", threads } = settings;
+  const reason = reasonAgainst(settings);
+  if (exact === "on" && reason !== "") {
+    throw new UnavailableError("load_failed", `not exact: ${reason}`);
+  }
+  if (exact === "off" || reason !== "") {
+    const exactness = inexact(reason || "the model is loaded with it off");
+    return { exactness, numericClass: classOf(parts, "plain", threads) };
   }
   const of = proofKeyOf(parts);
   const known = settings.proofs?.find((proof) =>
@@ -81,6 +85,13 @@ export async function settleExactness(
   };
 }
 
+/** Why it isn't worth a proof; "" = it is. */
+function reasonAgainst({ mode, shards }: LoadSettings): string {
+  if (mode === "embed") return "it computes no answers";
+  // Each shape would travel, and whoever takes a worker's place may compute other figures.
+  return shards === undefined ? "" : "several nodes compute it";
+}
+
 /** On a busy machine the time on the wall says little about what a kernel takes. */
 function processorMs(): number {
   const { user, system } = cpuUsage();
@@ -105,6 +116,7 @@ function classOf(
     weights.place,
     `kv=${kvCacheType}`,
     `fa=${flashAttention}`,
+    ...(settings.shards === undefined ? [] : ["split"]),
     ...(policy === undefined ? [] : [policy]),
     ...(threads === undefined ? [] : [`threads=${threads}`]),
   ].join("/");

@@ -28,6 +28,8 @@ export const MODEL_OPTIONS: Readonly<Record<string, ModelOptionType>> = {
   presence_penalty: "float32",
   frequency_penalty: "float32",
   stop: "array",
+  // odist's own.
+  exact: "boolean",
 };
 
 /** The option's field in code: `num_ctx` is `numCtx`. */

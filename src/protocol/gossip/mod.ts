@@ -25,6 +25,13 @@ export {
 export { decodeNodeHttp, encodeNodeHttp, NODE_HTTP_KEY, type NodeHttp } from "./http_value.ts";
 export { decodeNodeYield, encodeNodeYield, NODE_YIELD_KEY, type NodeYield } from "./yield_value.ts";
 export {
+  decodeExactCopies,
+  encodeExactCopies,
+  EXACT_COPIES_KEY,
+  type ExactCopy,
+  NUMERIC_CLASS_CHARS,
+} from "./exact_value.ts";
+export {
   decodeInventory,
   encodeInventory,
   type Inventory,

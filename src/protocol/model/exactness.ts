@@ -37,6 +37,8 @@ export interface ExactProof {
 /** Whether a loaded copy gives the same answer whatever is computed beside and before it. */
 export interface Exactness {
   readonly isExact: boolean;
+  /** False where it was proven that no policy makes it exact. */
+  readonly isPossible: boolean;
   readonly policy: ExactPolicy;
   /** Why it is not exact, fit to be shown; "" when it is. */
   readonly reason: string;
