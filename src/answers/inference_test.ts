@@ -318,9 +318,10 @@ Deno.test("Inference answers a Go template that fails at work with 500, a chat t
 });
 
 /** A PNG of one pixel, as far as its header is looked at, and `more` bytes behind it. */
-function pixel(more = 0): Uint8Array {
+function pixel(more = 0, [high, low] = [0, 1]): Uint8Array {
   const header = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52];
-  return Uint8Array.from([...header, 0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, ...Array(more + 4)]);
+  const size = [0, 0, high, low, 0, 0, high, low];
+  return Uint8Array.from([...header, ...size, 8, 2, 0, 0, 0, ...Array(more + 4)]);
 }
 
 Deno.test("Inference hands on the images of a conversation in the order of their marks", async () => {
@@ -383,6 +384,7 @@ Deno.test("Inference refuses images that can't be seen, each with its reason", a
     [ask(seeing, { images: [pixel(), new Uint8Array(9)] }), /^images\[1\]: it is no PNG/],
     [ask(seeing, { images: [pixel(IMAGES_BYTES_MAX)] }), /bytes: at most \d+ are taken/],
     [ask(seeing, { images: Array(IMAGES_MAX + 1).fill(pixel()) }), /at most 256 images/],
+    [ask(seeing, { images: Array(17).fill(pixel(0, [16, 0])) }), /pixels: at most \d+ are taken/],
     [ask(seeing, { images: [pixel()], suffix: "x" }), /can't be combined with a suffix/],
   ];
   for (const [answer, words] of cases) {

@@ -17,6 +17,7 @@ import {
   IMAGE_TOKENS_ESTIMATED,
   IMAGES_BYTES_MAX,
   IMAGES_MAX,
+  IMAGES_PIXELS_MAX,
   type LoadedFacts,
   readImageHeader,
   type SequenceRequest,
@@ -207,10 +208,16 @@ function checkImages(images: readonly Uint8Array[], model: ModelDefinition): voi
   if (bytes > IMAGES_BYTES_MAX) {
     throw invalidRequest(`the images have ${bytes} bytes: at most ${IMAGES_BYTES_MAX} are taken`);
   }
-  images.forEach((image, index) => {
+  const pixels = images.map((image, index) => {
     const read = readImageHeader(image);
     if (read.kind === "refused") throw invalidRequest(`images[${index}]: ${read.reason}`);
-  });
+    return read.header.width * read.header.height;
+  }).reduce((sum, count) => sum + count, 0);
+  if (pixels > IMAGES_PIXELS_MAX) {
+    throw invalidRequest(
+      `the images have ${pixels} pixels: at most ${IMAGES_PIXELS_MAX} are taken`,
+    );
+  }
 }
 
 function thinkField(think: ThinkLevel | undefined): { readonly think?: ThinkLevel } {

@@ -64,6 +64,20 @@ engineTest(
   },
 );
 
+engineTest(
+  "An asker that leaves while its pictures are decoded is told, and holds up nobody",
+  {},
+  async (model) => {
+    const leaving = new AbortController();
+    const many = askTiny("Hi", { images: Array(256).fill(picture("red", 1024)) });
+    const left = readAnswer(model, many, { signal: leaving.signal });
+    const other = readAnswer(model, about("blue"));
+    leaving.abort();
+    assert.equal((await other).text.trim(), "blue");
+    assert.deepEqual([(await left).reason, (await left).text], ["cancelled", ""]);
+  },
+);
+
 engineTest("A picture that was computed is not computed again", {}, async (model) => {
   const first = await readAnswer(model, about("red"));
   const again = await readAnswer(model, about("red"));

@@ -19,6 +19,12 @@ export class ImageNumbers {
   }
 }
 
+/** What is asked of a projector for one answer. */
+export type AnswerProjector = Pick<
+  Projector,
+  "encode" | "isBidirectional" | "positions" | "tokenize"
+>;
+
 /** A part of an image where it stands in a prompt. */
 export interface PromptPart {
   readonly tokenCount: number;
@@ -39,7 +45,7 @@ export class AnswerImages {
   #isFree = false;
 
   private constructor(
-    projector: Projector,
+    projector: AnswerProjector,
     images: readonly TokenizedImage[],
     numbers: ImageNumbers,
   ) {
@@ -52,16 +58,27 @@ export class AnswerImages {
     }
   }
 
-  /** @throws RequestError `invalid_request` for too many, and for one that can't be looked at. */
+  /**
+   * Decodes the images, and stops between two once nobody wants them.
+   *
+   * @throws RequestError `invalid_request` for too many, and for one that can't be looked at.
+   */
   static async load(
-    projector: Projector,
+    projector: AnswerProjector,
     files: readonly Uint8Array[],
-    options: { readonly numbers: ImageNumbers; readonly partTokensMax: number },
+    options: {
+      readonly numbers: ImageNumbers;
+      readonly partTokensMax: number;
+      readonly isWanted: () => boolean;
+    },
   ): Promise<AnswerImages> {
     if (files.length > IMAGES_MAX) throw invalidRequest(`at most ${IMAGES_MAX} images are taken`);
     const images: TokenizedImage[] = [];
     try {
-      for (const file of files) images.push(await projector.tokenize(file));
+      for (const file of files) {
+        if (!options.isWanted()) throw invalidRequest("The answer was cancelled");
+        images.push(await projector.tokenize(file));
+      }
       const counts = images.flatMap(({ parts }) => parts.map(({ tokenCount }) => tokenCount));
       const largest = Math.max(0, ...counts);
       if (projector.isBidirectional && largest > options.partTokensMax) {
@@ -146,13 +163,13 @@ export class AnswerImages {
 }
 
 class EncodedPart implements PromptPart {
-  readonly #projector: Projector;
+  readonly #projector: AnswerProjector;
   readonly #part: ImagePart;
   #encoding: Promise<void> | undefined;
   #isLeft = false;
   embeddings: Float32Array<ArrayBuffer> | undefined;
 
-  constructor(projector: Projector, part: ImagePart) {
+  constructor(projector: AnswerProjector, part: ImagePart) {
     this.#projector = projector;
     this.#part = part;
   }

@@ -122,8 +122,9 @@ export class Decoder {
       );
     }
     this.#preparing.set(id, false);
+    const isWanted = () => this.#preparing.get(id) !== true;
     try {
-      const options = { numbers: this.#imageNumbers, partTokensMax };
+      const options = { numbers: this.#imageNumbers, partTokensMax, isWanted };
       const images = await AnswerImages.load(projector, request.images ?? [], options);
       try {
         const answer = this.#prepare(id, request, { unreadTokensMax, images });
@@ -132,6 +133,10 @@ export class Decoder {
         images.free();
         throw error;
       }
+    } catch (error) {
+      if (isWanted()) throw error;
+      const event = { kind: "finished", reason: "cancelled", prefillNs: 0, decodeNs: 0 } as const;
+      this.#emit([{ id, event }]);
     } finally {
       this.#preparing.delete(id);
     }

@@ -2,6 +2,10 @@
 export const IMAGE_PIXELS_MAX = 32 * 1024 * 1024;
 /** Bytes that the pixels of a PNG may take before they are brought to three a pixel: some have eight for one. */
 export const IMAGE_INFLATED_BYTES_MAX = 128 * 1024 * 1024;
+/** Pixels of all images of one request at most: they are decoded one after the other, while others wait with theirs. */
+export const IMAGES_PIXELS_MAX = 8 * IMAGE_PIXELS_MAX;
+/** Passes over its pixels that a JPEG may make; what cameras and editors write makes twenty at most. */
+const JPEG_SCANS_MAX = 64;
 /** Pixels along one side at most. */
 export const IMAGE_SIDE_PIXELS_MAX = 16_384;
 /** How many times longer than the other one side may be: tiles of a ribbon are many. */
@@ -44,6 +48,9 @@ export function readImageHeader(bytes: Uint8Array): ReadImage {
       `it has ${width} x ${height} pixels: at most ${IMAGE_PIXELS_MAX} are taken, and ` +
         `${IMAGE_SIDE_PIXELS_MAX} along one side`,
     );
+  }
+  if (format === "jpeg" && scansOf(bytes) > JPEG_SCANS_MAX) {
+    return refused(`it goes over its pixels more than ${JPEG_SCANS_MAX} times`);
   }
   if (inflatedBytesMax > IMAGE_INFLATED_BYTES_MAX) {
     return refused(
@@ -113,6 +120,17 @@ function bmpSize(view: DataView): Size | undefined {
   }
   // A negative height counts lines from the top.
   return { width: view.getInt32(18, true), height: Math.abs(view.getInt32(22, true)) };
+}
+
+/** A few bytes can have a decoder go over all pixels once more. Among those data the bytes of a marker never stand. */
+function scansOf(jpeg: Uint8Array): number {
+  let count = 0;
+  let at = jpeg.indexOf(0xff);
+  while (at >= 0 && count <= JPEG_SCANS_MAX) {
+    if (jpeg[at + 1] === 0xda) count++;
+    at = jpeg.indexOf(0xff, at + 1);
+  }
+  return count;
 }
 
 /** Goes from segment to segment up to the first frame, which a decoder takes, too. */

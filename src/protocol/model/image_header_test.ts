@@ -65,6 +65,16 @@ Deno.test("readImageHeader() refuses sizes over the limits whatever the format",
   assert.match(reasonOf(png(side + 2, side + 2, [16, 6])), /bytes: at most/);
 });
 
+Deno.test("readImageHeader() refuses a JPEG that has its decoder go over all pixels again and again", () => {
+  const scans = (count: number) =>
+    Uint8Array.from([
+      ...jpeg(640, 480),
+      ...Array(count).fill([0xff, 0xda, 0, 3, 0, 0xff, 0]).flat(),
+    ]);
+  assert.equal(reasonOf(scans(64)), "");
+  assert.match(reasonOf(scans(65)), /over its pixels more than 64 times/);
+});
+
 Deno.test("readImageHeader() refuses what no decoder here takes, and headers that are cut", () => {
   assert.match(reasonOf(bytesOf("RIFF", [0, 0, 0, 0], "WEBPVP8 ")), /WebP/);
   assert.match(reasonOf(bytesOf("II*\0")), /no PNG, JPEG, GIF or BMP/);

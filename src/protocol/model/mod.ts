@@ -5,7 +5,7 @@
  * @module
  */
 export type { Exactness, ExactPolicy, ExactProof, ExactWish } from "./exactness.ts";
-export { readImageHeader } from "./image_header.ts";
+export { IMAGES_PIXELS_MAX, readImageHeader } from "./image_header.ts";
 export {
   IMAGE_PARTS_MAX,
   IMAGE_TOKEN_MIN,
