@@ -3,7 +3,8 @@
  * sampling; rounds of the two servers alternate, so that a machine that slows down slows down both.
  *
  * Usage: `deno task bench:engine [--streams 1,8,32] [--rounds 5] [--tokens 128] [--threads 1] [--odist FILE]
- * [--llama-server FILE] [--model FILE.gguf] [--only odist|llama-server] [--out FOLDER] [--smoke]`.
+ * [--llama-server FILE] [--model FILE.gguf] [--only odist|llama-server] [--shared WORDS] [--out FOLDER] [--smoke]`.
+ * With `--shared`, the prompts of a round begin with so many words in common.
  *
  * @module
  */
@@ -37,8 +38,10 @@ import {
 } from "./measuring/servers.ts";
 import { type BenchModel, createModel } from "./measuring/setup.ts";
 
-/** Context window of each slot in tokens; prompt and answer must fit. */
+/** Context window of each slot in tokens, beside what prompts share: a prompt of its own and the answer must fit. */
 const CONTEXT_TOKENS = 512;
+/** A word and its space, at most. */
+const TOKENS_PER_WORD = 2;
 const PROMPT_WORDS = 60;
 /** Requests of a round with one stream; with more streams each sends one. */
 const ROUND_REQUESTS_MIN = 4;
@@ -52,6 +55,8 @@ interface BenchOptions {
   readonly servers: readonly ServerName[];
   readonly llamaServer: string | undefined;
   readonly modelPath: string | undefined;
+  /** Words that all prompts of a round begin with. */
+  readonly sharedWords: number;
   readonly smoke: boolean;
   readonly outFolder: string;
 }
@@ -70,6 +75,7 @@ function parseOptions(args: readonly string[]): BenchOptions {
       "llama-server": { type: "string" },
       model: { type: "string" },
       only: { type: "string" },
+      shared: { type: "string", default: "0" },
       out: { type: "string", default: join(ROOT, "test-artifacts", "bench-engine") },
       smoke: { type: "boolean", default: false },
     },
@@ -88,9 +94,14 @@ function parseOptions(args: readonly string[]): BenchOptions {
     servers: only === undefined ? compared : [only],
     llamaServer: values["llama-server"],
     modelPath: values.model,
+    sharedWords: Number(values.shared),
     smoke,
     outFolder: values.out,
   };
+}
+
+function contextOf({ sharedWords }: BenchOptions): number {
+  return CONTEXT_TOKENS + sharedWords * TOKENS_PER_WORD;
 }
 
 /** One server with everything needed to load it. */
@@ -104,6 +115,7 @@ async function contenders(
   model: BenchModel,
   dataFolder: string,
 ): Promise<Contender[]> {
+  const contextTokens = contextOf(options);
   const logPath = (name: string) => join(options.outFolder, `${name}.log`);
   const all: Contender[] = [];
   if (options.servers.includes("odist")) {
@@ -114,7 +126,7 @@ async function contenders(
         logPath: logPath("odist"),
         settings: {
           ODIST_SLOTS: String(streams),
-          ODIST_CONTEXT: String(CONTEXT_TOKENS),
+          ODIST_CONTEXT: String(contextTokens),
           ODIST_THREADS: String(options.threads),
         },
       }));
@@ -130,7 +142,7 @@ async function contenders(
         binary,
         modelPath: model.path,
         slots,
-        contextTokens: CONTEXT_TOKENS,
+        contextTokens,
         threads: options.threads,
         logPath: logPath("llama-server"),
       }));
@@ -171,12 +183,14 @@ async function measureLevel(
 function requestsOf(
   round: number,
   streams: number,
-  options: { readonly answerTokens: number; readonly smoke: boolean; readonly model: BenchModel },
+  options: BenchOptions & { readonly model: BenchModel },
 ): CompletionRequest[] {
   const count = Math.max(streams, ROUND_REQUESTS_MIN);
+  const { sharedWords } = options;
+  const shared = sharedWords === 0 ? "" : `${promptOf(1_000 * round, sharedWords)}\n\n`;
   return Array.from({ length: count }, (_, index) => ({
     model: options.model.name,
-    prompt: promptOf(1 + index + 1_000 * round, PROMPT_WORDS),
+    prompt: shared + promptOf(1 + index + 1_000 * round, PROMPT_WORDS),
     answerTokens: round === 0 ? Math.min(16, options.answerTokens) : options.answerTokens,
     // Tiny answers nothing to a story without its template.
     form: options.smoke ? "templated" : "raw",
@@ -194,8 +208,10 @@ async function writeReports(options: BenchOptions, model: BenchModel, levels: re
     ...await describeMachine(),
     model: `${basename(model.path)}, SHA-256 ${digest}`,
     threads: options.threads,
-    "context window": `${CONTEXT_TOKENS} tokens per slot, one slot per stream`,
-    prompts: `about ${PROMPT_WORDS} words each, no shared prefix`,
+    "context window": `${contextOf(options)} tokens per slot, one slot per stream`,
+    prompts: options.sharedWords === 0
+      ? `about ${PROMPT_WORDS} words each, no shared prefix`
+      : `about ${options.sharedWords} words that all of a round share, and ${PROMPT_WORDS} of each one's own`,
     "tokens per answer": `${options.answerTokens} at most, greedy`,
     rounds: `${options.rounds} per server and level, alternating, after one uncounted`,
   };

@@ -14,9 +14,9 @@ import { decodeImage, readyImage } from "./image_step.ts";
 import { scoreChoice } from "./logprobs.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
-import { chooseSlot, planBatch, type SlotChoice } from "./planning.ts";
+import { awaitedPrefix, chooseSlot, planBatch, type SlotChoice } from "./planning.ts";
 import { Candidates, type Outputs, Sampler } from "./sampler.ts";
-import { type RunningAnswer, Slot } from "./slot.ts";
+import { isAwaited, type RunningAnswer, Slot } from "./slot.ts";
 import {
   keptTokens,
   replayWindow,
@@ -300,23 +300,50 @@ export class Decoder {
     this.#waiting = this.#waiting.filter((answer) => !answer.isCancelled);
   }
 
-  /** Gives idle slots to waiting answers, first come, first served. */
+  /**
+   * Gives idle slots to waiting answers, first come, first served. Whoever waits for a prefix that another one computes has a
+   * slot kept free meanwhile.
+   */
   #admit(): void {
-    while (this.#waiting.length > 0) {
-      const answer = this.#waiting[0];
-      const choice = answer && chooseSlot(this.#caches(), answer.windowTokens);
-      const slot = choice && this.#slots[choice.slot];
-      if (answer === undefined || choice === undefined || slot === undefined) return;
-      this.#waiting.shift();
-      slot.begin(answer, this.#reuse(choice, answer));
-      answer.startedMs = performance.now();
-      const cachedTokens = Math.min(slot.computed, answer.promptTokens.length);
-      const { id, promptTokens } = answer;
-      this.#events.push({ id, event: { kind: "started", promptTokens, cachedTokens } });
-      if (answer.emittedCount >= answer.request.predictTokensMax) {
-        this.#finish(slot, answer, "length");
-      }
+    for (const slot of this.#slots) slot.awaitedTokens = Infinity;
+    const queue = this.#waiting;
+    this.#waiting = [];
+    let kept = 0;
+    for (const answer of queue) {
+      const hasRoom = kept < this.#slots.filter((slot) => slot.answer === undefined).length;
+      if (hasRoom && !this.#awaits(answer) && this.#place(answer)) continue;
+      this.#waiting.push(answer);
+      kept++;
     }
+  }
+
+  /** Whether it is to wait for what another answer is about to compute. */
+  #awaits(answer: RunningAnswer): boolean {
+    if (!isAwaited(answer.awaited)) {
+      const found = awaitedPrefix(this.#caches(), answer.windowTokens);
+      const slot = found && this.#slots[found.slot];
+      answer.awaited = found && slot && { slot, by: slot.answer, tokens: found.tokens };
+    }
+    if (answer.awaited === undefined) return false;
+    const { slot, tokens } = answer.awaited;
+    slot.awaitedTokens = Math.min(slot.awaitedTokens, tokens);
+    return true;
+  }
+
+  /** Whether there was a slot for it. */
+  #place(answer: RunningAnswer): boolean {
+    const choice = chooseSlot(this.#caches(), answer.windowTokens);
+    const slot = choice && this.#slots[choice.slot];
+    if (choice === undefined || slot === undefined) return false;
+    slot.begin(answer, this.#reuse(choice, answer));
+    answer.startedMs = performance.now();
+    const cachedTokens = Math.min(slot.computed, answer.promptTokens.length);
+    const { id, promptTokens } = answer;
+    this.#events.push({ id, event: { kind: "started", promptTokens, cachedTokens } });
+    if (answer.emittedCount >= answer.request.predictTokensMax) {
+      this.#finish(slot, answer, "length");
+    }
+    return true;
   }
 
   #writing(): readonly Slot[] {
@@ -330,6 +357,7 @@ export class Decoder {
       cachedTokens: slot.computed === slot.window.length
         ? slot.window
         : slot.window.slice(0, slot.computed),
+      promisedTokens: slot.isWriting ? slot.window : [],
       usedOrder: slot.usedOrder,
     }));
   }
@@ -361,7 +389,7 @@ export class Decoder {
     const plan = planBatch(
       busy.map((slot) => ({
         slot: slot.index,
-        pendingTokens: slot.pendingText,
+        pendingTokens: slot.nextText,
         phase: slot.answer?.firstTokenMs === 0 || slot.pendingTokens > 1 ? "prefill" : "decode",
         order: slot.answer?.startedMs ?? 0,
       })),
@@ -515,9 +543,6 @@ export class Decoder {
 
   /** Until something is asked, cancelled or read. */
   async #work(): Promise<void> {
-    const isAdmitting = this.#waiting.length > 0 &&
-      this.#slots.some(({ answer }) => answer === undefined);
-    if (isAdmitting) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     await promise;

@@ -50,6 +50,8 @@ export interface SlotCache {
   readonly slot: number;
   readonly isBusy: boolean;
   readonly cachedTokens: readonly number[];
+  /** What it will hold once its prompt is computed, `cachedTokens` included; default nothing more. */
+  readonly promisedTokens?: readonly number[];
   /** When it was last used; smaller is longer ago. */
   readonly usedOrder: number;
 }
@@ -89,10 +91,39 @@ export function chooseSlot(
   return { slot: place.slot, sharedTokens: source.sharedTokens, copyFrom: source.slot };
 }
 
+/** What a prompt waits for: a slot, and how many tokens it must have computed. */
+export interface AwaitedPrefix {
+  readonly slot: number;
+  readonly tokens: number;
+}
+
+/**
+ * The prefix that is worth waiting for because another answer is about to compute it; undefined = none. Prompts are computed
+ * oldest first, so that whoever computed the same tokens himself would have them no sooner.
+ */
+export function awaitedPrefix(
+  slots: readonly SlotCache[],
+  prompt: readonly number[],
+): AwaitedPrefix | undefined {
+  const ready = longest(slots.map((slot) => ({ sharedTokens: sharedPrefix(slot, prompt) })));
+  const promised = longest(slots.map(({ slot, promisedTokens: cachedTokens = [] }) => ({
+    slot,
+    sharedTokens: sharedPrefix({ cachedTokens }, prompt),
+  })));
+  const tokens = promised?.sharedTokens ?? 0;
+  if (promised === undefined || tokens - (ready?.sharedTokens ?? 0) < COPY_SAVES_TOKENS_MIN) {
+    return undefined;
+  }
+  return { slot: promised.slot, tokens };
+}
+
 /**
  * Leading tokens in common, whole images alone. The prompt's last token never counts: it must be computed to have an output.
  */
-function sharedPrefix(slot: SlotCache, prompt: readonly number[]): number {
+function sharedPrefix(
+  slot: Pick<SlotCache, "cachedTokens">,
+  prompt: readonly number[],
+): number {
   const limit = Math.min(slot.cachedTokens.length, prompt.length - 1);
   let count = 0;
   while (count < limit && slot.cachedTokens[count] === prompt[count]) count++;

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { imageToken } from "../../protocol/mod.ts";
-import { chooseSlot, planBatch, type SlotCache, type SlotDemand } from "./planning.ts";
+import {
+  awaitedPrefix,
+  chooseSlot,
+  planBatch,
+  type SlotCache,
+  type SlotDemand,
+} from "./planning.ts";
 
 const WIDE = { batchTokens: 512, sharedPrefillTokens: 512 };
 const prefill = (slot: number, pendingTokens: number, order = slot): SlotDemand => ({
@@ -109,6 +115,25 @@ Deno.test("chooseSlot() copies a long prefix from a busy slot", () => {
     sharedTokens: 100,
     copyFrom: 0,
   });
+});
+
+Deno.test("awaitedPrefix() names the slot that is about to compute most of what a prompt needs", () => {
+  const shared = tokens("s".repeat(100));
+  const promise = (slot: number, text: string) =>
+    cache(slot, "", { isBusy: true, promisedTokens: tokens(text) });
+  const slots = [promise(0, "s".repeat(80)), promise(1, "s".repeat(100) + "a"), cache(2, "")];
+  assert.deepEqual(awaitedPrefix(slots, [...shared, 1]), { slot: 1, tokens: 100 });
+});
+
+Deno.test("awaitedPrefix() is undefined where waiting saves little: next to nothing shared, or most of it computed", () => {
+  const whole = "s".repeat(100);
+  const half = cache(0, "s".repeat(40), { isBusy: true, promisedTokens: tokens(whole) });
+  assert.equal(awaitedPrefix([half], tokens("s".repeat(50))), undefined);
+  assert.equal(awaitedPrefix([half, cache(1, "s".repeat(60))], tokens(whole)), undefined);
+  assert.equal(
+    awaitedPrefix([cache(0, "", { promisedTokens: tokens(whole) })], tokens(whole))?.tokens,
+    99,
+  );
 });
 
 Deno.test("chooseSlot() shares whole images alone, though the last token of a prompt is always computed", () => {

@@ -100,6 +100,11 @@ async function startDecoder() {
   return { decoder, ask, model, tokensOf };
 }
 
+function cachedTokens({ events }: { readonly events: readonly AddressedEvent["event"][] }) {
+  const [started] = events;
+  return started?.kind === "started" ? started.cachedTokens : undefined;
+}
+
 function textOf(events: readonly AddressedEvent["event"][], model: RunnerModel): string {
   const tokens = events.flatMap((event) => event.kind === "tokens" ? event.tokens : []);
   return new TextDecoder().decode(model.vocabulary.detokenize(tokens.map(({ token }) => token)));
@@ -172,6 +177,36 @@ test("Decoder answers several at once, each as alone", async () => {
   const kinds = alone.events.map(({ kind }) => kind);
   assert.equal(kinds[0], "started");
   assert.equal(kinds.at(-1), "finished");
+});
+
+test("Decoder computes a prefix once that several ask for at once", async () => {
+  const { ask } = await startDecoder();
+  const prefix = Array.from({ length: 90 }, (_, index) => 300 + index);
+  const about = (last: number) => ({
+    prompt: { kind: "tokens", tokens: [...prefix, last, last + 1] } as const,
+    predictTokensMax: 8,
+  });
+  const alone = [await ask(1, about(700)), await ask(2, about(800))];
+  // Makes both slots forget.
+  await Promise.all(
+    [900, 1200].map((token, index) =>
+      ask(3 + index, { prompt: { kind: "tokens", tokens: new Array(100).fill(token) } })
+    ),
+  );
+  const together = await Promise.all([ask(5, about(700)), ask(6, about(800)), ask(7, about(900))]);
+  assert.deepEqual(together.map(cachedTokens), [0, 90, 90]);
+  assert.deepEqual(together.slice(0, 2).map(({ text }) => text), alone.map(({ text }) => text));
+});
+
+test("Decoder goes on with who waits for a prefix when whoever computes it leaves", async () => {
+  const { ask, decoder } = await startDecoder();
+  const tokens = Array.from({ length: 100 }, (_, index) => 1500 + index);
+  const leader = ask(1, { prompt: { kind: "tokens", tokens } });
+  const follower = ask(2, { prompt: { kind: "tokens", tokens: [...tokens.slice(0, 90), 7, 8] } });
+  decoder.cancel(1);
+  assert.equal((await follower).events.at(-1)?.kind, "finished");
+  const last = (await leader).events.at(-1);
+  assert.equal(last?.kind === "finished" && last.reason, "cancelled");
 });
 
 test("Decoder pauses an answer that nobody reads, goes on with the others, and then with it", async () => {

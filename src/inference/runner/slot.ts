@@ -19,9 +19,26 @@ export interface RunningAnswer {
   /** Tokens that may still be written before some are read; at 0 the answer pauses. */
   unreadTokensLeft: number;
   isCancelled: boolean;
+  /** What it waits for while it has no slot. */
+  awaited?: AwaitedCells | undefined;
   /** Milliseconds of `performance.now()`; 0 = not yet. */
   startedMs: number;
   firstTokenMs: number;
+}
+
+/** A prefix that another answer is about to compute. */
+export interface AwaitedCells {
+  readonly slot: Slot;
+  readonly by: RunningAnswer | undefined;
+  /** Tokens of the slot's window. */
+  readonly tokens: number;
+}
+
+/** Whether it is still about to be computed. */
+export function isAwaited(awaited: AwaitedCells | undefined): awaited is AwaitedCells {
+  if (awaited === undefined) return false;
+  const { slot, by, tokens } = awaited;
+  return slot.answer === by && slot.isWriting && slot.computed < tokens;
 }
 
 /** One sequence of the context: what its KV cache holds and who uses it. */
@@ -32,6 +49,8 @@ export class Slot {
   computed = 0;
   /** By how many the positions of the computed tokens are fewer than they: images may lie in a grid. */
   savedPositions = 0;
+  /** Where others wait for its window to be computed up to: they copy it before it goes on. Infinity = nobody does. */
+  awaitedTokens = Infinity;
   answer: RunningAnswer | undefined;
   usedOrder = 0;
 
@@ -45,6 +64,11 @@ export class Slot {
     let end = computed;
     while (end < window.length && !isImageToken(window[end] ?? 0)) end++;
     return end - computed;
+  }
+
+  /** How many of these go into the next batch at most. */
+  get nextText(): number {
+    return Math.min(this.pendingText, this.awaitedTokens - this.computed);
   }
 
   /** What of an image comes next; undefined when it is text. */
