@@ -12,6 +12,7 @@ import {
   decodeNodeFence,
   decodeNodeHttp,
   decodeNodeLoad,
+  decodeNodeSplit,
   decodeNodeYield,
   type DeviceFacts,
   encodeExactCopies,
@@ -23,6 +24,7 @@ import {
   encodeNodeFence,
   encodeNodeHttp,
   encodeNodeLoad,
+  encodeNodeSplit,
   encodeNodeYield,
   EXACT_COPIES_KEY,
   type ExactCopy,
@@ -37,11 +39,13 @@ import {
   NODE_FENCE_KEY,
   NODE_HTTP_KEY,
   NODE_LOAD_KEY,
+  NODE_SPLIT_KEY,
   NODE_YIELD_KEY,
   type NodeDisk,
   type NodeFacts,
   type NodeHttp,
   type NodeLoad,
+  type NodeSplit,
 } from "../protocol/mod.ts";
 import type { MembershipDriver } from "./membership_driver.ts";
 
@@ -49,6 +53,9 @@ import type { MembershipDriver } from "./membership_driver.ts";
 const LOOK_MS = 5_000;
 /** Nodes whose values are kept decoded; all of them when there are more is only slower. */
 const CACHE_NODES_MAX = 1_024;
+
+/** Room for parts of models that differs by less of what was told last is as good as the same. */
+const ROOM_STEP = 1 / 8;
 
 /** The same node's senseless values make one line in this time; the metric counts each. */
 const REFUSED_LINE_MS = 1_000;
@@ -63,6 +70,8 @@ export interface NodeGossip {
   readonly loaded: LoadedCopies | undefined;
   /** Which of the loaded ones are exact. */
   readonly exact: readonly ExactCopy[];
+  /** Of models over several nodes; undefined = it has not said, and computes none. */
+  readonly split: NodeSplit | undefined;
   readonly inventory: Inventory;
   readonly disk: NodeDisk | undefined;
   /** What it computes with beside its cores. */
@@ -92,6 +101,8 @@ export interface GossipParts {
   readonly readExact: () => readonly ExactCopy[];
   /** What this node computes with beside its cores, and what is free of it now; cheap. */
   readonly readDevices: () => readonly DeviceFacts[];
+  /** What room this node has for parts of models, and which split ones it leads; cheap. */
+  readonly readSplit: () => NodeSplit;
 }
 
 /** Tells the other nodes about this one, as often as is worth it, and remembers what they tell. */
@@ -108,6 +119,7 @@ export class Gossip {
   /** Of a node without devices, nothing is told. */
   #toldDevices = encodeNodeDevices([]);
   #toldExact = encodeExactCopies([]);
+  #toldSplit: NodeSplit | undefined;
   #closed = false;
 
   constructor(parts: GossipParts) {
@@ -181,6 +193,7 @@ export class Gossip {
       loadHeardMs: this.#loadHeardMs.get(nodeId) ?? -Infinity,
       loaded: read(LOADED_COPIES_KEY, decodeLoadedCopies),
       exact: read(EXACT_COPIES_KEY, decodeExactCopies)?.copies ?? [],
+      split: read(NODE_SPLIT_KEY, decodeNodeSplit),
       inventory: decodeInventory(values),
       disk: read(NODE_DISK_KEY, decodeNodeDisk),
       devices: read(NODE_DEVICES_KEY, decodeNodeDevices)?.devices ?? [],
@@ -230,6 +243,11 @@ export class Gossip {
       this.#toldExact = exact;
       membership.publish(EXACT_COPIES_KEY, exact);
     }
+    const split = this.#parts.readSplit();
+    if (isNews(split, this.#toldSplit)) {
+      this.#toldSplit = split;
+      membership.publish(NODE_SPLIT_KEY, encodeNodeSplit(split));
+    }
     this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity));
   }
 
@@ -261,4 +279,11 @@ export class Gossip {
     log.log("warn", "gossip_value_malformed", { peer, key, reason, count: 1 + unsaid });
     return undefined;
   }
+}
+
+function isNews(split: NodeSplit, told: NodeSplit | undefined): boolean {
+  if (told === undefined) return true;
+  const change = Math.abs(split.roomBytes - told.roomBytes);
+  return change > told.roomBytes * ROOM_STEP ||
+    JSON.stringify(split.models) !== JSON.stringify(told.models);
 }

@@ -7,6 +7,7 @@ import {
   NODE_DEVICES_KEY,
   type NodeFacts,
   type NodeLoad,
+  NodeSplit,
 } from "../protocol/mod.ts";
 import { NodeWorld } from "../../tests/harness/node_world.ts";
 import { Gossip } from "./gossip.ts";
@@ -55,6 +56,7 @@ interface Teller {
   copies: readonly LoadedCopy[];
   exact: readonly ExactCopy[];
   devices: readonly DeviceFacts[];
+  split: NodeSplit;
 }
 
 /** Two nodes, each with a gossip that tells what the test says instead of its own. */
@@ -81,6 +83,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
     copies: [],
     exact: [],
     devices: [],
+    split: { roomBytes: 1_000, models: [] },
     gossip: new Gossip({
       nodeId,
       membership: world.membership(number),
@@ -91,6 +94,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
       readLoaded: () => teller.copies,
       readExact: () => teller.exact,
       readDevices: () => teller.devices,
+      readSplit: () => teller.split,
     }),
   };
   return teller;
@@ -197,4 +201,24 @@ Deno.test("A value that can't be read is as if it was not told", async () => {
   world.membership(1).publish("node", Uint8Array.of(1, 255));
   await world.advance(1_000);
   assert.equal(two.gossip.find(nodeId).facts, undefined);
+});
+
+Deno.test("What room a node has for parts of models is told when it has changed by much, and which it leads at once", async () => {
+  await using scene = await pair();
+  const { world, tellers: [one, two] } = scene;
+  const { nodeId } = world.machine(1);
+  const heard = async () => {
+    one.gossip.loadChanged();
+    await world.advance(1_000);
+    return two.gossip.find(nodeId).split;
+  };
+  assert.deepEqual(await heard(), { roomBytes: 1_000, models: [] });
+  one.split = { roomBytes: 1_100, models: [] };
+  assert.equal((await heard())?.roomBytes, 1_000);
+  one.split = { roomBytes: 1_200, models: [] };
+  assert.equal((await heard())?.roomBytes, 1_200);
+  const shards = [{ name: "n2", firstLayer: 0, layerCount: 3, memoryBytes: 7 }];
+  const split = { roomBytes: 1_201, models: [{ manifest: COPY.manifest, shards }] };
+  one.split = split;
+  assert.deepEqual(await heard(), split);
 });

@@ -9,7 +9,7 @@ import {
 import { readSleep, type Sleep, sleepKey } from "../core/sleeping/mod.ts";
 import { type AwayHolders, type BlobMember, type Holder, loadFromGossip } from "../library/mod.ts";
 import type { Clock, PeerAddress } from "../ports/mod.ts";
-import { type LoadedCopy, manifestPrefixOf } from "../protocol/mod.ts";
+import { type LoadedCopy, manifestPrefixOf, type NodeSplit } from "../protocol/mod.ts";
 import type { Gossip } from "./gossip.ts";
 import type { MembershipDriver } from "./membership_driver.ts";
 
@@ -30,6 +30,8 @@ export interface LoadedElsewhere {
   /** Its name. */
   readonly node: string;
   readonly copies: readonly LoadedCopy[];
+  /** Of the copies those that several nodes compute, led by this one. */
+  readonly split: NodeSplit["models"];
 }
 
 /** The members of the cluster as models, slots and people need them: what the catalogue, gossip and membership say of each, put together. */
@@ -144,18 +146,21 @@ export class MemberViews {
       }));
   }
 
-  /** Other nodes that could compute for this one: alive, not drained, and with a word of what memory they have. */
+  /** Other nodes that could compute for this one: not gone, not drained, and able to. */
   computing(): readonly {
     readonly address: PeerAddress;
     readonly name: string;
-    readonly availableBytes: number;
+    readonly roomBytes: number;
+    readonly isDoubted: boolean;
   }[] {
     return this.others().flatMap(({ nodeId, label }) => {
-      const { load } = this.#parts.gossip.find(nodeId);
-      const isThere = this.#parts.membership.find(nodeId)?.standing === "alive";
-      if (!isThere || load === undefined || this.isDrained(nodeId)) return [];
+      const { split } = this.#parts.gossip.find(nodeId);
+      const standing = this.#parts.membership.find(nodeId)?.standing;
+      const isThere = standing === "alive" || standing === "suspect";
+      if (!isThere || split === undefined || this.isDrained(nodeId)) return [];
       const address = { nodeId, address: this.#parts.addressOf(nodeId) };
-      return [{ address, name: label, availableBytes: load.availableBytes }];
+      const isDoubted = standing === "suspect";
+      return [{ address, name: label, roomBytes: split.roomBytes, isDoubted }];
     });
   }
 
@@ -164,7 +169,8 @@ export class MemberViews {
     return this.others().flatMap(({ nodeId, label }): LoadedElsewhere[] => {
       const standing = this.#parts.membership.find(nodeId)?.standing;
       if (standing !== "alive" && standing !== "suspect") return [];
-      return [{ node: label, copies: this.#parts.gossip.find(nodeId).loaded?.copies ?? [] }];
+      const { loaded, split } = this.#parts.gossip.find(nodeId);
+      return [{ node: label, copies: loaded?.copies ?? [], split: split?.models ?? [] }];
     });
   }
 

@@ -7,7 +7,6 @@ import type {
   LoadedModelRow,
   ModelApi,
   ReadOptions,
-  SplitView,
 } from "../ports/mod.ts";
 import type { LoadedElsewhere } from "../members/mod.ts";
 import { changesView } from "../operators/mod.ts";
@@ -113,7 +112,10 @@ function loadedHere(
 }
 
 /** On all nodes together. */
-function sizeOf(ownBytes: number, split: SplitView | undefined): number {
+function sizeOf(
+  ownBytes: number,
+  split: { readonly shards: readonly { readonly memoryBytes: number }[] } | undefined,
+): number {
   if (split === undefined) return ownBytes;
   return split.shards.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 }
@@ -126,15 +128,17 @@ function loadedThere(
   return told.copies.flatMap((copy): LoadedModelRow[] => {
     const model = listed.get(copy.name);
     if (model === undefined) return [];
+    const split = told.split.find(({ manifest }) => manifest === copy.manifest);
     return [{
       name: model.name,
-      size: copy.sizeBytes,
+      size: sizeOf(copy.sizeBytes, split),
       sizeVram: copy.vramBytes,
       digest: model.digest,
       details: model.details,
       expiresAtMs: copy.expiresAtMs === 0 ? Infinity : copy.expiresAtMs,
       contextLength: copy.contextLength,
       node: told.node,
+      ...split && { shards: split.shards },
     }];
   });
 }

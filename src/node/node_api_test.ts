@@ -53,9 +53,9 @@ Deno.test("NodeApi.listLoaded() names no node where there is only one", async ()
 
 Deno.test("NodeApi.listLoaded() lists every loaded copy with its node, latest expiry first", async () => {
   const others = nodes([
-    { node: "cellar", copies: [COPY, { ...COPY, name: "deleted:latest" }] },
-    { node: "garage", copies: [{ ...COPY, expiresAtMs: 0 }] },
-    { node: "shed", copies: [] },
+    { node: "cellar", copies: [COPY, { ...COPY, name: "deleted:latest" }], split: [] },
+    { node: "garage", copies: [{ ...COPY, expiresAtMs: 0 }], split: [] },
+    { node: "shed", copies: [], split: [] },
   ]);
   const rows = await (await clientWith(others, true)).listLoaded();
   assert.deepEqual(rows.map(({ node, size, sizeVram }) => [node, size, sizeVram]), [
@@ -67,7 +67,17 @@ Deno.test("NodeApi.listLoaded() lists every loaded copy with its node, latest ex
   assert.equal(rows[1]?.digest, rows[2]?.digest);
 });
 
+Deno.test("NodeApi.listLoaded() shows a model that several nodes compute as one row, with all it takes", async () => {
+  const shard = { firstLayer: 0, layerCount: 2, memoryBytes: 300 };
+  const shards = [{ ...shard, name: "attic" }, { ...shard, name: "cellar", firstLayer: 2 }];
+  const split = [{ manifest: COPY.manifest, shards }];
+  const client = await clientWith(nodes([{ node: "cellar", copies: [COPY], split }]), false);
+  const rows = await client.listLoaded();
+  assert.deepEqual(rows.map(({ node, size }) => [node, size]), [["cellar", 600]]);
+  assert.deepEqual(rows[0]?.shards, shards);
+});
+
 Deno.test("NodeApi.listLoaded() lists what only other nodes have loaded", async () => {
-  const client = await clientWith(nodes([{ node: "cellar", copies: [COPY] }]), false);
+  const client = await clientWith(nodes([{ node: "cellar", copies: [COPY], split: [] }]), false);
   assert.deepEqual((await client.listLoaded()).map(({ node }) => node), ["cellar"]);
 });

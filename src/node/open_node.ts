@@ -215,7 +215,7 @@ function servingOf(
 
 /** Lets models be computed by several nodes: led here, and by workers here. */
 function lendWorkers(
-  { config, ports, driver, splitting }: Assembly,
+  { ports, driver, splitting }: Assembly,
   cluster: Cluster,
   blobs: BlobStore,
 ): void {
@@ -223,17 +223,7 @@ function lendWorkers(
   const shards = new ShardServer({ ...ports, driver, blobs });
   router.register(SHARD_PURPOSE, shards);
   router.register(TUNNEL_PURPOSE, new TunnelServer(shards, ports.metrics));
-  const { memoryReserveBytes } = config.scheduler;
-  splitting.join({
-    transport,
-    self: settings.self,
-    others: () =>
-      views.computing().map((node) => ({
-        ...node,
-        // What it keeps free is not told; nodes that were set up alike keep as much as this one.
-        availableBytes: node.availableBytes - memoryReserveBytes,
-      })),
-  });
+  splitting.join({ transport, self: settings.self, others: () => views.computing() });
 }
 
 /** Requests that run or wait here, or run for this node elsewhere. */

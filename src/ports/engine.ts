@@ -32,7 +32,7 @@ export interface SplitView {
   /** In the order of the layers; the leader's last. */
   readonly shards: readonly {
     readonly nodeId: NodeId;
-    /** For people; "" shows the id. */
+    /** For people. */
     readonly name: string;
     /** Counted from 0. */
     readonly firstLayer: number;

@@ -22,6 +22,7 @@ export type {
   GenerateRequest,
   ListedModel,
   LoadedModelRow,
+  ShardRow,
   ModelApi,
   ModelDetails,
   PromptUsage,

@@ -324,8 +324,11 @@ export interface LoadedModelRow {
   /** Name of the node it is loaded on; absent where there is only one. Of a split one, that of its leader. */
   readonly node?: string;
   /** Who computes which layers of a split one; as far as the asked node knows. */
-  readonly shards?: SplitView["shards"];
+  readonly shards?: readonly ShardRow[];
 }
+
+/** One node's part of a model that several compute. */
+export type ShardRow = Omit<SplitView["shards"][number], "nodeId">;
 
 export interface ShowRequest {
   readonly model: string;

@@ -18,7 +18,7 @@ import type { Clock, Log, Metrics, PeerAddress, PeerStream, Transport } from "..
 import { fromWireError, readShape } from "../protocol/mod.ts";
 import type { Digest } from "../base/mod.ts";
 import { SHARD_BEAT_MS, SHARD_CONNECT_MS, SHARD_GRANT_MS, SHARD_SILENCE_MS } from "./limits.ts";
-import { carryIn, carryOut } from "./tunnel.ts";
+import { carryIn, carryOut, isConnectionLoss } from "./tunnel.ts";
 import { type TensorPlace, WeightCutter } from "./weight_references.ts";
 
 /** What workers of other nodes are reached by. */
@@ -46,8 +46,10 @@ export class LentWorker {
   readonly nodeId: NodeId;
   /** On the loopback address. */
   readonly port: number;
-  /** Resolves when the worker is gone; `isLost` but after {@link close}. */
-  readonly ended: Promise<{ readonly isLost: boolean; readonly reason: string }>;
+  /** Resolves when the worker is gone; `isLost` but after {@link close}. `isNodeThere`: its node said so itself. */
+  readonly ended: Promise<
+    { readonly isLost: boolean; readonly isNodeThere: boolean; readonly reason: string }
+  >;
   readonly #parts: LentWorkerParts;
   readonly #peer: PeerAddress;
   readonly #shardId = crypto.randomUUID();
@@ -91,7 +93,7 @@ export class LentWorker {
 
   /** Gives it back. */
   close(): void {
-    this.#finish({ isLost: false, reason: "it was given back" });
+    this.#finish({ isLost: false, isNodeThere: true, reason: "it was given back" });
   }
 
   async #open(wish: WorkerWish, signal: AbortSignal): Promise<void> {
@@ -154,7 +156,10 @@ export class LentWorker {
         if (message === undefined) return this.#lose("its node ended the lease");
         const read = readShape(shardReplyShape, message);
         if (read.kind === "malformed") return this.#lose(`its node sent nonsense: ${read.reason}`);
-        if (read.value.kind === "lost") return this.#lose(read.value.reason);
+        if (read.value.kind === "lost") {
+          const { reason } = read.value;
+          return this.#finish({ isLost: true, isNodeThere: true, reason });
+        }
         if (read.value.kind === "refused") {
           return this.#lose(errorMessage(fromWireError(read.value.error)));
         }
@@ -190,7 +195,7 @@ export class LentWorker {
       await this.#carry(connection, stream);
     } catch (error) {
       // The leader's process notices that its connection has ended, and its end tells the rest.
-      if (!isEdgeError(error) && !isClosed(error)) throw error;
+      if (!isEdgeError(error) && !isConnectionLoss(error)) throw error;
       log.log("debug", "tunnel_ended", { node: this.nodeId, reason: errorMessage(error) });
     } finally {
       if (stream !== undefined) this.#streams.delete(stream);
@@ -213,7 +218,7 @@ export class LentWorker {
   }
 
   #lose(reason: string): void {
-    this.#finish({ isLost: true, reason });
+    this.#finish({ isLost: true, isNodeThere: false, reason });
   }
 
   #finish(end: Awaited<LentWorker["ended"]>): void {
@@ -237,21 +242,10 @@ function deadline(clock: Clock): AbortSignal {
   return late.signal;
 }
 
-/** What the runtime says of a connection that is gone. */
-function isClosed(error: unknown): boolean {
-  return [
-    Deno.errors.BadResource,
-    Deno.errors.BrokenPipe,
-    Deno.errors.ConnectionReset,
-    Deno.errors.Interrupted,
-    Deno.errors.NotConnected,
-  ].some((kind) => error instanceof kind);
-}
-
 function close(connection: Deno.TcpConn): void {
   try {
     connection.close();
   } catch (error) {
-    if (!isClosed(error)) throw error;
+    if (!isConnectionLoss(error)) throw error;
   }
 }

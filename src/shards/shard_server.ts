@@ -36,7 +36,7 @@ import {
   TUNNELS_PER_PEER_MAX,
   WORKER_START_MS,
 } from "./limits.ts";
-import { carryIn, carryOut } from "./tunnel.ts";
+import { carryIn, carryOut, isConnectionLoss } from "./tunnel.ts";
 
 /** What lending workers takes. */
 export interface ShardServerParts {
@@ -253,6 +253,11 @@ export class TunnelServer implements StreamHandler {
       using worker = await Deno.connect({ hostname: "127.0.0.1", port: lent.port });
       worker.setNoDelay(true);
       await this.#carry(stream, worker, lent.weights);
+    } catch (error) {
+      if (!isConnectionLoss(error)) throw error;
+      throw new UnavailableError("peer_lost", "The worker has ended a connection", {
+        cause: error,
+      });
     } finally {
       lent.streams.delete(stream);
       stream.reset();

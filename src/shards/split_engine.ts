@@ -10,9 +10,9 @@ import {
   linkBytesPerToken,
   planShards,
   type Shard,
+  type ShardCluster,
   type ShardedPlan,
   type ShardModel,
-  type ShardNode,
 } from "../core/scheduler/mod.ts";
 import type {
   Clock,
@@ -36,8 +36,10 @@ export interface ComputingNode {
   readonly address: PeerAddress;
   /** For people; "" shows the id. */
   readonly name: string;
-  /** Memory that a process could take there, and still leave what that node keeps free. */
-  readonly availableBytes: number;
+  /** Memory that a part of a model could take there, if all others made room. */
+  readonly roomBytes: number;
+  /** Whether it is suspected to be gone. */
+  readonly isDoubted: boolean;
 }
 
 /** What loading a model over several nodes takes. */
@@ -59,7 +61,7 @@ export interface SplitCluster {
 
 /** Plans that one load tries: a node may have less room by now than it told. */
 const PLANS_MAX = 3;
-/** How long a node that lost a worker is asked for none. Milliseconds. */
+/** How long a node that fell silent with a worker is asked for none. Milliseconds. */
 const DOUBT_MS = 10_000;
 /** What is taken for every node as long as nobody measures it: reading weights, and the way there and back. */
 const BYTES_PER_MS = 8_000_000;
@@ -115,43 +117,38 @@ export class SplitEngine implements Engine {
       .reduce((sum, shard) => sum + shard.totalBytes, 0);
   }
 
-  /** @throws RequestError `model_too_large`. */
+  /**
+   * Nodes that fell silent a moment ago are planned with only where nothing goes without them.
+   *
+   * @throws RequestError `model_too_large`.
+   */
   #plan(
     { model }: ShardedFile,
     by: { readonly freeBytes: number; readonly refused: ReadonlySet<NodeId> },
   ): ShardedPlan {
-    const { leader, others } = this.#nodes(by.refused);
-    const host = { freeBytes: by.freeBytes, bytesPerMs: BYTES_PER_MS * OWN_ADVANTAGE };
-    const nodes: ShardNode[] = [
-      { name: leader.nodeId, host, roundTripMs: 0 },
-      ...others.map(({ address, availableBytes }) => ({
-        name: address.nodeId,
-        host: { freeBytes: availableBytes, bytesPerMs: BYTES_PER_MS },
-        roundTripMs: ROUND_TRIP_MS,
-      })),
-    ];
-    const plan = planShards(model, { leader: leader.nodeId, nodes }, { isSplitWanted: true });
+    const { self, others } = this.#joined();
+    const nowMs = this.#parts.clock.monotonicMs();
+    const asked = others.filter(({ address }) => !by.refused.has(address.nodeId));
+    const sound = asked.filter(({ address, isDoubted }) =>
+      !isDoubted && nowMs >= (this.#doubted.get(address.nodeId) ?? 0)
+    );
+    const planFor = (nodes: readonly ComputingNode[]) =>
+      planShards(model, clusterOf(self.nodeId, by.freeBytes, nodes), { isSplitWanted: true });
+    const first = planFor(sound);
+    const plan = first.kind === "refused" && sound.length < asked.length ? planFor(asked) : first;
     if (plan.kind !== "refused") return plan;
     const { wantedBytes, presentBytes, reason } = plan;
     const where = reason === "leader"
       ? "for what the leader alone can hold"
-      : `on ${nodes.length} nodes`;
-    throw new RequestError(
-      "model_too_large",
-      `over several nodes it requires ${mib(wantedBytes)} ${where}, and there are ${
-        mib(presentBytes)
-      }`,
-    );
+      : `on ${asked.length + 1} nodes`;
+    const figures = `requires ${mib(wantedBytes)} ${where}, and there are ${mib(presentBytes)}`;
+    throw new RequestError("model_too_large", `over several nodes it ${figures}`);
   }
 
-  #nodes(refused: ReadonlySet<NodeId>) {
+  #joined() {
     const cluster = this.#cluster;
     if (cluster === undefined) throw new UnavailableError("load_failed", "This node is alone");
-    const nowMs = this.#parts.clock.monotonicMs();
-    const others = cluster.others().filter(({ address }) =>
-      !refused.has(address.nodeId) && nowMs >= (this.#doubted.get(address.nodeId) ?? -Infinity)
-    );
-    return { leader: cluster.self, others, transport: cluster.transport };
+    return { ...cluster, others: cluster.others() };
   }
 
   /** @throws WorkerRefusal when a node doesn't lend its worker. */
@@ -164,9 +161,9 @@ export class SplitEngine implements Engine {
     const workers = await this.#lend(plan, file, options);
     const lost = new AbortController();
     for (const worker of workers) {
-      void worker.ended.then(({ isLost, reason }) => {
+      void worker.ended.then(({ isLost, isNodeThere, reason }) => {
         if (!isLost) return;
-        this.#doubt(worker.nodeId, reason);
+        this.#noteLost(worker.nodeId, { isNodeThere, reason });
         const cause = new UnavailableError("load_failed", `A worker is gone: ${reason}`);
         lost.abort(new WorkerRefusal(worker.nodeId, cause));
       });
@@ -193,7 +190,7 @@ export class SplitEngine implements Engine {
     file: ShardedFile,
     { signal }: LoadOptions,
   ): Promise<readonly LentWorker[]> {
-    const { others, transport } = this.#nodes(new Set());
+    const { others, transport } = this.#joined();
     const parts = { ...this.#parts, transport };
     const asked = workerShards(plan).map(async (shard) => {
       const node = others.find(({ address }) => address.nodeId === shard.node);
@@ -214,14 +211,17 @@ export class SplitEngine implements Engine {
     throw failed.reason;
   }
 
-  #doubt(nodeId: NodeId, reason: string): void {
+  #noteLost(
+    nodeId: NodeId,
+    { isNodeThere, reason }: { readonly isNodeThere: boolean; readonly reason: string },
+  ): void {
     const { clock, log } = this.#parts;
-    this.#doubted.set(nodeId, clock.monotonicMs() + DOUBT_MS);
+    if (!isNodeThere) this.#doubted.set(nodeId, clock.monotonicMs() + DOUBT_MS);
     log.log("warn", "worker_lost", { node: nodeId, reason });
   }
 
   #view({ shards, msPerToken }: ShardedPlan, { shape }: ShardModel): SplitView {
-    const { leader, others } = this.#nodes(new Set());
+    const { self, others } = this.#joined();
     const { upBytes, downBytes } = linkBytesPerToken({
       embeddingLength: shape.embeddingLength,
       cachedTokens: 0,
@@ -231,15 +231,29 @@ export class SplitEngine implements Engine {
       linkBytesPerToken: upBytes + downBytes,
       shards: shards.map((shard) => ({
         nodeId: shard.node as NodeId,
-        name: shard.node === leader.nodeId
-          ? leader.name
-          : others.find(({ address }) => address.nodeId === shard.node)?.name ?? "",
+        name: shard.node === self.nodeId
+          ? self.name
+          : others.find(({ address }) => address.nodeId === shard.node)?.name || shard.node,
         firstLayer: shard.firstLayer,
         layerCount: shard.layerCount,
         memoryBytes: shard.totalBytes,
       })),
     };
   }
+}
+
+function clusterOf(
+  leader: NodeId,
+  freeBytes: number,
+  others: readonly ComputingNode[],
+): ShardCluster {
+  const own = { freeBytes, bytesPerMs: BYTES_PER_MS * OWN_ADVANTAGE };
+  const workers = others.map(({ address, roomBytes }) => ({
+    name: address.nodeId,
+    host: { freeBytes: roomBytes, bytesPerMs: BYTES_PER_MS },
+    roundTripMs: ROUND_TRIP_MS,
+  }));
+  return { leader, nodes: [{ name: leader, host: own, roundTripMs: 0 }, ...workers] };
 }
 
 /** Why there is no worker on a node. */

@@ -88,6 +88,18 @@ function changed(): UnavailableError {
   return new UnavailableError("load_failed", "The weights here are not those of the leader");
 }
 
+/** What the runtime says of a connection that is gone. */
+export function isConnectionLoss(error: unknown): boolean {
+  return [
+    Deno.errors.BadResource,
+    Deno.errors.BrokenPipe,
+    Deno.errors.ConnectionAborted,
+    Deno.errors.ConnectionReset,
+    Deno.errors.Interrupted,
+    Deno.errors.NotConnected,
+  ].some((kind) => error instanceof kind);
+}
+
 async function writeAll(to: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await to.write(bytes.subarray(at));
 }

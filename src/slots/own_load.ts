@@ -8,6 +8,7 @@ import {
   manifestPrefixOf,
   type NodeLoad,
   NUMERIC_CLASS_CHARS,
+  type NodeSplit,
   parseModelName,
   type SequenceEvent,
 } from "../protocol/mod.ts";
@@ -16,7 +17,10 @@ import type { SchedulerDriver } from "./scheduler_driver.ts";
 
 /** What this node's own load is read from. */
 export interface OwnLoadParts {
-  readonly driver: Pick<SchedulerDriver, "view" | "findModel" | "availableBytes">;
+  readonly driver: Pick<
+    SchedulerDriver,
+    "view" | "findModel" | "availableBytes" | "reclaimableBytes"
+  >;
   readonly devices: Pick<DeviceRooms, "told">;
   readonly speed: {
     readonly decodeTokensPerMinute: number;
@@ -32,12 +36,14 @@ export function ownFigures(parts: OwnLoadParts): {
   readonly readLoaded: () => readonly LoadedCopy[];
   readonly readExact: () => readonly ExactCopy[];
   readonly readDevices: () => readonly DeviceFacts[];
+  readonly readSplit: () => NodeSplit;
 } {
   return {
     readLoad: () => readLoad(parts),
     readLoaded: () => readLoaded(parts),
     readExact: () => readExact(parts),
     readDevices: () => parts.devices.told(parts.driver.view().instances),
+    readSplit: () => readSplit(parts),
   };
 }
 
@@ -93,6 +99,17 @@ function readLoaded({ driver, catalogue, clock }: OwnLoadParts): readonly Loaded
       runningRequests: instance.running,
     }];
   });
+}
+
+function readSplit({ driver, catalogue }: OwnLoadParts): NodeSplit {
+  const models = driver.view().instances.flatMap(({ instanceId, displayName }) => {
+    const split = driver.findModel(instanceId)?.split;
+    const name = parseModelName(displayName);
+    const model = name && catalogue().findModel(name);
+    if (split === undefined || model === undefined) return [];
+    return [{ manifest: manifestPrefixOf(model.manifestDigest), shards: split.shards }];
+  });
+  return { roomBytes: Math.max(0, driver.reclaimableBytes()), models };
 }
 
 const NS_PER_MS = 1e6;

@@ -155,12 +155,12 @@ export class SchedulerDriver {
   async #splitNeed({ need, settings, split }: SlotRequest): Promise<ModelNeed> {
     const { splitting } = this.#parts;
     if (splitting === undefined || split === undefined) return need;
-    const ownBytes = await splitting.ownBytes(settings, this.#reclaimableBytes());
+    const ownBytes = await splitting.ownBytes(settings, this.reclaimableBytes());
     return { ...need, split: { ownBytes, when: split } };
   }
 
   /** Memory that a model could take here if all others were unloaded. */
-  #reclaimableBytes(): number {
+  reclaimableBytes(): number {
     const held = this.#scheduler.view().instances
       .reduce((sum, { hostBytes }) => sum + hostBytes, 0);
     return this.availableBytes() + held - this.#parts.options.reserveBytes;

@@ -1,5 +1,5 @@
 import { errorMessage, isEdgeError, UnavailableError } from "../../base/mod.ts";
-import type { SplitView } from "../../ports/mod.ts";
+import type { ShardRow } from "../../ports/mod.ts";
 
 /** What every JSON answer says it is. */
 export const JSON_CONTENT_TYPE = "application/json; charset=utf-8";
@@ -38,9 +38,9 @@ export function unroutedAnswer(text: string, status: 404 | 405): Response {
 }
 
 /** Who computes which layers of a model that several nodes compute. */
-export function shardShape(shard: SplitView["shards"][number]): object {
+export function shardShape(shard: ShardRow): object {
   return {
-    node: shard.name || shard.nodeId,
+    node: shard.name,
     ...wireFields(shard, ["firstLayer", "layerCount", "memoryBytes"]),
   };
 }

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { clusterTest, IS_LONG, type TestCluster } from "../harness/cluster.ts";
+import { parseLines } from "../harness/json_lines.ts";
+import { lackingOwnNatives } from "../harness/own_natives.ts";
+import { runnersOf } from "../harness/runners.ts";
+
+const lacking = lackingOwnNatives();
+if (lacking !== undefined) console.log(`deaths under split models are not tested: ${lacking}`);
+const TIMES = IS_LONG ? 20 : 2;
+/** `tiny` takes 96 MiB whole, and 90 without layers. */
+const ENVIRONMENT = { ODIST_MEMORY_LIMIT: "94MiB", ODIST_THREADS: "1" };
+const WHEN = ["first", "middle", "last"] as const;
+const TOKENS = 90;
+const PROMPT = "Tell me a story about a fox.";
+
+interface Told {
+  readonly text: string;
+  readonly last: Readonly<Record<string, unknown>>;
+  /** The longest pause between two lines; milliseconds. */
+  readonly pauseMs: number;
+}
+
+/** One streamed answer of n1; `onToken` is called with each line's number. */
+async function read(
+  cluster: TestCluster,
+  onLine: (line: number) => Promise<void> = async () => {},
+): Promise<Told> {
+  const body = JSON.stringify({
+    model: "tiny",
+    prompt: PROMPT,
+    options: { temperature: 0, num_predict: TOKENS },
+  });
+  const response = await cluster.client("n1").fetch("/api/generate", { method: "POST", body });
+  assert.equal(response.status, 200);
+  let [text, rest, count, pauseMs] = ["", "", 0, 0];
+  let last: Record<string, unknown> = {};
+  let seenMs = performance.now();
+  const parts = (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream());
+  for await (const part of parts) {
+    pauseMs = Math.max(pauseMs, performance.now() - seenMs);
+    const cut = (rest + part).lastIndexOf("\n") + 1;
+    const lines = parseLines((rest + part).slice(0, cut));
+    rest = (rest + part).slice(cut);
+    for (const line of lines) {
+      text += String(line["response"] ?? "");
+      last = line;
+      await onLine(++count);
+    }
+    seenMs = performance.now();
+  }
+  return { text, last, pauseMs };
+}
+
+/** Every token that was drawn is in the text, once and in order. */
+async function whole(cluster: TestCluster, { text, last }: Told): Promise<void> {
+  assert.equal(last["done"], true, JSON.stringify(last));
+  assert.equal(last["eval_count"], TOKENS);
+  const tokens = (last["context"] as number[]).slice(-TOKENS);
+  // The runner may have died after its last token: whoever asks for anything else asks again.
+  const drawn = await cluster.until("tokens become text", async () => {
+    const body = { model: "tiny", tokens };
+    const answer = await cluster.client("n1").request("POST", "/api/detokenize", { body });
+    return answer.status === 200 && answer.body;
+  });
+  assert.equal(text, drawn["content"]);
+}
+
+/** The node that leads, and the one with the worker. */
+async function roles(cluster: TestCluster): Promise<{ leader: string; worker: string }> {
+  for (const leader of cluster.running) {
+    const { models = [] } = await cluster.client(leader).ask("GET", "/api/ps");
+    const rows = models as { node: string; shards?: { node: string }[] }[];
+    const model = rows.find(({ node, shards }) => node === leader && shards !== undefined);
+    const worker = model?.shards?.find(({ node }) => node !== leader)?.node;
+    if (worker !== undefined) return { leader, worker };
+  }
+  throw new Error("no node leads a split model");
+}
+
+async function signalRunner(cluster: TestCluster, node: string, signal: Deno.Signal) {
+  const pids = await runnersOf(cluster.client(node).pid);
+  assert.equal(pids.length, 1, `${node} has one runner: ${pids}`);
+  for (const pid of pids) Deno.kill(pid, signal);
+}
+
+for (const who of ["worker", "leader"] as const) {
+  for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+    clusterTest(
+      `An answer of a split model outlives the ${signal} of its ${who}, whenever it comes`,
+      { nodes: 2, environment: ENVIRONMENT, ignore: lacking !== undefined },
+      async (cluster) => {
+        await whole(cluster, await read(cluster));
+        const lines = { first: 1, middle: TOKENS >> 1, last: TOKENS - 4 };
+        const pauses: number[] = [];
+        for (let turn = 0; turn < TIMES * WHEN.length; turn++) {
+          const at = lines[WHEN[turn % WHEN.length] ?? "first"];
+          let struck = 0;
+          const told = await read(cluster, async (line) => {
+            if (line !== at) return;
+            const { [who]: node } = await roles(cluster);
+            await signalRunner(cluster, node, signal);
+            struck++;
+          });
+          assert.equal(struck, 1);
+          await whole(cluster, told);
+          pauses.push(Math.round(told.pauseMs));
+        }
+        console.log(`pauses of the ${who}'s ${signal}: ${pauses.join(", ")} ms`);
+      },
+    );
+  }
+}
+
+clusterTest(
+  "An answer of a split model goes on elsewhere when a machine that computes it is cut off",
+  { nodes: 3, environment: ENVIRONMENT, ignore: lacking !== undefined },
+  async (cluster) => {
+    await whole(cluster, await read(cluster));
+    for (let turn = 0; turn < TIMES; turn++) {
+      let cut = "";
+      const told = await read(cluster, async (line) => {
+        if (line !== TOKENS >> 1) return;
+        const { leader, worker } = await roles(cluster);
+        // n1 talks with the client.
+        cut = worker === "n1" ? leader : worker;
+        cluster.isolate(cut);
+      });
+      await whole(cluster, told);
+      const after = Object.values(await roles(cluster));
+      assert.ok(!after.includes(cut), `${cut} of ${after}`);
+      cluster.heal();
+      await cluster.healthy(3);
+      console.log(`pause of a cut: ${Math.round(told.pauseMs)} ms`);
+    }
+  },
+);
