@@ -7,7 +7,7 @@ import {
   NODE_DEVICES_KEY,
   type NodeFacts,
   type NodeLoad,
-  NodeSplit,
+  type NodeSplit,
 } from "../protocol/mod.ts";
 import { NodeWorld } from "../../tests/harness/node_world.ts";
 import { Gossip } from "./gossip.ts";

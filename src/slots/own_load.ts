@@ -7,8 +7,8 @@ import {
   type LoadedCopy,
   manifestPrefixOf,
   type NodeLoad,
-  NUMERIC_CLASS_CHARS,
   type NodeSplit,
+  NUMERIC_CLASS_CHARS,
   parseModelName,
   type SequenceEvent,
 } from "../protocol/mod.ts";

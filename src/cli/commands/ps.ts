@@ -1,6 +1,13 @@
 import type { Command } from "commander";
 import { formatBytes, formatRelativeTime, formatTable } from "../../base/mod.ts";
-import { type JsonObject, modelsNamed, numberOf, shortId, textOf } from "../client/mod.ts";
+import {
+  type JsonObject,
+  modelsNamed,
+  numberOf,
+  objectsOf,
+  shortId,
+  textOf,
+} from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
@@ -27,7 +34,7 @@ export function define(command: Command, context: CliContext): void {
       String(numberOf(model, "context_length") ?? ""),
       formatUntil(textOf(model, "expires_at"), context.nowMs()),
       ...(tellsExact ? [formatExact(model)] : []),
-      ...(hasNodes ? [textOf(model, "node") ?? ""] : []),
+      ...(hasNodes ? [formatNodes(model)] : []),
     ]);
     const head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"];
     if (tellsExact) head.push("EXACT");
@@ -51,6 +58,18 @@ export function formatProcessor(model: JsonObject): string {
 function formatExact(model: JsonObject): string {
   if (typeof model.exact !== "boolean") return "?";
   return model.exact ? textOf(model, "exact_policy") ?? "yes" : "no";
+}
+
+/** The node, or of a model that several compute all of them with their layers: `attic 0-15, cellar 16-29`. */
+function formatNodes(model: JsonObject): string {
+  const shards = objectsOf(model, "shards");
+  if (shards.length === 0) return textOf(model, "node") ?? "";
+  return shards.map((shard) => {
+    const first = numberOf(shard, "first_layer") ?? 0;
+    const count = numberOf(shard, "layer_count") ?? 0;
+    const layers = count === 0 ? "output" : `${first}-${first + count - 1}`;
+    return `${textOf(shard, "node") ?? ""} ${layers}`;
+  }).join(", ");
 }
 
 /** When the model goes if nobody asks it anything. */

@@ -23,6 +23,7 @@ interface RunOptions extends ClientOptions {
   readonly hidethinking?: boolean;
   readonly history: boolean;
   readonly truncate?: boolean;
+  readonly shard?: boolean;
   readonly dimensions?: string;
 }
 
@@ -40,6 +41,7 @@ export function define(command: Command, context: CliContext): void {
       new Option("--think [LEVEL]", "Let the model think first, or not; as in --think=high")
         .choices(THINK_LEVELS),
     )
+    .option("--shard", "Compute it on several nodes, also where one could hold it")
     .option("--hidethinking", "Do not print what the model thinks")
     .option("--truncate", "Embedding models: cut inputs that are too long")
     .option("--dimensions <N>", "Embedding models: length of the vector");
@@ -175,7 +177,7 @@ function settingsOf(context: CliContext, options: RunOptions): RunSettings {
     wordWrap: !options.nowordwrap,
     history: options.history && history,
     system: undefined,
-    parameters: {},
+    parameters: options.shard ? { shard: true } : {},
   };
 }
 

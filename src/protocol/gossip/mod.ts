@@ -45,12 +45,7 @@ export {
   type LoadedCopies,
   type LoadedCopy,
 } from "./loaded_value.ts";
-export {
-  decodeNodeSplit,
-  encodeNodeSplit,
-  NODE_SPLIT_KEY,
-  type NodeSplit,
-} from "./split_value.ts";
+export { decodeNodeSplit, encodeNodeSplit, NODE_SPLIT_KEY, type NodeSplit } from "./split_value.ts";
 export {
   decodeNodeDevices,
   type DeviceFacts,
