@@ -56,10 +56,11 @@ export function createHttpApp(parts: HttpParts): HttpApp {
     failureAnswer: nativeFailureAnswer,
   });
 
-  resuming.attend(async (request, { gone, ...again }) =>
+  resuming.attend(async (request, again) =>
     await router.answer(request, {
       requestId: again.head.id,
-      gone,
+      // Who comes back for it leaves it by himself.
+      gone: new AbortController().signal,
       body: ReadableStream.from([again.head.body]),
       // It was let in when it asked first, and is nobody's on this machine.
       caller: { kind: "afar", address: again.head.from, network: "public", isPage: false },

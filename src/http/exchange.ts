@@ -340,6 +340,8 @@ export class Exchange {
       },
       failure: (error) => encoder.encode(encode.encodeFailure(error)),
     });
+    // Whoever makes it may be between two pieces, and holds a slot.
+    this.signal.addEventListener("abort", () => void iterator.return?.().catch(() => {}));
     this.#streaming = true;
     const headers = { ...encode.headers, "content-type": encode.contentType };
     return bytesAnswer(live.read(0, leave), { headers }, leave);

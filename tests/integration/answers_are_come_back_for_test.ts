@@ -35,6 +35,11 @@ class Apps {
     return apps;
   }
 
+  /** What keeps nodes from stopping. */
+  get openRequests(): number {
+    return [...this.#apps.values()].reduce((sum, app) => sum + app.openRequests(), 0);
+  }
+
   boot(number: number): void {
     const { api, responses, journals, elsewhere, machinery } = this.world.node(number);
     const { parts } = appUnderTest({ access: scopedAccess(["use"]) });
@@ -244,11 +249,22 @@ Deno.test("an answer whose client left is not computed any further, and goes on 
     headers: { ...key("use"), "idempotency-key": "back" },
   });
   const { text: before, leave } = await apps.read(asked, 10);
+  // Nobody waits for more of it when he leaves.
+  await world.advance(500);
   await world.settle(leave?.() ?? Promise.resolve());
   await world.until("its slot is free", () => running(world) === 0);
   await world.advance(5_000);
   assert.equal(running(world), 0);
   const path = `/api/answers/back?offset=${bytesOf(before)}`;
+  // The same of whoever came back, here and by way of another node.
+  for (const number of [1, 2]) {
+    const again = await apps.read(await apps.ask(number, { path }), 5);
+    await world.advance(500);
+    assert.equal(running(world), 1);
+    await world.settle(again.leave?.() ?? Promise.resolve());
+    await world.until("its slot is free again", () => running(world) === 0);
+    await world.until("nothing is open", () => apps.openRequests === 0);
+  }
   const rest = await apps.read(await apps.ask(2, { path }));
   assert.equal(lines(before + rest.text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
 });

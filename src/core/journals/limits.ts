@@ -3,7 +3,7 @@ export const JOURNAL_LIFE_MS = 300_000;
 /** Bytes of one journal: what was asked, what was told, and what lies behind it. */
 export const JOURNAL_BYTES_MAX = 8 * 1024 * 1024;
 /** How long a node may take to say that it works on an answer. Milliseconds; one that is wrongly given up shows nothing more. */
-export const OWNER_PATIENCE_MS = 500;
+export const OWNER_PATIENCE_MS = 300;
 /** How long the second node may leave bytes unacknowledged, which nobody sees meanwhile. Milliseconds. */
 export const ACK_WAIT_MS = 1_000;
 /** For how long a node is not chosen again that has let bytes wait. Milliseconds. */

@@ -3,7 +3,7 @@ import type { FollowedAnswer, KeptAnswer, OwnJournal } from "../../ports/mod.ts"
 import type { AnswerKey, JournalHead } from "../../protocol/mod.ts";
 import { drawId } from "../draw_id.ts";
 import type { Exchange, HttpParts } from "../exchange.ts";
-import { bytesAnswer, LiveAnswer } from "../wire/mod.ts";
+import { bytesAnswer, LiveAnswer, type LiveAnswerParts } from "../wire/mod.ts";
 import { keepMsOf, nameOf } from "./names.ts";
 import { readRecorded } from "./recorded_body.ts";
 
@@ -35,10 +35,7 @@ export interface ResumableRoute {
 }
 
 /** Has a request answered once more, by whoever answers requests. */
-type AskAgain = (
-  request: Request,
-  again: Revival & { readonly gone: AbortSignal },
-) => Promise<Response>;
+type AskAgain = (request: Request, again: Revival) => Promise<Response>;
 
 /** Answers requests so that their clients may come back. */
 export class Resuming {
@@ -75,8 +72,8 @@ export class Resuming {
     }
     const head = this.#headOf(exchange, { id, owner, fingerprint, body: asked });
     const journal = asked === undefined ? tooLong : journals.begin(head);
-    const live = this.#liveAnswer({ key: head, journal, entries: [], keepMs }, exchange);
-    const response = await this.#made(exchange, route, { head, live });
+    const live = this.#liveAnswer(head, { journal, entries: [], keepMs });
+    const response = await this.#made(exchange, route, { head, live, leave: live.enter() });
     response.headers.set(ANSWER_HEADER, id);
     const copies = await journal.copies();
     const reason = journal.notKept();
@@ -92,15 +89,20 @@ export class Resuming {
     { head, live }: Revival,
   ): Promise<Response> {
     exchange.adopt(head);
-    return await this.#made(exchange, route, { head, live });
+    // Those who came back for it read it, and nobody here.
+    return await this.#made(exchange, route, { head, live, leave: () => {} });
   }
 
   async #made(
     exchange: Exchange,
     route: Pick<ResumableRoute, "handle">,
-    { head, live }: Revival,
+    { head, live, leave }: Revival & { readonly leave: () => void },
   ): Promise<Response> {
-    exchange.attach(live, { head, leave: live.enter() });
+    exchange.attach(live, { head, leave });
+    live.attend({
+      deserted: () => exchange.abandon(),
+      over: () => live.isFed && exchange.ended(),
+    });
     let response: Response;
     try {
       response = await route.handle(exchange);
@@ -127,23 +129,15 @@ export class Resuming {
   }
 
   #liveAnswer(
-    of: {
-      readonly key: AnswerKey;
-      readonly journal: OwnJournal;
-      readonly entries: KeptAnswer["entries"];
-      readonly keepMs: number;
-    },
-    exchange?: Exchange,
+    key: AnswerKey,
+    of: Pick<LiveAnswerParts, "journal" | "entries" | "keepMs">,
   ): LiveAnswer {
-    const { key, journal, entries, keepMs } = of;
     const name = mapKey(key);
     const live: LiveAnswer = new LiveAnswer({
-      ...{ journal, entries, keepMs },
+      ...of,
       clock: this.#parts.clock,
-      onDeserted: () => exchange?.abandon(),
       onOver: () => {
         if (this.#live.get(name) === live) this.#live.delete(name);
-        if (live.isFed) exchange?.ended();
       },
     });
     this.#live.set(name, live);
@@ -202,21 +196,10 @@ export class Resuming {
       method: head.method,
       headers: head.headers.map(({ name, value }): [string, string] => [name, value]),
     });
-    const gone = new AbortController();
-    const name = mapKey(head);
-    const live: LiveAnswer = new LiveAnswer({
-      journal: journals.reopen(head),
-      entries,
-      keepMs: keepMsOf(request.headers),
-      clock: this.#parts.clock,
-      onDeserted: () => gone.abort(new DOMException("The client went away", "AbortError")),
-      onOver: () => {
-        if (this.#live.get(name) === live) this.#live.delete(name);
-      },
-    });
-    this.#live.set(name, live);
+    const keepMs = keepMsOf(request.headers);
+    const live = this.#liveAnswer(head, { journal: journals.reopen(head), entries, keepMs });
     if (opening !== undefined) live.open(opening);
-    void askAgain(request, { head, live, gone: gone.signal }).then(async (response) => {
+    void askAgain(request, { head, live }).then(async (response) => {
       // What can't be gone on with is refused as any request.
       if (response.status >= 400) await live.end("broken");
     });

@@ -23,8 +23,6 @@ export interface LiveAnswerParts {
   readonly keepMs: number;
   /** What was told before. */
   readonly entries: readonly AnswerEntry[];
-  /** Nobody wants more of it: whoever makes it must stop. */
-  readonly onDeserted: () => void;
   /** Nobody makes or reads it any more. */
   readonly onOver: () => void;
 }
@@ -39,6 +37,7 @@ export class LiveAnswer {
   /** Of the first entries, how many may be seen. */
   #seen: number;
   #source: AnswerSource | undefined;
+  #maker: { readonly deserted: () => void; readonly over: () => void } | undefined;
   #isFed = false;
   #readers = 0;
   /** Readers that have all there is. */
@@ -68,6 +67,13 @@ export class LiveAnswer {
   /** Entries that were told before this life of the answer: their like is made once more, and not told. */
   get toldBefore(): readonly AnswerEntry[] {
     return this.#parts.entries;
+  }
+
+  /** Whoever makes it is told when nobody wants more of it, and when nothing follows. */
+  attend(maker: { readonly deserted: () => void; readonly over: () => void }): void {
+    this.#maker = maker;
+    if (this.#end === "broken") maker.deserted();
+    if (this.#end !== undefined) maker.over();
   }
 
   /** The head of the answer may be sent. */
@@ -108,6 +114,7 @@ export class LiveAnswer {
     else await journal.stand(how === "whole" ? "ended" : "idle").catch(() => {});
     this.#changed();
     onOver();
+    this.#maker?.over();
   }
 
   /** A reader that counts from now on; it must call what is returned. */
@@ -202,7 +209,7 @@ export class LiveAnswer {
   /** Another node goes on with it: whoever reads here must go there. */
   #lose(): void {
     void this.end("broken");
-    this.#parts.onDeserted();
+    this.#maker?.deserted();
   }
 
   #deserted(): void {

@@ -29,8 +29,11 @@ function answer(journal = new Journal(), { keepMs = 0, clock = new HandClock() }
   const left: string[] = [];
   const live = new LiveAnswer({
     ...{ journal, clock, keepMs, entries: [] },
-    onDeserted: () => void left.push("deserted"),
-    onOver: () => void left.push("over"),
+    onOver: () => {},
+  });
+  live.attend({
+    deserted: () => void left.push("deserted"),
+    over: () => void left.push("over"),
   });
   let made = 0;
   const next = async (): Promise<AnswerEntry | undefined> => {
