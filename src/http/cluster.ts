@@ -177,7 +177,8 @@ function splitShape(split: SplitExplanation): object {
 }
 
 function scoreShape(score: RouteScore): object {
-  const spans = ["expectedMs", "wakeMs", "hopMs", "queueMs", "loadMs", "prefillMs"] as const;
+  const parts = ["wakeMs", "hopMs", "queueMs", "loadMs", "prefillMs", "answerMs"] as const;
+  const spans = ["expectedMs", ...parts] as const;
   return wireFields(score, ["nodeId", "name", "rank", ...spans]);
 }
 

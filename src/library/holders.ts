@@ -1,6 +1,12 @@
 import type { NodeId } from "../base/mod.ts";
 import type { CandidateLoad } from "../core/scheduler/mod.ts";
-import { type LoadedCopies, manifestPrefixOf, type NodeLoad } from "../protocol/mod.ts";
+import {
+  type DeviceFacts,
+  type LoadedCopies,
+  manifestPrefixOf,
+  type ModelSpeed,
+  type NodeLoad,
+} from "../protocol/mod.ts";
 
 /** Another node that holds a model's blobs, as gossip tells. */
 export interface Holder {
@@ -22,14 +28,19 @@ export function loadFromGossip(
   told: {
     readonly load: NodeLoad;
     readonly copies: LoadedCopies | undefined;
+    readonly speeds: readonly ModelSpeed[];
+    readonly devices: readonly DeviceFacts[];
     /** Milliseconds since {@link NodeLoad} arrived. */
     readonly ageMs: number;
   },
   manifestDigest: string,
 ): CandidateLoad {
-  const { load, copies, ageMs } = told;
+  const { load, copies, speeds, devices, ageMs } = told;
   const prefix = manifestPrefixOf(manifestDigest);
   const copy = copies?.copies.find(({ manifest }) => manifest === prefix);
+  // A GPU holds one model and not another: what was measured of just this one says more than the average.
+  const speed = speeds.find(({ manifest }) => manifest === prefix);
+  const deviceBytes = devices.reduce((sum, { freeBytes }) => sum + freeBytes, 0);
   return {
     ageMs,
     state: copy === undefined ? "cold" : "loaded",
@@ -37,8 +48,9 @@ export function loadFromGossip(
     freeSlots: copy === undefined ? 0 : Math.max(0, copy.slots - copy.runningRequests),
     waitingRequests: load.waitingRequests,
     runningRequests: load.runningRequests,
-    decodeTokensPerMinute: load.decodeTokensPerMinute,
-    prefillTokensPerMinute: load.prefillTokensPerMinute,
-    availableBytes: load.availableBytes,
+    decodeTokensPerMinute: speed?.decodeTokensPerMinute || load.decodeTokensPerMinute,
+    prefillTokensPerMinute: speed?.prefillTokensPerMinute || load.prefillTokensPerMinute,
+    loadMs: speed?.loadMs ?? 0,
+    availableBytes: load.availableBytes + deviceBytes,
   };
 }

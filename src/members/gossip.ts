@@ -1,11 +1,12 @@
 import { BoundedMap, equalBytes, LineLimiter, type NodeId } from "../base/mod.ts";
-import { CopiesReports, LoadReports } from "../core/catalogue/mod.ts";
+import { CopiesReports, LoadReports, SpeedsReports } from "../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import {
   type Decoded,
   decodeExactCopies,
   decodeInventory,
   decodeLoadedCopies,
+  decodeModelSpeeds,
   decodeNodeDevices,
   decodeNodeDisk,
   decodeNodeFacts,
@@ -18,6 +19,7 @@ import {
   encodeExactCopies,
   encodeInventory,
   encodeLoadedCopies,
+  encodeModelSpeeds,
   encodeNodeDevices,
   encodeNodeDisk,
   encodeNodeFacts,
@@ -33,6 +35,8 @@ import {
   type LoadedCopies,
   type LoadedCopy,
   type ManifestPrefix,
+  MODEL_SPEEDS_KEY,
+  type ModelSpeed,
   NODE_DEVICES_KEY,
   NODE_DISK_KEY,
   NODE_FACTS_KEY,
@@ -76,6 +80,8 @@ export interface NodeGossip {
   readonly disk: NodeDisk | undefined;
   /** What it computes with beside its cores. */
   readonly devices: readonly DeviceFacts[];
+  /** How fast it is with single models. */
+  readonly speeds: readonly ModelSpeed[];
   /** Why it takes no part in the log's group, in one word; undefined = it does, or has not said. */
   readonly fence: string | undefined;
   /** It takes nothing new, because other programs use its machine. */
@@ -99,6 +105,8 @@ export interface GossipParts {
   readonly readLoaded: () => readonly LoadedCopy[];
   /** Which of it is exact; cheap. */
   readonly readExact: () => readonly ExactCopy[];
+  /** How fast single models are on this node; cheap. */
+  readonly readSpeeds: () => readonly ModelSpeed[];
   /** What this node computes with beside its cores, and what is free of it now; cheap. */
   readonly readDevices: () => readonly DeviceFacts[];
   /** What room this node has for parts of models, and which split ones it leads; cheap. */
@@ -110,6 +118,7 @@ export class Gossip {
   readonly #parts: GossipParts;
   readonly #loadReports = new LoadReports();
   readonly #copiesReports = new CopiesReports();
+  readonly #speedsReports = new SpeedsReports();
   readonly #decoded = new BoundedMap<NodeId, NodeGossip>(CACHE_NODES_MAX);
   readonly #loadHeardMs = new BoundedMap<NodeId, number>(CACHE_NODES_MAX);
   readonly #stopListening: readonly (() => void)[];
@@ -197,6 +206,7 @@ export class Gossip {
       inventory: decodeInventory(values),
       disk: read(NODE_DISK_KEY, decodeNodeDisk),
       devices: read(NODE_DEVICES_KEY, decodeNodeDevices)?.devices ?? [],
+      speeds: read(MODEL_SPEEDS_KEY, decodeModelSpeeds)?.models ?? [],
       fence: read(NODE_FENCE_KEY, decodeNodeFence)?.kind || undefined,
       yields: (read(NODE_YIELD_KEY, decodeNodeYield)?.to ?? "") !== "",
       http: read(NODE_HTTP_KEY, decodeNodeHttp),
@@ -233,6 +243,8 @@ export class Gossip {
     if (told.copies !== undefined) {
       membership.publish(LOADED_COPIES_KEY, encodeLoadedCopies(told.copies));
     }
+    const speeds = this.#speedsReports.look(this.#parts.readSpeeds(), nowMs);
+    if (speeds !== undefined) membership.publish(MODEL_SPEEDS_KEY, encodeModelSpeeds(speeds));
     const devices = encodeNodeDevices(this.#parts.readDevices());
     if (!equalBytes(devices, this.#toldDevices)) {
       this.#toldDevices = devices;

@@ -4,6 +4,7 @@ import {
   type ExactCopy,
   type LoadedCopy,
   type ManifestPrefix,
+  type ModelSpeed,
   NODE_DEVICES_KEY,
   type NodeFacts,
   type NodeLoad,
@@ -57,6 +58,7 @@ interface Teller {
   exact: readonly ExactCopy[];
   devices: readonly DeviceFacts[];
   split: NodeSplit;
+  speeds: readonly ModelSpeed[];
 }
 
 /** Two nodes, each with a gossip that tells what the test says instead of its own. */
@@ -84,6 +86,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
     exact: [],
     devices: [],
     split: { roomBytes: 1_000, models: [] },
+    speeds: [],
     gossip: new Gossip({
       nodeId,
       membership: world.membership(number),
@@ -95,6 +98,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
       readExact: () => teller.exact,
       readDevices: () => teller.devices,
       readSplit: () => teller.split,
+      readSpeeds: () => teller.speeds,
     }),
   };
   return teller;
@@ -178,6 +182,25 @@ Deno.test("Which copies are exact is told with their class, and taken back", asy
     await world.advance(2_000);
     assert.deepEqual(two.gossip.find(nodeId).exact, told);
   }
+});
+
+Deno.test("A model's speed is told when it has moved by more than an eighth, and not sooner than 5 s after", async () => {
+  await using scene = await pair();
+  const { world, tellers: [one, two] } = scene;
+  const { nodeId } = world.machine(1);
+  const speed = {
+    manifest: COPY.manifest,
+    ...{ decodeTokensPerMinute: 1_000, prefillTokensPerMinute: 9_000, loadMs: 700 },
+  };
+  one.speeds = [speed];
+  await world.advance(12_000);
+  assert.deepEqual(two.gossip.find(nodeId).speeds, [speed]);
+  one.speeds = [{ ...speed, decodeTokensPerMinute: 1_100 }];
+  await world.advance(12_000);
+  assert.deepEqual(two.gossip.find(nodeId).speeds, [speed]);
+  one.speeds = [{ ...speed, decodeTokensPerMinute: 4_000 }];
+  await world.advance(12_000);
+  assert.equal(two.gossip.find(nodeId).speeds[0]?.decodeTokensPerMinute, 4_000);
 });
 
 Deno.test("What an earlier life said is forgotten with it", async () => {

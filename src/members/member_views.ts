@@ -99,13 +99,14 @@ export class MemberViews {
       }
       const member = this.#parts.membership.find(nodeId);
       if (member === undefined || member.standing === "left") return [];
-      const { inventory, load, loaded: copies, loadHeardMs, exact } = this.#parts.gossip
+      const { inventory, load, loaded: copies, speeds, devices, loadHeardMs, exact } = this.#parts
+        .gossip
         .find(nodeId);
       // One that has just woken may not have told yet what it holds.
       const isHeld = inventory.prefixes.has(prefix) ||
         this.sleepOf(nodeId)?.holds.includes(prefix) === true;
       if (!isHeld) return [];
-      const told = load && { load, copies, ageMs: nowMs - loadHeardMs };
+      const told = load && { load, copies, speeds, devices, ageMs: nowMs - loadHeardMs };
       return [{
         nodeId,
         name: label,

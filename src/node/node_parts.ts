@@ -55,7 +55,7 @@ export async function openDriver(
   const { machine, clock, log, metrics } = ports;
   const { speed, splitting, devices } = by;
   return new SchedulerDriver({
-    engine: meteredEngine(provenEngine(splitting, proofs), speed),
+    engine: meteredEngine(provenEngine(splitting, proofs), speed, clock),
     splitting,
     memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
     clock,

@@ -189,7 +189,7 @@ function servingOf(
   cluster: Cluster,
   { sharing, waking }: { readonly sharing: ModelSharing; readonly waking: WakeDriver },
 ): Serving {
-  const { config, ports, speed, driver } = parts;
+  const { config, ports, speed, driver, devices } = parts;
   return createServing({
     transport: cluster.transport,
     router: cluster.router,
@@ -202,9 +202,11 @@ function servingOf(
     self: cluster.settings.self,
     isDrained: () => cluster.views.isDrained(),
     ownFigures: () => ({
-      availableBytes: driver.availableBytes(),
+      availableBytes: devices.told(driver.view().instances)
+        .reduce((sum, { freeBytes }) => sum + freeBytes, driver.availableBytes()),
       decodeTokensPerMinute: speed.decodeTokensPerMinute,
       prefillTokensPerMinute: speed.prefillTokensPerMinute,
+      speedOf: (modelKey) => speed.of(modelKey),
     }),
     defaults: config.engine,
     clock: ports.clock,

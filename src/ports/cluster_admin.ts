@@ -163,6 +163,8 @@ export interface RouteScore {
   readonly queueMs: number;
   readonly loadMs: number;
   readonly prefillMs: number;
+  /** A usual answer from its first token on. */
+  readonly answerMs: number;
 }
 
 /** What a request had to do with a machine that slept. */

@@ -25,6 +25,7 @@ import type {
   SchedulerView,
 } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
+import type { ModelSpeed } from "../protocol/mod.ts";
 import type {
   Clock,
   LoadedModel,
@@ -415,6 +416,8 @@ export interface OwnFigures {
   /** 0 = not measured. */
   readonly decodeTokensPerMinute: number;
   readonly prefillTokensPerMinute: number;
+  /** Of one model, by its key. */
+  readonly speedOf: (modelKey: string) => Omit<ModelSpeed, "manifest">;
 }
 
 /** How busy this node is for one model, now. */
@@ -425,6 +428,7 @@ export function loadFromView(
 ): CandidateLoad {
   const instance = view.instances.find((row) => row.modelKey === modelKey);
   const state = instance?.state ?? "unloading";
+  const speed = own.speedOf(modelKey);
   return {
     ageMs: 0,
     state: state === "ready" ? "loaded" : state === "loading" ? "loading" : "cold",
@@ -432,6 +436,9 @@ export function loadFromView(
     freeSlots: instance === undefined ? 0 : Math.max(0, instance.slots - instance.running),
     waitingRequests: view.waiting,
     runningRequests: view.running,
-    ...own,
+    availableBytes: own.availableBytes,
+    decodeTokensPerMinute: speed.decodeTokensPerMinute || own.decodeTokensPerMinute,
+    prefillTokensPerMinute: speed.prefillTokensPerMinute || own.prefillTokensPerMinute,
+    loadMs: speed.loadMs,
   };
 }

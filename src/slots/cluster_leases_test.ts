@@ -94,6 +94,7 @@ class Stage {
         availableBytes: 1e9,
         decodeTokensPerMinute: 0,
         prefillTokensPerMinute: 0,
+        speedOf: () => ({ decodeTokensPerMinute: 0, prefillTokensPerMinute: 0, loadMs: 0 }),
       }),
       holders: () => this.holders,
       unloadAt: (peer, model) => void this.unloads.push(`${peer.name} ${model.mode}`),

@@ -64,7 +64,12 @@ export interface NeededModel {
 }
 
 /** Names that share weights and adapters share the instance; vectors need one of their own, loaded in another mode. */
-export function modelKeyOf(model: ModelDefinition, mode: LoadSettings["mode"]): string {
+export function modelKeyOf(
+  model: Pick<LoadSettings, "modelPath" | "adapterPaths"> & {
+    readonly projectorPath?: string | undefined;
+  },
+  mode: LoadSettings["mode"],
+): string {
   const projector = mode === "embed" ? undefined : model.projectorPath;
   const parts = [model.modelPath, ...model.adapterPaths, projector ?? []].flat();
   return `${mode}:${parts.join("+")}`;

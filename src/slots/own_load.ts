@@ -1,17 +1,21 @@
-import { sha256Hex } from "../base/mod.ts";
+import { BoundedMap, sha256Hex } from "../base/mod.ts";
 import { type Catalogue, SpeedAverage } from "../core/catalogue/mod.ts";
 import type { Clock, Engine, LoadedModel } from "../ports/mod.ts";
 import {
   type DeviceFacts,
   type ExactCopy,
   type LoadedCopy,
+  type ManifestPrefix,
   manifestPrefixOf,
+  MODEL_SPEEDS_MAX,
+  type ModelSpeed,
   type NodeLoad,
   type NodeSplit,
   NUMERIC_CLASS_CHARS,
   parseModelName,
   type SequenceEvent,
 } from "../protocol/mod.ts";
+import { modelKeyOf } from "./lease.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
 import type { SchedulerDriver } from "./scheduler_driver.ts";
 
@@ -22,10 +26,7 @@ export interface OwnLoadParts {
     "view" | "findModel" | "availableBytes" | "reclaimableBytes"
   >;
   readonly devices: Pick<DeviceRooms, "told">;
-  readonly speed: {
-    readonly decodeTokensPerMinute: number;
-    readonly prefillTokensPerMinute: number;
-  };
+  readonly speed: Pick<SpeedMeter, "decodeTokensPerMinute" | "prefillTokensPerMinute" | "of">;
   readonly catalogue: () => Catalogue;
   readonly clock: Clock;
 }
@@ -37,8 +38,17 @@ export function ownFigures(parts: OwnLoadParts): {
   readonly readExact: () => readonly ExactCopy[];
   readonly readDevices: () => readonly DeviceFacts[];
   readonly readSplit: () => NodeSplit;
+  readonly readSpeeds: () => readonly ModelSpeed[];
 } {
+  // Told on when they are unloaded: that is when others ask which node would be the fastest.
+  const seen = new BoundedMap<ManifestPrefix, ModelSpeed>(MODEL_SPEEDS_MAX);
   return {
+    readSpeeds() {
+      for (const { manifest, modelKey } of readyModels(parts)) {
+        seen.set(manifest, { manifest, ...parts.speed.of(modelKey) });
+      }
+      return [...seen.values()];
+    },
     readLoad: () => readLoad(parts),
     readLoaded: () => readLoaded(parts),
     readExact: () => readExact(parts),
@@ -79,17 +89,23 @@ export function toldClass(numericClass: string): string {
   return sha256Hex(new TextEncoder().encode(numericClass)).slice(0, NUMERIC_CLASS_CHARS);
 }
 
-function readLoaded({ driver, catalogue, clock }: OwnLoadParts): readonly LoadedCopy[] {
-  return driver.view().instances.flatMap((instance): LoadedCopy[] => {
-    if (instance.state !== "ready") return [];
+/** Loaded ones that others can ask for: not what was deleted while it was loaded. */
+function readyModels({ driver, catalogue }: OwnLoadParts) {
+  return driver.view().instances.flatMap((instance) => {
     const name = parseModelName(instance.displayName);
     const model = name && catalogue().findModel(name);
-    // Deleted while loaded: others can't ask for it any more.
-    if (model === undefined) return [];
-    const nowMs = clock.monotonicMs();
+    if (instance.state !== "ready" || model === undefined) return [];
+    return [{ ...instance, manifest: manifestPrefixOf(model.manifestDigest) }];
+  });
+}
+
+function readLoaded(parts: OwnLoadParts): readonly LoadedCopy[] {
+  const { driver, clock } = parts;
+  const nowMs = clock.monotonicMs();
+  return readyModels(parts).map((instance): LoadedCopy => {
     const idleMs = (instance.expiresAtMs ?? nowMs + instance.keepAliveMs) - nowMs;
-    return [{
-      manifest: manifestPrefixOf(model.manifestDigest),
+    return {
+      manifest: instance.manifest,
       name: instance.displayName,
       sizeBytes: instance.memoryBytes,
       vramBytes: driver.findModel(instance.instanceId)?.facts.deviceMemoryBytes ?? 0,
@@ -97,7 +113,7 @@ function readLoaded({ driver, catalogue, clock }: OwnLoadParts): readonly Loaded
       expiresAtMs: Number.isFinite(idleMs) ? Math.max(1, Math.round(clock.nowMs() + idleMs)) : 0,
       slots: instance.slots,
       runningRequests: instance.running,
-    }];
+    };
   });
 }
 
@@ -114,42 +130,93 @@ function readSplit({ driver, catalogue }: OwnLoadParts): NodeSplit {
 
 const NS_PER_MS = 1e6;
 
-/** How fast this node's answers come. */
+/** Models whose speed is kept; those that were not used for longest go. */
+const METERED_MODELS_MAX = 256;
+
+/** How fast this node's answers come: of all models, and of each. */
 export class SpeedMeter {
-  readonly #decode = new SpeedAverage();
-  readonly #prefill = new SpeedAverage();
+  readonly #all = new ModelMeter();
+  readonly #models = new BoundedMap<string, ModelMeter>(METERED_MODELS_MAX);
 
   get decodeTokensPerMinute(): number {
-    return this.#decode.tokensPerMinute;
+    return this.#all.decode.tokensPerMinute;
   }
 
   get prefillTokensPerMinute(): number {
-    return this.#prefill.tokensPerMinute;
+    return this.#all.prefill.tokensPerMinute;
   }
 
-  noteDecode(tokens: number, spanNs: number): void {
-    this.#decode.add(tokens, spanNs / NS_PER_MS);
+  /** Of one model, by its key; zeros where nothing was measured. */
+  of(modelKey: string): Omit<ModelSpeed, "manifest"> {
+    const { decode, prefill, loadMs = 0 } = this.#models.get(modelKey) ?? {};
+    return {
+      decodeTokensPerMinute: decode?.tokensPerMinute ?? 0,
+      prefillTokensPerMinute: prefill?.tokensPerMinute ?? 0,
+      loadMs,
+    };
   }
 
-  notePrefill(tokens: number, spanNs: number): void {
-    this.#prefill.add(tokens, spanNs / NS_PER_MS);
+  noteLoad(modelKey: string, loadMs: number): void {
+    this.#meter(modelKey).loadMs = Math.round(loadMs);
+  }
+
+  noteDecode(modelKey: string, tokens: number, spanNs: number): void {
+    for (const { decode } of this.#meters(modelKey)) decode.add(tokens, spanNs / NS_PER_MS);
+  }
+
+  notePrefill(modelKey: string, tokens: number, spanNs: number): void {
+    for (const { prefill } of this.#meters(modelKey)) prefill.add(tokens, spanNs / NS_PER_MS);
+  }
+
+  #meters(modelKey: string): readonly ModelMeter[] {
+    return [this.#all, this.#meter(modelKey)];
+  }
+
+  #meter(modelKey: string): ModelMeter {
+    const known = this.#models.get(modelKey);
+    if (known !== undefined) return known;
+    const meter = new ModelMeter();
+    this.#models.set(modelKey, meter);
+    return meter;
   }
 }
 
-/** The engine, with every answer's speed told to the meter. */
-export function meteredEngine(engine: Engine, meter: SpeedMeter): Engine {
+class ModelMeter {
+  readonly decode = new SpeedAverage();
+  readonly prefill = new SpeedAverage();
+  loadMs = 0;
+}
+
+/** The engine, with every load's and answer's speed told to the meter. */
+export function meteredEngine(
+  engine: Engine,
+  meter: SpeedMeter,
+  clock: Pick<Clock, "monotonicMs">,
+): Engine {
   return {
-    load: async (settings, options) => meteredModel(await engine.load(settings, options), meter),
+    async load(settings, options) {
+      const startedMs = clock.monotonicMs();
+      const model = await engine.load(settings, options);
+      const modelKey = modelKeyOf(settings, settings.mode);
+      meter.noteLoad(modelKey, clock.monotonicMs() - startedMs);
+      return meteredModel(model, { meter, modelKey });
+    },
   };
 }
 
-function meteredModel(model: LoadedModel, meter: SpeedMeter): LoadedModel {
+/** What is told the speed, and of which model it is. */
+interface Metering {
+  readonly meter: SpeedMeter;
+  readonly modelKey: string;
+}
+
+function meteredModel(model: LoadedModel, by: Metering): LoadedModel {
   return {
     facts: model.facts,
     processId: model.processId,
     ...model.split && { split: model.split },
     exited: model.exited,
-    generate: (request, signal) => metered(model.generate(request, signal), meter),
+    generate: (request, signal) => metered(model.generate(request, signal), by),
     embed: (inputs, options) => model.embed(inputs, options),
     tokenize: (text, options) => model.tokenize(text, options),
     detokenize: (tokens) => model.detokenize(tokens),
@@ -160,7 +227,7 @@ function meteredModel(model: LoadedModel, meter: SpeedMeter): LoadedModel {
 /** Not a generator: each one between the runner and the reader would cost every token a turn. */
 function metered(
   events: AsyncIterable<SequenceEvent>,
-  meter: SpeedMeter,
+  { meter, modelKey }: Metering,
 ): AsyncIterable<SequenceEvent> {
   return {
     [Symbol.asyncIterator]() {
@@ -171,8 +238,8 @@ function metered(
         if (event.kind === "started") promptTokens = event.promptTokens.length - event.cachedTokens;
         if (event.kind === "tokens") answerTokens += event.tokens.length;
         if (event.kind !== "finished") return;
-        meter.notePrefill(promptTokens, event.prefillNs);
-        meter.noteDecode(answerTokens, event.decodeNs);
+        meter.notePrefill(modelKey, promptTokens, event.prefillNs);
+        meter.noteDecode(modelKey, answerTokens, event.decodeNs);
       };
       return {
         next: async () => {

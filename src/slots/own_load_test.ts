@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Engine, LoadedModel } from "../ports/mod.ts";
 import type { LoadSettings, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
+import { modelKeyOf } from "./lease.ts";
 import { meteredEngine, SpeedMeter } from "./own_load.ts";
 
 const EVENTS: readonly SequenceEvent[] = [
@@ -12,6 +13,12 @@ const EVENTS: readonly SequenceEvent[] = [
   { kind: "finished", reason: "end", prefillNs: 30e6, decodeNs: 100e6 },
 ];
 
+const SETTINGS = {
+  modelPath: "/m",
+  adapterPaths: [],
+  mode: "generate",
+} as unknown as LoadSettings; // Nothing else of it is looked at.
+
 Deno.test("meteredEngine() passes everything on and measures what was computed, not what was cached", async () => {
   const model = {
     generate: async function* () {
@@ -22,12 +29,18 @@ Deno.test("meteredEngine() passes everything on and measures what was computed, 
   const meter = new SpeedMeter();
   assert.equal(meter.decodeTokensPerMinute, 0);
 
+  let nowMs = 100;
+  const clock = { monotonicMs: () => nowMs += 700 };
   const signal = new AbortController().signal;
-  const loaded = await meteredEngine(engine, meter).load({} as LoadSettings, { signal });
+  const loaded = await meteredEngine(engine, meter, clock).load(SETTINGS, { signal });
   const seen: SequenceEvent[] = [];
   for await (const event of loaded.generate({} as SequenceRequest, signal)) seen.push(event);
 
   assert.deepEqual(seen, EVENTS);
   assert.equal(meter.decodeTokensPerMinute, 12_000);
   assert.equal(meter.prefillTokensPerMinute, 60_000);
+  const own = { decodeTokensPerMinute: 12_000, prefillTokensPerMinute: 60_000, loadMs: 700 };
+  assert.deepEqual(meter.of(modelKeyOf(SETTINGS, "generate")), own);
+  const nothing = { decodeTokensPerMinute: 0, prefillTokensPerMinute: 0, loadMs: 0 };
+  assert.deepEqual(meter.of(modelKeyOf({ ...SETTINGS, modelPath: "/n" }, "generate")), nothing);
 });

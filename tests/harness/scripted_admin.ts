@@ -116,6 +116,7 @@ const ROUTE: RouteExplanation = {
     queueMs: 0,
     loadMs: 0,
     prefillMs: 60,
+    answerMs: 9_000,
   },
   runnersUp: [],
   excluded: [{ nodeId: A, name: "a", reason: "down" }],

@@ -1,4 +1,4 @@
-import type { LoadedCopy, NodeLoad } from "../../protocol/mod.ts";
+import type { LoadedCopy, ModelSpeed, NodeLoad } from "../../protocol/mod.ts";
 
 /** Changes of requests and slots are told at most this often: what is routed on may be this old. */
 const BUSY_GAP_MS = 250;
@@ -93,6 +93,31 @@ function isSameList(a: readonly LoadedCopy[], b: readonly LoadedCopy[]): boolean
       copy.contextLength === other.contextLength && copy.expiresAtMs === other.expiresAtMs &&
       copy.slots === other.slots && copy.runningRequests === other.runningRequests;
   });
+}
+
+/** As {@link LoadReports}, for how fast each model is; which one was loaded last is not worth telling. */
+export class SpeedsReports {
+  #told: readonly ModelSpeed[] = [];
+  #toldMs = -Infinity;
+
+  /** Takes the speeds of now. Returns them where they are to be told. */
+  look(models: readonly ModelSpeed[], nowMs: number): readonly ModelSpeed[] | undefined {
+    if (nowMs < this.#toldMs + IDLE_GAP_MS || !this.#areNews(models)) return undefined;
+    this.#told = models;
+    this.#toldMs = nowMs;
+    return models;
+  }
+
+  #areNews(models: readonly ModelSpeed[]): boolean {
+    const told = new Map(this.#told.map((model) => [model.manifest, model]));
+    return models.some((model) => {
+      const before = told.get(model.manifest);
+      return before === undefined ||
+        hasSpeedMoved(before.decodeTokensPerMinute, model.decodeTokensPerMinute) ||
+        hasSpeedMoved(before.prefillTokensPerMinute, model.prefillTokensPerMinute) ||
+        hasSpeedMoved(before.loadMs, model.loadMs);
+    });
+  }
 }
 
 /** Weight of a new measurement against all before: an eighth, so that one odd answer does not move requests. */

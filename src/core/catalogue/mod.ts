@@ -75,4 +75,5 @@ export {
   type LoadReport,
   LoadReports,
   SpeedAverage,
+  SpeedsReports,
 } from "./load_reports.ts";

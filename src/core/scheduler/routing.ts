@@ -50,6 +50,8 @@ export interface CandidateLoad {
   readonly decodeTokensPerMinute: number;
   /** 0 = not measured. */
   readonly prefillTokensPerMinute: number;
+  /** What loading the model took there last; 0, or absent = not measured. Milliseconds. */
+  readonly loadMs?: number;
   /** Memory a new process could take. */
   readonly availableBytes: number;
 }
@@ -71,6 +73,8 @@ export interface ScoredRoute {
   readonly queueMs: number;
   readonly loadMs: number;
   readonly prefillMs: number;
+  /** A usual answer from its first token on, by a speed that is rounded down to a power of two: equals stay equals. */
+  readonly answerMs: number;
 }
 
 /** A node that could not be chosen. */
@@ -99,7 +103,7 @@ export interface RouteOptions {
   readonly loadBytesPerMs: number;
   /** What making room takes, as idle models have to end first. Milliseconds, default 1,000. */
   readonly evictionMs: number;
-  /** Tokens of an answer that must end before a slot is free. Default 200. */
+  /** Tokens of a usual answer, which must end before a slot is free. Default 200. */
   readonly answerTokens: number;
   /** Default 1,200. */
   readonly decodeTokensPerMinute: number;
@@ -133,7 +137,7 @@ const RANKS: readonly RouteRank[] = [
 ];
 
 /**
- * Chooses the node that is expected to give the first token soonest; ties go to the lower node id. A node that is
+ * Chooses the node that is expected to have written a usual answer soonest; ties go to the lower node id. A node that is
  * suspected, drained or lost the request before comes behind every sound one, but is taken where no sound one holds the
  * model: an answer that may fail is better than one that surely does. A node that is down is never chosen. Being here
  * counts only through the hop that it saves.
@@ -192,7 +196,16 @@ function scoreRoute(
   const prefillMs = prefillOf(request, candidate, { load, options });
   const expectedMs = bounded(wakeMs + hopMs + queueMs + loadMs + prefillMs);
   const rank = rankOf(request, candidate);
-  return { nodeId, name, isSelf, rank, expectedMs, wakeMs, hopMs, queueMs, loadMs, prefillMs };
+  const answerMs = answerOf(load, options);
+  return {
+    ...{ nodeId, name, isSelf, rank, expectedMs },
+    ...{ wakeMs, hopMs, queueMs, loadMs, prefillMs, answerMs },
+  };
+}
+
+function answerOf(load: CandidateLoad | undefined, options: RouteOptions): number {
+  const speed = whole(load?.decodeTokensPerMinute ?? 0) || options.decodeTokensPerMinute;
+  return Math.ceil((options.answerTokens * 60_000) / 2 ** Math.floor(Math.log2(speed)));
 }
 
 /** Answers that must end before this request has a slot, each taking its share of the slots. */
@@ -214,7 +227,8 @@ function loadOf(
 ): number {
   if (load?.state === "loaded") return 0;
   const bytes = whole(request.memoryBytes);
-  const wholeMs = options.runnerStartMs + Math.ceil(bytes / options.loadBytesPerMs);
+  const wholeMs = whole(load?.loadMs ?? 0) ||
+    options.runnerStartMs + Math.ceil(bytes / options.loadBytesPerMs);
   // How far it has come is not known: half of it is left on average.
   if (load?.state === "loading") return bounded(Math.ceil(wholeMs / 2));
   const isTight = load !== undefined && whole(load.availableBytes) < bytes;
@@ -235,7 +249,8 @@ function prefillOf(
 }
 
 function compareRoutes(a: ScoredRoute, b: ScoredRoute): number {
-  return RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) || a.expectedMs - b.expectedMs ||
+  return RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) ||
+    (a.expectedMs + a.answerMs) - (b.expectedMs + b.answerMs) ||
     compareIds(a, b);
 }
 

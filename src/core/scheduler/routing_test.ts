@@ -176,6 +176,17 @@ Deno.test("chooseRoute() wakes a node only where the others would take longer, a
   assert.deepEqual(lost.excluded.map(({ reason }) => reason), ["asleep, and nobody can wake it"]);
 });
 
+Deno.test("chooseRoute() goes where a whole answer is there sooner, though its first token isn't, and not for a little speed", () => {
+  const fast = { ...COLD, decodeTokensPerMinute: 6_000, loadMs: 3_000 };
+  const slow = { ...IDLE, decodeTokensPerMinute: 600 };
+  const choose = (load: CandidateLoad) =>
+    chooseRoute(asks(), [node("a", { load: slow }), node("b", { load })]).route?.name;
+  assert.equal(choose(fast), "b");
+  // Loading there takes longer than the answer here.
+  assert.equal(choose({ ...fast, loadMs: 60_000 }), "a");
+  assert.equal(choose({ ...slow, decodeTokensPerMinute: 700 }), "a");
+});
+
 Deno.test("chooseRoute() shows what a score is made of", () => {
   const { route } = chooseRoute(asks({ promptTokens: 400 }), [node("a", { load: COLD })]);
   assert.deepEqual(route, {
@@ -188,6 +199,7 @@ Deno.test("chooseRoute() shows what a score is made of", () => {
     queueMs: 0,
     loadMs: 2400,
     prefillMs: 2000,
+    answerMs: 11_719,
     expectedMs: 4403,
   });
 });
@@ -244,13 +256,18 @@ function naiveChoice(request: RouteRequest, nodes: readonly RouteCandidate[]): N
     const sharing = 1 + (load ? sane(load.runningRequests) : 0) + sent;
     return cap(ms + cap(Math.ceil(tokens * 60_000 * sharing / speed)));
   };
+  const rest = ({ load }: RouteCandidate) => {
+    let speed = (load ? sane(load.decodeTokensPerMinute) : 0) || o.decodeTokensPerMinute;
+    for (let power = 1; power <= speed; power *= 2) if (power * 2 > speed) speed = power;
+    return Math.ceil(o.answerTokens * 60_000 / speed);
+  };
   const class_ = (it: RouteCandidate) =>
     it.health === "suspect" ? 3 : it.drained ? 2 : request.avoid.includes(it.nodeId) ? 1 : 0;
   const beats = (a: RouteCandidate, b: RouteCandidate) =>
     class_(a) !== class_(b)
       ? class_(a) < class_(b)
-      : cost(a) !== cost(b)
-      ? cost(a) < cost(b)
+      : cost(a) + rest(a) !== cost(b) + rest(b)
+      ? cost(a) + rest(a) < cost(b) + rest(b)
       : a.nodeId < b.nodeId;
   const able = nodes.filter((it) =>
     it.health !== "down" && !request.refused.some(({ nodeId }) => nodeId === it.nodeId)

@@ -105,7 +105,7 @@ const WAY_BACK = "to take part again, run odist leave --force here and let the n
 /** What a node tells of its own load. */
 export type Figures = Pick<
   GossipParts,
-  "readLoad" | "readLoaded" | "readExact" | "readDevices" | "readSplit"
+  "readLoad" | "readLoaded" | "readExact" | "readDevices" | "readSpeeds" | "readSplit"
 >;
 
 /** Of {@link NodePorts}, what lies below a node's models. */

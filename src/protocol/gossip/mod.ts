@@ -53,3 +53,10 @@ export {
   NODE_DEVICES_KEY,
   type NodeDevices,
 } from "./devices_value.ts";
+export {
+  decodeModelSpeeds,
+  encodeModelSpeeds,
+  MODEL_SPEEDS_KEY,
+  MODEL_SPEEDS_MAX,
+  type ModelSpeed,
+} from "./speeds_value.ts";

@@ -24,6 +24,7 @@ import {
   encodeNodeDevices,
   NODE_DEVICES_KEY,
 } from "./devices_value.ts";
+import { decodeModelSpeeds, encodeModelSpeeds, MODEL_SPEEDS_KEY } from "./speeds_value.ts";
 import {
   decodeInventory,
   encodeInventory,
@@ -77,6 +78,11 @@ const DEVICE: DeviceFacts = {
   totalBytes: 24 * 2 ** 30,
   freeBytes: 20 * 2 ** 30,
   driver: "some 1.2",
+};
+const FASTEST = {
+  decodeTokensPerMinute: Number.MAX_SAFE_INTEGER,
+  prefillTokensPerMinute: Number.MAX_SAFE_INTEGER,
+  loadMs: Number.MAX_SAFE_INTEGER,
 };
 const LONG_DEVICE: DeviceFacts = {
   ...DEVICE,
@@ -202,6 +208,18 @@ Deno.test("Devices come back as they were, cut where they are too long, and coun
   assert.equal(decodeNodeDevices(bytes.subarray(0, -1)).kind, "malformed");
 });
 
+Deno.test("Speeds come back as they were, the first 24 of many", () => {
+  const models = prefixes(30).map((manifest, index) => ({
+    ...{ manifest, decodeTokensPerMinute: index, prefillTokensPerMinute: 9, loadMs: 1_000 + index },
+  }));
+  assert.deepEqual(
+    valueOf(decodeModelSpeeds(encodeModelSpeeds(models))).models,
+    models.slice(0, 24),
+  );
+  const bytes = encodeModelSpeeds(models);
+  assert.equal(decodeModelSpeeds(bytes.subarray(0, -1)).kind, "malformed");
+});
+
 Deno.test("A small inventory leaves the further keys deleted, and an empty one is told", () => {
   const values = encodeInventory(prefixes(3));
   assert.equal(values.get(INVENTORY_KEYS[1]), undefined);
@@ -266,6 +284,10 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     [NODE_DISK_KEY, encodeNodeDisk({ freeBytes: Number.MAX_SAFE_INTEGER })],
     [NODE_FENCE_KEY, encodeNodeFence({ kind: long })],
     [LOADED_COPIES_KEY, encodeLoadedCopies(copies)],
+    [
+      MODEL_SPEEDS_KEY,
+      encodeModelSpeeds(prefixes(400).map((manifest) => ({ manifest, ...FASTEST }))),
+    ],
     [NODE_DEVICES_KEY, encodeNodeDevices(Array.from({ length: 100 }, () => LONG_DEVICE))],
     ...withoutDeleted(encodeInventory(prefixes(5_000))),
   ]);
@@ -274,7 +296,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     assert.ok(value.length <= VALUE_BYTES_MAX);
     bytes += value.length + key.length + 16;
   }
-  assert.equal(values.size, 9);
+  assert.equal(values.size, 10);
   assert.ok(bytes <= MEMBER_VALUES_BYTES_MAX, `${bytes}`);
 });
 

@@ -10,7 +10,10 @@ import type { SimulatedNetwork } from "./network.ts";
 import { ProcessClock } from "./process_clock.ts";
 import { MODEL_KEY, SimulatedSlots, type SlotAnswer, type SlotsOptions } from "./slots.ts";
 
-const FIGURES = { availableBytes: 10, decodeTokensPerMinute: 0, prefillTokensPerMinute: 0 };
+const FIGURES = {
+  ...{ availableBytes: 10, decodeTokensPerMinute: 0, prefillTokensPerMinute: 0 },
+  speedOf: () => ({ decodeTokensPerMinute: 0, prefillTokensPerMinute: 0, loadMs: 0 }),
+};
 
 /** What a node is told about another one by gossip. */
 export interface Rumour {
