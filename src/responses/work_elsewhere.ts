@@ -19,6 +19,8 @@ import type {
 } from "../ports/mod.ts";
 import type { ResponseMember } from "./shared_responses.ts";
 
+/** One that dies is not waited for by whoever looks: gossip takes longer to be sure. */
+const LIST_WAIT_MS = 700;
 /** Other nodes that are asked to end a request. */
 const PEERS_ASKED_MAX = 64;
 
@@ -56,15 +58,18 @@ export class PeersWork implements WorkElsewhere {
 
   async listRequests(by: RequestAsker): Promise<readonly RequestRow[]> {
     const opening = { purpose: WORK_PURPOSE, act: "list_requests", id: "", ...by };
-    const lists = await this.#askAll(
-      "requests_not_told_there",
-      (peer) =>
+    const late = Promise.withResolvers<readonly RequestRow[]>();
+    const timer = this.#parts.clock.after(LIST_WAIT_MS, () => late.resolve([]));
+    const lists = await this.#askAll("requests_not_told_there", (peer) =>
+      Promise.race([
+        late.promise,
         askPeer(
           this.#parts,
           { peer, opening },
           (message) => readAnswer(workAnswerShape, "requests", message).rows,
         ),
-    );
+      ]));
+    timer.cancel();
     return lists.flat();
   }
 

@@ -127,8 +127,8 @@ function Warnings() {
     : warnings;
   if (all.length === 0) return null;
   return (
-    <ul class="warnings" role="alert">
-      {all.map((text) => <li key={text}>{text}</li>)}
-    </ul>
+    <div class="warnings" role="alert">
+      {all.map((text) => <p key={text}>{text}</p>)}
+    </div>
   );
 }

@@ -64,6 +64,15 @@ const BEGIN_MS_MAX = 60_000;
 const LONG_LIST_SPAN = { minItems: 200, maxItems: 200 };
 const LONG_LIST = { type: "array", items: { type: "integer" }, ...LONG_LIST_SPAN };
 
+/** What is answered for minutes. */
+export const LONG_REQUEST = {
+  model: "tiny",
+  prompt: "a",
+  raw: true,
+  format: { type: "array", items: LONG_LIST, ...LONG_LIST_SPAN },
+  options: { num_predict: 100_000 },
+};
+
 /** A slot is taken by an answer that nobody reads, until it is released. */
 export async function heldSlot(
   cluster: TestCluster,
@@ -72,13 +81,7 @@ export async function heldSlot(
   const answer = await cluster.client(node).fetch("/api/generate", {
     method: "POST",
     signal: AbortSignal.timeout(BEGIN_MS_MAX),
-    body: JSON.stringify({
-      model: "tiny",
-      prompt: "a",
-      raw: true,
-      format: { type: "array", items: LONG_LIST, ...LONG_LIST_SPAN },
-      options: { num_predict: 100_000 },
-    }),
+    body: JSON.stringify(LONG_REQUEST),
   });
   return { release: async () => await answer.body?.cancel() };
 }

@@ -101,7 +101,7 @@ const CONNECTION: ConnectionView = {
 };
 
 /** Of the request "mine". */
-const ROUTE: RouteExplanation = {
+export const ROUTE: RouteExplanation = {
   atMs: EXPIRES_MS,
   model: "tiny",
   promptTokens: 12,

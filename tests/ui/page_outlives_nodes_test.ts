@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
 import { pageTest } from "../harness/browser.ts";
 import type { TestCluster } from "../harness/cluster.ts";
 import {
   askOnPage,
   firstToken,
+  heldSlot,
   onOneLine,
   POEM,
   undisturbed,
@@ -12,6 +14,18 @@ import {
 
 /** An answer of a model this small is soon over; a kill that came too late shows nothing and is tried again. */
 const TRIES_MAX = 8;
+
+/** The line of an answer that nobody reads to its end leads elsewhere once the node that computes it is killed. */
+async function linesMove(cluster: TestCluster, page: Page): Promise<void> {
+  const slot = await heldSlot(cluster);
+  await page.locator("path.answer").waitFor();
+  const { requests } = await cluster.client("n1").ask("GET", "/api/cluster/requests");
+  const [row] = requests as { readonly node: string }[];
+  await cluster.kill(row?.node ?? "");
+  await page.getByText(new RegExp(`went on at n[23]: it had begun at ${row?.node}`)).waitFor();
+  await page.locator("path.answer.moved").waitFor();
+  await slot.release();
+}
 
 /** Waits until a chat that comes in at n1 is computed by another one that is well. */
 async function othersCompute(cluster: TestCluster): Promise<void> {
@@ -55,6 +69,7 @@ pageTest(
     }
     await page.getByRole("link", { name: "Cluster" }).click();
     await page.getByText(/is back/).first().waitFor();
+    await linesMove(cluster, page);
   },
 );
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { appUnderTest, httpRequest, scopedAccess } from "../../../tests/harness/http_app.ts";
 import { linkedWork } from "../../../tests/harness/kept_responses.ts";
-import { scriptedAdmin } from "../../../tests/harness/scripted_admin.ts";
+import { ROUTE, scriptedAdmin } from "../../../tests/harness/scripted_admin.ts";
 import { SCRIPTED_METRICS } from "../../../tests/harness/scripted_client.ts";
+import type { RouteExplanation } from "../../ports/mod.ts";
 import type { HttpApp } from "../app.ts";
 
 const CHAT = { model: "tiny", messages: [{ role: "user", content: "hi" }] };
@@ -65,6 +66,32 @@ Deno.test("a request is told while it runs and after, with the node that compute
   assert.deepEqual([over?.state, over?.status, over?.tokens], ["answered", 200, 3]);
 });
 
+Deno.test("an answer that lost its node has none until another one goes on with it", async () => {
+  const route = (name: string, outcome: string) =>
+    ({ ...ROUTE, chosen: { ...ROUTE.chosen, name }, outcome }) as RouteExplanation;
+  const routes = [route("b", "granted")];
+  const { app } = appUnderTest({
+    admin: scriptedAdmin({ explain: () => routes }).admin,
+    script: {
+      chat: async () => ({
+        kind: "stream",
+        chunks: (async function* () {
+          yield { kind: "text", content: "Hel" } as const;
+          await new Promise(() => {});
+        })(),
+      }),
+    },
+  });
+  const response = await chat(app, "mine");
+  const told = async () => (await rowsOf(app)).map(({ node, moves }) => [node, moves]);
+  assert.deepEqual(await told(), [["b", 0]]);
+  routes.push(route("c", "pending"));
+  assert.deepEqual(await told(), [[undefined, 1]]);
+  routes[1] = route("c", "granted");
+  assert.deepEqual(await told(), [["c", 1]]);
+  await response.body?.cancel();
+});
+
 Deno.test("an answer whose client left is canceled, and one that broke off has failed", async () => {
   const { app } = appUnderTest({
     script: {
@@ -97,4 +124,18 @@ Deno.test("who asks is told of its own requests on all nodes, and only an admini
   assert.deepEqual(await told("use"), ["first", "second"]);
   assert.deepEqual(await told("use+models"), ["third"]);
   assert.deepEqual(await told("use+admin"), ["first", "second", "third"]);
+});
+
+Deno.test("many pages that look at once have the other nodes asked once", async () => {
+  const [here] = linkedWork();
+  let asked = 0;
+  const elsewhere = Object.assign(here, {
+    listRequests: () => {
+      asked++;
+      return Promise.resolve([]);
+    },
+  });
+  const { app } = appUnderTest({ elsewhere });
+  await Promise.all(Array.from({ length: 5 }, () => rowsOf(app)));
+  assert.equal(asked, 1);
 });

@@ -80,7 +80,7 @@ function Conversations() {
 
 /** A model that talks: those that only embed are no choice. */
 function useModel(): readonly [string, (name: string) => void] {
-  const [chosen, setChosen] = useState("");
+  const [chosen, setChosen] = useState(conversations.value[0]?.model ?? "");
   const talking = (models.value ?? []).filter(({ capabilities = ["completion"] }) =>
     capabilities.includes("completion")
   );

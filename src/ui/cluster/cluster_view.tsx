@@ -5,14 +5,18 @@ import { NodeCard } from "./node_card.tsx";
 import { Picture } from "./picture.tsx";
 import { PlacementTable } from "./placement.tsx";
 
-const EVENTS_SHOWN = 8;
+const EVENTS_SHOWN = 5;
 
 /** The machines as one. */
 export function ClusterView() {
   const [chosen, setChosen] = useState<string>();
   const all = members.value;
   if (status.value === undefined) return <Empty>Looking for the cluster…</Empty>;
-  const running = requests.value.filter(({ state }) => state === "running");
+  const alive = new Set(all.filter(({ health }) => health === "alive").map(({ name }) => name));
+  // What a node took in that is gone, nobody tells any more.
+  const running = requests.value.filter(({ state, entry }) =>
+    state === "running" && alive.has(entry)
+  );
   const choose = (nodeId: string) => {
     setChosen(nodeId);
     document.getElementById(`node-${nodeId}`)?.scrollIntoView({ block: "nearest" });

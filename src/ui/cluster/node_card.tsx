@@ -34,7 +34,7 @@ export function NodeCard({ member, isChosen }: {
           text={`${bytesText(device.free_bytes)} of ${bytesText(device.total_bytes)} free`}
         />
       ))}
-      {load === undefined ? null : <Load load={load} />}
+      {load === undefined || member.health !== "alive" ? null : <Load load={load} />}
       <NodeActions member={member} />
     </article>
   );
@@ -116,7 +116,7 @@ function NodeActions({ member }: { readonly member: Member }) {
         )
         : (
           <Act
-            icon="stop"
+            icon="pause"
             label="Drain"
             onClick={() => post("drain", `${name} takes nothing new`)}
           />

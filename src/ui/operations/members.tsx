@@ -58,7 +58,7 @@ function Row({ member }: { readonly member: Member }) {
         <code>{id.slice(0, 8)}</code>
       </td>
       <td>
-        <div class="actions">
+        <div class="actions nowrap">
           {drained
             ? (
               <Act
@@ -70,7 +70,7 @@ function Row({ member }: { readonly member: Member }) {
             )
             : (
               <Act
-                icon="stop"
+                icon="pause"
                 label={`Drain ${name}`}
                 isBare
                 onClick={() => post("drain", `${name} takes nothing new`)}

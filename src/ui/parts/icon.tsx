@@ -8,6 +8,7 @@ const PATHS = {
   operations: "M4 7h9M17 7h3M15 5v4M4 17h3M11 17h9M9 15v4M4 12h3M11 12h9M9 10v4",
   send: "M5 12 20 4l-5 16-3-7z",
   stop: "M7 7h10v10H7z",
+  pause: "M9 6v12M15 6v12",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   edit: "M4 20h4L19 9l-4-4L4 16zM13 7l4 4",
   retry: "M20 11a8 8 0 1 0-2 6M20 5v6h-6",

@@ -65,12 +65,18 @@ function noteMember(before: Member | undefined, now: Member): void {
   }
 }
 
+/** By whom each running answer was computed last: one that looks for another node has none. */
+let lastNodes: ReadonlyMap<string, string> = new Map();
+
 /** Notes answers that went on elsewhere. */
-export function noteMoves(before: readonly RequestRow[], now: readonly RequestRow[]): void {
-  const old = new Map(before.map((row) => [row.id, row]));
-  for (const row of now) {
-    const was = old.get(row.id);
-    if (was?.node === undefined || row.node === undefined || was.node === row.node) continue;
-    note("good", `An answer of ${row.model} went on at ${row.node}: it had begun at ${was.node}`);
+export function noteMoves(rows: readonly RequestRow[]): void {
+  const nodes = new Map<string, string>();
+  for (const { id, model, node } of rows) {
+    const was = lastNodes.get(id);
+    const now = node ?? was;
+    if (now !== undefined) nodes.set(id, now);
+    if (was === undefined || now === was) continue;
+    note("good", `An answer of ${model} went on at ${now}: it had begun at ${was}`);
   }
+  lastNodes = nodes;
 }

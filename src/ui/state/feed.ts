@@ -7,8 +7,9 @@ import type { Member, RequestRow, Status } from "./shapes.ts";
 /** The feed speaks every five seconds at least. */
 const SILENCE_MS_MAX = 12_000;
 const RETRY_MS = 1_000;
-/** How often the running answers are asked for. */
-const REQUESTS_MS = 1_000;
+/** How often the running answers are asked for: the asked node asks each other one, so it is less often where there are many. */
+const REQUESTS_MS_MIN = 1_000;
+const REQUESTS_MS_PER_MEMBER = 50;
 /** Points of the curve in the header of the cluster. */
 const POINTS_MAX = 120;
 
@@ -79,7 +80,7 @@ async function followRequests(): Promise<void> {
   for (;;) {
     // Nobody looks at a page in the background.
     if (!document.hidden && connection.value === "live") await lookAtRequests();
-    await pause(REQUESTS_MS);
+    await pause(Math.max(REQUESTS_MS_MIN, members.value.length * REQUESTS_MS_PER_MEMBER));
   }
 }
 
@@ -88,7 +89,7 @@ async function lookAtRequests(): Promise<void> {
     const { requests: rows } = await askJson<{ requests: readonly RequestRow[] }>(
       "/api/cluster/requests",
     );
-    noteMoves(requests.value, rows);
+    noteMoves(rows);
     requests.value = rows;
     const running = rows.filter(({ state }) => state === "running").length;
     runningHistory.value = [...runningHistory.value, running].slice(-POINTS_MAX);
