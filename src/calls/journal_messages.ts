@@ -38,6 +38,9 @@ export const journalOpeningShape = objectShape({
   offset: numberShape(0),
 });
 
+/** Which answer under its key: what was drawn for it. */
+const drawn = textShape(64);
+const said = { ...key, drawn, epoch: integerShape(0) };
 const header = objectShape({ name: textShape(256), value: textShape(8 * 1024) });
 const headShape = objectShape({
   ...key,
@@ -48,7 +51,7 @@ const headShape = objectShape({
   fingerprint: textShape(64),
   who: textShape(OWNER_CHARS_MAX),
   from: textShape(OWNER_CHARS_MAX),
-  drawn: textShape(64),
+  drawn,
   seed: integerShape(0, 0xffff_ffff),
   startedAtMs: numberShape(0),
 });
@@ -66,16 +69,10 @@ const journalWordShape = unionShape({
     entries: arrayShape(entry, ENTRIES_MAX),
     state,
   }),
-  opened: objectShape({ ...key, epoch: integerShape(0), opening }),
-  told: objectShape({
-    ...key,
-    epoch: integerShape(0),
-    index: integerShape(0),
-    entry,
-    isLast: booleanShape,
-  }),
-  stood: objectShape({ ...key, epoch: integerShape(0), state }),
-  dropped: objectShape({ ...key, epoch: integerShape(0) }),
+  opened: objectShape({ ...said, opening }),
+  told: objectShape({ ...said, index: integerShape(0), entry, isLast: booleanShape }),
+  stood: objectShape({ ...said, state }),
+  dropped: objectShape(said),
 });
 
 export const journalBatchShape = objectShape({

@@ -190,7 +190,9 @@ export interface AnswerJournals {
   readonly ownAddress: () => string;
   begin(head: JournalHead): OwnJournal;
   /** For one whose node is this one, after it stood idle. */
-  reopen(key: AnswerKey): OwnJournal;
+  reopen(head: JournalHead): OwnJournal;
+  /** Somebody makes an answer of this name, as far as this node knows. */
+  isBusy(key: AnswerKey): boolean;
   /** The journal on this node or on any other; what was asked, as its head tells. */
   find(key: AnswerKey): Promise<Pick<JournalHead, "fingerprint"> | undefined>;
   /**

@@ -241,6 +241,27 @@ Deno.test("the same request with the same key joins the answer that runs, on any
   assert.equal(bad, 400);
 });
 
+for (const name of ["x-request-id", "x-conversation-id"]) {
+  for (const nodes of [[1, 1], [1, 2]]) {
+    Deno.test(`requests at nodes ${nodes} whose ${name} is the same are answered each by itself`, async () => {
+      const apps = await Apps.start(2);
+      await using world = apps.world;
+      const headers = { ...key("use"), [name]: "same" };
+      const asked: Response[] = [];
+      for (const [index, number] of nodes.entries()) {
+        const body = { model: "m", prompt: `prompt ${index}` };
+        asked.push(await apps.ask(number, { ...GENERATE, body, headers }));
+      }
+      assert.equal(running(world), 2);
+      for (const one of asked) {
+        const { text, isBroken } = await apps.read(one);
+        assert.equal(isBroken, false);
+        assert.equal(lines(text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+      }
+    });
+  }
+}
+
 Deno.test("an answer whose client left is not computed any further, and goes on when the client comes back", async () => {
   const apps = await Apps.start(2);
   await using world = apps.world;

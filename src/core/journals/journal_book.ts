@@ -82,7 +82,12 @@ export class JournalBook {
   ): Journal | BookRefusal {
     const { role, epoch, nowMs } = as;
     const before = this.#journals.get(nameOf(head));
-    if (before !== undefined && before.epoch > epoch && role.kind === "copy") return "taken_over";
+    if (before !== undefined && role.kind === "copy") {
+      const isSame = isSameAnswer(before, head);
+      if (isSame && before.epoch > epoch) return "taken_over";
+      // Somebody else has called his answer the same meanwhile.
+      if (!isSame && isBusy(before)) return "too_many";
+    }
     const cost = HEAD_BYTES + head.body.length;
     if (cost > JOURNAL_BYTES_MAX) return "too_large";
     if (before !== undefined) this.#remove(before);
@@ -187,6 +192,11 @@ export class JournalBook {
     if (cost > 0 && count === 0) journal.cost += cost;
     assert(this.#cost >= 0 && paid.count >= 0, "Journals are paid back as they were paid");
   }
+}
+
+/** Names are not unique, but what was drawn for an answer is. */
+export function isSameAnswer({ head }: Journal, { drawn }: Pick<JournalHead, "drawn">): boolean {
+  return head.drawn === drawn;
 }
 
 /** Somebody on this node waits for it. */

@@ -98,3 +98,17 @@ Deno.test("JournalBook hears nothing more of a journal from the node that it was
   // Whoever takes it over from here is heard.
   assert.notEqual(book.begin(head("a"), { role: COPY, epoch: 5, nowMs: 2 }), "taken_over");
 });
+
+Deno.test("JournalBook lets no other answer of the same name take the place of one that is made here", () => {
+  const book = new JournalBook(ROOMY);
+  begun(book, "a");
+  book.append(head("a"), entry(5), 0);
+  const other = { ...head("a"), drawn: "other" };
+  const as = { role: COPY, epoch: 7, nowMs: 1 } as const;
+  assert.equal(book.begin(other, as), "too_many");
+  assert.equal(book.find(head("a"))?.byteCount, 5);
+  // The same answer is another node's now.
+  assert.notEqual(typeof book.begin(head("a"), as), "string");
+  assert.deepEqual(book.find(head("a"))?.role, COPY);
+  assert.notEqual(typeof book.begin(other, as), "string");
+});

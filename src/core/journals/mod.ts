@@ -4,6 +4,12 @@
  *
  * @module
  */
-export { type BookRefusal, type Journal, JournalBook, type JournalRole } from "./journal_book.ts";
+export {
+  type BookRefusal,
+  isSameAnswer,
+  type Journal,
+  JournalBook,
+  type JournalRole,
+} from "./journal_book.ts";
 export { JournalReplication, type ReplicationFact, type ReplicationOrder } from "./replication.ts";
 export { LINK_LOOK_MS, OWNER_PATIENCE_MS } from "./limits.ts";

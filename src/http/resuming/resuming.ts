@@ -64,12 +64,14 @@ export class Resuming {
     await exchange.readFields(route.resumable);
     const asked = body();
     const owner = await exchange.owner();
-    const id = name?.id ?? exchange.origin.requestId;
+    let id = name?.id ?? exchange.origin.requestId;
     const fingerprint = name && asked ? await fingerprintOf(exchange, asked) : "";
     if (name !== undefined && fingerprint !== "") {
       const joined = await this.#join({ id, owner, fingerprint }, name.isKey, exchange);
       if (joined !== undefined) return joined;
     }
+    // What runs under a name keeps it: names of requests and conversations are not meant to be of one answer.
+    if (journals.isBusy({ id, owner })) id = crypto.randomUUID();
     const head = this.#headOf(exchange, { id, owner, fingerprint, body: asked });
     const journal = asked === undefined ? tooLong : journals.begin(head);
     const live = this.#liveAnswer(head, { journal, entries: [], keepMs });

@@ -1,6 +1,6 @@
 import { type NodeId, PeerError } from "../../base/mod.ts";
 import { journalBatchShape, type JournalWord, MessageStream, required } from "../../calls/mod.ts";
-import type { JournalBook } from "../../core/journals/mod.ts";
+import { isSameAnswer, type JournalBook } from "../../core/journals/mod.ts";
 import type { AnswerKey } from "../../protocol/mod.ts";
 import type { Clock, PeerStream } from "../../ports/mod.ts";
 
@@ -43,7 +43,7 @@ export class JournalCopies {
     const epoch = word.epoch;
     if (word.kind === "begun") return this.#begin(peer, word, nowMs);
     // What could not be kept here is no one's loss: the peer shows it all the same.
-    if (journal === undefined) return true;
+    if (journal === undefined || !isSameAnswer(journal, word)) return true;
     if (journal.epoch > epoch) return false;
     const { role } = journal;
     if (role.kind === "own" || role.of !== peer || journal.epoch !== epoch) return true;

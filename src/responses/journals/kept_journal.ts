@@ -1,13 +1,18 @@
 import { UnavailableError } from "../../base/mod.ts";
 import type { JournalWord } from "../../calls/mod.ts";
-import type { BookRefusal, Journal, JournalBook } from "../../core/journals/mod.ts";
-import type { AnswerEntry, AnswerKey, AnswerOpening } from "../../protocol/mod.ts";
+import {
+  type BookRefusal,
+  isSameAnswer,
+  type Journal,
+  type JournalBook,
+} from "../../core/journals/mod.ts";
+import type { AnswerEntry, AnswerOpening, JournalHead } from "../../protocol/mod.ts";
 import type { Clock, OwnJournal } from "../../ports/mod.ts";
 import { begunWord, type JournalLink } from "./journal_link.ts";
 
 /** What one journal is kept with. */
 interface KeptJournalParts {
-  readonly key: AnswerKey;
+  readonly head: JournalHead;
   readonly epoch: number;
   readonly refusal: BookRefusal | undefined;
   readonly book: JournalBook;
@@ -41,28 +46,28 @@ export class KeptJournal implements OwnJournal {
 
   open(opening: AnswerOpening): void {
     if (this.#refusal !== undefined) return;
-    const { book, key, epoch } = this.#parts;
-    book.open(key, opening);
-    void this.#say({ kind: "opened", ...keyOf(key), epoch, opening });
+    const { book, head, epoch } = this.#parts;
+    book.open(head, opening);
+    void this.#say({ kind: "opened", ...wordOf(head), epoch, opening });
   }
 
   async tell(entry: AnswerEntry, { isLast }: { readonly isLast: boolean }): Promise<void> {
     if (this.#refusal === "taken_over") throw takenOver();
     if (this.#refusal !== undefined) return;
-    const { book, key, epoch, clock } = this.#parts;
-    const journal = book.find(key);
-    if (journal?.role.kind === "copy" || journal !== undefined && journal.epoch !== epoch) {
+    const { book, head, epoch, clock } = this.#parts;
+    const journal = book.find(head);
+    if (journal !== undefined && !this.#isOwn(journal)) {
       this.lose();
       throw takenOver();
     }
     const index = journal?.entries.length ?? 0;
-    this.#refusal = book.append(key, entry, clock.monotonicMs());
+    this.#refusal = book.append(head, entry, clock.monotonicMs());
     if (this.#refusal !== undefined) {
-      void this.#say({ kind: "dropped", ...keyOf(key), epoch });
+      void this.#say({ kind: "dropped", ...wordOf(head), epoch });
       return;
     }
-    if (isLast) book.setState(key, "ended", clock.monotonicMs());
-    await this.#say({ kind: "told", ...keyOf(key), epoch, index, entry, isLast });
+    if (isLast) book.setState(head, "ended", clock.monotonicMs());
+    await this.#say({ kind: "told", ...wordOf(head), epoch, index, entry, isLast });
     // Meanwhile it may have been said that it is another node's now.
     if (this.#isLost) throw takenOver();
   }
@@ -70,18 +75,18 @@ export class KeptJournal implements OwnJournal {
   async stand(state: Journal["state"]): Promise<void> {
     if (state !== "working") this.#parts.onOver(this);
     if (this.#refusal !== undefined) return;
-    const { book, key, epoch, clock } = this.#parts;
-    book.setState(key, state, clock.monotonicMs());
-    await this.#say({ kind: "stood", ...keyOf(key), epoch, state });
+    const { book, head, epoch, clock } = this.#parts;
+    book.setState(head, state, clock.monotonicMs());
+    await this.#say({ kind: "stood", ...wordOf(head), epoch, state });
   }
 
   drop(): void {
     this.#parts.onOver(this);
     if (this.#refusal !== undefined) return;
-    const { book, key, epoch } = this.#parts;
+    const { book, head, epoch } = this.#parts;
     this.#refusal = "too_many";
-    book.drop(key);
-    void this.#say({ kind: "dropped", ...keyOf(key), epoch });
+    book.drop(head);
+    void this.#say({ kind: "dropped", ...wordOf(head), epoch });
   }
 
   notKept(): string | undefined {
@@ -100,6 +105,11 @@ export class KeptJournal implements OwnJournal {
     this.#parts.onOver(this);
   }
 
+  #isOwn(journal: Journal): boolean {
+    const { head, epoch } = this.#parts;
+    return journal.role.kind === "own" && journal.epoch === epoch && isSameAnswer(journal, head);
+  }
+
   get #isLost(): boolean {
     return this.#refusal === "taken_over";
   }
@@ -109,8 +119,8 @@ export class KeptJournal implements OwnJournal {
   }
 }
 
-function keyOf({ id, owner }: AnswerKey): AnswerKey {
-  return { id, owner };
+function wordOf({ id, owner, drawn }: JournalHead) {
+  return { id, owner, drawn };
 }
 
 function takenOver(): UnavailableError {

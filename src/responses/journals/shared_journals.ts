@@ -88,14 +88,18 @@ export class SharedJournals implements AnswerJournals {
   begin(head: JournalHead): OwnJournal {
     this.watch();
     const { book, clock } = this.#parts;
-    const epoch = (book.find(head)?.epoch ?? -1) + 1;
+    const epoch = 0;
     const begun = book.begin(head, { role: { kind: "own" }, epoch, nowMs: clock.monotonicMs() });
     const journal = this.#journalOf(head, epoch, typeof begun === "string" ? begun : undefined);
     if (typeof begun !== "string") journal.announce(begun);
     return journal;
   }
 
-  reopen(key: AnswerKey): OwnJournal {
+  isBusy(key: AnswerKey): boolean {
+    return this.#parts.book.find(key)?.state === "working";
+  }
+
+  reopen(key: JournalHead): OwnJournal {
     this.watch();
     const { book, clock } = this.#parts;
     book.setState(key, "working", clock.monotonicMs());
@@ -171,12 +175,12 @@ export class SharedJournals implements AnswerJournals {
     this.#parts.book.drop(key);
   }
 
-  #journalOf(key: AnswerKey, epoch: number, refusal: BookRefusal | undefined): KeptJournal {
+  #journalOf(head: JournalHead, epoch: number, refusal: BookRefusal | undefined): KeptJournal {
     const { book, clock } = this.#parts;
-    const name = nameOf(key);
+    const name = nameOf(head);
     this.#open.get(name)?.lose();
     const journal = new KeptJournal({
-      ...{ key, epoch, refusal, book, clock, link: this.#link },
+      ...{ head, epoch, refusal, book, clock, link: this.#link },
       onOver: (over) => {
         if (this.#open.get(name) === over) this.#open.delete(name);
       },
