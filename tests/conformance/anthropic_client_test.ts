@@ -126,7 +126,7 @@ nodeTest("anthropic client: errors arrive as their classes", async () => {
     client().messages.create({ ...hello, messages: [image] }),
     (error: unknown) =>
       error instanceof Anthropic.BadRequestError && error.type === "invalid_request_error" &&
-      /images are not supported/.test(error.message),
+      /does not support images/.test(error.message),
   );
   await assert.rejects(
     client().messages.create({ ...hello, model: "nope" }),
