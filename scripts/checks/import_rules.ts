@@ -229,6 +229,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "Which answers are kept, and when they may be shown, is decided there.",
     },
     { from: "src/slots", to: "src/core/scheduler", because: "It drives the scheduler." },
+    {
+      from: "src/inference",
+      to: "src/core/kv_cache",
+      because: "What of computed prefixes is kept beside the slots is decided there.",
+    },
     { from: "src/shards", to: "src/core/scheduler", because: "Where layers lie is planned there." },
     { from: "src/shards", to: "src/slots", because: "A worker's memory is a slot's." },
     {
@@ -383,6 +388,8 @@ export const IMPORT_RULES: ImportRules = {
       ["runner", "llama", "It calls the library."],
       ["runner", "sharding", "It leads others, or is a worker."],
       ["sharding", "llama", "It calls the library."],
+      ["runner", "cells", "What slots give up may be kept."],
+      ["cells", "llama", "It calls the library."],
       ["runner", "images", "An image stands in a window as tokens do."],
       ["images", "llama", "It calls the library."],
       ["confined", "llama", "It tells which libraries there are."],

@@ -308,6 +308,18 @@ export const OPTIONS = {
       "`auto`; `off`, for the cores alone; `cuda`, `vulkan` or `metal`; or devices as `odist doctor` names them, such as " +
       "`CUDA0,CUDA1`. `odist backend add` brings the libraries for `cuda` and `vulkan`.",
   },
+  cacheMemoryBytes: {
+    slice: "engine",
+    kind: "bytes",
+    low: 1,
+    high: TIB,
+    automatic: "an eighth of what is free when the model is loaded",
+    flag: "cache-memory",
+    default: "0",
+    summary: "Memory of each loaded model for conversations that had to leave its slots.",
+    details:
+      "One that comes back is not computed again. `1`, as any number too small for one, keeps none.",
+  },
   kvOffload: {
     slice: "engine",
     kind: "boolean",

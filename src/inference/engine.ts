@@ -14,6 +14,8 @@ import { ChannelledModel } from "./channel/mod.ts";
 export interface EngineOptions extends RunnerStart {
   readonly log: Log;
   readonly clock: Pick<Clock, "after" | "monotonicMs">;
+  /** Asked at each load: what the runner may keep in memory of what its slots give up. Default nothing. */
+  readonly cacheMemoryBytes?: () => number;
 }
 
 /**
@@ -54,7 +56,11 @@ async function load(
   const onAbort = () => resolve({ kind: "aborted" });
   how.signal.addEventListener("abort", onAbort);
   process.exited.then(({ reason }) => resolve({ kind: "gone", message: reason }));
-  process.send({ kind: "load", version: RUNNER_PROTOCOL_VERSION, settings });
+  process.send({
+    kind: "load",
+    version: RUNNER_PROTOCOL_VERSION,
+    settings: { ...settings, cacheMemoryBytes: options.cacheMemoryBytes?.() ?? 0 },
+  });
   const end = await promise;
   how.signal.removeEventListener("abort", onAbort);
   if (end.kind === "loaded" && model !== undefined) {

@@ -29,6 +29,9 @@ import { canonicalAddress, isLoopback } from "../http/mod.ts";
 /** What puts most Linux machines to sleep. */
 const SLEEP_COMMAND = "systemctl suspend";
 
+/** What is free, by what a loaded model may keep in memory of what its slots give up. */
+const CACHE_MEMORY_DIVISOR = 8;
+
 /** What a node is started with besides its configuration. */
 export interface SystemParts {
   /** The GGUF that ships with the program. */
@@ -67,7 +70,12 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
       nativeFolder: nativeFolder ?? Deno.env.get("ODIST_NATIVE_DIR"),
     }),
     power: openPower({ sleepCommand: config.cluster.sleepCommand || SLEEP_COMMAND }),
-    engine: createEngine({ command, env, log, clock }),
+    engine: createEngine({
+      ...{ command, env, log, clock },
+      cacheMemoryBytes: () =>
+        config.engine.cacheMemoryBytes ||
+        Math.floor(machine.availableBytes() / CACHE_MEMORY_DIVISOR),
+    }),
     quantizer: createQuantizer({
       command,
       env: {},

@@ -212,6 +212,19 @@ export const LLAMA_SYMBOLS = {
   llama_memory_seq_pos_min: { parameters: ["pointer", "i32"], result: "i32" },
   llama_memory_seq_pos_max: { parameters: ["pointer", "i32"], result: "i32" },
   llama_memory_clear: { parameters: ["pointer", "bool"], result: "void" },
+  llama_state_seq_get_size: { parameters: ["pointer", "i32"], result: "usize" },
+  llama_state_seq_get_data_later: {
+    name: "llama_state_seq_get_data",
+    parameters: ["pointer", "buffer", "usize", "i32"],
+    result: "usize",
+    nonblocking: true,
+  },
+  llama_state_seq_set_data_later: {
+    name: "llama_state_seq_set_data",
+    parameters: ["pointer", "buffer", "usize", "i32"],
+    result: "usize",
+    nonblocking: true,
+  },
   llama_memory_can_shift: { parameters: ["pointer"], result: "bool" },
   llama_decode: { parameters: ["pointer", BATCH.nativeType], result: "i32" },
   llama_decode_later: {

@@ -7,6 +7,7 @@ import {
   type SequenceRequest,
   splitAtImages,
 } from "../../protocol/mod.ts";
+import { KeptCells, tokensLost } from "../cells/mod.ts";
 import { AnswerImages, ImageNumbers } from "../images/mod.ts";
 import { takeRows } from "../exactness/mod.ts";
 import { Batch } from "./batch.ts";
@@ -14,10 +15,18 @@ import { decodeImage, readyImage } from "./image_step.ts";
 import { scoreChoice } from "./logprobs.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
-import { awaitedPrefix, chooseSlot, planBatch, type SlotChoice } from "./planning.ts";
+import {
+  awaitedPrefix,
+  chooseSlot,
+  COPY_SAVES_TOKENS_MIN,
+  planBatch,
+  type SlotCache,
+  type SlotChoice,
+} from "./planning.ts";
 import { Candidates, type Outputs, Sampler } from "./sampler.ts";
 import { isAwaited, type RunningAnswer, Slot } from "./slot.ts";
 import {
+  imageStart,
   keptTokens,
   replayWindow,
   shiftRange,
@@ -35,6 +44,10 @@ const WAITING_ANSWERS_MAX = 4096;
 const SHARED_PREFILL_TOKENS = { cpu: 128, gpu: 512 } as const;
 /** Batches expected to be shorter are decoded in place: a change of threads and back costs as much as a tenth of them. */
 const IN_PLACE_MS_MAX = 4;
+/** What a smaller batch takes says little about prompts. */
+const PREFILL_TOKENS_MIN = 32;
+/** Of no vocabulary. */
+const NO_TOKEN = -1;
 /** How long pipes may wait while batches are decoded in place, so that requests and cancels are seen between them. */
 const UNSEEN_MS_MAX = 6;
 
@@ -56,6 +69,7 @@ export class Decoder {
   readonly #candidates: Candidates;
   readonly #outputs: Outputs;
   readonly #imageNumbers = new ImageNumbers();
+  readonly #kept: KeptCells;
   /** Answers whose images are being decoded; true = cancelled meanwhile. */
   readonly #preparing = new Map<number, boolean>();
   #waiting: RunningAnswer[] = [];
@@ -65,12 +79,21 @@ export class Decoder {
   #wake: (() => void) | undefined;
   /** Milliseconds per batch token, as last measured. */
   #tokenMs = IN_PLACE_MS_MAX;
+  /** The same of prompts. */
+  #prefillTokenMs = IN_PLACE_MS_MAX;
+  /** Whether cells are to be copied between slots by the next decode. */
+  #isCopying = false;
   /** When pipes were last served, in milliseconds of `performance.now()`. */
   #servedMs = 0;
 
   constructor(model: RunnerModel, emit: (events: readonly AddressedEvent[]) => void) {
     this.#model = model;
     this.#emit = emit;
+    this.#kept = new KeptCells({
+      ...model,
+      bytesMax: model.settings.cacheMemoryBytes ?? 0,
+      canCut: model.slidingWindowTokens === 0 || model.traits.keepsAllCells,
+    });
     this.#slots = Array.from({ length: model.settings.slots }, (_, index) => new Slot(index));
     // In pairs, a token may take the one before it along.
     this.#batch = new Batch(model.batchTokens + model.sequences);
@@ -169,11 +192,12 @@ export class Decoder {
   async run(): Promise<never> {
     for (;;) {
       this.#dropCancelled();
-      this.#admit();
+      await this.#admit();
       this.#flush();
       const image = readyImage(this.#writing(), () => this.#wake?.());
       if (image !== undefined) {
         const batchIndex = await decodeImage(this.#model, image);
+        this.#isCopying = false;
         if (batchIndex !== undefined) this.#step(image.slot, batchIndex);
         this.#flush();
       }
@@ -304,23 +328,22 @@ export class Decoder {
    * Gives idle slots to waiting answers, first come, first served. Whoever waits for a prefix that another one computes has a
    * slot kept free meanwhile.
    */
-  #admit(): void {
+  async #admit(): Promise<void> {
     for (const slot of this.#slots) slot.awaitedTokens = Infinity;
-    const queue = this.#waiting;
-    this.#waiting = [];
     let kept = 0;
-    for (const answer of queue) {
+    for (const answer of [...this.#waiting]) {
       const hasRoom = kept < this.#slots.filter((slot) => slot.answer === undefined).length;
-      if (hasRoom && !this.#awaits(answer) && this.#place(answer)) continue;
-      this.#waiting.push(answer);
-      kept++;
+      const isPlaced = hasRoom && !this.#awaits(answer) && await this.#place(answer);
+      if (isPlaced) this.#waiting = this.#waiting.filter((other) => other !== answer);
+      else kept++;
     }
   }
 
   /** Whether it is to wait for what another answer is about to compute. */
   #awaits(answer: RunningAnswer): boolean {
     if (!isAwaited(answer.awaited)) {
-      const found = awaitedPrefix(this.#caches(), answer.windowTokens);
+      const { windowTokens } = answer;
+      const found = awaitedPrefix(this.#caches(), windowTokens, this.#keptTokens(windowTokens));
       const slot = found && this.#slots[found.slot];
       answer.awaited = found && slot && { slot, by: slot.answer, tokens: found.tokens };
     }
@@ -331,11 +354,51 @@ export class Decoder {
   }
 
   /** Whether there was a slot for it. */
-  #place(answer: RunningAnswer): boolean {
-    const choice = chooseSlot(this.#caches(), answer.windowTokens);
+  async #place(answer: RunningAnswer): Promise<boolean> {
+    const caches = this.#caches();
+    const choice = chooseSlot(caches, answer.windowTokens);
     const slot = choice && this.#slots[choice.slot];
     if (choice === undefined || slot === undefined) return false;
-    slot.begin(answer, this.#reuse(choice, answer));
+    const keptTokens = this.#keptTokens(answer.windowTokens);
+    const isKept = keptTokens - choice.sharedTokens >= COPY_SAVES_TOKENS_MIN;
+    const isLost = this.#losesTokens(choice, answer, caches);
+    // Cells are copied between slots by the next decode: until then what is read or written of them is not theirs.
+    if ((isKept || isLost) && this.#isCopying) {
+      if (this.#writing().some(({ pendingTokens }) => pendingTokens > 0)) return false;
+      return this.#begin(slot, answer, this.#reuse(choice, answer));
+    }
+    if (isLost) {
+      const { index, computed, savedPositions, window } = slot;
+      const cells = { slot: index, tokens: window.slice(0, computed), savedPositions };
+      await this.#kept.save(cells, computed * this.#prefillTokenMs);
+    }
+    if (!isKept) return this.#begin(slot, answer, this.#reuse(choice, answer));
+    const isRestored = await this.#kept.restore(slot.index, answer.windowTokens);
+    const sharedTokens = isRestored ? keptTokens : 0;
+    return this.#begin(slot, answer, this.#reuse({ slot: slot.index, sharedTokens }, answer));
+  }
+
+  /** Leading tokens of a prompt that are kept outside the slots, whole images alone. */
+  #keptTokens(prompt: readonly number[]): number {
+    return imageStart(prompt, this.#kept.tokensOf(prompt));
+  }
+
+  /** Whether an answer's cells would take the place of some that are worth keeping. */
+  #losesTokens(
+    { slot }: SlotChoice,
+    { windowTokens }: RunningAnswer,
+    caches: readonly SlotCache[],
+  ): boolean {
+    if (this.#model.settings.cacheMemoryBytes === undefined) return false;
+    const tokens = caches.find((cache) => cache.slot === slot)?.cachedTokens ?? [];
+    const others = caches.filter((cache) => cache.slot !== slot).map((cache) => cache.cachedTokens);
+    const keptTokens = this.#kept.tokensOf([...tokens, NO_TOKEN]);
+    const lost = tokensLost(tokens, { others: [...others, windowTokens], keptTokens });
+    return lost >= COPY_SAVES_TOKENS_MIN;
+  }
+
+  #begin(slot: Slot, answer: RunningAnswer, shared: number): true {
+    slot.begin(answer, shared);
     answer.startedMs = performance.now();
     const cachedTokens = Math.min(slot.computed, answer.promptTokens.length);
     const { id, promptTokens } = answer;
@@ -369,6 +432,7 @@ export class Decoder {
     if (copyFrom !== undefined) {
       call.llama_memory_seq_rm(memory, slot, -1, -1);
       call.llama_memory_seq_cp(memory, copyFrom, slot, -1, -1);
+      this.#isCopying = true;
     }
     const { images, windowTokens } = answer;
     const position = sharedTokens - (images?.savedPositions(windowTokens, sharedTokens) ?? 0);
@@ -451,11 +515,13 @@ export class Decoder {
       ? llama.call.llama_decode(context, struct)
       : await llama.call.llama_decode_later(context, struct);
     if (code !== 0) throw new Error(`llama_decode failed with code ${code}`);
+    this.#isCopying = false;
     // On a GPU decoding only starts the work; waiting for it here keeps the wait off this thread.
     if (llama.gpus.length > 0) await llama.call.llama_synchronize_later(context);
     const endedMs = performance.now();
     if (!isInPlace) this.#servedMs = endedMs;
     this.#tokenMs = (endedMs - startedMs) / count;
+    if (count >= PREFILL_TOKENS_MIN) this.#prefillTokenMs = this.#tokenMs;
   }
 
   /** Draws a slot's next token and decides whether its answer goes on. */

@@ -65,7 +65,7 @@ export interface SlotChoice {
 }
 
 /** A copy moves a slot's whole cache; below this many tokens saved, prefilling them is as fast. */
-const COPY_SAVES_TOKENS_MIN = 64;
+export const COPY_SAVES_TOKENS_MIN = 64;
 
 /**
  * The idle slot for a prompt; undefined when all are busy. The longest shared prefix wins if it is worth its place:
@@ -100,18 +100,22 @@ export interface AwaitedPrefix {
 /**
  * The prefix that is worth waiting for because another answer is about to compute it; undefined = none. Prompts are computed
  * oldest first, so that whoever computed the same tokens himself would have them no sooner.
+ *
+ * @param keptTokens Leading tokens of the prompt that are kept outside the slots.
  */
 export function awaitedPrefix(
   slots: readonly SlotCache[],
   prompt: readonly number[],
+  keptTokens = 0,
 ): AwaitedPrefix | undefined {
-  const ready = longest(slots.map((slot) => ({ sharedTokens: sharedPrefix(slot, prompt) })));
+  const inSlots = longest(slots.map((slot) => ({ sharedTokens: sharedPrefix(slot, prompt) })));
+  const ready = Math.max(keptTokens, inSlots?.sharedTokens ?? 0);
   const promised = longest(slots.map(({ slot, promisedTokens: cachedTokens = [] }) => ({
     slot,
     sharedTokens: sharedPrefix({ cachedTokens }, prompt),
   })));
   const tokens = promised?.sharedTokens ?? 0;
-  if (promised === undefined || tokens - (ready?.sharedTokens ?? 0) < COPY_SAVES_TOKENS_MIN) {
+  if (promised === undefined || tokens - ready < COPY_SAVES_TOKENS_MIN) {
     return undefined;
   }
   return { slot: promised.slot, tokens };

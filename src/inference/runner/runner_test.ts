@@ -73,10 +73,10 @@ function tiny(): Promise<RunnerModel> {
 }
 
 /** Answers of one decoder by id, each resolving when it has finished. */
-async function startDecoder() {
+async function startDecoder(loading = tiny()) {
   const finished = new Map<number, (events: AddressedEvent["event"][]) => void>();
   const seen = new Map<number, AddressedEvent["event"][]>();
-  const model = await tiny();
+  const model = await loading;
   const decoder = new Decoder(model, (events) => {
     for (const { id, event } of events) {
       const list = seen.get(id) ?? [];
@@ -196,6 +196,25 @@ test("Decoder computes a prefix once that several ask for at once", async () => 
   const together = await Promise.all([ask(5, about(700)), ask(6, about(800)), ask(7, about(900))]);
   assert.deepEqual(together.map(cachedTokens), [0, 90, 90]);
   assert.deepEqual(together.slice(0, 2).map(({ text }) => text), alone.map(({ text }) => text));
+});
+
+test("Decoder keeps what slots give up in memory, and gives it back: as if it had been computed", async () => {
+  const settings = { ...SETTINGS, slots: 1, cacheMemoryBytes: 1024 ** 2 };
+  const { ask } = await startDecoder(loadModel(await llama(), settings, CONTEXT));
+  const talk = (first: number, length: number) => ({
+    prompt: {
+      kind: "tokens",
+      tokens: Array.from({ length }, (_, index) => first + index),
+    } as const,
+    predictTokensMax: 8,
+  });
+  const first = await ask(1, talk(300, 100));
+  const other = await ask(2, talk(1300, 100));
+  const again = await ask(3, talk(300, 100));
+  assert.deepEqual([first, other, again].map(cachedTokens), [0, 0, 99]);
+  assert.equal(again.text, first.text);
+  const otherAgain = await ask(4, talk(1300, 90));
+  assert.equal(cachedTokens(otherAgain), 89);
 });
 
 test("Decoder goes on with who waits for a prefix when whoever computes it leaves", async () => {

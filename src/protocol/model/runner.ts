@@ -37,6 +37,8 @@ export interface LoadSettings {
   readonly kvCacheType: "f16" | "q8_0" | "q4_0";
   /** Embedding models compute vectors and no answers. */
   readonly mode: "generate" | "embed";
+  /** Memory beside the model for what its slots have computed and no longer hold; default 0. */
+  readonly cacheMemoryBytes?: number;
   /** Default `off`. */
   readonly exact?: ExactWish;
   /** What was proven of this model at earlier loads; default nothing. */
