@@ -1,8 +1,8 @@
 /**
  * Every fault at every moment of every kind of answer, on real nodes: what a client with the documented recipe gets.
  *
- * `deno task bench:kill [-- --who entry --how kill --write]`. Each cell is one answer on a cluster of three nodes, whose first
- * one is asked and computes nothing. `--write` puts the table into docs/KILL_MATRIX.md.
+ * `deno task bench:kill [-- --who entry --how cut --moment middle --cells FILE --write]`. Each cell is one answer on a cluster of three nodes, whose first
+ * one is asked and computes nothing. `--write` puts the table into docs/KILL_MATRIX.md; `--cells` goes on with an earlier run.
  *
  * @module
  */
@@ -296,6 +296,7 @@ async function main(): Promise<void> {
       how: { type: "string" },
       moment: { type: "string" },
       kind: { type: "string" },
+      cells: { type: "string" },
       write: { type: "boolean", default: false },
     },
   });
@@ -303,16 +304,32 @@ async function main(): Promise<void> {
   await using cluster = await TestCluster.start(NODES.length, { environment: ENVIRONMENT });
   const matrix = new Matrix(cluster);
   await matrix.prepare();
-  const cells: Cell[] = [];
+  const cells = values.cells === undefined ? [] : await readCells(values.cells);
   for (const [who, how, kind, moment] of wanted(values)) {
     const cell = await matrix.cell(who, how, kind, moment);
-    cells.push(cell);
+    const known = cells.findIndex((one) => keyOf(one) === keyOf(cell));
+    cells.splice(known < 0 ? cells.length : known, 1, cell);
+    if (values.cells !== undefined) await writeCells(values.cells, cells);
     const gap = `${fixed(cell.gapMs, 0)} ms`;
     console.log([who, how, kind.name, moment, cell.complete, gap, cell.why].join(" | "));
     // It takes long, and what was measured stays measured.
     if (values.write) await Deno.writeTextFile(PAGE, pageOf(cells, machine));
   }
   console.log(pageOf(cells, machine));
+}
+
+function keyOf({ who, how, kind, moment }: Cell): string {
+  return [who, how, kind, moment].join();
+}
+
+/** Of an earlier run, whose cells are kept but for those that are measured again. */
+async function readCells(path: string): Promise<Cell[]> {
+  const text = await Deno.readTextFile(path).catch(() => "");
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+async function writeCells(path: string, cells: readonly Cell[]): Promise<void> {
+  await Deno.writeTextFile(path, cells.map((cell) => `${JSON.stringify(cell)}\n`).join(""));
 }
 
 type Wish = Partial<Record<"who" | "how" | "moment" | "kind", string>>;
@@ -341,6 +358,7 @@ function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown
     });
     return `| ${name} | ${perKind.join(" | ")} | ${gaps(group)} |`;
   });
+  const moments = [...new Set(cells.map(({ moment }) => moment))].join(", ");
   const count = (is: (cell: Cell) => boolean) => cells.filter(is).length;
   const failed = cells.filter(({ exact, identical }) => !exact || !identical).map((cell) =>
     `- ${cell.who}, ${cell.how}, ${cell.kind}, ${cell.moment}: ${cell.why}`
@@ -350,7 +368,7 @@ function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown
     "",
     "Made by `deno task bench:kill -- --write`: three nodes on one machine, of which the first is asked and the others compute,",
     "with the embedded model; the client reads with [resuming_fetch.js](examples/resuming_fetch.js) and takes a node for lost",
-    `that says nothing for ${SILENCE_MS} ms. Faults come at the first part, the tenth, in the middle and before the last one. A cell`,
+    `that says nothing for ${SILENCE_MS} ms. Faults came at: ${moments}. A cell`,
     "counts when the answer came to its end, another node tells the very same bytes again, and its text is that of an undisturbed",
     "answer. The leader may be the node that computes, too. A link is the one between the node asked and the one that computes.",
     "<!-- not of the source: three nodes -->",

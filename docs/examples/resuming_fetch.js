@@ -38,7 +38,9 @@ export async function* resumingFetch(nodes, path, body, options = {}) {
           body: JSON.stringify(body),
         });
       }
-      if (answer.status >= 400 && answer.status < 500) throw new Refused(await answer.text());
+      // 416: this node knows less of it than was read; another one knows more, as the one that is cut off from the others.
+      const isFinal = answer.status >= 400 && answer.status < 500 && answer.status !== 416;
+      if (isFinal) throw new Refused(await answer.text());
       if (!answer.ok) throw new Error(await answer.text());
       const reader = answer.body.getReader();
       for (;;) {

@@ -354,3 +354,21 @@ Deno.test("a node that stood still while another one went on with its answer say
   assert.equal(old.isBroken, true, old.text);
   assert.ok((before + after).startsWith(before + old.text));
 });
+
+Deno.test("a node that knows less of an answer than was read does not take it over", async () => {
+  const apps = await Apps.start(2);
+  await using world = apps.world;
+  const headers = { ...key("use"), "idempotency-key": "more" };
+  const asked = await apps.ask(1, { ...GENERATE, headers });
+  const { text: before } = await apps.read(asked, 5);
+  world.suspend(1, "runs");
+  const [status] = await errorOf(
+    apps,
+    await apps.ask(2, { path: `/api/answers/more?offset=${bytesOf(before) + 5_000}` }),
+  );
+  assert.equal(status, 416);
+  world.resume(1);
+  const rest = await apps.read(asked);
+  assert.equal(rest.isBroken, false);
+  assert.equal(lines(before + rest.text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+});

@@ -126,6 +126,8 @@ export class SharedJournals implements AnswerJournals {
       const holder = asksOthers ? await this.#holderOf(place) : undefined;
       return holder && await this.#followAt(holder.member, place, signal);
     }
+    // Whoever showed more of it has gone on by himself, and may do so yet.
+    if (place.offset > kept.byteCount) throw beyond(place, kept);
     if (kept.role.kind === "copy" && kept.state !== "ended") {
       const maker = this.#memberOf(kept.role.of);
       const mayLive = maker?.standing === "alive" || maker?.standing === "suspect";
@@ -154,7 +156,6 @@ export class SharedJournals implements AnswerJournals {
   ): Promise<FollowedAnswer | undefined> {
     const kept = this.#parts.book.find(place);
     if (kept === undefined) return undefined;
-    if (place.offset > kept.byteCount) throw beyond(place, kept);
     const { head, opening, entries, state } = kept;
     const shown = { head, entries, state, ...(opening === undefined ? {} : { opening }) };
     return await this.#work?.follow(shown, place.offset, signal);
