@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import { ensureEmbeddedModel } from "../../src/models/mod.ts";
 import type { StoredModels } from "../../src/node/assembly/mod.ts";
-import type { AnswerChunk, Engine, GenerateRequest } from "../../src/ports/mod.ts";
+import type {
+  AnswerChunk,
+  Engine,
+  GenerateRequest,
+  RequestOptions,
+  TokenLogprobRow,
+} from "../../src/ports/mod.ts";
+import type { ExactProof } from "../../src/protocol/mod.ts";
 import { openBlobStore, openModelCatalog } from "../../src/storage/mod.ts";
 import { NodeWorld } from "../harness/node_world.ts";
 import { startEngine, TINY_PATH } from "./engine_harness.ts";
@@ -11,6 +18,8 @@ const KILLS = 6;
 const PROMPTS = ["Tell me a story about a fox.", "Write a poem.", "What is Raft?"];
 const never = new AbortController().signal;
 const quiet = { log() {} };
+/** Of the first load of all nodes, for the others. */
+const proofs: ExactProof[] = [];
 
 /** A folder with the model that ships with the program. */
 async function tinyIn(folder: string): Promise<StoredModels> {
@@ -29,7 +38,8 @@ async function tinyIn(folder: string): Promise<StoredModels> {
 function telling(engine: Engine, onTokens: (count: number) => void): Engine {
   return {
     async load(settings, options) {
-      const model = await engine.load(settings, options);
+      const model = await engine.load({ ...settings, proofs }, options);
+      if (model.proof !== undefined) proofs.push(model.proof);
       return {
         facts: model.facts,
         processId: model.processId,
@@ -68,14 +78,14 @@ async function threeNodes(
   return world;
 }
 
-function ask(prompt: string): GenerateRequest {
+function ask(prompt: string, options: RequestOptions = {}): GenerateRequest {
   return {
     model: "tiny",
     prompt,
     suffix: "",
     raw: false,
     images: [],
-    options: { numPredict: 60 },
+    options: { numPredict: 60, ...options },
     truncate: true,
     shift: true,
     topLogprobs: -1,
@@ -128,6 +138,52 @@ Deno.test({
         );
       }
       assert.equal(new Set(undisturbed.values()).size, PROMPTS.length);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+/** More tokens than a tile of flash attention has rows. */
+const LONG = Array.from({ length: 12 }, (_, index) => `Fox number ${index} is red.`).join(" ");
+
+Deno.test({
+  name:
+    "An exact answer that is drawn is the same on each node, and when the node that computes it dies",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      let tokensLeft = Infinity;
+      await using world = await threeNodes(folder, (number, count) => {
+        tokensLeft -= count;
+        if (tokensLeft > 0) return;
+        tokensLeft = Infinity;
+        world.crash(number);
+      });
+      const { api } = world.node(1);
+      const read = async () => {
+        const options = { exact: true, seed: 5, temperature: 1.2 };
+        const request = { ...ask(`Tell me about foxes. ${LONG}`, options), topLogprobs: 3 };
+        const answer = await api.generate(request, never);
+        assert.ok(answer.kind === "stream");
+        // Each bit shows in them.
+        const logprobs: TokenLogprobRow[] = [];
+        for await (const chunk of answer.chunks) {
+          if (chunk.kind === "text") logprobs.push(...chunk.logprobs ?? []);
+        }
+        assert.equal(answer.exact?.(), true);
+        return { logprobs, by: answer.servedBy?.() };
+      };
+      const first = await read();
+      assert.ok(first.logprobs.length > 3);
+      assert.deepEqual((await read()).logprobs, first.logprobs, "its prompt is computed already");
+      tokensLeft = 3;
+      const moved = await read();
+      assert.equal(tokensLeft, Infinity, "a node died");
+      assert.deepEqual(moved.logprobs, first.logprobs, "it went on elsewhere");
+      const other = await read();
+      assert.deepEqual(other.logprobs, first.logprobs);
+      assert.notEqual(other.by, first.by);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
