@@ -33,15 +33,17 @@ async function story(
   return text;
 }
 
+async function createAt(cluster: TestCluster, name: string): Promise<void> {
+  const node = cluster.client(name);
+  await createSeeing({
+    get: (path, init) => node.fetch(path, init),
+    ask: (path, body) => node.ask("POST", path, body as Record<string, unknown>),
+  }, "eye");
+}
+
 /** Creates the model at n2 and n3, so that both hold it, and waits until n1 knows. */
 async function spread(cluster: TestCluster): Promise<void> {
-  for (const name of ["n2", "n3"]) {
-    const node = cluster.client(name);
-    await createSeeing({
-      get: (path, init) => node.fetch(path, init),
-      ask: (path, body) => node.ask("POST", path, body as Record<string, unknown>),
-    }, "eye");
-  }
+  for (const name of ["n2", "n3"]) await createAt(cluster, name);
   await cluster.client("n1").ask("POST", "/api/cluster/members/n1/drain");
   await cluster.until("n1 knows two holders that are not itself", async () => {
     const { headers } = await cluster.client("n1").request("POST", "/api/generate", {
@@ -76,5 +78,23 @@ clusterTest(
       await cluster.restart(killed);
       await cluster.healthy(3);
     }
+  },
+);
+
+clusterTest(
+  "A model that several nodes compute together sees pictures" + MISSING_EYES,
+  { nodes: 2, ignore: MISSING_EYES !== "" },
+  async (cluster) => {
+    for (const name of cluster.names) await createAt(cluster, name);
+    for (const colour of ["red", "blue"] as const) {
+      const { response } = await cluster.client("n1").ask("POST", "/api/generate", {
+        ...{ model: "eye", prompt: "Repeat this word: [img]", stream: false },
+        ...{ images: [picture(colour).toBase64()], options: { temperature: 0, shard: true } },
+      });
+      assert.equal(String(response).trim(), colour);
+    }
+    const { models } = await cluster.client("n1").ask("GET", "/api/ps");
+    const [row] = models as { shards?: readonly { node: string }[] }[];
+    assert.deepEqual(row?.shards?.map(({ node }) => node).sort(), ["n1", "n2"]);
   },
 );

@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { findOwnNativeFolder } from "../../src/inference/launch/own_natives.ts";
 import { colourEye } from "./colour_eye.ts";
+import { lackingOwnNatives } from "./own_natives.ts";
 import { readTinyGguf, uploadBlob } from "./test_models.ts";
 import type { TestNode } from "./node.ts";
 
+const lacking = lackingOwnNatives();
 /** Why no image can be looked at here, as tests' names end; "" = they can. */
-export const MISSING_EYES = findOwnNativeFolder() === ""
-  ? " (skipped: libmtmd was not built, `deno task natives` builds it)"
-  : "";
+export const MISSING_EYES = lacking === undefined ? "" : ` (skipped: ${lacking})`;
 
 /** Creates `model` from the embedded weights and a projector; `width` makes it one of another model. */
 export async function createSeeing(
