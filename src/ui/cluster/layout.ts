@@ -19,6 +19,8 @@ const RADIUS_MAX = 46;
 const RADIUS_MIN = 9;
 /** Of the way round that the circles may fill. */
 const FILLED = 0.62;
+/** Of the way between two middles: the radius of each. */
+const GAP_FILLED = 0.44;
 const HUB_RADIUS = 38;
 /** Below a circle stands its role, above it a badge. */
 const MARGIN = 34;
@@ -48,7 +50,17 @@ export function layOut(ids: readonly string[], width: number): Layout {
       y: hub.y + across.y * (down > 0 ? down / lowest : down),
     }];
   });
-  return { width, height, radius, hub, places: new Map(places) };
+  const fit = Math.min(radius, GAP_FILLED * nearest(places.map(([, place]) => place)));
+  return { width, height, radius: fit, hub, places: new Map(places) };
+}
+
+/** Pixels between the two neighbours that stand closest; they come in the order of the circle. */
+function nearest(places: readonly Point[]): number {
+  return places.reduce((least, place, index) => {
+    const next = places[(index + 1) % places.length] ?? place;
+    const apart = Math.hypot(next.x - place.x, next.y - place.y);
+    return next === place ? least : Math.min(least, apart);
+  }, Infinity);
 }
 
 /** A line from the clients to the node that computes, by the one that took the request in. */
