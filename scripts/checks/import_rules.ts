@@ -328,6 +328,7 @@ export const IMPORT_RULES: ImportRules = {
       ["commands", "create", "`create` uploads what a Modelfile names."],
       ["commands", "repl", "`run` without a prompt is a conversation."],
       ["commands", "terminal", "Tables, styles, progress, JSON."],
+      ["itself", "client", "Libraries may come from another node."],
       ["itself", "doctor", "`doctor` shows what it found."],
       ["itself", "terminal", "Tables, styles, JSON."],
       ["create", "client", "Files are sent to a node."],

@@ -64,6 +64,14 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
         jsonAnswer({
           models: admin.placement().map((row) => wireFields(row, ["name", "digest", "nodes"])),
         }),
+      "GET /api/cluster/backends/:package/:file": async ({ params }) => {
+        const { package: name = "", file = "" } = params;
+        const body = await admin.backendFile(name, file);
+        if (body !== undefined) {
+          return new Response(body, { headers: { "content-type": "application/octet-stream" } });
+        }
+        throw new RequestError("not_found", `this node has no file "${file}" of "${name}"`);
+      },
       "GET /api/cluster/feed": (exchange) =>
         streamLines(exchange, shapesOf(admin.watch(exchange.signal))),
       "GET /api/cluster/webtransport": () => {

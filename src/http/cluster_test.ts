@@ -348,3 +348,13 @@ Deno.test("An answer whose machine had to wake says so, how long that took and w
   assert.equal(await ask("mine"), "b; took=12.3; position=2");
   assert.equal(await ask("other"), null);
 });
+
+Deno.test("GET /api/cluster/backends gives the files that a node has, and says which it hasn't", async () => {
+  const { send } = scripted();
+  assert.equal(await (await send("GET", "/api/cluster/backends/p/a.so")).text(), "library");
+  for (const path of ["p/b.so", "q/a.so", "p/..%2F..%2Fsecret"]) {
+    const answer = await send("GET", `/api/cluster/backends/${path}`);
+    assert.equal(answer.status, 404, path);
+    await answer.body?.cancel();
+  }
+});

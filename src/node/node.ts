@@ -9,6 +9,7 @@ import {
   isLoopback,
   listenHttp,
 } from "../http/mod.ts";
+import { openBackendFolder } from "../inference/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import { CATALOGUE_SCHEMA, type Scope } from "../protocol/mod.ts";
 import { createImageFetcher } from "../models/mod.ts";
@@ -196,11 +197,12 @@ function httpSettings(config: Config, cluster: OpenNode["cluster"]): HttpSetting
 }
 
 function adminOf(
-  { version, readLogs }: Wiring,
+  { config, version, readLogs }: Wiring,
   { machinery, cluster, serving, sharing, credentials, waking }: OpenNode,
   stopping: Stopping,
 ): Admin {
   const { self, clusterId } = cluster.settings;
+  const backends = openBackendFolder(config.storage.dataFolder, { command: [], env: {} });
   return new Admin({
     self: { ...self, clusterId, version },
     group: cluster.requests,
@@ -228,6 +230,7 @@ function adminOf(
     },
     warnings: () => machinery.recovery.warnings(),
     logs: readLogs,
+    backendFile: (packageName, file) => backends.file(packageName, file),
     wake: (nodeId) => waking.wake(nodeId),
     explain: (requestId) => serving.journal.explain(requestId),
     placement: () => placementOf(sharing, cluster.group.catalogue, { self, views: cluster.views }),

@@ -127,6 +127,7 @@ export interface AdminParts {
   /** Absent = nothing is routed here. */
   readonly explain?: ClusterAdmin["explain"];
   readonly placement: ClusterAdmin["placement"];
+  readonly backendFile: ClusterAdmin["backendFile"];
 }
 
 /** Answers operators from the catalogue, the log's group and gossip; changes go through the log. */
@@ -369,6 +370,10 @@ export class Admin implements ClusterAdmin {
     checkSettable(key);
     const outcome = await this.#propose({ kind: "delete_setting", key, expected: undefined });
     if (outcome.kind === "refused") throw refusal(outcome.reason, `unset "${key}"`);
+  }
+
+  backendFile(packageName: string, file: string): ReturnType<ClusterAdmin["backendFile"]> {
+    return this.#parts.backendFile(packageName, file);
   }
 
   async saveSnapshot(): Promise<Uint8Array> {

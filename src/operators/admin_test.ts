@@ -108,6 +108,7 @@ class Scene {
   constructor(clock: Clock = STILL_CLOCK) {
     this.admin = new Admin({
       placement: () => [],
+      backendFile: () => Promise.resolve(undefined),
       self: { nodeId: A, clusterId: "c".repeat(16), name: "a", version: "0.1.0" },
       group: this.group,
       changes: () => this.changes,

@@ -276,6 +276,8 @@ export interface ClusterAdmin {
   deleteSetting(key: string): Promise<void>;
   /** The replicated state as a file for `odist snapshot restore`, read linearizably. */
   saveSnapshot(): Promise<Uint8Array>;
+  /** A file of the libraries that were added to this node; undefined = it has no such file. */
+  backendFile(packageName: string, file: string): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Connections this node has to other members. */
   connections(): Promise<readonly ConnectionView[]>;
   /** The routes of a request that this node took in lately, by its `X-Request-Id`; oldest first, empty when forgotten. */

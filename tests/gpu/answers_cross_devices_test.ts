@@ -39,9 +39,17 @@ async function drain(asked: ClusterNode, name: string, what: "drain" | "undrain"
   await asked.ask("POST", `/api/cluster/members/${name}/${what}`);
 }
 
-async function whereLoaded(asked: ClusterNode): Promise<readonly string[]> {
+interface LoadedRow {
+  /** Absent where nothing is loaded elsewhere. */
+  readonly node?: string;
+  readonly size: number;
+  readonly size_vram: number;
+}
+
+/** What is loaded anywhere, as a node knows. */
+async function loaded(asked: ClusterNode): Promise<readonly LoadedRow[]> {
   const { models } = await asked.ask("GET", "/api/ps");
-  return (models as readonly { readonly node?: string }[]).map(({ node = "" }) => node);
+  return models as readonly LoadedRow[];
 }
 
 vulkanTest(
@@ -63,20 +71,17 @@ vulkanTest(
 
     // On the GPU, asked at the node without one; then its node dies.
     await drain(plain, "n1", "drain");
-    let wasThere: readonly string[] = [];
+    let wasThere: readonly LoadedRow[] = [];
     const first = await answer(plain, async () => {
-      wasThere = await whereLoaded(plain);
-      const [row] = (await driving.ask("GET", "/api/ps")).models as readonly {
-        readonly size: number;
-        readonly size_vram: number;
-      }[];
+      wasThere = await loaded(plain);
+      const [row] = await loaded(driving);
       assert.ok(row !== undefined && row.size > 0);
       assert.equal(row.size_vram, row.size);
       const [busy] = await devicesOf(driving, name);
       assert.equal(busy?.free_bytes, (idle?.free_bytes ?? 0) - row.size_vram);
       await cluster.kill(name);
     });
-    assert.deepEqual(wasThere, [name]);
+    assert.deepEqual(wasThere.map(({ node }) => node), [name]);
     assert.equal(first.tokens, PREDICT);
     assert.ok(first.text.length > 40, first.text);
 
@@ -86,12 +91,12 @@ vulkanTest(
     await drain(plain, "n1", "undrain");
     await drain(plain, name, "drain");
     const again = cluster.client(name);
-    let wereLoaded: readonly string[] = [];
+    let wereLoaded: readonly LoadedRow[] = [];
     const second = await answer(again, async () => {
-      wereLoaded = await whereLoaded(again);
+      wereLoaded = await loaded(again);
       await cluster.kill("n1");
     });
-    assert.deepEqual(wereLoaded, ["n1"]);
+    assert.deepEqual(wereLoaded.map(({ node }) => node), ["n1"]);
     // What was left of the answer was computed here.
     const { models } = await again.ask("GET", "/api/ps");
     const [row] = models as readonly { readonly size: number; readonly size_vram: number }[];

@@ -185,6 +185,7 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     putSetting: note("put"),
     deleteSetting: note("delete"),
     saveSnapshot: async () => Uint8Array.of(1, 2, 3),
+    backendFile,
     connections: async () => [CONNECTION],
     placement: () => [{ name: "tiny:latest", digest: "ab".repeat(32), nodes: ["ada", "bob"] }],
     explain: (requestId) => requestId === "mine" ? [ROUTE] : [],
@@ -194,4 +195,8 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     ...script,
   };
   return { admin, asked };
+}
+
+async function backendFile(packageName: string, file: string) {
+  if (packageName === "p" && file === "a.so") return new Blob(["library"]).stream();
 }

@@ -6,10 +6,13 @@ import {
   BACKENDS,
   filesOfArchive,
   filesOfRegistry,
+  filesWanted,
   openBackendFolder,
+  type PackageFile,
   packageOf,
 } from "../../inference/backends/mod.ts";
-import { type CliContext, configFor } from "../context.ts";
+import type { NodeClient } from "../client/mod.ts";
+import { type CliContext, clientFor, configFor } from "../context.ts";
 import { ExitRequest } from "../exit_request.ts";
 import {
   addConfigOptions,
@@ -24,6 +27,7 @@ interface BackendOptions {
   readonly config?: string;
   readonly json?: boolean;
   readonly from?: string;
+  readonly key?: string;
 }
 
 export function define(command: Command, context: CliContext): void {
@@ -62,7 +66,11 @@ function defineList(command: Command, context: CliContext): void {
 function defineAdd(command: Command, context: CliContext): void {
   summarize(command, "Add libraries; a node uses them from its next start on");
   command.addArgument(backendArgument());
-  command.option("--from <FILE>", "The package as a file, instead of from the package registry");
+  command.option(
+    "--from <FILE|NODE>",
+    "The package as a file, or a node that has it (http://host:port), instead of the registry",
+  );
+  command.option("--key <KEY>", "API key of that node (default: ODIST_KEY)");
   addPlaceOptions(command);
   command.action(async (backend: Backend, options: BackendOptions) => {
     const folder = folderOf(command, context, options);
@@ -71,6 +79,8 @@ function defineAdd(command: Command, context: CliContext): void {
     try {
       const files = options.from === undefined
         ? filesOfRegistry(packageName, fetched)
+        : /^(https?|odist):\/\//.test(options.from)
+        ? filesOfNode(clientFor(context, { ...options, host: options.from }), packageName)
         : filesOfArchive(options.from);
       report(context, await folder.add(backend, files), options);
     } finally {
@@ -89,6 +99,16 @@ function defineRemove(command: Command, context: CliContext): void {
     const { out } = context.terminal;
     out.write(was ? `removed '${backend}'\n` : `'${backend}' was not added\n`);
   });
+}
+
+/** Other nodes are believed nothing: each file is compared with its SHA-256. */
+async function* filesOfNode(client: NodeClient, packageName: string): AsyncGenerator<PackageFile> {
+  for (const name of filesWanted(packageName)) {
+    const body = await client.download(
+      `/api/cluster/backends/${packageName}/${encodeURIComponent(name)}`,
+    );
+    yield { name, body: body as PackageFile["body"] };
+  }
 }
 
 function report(context: CliContext, added: AddedBackend, { json }: BackendOptions): void {

@@ -3,6 +3,11 @@ import { NATIVE_RELEASE, nativePackage, packageDigests } from "../launch/mod.ts"
 import { drain, type PackageFile } from "./package_files.ts";
 import type { ProbedNatives } from "./probe_natives.ts";
 
+/** Names of the files that {@link BackendFolder.add} wants of a package. */
+export function filesWanted(packageName: string): readonly string[] {
+  return Object.keys(packageDigests(packageName) ?? {}).filter((name) => !LEFT_OUT.test(name));
+}
+
 /** What drives devices of several makers, the faster one first. */
 export const BACKENDS = ["cuda", "vulkan"] as const;
 /** Libraries that can be added to those for the cores. */
@@ -113,6 +118,18 @@ export class BackendFolder {
   #wanted(packageName: string): Digests {
     const digests = (this.#parts.digestsOf ?? packageDigests)(packageName) ?? {};
     return Object.fromEntries(Object.entries(digests).filter(([name]) => !LEFT_OUT.test(name)));
+  }
+
+  /** A file of what was added, for another node; undefined = it isn't here. */
+  async file(packageName: string, name: string): Promise<PackageFile["body"] | undefined> {
+    // Nothing else is ever opened: both come from outside.
+    if (!Object.hasOwn(this.#wanted(packageName), name)) return undefined;
+    try {
+      return (await Deno.open(`${this.#place(packageName)}/${name}`)).readable;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
   }
 
   /** Whether there was one. */

@@ -147,3 +147,18 @@ test("--gpu names a backend or devices, and is refused where those are not here"
   assert.equal(chooseBackend(folder, "auto").nativeFolder, cuda.folder);
   assert.match(packageOf("cuda"), /-cuda$/);
 });
+
+test("A node hands on the files of what was added, and opens no other one", async (scene) => {
+  const folder = scene.folder();
+  assert.equal(await folder.file(packageOf("vulkan"), "a.so"), undefined);
+  const path = await scene.archive({ "a.so": LIBRARY, "base.so": BASE });
+  const { folder: place } = await folder.add("vulkan", filesOfArchive(path));
+  await Deno.writeTextFile(`${place}/secret`, "s");
+  const body = await folder.file(packageOf("vulkan"), "base.so");
+  assert.equal(await new Response(body).text(), "base");
+  for (const name of ["secret", "../linux-x64-vulkan-3.21.1.json", "", "."]) {
+    assert.equal(await folder.file(packageOf("vulkan"), name), undefined, name);
+  }
+  const outside = new BackendFolder({ folder: scene.place, probe: () => Promise.resolve(DRIVEN) });
+  assert.equal(await outside.file("../backends/x", "a.so"), undefined);
+});

@@ -4,8 +4,14 @@
  *
  * @module
  */
-export { type AddedBackend, type Backend, BACKENDS, packageOf } from "./backend_folder.ts";
+export {
+  type AddedBackend,
+  type Backend,
+  BACKENDS,
+  filesWanted,
+  packageOf,
+} from "./backend_folder.ts";
 export { chooseBackend, openBackendFolder } from "./choose_backend.ts";
-export { filesOfArchive, filesOfRegistry } from "./package_files.ts";
+export { filesOfArchive, filesOfRegistry, type PackageFile } from "./package_files.ts";
 export { openDevices } from "./open_devices.ts";
 export { type ProbedNatives, probeNatives } from "./probe_natives.ts";
