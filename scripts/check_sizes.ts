@@ -13,6 +13,8 @@ import { SIZE_EXCEPTIONS, type SizeExceptions } from "./checks/size_exceptions.t
 const FILE_LINES_MAX = 800;
 /** Sources directly in one folder, tests apart. */
 const FOLDER_SOURCES_MAX = 15;
+/** The folder where parts meet, and its lines with all below it, tests apart: it wires, and what decides is another's. */
+const WIRING = { folder: "src/node/", linesMax: 2_300 };
 /** Folders below `src` inside each other. */
 const SOURCE_DEPTH_MAX = 2;
 
@@ -43,6 +45,7 @@ export function checkSizes(files: readonly SizedFile[], exceptions: SizeExceptio
     ...findLongFiles(files, exceptions),
     ...findFullFolders(files, exceptions),
     ...findDeepFiles(files),
+    ...findWiring(files),
   ];
 }
 
@@ -92,6 +95,13 @@ function findDeepFiles(files: readonly SizedFile[]): string[] {
   return files.filter(({ path }) => /^src\/.*\.tsx?$/.test(path))
     .filter(({ path }) => path.split("/").length - 2 > SOURCE_DEPTH_MAX)
     .map(({ path }) => `${path}: lies deeper than ${SOURCE_DEPTH_MAX} folders below src`);
+}
+
+function findWiring(files: readonly SizedFile[]): string[] {
+  const { folder, linesMax } = WIRING;
+  const actual = files.filter(({ path }) => path.startsWith(folder) && isProduct(path))
+    .reduce((sum, { lines }) => sum + lines, 0);
+  return compare(folder, { actual, max: linesMax, excepted: undefined, unit: "lines" });
 }
 
 function compare(

@@ -44,3 +44,17 @@ Deno.test("checkRoot() finds strangers at the root", () => {
     "lib: must not be at the root",
   ]);
 });
+
+Deno.test("checkSizes() counts the lines of the wiring without its tests", () => {
+  const lines = (count: number) => [
+    { path: "src/node/node.ts", lines: 700 },
+    { path: "src/node/assembly/cluster.ts", lines: 800 },
+    { path: "src/node/assembly/machinery.ts", lines: count },
+    { path: "src/node/node_test.ts", lines: 500 },
+  ];
+  assert.deepEqual(checkSizes(lines(800), NONE), []);
+  const most = [...lines(800), { path: "src/node/open_node.ts", lines: 1 }];
+  assert.deepEqual(checkSizes(most, NONE), [
+    "src/node/: has 2301 lines, at most 2300 are allowed",
+  ]);
+});

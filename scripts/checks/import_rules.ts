@@ -177,6 +177,18 @@ export const IMPORT_RULES: ImportRules = {
       "What the cluster agreed on is read and changed through it.",
     ),
     { from: "src/operators", to: "src/core/raft", because: "Status tells how the log stands." },
+    {
+      from: "src/operators",
+      to: "src/members",
+      because: "What is loaded is told of other nodes, too.",
+      typesOnly: true,
+    },
+    {
+      from: "src/operators",
+      to: "src/slots",
+      because: "What is loaded is told of this node.",
+      typesOnly: true,
+    },
     ...arrowsTo(
       "src/group",
       ["src/admission", "src/library", "src/operators"],

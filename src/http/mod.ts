@@ -5,8 +5,9 @@
  *
  * @module
  */
+export { drawId } from "./draw_id.ts";
 export { createHttpApp, type HttpApp } from "./app.ts";
-export { canonicalAddress, isLoopback } from "./trust/mod.ts";
+export { isLoopback, ownAddresses } from "./trust/mod.ts";
 export type { HttpParts } from "./exchange.ts";
 export type { Sender } from "./trust/mod.ts";
 export type { HttpSettings } from "./settings.ts";

@@ -8,23 +8,18 @@ import {
   type HttpSettings,
   isLoopback,
   listenHttp,
+  ownAddresses,
 } from "../http/mod.ts";
 import { openBackendFolder } from "../inference/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import { CATALOGUE_SCHEMA, type Scope } from "../protocol/mod.ts";
 import { createImageFetcher } from "../models/mod.ts";
-import { lockFolder } from "../storage/mod.ts";
+import { lockFolder, pageFilesIn } from "../storage/mod.ts";
 import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.ts";
 import type { Machinery, NodePorts } from "./assembly/mod.ts";
 import { type ModelSharing, onlyHere, placementOf } from "../library/mod.ts";
-import {
-  ownAddresses,
-  ownCpuMs,
-  pageFilesIn,
-  systemClock,
-  type SystemParts,
-  systemPorts,
-} from "./system_ports.ts";
+import { systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
+import { ownCpuMs } from "../slots/mod.ts";
 import { Admin, lookBeforeRender } from "../operators/mod.ts";
 import { type OpenNode, openNode, openRequests } from "./open_node.ts";
 

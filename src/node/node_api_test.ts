@@ -5,7 +5,8 @@ import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.t
 import type { SchedulerView } from "../core/scheduler/mod.ts";
 import { createModelStore } from "../models/mod.ts";
 import type { LoadedCopy, ManifestPrefix } from "../protocol/mod.ts";
-import { createNodeApi, type NodeApi, type OtherNodes } from "./node_api.ts";
+import type { OtherNodes } from "../operators/loaded_rows.ts";
+import { createNodeApi, type NodeApi } from "./node_api.ts";
 
 const COPY: LoadedCopy = {
   manifest: "0".repeat(16) as ManifestPrefix,

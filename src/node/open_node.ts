@@ -3,6 +3,7 @@ import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import { type BlobMember, type ModelSharing, onlyHere } from "../library/mod.ts";
 import { openSleeping, openWaking, type Sleeping, type WakeDriver } from "../members/mod.ts";
+import { drawId } from "../http/mod.ts";
 import type { PeersWork, SharedJournals, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
 import { Credentials, setNodeGauges } from "../operators/mod.ts";
@@ -63,6 +64,9 @@ export interface OpenNode {
 
 /** Kinds of commands by which what lies in this node's folder may change. */
 const MODEL_KINDS = ["put_model", "copy_model", "delete_model", "quarantine_blob"] as const;
+
+/** As the contract's call ids have them: small letters and digits. */
+const TOOL_CALL_ID_CHARS = 8;
 
 /**
  * Puts a node together over its ports.
@@ -180,7 +184,7 @@ function inferenceOf({ config, ports }: Assembly, serving: Serving): Inference {
     defaults: { ...config.engine },
     drawSeed,
     drawRequestId: () => crypto.randomUUID(),
-    drawId: drawToolCallId,
+    drawId: () => drawId(TOOL_CALL_ID_CHARS),
   });
 }
 
@@ -256,13 +260,6 @@ function noteApplied(
   if (kinds === undefined || MODEL_KINDS.some((kind) => kinds.has(kind))) {
     sharing.noteApplied("all");
   }
-}
-
-/** Eight of [a-z0-9], as the contract's call ids have them. */
-function drawToolCallId(): string {
-  const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-  const draws = crypto.getRandomValues(new Uint8Array(8));
-  return [...draws].map((value) => alphabet.charAt(value % alphabet.length)).join("");
 }
 
 function credentialsOf(machinery: Machinery, group: CatalogueGroup): Credentials {

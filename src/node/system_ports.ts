@@ -1,6 +1,5 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { cpuUsage } from "node:process";
 import type { Config } from "../config/mod.ts";
 import {
   chooseBackend,
@@ -10,7 +9,7 @@ import {
   openDevices,
 } from "../inference/mod.ts";
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
-import type { Clock, Log, Metrics, PageFiles } from "../ports/mod.ts";
+import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { openPower } from "../power/mod.ts";
 import { openControlGroup, openMachine } from "../slots/mod.ts";
 import {
@@ -24,7 +23,6 @@ import {
 } from "../storage/mod.ts";
 import { openTransport, seedDialer } from "../transport/mod.ts";
 import type { NodePorts, StoredModels } from "./assembly/mod.ts";
-import { canonicalAddress, isLoopback } from "../http/mod.ts";
 
 /** What puts most Linux machines to sleep. */
 const SLEEP_COMMAND = "systemctl suspend";
@@ -124,20 +122,6 @@ async function freeBytes(folder: string): Promise<number | undefined> {
   }
 }
 
-/** Read anew each time: nobody keeps what is hardly asked for, and a page that is made anew is shown at once. */
-export function pageFilesIn(folder: string): PageFiles {
-  return {
-    async read(name) {
-      try {
-        return await Deno.readFile(join(folder, name));
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound) return undefined;
-        throw error;
-      }
-    },
-  };
-}
-
 async function removeDisk(folder: string): Promise<void> {
   try {
     await Deno.remove(folder, { recursive: true });
@@ -159,38 +143,3 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(id) };
   },
 };
-
-/** Milliseconds of a core that this process has used. */
-export function ownCpuMs(): number {
-  const { user, system } = cpuUsage();
-  return (user + system) / 1_000;
-}
-
-/** How long this machine's addresses are taken for what they were: to ask for them costs more than many a request. */
-const FRESH_MS = 1_000;
-
-/** What telling own addresses takes. */
-export interface OwnAddressesParts {
-  /** Of this machine now, in any spelling. */
-  readonly read: () => readonly string[];
-  readonly monotonicMs: () => number;
-}
-
-/**
- * Tells whether an address is this machine's: one that it has given up, which may be another one's by now, is so for at most
- * a second more.
- */
-export function ownAddresses(parts: OwnAddressesParts): (address: string) => boolean {
-  let known: ReadonlySet<string | undefined> = new Set();
-  let readMs = -Infinity;
-  return (address) => {
-    if (isLoopback(address)) return true;
-    const nowMs = parts.monotonicMs();
-    if (nowMs - readMs >= FRESH_MS) {
-      known = new Set(parts.read().map(canonicalAddress));
-      readMs = nowMs;
-    }
-    const wanted = canonicalAddress(address);
-    return wanted !== undefined && known.has(wanted);
-  };
-}

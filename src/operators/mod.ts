@@ -16,4 +16,5 @@ export {
 } from "./client_access.ts";
 export { Credentials } from "./credentials.ts";
 export { KeyUses } from "./key_uses.ts";
+export { listLoaded, type LoadedRowsParts } from "./loaded_rows.ts";
 export { lookBeforeRender, setNodeGauges } from "./node_gauges.ts";

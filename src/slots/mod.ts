@@ -17,4 +17,4 @@ export { openControlGroup } from "./control_group.ts";
 export { ProofBook, provenEngine } from "./proofs.ts";
 export { meteredEngine, ownFigures, SpeedMeter } from "./own_load.ts";
 export { DeviceRooms } from "./device_rooms.ts";
-export { type Machine, openMachine } from "./system.ts";
+export { type Machine, openMachine, ownCpuMs } from "./system.ts";

@@ -1,3 +1,5 @@
+import { cpuUsage } from "node:process";
+
 /** What this machine has, as the driver observes it. */
 export interface Machine {
   /** Memory a new process could take without pushing others out, in bytes; a container's own limit counts. */
@@ -35,4 +37,10 @@ export function openMachine(group: ControlGroup): Machine {
       return seen.bytes;
     },
   };
+}
+
+/** Milliseconds of a core that this process has used. */
+export function ownCpuMs(): number {
+  const { user, system } = cpuUsage();
+  return (user + system) / 1_000;
 }

@@ -9,7 +9,7 @@
 export { type BlobStoreOptions, openBlobStore } from "./blob_store.ts";
 export { writeFileDurably } from "./durable_file.ts";
 export { openDisk } from "./deno_disk.ts";
-export { fileAt } from "./kept_file.ts";
+export { fileAt, pageFilesIn } from "./kept_file.ts";
 export { type FolderLock, lockFolder } from "./folder_lock.ts";
 export { openModelCatalog } from "./model_catalog.ts";
 export { pruneModels, type PruneOptions } from "./prune.ts";

@@ -5,6 +5,7 @@
  * @module
  */
 export { canonicalAddress, isLoopback } from "./hosts.ts";
+export { ownAddresses } from "./own_addresses.ts";
 export {
   authorizationOf,
   authorize,

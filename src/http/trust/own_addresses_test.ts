@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ownAddresses } from "./system_ports.ts";
+import { ownAddresses } from "./own_addresses.ts";
 
 Deno.test("an address is this machine's in any spelling, and for a second after it was given up", () => {
   let held = ["192.168.1.10", "fe80::1%eth0"];
