@@ -38,6 +38,7 @@ import {
   LOADED_COPIES_KEY,
   type LoadedCopy,
 } from "./loaded_value.ts";
+import { decodeExactCopies, encodeExactCopies } from "./exact_value.ts";
 
 /** What a member's values may take together (`core/membership`), each with its key and 16 bytes. */
 const MEMBER_VALUES_BYTES_MAX = 32 * 1024;
@@ -322,4 +323,16 @@ Deno.test("A node that says nothing of the wire speaks its first version, and wh
   assert.deepEqual(valueOf(decodeNodeFacts(before)), { ...FACTS, wire: 1 });
   // They pass over what follows in later layouts alone.
   assert.ok((said[0] ?? 0) > 1);
+});
+
+Deno.test("Which copies are exact is read back, as many as there is room for, and never throws", () => {
+  const copies = Array.from({ length: 100 }, (_, index) => ({
+    manifest: index.toString(16).padStart(16, "0") as ManifestPrefix,
+    numericClass: "0123456789abcdef",
+  }));
+  const bytes = encodeExactCopies(copies);
+  assert.deepEqual(valueOf(decodeExactCopies(bytes)).copies, copies.slice(0, 64));
+  for (let length = 0; length < bytes.length; length++) {
+    assert.equal(decodeExactCopies(bytes.subarray(0, length)).kind, "malformed", `${length} bytes`);
+  }
 });
