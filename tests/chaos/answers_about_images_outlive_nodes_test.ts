@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { picture } from "../harness/colour_eye.ts";
+import { Random } from "../../src/base/mod.ts";
+import { noisyPicture, picture } from "../harness/colour_eye.ts";
 import { clusterTest, type TestCluster } from "../harness/cluster.ts";
 import { streamedLines } from "../harness/json_lines.ts";
 import { createSeeing, MISSING_EYES } from "../harness/seeing_model.ts";
@@ -78,6 +79,28 @@ clusterTest(
       await cluster.restart(killed);
       await cluster.healthy(3);
     }
+  },
+);
+
+clusterTest(
+  "A large picture goes along to the node that computes" + MISSING_EYES,
+  { nodes: 2, ignore: MISSING_EYES !== "" },
+  async (cluster) => {
+    await createAt(cluster, "n2");
+    await cluster.client("n1").ask("POST", "/api/cluster/members/n1/drain");
+    const large = noisyPicture(2_200, new Random(1));
+    assert.ok(large.length > 6_000_000, `${large.length} bytes`);
+    await cluster.until("n2 answers what comes in at n1", async () => {
+      const answer = await cluster.client("n1").request("POST", "/api/generate", {
+        body: {
+          ...{ model: "eye", prompt: "Repeat this word: [img]", stream: false },
+          ...{ images: [large.toBase64()], options: { temperature: 0 } },
+        },
+      });
+      if (answer.headers.get("x-odist-node") !== "n2") return false;
+      assert.equal(String(answer.body["response"]).trim(), "red");
+      return true;
+    });
   },
 );
 

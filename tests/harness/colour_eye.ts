@@ -5,6 +5,7 @@
  * @module
  */
 import { deflateSync } from "node:zlib";
+import type { Random } from "../../src/base/mod.ts";
 import { readGguf } from "../../src/models/gguf/mod.ts";
 import { ggufFile } from "./gguf_file.ts";
 
@@ -140,6 +141,16 @@ export function picture(
   const line = [0, ...Array.from({ length: side }, () => pixel).flat()];
   const data = Uint8Array.from(Array.from({ length: side }, () => line).flat());
   return png({ width: side, height: side, data: deflateSync(data) });
+}
+
+/** A picture that is red but for some noise, which makes a large file of it. */
+export function noisyPicture(side: number, random: Random): Uint8Array<ArrayBuffer> {
+  const data = new Uint8Array((side * 3 + 1) * side);
+  for (let at = 0; at < data.length; at++) {
+    const inLine = at % (side * 3 + 1);
+    if (inLine > 0) data[at] = inLine % 3 === 1 ? 255 : random.below(32);
+  }
+  return png({ width: side, height: side, data: deflateSync(data, { level: 1 }) });
 }
 
 /** A PNG of eight bits a colour that claims a size, whatever its data are. */

@@ -320,3 +320,13 @@ Deno.test({
     }
   },
 });
+
+Deno.test("A node without libmtmd answers text of a model that sees, and says how to get it for images", async () => {
+  await using node = await startNode({ environment: { ODIST_OWN_NATIVE_DIR: "/nowhere" } });
+  await createSeeing(node, "eye");
+  const text = await chat(node, [{ role: "user", content: "Repeat this word: red" }]);
+  assert.deepEqual([text.status, text.said], [200, "red"]);
+  const { status, body } = await chat(node, question([picture("red")]));
+  assert.equal(status, 400);
+  assert.match(body.error, /can't be shown images: There is no mtmd library: `deno task natives`/);
+});
