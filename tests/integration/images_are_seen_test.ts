@@ -61,6 +61,36 @@ async function chat(node: TestNode, messages: unknown, model = "eye") {
   return { status: response.status, body, said: String(body.message?.content ?? "").trim() };
 }
 
+/** Red, as each format that is taken has it. */
+const RED_FILES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
+  PNG: picture("red"),
+  GIF: Uint8Array.fromBase64("R0lGODlhAQABAIAAAP8AAAAAACwAAAAAAQABAAACAkQBADs="),
+  BMP: Uint8Array.from([
+    ...[0x42, 0x4d, 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0],
+    ...[1, 0, 24, 0, ...Array(24).fill(0)],
+    ...[0, 0, 255, 0, 0, 255, 0, 0, 0, 0, 255, 0, 0, 255, 0, 0],
+  ]),
+  JPEG: Uint8Array.fromBase64([
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wCEABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1R",
+    "V19iZ2hnPk1xeXBkeFxlZ2MBERISGBUYLxoaL2NCOEJjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2Nj",
+    "Y2NjY2NjY2NjY//AABEIABAAEAMBEQACEQEDEQH/xAGiAAABBQEBAQEBAQAAAAAAAAAAAQIDBAUGBwgJCgsQAAIBAwMCBAMF",
+    "BQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZHSElK",
+    "U1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV",
+    "1tfY2drh4uPk5ebn6Onq8fLz9PX29/j5+gEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoLEQACAQIEBAMEBwUEBAABAncA",
+    "AQIDEQQFITEGEkFRB2FxEyIygQgUQpGhscEJIzNS8BVictEKFiQ04SXxFxgZGiYnKCkqNTY3ODk6Q0RFRkdISUpTVFVWV1hZ",
+    "WmNkZWZnaGlqc3R1dnd4eXqCg4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2dri",
+    "4+Tl5ufo6ery8/T19vf4+fr/2gAMAwEAAhEDEQA/AMWvLPvAoAKACgD/AP/Z",
+  ].join("")),
+};
+
+imageTest("A picture is seen in each format that is taken", async (node) => {
+  for (const [format, file] of Object.entries(RED_FILES)) {
+    const { status, body, said } = await chat(node, question([file]));
+    assert.equal(status, 200, `${format}: ${JSON.stringify(body)}`);
+    assert.equal(said, "red", format);
+  }
+});
+
 imageTest("/api/chat tells pictures of three colours apart", async (node) => {
   for (const colour of COLOURS) {
     const { status, body, said } = await chat(node, question([picture(colour)]));
