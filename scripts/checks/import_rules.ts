@@ -246,6 +246,11 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/kv_cache",
       because: "What of computed prefixes is kept beside the slots is decided there.",
     },
+    {
+      from: "src/core/scheduler",
+      to: "src/core/queue",
+      because: "Who waits for a slot, and who is next.",
+    },
     { from: "src/shards", to: "src/core/scheduler", because: "Where layers lie is planned there." },
     { from: "src/shards", to: "src/slots", because: "A worker's memory is a slot's." },
     {

@@ -466,8 +466,12 @@ function refusalError(refusal: Refusal, need: ModelNeed): Error {
       return new UnavailableError(
         "queue_full",
         "server busy, please try again.  maximum pending requests exceeded",
-        { retryAfterMs: 1000 },
+        { retryAfterMs: Math.max(RETRY_MS_MIN, refusal.retryMs ?? 0) },
       );
+    case "too_late":
+      return new UnavailableError("deadline_unmet", tooLateText(refusal), {
+        retryAfterMs: Math.max(RETRY_MS_MIN, refusal.neededMs - refusal.leftMs),
+      });
     case "stopping":
       return stopping();
     case "load_failed":
@@ -490,6 +494,16 @@ function refusalError(refusal: Refusal, need: ModelNeed): Error {
     default:
       return assertNever(refusal);
   }
+}
+
+/** Who is refused comes back no sooner. */
+const RETRY_MS_MIN = 1_000;
+
+function tooLateText({ neededMs, leftMs }: Extract<Refusal, { kind: "too_late" }>): string {
+  const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+  return leftMs > 0
+    ? `the answer was wanted within ${seconds(leftMs)}, and would take ${seconds(neededMs)}`
+    : "the answer was wanted by a time that has passed";
 }
 
 function startingOver(): UnavailableError {

@@ -11,6 +11,7 @@ import { SEARCH_ATTEMPTS_MAX } from "./limits.ts";
 /** Refusals that another node may not share. */
 const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "queue_full",
+  "deadline_unmet",
   "stopping",
   "model_too_large",
   "model_not_found",
@@ -27,6 +28,9 @@ const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "corrupt_file",
   "storage_failed",
 ]);
+
+/** Refusals that only ask for another time. */
+const COME_BACK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["queue_full", "deadline_unmet"]);
 
 /** What was refused, in the order of asking. */
 interface RefusedRoute {
@@ -129,7 +133,7 @@ export class SlotSearch {
   #worthTelling(): { readonly told: number | undefined; readonly isUnreachable: boolean } {
     if (this.#refused.length === 0) return { told: undefined, isUnreachable: true };
     const isLost = ({ reason }: RefusedRoute) => reason === "peer_lost" || reason === "runner_lost";
-    const full = this.#refused.findIndex(({ reason }) => reason === "queue_full");
+    const full = this.#refused.findIndex(({ reason }) => COME_BACK.has(reason));
     const said = full >= 0 ? full : this.#refused.findIndex((refusal) => !isLost(refusal));
     return { told: Math.max(0, said), isUnreachable: said < 0 };
   }

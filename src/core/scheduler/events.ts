@@ -1,3 +1,4 @@
+import type { Priority } from "../queue/mod.ts";
 import type { DevicePlan, DeviceRoom, DeviceWish } from "./device_plan.ts";
 
 /** A loaded or loading copy of a model on this node; unique per boot, never reused. */
@@ -31,6 +32,21 @@ export interface ModelNeed {
   readonly keepAliveMs: number | undefined;
 }
 
+/** On whose account a request goes, how much it asks for, and until when it is of use. */
+export interface Asking {
+  /** A key, or the machine of those without one; "" = nobody's. */
+  readonly tenant: string;
+  /** What its tenant gets in proportion to others; > 0. */
+  readonly weight: number;
+  readonly priority: Priority;
+  /** Estimated, >= 0. */
+  readonly promptTokens: number;
+  /** Tokens of the answer at most; Infinity = as many as it likes, 0 = it only looks at the model. */
+  readonly answerTokensMax: number;
+  /** When its answer must be whole; monotonic milliseconds, Infinity = whenever. */
+  readonly deadlineMs: number;
+}
+
 /** Facts the driver tells the scheduler. */
 export type SchedulerEvent =
   | {
@@ -39,6 +55,8 @@ export type SchedulerEvent =
     readonly need: ModelNeed;
     /** `resumed` requests lost their runner: they go to the front and are never refused for a full queue. */
     readonly standing: "fresh" | "resumed";
+    /** Absent = nobody's, at any time. */
+    readonly asking?: Asking;
   }
   /** Finished, failed or cancelled, waiting or running alike; unknown ids are ignored. */
   | { readonly kind: "request_ended"; readonly requestId: string }
@@ -103,7 +121,21 @@ export type UnloadReason = "expired" | "evicted" | "reload" | "requested";
 
 /** Why a request can't run, with the figures its message needs. */
 export type Refusal =
-  | { readonly kind: "queue_full"; readonly waiting: number; readonly limit: number }
+  | {
+    readonly kind: "queue_full";
+    readonly waiting: number;
+    readonly limit: number;
+    /** Until a slot is free; absent = nothing was measured. */
+    readonly retryMs?: number;
+  }
+  /** Its answer can't be whole in time. */
+  | {
+    readonly kind: "too_late";
+    /** Until it could be; milliseconds. */
+    readonly neededMs: number;
+    /** Until it had to be; milliseconds, may be below 0. */
+    readonly leftMs: number;
+  }
   | { readonly kind: "stopping" }
   | {
     readonly kind: "does_not_fit";
@@ -135,6 +167,14 @@ export interface InstanceView {
   /** Monotonic milliseconds; Infinity = never; undefined while requests run or it loads. */
   readonly expiresAtMs: number | undefined;
   readonly keepAliveMs: number;
+}
+
+/** Where a request stands in the queue. */
+export interface QueuePlace {
+  /** From 1: those that are served before it, and itself. */
+  readonly position: number;
+  /** Until it has a slot, by what was measured here; undefined = nothing was yet. Milliseconds. */
+  readonly etaMs: number | undefined;
 }
 
 /** A snapshot for status pages and tests. */

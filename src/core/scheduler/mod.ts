@@ -5,10 +5,12 @@
  * @module
  */
 export type {
+  Asking,
   InstanceId,
   InstanceView,
   ModelNeed,
   Observation,
+  QueuePlace,
   Refusal,
   SchedulerEffect,
   SchedulerEvent,

@@ -1,9 +1,11 @@
 import { assert, assertNever } from "../../base/mod.ts";
+import { remainingMs, type TenantView } from "../queue/mod.ts";
 import type {
   InstanceId,
   LoadedExactness,
   ModelNeed,
   Observation,
+  QueuePlace,
   Refusal,
   SchedulerEffect,
   SchedulerEvent,
@@ -12,6 +14,7 @@ import type {
 } from "./events.ts";
 import { type DevicePlan, type DeviceRoom, planDevices } from "./device_plan.ts";
 import { planThreads } from "./threads.ts";
+import { type Waiting, WaitingRequests } from "./waiting.ts";
 
 /**
  * Requests that wait for a slot of a loaded model at most. Ollama has no bound there (contract 4.1); this one only keeps
@@ -51,6 +54,8 @@ interface Instance {
   /** Invariant: Infinity or a time while idle and ready; undefined otherwise. */
   expiresAtMs: number | undefined;
   readonly running: Set<string>;
+  /** When its load began, monotonic milliseconds. */
+  readonly loadsSinceMs: number;
   /** An earlier waiting request needs this one's place: nothing later is granted here. */
   retiring: boolean;
 }
@@ -62,22 +67,17 @@ interface Placing {
   readonly observed: Observation;
 }
 
-interface Waiting {
-  readonly requestId: string;
-  readonly need: ModelNeed;
-}
-
 /**
  * Decides on one node which model is loaded, which is evicted, who gets a slot and who waits (contract 4). Synchronous
  * and deterministic. One load at a time, because two at once would both count the same free memory. Running requests
- * are never cut. First come, first served per instance; a request for a loaded model never waits behind a load.
+ * are never cut. Who gets a slot first is `core/queue`'s; a request for a loaded model never waits behind a load.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #instances = new Map<InstanceId, Instance>();
   /** Where each granted request runs. */
   readonly #granted = new Map<string, InstanceId>();
-  #waiting: Waiting[] = [];
+  readonly #waiting = new WaitingRequests();
   #nextInstanceId = 1;
   #stopping = false;
   #wakeAtMs = Infinity;
@@ -90,6 +90,9 @@ export class Scheduler {
   step(event: SchedulerEvent, observed: Observation): readonly SchedulerEffect[] {
     const effects: SchedulerEffect[] = [];
     this.#take(event, observed, effects);
+    for (const { requestId, refusal } of this.#waiting.dropLate(observed.nowMs)) {
+      effects.push({ kind: "refuse_request", requestId, refusal });
+    }
     this.#expire(observed, effects);
     this.#serveWaiting(observed, effects);
     this.#orderWake(effects);
@@ -113,13 +116,26 @@ export class Scheduler {
       expiresAtMs: instance.expiresAtMs,
       keepAliveMs: instance.keepAliveMs,
     }));
-    return { instances, waiting: this.#waiting.length, running: this.#granted.size };
+    return { instances, waiting: this.#waiting.size, running: this.#granted.size };
+  }
+
+  /** Where a request stands; undefined = it doesn't wait. */
+  placeOf(requestId: string, nowMs: number): QueuePlace | undefined {
+    const waiting = this.#waiting.find(requestId);
+    if (waiting === undefined) return undefined;
+    const position = this.#waiting.ahead(waiting).count + 1;
+    return { position, etaMs: this.#startsInMs(waiting, nowMs) };
+  }
+
+  /** Who waits and who runs, least served first. */
+  tenants(): readonly TenantView[] {
+    return this.#waiting.tenants();
   }
 
   #take(event: SchedulerEvent, observed: Observation, effects: SchedulerEffect[]): void {
     switch (event.kind) {
       case "request_arrived":
-        return this.#arrive(event, effects);
+        return this.#arrive(event, observed, effects);
       case "request_ended":
         return this.#end(event.requestId, observed);
       case "model_loaded":
@@ -127,7 +143,7 @@ export class Scheduler {
       case "load_failed":
         return this.#loadFailed(event.instanceId, event.message, effects);
       case "runner_exited":
-        return this.#exited(event.instanceId);
+        return this.#exited(event.instanceId, observed.nowMs);
       case "unload_requested":
         return this.#requestUnload(event.modelKey, observed);
       case "time_elapsed":
@@ -142,36 +158,62 @@ export class Scheduler {
 
   #arrive(
     event: Extract<SchedulerEvent, { kind: "request_arrived" }>,
+    { nowMs }: Observation,
     effects: SchedulerEffect[],
   ): void {
-    const { requestId, need, standing } = event;
-    const refuse = (refusal: Refusal) =>
-      effects.push({ kind: "refuse_request", requestId, refusal });
-    if (standing === "resumed") {
-      // It was admitted once, and what was admitted is answered: ahead of all that came later.
-      this.#waiting.unshift({ requestId, need });
-      return;
+    const waiting = this.#waiting.admit(event);
+    // What was resumed was admitted once, and what was admitted is answered.
+    const refusal = waiting.isResumed ? undefined : this.#refusalOf(waiting, nowMs);
+    if (refusal === undefined) return this.#waiting.add(waiting);
+    effects.push({ kind: "refuse_request", requestId: waiting.requestId, refusal });
+  }
+
+  #refusalOf(waiting: Waiting, nowMs: number): Refusal | undefined {
+    if (this.#stopping) return { kind: "stopping" };
+    const queue = this.#queueOf(waiting.need);
+    if (queue.waiting >= queue.limit && !this.#hasFreeSlot(waiting.need)) {
+      // Who has nobody waiting gets a place all the same: a flood of one key must not shut the others out.
+      const hasPlace = this.#waiting.waitingOf(waiting.tenant) === 0 &&
+        queue.waiting < 2 * queue.limit;
+      const retryMs = this.#startsInMs(waiting, nowMs, 0);
+      if (!hasPlace) {
+        return { kind: "queue_full", ...queue, ...(retryMs === undefined ? {} : { retryMs }) };
+      }
     }
-    if (this.#stopping) {
-      refuse({ kind: "stopping" });
-      return;
+    return this.#waiting.tooLate(waiting, { nowMs, startsInMs: this.#startsInMs(waiting, nowMs) });
+  }
+
+  /** When it has a slot, by what was measured; undefined = nothing was. Milliseconds from now. */
+  #startsInMs(
+    waiting: Waiting,
+    nowMs: number,
+    aheadMs = this.#waiting.ahead(waiting).costMs,
+  ): number | undefined {
+    const instance = this.#findInstance(waiting.need.modelKey);
+    if (instance === undefined || instance.retiring || !fits(instance, waiting.need)) {
+      return undefined;
     }
-    const { waiting, limit } = this.#queueOf(need);
-    if (waiting >= limit && !this.#hasFreeSlot(need)) {
-      refuse({ kind: "queue_full", waiting, limit });
-      return;
+    if (aheadMs === 0 && instance.state === "ready" && instance.running.size < instance.slots) {
+      return 0;
     }
-    this.#waiting.push({ requestId, need });
+    const heldMs = instance.state === "loading"
+      ? this.#loadingHeldMs(instance, nowMs)
+      : this.#waiting.heldMs(instance.running, { nowMs, slots: instance.slots });
+    return heldMs && this.#waiting.startsInMs(waiting, { heldMs, aheadMs });
+  }
+
+  #loadingHeldMs({ need, loadsSinceMs, slots }: Instance, nowMs: number): number[] | undefined {
+    const loadMs = this.#waiting.loadMs(need.modelKey);
+    if (loadMs === undefined) return undefined;
+    return Array.from({ length: slots }, () => remainingMs(loadMs, nowMs - loadsSinceMs));
   }
 
   /** What stands before a request of this kind: at a loaded model, or for one (contract 4.1). */
   #queueOf(need: ModelNeed): { readonly waiting: number; readonly limit: number } {
     const isAtSlot = this.#isLoaded(need);
     const limit = isAtSlot ? SLOT_WAITERS_MAX : this.#options.queueRequestsMax;
-    // Mostly both kinds together are few enough, and then none needs to be looked at.
-    if (this.#waiting.length < limit) return { waiting: this.#waiting.length, limit };
-    const same = this.#waiting.filter((waiting) => this.#isLoaded(waiting.need) === isAtSlot);
-    return { waiting: same.length, limit };
+    const waiting = this.#waiting.count((other) => this.#isLoaded(other) === isAtSlot);
+    return { waiting, limit };
   }
 
   #isLoaded(need: ModelNeed): boolean {
@@ -179,16 +221,14 @@ export class Scheduler {
     return instance?.state === "ready" && !instance.retiring && fits(instance, need);
   }
 
-  #end(requestId: string, observed: Observation): void {
+  #end(requestId: string, { nowMs }: Observation): void {
     const instanceId = this.#granted.get(requestId);
-    if (instanceId === undefined) {
-      this.#waiting = this.#waiting.filter((waiting) => waiting.requestId !== requestId);
-      return;
-    }
+    this.#waiting.end(requestId, nowMs);
+    if (instanceId === undefined) return;
     this.#granted.delete(requestId);
     const instance = this.#instances.get(instanceId);
     instance?.running.delete(requestId);
-    if (instance !== undefined) restartExpiry(instance, observed.nowMs);
+    if (instance !== undefined) restartExpiry(instance, nowMs);
   }
 
   #loaded(event: Extract<SchedulerEvent, { kind: "model_loaded" }>, observed: Observation): void {
@@ -211,22 +251,24 @@ export class Scheduler {
     if (instance === undefined) return;
     this.#instances.delete(instanceId);
     // The same weights with the same options would fail again: all who wait for just that are told.
-    this.#refuseWaiting(
-      (need) =>
-        need.modelKey === instance.need.modelKey &&
-        need.settingsKey === instance.need.settingsKey &&
-        need.mustBeExact === instance.need.mustBeExact,
-      { kind: "load_failed", message },
-      effects,
-    );
+    for (const requestId of this.#waiting.dropAllFor(instance.need)) {
+      effects.push({
+        kind: "refuse_request",
+        requestId,
+        refusal: { kind: "load_failed", message },
+      });
+    }
   }
 
-  #exited(instanceId: InstanceId): void {
+  #exited(instanceId: InstanceId, nowMs: number): void {
     const instance = this.#instances.get(instanceId);
     if (instance === undefined) return;
     this.#instances.delete(instanceId);
     // Their streams notice by themselves and come back as `resumed`.
-    for (const requestId of instance.running) this.#granted.delete(requestId);
+    for (const requestId of instance.running) {
+      this.#granted.delete(requestId);
+      this.#waiting.lose(requestId, nowMs);
+    }
   }
 
   #requestUnload(modelKey: string, observed: Observation): void {
@@ -241,46 +283,74 @@ export class Scheduler {
     for (const instance of this.#instances.values()) {
       if (instance.expiresAtMs !== undefined && instance.expiresAtMs <= observed.nowMs) {
         // A waiting request for just this instance keeps it: unloading would only load it again.
-        if (this.#waiting.some(({ need }) => fits(instance, need))) continue;
+        if (this.#waiting.count((need) => fits(instance, need)) > 0) continue;
         this.#unload(instance, "expired", effects);
       }
     }
   }
 
-  /** Walks the queue in order; each request gets a slot, starts a load, makes room, or stays. */
+  /** Serves the queue in its order; each request gets a slot, starts a load, makes room, or stays. */
   #serveWaiting(observed: Observation, effects: SchedulerEffect[]): void {
     for (const instance of this.#instances.values()) instance.retiring = false;
-    const stays: Waiting[] = [];
     // Only the first request that needs a load acts on it: later ones would undo its choice.
     let loadClaimed = this.#isBusyLoading();
-    for (const waiting of this.#waiting) {
-      const same = this.#findInstance(waiting.need.modelKey);
-      if (same !== undefined && fits(same, waiting.need)) {
-        if (!this.#grantSlot(waiting, same, effects)) stays.push(waiting);
+    const lines = new Set(this.#waiting.lines());
+    for (const line of lines) {
+      if (this.#canOnlyStay(line, loadClaimed)) lines.delete(line);
+    }
+    for (;;) {
+      const waiting = this.#waiting.first(lines);
+      if (waiting === undefined) return;
+      const { line, requestId, need } = waiting;
+      const same = this.#findInstance(need.modelKey);
+      if (same !== undefined && fits(same, need)) {
+        // Who comes after one that stays stays, too: they wait for the same.
+        if (!this.#grantSlot(waiting, same, { observed, effects })) lines.delete(line);
         continue;
       }
       if (loadClaimed) {
         if (same !== undefined) same.retiring = true;
-        stays.push(waiting);
+        lines.delete(line);
         continue;
       }
       const outcome = this.#makeRoomAndLoad(waiting, same, { observed, effects });
-      if (outcome === "stays") stays.push(waiting);
+      if (outcome === "stays") lines.delete(line);
+      else this.#waiting.end(requestId, observed.nowMs);
       if (outcome !== "refused") loadClaimed = true;
     }
-    this.#waiting = stays;
   }
 
-  #grantSlot(waiting: Waiting, instance: Instance, effects: SchedulerEffect[]): boolean {
+  /** Mostly all slots are taken, and then who is next in each line need not be looked at. */
+  #canOnlyStay(line: string, loadClaimed: boolean): boolean {
+    const need = this.#waiting.needOf(line);
+    const same = need && this.#findInstance(need.modelKey);
+    if (need === undefined || same === undefined) return loadClaimed;
+    return fits(same, need) && (same.state !== "ready" || same.running.size >= same.slots);
+  }
+
+  /** False = there is no slot for it. */
+  #grantSlot(
+    waiting: Waiting,
+    instance: Instance,
+    turn: { readonly observed: Observation; readonly effects: SchedulerEffect[] },
+  ): boolean {
     if (instance.state !== "ready" || instance.retiring) return false;
     if (instance.running.size >= instance.slots) return false;
     const { requestId, need } = waiting;
+    const { nowMs } = turn.observed;
+    const refusal = this.#waiting.tooLate(waiting, { nowMs, startsInMs: 0 });
+    if (refusal !== undefined) {
+      this.#waiting.end(requestId, nowMs);
+      turn.effects.push({ kind: "refuse_request", requestId, refusal });
+      return true;
+    }
     assert(!this.#granted.has(requestId), "A request is granted once", { requestId });
     instance.running.add(requestId);
     instance.expiresAtMs = undefined;
     if (need.keepAliveMs !== undefined) instance.keepAliveMs = need.keepAliveMs;
     this.#granted.set(requestId, instance.id);
-    effects.push({ kind: "grant_slot", requestId, instanceId: instance.id });
+    this.#waiting.serve(requestId, nowMs);
+    turn.effects.push({ kind: "grant_slot", requestId, instanceId: instance.id });
     return true;
   }
 
@@ -368,7 +438,7 @@ export class Scheduler {
     };
   }
 
-  #load({ need, isSplit }: Placing, plan: DevicePlan, effects: SchedulerEffect[]): void {
+  #load({ need, isSplit, observed }: Placing, plan: DevicePlan, effects: SchedulerEffect[]): void {
     const instance: Instance = {
       id: this.#nextInstanceId++,
       need,
@@ -382,6 +452,7 @@ export class Scheduler {
       exactness: undefined,
       expiresAtMs: undefined,
       running: new Set(),
+      loadsSinceMs: observed.nowMs,
       retiring: false,
     };
     this.#instances.set(instance.id, instance);
@@ -420,21 +491,9 @@ export class Scheduler {
     effects.push({ kind: "unload_model", instanceId: instance.id, why });
   }
 
-  #refuseWaiting(
-    matches: (need: ModelNeed) => boolean,
-    refusal: Refusal,
-    effects: SchedulerEffect[],
-  ): void {
-    this.#waiting = this.#waiting.filter(({ requestId, need }) => {
-      if (!matches(need)) return true;
-      effects.push({ kind: "refuse_request", requestId, refusal });
-      return false;
-    });
-  }
-
-  /** The driver needs one timer: for the earliest expiry. */
+  /** The driver needs one timer: for the earliest expiry, or the first deadline of those that wait. */
   #orderWake(effects: SchedulerEffect[]): void {
-    let earliest = Infinity;
+    let earliest = this.#waiting.firstDeadlineMs;
     for (const { expiresAtMs } of this.#instances.values()) {
       if (expiresAtMs !== undefined && expiresAtMs < earliest) earliest = expiresAtMs;
     }

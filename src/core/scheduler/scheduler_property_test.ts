@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { Random } from "../../base/mod.ts";
-import { type ModelNeed, Scheduler, type SchedulerEffect, type SchedulerEvent } from "./mod.ts";
+import {
+  type Asking,
+  type ModelNeed,
+  Scheduler,
+  type SchedulerEffect,
+  type SchedulerEvent,
+} from "./mod.ts";
 
 const SEEDS = 300;
 const STEPS = 200;
@@ -68,7 +74,16 @@ class World {
       contextTokens: 4096,
       keepAliveMs: random.pick([undefined, 0, 20, Infinity]),
     };
-    return { kind: "request_arrived", requestId: `r${this.#requests++}`, need, standing: "fresh" };
+    const asking: Asking = {
+      tenant: `t${random.below(3)}`,
+      weight: 1 + random.below(3),
+      priority: random.pick(["high", "normal", "low"] as const) ?? "normal",
+      promptTokens: random.below(100),
+      answerTokensMax: random.pick([0, 16, Infinity]) ?? 0,
+      deadlineMs: random.chance(1, 4) ? this.#nowMs + random.below(200) : Infinity,
+    };
+    const standing = random.chance(1, 10) ? "resumed" : "fresh";
+    return { kind: "request_arrived", requestId: `r${this.#requests++}`, need, standing, asking };
   }
 
   #settle(): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  type Asking,
   type DeviceRoom,
   type ModelNeed,
   Scheduler,
@@ -33,6 +34,16 @@ class Stage {
   }
   arrive(requestId: string, need: ModelNeed, standing: "fresh" | "resumed" = "fresh") {
     return this.step({ kind: "request_arrived", requestId, need, standing });
+  }
+  ask(requestId: string, asking: Partial<Asking>, of = need("a")) {
+    return this.step({
+      ...{ kind: "request_arrived", requestId, need: of, standing: "fresh" },
+      asking: {
+        ...{ tenant: "", weight: 1, priority: "normal", promptTokens: 0 },
+        ...{ answerTokensMax: Infinity, deadlineMs: Infinity },
+        ...asking,
+      },
+    });
   }
   end(requestId: string) {
     return this.step({ kind: "request_ended", requestId });
@@ -472,4 +483,74 @@ Deno.test("Scheduler fails a load that had to be exact for those alone that want
   const failed = stage.step({ kind: "load_failed", instanceId: 1, message: "not exact" });
   assert.deepEqual(kinds(failed), ["refuse_request", "load_model"]);
   assert.deepEqual(granted(stage.loaded(2)), ["r2"]);
+});
+
+/** A model with one slot that r1 holds, of which requests take a second. */
+function measuredStage(options: Partial<SchedulerOptions> = {}): Stage {
+  const stage = new Stage(options);
+  stage.arrive("r0", need("a"));
+  stage.loaded(1);
+  stage.nowMs += 1_000;
+  stage.end("r0");
+  stage.arrive("r1", need("a"));
+  return stage;
+}
+
+Deno.test("Scheduler tells who waits how many come before and how long that takes, by what it measured", () => {
+  const stage = measuredStage();
+  for (const id of ["a1", "a2", "a3"]) stage.ask(id, { tenant: "a" });
+  stage.ask("b1", { tenant: "b" });
+  const place = (id: string) => stage.scheduler.placeOf(id, stage.nowMs);
+  assert.deepEqual(place("a1"), { position: 1, etaMs: 1_000 });
+  assert.deepEqual(place("a3"), { position: 4, etaMs: 4_000 });
+  stage.advance(600);
+  assert.deepEqual(place("a1"), { position: 1, etaMs: 400 });
+  assert.equal(place("r1"), undefined);
+  assert.deepEqual(
+    stage.scheduler.tenants().map(({ tenant, waiting, running }) => [tenant, waiting, running]),
+    [["a", 3, 0], ["b", 1, 0], ["", 0, 1]],
+  );
+});
+
+Deno.test("Scheduler says nothing of how long others take before it measured any", () => {
+  const stage = new Stage();
+  stage.arrive("r1", need("a"));
+  stage.loaded(1);
+  stage.arrive("r2", need("a"));
+  assert.deepEqual(stage.scheduler.placeOf("r2", 0), { position: 1, etaMs: undefined });
+});
+
+Deno.test("Scheduler refuses at once what can't be whole in time, and drops what waited past its time", () => {
+  const stage = measuredStage();
+  const inMs = (ms: number) => ({ deadlineMs: stage.nowMs + ms });
+  assert.deepEqual(stage.ask("late", inMs(1_900)), [{
+    kind: "refuse_request",
+    requestId: "late",
+    refusal: { kind: "too_late", neededMs: 2_000, leftMs: 1_900 },
+  }]);
+  const wakes = stage.ask("soon", inMs(2_100));
+  assert.deepEqual(wakes, [{ kind: "wake_at", atMs: stage.nowMs + 2_100 }]);
+  stage.advance(2_000);
+  assert.deepEqual(kinds(stage.advance(100)), ["refuse_request"]);
+  assert.deepEqual(granted(stage.end("r1")), []);
+});
+
+Deno.test("Scheduler gives no slot to what could not use it in time, but to the next", () => {
+  const stage = measuredStage();
+  stage.ask("soon", { deadlineMs: stage.nowMs + 2_500 });
+  stage.arrive("next", need("a"));
+  stage.nowMs += 2_000;
+  const effects = stage.end("r1");
+  assert.deepEqual(kinds(effects), ["refuse_request", "grant_slot"]);
+  assert.deepEqual(granted(effects), ["next"]);
+});
+
+Deno.test("Scheduler has a place for each key's first request where another's fill the queue", () => {
+  const stage = new Stage({ queueRequestsMax: 2 });
+  for (const id of ["a1", "a2"]) stage.ask(id, { tenant: "a" });
+  assert.deepEqual(kinds(stage.ask("a3", { tenant: "a" })), ["refuse_request"]);
+  assert.deepEqual(stage.ask("b1", { tenant: "b" }), []);
+  assert.deepEqual(kinds(stage.ask("b2", { tenant: "b" })), ["refuse_request"]);
+  assert.deepEqual(granted(stage.loaded(1)), ["a1"]);
+  assert.deepEqual(granted(stage.end("a1")), ["b1"]);
 });

@@ -1,0 +1,8 @@
+/**
+ * Who waits, who is next, and for how long: a queue that is fair by the slot time that each key got. Start with `fair_queue.ts`.
+ *
+ * @module
+ */
+export { FairQueue, type Priority, type TenantView, type Waiter } from "./fair_queue.ts";
+export { SlotTimes, type WorkSize } from "./slot_times.ts";
+export { remainingMs, waitMs } from "./waits.ts";

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { etaErrors, goodMs, jain, type Load, quantile, QueueWorld } from "./queue_world.ts";
+
+const DURATION_MS = 400_000;
+/** Until every node has measured what requests take. */
+const WARM_MS = 60_000;
+const PATIENCE_MS = 60_000;
+
+/** Four keys, two of them with agents, which ask for so much of what all nodes can do, in these parts. */
+function keys(times: number, parts: readonly number[]): readonly Load[] {
+  return ["a", "b", "c", "d"].map((tenant, at) => ({
+    tenant,
+    shape: at % 2 === 0 ? "chat" : "agent",
+    share: () => times * (parts[at] ?? 0),
+    patienceMs: PATIENCE_MS,
+  }));
+}
+
+function played(nodes: number, loads: readonly Load[], durationMs = DURATION_MS): QueueWorld {
+  const world = new QueueWorld({ seed: 7, nodes, loads, durationMs });
+  world.run();
+  return world;
+}
+
+function goodShare(world: QueueWorld): number {
+  const sum = [...goodMs(world, DURATION_MS).values()].reduce((total, ms) => total + ms, 0);
+  return sum / world.capacityMs;
+}
+
+Deno.test("at four times what all nodes can do they do nine tenths of it in time, in equal parts for all keys", () => {
+  const world = played(10, keys(4, [0.25, 0.25, 0.25, 0.25]));
+  const good = goodShare(world);
+  assert.ok(good >= 0.9, `goodput ${good}`);
+  const fairness = jain([...goodMs(world, DURATION_MS).values()]);
+  assert.ok(fairness >= 0.95, `Jain ${fairness}`);
+});
+
+Deno.test("a key that asks for ten times what the others do gets no more, while they want their part", () => {
+  const world = played(10, keys(6, [10 / 13, 1 / 13, 1 / 13, 1 / 13]));
+  const fairness = jain([...goodMs(world, DURATION_MS).values()]);
+  assert.ok(fairness >= 0.95, `Jain ${fairness}`);
+});
+
+Deno.test("what a request is told of its wait is mostly a tenth off", () => {
+  for (const times of [2, 4]) {
+    const world = played(10, keys(times, [0.25, 0.25, 0.25, 0.25]));
+    const errors = etaErrors(world, { waitedMs: 2_000, sinceMs: WARM_MS });
+    assert.ok(errors.length > 1_000, `${errors.length} waited`);
+    const [half, most] = [quantile(errors, 0.5), quantile(errors, 0.9)];
+    assert.ok(half < 0.2, `p50 ${half} at ${times} times`);
+    assert.ok(most < 0.4, `p90 ${most} at ${times} times`);
+  }
+});
+
+Deno.test("below what nodes can do nobody is refused", () => {
+  const world = played(10, keys(0.5, [0.25, 0.25, 0.25, 0.25]));
+  const refused = world.asked.filter(({ outcome }) => outcome === "refused");
+  assert.ok(refused.length <= world.asked.length / 1_000, `${refused.length} refused`);
+});
+
+Deno.test("a thousand nodes that lose three in ten at the peak of their day lose none of what they admitted", () => {
+  const dayMs = 120_000;
+  const loads: readonly Load[] = [{
+    tenant: "a",
+    shape: "agent",
+    share: (atMs) => 0.35 - 0.3 * Math.cos(2 * Math.PI * atMs / dayMs),
+    patienceMs: Infinity,
+  }];
+  const world = new QueueWorld({
+    ...{ seed: 3, nodes: 1_000, loads, durationMs: dayMs },
+    loss: { share: 0.3, atMs: dayMs / 2 },
+  });
+  world.run();
+  const moved = world.asked.filter(({ retries }) => retries > 0);
+  assert.ok(moved.length > 200, `${moved.length} lost their node`);
+  const lost = world.asked.filter(({ outcome }) => outcome !== "whole");
+  assert.equal(lost.length, 0);
+});

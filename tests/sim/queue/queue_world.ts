@@ -1,0 +1,396 @@
+/**
+ * Nodes that serve one model each, under an open loop of requests: the shipped scheduler on every node and the shipped choice
+ * of a node, with engines that take the time that prompts and answers are long.
+ *
+ * @module
+ */
+import { Random } from "../../../src/base/random.ts";
+import { type RouteCandidate, Scheduler } from "../../../src/core/scheduler/mod.ts";
+import type { Asking, ModelNeed, SchedulerEffect } from "../../../src/core/scheduler/mod.ts";
+import { chooseRoute } from "../../../src/core/scheduler/routing.ts";
+
+/** Slots of each node. */
+export const SLOTS = 4;
+const PREFILL_TOKENS_PER_MS = 2;
+const DECODE_TOKENS_PER_MS = 0.05;
+/** Gossip tells of a load so often. */
+const REPORT_MS = 250;
+/** Nodes that hold one model: what a request chooses among. */
+const HOLDERS = 10;
+/** As rough as a real asker's guess from the characters of a prompt. */
+const GUESS_SHARE = 0.2;
+
+/**
+ * What requests are like: the medians of the conversations and of the code completions in Azure's published traces of 2023,
+ * spread as log-normal ones are.
+ */
+export const SHAPES = {
+  chat: { promptTokens: 1_020, answerTokens: 129, spread: 0.9 },
+  agent: { promptTokens: 1_500, answerTokens: 13, spread: 0.9 },
+} as const;
+
+/** Who asks, and how much. */
+export interface Load {
+  readonly tenant: string;
+  readonly shape: keyof typeof SHAPES;
+  /** Of what all nodes can do, from 0. */
+  readonly share: (atMs: number) => number;
+  /** How long after it came an answer must be whole. Milliseconds, Infinity = for ever. */
+  readonly patienceMs: number;
+  readonly weight?: number;
+}
+
+/** One request, from its arrival to its end. */
+export interface Asked {
+  readonly id: string;
+  readonly tenant: string;
+  readonly atMs: number;
+  readonly asking: Asking;
+  readonly slotMs: number;
+  readonly model: number;
+  etaMs: number | undefined;
+  startedMs: number | undefined;
+  endedMs: number | undefined;
+  outcome: "waiting" | "running" | "whole" | "late" | "refused";
+  retries: number;
+}
+
+interface Node {
+  readonly id: string;
+  readonly scheduler: Scheduler;
+  readonly holding: Map<string, Asked>;
+  isAlive: boolean;
+  told: { waiting: number; running: number; atMs: number };
+  sent: number;
+}
+
+/** Events in the order of their time. */
+class Agenda {
+  #heap: { readonly atMs: number; readonly order: number; readonly run: () => void }[] = [];
+  #order = 0;
+
+  add(atMs: number, run: () => void): void {
+    const heap = this.#heap;
+    heap.push({ atMs, order: this.#order++, run });
+    for (let at = heap.length - 1; at > 0;) {
+      const up = (at - 1) >> 1;
+      if (!this.#isSooner(at, up)) break;
+      this.#swap(at, up);
+      at = up;
+    }
+  }
+
+  next(): { readonly atMs: number; readonly run: () => void } | undefined {
+    const heap = this.#heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined || heap.length === 0) return first;
+    heap[0] = last;
+    for (let at = 0;;) {
+      let least = at;
+      for (const down of [2 * at + 1, 2 * at + 2]) {
+        if (down < heap.length && this.#isSooner(down, least)) least = down;
+      }
+      if (least === at) return first;
+      this.#swap(at, least);
+      at = least;
+    }
+  }
+
+  #isSooner(a: number, b: number): boolean {
+    const [one, other] = [this.#heap[a], this.#heap[b]];
+    if (one === undefined || other === undefined) return false;
+    return one.atMs < other.atMs || one.atMs === other.atMs && one.order < other.order;
+  }
+
+  #swap(a: number, b: number): void {
+    const [one, other] = [this.#heap[a], this.#heap[b]];
+    if (one === undefined || other === undefined) return;
+    this.#heap[a] = other;
+    this.#heap[b] = one;
+  }
+}
+
+/** What a world is made of. */
+export interface QueueWorldOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly loads: readonly Load[];
+  readonly durationMs: number;
+  /** Nodes that are lost at once, as a part of all, and when. */
+  readonly loss?: { readonly share: number; readonly atMs: number };
+}
+
+export class QueueWorld {
+  readonly asked: Asked[] = [];
+  readonly #options: QueueWorldOptions;
+  readonly #random: Random;
+  readonly #agenda = new Agenda();
+  readonly #nodes: Node[];
+  #nowMs = 0;
+
+  constructor(options: QueueWorldOptions) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.#nodes = Array.from({ length: options.nodes }, (_, at) => newNode(at));
+  }
+
+  get models(): number {
+    return Math.max(1, Math.floor(this.#options.nodes / HOLDERS));
+  }
+
+  run(): void {
+    for (const node of this.#nodes) this.#load(node);
+    for (const load of this.#options.loads) this.#arriveNext(load);
+    const { loss } = this.#options;
+    if (loss !== undefined) this.#agenda.add(loss.atMs, () => this.#lose(loss.share));
+    for (let next = this.#agenda.next(); next !== undefined; next = this.#agenda.next()) {
+      this.#nowMs = next.atMs;
+      next.run();
+    }
+  }
+
+  /** Slot time of all nodes in the arrivals' time. */
+  get capacityMs(): number {
+    return this.#options.nodes * SLOTS * this.#options.durationMs;
+  }
+
+  #arriveNext(load: Load): void {
+    const { nodes, durationMs } = this.#options;
+    const share = Math.max(1e-6, load.share(this.#nowMs));
+    const perMs = share * nodes * SLOTS / meanSlotMs(load.shape);
+    const gapMs = -Math.log(1 - this.#uniform()) / perMs;
+    // A load that is nearly nothing now may be much in a moment.
+    const atMs = this.#nowMs + Math.min(gapMs, durationMs / 50);
+    if (atMs > durationMs) return;
+    this.#agenda.add(atMs, () => {
+      if (gapMs <= durationMs / 50) this.#arrive(load);
+      this.#arriveNext(load);
+    });
+  }
+
+  #arrive(load: Load): void {
+    const { promptTokens, answerTokens, spread } = SHAPES[load.shape];
+    const prompt = promptTokens * Math.exp(spread * this.#normal());
+    const answer = answerTokens * Math.exp(spread * this.#normal());
+    const asked: Asked = {
+      id: `r${this.asked.length}`,
+      tenant: load.tenant,
+      atMs: this.#nowMs,
+      asking: {
+        tenant: load.tenant,
+        weight: load.weight ?? 1,
+        priority: "normal",
+        promptTokens: prompt * (1 + GUESS_SHARE * (this.#uniform() - 0.5)),
+        // Clients bound their answers, not closely.
+        answerTokensMax: 2 ** Math.ceil(Math.log2(answer)),
+        deadlineMs: this.#nowMs + load.patienceMs,
+      },
+      slotMs: prompt / PREFILL_TOKENS_PER_MS + answer / DECODE_TOKENS_PER_MS,
+      model: this.#random.below(this.models),
+      etaMs: undefined,
+      startedMs: undefined,
+      endedMs: undefined,
+      outcome: "waiting",
+      retries: 0,
+    };
+    this.asked.push(asked);
+    this.#send(asked, "fresh");
+  }
+
+  #send(asked: Asked, standing: "fresh" | "resumed"): void {
+    const node = this.#choose(asked);
+    if (node === undefined) {
+      asked.outcome = "refused";
+      return;
+    }
+    node.sent++;
+    node.holding.set(asked.id, asked);
+    asked.outcome = "waiting";
+    const { asking } = asked;
+    const requestId = asked.id;
+    this.#step(node, { kind: "request_arrived", requestId, need: NEED, standing, asking });
+    if (asked.retries === 0) {
+      asked.etaMs = asked.startedMs !== undefined
+        ? 0
+        : node.scheduler.placeOf(asked.id, this.#nowMs)?.etaMs;
+    }
+  }
+
+  #choose(asked: Asked): Node | undefined {
+    const first = asked.model * HOLDERS;
+    const holders = this.#nodes.slice(first, first + HOLDERS);
+    const candidates = holders.map((node) => this.#candidate(node));
+    const { promptTokens } = asked.asking;
+    const request = { promptTokens, memoryBytes: 1, avoid: [], refused: [] };
+    const { route } = chooseRoute(request, candidates);
+    return holders.find(({ id }) => id === route?.nodeId);
+  }
+
+  #candidate(node: Node): RouteCandidate {
+    const { told, scheduler } = node;
+    if (this.#nowMs - told.atMs >= REPORT_MS) {
+      const { waiting, running } = scheduler.view();
+      node.told = { waiting, running, atMs: this.#nowMs };
+      node.sent = 0;
+    }
+    const { waiting, running, atMs } = node.told;
+    return {
+      nodeId: node.id as RouteCandidate["nodeId"],
+      name: node.id,
+      isSelf: false,
+      health: node.isAlive ? "alive" : "down",
+      drained: false,
+      load: {
+        ageMs: this.#nowMs - atMs,
+        state: "loaded",
+        slots: SLOTS,
+        freeSlots: SLOTS - running,
+        waitingRequests: waiting,
+        runningRequests: running,
+        decodeTokensPerMinute: DECODE_TOKENS_PER_MS * 60_000,
+        prefillTokensPerMinute: PREFILL_TOKENS_PER_MS * 60_000,
+        availableBytes: 1e9,
+      },
+      sentSinceReport: node.sent,
+      residentTokens: 0,
+    };
+  }
+
+  #load(node: Node): void {
+    this.#step(node, {
+      kind: "request_arrived",
+      requestId: "warm",
+      need: NEED,
+      standing: "fresh",
+      asking: { ...NOBODYS, answerTokensMax: 0 },
+    });
+    this.#step(node, { kind: "model_loaded", instanceId: 1, memoryBytes: 1, slots: SLOTS });
+    this.#step(node, { kind: "request_ended", requestId: "warm" });
+  }
+
+  /** Its clients' requests go on elsewhere, where they go on from the tokens that they have. */
+  #lose(share: number): void {
+    const lost = this.#nodes.filter((_, at) => (at * 7) % 10 < share * 10);
+    for (const node of lost) node.isAlive = false;
+    for (const node of lost) {
+      for (const asked of node.holding.values()) {
+        asked.retries++;
+        this.#send(asked, "resumed");
+      }
+      node.holding.clear();
+    }
+  }
+
+  #step(node: Node, event: Parameters<Scheduler["step"]>[0]): void {
+    const observed = { nowMs: this.#nowMs, availableBytes: 1e9 };
+    for (const effect of node.scheduler.step(event, observed)) this.#obey(node, effect);
+  }
+
+  #obey(node: Node, effect: SchedulerEffect): void {
+    if (effect.kind === "wake_at") {
+      // Expiries of keep-alives and deadlines; a model that nobody asks for may stay.
+      if (node.holding.size === 0) return;
+      this.#agenda.add(effect.atMs, () => {
+        if (node.isAlive) this.#step(node, { kind: "time_elapsed" });
+      });
+      return;
+    }
+    const asked = "requestId" in effect ? node.holding.get(effect.requestId) : undefined;
+    if (asked === undefined) return;
+    if (effect.kind === "refuse_request") {
+      asked.outcome = asked.startedMs === undefined ? "refused" : "late";
+      asked.endedMs = this.#nowMs;
+      node.holding.delete(asked.id);
+      return;
+    }
+    asked.startedMs ??= this.#nowMs;
+    asked.outcome = "running";
+    this.#agenda.add(this.#nowMs + asked.slotMs, () => {
+      if (!node.isAlive) return;
+      asked.endedMs = this.#nowMs;
+      asked.outcome = this.#nowMs <= asked.asking.deadlineMs ? "whole" : "late";
+      node.holding.delete(asked.id);
+      this.#step(node, { kind: "request_ended", requestId: asked.id });
+    });
+  }
+
+  #uniform(): number {
+    return this.#random.uint32() / 2 ** 32;
+  }
+
+  #normal(): number {
+    const radius = Math.sqrt(-2 * Math.log(1 - this.#uniform()));
+    return radius * Math.cos(2 * Math.PI * this.#uniform());
+  }
+}
+
+const NOBODYS: Asking = {
+  tenant: "",
+  weight: 1,
+  priority: "normal",
+  promptTokens: 0,
+  answerTokensMax: Infinity,
+  deadlineMs: Infinity,
+};
+
+const NEED: ModelNeed = {
+  modelKey: "m",
+  settingsKey: "s",
+  displayName: "m",
+  memoryBytes: 1,
+  slots: SLOTS,
+  contextTokens: 4096,
+  keepAliveMs: Infinity,
+};
+
+function newNode(at: number): Node {
+  const scheduler = new Scheduler({
+    ...{ loadedModelsMax: 3, queueRequestsMax: 512, keepAliveMs: Infinity },
+    ...{ reserveBytes: 0, cores: 4, threads: 0 },
+  });
+  const told = { waiting: 0, running: 0, atMs: 0 };
+  const id = at.toString(16).padStart(16, "0");
+  return { id, scheduler, holding: new Map(), isAlive: true, told, sent: 0 };
+}
+
+/** The mean of a log-normal is above its median. */
+export function meanSlotMs(shape: keyof typeof SHAPES): number {
+  const { promptTokens, answerTokens, spread } = SHAPES[shape];
+  const median = promptTokens / PREFILL_TOKENS_PER_MS + answerTokens / DECODE_TOKENS_PER_MS;
+  return median * Math.exp(spread * spread / 2);
+}
+
+/** Slot time of answers that were whole in time, and while requests came, by tenant. */
+export function goodMs(world: QueueWorld, untilMs: number): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { outcome, tenant, slotMs, endedMs = Infinity } of world.asked) {
+    if (outcome !== "whole" || endedMs > untilMs) continue;
+    sums.set(tenant, (sums.get(tenant) ?? 0) + slotMs);
+  }
+  return sums;
+}
+
+/** 1 = all alike, 1 / n = one has it all. */
+export function jain(shares: readonly number[]): number {
+  const sum = shares.reduce((total, share) => total + share, 0);
+  const squares = shares.reduce((total, share) => total + share * share, 0);
+  return sum * sum / (shares.length * squares);
+}
+
+/** How far what was told of waits was off, as a part of the wait, rising; of those that waited so long at least. */
+export function etaErrors(
+  world: QueueWorld,
+  of: { readonly waitedMs: number; readonly sinceMs: number },
+): readonly number[] {
+  return world.asked.flatMap(({ etaMs, startedMs, atMs, retries }) => {
+    if (etaMs === undefined || startedMs === undefined || retries > 0) return [];
+    const waited = startedMs - atMs;
+    if (waited < of.waitedMs || atMs < of.sinceMs) return [];
+    return [Math.abs(etaMs - waited) / waited];
+  }).sort((a, b) => a - b);
+}
+
+export function quantile(rising: readonly number[], share: number): number {
+  return rising[Math.min(rising.length - 1, Math.floor(share * rising.length))] ?? NaN;
+}
