@@ -1,7 +1,7 @@
 /**
  * Checks llama.cpp's prebuilt libraries of all platforms, as far as that goes without running them: that each file is the one
  * whose SHA-256 stands in the source, is made for the machine that its package names, and offers every function that is
- * called of it. Struct layouts are checked by whoever opens a library; `check_arm64.sh` does so for linux-arm64. Downloads
+ * called of it. Struct layouts are checked by whoever opens a library; `check_arm64.ts` does so for linux-arm64. Downloads
  * about 350 MB, once.
  *
  * Usage: `deno run -A --no-lock scripts/packaging/check_platforms.ts [PACKAGE ...]`.

@@ -27,6 +27,8 @@ export interface ProbeStart {
   readonly command: readonly string[];
   /** Added to what a runner may know of this process's own environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Default 20 s. */
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -34,14 +36,16 @@ export interface ProbeStart {
  *
  * @throws UnavailableError `load_failed` with what the process said last.
  */
-export async function probeNatives({ command, env }: ProbeStart): Promise<ProbedNatives> {
+export async function probeNatives(
+  { command, env, timeoutMs = PROBE_TIMEOUT_MS }: ProbeStart,
+): Promise<ProbedNatives> {
   const [program = "", ...args] = command;
   const child = new Deno.Command(program, {
     args: [...args, "--probe"],
     clearEnv: true,
     env: launchEnvironment(Deno.env.toObject(), env),
     stdin: "null",
-    signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
   });
   const decoder = new TextDecoder();
   const { success, code, signal, stdout, stderr } = await child.output().catch((error) => {
@@ -50,7 +54,7 @@ export async function probeNatives({ command, env }: ProbeStart): Promise<Probed
   const said = decoder.decode(stderr);
   if (!success) {
     const end = signal === "SIGTERM"
-      ? `it did not end within ${PROBE_TIMEOUT_MS / 1000} s`
+      ? `it did not end within ${timeoutMs / 1000} s`
       : signal === null
       ? `it ended with code ${code}`
       : `it died of ${signal}`;
