@@ -77,6 +77,13 @@ async function roles(cluster: TestCluster): Promise<{ leader: string; worker: st
   throw new Error("no node leads a split model");
 }
 
+/** When the answer's node noticed that it has lost its runner, after `sinceMs`; milliseconds. undefined = it was over by then. */
+function noticedAfterMs(cluster: TestCluster, sinceMs: number): number | undefined {
+  const losses = cluster.client("n1").printed.matchAll(/^(\S+) WARN +answer_lost_its_runner/gm);
+  const times = [...losses].map(([, time = ""]) => Date.parse(time) - sinceMs);
+  return times.find((ms) => ms >= 0);
+}
+
 async function signalRunner(cluster: TestCluster, node: string, signal: Deno.Signal) {
   const pids = await runnersOf(cluster.client(node).pid);
   assert.equal(pids.length, 1, `${node} has one runner: ${pids}`);
@@ -91,21 +98,26 @@ for (const who of ["worker", "leader"] as const) {
       async (cluster) => {
         await whole(cluster, await read(cluster));
         const lines = { first: 1, middle: TOKENS >> 1, last: TOKENS - 4 };
-        const pauses: number[] = [];
+        const [pauses, noticed]: [number[], number[]] = [[], []];
         for (let turn = 0; turn < TIMES * WHEN.length; turn++) {
           const at = lines[WHEN[turn % WHEN.length] ?? "first"];
-          let struck = 0;
+          let [struck, struckMs] = [0, 0];
           const told = await read(cluster, async (line) => {
             if (line !== at) return;
             const { [who]: node } = await roles(cluster);
             await signalRunner(cluster, node, signal);
+            struckMs = Date.now();
             struck++;
           });
           assert.equal(struck, 1);
           await whole(cluster, told);
           pauses.push(Math.round(told.pauseMs));
+          noticed.push(noticedAfterMs(cluster, struckMs) ?? 0);
         }
-        console.log(`pauses of the ${who}'s ${signal}: ${pauses.join(", ")} ms`);
+        console.log(`${who} ${signal}: noticed after ${noticed.join(", ")} ms`);
+        console.log(`${who} ${signal}: pauses of ${pauses.join(", ")} ms`);
+        // Under other load the figures are told alone.
+        if (IS_LONG) assert.ok(Math.max(...noticed) < (signal === "SIGKILL" ? 150 : 1_000));
       },
     );
   }
