@@ -56,3 +56,46 @@ Deno.test({
     assert.ok(Object.keys(refused).length >= 35);
   },
 });
+
+Deno.test({
+  name: "a worker has one port to listen at, and a leader those of its workers to connect to, and nothing else of the network",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const version = Number(/landlock:(\d+)/.exec((await attempts()).confinement)?.[1]);
+    // Ports are among its rights since version 4; without, seccomp alone leaves TCP, and all ports of it.
+    if (version < 4) return;
+    using own = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const freePort = free.addr.port;
+    free.close();
+    assert.deepEqual(
+      await portsOf(`--connect=${own.addr.port}`, own.addr.port, other.addr.port),
+      ["connect to its port", "tcp"],
+    );
+    assert.deepEqual(
+      await portsOf(`--listen=${freePort}`, freePort, other.addr.port),
+      ["bind its port", "tcp"],
+    );
+  },
+});
+
+/** What of the network a runner with this word can use. */
+async function portsOf(word: string, port: number, other: number): Promise<readonly string[]> {
+  const natives = await Deno.makeTempDir({ prefix: "odist-escape-" });
+  try {
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--quiet", "--no-lock", "--no-check", LAUNCH, word],
+        `--try=${JSON.stringify({ port, other })}`,
+      ],
+      env: { ODIST_NATIVE_DIR: natives },
+    }).output();
+    const [said = "", errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assert.notEqual(said, "", errors);
+    const done: Readonly<Record<string, boolean>> = JSON.parse(said);
+    return Object.keys(done).filter((attempt) => done[attempt]).sort();
+  } finally {
+    await Deno.remove(natives, { recursive: true });
+  }
+}
