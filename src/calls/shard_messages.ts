@@ -35,6 +35,8 @@ export const shardReplyShape = unionShape({
   refused: objectShape({ error: wireErrorShape }),
   /** The worker is gone. */
   lost: objectShape({ reason: textShape(REASON_CHARS_MAX) }),
+  /** Its node takes no part in anything new: the leader should do without it as soon as it can. */
+  leaving: objectShape({}),
   beat: objectShape({}),
 });
 export type ShardReply = ShapeOf<typeof shardReplyShape>;

@@ -226,7 +226,10 @@ function lendWorkers(
   blobs: BlobStore,
 ): void {
   const { transport, router, settings, views } = cluster;
-  const shards = new ShardServer({ ...ports, driver, blobs });
+  const shards = new ShardServer({
+    ...{ ...ports, driver, blobs },
+    isDrained: () => views.isDrained(),
+  });
   router.register(SHARD_PURPOSE, shards);
   router.register(TUNNEL_PURPOSE, new TunnelServer(shards, ports.metrics));
   splitting.join({ transport, self: settings.self, others: () => views.computing() });

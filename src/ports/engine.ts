@@ -54,6 +54,8 @@ export interface LoadedModel {
   readonly processId: number;
   /** Absent = it is whole on one node. */
   readonly split?: SplitView;
+  /** Resolves when it should be loaded anew, elsewhere, as soon as it is idle; absent or never = it stays. */
+  readonly isToMove?: Promise<void>;
   /** Resolves when the runner is gone, with what is known of the reason; also after {@link unload}. */
   readonly exited: Promise<{ readonly expected: boolean; readonly reason: string }>;
   /**

@@ -50,6 +50,9 @@ export class LentWorker {
   readonly ended: Promise<
     { readonly isLost: boolean; readonly isNodeThere: boolean; readonly reason: string }
   >;
+  /** Resolves when its node says that it should be done without; maybe never. */
+  readonly leaving: Promise<void>;
+  readonly #leave = Promise.withResolvers<void>();
   readonly #parts: LentWorkerParts;
   readonly #peer: PeerAddress;
   readonly #shardId = crypto.randomUUID();
@@ -68,6 +71,7 @@ export class LentWorker {
     this.nodeId = peer.nodeId;
     this.port = this.#listener.addr.port;
     this.ended = this.#end.promise;
+    this.leaving = this.#leave.promise;
   }
 
   /**
@@ -156,6 +160,7 @@ export class LentWorker {
         if (message === undefined) return this.#lose("its node ended the lease");
         const read = readShape(shardReplyShape, message);
         if (read.kind === "malformed") return this.#lose(`its node sent nonsense: ${read.reason}`);
+        if (read.value.kind === "leaving") this.#leave.resolve();
         if (read.value.kind === "lost") {
           const { reason } = read.value;
           return this.#finish({ isLost: true, isNodeThere: true, reason });

@@ -43,6 +43,8 @@ export interface ShardServerParts {
   /** Its memory is reserved there, as a model's. */
   readonly driver: Pick<SchedulerDriver, "acquire">;
   readonly blobs: Pick<BlobStore, "find" | "open">;
+  /** Whether this node takes no part in anything new. */
+  readonly isDrained: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -101,6 +103,7 @@ class WorkerLease {
   }
 
   #silence: SilenceWatch | undefined;
+  #isToldToLeave = false;
 
   /** Resolves when the worker is gone. */
   async run(onLent: (lent: Lent | undefined) => void): Promise<void> {
@@ -111,7 +114,7 @@ class WorkerLease {
     });
     const heartbeat = new Heartbeat(clock, {
       everyMs: SHARD_BEAT_MS,
-      send: () => this.#tell({ kind: "beat" }),
+      send: () => this.#beat(),
     });
     const reading = this.#readAll();
     try {
@@ -133,7 +136,8 @@ class WorkerLease {
   }
 
   async #lend(onLent: (lent: Lent | undefined) => void): Promise<void> {
-    const { driver, blobs, log } = this.#parts;
+    const { driver, blobs, log, isDrained } = this.#parts;
+    if (isDrained()) throw new UnavailableError("stopping", "this node takes nothing new");
     const { blob, name, memoryBytes } = this.#asked;
     const { peer } = this.#stream;
     const port = freePort();
@@ -181,6 +185,12 @@ class WorkerLease {
     } catch (error) {
       this.#end(errorMessage(error));
     }
+  }
+
+  #beat(): void {
+    if (!this.#parts.isDrained() || this.#isToldToLeave) return this.#tell({ kind: "beat" });
+    this.#isToldToLeave = true;
+    this.#tell({ kind: "leaving" });
   }
 
   #tell(reply: ShardReply): void {

@@ -23,6 +23,7 @@ class LendingNode implements AsyncDisposable {
   readonly heard: Uint8Array[] = [];
   released = 0;
   memoryBytes = 0;
+  isDrained = false;
   readonly #exit = Promise.withResolvers<{ expected: boolean; reason: string }>();
   readonly #listeners: Deno.TcpListener[] = [];
   readonly #serving: Promise<void>[] = [];
@@ -34,6 +35,7 @@ class LendingNode implements AsyncDisposable {
       Promise.resolve(fileBytes.slice(offset, offset + length));
     this.shards = new ShardServer({
       ...parts as unknown as ConstructorParameters<typeof ShardServer>[0],
+      isDrained: () => this.isDrained,
       driver: { acquire: (request) => Promise.resolve(this.#lend(request)) },
       blobs: {
         find: () => Promise.resolve({ blobBytes: fileBytes.length }),
@@ -158,6 +160,23 @@ Deno.test("A leader is told when its worker is gone", async () => {
   messages.reset();
   await served;
   assert.equal(node.released, 1);
+});
+
+Deno.test("A node that is drained asks its leader once to do without it, and lends nothing more", async () => {
+  await using node = new LendingNode();
+  const { messages, served } = await node.lease();
+  node.isDrained = true;
+  await node.clock.advance(SHARD_SILENCE_MS - 10);
+  const kinds: unknown[] = [];
+  for (let count = 0; count < 4; count++) {
+    kinds.push((await messages.read() as { kind: string }).kind);
+  }
+  assert.deepEqual(kinds.filter((kind) => kind === "leaving"), ["leaving"]);
+  const second = await node.lease("two");
+  assert.equal((second.granted as { kind: string }).kind, "refused");
+  await second.served;
+  messages.reset();
+  await served;
 });
 
 Deno.test("Weights that the leader left out are put back from the file here, and other ones end the tunnel", async () => {

@@ -15,6 +15,7 @@ export class SplitModel implements LoadedModel {
   readonly facts: LoadedModel["facts"];
   readonly exited: LoadedModel["exited"];
   readonly split: SplitView;
+  readonly isToMove: Promise<void>;
   readonly #leader: LoadedModel;
 
   constructor(leader: LoadedModel, { workers, view }: SplitModelParts) {
@@ -29,6 +30,7 @@ export class SplitModel implements LoadedModel {
         void leader.unload();
       });
     }
+    this.isToMove = Promise.race(workers.map((worker) => worker.leaving));
     this.exited = leader.exited.then((end) => {
       const first = lost;
       for (const worker of workers) worker.close();

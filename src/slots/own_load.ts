@@ -215,6 +215,7 @@ function meteredModel(model: LoadedModel, by: Metering): LoadedModel {
     facts: model.facts,
     processId: model.processId,
     ...model.split && { split: model.split },
+    ...model.isToMove && { isToMove: model.isToMove },
     exited: model.exited,
     generate: (request, signal) => metered(model.generate(request, signal), by),
     embed: (inputs, options) => model.embed(inputs, options),

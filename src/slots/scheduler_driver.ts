@@ -372,14 +372,7 @@ export class SchedulerDriver {
     });
     const { proofMs = 0 } = facts.exactness ?? {};
     if (proofMs > 0) metrics.observe("odist_exact_proof_seconds", proofMs / 1000);
-    void instance.model.exited.then(({ expected, reason }) => {
-      if (!expected) {
-        metrics.increment("odist_runner_deaths_total");
-        log.log("warn", "runner_died", { model: need.displayName, reason });
-      }
-      this.#exited(instanceId, instance);
-      if (!expected) void this.#lookAtDevices(instance);
-    });
+    this.#watch(instanceId, { instance, model: instance.model });
     const { memoryBytes, hostMemoryBytes: hostBytes = memoryBytes, slots } = facts;
     const { exactness } = facts;
     const known = exactness === undefined ? {} : { exactness };
@@ -396,6 +389,28 @@ export class SchedulerDriver {
   #onDevices() {
     return this.#scheduler.view().instances.filter(({ state }) => state === "ready")
       .flatMap(({ devices }) => devices);
+  }
+
+  /** What a loaded model says of itself from now on. */
+  #watch(
+    instanceId: InstanceId,
+    { instance, model }: { readonly instance: Running; readonly model: LoadedModel },
+  ): void {
+    const { log, metrics } = this.#parts;
+    const { need } = instance;
+    void model.isToMove?.then(() => {
+      if (this.#instances.get(instanceId) !== instance) return;
+      log.log("info", "model_moving", { model: need.displayName });
+      this.#step({ kind: "move_requested", instanceId });
+    });
+    void model.exited.then(({ expected, reason }) => {
+      if (!expected) {
+        metrics.increment("odist_runner_deaths_total");
+        log.log("warn", "runner_died", { model: need.displayName, reason });
+      }
+      this.#exited(instanceId, instance);
+      if (!expected) void this.#lookAtDevices(instance);
+    });
   }
 
   /** Aborts a load that reports no progress for the limit. */

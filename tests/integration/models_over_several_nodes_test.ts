@@ -103,3 +103,31 @@ clusterTest(
     );
   },
 );
+
+clusterTest(
+  "A split model leaves a machine that is drained, once the answer that it computes has ended",
+  {
+    nodes: 3,
+    environment: { ODIST_MEMORY_LIMIT: LIMIT, ODIST_THREADS: "1" },
+    ignore: lacking !== undefined,
+  },
+  async (cluster) => {
+    const nodesOf = async () => {
+      for (const name of cluster.names) {
+        const { models } = await cluster.client(name).ask("GET", "/api/ps");
+        const [row] = models as { node: string; shards?: readonly Shard[] }[];
+        if (row?.node === name && row.shards) return row.shards.map(({ node }) => node);
+      }
+      return [];
+    };
+    const { body: before } = await ask(cluster, "n1");
+    const [worker = ""] = await nodesOf();
+    await cluster.client("n1").ask("POST", `/api/cluster/members/${worker}/drain`);
+    await cluster.until("the split model is gone", async () => (await nodesOf()).length === 0);
+    const { status, body } = await ask(cluster, "n1");
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(body.response, before.response);
+    const after = await nodesOf();
+    assert.ok(after.length > 0 && !after.includes(worker), `${worker}: ${after}`);
+  },
+);

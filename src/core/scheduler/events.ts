@@ -75,6 +75,8 @@ export type SchedulerEvent =
   | { readonly kind: "load_failed"; readonly instanceId: InstanceId; readonly message: string }
   /** The process is gone, whether asked to or not. */
   | { readonly kind: "runner_exited"; readonly instanceId: InstanceId }
+  /** It should lie elsewhere: what runs goes on to its end, and nothing more is begun there. */
+  | { readonly kind: "move_requested"; readonly instanceId: InstanceId }
   /** A client wants the model out of memory once idle (contract 4.3, keep_alive 0). */
   | { readonly kind: "unload_requested"; readonly modelKey: string }
   | { readonly kind: "time_elapsed" }

@@ -47,6 +47,8 @@ interface Instance {
   hostBytes: number;
   devices: readonly { readonly name: string; readonly bytes: number }[];
   readonly isSplit: boolean;
+  /** It should lie elsewhere: whoever needs it waits for another one. */
+  isToMove: boolean;
   slots: number;
   /** Undefined until it is loaded, and where nobody knows. */
   exactness: LoadedExactness | undefined;
@@ -144,6 +146,8 @@ export class Scheduler {
         return this.#loadFailed(event.instanceId, event.message, effects);
       case "runner_exited":
         return this.#exited(event.instanceId, observed.nowMs);
+      case "move_requested":
+        return this.#requestMove(event.instanceId, observed);
       case "unload_requested":
         return this.#requestUnload(event.modelKey, observed);
       case "time_elapsed":
@@ -269,6 +273,14 @@ export class Scheduler {
       this.#granted.delete(requestId);
       this.#waiting.lose(requestId, nowMs);
     }
+  }
+
+  #requestMove(instanceId: InstanceId, observed: Observation): void {
+    const instance = this.#instances.get(instanceId);
+    if (instance === undefined) return;
+    instance.isToMove = true;
+    instance.keepAliveMs = 0;
+    restartExpiry(instance, observed.nowMs);
   }
 
   #requestUnload(modelKey: string, observed: Observation): void {
@@ -453,6 +465,7 @@ export class Scheduler {
       expiresAtMs: undefined,
       running: new Set(),
       loadsSinceMs: observed.nowMs,
+      isToMove: false,
       retiring: false,
     };
     this.#instances.set(instance.id, instance);
@@ -538,7 +551,8 @@ export class Scheduler {
 }
 
 function fits(instance: Instance, need: ModelNeed): boolean {
-  return instance.state !== "unloading" && instance.need.modelKey === need.modelKey &&
+  return instance.state !== "unloading" && !instance.isToMove &&
+    instance.need.modelKey === need.modelKey &&
     instance.need.settingsKey === need.settingsKey && isExactEnough(instance, need);
 }
 

@@ -554,3 +554,29 @@ Deno.test("Scheduler has a place for each key's first request where another's fi
   assert.deepEqual(granted(stage.loaded(1)), ["a1"]);
   assert.deepEqual(granted(stage.end("a1")), ["b1"]);
 });
+
+Deno.test("Scheduler lets what runs on a model that is to move go on, and loads it anew for what comes", () => {
+  const stage = new Stage();
+  stage.arrive("a", need("m", { slots: 2 }));
+  stage.loaded(1, 2);
+  stage.step({ kind: "move_requested", instanceId: 1 });
+  assert.deepEqual(
+    kinds(stage.arrive("b", need("m", { slots: 2 }))),
+    [],
+    "it waits for another one",
+  );
+  assert.deepEqual(unloads(stage.end("a")).map(([id]) => id), [1]);
+  assert.deepEqual(loads(stage.exited(1)), ["m"]);
+  assert.deepEqual(granted(stage.loaded(2, 2)), ["b"]);
+});
+
+Deno.test("Scheduler unloads an idle model that is to move at once", () => {
+  const stage = new Stage();
+  stage.arrive("a", need("m", { keepAliveMs: Infinity }));
+  stage.loaded(1);
+  stage.end("a");
+  assert.deepEqual(
+    unloads(stage.step({ kind: "move_requested", instanceId: 1 })).map(([id]) => id),
+    [1],
+  );
+});

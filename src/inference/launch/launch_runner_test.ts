@@ -58,7 +58,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a worker has one port to listen at, and a leader those of its workers to connect to, and nothing else of the network",
+  name:
+    "a worker has one port to listen at, and a leader those of its workers to connect to, and nothing else of the network",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const version = Number(/landlock:(\d+)/.exec((await attempts()).confinement)?.[1]);
