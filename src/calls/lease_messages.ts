@@ -23,6 +23,7 @@ import {
   unionShape,
   wireErrorShape,
 } from "../protocol/mod.ts";
+import type { SplitView } from "../ports/mod.ts";
 import type { ResolvedLoad } from "../models/mod.ts";
 
 /** Version of the messages below. A node refuses any other, and the request goes elsewhere. */
@@ -187,9 +188,31 @@ const event: Shape<SequenceEvent> = unionShape({
   }),
 });
 
+/** Parts of a model; llama.cpp computes one on no more. */
+const SHARDS_MAX = 16;
+const splitShape: Shape<SplitView> = objectShape({
+  shards: arrayShape(
+    objectShape({
+      name: textShape(TAG_CHARS_MAX),
+      firstLayer: count,
+      layerCount: count,
+      memoryBytes: count,
+    }),
+    SHARDS_MAX,
+  ),
+  msPerToken: numberShape(0),
+  linkBytesPerToken: count,
+});
+
 /** What the serving node says. */
 const replyShape = unionShape({
-  granted: objectShape({ facts: factsShape, processId: count, loadNs: numberShape(0) }),
+  granted: objectShape({
+    facts: factsShape,
+    processId: count,
+    loadNs: numberShape(0),
+    /** Of a model that several nodes compute; older nodes don't say. */
+    split: maybeShape(splitShape),
+  }),
   /** No lease; the last message. */
   refused: objectShape({ error: wireErrorShape }),
   event: objectShape({ id, event }),

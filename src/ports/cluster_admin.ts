@@ -194,7 +194,7 @@ export interface RouteExplanation {
   }[];
   /** Of one that was sent to a machine that slept; undefined = none did. */
   readonly wake: WakeExplanation | undefined;
-  /** Of one that several nodes compute, led by this one; undefined = it is whole on one. */
+  /** Of one that several nodes compute, undefined = it is whole on one. */
   readonly split: SplitExplanation | undefined;
   /** Whether the copy that was granted is exact; undefined = none was, or its node can't tell. */
   readonly exact: boolean | undefined;

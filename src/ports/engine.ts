@@ -1,4 +1,3 @@
-import type { NodeId } from "../base/mod.ts";
 import type {
   DeviceFacts,
   ExactProof,
@@ -31,8 +30,7 @@ export interface LoadOptions {
 export interface SplitView {
   /** In the order of the layers; the leader's last. */
   readonly shards: readonly {
-    readonly nodeId: NodeId;
-    /** For people. */
+    /** Of the node; its id where it has none. */
     readonly name: string;
     /** Counted from 0. */
     readonly firstLayer: number;
@@ -53,7 +51,7 @@ export interface LoadedModel {
   /** Process id of the runner, for status pages and tests. */
   readonly processId: number;
   /** Absent = it is whole on one node. */
-  readonly split?: SplitView;
+  readonly split?: SplitView | undefined;
   /** Resolves when it should be loaded anew, elsewhere, as soon as it is idle; absent or never = it stays. */
   readonly isToMove?: Promise<void>;
   /** Resolves when the runner is gone, with what is known of the reason; also after {@link unload}. */

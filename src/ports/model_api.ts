@@ -328,7 +328,7 @@ export interface LoadedModelRow {
 }
 
 /** One node's part of a model that several compute. */
-export type ShardRow = Omit<SplitView["shards"][number], "nodeId">;
+export type ShardRow = SplitView["shards"][number];
 
 export interface ShowRequest {
   readonly model: string;

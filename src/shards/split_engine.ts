@@ -230,7 +230,6 @@ export class SplitEngine implements Engine {
       msPerToken,
       linkBytesPerToken: upBytes + downBytes,
       shards: shards.map((shard) => ({
-        nodeId: shard.node as NodeId,
         name: shard.node === self.nodeId
           ? self.name
           : others.find(({ address }) => address.nodeId === shard.node)?.name || shard.node,

@@ -117,7 +117,8 @@ class LeaseSession {
         this.#lease = lease;
         const { model, loadNs } = lease;
         const { facts, processId } = model;
-        this.#tell({ kind: "granted", facts, processId, loadNs });
+        const { split } = model;
+        this.#tell({ kind: "granted", facts, processId, loadNs, ...split && { split } });
       }
       await reading;
     } finally {

@@ -10,7 +10,7 @@ import {
 import { type LeaseCommand, type LeaseReply, MessageStream, readReply } from "../calls/mod.ts";
 import { LEASE_BEAT_MS, type Patience, PEER_DOUBT } from "../core/answers/mod.ts";
 import { ChannelledModel } from "../inference/mod.ts";
-import type { Clock, LoadedModel, PeerStream } from "../ports/mod.ts";
+import type { Clock, LoadedModel, PeerStream, SplitView } from "../ports/mod.ts";
 import { fromWireError, type LoadedFacts, type ModelCommand } from "../protocol/mod.ts";
 
 type Granted = Extract<LeaseReply, { kind: "granted" }>;
@@ -61,6 +61,10 @@ export class RemoteModel extends ChannelledModel implements LoadedModel {
   /** Of the runner on its node. */
   get processId(): number {
     return this.#holding().processId;
+  }
+
+  get split(): SplitView | undefined {
+    return this.#holding().split;
   }
 
   get facts(): LoadedFacts {

@@ -63,6 +63,13 @@ clusterTest(
     assert.equal(last?.first_layer, first?.layer_count);
     assert.equal((first?.layer_count ?? 0) + (last?.layer_count ?? 0), 6);
 
+    // A node that doesn't lead it knows as much.
+    const elsewhere = await ask(cluster, "n2");
+    assert.equal(elsewhere.body.response, body.response);
+    const path = `/api/cluster/explain/${elsewhere.requestId}`;
+    const there = await cluster.client("n2").ask("GET", path);
+    assert.deepEqual((there as unknown as Told).routes.at(-1)?.split?.shards, split?.shards);
+
     const { models } = await cluster.client("n1").ask("GET", "/api/ps");
     const rows = models as { readonly shards: readonly Shard[] }[];
     assert.equal(rows.length, 1, "one row, whatever number of nodes compute it");
