@@ -100,7 +100,7 @@ export class SplitEngine implements Engine {
         options.signal.throwIfAborted();
         const refusal = error instanceof WorkerRefusal ? error : undefined;
         if (refusal === undefined || left <= 1) throw refusal?.cause ?? error;
-        refused.add(refusal.nodeId);
+        if (!refusal.isWorkerAlone) refused.add(refusal.nodeId);
       }
     }
   }
@@ -165,7 +165,7 @@ export class SplitEngine implements Engine {
         if (!isLost) return;
         this.#noteLost(worker.nodeId, { isNodeThere, reason });
         const cause = new UnavailableError("load_failed", `A worker is gone: ${reason}`);
-        lost.abort(new WorkerRefusal(worker.nodeId, cause));
+        lost.abort(new WorkerRefusal(worker.nodeId, cause, { isWorkerAlone: isNodeThere }));
       });
     }
     try {
@@ -257,8 +257,16 @@ function clusterOf(
 
 /** Why there is no worker on a node. */
 class WorkerRefusal extends Error {
-  constructor(readonly nodeId: NodeId, override readonly cause: EdgeError) {
+  /** Whether its node is there, and would lend another one. */
+  readonly isWorkerAlone: boolean;
+
+  constructor(
+    readonly nodeId: NodeId,
+    override readonly cause: EdgeError,
+    { isWorkerAlone = false }: { readonly isWorkerAlone?: boolean } = {},
+  ) {
     super(cause.message);
+    this.isWorkerAlone = isWorkerAlone;
   }
 }
 

@@ -123,6 +123,24 @@ for (const who of ["worker", "leader"] as const) {
   }
 }
 
+for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+  clusterTest(
+    `A split model is loaded by another plan, by the same node, when a worker gets a ${signal} while it loads`,
+    { nodes: 2, environment: ENVIRONMENT, ignore: lacking !== undefined },
+    async (cluster) => {
+      const asked = read(cluster);
+      const pid = await cluster.until("a worker is lent", async () => {
+        const lent = / worker_lent .*processId=(\d+)/.exec(cluster.client("n2").printed)?.[1];
+        return lent === undefined ? undefined : Number(lent);
+      });
+      Deno.kill(pid, signal);
+      await whole(cluster, await asked);
+      assert.match(cluster.client("n1").printed, /worker_lost/);
+      assert.doesNotMatch(cluster.client("n1").printed, /model_load_failed/);
+    },
+  );
+}
+
 clusterTest(
   "An answer of a split model goes on elsewhere when a machine that computes it is cut off",
   { nodes: 3, environment: ENVIRONMENT, ignore: lacking !== undefined },
