@@ -92,14 +92,17 @@ export class SplitEngine implements Engine {
     }
     const file = await readShardedFile(settings);
     const refused = new Set<NodeId>();
+    let refusal: WorkerRefusal | undefined;
     for (let left = PLANS_MAX;; left--) {
-      const plan = this.#plan(file, { freeBytes: split.ownBytes, refused });
       try {
+        const plan = this.#plan(file, { freeBytes: split.ownBytes, refused });
         return await this.#loadBy(plan, file, { settings, options });
       } catch (error) {
         options.signal.throwIfAborted();
-        const refusal = error instanceof WorkerRefusal ? error : undefined;
-        if (refusal === undefined || left <= 1) throw refusal?.cause ?? error;
+        // That nothing is left to plan with says less than why.
+        if (!(error instanceof WorkerRefusal)) throw refusal?.cause ?? error;
+        refusal = error;
+        if (left <= 1) throw refusal.cause;
         if (!refusal.isWorkerAlone) refused.add(refusal.nodeId);
       }
     }
