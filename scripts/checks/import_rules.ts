@@ -246,6 +246,11 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/kv_cache",
       because: "What of computed prefixes is kept beside the slots is decided there.",
     },
+    ...arrowsTo(
+      "src/core/queue",
+      ["src/http", "src/operators"],
+      "What a key may ask for is written and counted there.",
+    ),
     {
       from: "src/core/scheduler",
       to: "src/core/queue",

@@ -10,6 +10,7 @@ import type {
   Log,
   Metrics,
   PromptUsage,
+  RequestAccount,
 } from "../ports/mod.ts";
 import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
@@ -30,6 +31,7 @@ export interface AnswerPlan {
   readonly wanted: WantedModel;
   /** What the client's answer is labelled with. */
   readonly label?: string;
+  readonly account?: RequestAccount;
   readonly sequence: Omit<SequenceRequest, "emittedTokens">;
   readonly stream: AnswerStreamOptions;
   /** An answer that is told to go on where another node left off; absent = nobody may want to. */
@@ -248,14 +250,16 @@ class AnswerRun {
   }
 
   async #acquire(order: OrderOf<"acquire_slot">): Promise<AnswerFact> {
-    const { need, settings, wanted, requestId, label } = this.#plan;
+    const { need, settings, wanted, requestId, label, account } = this.#plan;
     const { standing, avoid, promptTokens } = order;
-    const { prompt, images = [] } = this.#machine.sequence;
+    const { prompt, images = [], predictTokensMax } = this.#machine.sequence;
     const promptText = promptTextOf(prompt);
     const lease = await this.#parts.driver.acquire({
       ...{ requestId, need, settings, wanted, standing, avoid, promptTokens, promptText },
       hasImages: images.length > 0,
       ...(label === undefined ? {} : { label }),
+      ...(account === undefined ? {} : { account }),
+      answerTokensMax: predictTokensMax,
       ...(this.#numericClass === undefined ? {} : { numericClass: this.#numericClass }),
     }, this.#signal);
     this.#attempt = { lease, abort: new AbortController(), events: undefined };

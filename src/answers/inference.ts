@@ -173,8 +173,8 @@ export class Inference {
     if (answer.kind !== "rendered") return 0;
     const model = await this.#parts.models.getDefinition(request.model, "chat");
     const resolved = this.#resolve(request.options, model, "generate");
-    const { keepAliveMs, label } = request;
-    const lease = await this.#acquire({ model, resolved, keepAliveMs, label }, signal);
+    const { keepAliveMs, label, account } = request;
+    const lease = await this.#acquire({ model, resolved, keepAliveMs, label, account }, signal);
     try {
       const tokens = await lease.model.tokenize(answer.text, { addSpecial: true });
       return tokens.length + answer.imageCount * IMAGE_TOKENS_ESTIMATED;
@@ -189,10 +189,11 @@ export class Inference {
     const model = await this.#parts.models.getDefinition(request.model, "embed");
     checkRank(request, model);
     const resolved = this.#resolve(request.options, model, "embed");
-    const { keepAliveMs, label } = request;
+    const { keepAliveMs, label, account } = request;
     const promptTokens = inputTokens(request.inputs);
     const requestId = this.#parts.drawRequestId();
-    const wanted = { model, resolved, keepAliveMs, label, promptTokens, requestId };
+    const asked = { promptTokens, answerTokensMax: 1, requestId };
+    const wanted = { model, resolved, keepAliveMs, label, account, ...asked };
     const resumption = new Resumption();
     for (;;) {
       const { standing, avoid } = resumption;
@@ -260,10 +261,13 @@ export class Inference {
       readonly standing?: LeaseRequest["standing"];
       readonly avoid?: readonly NodeId[];
       readonly label?: string | undefined;
+      readonly account?: LeaseRequest["account"] | undefined;
+      /** Default 0: it only looks at the model. */
+      readonly answerTokensMax?: number;
     },
     signal: AbortSignal,
   ): Promise<Lease> {
-    const { model, resolved, keepAliveMs, label } = wanted;
+    const { model, resolved, keepAliveMs, label, account } = wanted;
     const request: LeaseRequest = {
       ...neededModel(model, resolved.load, keepAliveMs),
       requestId: wanted.requestId ?? this.#parts.drawRequestId(),
@@ -271,7 +275,9 @@ export class Inference {
       promptTokens: wanted.promptTokens ?? 0,
       promptText: "",
       avoid: wanted.avoid ?? [],
+      answerTokensMax: wanted.answerTokensMax ?? 0,
       ...(label === undefined ? {} : { label }),
+      ...(account === undefined ? {} : { account }),
     };
     return this.#parts.driver.acquire(request, signal);
   }
@@ -313,6 +319,7 @@ export class Inference {
     return {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),
+      ...(request.account === undefined ? {} : { account: request.account }),
       ...(warnings.length === 0 ? {} : { warnings }),
       ...(request.journal === undefined ? {} : { journal: request.journal }),
       ...("toolCallsMax" in request ? { toolCallsMax: request.toolCallsMax } : {}),

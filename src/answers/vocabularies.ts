@@ -59,7 +59,7 @@ export class Vocabularies {
   }
 
   async #ask<Answer>(
-    request: Pick<TokenizeRequest, "model" | "keepAliveMs" | "label" | "options">,
+    request: Pick<TokenizeRequest, "model" | "keepAliveMs" | "label" | "account" | "options">,
     signal: AbortSignal,
     ask: (model: LoadedModel) => Promise<Answer>,
   ): Promise<Answer & VocabularyFigures> {
@@ -74,7 +74,9 @@ export class Vocabularies {
       ...neededModel(model, load, request.keepAliveMs),
       requestId: drawRequestId(),
       ...{ standing: "fresh", promptTokens: 0, promptText: "", avoid: [] },
+      answerTokensMax: 0,
       ...(request.label === undefined ? {} : { label: request.label }),
+      ...(request.account === undefined ? {} : { account: request.account }),
     }, signal);
     try {
       const answer = await ask(lease.model);

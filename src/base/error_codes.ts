@@ -38,6 +38,8 @@ export const ERROR_CODES = {
   request_failed: { family: "request", status: 400 },
   // UnavailableError: try later or elsewhere.
   queue_full: { family: "unavailable", status: 503 },
+  // A key has used up what it may ask for.
+  rate_limited: { family: "unavailable", status: 429 },
   // The answer can't be whole by the time that its request names.
   deadline_unmet: { family: "unavailable", status: 503 },
   address_unusable: { family: "unavailable", status: 503 },

@@ -35,6 +35,8 @@ const GRAMMAR_CHARS_MAX = 1024 * 1024;
 /** Tags an answer may have, and the characters of one. */
 const TAGS_MAX = 64;
 const TAG_CHARS_MAX = 256;
+/** As long as an address with the origin of a page. */
+const TENANT_CHARS_MAX = 1_024;
 const TOKENS_MAX = 16 * 1024 * 1024;
 const INPUTS_MAX = 1024 * 1024;
 const TOKEN_BYTES_MAX = 64 * 1024;
@@ -72,6 +74,16 @@ const leaseOpeningShape = objectShape({
   standing: choiceShape(["fresh", "resumed"]),
   /** Whether the model may be loaded over several nodes; absent = no. Older nodes pass over it, and refuse. */
   split: maybeShape(choiceShape(["if_too_large", "always"])),
+  /** Whose it is, and how urgent; absent = nobody's, at any time. */
+  account: maybeShape(objectShape({
+    tenant: textShape(TENANT_CHARS_MAX),
+    priority: choiceShape(["high", "normal", "low"]),
+    /** Until its answer must be whole; absent = whenever. Milliseconds, as clocks differ. */
+    leftMs: maybeShape(numberShape(-1e12, 1e12)),
+  })),
+  promptTokens: maybeShape(count),
+  /** Absent = as many as it likes. */
+  answerTokensMax: maybeShape(count),
 });
 
 /** As {@link leaseOpeningShape} reads it. */

@@ -1,14 +1,17 @@
 import { invalidRequest, parseGoDuration, RequestError } from "../base/mod.ts";
+import { NO_LIMITS } from "../core/queue/mod.ts";
 import type {
   AuditRowView,
   ChangesView,
   ClusterAdmin,
   ClusterStatus,
   ConnectionView,
+  KeyLimits,
   KeyRowView,
   KeyWish,
   MemberLoad,
   MemberStatus,
+  QueueRowView,
   RecoveryView,
   RouteExplanation,
   RouteScore,
@@ -137,8 +140,13 @@ function keyRoutes(admin: ClusterAdmin): readonly Route[] {
       const made = await admin.createKey(wish);
       return jsonAnswer({ key: made.key, ...keyShape(made) }, 201);
     },
+    "PUT /api/cluster/keys/:id/limits": async (exchange) => {
+      const limits = parseLimits(await exchange.readFields());
+      return jsonAnswer(limitsShape(await admin.limitKey(exchange.params["id"] ?? "", limits)));
+    },
     "DELETE /api/cluster/keys/:id": async ({ params }) =>
       await done(admin.revokeKey(params["id"] ?? "")),
+    "GET /api/cluster/queue": () => jsonAnswer({ queue: admin.queue().map(queueShape) }),
   });
 }
 
@@ -212,7 +220,34 @@ function parseKeyWish(fields: Fields): KeyWish {
   if (lifetimeMs !== 0) {
     checkLifetime(lifetimeMs, { given: fields.raw("ttl"), hoursMax: KEY_HOURS_MAX });
   }
-  return { label: fields.string("label") ?? "", lifetimeMs, scopes: parseScopeList(fields) };
+  const named = parseLimits(fields);
+  const limits = Object.keys(named).length === 0 ? {} : { limits: { ...NO_LIMITS, ...named } };
+  const label = fields.string("label") ?? "";
+  return { label, lifetimeMs, scopes: parseScopeList(fields), ...limits };
+}
+
+/** The names of limits as JSON has them. */
+const LIMIT_FIELDS = [
+  ["weight", "weight"],
+  ["requests_per_minute", "requestsPerMinute"],
+  ["tokens_per_day", "tokensPerDay"],
+  ["concurrent_requests", "concurrentRequests"],
+] as const;
+
+/** Those that are named. */
+function parseLimits(fields: Fields): Partial<KeyLimits> {
+  return Object.fromEntries(LIMIT_FIELDS.flatMap(([field, name]) => {
+    const value = fields.integer(field);
+    return value === undefined ? [] : [[name, value]];
+  }));
+}
+
+function limitsShape(limits: KeyLimits): object {
+  return Object.fromEntries(LIMIT_FIELDS.map(([field, name]) => [field, limits[name]]));
+}
+
+function queueShape(row: QueueRowView): object {
+  return wireFields(row, ["tenant", "weight", "waiting", "running"]);
 }
 
 /** A list of words, or one text with commas; `use` when absent, as most keys are for programs that generate. */
@@ -368,6 +403,7 @@ function keyShape(key: KeyRowView): object {
     expires_at: key.expiresAtMs === 0 ? null : utcTime(key.expiresAtMs),
     scopes: key.scopes,
     last_used_at: key.lastUsedAtMs === 0 ? null : utcTime(key.lastUsedAtMs),
+    limits: limitsShape(key.limits),
   };
 }
 

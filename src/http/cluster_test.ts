@@ -142,6 +142,7 @@ Deno.test("POST /api/cluster/keys makes a key for ever unless told otherwise, an
     expires_at: null,
     scopes: ["use"],
     last_used_at: null,
+    limits: { weight: 1, requests_per_minute: 0, tokens_per_day: 0, concurrent_requests: 0 },
   });
   await send("POST", "/api/cluster/keys", { ttl: "720h", scopes: "use, models" });
   await send("POST", "/api/cluster/keys");
@@ -164,7 +165,22 @@ Deno.test("POST /api/cluster/keys makes a key for ever unless told otherwise, an
     expires_at: "2026-01-01T00:00:00.000Z",
     scopes: ["use", "models"],
     last_used_at: "2026-01-01T00:00:00.000Z",
+    limits: { weight: 1, requests_per_minute: 0, tokens_per_day: 0, concurrent_requests: 0 },
   }]);
+});
+
+Deno.test("PUT /api/cluster/keys/ID/limits limits a key, and GET /api/cluster/queue tells whose requests wait", async () => {
+  const { send, asked } = scripted();
+  const limits = { weight: 3, tokens_per_day: 1_000 };
+  const answer = await send("PUT", "/api/cluster/keys/k1/limits", limits);
+  assert.deepEqual(await answer.json(), {
+    ...{ weight: 3, requests_per_minute: 0, tokens_per_day: 1_000, concurrent_requests: 0 },
+  });
+  assert.deepEqual(asked, [
+    `limit_key {"keyId":"k1","limits":{"weight":3,"tokensPerDay":1000}}`,
+  ]);
+  const { queue } = await (await send("GET", "/api/cluster/queue")).json();
+  assert.deepEqual(queue, [{ tenant: "key k1", weight: 2, waiting: 3, running: 1 }]);
 });
 
 Deno.test("GET /api/cluster/audit lists who changed what, at most as many as are wished for", async () => {

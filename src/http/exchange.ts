@@ -17,12 +17,22 @@ import type {
   ModelApi,
   PageFiles,
   ReadOptions,
+  RequestAccount,
   RequestAsker,
   RequestRow,
   VocabularyFigures,
   WorkElsewhere,
 } from "../ports/mod.ts";
-import { authorizationOf, authorize, type Authorized, type Caller, ownerOf } from "./trust/mod.ts";
+import type { KeyMeter, KeyStanding } from "../core/queue/mod.ts";
+import { type Admission, admitKey, type Payer, readAccount, setLimitHeaders } from "./account.ts";
+import {
+  authorizationOf,
+  authorize,
+  type Authorized,
+  type Caller,
+  ownerOf,
+  shownKey,
+} from "./trust/mod.ts";
 import type { JournalHead, Scope } from "../protocol/mod.ts";
 import { drawId } from "./draw_id.ts";
 import type { HttpSettings } from "./settings.ts";
@@ -89,6 +99,8 @@ export interface ExchangeOrigin {
   readonly route: string;
   readonly requestId: string;
   readonly admitting: () => boolean;
+  /** Counts what keys use of their limits. */
+  readonly meter: KeyMeter;
   readonly caller: Caller;
   /** Tells that the client has left. */
   readonly gone: AbortSignal;
@@ -132,6 +144,9 @@ export class Exchange {
   #status: number | undefined;
   #durationMs: number | undefined;
   #onEnd: () => void = () => {};
+  #payer: Payer | undefined;
+  #admission: Admission | undefined;
+  #standing: KeyStanding | undefined;
 
   constructor(
     parts: HttpParts,
@@ -247,7 +262,31 @@ export class Exchange {
     const authorization = authorizationOf(this.request.headers);
     const { access } = this.#parts;
     this.#authorized = await authorize(this.origin.caller, scope, { access, authorization });
+    if (scope === "use" && this.request.method === "POST") this.#payer = await this.#findPayer();
     return this.#authorized;
+  }
+
+  async #findPayer(): Promise<Payer> {
+    const { caller } = this.origin;
+    const by = { access: this.#parts.access, authorization: authorizationOf(this.request.headers) };
+    const { keyId, limits } = this.#authorized?.keyId === undefined
+      ? await shownKey(caller, by) ?? {}
+      : this.#authorized;
+    if (keyId === undefined || limits === undefined) return { tenant: `at ${caller.address}` };
+    return { tenant: `key ${keyId}`, key: { keyId, limits } };
+  }
+
+  /** Once for each request, however many answers it asks for. @throws UnavailableError `rate_limited`. */
+  #admit(): RequestAccount | undefined {
+    const payer = this.#payer;
+    if (payer === undefined) return undefined;
+    const nowMs = this.#parts.clock.nowMs();
+    const account = readAccount(payer.tenant, this.request.headers, this.#startedAtMs);
+    if (payer.key === undefined || this.#admission !== undefined) return account;
+    const refused = (standing: KeyStanding) => void (this.#standing = standing);
+    this.#admission = admitKey(payer.key, { meter: this.origin.meter, nowMs, refused });
+    this.#standing = this.#admission.standing;
+    return account;
   }
 
   /** Whose answer this is, in words that mean the same on every node. */
@@ -367,9 +406,18 @@ export class Exchange {
   /** The request as it is asked on, under the id that its answer carries. */
   labelled<T extends { readonly model: string }>(
     request: T,
-  ): T & { readonly label: string; readonly journal?: AnswerJournalWish } {
+  ): T & {
+    readonly label: string;
+    readonly account?: RequestAccount;
+    readonly journal?: AnswerJournalWish;
+  } {
     this.#model = request.model;
-    const labelled = { ...request, label: this.origin.requestId };
+    const account = this.#admit();
+    const labelled = {
+      ...request,
+      label: this.origin.requestId,
+      ...(account === undefined ? {} : { account }),
+    };
     const attached = this.#attached;
     if (attached === undefined) return labelled;
     const facts = attached.live.toldBefore.map((entry) => entry.facts).filter((one) => one !== "");
@@ -403,6 +451,7 @@ export class Exchange {
     metrics: Pick<AnswerMetrics, "promptEvalCount" | "promptCachedCount" | "evalCount">,
   ): void {
     this.#tokens = { promptTokens: metrics.promptEvalCount, tokens: metrics.evalCount };
+    this.#admission?.addTokens(metrics.promptEvalCount + metrics.evalCount);
     const labels = { family: this.origin.family };
     this.#parts.metrics.increment("odist_prompt_tokens_total", labels, metrics.promptEvalCount);
     if (metrics.promptCachedCount !== undefined) {
@@ -449,6 +498,7 @@ export class Exchange {
     if (this.#warnings.length > 0) {
       response.headers.set(WARNING_HEADER, warningText(this.#warnings));
     }
+    if (this.#standing !== undefined) setLimitHeaders(response.headers, this.#standing);
     if (!this.#streaming) this.#end(response.status);
   }
 
@@ -461,6 +511,7 @@ export class Exchange {
     if (this.#status !== undefined) return;
     this.#status = status;
     this.#durationMs = this.#elapsedSeconds() * MS_PER_SECOND;
+    this.#admission?.end();
     this.#onEnd();
     const { family, route, requestId } = this.origin;
     const seconds = this.#elapsedSeconds();

@@ -179,6 +179,7 @@ Deno.test("POST /api/generate hands every field to the client", async () => {
   await response.text();
   assert.deepEqual(client.lastRequest, {
     label: response.headers.get("x-request-id"),
+    account: { tenant: "at 127.0.0.1", priority: "normal", deadlineAtMs: Infinity },
     model: " M ",
     topLogprobs: -1,
     think: "low",

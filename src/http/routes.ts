@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { assert } from "../base/mod.ts";
+import { KeyMeter } from "../core/queue/mod.ts";
 import type { Scope } from "../protocol/mod.ts";
 import { Exchange, type HttpParts } from "./exchange.ts";
 import type { Resuming, Revival } from "./resuming/mod.ts";
@@ -73,6 +74,8 @@ export class Router {
   readonly #admitting: () => boolean;
   readonly #running: RunningRequests;
   readonly #resuming: Resuming;
+  /** What comes in on any of this node's ports counts together. */
+  readonly #meter = new KeyMeter();
   readonly #failureAnswer: ApiFamily["failureAnswer"];
   readonly #paths: ReadonlyMap<string, ReadonlyMap<string, Mounted>>;
 
@@ -126,6 +129,7 @@ export class Router {
         body: context.env.body,
         caller: context.env.caller,
         admitting: this.#admitting,
+        meter: this.#meter,
       }, { request, params: context.req.param() });
       exchange.onEnd(this.#running.add(exchange));
       const response = await this.#handle(mounted, exchange, context.env.again);

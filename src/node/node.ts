@@ -193,7 +193,7 @@ function httpSettings(config: Config, cluster: OpenNode["cluster"]): HttpSetting
 
 function adminOf(
   { config, version, readLogs }: Wiring,
-  { machinery, cluster, serving, sharing, credentials, waking }: OpenNode,
+  { machinery, cluster, serving, sharing, credentials, waking, driver }: OpenNode,
   stopping: Stopping,
 ): Admin {
   const { self, clusterId } = cluster.settings;
@@ -206,6 +206,7 @@ function adminOf(
     connections: () => cluster.transport.connections(),
     clock: systemClock,
     credentials,
+    tenants: () => driver.tenants(),
     modelsHereAlone: () =>
       onlyHere(
         sharing,

@@ -46,6 +46,7 @@ export async function openDriver(
     readonly speed: SpeedMeter;
     readonly splitting: SplitEngine;
     readonly devices: DeviceRooms;
+    readonly weightOf: (tenant: string) => number;
   },
 ): Promise<SchedulerDriver> {
   const { scheduler } = config;
@@ -53,7 +54,7 @@ export async function openDriver(
     ports.openFile(join(config.storage.dataFolder, "proofs.json")),
   );
   const { machine, clock, log, metrics } = ports;
-  const { speed, splitting, devices } = by;
+  const { speed, splitting, devices, weightOf } = by;
   return new SchedulerDriver({
     engine: meteredEngine(provenEngine(splitting, proofs), speed, clock),
     splitting,
@@ -62,6 +63,7 @@ export async function openDriver(
     machine,
     devices,
     kvOffload: config.engine.kvOffload,
+    weightOf,
     log,
     metrics,
     loadTimeoutMs: scheduler.loadTimeoutMs,

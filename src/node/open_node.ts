@@ -6,7 +6,7 @@ import { openSleeping, openWaking, type Sleeping, type WakeDriver } from "../mem
 import { drawId } from "../http/mod.ts";
 import type { PeersWork, SharedJournals, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
-import { Credentials, setNodeGauges } from "../operators/mod.ts";
+import { Credentials, setNodeGauges, tenantWeight } from "../operators/mod.ts";
 import {
   type CatalogueCommand,
   encodeApiKey,
@@ -79,7 +79,12 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const splitting = new SplitEngine(ports);
   const devices = new DeviceRooms(ports.devices, config.scheduler.gpuReserveBytes);
   await devices.look();
-  const driver = await openDriver(options, { speed, splitting, devices });
+  const late: { machinery?: Machinery } = {};
+  const driver = await openDriver(options, {
+    ...{ speed, splitting, devices },
+    weightOf: (tenant) =>
+      late.machinery === undefined ? 1 : tenantWeight(late.machinery.group.catalogue, tenant),
+  });
   const machinery = await openMachinery({
     ...ports,
     ...options,
@@ -88,6 +93,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     cores: ports.machine.cores,
     open: config.http.open,
   });
+  late.machinery = machinery;
   try {
     return await assemble({ ...options, machinery, driver, speed, splitting, devices });
   } catch (error) {

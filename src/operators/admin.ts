@@ -27,12 +27,14 @@ import type {
   ClusterStatus,
   ConnectionView,
   GroupRole,
+  KeyLimits,
   KeyRowView,
   KeyWish,
   LeaveOutcome,
   MemberLoad,
   MemberStatus,
   ModelPlacement,
+  QueueRowView,
   RecoveryView,
   RouteExplanation,
   TokenRowView,
@@ -108,6 +110,8 @@ export interface AdminParts {
   /** Whether the cluster takes changes. */
   readonly changes: () => ChangesStanding;
   readonly credentials: Credentials;
+  /** Who waits and runs on this node, least served first. */
+  readonly tenants: () => readonly QueueRowView[];
   /** This node included; undefined when gossip has never met it. */
   readonly seen: (nodeId: NodeId) => SeenMember | undefined;
   readonly clock: Clock;
@@ -186,6 +190,14 @@ export class Admin implements ClusterAdmin {
 
   revokeKey(keyId: string): Promise<void> {
     return this.#parts.credentials.revokeKey(keyId);
+  }
+
+  limitKey(keyId: string, limits: Partial<KeyLimits>): Promise<KeyLimits> {
+    return this.#parts.credentials.limitKey(keyId, limits);
+  }
+
+  queue(): readonly QueueRowView[] {
+    return this.#parts.tenants();
   }
 
   watch(signal: AbortSignal): AsyncIterable<ClusterStatus> {

@@ -124,6 +124,7 @@ class Scene {
         encodeToken: ({ id, secret }, [key = 0]) => `token-${id}-${secret.length}-${key}`,
         encodeKey: ({ id, secret }) => `key-${id}-${secret.length}`,
       }),
+      tenants: () => [],
       modelsHereAlone: () => this.alone,
       webTransport: () => ({ port: 1, path: "/", certificateHash: "" }),
       depart: () => Promise.resolve(void this.departed++),
@@ -175,7 +176,8 @@ Deno.test("Admin.createKey() keeps only the secret's hash, for ever or for a spa
   const { key, keyId } = made;
   assert.equal(key, `key-${keyId}-16`);
   const times = { createdAtMs: 1_000_000, expiresAtMs: 0, lastUsedAtMs: 0 };
-  const listed = { keyId, label: "laptop", ...times, scopes: wish.scopes };
+  const limits = { weight: 1, requestsPerMinute: 0, tokensPerDay: 0, concurrentRequests: 0 };
+  const listed = { keyId, label: "laptop", ...times, scopes: wish.scopes, limits };
   assert.deepEqual(made, { key, ...listed });
   assert.deepEqual(await scene.admin.listKeys(), [listed]);
   assert.equal(scene.group.catalogue.findApiKey(keyId)?.secretHash.length, 32);
@@ -188,6 +190,22 @@ Deno.test("Admin.createKey() keeps only the secret's hash, for ever or for a spa
   for (const wrong of [{ label: "x".repeat(65), lifetimeMs: 0 }, { label: "", lifetimeMs: 5 }]) {
     await assert.rejects(scene.admin.createKey({ ...wish, ...wrong }), hasCode("invalid_request"));
   }
+});
+
+Deno.test("Admin.limitKey() changes what is named, and a key's limits go with it", async () => {
+  const scene = new Scene();
+  const wish = { label: "", lifetimeMs: 0, scopes: ["use"] } as const;
+  const limits = { weight: 3, requestsPerMinute: 60, tokensPerDay: 0, concurrentRequests: 0 };
+  const { keyId } = await scene.admin.createKey({ ...wish, limits });
+  const changed = { ...limits, weight: 5, tokensPerDay: 1_000 };
+  assert.deepEqual(await scene.admin.limitKey(keyId, { weight: 5, tokensPerDay: 1_000 }), changed);
+  assert.deepEqual((await scene.admin.listKeys())[0]?.limits, changed);
+  for (const wrong of [{ weight: 0 }, { weight: 1_001 }, { tokensPerDay: -1 }, { weight: 1.5 }]) {
+    await assert.rejects(scene.admin.limitKey(keyId, wrong), hasCode("invalid_request"));
+  }
+  await assert.rejects(scene.admin.limitKey("nobody", { weight: 2 }), hasCode("key_not_found"));
+  await scene.admin.revokeKey(keyId);
+  assert.deepEqual([...scene.group.catalogue.settings()], []);
 });
 
 Deno.test("Admin.createKey() says what to do while some member does not know scopes", async () => {

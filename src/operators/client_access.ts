@@ -1,6 +1,7 @@
 import { equalBytes, UnavailableError } from "../base/mod.ts";
 import { admittedMembers, type ApiKeyRow, type Catalogue } from "../core/catalogue/mod.ts";
-import type { Clock, KeyAccess, KeyVerdict } from "../ports/mod.ts";
+import { limitsKey, NO_LIMITS, readKeyLimits } from "../core/queue/mod.ts";
+import type { Clock, KeyAccess, KeyLimits, KeyVerdict } from "../ports/mod.ts";
 import {
   type ApiKey,
   CLIENT_MEMBERS_MAX,
@@ -77,7 +78,23 @@ async function judgeKey(key: string, parts: ClientAccessParts): Promise<KeyVerdi
     return refused(`key "${keyId}" was valid until ${until}`);
   }
   parts.noteUse(row);
-  return { kind: "granted", grant: { keyId, label: row.label, scopes: row.scopes } };
+  const { label, scopes } = row;
+  const limits = keyLimitsOf(parts.group().catalogue, keyId);
+  return { kind: "granted", grant: { keyId, label, scopes, limits } };
+}
+
+/** What a key may ask for, as this node knows it. */
+export function keyLimitsOf(
+  catalogue: Pick<Catalogue, "findSetting">,
+  keyId: string,
+): KeyLimits {
+  return readKeyLimits(catalogue.findSetting(limitsKey(keyId))?.value);
+}
+
+/** What a tenant of the queue gets in proportion to others: as its key says, 1 without one. */
+export function tenantWeight(catalogue: Pick<Catalogue, "findSetting">, tenant: string): number {
+  const keyId = /^key (.+)$/.exec(tenant)?.[1];
+  return keyId === undefined ? NO_LIMITS.weight : keyLimitsOf(catalogue, keyId).weight;
 }
 
 /** What is open to private networks without a key. `auto`: `use`, until somebody made a key. */

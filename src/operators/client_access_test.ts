@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { UnavailableError } from "../base/mod.ts";
 import { Catalogue } from "../core/catalogue/mod.ts";
 import { CATALOGUE_SCHEMA, encodeApiKey, encodeCommand, type Scope } from "../protocol/mod.ts";
-import { admitClient, type ClientAccessParts, keyAccess, LogLookups } from "./client_access.ts";
+import { NO_LIMITS, writeKeyLimits } from "../core/queue/mod.ts";
+import {
+  admitClient,
+  type ClientAccessParts,
+  keyAccess,
+  LogLookups,
+  tenantWeight,
+} from "./client_access.ts";
 
 const NOW_MS = 1_000_000;
 const AUTHORITY_KEY = Uint8Array.fromHex(
@@ -110,7 +117,7 @@ Deno.test("A key grants its scopes and no more, and is noted as used", async () 
   const judge = (key: string) => keyAccess({ ...parts, open: "auto" }).judge(key);
   assert.deepEqual(await judge(keyOf("k0", 7)), {
     kind: "granted",
-    grant: { keyId: "k0", label: "l", scopes: ["use", "join"] },
+    grant: { keyId: "k0", label: "l", scopes: ["use", "join"], limits: NO_LIMITS },
   });
   assert.equal((await judge(keyOf("k0", 8))).kind, "refused");
   assert.deepEqual(used, ["k0"], "a wrong secret is no use");
@@ -139,4 +146,18 @@ Deno.test("--open says what is open to private networks; public addresses get no
     assert.deepEqual(granted.openScopes("private"), scopes[open]);
     assert.deepEqual(granted.openScopes("public"), []);
   }
+});
+
+Deno.test("tenantWeight() is what is said of the key, and 1 of all else", () => {
+  const rows = new Map([["key_limits.k1", writeKeyLimits({ ...NO_LIMITS, weight: 7 })]]);
+  const catalogue = {
+    findSetting: (key: string) => {
+      const value = rows.get(key);
+      return value === undefined ? undefined : { key, value, revision: 1 };
+    },
+  };
+  const weights = ["key k1", "key k2", "at 10.0.0.1", ""].map((tenant) =>
+    tenantWeight(catalogue, tenant)
+  );
+  assert.deepEqual(weights, [7, 1, 1, 1]);
 });

@@ -1,8 +1,10 @@
 import { equalBytes, hexOf, RequestError, UnavailableError } from "../base/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
-import type { Clock, KeyRowView, KeyWish, TokenRowView } from "../ports/mod.ts";
+import type { Clock, KeyLimits, KeyRowView, KeyWish, TokenRowView } from "../ports/mod.ts";
 import { type CatalogueCommand, SCOPES } from "../protocol/mod.ts";
 import { type CatalogueGroup, CHANGE_TIMEOUT_MS, READ_TIMEOUT_MS } from "../group/mod.ts";
+import { KEY_LIMIT_RANGES, limitsKey, NO_LIMITS, writeKeyLimits } from "../core/queue/mod.ts";
+import { keyLimitsOf } from "./client_access.ts";
 import { checkRange, refusal } from "./refusals.ts";
 
 /** An id is drawn anew this often when it is taken: 40 bits make once unlikely. */
@@ -92,7 +94,8 @@ export class Credentials {
   }
 
   async createKey(wish: KeyWish): Promise<KeyRowView & { readonly key: string }> {
-    const { label, lifetimeMs, scopes } = wish;
+    const { label, lifetimeMs, scopes, limits = NO_LIMITS } = wish;
+    checkLimits(limits);
     if (lifetimeMs !== 0) checkRange("lifetime", lifetimeMs, KEY_LIFETIME_MS);
     checkRange("characters of the label", label.length, {
       low: 0,
@@ -111,7 +114,9 @@ export class Credentials {
       initial: 0,
     }));
     const key = this.#parts.encodeKey(drawn);
-    return { key, keyId: drawn.id, label, createdAtMs, expiresAtMs, scopes, lastUsedAtMs: 0 };
+    const keyId = drawn.id;
+    if (!isSame(limits, NO_LIMITS)) await this.#putLimits(keyId, limits);
+    return { key, keyId, label, createdAtMs, expiresAtMs, scopes, lastUsedAtMs: 0, limits };
   }
 
   /**
@@ -138,20 +143,37 @@ export class Credentials {
   }
 
   async listKeys(): Promise<readonly KeyRowView[]> {
-    const rows = await this.#read((catalogue) => catalogue.apiKeys());
-    return rows.map(({ keyId, label, createdAtMs, expiresAtMs, scopes, lastUsedAtMs }) => ({
-      keyId,
-      label,
-      createdAtMs,
-      expiresAtMs,
-      scopes,
-      lastUsedAtMs,
-    }));
+    return await this.#read((catalogue) =>
+      catalogue.apiKeys().map((row) => {
+        const { keyId, label, createdAtMs, expiresAtMs, scopes, lastUsedAtMs } = row;
+        const limits = keyLimitsOf(catalogue, keyId);
+        return { keyId, label, createdAtMs, expiresAtMs, scopes, lastUsedAtMs, limits };
+      })
+    );
+  }
+
+  /** @throws RequestError `key_not_found`, and for a limit out of its range. */
+  async limitKey(keyId: string, wanted: Partial<KeyLimits>): Promise<KeyLimits> {
+    const present = await this.#read((catalogue) =>
+      catalogue.findApiKey(keyId) && keyLimitsOf(catalogue, keyId)
+    );
+    if (present === undefined) throw noSuchKey(keyId);
+    const limits = { ...present, ...wanted };
+    checkLimits(limits);
+    await this.#putLimits(keyId, limits);
+    return limits;
+  }
+
+  async #putLimits(keyId: string, limits: KeyLimits): Promise<void> {
+    const setting = { key: limitsKey(keyId), value: writeKeyLimits(limits), expected: undefined };
+    const command = { kind: "put_setting", ...setting } as const;
+    const outcome = await this.#parts.group.propose(command, { timeoutMs: CHANGE_TIMEOUT_MS });
+    if (outcome.kind !== "applied") throw refusal(outcome.reason, "limit the key");
   }
 
   async revokeKey(keyId: string): Promise<void> {
-    if (await this.#delete({ kind: "delete_api_key", keyId })) return;
-    throw new RequestError("key_not_found", `there is no key "${keyId}"`);
+    if (!await this.#delete({ kind: "delete_api_key", keyId })) throw noSuchKey(keyId);
+    await this.#delete({ kind: "delete_setting", key: limitsKey(keyId), expected: undefined });
   }
 
   /** Draws until the id is a free one. */
@@ -185,4 +207,25 @@ export class Credentials {
   #read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
     return this.#parts.group.read(look, { timeoutMs: READ_TIMEOUT_MS });
   }
+}
+
+function noSuchKey(keyId: string): RequestError {
+  return new RequestError("key_not_found", `there is no key "${keyId}"`);
+}
+
+const LIMIT_NAMES: Readonly<Record<keyof KeyLimits, string>> = {
+  weight: "weight",
+  requestsPerMinute: "requests a minute",
+  tokensPerDay: "tokens a day",
+  concurrentRequests: "requests at once",
+};
+
+function checkLimits(limits: KeyLimits): void {
+  for (const name of Object.keys(LIMIT_NAMES) as (keyof KeyLimits)[]) {
+    checkRange(LIMIT_NAMES[name], limits[name], KEY_LIMIT_RANGES[name]);
+  }
+}
+
+function isSame(a: KeyLimits, b: KeyLimits): boolean {
+  return (Object.keys(LIMIT_NAMES) as (keyof KeyLimits)[]).every((name) => a[name] === b[name]);
 }

@@ -13,6 +13,7 @@ export {
   keyAccess,
   LogLookups,
   type OpenTo,
+  tenantWeight,
 } from "./client_access.ts";
 export { Credentials } from "./credentials.ts";
 export { KeyUses } from "./key_uses.ts";

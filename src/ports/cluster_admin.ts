@@ -91,6 +91,26 @@ export interface KeyRowView {
   readonly scopes: readonly Scope[];
   /** 0 = never; up to an hour behind. */
   readonly lastUsedAtMs: number;
+  readonly limits: KeyLimits;
+}
+
+/** What a key may ask for; 0 = as much as it likes. */
+export interface KeyLimits {
+  /** Its part, in proportion to others', when not all can be served; 1 to 1,000. */
+  readonly weight: number;
+  readonly requestsPerMinute: number;
+  /** Of prompts and answers together; days are those of UTC. */
+  readonly tokensPerDay: number;
+  readonly concurrentRequests: number;
+}
+
+/** Whose requests wait and run on a node. */
+export interface QueueRowView {
+  /** A key, or the machine of those without one; "" = nobody's. */
+  readonly tenant: string;
+  readonly weight: number;
+  readonly waiting: number;
+  readonly running: number;
 }
 
 /** A key as it is wished for. */
@@ -101,6 +121,8 @@ export interface KeyWish {
   readonly lifetimeMs: number;
   /** At least one. */
   readonly scopes: readonly Scope[];
+  /** Absent = it may ask for as much as it likes. */
+  readonly limits?: KeyLimits;
 }
 
 /** Who has a change made, for the list of changes. */
@@ -241,6 +263,10 @@ export interface ClusterAdmin {
   createKey(wish: KeyWish): Promise<KeyRowView & { readonly key: string }>;
   listKeys(): Promise<readonly KeyRowView[]>;
   revokeKey(keyId: string): Promise<void>;
+  /** Those that are not named stay. @throws RequestError `key_not_found`. */
+  limitKey(keyId: string, limits: Partial<KeyLimits>): Promise<KeyLimits>;
+  /** Of this node, least served first. */
+  queue(): readonly QueueRowView[];
   /** The newest `limit` changes, oldest first; the cluster remembers 1,000. */
   audit(limit: number): Promise<readonly AuditRowView[]>;
   /** No new requests are sent there; running ones go on. */
@@ -297,6 +323,7 @@ export interface KeyGrant {
   /** What people call it; "" when nothing. */
   readonly label: string;
   readonly scopes: readonly Scope[];
+  readonly limits: KeyLimits;
 }
 
 /** What a key is worth now; `reason` is for people. */

@@ -90,9 +90,21 @@ export interface RequestOptions {
   readonly exact?: boolean;
 }
 
+/** On whose account a request goes, and how urgent it is. */
+export interface RequestAccount {
+  /** A key, or the machine of those without one. */
+  readonly tenant: string;
+  /** Among its own. */
+  readonly priority: "high" | "normal" | "low";
+  /** When the answer must be whole: milliseconds since 1970, Infinity = whenever. */
+  readonly deadlineAtMs: number;
+}
+
 /** Fields that every inference request shares. */
 interface InferenceRequest {
   readonly model: string;
+  /** Absent = nobody's, at any time. */
+  readonly account?: RequestAccount;
   /** What the client's answer is labelled with, by which its route can be asked for later; not unique. */
   readonly label?: string;
   readonly options: RequestOptions;
@@ -225,6 +237,8 @@ export interface AnswerMetrics extends PromptUsage {
 export interface EmbedRequest {
   readonly model: string;
   /** As for the other inference requests. */
+  readonly account?: RequestAccount;
+  /** As for the other inference requests. */
   readonly label?: string;
   readonly inputs: readonly string[];
   /** With it, `inputs` are documents, and of each comes one figure: how well it answers this. */
@@ -247,6 +261,7 @@ export interface EmbedAnswer {
 /** POST /api/tokenize. */
 export interface TokenizeRequest {
   readonly model: string;
+  readonly account?: RequestAccount;
   readonly label?: string;
   readonly text: string;
   /** Whether what the model wants around a text is added. */

@@ -15,7 +15,7 @@ import {
   LEASE_COMMANDS_MAX,
   LEASES_PER_PEER_MAX,
 } from "../core/answers/mod.ts";
-import type { Clock, Log, PeerStream } from "../ports/mod.ts";
+import type { Clock, Log, PeerStream, RequestAccount } from "../ports/mod.ts";
 import { toWireError, vectorToBytes } from "../protocol/mod.ts";
 import {
   type LeaseCommand,
@@ -163,7 +163,19 @@ class LeaseSession {
     const { need, settings } = neededModel(definition, load, asked.keepAliveMs);
     const { standing } = asked;
     const split = load.shard ?? asked.split;
-    return { requestId: this.#requestId, need, settings, standing, split };
+    const { account, promptTokens, answerTokensMax } = asked;
+    return {
+      ...{ requestId: this.#requestId, need, settings, standing, split },
+      ...(account === undefined ? {} : { account: this.#accountOf(account) }),
+      ...(promptTokens === undefined ? {} : { promptTokens }),
+      ...(answerTokensMax === undefined ? {} : { answerTokensMax }),
+    };
+  }
+
+  #accountOf(
+    { tenant, priority, leftMs = Infinity }: NonNullable<LeaseOpening["account"]>,
+  ): RequestAccount {
+    return { tenant, priority, deadlineAtMs: this.#parts.clock.nowMs() + leftMs };
   }
 
   async #readAll(): Promise<void> {

@@ -265,6 +265,22 @@ Deno.test("A remote lease loads with the serving node's own paths and parallelis
   assert.equal(asked?.settings.contextTokens, 1024);
 });
 
+Deno.test("A remote lease waits on its asker's account, with what is left of its time and how much it asks for", async () => {
+  const { leases, driver, clock } = stage();
+  const account = {
+    ...{ tenant: "key k1", priority: "low" as const },
+    deadlineAtMs: clock.nowMs() + 5_000,
+  };
+  await leases.acquire(PEER, { ...REQUEST, account, answerTokensMax: 64 }, never);
+  const [asked] = driver.asked;
+  assert.deepEqual(
+    [asked?.account, asked?.answerTokensMax, asked?.promptTokens],
+    [account, 64, REQUEST.promptTokens],
+  );
+  await leases.acquire(PEER, REQUEST, never);
+  assert.equal(driver.asked[1]?.account, undefined);
+});
+
 Deno.test("Aborting an answer on another node ends it as cancelled, and the lease goes on", async () => {
   const { acquire, driver } = stage();
   driver.stallsAfter = 1;

@@ -1,6 +1,6 @@
 import { type NodeId, UnavailableError } from "../base/mod.ts";
 import { LEASES_PER_PEER_MAX, patienceWith } from "../core/answers/mod.ts";
-import type { Clock, PeerAddress, Transport } from "../ports/mod.ts";
+import type { Clock, PeerAddress, RequestAccount, Transport } from "../ports/mod.ts";
 import { LEASE_VERSION, type LeaseOpening, openPurpose } from "../calls/mod.ts";
 import type { Lease } from "./scheduler_driver.ts";
 import type { LeaseRequest } from "./lease.ts";
@@ -109,7 +109,7 @@ export class RemoteLeases {
         new UnavailableError("peer_lost", `Node ${peer.nodeId} can't be reached in time`),
       ));
     try {
-      const opening = { purpose: LEASE_PURPOSE, ...openingOf(request) };
+      const opening = { purpose: LEASE_PURPOSE, ...openingOf(request, clock.nowMs()) };
       const either = AbortSignal.any([signal, late.signal]);
       const stream = await openPurpose(transport, { peer, opening }, either);
       return new RemoteModel(stream, { clock, patience });
@@ -129,8 +129,8 @@ export class RemoteLeases {
   }
 }
 
-function openingOf(request: LeaseRequest): LeaseOpening {
-  const { requestId, standing, wanted, split } = request;
+function openingOf(request: LeaseRequest, nowMs: number): LeaseOpening {
+  const { requestId, standing, wanted, split, account, answerTokensMax = Infinity } = request;
   const { name, manifestDigest, load, keepAliveMs } = wanted;
   return {
     version: LEASE_VERSION,
@@ -141,7 +141,18 @@ function openingOf(request: LeaseRequest): LeaseOpening {
     standing,
     ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
     ...(split === undefined ? {} : { split }),
+    ...(account === undefined ? {} : { account: accountOf(account, nowMs) }),
+    ...(Number.isFinite(answerTokensMax) ? { answerTokensMax } : {}),
+    promptTokens: Math.round(request.promptTokens),
   };
+}
+
+function accountOf(
+  { tenant, priority, deadlineAtMs }: RequestAccount,
+  nowMs: number,
+): NonNullable<LeaseOpening["account"]> {
+  const isUrgent = Number.isFinite(deadlineAtMs);
+  return { tenant, priority, ...(isUrgent ? { leftMs: deadlineAtMs - nowMs } : {}) };
 }
 
 function tooMany(peer: RemotePeer): UnavailableError {

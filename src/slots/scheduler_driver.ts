@@ -9,6 +9,7 @@ import {
   UnavailableError,
 } from "../base/mod.ts";
 import {
+  type Asking,
   type InstanceId,
   type ModelNeed,
   type Refusal,
@@ -17,8 +18,9 @@ import {
   type SchedulerEvent,
   type SchedulerOptions,
   type SchedulerView,
+  type TenantView,
 } from "../core/scheduler/mod.ts";
-import type { Clock, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
+import type { Clock, Engine, LoadedModel, Log, Metrics, RequestAccount } from "../ports/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
 import type { Machine } from "./system.ts";
@@ -38,6 +40,8 @@ export interface SchedulerDriverParts {
   readonly memoryLimitBytes: number;
   /** A load without progress for longer fails; milliseconds, Infinity = never. */
   readonly loadTimeoutMs: number;
+  /** What a tenant gets in proportion to others; absent = all alike. */
+  readonly weightOf?: (tenant: string) => number;
   /** Whether keys and values lie on the device where their layer does. */
   readonly kvOffload: boolean;
 }
@@ -80,6 +84,12 @@ export interface SlotRequest {
   readonly standing: "fresh" | "resumed";
   /** Absent = the model is loaded here whole, or not at all. */
   readonly split?: "if_too_large" | "always" | undefined;
+  /** Absent = nobody's, at any time. */
+  readonly account?: RequestAccount;
+  /** Estimated, >= 0; absent = not known. */
+  readonly promptTokens?: number;
+  /** Tokens of the answer at most; absent = as many as it likes, 0 = it only looks at the model. */
+  readonly answerTokensMax?: number;
 }
 
 interface Pending {
@@ -147,8 +157,22 @@ export class SchedulerDriver {
         reject: (reason) => (settled(), reject(reason)),
       });
       this.#settings.set(need, request.settings);
-      this.#step({ kind: "request_arrived", requestId, need, standing });
+      const asking = this.#askingOf(request);
+      this.#step({ kind: "request_arrived", requestId, need, standing, asking });
     });
+  }
+
+  #askingOf({ account, promptTokens = 0, answerTokensMax = Infinity }: SlotRequest): Asking {
+    const { clock, weightOf } = this.#parts;
+    const { tenant = "", priority = "normal", deadlineAtMs = Infinity } = account ?? {};
+    const deadlineMs = clock.monotonicMs() + (deadlineAtMs - clock.nowMs());
+    const weight = weightOf?.(tenant) ?? 1;
+    return { tenant, weight, priority, promptTokens, answerTokensMax, deadlineMs };
+  }
+
+  /** Who waits and runs here, least served first. */
+  tenants(): readonly TenantView[] {
+    return this.#scheduler.tenants();
   }
 
   /** With what its part here would take. @throws RequestError `model_too_large`. */

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { InvariantError, UnavailableError } from "../base/mod.ts";
 import type { MemoryShape, ModelNeed } from "../core/scheduler/mod.ts";
-import type { Clock, Devices, Engine, LoadedModel, Log, Metrics } from "../ports/mod.ts";
+import type {
+  Clock,
+  Devices,
+  Engine,
+  LoadedModel,
+  Log,
+  Metrics,
+  RequestAccount,
+} from "../ports/mod.ts";
 import type { DeviceFacts, LoadedFacts, LoadSettings } from "../protocol/mod.ts";
 import { DeviceRooms } from "./device_rooms.ts";
 import { SchedulerDriver } from "./scheduler_driver.ts";
@@ -99,6 +107,7 @@ function stage(slots = 1, devices = NO_DEVICES) {
     machine: { availableBytes: () => 1e9, cores: 2 },
     devices: new DeviceRooms(devices, 0),
     kvOffload: true,
+    weightOf: (tenant) => tenant === "heavy" ? 3 : 1,
     log: quiet,
     metrics: quiet,
     options: {
@@ -118,6 +127,7 @@ function stage(slots = 1, devices = NO_DEVICES) {
     signal = new AbortController().signal,
     requestId = `r${requests++}`,
     readMemory = () => 10,
+    account?: RequestAccount,
   ) => {
     const need: ModelNeed = {
       modelKey: model,
@@ -132,7 +142,8 @@ function stage(slots = 1, devices = NO_DEVICES) {
       ...(devices === NO_DEVICES ? {} : { placing: { shape: SHAPE, gpuLayers: -1 } }),
     };
     const settings = { modelPath: model, slots, threads: 0 } as LoadSettings;
-    return driver.acquire({ requestId, need, settings, standing: "fresh" }, signal);
+    const request = { requestId, need, settings, standing: "fresh" } as const;
+    return driver.acquire({ ...request, ...(account && { account }) }, signal);
   };
   return { clock, engine, driver, acquire, lines, samples };
 }
@@ -348,4 +359,47 @@ Deno.test("SchedulerDriver looks for devices anew when a runner on one dies", as
   lease.lost();
   (await acquire("a")).release();
   assert.deepEqual(engine.loads.map(({ devices }) => devices?.length), [1, 0]);
+});
+
+Deno.test("SchedulerDriver serves accounts by the weights of their keys", async () => {
+  const { acquire, driver, clock } = stage();
+  const running = await acquire("a");
+  const order: string[] = [];
+  const asked = ["light", "heavy"].flatMap((tenant) =>
+    Array.from({ length: 8 }, async () => {
+      const account = { tenant, priority: "normal", deadlineAtMs: Infinity } as const;
+      const lease = await acquire("a", undefined, undefined, undefined, account);
+      order.push(tenant);
+      clock.advance(100);
+      lease.release();
+    })
+  );
+  await settle();
+  assert.deepEqual(
+    driver.tenants().map(({ tenant, weight, waiting }) => [tenant, weight, waiting]).sort(),
+    [["", 1, 0], ["heavy", 3, 8], ["light", 1, 8]],
+  );
+  running.release();
+  await Promise.all(asked);
+  // Until the heavy one has nothing left to ask for.
+  assert.equal(order.slice(0, 8).filter((tenant) => tenant === "heavy").length, 6);
+});
+
+Deno.test("SchedulerDriver refuses what its account wants sooner than can be, and says when to come back", async () => {
+  const { acquire, clock } = stage();
+  const first = await acquire("a");
+  clock.advance(4_000);
+  first.release();
+  const account = (ms: number) => ({
+    ...{ tenant: "", priority: "normal" as const },
+    deadlineAtMs: clock.nowMs() + ms,
+  });
+  const ask = (ms: number) => acquire("a", undefined, undefined, undefined, account(ms));
+  (await ask(5_000)).release();
+  await assert.rejects(
+    ask(1_000),
+    (error) =>
+      error instanceof UnavailableError && error.code === "deadline_unmet" &&
+      (error.retryAfterMs ?? 0) >= 1_000,
+  );
 });

@@ -1,4 +1,5 @@
-import type { ClusterAdmin, KeyAccess } from "../../src/ports/mod.ts";
+import { NO_LIMITS } from "../../src/core/queue/mod.ts";
+import type { ClusterAdmin, KeyAccess, KeyLimits } from "../../src/ports/mod.ts";
 import { parseScopes, type Scope } from "../../src/protocol/mod.ts";
 import {
   createHttpApp,
@@ -93,7 +94,10 @@ export function httpRequest(method: string, path: string, body?: unknown): Reque
 }
 
 /** Keys are called by their scopes, with `+` between them; `open` is what private networks may do without one. */
-export function scopedAccess(open: readonly Scope[]): KeyAccess {
+export function scopedAccess(
+  open: readonly Scope[],
+  limits: Partial<KeyLimits> = {},
+): KeyAccess {
   return {
     openScopes: (network) => network === "private" ? open : [],
     judge: (key) => {
@@ -101,7 +105,12 @@ export function scopedAccess(open: readonly Scope[]): KeyAccess {
       if (scopes === undefined) {
         return Promise.resolve({ kind: "refused", reason: `"${key}" was revoked` });
       }
-      const grant = { keyId: `k-${key}`, label: "laptop", scopes };
+      const grant = {
+        keyId: `k-${key}`,
+        label: "laptop",
+        scopes,
+        limits: { ...NO_LIMITS, ...limits },
+      };
       return Promise.resolve({ kind: "granted", grant });
     },
   };

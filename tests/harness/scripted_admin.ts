@@ -1,3 +1,4 @@
+import { NO_LIMITS } from "../../src/core/queue/mod.ts";
 import type { NodeId } from "../../src/base/mod.ts";
 import type {
   ClusterAdmin,
@@ -81,6 +82,7 @@ const KEY: KeyRowView = {
   expiresAtMs: EXPIRES_MS,
   scopes: ["use", "models"],
   lastUsedAtMs: EXPIRES_MS,
+  limits: NO_LIMITS,
 };
 
 const RECOVERY: RecoveryView = {
@@ -126,6 +128,18 @@ export const ROUTE: RouteExplanation = {
   outcome: "granted",
 };
 
+function scriptedLimits(
+  note: (what: unknown) => Promise<void>,
+): Pick<ClusterAdmin, "limitKey" | "queue"> {
+  return {
+    limitKey: async (keyId, limits) => {
+      await note({ keyId, limits });
+      return { ...NO_LIMITS, ...limits };
+    },
+    queue: () => [{ tenant: "key k1", weight: 2, waiting: 3, running: 1 }],
+  };
+}
+
 /** An admin that grants every wish, and everything that it was asked, as `verb what`. */
 export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
   readonly admin: ClusterAdmin;
@@ -145,12 +159,13 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     revokeToken: note("revoke_token"),
     createKey: async (wanted) => {
       await note("key")(wanted);
-      const { label, scopes } = wanted;
+      const { label, scopes, limits = NO_LIMITS } = wanted;
       const times = { createdAtMs: 0, expiresAtMs: 0, lastUsedAtMs: 0 };
-      return { key: "secret", keyId: "k1", label, scopes, ...times };
+      return { key: "secret", keyId: "k1", label, scopes, limits, ...times };
     },
     listKeys: async () => [KEY],
     revokeKey: note("revoke_key"),
+    ...scriptedLimits(note("limit_key")),
     audit: async (limit) => {
       await note("audit")(limit);
       return [{

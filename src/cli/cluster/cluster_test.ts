@@ -95,6 +95,7 @@ const SCRIPT: Script = {
   "GET /api/cluster/keys": { json: { keys: [{ ...KEY, key: undefined }] } },
   "POST /api/cluster/keys": { json: KEY, status: 201 },
   "DELETE /api/cluster/keys/k1": DONE,
+  "PUT /api/cluster/keys/k1/limits": { json: { weight: 3, tokens_per_day: 1_000 } },
   "GET /api/cluster/audit": { json: { changes: [CHANGE] } },
   "POST /api/cluster/members/barn/drain": DONE,
   "POST /api/cluster/members/barn/undrain": DONE,
@@ -205,8 +206,13 @@ Deno.test("key create prints a command that uses the key, and the key is listed 
   ]);
   assert.match(
     (await ask(["key", "list"])).out,
-    /\nk1 +lap\ufffdtop +\S.* Never +use,ad\ufffdmin +Never\n$/i,
+    /\nk1 +lap\ufffdtop +\S.* Never +use,ad\ufffdmin +- +Never\n$/i,
   );
+  const limits = ["--weight", "3", "--tokens-per-day", "1000"];
+  const limited = await ask(["key", "limit", "k1", ...limits]);
+  assert.equal(limited.out, "limited 'k1': weight 3, 1000 tokens/day\n");
+  assert.deepEqual(limited.asked[0]?.body, { weight: 3, tokens_per_day: 1_000 });
+  assert.match((await ask(["key", "limit", "k1", "--weight", "much"])).err, /whole number/);
   assert.equal((await ask(["key", "revoke", "k1"])).out, "revoked 'k1'\n");
 });
 

@@ -1,6 +1,12 @@
 import type { Command } from "commander";
-import { errorMessage, formatBinaryBytes, formatTable, printableText } from "../../base/mod.ts";
-import { type JsonObject, type NodeClient, numberOf } from "../client/mod.ts";
+import {
+  errorMessage,
+  formatBinaryBytes,
+  formatTable,
+  printableText,
+  RequestError,
+} from "../../base/mod.ts";
+import { type JsonObject, type NodeClient, numberOf, objectsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson, type Style, type Terminal } from "../terminal/mod.ts";
@@ -16,6 +22,9 @@ import {
 /** Gossip brings news about as often. */
 const REFRESH_MS = 1_000;
 const STATUS_PATH = "/api/cluster/status";
+const QUEUE_PATH = "/api/cluster/queue";
+/** Rows of the queue that are shown. */
+const QUEUE_ROWS_MAX = 20;
 /** A screen of its own without a cursor, and back. */
 const SCREEN_BEGIN = "\x1b[?1049h\x1b[?25l";
 const SCREEN_END = "\x1b[?25h\x1b[?1049l";
@@ -34,16 +43,35 @@ export function define(command: Command, context: CliContext): void {
     if (terminal.out.isTerminal && terminal.input.isTerminal && !options.json) {
       return await watch(client, terminal);
     }
-    const status = await client.ask("GET", STATUS_PATH);
-    if (options.json) return printJson(context, status);
-    terminal.out.write(`${renderTop(status, terminal.out.style).join("\n")}\n`);
+    const picture = await askPicture(client);
+    if (options.json) return printJson(context, { ...picture.status, ...picture.queue });
+    terminal.out.write(`${renderTop(picture, terminal.out.style).join("\n")}\n`);
   });
+}
+
+interface Picture {
+  readonly status: JsonObject;
+  readonly queue: JsonObject;
+}
+
+async function askPicture(client: NodeClient): Promise<Picture> {
+  const [status, queue] = await Promise.all([
+    client.ask("GET", STATUS_PATH),
+    client.ask("GET", QUEUE_PATH).catch(untold),
+  ]);
+  return { status, queue };
+}
+
+/** Whose requests wait is for who rules the cluster; nodes of an earlier version don't know. */
+function untold(error: unknown): JsonObject {
+  if (error instanceof RequestError) return {};
+  throw error;
 }
 
 /** Repaints each second, and at once at any key but those that end it. */
 async function watch(client: NodeClient, terminal: Terminal): Promise<void> {
   // A node that can't be reached at the start is a failed command; later it is news to be shown.
-  let lines = renderTop(await client.ask("GET", STATUS_PATH), terminal.out.style);
+  let lines = renderTop(await askPicture(client), terminal.out.style);
   const keys = new Keys(terminal);
   terminal.input.setRaw(true);
   terminal.out.write(SCREEN_BEGIN);
@@ -66,7 +94,7 @@ async function watch(client: NodeClient, terminal: Terminal): Promise<void> {
 async function look(client: NodeClient, terminal: Terminal): Promise<readonly string[]> {
   const { style } = terminal.out;
   try {
-    return renderTop(await client.ask("GET", STATUS_PATH), style);
+    return renderTop(await askPicture(client), style);
   } catch (error) {
     return [style.red(printableText(errorMessage(error)))];
   }
@@ -120,7 +148,7 @@ class Keys {
 }
 
 /** What `top` shows of an answer of `/api/cluster/status`, line by line. */
-function renderTop(status: JsonObject, style: Style): readonly string[] {
+function renderTop({ status, queue }: Picture, style: Style): readonly string[] {
   const members = membersOf(status);
   return [
     style.bold(titleOf(status, members)),
@@ -129,6 +157,22 @@ function renderTop(status: JsonObject, style: Style): readonly string[] {
     ...paintHealth(formatTable([NODE_HEAD, ...members.map(nodeRow)]), members, style),
     ...deviceLines(members),
     ...modelLines(members),
+    ...queueLines(objectsOf(queue, "queue")),
+  ];
+}
+
+/** Whose requests wait and run on the node that was asked. */
+function queueLines(rows: readonly JsonObject[]): readonly string[] {
+  if (rows.length === 0) return [];
+  const shown = rows.slice(0, QUEUE_ROWS_MAX).map((row) => [
+    safeText(row, "tenant") || "-",
+    ...["weight", "waiting", "running"].map((name) => String(numberOf(row, name) ?? 0)),
+  ]);
+  const more = rows.length - shown.length;
+  return [
+    "",
+    ...formatTable([["QUEUE HERE", "WEIGHT", "WAITING", "RUNNING"], ...shown]),
+    ...(more > 0 ? [`and ${more} more`] : []),
   ];
 }
 

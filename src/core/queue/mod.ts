@@ -4,5 +4,16 @@
  * @module
  */
 export { FairQueue, type Priority, type TenantView, type Waiter } from "./fair_queue.ts";
+export {
+  KEY_LIMIT_RANGES,
+  type KeyLimits,
+  KeyMeter,
+  type KeyStanding,
+  limitsKey,
+  type LimitState,
+  NO_LIMITS,
+  readKeyLimits,
+  writeKeyLimits,
+} from "./key_limits.ts";
 export { SlotTimes, type WorkSize } from "./slot_times.ts";
 export { remainingMs, waitMs } from "./waits.ts";

@@ -17,6 +17,7 @@ export type {
   SchedulerView,
   UnloadReason,
 } from "./events.ts";
+export type { TenantView } from "../queue/mod.ts";
 export type { DevicePlan, DeviceRoom, DeviceWish } from "./device_plan.ts";
 export { estimateMemoryBytes, type MemoryShape } from "./memory.ts";
 export {

@@ -171,6 +171,7 @@ Deno.test("POST /v1/chat/completions maps its fields to the port's", async () =>
   });
   assert.deepEqual(client.lastRequest, {
     label: response.headers.get("x-request-id"),
+    account: { tenant: "at 127.0.0.1", priority: "normal", deadlineAtMs: Infinity },
     model: "M",
     messages: [{ role: "user", content: "hi" }],
     tools: [],
@@ -544,6 +545,7 @@ Deno.test("POST /v1/embeddings writes vectors as numbers or as base64 of float32
   assert.deepEqual(new Float32Array(bytes.buffer), new Float32Array([0.6, 0.8]));
   assert.deepEqual(client.lastRequest, {
     label: response.headers.get("x-request-id"),
+    account: { tenant: "at 127.0.0.1", priority: "normal", deadlineAtMs: Infinity },
     model: "E",
     inputs: ["a", ""],
     truncate: true,

@@ -1,3 +1,4 @@
+import { KeyMeter } from "../../core/queue/mod.ts";
 import { isEdgeError } from "../../base/mod.ts";
 import { Exchange, type HttpParts } from "../exchange.ts";
 import type { ApiFamily, Route } from "../routes.ts";
@@ -211,6 +212,7 @@ class ProbeExchange extends Exchange {
       route: path,
       requestId: "probe",
       admitting: () => true,
+      meter: new KeyMeter(),
       caller: { kind: "own", address: "", isPage: false },
       gone: new AbortController().signal,
       body: undefined,

@@ -127,6 +127,8 @@ export interface Authorized {
   readonly from: string;
   /** With which key; absent where none was looked at. */
   readonly keyId?: string;
+  /** Of that key. */
+  readonly limits?: KeyGrant["limits"];
 }
 
 /**
@@ -161,7 +163,19 @@ export async function authorize(
   }
   const { grant } = verdict;
   if (!grant.scopes.includes(scope)) throw new RequestError("forbidden", outOfScope(grant, scope));
-  return { scopes: grant.scopes, who: nameOf(grant), from, keyId: grant.keyId };
+  const { scopes, keyId, limits } = grant;
+  return { scopes, who: nameOf(grant), from, keyId, limits };
+}
+
+/** The key that a request shows, also where none is needed; undefined = none that opens anything. */
+export async function shownKey(
+  caller: Caller,
+  by: { readonly access: KeyAccess | undefined; readonly authorization: string | null },
+): Promise<KeyGrant | undefined> {
+  const key = caller.kind === "key_holder" ? caller.key : bearerOf(by.authorization);
+  if (by.access === undefined || key === undefined) return undefined;
+  const verdict = await by.access.judge(key);
+  return verdict.kind === "granted" ? verdict.grant : undefined;
 }
 
 /**

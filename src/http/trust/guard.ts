@@ -25,7 +25,9 @@ const ALLOWED_HEADERS = [
   "Idempotency-Key",
   "X-Conversation-Id",
   "X-Request-Id",
+  "X-Odist-Deadline",
   "X-Odist-Keep",
+  "X-Odist-Priority",
   ...[
     "Arch",
     "Async",
@@ -43,7 +45,10 @@ const ALLOWED_HEADERS = [
 ].join(",");
 /** What pages may read besides what all may: who answered, under which id, what was not followed, and how to come back. */
 const EXPOSED_HEADERS = "X-Request-Id, X-Odist-Node, X-Odist-Wake, X-Odist-Warning, " +
-  "X-Odist-Answer, X-Odist-Resume, Retry-After";
+  "X-Odist-Answer, X-Odist-Resume, Retry-After, " +
+  ["Limit", "Remaining", "Reset"].flatMap((
+    what,
+  ) => [`X-RateLimit-${what}-Requests`, `X-RateLimit-${what}-Tokens`]).join(", ");
 const PREFLIGHT_SECONDS_MAX = 12 * 3600;
 const PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 /**

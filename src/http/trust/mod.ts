@@ -14,5 +14,6 @@ export {
   OWN_SENDER,
   ownerOf,
   type Sender,
+  shownKey,
 } from "./caller.ts";
 export { Guard, type GuardRefusal } from "./guard.ts";

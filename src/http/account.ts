@@ -1,0 +1,95 @@
+import { invalidRequest, UnavailableError } from "../base/mod.ts";
+import type { KeyLimits, KeyMeter, KeyStanding, LimitState } from "../core/queue/mod.ts";
+import type { RequestAccount } from "../ports/mod.ts";
+
+/** Which of its own requests a key, or a machine without one, has first. */
+const PRIORITY_HEADER = "x-odist-priority";
+/** When the answer must be whole: seconds from now, or a time (RFC 3339). What can't be is refused at once. */
+const DEADLINE_HEADER = "x-odist-deadline";
+const PRIORITIES = ["high", "normal", "low"] as const;
+/** A deadline in a year is none. Seconds. */
+const DEADLINE_SECONDS_MAX = 365 * 24 * 3_600;
+const MS_PER_SECOND = 1_000;
+
+/** Whose a request is, as far as it was found out. */
+export interface Payer {
+  readonly tenant: string;
+  /** Present with a key that opens anything. */
+  readonly key?: { readonly keyId: string; readonly limits: KeyLimits };
+}
+
+/** @throws RequestError for a header that makes no sense. */
+export function readAccount(tenant: string, headers: Headers, nowMs: number): RequestAccount {
+  return { tenant, priority: readPriority(headers), deadlineAtMs: readDeadline(headers, nowMs) };
+}
+
+function readPriority(headers: Headers): RequestAccount["priority"] {
+  const given = headers.get(PRIORITY_HEADER) ?? "normal";
+  const priority = PRIORITIES.find((one) => one === given);
+  if (priority !== undefined) return priority;
+  throw invalidRequest(
+    `X-Odist-Priority must be one of ${PRIORITIES.join(", ")}: current value is "${given}"`,
+  );
+}
+
+function readDeadline(headers: Headers, nowMs: number): number {
+  const given = headers.get(DEADLINE_HEADER);
+  if (given === null) return Infinity;
+  const isSeconds = /^\d{1,9}(\.\d{1,3})?$/.test(given);
+  const isDate = /^\d{4}-\d\d-\d\dT/.test(given);
+  const dateMs = isDate ? Date.parse(given) : NaN;
+  const atMs = isSeconds ? nowMs + Number(given) * MS_PER_SECOND : dateMs;
+  if (atMs <= nowMs + DEADLINE_SECONDS_MAX * MS_PER_SECOND) return atMs;
+  throw invalidRequest(
+    "X-Odist-Deadline must be seconds from now, such as 30, or a time such as 2026-01-31T12:00:00Z within a year: " +
+      `current value is "${given}"`,
+  );
+}
+
+/** What a key's request is, once it was admitted. */
+export interface Admission {
+  readonly standing: KeyStanding;
+  addTokens(count: number): void;
+  end(): void;
+}
+
+/** Takes one request of a key's limits. @throws UnavailableError `rate_limited`; `refused` hears what is left before. */
+export function admitKey(
+  { keyId, limits }: NonNullable<Payer["key"]>,
+  by: {
+    readonly meter: KeyMeter;
+    readonly nowMs: number;
+    readonly refused: (standing: KeyStanding) => void;
+  },
+): Admission {
+  const verdict = by.meter.admit(keyId, limits, by.nowMs);
+  const { standing } = verdict;
+  if (verdict.kind === "limited") {
+    by.refused(standing);
+    const text = `key "${keyId}" may have ${verdict.limit} ${LIMIT_TEXTS[verdict.by]}, and did`;
+    throw new UnavailableError("rate_limited", text, { retryAfterMs: verdict.retryMs });
+  }
+  return {
+    standing,
+    addTokens: (count) => by.meter.addTokens(keyId, count),
+    end: () => by.meter.end(keyId),
+  };
+}
+
+const LIMIT_TEXTS: Readonly<Record<Exclude<keyof KeyLimits, "weight">, string>> = {
+  requestsPerMinute: "requests a minute",
+  tokensPerDay: "tokens a day",
+  concurrentRequests: "requests at once",
+};
+
+/** As OpenAI's own API tells what is left. */
+export function setLimitHeaders(headers: Headers, { requests, tokens }: KeyStanding): void {
+  if (requests !== undefined) setLimit(headers, "requests", requests);
+  if (tokens !== undefined) setLimit(headers, "tokens", tokens);
+}
+
+function setLimit(headers: Headers, what: string, state: LimitState): void {
+  headers.set(`x-ratelimit-limit-${what}`, String(state.limit));
+  headers.set(`x-ratelimit-remaining-${what}`, String(state.remaining));
+  headers.set(`x-ratelimit-reset-${what}`, `${state.resetMs / MS_PER_SECOND}s`);
+}
