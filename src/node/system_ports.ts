@@ -55,7 +55,7 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
   const clock = systemClock;
   const machine = openMachine(openControlGroup());
   const added = openBackendFolder(config.storage.dataFolder, { command, env: {} });
-  const { nativeFolder, uses } = chooseBackend(added, config.engine.gpu);
+  const { nativeFolder, uses, named } = chooseBackend(added, config.engine.gpu);
   const env = nativeFolder === undefined ? {} : { ODIST_NATIVE_DIR: nativeFolder };
   return {
     clock,
@@ -64,7 +64,7 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     machine,
     devices: openDevices({
-      ...{ command, env, log, uses },
+      ...{ command, env, log, uses, named },
       nativeFolder: nativeFolder ?? Deno.env.get("ODIST_NATIVE_DIR"),
     }),
     power: openPower({ sleepCommand: config.cluster.sleepCommand || SLEEP_COMMAND }),

@@ -153,14 +153,16 @@ function lookAtDisk(folder: string): Finding {
 async function lookAtNatives(command: readonly string[], config: Config): Promise<Finding[]> {
   const added = openBackendFolder(config.storage.dataFolder, { command, env: {} });
   try {
-    const { nativeFolder, uses } = chooseBackend(added, config.engine.gpu);
+    const { nativeFolder, uses, named } = chooseBackend(added, config.engine.gpu);
     const env = nativeFolder === undefined ? {} : { ODIST_NATIVE_DIR: nativeFolder };
     const probed = await probeNatives({ command, env });
     const { build, confinement, own } = probed;
     const devices = probed.devices.filter(({ name }) => uses(name));
     const setAside = added.list().filter(({ state }) => state === "set_aside")
       .map(({ backend, reason }) => ({ library: backend, reason }));
-    const unusable = [...probed.unusable, ...setAside];
+    const missing = named.filter((name) => !devices.some((device) => device.name === name))
+      .map((name) => ({ library: name, reason: "--gpu names it, and it isn't there" }));
+    const unusable = [...probed.unusable, ...setAside, ...missing];
     return [
       judgeNatives(build, confinement),
       judgeOwnLibraries(Object.entries(own)),

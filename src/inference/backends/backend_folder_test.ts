@@ -141,6 +141,8 @@ test("--gpu names a backend or devices, and is refused where those are not here"
   const one = chooseBackend(folder, "Vulkan1,Vulkan2");
   assert.equal(one.nativeFolder, vulkan.folder);
   assert.deepEqual(["Vulkan0", "Vulkan1"].map((name) => one.uses(name)), [false, true]);
+  assert.deepEqual(one.named, ["Vulkan1", "Vulkan2"]);
+  assert.deepEqual(chooseBackend(folder, "vulkan").named, []);
   assert.throws(() => chooseBackend(folder, "CUDA0"), /odist backend add cuda/);
   assert.throws(() => chooseBackend(folder, "CUDA0,Vulkan0"), /one process/);
   const cuda = await folder.add("cuda", filesOfArchive(files));

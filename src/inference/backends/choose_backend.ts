@@ -15,6 +15,8 @@ export interface ChosenBackend {
   readonly nativeFolder: string | undefined;
   /** Whether a device is one to compute on, by its name. */
   uses(device: string): boolean;
+  /** Devices that were named, each of which is to be there. */
+  readonly named: readonly string[];
 }
 
 /**
@@ -24,22 +26,23 @@ export interface ChosenBackend {
  * @throws RequestError `invalid_config` where a backend was not added or is set aside.
  */
 export function chooseBackend(added: Pick<BackendFolder, "list">, gpu: string): ChosenBackend {
-  if (gpu === "off") return { nativeFolder: undefined, uses: () => false };
+  if (gpu === "off") return { nativeFolder: undefined, uses: () => false, named: [] };
   const usable = added.list().filter(({ state }) => state === "usable");
   if (gpu === "" || gpu === "auto") {
-    return { nativeFolder: usable[0]?.folder, uses: () => true };
+    return { nativeFolder: usable[0]?.folder, uses: () => true, named: [] };
   }
   const wanted = gpu.split(",");
   const backends = new Set(wanted.map(backendOf));
   const [backend = ""] = backends;
   if (backends.size > 1) throw refused(gpu, "one process opens the libraries of one backend");
-  const uses = wanted.includes(backend) ? () => true : (name: string) => wanted.includes(name);
+  const named = wanted.filter((name) => name !== backend);
+  const uses = named.length === 0 ? () => true : (name: string) => named.includes(name);
   const own = BACKENDS.find((name) => name === backend);
   // Metal is part of what odist comes with.
-  if (own === undefined) return { nativeFolder: undefined, uses };
+  if (own === undefined) return { nativeFolder: undefined, uses, named };
   const found = usable.find((one) => one.backend === own);
   if (found === undefined) throw refused(gpu, whyNot(added.list(), own));
-  return { nativeFolder: found.folder, uses };
+  return { nativeFolder: found.folder, uses, named };
 }
 
 /** The libraries that were added below a data folder; `command` starts a runner process. */

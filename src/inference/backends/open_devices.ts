@@ -10,6 +10,8 @@ export interface OpenDevicesOptions extends ProbeStart {
   readonly nativeFolder: string | undefined;
   /** Whether a device is one to compute on, by its name. */
   readonly uses: (device: string) => boolean;
+  /** Devices that are to be there: whoever named one is told where it isn't. */
+  readonly named: readonly string[];
   readonly log: Log;
 }
 
@@ -34,6 +36,10 @@ async function find(options: OpenDevicesOptions): Promise<readonly DeviceFacts[]
     const { devices, unusable } = await probeNatives(options);
     for (const { library, reason } of unusable) {
       log.log("warn", "device_unusable", { library, reason });
+    }
+    const present = devices.map(({ name }) => name);
+    for (const wanted of options.named.filter((name) => !present.includes(name))) {
+      log.log("warn", "device_missing", { wanted, present: present.join(", ") || "none" });
     }
     const used = devices.filter(({ name }) => options.uses(name));
     for (const { name, description, totalBytes, driver } of used) {
