@@ -43,12 +43,13 @@ export function onOneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ").trim();
 }
 
-/** Resolves as soon as the answer has begun, long before a poll would see it. */
+/** Resolves as soon as the last answer has begun, long before a poll would see it, or when it is over already. */
 export async function firstToken(page: Page): Promise<void> {
   await page.evaluate(`new Promise((resolve) => {
     const look = () => {
-      const text = document.querySelector(".answered.running > .markdown")?.textContent ?? "";
-      if (text.length < 4) return;
+      const last = [...document.querySelectorAll(".answered")].at(-1);
+      const text = last?.querySelector(":scope > .markdown")?.textContent ?? "";
+      if (text.length < 4 && last?.classList.contains("running") !== false) return;
       observer.disconnect();
       resolve();
     };

@@ -18,7 +18,8 @@ const TRIES_MAX = 8;
 /** The line of an answer that nobody reads to its end leads elsewhere once the node that computes it is killed. */
 async function linesMove(cluster: TestCluster, page: Page): Promise<void> {
   const slot = await heldSlot(cluster);
-  await page.locator("path.answer").waitFor();
+  // The page has to have seen who computes it.
+  await page.locator("path.answer:not(.waiting)").waitFor();
   const { requests } = await cluster.client("n1").ask("GET", "/api/cluster/requests");
   const [row] = requests as { readonly node: string }[];
   await cluster.kill(row?.node ?? "");

@@ -7,6 +7,8 @@ import type { Member, RequestRow, Status } from "./shapes.ts";
 /** The feed speaks every five seconds at least. */
 const SILENCE_MS_MAX = 12_000;
 const RETRY_MS = 1_000;
+/** What a node says to whom it opens nothing. */
+const CLOSED: readonly number[] = [401, 403];
 /** How often the running answers are asked for: the asked node asks each other one, so it is less often where there are many. */
 const REQUESTS_MS_MIN = 1_000;
 const REQUESTS_MS_PER_MEMBER = 50;
@@ -32,13 +34,16 @@ export const members = computed<readonly Member[]>(() => status.value?.members ?
 export async function follow(): Promise<void> {
   void followRequests();
   for (;;) {
+    let isClosed = false;
     try {
       await followOnce();
     } catch (error) {
-      if (error instanceof ApiError) connection.value = "closed";
+      if (error instanceof ApiError) isClosed = CLOSED.includes(error.status);
       else if (!(error instanceof UnreachableError) && !isAbort(error)) throw error;
     }
-    if (connection.value !== "closed") connection.value = "lost";
+    // Without a key that opens it there is nothing to try before there is another one.
+    connection.value = isClosed ? "closed" : "lost";
+    if (isClosed) await untilKeyChanges();
     const before = origin.value;
     await findNode();
     if (origin.value !== before) note("plain", `The page asks ${origin.value} from now on`);
@@ -103,18 +108,17 @@ function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** Ends early when a key was given. */
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      stop();
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    const key = apiKey.peek();
-    const stop = apiKey.subscribe((now) => {
-      if (now !== key) done();
-    });
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function untilKeyChanges(): Promise<void> {
+  const key = apiKey.peek();
+  const changed = Promise.withResolvers<void>();
+  const stop = apiKey.subscribe((now) => {
+    if (now !== key) changed.resolve();
   });
+  await changed.promise;
+  stop();
+  connection.value = "connecting";
 }
