@@ -1,11 +1,13 @@
 import { invalidRequest, UnavailableError } from "../base/mod.ts";
 import type { KeyLimits, KeyMeter, KeyStanding, LimitState } from "../core/queue/mod.ts";
-import type { RequestAccount } from "../ports/mod.ts";
+import type { QueueWait, RequestAccount } from "../ports/mod.ts";
 
 /** Which of its own requests a key, or a machine without one, has first. */
 const PRIORITY_HEADER = "x-odist-priority";
 /** When the answer must be whole: seconds from now, or a time (RFC 3339). What can't be is refused at once. */
 const DEADLINE_HEADER = "x-odist-deadline";
+/** Where a request stood when it came, what it was told of its wait, and how long that took in the end; seconds. */
+export const QUEUE_HEADER = "x-odist-queue";
 const PRIORITIES = ["high", "normal", "low"] as const;
 /** A deadline in a year is none. Seconds. */
 const DEADLINE_SECONDS_MAX = 365 * 24 * 3_600;
@@ -92,4 +94,11 @@ function setLimit(headers: Headers, what: string, state: LimitState): void {
   headers.set(`x-ratelimit-limit-${what}`, String(state.limit));
   headers.set(`x-ratelimit-remaining-${what}`, String(state.remaining));
   headers.set(`x-ratelimit-reset-${what}`, `${state.resetMs / MS_PER_SECOND}s`);
+}
+
+/** `position=3; eta=12.3; waited=11.9`, without an `eta` where nothing was measured. */
+export function waitText({ told, waitedMs }: QueueWait): string {
+  const seconds = (ms: number) => (ms / MS_PER_SECOND).toFixed(1);
+  const eta = told.etaMs === undefined ? "" : `; eta=${seconds(told.etaMs)}`;
+  return `position=${told.position}${eta}; waited=${seconds(waitedMs())}`;
 }

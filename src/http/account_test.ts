@@ -11,7 +11,8 @@ function scene(limits: Partial<KeyLimits> = {}) {
   const { client } = under;
   const chat = client.chat.bind(client);
   client.chat = (request, signal) => {
-    accounts.push(request.account);
+    const { onQueued: _, ...account } = request.account ?? {};
+    accounts.push(account as RequestAccount);
     return chat(request, signal);
   };
   const send = async (
@@ -104,4 +105,22 @@ Deno.test("a key has so many requests at once, and a place again when one ends",
   held.resolve();
   assert.equal((await first).answer.status, 200);
   assert.equal((await send("/api/chat", KEY)).answer.status, 200);
+});
+
+Deno.test("an answer that waited tells where its request stood, what it was told and how long it took", async () => {
+  const { send, client } = scene();
+  const chat = client.chat.bind(client);
+  const told = [{ position: 3, etaMs: 12_300 }, { position: 1, etaMs: undefined }];
+  client.chat = async (request, signal) => {
+    const [place] = told;
+    assert.ok(place !== undefined);
+    request.account?.onQueued?.({ told: place, place: () => told[0], waitedMs: () => 11_940 });
+    told.shift();
+    return await chat(request, signal);
+  };
+  const heads = [];
+  for (let at = 0; at < 2; at++) {
+    heads.push((await send("/api/chat")).answer.headers.get("x-odist-queue"));
+  }
+  assert.deepEqual(heads, ["position=3; eta=12.3; waited=11.9", "position=1; waited=11.9"]);
 });

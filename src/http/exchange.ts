@@ -16,6 +16,7 @@ import type {
   Metrics,
   ModelApi,
   PageFiles,
+  QueueWait,
   ReadOptions,
   RequestAccount,
   RequestAsker,
@@ -24,7 +25,15 @@ import type {
   WorkElsewhere,
 } from "../ports/mod.ts";
 import type { KeyMeter, KeyStanding } from "../core/queue/mod.ts";
-import { type Admission, admitKey, type Payer, readAccount, setLimitHeaders } from "./account.ts";
+import {
+  type Admission,
+  admitKey,
+  type Payer,
+  QUEUE_HEADER,
+  readAccount,
+  setLimitHeaders,
+  waitText,
+} from "./account.ts";
 import {
   authorizationOf,
   authorize,
@@ -147,6 +156,7 @@ export class Exchange {
   #payer: Payer | undefined;
   #admission: Admission | undefined;
   #standing: KeyStanding | undefined;
+  #wait: QueueWait | undefined;
 
   constructor(
     parts: HttpParts,
@@ -281,7 +291,10 @@ export class Exchange {
     const payer = this.#payer;
     if (payer === undefined) return undefined;
     const nowMs = this.#parts.clock.nowMs();
-    const account = readAccount(payer.tenant, this.request.headers, this.#startedAtMs);
+    const account = {
+      ...readAccount(payer.tenant, this.request.headers, this.#startedAtMs),
+      onQueued: (wait: QueueWait) => void (this.#wait ??= wait),
+    };
     if (payer.key === undefined || this.#admission !== undefined) return account;
     const refused = (standing: KeyStanding) => void (this.#standing = standing);
     this.#admission = admitKey(payer.key, { meter: this.origin.meter, nowMs, refused });
@@ -498,6 +511,7 @@ export class Exchange {
     if (this.#warnings.length > 0) {
       response.headers.set(WARNING_HEADER, warningText(this.#warnings));
     }
+    if (this.#wait !== undefined) response.headers.set(QUEUE_HEADER, waitText(this.#wait));
     if (this.#standing !== undefined) setLimitHeaders(response.headers, this.#standing);
     if (!this.#streaming) this.#end(response.status);
   }
@@ -534,6 +548,7 @@ export class Exchange {
     return {
       ...{ id, path, model: this.#model, atMs: this.#startedAtMs, entry: "", moves: 0 },
       state: this.#state(),
+      ...queuedField(this.#wait),
       ...(this.#status === undefined ? {} : { status: this.#status }),
       ...this.#tokens,
       ...(this.#firstTokenMs === undefined ? {} : { firstTokenMs: this.#firstTokenMs }),
@@ -552,6 +567,11 @@ export class Exchange {
   #elapsedSeconds(): number {
     return (this.#parts.clock.monotonicMs() - this.#startedMs) / MS_PER_SECOND;
   }
+}
+
+function queuedField(wait: QueueWait | undefined): Pick<RequestRow, "queued"> {
+  const queued = wait?.place();
+  return queued === undefined ? {} : { queued };
 }
 
 function factsOf(item: unknown): string {

@@ -1,4 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
+import type { QueuePlace } from "./model_api.ts";
 import type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "../protocol/mod.ts";
 
 /**
@@ -103,6 +104,8 @@ export interface RequestRow {
   readonly promptTokens?: number;
   readonly tokens?: number;
   readonly firstTokenMs?: number;
+  /** Where it stands, while it waits for a slot of the node that took it in. */
+  readonly queued?: QueuePlace;
   /** So far, where it runs. */
   readonly durationMs: number;
 }

@@ -25,6 +25,8 @@ export type {
   ModelApi,
   ModelDetails,
   PromptUsage,
+  QueuePlace,
+  QueueWait,
   Readiness,
   RequestAccount,
   RequestOptions,

@@ -98,6 +98,26 @@ export interface RequestAccount {
   readonly priority: "high" | "normal" | "low";
   /** When the answer must be whole: milliseconds since 1970, Infinity = whenever. */
   readonly deadlineAtMs: number;
+  /** Hears when it has to wait for a slot of the node that was asked. */
+  readonly onQueued?: (wait: QueueWait) => void;
+}
+
+/** Where a request stands among those that wait. */
+export interface QueuePlace {
+  /** From 1: those that are served before it, and itself. */
+  readonly position: number;
+  /** Until it has a slot, by what was measured; undefined = nothing was yet. Milliseconds. */
+  readonly etaMs: number | undefined;
+}
+
+/** A request's time in a queue. */
+export interface QueueWait {
+  /** As it came. */
+  readonly told: QueuePlace;
+  /** Now; undefined = it waits no more. */
+  place(): QueuePlace | undefined;
+  /** So far, or in all. Milliseconds. */
+  waitedMs(): number;
 }
 
 /** Fields that every inference request shares. */

@@ -96,6 +96,7 @@ interface Pending {
   readonly request: SlotRequest;
   readonly askedMs: number;
   readonly loadsBefore: number;
+  grantedMs?: number;
   resolve(lease: Lease): void;
   reject(reason: unknown): void;
 }
@@ -159,7 +160,20 @@ export class SchedulerDriver {
       this.#settings.set(need, request.settings);
       const asking = this.#askingOf(request);
       this.#step({ kind: "request_arrived", requestId, need, standing, asking });
+      this.#tellQueued(requestId);
     });
+  }
+
+  /** Its asker hears where it stands, if it has to wait. */
+  #tellQueued(requestId: string): void {
+    const pending = this.#pending.get(requestId);
+    const { onQueued } = pending?.request.account ?? {};
+    const { clock } = this.#parts;
+    const place = () => this.#scheduler.placeOf(requestId, clock.monotonicMs());
+    const told = onQueued && place();
+    if (pending === undefined || told === undefined) return;
+    const waitedMs = () => (pending.grantedMs ?? clock.monotonicMs()) - pending.askedMs;
+    onQueued?.({ told, place, waitedMs });
   }
 
   #askingOf({ account, promptTokens = 0, answerTokensMax = Infinity }: SlotRequest): Asking {
@@ -327,7 +341,8 @@ export class SchedulerDriver {
       return;
     }
     const { clock, metrics } = this.#parts;
-    const waitedMs = clock.monotonicMs() - pending.askedMs;
+    pending.grantedMs = clock.monotonicMs();
+    const waitedMs = pending.grantedMs - pending.askedMs;
     metrics.observe("odist_queue_wait_seconds", waitedMs / 1000);
     pending.resolve({
       model,

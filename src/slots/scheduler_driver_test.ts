@@ -8,6 +8,7 @@ import type {
   LoadedModel,
   Log,
   Metrics,
+  QueueWait,
   RequestAccount,
 } from "../ports/mod.ts";
 import type { DeviceFacts, LoadedFacts, LoadSettings } from "../protocol/mod.ts";
@@ -383,6 +384,36 @@ Deno.test("SchedulerDriver serves accounts by the weights of their keys", async 
   await Promise.all(asked);
   // Until the heavy one has nothing left to ask for.
   assert.equal(order.slice(0, 8).filter((tenant) => tenant === "heavy").length, 6);
+});
+
+Deno.test("SchedulerDriver tells who has to wait where it stands, then and later, and for how long in the end", async () => {
+  const { acquire, clock } = stage();
+  const first = await acquire("a");
+  clock.advance(2_000);
+  first.release();
+  const waits: QueueWait[] = [];
+  const account = {
+    ...{ tenant: "k", priority: "normal" as const, deadlineAtMs: Infinity },
+    onQueued: (wait: QueueWait) => void waits.push(wait),
+  };
+  const ask = () => acquire("a", undefined, undefined, undefined, account);
+  const running = await ask();
+  assert.equal(waits.length, 0, "who has a slot at once does not wait");
+  const [second, third] = [ask(), ask()];
+  await settle();
+  assert.deepEqual(waits.map(({ told }) => told), [
+    { position: 1, etaMs: 2_000 },
+    { position: 2, etaMs: 4_000 },
+  ]);
+  clock.advance(1_500);
+  assert.deepEqual(waits[1]?.place(), { position: 2, etaMs: 2_500 });
+  running.release();
+  const lease = await second;
+  assert.equal(waits[0]?.place(), undefined);
+  clock.advance(700);
+  assert.deepEqual(waits.map((wait) => wait.waitedMs()), [1_500, 2_200]);
+  lease.release();
+  (await third).release();
 });
 
 Deno.test("SchedulerDriver refuses what its account wants sooner than can be, and says when to come back", async () => {

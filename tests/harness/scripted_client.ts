@@ -7,6 +7,7 @@ import type {
   Log,
   Metrics,
   ModelApi,
+  RequestAccount,
 } from "../../src/ports/mod.ts";
 
 /** The port's methods that return promises or streams, each replaceable by a test. */
@@ -42,9 +43,12 @@ export class ScriptedClient implements ModelApi {
     this.#script = options.script ?? {};
   }
 
-  /** What the last call asked for. */
+  /** What the last call asked for, as far as it is data. */
   get lastRequest(): unknown {
-    return this.calls.at(-1)?.request;
+    const request = this.calls.at(-1)?.request as { readonly account?: RequestAccount };
+    if (request?.account === undefined) return request;
+    const { onQueued: _, ...account } = request.account;
+    return { ...request, account };
   }
 
   generate: ModelApi["generate"] = async (request, signal) => {

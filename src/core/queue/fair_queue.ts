@@ -38,11 +38,13 @@ interface Account {
 class Lane<T extends Waiter> {
   readonly #classes: readonly Map<string, T>[] = PRIORITIES.map(() => new Map<string, T>());
   readonly #costs = PRIORITIES.map(() => 0);
+  #newest: T | undefined;
   size = 0;
 
   add(waiter: T): void {
     const at = PRIORITIES.indexOf(waiter.priority);
     this.#classes[at]?.set(waiter.requestId, waiter);
+    this.#newest = waiter;
     this.#costs[at] = (this.#costs[at] ?? 0) + waiter.costMs;
     this.size++;
   }
@@ -67,6 +69,21 @@ class Lane<T extends Waiter> {
     for (let at = 0; at <= PRIORITIES.indexOf(priority); at++) {
       costMs += this.#costs[at] ?? 0;
       count += this.#classes[at]?.size ?? 0;
+    }
+    return { costMs, count };
+  }
+
+  /** What comes before one that waits here. */
+  beforeOne({ requestId, priority, costMs: ownMs }: Waiter): Ahead {
+    if (this.#newest?.requestId === requestId) {
+      const all = this.before(priority);
+      return { costMs: all.costMs - ownMs, count: all.count - 1 };
+    }
+    let [costMs, count] = [0, 0];
+    for (const other of this.values()) {
+      if (other.requestId === requestId) break;
+      costMs += other.costMs;
+      count++;
     }
     return { costMs, count };
   }
@@ -267,14 +284,8 @@ export class FairQueue<T extends Waiter> {
 
   #ownAhead(lane: Lane<T> | undefined, waiter: Waiter): Ahead {
     if (lane === undefined) return { costMs: 0, count: 0 };
-    if (!this.#byId.has(waiter.requestId)) return lane.before(waiter.priority);
-    let [costMs, count] = [0, 0];
-    for (const other of lane.values()) {
-      if (other.requestId === waiter.requestId) break;
-      costMs += other.costMs;
-      count++;
-    }
-    return { costMs, count };
+    const isWaiting = this.#byId.has(waiter.requestId);
+    return isWaiting ? lane.beforeOne(waiter) : lane.before(waiter.priority);
   }
 
   #enter(tenant: string, weight: number): Account {

@@ -89,5 +89,6 @@ function rowShape(row: RequestRow): object {
     ...wireFields(row, ["id", "path", "model", "state", "status", "entry", "node", "moves"]),
     at: utcTime(row.atMs),
     ...wireFields(row, ["promptTokens", "tokens", "firstTokenMs", "durationMs"]),
+    ...(row.queued === undefined ? {} : { queued: wireFields(row.queued, ["position", "etaMs"]) }),
   };
 }

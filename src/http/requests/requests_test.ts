@@ -3,7 +3,7 @@ import { appUnderTest, httpRequest, scopedAccess } from "../../../tests/harness/
 import { linkedWork } from "../../../tests/harness/kept_responses.ts";
 import { ROUTE, scriptedAdmin } from "../../../tests/harness/scripted_admin.ts";
 import { SCRIPTED_METRICS } from "../../../tests/harness/scripted_client.ts";
-import type { RouteExplanation } from "../../ports/mod.ts";
+import type { QueuePlace, RouteExplanation } from "../../ports/mod.ts";
 import type { HttpApp } from "../app.ts";
 
 const CHAT = { model: "tiny", messages: [{ role: "user", content: "hi" }] };
@@ -138,4 +138,20 @@ Deno.test("many pages that look at once have the other nodes asked once", async 
   const { app } = appUnderTest({ elsewhere });
   await Promise.all(Array.from({ length: 5 }, () => rowsOf(app)));
   assert.equal(asked, 1);
+});
+
+Deno.test("a request that waits is told with where it stands, until it waits no more", async () => {
+  const { app, client } = appUnderTest({ admin: scriptedAdmin().admin });
+  const answer = client.chat.bind(client);
+  const seen: unknown[] = [];
+  client.chat = async (request, signal) => {
+    let place: QueuePlace | undefined = { position: 3, etaMs: 12_300 };
+    request.account?.onQueued?.({ told: place, place: () => place, waitedMs: () => 0 });
+    seen.push((await rowsOf(app))[0]?.["queued"]);
+    place = undefined;
+    seen.push((await rowsOf(app))[0]?.["queued"]);
+    return await answer(request, signal);
+  };
+  await (await chat(app, "r1")).text();
+  assert.deepEqual(seen, [{ position: 3, eta_ms: 12_300 }, undefined]);
 });

@@ -44,7 +44,8 @@ const ALLOWED_HEADERS = [
   ].map((name) => `X-Stainless-${name}`),
 ].join(",");
 /** What pages may read besides what all may: who answered, under which id, what was not followed, and how to come back. */
-const EXPOSED_HEADERS = "X-Request-Id, X-Odist-Node, X-Odist-Wake, X-Odist-Warning, " +
+const EXPOSED_HEADERS =
+  "X-Request-Id, X-Odist-Node, X-Odist-Queue, X-Odist-Wake, X-Odist-Warning, " +
   "X-Odist-Answer, X-Odist-Resume, Retry-After, " +
   ["Limit", "Remaining", "Reset"].flatMap((
     what,
