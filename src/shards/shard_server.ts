@@ -287,8 +287,11 @@ export class TunnelServer implements StreamHandler {
 
 /** llama.cpp can't be asked which port it has. Who takes it in between makes the worker fail, which is told. */
 function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  // Not by `using`: the bundler puts a value that is used but once where it is used, and then nobody disposes of it.
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
 }
 
 const CONNECT_EVERY_MS = 10;
