@@ -60,8 +60,13 @@ export async function publishFile(temporary: string, path: string): Promise<void
 export async function syncFolder(folder: string): Promise<void> {
   // Windows can't open a folder as a file; its file systems journal renames themselves.
   if (Deno.build.os === "windows") return;
-  using handle = await Deno.open(folder);
-  await handle.sync();
+  // Not by `using`: the bundler puts a value that is used but once where it is used, and then nobody closes it.
+  const handle = await Deno.open(folder);
+  try {
+    await handle.sync();
+  } finally {
+    handle.close();
+  }
 }
 
 /** `Deno.FsFile.write` may take fewer bytes than it is given. */
