@@ -25,6 +25,8 @@ export interface CliContext {
   readonly pageFolder: string;
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;
+  /** Aborts with a `TimeoutError` after so many milliseconds. */
+  signalAfter(delayMs: number): AbortSignal;
 }
 
 /** Options of a command that talks to a node. */
@@ -51,8 +53,14 @@ export function configFor(
   });
 }
 
-/** The node that `--host`, the environment or the file names. */
-export function clientFor(context: CliContext, options: ClientOptions): NodeClient {
+/**
+ * The node that `--host`, the environment or the file names. `signal` ends what it is asked; `onStale` is called with answers
+ * that are one node's knowledge, where the user is not to be told.
+ */
+export function clientFor(
+  context: CliContext,
+  options: ClientOptions & { readonly signal?: AbortSignal; readonly onStale?: () => void },
+): NodeClient {
   const flags = {
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.key === undefined ? {} : { apiKey: options.key }),
@@ -67,12 +75,13 @@ export function clientFor(context: CliContext, options: ClientOptions): NodeClie
     return parsed &&
       remoteSender({ ...host, ...parsed, scheme: "odist" }, { keyText: apiKey, dataFolder });
   };
+  const common = { signal: options.signal, onStale: options.onStale ?? staleNotice(context) };
   if (host.scheme === "odist") {
     const carry = remoteSender(host, { keyText: apiKey, dataFolder });
-    return new NodeClient(host, { carry, senderAt, onStale: staleNotice(context) });
+    return new NodeClient(host, { ...common, carry, senderAt });
   }
   const withKey = apiKey === "" ? {} : { key: apiKey, senderAt };
-  return new NodeClient(host, { ...withKey, onStale: staleNotice(context) });
+  return new NodeClient(host, { ...common, ...withKey });
 }
 
 /** Says once that what follows is one node's knowledge. */

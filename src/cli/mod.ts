@@ -32,5 +32,6 @@ export function runCli(setting: CliSetting): Promise<number> {
     ...rest,
     terminal: openTerminal(setting.env),
     nowMs: () => Date.now(),
+    signalAfter: (delayMs) => AbortSignal.timeout(delayMs),
   });
 }

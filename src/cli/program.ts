@@ -6,7 +6,7 @@ import { MODEL_COMMANDS } from "./commands/mod.ts";
 import type { CliContext } from "./context.ts";
 import { addNegations, withPlainFlags } from "./boolean_flags.ts";
 import { ExitRequest } from "./exit_request.ts";
-import { PROGRAM_COMMANDS } from "./itself/mod.ts";
+import { loadOverview, PROGRAM_COMMANDS } from "./itself/mod.ts";
 import { PLANNING_COMMANDS } from "./plan/mod.ts";
 
 const COMMANDS: readonly CommandRow[] = [
@@ -27,6 +27,10 @@ const HELP_COLUMNS_MAX = 100;
 export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
   const program = createProgram(context);
   try {
+    if (args.length === 0 && context.terminal.out.isTerminal) {
+      await (await loadOverview()).showOverview(context);
+      return 0;
+    }
     const asked = COMMANDS.find((row) => isAskedFor(row, args));
     await defineCommands(program, context, asked === undefined ? [] : [asked]);
     const valued = withValues(args, asked?.equalsFlags ?? []);

@@ -96,7 +96,7 @@ Deno.test("completions know every command, flag and place for a model's name", a
   for (const shell of ["bash", "zsh", "fish"]) {
     const { code, out } = await runCommand(["completions", shell]);
     assert.equal(code, 0);
-    for (const word of ["serve", "ls", "keepalive", "max-queue", "odist list 2>/dev/null"]) {
+    for (const word of ["serve", "ls", "keepalive", "max-queue", "--names models"]) {
       assert(out.includes(word), `${shell}: ${word}`);
     }
     assert(!out.includes("no-verbose"), "a flag is offered once");

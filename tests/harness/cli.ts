@@ -21,6 +21,8 @@ export interface CliOutcome {
 export function cliContext(given: {
   readonly terminal: ScriptedTerminal;
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: no limit ever passes, however slow this machine is. */
+  readonly signalAfter?: CliContext["signalAfter"];
 }): CliContext {
   return {
     // A folder that is not there: no configuration file and no history of this machine.
@@ -33,13 +35,18 @@ export function cliContext(given: {
     embeddedModelPath: "/nonexistent/tiny.gguf",
     pageFolder: "/nonexistent/ui",
     nowMs: () => CLI_NOW_MS,
+    signalAfter: given.signalAfter ?? (() => new AbortController().signal),
   };
 }
 
 /** Runs one command line to its end. */
 export async function runCommand(
   args: readonly string[],
-  given: { readonly env?: Readonly<Record<string, string>>; readonly piped?: string } = {},
+  given: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly piped?: string;
+    readonly signalAfter?: CliContext["signalAfter"];
+  } = {},
 ): Promise<CliOutcome> {
   const terminal = new ScriptedTerminal({ piped: given.piped ?? "" });
   const code = await runProgram(args, cliContext({ terminal, ...given }));

@@ -5,7 +5,7 @@
  * @module
  */
 export { readJsonLines } from "./json_lines.ts";
-export { modelsNamed, shortId } from "./model_rows.ts";
+export { isPlainName, modelsNamed, shortId } from "./model_rows.ts";
 export { NodeClient } from "./node_client.ts";
 export { reachLoopbackPastProxies } from "./past_proxies.ts";
 export { remoteSender } from "./remote_node.ts";

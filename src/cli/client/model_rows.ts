@@ -14,3 +14,11 @@ export function modelsNamed(answer: JsonObject, prefix: string | undefined): rea
 export function shortId(model: JsonObject): string {
   return (textOf(model, "digest") ?? "").slice(0, ID_CHARS);
 }
+
+/**
+ * Whether a shell takes the name, a model's or a node's, as one word that means itself: it comes from another machine, and
+ * shells expand what they are given to complete.
+ */
+export function isPlainName(name: string): boolean {
+  return /^\w[\w.:/@+-]*$/.test(name);
+}

@@ -19,11 +19,12 @@ export class NodeClient {
   readonly #key: string | undefined;
   readonly #onStale: (() => void) | undefined;
   readonly #senderAt: ((address: string) => SendRequest | undefined) | undefined;
+  readonly #signal: AbortSignal | undefined;
 
   /**
    * `carry`: default over HTTP, where `key` is shown with each request; `onStale` is called with each answer that may miss
    * what other nodes have changed; `senderAt` reaches other members by their addresses, for the rest of answers whose node
-   * dies.
+   * dies; `signal` ends requests that have none of their own, and their answers, with its reason.
    */
   constructor(
     host: HostAddress,
@@ -32,8 +33,10 @@ export class NodeClient {
       readonly key?: string;
       readonly onStale?: () => void;
       readonly senderAt?: (address: string) => SendRequest | undefined;
+      readonly signal?: AbortSignal | undefined;
     } = {},
   ) {
+    this.#signal = options.signal;
     this.#senderAt = options.senderAt;
     this.#key = options.key;
     this.#onStale = options.onStale;
@@ -143,7 +146,8 @@ export class NodeClient {
     });
   }
 
-  async #send(path: string, init: RequestInit): Promise<Response> {
+  async #send(path: string, given: RequestInit): Promise<Response> {
+    const init = this.#signal === undefined ? given : { signal: this.#signal, ...given };
     try {
       return await this.#carry(path, init);
     } catch (error) {

@@ -30,3 +30,6 @@ export const PROGRAM_COMMANDS: readonly CommandRow[] = [
     load: () => import("./completions.ts"),
   },
 ];
+
+/** What `odist` alone shows on a terminal. */
+export const loadOverview = () => import("./overview.ts");

@@ -6,16 +6,22 @@ export interface CommandWords {
   /** Words of which the first argument is one; mostly none. */
   readonly subcommands: readonly string[];
   readonly flags: readonly string[];
-  readonly takesModel: boolean;
+  /** Whose names the arguments are, behind the subcommand where there is one. */
+  readonly takes?: (typeof NAME_KINDS)[number];
 }
+
+/** What the asked node knows by name. */
+export const NAME_KINDS = ["models", "nodes"] as const;
 
 /** Shells with a completion script. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** Prints one model name per line; silent when no node runs. */
-const MODEL_NAMES = `odist list 2>/dev/null | awk 'NR > 1 { print $1 }'`;
+/** Prints one name per line; silent when no node runs. */
+function namesCommand(kind: (typeof NAME_KINDS)[number]): string {
+  return `odist completions bash --names ${kind} 2>/dev/null`;
+}
 
-/** A script for the shell to source. Model names are asked of the node while completing. */
+/** A script for the shell to source. Names of models and nodes are asked of the node while completing. */
 export function renderCompletions(
   shell: (typeof SHELLS)[number],
   commands: readonly CommandWords[],
@@ -25,10 +31,12 @@ export function renderCompletions(
 }
 
 function renderBash(commands: readonly CommandWords[]): string {
-  const cases = commands.map(({ names, subcommands, flags, takesModel }) => {
-    const words = takesModel ? `$(${MODEL_NAMES})` : subcommands.join(" ");
+  const cases = commands.map(({ names, subcommands, flags, takes }) => {
+    const asked = takes === undefined ? "" : `$(${namesCommand(takes)})`;
+    const words = subcommands.length === 0 ? `words="${asked}"` : `if ((COMP_CWORD == 2)); then ` +
+      `words="${subcommands.join(" ")}"; else words="${asked}"; fi`;
     return `    ${names.join("|")})
-      if [[ $current == -* ]]; then words="${flags.join(" ")}"; else words="${words}"; fi ;;`;
+      if [[ $current == -* ]]; then words="${flags.join(" ")}"; else ${words}; fi ;;`;
   });
   return `_odist() {
   local current="\${COMP_WORDS[COMP_CWORD]}" words=""
@@ -48,10 +56,13 @@ function renderZsh(commands: readonly CommandWords[]): string {
   const described = commands.flatMap(({ names, summary }) =>
     names.map((name) => `    '${name}:${summary.replaceAll("'", "'\\''")}'`)
   );
-  const cases = commands.map(({ names, subcommands, flags, takesModel }) => {
-    const models = takesModel ? `; compadd -- \${(f)"$(${MODEL_NAMES})"}` : "";
-    const words = [...subcommands, ...flags].join(" ");
-    return `    ${names.join("|")}) compadd -- ${words}${models} ;;`;
+  const cases = commands.map(({ names, subcommands, flags, takes }) => {
+    const place = subcommands.length === 0 ? "" : "((CURRENT > 3)) && ";
+    const asked = takes ? `; ${place}compadd -- \${(f)"$(${namesCommand(takes)})"}` : "";
+    const first = subcommands.length === 0
+      ? ""
+      : `((CURRENT == 3)) && compadd -- ${subcommands.join(" ")}; `;
+    return `    ${names.join("|")}) ${first}compadd -- ${flags.join(" ")}${asked} ;;`;
   });
   return `#compdef odist
 _odist() {
@@ -69,18 +80,23 @@ if [[ "\${funcstack[1]}" == _odist ]]; then _odist "$@"; else compdef _odist odi
 
 function renderFish(commands: readonly CommandWords[]): string {
   const lines = ["complete -c odist -f"];
-  for (const { names, summary, subcommands, flags, takesModel } of commands) {
+  for (const { names, summary, subcommands, flags, takes } of commands) {
     const quoted = summary.replaceAll("'", "\\'");
     for (const name of names) {
       lines.push(`complete -c odist -n __fish_use_subcommand -a ${name} -d '${quoted}'`);
     }
     const seen = `-n '__fish_seen_subcommand_from ${names.join(" ")}'`;
     if (subcommands.length > 0) {
-      lines.push(`complete -c odist ${seen} -a '${subcommands.join(" ")}'`);
+      const words = subcommands.join(" ");
+      const before = `${seen.slice(0, -1)}; and not __fish_seen_subcommand_from ${words}'`;
+      lines.push(`complete -c odist ${before} -a '${words}'`);
     }
     for (const flag of flags) lines.push(`complete -c odist ${seen} -l ${flag.slice(2)}`);
-    if (takesModel) {
-      lines.push(`complete -c odist ${seen} -a "(${MODEL_NAMES.replaceAll("$1", "\\$1")})"`);
+    if (takes !== undefined) {
+      const behind = subcommands.length === 0
+        ? seen
+        : `${seen.slice(0, -1)}; and __fish_seen_subcommand_from ${subcommands.join(" ")}'`;
+      lines.push(`complete -c odist ${behind} -a "(${namesCommand(takes)})"`);
     }
   }
   return `${lines.join("\n")}\n`;

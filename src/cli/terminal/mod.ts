@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type CommandWords, renderCompletions, SHELLS } from "./completion_scripts.ts";
+export { type CommandWords, NAME_KINDS, renderCompletions, SHELLS } from "./completion_scripts.ts";
 export { renderModel } from "./model_view.ts";
 export { printJson } from "./print.ts";
 export { type ProgressLine, ProgressView } from "./progress_view.ts";
