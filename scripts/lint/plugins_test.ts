@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import pureCore from "./pure_core.ts";
 import printable from "./printable.ts";
 import sizes from "./sizes.ts";
+import usedOnce from "./used_once.ts";
 
 function lint(plugin: Deno.lint.Plugin, file: string, source: string): string[] {
   return Deno.lint.runPlugin(plugin, file, source).map((finding) => finding.message);
@@ -75,4 +76,21 @@ Deno.test("the rule printable finds what the command line would show as it came"
   for (const source of safe) {
     assert.deepEqual(lint(printable, "/r/src/cli/commands/a.ts", source), [], source);
   }
+});
+
+Deno.test("the rule used-once finds what `using` declares and only one place uses", () => {
+  const once = [
+    "function f() { using a = open(); return a.port; }",
+    "async function f() { using a = await open(); await a.sync(); }",
+    "async function f() { await using a = open();\n  return await a.read(); }",
+  ];
+  for (const source of once) assert.equal(lint(usedOnce, "src/a.ts", source).length, 1, source);
+  const sound = [
+    "function f() { using a = open(); a.read(); return a.port; }",
+    "function f() { using a = open(); write(a, b); }",
+    "function f() { using a = open(); }",
+    "function f() { const a = open(); return a.port; }",
+  ];
+  for (const source of sound) assert.deepEqual(lint(usedOnce, "src/a.ts", source), [], source);
+  assert.deepEqual(lint(usedOnce, "src/a_test.ts", once[0] ?? ""), []);
 });
