@@ -256,6 +256,11 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/queue",
       because: "Who waits for a slot, and who is next.",
     },
+    {
+      from: "src/storage",
+      to: "src/core/kv_cache",
+      because: "Which files of computed prefixes have to go is decided there.",
+    },
     { from: "src/shards", to: "src/core/scheduler", because: "Where layers lie is planned there." },
     { from: "src/shards", to: "src/slots", because: "A worker's memory is a slot's." },
     {
@@ -453,7 +458,10 @@ export const IMPORT_RULES: ImportRules = {
       [".", "model", "The folder's face shows all shapes."],
       [".", "raft", "The folder's face shows all shapes."],
     ]),
-    ...within("src/storage", [[".", "secrets", "Keys are stored with what they open."]]),
+    ...within("src/storage", [
+      [".", "secrets", "Keys are stored with what they open."],
+      [".", "cells", "The folder's face shows all pieces."],
+    ]),
     ...within("src/transport", [
       [".", "connecting", "A transport dials and listens."],
       [".", "discovery", "A transport's face shows how to be found."],

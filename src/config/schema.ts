@@ -320,6 +320,18 @@ export const OPTIONS = {
     details:
       "One that comes back is not computed again. `1`, as any number too small for one, keeps none.",
   },
+  cacheDiskBytes: {
+    slice: "storage",
+    kind: "bytes",
+    low: 0,
+    high: 1024 * TIB,
+    flag: "cache-disk",
+    default: "2GiB",
+    summary:
+      "Room in the data folder for conversations whose model was unloaded, or that had no room in memory.",
+    details:
+      "0 keeps none, and removes those that are there. What saves least time for its bytes goes first.",
+  },
   kvOffload: {
     slice: "engine",
     kind: "boolean",

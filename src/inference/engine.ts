@@ -1,5 +1,5 @@
 import { Heartbeat, SilenceWatch, UnavailableError } from "../base/mod.ts";
-import type { Clock, Engine, LoadedModel, Log } from "../ports/mod.ts";
+import type { CellStore, Clock, Engine, LoadedModel, Log } from "../ports/mod.ts";
 import {
   type ExactProof,
   type LoadedFacts,
@@ -7,6 +7,7 @@ import {
   RUNNER_PROTOCOL_VERSION,
   type RunnerReply,
 } from "../protocol/mod.ts";
+import { CellTraffic } from "./cell_traffic.ts";
 import { RunnerProcess, type RunnerStart } from "./runner_process.ts";
 import { ChannelledModel } from "./channel/mod.ts";
 
@@ -16,6 +17,8 @@ export interface EngineOptions extends RunnerStart {
   readonly clock: Pick<Clock, "after" | "monotonicMs">;
   /** Asked at each load: what the runner may keep in memory of what its slots give up. Default nothing. */
   readonly cacheMemoryBytes?: () => number;
+  /** Where cells outlive runners; default nowhere. */
+  readonly cells?: CellStore;
 }
 
 /**
@@ -56,7 +59,7 @@ async function load(
   const onAbort = () => resolve({ kind: "aborted" });
   how.signal.addEventListener("abort", onAbort);
   process.exited.then(({ reason }) => resolve({ kind: "gone", message: reason }));
-  process.send({
+  void process.send({
     kind: "load",
     version: RUNNER_PROTOCOL_VERSION,
     settings: { ...settings, cacheMemoryBytes: options.cacheMemoryBytes?.() ?? 0 },
@@ -65,6 +68,7 @@ async function load(
   how.signal.removeEventListener("abort", onAbort);
   if (end.kind === "loaded" && model !== undefined) {
     watch(options.log, { ...settings, confinement: end.confinement }, model);
+    await model.cellsTold;
     return model;
   }
   await process.stop();
@@ -132,6 +136,9 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
   readonly facts: LoadedFacts;
   readonly proof?: ExactProof;
   readonly exited: LoadedModel["exited"];
+  /** Resolves once the runner was told which cells are kept for it. */
+  readonly cellsTold: Promise<void>;
+  readonly #cells: CellTraffic | undefined;
   readonly #process: RunnerPipe;
   readonly #clock: Pick<Clock, "after" | "monotonicMs">;
   readonly #silence: SilenceWatch;
@@ -140,11 +147,19 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
 
   constructor(
     process: RunnerPipe,
-    loaded: { readonly facts: LoadedFacts; readonly proof?: ExactProof },
-    watch: { readonly clock: Pick<Clock, "after" | "monotonicMs">; readonly pulse?: Pulse },
+    loaded: {
+      readonly facts: LoadedFacts;
+      readonly proof?: ExactProof;
+      readonly cellsKey?: string;
+    },
+    watch: {
+      readonly clock: Pick<Clock, "after" | "monotonicMs">;
+      readonly pulse?: Pulse;
+      readonly cells?: CellStore;
+    },
   ) {
     super({
-      send: (command) => process.send(command),
+      send: (command) => void process.send(command),
       onBusy: (isBusy) => this.#watch(isBusy),
       onNonsense: (reason) => process.fail(reason),
     });
@@ -154,6 +169,11 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
     if (loaded.proof !== undefined) this.proof = loaded.proof;
     this.#clock = clock;
     this.#pulse = pulse;
+    const { cellsKey: key } = loaded;
+    this.#cells = watch.cells === undefined || key === undefined
+      ? undefined
+      : new CellTraffic({ store: watch.cells, key, clock, send: (word) => process.send(word) });
+    this.cellsTold = this.#cells?.told ?? Promise.resolve();
     // A stopped or hung process closes no pipe, so that nobody else would notice.
     this.#silence = new SilenceWatch(clock, {
       limitMs: pulse.silenceMs,
@@ -161,6 +181,7 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
     });
     this.#watch(false);
     this.exited = process.exited.then((end) => {
+      this.#cells?.lose();
       this.#silence.stop();
       this.#heartbeat?.stop();
       this.channel.lose(
@@ -187,12 +208,18 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
       case "load_progress":
       case "pong":
         return;
+      case "cells":
+      case "cells_wanted":
+      case "cells_damaged":
+      case "cells_kept":
+        return this.#cells?.receive(reply);
       default:
         void this.channel.receive(reply);
     }
   }
 
   async unload(): Promise<void> {
+    await this.#cells?.handOver();
     await this.#process.stop();
     await this.exited;
   }
@@ -202,7 +229,7 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
     this.#heartbeat = undefined;
     if (!isBusy && !this.#pulse.isSteady) return this.#silence.pause();
     this.#silence.resume();
-    const send = () => this.#process.send({ kind: "ping" });
+    const send = () => void this.#process.send({ kind: "ping" });
     this.#heartbeat = new Heartbeat(this.#clock, { everyMs: this.#pulse.everyMs, send });
   }
 }

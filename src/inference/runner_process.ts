@@ -57,9 +57,9 @@ export class RunnerProcess {
     return failureLines(this.#stderr.text());
   }
 
-  /** Sends a command. A runner that is gone loses it silently: {@link exited} tells. */
-  send(command: RunnerCommand): void {
-    this.#input.write(encodeFrame(command)).catch(() => {});
+  /** Sends a command; resolves when the pipe took it. A runner that is gone loses it silently: {@link exited} tells. */
+  send(command: RunnerCommand): Promise<void> {
+    return this.#input.write(encodeFrame(command)).catch(() => {});
   }
 
   /** Ends the process at once: nothing in it is worth waiting for. Resolves when it is gone. */

@@ -15,6 +15,7 @@ import { openControlGroup, openMachine } from "../slots/mod.ts";
 import {
   fileAt,
   openBlobStore,
+  openCellFiles,
   openDisk,
   openModelCatalog,
   openRegistryKey,
@@ -73,6 +74,10 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
       cacheMemoryBytes: () =>
         config.engine.cacheMemoryBytes ||
         Math.floor(machine.availableBytes() / CACHE_MEMORY_DIVISOR),
+      cells: openCellFiles({
+        folder: join(config.storage.dataFolder, "cells"),
+        bytesMax: config.storage.cacheDiskBytes,
+      }),
     }),
     quantizer: createQuantizer({
       command,

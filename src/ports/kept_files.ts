@@ -1,6 +1,12 @@
 import type { NodeId } from "../base/mod.ts";
 import type { QueuePlace } from "./model_api.ts";
-import type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "../protocol/mod.ts";
+import type {
+  AnswerEntry,
+  AnswerKey,
+  AnswerOpening,
+  CellsHeader,
+  JournalHead,
+} from "../protocol/mod.ts";
 
 /**
  * Small files that only this user may read: keys and what belongs to them. A file that others may read is repaired when it
@@ -221,4 +227,23 @@ export type PageFileName = "index.html" | "page.js" | "page.css";
 export interface PageFiles {
   /** Undefined where the page is not built, as in sources that were only just fetched. */
   read(name: PageFileName): Promise<Uint8Array<ArrayBuffer> | undefined>;
+}
+
+/**
+ * Cells that outlive the runner which computed them. `key` says what they hold for: files of the model, numeric class, kind of
+ * cache, slots. What can't be written or read is as if it had never been kept.
+ */
+export interface CellStore {
+  list(key: string): Promise<readonly CellsHeader[]>;
+  /** Keeps them, instead of those that they begin with. */
+  write(
+    key: string,
+    cells: {
+      readonly header: CellsHeader;
+      readonly state: Uint8Array;
+      readonly replaces: readonly string[];
+    },
+  ): Promise<void>;
+  read(key: string, id: string): Promise<Uint8Array | undefined>;
+  remove(key: string, id: string): Promise<void>;
 }

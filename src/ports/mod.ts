@@ -80,6 +80,7 @@ export {
 export type {
   AnswerJournals,
   AnswerPlace,
+  CellStore,
   ClientWork,
   FollowedAnswer,
   FoundResponse,

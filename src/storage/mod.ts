@@ -10,6 +10,7 @@ export { type BlobStoreOptions, openBlobStore } from "./blob_store.ts";
 export { writeFileDurably } from "./durable_file.ts";
 export { openDisk } from "./deno_disk.ts";
 export { fileAt, pageFilesIn } from "./kept_file.ts";
+export { openCellFiles } from "./cells/mod.ts";
 export { type FolderLock, lockFolder } from "./folder_lock.ts";
 export { openModelCatalog } from "./model_catalog.ts";
 export { pruneModels, type PruneOptions } from "./prune.ts";

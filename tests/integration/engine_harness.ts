@@ -1,6 +1,6 @@
 /** A real engine with real runners for integration tests, and the few words that its scenarios need. */
 import { fileURLToPath } from "node:url";
-import { createEngine } from "../../src/inference/mod.ts";
+import { createEngine, type EngineOptions } from "../../src/inference/mod.ts";
 import type { Engine, LoadedModel } from "../../src/ports/mod.ts";
 import type {
   AnswerToken,
@@ -22,8 +22,11 @@ export const RUNNER_COMMAND: readonly string[] = [
   ...["run", "-A", "--no-lock", "--no-check", `${ROOT}main.ts`, "runner"],
 ];
 
-export function startEngine(env: Readonly<Record<string, string>> = {}): Engine {
-  return createEngine({ command: RUNNER_COMMAND, env, log: { log() {} }, clock });
+export function startEngine(
+  env: Readonly<Record<string, string>> = {},
+  caches: Pick<EngineOptions, "cacheMemoryBytes" | "cells"> = {},
+): Engine {
+  return createEngine({ command: RUNNER_COMMAND, env, log: { log() {} }, clock, ...caches });
 }
 
 export const TINY_SETTINGS: LoadSettings = {

@@ -1,19 +1,16 @@
-import { PrefixShelf, sharedTokens } from "../../core/kv_cache/mod.ts";
+import { type KeptPrefix, PrefixShelf, sharedTokens } from "../../core/kv_cache/mod.ts";
+import { type CellsCommand, isImageToken } from "../../protocol/mod.ts";
 import type { Llama } from "../llama/mod.ts";
+import { type CellsVoice, type PrefixCells, TravellingCells } from "./travelling_cells.ts";
 
-/** Cells that belong to no slot. */
-interface SavedCells {
-  readonly state: Uint8Array<ArrayBuffer>;
-  /** By how many their positions are fewer than they. */
-  readonly savedPositions: number;
-}
-
-/** Where cells go, and whose. */
+/** A slot whose cells are all computed, and the tokens that they are of. */
 export interface CellsOfSlot {
   readonly slot: number;
-  /** Of which the cells are, all of them. */
   readonly tokens: readonly number[];
+  /** By how many their positions are fewer than they. */
   readonly savedPositions: number;
+  /** What to compute them took, about. Milliseconds. */
+  readonly computeMs: number;
 }
 
 /** A model's context, and what may be kept of it. */
@@ -24,18 +21,28 @@ export interface KeptCellsOptions {
   readonly bytesMax: number;
   /** Whether a sequence can be cut anywhere. */
   readonly canCut: boolean;
+  /** Who keeps what finds no room here; absent = nobody. */
+  readonly outside?: CellsVoice;
 }
+
+/** From where cells came back. */
+export type CellsOrigin = "memory" | "disk";
 
 /** What the slots of a model have computed and no longer hold, in memory. While one of its methods runs, nothing may be decoded. */
 export class KeptCells {
   readonly #model: KeptCellsOptions;
   readonly #shelf: PrefixShelf;
-  readonly #cells = new Map<string, SavedCells>();
+  readonly #travelling: TravellingCells | undefined;
+  readonly #cells = new Map<string, PrefixCells & { readonly origin: CellsOrigin }>();
+  /** By id, who waits for them. */
+  readonly #coming = new Map<string, (() => void)[]>();
   #count = 0;
 
   constructor(options: KeptCellsOptions) {
+    const { outside, canCut } = options;
     this.#model = options;
     this.#shelf = new PrefixShelf(options);
+    this.#travelling = outside && new TravellingCells({ ...outside, canCut });
   }
 
   /** Leading tokens of a prompt that are here; the last one never counts. */
@@ -44,33 +51,57 @@ export class KeptCells {
   }
 
   /**
-   * Copies a slot's cells.
+   * Asks for cells from outside that save a prompt so many tokens at least.
    *
-   * @param computeMs What to compute them took, about.
+   * @param onCome Called once they are here, or can't be had.
+   * @returns Whether there are such cells.
    */
-  async save({ slot, tokens, savedPositions }: CellsOfSlot, computeMs: number): Promise<void> {
-    const { llama, context } = this.#model;
-    const held = this.#shelf.find([...tokens, -1]);
-    if (held?.tokens === tokens.length) return this.#shelf.touch(held.prefix.id);
-    const bytes = Number(llama.call.llama_state_seq_get_size(context, slot));
-    if (bytes === 0 || !this.#shelf.hasRoomFor(bytes)) return;
-    const state = new Uint8Array(new ArrayBuffer(bytes));
-    const length = Number(
-      await llama.call.llama_state_seq_get_data_later(context, state, BigInt(bytes), slot),
-    );
-    if (length !== bytes) return;
-    const id = String(this.#count++);
-    this.#cells.set(id, { state, savedPositions });
-    const gone = this.#shelf.add({ id, tokens: Int32Array.from(tokens), bytes, computeMs });
-    for (const prefix of gone) this.#cells.delete(prefix.id);
+  fetch(prompt: readonly number[], tokensMin: number, onCome: () => void): boolean {
+    const found = this.#travelling?.find(prompt);
+    if (found === undefined || found.tokens < tokensMin) return false;
+    const { id, bytes } = found.prefix;
+    if (!this.#shelf.hasRoomFor(bytes)) return false;
+    const waiting = this.#coming.get(id);
+    if (waiting !== undefined) return waiting.push(onCome) > 0;
+    this.#coming.set(id, [onCome]);
+    this.#travelling?.want(id, (cells) => {
+      if (cells !== undefined) this.#keep(cells, "disk");
+      for (const tell of this.#coming.get(id) ?? []) tell();
+      this.#coming.delete(id);
+    });
+    return true;
+  }
+
+  /** Takes what is told of cells outside. */
+  obey(command: Exclude<CellsCommand, { kind: "cells_keep" }>): void {
+    if (command.kind === "cells_known") return this.#travelling?.know(command.headers);
+    this.#travelling?.take(command.id, command.part, command.isLast);
+  }
+
+  /** Copies a slot's cells. */
+  async save(cells: CellsOfSlot): Promise<void> {
+    const held = this.#shelf.find([...cells.tokens, NO_TOKEN]);
+    if (held?.tokens === cells.tokens.length) return this.#shelf.touch(held.prefix.id);
+    const read = await this.#read(cells);
+    if (read !== undefined) this.#keep(read, "memory");
+  }
+
+  /** Hands all cells over, of the slots and of here. */
+  async handOver(slots: readonly CellsOfSlot[]): Promise<void> {
+    for (const cells of slots) {
+      const read = this.#travelling && await this.#read(cells);
+      if (read !== undefined) this.#send(read);
+    }
+    for (const cells of this.#cells.values()) this.#send(cells);
+    this.#model.outside?.send({ kind: "cells_kept" });
   }
 
   /**
    * Puts the cells that serve a prompt best in the place of a slot's.
    *
-   * @returns Which the slot has now, at least as many as serve the prompt; undefined = it has none.
+   * @returns Whose they are; undefined = they could not be used, and the slot has none.
    */
-  async restore(slot: number, prompt: readonly number[]): Promise<CellsOfSlot | undefined> {
+  async restore(slot: number, prompt: readonly number[]): Promise<CellsOrigin | undefined> {
     const { llama, context, memory } = this.#model;
     const found = this.#shelf.find(prompt);
     const cells = found && this.#cells.get(found.prefix.id);
@@ -89,9 +120,44 @@ export class KeptCells {
       return undefined;
     }
     this.#shelf.touch(id);
-    return { slot, tokens: [...tokens], savedPositions };
+    return cells.origin;
+  }
+
+  async #read(cells: CellsOfSlot): Promise<PrefixCells | undefined> {
+    const { llama, context } = this.#model;
+    const { slot, tokens, savedPositions, computeMs } = cells;
+    const bytes = Number(llama.call.llama_state_seq_get_size(context, slot));
+    if (bytes === 0 || !this.#shelf.hasRoomFor(bytes)) return undefined;
+    const state = new Uint8Array(new ArrayBuffer(bytes));
+    const read = llama.call.llama_state_seq_get_data_later(context, state, BigInt(bytes), slot);
+    if (Number(await read) !== bytes) return undefined;
+    return { tokens: Int32Array.from(tokens), savedPositions, state, computeMs };
+  }
+
+  #keep(cells: PrefixCells, origin: CellsOrigin): void {
+    const id = String(this.#count++);
+    const { tokens, state, computeMs } = cells;
+    this.#cells.set(id, { ...cells, origin });
+    const gone = this.#shelf.add({ id, tokens, bytes: state.length, computeMs });
+    for (const prefix of gone) this.#giveUp(prefix, prefix.id === id ? undefined : tokens);
+  }
+
+  /** What isn't a part of `by` goes outside. */
+  #giveUp({ id, tokens }: KeptPrefix, by: ArrayLike<number> | undefined): void {
+    const cells = this.#cells.get(id);
+    this.#cells.delete(id);
+    const isPart = by !== undefined && sharedTokens(tokens, by) === tokens.length;
+    if (cells !== undefined && !isPart) this.#send(cells);
+  }
+
+  /** Images have other numbers in another runner. */
+  #send(cells: PrefixCells): void {
+    if (!cells.tokens.some(isImageToken)) this.#travelling?.put(cells);
   }
 }
+
+/** Of no vocabulary. */
+const NO_TOKEN = -1;
 
 /** How many of a slot's tokens nobody would hold any more, were its cells given up for a prompt. */
 export function tokensLost(

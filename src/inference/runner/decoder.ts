@@ -1,13 +1,14 @@
 import { assert, invalidRequest, RequestError, UnavailableError } from "../../base/mod.ts";
 import {
   type AnswerToken,
+  type CellsCommand,
   type FinishReason,
   isImageToken,
   type SequenceEvent,
   type SequenceRequest,
   splitAtImages,
 } from "../../protocol/mod.ts";
-import { KeptCells, tokensLost } from "../cells/mod.ts";
+import { type CellsOfSlot, type CellsVoice, KeptCells, tokensLost } from "../cells/mod.ts";
 import { AnswerImages, ImageNumbers } from "../images/mod.ts";
 import { takeRows } from "../exactness/mod.ts";
 import { Batch } from "./batch.ts";
@@ -77,22 +78,31 @@ export class Decoder {
   /** Counts uses of slots: a clock without time. */
   #order = 0;
   #wake: (() => void) | undefined;
+  /** Whether there may be work that the round under way has not seen. */
+  #isStirred = false;
   /** Milliseconds per batch token, as last measured. */
   #tokenMs = IN_PLACE_MS_MAX;
   /** The same of prompts. */
   #prefillTokenMs = IN_PLACE_MS_MAX;
   /** Whether cells are to be copied between slots by the next decode. */
   #isCopying = false;
+  #isHandingOver = false;
   /** When pipes were last served, in milliseconds of `performance.now()`. */
   #servedMs = 0;
 
-  constructor(model: RunnerModel, emit: (events: readonly AddressedEvent[]) => void) {
+  /** `outside`: who keeps cells longer than this process lives; default nobody. */
+  constructor(
+    model: RunnerModel,
+    emit: (events: readonly AddressedEvent[]) => void,
+    outside?: CellsVoice,
+  ) {
     this.#model = model;
     this.#emit = emit;
     this.#kept = new KeptCells({
       ...model,
       bytesMax: model.settings.cacheMemoryBytes ?? 0,
       canCut: model.slidingWindowTokens === 0 || model.traits.keepsAllCells,
+      ...(outside === undefined ? {} : { outside }),
     });
     this.#slots = Array.from({ length: model.settings.slots }, (_, index) => new Slot(index));
     // In pairs, a token may take the one before it along.
@@ -167,7 +177,7 @@ export class Decoder {
 
   #queue(answer: RunningAnswer): void {
     this.#waiting.push(answer);
-    this.#wake?.();
+    this.#stir();
   }
 
   /** An answer's reader took so many tokens more; unknown ids have finished already. */
@@ -176,7 +186,14 @@ export class Decoder {
     const answer = answers.find((candidate) => candidate?.id === id);
     if (answer === undefined) return;
     answer.unreadTokensLeft += tokens;
-    this.#wake?.();
+    this.#stir();
+  }
+
+  /** Takes what is said of cells that are kept outside. */
+  obey(command: CellsCommand): void {
+    if (command.kind === "cells_keep") this.#isHandingOver = true;
+    else this.#kept.obey(command);
+    this.#stir();
   }
 
   /** Ends an answer before the next batch; unknown ids have finished already. */
@@ -185,16 +202,18 @@ export class Decoder {
     for (const answer of [...this.#waiting, ...this.#slots.map((slot) => slot.answer)]) {
       if (answer?.id === id) answer.isCancelled = true;
     }
-    this.#wake?.();
+    this.#stir();
   }
 
   /** Runs for ever. @throws Error when llama.cpp fails: its context is then in an unknown state. */
   async run(): Promise<never> {
     for (;;) {
+      this.#isStirred = false;
       this.#dropCancelled();
       await this.#admit();
+      await this.#handOver();
       this.#flush();
-      const image = readyImage(this.#writing(), () => this.#wake?.());
+      const image = readyImage(this.#writing(), () => this.#stir());
       if (image !== undefined) {
         const batchIndex = await decodeImage(this.#model, image);
         this.#isCopying = false;
@@ -339,6 +358,15 @@ export class Decoder {
     }
   }
 
+  /** All that was computed, if it was asked for. */
+  async #handOver(): Promise<void> {
+    if (!this.#isHandingOver) return;
+    this.#isHandingOver = false;
+    const whole = this.#isCopying ? [] : this.#slots;
+    const worth = whole.filter(({ computed }) => computed >= COPY_SAVES_TOKENS_MIN);
+    await this.#kept.handOver(worth.map((slot) => this.#cellsOf(slot)));
+  }
+
   /** Whether it is to wait for what another answer is about to compute. */
   #awaits(answer: RunningAnswer): boolean {
     if (!isAwaited(answer.awaited)) {
@@ -347,10 +375,24 @@ export class Decoder {
       const slot = found && this.#slots[found.slot];
       answer.awaited = found && slot && { slot, by: slot.answer, tokens: found.tokens };
     }
-    if (answer.awaited === undefined) return false;
+    if (answer.awaited === undefined) return this.#fetches(answer);
     const { slot, tokens } = answer.awaited;
     slot.awaitedTokens = Math.min(slot.awaitedTokens, tokens);
     return true;
+  }
+
+  /** Whether it is to wait for cells that are kept outside. */
+  #fetches(answer: RunningAnswer): boolean {
+    if (answer.fetching !== undefined) return answer.fetching === "coming";
+    const { windowTokens } = answer;
+    const inSlots = chooseSlot(this.#caches(), windowTokens)?.sharedTokens ?? 0;
+    const ready = Math.max(inSlots, this.#keptTokens(windowTokens));
+    const isComing = this.#kept.fetch(windowTokens, ready + COPY_SAVES_TOKENS_MIN, () => {
+      answer.fetching = "over";
+      this.#stir();
+    });
+    answer.fetching = isComing ? "coming" : "over";
+    return isComing;
   }
 
   /** Whether there was a slot for it. */
@@ -367,11 +409,7 @@ export class Decoder {
       if (this.#writing().some(({ pendingTokens }) => pendingTokens > 0)) return false;
       return this.#begin(slot, answer, this.#reuse(choice, answer));
     }
-    if (isLost) {
-      const { index, computed, savedPositions, window } = slot;
-      const cells = { slot: index, tokens: window.slice(0, computed), savedPositions };
-      await this.#kept.save(cells, computed * this.#prefillTokenMs);
-    }
+    if (isLost) await this.#kept.save(this.#cellsOf(slot));
     if (!isKept) return this.#begin(slot, answer, this.#reuse(choice, answer));
     const isRestored = await this.#kept.restore(slot.index, answer.windowTokens);
     const sharedTokens = isRestored ? keptTokens : 0;
@@ -381,6 +419,12 @@ export class Decoder {
   /** Leading tokens of a prompt that are kept outside the slots, whole images alone. */
   #keptTokens(prompt: readonly number[]): number {
     return imageStart(prompt, this.#kept.tokensOf(prompt));
+  }
+
+  #cellsOf({ index, computed, savedPositions, window }: Slot): CellsOfSlot {
+    const tokens = window.slice(0, computed);
+    const computeMs = computed * this.#prefillTokenMs;
+    return { slot: index, tokens, savedPositions, computeMs };
   }
 
   /** Whether an answer's cells would take the place of some that are worth keeping. */
@@ -607,8 +651,15 @@ export class Decoder {
     this.#events = [];
   }
 
+  #stir(): void {
+    this.#isStirred = true;
+    this.#wake?.();
+  }
+
   /** Until something is asked, cancelled or read. */
   async #work(): Promise<void> {
+    // Something was said while cells were copied.
+    if (this.#isStirred) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     await promise;

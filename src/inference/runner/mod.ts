@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { assertNever, errorMessage, isEdgeError, PeerError, RequestError } from "../../base/mod.ts";
 import {
   type LoadedFacts,
@@ -18,7 +19,7 @@ import {
 } from "../../protocol/mod.ts";
 import { killThisProcess } from "../../confinement/mod.ts";
 import { encodeFrame, FrameReader } from "../frames.ts";
-import { Decoder } from "./decoder.ts";
+import { type AddressedEvent, Decoder } from "./decoder.ts";
 import { Embedder } from "./embedder.ts";
 import { openLlama } from "../llama/mod.ts";
 import { tokenizeEnds } from "./long_text.ts";
@@ -128,13 +129,32 @@ async function loading(
     };
     const model = await loadModel(llama, settings, { onProgress, ownNativeFolder });
     const proof = model.proof === undefined ? {} : { proof: model.proof };
-    send({ kind: "loaded", facts: model.facts, confinement, ...proof });
+    const cellsKey = cellsKeyOf(model);
+    const keeping = cellsKey === undefined ? {} : { cellsKey };
+    send({ kind: "loaded", facts: model.facts, confinement, ...keeping, ...proof });
     if (settings.mode === "embed") return { model, embedder: new Embedder(model) };
-    return { model, decoder: new Decoder(model, (events) => send({ kind: "events", events })) };
+    const outside = cellsKey === undefined ? undefined : { key: cellsKey, send };
+    const tell = (events: readonly AddressedEvent[]) => send({ kind: "events", events });
+    return { model, decoder: new Decoder(model, tell, outside) };
   } catch (error) {
     send({ kind: "load_failed", message: errorMessage(error) });
     return undefined;
   }
+}
+
+/** What the cells of a model hold for; undefined = nobody may keep them. */
+function cellsKeyOf({ settings, facts, memory }: RunnerModel): string | undefined {
+  const { mode, shards, modelPath, adapterPaths, kvCacheType, flashAttention, slots } = settings;
+  const isKept = (settings.cacheMemoryBytes ?? 0) > 0 && memory !== null;
+  if (mode === "embed" || shards !== undefined || !isKept) return undefined;
+  // Blobs are named by their digests.
+  const files = [modelPath, ...adapterPaths].map((path) => path.replace(/^.*[/\\]/, ""));
+  // An answer that isn't exact is no other for another number of threads.
+  const numericClass = facts.exactness?.isExact === true
+    ? facts.numericClass
+    : facts.numericClass.replace(/\/threads=\d+/, "");
+  const holdsFor = [files, numericClass, kvCacheType, flashAttention, slots];
+  return createHash("sha256").update(JSON.stringify(holdsFor)).digest("hex").slice(0, 32);
 }
 
 function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>): void {
@@ -147,6 +167,10 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
         return;
       case "taken":
         return decoder?.taken(command.id, command.tokens);
+      case "cells":
+      case "cells_known":
+      case "cells_keep":
+        return decoder?.obey(command);
       case "ping":
         return send({ kind: "pong" });
       case "cancel":
@@ -181,7 +205,9 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
     }
   } catch (error) {
     const { kind } = command;
-    if (kind === "cancel" || kind === "taken" || kind === "ping") throw error;
+    if (!("id" in command) || kind === "cells" || kind === "cancel" || kind === "taken") {
+      throw error;
+    }
     refuse(command.id, error);
   }
 }

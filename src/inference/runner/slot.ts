@@ -21,6 +21,8 @@ export interface RunningAnswer {
   isCancelled: boolean;
   /** What it waits for while it has no slot. */
   awaited?: AwaitedCells | undefined;
+  /** Whether it waits for cells from outside; absent = nobody has looked. */
+  fetching?: "coming" | "over";
   /** Milliseconds of `performance.now()`; 0 = not yet. */
   startedMs: number;
   firstTokenMs: number;

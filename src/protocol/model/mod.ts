@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { CELLS_BYTES_MAX, CELLS_PART_BYTES, type CellsHeader } from "./cells.ts";
 export type { Exactness, ExactPolicy, ExactProof, ExactWish } from "./exactness.ts";
 export { IMAGES_PIXELS_MAX, readImageHeader } from "./image_header.ts";
 export {
@@ -18,6 +19,7 @@ export {
 } from "./image_tokens.ts";
 export type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "./answer_journal.ts";
 export {
+  type CellsCommand,
   type LoadedFacts,
   type LoadSettings,
   type ModelCommand,

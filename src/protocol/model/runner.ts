@@ -1,3 +1,4 @@
+import type { CellsHeader } from "./cells.ts";
 import type { Exactness, ExactProof, ExactWish } from "./exactness.ts";
 import type { SequenceEvent, SequenceRequest } from "./sequence.ts";
 import type { WireError } from "../wire_error.ts";
@@ -108,7 +109,22 @@ export type RunnerCommand =
   | { readonly kind: "load"; readonly version: number; readonly settings: LoadSettings }
   /** Answered at once with `pong`, whatever else the runner does. */
   | { readonly kind: "ping" }
+  | CellsCommand
   | ModelCommand;
+
+/** What a runner is told of cells that are kept outside. */
+export type CellsCommand =
+  /** These hold for its model. */
+  | { readonly kind: "cells_known"; readonly headers: readonly CellsHeader[] }
+  /** The next part of what it wanted; where that can't be had, the last one comes early. */
+  | {
+    readonly kind: "cells";
+    readonly id: string;
+    readonly part: Uint8Array;
+    readonly isLast: boolean;
+  }
+  /** Hand over all that is worth it; answered with `cells_kept`. */
+  | { readonly kind: "cells_keep" };
 
 /** What a loaded model is asked, by whomever. `id` is chosen by who asks and unique within one channel. */
 export type ModelCommand =
@@ -149,11 +165,25 @@ export type RunnerReply =
     readonly kind: "loaded";
     readonly facts: LoadedFacts;
     readonly confinement: string;
+    /** What its cells hold for: files, numeric class and shape of the cache, as 32 hex digits; absent = they are not to be kept. */
+    readonly cellsKey?: string;
     /** Of this load, to be kept for the next ones. */
     readonly proof?: ExactProof;
   }
   | { readonly kind: "load_failed"; readonly message: string }
   | { readonly kind: "pong" }
+  /** A part of cells that are to be kept, in order, instead of those that they begin with. */
+  | {
+    readonly kind: "cells";
+    readonly header: CellsHeader;
+    readonly replaces: readonly string[];
+    readonly part: Uint8Array;
+    readonly at: number;
+  }
+  | { readonly kind: "cells_wanted"; readonly id: string }
+  /** What came is not what was kept. */
+  | { readonly kind: "cells_damaged"; readonly id: string }
+  | { readonly kind: "cells_kept" }
   | {
     readonly kind: "events";
     readonly events: readonly { readonly id: number; readonly event: SequenceEvent }[];

@@ -1,0 +1,96 @@
+import type { CellStore, Clock } from "../ports/mod.ts";
+import {
+  CELLS_PART_BYTES,
+  type CellsHeader,
+  type RunnerCommand,
+  type RunnerReply,
+} from "../protocol/mod.ts";
+
+/** How long a runner that is to end may take to hand over what it computed. Milliseconds. */
+const HAND_OVER_MS_MAX = 5_000;
+
+/** Words about cells that a runner says. */
+export type CellsReply = Extract<
+  RunnerReply,
+  { kind: "cells" | "cells_wanted" | "cells_damaged" | "cells_kept" }
+>;
+
+/** What one runner's cells travel with. */
+export interface CellTrafficOptions {
+  readonly store: CellStore;
+  /** What they hold for. */
+  readonly key: string;
+  readonly send: (command: RunnerCommand) => Promise<void>;
+  readonly clock: Pick<Clock, "after">;
+}
+
+/** The node's side of cells that leave a runner and come back to the next one. */
+export class CellTraffic {
+  readonly #options: CellTrafficOptions;
+  #arriving: Uint8Array<ArrayBuffer> | undefined;
+  readonly #kept = Promise.withResolvers<void>();
+  #work: Promise<void> = Promise.resolve();
+  /** Resolves once the runner knows what is kept. */
+  readonly told: Promise<void>;
+
+  constructor(options: CellTrafficOptions) {
+    this.#options = options;
+    const { store, key, send } = options;
+    this.#do(async () => await send({ kind: "cells_known", headers: await store.list(key) }));
+    this.told = this.#work;
+  }
+
+  receive(reply: CellsReply): void {
+    const { store, key } = this.#options;
+    switch (reply.kind) {
+      case "cells":
+        return this.#take(reply);
+      case "cells_wanted":
+        return this.#do(() => this.#give(reply.id));
+      case "cells_damaged":
+        return this.#do(() => store.remove(key, reply.id));
+      case "cells_kept":
+        return this.#kept.resolve();
+    }
+  }
+
+  /** Has the runner hand over all that it computed; resolves once it is kept, or enough was waited for. */
+  async handOver(): Promise<void> {
+    const { send, clock } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = clock.after(HAND_OVER_MS_MAX, resolve);
+    void send({ kind: "cells_keep" });
+    await Promise.race([this.#kept.promise.then(() => this.#work), promise]);
+    timer.cancel();
+  }
+
+  /** The runner is gone. */
+  lose(): void {
+    this.#kept.resolve();
+  }
+
+  #take({ header, replaces, part, at }: Extract<CellsReply, { kind: "cells" }>): void {
+    if (at === 0) this.#arriving = new Uint8Array(new ArrayBuffer(header.bytes));
+    const state = this.#arriving;
+    if (state === undefined || at + part.length > state.length) return;
+    state.set(part, at);
+    if (at + part.length < header.bytes) return;
+    this.#arriving = undefined;
+    this.#do(() => this.#options.store.write(this.#options.key, { header, state, replaces }));
+  }
+
+  async #give(id: CellsHeader["id"]): Promise<void> {
+    const { store, key, send } = this.#options;
+    const state = await store.read(key, id) ?? new Uint8Array(0);
+    for (let at = 0; at === 0 || at < state.length; at += CELLS_PART_BYTES) {
+      const part = state.subarray(at, at + CELLS_PART_BYTES);
+      await send({ kind: "cells", id, part, isLast: at + CELLS_PART_BYTES >= state.length });
+    }
+  }
+
+  /** One after another, as they were asked for. */
+  #do(work: () => Promise<void>): void {
+    // What can't be kept is computed again.
+    this.#work = this.#work.then(work).catch(() => {});
+  }
+}
