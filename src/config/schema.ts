@@ -332,6 +332,15 @@ export const OPTIONS = {
     details:
       "0 keeps none, and removes those that are there. What saves least time for its bytes goes first.",
   },
+  cacheEncrypt: {
+    slice: "storage",
+    kind: "boolean",
+    flag: "cache-encrypt",
+    default: "false",
+    summary: "Encrypt what --cache-disk keeps, under a key that is in no file.",
+    details:
+      "It survives switches of models then, and no restart: nobody can read it once the node has ended.",
+  },
   kvOffload: {
     slice: "engine",
     kind: "boolean",

@@ -81,7 +81,9 @@ export class CellTraffic {
 
   async #give(id: CellsHeader["id"]): Promise<void> {
     const { store, key, send } = this.#options;
-    const state = await store.read(key, id) ?? new Uint8Array(0);
+    // Whoever waits for it is told in any case.
+    const read = await store.read(key, id).catch(() => undefined);
+    const state = read ?? new Uint8Array(0);
     for (let at = 0; at === 0 || at < state.length; at += CELLS_PART_BYTES) {
       const part = state.subarray(at, at + CELLS_PART_BYTES);
       await send({ kind: "cells", id, part, isLast: at + CELLS_PART_BYTES >= state.length });

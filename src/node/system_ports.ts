@@ -77,6 +77,7 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
       cells: openCellFiles({
         folder: join(config.storage.dataFolder, "cells"),
         bytesMax: config.storage.cacheDiskBytes,
+        isEncrypted: config.storage.cacheEncrypt,
       }),
     }),
     quantizer: createQuantizer({

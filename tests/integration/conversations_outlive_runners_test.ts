@@ -10,13 +10,18 @@ const PROMPT = {
 const ASKED = askTiny("", { prompt: PROMPT, predictTokensMax: 16 });
 
 /** By an engine, and a runner, of its own, whose cells lie in `folder`. */
-async function answerOnce(folder: string, changes: Partial<typeof TINY_SETTINGS> = {}) {
+async function answerOnce(
+  folder: string,
+  changes: Partial<typeof TINY_SETTINGS> = {},
+  beforeAsking = () => Promise.resolve(),
+) {
   const signal = new AbortController().signal;
   const engine = startEngine({}, {
     cacheMemoryBytes: () => 16 * 1024 ** 2,
-    cells: openCellFiles({ folder, bytesMax: 64 * 1024 ** 2 }),
+    cells: openCellFiles({ folder, bytesMax: 64 * 1024 ** 2, isEncrypted: false }),
   });
   const model = await engine.load({ ...TINY_SETTINGS, ...changes }, { signal });
+  await beforeAsking();
   const answer = await readAnswer(model, ASKED);
   await model.unload();
   return answer;
@@ -57,5 +62,15 @@ Deno.test("cells that changed on disk, or are of another kind, are computed agai
   assert.deepEqual([spoilt.cachedTokens, spoilt.text], [0, first.text]);
   assert.equal((await answerOnce(folder, { kvCacheType: "q8_0" })).cachedTokens, 0);
   assert.equal((await answerOnce(folder)).cachedTokens, 99);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("cells that are gone from the disk when they are wanted are computed again", async () => {
+  const folder = await Deno.makeTempDir();
+  const first = await answerOnce(folder);
+  const again = await answerOnce(folder, {}, async () => {
+    for (const path of await filesIn(folder)) await Deno.remove(path);
+  });
+  assert.deepEqual([again.cachedTokens, again.text], [0, first.text]);
   await Deno.remove(folder, { recursive: true });
 });

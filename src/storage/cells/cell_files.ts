@@ -9,6 +9,7 @@ import {
   readShape,
   textShape,
 } from "../../protocol/mod.ts";
+import { drawSeal, type Seal } from "./seal.ts";
 import {
   FILE_MODE,
   FOLDER_MODE,
@@ -46,6 +47,15 @@ export interface CellFilesOptions {
   readonly folder: string;
   /** Of all files together; 0 = none are kept, and those that are there are removed. */
   readonly bytesMax: number;
+  /** Whether nobody but this process can read them: those of an earlier one are removed. */
+  readonly isEncrypted: boolean;
+}
+
+/** Where cells lie. */
+interface Row {
+  readonly key: string;
+  readonly header: CellsHeader;
+  readonly path: string;
 }
 
 /**
@@ -67,10 +77,12 @@ export function openCellFiles(options: CellFilesOptions): CellStore {
 class CellFiles implements CellStore {
   readonly #options: CellFilesOptions;
   readonly #shelf: PrefixShelf;
-  readonly #headers = new Map<string, { readonly key: string; readonly header: CellsHeader }>();
+  readonly #rows = new Map<string, Row>();
+  readonly #seal: Promise<Seal> | undefined;
 
   constructor(options: CellFilesOptions) {
     this.#options = options;
+    this.#seal = options.isEncrypted ? drawSeal() : undefined;
     // What another model's runner begins with says nothing about this one's: who writes says what he replaces.
     this.#shelf = new PrefixShelf({ bytesMax: options.bytesMax, canCut: false });
   }
@@ -84,49 +96,53 @@ class CellFiles implements CellStore {
       const folder = join(this.#options.folder, key.name);
       for await (const { name } of Deno.readDir(folder)) {
         const path = join(folder, name);
-        if (name.startsWith(TEMPORARY_PREFIX)) await removeQuietly(path);
-        else found.push({ path, usedMs: (await Deno.stat(path)).mtime?.getTime() ?? 0 });
+        if (this.#seal !== undefined || name.startsWith(TEMPORARY_PREFIX)) {
+          await removeQuietly(path);
+        } else found.push({ path, usedMs: (await Deno.stat(path)).mtime?.getTime() ?? 0 });
       }
     }
     for (const { path } of found.toSorted((a, b) => a.usedMs - b.usedMs)) {
       const row = await readHeader(path).catch(() => undefined);
-      if (row === undefined || this.#path(row.key, row.header.id) !== path) {
-        await removeQuietly(path);
-      } else await this.#note(row.key, row.header);
+      const name = row === undefined ? "" : join(row.key, row.header.id);
+      if (row === undefined || join(this.#options.folder, name) !== path) await removeQuietly(path);
+      else await this.#note({ ...row, path });
     }
   }
 
   list(key: string): Promise<readonly CellsHeader[]> {
-    const rows = [...this.#headers.values()].filter((row) => row.key === key);
+    const rows = [...this.#rows.values()].filter((row) => row.key === key);
     return Promise.resolve(rows.slice(-LISTED_MAX).map(({ header }) => header));
   }
 
   async write(key: string, cells: Parameters<CellStore["write"]>[1]): Promise<void> {
     const { header, state, replaces } = cells;
     if (!NAME.test(key) || !NAME.test(header.id) || !this.#shelf.hasRoomFor(header.bytes)) return;
-    const path = this.#path(key, header.id);
     const folder = join(this.#options.folder, key);
+    // The id tells the tokens to whoever guesses them.
+    const name = this.#seal === undefined ? header.id : crypto.randomUUID().replaceAll("-", "");
+    const path = join(folder, name);
     await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-    for (const id of replaces) await this.remove(key, id);
+    for (const id of [header.id, ...replaces]) await this.remove(key, id);
     const temporary = temporaryPath(folder);
     try {
       using file = await Deno.open(temporary, { write: true, createNew: true, mode: FILE_MODE });
-      for (const bytes of [headerBytes(key, header), header.tokens, state]) {
-        await writeWhole(file, bytes);
-      }
+      const parts = [headerBytes(key, header), header.tokens, state];
+      const sealed = await this.#seal?.then((seal) => seal.close(concatenated(parts)));
+      for (const bytes of sealed === undefined ? parts : [sealed]) await writeWhole(file, bytes);
     } catch (error) {
       await removeQuietly(temporary);
       throw error;
     }
     await Deno.rename(temporary, path);
-    await this.#note(key, header);
+    await this.#note({ key, header, path });
   }
 
   async read(key: string, id: string): Promise<Uint8Array | undefined> {
-    const row = this.#headers.get(`${key}/${id}`);
+    const row = this.#rows.get(`${key}/${id}`);
     if (row === undefined) return undefined;
-    const path = this.#path(key, id);
-    const bytes = await Deno.readFile(path);
+    const { path } = row;
+    const read = await Deno.readFile(path);
+    const bytes = await this.#seal?.then((seal) => seal.open(read)) ?? read;
     this.#shelf.touch(`${key}/${id}`);
     const now = new Date();
     await Deno.utime(path, now, now);
@@ -136,27 +152,32 @@ class CellFiles implements CellStore {
 
   async remove(key: string, id: string): Promise<void> {
     const name = `${key}/${id}`;
-    if (!this.#headers.delete(name)) return;
+    const row = this.#rows.get(name);
+    if (row === undefined) return;
+    this.#rows.delete(name);
     this.#shelf.drop(name);
-    await removeQuietly(this.#path(key, id));
+    await removeQuietly(row.path);
   }
 
-  async #note(key: string, header: CellsHeader): Promise<void> {
-    const { bytes, computeMs } = header;
-    const id = `${key}/${header.id}`;
-    this.#headers.set(id, { key, header });
-    const gone = this.#shelf.add({ id, tokens: new Int32Array(0), bytes, computeMs });
-    for (const prefix of gone) {
-      // Written anew, it is the one that is there.
-      if (prefix.id === id && this.#shelf.list().some((kept) => kept.id === id)) continue;
-      const row = this.#headers.get(prefix.id);
-      if (row !== undefined) await this.remove(row.key, row.header.id);
+  async #note(row: Row): Promise<void> {
+    const { bytes, computeMs } = row.header;
+    const id = `${row.key}/${row.header.id}`;
+    this.#rows.set(id, row);
+    for (const gone of this.#shelf.add({ id, tokens: new Int32Array(0), bytes, computeMs })) {
+      const { key, header } = this.#rows.get(gone.id) ?? row;
+      await this.remove(key, header.id);
     }
   }
+}
 
-  #path(key: string, id: string): string {
-    return join(this.#options.folder, key, id);
+function concatenated(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
   }
+  return bytes;
 }
 
 /** The magic, the length of the JSON behind it, and the JSON; the tokens follow, then the cells. */
