@@ -5,6 +5,7 @@ import {
   type LoadedFacts,
   type LoadSettings,
   RUNNER_PROTOCOL_VERSION,
+  type RunnerCommand,
   type RunnerReply,
 } from "../protocol/mod.ts";
 import { CellTraffic } from "./cell_traffic.ts";
@@ -27,6 +28,17 @@ export interface EngineOptions extends RunnerStart {
  */
 export function createEngine(options: EngineOptions): Engine {
   return { load: (settings, how) => load(options, settings, how) };
+}
+
+/** What is free, by what a loaded model may keep in memory of what its slots give up. */
+const CACHE_MEMORY_DIVISOR = 8;
+
+/** So many bytes, or, of 0, a part of what is free at each load. */
+export function cacheMemory(
+  bytes: number,
+  machine: { availableBytes(): number },
+): () => number {
+  return () => bytes || Math.floor(machine.availableBytes() / CACHE_MEMORY_DIVISOR);
 }
 
 /** How a load ended in the runner. */
@@ -129,7 +141,9 @@ const USUAL_PULSE: Pulse = { everyMs: 5_000, silenceMs: SILENCE_MS_MAX, isSteady
 const SHARD_PULSE: Pulse = { everyMs: 150, silenceMs: 750, isSteady: true };
 
 /** What is needed of a runner's process. */
-export type RunnerPipe = Pick<RunnerProcess, "processId" | "exited" | "send" | "stop" | "fail">;
+export interface RunnerPipe extends Pick<RunnerProcess, "processId" | "exited" | "stop" | "fail"> {
+  send(command: RunnerCommand): Promise<void> | void;
+}
 
 /** The engine port's view of one loaded runner: its channel, and a watch over it while somebody waits. */
 export class RunnerModel extends ChannelledModel implements LoadedModel {
@@ -170,9 +184,12 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
     this.#clock = clock;
     this.#pulse = pulse;
     const { cellsKey: key } = loaded;
-    this.#cells = watch.cells === undefined || key === undefined
-      ? undefined
-      : new CellTraffic({ store: watch.cells, key, clock, send: (word) => process.send(word) });
+    this.#cells = watch.cells === undefined || key === undefined ? undefined : new CellTraffic({
+      store: watch.cells,
+      key,
+      clock,
+      send: async (word) => await process.send(word),
+    });
     this.cellsTold = this.#cells?.told ?? Promise.resolve();
     // A stopped or hung process closes no pipe, so that nobody else would notice.
     this.#silence = new SilenceWatch(clock, {

@@ -164,7 +164,7 @@ function pipedModel() {
     {
       processId: 1,
       exited: exit.promise,
-      send: (command) => sent.push(command),
+      send: (command) => void sent.push(command),
       stop: () => {
         exit.resolve({ expected: true, reason: "stopped" });
         return Promise.resolve();

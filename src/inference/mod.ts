@@ -8,4 +8,4 @@
 export { chooseBackend, openBackendFolder, openDevices } from "./backends/mod.ts";
 export { createQuantizer } from "./quantize/mod.ts";
 export { ChannelledModel } from "./channel/mod.ts";
-export { createEngine, type EngineOptions } from "./engine.ts";
+export { cacheMemory, createEngine, type EngineOptions } from "./engine.ts";

@@ -2,6 +2,7 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/mod.ts";
 import {
+  cacheMemory,
   chooseBackend,
   createEngine,
   createQuantizer,
@@ -27,9 +28,6 @@ import type { NodePorts, StoredModels } from "./assembly/mod.ts";
 
 /** What puts most Linux machines to sleep. */
 const SLEEP_COMMAND = "systemctl suspend";
-
-/** What is free, by what a loaded model may keep in memory of what its slots give up. */
-const CACHE_MEMORY_DIVISOR = 8;
 
 /** What a node is started with besides its configuration. */
 export interface SystemParts {
@@ -71,14 +69,8 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     power: openPower({ sleepCommand: config.cluster.sleepCommand || SLEEP_COMMAND }),
     engine: createEngine({
       ...{ command, env, log, clock },
-      cacheMemoryBytes: () =>
-        config.engine.cacheMemoryBytes ||
-        Math.floor(machine.availableBytes() / CACHE_MEMORY_DIVISOR),
-      cells: openCellFiles({
-        folder: join(config.storage.dataFolder, "cells"),
-        bytesMax: config.storage.cacheDiskBytes,
-        isEncrypted: config.storage.cacheEncrypt,
-      }),
+      cacheMemoryBytes: cacheMemory(config.engine.cacheMemoryBytes, machine),
+      cells: openCellFiles(join(config.storage.dataFolder, "cells"), config.storage),
     }),
     quantizer: createQuantizer({
       command,

@@ -18,7 +18,7 @@ async function answerOnce(
   const signal = new AbortController().signal;
   const engine = startEngine({}, {
     cacheMemoryBytes: () => 16 * 1024 ** 2,
-    cells: openCellFiles({ folder, bytesMax: 64 * 1024 ** 2, isEncrypted: false }),
+    cells: openCellFiles(folder, { cacheDiskBytes: 64 * 1024 ** 2, cacheEncrypt: false }),
   });
   const model = await engine.load({ ...TINY_SETTINGS, ...changes }, { signal });
   await beforeAsking();

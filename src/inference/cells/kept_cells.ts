@@ -92,7 +92,8 @@ export class KeptCells {
       const read = this.#travelling && await this.#read(cells);
       if (read !== undefined) this.#send(read);
     }
-    for (const cells of this.#cells.values()) this.#send(cells);
+    // The newest first: there may be no time for all.
+    for (const cells of [...this.#cells.values()].toReversed()) this.#send(cells);
     this.#model.outside?.send({ kind: "cells_kept" });
   }
 

@@ -41,14 +41,12 @@ const headerShape = objectShape({
   sha256: textShape(64),
 });
 
-/** How a folder of cells is opened. */
+/** What is kept in a folder of cells. */
 export interface CellFilesOptions {
-  /** Made when it is missing. */
-  readonly folder: string;
   /** Of all files together; 0 = none are kept, and those that are there are removed. */
-  readonly bytesMax: number;
+  readonly cacheDiskBytes: number;
   /** Whether nobody but this process can read them: those of an earlier one are removed. */
-  readonly isEncrypted: boolean;
+  readonly cacheEncrypt: boolean;
 }
 
 /** Where cells lie. */
@@ -59,11 +57,11 @@ interface Row {
 }
 
 /**
- * Cells in files: a folder for each key, a file for each prefix. What saves least time for its bytes goes first. A file that a
+ * Cells in files: a folder for each key, a file for each prefix; made when it is missing. What saves least time for its bytes goes first. A file that a
  * crash left half written is shorter than it says, or its digest is another. The folder is read when it is first asked.
  */
-export function openCellFiles(options: CellFilesOptions): CellStore {
-  const files = new CellFiles(options);
+export function openCellFiles(folder: string, options: CellFilesOptions): CellStore {
+  const files = new CellFiles(folder, options);
   let reading: Promise<void> | undefined;
   const read = () => reading ??= files.readAll();
   return {
@@ -75,25 +73,25 @@ export function openCellFiles(options: CellFilesOptions): CellStore {
 }
 
 class CellFiles implements CellStore {
-  readonly #options: CellFilesOptions;
+  readonly #folder: string;
   readonly #shelf: PrefixShelf;
   readonly #rows = new Map<string, Row>();
   readonly #seal: Promise<Seal> | undefined;
 
-  constructor(options: CellFilesOptions) {
-    this.#options = options;
-    this.#seal = options.isEncrypted ? drawSeal() : undefined;
+  constructor(folder: string, options: CellFilesOptions) {
+    this.#folder = folder;
+    this.#seal = options.cacheEncrypt ? drawSeal() : undefined;
     // What another model's runner begins with says nothing about this one's: who writes says what he replaces.
-    this.#shelf = new PrefixShelf({ bytesMax: options.bytesMax, canCut: false });
+    this.#shelf = new PrefixShelf({ bytesMax: options.cacheDiskBytes, canCut: false });
   }
 
   /** Takes in what is there, in the order in which it was used, and removes what can't be read or has no room. */
   async readAll(): Promise<void> {
-    await Deno.mkdir(this.#options.folder, { recursive: true, mode: FOLDER_MODE });
+    await Deno.mkdir(this.#folder, { recursive: true, mode: FOLDER_MODE });
     const found: { readonly path: string; readonly usedMs: number }[] = [];
-    for await (const key of Deno.readDir(this.#options.folder)) {
+    for await (const key of Deno.readDir(this.#folder)) {
       if (!key.isDirectory || !NAME.test(key.name)) continue;
-      const folder = join(this.#options.folder, key.name);
+      const folder = join(this.#folder, key.name);
       for await (const { name } of Deno.readDir(folder)) {
         const path = join(folder, name);
         if (this.#seal !== undefined || name.startsWith(TEMPORARY_PREFIX)) {
@@ -104,7 +102,7 @@ class CellFiles implements CellStore {
     for (const { path } of found.toSorted((a, b) => a.usedMs - b.usedMs)) {
       const row = await readHeader(path).catch(() => undefined);
       const name = row === undefined ? "" : join(row.key, row.header.id);
-      if (row === undefined || join(this.#options.folder, name) !== path) await removeQuietly(path);
+      if (row === undefined || join(this.#folder, name) !== path) await removeQuietly(path);
       else await this.#note({ ...row, path });
     }
   }
@@ -117,7 +115,7 @@ class CellFiles implements CellStore {
   async write(key: string, cells: Parameters<CellStore["write"]>[1]): Promise<void> {
     const { header, state, replaces } = cells;
     if (!NAME.test(key) || !NAME.test(header.id) || !this.#shelf.hasRoomFor(header.bytes)) return;
-    const folder = join(this.#options.folder, key);
+    const folder = join(this.#folder, key);
     // The id tells the tokens to whoever guesses them.
     const name = this.#seal === undefined ? header.id : crypto.randomUUID().replaceAll("-", "");
     const path = join(folder, name);
