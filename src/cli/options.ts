@@ -67,10 +67,15 @@ export function summarize(command: Command, summary: string): void {
   command.summary(summary).description(summary);
 }
 
-/** Shown below the options in `--help`. */
+/** Shown below the options in `--help`; of a group, also in the help of the subcommand that a line is about. */
 export function addExamples(command: Command, ...lines: readonly string[]): void {
-  const title = lines.length === 1 ? "Example:" : "Examples:";
-  command.addHelpText("after", `\n${title}\n${lines.map((line) => `  $ ${line}`).join("\n")}`);
+  command.addHelpText("afterAll", ({ command: shown }) => {
+    const words = ` ${command.name()} ${shown.name()} `;
+    const own = shown === command ? lines : lines.filter((line) => `${line} `.includes(words));
+    if (own.length === 0) return "";
+    const title = own.length === 1 ? "Example:" : "Examples:";
+    return `\n${title}\n${own.map((line) => `  $ ${line}`).join("\n")}`;
+  });
 }
 
 function flagsOf(spec: OptionSpec): string {

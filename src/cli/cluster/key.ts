@@ -29,6 +29,7 @@ export function define(command: Command, context: CliContext): void {
     "odist key create --label ci --scope use,models --expires 720h",
     "odist key limit 0f1e2d3c4b --weight 3 --tokens-per-day 200000",
     "odist key list",
+    "odist key revoke 0f1e2d3c4b",
   );
   defineCreate(command.command("create"), context);
   defineList(command.command("list"), context);

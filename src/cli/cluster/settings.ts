@@ -7,7 +7,12 @@ import { defineDeed, safeText, showTable } from "./views.ts";
 
 export function define(command: Command, context: CliContext): void {
   command.description("List and change what is set for the whole cluster");
-  addExamples(command, "odist settings list", "odist settings set contact ada@example.org");
+  addExamples(
+    command,
+    "odist settings list",
+    "odist settings set contact ada@example.org",
+    "odist settings unset contact",
+  );
   defineList(command.command("list", { isDefault: true }), context);
   defineSet(command.command("set"), context);
   defineDeed(command.command("unset"), context, {

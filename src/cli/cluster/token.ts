@@ -16,7 +16,13 @@ interface CreateOptions extends ClientOptions {
 
 export function define(command: Command, context: CliContext): void {
   command.description("Make, list and revoke the tokens with which nodes join the cluster");
-  addExamples(command, "odist token create", "odist token create --ttl 24h --uses 10 --json");
+  addExamples(
+    command,
+    "odist token create",
+    "odist token create --ttl 24h --uses 10 --json",
+    "odist token list",
+    "odist token revoke 1f00a9c2",
+  );
   defineCreate(command.command("create"), context);
   defineList(command.command("list"), context);
   defineDeed(command.command("revoke"), context, {

@@ -37,6 +37,7 @@ export function define(command: Command, context: CliContext): void {
     "odist backend add vulkan",
     "odist backend add cuda --from linux-x64-cuda.tgz",
     "odist backend list",
+    "odist backend remove cuda",
   );
   defineList(command.command("list"), context);
   defineAdd(command.command("add"), context);
