@@ -19,6 +19,7 @@ import type { SplitEngine } from "../shards/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
 import {
   type DeviceRooms,
+  IdleProver,
   meteredEngine,
   ProofBook,
   provenEngine,
@@ -55,24 +56,20 @@ export async function openDriver(
   );
   const { machine, clock, log, metrics } = ports;
   const { speed, splitting, devices, weightOf } = by;
+  const reserveBytes = scheduler.memoryReserveBytes;
+  const prover = new IdleProver({ engine: splitting, book: proofs, clock, log, reserveBytes });
   return new SchedulerDriver({
-    engine: meteredEngine(provenEngine(splitting, proofs), speed, clock),
-    splitting,
+    ...{ splitting, prover, clock, machine, devices, log, metrics, weightOf },
+    engine: meteredEngine(provenEngine(splitting, proofs, prover), speed, clock),
     memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
-    clock,
-    machine,
-    devices,
     kvOffload: config.engine.kvOffload,
-    weightOf,
-    log,
-    metrics,
     loadTimeoutMs: scheduler.loadTimeoutMs,
     options: {
       loadedModelsMax: scheduler.loadedModelsMax ||
         AUTO_LOADED_MODELS_MAX * Math.max(1, devices.rooms().length),
       queueRequestsMax: scheduler.queueRequestsMax,
       keepAliveMs: scheduler.keepAliveMs,
-      reserveBytes: scheduler.memoryReserveBytes,
+      reserveBytes,
       cores: machine.cores,
       threads: scheduler.threads,
     },

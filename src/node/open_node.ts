@@ -114,10 +114,8 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const { ports, machinery, driver, speed, devices } = parts;
   const { clock, machine } = ports;
   const catalogue = () => machinery.group.catalogue;
-  const cluster = new Cluster(
-    machinery,
-    ownFigures({ driver, devices, speed, clock, catalogue }),
-  );
+  const figures = ownFigures({ driver, devices, speed, clock, catalogue });
+  const cluster = new Cluster(machinery, figures);
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
   const { log, metrics, power } = ports;
   const waking = openWaking({ cluster, power, clock, log, metrics });

@@ -14,7 +14,7 @@ export {
 export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
 export { createServing, type Serving } from "./serving.ts";
 export { openControlGroup } from "./control_group.ts";
-export { ProofBook, provenEngine } from "./proofs.ts";
+export { IdleProver, ProofBook, provenEngine } from "./proofs.ts";
 export { meteredEngine, ownFigures, SpeedMeter } from "./own_load.ts";
 export { DeviceRooms } from "./device_rooms.ts";
 export { type Machine, openMachine, ownCpuMs } from "./system.ts";

@@ -1,5 +1,5 @@
-import { BoundedMap } from "../base/mod.ts";
-import type { Engine, KeptFile } from "../ports/mod.ts";
+import { BoundedMap, errorMessage } from "../base/mod.ts";
+import type { Clock, Engine, KeptFile, Log } from "../ports/mod.ts";
 import type { ExactProof, LoadSettings } from "../protocol/mod.ts";
 import {
   arrayShape,
@@ -11,12 +11,20 @@ import {
   readShape,
   type Shape,
   textShape,
+  UNPROVEN_REASON,
 } from "../protocol/mod.ts";
 
 /** Models whose proofs are kept; those of the one used longest ago go. */
 const MODELS_MAX = 512;
 /** Proofs of one model: one for each build, window and number of threads. */
 const PROOFS_PER_MODEL_MAX = 16;
+/** Models that wait for a proof; of more, those that were loaded last are proven. */
+const UNPROVEN_MAX = 16;
+/** How long nobody was answered before a proof begins: between two turns of a conversation there is no time for one. */
+const REST_MS = 30_000;
+/** Room that a proof wants, in copies of the model. */
+const COPIES_AT_ONCE = 2;
+const GIVEN_UP = new Error("somebody wants an answer");
 /** Rises when a proof proves something else: older ones then count as absent. */
 const FILE_VERSION = 1;
 
@@ -108,14 +116,120 @@ function parseFile(bytes: Uint8Array) {
   }
 }
 
-/** The engine, which is handed what was proven of a model, and whose new proofs are kept. */
-export function provenEngine(engine: Engine, book: ProofBook): Engine {
+/**
+ * The engine, which is handed what was proven of a model, and whose new proofs are kept. Whoever needs no exact answer
+ * doesn't wait for a proof: the prover makes it when nobody is answered.
+ */
+export function provenEngine(engine: Engine, book: ProofBook, prover?: IdleProver): Engine {
   return {
     async load(settings, options) {
       const proofs = book.find(settings);
-      const model = await engine.load({ ...settings, proofs }, options);
+      // A device's memory may hold no second copy.
+      const provesLater = prover !== undefined && (settings.devices ?? []).length === 0;
+      const model = await engine.load({ ...settings, proofs, provesLater }, options);
       if (model.proof !== undefined) book.add(settings, model.proof);
+      if (model.facts.exactness?.reason === UNPROVEN_REASON) {
+        prover?.add(settings, model.facts.memoryBytes);
+      }
       return model;
     },
   };
+}
+
+/** What is proven while nobody is answered. */
+export interface IdleProverParts {
+  readonly engine: Engine;
+  readonly book: ProofBook;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What stays free in any case. */
+  readonly reserveBytes: number;
+}
+
+/** How the node is used now. */
+export interface NodeUse {
+  /** Nobody is answered, waits, or has a model loaded for them. */
+  readonly isIdle: boolean;
+  readonly availableBytes: () => number;
+}
+
+interface Unproven {
+  readonly settings: LoadSettings;
+  readonly memoryBytes: number;
+}
+
+/** Proves models in runners of their own, one at a time, and gives each up as soon as somebody wants an answer. */
+export class IdleProver {
+  readonly #parts: IdleProverParts;
+  /** By their files; the last one loaded counts. */
+  readonly #waiting = new BoundedMap<string, Unproven>(UNPROVEN_MAX);
+  #isIdle = false;
+  #timer: { cancel(): void } | undefined;
+  #running: { readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
+
+  constructor(parts: IdleProverParts) {
+    this.#parts = parts;
+  }
+
+  /** To be proven when there is time. `memoryBytes`: what a copy takes. */
+  add(settings: LoadSettings, memoryBytes: number): void {
+    this.#waiting.set(filesOf(settings), { settings, memoryBytes });
+  }
+
+  /** To be called whenever it may have changed. */
+  look(use: NodeUse): void {
+    if (use.isIdle && this.#isIdle) return;
+    this.#isIdle = use.isIdle;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (!use.isIdle) return void this.#running?.abort.abort(GIVEN_UP);
+    this.#arm(use);
+  }
+
+  /** Ends a proof that runs. Nothing is proven afterwards. */
+  async close(): Promise<void> {
+    this.#waiting.clear();
+    this.look({ isIdle: false, availableBytes: () => 0 });
+    await this.#running?.ended;
+  }
+
+  #arm(use: NodeUse): void {
+    if (this.#waiting.size === 0) return;
+    this.#timer = this.#parts.clock.after(REST_MS, () => this.#begin(use));
+  }
+
+  #begin(use: NodeUse): void {
+    if (this.#running !== undefined) return this.#arm(use);
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    const [files, { settings, memoryBytes }] = first;
+    this.#waiting.delete(files);
+    // Weights that are laid out anew lie in memory twice while two layouts are compared.
+    const room = use.availableBytes() - this.#parts.reserveBytes;
+    if (room < COPIES_AT_ONCE * memoryBytes) return this.#arm(use);
+    const abort = new AbortController();
+    const ended = this.#prove(settings, abort.signal).then(() => {
+      this.#running = undefined;
+      if (abort.signal.aborted) this.add(settings, memoryBytes);
+      else if (this.#isIdle) this.#arm(use);
+    });
+    this.#running = { abort, ended };
+  }
+
+  async #prove(settings: LoadSettings, signal: AbortSignal): Promise<void> {
+    const { engine, book, log } = this.#parts;
+    try {
+      const model = await engine.load({ ...settings, slots: 1, proofs: [] }, { signal });
+      if (model.proof !== undefined) book.add(settings, model.proof);
+      const { policy, reason, proofMs } = model.proof ?? {};
+      log.log("info", "model_proven", { files: filesOf(settings), policy, reason, proofMs });
+      await model.unload();
+    } catch (error) {
+      if (signal.aborted) return;
+      log.log("warn", "model_proof_failed", {
+        files: filesOf(settings),
+        reason: errorMessage(error),
+      });
+    }
+  }
 }

@@ -23,6 +23,7 @@ import {
 import type { Clock, Engine, LoadedModel, Log, Metrics, RequestAccount } from "../ports/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
+import type { IdleProver } from "./proofs.ts";
 import type { Machine } from "./system.ts";
 
 /** What the driver drives and watches. */
@@ -42,6 +43,8 @@ export interface SchedulerDriverParts {
   readonly loadTimeoutMs: number;
   /** What a tenant gets in proportion to others; absent = all alike. */
   readonly weightOf?: (tenant: string) => number;
+  /** Works while nobody is answered. */
+  readonly prover?: Pick<IdleProver, "look" | "close">;
   /** Whether keys and values lie on the device where their layer does. */
   readonly kvOffload: boolean;
 }
@@ -254,7 +257,9 @@ export class SchedulerDriver {
       this.#step({ kind: "request_ended", requestId });
       pending.reject(stopping());
     }
+    const proven = this.#parts.prover?.close();
     await Promise.allSettled([...this.#instances.values()].map((it) => end(it, stopping())));
+    await proven;
   }
 
   #step(event: SchedulerEvent): void {
@@ -275,6 +280,10 @@ export class SchedulerDriver {
     metrics.set("odist_queue_requests", view.waiting);
     metrics.set("odist_running_requests", view.running);
     metrics.set("odist_loaded_models", view.instances.length);
+    // One that loads may be what somebody waits for.
+    const isIdle = !this.#closed && view.running + view.waiting === 0 &&
+      view.instances.every(({ state }) => state === "ready");
+    this.#parts.prover?.look({ isIdle, availableBytes: () => this.availableBytes() });
     for (const listener of this.#listeners) listener();
   }
 

@@ -1,7 +1,12 @@
 import { createHash } from "node:crypto";
 import { cpuUsage } from "node:process";
 import { assert, Random, UnavailableError } from "../../base/mod.ts";
-import type { Exactness, ExactProof, LoadSettings } from "../../protocol/mod.ts";
+import {
+  type Exactness,
+  type ExactProof,
+  type LoadSettings,
+  UNPROVEN_REASON,
+} from "../../protocol/mod.ts";
 import {
   exactnessOf,
   findPolicy,
@@ -62,6 +67,12 @@ export async function settleExactness(
   const known = settings.proofs?.find((proof) =>
     proof.of === of && (proof.isFinished || exact === "auto")
   );
+  if (known === undefined && exact === "auto" && settings.provesLater === true) {
+    return {
+      exactness: inexact(UNPROVEN_REASON),
+      numericClass: classOf(parts, "plain", threads),
+    };
+  }
   const proof = known ?? {
     of,
     ...await findPolicy({

@@ -48,3 +48,6 @@ export interface Exactness {
   /** 0 = proven at an earlier load. */
   readonly proofMs: number;
 }
+
+/** The `reason` of a copy that nobody has looked at yet. */
+export const UNPROVEN_REASON = "it is not proven on this machine yet";

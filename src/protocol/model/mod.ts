@@ -5,7 +5,13 @@
  * @module
  */
 export { CELLS_BYTES_MAX, CELLS_PART_BYTES, type CellsHeader } from "./cells.ts";
-export type { Exactness, ExactPolicy, ExactProof, ExactWish } from "./exactness.ts";
+export {
+  type Exactness,
+  type ExactPolicy,
+  type ExactProof,
+  type ExactWish,
+  UNPROVEN_REASON,
+} from "./exactness.ts";
 export { IMAGES_PIXELS_MAX, readImageHeader } from "./image_header.ts";
 export {
   IMAGE_PARTS_MAX,

@@ -44,6 +44,8 @@ export interface LoadSettings {
   readonly exact?: ExactWish;
   /** What was proven of this model at earlier loads; default nothing. */
   readonly proofs?: readonly ExactProof[];
+  /** With `auto`, what was not proven yet is loaded as it is, and proven another time; default false. */
+  readonly provesLater?: boolean;
   /** Most layers are computed by others; absent = all here. */
   readonly shards?: ShardSettings;
   /** No model is loaded: parts of one are computed for another runner. `modelPath` is "". */
