@@ -159,6 +159,17 @@ Deno.test("status and top show what members compute with beside their cores", as
   }
 });
 
+Deno.test("top shows whose requests wait on the node that it asks, and of many the first", async () => {
+  const queue = Array.from({ length: 25 }, (_, at) => ({
+    tenant: at === 0 ? "key \x1bk1" : `at 10.0.0.${at}`,
+    ...{ weight: 3, waiting: 20 - at, running: 1 },
+  }));
+  const script = { ...SCRIPT, "GET /api/cluster/queue": { json: { queue } } };
+  const { out } = await ask(["top"], script);
+  assert.match(out, /\nQUEUE HERE +WEIGHT +WAITING +RUNNING\nkey \ufffdk1 +3 +20 +1\n/);
+  assert.match(out, /\nat 10\.0\.0\.19 +3 +1 +1\nand 5 more\n$/);
+});
+
 Deno.test("members shows what each one does", async () => {
   const { out } = await ask(["members"]);
   assert.match(out, /\nattic .* 1\/4 +2 +1 GiB +tiny:latest, big:7b\n/);
