@@ -280,7 +280,7 @@ export const ANSWERS_MUTANTS = [
       kind: "L",
       does: "tells of a lost node where another is only full",
     },
-    inAnswers("slot_search.ts", 'reason === "queue_full");', 'reason === "stopping");'),
+    inAnswers("slot_search.ts", "COME_BACK.has(reason)", 'reason === "stopping"'),
   ),
   mutant(
     "doubt-lasts-for-ever",

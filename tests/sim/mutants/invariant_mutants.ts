@@ -97,8 +97,8 @@ export const INVARIANT_MUTANTS = [
     { origin: "slot holders run", kind: "L", does: "keeps the slots of a runner that is gone" },
     inCore(
       "scheduler/scheduler.ts",
-      "for (const requestId of instance.running) this.#granted.delete(requestId);",
-      "",
+      "      this.#granted.delete(requestId);\n      this.#waiting.lose(requestId, nowMs);",
+      "      this.#waiting.lose(requestId, nowMs);",
     ),
   ),
   mutant(
