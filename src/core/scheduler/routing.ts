@@ -149,10 +149,12 @@ export function chooseRoute(
 ): RouteDecision {
   const routes: ScoredRoute[] = [];
   const excluded: ExcludedRoute[] = [];
+  const asleepLoad = loadAsleep(request, candidates, options);
   for (const candidate of candidates) {
     const reason = exclusionOf(request, candidate);
-    const { nodeId, name } = candidate;
-    if (reason === undefined) routes.push(scoreRoute(request, candidate, options));
+    const { nodeId, name, health } = candidate;
+    const load = health === "asleep" ? asleepLoad : candidate.load;
+    if (reason === undefined) routes.push(scoreRoute(request, { ...candidate, load }, options));
     else excluded.push({ nodeId, name, reason });
   }
   const [route, ...runnersUp] = routes.sort(compareRoutes);
@@ -165,6 +167,32 @@ function exclusionOf(request: RouteRequest, candidate: RouteCandidate): string |
     return "asleep, and nobody can wake it";
   }
   return request.refused.find(({ nodeId }) => nodeId === candidate.nodeId)?.reason;
+}
+
+/**
+ * What is assumed of a node that sleeps: it waits for nobody and has nothing loaded, but is no faster than the slowest that
+ * is awake. Else those that were measured to be slower than an assumption would be passed over for a guess.
+ */
+function loadAsleep(
+  request: RouteRequest,
+  candidates: readonly RouteCandidate[],
+  options: RouteOptions,
+): CandidateLoad {
+  const awake = candidates.flatMap(({ health, load }) =>
+    health === "asleep" || health === "down" || load === undefined ? [] : [load]
+  );
+  const slowest = (speed: "decodeTokensPerMinute" | "prefillTokensPerMinute") =>
+    Math.min(...[options, ...awake].map((it) => whole(it[speed]) || options[speed]));
+  return {
+    ...{ ageMs: 0, state: "cold", slots: 0, freeSlots: 0, waitingRequests: 0, runningRequests: 0 },
+    decodeTokensPerMinute: slowest("decodeTokensPerMinute"),
+    prefillTokensPerMinute: slowest("prefillTokensPerMinute"),
+    loadMs: Math.max(
+      loadOf(request, undefined, options),
+      ...awake.map(({ loadMs }) => whole(loadMs ?? 0)),
+    ),
+    availableBytes: Number.MAX_SAFE_INTEGER,
+  };
 }
 
 function rankOf(request: RouteRequest, candidate: RouteCandidate): RouteRank {
@@ -181,10 +209,8 @@ function scoreRoute(
   candidate: RouteCandidate,
   options: RouteOptions,
 ): ScoredRoute {
-  const { nodeId, name, isSelf, health } = candidate;
+  const { nodeId, name, isSelf, health, load } = candidate;
   const isAsleep = health === "asleep";
-  // One that sleeps waits for nobody, and has nothing loaded.
-  const load = isAsleep ? undefined : candidate.load;
   const wakeMs = isAsleep ? Math.max(1, whole(candidate.wakeMs ?? 0)) : 0;
   const hopMs = isSelf ? 0 : options.hopMs;
   const queueMs = isAsleep

@@ -164,6 +164,23 @@ Deno.test("chooseRoute() never chooses a node that is down or has refused, and s
   assert.equal(chooseRoute(asks(), [node("c", { health: "down" })]).route, undefined);
 });
 
+Deno.test("chooseRoute() wakes nobody beside a free node that was measured to be slower than is assumed", () => {
+  const asleep = node("a", { health: "asleep", wakeMs: 1_000, load: undefined });
+  const slow: readonly Partial<CandidateLoad>[] = [
+    { decodeTokensPerMinute: 60 },
+    { prefillTokensPerMinute: 60 },
+    { state: "cold", loadMs: 600_000 },
+  ];
+  for (const changes of slow) {
+    const decision = chooseRoute(asks(), [asleep, node("b", { load: { ...IDLE, ...changes } })]);
+    assert.deepEqual(namesOf(decision), ["b", "a"], JSON.stringify(changes));
+  }
+  // Who is down is no measure: a busy node is still passed over for one that is woken.
+  const down = node("c", { health: "down", load: { ...IDLE, decodeTokensPerMinute: 1 } });
+  const busy = node("b", { load: { ...IDLE, freeSlots: 0, waitingRequests: 40 } });
+  assert.deepEqual(namesOf(chooseRoute(asks(), [asleep, busy, down])), ["a", "b"]);
+});
+
 Deno.test("chooseRoute() wakes a node only where the others would take longer, and never one that nobody can wake", () => {
   const asleep = node("a", { health: "asleep", wakeMs: 15_000, load: undefined });
   const busy = node("b", { load: { ...IDLE, slots: 1, freeSlots: 0, waitingRequests: 1 } });
