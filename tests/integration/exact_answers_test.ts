@@ -3,6 +3,7 @@ import { Random } from "../../src/base/mod.ts";
 import { schemaToGrammar } from "../../src/core/grammar/mod.ts";
 import type { LoadedModel } from "../../src/ports/mod.ts";
 import type { AnswerToken, ExactProof, SequenceRequest } from "../../src/protocol/mod.ts";
+import { IS_LONG } from "../harness/cluster.ts";
 import { realModel } from "../harness/real_models.ts";
 import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
 
@@ -54,7 +55,8 @@ for (const name of ["smollm2", "gemma3"] as const) {
   Deno.test({
     name:
       `${name} writes the same bits alone, in a crowd, after other prompts and in another runner${missing}`,
-    ignore: missing !== "",
+    // Each takes half a minute of a core: those of one model show every day that the proof is made, and holds.
+    ignore: missing !== "" || (name !== "smollm2" && !IS_LONG),
     async fn() {
       const proofs: ExactProof[] = [];
       const how = { modelPath, contextTokens: 2048, slots: SLOTS, exact: "on" } as const;
