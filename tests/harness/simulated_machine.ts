@@ -4,14 +4,26 @@
  *
  * @module
  */
-import { type NodeId, type Random, sha256, UnavailableError } from "../../src/base/mod.ts";
+import {
+  type NodeId,
+  PeerError,
+  type Random,
+  sha256,
+  UnavailableError,
+} from "../../src/base/mod.ts";
 import type { NodePorts } from "../../src/node/assembly/mod.ts";
 import type { Clock, Engine, Power } from "../../src/ports/mod.ts";
 import { nodeIdOf } from "../../src/protocol/mod.ts";
+import { readCertificate } from "../../src/transport/identity/certificate.ts";
 import { encodeIdentityRecord } from "../../src/transport/identity/identity_record.ts";
 import { parseSigningKey } from "../../src/transport/identity/keys.ts";
-import { formatPem } from "../../src/transport/identity/pem.ts";
-import type { DialSeed, OpenTransportOptions, QuicTransport } from "../../src/transport/mod.ts";
+import { formatPem, parsePems } from "../../src/transport/identity/pem.ts";
+import type {
+  DialSeed,
+  NodeIdentity,
+  OpenTransportOptions,
+  QuicTransport,
+} from "../../src/transport/mod.ts";
 import { SimulatedDisk } from "../sim/simulated_disk.ts";
 import { MemoryPipe } from "./frame_pipes.ts";
 import { LOCAL_TEMPLATES } from "./local_templates.ts";
@@ -56,6 +68,8 @@ interface Planned {
 class Life {
   readonly clock: Clock;
   options: OpenTransportOptions | undefined;
+  /** What it shows to whoever dials it. */
+  identity: NodeIdentity | undefined;
   isOver = false;
   /** Timers that came due. */
   wakeUps = 0;
@@ -118,6 +132,23 @@ class Life {
 function mustBe<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("the machine is not suspended");
   return value;
+}
+
+/** As TLS has it: the certificate is for the name, and leads to the anchor's key. */
+async function isTrusted(
+  shown: NodeIdentity | undefined,
+  { anchorPem, serverName }: Parameters<DialSeed>[1],
+): Promise<boolean> {
+  const read = (pem: string) => (parsePems("CERTIFICATE", pem) ?? []).map(readCertificate);
+  const [anchor] = read(anchorPem);
+  const chain = read(shown?.certificatePem ?? "");
+  if (anchor === undefined || !chain[0]?.names.includes(serverName)) return false;
+  for (const [at, certificate] of chain.entries()) {
+    if (await certificate?.isSignedBy(anchor.publicKey)) return true;
+    const issuer = chain[at + 1]?.publicKey;
+    if (issuer === undefined || !await certificate?.isSignedBy(issuer)) return false;
+  }
+  return false;
 }
 
 /** What each node of a world is reached by. */
@@ -254,6 +285,7 @@ export class SimulatedMachine {
 
   async #openTransport(life: Life, options: OpenTransportOptions): Promise<QuicTransport> {
     life.options = options;
+    life.identity = options.identity;
     const { directory, handlers } = options;
     const admits = (peer: NodeId) => {
       const key = [...this.#machines.values()].find(({ nodeId }) => nodeId === peer)?.publicKey;
@@ -263,7 +295,7 @@ export class SimulatedMachine {
     const gate = { admits, dials };
     const transport = this.#network.open(this.nodeId, this.address, handlers, gate);
     return Object.assign(transport, {
-      useIdentity() {},
+      useIdentity: (identity: NodeIdentity) => void (life.identity = identity),
       hint: (address: string) => void transport.hints.add(address),
       judgeAgain() {
         for (const { peer } of transport.connections()) {
@@ -283,7 +315,7 @@ export class SimulatedMachine {
     return this.#life.options?.identity.publicKey;
   }
 
-  #dial: DialSeed = async ({ hostname, port }) => {
+  #dial: DialSeed = async ({ hostname, port }, trust) => {
     const seed = [...this.#machines.values()].find(({ address }) =>
       address === `${hostname}:${port}`
     );
@@ -293,6 +325,9 @@ export class SimulatedMachine {
     const answer = life?.isOver === false ? life.options?.onJoin : undefined;
     if (answer === undefined) {
       throw new UnavailableError("node_unreachable", "nobody answered");
+    }
+    if (!await isTrusted(life?.identity, trust)) {
+      throw new PeerError("peer_refused", "its certificate is not of the anchor's making");
     }
     const { left, right } = MemoryPipe.pair();
     void answer(right, this.address).catch(() => {}).finally(() => right.end());
