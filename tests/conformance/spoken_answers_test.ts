@@ -111,6 +111,8 @@ Deno.test("what models write in control tokens is read, and shown to nobody", as
       ...asked,
       tools: [{ name, input_schema: tool.parameters }],
       tool_choice: { type: "any" },
+      thinking: { type: "enabled", budget_tokens: 1_024 },
+      max_tokens: 2_048,
     }) as { content: { type: string; input?: unknown }[] };
     assert.deepEqual(content.at(-1)?.input, CALL.arguments);
     assert.ok(content.every(({ type }) => type !== "text"), JSON.stringify(content));
