@@ -9,6 +9,10 @@ export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
 }
 
 /** All parts in their order. A single part is returned itself, uncopied: large ones mostly come alone. */
+export function joinBytes(
+  parts: readonly [Uint8Array, Uint8Array, ...Uint8Array[]],
+): Uint8Array<ArrayBuffer>;
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array;
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts;
   if (only !== undefined && parts.length === 1) return only;

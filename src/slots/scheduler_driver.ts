@@ -202,19 +202,20 @@ export class SchedulerDriver {
 
   /** Memory that a model could take here if all others were unloaded. */
   reclaimableBytes(): number {
-    const held = this.#scheduler.view().instances
-      .reduce((sum, { hostBytes }) => sum + hostBytes, 0);
-    return this.availableBytes() + held - this.#parts.options.reserveBytes;
+    return this.availableBytes() + this.#heldBytes() - this.#parts.options.reserveBytes;
   }
 
   /** Memory that a further model could take, and what is kept free: the machine's, or what is left of the node's own bound. */
   availableBytes(): number {
     const { machine, memoryLimitBytes, options } = this.#parts;
-    const held = this.#scheduler.view().instances
-      .reduce((sum, { hostBytes }) => sum + hostBytes, 0);
     // What is kept free is kept of the machine, not of the bound.
-    const left = Math.max(0, memoryLimitBytes - held) + options.reserveBytes;
+    const left = Math.max(0, memoryLimitBytes - this.#heldBytes()) + options.reserveBytes;
     return Math.min(machine.availableBytes(), left);
+  }
+
+  /** What all models of this node take of the machine's memory. */
+  #heldBytes(): number {
+    return this.#scheduler.view().instances.reduce((sum, { hostBytes }) => sum + hostBytes, 0);
   }
 
   /** Unloads the model once idle; does nothing when it is not loaded. */

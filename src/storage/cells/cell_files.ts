@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { joinBytes } from "../../base/mod.ts";
 import { PrefixShelf } from "../../core/kv_cache/mod.ts";
 import type { CellStore } from "../../ports/mod.ts";
 import {
@@ -124,8 +125,8 @@ class CellFiles implements CellStore {
     const temporary = temporaryPath(folder);
     try {
       using file = await Deno.open(temporary, { write: true, createNew: true, mode: FILE_MODE });
-      const parts = [headerBytes(key, header), header.tokens, state];
-      const sealed = await this.#seal?.then((seal) => seal.close(concatenated(parts)));
+      const parts = [headerBytes(key, header), header.tokens, state] as const;
+      const sealed = await this.#seal?.then((seal) => seal.close(joinBytes(parts)));
       for (const bytes of sealed === undefined ? parts : [sealed]) await writeWhole(file, bytes);
     } catch (error) {
       await removeQuietly(temporary);
@@ -166,16 +167,6 @@ class CellFiles implements CellStore {
       await this.remove(key, header.id);
     }
   }
-}
-
-function concatenated(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** The magic, the length of the JSON behind it, and the JSON; the tokens follow, then the cells. */

@@ -1,3 +1,5 @@
+import { joinBytes } from "../../base/mod.ts";
+
 /** Bytes of AES-GCM's initialization vector. */
 const IV_BYTES = 12;
 
@@ -16,10 +18,7 @@ export async function drawSeal(): Promise<Seal> {
     async close(plain) {
       const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
       const sealed = new Uint8Array(await crypto.subtle.encrypt({ ...algorithm, iv }, key, plain));
-      const bytes = new Uint8Array(iv.length + sealed.length);
-      bytes.set(iv);
-      bytes.set(sealed, iv.length);
-      return bytes;
+      return joinBytes([iv, sealed]);
     },
     async open(sealed) {
       const iv = sealed.subarray(0, IV_BYTES);
