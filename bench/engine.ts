@@ -30,6 +30,7 @@ import { describeMachine } from "./measuring/machine.ts";
 import { barChart } from "./measuring/plot.ts";
 import { promptOf } from "./measuring/prompts.ts";
 import {
+  inDataFolder,
   llamaServerCommand,
   odistCommand,
   ROOT,
@@ -253,17 +254,14 @@ async function main(): Promise<void> {
     : options.smoke
     ? { name: "tiny", path: join(ROOT, "src/models/embedded/tiny.gguf") }
     : await ensureBenchModel();
-  const dataFolder = await Deno.makeTempDir({ prefix: "odist-bench-" });
-  try {
+  await inDataFolder(async (dataFolder) => {
     const contending = await contenders(options, model, dataFolder);
     const levels: Level[] = [];
     for (const streams of options.streams) {
       levels.push(await measureLevel(streams, contending, { ...options, model }));
     }
     await writeReports(options, model, levels);
-  } finally {
-    await Deno.remove(dataFolder, { recursive: true });
-  }
+  });
 }
 
 if (import.meta.main) await main();

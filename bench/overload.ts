@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { promptOf } from "./measuring/prompts.ts";
-import { odistCommand, ROOT, startServer } from "./measuring/servers.ts";
+import { inDataFolder, odistCommand, ROOT, startServer } from "./measuring/servers.ts";
 import { createModel } from "./measuring/setup.ts";
 import { fixed, percentile, sum } from "./measuring/stats.ts";
 
@@ -229,12 +229,7 @@ async function main(): Promise<void> {
     outFolder: values.out,
   };
   await Deno.mkdir(options.outFolder, { recursive: true });
-  const dataFolder = await Deno.makeTempDir({ prefix: "odist-bench-" });
-  try {
-    await measure(options, dataFolder);
-  } finally {
-    await Deno.remove(dataFolder, { recursive: true });
-  }
+  await inDataFolder((dataFolder) => measure(options, dataFolder));
 }
 
 if (import.meta.main) await main();

@@ -16,7 +16,13 @@ import {
 } from "./measuring/load.ts";
 import { describeMachine, readProcessCost } from "./measuring/machine.ts";
 import { promptOf } from "./measuring/prompts.ts";
-import { odistCommand, ROOT, type RunningServer, startServer } from "./measuring/servers.ts";
+import {
+  inDataFolder,
+  odistCommand,
+  ROOT,
+  type RunningServer,
+  startServer,
+} from "./measuring/servers.ts";
 import { fixed, sum } from "./measuring/stats.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -140,12 +146,7 @@ async function main(): Promise<void> {
     outFolder: values.out,
   };
   await Deno.mkdir(options.outFolder, { recursive: true });
-  const dataFolder = await Deno.makeTempDir({ prefix: "odist-bench-" });
-  try {
-    await measure(options, dataFolder);
-  } finally {
-    await Deno.remove(dataFolder, { recursive: true });
-  }
+  await inDataFolder((dataFolder) => measure(options, dataFolder));
 }
 
 if (import.meta.main) await main();

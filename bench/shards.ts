@@ -10,7 +10,7 @@
  */
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
-import { chatPrompt, startEngine } from "../tests/integration/engine_harness.ts";
+import { chatPrompt, startEngine, TINY_SETTINGS } from "../tests/integration/engine_harness.ts";
 import { startNode, type TestNode } from "../tests/harness/node.ts";
 import { ensureBenchModel } from "./comparing/assets.ts";
 import { describeMachine } from "./measuring/machine.ts";
@@ -124,19 +124,7 @@ async function linkBytes(node: TestNode): Promise<Record<"up" | "down" | "spared
 async function startDirect({ path, layers, nodes }: Options) {
   const engine = startEngine();
   const signal = new AbortController().signal;
-  const base = {
-    modelPath: path,
-    adapterPaths: [],
-    contextTokens: WINDOW,
-    slots: 1,
-    batchTokens: 512,
-    threads: 1,
-    gpuLayers: 0,
-    mmap: true,
-    flashAttention: "auto",
-    kvCacheType: "f16",
-    mode: "generate",
-  } as const;
+  const base = { ...TINY_SETTINGS, modelPath: path, contextTokens: WINDOW };
   const listeners = Array.from({ length: nodes - 1 }, () => Deno.listen({ port: 0 }));
   const ports = listeners.map(({ addr }) => addr.port);
   for (const listener of listeners) listener.close();

@@ -153,3 +153,13 @@ async function copyTo(stream: ReadableStream<Uint8Array>, path: string): Promise
   using file = await Deno.open(path, { create: true, append: true });
   for await (const bytes of stream) file.writeSync(bytes);
 }
+
+/** Measures with a data folder of its own, which is removed afterwards. */
+export async function inDataFolder(measure: (dataFolder: string) => Promise<void>): Promise<void> {
+  const dataFolder = await Deno.makeTempDir({ prefix: "odist-bench-" });
+  try {
+    await measure(dataFolder);
+  } finally {
+    await Deno.remove(dataFolder, { recursive: true });
+  }
+}

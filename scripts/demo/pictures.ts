@@ -6,7 +6,7 @@
  */
 import type { Browser, Page } from "playwright-core";
 import { fileURLToPath } from "node:url";
-import { type Look, openBrowser, openPage } from "../../tests/harness/browser.ts";
+import { LOOKS, openBrowser, openPage } from "../../tests/harness/browser.ts";
 import { TestCluster } from "../../tests/harness/cluster.ts";
 import { askOnPage, LONG_REQUEST, wholeText } from "../../tests/harness/page_talk.ts";
 import { buildPage } from "../packaging/page.ts";
@@ -22,12 +22,6 @@ const VIEWS = [
   "operations/tokens",
   "operations/changes",
   "operations/logs",
-];
-const LOOKS: readonly Look[] = [
-  { theme: "light", size: "wide" },
-  { theme: "dark", size: "wide" },
-  { theme: "light", size: "phone" },
-  { theme: "dark", size: "phone" },
 ];
 /** Until what moves on the page has come to rest. */
 const SETTLE_MS = 2_500;

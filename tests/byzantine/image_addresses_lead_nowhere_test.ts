@@ -4,10 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { createImageFetcher } from "../../src/models/mod.ts";
-import type { RegistryNetwork } from "../../src/models/registry/mod.ts";
-import { addressKind } from "../../src/models/registry/address_kind.ts";
 import { picture } from "../harness/colour_eye.ts";
 import { HandClock } from "../harness/hand_clock.ts";
+import { namedNetwork } from "../harness/named_network.ts";
 
 const BYTES_MAX = 64 * 1024;
 
@@ -18,15 +17,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   "both.example": ["::1", "127.0.0.1"],
   "router.example": ["192.168.1.1"],
 };
-const NETWORK: RegistryNetwork = {
-  resolve: (hostname) => {
-    const addresses = NAMES[hostname];
-    if (addresses === undefined) return Promise.reject(new Error(`no such name ${hostname}`));
-    return Promise.resolve(addresses);
-  },
-  kindOf: (address) => address === "127.0.0.1" ? "public" : addressKind(address),
-  isProxied: () => false,
-};
+const NETWORK = namedNetwork(NAMES);
 
 async function withScene(
   use: (scene: {

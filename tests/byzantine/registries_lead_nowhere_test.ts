@@ -6,14 +6,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { createModelStore } from "../../src/models/mod.ts";
 import { TRANSFER_LIMITS } from "../../src/models/transfer/mod.ts";
-import type { RegistryNetwork } from "../../src/models/registry/mod.ts";
-import { addressKind } from "../../src/models/registry/address_kind.ts";
 import type { TransferProgress } from "../../src/ports/mod.ts";
 import { MANIFEST_MEDIA_TYPE } from "../../src/protocol/mod.ts";
 import { openBlobStore, openModelCatalog, openRegistryKey } from "../../src/storage/mod.ts";
 import { FaultyRegistry, type SeenRequest } from "../harness/faulty_registry.ts";
 import { digestOf } from "../harness/memory_models.ts";
 import { modelStoreParts, storeModel } from "../harness/stored_models.ts";
+import { namedNetwork } from "../harness/named_network.ts";
 
 const SIGNAL = new AbortController().signal;
 const LIMITS = { ...TRANSFER_LIMITS, pauseMs: 1, progressMs: 1 };
@@ -26,21 +25,13 @@ const WRONG_DIGEST = digestOf(new Uint8Array());
  * `public.example` and `other.example` are this machine's 127.0.0.1, held to be public; `::1` is what only this machine
  * can reach.
  */
-const NETWORK: RegistryNetwork = {
-  resolve: (hostname) => {
-    const addresses = NAMES[hostname];
-    if (addresses === undefined) return Promise.reject(new Error(`no such name ${hostname}`));
-    return Promise.resolve(addresses);
-  },
-  kindOf: (address) => address === "127.0.0.1" ? "public" : addressKind(address),
-  isProxied: () => false,
-};
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   "public.example": ["127.0.0.1"],
   "other.example": ["127.0.0.1"],
   "inside.example": ["::1"],
   "router.example": ["192.168.1.1"],
 };
+const NETWORK = namedNetwork(NAMES);
 
 interface Scene {
   readonly registry: FaultyRegistry;

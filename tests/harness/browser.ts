@@ -46,6 +46,14 @@ export interface Look {
   readonly size: "wide" | "phone";
 }
 
+/** Each of them. */
+export const LOOKS: readonly Look[] = [
+  { theme: "light", size: "wide" },
+  { theme: "dark", size: "wide" },
+  { theme: "light", size: "phone" },
+  { theme: "dark", size: "phone" },
+];
+
 const SIZES = {
   wide: { width: 1_280, height: 860 },
   phone: { width: 390, height: 844 },

@@ -7,6 +7,7 @@ import type {
   RunnerReply,
   SequenceEvent,
 } from "../../src/protocol/mod.ts";
+import { factsOf } from "./scripted_engine.ts";
 
 /** Prompts with it are answered as fast as the node lets the runner, with {@link FLOOD_TOKENS}. */
 export const FLOOD = "flood";
@@ -60,21 +61,7 @@ export class FlowingEngine implements Engine {
         stop: async () => end(true, "stopped"),
         fail: (reason) => end(false, reason),
       },
-      {
-        facts: {
-          contextTokens: 4096,
-          trainingContextTokens: 4096,
-          vocabularyTokens: 256,
-          embeddingLength: 2,
-          slots: settings.slots,
-          memoryBytes: 1000,
-          deviceMemoryBytes: 0,
-          bosText: "",
-          eosText: "",
-          canShift: true,
-          numericClass: "flowing",
-        },
-      },
+      { facts: factsOf(settings, { contextTokens: 4096, numericClass: "flowing" }) },
       { clock: this.#clock },
     );
     this.#receive = (reply) => model.receive(reply);

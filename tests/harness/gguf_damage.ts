@@ -1,4 +1,4 @@
-import type { Random } from "../../src/base/mod.ts";
+import { joinBytes, type Random } from "../../src/base/mod.ts";
 
 /** Numbers that counts, sizes and types of a damaged file like to be. */
 const EXTREMES = [
@@ -51,23 +51,14 @@ const KEEP_PLACES: readonly Damage[] = [
   },
 ];
 const MOVE_THE_REST: readonly Damage[] = [
-  (bytes, at, random) => joined(bytes.subarray(0, at), bytes.subarray(at + random.between(1, 16))),
+  (bytes, at, random) =>
+    joinBytes([bytes.subarray(0, at), bytes.subarray(at + random.between(1, 16))]),
   (bytes, at, random) => {
     const run = bytes.subarray(at, at + random.between(1, 64));
-    return joined(bytes.subarray(0, at), run, bytes.subarray(at));
+    return joinBytes([bytes.subarray(0, at), run, bytes.subarray(at)]);
   },
   (bytes, at, random) => {
     const noise = new Uint8Array(random.between(1, 16)).map(() => random.below(256));
-    return joined(bytes.subarray(0, at), noise, bytes.subarray(at));
+    return joinBytes([bytes.subarray(0, at), noise, bytes.subarray(at)]);
   },
 ];
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}

@@ -167,7 +167,11 @@ export class ScriptedEngine implements Engine {
   }
 }
 
-function factsOf(settings: LoadSettings): LoadedFacts {
+/** Facts of a loaded model that is none. */
+export function factsOf(
+  settings: Pick<LoadSettings, "slots">,
+  changes: Partial<LoadedFacts> = {},
+): LoadedFacts {
   return {
     contextTokens: 200,
     trainingContextTokens: 4096,
@@ -180,5 +184,6 @@ function factsOf(settings: LoadSettings): LoadedFacts {
     eosText: "",
     canShift: true,
     numericClass: "scripted",
+    ...changes,
   };
 }

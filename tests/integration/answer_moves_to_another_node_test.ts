@@ -59,15 +59,23 @@ function telling(engine: Engine, onTokens: (count: number) => void): Engine {
   };
 }
 
+/** The node that tells the last of these tokens dies with it; Infinity = none does. */
+interface Fuse {
+  tokensLeft: number;
+}
+
 /** Three nodes; all but the first hold the model. */
-async function threeNodes(
-  folder: string,
-  onTokens: (number: number, count: number) => void,
-): Promise<NodeWorld> {
+async function threeNodes(folder: string, fuse: Fuse): Promise<NodeWorld> {
+  const burn = (number: number, count: number) => {
+    fuse.tokensLeft -= count;
+    if (fuse.tokensLeft > 0) return;
+    fuse.tokensLeft = Infinity;
+    world.crash(number);
+  };
   const world = await NodeWorld.start(3, {
     mode: "prompt",
     flags: { contextTokens: "512" },
-    engine: (_clock, number) => telling(startEngine(), (count) => onTokens(number, count)),
+    engine: (_clock, number) => telling(startEngine(), (count) => burn(number, count)),
     ports: (number) => number === 1 ? {} : { openModels: () => tinyIn(folder) },
   });
   await world.until("both holders are known", () => {
@@ -102,13 +110,8 @@ Deno.test({
       const random = new Random(3);
       const undisturbed = new Map<string, string>();
       for (let round = 0; round <= KILLS; round++) {
-        let tokensLeft = Infinity;
-        await using world = await threeNodes(folder, (number, count) => {
-          tokensLeft -= count;
-          if (tokensLeft > 0) return;
-          tokensLeft = Infinity;
-          world.crash(number);
-        });
+        const fuse: Fuse = { tokensLeft: Infinity };
+        await using world = await threeNodes(folder, fuse);
         const { api } = world.node(1);
         const read = async (prompt: string) => {
           const answer = await api.generate(ask(prompt), never);
@@ -127,9 +130,9 @@ Deno.test({
           continue;
         }
         const prompt = PROMPTS[round % PROMPTS.length] ?? "";
-        tokensLeft = 1 + random.below(8);
+        fuse.tokensLeft = 1 + random.below(8);
         const text = await read(prompt);
-        assert.equal(tokensLeft, Infinity, "nobody died");
+        assert.equal(fuse.tokensLeft, Infinity, "nobody died");
         assert.equal(text, undisturbed.get(prompt), `round ${round}`);
         assert.deepEqual(
           world.machine(1).telemetry.lines.filter(({ event }) => event === "answer_lost_its_runner")
@@ -153,13 +156,8 @@ Deno.test({
   async fn() {
     const folder = await Deno.makeTempDir();
     try {
-      let tokensLeft = Infinity;
-      await using world = await threeNodes(folder, (number, count) => {
-        tokensLeft -= count;
-        if (tokensLeft > 0) return;
-        tokensLeft = Infinity;
-        world.crash(number);
-      });
+      const fuse: Fuse = { tokensLeft: Infinity };
+      await using world = await threeNodes(folder, fuse);
       const { api } = world.node(1);
       const read = async () => {
         const options = { exact: true, seed: 5, temperature: 1.2 };
@@ -177,9 +175,9 @@ Deno.test({
       const first = await read();
       assert.ok(first.logprobs.length > 3);
       assert.deepEqual((await read()).logprobs, first.logprobs, "its prompt is computed already");
-      tokensLeft = 3;
+      fuse.tokensLeft = 3;
       const moved = await read();
-      assert.equal(tokensLeft, Infinity, "a node died");
+      assert.equal(fuse.tokensLeft, Infinity, "a node died");
       assert.deepEqual(moved.logprobs, first.logprobs, "it went on elsewhere");
       const other = await read();
       assert.deepEqual(other.logprobs, first.logprobs);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
-import { type Look, type PageTest, pageTest } from "../harness/browser.ts";
+import { type Look, LOOKS, type PageTest, pageTest } from "../harness/browser.ts";
 import { askOnPage, POEM, wholeText } from "../harness/page_talk.ts";
 
 const VIEWS = [
@@ -14,12 +14,6 @@ const VIEWS = [
   "operations/keys",
   "operations/changes",
   "operations/logs",
-];
-const LOOKS: readonly Look[] = [
-  { theme: "light", size: "wide" },
-  { theme: "dark", size: "wide" },
-  { theme: "light", size: "phone" },
-  { theme: "dark", size: "phone" },
 ];
 
 interface AxeResult {
