@@ -210,11 +210,11 @@ export class Exchange {
   ): Promise<Fields> {
     if (this.#fields !== undefined) return this.#fields;
     const { bodyBytesMax, mediaBytesMax } = this.#parts.config;
-    const rules = { bodyBytesMax, mediaBytesMax, ...options };
+    const rules = { bodyBytesMax, mediaBytesMax, record: this.#record, ...options };
     const { fetchImage } = this.#parts;
     const { signal } = this;
     try {
-      const sent = { headers: this.request.headers, body: this.#recordedBody() };
+      const sent = { headers: this.request.headers, body: this.origin.body };
       const body = await readJsonBody(sent, rules);
       const shown = fetchImage === undefined ? body : await withLinkedImages(
         body,
@@ -230,17 +230,6 @@ export class Exchange {
   /** Shows the parts of the body while it is read. */
   recordBody(record: (part: Uint8Array) => void): void {
     this.#record = record;
-  }
-
-  #recordedBody(): AsyncIterable<Uint8Array> | undefined {
-    const [body, record] = [this.origin.body, this.#record];
-    if (body === undefined || record === undefined) return body;
-    return async function* () {
-      for await (const part of body) {
-        record(part);
-        yield part;
-      }
-    }();
   }
 
   /** A parameter of the query; undefined without it. */

@@ -10,6 +10,8 @@ const INFLATED_BYTES_MAX = 20 * 1024 * 1024;
 export interface BodyRules extends BodyBounds {
   /** Whether `Content-Encoding: zstd` is honoured (the `/v1` endpoints only). */
   readonly zstd: boolean;
+  /** Shown each part of the body as it was sent, when it is read. */
+  readonly record?: ((part: Uint8Array) => void) | undefined;
   /** What a blank body stands for; without it one is refused. */
   readonly blank?: unknown;
 }
@@ -28,7 +30,7 @@ export async function readJsonBody(
   if (Number(request.headers.get("content-length") ?? 0) > bytesMax) {
     throw tooLarge("request body", bytesMax);
   }
-  const sent = atMost(bytesMax, request.body ?? []);
+  const sent = atMost(bytesMax, request.body ?? [], rules.record);
   const inflate = rules.zstd && request.headers.get("content-encoding") === "zstd";
   const body = new BodyText(rules);
   for await (const part of inflate ? inflateZstd(sent) : sent) body.feed(part);
@@ -63,11 +65,13 @@ function parseValue(text: string, blank?: unknown): unknown {
 async function* atMost(
   bytesMax: number,
   parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  record?: BodyRules["record"],
 ): AsyncGenerator<Uint8Array> {
   let length = 0;
   for await (const part of parts) {
     length += part.length;
     if (length > bytesMax) throw tooLarge("request body", bytesMax);
+    record?.(part);
     yield part;
   }
 }

@@ -18,6 +18,8 @@ export interface BodyBounds {
   readonly mediaBytesMax: number;
 }
 
+const latin1 = new TextDecoder("latin1");
+
 /** A string that stands where images and audio do, as far as it came. */
 interface OpenString {
   /** Its beginning, until it is known what it is. */
@@ -107,7 +109,7 @@ export class BodyText {
     const { opening } = open;
     opening.append(bytes);
     if (opening.length < MEDIA_CHARS_MIN) return;
-    const begun = new TextDecoder("latin1").decode(opening.view().subarray(0, MEDIA_CHARS_MIN));
+    const begun = latin1.decode(opening.view().subarray(0, MEDIA_CHARS_MIN));
     const head = /^data:[^,]*,/.exec(begun)?.[0] ?? "";
     if (/^https?:/i.test(begun)) {
       open.isText = true;
@@ -123,7 +125,7 @@ export class BodyText {
     const { mediaBytesMax } = this.#bounds;
     this.#mediaBytes += bytes.length;
     if (this.#mediaBytes > mediaBytesMax) throw tooLarge("images and audio", mediaBytesMax);
-    base64.append(new TextDecoder("latin1").decode(bytes));
+    base64.append(latin1.decode(bytes));
   }
 }
 
@@ -144,12 +146,12 @@ class Base64Bytes {
   append(text: string): void {
     // Some encoders escape the slash of the alphabet.
     const all = (this.#rest + text).replaceAll("\\/", "/");
-    const part = new Uint8Array(Math.ceil(all.length * 3 / 4));
+    const room = this.#bytes.room(Math.ceil(all.length * 3 / 4));
     const whole = all.endsWith("\\") ? all.slice(0, -1) : all;
     const { read, written } = decoded(() =>
-      part.setFromBase64(whole, { lastChunkHandling: "stop-before-partial" })
+      room.setFromBase64(whole, { lastChunkHandling: "stop-before-partial" })
     );
-    this.#bytes.append(part.subarray(0, written));
+    this.#bytes.take(written);
     this.#rest = all.slice(read);
   }
 
@@ -215,20 +217,30 @@ export class GrowingBytes {
 
   /** Copies the bytes: a part of a network buffer would keep all of that buffer alive. */
   append(bytes: Uint8Array): void {
-    const length = this.#length + bytes.length;
-    if (length > this.#buffer.length) this.#grow(length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length = length;
+    this.room(bytes.length).set(bytes);
+    this.take(bytes.length);
   }
 
-  /** What came in so far, as a view: valid until the next call of `append`. */
+  /** Where the next `count` bytes may be written, before {@link take}; valid as {@link view} is. */
+  room(count: number): Uint8Array<ArrayBuffer> {
+    const length = this.#length + count;
+    if (length > this.#buffer.length) this.#grow(length);
+    return this.#buffer.subarray(this.#length, length);
+  }
+
+  /** The first `count` bytes of the room that was given last are written. */
+  take(count: number): void {
+    this.#length += count;
+  }
+
+  /** What came in so far, as a view: valid until the next call of `append` or `room`. */
   view(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.#length);
   }
 
   #grow(length: number): void {
-    const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2));
-    grown.set(this.view());
-    this.#buffer = grown;
+    const bytes = Math.max(length, this.#buffer.length * 2);
+    // What it was is free at once, and not when somebody collects it.
+    this.#buffer = new Uint8Array(this.#buffer.buffer.transfer(bytes));
   }
 }
