@@ -42,6 +42,8 @@ export {
   responseOpeningShape,
 } from "./response_messages.ts";
 export {
+  ECHO_PURPOSE,
+  echoOpeningShape,
   SHARD_PURPOSE,
   shardOpeningShape,
   type ShardReply,

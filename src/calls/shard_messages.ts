@@ -14,6 +14,8 @@ import {
 export const SHARD_PURPOSE = "shard";
 /** What streams say they are for that carry one connection to a worker. */
 export const TUNNEL_PURPOSE = "tunnel";
+/** What streams say they are for that are answered at once, so that the way is measured. */
+export const ECHO_PURPOSE = "echo";
 
 const MEMORY_BYTES_MAX = 2 ** 50;
 const REASON_CHARS_MAX = 4_096;
@@ -40,6 +42,8 @@ export const shardReplyShape = unionShape({
   beat: objectShape({}),
 });
 export type ShardReply = ShapeOf<typeof shardReplyShape>;
+
+export const echoOpeningShape = objectShape({});
 
 /** The first frame of a tunnel; frames of `src/shards/` follow. */
 export const tunnelOpeningShape = objectShape({ shardId: textShape(64) });

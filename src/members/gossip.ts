@@ -58,8 +58,8 @@ const LOOK_MS = 5_000;
 /** Nodes whose values are kept decoded; all of them when there are more is only slower. */
 const CACHE_NODES_MAX = 1_024;
 
-/** Room for parts of models that differs by less of what was told last is as good as the same. */
-const ROOM_STEP = 1 / 8;
+/** Room for parts of models, or speed, that differs by less of what was told last is as good as the same. */
+const SPLIT_STEP = 1 / 8;
 
 /** The same node's senseless values make one line in this time; the metric counts each. */
 const REFUSED_LINE_MS = 1_000;
@@ -295,7 +295,8 @@ export class Gossip {
 
 function isNews(split: NodeSplit, told: NodeSplit | undefined): boolean {
   if (told === undefined) return true;
-  const change = Math.abs(split.roomBytes - told.roomBytes);
-  return change > told.roomBytes * ROOM_STEP ||
+  const hasMoved = (figure: "roomBytes" | "bytesPerMs") =>
+    Math.abs(split[figure] - told[figure]) > told[figure] * SPLIT_STEP;
+  return hasMoved("roomBytes") || hasMoved("bytesPerMs") ||
     JSON.stringify(split.models) !== JSON.stringify(told.models);
 }

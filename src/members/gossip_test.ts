@@ -85,7 +85,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
     copies: [],
     exact: [],
     devices: [],
-    split: { roomBytes: 1_000, models: [] },
+    split: { roomBytes: 1_000, bytesPerMs: 800, models: [] },
     speeds: [],
     gossip: new Gossip({
       nodeId,
@@ -235,13 +235,19 @@ Deno.test("What room a node has for parts of models is told when it has changed 
     await world.advance(1_000);
     return two.gossip.find(nodeId).split;
   };
-  assert.deepEqual(await heard(), { roomBytes: 1_000, models: [] });
-  one.split = { roomBytes: 1_100, models: [] };
+  assert.deepEqual(await heard(), { roomBytes: 1_000, bytesPerMs: 800, models: [] });
+  one.split = { roomBytes: 1_100, bytesPerMs: 850, models: [] };
   assert.equal((await heard())?.roomBytes, 1_000);
-  one.split = { roomBytes: 1_200, models: [] };
+  one.split = { roomBytes: 1_200, bytesPerMs: 800, models: [] };
   assert.equal((await heard())?.roomBytes, 1_200);
   const shards = [{ name: "n2", firstLayer: 0, layerCount: 3, memoryBytes: 7 }];
-  const split = { roomBytes: 1_201, models: [{ manifest: COPY.manifest, shards }] };
+  one.split = { roomBytes: 1_200, bytesPerMs: 950, models: [] };
+  assert.equal((await heard())?.bytesPerMs, 950);
+  const split = {
+    roomBytes: 1_201,
+    bytesPerMs: 951,
+    models: [{ manifest: COPY.manifest, shards }],
+  };
   one.split = split;
   assert.deepEqual(await heard(), split);
 });

@@ -152,6 +152,7 @@ export class MemberViews {
     readonly address: PeerAddress;
     readonly name: string;
     readonly roomBytes: number;
+    readonly bytesPerMs: number;
     readonly isDoubted: boolean;
   }[] {
     return this.others().flatMap(({ nodeId, label }) => {
@@ -161,7 +162,8 @@ export class MemberViews {
       if (!isThere || split === undefined || this.isDrained(nodeId)) return [];
       const address = { nodeId, address: this.#parts.addressOf(nodeId) };
       const isDoubted = standing === "suspect";
-      return [{ address, name: label, roomBytes: split.roomBytes, isDoubted }];
+      const { roomBytes, bytesPerMs } = split;
+      return [{ address, name: label, roomBytes, bytesPerMs, isDoubted }];
     });
   }
 

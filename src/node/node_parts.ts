@@ -60,7 +60,7 @@ export async function openDriver(
   const prover = new IdleProver({ engine: splitting, book: proofs, clock, log, reserveBytes });
   return new SchedulerDriver({
     ...{ splitting, prover, clock, machine, devices, log, metrics, weightOf },
-    engine: meteredEngine(provenEngine(splitting, proofs, prover), speed, clock),
+    engine: meteredEngine(provenEngine(splitting, proofs, prover), speed, ports),
     memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
     kvOffload: config.engine.kvOffload,
     loadTimeoutMs: scheduler.loadTimeoutMs,

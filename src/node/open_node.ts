@@ -14,8 +14,7 @@ import {
   manifestPrefixOf,
 } from "../protocol/mod.ts";
 import { hashSecret, tokenVerifier } from "../transport/mod.ts";
-import { SHARD_PURPOSE, TUNNEL_PURPOSE } from "../calls/mod.ts";
-import { ShardServer, SplitEngine, TunnelServer } from "../shards/mod.ts";
+import { lendTo, SplitEngine } from "../shards/mod.ts";
 import type { BlobStore } from "../ports/mod.ts";
 import {
   createServing,
@@ -76,7 +75,7 @@ const TOOL_CALL_ID_CHARS = 8;
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { config, ports } = options;
   const speed = new SpeedMeter();
-  const splitting = new SplitEngine(ports);
+  const splitting = new SplitEngine({ ...ports, speed });
   const devices = new DeviceRooms(ports.devices, config.scheduler.gpuReserveBytes);
   await devices.look();
   const late: { machinery?: Machinery } = {};
@@ -230,12 +229,7 @@ function lendWorkers(
   blobs: BlobStore,
 ): void {
   const { transport, router, settings, views } = cluster;
-  const shards = new ShardServer({
-    ...{ ...ports, driver, blobs },
-    isDrained: () => views.isDrained(),
-  });
-  router.register(SHARD_PURPOSE, shards);
-  router.register(TUNNEL_PURPOSE, new TunnelServer(shards, ports.metrics));
+  lendTo(router, { ...ports, driver, blobs, isDrained: () => views.isDrained() });
   splitting.join({ transport, self: settings.self, others: () => views.computing() });
 }
 

@@ -12,6 +12,7 @@ import {
 import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { openPower } from "../power/mod.ts";
+import { tokenBytesOf } from "../shards/mod.ts";
 import { openControlGroup, openMachine } from "../slots/mod.ts";
 import {
   fileAt,
@@ -72,6 +73,7 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
       cacheMemoryBytes: cacheMemory(config.engine.cacheMemoryBytes, machine),
       cells: openCellFiles(join(config.storage.dataFolder, "cells"), config.storage),
     }),
+    tokenBytesOf,
     quantizer: createQuantizer({
       command,
       env: {},

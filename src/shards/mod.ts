@@ -4,5 +4,6 @@
  *
  * @module
  */
-export { ShardServer, TunnelServer } from "./shard_server.ts";
-export { type ComputingNode, SplitEngine } from "./split_engine.ts";
+export { lendTo } from "./shard_server.ts";
+export { tokenBytesOf } from "./sharded_file.ts";
+export { SplitEngine } from "./split_engine.ts";

@@ -10,12 +10,18 @@ import {
   UnavailableError,
 } from "../base/mod.ts";
 import {
+  answering,
+  ECHO_PURPOSE,
+  echoOpeningShape,
   MessageStream,
   refuse,
   required,
+  SHARD_PURPOSE,
   shardOpeningShape,
   type ShardReply,
   type StreamHandler,
+  type StreamRouter,
+  TUNNEL_PURPOSE,
   tunnelOpeningShape,
 } from "../calls/mod.ts";
 import type {
@@ -48,6 +54,14 @@ export interface ShardServerParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+}
+
+/** Lets peers be lent workers, reach them, and ask how far this node is. */
+export function lendTo(router: Pick<StreamRouter, "register">, parts: ShardServerParts): void {
+  const shards = new ShardServer(parts);
+  router.register(SHARD_PURPOSE, shards);
+  router.register(TUNNEL_PURPOSE, new TunnelServer(shards, parts.metrics));
+  router.register(ECHO_PURPOSE, answering(echoOpeningShape, () => ({ kind: "echo" })));
 }
 
 type Opening = ShapeOf<typeof shardOpeningShape>;

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { assert, type Digest, parseDigest } from "../base/mod.ts";
-import type { ShardModel } from "../core/scheduler/mod.ts";
+import { outputActiveBytes, type ShardModel } from "../core/scheduler/mod.ts";
 import { readModelLayers } from "../models/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
 import type { TensorPlace } from "./weight_references.ts";
@@ -17,6 +17,18 @@ export interface ShardedFile {
 /** Headers that are remembered: a load reads one twice within a moment. */
 const REMEMBERED_MAX = 8;
 const remembered = new Map<string, ReturnType<typeof readModelLayers>>();
+
+/** Bytes of weights that one token reads of a model; undefined where its file can't be read, or isn't known by its digest. */
+export async function tokenBytesOf(settings: LoadSettings): Promise<number | undefined> {
+  if (parseDigest(basename(settings.modelPath)) === undefined) return undefined;
+  try {
+    const { model } = await readShardedFile(settings);
+    return model.layers.reduce((sum, layer) => sum + layer.activeBytes, outputActiveBytes(model));
+  } catch {
+    // Whoever loads it says why.
+    return undefined;
+  }
+}
 
 /**
  * Reads what lies where in the file of a model. A blob's file never changes.

@@ -10,7 +10,6 @@ import {
   linkBytesPerToken,
   planShards,
   type Shard,
-  type ShardCluster,
   type ShardedPlan,
   type ShardModel,
 } from "../core/scheduler/mod.ts";
@@ -21,26 +20,16 @@ import type {
   LoadOptions,
   Log,
   Metrics,
-  PeerAddress,
   SplitView,
   Transport,
 } from "../ports/mod.ts";
 import type { LoadSettings, ShardSettings } from "../protocol/mod.ts";
 import { LentWorker } from "./lent_worker.ts";
 import { SHARD_SILENCE_MS } from "./limits.ts";
+import { RoundTrips } from "./round_trips.ts";
+import { type ComputingNode, shardClusterOf } from "./shard_cluster.ts";
 import { readShardedFile, type ShardedFile } from "./sharded_file.ts";
 import { SplitModel } from "./split_model.ts";
-
-/** A node that could compute a part of a model. */
-export interface ComputingNode {
-  readonly address: PeerAddress;
-  /** For people; "" shows the id. */
-  readonly name: string;
-  /** Memory that a part of a model could take there, if all others made room. */
-  readonly roomBytes: number;
-  /** Whether it is suspected to be gone. */
-  readonly isDoubted: boolean;
-}
 
 /** What loading a model over several nodes takes. */
 export interface SplitEngineParts {
@@ -49,6 +38,8 @@ export interface SplitEngineParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** How fast this node's cores are, as {@link ComputingNode.bytesPerMs}. */
+  readonly speed: { readonly bytesPerMs: number };
 }
 
 /** This node among the others; there is none before it has joined them. */
@@ -63,20 +54,17 @@ export interface SplitCluster {
 const PLANS_MAX = 3;
 /** How long a node that fell silent with a worker is asked for none. Milliseconds. */
 const DOUBT_MS = 10_000;
-/** What is taken for every node as long as nobody measures it: reading weights, and the way there and back. */
-const BYTES_PER_MS = 8_000_000;
-const ROUND_TRIP_MS = 1;
-/** Of nodes that are as fast, the leader takes the layers: what it holds dies with no other node. */
-const OWN_ADVANTAGE = 1.001;
 
 /** The engine that can load a model over several nodes, if it is asked to; what it is asked to load whole, it passes on. */
 export class SplitEngine implements Engine {
   readonly #parts: SplitEngineParts;
   readonly #doubted = new Map<NodeId, number>();
+  readonly #roundTrips: RoundTrips;
   #cluster: SplitCluster | undefined;
 
   constructor(parts: SplitEngineParts) {
     this.#parts = parts;
+    this.#roundTrips = new RoundTrips(parts.clock);
   }
 
   /** From now on there are others. */
@@ -95,7 +83,7 @@ export class SplitEngine implements Engine {
     let refusal: WorkerRefusal | undefined;
     for (let left = PLANS_MAX;; left--) {
       try {
-        const plan = this.#plan(file, { freeBytes: split.ownBytes, refused });
+        const plan = await this.#plan(file, { freeBytes: split.ownBytes, refused });
         return await this.#loadBy(plan, file, { settings, options });
       } catch (error) {
         options.signal.throwIfAborted();
@@ -115,7 +103,7 @@ export class SplitEngine implements Engine {
    */
   async ownBytes(settings: LoadSettings, freeBytes: number): Promise<number> {
     const file = await readShardedFile(settings);
-    const { shards, leader } = this.#plan(file, { freeBytes, refused: new Set() });
+    const { shards, leader } = await this.#plan(file, { freeBytes, refused: new Set() });
     return shards.filter(({ node }) => node === leader)
       .reduce((sum, shard) => sum + shard.totalBytes, 0);
   }
@@ -125,18 +113,22 @@ export class SplitEngine implements Engine {
    *
    * @throws RequestError `model_too_large`.
    */
-  #plan(
+  async #plan(
     { model }: ShardedFile,
     by: { readonly freeBytes: number; readonly refused: ReadonlySet<NodeId> },
-  ): ShardedPlan {
-    const { self, others } = this.#joined();
+  ): Promise<ShardedPlan> {
+    const { self, others, transport } = this.#joined();
     const nowMs = this.#parts.clock.monotonicMs();
     const asked = others.filter(({ address }) => !by.refused.has(address.nodeId));
     const sound = asked.filter(({ address, isDoubted }) =>
       !isDoubted && nowMs >= (this.#doubted.get(address.nodeId) ?? 0)
     );
+    const roomiest = sound.toSorted((a, b) => b.roomBytes - a.roomBytes);
+    const trips = await this.#roundTrips.measure(transport, roomiest.map(({ address }) => address));
+    const { bytesPerMs } = this.#parts.speed;
+    const own = { nodeId: self.nodeId, freeBytes: by.freeBytes, bytesPerMs };
     const planFor = (nodes: readonly ComputingNode[]) =>
-      planShards(model, clusterOf(self.nodeId, by.freeBytes, nodes), { isSplitWanted: true });
+      planShards(model, shardClusterOf(own, nodes, trips), { isSplitWanted: true });
     const first = planFor(sound);
     const plan = first.kind === "refused" && sound.length < asked.length ? planFor(asked) : first;
     if (plan.kind !== "refused") return plan;
@@ -242,20 +234,6 @@ export class SplitEngine implements Engine {
       })),
     };
   }
-}
-
-function clusterOf(
-  leader: NodeId,
-  freeBytes: number,
-  others: readonly ComputingNode[],
-): ShardCluster {
-  const own = { freeBytes, bytesPerMs: BYTES_PER_MS * OWN_ADVANTAGE };
-  const workers = others.map(({ address, roomBytes }) => ({
-    name: address.nodeId,
-    host: { freeBytes: roomBytes, bytesPerMs: BYTES_PER_MS },
-    roundTripMs: ROUND_TRIP_MS,
-  }));
-  return { leader, nodes: [{ name: leader, host: own, roundTripMs: 0 }, ...workers] };
 }
 
 /** Why there is no worker on a node. */

@@ -5,6 +5,7 @@ import {
   type DeviceFacts,
   type ExactCopy,
   type LoadedCopy,
+  type LoadSettings,
   type ManifestPrefix,
   manifestPrefixOf,
   MODEL_SPEEDS_MAX,
@@ -26,7 +27,10 @@ export interface OwnLoadParts {
     "view" | "findModel" | "availableBytes" | "reclaimableBytes"
   >;
   readonly devices: Pick<DeviceRooms, "told">;
-  readonly speed: Pick<SpeedMeter, "decodeTokensPerMinute" | "prefillTokensPerMinute" | "of">;
+  readonly speed: Pick<
+    SpeedMeter,
+    "decodeTokensPerMinute" | "prefillTokensPerMinute" | "of" | "bytesPerMs"
+  >;
   readonly catalogue: () => Catalogue;
   readonly clock: Clock;
 }
@@ -117,7 +121,7 @@ function readLoaded(parts: OwnLoadParts): readonly LoadedCopy[] {
   });
 }
 
-function readSplit({ driver, catalogue }: OwnLoadParts): NodeSplit {
+function readSplit({ driver, catalogue, speed }: OwnLoadParts): NodeSplit {
   const models = driver.view().instances.flatMap(({ instanceId, displayName }) => {
     const split = driver.findModel(instanceId)?.split;
     const name = parseModelName(displayName);
@@ -125,10 +129,12 @@ function readSplit({ driver, catalogue }: OwnLoadParts): NodeSplit {
     if (split === undefined || model === undefined) return [];
     return [{ manifest: manifestPrefixOf(model.manifestDigest), shards: split.shards }];
   });
-  return { roomBytes: Math.max(0, driver.reclaimableBytes()), models };
+  const roomBytes = Math.max(0, driver.reclaimableBytes());
+  return { roomBytes, bytesPerMs: speed.bytesPerMs, models };
 }
 
 const NS_PER_MS = 1e6;
+const MS_PER_MINUTE = 60_000;
 
 /** Models whose speed is kept; those that were not used for longest go. */
 const METERED_MODELS_MAX = 256;
@@ -146,6 +152,15 @@ export class SpeedMeter {
     return this.#all.prefill.tokensPerMinute;
   }
 
+  /** Weights read a millisecond while tokens are computed one by one, of the fastest model; 0 where nothing was measured. */
+  get bytesPerMs(): number {
+    let fastest = 0;
+    for (const { decode, tokenBytes } of this.#models.values()) {
+      fastest = Math.max(fastest, decode.tokensPerMinute * tokenBytes / MS_PER_MINUTE);
+    }
+    return Math.round(fastest);
+  }
+
   /** Of one model, by its key; zeros where nothing was measured. */
   of(modelKey: string): Omit<ModelSpeed, "manifest"> {
     const { decode, prefill, loadMs = 0 } = this.#models.get(modelKey) ?? {};
@@ -158,6 +173,11 @@ export class SpeedMeter {
 
   noteLoad(modelKey: string, loadMs: number): void {
     this.#meter(modelKey).loadMs = Math.round(loadMs);
+  }
+
+  /** What one token reads of a model that is computed on this node's cores alone. */
+  noteTokenBytes(modelKey: string, tokenBytes: number): void {
+    this.#meter(modelKey).tokenBytes = tokenBytes;
   }
 
   noteDecode(modelKey: string, tokens: number, spanNs: number): void {
@@ -185,20 +205,29 @@ class ModelMeter {
   readonly decode = new SpeedAverage();
   readonly prefill = new SpeedAverage();
   loadMs = 0;
+  /** 0 = not known, or not of the cores. */
+  tokenBytes = 0;
 }
 
 /** The engine, with every load's and answer's speed told to the meter. */
 export function meteredEngine(
   engine: Engine,
   meter: SpeedMeter,
-  clock: Pick<Clock, "monotonicMs">,
+  by: {
+    readonly clock: Pick<Clock, "monotonicMs">;
+    readonly tokenBytesOf?: ((settings: LoadSettings) => Promise<number | undefined>) | undefined;
+  },
 ): Engine {
   return {
     async load(settings, options) {
+      const { clock } = by;
       const startedMs = clock.monotonicMs();
+      const reading = by.tokenBytesOf?.(settings);
       const model = await engine.load(settings, options);
       const modelKey = modelKeyOf(settings, settings.mode);
       meter.noteLoad(modelKey, clock.monotonicMs() - startedMs);
+      const isOwn = model.split === undefined && model.facts.deviceMemoryBytes === 0;
+      meter.noteTokenBytes(modelKey, isOwn ? await reading ?? 0 : 0);
       return meteredModel(model, { meter, modelKey });
     },
   };

@@ -21,6 +21,7 @@ const SETTINGS = {
 
 Deno.test("meteredEngine() passes everything on and measures what was computed, not what was cached", async () => {
   const model = {
+    facts: { deviceMemoryBytes: 0 },
     generate: async function* () {
       yield* EVENTS;
     },
@@ -32,7 +33,7 @@ Deno.test("meteredEngine() passes everything on and measures what was computed, 
   let nowMs = 100;
   const clock = { monotonicMs: () => nowMs += 700 };
   const signal = new AbortController().signal;
-  const loaded = await meteredEngine(engine, meter, clock).load(SETTINGS, { signal });
+  const loaded = await meteredEngine(engine, meter, { clock }).load(SETTINGS, { signal });
   const seen: SequenceEvent[] = [];
   for await (const event of loaded.generate({} as SequenceRequest, signal)) seen.push(event);
 
@@ -43,4 +44,29 @@ Deno.test("meteredEngine() passes everything on and measures what was computed, 
   assert.deepEqual(meter.of(modelKeyOf(SETTINGS, "generate")), own);
   const nothing = { decodeTokensPerMinute: 0, prefillTokensPerMinute: 0, loadMs: 0 };
   assert.deepEqual(meter.of(modelKeyOf({ ...SETTINGS, modelPath: "/n" }, "generate")), nothing);
+});
+
+Deno.test("SpeedMeter.bytesPerMs is what the cores read of a model that they compute alone", async () => {
+  const signal = new AbortController().signal;
+  const clock = { monotonicMs: () => 0 };
+  const measured = async (told: Partial<LoadedModel>) => {
+    const model = {
+      facts: { deviceMemoryBytes: 0 },
+      generate: async function* () {
+        yield* EVENTS;
+      },
+      ...told,
+    } as unknown as LoadedModel; // A double: nothing else of it is called.
+    const meter = new SpeedMeter();
+    const engine: Engine = { load: () => Promise.resolve(model) };
+    const by = { clock, tokenBytesOf: () => Promise.resolve(1_000) };
+    const loaded = await meteredEngine(engine, meter, by).load(SETTINGS, { signal });
+    assert.equal(meter.bytesPerMs, 0);
+    for await (const _ of loaded.generate({} as SequenceRequest, signal));
+    return meter.bytesPerMs;
+  };
+  // 20 tokens in 100 ms.
+  assert.equal(await measured({}), 200);
+  assert.equal(await measured({ facts: { deviceMemoryBytes: 7 } as LoadedModel["facts"] }), 0);
+  assert.equal(await measured({ split: {} as NonNullable<LoadedModel["split"]> }), 0);
 });

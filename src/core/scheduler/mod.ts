@@ -41,5 +41,10 @@ export {
   type ShardPlan,
   type ShardRefusal,
 } from "./shard_plan.ts";
-export type { NodeMemory, ShardModel, ShardNode } from "./shard_places.ts";
+export {
+  type NodeMemory,
+  outputActiveBytes,
+  type ShardModel,
+  type ShardNode,
+} from "./shard_places.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";

@@ -16,6 +16,7 @@ import type {
   RegistryKey,
   SecretFiles,
 } from "../../ports/mod.ts";
+import type { LoadSettings } from "../../protocol/mod.ts";
 import type { DialSeed, OpenTransportOptions, QuicTransport } from "../../transport/mod.ts";
 
 /** What a node stands on: a machine and its network, or what stands for them in a test. */
@@ -29,6 +30,8 @@ export interface NodePorts {
   readonly devices: Devices;
   readonly power: Power;
   readonly engine: Engine;
+  /** Bytes of weights that one token reads of a model; undefined = its file doesn't say. Absent = nobody can tell. */
+  readonly tokenBytesOf?: (settings: LoadSettings) => Promise<number | undefined>;
   readonly quantizer: Quantizer;
   readonly templates: TemplateWorkers;
   readonly registryKey: RegistryKey;

@@ -24,24 +24,39 @@ const SPLIT_MODEL = recordField({
   ),
 });
 
-const NODE_SPLIT = recordField({
+const FIRST_FIELDS = {
   /** What the node could take of a model if it ended all others: less than that is never too much. */
   roomBytes: countField(),
   /** Those it leads. */
   models: listField(SPLIT_MODEL, MODELS_MAX),
+};
+const SPLIT_BEFORE = recordField(FIRST_FIELDS);
+/** As {@link SPLIT_BEFORE} until nodes said how fast they are. */
+const NODE_SPLIT = recordField({
+  ...FIRST_FIELDS,
+  /** Weights that its cores read a millisecond while tokens are computed one by one; 0 = not measured. */
+  bytesPerMs: countField(),
 });
+const SPLIT_BEFORE_LAYOUT = 1;
+const NODE_SPLIT_LAYOUT = 2;
 
 /** What concerns models over several nodes. */
 export type NodeSplit = Readonly<ValueOf<typeof NODE_SPLIT>>;
 
 /** Always decodes; of more models the first are told. */
-export function encodeNodeSplit({ roomBytes, models }: NodeSplit): Uint8Array<ArrayBuffer> {
+export function encodeNodeSplit({ models, ...split }: NodeSplit): Uint8Array<ArrayBuffer> {
   const told = models.slice(0, MODELS_MAX)
     .map((model) => ({ ...model, shards: model.shards.slice(0, SHARDS_MAX) }));
-  return encodeVersioned(NODE_SPLIT, { roomBytes, models: told });
+  return encodeVersioned(NODE_SPLIT, { ...split, models: told }, NODE_SPLIT_LAYOUT);
 }
 
 /** Never throws, on any bytes. */
 export function decodeNodeSplit(bytes: Uint8Array): Decoded<NodeSplit> {
-  return decodeVersioned(NODE_SPLIT, bytes);
+  if (bytes[0] !== SPLIT_BEFORE_LAYOUT) {
+    return decodeVersioned(NODE_SPLIT, bytes, NODE_SPLIT_LAYOUT);
+  }
+  const decoded = decodeVersioned(SPLIT_BEFORE, bytes);
+  return decoded.kind === "malformed"
+    ? decoded
+    : { kind: "decoded", value: { ...decoded.value, bytesPerMs: 0 } };
 }

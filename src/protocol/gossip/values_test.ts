@@ -24,6 +24,7 @@ import {
   encodeNodeDevices,
   NODE_DEVICES_KEY,
 } from "./devices_value.ts";
+import { decodeNodeSplit, encodeNodeSplit } from "./split_value.ts";
 import { decodeModelSpeeds, encodeModelSpeeds, MODEL_SPEEDS_KEY } from "./speeds_value.ts";
 import {
   decodeInventory,
@@ -335,4 +336,17 @@ Deno.test("Which copies are exact is read back, as many as there is room for, an
   for (let length = 0; length < bytes.length; length++) {
     assert.equal(decodeExactCopies(bytes.subarray(0, length)).kind, "malformed", `${length} bytes`);
   }
+});
+
+Deno.test("A node that doesn't say how fast it is lends workers all the same", () => {
+  const split = { roomBytes: 5_000, bytesPerMs: 0, models: [] };
+  const bytes = encodeNodeSplit(split);
+  // As nodes wrote it that had no last field, a zero of one byte.
+  const older = bytes.slice(0, -1);
+  older[0] = 1;
+  assert.deepEqual(valueOf(decodeNodeSplit(older)), split);
+  assert.deepEqual(valueOf(decodeNodeSplit(encodeNodeSplit({ ...split, bytesPerMs: 9 }))), {
+    ...split,
+    bytesPerMs: 9,
+  });
 });

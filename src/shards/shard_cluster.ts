@@ -1,0 +1,48 @@
+import type { NodeId } from "../base/mod.ts";
+import type { ShardCluster } from "../core/scheduler/mod.ts";
+import type { PeerAddress } from "../ports/mod.ts";
+
+/** A node that could compute a part of a model. */
+export interface ComputingNode {
+  readonly address: PeerAddress;
+  /** For people; "" shows the id. */
+  readonly name: string;
+  /** Memory that a part of a model could take there, if all others made room. */
+  readonly roomBytes: number;
+  /** Weights that it reads a millisecond while tokens are computed one by one; 0 = not measured. */
+  readonly bytesPerMs: number;
+  /** Whether it is suspected to be gone. */
+  readonly isDoubted: boolean;
+}
+
+/** What is taken for every node where none has been measured. */
+const BYTES_PER_MS = 8_000_000;
+const ROUND_TRIP_MS = 1;
+/** Of nodes that are as fast, the leader takes the layers: what it holds dies with no other node. */
+const OWN_ADVANTAGE = 1.001;
+
+/**
+ * The nodes as a plan sees them. Of one that was not measured, the slowest of the others is assumed: it may be asked, and isn't
+ * preferred. Round trips in milliseconds, by node.
+ */
+export function shardClusterOf(
+  own: { readonly nodeId: NodeId; readonly freeBytes: number; readonly bytesPerMs: number },
+  others: readonly ComputingNode[],
+  roundTripsMs: ReadonlyMap<NodeId, number>,
+): ShardCluster {
+  const speeds = [own, ...others].map(({ bytesPerMs }) => bytesPerMs).filter((speed) => speed > 0);
+  const slowest = speeds.length === 0 ? BYTES_PER_MS : Math.min(...speeds);
+  const trips = others.flatMap(({ address }) => roundTripsMs.get(address.nodeId) ?? []);
+  const farthestMs = trips.length === 0 ? ROUND_TRIP_MS : Math.max(...trips);
+  const leader = {
+    name: own.nodeId,
+    host: { freeBytes: own.freeBytes, bytesPerMs: (own.bytesPerMs || slowest) * OWN_ADVANTAGE },
+    roundTripMs: 0,
+  };
+  const workers = others.map(({ address, roomBytes, bytesPerMs }) => ({
+    name: address.nodeId,
+    host: { freeBytes: roomBytes, bytesPerMs: bytesPerMs || slowest },
+    roundTripMs: roundTripsMs.get(address.nodeId) ?? farthestMs,
+  }));
+  return { leader: own.nodeId, nodes: [leader, ...workers] };
+}
