@@ -99,6 +99,7 @@ const SHAPES: readonly (readonly [string, unknown, (text: string) => string])[] 
     { ...CHAT, stream: true, max_tokens: 1_000 },
     (text) => events(text).map((it) => it.delta?.text ?? "").join(""),
   ],
+  ["/v1/responses", { model: "m", input: "hi", stream: true }, responseText],
 ];
 
 // deno-lint-ignore no-explicit-any
@@ -110,6 +111,12 @@ function lines(text: string): any[] {
 function events(text: string): any[] {
   return text.split("\n").filter((line) => line.startsWith("data: {"))
     .map((line) => JSON.parse(line.slice(6)));
+}
+
+function responseText(text: string): string {
+  return events(text).map((it) => it.type === "response.output_text.delta" ? it.delta : "").join(
+    "",
+  );
 }
 
 function idsOf(text: string): readonly string[] {
@@ -371,4 +378,51 @@ Deno.test("a node that knows less of an answer than was read does not take it ov
   const rest = await apps.read(asked);
   assert.equal(rest.isBroken, false);
   assert.equal(lines(before + rest.text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+});
+
+for (const store of [true, false]) {
+  Deno.test(`a response (store: ${store}) is read on behind an event of its stream, at any node, whenever the one that was asked dies`, async () => {
+    const apps = await Apps.start(3);
+    await using world = apps.world;
+    const body = { model: "m", input: "hi", stream: true, store };
+    const asked = await apps.ask(1, { method: "POST", path: "/v1/responses", body });
+    const { text: before } = await apps.read(asked, 12);
+    const seen = events(before).at(-1).sequence_number;
+    const path = `/v1/responses/${events(before)[0].response.id}?stream=true`;
+    const other = await apps.ask(2, { path, headers: key("use+models") });
+    assert.equal(other.status, 404, "another one asked for it");
+    world.crash(1);
+    const rest = await apps.ask(3, { path: `${path}&starting_after=${seen}` });
+    assert.equal(rest.status, 200);
+    const { text: after } = await apps.read(rest);
+    assert.equal(responseText(before + after), SCRIPTED_ANSWER);
+    const told = events(before + after);
+    assert.deepEqual(told.map((it) => it.sequence_number), told.map((_, index) => index));
+    assert.equal(told.at(-1).type, "response.completed");
+    // As it was told the first time, for as long as it is kept.
+    for (const number of [2, 3]) {
+      assert.equal((await apps.read(await apps.ask(number, { path }))).text, before + after);
+    }
+  });
+}
+
+Deno.test("a response that is asked for twice under one key is computed once, and streamed after its node's death where it is stored", async () => {
+  const apps = await Apps.start(2);
+  await using world = apps.world;
+  const headers = { ...key("use"), "idempotency-key": "once" };
+  const asking = { method: "POST", path: "/v1/responses", body: { model: "m", input: "hi" } };
+  const [first, second] = [
+    await apps.ask(1, { ...asking, headers }),
+    await apps.ask(2, { ...asking, headers }),
+  ];
+  const [whole, joined] = [await apps.read(first), await apps.read(second)];
+  assert.equal(joined.text, whole.text, "it is computed once");
+  const { id } = JSON.parse(whole.text);
+  world.crash(1);
+  const again = await apps.read(await apps.ask(2, { path: `/v1/responses/${id}?stream=true` }));
+  assert.equal(responseText(again.text), SCRIPTED_ANSWER);
+  const passing = { ...asking, body: { ...asking.body, store: false } };
+  const { text } = await apps.read(await apps.ask(2, passing));
+  const path = `/v1/responses/${JSON.parse(text).id}?stream=true`;
+  assert.equal((await apps.ask(2, { path })).status, 404, "it was no stream");
 });

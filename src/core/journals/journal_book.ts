@@ -48,6 +48,8 @@ export class JournalBook {
   readonly #limits: JournalLimits;
   /** In the order of their beginning. */
   readonly #journals = new Map<string, MutableJournal>();
+  /** By what was drawn for them instead of their ids. */
+  readonly #drawn = new Map<string, MutableJournal>();
   readonly #owners = new Map<string, { count: number; cost: number }>();
   #cost = 0;
 
@@ -64,8 +66,9 @@ export class JournalBook {
     return this.#cost;
   }
 
+  /** By its id, or by what was drawn for it. */
   find(key: AnswerKey): Journal | undefined {
-    return this.#journals.get(nameOf(key));
+    return this.#at(key);
   }
 
   all(): IterableIterator<Journal> {
@@ -99,18 +102,19 @@ export class JournalBook {
       atMs: nowMs,
     };
     this.#journals.set(nameOf(head), journal);
+    this.#drawn.set(drawnNameOf(head), journal);
     this.#pay(journal, cost, 1);
     return journal;
   }
 
   open(key: AnswerKey, opening: AnswerOpening): void {
-    const journal = this.#journals.get(nameOf(key));
+    const journal = this.#at(key);
     if (journal !== undefined) journal.opening = opening;
   }
 
   /** Undefined = it is kept. A journal that grows too large is kept no longer. */
   append(key: AnswerKey, entry: AnswerEntry, nowMs: number): BookRefusal | undefined {
-    const journal = this.#journals.get(nameOf(key));
+    const journal = this.#at(key);
     if (journal === undefined) return "too_many";
     const cost = ENTRY_BYTES + entry.bytes.length + entry.facts.length;
     if (journal.cost + cost > JOURNAL_BYTES_MAX) {
@@ -130,7 +134,7 @@ export class JournalBook {
 
   /** Nobody works on it any more, or again. */
   setState(key: AnswerKey, state: Journal["state"], nowMs: number): void {
-    const journal = this.#journals.get(nameOf(key));
+    const journal = this.#at(key);
     if (journal === undefined) return;
     journal.state = state;
     journal.atMs = nowMs;
@@ -138,7 +142,7 @@ export class JournalBook {
 
   /** From here on this node goes on with it, and what its last one still says of it is not heard. */
   takeOver(key: AnswerKey, nowMs: number): Journal | undefined {
-    const journal = this.#journals.get(nameOf(key));
+    const journal = this.#at(key);
     if (journal === undefined || journal.role.kind === "own") return journal;
     if (journal.state !== "ended") journal.state = "idle";
     journal.role = { kind: "own" };
@@ -148,7 +152,7 @@ export class JournalBook {
   }
 
   drop(key: AnswerKey): void {
-    const journal = this.#journals.get(nameOf(key));
+    const journal = this.#at(key);
     if (journal !== undefined) this.#remove(journal);
   }
 
@@ -157,6 +161,10 @@ export class JournalBook {
     for (const journal of this.#journals.values()) {
       if (!isBusy(journal) && nowMs - journal.atMs >= JOURNAL_LIFE_MS) this.#remove(journal);
     }
+  }
+
+  #at(key: AnswerKey): MutableJournal | undefined {
+    return this.#journals.get(nameOf(key)) ?? this.#drawn.get(nameOf(key));
   }
 
   #makeRoom(owner: string, cost: number, nowMs: number): boolean {
@@ -178,6 +186,8 @@ export class JournalBook {
 
   #remove(journal: MutableJournal): void {
     this.#journals.delete(nameOf(journal.head));
+    const drawn = drawnNameOf(journal.head);
+    if (this.#drawn.get(drawn) === journal) this.#drawn.delete(drawn);
     this.#pay(journal, -journal.cost, -1);
   }
 
@@ -206,4 +216,8 @@ function isBusy({ role, state }: Journal): boolean {
 
 function nameOf({ id, owner }: AnswerKey): string {
   return `${owner}\n${id}`;
+}
+
+function drawnNameOf({ drawn, owner }: JournalHead): string {
+  return nameOf({ id: drawn, owner });
 }

@@ -79,9 +79,11 @@ function headFields(head: ResponseHead) {
   return { id, object: "response", created_at: createdAt, model, background, store, ...echo };
 }
 
+export const EVENTS_CONTENT_TYPE = "text/event-stream";
+
 /** /v1/responses. One object serves one answer, or tells one again. */
 export class ResponseAnswer implements AnswerShape {
-  readonly contentType = "text/event-stream";
+  readonly contentType = EVENTS_CONTENT_TYPE;
   readonly #head: ResponseHead;
   readonly #output: Item[] = [];
   #open: OpenItem | undefined;

@@ -1,19 +1,27 @@
 import { invalidRequest, UnavailableError } from "../../base/mod.ts";
 import type { Answer, AnswerChunk, ResponseRecord } from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
-import { drawId } from "../draw_id.ts";
 import type { Exchange, HttpParts } from "../exchange.ts";
 import { openAiFailureAnswer } from "../openai/mod.ts";
-import { type ApiFamily, routesFor } from "../routes.ts";
+import { followedAnswer } from "../resuming/mod.ts";
+import { type ApiFamily, resumableRoutes, routesFor } from "../routes.ts";
 import { plainJsonAnswer } from "../wire/mod.ts";
 import { Background, type MakingView } from "./background.ts";
 import type { Item } from "./items.ts";
-import { bareResponse, headOf, ResponseAnswer, type ResponseHead } from "./response_answers.ts";
+import { eventsBehind } from "./event_numbers.ts";
+import {
+  bareResponse,
+  EVENTS_CONTENT_TYPE,
+  headOf,
+  ResponseAnswer,
+  type ResponseHead,
+} from "./response_answers.ts";
 import { chatRequestOf, parseResponseRequest, type ResponseRequest } from "./response_requests.ts";
 import { type FoundStored, recordOf, Stored } from "./stored.ts";
 import { partsOf, partsOfKept, readPart, type ToldPart } from "./told_parts.ts";
 
 const ID_LENGTH = 48;
+const ID_PREFIX = "resp_";
 /** Items of one page of a response's input. */
 const PAGE_DEFAULT = 20;
 const PAGE_MAX = 100;
@@ -25,14 +33,16 @@ export function responsesFamily(parts: HttpParts): ApiFamily {
   return {
     name: "responses",
     failureAnswer: openAiFailureAnswer,
-    routes: routesFor("use", {
-      [`POST /v1/responses`]: (it) => endpoints.create(it),
-      [`POST ${path}/input_tokens`]: (it) => endpoints.countTokens(it),
-      [`GET ${path}/:id`]: (it) => endpoints.find(it),
-      [`DELETE ${path}/:id`]: (it) => endpoints.remove(it),
-      [`POST ${path}/:id/cancel`]: (it) => endpoints.cancel(it),
-      [`GET ${path}/:id/input_items`]: (it) => endpoints.inputItems(it),
-    }),
+    routes: [
+      ...resumableRoutes({ zstd: true }, { [`POST ${path}`]: (it) => endpoints.create(it) }),
+      ...routesFor("use", {
+        [`POST ${path}/input_tokens`]: (it) => endpoints.countTokens(it),
+        [`GET ${path}/:id`]: (it) => endpoints.find(it),
+        [`DELETE ${path}/:id`]: (it) => endpoints.remove(it),
+        [`POST ${path}/:id/cancel`]: (it) => endpoints.cancel(it),
+        [`GET ${path}/:id/input_items`]: (it) => endpoints.inputItems(it),
+      }),
+    ],
   };
 }
 
@@ -83,9 +93,32 @@ class ResponseEndpoints {
   async find(exchange: Exchange): Promise<Response> {
     const streams = exchange.query("stream") === "true";
     const after = sequenceNumber(exchange.query("starting_after"));
-    const found = await this.#stored.find(idOf(exchange));
+    const id = idOf(exchange);
+    const unfinished = streams ? await this.#streamUnfinished(id, exchange, after) : undefined;
+    if (unfinished !== undefined) return unfinished;
+    const found = await this.#stored.find(id);
     if (!streams) return plainJsonAnswer(found.response);
     return await this.#stream(found, exchange, after);
+  }
+
+  /** Of what is not stored yet, or never will be: as whoever asked for it came back, on any node. */
+  async #streamUnfinished(
+    id: string,
+    exchange: Exchange,
+    after: number,
+  ): Promise<Response | undefined> {
+    if (!id.startsWith(ID_PREFIX) || await this.#stored.has(id)) return undefined;
+    const name = id.slice(ID_PREFIX.length);
+    const place = { id: name, owner: await exchange.owner(), offset: 0 };
+    const followed = await this.#parts.journals?.follow(place, exchange.signal);
+    if (followed === undefined) return undefined;
+    const { opening, bytes } = followed;
+    if (opening.contentType === EVENTS_CONTENT_TYPE) {
+      return followedAnswer(exchange, { opening, bytes: eventsBehind(bytes, after) }, name);
+    }
+    // It was asked for as a whole, and is stored once it is one, if it is to be.
+    for await (const _ of bytes);
+    return undefined;
   }
 
   async remove(exchange: Exchange): Promise<Response> {
@@ -141,8 +174,9 @@ class ResponseEndpoints {
     const request = parseResponseRequest(fields);
     const { model, background, store, summarizes, echo, previousId } = request;
     const history = previousId === undefined ? [] : await this.#stored.historyOf(previousId);
-    const id = `resp_${drawId(ID_LENGTH)}`;
-    const createdAt = Math.floor(this.#parts.clock.nowMs() / 1000);
+    // By what was drawn for the answer it is found while it is made, too.
+    const id = `${ID_PREFIX}${exchange.drawId(ID_LENGTH)}`;
+    const createdAt = Math.floor(exchange.startedAtMs / 1000);
     const asked = {
       request,
       history,

@@ -66,6 +66,10 @@ export class Stored {
     }
   }
 
+  async has(id: string): Promise<boolean> {
+    return await this.#kept.find(id) !== undefined;
+  }
+
   /** @throws RequestError with status 404. */
   async find(id: string): Promise<FoundStored> {
     const found = await this.#kept.find(id);
