@@ -382,6 +382,7 @@ export const IMPORT_RULES: ImportRules = {
       [".", "resuming", "Some requests are answered so that clients may come back."],
       ["resuming", "wire", "Every family reads and answers in the same way."],
       ["extras", "resuming", "An answer is told from a byte on there."],
+      ["responses", "resuming", "One that is still being made is told from an event on."],
       ["responses", "openai", "Both are OpenAI's: errors and arguments are worded alike."],
       ["responses", "wire", "Every family reads and answers in the same way."],
       ["openai", "anthropic", "Both have their models on one path."],

@@ -1,5 +1,5 @@
 /**
- * Turns a Q8_0 model into one of plain floats, which is what may be quantised.
+ * Turns a Q8_0 or Q4_1 model into one of plain floats, which is what may be quantised.
  *
  * @module
  */
@@ -8,7 +8,26 @@ import { type GgufTensor, readGguf } from "../../src/models/gguf/mod.ts";
 /** `enum ggml_type` of F32; also the file type of a model that is all F32. */
 const F32 = 0;
 
-/** The same model with every Q8_0 tensor as F32. Numbers stay exactly what they were. */
+/** Reads the numbers of one block, of which each has 32. */
+type ReadBlock = (view: DataView, at: number, floats: Float32Array) => void;
+
+/** By the name of its type, what a block takes in bytes, and how it is read. */
+const BLOCKS: Readonly<Record<string, readonly [byteCount: number, read: ReadBlock]>> = {
+  Q8_0: [34, (view, at, floats) => {
+    const scale = view.getFloat16(at, true);
+    for (let index = 0; index < 32; index++) floats[index] = scale * view.getInt8(at + 2 + index);
+  }],
+  Q4_1: [20, (view, at, floats) => {
+    const [scale, least] = [view.getFloat16(at, true), view.getFloat16(at + 2, true)];
+    for (let index = 0; index < 16; index++) {
+      const both = view.getUint8(at + 4 + index);
+      floats[index] = scale * (both & 15) + least;
+      floats[index + 16] = scale * (both >> 4) + least;
+    }
+  }],
+};
+
+/** The same model with every tensor of such blocks as F32. Numbers stay what they were. */
 export async function toFloats(file: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const gguf = await readGguf({
     blobBytes: file.length,
@@ -33,12 +52,13 @@ export async function toFloats(file: Uint8Array): Promise<Uint8Array<ArrayBuffer
 
 function floatsOf(tensor: GgufTensor, file: Uint8Array): Uint8Array {
   const bytes = file.slice(tensor.offset, tensor.offset + tensor.tensorBytes);
-  if (tensor.type.name !== "Q8_0") return bytes;
+  const block = BLOCKS[tensor.type.name];
+  if (block === undefined) return bytes;
+  const [byteCount, read] = block;
   const view = new DataView(bytes.buffer);
   const floats = new Float32Array(tensor.elements);
-  for (let index = 0; index < floats.length; index++) {
-    const block = Math.floor(index / 32) * 34;
-    floats[index] = view.getFloat16(block, true) * view.getInt8(block + 2 + index % 32);
+  for (let index = 0; index * 32 < floats.length; index++) {
+    read(view, index * byteCount, floats.subarray(index * 32, index * 32 + 32));
   }
   return new Uint8Array(floats.buffer);
 }
@@ -56,7 +76,7 @@ function tensorHeader(tensor: GgufTensor, offset: number): Uint8Array {
     view.setBigUint64(at, BigInt(length), true);
     at += 8;
   }
-  view.setUint32(at, tensor.type.name === "Q8_0" ? F32 : tensor.type.id, true);
+  view.setUint32(at, tensor.type.name in BLOCKS ? F32 : tensor.type.id, true);
   view.setBigUint64(at + 4, BigInt(offset), true);
   return bytes;
 }
