@@ -15,5 +15,5 @@ export {
   readKeyLimits,
   writeKeyLimits,
 } from "./key_limits.ts";
-export { SlotTimes, type WorkSize } from "./slot_times.ts";
-export { remainingMs, waitMs } from "./waits.ts";
+export { remainingMs, SlotTimes, type WorkSize } from "./slot_times.ts";
+export { waitMs } from "./waits.ts";

@@ -153,3 +153,55 @@ Deno.test("SlotTimes tells what a request of its kind takes, longer prompts long
   assert.equal(Math.round(times.measured({ ...size, answerTokensMax: 5 }) ?? 0), 50);
   assert.equal(times.measured({ ...size, line: "other" }), undefined);
 });
+
+/** What so many requests taking these times tell. */
+function timesOf(tookMs: readonly number[], size = { line: "m", answerTokensMax: Infinity }) {
+  const times = new SlotTimes();
+  for (const ms of tookMs) times.note({ ...size, promptTokens: 0 }, ms);
+  return times;
+}
+
+const UNBOUNDED = { line: "m", promptTokens: 0, answerTokensMax: Infinity };
+
+Deno.test("SlotTimes tells keys apart that bound no answer and get longer ones than others", () => {
+  const times = new SlotTimes();
+  for (let at = 0; at < 40; at++) {
+    times.note({ ...UNBOUNDED, tenant: "agents" }, 100);
+    times.note({ ...UNBOUNDED, tenant: "chats" }, 3_000);
+  }
+  assert.equal(Math.round(times.measured({ ...UNBOUNDED, tenant: "agents" }) ?? 0), 100);
+  assert.equal(Math.round(times.measured({ ...UNBOUNDED, tenant: "chats" }) ?? 0), 3_000);
+  const nobodys = times.measured(UNBOUNDED) ?? 0;
+  assert.ok(nobodys > 1_000 && nobodys < 2_200, `${nobodys} of one that was never seen`);
+});
+
+Deno.test("SlotTimes tells in what time most are through, and never less than what they take on average", () => {
+  const times = timesOf(Array.from({ length: 60 }, (_, at) => at % 5 === 4 ? 6_000 : 1_000));
+  const meanMs = times.measured(UNBOUNDED) ?? 0;
+  assert.ok(Math.abs(meanMs - 2_000) < 300, `mean ${meanMs}`);
+  assert.ok((times.within(UNBOUNDED, 0.9) ?? 0) > 4_500, "the long ones count");
+  assert.equal(times.within(UNBOUNDED, 0.5), meanMs);
+  assert.equal(timesOf([]).within(UNBOUNDED, 0.9), undefined);
+});
+
+Deno.test("SlotTimes expects of one that runs longer than most what those take that do", () => {
+  const times = timesOf(Array.from({ length: 60 }, (_, at) => at % 5 === 4 ? 6_000 : 1_000));
+  const [begunMs = 0, longMs = 0] = [0, 2_000].map((ms) => times.remaining(UNBOUNDED, ms));
+  assert.ok(Math.abs(begunMs - 2_000) < 400, `${begunMs} of one that began`);
+  assert.ok(Math.abs(longMs - 4_000) < 700, `${longMs} of one that is none of the short ones`);
+  const beyondMs = times.remaining(UNBOUNDED, 60_000) ?? 0;
+  assert.ok(beyondMs > 0 && beyondMs < 1_000, `${beyondMs} of one that is longer than all`);
+});
+
+Deno.test("SlotTimes follows a machine that gets slower within a few requests, and no chance of single ones", () => {
+  const steady = Array.from({ length: 60 }, (_, at) => 1_000 + (at % 3) * 20);
+  const slower = timesOf([...steady, ...steady.slice(0, 8).map((ms) => 2 * ms)]);
+  const toldMs = slower.measured(UNBOUNDED) ?? 0;
+  assert.ok(toldMs > 1_800, `${toldMs} after eight that took twice as long`);
+  // The same eight among times that differ as much anyway say little.
+  const wild = Array.from({ length: 60 }, (_, at) => at % 2 === 0 ? 100 : 1_940);
+  const before = timesOf(wild).measured(UNBOUNDED) ?? 0;
+  const after = timesOf([...wild, 100, 1_940, 1_940, 100, 1_940, 1_940, 100, 1_940])
+    .measured(UNBOUNDED) ?? 0;
+  assert.ok(Math.abs(after / before - 1) < 0.15, `${before} and then ${after}`);
+});

@@ -17,11 +17,3 @@ export function waitMs(remainingMs: readonly number[], aheadMs: number): number 
   }
   return nowMs + left / Math.max(1, rising.length);
 }
-
-/** Of what a request was expected to take, the part that it is expected to take still, however long it took already. */
-const TAIL_SHARE = 8;
-
-/** What a request that holds its slot will go on holding it. Milliseconds. */
-export function remainingMs(expectedMs: number, elapsedMs: number): number {
-  return Math.max(expectedMs - elapsedMs, expectedMs / TAIL_SHARE);
-}

@@ -125,8 +125,9 @@ export class Scheduler {
   placeOf(requestId: string, nowMs: number): QueuePlace | undefined {
     const waiting = this.#waiting.find(requestId);
     if (waiting === undefined) return undefined;
-    const position = this.#waiting.ahead(waiting).count + 1;
-    return { position, etaMs: this.#startsInMs(waiting, nowMs) };
+    const ahead = this.#waiting.ahead(waiting);
+    const aheadMs = ahead.costMs * this.#waiting.takenShare(waiting);
+    return { position: ahead.count + 1, etaMs: this.#startsInMs(waiting, nowMs, aheadMs) };
   }
 
   /** Who waits and who runs, least served first. */
@@ -168,7 +169,7 @@ export class Scheduler {
     const waiting = this.#waiting.admit(event);
     // What was resumed was admitted once, and what was admitted is answered.
     const refusal = waiting.isResumed ? undefined : this.#refusalOf(waiting, nowMs);
-    if (refusal === undefined) return this.#waiting.add(waiting);
+    if (refusal === undefined) return this.#waiting.add(waiting, nowMs);
     effects.push({ kind: "refuse_request", requestId: waiting.requestId, refusal });
   }
 
@@ -504,9 +505,9 @@ export class Scheduler {
     effects.push({ kind: "unload_model", instanceId: instance.id, why });
   }
 
-  /** The driver needs one timer: for the earliest expiry, or the first deadline of those that wait. */
+  /** The driver needs one timer: for the earliest expiry, or the first of those that wait to be too late. */
   #orderWake(effects: SchedulerEffect[]): void {
-    let earliest = this.#waiting.firstDeadlineMs;
+    let earliest = this.#waiting.firstLookMs;
     for (const { expiresAtMs } of this.#instances.values()) {
       if (expiresAtMs !== undefined && expiresAtMs < earliest) earliest = expiresAtMs;
     }

@@ -1,6 +1,6 @@
+import { BoundedMap } from "../../base/mod.ts";
 import {
   FairQueue,
-  remainingMs,
   SlotTimes,
   type TenantView,
   type Waiter,
@@ -22,6 +22,11 @@ interface Served {
   readonly sinceMs: number;
 }
 
+/** Of those that get a slot while others wait for it, so many are to be whole by their deadlines. */
+const IN_TIME_SHARE = 0.8;
+/** Between two looks at one that may be too late. Milliseconds. */
+const LOOK_GAP_MS = 10;
+
 const NOBODYS: Asking = {
   tenant: "",
   weight: 1,
@@ -37,18 +42,20 @@ export class WaitingRequests {
   readonly #slotTimes = new SlotTimes();
   readonly #loadTimes = new SlotTimes();
   readonly #served = new Map<string, Served>();
-  /** Of those that wait and have one. */
-  readonly #deadlines = new Map<string, number>();
+  readonly #staying = new StayShares();
+  /** Of those that wait and have a deadline, when to look whether they can still be in time. */
+  readonly #lookAtMs = new Map<string, number>();
   /** At most the earliest of them: the last one that left may have been it. */
-  #firstDeadlineMs = Infinity;
+  #firstLookMs = Infinity;
   #arrivals = 0;
 
   get size(): number {
     return this.#queue.size;
   }
 
-  get firstDeadlineMs(): number {
-    return this.#firstDeadlineMs;
+  /** When the first of those that wait may have become too late; Infinity = never. */
+  get firstLookMs(): number {
+    return this.#firstLookMs;
   }
 
   /** How it would wait; {@link add} has it wait. */
@@ -60,7 +67,7 @@ export class WaitingRequests {
   ): Waiting {
     const line = lineOf(need);
     const { tenant, weight, priority, promptTokens, answerTokensMax, deadlineMs } = asking;
-    const size = { line, promptTokens, answerTokensMax };
+    const size = { line, tenant, promptTokens, answerTokensMax };
     return {
       ...{ requestId, need, line, tenant, weight, priority, size, deadlineMs },
       isResumed: standing === "resumed",
@@ -69,13 +76,18 @@ export class WaitingRequests {
     };
   }
 
-  add(waiting: Waiting): void {
+  add(waiting: Waiting, nowMs: number): void {
     this.#queue.add(waiting);
-    const { requestId, deadlineMs, isResumed } = waiting;
+    const { deadlineMs, isResumed } = waiting;
     // What was resumed is answered, however late.
-    if (isResumed || deadlineMs === Infinity) return;
-    this.#deadlines.set(requestId, deadlineMs);
-    this.#firstDeadlineMs = Math.min(this.#firstDeadlineMs, deadlineMs);
+    if (!isResumed && deadlineMs !== Infinity) this.#lookLater(waiting, nowMs);
+  }
+
+  /** Looks at it again once it could be too late; never now, so that time passes between two looks. */
+  #lookLater({ requestId, size, deadlineMs }: Waiting, nowMs: number): void {
+    const atMs = Math.max(nowMs + LOOK_GAP_MS, deadlineMs - (this.#slotTimes.measured(size) ?? 0));
+    this.#lookAtMs.set(requestId, atMs);
+    this.#firstLookMs = Math.min(this.#firstLookMs, atMs);
   }
 
   find(requestId: string): Waiting | undefined {
@@ -123,14 +135,17 @@ export class WaitingRequests {
   serve(requestId: string, nowMs: number): void {
     const waiting = this.#queue.find(requestId);
     this.#queue.serve(requestId);
-    this.#deadlines.delete(requestId);
-    if (waiting !== undefined) this.#served.set(requestId, { size: waiting.size, sinceMs: nowMs });
+    this.#lookAtMs.delete(requestId);
+    if (waiting === undefined) return;
+    this.#served.set(requestId, { size: waiting.size, sinceMs: nowMs });
+    this.#staying.note(waiting, true);
   }
 
   /** It waits no more, or its slot is free. */
   end(requestId: string, nowMs: number): void {
-    this.#deadlines.delete(requestId);
-    this.#queue.remove(requestId);
+    this.#lookAtMs.delete(requestId);
+    const left = this.#queue.remove(requestId);
+    if (left !== undefined) this.#staying.note(left, false);
     const served = this.#served.get(requestId);
     if (served !== undefined) this.#slotTimes.note(served.size, nowMs - served.sinceMs);
     this.lose(requestId, nowMs);
@@ -149,40 +164,61 @@ export class WaitingRequests {
     const dropped = [...this.#queue.waiters(lineOf(need))].map(({ requestId }) => requestId);
     for (const requestId of dropped) {
       this.#queue.remove(requestId);
-      this.#deadlines.delete(requestId);
+      this.#lookAtMs.delete(requestId);
     }
     return dropped;
   }
 
-  /** Those whose time is over wait no more. */
+  /** Those who can't be in time any more wait no more: they are told at once, and stand in nobody's way. */
   dropLate(
     nowMs: number,
   ): readonly { readonly requestId: string; readonly refusal: Refusal }[] {
-    if (nowMs < this.#firstDeadlineMs) return [];
+    if (nowMs < this.#firstLookMs) return [];
     const late = [];
-    this.#firstDeadlineMs = Infinity;
-    for (const [requestId, deadlineMs] of this.#deadlines) {
-      if (deadlineMs > nowMs) {
-        this.#firstDeadlineMs = Math.min(this.#firstDeadlineMs, deadlineMs);
+    this.#firstLookMs = Infinity;
+    for (const [requestId, atMs] of this.#lookAtMs) {
+      if (atMs > nowMs) {
+        this.#firstLookMs = Math.min(this.#firstLookMs, atMs);
         continue;
       }
-      const waiting = this.#queue.remove(requestId);
-      this.#deadlines.delete(requestId);
-      if (waiting === undefined) continue;
-      const neededMs = Math.round(this.#slotTimes.measured(waiting.size) ?? 0);
-      const leftMs = Math.round(deadlineMs - nowMs);
-      late.push({ requestId, refusal: { kind: "too_late" as const, neededMs, leftMs } });
+      const waiting = this.#queue.find(requestId);
+      const refusal = waiting && this.#tooLate(waiting, { nowMs, startsInMs: 0, isSure: false });
+      if (waiting === undefined || refusal !== undefined) {
+        this.#lookAtMs.delete(requestId);
+        this.#queue.remove(requestId);
+        if (waiting !== undefined) this.#staying.note(waiting, false);
+      } else this.#lookLater(waiting, nowMs);
+      if (refusal !== undefined) late.push({ requestId, refusal });
     }
     return late;
   }
 
-  /** Whether its answer could not be whole in time; undefined = it could, or nothing is known of that. */
+  /**
+   * Whether its answer could not be whole in time; undefined = it could, or nothing is known of that. While others want the
+   * same slot it is not given to an answer that may well be late: that would be of use to nobody.
+   */
   tooLate(
-    { size, deadlineMs, isResumed }: Waiting,
+    waiting: Waiting,
     at: { readonly nowMs: number; readonly startsInMs: number | undefined },
   ): Refusal | undefined {
+    const waitsItself = this.#queue.find(waiting.requestId) === undefined ? 0 : 1;
+    const isSure = this.#queue.sizeOf(waiting.line) > waitsItself;
+    return this.#tooLate(waiting, { ...at, isSure });
+  }
+
+  #tooLate(
+    { size, deadlineMs, isResumed }: Waiting,
+    at: {
+      readonly nowMs: number;
+      readonly startsInMs: number | undefined;
+      readonly isSure: boolean;
+    },
+  ): Refusal | undefined {
     if (isResumed || deadlineMs === Infinity) return undefined;
-    const neededMs = Math.round((at.startsInMs ?? 0) + (this.#slotTimes.measured(size) ?? 0));
+    const slotMs = at.isSure
+      ? this.#slotTimes.within(size, IN_TIME_SHARE)
+      : this.#slotTimes.measured(size);
+    const neededMs = Math.round((at.startsInMs ?? 0) + (slotMs ?? 0));
     const leftMs = Math.round(deadlineMs - at.nowMs);
     if (neededMs <= leftMs && leftMs > 0) return undefined;
     return { kind: "too_late", neededMs, leftMs };
@@ -196,9 +232,9 @@ export class WaitingRequests {
     const held: number[] = [];
     for (const requestId of running) {
       const served = this.#served.get(requestId);
-      const expectedMs = served && this.#slotTimes.measured(served.size);
-      if (served === undefined || expectedMs === undefined) return undefined;
-      held.push(remainingMs(expectedMs, at.nowMs - served.sinceMs));
+      const leftMs = served && this.#slotTimes.remaining(served.size, at.nowMs - served.sinceMs);
+      if (leftMs === undefined) return undefined;
+      held.push(leftMs);
     }
     while (held.length < at.slots) held.push(0);
     return held;
@@ -213,6 +249,14 @@ export class WaitingRequests {
     return Math.round(waitMs(by.heldMs, by.aheadMs));
   }
 
+  /**
+   * Of the slot time that is waited for before a request, what is taken in the end: those before it have half of their waiting
+   * behind them on average. Only for what is told: who was let in by it would make more of the others too late.
+   */
+  takenShare({ line }: Waiting): number {
+    return (1 + this.#staying.of(line)) / 2;
+  }
+
   noteLoad(modelKey: string, ms: number): void {
     this.#loadTimes.note(loadOf(modelKey), ms);
   }
@@ -220,6 +264,29 @@ export class WaitingRequests {
   /** Undefined = it was never loaded here. */
   loadMs(modelKey: string): number | undefined {
     return this.#loadTimes.measured(loadOf(modelKey));
+  }
+}
+
+/** Weight of what is known against one more that waits no more: about the last 64 count. */
+const STAY_DECAY = 63 / 64;
+/** Lines that it is known of. */
+const STAY_LINES_MAX = 256;
+
+/** Of the slot time that is waited for, what is taken in the end: some clients leave, and some become too late. */
+class StayShares {
+  readonly #lines = new BoundedMap<string, { takenMs: number; allMs: number }>(STAY_LINES_MAX);
+
+  note({ line, costMs }: Waiting, isTaken: boolean): void {
+    const { takenMs = 0, allMs = 0 } = this.#lines.get(line) ?? {};
+    this.#lines.set(line, {
+      takenMs: takenMs * STAY_DECAY + (isTaken ? costMs : 0),
+      allMs: allMs * STAY_DECAY + costMs,
+    });
+  }
+
+  of(line: string): number {
+    const { takenMs, allMs } = this.#lines.get(line) ?? { takenMs: 1, allMs: 1 };
+    return takenMs / allMs;
   }
 }
 

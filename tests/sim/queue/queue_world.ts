@@ -27,6 +27,8 @@ const GUESS_SHARE = 0.2;
 export const SHAPES = {
   chat: { promptTokens: 1_020, answerTokens: 129, spread: 0.9 },
   agent: { promptTokens: 1_500, answerTokens: 13, spread: 0.9 },
+  /** No trace: one that thinks before it answers. */
+  thinker: { promptTokens: 1_500, answerTokens: 2_000, spread: 0.9 },
 } as const;
 
 /** Who asks, and how much. */
@@ -38,6 +40,8 @@ export interface Load {
   /** How long after it came an answer must be whole. Milliseconds, Infinity = for ever. */
   readonly patienceMs: number;
   readonly weight?: number;
+  /** Bounds no answer, as most clients do. */
+  readonly isUnbounded?: boolean;
 }
 
 /** One request, from its arrival to its end. */
@@ -119,10 +123,16 @@ export interface QueueWorldOptions {
   readonly durationMs: number;
   /** Nodes that are lost at once, as a part of all, and when. */
   readonly loss?: { readonly share: number; readonly atMs: number };
+  /** How much longer than usual everything takes, as other programs come and go; default 1. */
+  readonly slowness?: (atMs: number) => number;
+  /** Hears of each request that is over, which is not kept then. */
+  readonly onOver?: (asked: Asked) => void;
 }
 
 export class QueueWorld {
   readonly asked: Asked[] = [];
+  arrivals = 0;
+  events = 0;
   readonly #options: QueueWorldOptions;
   readonly #random: Random;
   readonly #agenda = new Agenda();
@@ -146,6 +156,7 @@ export class QueueWorld {
     if (loss !== undefined) this.#agenda.add(loss.atMs, () => this.#lose(loss.share));
     for (let next = this.#agenda.next(); next !== undefined; next = this.#agenda.next()) {
       this.#nowMs = next.atMs;
+      this.events++;
       next.run();
     }
   }
@@ -174,7 +185,7 @@ export class QueueWorld {
     const prompt = promptTokens * Math.exp(spread * this.#normal());
     const answer = answerTokens * Math.exp(spread * this.#normal());
     const asked: Asked = {
-      id: `r${this.asked.length}`,
+      id: `r${++this.arrivals}`,
       tenant: load.tenant,
       atMs: this.#nowMs,
       asking: {
@@ -183,7 +194,7 @@ export class QueueWorld {
         priority: "normal",
         promptTokens: prompt * (1 + GUESS_SHARE * (this.#uniform() - 0.5)),
         // Clients bound their answers, not closely.
-        answerTokensMax: 2 ** Math.ceil(Math.log2(answer)),
+        answerTokensMax: load.isUnbounded === true ? Infinity : 2 ** Math.ceil(Math.log2(answer)),
         deadlineMs: this.#nowMs + load.patienceMs,
       },
       slotMs: prompt / PREFILL_TOKENS_PER_MS + answer / DECODE_TOKENS_PER_MS,
@@ -194,14 +205,14 @@ export class QueueWorld {
       outcome: "waiting",
       retries: 0,
     };
-    this.asked.push(asked);
+    if (this.#options.onOver === undefined) this.asked.push(asked);
     this.#send(asked, "fresh");
   }
 
   #send(asked: Asked, standing: "fresh" | "resumed"): void {
     const node = this.#choose(asked);
     if (node === undefined) {
-      asked.outcome = "refused";
+      this.#over(asked, "refused");
       return;
     }
     node.sent++;
@@ -299,20 +310,25 @@ export class QueueWorld {
     const asked = "requestId" in effect ? node.holding.get(effect.requestId) : undefined;
     if (asked === undefined) return;
     if (effect.kind === "refuse_request") {
-      asked.outcome = asked.startedMs === undefined ? "refused" : "late";
-      asked.endedMs = this.#nowMs;
       node.holding.delete(asked.id);
+      this.#over(asked, asked.startedMs === undefined ? "refused" : "late");
       return;
     }
     asked.startedMs ??= this.#nowMs;
     asked.outcome = "running";
-    this.#agenda.add(this.#nowMs + asked.slotMs, () => {
+    const { slowness = () => 1 } = this.#options;
+    this.#agenda.add(this.#nowMs + asked.slotMs * slowness(this.#nowMs), () => {
       if (!node.isAlive) return;
-      asked.endedMs = this.#nowMs;
-      asked.outcome = this.#nowMs <= asked.asking.deadlineMs ? "whole" : "late";
       node.holding.delete(asked.id);
+      this.#over(asked, this.#nowMs <= asked.asking.deadlineMs ? "whole" : "late");
       this.#step(node, { kind: "request_ended", requestId: asked.id });
     });
+  }
+
+  #over(asked: Asked, outcome: Asked["outcome"]): void {
+    asked.outcome = outcome;
+    asked.endedMs = this.#nowMs;
+    this.#options.onOver?.(asked);
   }
 
   #uniform(): number {
@@ -359,38 +375,4 @@ export function meanSlotMs(shape: keyof typeof SHAPES): number {
   const { promptTokens, answerTokens, spread } = SHAPES[shape];
   const median = promptTokens / PREFILL_TOKENS_PER_MS + answerTokens / DECODE_TOKENS_PER_MS;
   return median * Math.exp(spread * spread / 2);
-}
-
-/** Slot time of answers that were whole in time, and while requests came, by tenant. */
-export function goodMs(world: QueueWorld, untilMs: number): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const { outcome, tenant, slotMs, endedMs = Infinity } of world.asked) {
-    if (outcome !== "whole" || endedMs > untilMs) continue;
-    sums.set(tenant, (sums.get(tenant) ?? 0) + slotMs);
-  }
-  return sums;
-}
-
-/** 1 = all alike, 1 / n = one has it all. */
-export function jain(shares: readonly number[]): number {
-  const sum = shares.reduce((total, share) => total + share, 0);
-  const squares = shares.reduce((total, share) => total + share * share, 0);
-  return sum * sum / (shares.length * squares);
-}
-
-/** How far what was told of waits was off, as a part of the wait, rising; of those that waited so long at least. */
-export function etaErrors(
-  world: QueueWorld,
-  of: { readonly waitedMs: number; readonly sinceMs: number },
-): readonly number[] {
-  return world.asked.flatMap(({ etaMs, startedMs, atMs, retries }) => {
-    if (etaMs === undefined || startedMs === undefined || retries > 0) return [];
-    const waited = startedMs - atMs;
-    if (waited < of.waitedMs || atMs < of.sinceMs) return [];
-    return [Math.abs(etaMs - waited) / waited];
-  }).sort((a, b) => a - b);
-}
-
-export function quantile(rising: readonly number[], share: number): number {
-  return rising[Math.min(rising.length - 1, Math.floor(share * rising.length))] ?? NaN;
 }
