@@ -300,8 +300,13 @@ class AnswerRun {
     if (first.done === true || first.value.kind !== "started") {
       throw runEnded("before it started");
     }
-    const { promptTokens, cachedTokens } = first.value;
-    return { kind: "run_started", promptTokens, cachedTokens };
+    const { promptTokens, cachedTokens, prefix } = first.value;
+    if (prefix !== undefined) {
+      attempt.lease.noteReuse?.({
+        ...{ promptTokens: promptTokens.length, reusedTokens: cachedTokens, ...prefix },
+      });
+    }
+    return { kind: "run_started", promptTokens, cachedTokens, prefix };
   }
 
   async #read(): Promise<AnswerFact> {

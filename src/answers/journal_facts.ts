@@ -1,6 +1,6 @@
 import { invalidRequest } from "../base/mod.ts";
 import type { AnswerFact } from "../core/answers/mod.ts";
-import type { AnswerToken } from "../protocol/mod.ts";
+import { type AnswerToken, PREFIX_ENDS, PREFIX_SOURCES } from "../protocol/mod.ts";
 
 /** Characters of the facts behind one chunk at most: a prompt's tokens are among them once. */
 const FACTS_CHARS_MAX = 64 * 1024 * 1024;
@@ -50,7 +50,9 @@ const FIELDS: Readonly<Record<AnswerFact["kind"], (fact: Fields) => boolean>> = 
   slot_held: (fact) =>
     (fact["nodeId"] === undefined || typeof fact["nodeId"] === "string") &&
     areNumbers(fact, ["loadNs", "nowMs"]),
-  run_started: (fact) => areTokenIds(fact["promptTokens"]) && areNumbers(fact, ["cachedTokens"]),
+  run_started: (fact) =>
+    areTokenIds(fact["promptTokens"]) && areNumbers(fact, ["cachedTokens"]) &&
+    (fact["prefix"] === undefined || isPrefixUse(fact["prefix"])),
   tokens_came: (fact) => areTokens(fact["tokens"]) && areNumbers(fact, ["nowMs"]),
   run_finished: (fact) =>
     ["end", "length", "cancelled"].includes(String(fact["reason"])) &&
@@ -79,6 +81,12 @@ function areTokens(value: unknown): value is readonly AnswerToken[] {
 
 function areTop(value: unknown): boolean {
   return value === undefined || areTokens(value);
+}
+
+function isPrefixUse(value: unknown): boolean {
+  const isOne = (names: readonly string[], name: unknown) => names.includes(String(name));
+  return isRecord(value) && areNumbers(value, ["matchedTokens"]) &&
+    isOne(PREFIX_SOURCES, value["source"]) && isOne(PREFIX_ENDS, value["end"]);
 }
 
 /** Minus infinity is null in JSON, and no alternative that a reader could use. */

@@ -18,6 +18,12 @@ const FACTS: readonly AnswerFact[] = [
   },
   { kind: "run_started", promptTokens: [1, 2], cachedTokens: 1 },
   {
+    kind: "run_started",
+    promptTokens: [1, 2],
+    cachedTokens: 1,
+    prefix: { matchedTokens: 1, source: "disk", end: "differs" },
+  },
+  {
     kind: "tokens_came",
     tokens: [
       { token: 7, bytes: BYTES },
@@ -52,6 +58,10 @@ for (
     [
       "bytes that are none",
       '[{"kind":"tokens_came","nowMs":1,"tokens":[{"token":1,"bytes":{"base64":"*"}}]}]',
+    ],
+    [
+      "cells from nowhere",
+      '[{"kind":"run_started","cachedTokens":0,"promptTokens":[],"prefix":{"matchedTokens":0,"source":"x","end":"whole"}}]',
     ],
     ["a token below zero", '[{"kind":"run_started","cachedTokens":0,"promptTokens":[-1]}]'],
     ["a time that is text", '[{"kind":"slot_held","loadNs":1,"nowMs":"1"}]'],

@@ -173,6 +173,7 @@ export function doneChunk(report: AnswerReport, totalMs: number): AnswerChunk {
       loadNs: report.loadNs,
       promptEvalCount: report.promptTokens,
       promptCachedCount: report.cachedTokens,
+      ...(report.prefix === undefined ? {} : { prefix: report.prefix }),
       promptEvalNs: report.promptNs,
       evalCount: report.answerTokens,
       evalNs: report.answerNs,

@@ -14,6 +14,8 @@ import {
   nullableShape,
   numberShape,
   objectShape,
+  PREFIX_ENDS,
+  PREFIX_SOURCES,
   readShape,
   type SequenceEvent,
   type SequenceRequest,
@@ -191,7 +193,18 @@ const answerToken = objectShape({
   topLogprobs: maybeShape(arrayShape(objectShape({ token, bytes: tokenBytes, logprob }), 64)),
 });
 const event: Shape<SequenceEvent> = unionShape({
-  started: objectShape({ promptTokens: tokens, cachedTokens: count }),
+  started: objectShape({
+    promptTokens: tokens,
+    cachedTokens: count,
+    /** Older nodes don't say. */
+    prefix: maybeShape(
+      objectShape({
+        matchedTokens: count,
+        source: choiceShape(PREFIX_SOURCES),
+        end: choiceShape(PREFIX_ENDS),
+      }),
+    ),
+  }),
   tokens: objectShape({ tokens: arrayShape(answerToken, TOKENS_MAX) }),
   finished: objectShape({
     reason: choiceShape(["end", "length", "cancelled"]),

@@ -99,6 +99,16 @@ const REPLIES = [
     kind: "event",
     id: 1,
     event: {
+      kind: "started",
+      promptTokens: [1],
+      cachedTokens: 0,
+      prefix: { matchedTokens: 0, source: "node", end: "unmoved" },
+    },
+  },
+  {
+    kind: "event",
+    id: 1,
+    event: {
       kind: "tokens",
       tokens: [{
         token: 1,

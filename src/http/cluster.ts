@@ -182,6 +182,12 @@ function routeShape(route: RouteExplanation): object {
       wake: { position: route.wake.position, took_ms: route.wake.tookMs ?? null },
     },
     ...route.split !== undefined && { split: splitShape(route.split) },
+    ...route.reuse !== undefined && {
+      prompt_cache: {
+        ...wireFields(route.reuse, ["promptTokens", "matchedTokens", "reusedTokens"]),
+        ...wireFields(route.reuse, ["source", "end"]),
+      },
+    },
   };
 }
 

@@ -340,6 +340,13 @@ Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", 
     exact: true,
     excluded: [{ node_id: A, name: "a", reason: "down" }],
     wake: { position: 2, took_ms: 12_345 },
+    prompt_cache: {
+      prompt_tokens: 12,
+      matched_tokens: 9,
+      reused_tokens: 8,
+      source: "disk",
+      end: "differs",
+    },
   }]);
   assert.deepEqual(await explained("other"), { routes: [] });
 });

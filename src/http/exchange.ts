@@ -16,6 +16,7 @@ import type {
   Metrics,
   ModelApi,
   PageFiles,
+  PromptUsage,
   QueueWait,
   ReadOptions,
   RequestAccount,
@@ -450,7 +451,7 @@ export class Exchange {
 
   /** Counts the tokens of a complete answer. */
   countTokens(
-    metrics: Pick<AnswerMetrics, "promptEvalCount" | "promptCachedCount" | "evalCount">,
+    metrics: PromptUsage & Pick<AnswerMetrics, "evalCount">,
   ): void {
     this.#tokens = { promptTokens: metrics.promptEvalCount, tokens: metrics.evalCount };
     this.#admission?.addTokens(metrics.promptEvalCount + metrics.evalCount);
@@ -458,7 +459,9 @@ export class Exchange {
     this.#parts.metrics.increment("odist_prompt_tokens_total", labels, metrics.promptEvalCount);
     if (metrics.promptCachedCount !== undefined) {
       const name = "odist_prompt_tokens_cached_total";
-      this.#parts.metrics.increment(name, labels, metrics.promptCachedCount);
+      const { source = "unknown", end = "unknown" } = metrics.prefix ?? {};
+      this.#parts.metrics.increment(name, { ...labels, source }, metrics.promptCachedCount);
+      this.#parts.metrics.increment("odist_prompt_prefixes_total", { end });
     }
     this.#parts.metrics.increment("odist_generated_tokens_total", labels, metrics.evalCount);
   }

@@ -1,4 +1,11 @@
-import type { Answer, AnswerChunk, AnswerMetrics, Clock, TokenLogprobRow } from "../ports/mod.ts";
+import type {
+  Answer,
+  AnswerChunk,
+  AnswerMetrics,
+  Clock,
+  PromptUsage,
+  TokenLogprobRow,
+} from "../ports/mod.ts";
 import type { ToolCall } from "../protocol/mod.ts";
 import type { AnswerShape, DoneChunk, TextChunk } from "./answer_shape.ts";
 import type { Exchange } from "./exchange.ts";
@@ -222,9 +229,24 @@ function metricFields(metrics: AnswerMetrics): object {
     total_duration: spanNs(metrics.totalNs),
     load_duration: loadSpanNs(metrics.loadNs),
     prompt_eval_count: metrics.promptEvalCount || undefined,
+    prompt_cache: cacheFields(metrics),
     prompt_eval_duration: spanNs(metrics.promptEvalNs),
     eval_count: metrics.evalCount || undefined,
     eval_duration: spanNs(metrics.evalNs),
+  };
+}
+
+/** Not of the contract: what of the prompt was computed before, from where it came, and why it was no more. */
+function cacheFields(
+  { promptEvalCount, promptCachedCount = 0, prefix }: PromptUsage,
+): object | undefined {
+  if (prefix === undefined) return undefined;
+  return {
+    matched: prefix.matchedTokens,
+    reused: promptCachedCount,
+    recomputed: promptEvalCount - promptCachedCount,
+    source: prefix.source,
+    end: prefix.end,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
-import type { DeviceFacts, Scope } from "../protocol/mod.ts";
+import type { DeviceFacts, PrefixUse, Scope } from "../protocol/mod.ts";
 import type { SplitView } from "./engine.ts";
 import type { ChangesView } from "./model_api.ts";
 import type { ConnectionView } from "./transport.ts";
@@ -220,8 +220,16 @@ export interface RouteExplanation {
   readonly split: SplitExplanation | undefined;
   /** Whether the copy that was granted is exact; undefined = none was, or its node can't tell. */
   readonly exact: boolean | undefined;
+  /** What of the prompt was computed before; undefined = it has not begun there, or its node doesn't say. */
+  readonly reuse: PrefixReuse | undefined;
   /** `granted`, `pending`, `cancelled`, `given_up`, or the code of what it failed with. */
   readonly outcome: string;
+}
+
+/** What of one prompt was computed before. */
+export interface PrefixReuse extends PrefixUse {
+  readonly promptTokens: number;
+  readonly reusedTokens: number;
 }
 
 /** Where a model lies. */

@@ -58,6 +58,7 @@ export type {
   MemberLoad,
   MemberStatus,
   ModelPlacement,
+  PrefixReuse,
   QueueRowView,
   RecoveryView,
   RouteExplanation,

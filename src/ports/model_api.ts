@@ -1,5 +1,5 @@
 import type { Digest } from "../base/mod.ts";
-import type { ChatMessage, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts";
+import type { ChatMessage, PrefixUse, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts";
 import type { SplitView } from "./engine.ts";
 import type { ReadOptions } from "./model_catalog.ts";
 
@@ -242,6 +242,8 @@ export interface PromptUsage {
   readonly promptEvalCount: number;
   /** Of these, what the runner had computed before, for another request. Absent = unknown. */
   readonly promptCachedCount?: number;
+  /** How that came; absent = unknown. */
+  readonly prefix?: PrefixUse;
 }
 
 /** Durations in nanoseconds. */

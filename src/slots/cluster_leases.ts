@@ -164,14 +164,16 @@ export class ClusterLeases implements LeaseSource {
       try {
         const lease = await this.#acquireAt(order, { request, holders }, signal);
         if (request.hasImages === true) requireEyes(lease);
-        settle("granted", {
+        const known = {
           wake: this.#wakeOf(order.route.nodeId, awaited),
           exact: lease.model.facts.exactness?.isExact,
           split: splitOf(request, lease.model),
-        });
+        };
+        settle("granted", known);
         search.step({ kind: "granted" });
         this.#beliefs.noteComputed(order.route.nodeId, prompt);
-        return lease;
+        const noteReuse: Lease["noteReuse"] = (reuse) => settle("granted", { ...known, reuse });
+        return { ...lease, noteReuse };
       } catch (error) {
         settle(isEdgeError(error) ? error.code : "cancelled");
         if (search.step(refusalFact(error, signal)).kind === "pass_on") throw error;

@@ -319,6 +319,19 @@ Deno.test("ClusterLeases keeps each decision with its reasons and outcome", asyn
   );
 });
 
+Deno.test("ClusterLeases explains with what of the prompt was computed before, once the runner says so", async () => {
+  const stage = new Stage();
+  const lease = await stage.leases.acquire(request({ label: "mine" }), never);
+  const told = () => stage.journal.explain("mine").map(({ outcome, reuse }) => [outcome, reuse]);
+  assert.deepEqual(told(), [["granted", undefined]]);
+  const reuse = {
+    ...{ promptTokens: 9, matchedTokens: 8, reusedTokens: 4 },
+    ...{ source: "slot", end: "uncuttable" } as const,
+  };
+  lease.noteReuse?.(reuse);
+  assert.deepEqual(told(), [["granted", reuse]]);
+});
+
 Deno.test("RouteJournal keeps the last 512 decisions", async () => {
   const stage = new Stage();
   for (let count = 0; count < 600; count++) await stage.acquire({ requestId: `r${count}` });

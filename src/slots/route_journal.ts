@@ -1,5 +1,10 @@
 import type { RouteDecision } from "../core/scheduler/mod.ts";
-import type { RouteExplanation, SplitExplanation, WakeExplanation } from "../ports/mod.ts";
+import type {
+  PrefixReuse,
+  RouteExplanation,
+  SplitExplanation,
+  WakeExplanation,
+} from "../ports/mod.ts";
 import type { LeaseRequest } from "./lease.ts";
 
 /** Decisions kept; the oldest goes. */
@@ -22,6 +27,8 @@ export interface RouteRecord {
   readonly split: SplitExplanation | undefined;
   /** Whether the copy that was granted is exact; undefined = it was not granted, or nobody knows. */
   readonly exact: boolean | undefined;
+  /** Undefined = the runner has not begun, or doesn't say. */
+  readonly reuse: PrefixReuse | undefined;
 }
 
 /** Tells what came of a decision, as far as it is known. */
@@ -31,6 +38,7 @@ export type Settle = (
     readonly wake?: WakeExplanation | undefined;
     readonly split?: SplitExplanation | undefined;
     readonly exact?: boolean | undefined;
+    readonly reuse?: PrefixReuse | undefined;
   },
 ) => void;
 
@@ -41,18 +49,19 @@ export class RouteJournal {
   #last = 0;
 
   /** Keeps a decision; call what is returned when its outcome is known, and for each change of a wake that it waits for. */
-  record(record: Omit<RouteRecord, "outcome" | "wake" | "split" | "exact">): Settle {
+  record(record: Omit<RouteRecord, "outcome" | "wake" | "split" | "exact" | "reuse">): Settle {
     const number = ++this.#last;
-    const unknown = { wake: undefined, split: undefined, exact: undefined };
+    const unknown = { wake: undefined, split: undefined, exact: undefined, reuse: undefined };
     this.#records.set(number, { ...record, ...unknown, outcome: "pending" });
     this.#records.delete(number - DECISIONS_MAX);
-    return (outcome, { wake, split, exact } = {}) => {
+    return (outcome, { wake, split, exact, reuse } = {}) => {
       if (this.#records.has(number)) {
         this.#records.set(number, {
           ...record,
           outcome,
           split,
           exact,
+          reuse,
           wake: wake && { position: wake.position, tookMs: wake.tookMs },
         });
       }
@@ -78,6 +87,7 @@ export class RouteJournal {
       wake: row.wake,
       split: row.split,
       exact: row.exact,
+      reuse: row.reuse,
     }));
   }
 

@@ -20,7 +20,15 @@ import {
   type SchedulerView,
   type TenantView,
 } from "../core/scheduler/mod.ts";
-import type { Clock, Engine, LoadedModel, Log, Metrics, RequestAccount } from "../ports/mod.ts";
+import type {
+  Clock,
+  Engine,
+  LoadedModel,
+  Log,
+  Metrics,
+  PrefixReuse,
+  RequestAccount,
+} from "../ports/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
 import type { IdleProver } from "./proofs.ts";
@@ -73,6 +81,8 @@ export interface Lease {
   readonly loadNs: number;
   /** The node that computes; undefined = this one, alone. */
   readonly servedBy?: ServingNode;
+  /** Has decisions explained with what of the prompt the runner had computed before; absent = nobody explains them. */
+  noteReuse?(reuse: PrefixReuse): void;
   release(): void;
   /** The runner died under it. */
   lost(): void;

@@ -52,8 +52,13 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "family",
   ),
   odist_prompt_tokens_cached_total: counter(
-    "Prompt tokens of complete answers that a runner had computed before, for another request.",
+    "Prompt tokens of complete answers that were computed before, for another request, by where they came from.",
     "family",
+    "source",
+  ),
+  odist_prompt_prefixes_total: counter(
+    "Prompts of complete answers, by why no more of them was reused.",
+    "end",
   ),
   odist_generated_tokens_total: counter("Tokens generated in complete answers.", "family"),
   odist_queue_requests: gauge("Requests waiting for a model to load or for a slot."),

@@ -125,6 +125,7 @@ export const ROUTE: RouteExplanation = {
   split: undefined,
   wake: { position: 2, tookMs: 12_345 },
   exact: true,
+  reuse: { promptTokens: 12, matchedTokens: 9, reusedTokens: 8, source: "disk", end: "differs" },
   outcome: "granted",
 };
 

@@ -43,6 +43,8 @@ Deno.test("a conversation outlives its runner: the next one computes its last to
   assert.equal(first.cachedTokens, 0);
   const again = await answerOnce(folder);
   assert.equal(again.cachedTokens, 99);
+  assert.deepEqual(first.prefix, { matchedTokens: 0, source: "none", end: "empty" });
+  assert.deepEqual(again.prefix, { matchedTokens: 99, source: "disk", end: "whole" });
   assert.equal(again.text, first.text);
   const [path = ""] = await filesIn(folder);
   if (Deno.build.os !== "windows") assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
@@ -60,6 +62,7 @@ Deno.test("cells that changed on disk, or are of another kind, are computed agai
   await Deno.writeFile(path, bytes);
   const spoilt = await answerOnce(folder);
   assert.deepEqual([spoilt.cachedTokens, spoilt.text], [0, first.text]);
+  assert.deepEqual(spoilt.prefix, { matchedTokens: 99, source: "none", end: "unreadable" });
   assert.equal((await answerOnce(folder, { kvCacheType: "q8_0" })).cachedTokens, 0);
   assert.equal((await answerOnce(folder)).cachedTokens, 99);
   await Deno.remove(folder, { recursive: true });

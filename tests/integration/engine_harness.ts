@@ -6,6 +6,7 @@ import type {
   AnswerToken,
   FinishReason,
   LoadSettings,
+  PrefixUse,
   SamplerSettings,
   SequenceRequest,
 } from "../../src/protocol/mod.ts";
@@ -95,6 +96,7 @@ export interface ReadAnswer {
   readonly tokens: readonly AnswerToken[];
   readonly promptTokens: readonly number[];
   readonly cachedTokens: number;
+  readonly prefix: PrefixUse | undefined;
   readonly reason: FinishReason | undefined;
 }
 
@@ -108,15 +110,16 @@ export async function readAnswer(
   const tokens: AnswerToken[] = [];
   let promptTokens: readonly number[] = [];
   let cachedTokens = 0;
+  let prefix: PrefixUse | undefined;
   let reason: FinishReason | undefined;
   for await (const event of model.generate(request, signal)) {
-    if (event.kind === "started") ({ promptTokens, cachedTokens } = event);
+    if (event.kind === "started") ({ promptTokens, cachedTokens, prefix } = event);
     else if (event.kind === "tokens") tokens.push(...event.tokens);
     else reason = event.reason;
     if (tokens.length >= (options.stopAfter ?? Infinity)) break;
   }
   const kept = tokens.slice(0, options.stopAfter);
-  return { text: textOf(kept), tokens: kept, promptTokens, cachedTokens, reason };
+  return { text: textOf(kept), tokens: kept, promptTokens, cachedTokens, prefix, reason };
 }
 
 export function textOf(tokens: readonly AnswerToken[]): string {

@@ -80,7 +80,14 @@ Deno.test("a prompt that begins like an earlier one reuses its cache, with the s
   const again = await readAnswer(model, askTiny(long));
   assert.equal(first.cachedTokens, 0);
   assert.equal(again.cachedTokens, first.promptTokens.length - 1);
+  assert.deepEqual([again.prefix?.source, again.prefix?.end], ["slot", "whole"]);
   assert.equal(again.text, first.text);
+  const other = await readAnswer(model, askTiny(`${long} And what are you?`));
+  assert.deepEqual(other.prefix, {
+    matchedTokens: other.cachedTokens,
+    source: "slot",
+    end: "differs",
+  });
 });
 
 Deno.test("a long prefix is copied from a busy slot, with the same answer", async () => {

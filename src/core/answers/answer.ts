@@ -1,5 +1,10 @@
 import { assert, assertNever, type ErrorCode, type NodeId } from "../../base/mod.ts";
-import { type AnswerToken, IMAGE_TOKENS_ESTIMATED, isImageToken } from "../../protocol/mod.ts";
+import {
+  type AnswerToken,
+  IMAGE_TOKENS_ESTIMATED,
+  isImageToken,
+  type PrefixUse,
+} from "../../protocol/mod.ts";
 import { type AnswerPiece, AnswerStream, type AnswerStreamOptions } from "../generation/mod.ts";
 import type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./events.ts";
 import { estimatePromptTokens } from "./peer_beliefs.ts";
@@ -111,13 +116,14 @@ export class AnswerMachine {
   }
 
   #started(fact: Extract<AnswerFact, { kind: "run_started" }>): readonly AnswerOrder[] {
-    const { promptTokens, cachedTokens } = fact;
+    const { promptTokens, cachedTokens, prefix } = fact;
     this.#expect("starting");
     this.#phase = "reading";
     this.#mayShorten = false;
     this.#stream.step({ kind: "started", promptTokens });
     this.#figures.promptTokens = promptTokens.length;
     // What a later run finds computed is in part this very answer.
+    if (this.#figures.cachedTokens === undefined) this.#figures.prefix = prefix;
     this.#figures.cachedTokens ??= cachedTokens;
     return [{ kind: "read_on" }];
   }
@@ -230,6 +236,7 @@ export class AnswerMachine {
 class Figures {
   promptTokens = 0;
   cachedTokens: number | undefined;
+  prefix: PrefixUse | undefined;
   #loadNs = 0;
   #prefillNs = 0;
   #decodeNs = 0;
@@ -261,6 +268,7 @@ class Figures {
       loadNs: this.#loadNs,
       promptTokens: this.promptTokens,
       cachedTokens: this.cachedTokens ?? 0,
+      prefix: this.prefix,
       // A run cut at a stop string is not waited for: what was seen from here stands for its own figures.
       promptNs: this.#prefillNs ||
         nanoseconds((firstTokenMs ?? this.#grantedMs) - this.#grantedMs),

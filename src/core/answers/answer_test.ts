@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ErrorCode, NodeId } from "../../base/mod.ts";
-import type { AnswerToken, FinishReason } from "../../protocol/mod.ts";
+import type { AnswerToken, FinishReason, PrefixUse } from "../../protocol/mod.ts";
 import { AnswerMachine, type AnswerOrder, type AnswerWish } from "./mod.ts";
 import { GREEDY } from "../../../tests/harness/greedy.ts";
 
@@ -43,8 +43,8 @@ class Stage {
   held(nodeId: NodeId | undefined = NODE) {
     return this.machine.step({ kind: "slot_held", nodeId, loadNs: 5, nowMs: this.nowMs++ });
   }
-  started(promptTokens = [7, 8], cachedTokens = 0) {
-    return this.machine.step({ kind: "run_started", promptTokens, cachedTokens });
+  started(promptTokens = [7, 8], cachedTokens = 0, prefix?: PrefixUse) {
+    return this.machine.step({ kind: "run_started", promptTokens, cachedTokens, prefix });
   }
   tokens(text: string) {
     return this.machine.step({ kind: "tokens_came", tokens: letters(text), nowMs: this.nowMs++ });
@@ -136,12 +136,13 @@ Deno.test("AnswerMachine remembers the eight nodes it lost last, each once", () 
 Deno.test("AnswerMachine ends with figures over all runs", () => {
   const stage = new Stage();
   stage.held();
-  stage.started([7, 8], 1);
+  const prefix = { matchedTokens: 1, source: "slot", end: "whole" } as const;
+  stage.started([7, 8], 1, prefix);
   assert.deepEqual(stage.machine.promptUsage, { promptTokens: 2, cachedTokens: 1 });
   stage.tokens("ab");
   stage.failed("runner_lost");
   stage.held();
-  stage.started([7, 8], 2);
+  stage.started([7, 8], 2, { ...prefix, source: "disk" });
   stage.tokens("c");
   const orders = stage.finished();
   assert.deepEqual(kinds(orders), ["show", "leave_run", "end"]);
@@ -153,6 +154,7 @@ Deno.test("AnswerMachine ends with figures over all runs", () => {
     loadNs: 10,
     promptTokens: 2,
     cachedTokens: 1,
+    prefix,
     promptNs: 10,
     answerTokens: 4,
     answerNs: 20,

@@ -1,5 +1,5 @@
 import type { ErrorCode, NodeId } from "../../base/mod.ts";
-import type { AnswerToken, FinishReason, SequenceRequest } from "../../protocol/mod.ts";
+import type { AnswerToken, FinishReason, PrefixUse, SequenceRequest } from "../../protocol/mod.ts";
 import type { AnswerEnd, AnswerPiece } from "../generation/mod.ts";
 
 /** A sequence as every runner of one answer is asked for it, but for what was answered already. */
@@ -21,6 +21,8 @@ export type AnswerFact =
     readonly promptTokens: readonly number[];
     /** Of these, how many the runner need not compute. */
     readonly cachedTokens: number;
+    /** Undefined = the runner does not say. */
+    readonly prefix?: PrefixUse | undefined;
   }
   | {
     readonly kind: "tokens_came";
@@ -91,6 +93,8 @@ export interface AnswerReport {
   readonly promptTokens: number;
   /** Of the first run's prompt, what was computed before. */
   readonly cachedTokens: number;
+  /** Of the first run. */
+  readonly prefix: PrefixUse | undefined;
   readonly promptNs: number;
   readonly answerTokens: number;
   readonly answerNs: number;

@@ -79,6 +79,15 @@ export class PrefixShelf {
     return best;
   }
 
+  /** Leading tokens of a prompt that a prefix begins with, whether or not it can be cut to them; the last one never counts. */
+  matchedTokens(prompt: ArrayLike<number>): number {
+    let most = 0;
+    for (const { prefix } of this.#kept.values()) {
+      most = Math.max(most, sharedTokens(prefix.tokens, prompt));
+    }
+    return Math.min(most, prompt.length - 1);
+  }
+
   /** It was used. */
   touch(id: string): void {
     const row = this.#kept.get(id);

@@ -266,10 +266,16 @@ function chunkLogprobs(rows: readonly TokenLogprobRow[] | undefined): object | u
   return content === undefined ? undefined : { content };
 }
 
-function usageOf(metrics: Pick<AnswerMetrics, "promptEvalCount" | "evalCount">): object {
+function usageOf(
+  metrics: Pick<AnswerMetrics, "promptEvalCount" | "promptCachedCount" | "evalCount">,
+): object {
+  const { promptCachedCount } = metrics;
   return {
     prompt_tokens: metrics.promptEvalCount,
     completion_tokens: metrics.evalCount,
     total_tokens: metrics.promptEvalCount + metrics.evalCount,
+    ...(promptCachedCount !== undefined && {
+      prompt_tokens_details: { cached_tokens: promptCachedCount },
+    }),
   };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RequestError, UnavailableError } from "../../base/mod.ts";
 import type { AnswerChunk, ChatRequest, GenerateRequest } from "../../ports/mod.ts";
 import { appUnderTest } from "../../../tests/harness/http_app.ts";
-import { streamOf, textChunks } from "../../../tests/harness/scripted_client.ts";
+import { SCRIPTED_METRICS, streamOf, textChunks } from "../../../tests/harness/scripted_client.ts";
 
 const CHAT = { model: "M", messages: [{ role: "user", content: "hi" }] };
 const CREATED = Date.UTC(2026, 0, 2, 3, 4, 5) / 1000;
@@ -37,6 +37,32 @@ Deno.test("POST /v1/chat/completions answers one object whose usage sums up (#11
     }],
     usage: USAGE,
   });
+});
+
+Deno.test("usage tells how many prompt tokens were computed before, and the native answer from where, and why no more", async () => {
+  const prefix = { matchedTokens: 6, source: "memory", end: "uncuttable" } as const;
+  const metrics = { ...SCRIPTED_METRICS, promptCachedCount: 5, prefix };
+  async function* all(): AsyncGenerator<AnswerChunk> {
+    yield { kind: "done", doneReason: "stop", metrics, context: [] };
+  }
+  const answered = () => Promise.resolve({ kind: "stream" as const, chunks: all() });
+  const { send, telemetry } = appUnderTest({ script: { chat: answered } });
+  const { usage } = await (await send("POST", "/v1/chat/completions", CHAT)).json();
+  assert.deepEqual(usage, { ...USAGE, prompt_tokens_details: { cached_tokens: 5 } });
+  const native = await (await send("POST", "/api/chat", { ...CHAT, stream: false })).json();
+  assert.deepEqual(native.prompt_cache, {
+    matched: 6,
+    reused: 5,
+    recomputed: 2,
+    source: "memory",
+    end: "uncuttable",
+  });
+  const labels = (name: string) => telemetry.samples.find((row) => row.name === name)?.labels;
+  assert.deepEqual(labels("odist_prompt_tokens_cached_total"), {
+    family: "openai",
+    source: "memory",
+  });
+  assert.deepEqual(labels("odist_prompt_prefixes_total"), { end: "uncuttable" });
 });
 
 Deno.test("POST /v1/chat/completions streams role first, a finish chunk and [DONE] (#120)", async () => {

@@ -45,6 +45,7 @@ const CHUNKS: readonly AnswerChunk[] = [
       loadNs: 1,
       promptEvalCount: 1,
       promptCachedCount: 1,
+      prefix: { matchedTokens: 1, source: "slot", end: "whole" },
       promptEvalNs: 1,
       evalCount: 1,
       evalNs: 1,

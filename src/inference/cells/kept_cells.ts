@@ -35,7 +35,7 @@ export class KeptCells {
   readonly #travelling: TravellingCells | undefined;
   readonly #cells = new Map<string, PrefixCells & { readonly origin: CellsOrigin }>();
   /** By id, who waits for them. */
-  readonly #coming = new Map<string, (() => void)[]>();
+  readonly #coming = new Map<string, ((hasCome: boolean) => void)[]>();
   #count = 0;
 
   constructor(options: KeptCellsOptions) {
@@ -50,13 +50,28 @@ export class KeptCells {
     return this.#shelf.find(prompt)?.tokens ?? 0;
   }
 
+  /** Whether anything is kept, here or outside. */
+  get hasAny(): boolean {
+    return this.#shelf.bytes > 0 || this.#travelling?.hasAny === true;
+  }
+
+  /** Leading tokens of a prompt that cells are of, here or outside, whether or not they can be cut to them. */
+  matchedTokens(prompt: readonly number[]): number {
+    const outside = this.#travelling?.matchedTokens(prompt) ?? 0;
+    return Math.max(outside, this.#shelf.matchedTokens(prompt));
+  }
+
   /**
    * Asks for cells from outside that save a prompt so many tokens at least.
    *
    * @param onCome Called once they are here, or can't be had.
    * @returns Whether there are such cells.
    */
-  fetch(prompt: readonly number[], tokensMin: number, onCome: () => void): boolean {
+  fetch(
+    prompt: readonly number[],
+    tokensMin: number,
+    onCome: (hasCome: boolean) => void,
+  ): boolean {
     const found = this.#travelling?.find(prompt);
     if (found === undefined || found.tokens < tokensMin) return false;
     const { id, bytes } = found.prefix;
@@ -66,7 +81,7 @@ export class KeptCells {
     this.#coming.set(id, [onCome]);
     this.#travelling?.want(id, (cells) => {
       if (cells !== undefined) this.#keep(cells, "disk");
-      for (const tell of this.#coming.get(id) ?? []) tell();
+      for (const tell of this.#coming.get(id) ?? []) tell(cells !== undefined);
       this.#coming.delete(id);
     });
     return true;

@@ -55,6 +55,15 @@ export class TravellingCells {
     return this.#shelf.find(prompt);
   }
 
+  get hasAny(): boolean {
+    return this.#headers.size > 0;
+  }
+
+  /** As {@link PrefixShelf.matchedTokens}. */
+  matchedTokens(prompt: readonly number[]): number {
+    return this.#shelf.matchedTokens(prompt);
+  }
+
   /** Asks for cells; `onCome` is called once they are there, or with nothing where they can't be had. */
   want(id: string, onCome: (cells: PrefixCells | undefined) => void): void {
     const header = this.#headers.get(id);

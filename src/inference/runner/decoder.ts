@@ -18,9 +18,12 @@ import { tokenizeEnds } from "./long_text.ts";
 import type { RunnerModel } from "./model.ts";
 import {
   awaitedPrefix,
+  type BegunPrompt,
   chooseSlot,
   COPY_SAVES_TOKENS_MIN,
+  matchedTokens,
   planBatch,
+  prefixUse,
   type SlotCache,
   type SlotChoice,
 } from "./planning.ts";
@@ -71,6 +74,8 @@ export class Decoder {
   readonly #outputs: Outputs;
   readonly #imageNumbers = new ImageNumbers();
   readonly #kept: KeptCells;
+  /** Whether cells of a prefix serve a shorter one. */
+  readonly #canCut: boolean;
   /** Answers whose images are being decoded; true = cancelled meanwhile. */
   readonly #preparing = new Map<number, boolean>();
   #waiting: RunningAnswer[] = [];
@@ -98,10 +103,11 @@ export class Decoder {
   ) {
     this.#model = model;
     this.#emit = emit;
+    this.#canCut = model.slidingWindowTokens === 0 || model.traits.keepsAllCells;
     this.#kept = new KeptCells({
       ...model,
       bytesMax: model.settings.cacheMemoryBytes ?? 0,
-      canCut: model.slidingWindowTokens === 0 || model.traits.keepsAllCells,
+      canCut: this.#canCut,
       ...(outside === undefined ? {} : { outside }),
     });
     this.#slots = Array.from({ length: model.settings.slots }, (_, index) => new Slot(index));
@@ -276,6 +282,8 @@ export class Decoder {
       emittedCount: request.emittedTokens.length,
       unreadTokensLeft: unreadTokensMax,
       isCancelled: false,
+      isUnreadable: false,
+      matchedTokens: 0,
       startedMs: 0,
       firstTokenMs: 0,
     };
@@ -385,14 +393,21 @@ export class Decoder {
   #fetches(answer: RunningAnswer): boolean {
     if (answer.fetching !== undefined) return answer.fetching === "coming";
     const { windowTokens } = answer;
+    answer.matchedTokens = this.#matchedTokens(windowTokens);
     const inSlots = chooseSlot(this.#caches(), windowTokens)?.sharedTokens ?? 0;
     const ready = Math.max(inSlots, this.#keptTokens(windowTokens));
-    const isComing = this.#kept.fetch(windowTokens, ready + COPY_SAVES_TOKENS_MIN, () => {
+    const isComing = this.#kept.fetch(windowTokens, ready + COPY_SAVES_TOKENS_MIN, (hasCome) => {
       answer.fetching = "over";
+      answer.isUnreadable = !hasCome;
       this.#stir();
     });
     answer.fetching = isComing ? "coming" : "over";
     return isComing;
+  }
+
+  /** Leading tokens of a prompt that any cells are of. */
+  #matchedTokens(prompt: readonly number[]): number {
+    return Math.max(matchedTokens(this.#caches(), prompt), this.#kept.matchedTokens(prompt));
   }
 
   /** Whether there was a slot for it. */
@@ -407,13 +422,14 @@ export class Decoder {
     // Cells are copied between slots by the next decode: until then what is read or written of them is not theirs.
     if ((isKept || isLost) && this.#isCopying) {
       if (this.#writing().some(({ pendingTokens }) => pendingTokens > 0)) return false;
-      return this.#begin(slot, answer, this.#reuse(choice, answer));
+      return this.#begin(slot, answer, { ...choice, from: "slot" });
     }
     if (isLost) await this.#kept.save(this.#cellsOf(slot));
-    if (!isKept) return this.#begin(slot, answer, this.#reuse(choice, answer));
-    const isRestored = await this.#kept.restore(slot.index, answer.windowTokens);
-    const sharedTokens = isRestored ? keptTokens : 0;
-    return this.#begin(slot, answer, this.#reuse({ slot: slot.index, sharedTokens }, answer));
+    if (!isKept) return this.#begin(slot, answer, { ...choice, from: "slot" });
+    const origin = await this.#kept.restore(slot.index, answer.windowTokens);
+    const sharedTokens = origin === undefined ? 0 : keptTokens;
+    if (origin === undefined) answer.isUnreadable = true;
+    return this.#begin(slot, answer, { slot: slot.index, sharedTokens, from: origin ?? "slot" });
   }
 
   /** Leading tokens of a prompt that are kept outside the slots, whole images alone. */
@@ -441,12 +457,28 @@ export class Decoder {
     return lost >= COPY_SAVES_TOKENS_MIN;
   }
 
-  #begin(slot: Slot, answer: RunningAnswer, shared: number): true {
+  #begin(
+    slot: Slot,
+    answer: RunningAnswer,
+    choice: SlotChoice & { readonly from: BegunPrompt["from"] },
+  ): true {
+    const isAnythingCached = this.#caches().some(({ cachedTokens }) => cachedTokens.length > 0) ||
+      this.#kept.hasAny;
+    const matched = Math.max(answer.matchedTokens, this.#matchedTokens(answer.windowTokens));
+    const shared = this.#reuse(choice, answer);
     slot.begin(answer, shared);
     answer.startedMs = performance.now();
-    const cachedTokens = Math.min(slot.computed, answer.promptTokens.length);
-    const { id, promptTokens } = answer;
-    this.#events.push({ id, event: { kind: "started", promptTokens, cachedTokens } });
+    const { id, promptTokens, isUnreadable } = answer;
+    const cachedTokens = Math.min(slot.computed, promptTokens.length);
+    const prefix = prefixUse({
+      promptTokens: promptTokens.length,
+      matchedTokens: Math.min(matched, promptTokens.length),
+      reusedTokens: cachedTokens,
+      from: choice.from,
+      ...{ isAnythingCached, isUnreadable },
+      isUncuttable: shared < choice.sharedTokens || !this.#canCut,
+    });
+    this.#events.push({ id, event: { kind: "started", promptTokens, cachedTokens, prefix } });
     if (answer.emittedCount >= answer.request.predictTokensMax) {
       this.#finish(slot, answer, "length");
     }

@@ -1,3 +1,4 @@
+import type { PrefixUse } from "../../protocol/mod.ts";
 import { imageStart } from "./window.ts";
 
 /** What a slot wants of the next batch. */
@@ -119,6 +120,43 @@ export function awaitedPrefix(
     return undefined;
   }
   return { slot: promised.slot, tokens };
+}
+
+/** How a prompt was begun. */
+export interface BegunPrompt {
+  readonly promptTokens: number;
+  /** Leading tokens that some cells held, be they in slots, kept, or outside. */
+  readonly matchedTokens: number;
+  readonly reusedTokens: number;
+  /** From where. */
+  readonly from: Exclude<PrefixUse["source"], "none">;
+  readonly isAnythingCached: boolean;
+  /** Cells that were there could not be used. */
+  readonly isUnreadable: boolean;
+  /** Cells could not be cut, or can't be. */
+  readonly isUncuttable: boolean;
+}
+
+/** What of a prompt was reused, and why no more; the last token is computed in any case. */
+export function prefixUse(begun: BegunPrompt): PrefixUse {
+  const { matchedTokens, reusedTokens, from } = begun;
+  return {
+    matchedTokens: Math.max(matchedTokens, reusedTokens),
+    source: reusedTokens > 0 ? from : "none",
+    end: prefixEnd(begun),
+  };
+}
+
+function prefixEnd(begun: BegunPrompt): PrefixUse["end"] {
+  const { promptTokens, matchedTokens, reusedTokens } = begun;
+  if (reusedTokens >= promptTokens - 1) return "whole";
+  if (matchedTokens <= reusedTokens) return begun.isAnythingCached ? "differs" : "empty";
+  return begun.isUnreadable ? "unreadable" : begun.isUncuttable ? "uncuttable" : "unmoved";
+}
+
+/** Leading tokens of a prompt that some slot has computed. */
+export function matchedTokens(slots: readonly SlotCache[], prompt: readonly number[]): number {
+  return Math.max(0, ...slots.map((slot) => sharedPrefix(slot, prompt)));
 }
 
 /**

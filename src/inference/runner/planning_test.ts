@@ -4,7 +4,9 @@ import { imageToken } from "../../protocol/mod.ts";
 import {
   awaitedPrefix,
   chooseSlot,
+  matchedTokens,
   planBatch,
+  prefixUse,
   type SlotCache,
   type SlotDemand,
 } from "./planning.ts";
@@ -141,4 +143,38 @@ Deno.test("chooseSlot() shares whole images alone, though the last token of a pr
   const cached = [{ ...cache(0, ""), cachedTokens: [1, 2, ...eye] }];
   assert.equal(chooseSlot(cached, [1, 2, ...eye])?.sharedTokens, 2);
   assert.equal(chooseSlot(cached, [1, 2, ...eye, 3])?.sharedTokens, 6);
+});
+
+Deno.test("prefixUse() tells where a prompt's beginning came from, and why no more of it", () => {
+  const begun = {
+    promptTokens: 100,
+    matchedTokens: 60,
+    reusedTokens: 60,
+    from: "memory",
+    isAnythingCached: true,
+    isUnreadable: false,
+    isUncuttable: false,
+  } as const;
+  const told = (changes: Partial<Parameters<typeof prefixUse>[0]>) => {
+    const { source, end } = prefixUse({ ...begun, ...changes });
+    return `${source} ${end}`;
+  };
+  assert.equal(told({}), "memory differs");
+  assert.equal(told({ reusedTokens: 99, matchedTokens: 99 }), "memory whole");
+  assert.equal(told({ reusedTokens: 0, matchedTokens: 0 }), "none differs");
+  const nothing = { reusedTokens: 0, matchedTokens: 0, isAnythingCached: false };
+  assert.equal(told(nothing), "none empty");
+  assert.equal(told({ reusedTokens: 0, isUncuttable: true }), "none uncuttable");
+  assert.equal(
+    told({ reusedTokens: 0, isUncuttable: true, isUnreadable: true }),
+    "none unreadable",
+  );
+  assert.equal(told({ reusedTokens: 40 }), "memory unmoved");
+  assert.equal(prefixUse({ ...begun, matchedTokens: 10 }).matchedTokens, 60);
+});
+
+Deno.test("matchedTokens() counts what busy slots have computed, too", () => {
+  const slots = [cache(0, "abcd", { isBusy: true }), cache(1, "ab")];
+  assert.equal(matchedTokens(slots, tokens("abcx")), 3);
+  assert.equal(matchedTokens([], tokens("abcx")), 0);
 });

@@ -23,6 +23,10 @@ export interface RunningAnswer {
   awaited?: AwaitedCells | undefined;
   /** Whether it waits for cells from outside; absent = nobody has looked. */
   fetching?: "coming" | "over";
+  /** Whether such cells came to nothing, or those that were kept here. */
+  isUnreadable: boolean;
+  /** Leading tokens that cells held when it was first looked at. */
+  matchedTokens: number;
   /** Milliseconds of `performance.now()`; 0 = not yet. */
   startedMs: number;
   firstTokenMs: number;

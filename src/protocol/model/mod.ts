@@ -37,13 +37,16 @@ export {
   type ShardSettings,
   type WorkerSettings,
 } from "./runner.ts";
-export type {
-  AnswerToken,
-  FinishReason,
-  Prompt,
-  SamplerSettings,
-  SequenceEvent,
-  SequenceRequest,
-  TokenLogprob,
+export {
+  type AnswerToken,
+  type FinishReason,
+  PREFIX_ENDS,
+  PREFIX_SOURCES,
+  type PrefixUse,
+  type Prompt,
+  type SamplerSettings,
+  type SequenceEvent,
+  type SequenceRequest,
+  type TokenLogprob,
 } from "./sequence.ts";
 export { vectorFromBytes, vectorToBytes } from "./vector_bytes.ts";

@@ -79,6 +79,31 @@ export interface AnswerToken {
 /** Why a runner ended an answer. `cancelled` only after the caller's signal. */
 export type FinishReason = "end" | "length" | "cancelled";
 
+/** Where the reused part of a prompt came from; `none` = nothing was reused. */
+export const PREFIX_SOURCES = ["none", "slot", "memory", "disk", "node"] as const;
+/**
+ * Why no more of a prompt was reused: all of it was but what has to be computed in any case (`whole`); nothing was cached
+ * (`empty`); the prompt goes on otherwise than what was (`differs`); the cells of a longer prefix can't be cut to this one, as with
+ * sliding windows (`uncuttable`); they were lost or damaged (`unreadable`); they lie elsewhere, and are too few to be worth moving or
+ * find no room (`unmoved`).
+ */
+export const PREFIX_ENDS = [
+  "whole",
+  "empty",
+  "differs",
+  "uncuttable",
+  "unreadable",
+  "unmoved",
+] as const;
+
+/** What of a prompt was computed before, as the runner found it. The reused tokens are the event's own `cachedTokens`. */
+export interface PrefixUse {
+  /** Leading tokens that some cells held, wherever they were. */
+  readonly matchedTokens: number;
+  readonly source: typeof PREFIX_SOURCES[number];
+  readonly end: typeof PREFIX_ENDS[number];
+}
+
 /** What a slot reports, in order: one `started`, any number of `tokens`, one `finished`. */
 export type SequenceEvent =
   | {
@@ -87,6 +112,8 @@ export type SequenceEvent =
     readonly promptTokens: readonly number[];
     /** Leading tokens whose KV cache was reused. */
     readonly cachedTokens: number;
+    /** Absent = the runner does not say. */
+    readonly prefix?: PrefixUse;
   }
   | { readonly kind: "tokens"; readonly tokens: readonly AnswerToken[] }
   | {

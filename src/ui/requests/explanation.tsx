@@ -37,7 +37,7 @@ export function Explanation({ requestId }: { readonly requestId: string }) {
 }
 
 function RouteText({ route }: { readonly route: Route }) {
-  const { chosen, runners_up: others, excluded, standing, outcome } = route;
+  const { chosen, runners_up: others, excluded, standing, outcome, prompt_cache: cache } = route;
   const all = chosen === null ? others : [chosen, ...others];
   const most = Math.max(1, ...all.map(({ expected_ms }) => expected_ms));
   return (
@@ -51,6 +51,7 @@ function RouteText({ route }: { readonly route: Route }) {
           </>
         )}
         <span class="muted">{outcome === "granted" ? "" : ` · ${outcome}`}</span>
+        <span class="muted">{cacheText(cache)}</span>
       </p>
       <ul>
         {all.map((score) => (
@@ -69,6 +70,13 @@ function RouteText({ route }: { readonly route: Route }) {
       </ul>
     </div>
   );
+}
+
+function cacheText(cache: Route["prompt_cache"]): string {
+  if (cache === undefined) return "";
+  const { reused_tokens: reused, prompt_tokens: all, source } = cache;
+  return ` · ${reused} of ${all} prompt tokens were computed before` +
+    (source === "none" ? "" : ` (${source})`);
 }
 
 function ScoreBar({ score, most }: { readonly score: Score; readonly most: number }) {

@@ -134,6 +134,11 @@ export interface Route {
   readonly outcome: string;
   readonly chosen: Score | null;
   readonly runners_up: readonly Score[];
+  readonly prompt_cache?: {
+    readonly prompt_tokens: number;
+    readonly reused_tokens: number;
+    readonly source: string;
+  };
   readonly excluded: readonly {
     readonly node_id: string;
     readonly name: string;
