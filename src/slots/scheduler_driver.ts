@@ -215,17 +215,23 @@ export class SchedulerDriver {
     return this.availableBytes() + this.#heldBytes() - this.#parts.options.reserveBytes;
   }
 
-  /** Memory that a further model could take, and what is kept free: the machine's, or what is left of the node's own bound. */
-  availableBytes(): number {
+  /**
+   * Memory that a further model could take, and what is kept free: the machine's, or what is left of the node's own bound.
+   * `gone` has just ended.
+   */
+  availableBytes(gone?: InstanceId): number {
     const { machine, memoryLimitBytes, options } = this.#parts;
     // What is kept free is kept of the machine, not of the bound.
-    const left = Math.max(0, memoryLimitBytes - this.#heldBytes()) + options.reserveBytes;
+    const left = Math.max(0, memoryLimitBytes - this.#heldBytes(gone)) + options.reserveBytes;
     return Math.min(machine.availableBytes(), left);
   }
 
-  /** What all models of this node take of the machine's memory. */
-  #heldBytes(): number {
-    return this.#scheduler.view().instances.reduce((sum, { hostBytes }) => sum + hostBytes, 0);
+  /** What all models of this node take of the machine's memory; `gone` has just ended. */
+  #heldBytes(gone?: InstanceId): number {
+    return this.#scheduler.view().instances.reduce(
+      (sum, { instanceId, hostBytes }) => sum + (instanceId === gone ? 0 : hostBytes),
+      0,
+    );
   }
 
   /** Unloads the model once idle; does nothing when it is not loaded. */
@@ -275,9 +281,10 @@ export class SchedulerDriver {
 
   #step(event: SchedulerEvent): void {
     const { clock, devices, metrics } = this.#parts;
+    const isEnd = event.kind === "runner_exited" || event.kind === "load_failed";
     const observed = {
       nowMs: clock.monotonicMs(),
-      availableBytes: this.availableBytes(),
+      availableBytes: this.availableBytes(isEnd ? event.instanceId : undefined),
       devices: devices.rooms(),
     };
     let effects: readonly SchedulerEffect[] = [];

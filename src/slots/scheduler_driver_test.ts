@@ -90,7 +90,7 @@ const SHAPE: MemoryShape = {
   kvCacheType: "f16",
 };
 
-function stage(slots = 1, devices = NO_DEVICES) {
+function stage(slots = 1, devices = NO_DEVICES, memoryLimitBytes = Infinity) {
   const clock = new HandClock();
   const engine = new ScriptedEngine();
   const lines: { readonly level: string; readonly event: string }[] = [];
@@ -119,7 +119,7 @@ function stage(slots = 1, devices = NO_DEVICES) {
       cores: 2,
       threads: 0,
     },
-    memoryLimitBytes: Infinity,
+    memoryLimitBytes,
     loadTimeoutMs: 500,
   });
   let requests = 0;
@@ -170,6 +170,16 @@ Deno.test("SchedulerDriver unloads when the keep-alive ends on the clock", async
   clock.advance(1);
   await settle();
   assert.equal(engine.unloads, 1);
+});
+
+Deno.test("SchedulerDriver loads what waited for the memory of a model that ends, within its bound", async () => {
+  const { acquire, engine, driver } = stage(1, NO_DEVICES, 15);
+  const lease = await acquire("a");
+  const waiting = acquire("b");
+  lease.release();
+  (await waiting).release();
+  assert.equal(engine.unloads, 1);
+  await driver.close();
 });
 
 Deno.test("SchedulerDriver gives a waiting request the slot that a cancelled one never took", async () => {
