@@ -462,6 +462,7 @@ export const IMPORT_RULES: ImportRules = {
     ...within("src/storage", [
       [".", "secrets", "Keys are stored with what they open."],
       [".", "cells", "The folder's face shows all pieces."],
+      [".", "ranges", "The folder's face shows all pieces."],
     ]),
     ...within("src/transport", [
       [".", "connecting", "A transport dials and listens."],

@@ -1,7 +1,9 @@
 import { type Digest, parseDigest } from "../base/mod.ts";
 import {
+  arrayShape,
   booleanShape,
   integerShape,
+  maybeShape,
   objectShape,
   type ShapeOf,
   textOfShape,
@@ -18,6 +20,8 @@ export const TUNNEL_PURPOSE = "tunnel";
 export const ECHO_PURPOSE = "echo";
 
 const MEMORY_BYTES_MAX = 2 ** 50;
+/** Parts of a file: one for each layer. */
+const RANGES_MAX = 1_024;
 const REASON_CHARS_MAX = 4_096;
 
 /** The first frame of a worker's lease; beats follow, as messages. */
@@ -29,11 +33,24 @@ export const shardOpeningShape = objectShape({
   /** Of its weights: a node that holds them need not be sent them. */
   blob: textOfShape<Digest>(71, (text) => parseDigest(text) === text),
   memoryBytes: integerShape(1, MEMORY_BYTES_MAX),
+  /** Of that file and where its layers lie in it; absent from nodes that send all of them. */
+  weights: maybeShape(objectShape({
+    blobBytes: integerShape(1, MEMORY_BYTES_MAX),
+    ranges: arrayShape(
+      objectShape({
+        offset: integerShape(0, MEMORY_BYTES_MAX),
+        length: integerShape(1, MEMORY_BYTES_MAX),
+      }),
+      RANGES_MAX,
+    ),
+  })),
 });
 
 /** What the worker's node says: once that the worker is there, and then that it still is. */
 export const shardReplyShape = unionShape({
-  granted: objectShape({ holdsBlob: booleanShape }),
+  granted: objectShape({ holdsBlob: booleanShape, holdsRanges: maybeShape(booleanShape) }),
+  /** It is bringing the layers, and has come on since it said so last. */
+  fetching: objectShape({}),
   refused: objectShape({ error: wireErrorShape }),
   /** The worker is gone. */
   lost: objectShape({ reason: textShape(REASON_CHARS_MAX) }),

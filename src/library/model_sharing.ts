@@ -6,7 +6,14 @@ import {
   type ModelStore,
   type ModelStoreOptions,
 } from "../models/mod.ts";
-import type { BlobStore, CatalogEntry, Metrics, ModelCatalog, Transport } from "../ports/mod.ts";
+import type {
+  BlobPeers,
+  BlobStore,
+  CatalogEntry,
+  Metrics,
+  ModelCatalog,
+  Transport,
+} from "../ports/mod.ts";
 import type { CatalogueCommand } from "../protocol/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
 import type { KnownModels } from "./known_models.ts";
@@ -62,6 +69,8 @@ export interface ModelSharingOptions
 export class ModelSharing {
   readonly catalog: ReplicatedCatalog;
   readonly models: ModelStore;
+  /** Where blobs are had from that are not here. */
+  readonly peers: BlobPeers;
   readonly copies: LocalCopies;
   readonly placement: PlacementDriver;
   readonly quarantine: Quarantine;
@@ -77,7 +86,7 @@ export class ModelSharing {
       BLOB_PURPOSE,
       new BlobServer({ ...options, isQuarantined: (digest) => this.quarantine.has(digest) }),
     );
-    const peers = new PeerBlobs({
+    const peers = this.peers = new PeerBlobs({
       ...options,
       holdersOf: (digest) => askedForBlob(digest, group.catalogue, options.members()),
       saysToHold: (digest, nodeId) =>

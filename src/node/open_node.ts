@@ -15,7 +15,7 @@ import {
 } from "../protocol/mod.ts";
 import { hashSecret, tokenVerifier } from "../transport/mod.ts";
 import { lendTo, SplitEngine } from "../shards/mod.ts";
-import type { BlobStore } from "../ports/mod.ts";
+import type { BlobPeers, BlobStore } from "../ports/mod.ts";
 import {
   createServing,
   DeviceRooms,
@@ -118,7 +118,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
   const { log, metrics, power } = ports;
   const waking = openWaking({ cluster, power, clock, log, metrics });
-  lendWorkers(parts, cluster, blobs);
+  await lendWorkers(parts, cluster, { blobs, peers: sharing.peers });
   const serving = servingOf(parts, cluster, { sharing, waking });
   cluster.start({
     onApplied: ({ kinds }) => noteApplied(sharing, kinds),
@@ -223,13 +223,14 @@ function servingOf(
 }
 
 /** Lets models be computed by several nodes: led here, and by workers here. */
-function lendWorkers(
+async function lendWorkers(
   { ports, driver, splitting }: Assembly,
   cluster: Cluster,
-  blobs: BlobStore,
-): void {
+  weights: { readonly blobs: BlobStore; readonly peers: BlobPeers },
+): Promise<void> {
   const { transport, router, settings, views } = cluster;
-  lendTo(router, { ...ports, driver, blobs, isDrained: () => views.isDrained() });
+  const ranges = await ports.openRanges?.();
+  lendTo(router, { ...ports, ...weights, ranges, driver, isDrained: () => views.isDrained() });
   splitting.join({ transport, self: settings.self, others: () => views.computing() });
 }
 

@@ -20,6 +20,7 @@ import {
   openCellFiles,
   openDisk,
   openModelCatalog,
+  openRangeStore,
   openRegistryKey,
   openSecretFolder,
   pruneModels,
@@ -83,6 +84,7 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     templates: createTemplateWorkers({ command: options.templateWorkerCommand, clock }),
     registryKey: openRegistryKey(join(config.storage.dataFolder, "id_ed25519")),
     openModels: () => openModels(options),
+    openRanges: () => openRangeStore(join(config.storage.dataFolder, "layers")),
     openFile: fileAt,
     openSecrets: (folder) =>
       openSecretFolder(folder, {

@@ -1,4 +1,5 @@
 import type { Digest } from "../base/mod.ts";
+import type { BlobRange } from "./blob_source.ts";
 
 /** Content-addressed immutable files. A name is never visible before its bytes are synced and verified. */
 export interface BlobStore {
@@ -83,4 +84,20 @@ export interface PartialBlobPart {
   readonly offset: number;
   readonly partBytes: number;
   readonly completedBytes: number;
+}
+
+/** Parts of blobs that are not here as a whole. A cache: what is longest unused goes first. */
+export interface RangeStore {
+  /** A reader of just these ranges; undefined where one of them is missing. The caller closes it. */
+  open(digest: Digest, ranges: readonly BlobRange[]): Promise<BlobReader | undefined>;
+  /** Those that are missing. */
+  missing(digest: Digest, ranges: readonly BlobRange[]): Promise<readonly BlobRange[]>;
+  /**
+   * Stores one range; nothing of it where it ends early. Ranges that are open stay, whatever has to go.
+   *
+   * @throws StorageError `disk_full` where it can't have so much, `storage_failed`; what `bytes` throws.
+   */
+  write(digest: Digest, range: BlobRange, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Drops all of a blob's. */
+  drop(digest: Digest): Promise<void>;
 }

@@ -5,7 +5,13 @@
  * @module
  */
 export type { BlobPeers, BlobRange, BlobSource, TransferLimits } from "./blob_source.ts";
-export type { BlobReader, BlobStore, PartialBlob, PartialBlobPart } from "./blob_store.ts";
+export type {
+  BlobReader,
+  BlobStore,
+  PartialBlob,
+  PartialBlobPart,
+  RangeStore,
+} from "./blob_store.ts";
 export type { Clock } from "./clock.ts";
 export type {
   Answer,

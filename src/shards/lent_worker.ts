@@ -14,7 +14,15 @@ import {
   shardReplyShape,
   TUNNEL_PURPOSE,
 } from "../calls/mod.ts";
-import type { Clock, Log, Metrics, PeerAddress, PeerStream, Transport } from "../ports/mod.ts";
+import type {
+  BlobRange,
+  Clock,
+  Log,
+  Metrics,
+  PeerAddress,
+  PeerStream,
+  Transport,
+} from "../ports/mod.ts";
 import { fromWireError, readShape } from "../protocol/mod.ts";
 import type { Digest } from "../base/mod.ts";
 import { SHARD_BEAT_MS, SHARD_CONNECT_MS, SHARD_GRANT_MS, SHARD_SILENCE_MS } from "./limits.ts";
@@ -34,8 +42,10 @@ export interface WorkerWish {
   readonly name: string;
   readonly blob: Digest;
   readonly memoryBytes: number;
-  /** Where the model's weights lie in its file, by their names; `undefined` = all are sent. */
-  readonly tensors: ReadonlyMap<string, TensorPlace> | undefined;
+  /** Where the model's weights lie in its file, by their names. */
+  readonly tensors: ReadonlyMap<string, TensorPlace>;
+  /** The file, and the parts of it that the worker needs. */
+  readonly weights: { readonly blobBytes: number; readonly ranges: readonly BlobRange[] };
 }
 
 /**
@@ -62,7 +72,8 @@ export class LentWorker {
   #messages: MessageStream | undefined;
   #silence: SilenceWatch | undefined;
   #heartbeat: Heartbeat | undefined;
-  #tensors: WorkerWish["tensors"];
+  /** Those that need not be sent; `undefined` = all are. */
+  #tensors: WorkerWish["tensors"] | undefined;
   #isEnded = false;
 
   private constructor(peer: PeerAddress, parts: LentWorkerParts) {
@@ -102,13 +113,15 @@ export class LentWorker {
 
   async #open(wish: WorkerWish, signal: AbortSignal): Promise<void> {
     const { transport, clock } = this.#parts;
-    const { name, blob, memoryBytes } = wish;
-    const late = AbortSignal.any([signal, deadline(clock)]);
+    const { name, blob, memoryBytes, weights } = wish;
+    const patience = new Patience(clock);
+    const late = AbortSignal.any([signal, patience.signal]);
     this.#silence = new SilenceWatch(clock, {
       limitMs: SHARD_CONNECT_MS,
       onSilent: () => this.#lose(`node ${this.nodeId} said nothing for too long`),
     });
-    const opening = { purpose: SHARD_PURPOSE, shardId: this.#shardId, name, blob, memoryBytes };
+    const said = { shardId: this.#shardId, name, blob, memoryBytes, weights };
+    const opening = { purpose: SHARD_PURPOSE, ...said };
     const gone = this.ended.then(({ reason }) => {
       throw new UnavailableError("peer_lost", reason);
     });
@@ -131,24 +144,30 @@ export class LentWorker {
     const leave = () => this.#lose("it was waited for no longer");
     late.addEventListener("abort", leave, { once: true });
     try {
-      const { holdsBlob } = await this.#granted(messages);
+      const { holdsBlob, holdsRanges } = await this.#granted(messages, patience);
       if (holdsBlob) this.#tensors = wish.tensors;
+      else if (holdsRanges === true) this.#tensors = tensorsWithin(wish);
     } catch (error) {
       late.throwIfAborted();
       throw error;
     } finally {
       late.removeEventListener("abort", leave);
+      patience.end();
     }
     void this.#readAll(messages);
     void this.#accept();
   }
 
-  async #granted(messages: MessageStream): Promise<{ readonly holdsBlob: boolean }> {
+  async #granted(messages: MessageStream, patience: Patience) {
     for (;;) {
       const message = await messages.read();
       if (message === undefined) throw new UnavailableError("peer_lost", "A node ended its answer");
       const read = readShape(shardReplyShape, message);
       if (read.kind === "decoded" && read.value.kind === "beat") continue;
+      if (read.kind === "decoded" && read.value.kind === "fetching") {
+        patience.renew();
+        continue;
+      }
       return readAnswer(shardReplyShape, "granted", message);
     }
   }
@@ -238,13 +257,38 @@ export class LentWorker {
   }
 }
 
-function deadline(clock: Clock): AbortSignal {
-  const late = new AbortController();
-  clock.after(
-    SHARD_GRANT_MS,
-    () => late.abort(new UnavailableError("peer_lost", "A node did not lend a worker in time")),
-  );
-  return late.signal;
+/** How long a worker is waited for; anew whenever its node has come on. */
+class Patience {
+  readonly #clock: Clock;
+  readonly #late = new AbortController();
+  #timer: { cancel(): void } | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.renew();
+  }
+
+  get signal(): AbortSignal {
+    return this.#late.signal;
+  }
+
+  renew(): void {
+    this.end();
+    const late = new UnavailableError("peer_lost", "A node did not lend a worker in time");
+    this.#timer = this.#clock.after(SHARD_GRANT_MS, () => this.#late.abort(late));
+  }
+
+  end(): void {
+    this.#timer?.cancel();
+  }
+}
+
+function tensorsWithin({ tensors, weights }: WorkerWish): WorkerWish["tensors"] {
+  const isWithin = ({ offset, tensorBytes }: TensorPlace) =>
+    weights.ranges.some((range) =>
+      offset >= range.offset && offset + tensorBytes <= range.offset + range.length
+    );
+  return new Map([...tensors].filter(([, place]) => isWithin(place)));
 }
 
 function close(connection: Deno.TcpConn): void {

@@ -1,4 +1,5 @@
 import {
+  type Digest,
   errorMessage,
   Heartbeat,
   isEdgeError,
@@ -24,15 +25,7 @@ import {
   TUNNEL_PURPOSE,
   tunnelOpeningShape,
 } from "../calls/mod.ts";
-import type {
-  BlobReader,
-  BlobStore,
-  Clock,
-  LoadedModel,
-  Log,
-  Metrics,
-  PeerStream,
-} from "../ports/mod.ts";
+import type { BlobReader, Clock, LoadedModel, Log, Metrics, PeerStream } from "../ports/mod.ts";
 import type { ShapeOf } from "../protocol/mod.ts";
 import type { SchedulerDriver } from "../slots/mod.ts";
 import {
@@ -42,13 +35,13 @@ import {
   TUNNELS_PER_PEER_MAX,
   WORKER_START_MS,
 } from "./limits.ts";
-import { carryIn, carryOut, isConnectionLoss } from "./tunnel.ts";
+import { carryIn, carryOut, isConnectionLoss, OtherWeights } from "./tunnel.ts";
+import { type HeldWeights, WorkerWeights, type WorkerWeightsParts } from "./worker_weights.ts";
 
 /** What lending workers takes. */
-export interface ShardServerParts {
+export interface ShardServerParts extends WorkerWeightsParts {
   /** Its memory is reserved there, as a model's. */
   readonly driver: Pick<SchedulerDriver, "acquire">;
-  readonly blobs: Pick<BlobStore, "find" | "open">;
   /** Whether this node takes no part in anything new. */
   readonly isDrained: () => boolean;
   readonly clock: Clock;
@@ -69,19 +62,23 @@ type Opening = ShapeOf<typeof shardOpeningShape>;
 /** A worker that a peer computes with. */
 interface Lent {
   readonly port: number;
-  /** The model's file, where it is here. */
+  /** Those that are here. */
   readonly weights: BlobReader | undefined;
   readonly streams: Set<PeerStream>;
+  /** The weights here are not those of the leader. */
+  readonly onOtherWeights: () => void;
 }
 
 /** Workers of this node for models that other nodes lead: a stream each, which lives as long as the worker does. */
 export class ShardServer implements StreamHandler {
   readonly streamsPerPeerMax = SHARDS_PER_PEER_MAX;
   readonly #parts: ShardServerParts;
+  readonly #weights: WorkerWeights;
   readonly #lent = new Map<string, Lent>();
 
   constructor(parts: ShardServerParts) {
     this.#parts = parts;
+    this.#weights = new WorkerWeights(parts);
   }
 
   /** The worker that a peer was lent under this id; nobody else's. */
@@ -93,7 +90,7 @@ export class ShardServer implements StreamHandler {
     const asked = required(shardOpeningShape, opening);
     const key = `${stream.peer} ${asked.shardId}`;
     if (this.#lent.has(key)) throw new PeerError("malformed_frame", "A worker's id came twice");
-    const lease = new WorkerLease(stream, this.#parts, asked);
+    const lease = new WorkerLease(stream, { ...this.#parts, weights: this.#weights }, asked);
     await lease.run((lent) => {
       if (lent === undefined) this.#lent.delete(key);
       else this.#lent.set(key, lent);
@@ -104,12 +101,16 @@ export class ShardServer implements StreamHandler {
 /** One worker from its opening to its end. */
 class WorkerLease {
   readonly #stream: PeerStream;
-  readonly #parts: ShardServerParts;
+  readonly #parts: ShardServerParts & { readonly weights: WorkerWeights };
   readonly #asked: Opening;
   readonly #messages: MessageStream;
   readonly #over = new AbortController();
 
-  constructor(stream: PeerStream, parts: ShardServerParts, asked: Opening) {
+  constructor(
+    stream: PeerStream,
+    parts: ShardServerParts & { readonly weights: WorkerWeights },
+    asked: Opening,
+  ) {
     this.#stream = stream;
     this.#parts = parts;
     this.#asked = asked;
@@ -118,6 +119,8 @@ class WorkerLease {
 
   #silence: SilenceWatch | undefined;
   #isToldToLeave = false;
+  #hasComeOn = false;
+  readonly #others = Promise.withResolvers<{ readonly reason: string }>();
 
   /** Resolves when the worker is gone. */
   async run(onLent: (lent: Lent | undefined) => void): Promise<void> {
@@ -150,37 +153,49 @@ class WorkerLease {
   }
 
   async #lend(onLent: (lent: Lent | undefined) => void): Promise<void> {
-    const { driver, blobs, log, isDrained } = this.#parts;
+    const { driver, log, isDrained } = this.#parts;
     if (isDrained()) throw new UnavailableError("stopping", "this node takes nothing new");
     const { blob, name, memoryBytes } = this.#asked;
     const { peer } = this.#stream;
     const port = freePort();
     const lease = await driver.acquire(workerRequest(this.#asked, peer, port), this.#over.signal);
     const worker = lease.model;
-    const held = await blobs.find(blob);
-    const weights = held && await blobs.open(blob);
-    const lent: Lent = { port, weights, streams: new Set() };
+    const streams = new Set<PeerStream>();
+    let held: HeldWeights | undefined;
     try {
+      held = await this.#parts.weights.find(this.#asked, {
+        signal: this.#over.signal,
+        onProgress: () => this.#hasComeOn = true,
+      });
       await listening(port, worker, this.#parts.clock);
-      onLent(lent);
-      this.#tell({ kind: "granted", holdsBlob: weights !== undefined });
+      onLent({ port, weights: held?.reader, streams, onOtherWeights: () => this.#doubt(blob) });
+      const holdsBlob = held?.isWhole === true;
+      const holdsRanges = held !== undefined && !holdsBlob;
+      this.#tell({ kind: "granted", holdsBlob, ...holdsRanges && { holdsRanges } });
       log.log("info", "worker_lent", {
         model: name,
         peer,
         memoryBytes,
         processId: worker.processId,
       });
-      const end = await Promise.race([worker.exited, this.#ended()]);
+      const end = await Promise.race([worker.exited, this.#others.promise, this.#ended()]);
       if (end === undefined) return;
       this.#tell({ kind: "lost", reason: end.reason });
       // Whoever is told gives the worker back; a stream that was reset sooner would take the words along.
       await this.#ended();
     } finally {
-      for (const stream of lent.streams) stream.reset();
+      for (const stream of streams) stream.reset();
       // With it the worker's only slot is free, and nobody keeps it.
       lease.release();
-      weights?.close();
+      held?.reader.close();
     }
+  }
+
+  /** Its leader asks for another worker, which is sent all weights. */
+  #doubt(blob: Digest): void {
+    const reason = "its weights are not those of the leader";
+    this.#parts.log.log("warn", "weights_differ", { digest: blob, peer: this.#stream.peer });
+    void this.#parts.weights.doubt(blob).then(() => this.#others.resolve({ reason }));
   }
 
   async #ended(): Promise<undefined> {
@@ -202,6 +217,10 @@ class WorkerLease {
   }
 
   #beat(): void {
+    if (this.#hasComeOn) {
+      this.#hasComeOn = false;
+      return this.#tell({ kind: "fetching" });
+    }
     if (!this.#parts.isDrained() || this.#isToldToLeave) return this.#tell({ kind: "beat" });
     this.#isToldToLeave = true;
     this.#tell({ kind: "leaving" });
@@ -278,6 +297,7 @@ export class TunnelServer implements StreamHandler {
       worker.setNoDelay(true);
       await this.#carry(stream, worker, lent.weights);
     } catch (error) {
+      if (error instanceof OtherWeights) lent.onOtherWeights();
       if (!isConnectionLoss(error)) throw error;
       throw new UnavailableError("peer_lost", "The worker has ended a connection", {
         cause: error,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import type { Digest, NodeId } from "../base/mod.ts";
+import { type Digest, type NodeId, UnavailableError } from "../base/mod.ts";
 import { MessageStream, SHARD_PURPOSE, TUNNEL_PURPOSE } from "../calls/mod.ts";
-import type { LoadedModel } from "../ports/mod.ts";
+import type { BlobRange, BlobSource, LoadedModel, RangeStore } from "../ports/mod.ts";
 import type { SlotRequest } from "../slots/scheduler_driver.ts";
 import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
 import { streamPair } from "../../tests/harness/peer_streams.ts";
@@ -24,6 +24,14 @@ class LendingNode implements AsyncDisposable {
   released = 0;
   memoryBytes = 0;
   isDrained = false;
+  /** Of the model's file here: all of it, or what was fetched. */
+  holds: "file" | "nothing" = "file";
+  readonly fetched = new Map<string, Uint8Array>();
+  dropped = 0;
+  /** What others send when a part of the file is asked for. */
+  send: (range: BlobRange) => AsyncIterable<Uint8Array> = async function* ({ offset, length }) {
+    yield FILE.subarray(offset, offset + length);
+  };
   readonly #exit = Promise.withResolvers<{ expected: boolean; reason: string }>();
   readonly #listeners: Deno.TcpListener[] = [];
   readonly #serving: Promise<void>[] = [];
@@ -38,13 +46,48 @@ class LendingNode implements AsyncDisposable {
       isDrained: () => this.isDrained,
       driver: { acquire: (request) => Promise.resolve(this.#lend(request)) },
       blobs: {
-        find: () => Promise.resolve({ blobBytes: fileBytes.length }),
+        find: () =>
+          Promise.resolve(this.holds === "file" ? { blobBytes: fileBytes.length } : undefined),
         open: () => Promise.resolve({ blobBytes: fileBytes.length, read, close: never }),
+      },
+      ranges: this.#ranges(),
+      peers: {
+        bring: async (_blob, download) => {
+          const limits = {} as BlobSource["limits"];
+          const read = (range: BlobRange) => this.send(range);
+          await download({ limits, check: () => Promise.resolve(), read, retry: never });
+          return true;
+        },
       },
     });
     const { metrics } = parts;
     type Metrics = ConstructorParameters<typeof TunnelServer>[1];
     this.tunnels = new TunnelServer(this.shards, metrics as unknown as Metrics);
+  }
+
+  #ranges(): RangeStore {
+    const keyOf = ({ offset, length }: BlobRange) => `${offset}-${length}`;
+    const missing = (ranges: readonly BlobRange[]) =>
+      ranges.filter((range) => !this.fetched.has(keyOf(range)));
+    const read = (offset: number, length: number) =>
+      Promise.resolve(FILE.slice(offset, offset + length));
+    return {
+      missing: (_digest, ranges) => Promise.resolve(missing(ranges)),
+      open: (_digest, ranges) =>
+        Promise.resolve(
+          missing(ranges).length > 0 ? undefined : { blobBytes: FILE.length, read, close: never },
+        ),
+      write: async (_digest, range, bytes) => {
+        const parts: Uint8Array[] = [];
+        for await (const part of bytes) parts.push(part);
+        this.fetched.set(keyOf(range), Uint8Array.from(parts.flatMap((part) => [...part])));
+      },
+      drop: () => {
+        this.dropped++;
+        this.fetched.clear();
+        return Promise.resolve();
+      },
+    };
   }
 
   #lend(request: SlotRequest) {
@@ -82,9 +125,10 @@ class LendingNode implements AsyncDisposable {
   }
 
   /** A lease as its leader holds it, the worker there. */
-  async lease(shardId = "one") {
+  async lease(shardId = "one", weights?: object) {
     const { near, far } = streamPair(LEADER, SELF);
-    const opening = { purpose: SHARD_PURPOSE, shardId, name: "m", blob: BLOB, memoryBytes: 77 };
+    const said = { shardId, name: "m", blob: BLOB, memoryBytes: 77, ...weights && { weights } };
+    const opening = { purpose: SHARD_PURPOSE, ...said };
     const served = this.shards.serve(far, opening);
     const messages = new MessageStream(near);
     const granted = await messages.read();
@@ -208,11 +252,86 @@ Deno.test("Weights that the leader left out are put back from the file here, and
   const changed = FILE.slice();
   changed[3_000] = 77;
   await using node = new LendingNode(changed);
-  const { near, served } = await node.lease();
+  const { messages, granted, served } = await node.lease();
+  assert.deepEqual(granted, { kind: "granted", holdsBlob: true });
   const tunnel = node.tunnel("one");
   await tunnel.near.write(frame);
   await assert.rejects(tunnel.served, { code: "load_failed" });
-  near.reset();
+  const reason = "its weights are not those of the leader";
+  assert.deepEqual(await messages.read(), { kind: "lost", reason });
+  messages.reset();
+  await served;
+  // So that the next try goes well.
+  const next = await node.lease("two");
+  assert.deepEqual(next.granted, { kind: "granted", holdsBlob: false });
+  next.messages.reset();
+  await next.served;
+});
+
+const WEIGHTS = {
+  blobBytes: FILE.length,
+  ranges: [{ offset: 100, length: 5_000 }, { offset: 7_000, length: 1_000 }],
+};
+
+Deno.test("A node without the file fetches the layers of its worker alone, and once", async () => {
+  await using node = new LendingNode();
+  node.holds = "nothing";
+  const asked: BlobRange[] = [];
+  const { send } = node;
+  node.send = (range) => (asked.push(range), send(range));
+  for (const shardId of ["one", "two"]) {
+    const { messages, granted, served } = await node.lease(shardId, WEIGHTS);
+    assert.deepEqual(granted, { kind: "granted", holdsBlob: false, holdsRanges: true });
+    messages.reset();
+    await served;
+  }
+  assert.deepEqual(asked, WEIGHTS.ranges);
+  assert.deepEqual(node.fetched.get("7000-1000"), FILE.slice(7_000, 8_000));
+});
+
+Deno.test("A leader hears that layers still come, and sends all where they don't", async () => {
+  await using node = new LendingNode();
+  node.holds = "nothing";
+  const more = Promise.withResolvers<void>();
+  node.send = async function* ({ offset, length }) {
+    yield FILE.subarray(offset, offset + length - 1);
+    await more.promise;
+    throw new UnavailableError("peer_lost", "gone");
+  };
+  const lease = node.lease("one", WEIGHTS);
+  await settle();
+  await node.clock.advance(SHARD_SILENCE_MS - 10);
+  more.resolve();
+  const { granted, messages, served } = await lease;
+  const kinds = [(granted as { kind: string }).kind];
+  while (kinds.at(-1) !== "granted") {
+    const message = await messages.read() as { kind: string };
+    kinds.push(message.kind);
+    if (message.kind === "granted") {
+      assert.deepEqual(message, { kind: "granted", holdsBlob: false });
+    }
+  }
+  assert.ok(kinds.includes("fetching"), kinds.join());
+  messages.reset();
+  await served;
+});
+
+Deno.test("Fetched layers that are not the leader's are dropped", async () => {
+  await using node = new LendingNode();
+  node.holds = "nothing";
+  const { messages, served } = await node.lease("one", WEIGHTS);
+  const head = new Uint8Array(9 + 304);
+  head[0] = 6;
+  new DataView(head.buffer).setBigUint64(1, 304n + 5_000n, true);
+  const digest = createHash("sha256").update("others").digest("hex");
+  const tunnel = node.tunnel("one");
+  await tunnel.near.write(
+    Uint8Array.from([1, ...writeReference({ head, offset: 100, length: 5_000, digest })]),
+  );
+  await assert.rejects(tunnel.served, { code: "load_failed" });
+  assert.equal((await messages.read() as { kind: string }).kind, "lost");
+  assert.equal(node.dropped, 1);
+  messages.reset();
   await served;
 });
 

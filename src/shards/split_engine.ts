@@ -28,7 +28,7 @@ import { LentWorker } from "./lent_worker.ts";
 import { SHARD_SILENCE_MS } from "./limits.ts";
 import { RoundTrips } from "./round_trips.ts";
 import { type ComputingNode, shardClusterOf } from "./shard_cluster.ts";
-import { readShardedFile, type ShardedFile } from "./sharded_file.ts";
+import { layerRanges, readShardedFile, type ShardedFile } from "./sharded_file.ts";
 import { SplitModel } from "./split_model.ts";
 
 /** What loading a model over several nodes takes. */
@@ -190,8 +190,9 @@ export class SplitEngine implements Engine {
     const asked = workerShards(plan).map(async (shard) => {
       const node = others.find(({ address }) => address.nodeId === shard.node);
       if (node === undefined) throw new UnavailableError("peer_lost", "A node is gone");
-      const { name, digest: blob, tensors } = file;
-      const wish = { name, blob, tensors, memoryBytes: shard.totalBytes };
+      const { name, digest: blob, tensors, fileBytes: blobBytes } = file;
+      const weights = { blobBytes, ranges: layerRanges(file, shard) };
+      const wish = { name, blob, tensors, weights, memoryBytes: shard.totalBytes };
       try {
         return await LentWorker.ask(node.address, wish, { parts, signal });
       } catch (error) {

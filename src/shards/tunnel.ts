@@ -49,8 +49,7 @@ export async function carryOut(
  * Carries a stream's bytes into a connection until the stream ends.
  *
  * @param weights The model's file, for references; absent = there may be none.
- * @throws PeerError `malformed_frame` for nonsense; UnavailableError `load_failed` when the file here has other bytes than
- *   the leader's.
+ * @throws PeerError `malformed_frame` for nonsense; OtherWeights.
  */
 export async function carryIn(
   from: PeerStream,
@@ -77,15 +76,18 @@ async function putBack(to: Deno.Conn, body: Uint8Array, weights: BlobReader): Pr
   for (let at = 0; at < length; at += BLOB_READ_BYTES) {
     const wanted = Math.min(BLOB_READ_BYTES, length - at);
     const bytes = await weights.read(offset + at, wanted);
-    if (bytes.length !== wanted) throw changed();
+    if (bytes.length !== wanted) throw new OtherWeights();
     hash.update(bytes);
     await writeAll(to, bytes);
   }
-  if (hash.digest("hex") !== digest) throw changed();
+  if (hash.digest("hex") !== digest) throw new OtherWeights();
 }
 
-function changed(): UnavailableError {
-  return new UnavailableError("load_failed", "The weights here are not those of the leader");
+/** The file here has other bytes than the leader's. */
+export class OtherWeights extends UnavailableError {
+  constructor() {
+    super("load_failed", "The weights here are not those of the leader");
+  }
 }
 
 /** What the runtime says of a connection that is gone. */

@@ -7,6 +7,7 @@
  * @module
  */
 export { type BlobStoreOptions, openBlobStore } from "./blob_store.ts";
+export { openRangeStore } from "./ranges/mod.ts";
 export { writeFileDurably } from "./durable_file.ts";
 export { openDisk } from "./deno_disk.ts";
 export { fileAt, pageFilesIn } from "./kept_file.ts";

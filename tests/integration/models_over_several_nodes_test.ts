@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { clusterTest, type TestCluster } from "../harness/cluster.ts";
 import { lackingOwnNatives } from "../harness/own_natives.ts";
+import { editMetadata } from "../harness/gguf.ts";
+import { digestOf, readTinyGguf } from "../harness/test_models.ts";
 import { askTiny, loadTiny, readAnswer } from "./engine_harness.ts";
 
 const lacking = lackingOwnNatives();
@@ -22,16 +24,22 @@ interface Told {
   }[];
 }
 
-async function ask(cluster: TestCluster, node: string, options: object = {}) {
+async function ask(cluster: TestCluster, node: string, options: object = {}, model = "tiny") {
   const { status, body, headers } = await cluster.client(node).request("POST", "/api/generate", {
     body: {
-      model: "tiny",
+      model,
       prompt: MESSAGE,
       stream: false,
       options: { temperature: 0, num_predict: 40, ...options },
     },
   });
   return { status, body, requestId: headers.get("x-request-id") ?? "" };
+}
+
+/** The figure of a node's metrics whose name and labels are these. */
+async function figure(cluster: TestCluster, node: string, name: string): Promise<number> {
+  const text = await (await cluster.client(node).fetch("/metrics")).text();
+  return Number(text.split("\n").find((line) => line.startsWith(`${name} `))?.split(" ").at(-1));
 }
 
 async function wholeText(): Promise<string> {
@@ -136,5 +144,50 @@ clusterTest(
     assert.equal(body.response, before.response);
     const after = await nodesOf();
     assert.ok(after.length > 0 && !after.includes(worker), `${worker}: ${after}`);
+  },
+);
+
+clusterTest(
+  "A node that lacks a model's file fetches the layers that it computes, once, and its leader sends no weights",
+  {
+    nodes: 2,
+    environment: {
+      ODIST_MEMORY_LIMIT: LIMIT,
+      ODIST_THREADS: "1",
+      ODIST_REPLICAS: "1",
+      ODIST_METRICS: "true",
+    },
+    ignore: lacking !== undefined,
+  },
+  async (cluster) => {
+    const file = editMetadata(await readTinyGguf(), { "general.name": "another" });
+    const digest = digestOf(file);
+    const n1 = cluster.client("n1");
+    const uploaded = await n1.fetch(`/api/blobs/${digest}`, { method: "POST", body: file });
+    assert.ok(uploaded.ok);
+    await n1.ask("POST", "/api/create", {
+      model: "far",
+      files: { "w.gguf": digest },
+      stream: false,
+    });
+    const received = () => figure(cluster, "n2", "odist_blob_bytes_received_total");
+    const before = await received() || 0;
+    const first = await ask(cluster, "n1", {}, "far");
+    assert.equal(first.status, 200, JSON.stringify(first.body));
+    assert.equal(first.body.response, await wholeText());
+    const fetched = await received() - before;
+    assert.ok(fetched > 0 && fetched < file.length * 0.9, `${fetched} of ${file.length} bytes`);
+    const up = () => figure(cluster, "n1", 'odist_shard_bytes_total{direction="up"}');
+    assert.ok(await up() < fetched / 4, `${await up()} bytes through the tunnel`);
+    // The file itself is not there: its layers alone are.
+    const whole = `${cluster.client("n2").homeFolder}/.odist/models/blobs/${
+      digest.replace(":", "-")
+    }`;
+    await assert.rejects(Deno.stat(whole), Deno.errors.NotFound);
+
+    await n1.ask("POST", "/api/generate", { model: "far", keep_alive: 0, stream: false });
+    const second = await ask(cluster, "n1", {}, "far");
+    assert.equal(second.body.response, first.body.response, JSON.stringify(second.body));
+    assert.equal(await received() - before, fetched, "nothing is fetched again");
   },
 );

@@ -13,6 +13,7 @@ import type {
   ModelCatalog,
   Power,
   Quantizer,
+  RangeStore,
   RegistryKey,
   SecretFiles,
 } from "../../ports/mod.ts";
@@ -37,6 +38,8 @@ export interface NodePorts {
   readonly registryKey: RegistryKey;
   /** The models folder. */
   readonly openModels: () => Promise<StoredModels>;
+  /** Parts of blobs that are not there. Absent = none are kept. */
+  readonly openRanges?: () => Promise<RangeStore>;
   readonly openFile: (path: string) => KeptFile;
   /** Made where it is missing. */
   readonly openSecrets: (folder: string) => Promise<SecretFiles>;
