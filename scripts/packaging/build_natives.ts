@@ -34,7 +34,7 @@ const RECIPE = join(HERE, "natives");
 
 /** Builds into `folder` unless the very same was built there before; tells which. */
 async function buildNatives(folder: string): Promise<"built" | "there already"> {
-  const recipes = ["CMakeLists.txt", "quiet_stdout.h"].map((name) =>
+  const recipes = ["CMakeLists.txt", "mtmd_memory.cpp", "quiet_stdout.h"].map((name) =>
     Deno.readFile(join(RECIPE, name))
   );
   const digests = (await Promise.all(recipes)).map((bytes) => digestOf("sha256", bytes, "hex"));

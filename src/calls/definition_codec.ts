@@ -163,5 +163,7 @@ export function decodeDefinition(
     modelPath: "",
     adapterPaths: [],
     projectorPath: undefined,
+    // The manifest tells, which whoever asks holds.
+    projectorBytes: 0,
   };
 }

@@ -90,7 +90,8 @@ export function neededModel(
   const name = displayModelName(model.name);
   const shape: MemoryShape = {
     ...model.facts,
-    weightsBytes: model.weightsBytes,
+    weightsBytes: model.weightsBytes - model.projectorBytes,
+    projectorBytes: load.mode === "embed" ? 0 : model.projectorBytes,
     contextTokens: load.contextTokens,
     slots: load.slots,
     batchTokens: load.batchTokens,

@@ -29,6 +29,7 @@ export function scriptedDefinition(): ModelDefinition {
     adapterPaths: [],
     projectorPath: undefined,
     weightsBytes: 1000,
+    projectorBytes: 0,
     template: {
       goTemplate: "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}",
       architecture: "llama",

@@ -45,6 +45,7 @@ export class ScriptedModels {
       modelPath: "/m.gguf",
       adapterPaths: [],
       weightsBytes: 10,
+      projectorBytes: 0,
       template: { goTemplate: CHAT_TEMPLATE },
       system: "",
       parameters: {},

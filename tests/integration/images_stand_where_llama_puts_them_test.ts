@@ -50,7 +50,7 @@ async function expected(
   CONTEXT_PARAMS.set(contextParams, "threadsBatch", 1);
   CONTEXT_PARAMS.set(contextParams, "contextTokens", TINY_SETTINGS.contextTokens);
   const context = await call.llama_init_later(weights, contextParams);
-  const mtmd = openMtmd(folder);
+  const mtmd = openMtmd(llama, folder);
   const helper = Deno.dlopen(libraryPath(folder, "mtmd") ?? "", {
     mtmd_helper_log_set: { parameters: ["pointer", "pointer"], result: "void" },
     mtmd_helper_eval_chunks: {

@@ -41,10 +41,14 @@ interface Sizes {
   readonly computeBytes: number;
   /** Of the machine's own memory, whatever lies on devices. */
   readonly hostBytes: number;
+  /** On one device, or in the machine's own memory. */
+  readonly projectorBytes: number;
   /** As {@link hostBytes}, where the output is computed there. */
   readonly logitsBytes: number;
 }
 
+/** A projector that would leave less of a device to the layers stays in the machine's memory. */
+const PROJECTOR_FRACTION_MAX = 0.5;
 /** Elements of matrices that no block has are mostly kept in eight bits. */
 const OUTER_ELEMENT_BYTES = 34 / 32;
 
@@ -70,7 +74,7 @@ export function planDevices(wish: DeviceWish, rooms: readonly DeviceRoom[]): Dev
 }
 
 function sizesOf(shape: MemoryShape): Sizes {
-  const { weightsBytes, kvBytes, logitsBytes, computeBytes, processBytes } = memoryParts(shape);
+  const { weightsBytes, kvBytes, logitsBytes, computeBytes, ...others } = memoryParts(shape);
   const outerBytes = Math.min(
     shape.vocabularyTokens * shape.embeddingLength * OUTER_ELEMENT_BYTES,
     weightsBytes / 2,
@@ -79,7 +83,8 @@ function sizesOf(shape: MemoryShape): Sizes {
     layerBytes: (weightsBytes - outerBytes + kvBytes) / shape.blockCount,
     outputBytes: outerBytes + logitsBytes,
     computeBytes,
-    hostBytes: processBytes + outerBytes + computeBytes,
+    hostBytes: others.processBytes + outerBytes + computeBytes,
+    projectorBytes: others.projectorBytes,
     logitsBytes,
   };
 }
@@ -95,7 +100,10 @@ function inOrderOfChoice(
   return main === undefined ? others : [main, ...others];
 }
 
-/** The last device takes the output layer first, as llama.cpp has it; whatever is left stays with the cores. */
+/**
+ * The last device takes the output layer first, as llama.cpp has it, and the one with the most room the projector; whatever is
+ * left stays with the cores.
+ */
 function spread(
   sizes: Sizes,
   by: {
@@ -106,11 +114,15 @@ function spread(
 ): DevicePlan {
   let layerCount = 0;
   let sharedBytes = 0;
-  const devices = by.rooms.toReversed().map(({ name, roomBytes, isShared }) => {
-    let bytes = 0;
+  const seat = by.rooms.toSorted((a, b) => b.roomBytes - a.roomBytes)[0];
+  const isSeated = sizes.projectorBytes <= (seat?.roomBytes ?? 0) * PROJECTOR_FRACTION_MAX;
+  const devices = by.rooms.toReversed().map((room) => {
+    const { name, roomBytes, isShared } = room;
+    const atFirst = isSeated && room === seat ? sizes.projectorBytes : 0;
+    let bytes = atFirst;
     while (layerCount < by.wanted) {
       const unit = layerCount === 0 ? sizes.outputBytes : sizes.layerBytes;
-      const next = (bytes === 0 ? sizes.computeBytes : bytes) + unit;
+      const next = bytes + (bytes === atFirst ? sizes.computeBytes : 0) + unit;
       if (next > roomBytes) break;
       bytes = next;
       layerCount++;
@@ -120,6 +132,8 @@ function spread(
   }).toReversed();
   const blocksHere = by.blockCount - Math.max(0, layerCount - 1);
   const outputHere = layerCount === 0 ? sizes.logitsBytes : 0;
-  const hostBytes = sizes.hostBytes + outputHere + blocksHere * sizes.layerBytes + sharedBytes;
+  const eyeHere = isSeated ? 0 : sizes.projectorBytes;
+  const hostBytes = sizes.hostBytes + outputHere + blocksHere * sizes.layerBytes + sharedBytes +
+    eyeHere;
   return { devices, layerCount, hostBytes: Math.ceil(hostBytes) };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type DeviceRoom, type DeviceWish, planDevices } from "./device_plan.ts";
+import { type DevicePlan, type DeviceRoom, type DeviceWish, planDevices } from "./device_plan.ts";
 import { estimateMemoryBytes, type MemoryShape } from "./memory.ts";
 
 const GIB = 2 ** 30;
@@ -53,6 +53,26 @@ Deno.test("planDevices() takes a number of layers for that number, and none wher
   assert.deepEqual(planDevices({ ...WISH, gpuLayers: 0 }, rooms), cores);
   assert.deepEqual(planDevices(WISH, []), cores);
   assert.deepEqual(planDevices(WISH, [room("CUDA0", 1e6), room("CUDA1", -5)]), cores);
+});
+
+Deno.test("planDevices() keeps a device's memory free for the projector, or leaves it to the cores", () => {
+  const shape = { ...EIGHT_B, projectorBytes: GIB };
+  const plans = (gib: number) =>
+    [EIGHT_B, shape].map((one) =>
+      planDevices({ ...WISH, shape: one }, [room("CUDA0", gib * GIB)])
+    ) as [DevicePlan, DevicePlan];
+  const [blind, seeing] = plans(24);
+  assert.equal(seeing.devices[0]?.bytes, (blind.devices[0]?.bytes ?? 0) + 2 * GIB);
+  assert.equal(seeing.hostBytes, blind.hostBytes);
+  // This much holds the layers, and not the projector beside them.
+  const [whole, tight] = plans(6.5);
+  assert.equal(whole.layerCount, 33);
+  assert.ok(tight.layerCount < 33 && tight.layerCount > 10, `${tight.layerCount}`);
+  for (const { bytes, budgetBytes } of tight.devices) assert.ok(bytes <= budgetBytes);
+  const [alone, cramped] = plans(3.5);
+  assert.equal(cramped.layerCount, alone.layerCount);
+  assert.equal(cramped.hostBytes - alone.hostBytes, 2 * GIB);
+  assert.equal(estimateMemoryBytes(shape) - estimateMemoryBytes(EIGHT_B), 2 * GIB);
 });
 
 Deno.test("planDevices() counts what lies on a device that is the machine's own memory twice over, as it is one", () => {

@@ -2,6 +2,8 @@
 export interface MemoryShape {
   /** Bytes of the weights file and its adapters. */
   readonly weightsBytes: number;
+  /** Bytes of the file that turns images into embeddings; default 0. */
+  readonly projectorBytes?: number;
   readonly blockCount: number;
   readonly kvHeads: number;
   /** Elements of one key plus one value head. */
@@ -20,6 +22,8 @@ export interface MemoryShape {
 const KV_ELEMENT_BYTES = { f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 } as const;
 /** Who sees whom in one batch, as 32-bit and again as 16-bit floats. */
 const MASK_ELEMENT_BYTES = 6;
+/** A projector beside its weights has buffers for its largest image, of which its size tells nothing: thought as large again. */
+const PROJECTOR_FACTOR = 2;
 /** A runner without a model: the runtime and the libraries. Measured 60 to 75 MiB. */
 const RUNNER_BYTES = 80 * 1024 * 1024;
 
@@ -33,6 +37,8 @@ export interface MemoryParts {
   /** Where any block is computed: between its steps, and who sees whom. */
   readonly computeBytes: number;
   readonly processBytes: number;
+  /** In one place, with its buffers. */
+  readonly projectorBytes: number;
 }
 
 /** The parts of {@link estimateMemoryBytes}. */
@@ -51,6 +57,7 @@ export function memoryParts(shape: MemoryShape): MemoryParts {
     logitsBytes,
     computeBytes: activationsBytes + maskBytes,
     processBytes: RUNNER_BYTES,
+    projectorBytes: PROJECTOR_FACTOR * (shape.projectorBytes ?? 0),
   };
 }
 
@@ -59,6 +66,7 @@ export function memoryParts(shape: MemoryShape): MemoryParts {
  * itself (contract 4.2's formula, with the buffers it leaves out).
  */
 export function estimateMemoryBytes(shape: MemoryShape): number {
-  const { weightsBytes, kvBytes, logitsBytes, computeBytes, processBytes } = memoryParts(shape);
-  return Math.ceil(weightsBytes + kvBytes + (logitsBytes + computeBytes) + processBytes);
+  const { weightsBytes, kvBytes, logitsBytes, computeBytes, ...others } = memoryParts(shape);
+  const besides = others.processBytes + others.projectorBytes;
+  return Math.ceil(weightsBytes + kvBytes + (logitsBytes + computeBytes) + besides);
 }

@@ -4,4 +4,5 @@
  * @module
  */
 export { AnswerImages, ImageNumbers, type PromptPart } from "./answer_images.ts";
-export { Projector } from "./projector.ts";
+export { Projector, type ProjectorSettings } from "./projector.ts";
+export { measureProjector } from "./projector_memory.ts";

@@ -5,6 +5,7 @@ import {
   CHUNK_TYPES,
   cText,
   INPUT_TEXT,
+  type Llama,
   type Mtmd,
   MTMD_PARAMS,
   openMtmd,
@@ -39,6 +40,7 @@ export interface TokenizedImage {
 
 /** What a projector is opened with. */
 export interface ProjectorSettings {
+  readonly llama: Llama;
   /** Where libmtmd lies; "" = it was not built. */
   readonly ownNativeFolder: string;
   readonly projectorPath: string;
@@ -47,7 +49,8 @@ export interface ProjectorSettings {
   /** Elements of one embedding that the model takes. */
   readonly width: number;
   readonly threads: number;
-  readonly usesGpu: boolean;
+  /** Where it shall lie; null = in the machine's memory. */
+  readonly device: Deno.PointerValue;
 }
 
 /** What makes embeddings of images for one model. Everything slow runs on another thread, one thing at a time. */
@@ -65,9 +68,10 @@ export class Projector {
 
   /** @throws UnavailableError `load_failed` with the reason, also when the projector is of another model. */
   static async open(settings: ProjectorSettings): Promise<Projector> {
-    const call = openMtmd(settings.ownNativeFolder);
+    const call = openMtmd(settings.llama, settings.ownNativeFolder);
     const params = new Uint8Array(call.mtmd_context_params_default());
-    MTMD_PARAMS.set(params, "useGpu", settings.usesGpu);
+    MTMD_PARAMS.set(params, "useGpu", settings.device !== null);
+    MTMD_PARAMS.set(params, "device", Deno.UnsafePointer.value(settings.device));
     MTMD_PARAMS.set(params, "printTimings", false);
     MTMD_PARAMS.set(params, "threads", settings.threads);
     const { context, said } = await initialize(call, settings, params);

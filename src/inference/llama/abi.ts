@@ -327,6 +327,13 @@ export const MTMD_SYMBOLS = {
     result: "pointer",
     nonblocking: true,
   },
+  /** The build's own: C++ alone tells it otherwise. Bytes of the device that the parameters name, and of the machine's memory. */
+  odist_mtmd_memory_later: {
+    name: "odist_mtmd_memory",
+    parameters: ["buffer", MTMD_PARAMS.nativeType, "buffer", "buffer"],
+    result: "bool",
+    nonblocking: true,
+  },
   mtmd_free: { parameters: ["pointer"], result: "void" },
   mtmd_support_vision: { parameters: ["pointer"], result: "bool" },
   mtmd_get_marker: { parameters: ["pointer"], result: "pointer" },

@@ -21,7 +21,13 @@ export {
   TOKEN_BYTES,
 } from "./abi.ts";
 export { type Llama, openLlama } from "./llama.ts";
-export { measurePlacement, type Placement, placeModel, placeOf } from "./placement.ts";
+export {
+  measurePlacement,
+  type Placement,
+  placeModel,
+  placeOf,
+  type ProjectorShare,
+} from "./placement.ts";
 export { printNatives } from "./print_natives.ts";
 export { type Mtmd, openMtmd, openRpc } from "./own_libraries.ts";
 export { addressOf, asBytes, cText, readText } from "./struct.ts";

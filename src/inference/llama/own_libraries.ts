@@ -1,6 +1,7 @@
 import { errorMessage, UnavailableError } from "../../base/mod.ts";
 import { MTMD_PARAMS, MTMD_SYMBOLS, RPC_SYMBOLS } from "./abi.ts";
 import { libraryPath, type Llama } from "./llama.ts";
+import { cText } from "./struct.ts";
 
 /** The libraries that no package has. `deno task natives` builds them. */
 export type OwnLibrary = "ggml-rpc" | "mtmd";
@@ -10,6 +11,12 @@ export type OwnLibraries = Readonly<Record<OwnLibrary, string>>;
 
 /** libmtmd's functions. */
 export type Mtmd = Deno.DynamicLibrary<typeof MTMD_SYMBOLS>["symbols"];
+
+/** Where a system has `dlopen`, and its flags: functions are bound when they are called, the library is there, all may use it. */
+const LOADERS: Readonly<Record<string, { readonly library: string; readonly flags: number }>> = {
+  linux: { library: "libc.so.6", flags: 0x1 | 0x4 | 0x100 },
+  darwin: { library: "/usr/lib/libSystem.B.dylib", flags: 0x1 | 0x10 | 0x8 },
+};
 
 /** Opens libggml-rpc, which lets models compute on other nodes. @throws As {@link openMtmd}. */
 export function openRpc(llama: Llama, folder: string) {
@@ -22,24 +29,48 @@ export function openRpc(llama: Llama, folder: string) {
 }
 
 /**
- * Opens libmtmd, which reads images.
+ * Opens libmtmd, which reads images. It calls whichever libllama was loaded: that of each package has another name.
  *
  * @param folder Where odist's own libraries lie; "" = there are none.
  * @throws UnavailableError `load_failed` when it is missing, or of another release than the struct layouts.
  */
-export function openMtmd(folder: string): Mtmd {
-  const call = Deno.dlopen(wanted(folder, "mtmd"), MTMD_SYMBOLS).symbols;
+export function openMtmd(llama: Pick<Llama, "folder">, folder: string): Mtmd {
+  const path = wanted(folder, "mtmd");
+  offerFunctions(llama.folder);
+  const call = dlopenMtmd(path);
   const differences = MTMD_PARAMS.differences(call.mtmd_context_params_default());
   if (differences.length > 0) throw otherLayout("mtmd", differences.join("; "));
   return call;
+}
+
+function dlopenMtmd(path: string): Mtmd {
+  try {
+    return Deno.dlopen(path, MTMD_SYMBOLS).symbols;
+  } catch (error) {
+    throw otherLayout("mtmd", errorMessage(error));
+  }
 }
 
 /** Looks at each, for people who ask what is there. */
 export function lookAtOwnLibraries(llama: Llama, folder: string): OwnLibraries {
   return {
     "ggml-rpc": failureOf(() => openRpc(llama, folder)),
-    mtmd: failureOf(() => openMtmd(folder)),
+    mtmd: failureOf(() => openMtmd(llama, folder)),
   };
+}
+
+/** Deno opens libraries for itself alone. On Windows a library names those whose functions it wants, whatever is loaded. */
+function offerFunctions(folder: string): void {
+  const loader = LOADERS[Deno.build.os];
+  if (loader === undefined) return;
+  const { dlopen } = Deno.dlopen(loader.library, {
+    dlopen: { parameters: ["buffer", "i32"], result: "pointer" },
+  }).symbols;
+  for (const name of ["ggml-base", "ggml", "llama"]) {
+    const path = libraryPath(folder, name);
+    if (path !== undefined && dlopen(cText(path), loader.flags) !== null) continue;
+    throw new UnavailableError("load_failed", `${name} is not loaded from ${folder}`);
+  }
 }
 
 function failureOf(open: () => unknown): string {

@@ -1,8 +1,8 @@
 import { errorMessage, UnavailableError } from "../../base/mod.ts";
 import type { ExactProof, LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
 import { type PolicyTraits, traitsOf } from "../exactness/mod.ts";
-import { Projector } from "../images/mod.ts";
-import { type Llama, measurePlacement, placeModel } from "../llama/mod.ts";
+import { measureProjector, Projector, type ProjectorSettings } from "../images/mod.ts";
+import { type Llama, measurePlacement, type Placement, placeModel } from "../llama/mod.ts";
 import { Batch } from "./batch.ts";
 import { contextParams, type ContextShape, openContext, Weights } from "./context.ts";
 import { settleExactness } from "./proof_stand.ts";
@@ -63,7 +63,7 @@ export async function loadModel(
   const { shards } = settings;
   const devices = shards && await connectWorkers(llama, ownNativeFolder, shards);
   const { call } = llama;
-  const placement = await placeModel(llama, settings, wishedContext(llama, settings));
+  const placement = await placeWished(llama, settings, ownNativeFolder);
   const weights = new Weights(llama, settings, { onProgress, devices, placement });
   const contextTokens = windowOf(llama, await weights.laidOut({ repacks: true }), settings);
   const parts = { llama, settings, weights, contextTokens };
@@ -77,8 +77,8 @@ export async function loadModel(
   await warmUp(llama, context, memory);
   const embeddingWidth = call.llama_model_n_embd_inp(pointer);
   const { projector, fault } = await openProjector(settings, {
-    ...{ weights: pointer, ownNativeFolder },
-    ...{ width: embeddingWidth, usesGpu: placement.gpus.length > 0 },
+    ...{ llama, weights: pointer, ownNativeFolder },
+    ...{ width: embeddingWidth, device: placement.projectorGpu?.pointer ?? null },
   });
   const placed = await measurePlacement(placement, {
     modelPath: settings.modelPath,
@@ -119,20 +119,31 @@ export async function loadModel(
   };
 }
 
+function placeWished(
+  llama: Llama,
+  settings: LoadSettings,
+  ownNativeFolder: string,
+): Promise<Placement> {
+  const { projectorPath = "" } = settings;
+  return placeModel(llama, settings, {
+    contextParams: wishedContext(llama, settings),
+    measureProjector: seesImages(settings)
+      ? (device) => measureProjector(llama, { ownNativeFolder, projectorPath }, device)
+      : undefined,
+  });
+}
+
+function seesImages({ projectorPath, mode }: LoadSettings): boolean {
+  return projectorPath !== undefined && mode !== "embed";
+}
+
 /** A model whose projector can't be used still answers to text. */
 async function openProjector(
   settings: LoadSettings,
-  parts: {
-    readonly weights: Deno.PointerValue;
-    readonly width: number;
-    readonly usesGpu: boolean;
-    readonly ownNativeFolder: string;
-  },
+  parts: Omit<ProjectorSettings, "projectorPath" | "threads">,
 ): Promise<{ readonly projector: Projector | undefined; readonly fault: string | undefined }> {
-  const { projectorPath, mode, threads } = settings;
-  if (projectorPath === undefined || mode === "embed") {
-    return { projector: undefined, fault: undefined };
-  }
+  const { projectorPath = "", threads } = settings;
+  if (!seesImages(settings)) return { projector: undefined, fault: undefined };
   try {
     const projector = await Projector.open({ ...parts, projectorPath, threads });
     return { projector, fault: "" };

@@ -31,6 +31,8 @@ export interface ModelDefinition {
   readonly projectorPath: string | undefined;
   /** Bytes of weights, adapters and projector on disk. */
   readonly weightsBytes: number;
+  /** Those of the projector alone; 0 = there is none. */
+  readonly projectorBytes: number;
   readonly template: DefinedTemplate;
   readonly system: string;
   readonly parameters: RequestOptions;
@@ -89,7 +91,8 @@ export async function loadModelDefinition(
     modelPath: pathOf(weights),
     adapterPaths: adapters.map(pathOf),
     projectorPath: projectors[0] && pathOf(projectors[0]),
-    weightsBytes: [weights, ...adapters, ...projectors].reduce((sum, { size }) => sum + size, 0),
+    weightsBytes: bytesOf([weights, ...adapters, ...projectors]),
+    projectorBytes: bytesOf(projectors),
     template: { ...template, inspected },
     system: content.system,
     parameters: optionsOf(content.parameters),
@@ -130,7 +133,8 @@ export async function verifyDefinition(
   const loaded = layersOf(entry.manifest, "model", "adapter", "projector");
   return {
     ...told,
-    weightsBytes: loaded.reduce((sum, { size }) => sum + size, 0),
+    weightsBytes: bytesOf(loaded),
+    projectorBytes: bytesOf(layersOf(entry.manifest, "projector")),
     template: templateSourcesOf(content, told.facts),
     system,
     parameters: optionsOf(content.parameters),
@@ -198,4 +202,8 @@ export async function readFacts(
   } catch (cause) {
     throw loadFailed(entry, errorMessage(cause), cause);
   }
+}
+
+function bytesOf(layers: readonly BlobLayer[]): number {
+  return layers.reduce((sum, { size }) => sum + size, 0);
 }
