@@ -421,6 +421,7 @@ export const IMPORT_RULES: ImportRules = {
       ["cells", "llama", "It calls the library."],
       ["runner", "images", "An image stands in a window as tokens do."],
       ["images", "llama", "It calls the library."],
+      ["images", "webp", "What the library can't decode comes to it as pixels."],
       ["confined", "llama", "It tells which libraries there are."],
       [".", "backends", "The engine's side of what a machine has."],
       ["backends", "launch", "Which libraries there are for a platform stands there."],
@@ -499,6 +500,12 @@ export const IMPORT_RULES: ImportRules = {
       because: "Certificates are made and read where connections are.",
     },
     { name: "prom-client", folders: ["src/telemetry"], because: "Metrics have one owner." },
+    {
+      name: "@jsquash/webp",
+      folders: ["src/inference"],
+      because:
+        "libwebp as WebAssembly: 170 KB on every platform, whose faults reach nothing but their own memory.",
+    },
     {
       name: "@huggingface/jinja",
       folders: ["src/models"],

@@ -21,6 +21,8 @@ export async function readLicenses(root: string): Promise<TarFile[]> {
   texts.set("odist", await Deno.readTextFile(join(root, "LICENSE")));
   for (const { name, localPath } of await findPackages(root)) {
     texts.set(name.replaceAll("/", "_"), await readLicense(localPath));
+    if (name !== COMPILED.package) continue;
+    texts.set(COMPILED.from, await Deno.readTextFile(join(localPath, COMPILED.path)));
   }
   return [...texts].map(([name, text]) => ({
     path: `licenses/${name}.txt`,
@@ -43,7 +45,9 @@ interface ProgramGraph {
 }
 
 /** What is packed is made of these. */
-const ENTRIES = ["main.ts", PAGE_ENTRY];
+const ENTRIES = ["main.ts", "src/inference/webp/main.ts", PAGE_ENTRY];
+/** What a package was compiled from has a licence of its own. */
+const COMPILED = { package: "@jsquash/webp", from: "libwebp", path: "codec/LICENSE.codec.md" };
 
 /** The packages that the program and its page reach, and theirs. */
 async function findPackages(root: string): Promise<NpmPackage[]> {

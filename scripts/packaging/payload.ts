@@ -83,6 +83,7 @@ const PROGRAM_ENTRIES = [
   "src/inference/launch/main.ts",
   "src/inference/confined/main.ts",
   "src/inference/confined/mod.ts",
+  "src/inference/webp/main.ts",
   "src/models/template_worker/main.ts",
 ];
 

@@ -166,7 +166,7 @@ engineTest(
       [{ prompt: tokens(1, imageToken(0, 0)) }, /has no token 1073741824/],
       [{ prompt: tokens(1, imageToken(1, 0)), images }, /a piece of an image/],
       [{ prompt: tokens(1, imageToken(0, 1)), images }, /a piece of an image/],
-      [{ images: [new Uint8Array(40)] }, /no PNG, JPEG, GIF or BMP/],
+      [{ images: [new Uint8Array(40)] }, /no PNG, JPEG, GIF, BMP or WebP/],
       [{ images: Array(257).fill(images[0]) }, /at most 256 images/],
     ];
     for (const [changes, reason] of refused) {

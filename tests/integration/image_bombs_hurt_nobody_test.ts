@@ -3,6 +3,7 @@ import { picture, png } from "../harness/colour_eye.ts";
 import { startNode, type TestNode } from "../harness/node.ts";
 import { runnersOf } from "../harness/runners.ts";
 import { createSeeing, MISSING_EYES } from "../harness/seeing_model.ts";
+import { webpBomb } from "../harness/webp_files.ts";
 
 const MIB = 1024 * 1024;
 /** What refusing an image may take of memory. */
@@ -45,6 +46,7 @@ Deno.test({
     const before = await Promise.all([node.pid, runner].map(peakBytes));
     const bombs: readonly [string, Uint8Array, RegExp][] = [
       ["pixels without end", png({ width: 50_000, height: 50_000, data }), /50000 x 50000 pixels/],
+      ["WebP without end", webpBomb(16_384, 16_384), /16384 x 16384 pixels/],
       ["data without end", png({ width: 16, height: 16, data }), /more data than pixels/],
     ];
     for (const [what, bomb, reason] of bombs) {

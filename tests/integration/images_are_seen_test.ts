@@ -11,6 +11,7 @@ import { streamedLines } from "../harness/json_lines.ts";
 import { killRunners } from "../harness/runners.ts";
 import { createSeeing, MISSING_EYES } from "../harness/seeing_model.ts";
 import { readTinyGguf, uploadBlob } from "../harness/test_models.ts";
+import { BLUE_WEBP, RED_WEBP_FILES, webpBomb } from "../harness/webp_files.ts";
 
 const COLOURS = ["red", "green", "blue"] as const;
 const GREEDY = { temperature: 0 };
@@ -81,6 +82,9 @@ const RED_FILES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
     "WmNkZWZnaGlqc3R1dnd4eXqCg4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2dri",
     "4+Tl5ufo6ery8/T19vf4+fr/2gAMAwEAAhEDEQA/AMWvLPvAoAKACgD/AP/Z",
   ].join("")),
+  WebP: RED_WEBP_FILES.lossy,
+  "WebP without loss": RED_WEBP_FILES.lossless,
+  "WebP with transparency": RED_WEBP_FILES.extended,
 };
 
 imageTest("A picture is seen in each format that is taken", async (node) => {
@@ -158,11 +162,15 @@ imageTest(
   "What can't be looked at is refused with the reason, and the node goes on",
   async (node) => {
     const picked = picture("red");
-    const webp = new TextEncoder().encode("RIFF\x10\0\0\0WEBPVP8 ");
     const whole = { width: 20, height: 20, data: new Uint8Array(4) };
     const refused: readonly [string, Uint8Array<ArrayBuffer>, RegExp][] = [
-      ["text", new TextEncoder().encode("this is no image at all"), /no PNG, JPEG, GIF or BMP/],
-      ["WebP", webp, /WebP images can't be decoded yet/],
+      [
+        "text",
+        new TextEncoder().encode("this is no image at all"),
+        /no PNG, JPEG, GIF, BMP or WebP/,
+      ],
+      ["half a WebP", RED_WEBP_FILES.lossy.slice(0, 40), /is broken/],
+      ["a huge WebP", webpBomb(16_000, 16_000), /16000 x 16000 pixels/],
       ["half a PNG", picked.slice(0, 60), /is broken/],
       ["a PNG without pixels' data", png(whole), /is broken/],
       ["a huge one", png({ ...whole, width: 60_000, height: 60_000 }), /60000 x 60000 pixels/],
@@ -199,16 +207,22 @@ imageTest(
   "/v1/chat/completions, /v1/responses and /v1/messages see what /api/chat sees",
   async (node) => {
     const text = "Repeat this word:";
-    const native = async (colour: "red" | "blue") =>
+    const files = {
+      red: { media: "image/png", bytes: picture("red") },
+      blue: { media: "image/png", bytes: picture("blue") },
+      webp: { media: "image/webp", bytes: BLUE_WEBP },
+    };
+    const native = async (name: keyof typeof files) =>
       (await chat(node, [{
         role: "user",
         content: `${text}\n\n[img]`,
-        images: [base64(picture(colour))],
+        images: [base64(files[name].bytes)],
       }]))
         .said;
-    const asked = async (colour: "red" | "blue") => {
-      const data = base64(picture(colour));
-      const url = `data:image/png;base64,${data}`;
+    const asked = async (name: keyof typeof files) => {
+      const { media, bytes } = files[name];
+      const data = base64(bytes);
+      const url = `data:${media};base64,${data}`;
       const settings = { model: "eye", temperature: 0, max_tokens: 32 };
       const chatted = await node.ask("/v1/chat/completions", {
         ...settings,
@@ -224,7 +238,7 @@ imageTest(
           content: [{ type: "input_text", text }, { type: "input_image", image_url: url }],
         }],
       });
-      const source = { type: "base64", media_type: "image/png", data };
+      const source = { type: "base64", media_type: media, data };
       const said = await node.ask("/v1/messages", {
         ...settings,
         messages: [{ role: "user", content: [{ type: "text", text }, { type: "image", source }] }],
@@ -237,6 +251,8 @@ imageTest(
     assert.notEqual(red, blue);
     assert.deepEqual(await asked("red"), [red, red, red]);
     assert.deepEqual(await asked("blue"), [blue, blue, blue]);
+    assert.equal(await native("webp"), blue);
+    assert.deepEqual(await asked("webp"), [blue, blue, blue]);
   },
 );
 

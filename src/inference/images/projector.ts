@@ -1,5 +1,5 @@
 import { invalidRequest, UnavailableError } from "../../base/mod.ts";
-import { IMAGE_PARTS_MAX, readImageHeader } from "../../protocol/mod.ts";
+import { IMAGE_PARTS_MAX, type ImageHeader, readImageHeader } from "../../protocol/mod.ts";
 import {
   addressOf,
   CHUNK_TYPES,
@@ -11,6 +11,7 @@ import {
   openMtmd,
   readText,
 } from "../llama/mod.ts";
+import { decodeWebp } from "../webp/mod.ts";
 import { inflatesTooFar } from "./png_size.ts";
 
 /** `enum ggml_log_level`. */
@@ -139,6 +140,10 @@ export class Projector {
 
   async #decode(file: Uint8Array): Promise<Deno.PointerValue> {
     const bytes = copy(file);
+    if (formatOf(bytes) === "webp") {
+      const { width, height, pixels } = await decodeWebp(bytes);
+      return this.#call.mtmd_bitmap_init(width, height, pixels);
+    }
     const result = await this.#call.mtmd_helper_bitmap_init_from_buf_later(
       this.#context,
       bytes,
@@ -234,6 +239,11 @@ async function refuseBomb(file: Uint8Array): Promise<void> {
   if (await inflatesTooFar(file)) {
     throw invalidRequest("an image can't be looked at: it has more data than pixels");
   }
+}
+
+function formatOf(file: Uint8Array): ImageHeader["format"] | undefined {
+  const read = readImageHeader(file);
+  return read.kind === "image" ? read.header.format : undefined;
 }
 
 function copy(file: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -347,6 +347,8 @@ export const MTMD_SYMBOLS = {
     result: { struct: ["pointer", "pointer"] },
     nonblocking: true,
   },
+  /** Of three bytes a pixel, which it copies. */
+  mtmd_bitmap_init: { parameters: ["u32", "u32", "buffer"], result: "pointer" },
   mtmd_bitmap_free: { parameters: ["pointer"], result: "void" },
   mtmd_input_chunks_init: { parameters: [], result: "pointer" },
   mtmd_input_chunks_size: { parameters: ["pointer"], result: "usize" },

@@ -13,7 +13,7 @@ const IMAGE_ASPECT_MAX = 200;
 
 /** What an image says of itself before anything of it is decoded. */
 export interface ImageHeader {
-  readonly format: "png" | "jpeg" | "gif" | "bmp";
+  readonly format: "png" | "jpeg" | "gif" | "bmp" | "webp";
   /** Pixels, >= 1. */
   readonly width: number;
   readonly height: number;
@@ -34,10 +34,10 @@ type Size = Omit<ImageHeader, "format">;
  */
 export function readImageHeader(bytes: Uint8Array): ReadImage {
   const format = formatOf(bytes);
-  if (format === "webp") {
-    return refused("WebP images can't be decoded yet: send a PNG, JPEG, GIF or BMP instead");
+  if (format === undefined) return refused("it is no PNG, JPEG, GIF, BMP or WebP image");
+  if (format === "webp" && isMoving(bytes)) {
+    return refused("it is a WebP that moves: send one picture of it instead");
   }
-  if (format === undefined) return refused("it is no PNG, JPEG, GIF or BMP image");
   const size = SIZES[format](new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   if (size === undefined) return refused(`its ${format.toUpperCase()} header is broken`);
   const { width, height, inflatedBytesMax = 0 } = size;
@@ -72,7 +72,7 @@ function refused(reason: string): ReadImage {
 
 const PNG_SIGNATURE = "\x89PNG\r\n\x1a\n";
 
-function formatOf(bytes: Uint8Array): ImageHeader["format"] | "webp" | undefined {
+function formatOf(bytes: Uint8Array): ImageHeader["format"] | undefined {
   const start = String.fromCharCode(...bytes.subarray(0, 16));
   if (start.startsWith(PNG_SIGNATURE)) return "png";
   if (start.startsWith("\xff\xd8\xff")) return "jpeg";
@@ -86,6 +86,7 @@ const SIZES: Readonly<Record<ImageHeader["format"], (view: DataView) => Size | u
   jpeg: jpegSize,
   gif: gifSize,
   bmp: bmpSize,
+  webp: webpSize,
 };
 
 /** Values of a pixel by the type of its colours. */
@@ -120,6 +121,45 @@ function bmpSize(view: DataView): Size | undefined {
   }
   // A negative height counts lines from the top.
   return { width: view.getInt32(18, true), height: Math.abs(view.getInt32(22, true)) };
+}
+
+/** Where the first chunk of a WebP has its data. */
+const WEBP_DATA_AT = 20;
+const WEBP_KINDS = { lossy: "VP8 ", lossless: "VP8L", extended: "VP8X" } as const;
+/** Of the first byte of an extended one. */
+const WEBP_MOVES = 0x02;
+
+/** Of the canvas where there is one: its decoder refuses a picture of another size. */
+function webpSize(view: DataView): Size | undefined {
+  if (view.byteLength < WEBP_DATA_AT + 10) return undefined;
+  const at = WEBP_DATA_AT;
+  switch (webpKindOf(view)) {
+    case WEBP_KINDS.lossy: {
+      if (view.getUint8(at + 3) !== 0x9d || view.getUint16(at + 4) !== 0x012a) return undefined;
+      const [width, height] = [view.getUint16(at + 6, true), view.getUint16(at + 8, true)];
+      return { width: width & 0x3fff, height: height & 0x3fff };
+    }
+    case WEBP_KINDS.lossless: {
+      if (view.getUint8(at) !== 0x2f) return undefined;
+      const bits = view.getUint32(at + 1, true);
+      return { width: (bits & 0x3fff) + 1, height: (bits >>> 14 & 0x3fff) + 1 };
+    }
+    case WEBP_KINDS.extended: {
+      const [width, height] = [view.getUint32(at + 3, true), view.getUint32(at + 6, true)];
+      return { width: (width >>> 8) + 1, height: (height >>> 8) + 1 };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function webpKindOf(view: DataView): string {
+  return String.fromCharCode(...[12, 13, 14, 15].map((at) => view.getUint8(at)));
+}
+
+function isMoving(webp: Uint8Array): boolean {
+  const isExtended = String.fromCharCode(...webp.subarray(12, 16)) === WEBP_KINDS.extended;
+  return isExtended && ((webp[WEBP_DATA_AT] ?? 0) & WEBP_MOVES) !== 0;
 }
 
 /** A few bytes can have a decoder go over all pixels once more. Among those data the bytes of a marker never stand. */

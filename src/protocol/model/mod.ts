@@ -12,7 +12,7 @@ export {
   type ExactWish,
   UNPROVEN_REASON,
 } from "./exactness.ts";
-export { IMAGES_PIXELS_MAX, readImageHeader } from "./image_header.ts";
+export { type ImageHeader, IMAGES_PIXELS_MAX, readImageHeader } from "./image_header.ts";
 export {
   IMAGE_PARTS_MAX,
   IMAGE_TOKEN_MIN,
