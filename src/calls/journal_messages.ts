@@ -92,6 +92,8 @@ export const journalAnswerShape = unionShape({
   found: objectShape({
     /** Absent = nothing is here. */
     role: maybeShape(choiceShape(["own", "copy"])),
+    /** It was, and grew too large. */
+    isLost: maybeShape(booleanShape),
     epoch: integerShape(0),
     byteCount: numberShape(0),
     fingerprint: textShape(64),

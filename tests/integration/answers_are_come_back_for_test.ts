@@ -4,10 +4,14 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { JOURNAL_BYTES_MAX } from "../../src/core/journals/mod.ts";
 import { createHttpApp, type HttpApp } from "../../src/http/mod.ts";
 import { appUnderTest, httpRequest, scopedAccess } from "../harness/http_app.ts";
 import { NodeWorld } from "../harness/node_world.ts";
-import { SCRIPTED_ANSWER } from "../harness/scripted_engine.ts";
+import { SCRIPTED_ANSWER, SCRIPTED_TOKENS } from "../harness/scripted_engine.ts";
+
+/** What the nodes take of a request. */
+const REQUEST_BYTES_MAX = 2 * 1024 * 1024;
 
 interface Asking {
   readonly method?: string;
@@ -42,7 +46,8 @@ class Apps {
 
   boot(number: number): void {
     const { api, responses, journals, elsewhere, machinery } = this.world.node(number);
-    const { parts } = appUnderTest({ access: scopedAccess(["use"]) });
+    const config = { bodyBytesMax: REQUEST_BYTES_MAX };
+    const { parts } = appUnderTest({ access: scopedAccess(["use"]), config });
     this.#apps.set(
       number,
       createHttpApp({
@@ -425,4 +430,51 @@ Deno.test("a response that is asked for twice under one key is computed once, an
   const { text } = await apps.read(await apps.ask(2, passing));
   const path = `/v1/responses/${JSON.parse(text).id}?stream=true`;
   assert.equal((await apps.ask(2, { path })).status, 404, "it was no stream");
+});
+
+/** With its request and its tokens it fills a journal but for some pieces of the answer. */
+const FILLING_CHARS = Math.floor(JOURNAL_BYTES_MAX / 5) - 1_000;
+
+Deno.test("an answer that outgrows its journal while it is told is told to its end, and said to be gone to whoever comes back for it", async () => {
+  const apps = await Apps.start(3);
+  await using world = apps.world;
+  const headers = { ...key("use"), "idempotency-key": "long" };
+  const body = { model: "m", prompt: "x".repeat(FILLING_CHARS) };
+  const asking = { method: "POST", path: "/api/generate", body, headers };
+  const asked = await apps.ask(1, asking);
+  assert.equal(asked.headers.get("x-odist-resume"), "copies=2");
+  const { text: before } = await apps.read(asked, 2);
+  const path = "/api/answers/long";
+  const known = await apps.ask(2, { path });
+  assert.equal(known.status, 200, "so far it is kept");
+  const { text: after, isBroken } = await apps.read(asked);
+  assert.equal(isBroken, false);
+  assert.equal(lines(before + after).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+  const everywhere = [1, 2, 3];
+  for (const number of everywhere) {
+    const [status, text] = await errorOf(apps, await apps.ask(number, { path }));
+    assert.equal(status, 410, text);
+    assert.match(text, /the answer is kept no longer: .* outgrew 8 MiB/);
+  }
+  // Another node knows it when the one that made it is gone.
+  world.crash(1);
+  assert.equal((await apps.ask(3, { path })).status, 410);
+  const anew = await apps.ask(2, { ...asking, body: { model: "m", prompt: "hi" } });
+  assert.equal(anew.status, 200, "its name is free");
+});
+
+Deno.test("the same request under the key of an answer that outgrew its journal is answered anew, beside the first one", async () => {
+  const apps = await Apps.start(2);
+  await using _ = apps.world;
+  const headers = { ...key("use"), "idempotency-key": "long" };
+  const body = { model: "m", prompt: "x".repeat(FILLING_CHARS) };
+  const asking = { method: "POST", path: "/api/generate", body, headers };
+  const first = await apps.ask(1, asking);
+  const { text: before } = await apps.read(first, SCRIPTED_TOKENS / 2);
+  assert.equal((await apps.ask(2, { path: "/api/answers/long" })).status, 410);
+  const second = await apps.read(await apps.ask(1, asking));
+  assert.equal(lines(second.text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+  const { text: after, isBroken } = await apps.read(first);
+  assert.equal(isBroken, false, "it lost its name, not its client");
+  assert.equal(lines(before + after).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
 });

@@ -1,4 +1,4 @@
-import { assert, type NodeId } from "../../base/mod.ts";
+import { assert, BoundedMap, type NodeId } from "../../base/mod.ts";
 import type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "../../protocol/mod.ts";
 import {
   JOURNAL_BYTES_MAX,
@@ -10,6 +10,8 @@ import {
 /** What an entry costs besides its bytes. */
 const ENTRY_BYTES = 64;
 const HEAD_BYTES = 1_024;
+/** Its id, and what was drawn for it. */
+const NAMES_PER_JOURNAL = 2;
 
 /** `own`: this node makes the answer, or goes on with it when asked. `copy`: another one does. */
 export type JournalRole = { readonly kind: "own" } | { readonly kind: "copy"; readonly of: NodeId };
@@ -50,11 +52,14 @@ export class JournalBook {
   readonly #journals = new Map<string, MutableJournal>();
   /** By what was drawn for them instead of their ids. */
   readonly #drawn = new Map<string, MutableJournal>();
+  /** When they were given up, by their names and by what was drawn for them. */
+  readonly #lost: BoundedMap<string, number>;
   readonly #owners = new Map<string, { count: number; cost: number }>();
   #cost = 0;
 
   constructor(limits: JournalLimits = JOURNAL_LIMITS) {
     this.#limits = limits;
+    this.#lost = new BoundedMap(limits.journalsMax * NAMES_PER_JOURNAL);
   }
 
   get size(): number {
@@ -102,6 +107,7 @@ export class JournalBook {
       atMs: nowMs,
     };
     this.#journals.set(nameOf(head), journal);
+    this.#lost.delete(nameOf(head));
     this.#drawn.set(drawnNameOf(head), journal);
     this.#pay(journal, cost, 1);
     return journal;
@@ -112,18 +118,15 @@ export class JournalBook {
     if (journal !== undefined) journal.opening = opening;
   }
 
-  /** Undefined = it is kept. A journal that grows too large is kept no longer. */
+  /** Undefined = it is kept. A journal that grows too large is kept no longer: see {@link isLost}. */
   append(key: AnswerKey, entry: AnswerEntry, nowMs: number): BookRefusal | undefined {
     const journal = this.#at(key);
     if (journal === undefined) return "too_many";
     const cost = ENTRY_BYTES + entry.bytes.length + entry.facts.length;
-    if (journal.cost + cost > JOURNAL_BYTES_MAX) {
-      this.#remove(journal);
-      return "too_large";
-    }
-    if (!this.#makeRoom(journal.head.owner, cost, nowMs)) {
-      this.#remove(journal);
-      return "too_many";
+    const isTooLarge = journal.cost + cost > JOURNAL_BYTES_MAX;
+    if (isTooLarge || !this.#makeRoom(journal.head.owner, cost, nowMs)) {
+      this.giveUp(key, nowMs);
+      return isTooLarge ? "too_large" : "too_many";
     }
     journal.entries.push(entry);
     journal.byteCount += entry.bytes.length;
@@ -154,6 +157,22 @@ export class JournalBook {
   drop(key: AnswerKey): void {
     const journal = this.#at(key);
     if (journal !== undefined) this.#remove(journal);
+  }
+
+  /** Something of it was told, and nobody can come back for it any more. */
+  giveUp(key: AnswerKey, nowMs: number): void {
+    const journal = this.#at(key);
+    if (journal === undefined) return;
+    this.#remove(journal);
+    for (const name of [nameOf(journal.head), drawnNameOf(journal.head)]) {
+      this.#lost.set(name, nowMs);
+    }
+  }
+
+  /** Whether it was given up, for as long as it could have been come back for. */
+  isLost(key: AnswerKey, nowMs: number): boolean {
+    const atMs = this.#lost.get(nameOf(key));
+    return atMs !== undefined && nowMs - atMs < JOURNAL_LIFE_MS;
   }
 
   /** Forgets what nobody works on and nobody came for. A copy is worked on elsewhere, as far as is known. */

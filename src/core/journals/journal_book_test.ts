@@ -74,6 +74,22 @@ Deno.test("JournalBook keeps no journal that grows too large, and pays its bytes
   assert.equal(book.cost, 0);
 });
 
+Deno.test("JournalBook knows which journals it gave up, for as long as they could have been come back for", () => {
+  const book = new JournalBook(ROOMY);
+  const drawn = { ...head("abc") };
+  begun(book, "a");
+  assert.equal(book.isLost(head("a"), 0), false);
+  book.append(head("a"), entry(JOURNAL_BYTES_MAX), 5);
+  assert.equal(book.isLost(head("a"), 5 + JOURNAL_LIFE_MS - 1), true);
+  assert.equal(book.isLost(drawn, 5), true, "by what was drawn for it, too");
+  assert.equal(book.isLost(head("a", "key k2"), 5), false);
+  assert.equal(book.isLost(head("a"), 5 + JOURNAL_LIFE_MS), false);
+  begun(book, "a");
+  assert.equal(book.isLost(head("a"), 6), false, "there is another one of the name");
+  book.drop(head("a"));
+  assert.equal(book.isLost(head("a"), 6), false, "nothing was told of it");
+});
+
 Deno.test("JournalBook forgets what nobody comes back for in time, but nothing that is worked on", () => {
   const book = new JournalBook(ROOMY);
   for (const id of ["ended", "idle", "working"] as const) {

@@ -62,7 +62,9 @@ export class JournalCopies {
         this.#book.setState(key, word.state, nowMs);
         return true;
       case "dropped":
-        this.#book.drop(key);
+        // What nothing was told of was none.
+        if (journal.entries.length > 0) this.#book.giveUp(key, nowMs);
+        else this.#book.drop(key);
         return true;
     }
   }

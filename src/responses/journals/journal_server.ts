@@ -46,7 +46,11 @@ export class JournalServer implements StreamHandler {
   }
 
   #find(key: { readonly id: string; readonly owner: string }) {
-    const found = this.#parts.book.find(key);
+    const { book, clock } = this.#parts;
+    const found = book.find(key);
+    if (found === undefined && book.isLost(key, clock.monotonicMs())) {
+      return { kind: "found", isLost: true, epoch: 0, byteCount: 0, fingerprint: "" };
+    }
     const { epoch = 0, byteCount = 0 } = found ?? {};
     const role = found && (found.state === "ended" ? "own" : found.role.kind);
     const { fingerprint = "" } = found?.head ?? {};

@@ -63,6 +63,8 @@ export class KeptJournal implements OwnJournal {
     const index = journal?.entries.length ?? 0;
     this.#refusal = book.append(head, entry, clock.monotonicMs());
     if (this.#refusal !== undefined) {
+      // Its name is free: whoever asks the same again is answered anew.
+      this.#parts.onOver(this);
       void this.#say({ kind: "dropped", ...wordOf(head), epoch });
       return;
     }

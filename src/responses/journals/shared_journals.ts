@@ -18,6 +18,7 @@ import {
 import {
   type BookRefusal,
   type Journal,
+  JOURNAL_BYTES_MAX,
   type JournalBook,
   LINK_LOOK_MS,
   OWNER_PATIENCE_MS,
@@ -53,7 +54,8 @@ export interface SharedJournalsParts extends QuestionParts {
 /** Where a journal was found. */
 interface Holder {
   readonly member: ResponseMember;
-  readonly role: "own" | "copy";
+  /** `lost`: it grew too large there. */
+  readonly role: "own" | "copy" | "lost";
   readonly epoch: number;
   readonly byteCount: number;
   readonly fingerprint: string;
@@ -112,7 +114,8 @@ export class SharedJournals implements AnswerJournals {
   async find(key: AnswerKey): Promise<Pick<JournalHead, "fingerprint"> | undefined> {
     const kept = this.#parts.book.find(key);
     if (kept !== undefined) return kept.head;
-    return await this.#holderOf(key);
+    const holder = await this.#holderOf(key);
+    return holder?.role === "lost" ? undefined : holder;
   }
 
   async follow(
@@ -122,10 +125,7 @@ export class SharedJournals implements AnswerJournals {
   ): Promise<FollowedAnswer | undefined> {
     const { book } = this.#parts;
     const kept = book.find(place);
-    if (kept === undefined) {
-      const holder = asksOthers ? await this.#holderOf(place) : undefined;
-      return holder && await this.#followAt(holder.member, place, signal);
-    }
+    if (kept === undefined) return asksOthers ? await this.#followThere(place, signal) : undefined;
     // Whoever showed more of it has gone on by himself, and may do so yet.
     if (place.offset > kept.byteCount) throw beyond(place, kept);
     if (kept.role.kind === "copy" && kept.state !== "ended") {
@@ -148,6 +148,20 @@ export class SharedJournals implements AnswerJournals {
     this.#isClosed = true;
     this.#timer?.cancel();
     this.#link.close();
+  }
+
+  /** @throws RequestError `invalid_request` with status 410 for what is kept no longer. */
+  async #followThere(
+    place: AnswerPlace,
+    signal: AbortSignal,
+  ): Promise<FollowedAnswer | undefined> {
+    const { book, clock } = this.#parts;
+    const holder = await this.#holderOf(place);
+    if (holder !== undefined && holder.role !== "lost") {
+      return await this.#followAt(holder.member, place, signal);
+    }
+    if (holder === undefined && !book.isLost(place, clock.monotonicMs())) return undefined;
+    throw outgrown();
   }
 
   async #followHere(
@@ -200,8 +214,11 @@ export class SharedJournals implements AnswerJournals {
     });
     const owner = await Promise.any(owning).catch(() => undefined);
     if (owner !== undefined) return owner;
-    const copies = (await Promise.all(asked)).filter((one) => one !== undefined);
-    return copies.sort((a, b) => b.epoch - a.epoch || b.byteCount - a.byteCount)[0];
+    const told = (await Promise.all(asked)).filter((one) => one !== undefined);
+    const isLost = ({ role }: Holder) => role === "lost" ? 1 : 0;
+    return told.sort((a, b) =>
+      isLost(a) - isLost(b) || b.epoch - a.epoch || b.byteCount - a.byteCount
+    )[0];
   }
 
   async #ask(member: ResponseMember, { id, owner }: AnswerKey): Promise<Holder | undefined> {
@@ -210,7 +227,8 @@ export class SharedJournals implements AnswerJournals {
     try {
       return await askPeer(this.#parts, to, (message) => {
         const found = readAnswer(journalAnswerShape, "found", message);
-        const { role, epoch, byteCount, fingerprint } = found;
+        const { epoch, byteCount, fingerprint } = found;
+        const role = found.isLost === true ? "lost" : found.role;
         return role && { member, role, epoch, byteCount, fingerprint };
       });
     } catch (error) {
@@ -309,6 +327,13 @@ function nameOf({ id, owner }: AnswerKey): string {
 function beyond({ offset }: AnswerPlace, { byteCount }: Journal): RequestError {
   const text = `offset: the answer has ${byteCount} bytes so far, got ${offset}`;
   return new RequestError("invalid_request", text, { status: 416 });
+}
+
+function outgrown(): RequestError {
+  const text = `the answer is kept no longer: with what it takes to go on with it, it outgrew ${
+    JOURNAL_BYTES_MAX / 2 ** 20
+  } MiB or the room for answers; it has to be asked for again`;
+  return new RequestError("invalid_request", text, { status: 410 });
 }
 
 function brokenOff(): UnavailableError {
