@@ -246,6 +246,11 @@ export const IMPORT_RULES: ImportRules = {
       to: "src/core/kv_cache",
       because: "What of computed prefixes is kept beside the slots is decided there.",
     },
+    {
+      from: "src/slots",
+      to: "src/core/kv_cache",
+      because: "Whether computed prefixes are fetched from another node is decided there.",
+    },
     ...arrowsTo(
       "src/core/queue",
       ["src/http", "src/operators"],
@@ -452,6 +457,7 @@ export const IMPORT_RULES: ImportRules = {
       ["template", "go_template", "One of the two kinds of templates."],
       ["template", "families", "A template speaks a family's language."],
     ]),
+    ...within("src/slots", [[".", "cells", "The folder's face shows all pieces."]]),
     ...within("src/responses", [[".", "journals", "The folder's face shows all pieces."]]),
     ...within("src/node", [[".", "assembly", "A node is its parts put together."]]),
     ...within("src/protocol", [

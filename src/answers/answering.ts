@@ -295,7 +295,9 @@ class AnswerRun {
     const attempt = this.#attempt;
     if (attempt === undefined) throw runEnded("before it had a slot");
     const signal = AbortSignal.any([this.#signal, attempt.abort.signal]);
-    attempt.events = attempt.lease.model.generate(request, signal)[Symbol.asyncIterator]();
+    const { model, cellsAt = [] } = attempt.lease;
+    const asked = cellsAt.length === 0 ? request : { ...request, cellsAt };
+    attempt.events = model.generate(asked, signal)[Symbol.asyncIterator]();
     const first = await attempt.events.next();
     if (first.done === true || first.value.kind !== "started") {
       throw runEnded("before it started");

@@ -1,8 +1,9 @@
-import { PeerError } from "../base/mod.ts";
+import { type NodeId, PeerError } from "../base/mod.ts";
 import {
   arrayShape,
   booleanShape,
   byteStringShape,
+  CELLS_KEEPERS_MAX,
   choiceShape,
   type Exactness,
   hashHexShape,
@@ -21,6 +22,7 @@ import {
   type SequenceRequest,
   type Shape,
   type ShapeOf,
+  textOfShape,
   textShape,
   unionShape,
   wireErrorShape,
@@ -47,6 +49,7 @@ const token = integerShape(0, 0x7fff_ffff);
 const tokens = arrayShape(token, TOKENS_MAX);
 const count = integerShape(0);
 const id = integerShape(1);
+const nodeId = textOfShape<NodeId>(16, (text) => /^[0-9a-f]{16}$/.test(text));
 
 const loadShape: Shape<ResolvedLoad> = objectShape({
   contextTokens: integerShape(1, 16 * 1024 * 1024),
@@ -124,6 +127,8 @@ const sequenceRequest: Shape<SequenceRequest> = objectShape({
   grammar: nullableShape(textShape(GRAMMAR_CHARS_MAX)),
   topLogprobs: integerShape(-1, 20),
   shownTags: maybeShape(arrayShape(textShape(TAG_CHARS_MAX), TAGS_MAX)),
+  /** Older nodes pass over it, and compute. */
+  cellsAt: maybeShape(arrayShape(nodeId, CELLS_KEEPERS_MAX)),
 });
 
 /** What the asking node says while it holds the lease. Closing the stream, however it happens, gives the slot back. */

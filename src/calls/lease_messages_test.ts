@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PeerError } from "../base/mod.ts";
+import { type NodeId, PeerError } from "../base/mod.ts";
 import { vectorFromBytes, vectorToBytes } from "../protocol/mod.ts";
 import { decodeValue, encodeValue } from "../transport/mod.ts";
 import { LEASE_VERSION, readCommand, readOpening, readReply } from "./lease_messages.ts";
@@ -51,6 +51,7 @@ const COMMANDS = [
       grammar: "root ::= x",
       topLogprobs: 20,
       shownTags: ["[TOOL_CALLS]", "<think>"],
+      cellsAt: ["0123456789abcdef" as NodeId],
     },
   },
   {

@@ -10,6 +10,12 @@ export {
   blobAnswerShape,
   blobOpeningShape,
 } from "./blob_messages.ts";
+export {
+  CELLS_FRAME_BYTES,
+  CELLS_PURPOSE,
+  cellsAnswerShape,
+  cellsOpeningShape,
+} from "./cell_messages.ts";
 export { decodeDefinition, encodeDefinition } from "./definition_codec.ts";
 export {
   JOURNAL_PURPOSE,

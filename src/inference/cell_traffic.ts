@@ -1,7 +1,9 @@
-import type { CellStore, Clock } from "../ports/mod.ts";
+import type { CellPeers, CellStore, Clock, WholeCells } from "../ports/mod.ts";
+import { isEdgeError } from "../base/mod.ts";
 import {
   CELLS_PART_BYTES,
   type CellsHeader,
+  type CellsWish,
   type RunnerCommand,
   type RunnerReply,
 } from "../protocol/mod.ts";
@@ -9,15 +11,28 @@ import {
 /** How long a runner that is to end may take to hand over what it computed. Milliseconds. */
 const HAND_OVER_MS_MAX = 5_000;
 
+/** How long a runner may take to find what another node asks for: a batch may be under way. Milliseconds. */
+const GIVE_MS_MAX = 1_500;
+
 /** Words about cells that a runner says. */
 export type CellsReply = Extract<
   RunnerReply,
-  { kind: "cells" | "cells_wanted" | "cells_damaged" | "cells_kept" }
+  {
+    kind:
+      | "cells"
+      | "cells_wanted"
+      | "cells_damaged"
+      | "cells_kept"
+      | "cells_sought"
+      | "cells_lacking";
+  }
 >;
 
 /** What one runner's cells travel with. */
 export interface CellTrafficOptions {
   readonly store: CellStore;
+  /** Other nodes that may have cells; absent = there are none. */
+  readonly peers?: CellPeers | undefined;
   /** What they hold for. */
   readonly key: string;
   readonly send: (command: RunnerCommand) => Promise<void>;
@@ -28,6 +43,10 @@ export interface CellTrafficOptions {
 export class CellTraffic {
   readonly #options: CellTrafficOptions;
   #arriving: Uint8Array<ArrayBuffer> | undefined;
+  /** By number, who waits for what another node asked for. */
+  readonly #asked = new Map<number, (cells: WholeCells | undefined) => void>();
+  readonly #withdraw: () => void;
+  #askLast = 0;
   readonly #kept = Promise.withResolvers<void>();
   #work: Promise<void> = Promise.resolve();
   /** Resolves once the runner knows what is kept. */
@@ -38,6 +57,7 @@ export class CellTraffic {
     const { store, key, send } = options;
     this.#do(async () => await send({ kind: "cells_known", headers: await store.list(key) }));
     this.told = this.#work;
+    this.#withdraw = options.peers?.offer(key, (wish) => this.#ask(wish)) ?? (() => {});
   }
 
   receive(reply: CellsReply): void {
@@ -51,6 +71,10 @@ export class CellTraffic {
         return this.#do(() => store.remove(key, reply.id));
       case "cells_kept":
         return this.#kept.resolve();
+      case "cells_lacking":
+        return this.#asked.get(reply.ask)?.(undefined);
+      case "cells_sought":
+        return void this.#seek(reply);
     }
   }
 
@@ -66,16 +90,47 @@ export class CellTraffic {
 
   /** The runner is gone. */
   lose(): void {
+    this.#withdraw();
+    for (const tell of this.#asked.values()) tell(undefined);
     this.#kept.resolve();
   }
 
-  #take({ header, replaces, part, at }: Extract<CellsReply, { kind: "cells" }>): void {
+  /** What the runner has for another node. */
+  async #ask(wish: CellsWish): Promise<WholeCells | undefined> {
+    const ask = ++this.#askLast;
+    const { promise, resolve } = Promise.withResolvers<WholeCells | undefined>();
+    const timer = this.#options.clock.after(GIVE_MS_MAX, () => resolve(undefined));
+    this.#asked.set(ask, resolve);
+    void this.#options.send({ kind: "cells_asked", ask, wish });
+    const cells = await promise;
+    timer.cancel();
+    this.#asked.delete(ask);
+    return cells;
+  }
+
+  /** Passes on to the runner what other nodes have, and tells the end in any case: it waits for it. */
+  async #seek({ id, ...sought }: Extract<CellsReply, { kind: "cells_sought" }>): Promise<void> {
+    const { peers, key, send } = this.#options;
+    const found = await peers?.fetch({ ...sought, key });
+    await send({ kind: "cells_moved", id, ...found && { header: found.header } });
+    if (found === undefined) return;
+    try {
+      for await (const part of found.parts) await send({ kind: "cells", id, part, isLast: false });
+    } catch (error) {
+      if (!isEdgeError(error)) throw error;
+    } finally {
+      await send({ kind: "cells", id, part: new Uint8Array(0), isLast: true });
+    }
+  }
+
+  #take({ header, replaces, part, at, ask }: Extract<CellsReply, { kind: "cells" }>): void {
     if (at === 0) this.#arriving = new Uint8Array(new ArrayBuffer(header.bytes));
     const state = this.#arriving;
     if (state === undefined || at + part.length > state.length) return;
     state.set(part, at);
     if (at + part.length < header.bytes) return;
     this.#arriving = undefined;
+    if (ask !== undefined) return this.#asked.get(ask)?.({ header, state });
     this.#do(() => this.#options.store.write(this.#options.key, { header, state, replaces }));
   }
 

@@ -1,5 +1,5 @@
 import { Heartbeat, SilenceWatch, UnavailableError } from "../base/mod.ts";
-import type { CellStore, Clock, Engine, LoadedModel, Log } from "../ports/mod.ts";
+import type { CellPeers, CellStore, Clock, Engine, LoadedModel, Log } from "../ports/mod.ts";
 import {
   type ExactProof,
   type LoadedFacts,
@@ -20,6 +20,8 @@ export interface EngineOptions extends RunnerStart {
   readonly cacheMemoryBytes?: () => number;
   /** Where cells outlive runners; default nowhere. */
   readonly cells?: CellStore;
+  /** Where cells are at other nodes; default there are none. */
+  readonly cellPeers?: CellPeers;
 }
 
 /**
@@ -170,6 +172,7 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
       readonly clock: Pick<Clock, "after" | "monotonicMs">;
       readonly pulse?: Pulse;
       readonly cells?: CellStore;
+      readonly cellPeers?: CellPeers;
     },
   ) {
     super({
@@ -186,6 +189,7 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
     const { cellsKey: key } = loaded;
     this.#cells = watch.cells === undefined || key === undefined ? undefined : new CellTraffic({
       store: watch.cells,
+      peers: watch.cellPeers,
       key,
       clock,
       send: async (word) => await process.send(word),
@@ -229,6 +233,8 @@ export class RunnerModel extends ChannelledModel implements LoadedModel {
       case "cells_wanted":
       case "cells_damaged":
       case "cells_kept":
+      case "cells_lacking":
+      case "cells_sought":
         return this.#cells?.receive(reply);
       default:
         void this.channel.receive(reply);

@@ -82,6 +82,14 @@ export class MemberViews {
     });
   }
 
+  /** Where a member listens that could be asked now; undefined = it can't, or is none. */
+  reachable(nodeId: NodeId): PeerAddress | undefined {
+    const standing = this.#parts.membership.find(nodeId)?.standing;
+    const isThere = standing === "alive" || standing === "suspect";
+    const isMember = isThere && this.others().some((row) => row.nodeId === nodeId);
+    return isMember ? { nodeId, address: this.#parts.addressOf(nodeId) } : undefined;
+  }
+
   /** Of these, those that stay and that `isMeant`. */
   stayers(isMeant: (member: BlobMember) => boolean): readonly BlobMember[] {
     return this.members().filter((it) => isMeant(it) && !this.isLeaving(it.address.nodeId));

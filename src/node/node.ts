@@ -11,7 +11,6 @@ import {
   ownAddresses,
 } from "../http/mod.ts";
 import { openBackendFolder } from "../inference/mod.ts";
-import type { Log, Metrics } from "../ports/mod.ts";
 import { CATALOGUE_SCHEMA, type Scope } from "../protocol/mod.ts";
 import { createImageFetcher } from "../models/mod.ts";
 import { lockFolder, pageFilesIn } from "../storage/mod.ts";
@@ -141,7 +140,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
   serveKeyHolders(machinery, app);
   await settled(sharing);
   const stalls = watchStalls({ clock, metrics, log, cpuMs: ownCpuMs });
-  const listener = await listen(config, app, { log, metrics });
+  const listener = await listen(parts, app);
   cluster.gossip.tellHttp(listener.address);
   const node = running(listener, {
     ...parts,
@@ -264,11 +263,12 @@ async function newestSchema({ group, clock }: Machinery): Promise<void> {
   stop();
 }
 
-function listen(config: Config, app: HttpApp, telemetry: Telemetry): Promise<HttpListener> {
+function listen({ config, ports }: Wiring, app: HttpApp): Promise<HttpListener> {
   const { host, connectionsMax, connectionsPerAddressMax } = config.http;
   return listenHttp({
     ...host,
-    ...telemetry,
+    log: ports.log,
+    metrics: ports.metrics,
     clock: systemClock,
     limits: { ...CONNECTION_TIMES, connectionsMax, connectionsPerAddressMax },
     isOwn: isOwnAddress,
@@ -277,11 +277,6 @@ function listen(config: Config, app: HttpApp, telemetry: Telemetry): Promise<Htt
       return await app.fetch(request, { ...connection, sender });
     },
   });
-}
-
-interface Telemetry {
-  readonly log: Log;
-  readonly metrics: Metrics;
 }
 
 /** How a node is ended by what its clients ask. */

@@ -119,6 +119,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const { log, metrics, power } = ports;
   const waking = openWaking({ cluster, power, clock, log, metrics });
   await lendWorkers(parts, cluster, { blobs, peers: sharing.peers });
+  ports.cellMoves?.join(cluster);
   const serving = servingOf(parts, cluster, { sharing, waking });
   cluster.start({
     onApplied: ({ kinds }) => noteApplied(sharing, kinds),
@@ -166,7 +167,9 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
       ),
     async close() {
       sleeping.close();
+      const cut = serving.servedCount();
       await driver.close();
+      await ports.cellMoves?.linger(cut);
       serving.close();
       await sharing.close();
       await cluster.close();

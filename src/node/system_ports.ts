@@ -13,7 +13,7 @@ import { createTemplateWorkers, ensureEmbeddedModel } from "../models/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import { openPower } from "../power/mod.ts";
 import { tokenBytesOf } from "../shards/mod.ts";
-import { openControlGroup, openMachine } from "../slots/mod.ts";
+import { CellMoves, openControlGroup, openMachine } from "../slots/mod.ts";
 import {
   fileAt,
   openBlobStore,
@@ -57,6 +57,8 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
   const machine = openMachine(openControlGroup());
   const added = openBackendFolder(config.storage.dataFolder, { command, env: {} });
   const { nativeFolder, uses, named } = chooseBackend(added, config.engine.gpu);
+  const cells = openCellFiles(join(config.storage.dataFolder, "cells"), config.storage);
+  const cellMoves = new CellMoves({ store: cells, clock, log, metrics });
   const env = nativeFolder === undefined ? {} : { ODIST_NATIVE_DIR: nativeFolder };
   return {
     clock,
@@ -72,9 +74,10 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     engine: createEngine({
       ...{ command, env, log, clock },
       cacheMemoryBytes: cacheMemory(config.engine.cacheMemoryBytes, machine),
-      cells: openCellFiles(join(config.storage.dataFolder, "cells"), config.storage),
+      ...{ cells, cellPeers: cellMoves },
     }),
     tokenBytesOf,
+    cellMoves,
     quantizer: createQuantizer({
       command,
       env: {},

@@ -5,6 +5,7 @@ import type {
   AnswerKey,
   AnswerOpening,
   CellsHeader,
+  CellsWish,
   JournalHead,
 } from "../protocol/mod.ts";
 
@@ -246,4 +247,42 @@ export interface CellStore {
   ): Promise<void>;
   read(key: string, id: string): Promise<Uint8Array | undefined>;
   remove(key: string, id: string): Promise<void>;
+}
+
+/** Cells that are whole. */
+export interface WholeCells {
+  readonly header: CellsHeader;
+  readonly state: Uint8Array;
+}
+
+/** What moves cells between the nodes of a cluster. */
+export interface CellPeers {
+  /**
+   * From now on the others may have what `give` finds, under this key.
+   *
+   * @returns To be called when it can give nothing any more.
+   */
+  offer(key: string, give: (wish: CellsWish) => Promise<WholeCells | undefined>): () => void;
+  /**
+   * Undefined = no keeper has what would come sooner than it is computed. What comes is to be checked by its header, and may
+   * end early. Never rejects.
+   */
+  fetch(sought: SoughtCells): Promise<MovedCells | undefined>;
+}
+
+/** Cells that a runner would rather not compute. */
+export interface SoughtCells {
+  readonly key: string;
+  readonly wish: CellsWish;
+  /** Who may have them, best first. */
+  readonly keepers: readonly NodeId[];
+  /** What a token of a prompt takes here; absent = not measured. Milliseconds. */
+  readonly msPerToken?: number;
+}
+
+/** Cells on their way from another node. */
+export interface MovedCells {
+  readonly header: CellsHeader;
+  /** Fail where the other node is lost or too slow. */
+  readonly parts: AsyncIterable<Uint8Array>;
 }

@@ -87,6 +87,7 @@ export {
 export type {
   AnswerJournals,
   AnswerPlace,
+  CellPeers,
   CellStore,
   ClientWork,
   FollowedAnswer,
@@ -95,6 +96,7 @@ export type {
   KeptAnswer,
   KeptFile,
   KeptResponses,
+  MovedCells,
   OwnJournal,
   PageFileName,
   PageFiles,
@@ -102,6 +104,8 @@ export type {
   RequestRow,
   ResponseRecord,
   SecretFiles,
+  SoughtCells,
+  WholeCells,
   WorkElsewhere,
 } from "./kept_files.ts";
 export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";

@@ -171,9 +171,11 @@ export class ClusterLeases implements LeaseSource {
         };
         settle("granted", known);
         search.step({ kind: "granted" });
-        this.#beliefs.noteComputed(order.route.nodeId, prompt);
         const noteReuse: Lease["noteReuse"] = (reuse) => settle("granted", { ...known, reuse });
-        return { ...lease, noteReuse };
+        const { nodeId } = order.route;
+        const cellsAt = this.#beliefs.keepers(nodeId, { prompt, avoid, candidates });
+        this.#beliefs.noteComputed(nodeId, prompt);
+        return { ...lease, noteReuse, ...cellsAt.length > 0 && { cellsAt } };
       } catch (error) {
         settle(isEdgeError(error) ? error.code : "cancelled");
         if (search.step(refusalFact(error, signal)).kind === "pass_on") throw error;

@@ -418,3 +418,27 @@ Deno.test("ClusterLeases goes on with an exact answer in its class, here too whe
   await stage.acquire(goesOn);
   assert.equal(await stage.acquire(goesOn), "n3", "what was lost there comes before another class");
 });
+
+Deno.test("a lease names the node that has computed a conversation where another one is to go on with it", async () => {
+  const stage = new Stage();
+  stage.instances = [];
+  stage.holders = [holder("2"), holder("3", { load: { ...IDLE, freeSlots: 0 } })];
+  const turn = { promptText: "a long conversation ".repeat(50) };
+  const lease = async (changes: Partial<LeaseRequest>) =>
+    await stage.leases.acquire(request({ ...turn, ...changes }), never);
+  const first = await lease({});
+  assert.deepEqual([first.servedBy?.name, first.cellsAt], ["n2", undefined]);
+  // It is busy by now.
+  stage.holders = [
+    holder("2", { load: { ...IDLE, waitingRequests: 9, freeSlots: 0 } }),
+    holder("3"),
+  ];
+  const next = await lease({});
+  assert.deepEqual([next.servedBy?.name, next.cellsAt], ["n3", ["2".repeat(16)]]);
+  // Both have it now.
+  assert.equal((await lease({})).cellsAt, undefined);
+  const ran = "3".repeat(16) as NodeId;
+  const moved = await lease({ standing: "resumed", avoid: [ran], promptText: "" });
+  assert.notEqual(moved.servedBy?.nodeId, ran);
+  assert.deepEqual(moved.cellsAt, [ran]);
+});

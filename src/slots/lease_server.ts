@@ -64,6 +64,11 @@ export class LeaseServer implements StreamHandler {
     }
   }
 
+  /** Leases on which something runs. */
+  get busyCount(): number {
+    return [...this.#sessions].filter(({ isBusy }) => isBusy).length;
+  }
+
   /** A peer that is known to be gone gives its slots back at once. */
   dropPeer(peer: NodeId): void {
     for (const session of this.#sessions) {
@@ -103,6 +108,10 @@ class LeaseSession {
         if (this.#messages.writesWaiting === 0) this.#tell({ kind: "beat" });
       },
     });
+  }
+
+  get isBusy(): boolean {
+    return this.#commands.size > 0;
   }
 
   /** Resolves when the slot is free again. @throws PeerError when the peer sent nonsense. */

@@ -12,6 +12,7 @@ export {
   type WantedModel,
 } from "./lease.ts";
 export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
+export { CellMoves } from "./cells/mod.ts";
 export { createServing, type Serving } from "./serving.ts";
 export { openControlGroup } from "./control_group.ts";
 export { IdleProver, ProofBook, provenEngine } from "./proofs.ts";

@@ -83,6 +83,8 @@ export interface Lease {
   readonly servedBy?: ServingNode;
   /** Has decisions explained with what of the prompt the runner had computed before; absent = nobody explains them. */
   noteReuse?(reuse: PrefixReuse): void;
+  /** Other nodes that may hold what was computed of the prompt, best first; default none. */
+  readonly cellsAt?: readonly NodeId[];
   release(): void;
   /** The runner died under it. */
   lost(): void;

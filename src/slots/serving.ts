@@ -52,6 +52,8 @@ export interface Serving {
   readonly journal: RouteJournal;
   /** Requests of this node that others serve or queue: a node that drains waits for them, too. */
   leasedElsewhere(): number;
+  /** Requests of other nodes that run here: those go on elsewhere when this one stops. */
+  servedCount(): number;
   /** Gossip suspects a peer, or its last connection ended: what runs there goes on elsewhere. */
   onPeerDoubted(peer: NodeId): void;
   /** Gossip declared a peer dead, or it was shut out: its slots here are free. */
@@ -85,6 +87,7 @@ export function createServing(parts: ServingParts): Serving {
     definitions: new ClusterDefinitions(parts),
     journal,
     leasedElsewhere: () => remote.leaseCount,
+    servedCount: () => server.busyCount,
     onPeerDoubted: (peer) => remote.onPeerDoubted(peer),
     onPeerGone: (peer) => {
       remote.onPeerGone(peer);

@@ -93,6 +93,12 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
   odist_answers_resumed_total: counter(
     "Answers continued from their journals after a runner died.",
   ),
+  odist_cells_moves_total: counter(
+    "What other nodes were asked for that they had computed: moved, declined (they had nothing, or to compute it was sooner) or " +
+      "failed.",
+    "outcome",
+  ),
+  odist_cells_sent_bytes_total: counter("Bytes of computed prefixes sent to other nodes."),
   odist_blob_bytes_sent_total: counter("Bytes of blobs sent to other nodes."),
   odist_blob_bytes_received_total: counter("Bytes of blobs received from other nodes."),
   odist_peer_blob_faults_total: counter(

@@ -1,7 +1,7 @@
 import { BoundedMap, type NodeId } from "../../base/mod.ts";
 import type { CandidateLoad, RouteCandidate } from "../scheduler/mod.ts";
 import { BROKEN_WORD_MS, DOUBT_MS } from "./limits.ts";
-import type { Prompt } from "../../protocol/mod.ts";
+import { CELLS_KEEPERS_MAX, type Prompt } from "../../protocol/mod.ts";
 
 /** Another node that holds a model, as gossip tells. */
 export interface KnownHolder {
@@ -34,6 +34,8 @@ export class PeerBeliefs {
   readonly #sent = new Map<NodeId, Set<{ readonly atMs: number }>>();
   readonly #doubtedUntilMs = new Map<NodeId, number>();
   readonly #prefixes = new PrefixMemory();
+  /** The same, but that a node that was lost may have kept it. */
+  readonly #kept = new PrefixMemory();
 
   /** A request goes to a node; call what is returned when it is over there. */
   noteSent(nodeId: NodeId, nowMs: number): () => void {
@@ -77,6 +79,28 @@ export class PeerBeliefs {
   /** A node has computed a prompt. */
   noteComputed(nodeId: NodeId, { model, trace }: TracedPrompt): void {
     this.#prefixes.note({ model, nodeId }, trace);
+    this.#kept.note({ model, nodeId }, trace);
+  }
+
+  /**
+   * Who may still have more of a prompt than the node that is to compute it, best first: those under which the request ran
+   * and that are there all the same, then those that computed its beginning.
+   */
+  keepers(
+    chosen: NodeId,
+    of: {
+      readonly prompt: TracedPrompt;
+      readonly avoid: readonly NodeId[];
+      readonly candidates: readonly RouteCandidate[];
+    },
+  ): readonly NodeId[] {
+    const { prompt: { model, trace }, avoid, candidates } = of;
+    const charsAt = (nodeId: NodeId) => this.#kept.residentChars({ model, nodeId }, trace);
+    const there = candidates.filter(({ nodeId, health }) => nodeId !== chosen && health === "alive")
+      .map(({ nodeId }) => ({ nodeId, ran: avoid.indexOf(nodeId), chars: charsAt(nodeId) }))
+      .filter(({ ran, chars }) => ran >= 0 || chars > charsAt(chosen));
+    return there.toSorted((a, b) => b.ran - a.ran || b.chars - a.chars)
+      .slice(0, CELLS_KEEPERS_MAX).map(({ nodeId }) => nodeId);
   }
 
   /** A holder as a candidate for one request; what of the prompt it has computed is still to be said. */

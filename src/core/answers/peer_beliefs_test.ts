@@ -53,6 +53,31 @@ Deno.test("PeerBeliefs doubts a node that was lost for five seconds, or until it
   assert.equal(health(7_001), "alive");
 });
 
+Deno.test("PeerBeliefs names who may have kept more of a prompt than the node that computes it", () => {
+  const beliefs = new PeerBeliefs();
+  const [c, d] = ["c", "d"].map((digit) => digit.repeat(16) as NodeId) as [NodeId, NodeId];
+  const text = "x".repeat(1_024);
+  const prompt = { model: "m", trace: traceOf(text) };
+  const candidates = [A, B, c, d].map((nodeId) => beliefs.candidate(holder({ nodeId }), 0));
+  const keepers = (chosen: NodeId, avoid: readonly NodeId[] = [], among = candidates) =>
+    beliefs.keepers(chosen, { prompt, avoid, candidates: among });
+  assert.deepEqual(keepers(A), []);
+  beliefs.noteComputed(B, { model: "m", trace: traceOf(text.slice(0, 512)) });
+  beliefs.noteComputed(c, prompt);
+  beliefs.noteComputed(d, { model: "other", trace: traceOf(text) });
+  assert.deepEqual(keepers(A), [c, B]);
+  assert.deepEqual(keepers(B), [c], "who has no more is of no use");
+  assert.deepEqual(keepers(c), []);
+  assert.deepEqual(keepers(A, [d]), [d, c], "where it ran, all of it is");
+  assert.deepEqual(keepers(A, [B, d]), [d, B], "last of all");
+  // A node that was lost may be back, with what its disk kept.
+  beliefs.doubt(c, 0);
+  const told = (nowMs: number) =>
+    [A, B, c].map((nodeId) => beliefs.candidate(holder({ nodeId }), nowMs));
+  assert.deepEqual(keepers(A, [], told(1)), [B], "nobody waits for one that is gone");
+  assert.deepEqual(keepers(A, [], told(9_000)), [c, B]);
+});
+
 Deno.test("PeerBeliefs expects a prompt's beginning where it was computed, while the runner lives", () => {
   const beliefs = new PeerBeliefs();
   const prompt = { model: "m", trace: traceOf("x".repeat(600)) };

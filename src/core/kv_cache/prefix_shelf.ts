@@ -44,15 +44,16 @@ export class PrefixShelf {
   }
 
   /**
-   * Keeps a prefix; where cells can be cut, those that are its own beginnings go.
+   * Keeps a prefix, in the place of the one with its id; where cells can be cut, those that are its own beginnings go.
    *
    * @returns What is kept no more, the prefix itself where it is worth less than all others.
    */
   add(prefix: KeptPrefix): readonly KeptPrefix[] {
     if (!this.hasRoomFor(prefix.bytes)) return [prefix];
-    const gone = this.#canCut
-      ? this.list().filter(({ tokens }) => sharedTokens(tokens, prefix.tokens) === tokens.length)
-      : this.list().filter(({ id }) => id === prefix.id);
+    this.drop(prefix.id);
+    const gone = this.list().filter(({ tokens }) =>
+      this.#canCut && sharedTokens(tokens, prefix.tokens) === tokens.length
+    );
     for (const { id } of gone) this.drop(id);
     this.#kept.set(prefix.id, { prefix, worth: this.#worthOf(prefix) });
     this.#bytes += prefix.bytes;

@@ -56,13 +56,13 @@ Deno.test("PrefixShelf forgets what was dear once and is never used", () => {
 
 Deno.test("PrefixShelf holds its bytes, and a prefix that is larger than all of them is not kept", () => {
   const text = fc.string({ minLength: 1, maxLength: 12 });
-  fc.assert(fc.property(fc.array(text), fc.boolean(), (texts, canCut) => {
+  fc.assert(fc.property(fc.array(text), fc.boolean(), (once, canCut) => {
+    const texts = [...once, ...once.slice(0, 1)];
     const shelf = new PrefixShelf({ bytesMax: 20, canCut });
     const kept = new Set<string>();
     for (const one of texts) {
       kept.add(one);
-      for (const { id } of shelf.add(prefix(one))) if (id !== one || canCut) kept.delete(id);
-      if (!shelf.list().some(({ id }) => id === one)) kept.delete(one);
+      for (const { id } of shelf.add(prefix(one))) kept.delete(id);
       assert.ok(shelf.bytes <= 20);
       assert.deepEqual(ids(shelf.list()), [...kept].sort());
     }

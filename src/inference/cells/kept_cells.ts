@@ -1,5 +1,18 @@
-import { type KeptPrefix, PrefixShelf, sharedTokens } from "../../core/kv_cache/mod.ts";
-import { type CellsCommand, isImageToken } from "../../protocol/mod.ts";
+import {
+  type KeptPrefix,
+  PrefixShelf,
+  sharedBlockTokens,
+  sharedTokens,
+  tokenBlocks,
+} from "../../core/kv_cache/mod.ts";
+import type { NodeId } from "../../base/mod.ts";
+import {
+  CELLS_BLOCKS_BYTES_MAX,
+  CELLS_BYTES_MAX,
+  type CellsCommand,
+  type CellsWish,
+  isImageToken,
+} from "../../protocol/mod.ts";
 import type { Llama } from "../llama/mod.ts";
 import { type CellsVoice, type PrefixCells, TravellingCells } from "./travelling_cells.ts";
 
@@ -26,7 +39,16 @@ export interface KeptCellsOptions {
 }
 
 /** From where cells came back. */
-export type CellsOrigin = "memory" | "disk";
+export type CellsOrigin = "memory" | "disk" | "node";
+
+/** Where else cells for a prompt may be. */
+export interface CellsSearch {
+  readonly keepers: readonly NodeId[];
+  /** Tokens of the prompt that are here already. */
+  readonly readyTokens: number;
+  /** What a token of a prompt takes here, in milliseconds; undefined = not measured. */
+  readonly msPerToken: number | undefined;
+}
 
 /** What the slots of a model have computed and no longer hold, in memory. While one of its methods runs, nothing may be decoded. */
 export class KeptCells {
@@ -36,6 +58,8 @@ export class KeptCells {
   readonly #cells = new Map<string, PrefixCells & { readonly origin: CellsOrigin }>();
   /** By id, who waits for them. */
   readonly #coming = new Map<string, ((hasCome: boolean) => void)[]>();
+  /** By the name under which they would come from another node, who waits for them. */
+  readonly #sought = new Map<string, (isSound: boolean) => void>();
   #count = 0;
 
   constructor(options: KeptCellsOptions) {
@@ -87,10 +111,68 @@ export class KeptCells {
     return true;
   }
 
+  /**
+   * Seeks cells for a prompt at other nodes.
+   *
+   * @param onCome Called once they are here, or won't come; with false for what came and can't be used.
+   * @returns Whether somebody looks.
+   */
+  seek(
+    prompt: readonly number[],
+    search: CellsSearch,
+    onCome: (isSound: boolean) => void,
+  ): boolean {
+    const { outside } = this.#model;
+    // Images have other numbers in another runner.
+    if (outside === undefined || prompt.some(isImageToken)) return false;
+    const { keepers, readyTokens, msPerToken } = search;
+    const id = `moved-${this.#count++}`;
+    this.#sought.set(id, onCome);
+    // A prompt's last token is computed in any case.
+    const blocks = tokenBlocks(prompt.slice(0, -1)).subarray(0, CELLS_BLOCKS_BYTES_MAX);
+    const measured = msPerToken === undefined ? {} : { msPerToken };
+    outside.send({
+      ...{ kind: "cells_sought", id, wish: { blocks, readyTokens }, keepers },
+      ...measured,
+    });
+    return true;
+  }
+
   /** Takes what is told of cells outside. */
-  obey(command: Exclude<CellsCommand, { kind: "cells_keep" }>): void {
+  obey(command: Extract<CellsCommand, { kind: "cells_known" | "cells" | "cells_moved" }>): void {
     if (command.kind === "cells_known") return this.#travelling?.know(command.headers);
+    if (command.kind === "cells_moved") return this.#expect(command);
     this.#travelling?.take(command.id, command.part, command.isLast);
+  }
+
+  #expect({ id, header }: Extract<CellsCommand, { kind: "cells_moved" }>): void {
+    const tell = this.#sought.get(id);
+    this.#sought.delete(id);
+    if (tell === undefined) return;
+    if (header === undefined || !this.#shelf.hasRoomFor(header.bytes)) return tell(true);
+    this.#travelling?.expect({ id, header, isKept: false }, (cells) => {
+      if (cells !== undefined) this.#keep(cells, "node");
+      tell(cells !== undefined);
+    });
+  }
+
+  /** Hands over what saves most of a prompt that another node is to compute, of the slots or of here. */
+  async give(
+    { ask, wish }: { readonly ask: number; readonly wish: CellsWish },
+    slots: readonly CellsOfSlot[],
+  ): Promise<void> {
+    const served = (cells: CellsOfSlot | PrefixCells) =>
+      cells.tokens.some(isImageToken) ? 0 : sharedBlockTokens(cells.tokens, wish.blocks);
+    const held: readonly (CellsOfSlot | PrefixCells)[] = [...this.#cells.values(), ...slots];
+    const [best] = held.map((cells) => ({ cells, tokens: served(cells) }))
+      .filter(({ tokens }) => tokens > wish.readyTokens)
+      // Of those that serve as well, what is shortest.
+      .toSorted((a, b) => b.tokens - a.tokens || a.cells.tokens.length - b.cells.tokens.length);
+    const read = best && ("state" in best.cells ? best.cells : await this.#read(best.cells));
+    if (read === undefined || read.state.length > CELLS_BYTES_MAX) {
+      return this.#model.outside?.send({ kind: "cells_lacking", ask });
+    }
+    this.#travelling?.give(ask, read);
   }
 
   /** Copies a slot's cells. */

@@ -5,6 +5,7 @@ import {
   CELLS_BYTES_MAX,
   CELLS_PART_BYTES,
   type CellsHeader,
+  cellsTokens,
   type RunnerReply,
 } from "../../protocol/mod.ts";
 
@@ -23,7 +24,15 @@ export interface CellsVoice {
   readonly send: (
     reply: Extract<
       RunnerReply,
-      { kind: "cells" | "cells_wanted" | "cells_damaged" | "cells_kept" }
+      {
+        kind:
+          | "cells"
+          | "cells_wanted"
+          | "cells_damaged"
+          | "cells_kept"
+          | "cells_sought"
+          | "cells_lacking";
+      }
     >,
   ) => void;
 }
@@ -68,9 +77,26 @@ export class TravellingCells {
   want(id: string, onCome: (cells: PrefixCells | undefined) => void): void {
     const header = this.#headers.get(id);
     assert(header !== undefined, "Cells that are wanted are known", { id });
-    const state = new Uint8Array(new ArrayBuffer(header.bytes));
-    this.#coming.set(id, { header, state, count: 0, onCome });
+    this.expect({ id, header, isKept: true }, onCome);
     this.#options.send({ kind: "cells_wanted", id });
+  }
+
+  /** Cells are on their way by a name of their own; `onCome` as above. */
+  expect(
+    { id, ...coming }: {
+      readonly id: string;
+      readonly header: CellsHeader;
+      readonly isKept: boolean;
+    },
+    onCome: (cells: PrefixCells | undefined) => void,
+  ): void {
+    const state = new Uint8Array(new ArrayBuffer(coming.header.bytes));
+    this.#coming.set(id, { ...coming, state, count: 0, onCome });
+  }
+
+  /** Sends cells that another node asked for. */
+  give(ask: number, cells: PrefixCells): void {
+    this.#send({ header: this.#headerOf(cells), replaces: [], ask }, cells.state);
   }
 
   /** A part of what is wanted came; "last" may come early where there is no more. */
@@ -82,37 +108,54 @@ export class TravellingCells {
     coming.count += part.length;
     if (!isLast) return;
     this.#coming.delete(id);
-    const { header, state, onCome, count } = coming;
+    const { header, state, onCome, count, isKept } = coming;
     const { savedPositions, computeMs } = header;
-    const tokens = tokensFrom(header.tokens);
+    const tokens = cellsTokens(header);
     const isWhole = count === state.length &&
       digestOf(this.#options.key, { ...header, state }) === header.sha256;
     if (isWhole) return onCome({ tokens, savedPositions, state, computeMs });
-    this.#forget(id);
-    this.#options.send({ kind: "cells_damaged", id });
+    if (isKept) {
+      this.#forget(id);
+      this.#options.send({ kind: "cells_damaged", id });
+    }
     onCome(undefined);
   }
 
   /** Sends cells to be kept, unless they or longer ones are. */
-  put({ tokens, savedPositions, state, computeMs }: PrefixCells): void {
-    const bytes = state.length;
+  put(cells: PrefixCells): void {
+    const { tokens, state } = cells;
     const isKept = (this.#shelf.find([...tokens, -1])?.tokens ?? 0) === tokens.length;
-    if (isKept || bytes > CELLS_BYTES_MAX) return;
+    if (isKept || state.length > CELLS_BYTES_MAX) return;
+    const header = this.#headerOf(cells);
+    const replaces = this.#note(header).map((gone) => gone.id).filter((gone) => gone !== header.id);
+    this.#send({ header, replaces }, state);
+  }
+
+  #headerOf({ tokens, savedPositions, state, computeMs }: PrefixCells): CellsHeader {
     const told = bytesFrom(tokens);
     const id = createHash("sha256").update(told).digest("hex").slice(0, 32);
-    const plain = { id, tokens: told, savedPositions, computeMs, bytes };
-    const header = { ...plain, sha256: digestOf(this.#options.key, { ...plain, state }) };
-    const replaces = this.#note(header).map((gone) => gone.id).filter((gone) => gone !== id);
-    for (let at = 0; at < bytes; at += CELLS_PART_BYTES) {
+    const plain = { id, tokens: told, savedPositions, computeMs, bytes: state.length };
+    return { ...plain, sha256: digestOf(this.#options.key, { ...plain, state }) };
+  }
+
+  #send(
+    word: {
+      readonly header: CellsHeader;
+      readonly replaces: readonly string[];
+      readonly ask?: number;
+    },
+    state: Uint8Array,
+  ): void {
+    for (let at = 0; at < state.length; at += CELLS_PART_BYTES) {
       const part = state.subarray(at, at + CELLS_PART_BYTES);
-      this.#options.send({ kind: "cells", header, replaces, part, at });
+      this.#options.send({ kind: "cells", ...word, part, at });
     }
   }
 
   #note(header: CellsHeader): readonly KeptPrefix[] {
     const { id, bytes, computeMs } = header;
     this.#headers.set(id, header);
-    const gone = this.#shelf.add({ id, tokens: tokensFrom(header.tokens), bytes, computeMs });
+    const gone = this.#shelf.add({ id, tokens: cellsTokens(header), bytes, computeMs });
     for (const prefix of gone) this.#headers.delete(prefix.id);
     return gone;
   }
@@ -128,6 +171,8 @@ interface Coming {
   readonly header: CellsHeader;
   readonly state: Uint8Array<ArrayBuffer>;
   count: number;
+  /** Whether whoever keeps them is told when they are damaged. */
+  readonly isKept: boolean;
   readonly onCome: (cells: PrefixCells | undefined) => void;
 }
 
@@ -138,14 +183,6 @@ function digestOf(
   const { id, savedPositions, computeMs, bytes, tokens, state } = cells;
   const told = JSON.stringify([key, id, savedPositions, computeMs, bytes, tokens.length]);
   return createHash("sha256").update(told).update(tokens).update(state).digest("hex");
-}
-
-function tokensFrom(bytes: Uint8Array): Int32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Int32Array.from(
-    { length: bytes.length >> 2 },
-    (_, index) => view.getInt32(index * 4, true),
-  );
 }
 
 function bytesFrom(tokens: Readonly<Int32Array>): Uint8Array<ArrayBuffer> {

@@ -2,6 +2,7 @@ import { assert, invalidRequest, RequestError, UnavailableError } from "../../ba
 import {
   type AnswerToken,
   type CellsCommand,
+  type CellsWish,
   type FinishReason,
   isImageToken,
   type SequenceEvent,
@@ -87,11 +88,13 @@ export class Decoder {
   #isStirred = false;
   /** Milliseconds per batch token, as last measured. */
   #tokenMs = IN_PLACE_MS_MAX;
-  /** The same of prompts. */
-  #prefillTokenMs = IN_PLACE_MS_MAX;
+  /** The same of prompts; undefined = not measured. */
+  #prefillTokenMs: number | undefined;
   /** Whether cells are to be copied between slots by the next decode. */
   #isCopying = false;
   #isHandingOver = false;
+  /** What other nodes ask for. */
+  #asked: { readonly ask: number; readonly wish: CellsWish }[] = [];
   /** When pipes were last served, in milliseconds of `performance.now()`. */
   #servedMs = 0;
 
@@ -198,6 +201,7 @@ export class Decoder {
   /** Takes what is said of cells that are kept outside. */
   obey(command: CellsCommand): void {
     if (command.kind === "cells_keep") this.#isHandingOver = true;
+    else if (command.kind === "cells_asked") this.#asked.push(command);
     else this.#kept.obey(command);
     this.#stir();
   }
@@ -368,11 +372,15 @@ export class Decoder {
 
   /** All that was computed, if it was asked for. */
   async #handOver(): Promise<void> {
-    if (!this.#isHandingOver) return;
+    const [isWhole, asked] = [this.#isHandingOver, this.#asked];
+    if (!isWhole && asked.length === 0) return;
     this.#isHandingOver = false;
+    this.#asked = [];
     const whole = this.#isCopying ? [] : this.#slots;
-    const worth = whole.filter(({ computed }) => computed >= COPY_SAVES_TOKENS_MIN);
-    await this.#kept.handOver(worth.map((slot) => this.#cellsOf(slot)));
+    const worth = whole.filter(({ computed }) => computed >= COPY_SAVES_TOKENS_MIN)
+      .map((slot) => this.#cellsOf(slot));
+    for (const each of asked) await this.#kept.give(each, worth);
+    if (isWhole) await this.#kept.handOver(worth);
   }
 
   /** Whether it is to wait for what another answer is about to compute. */
@@ -389,18 +397,33 @@ export class Decoder {
     return true;
   }
 
-  /** Whether it is to wait for cells that are kept outside. */
+  /** Whether it is to wait for cells that are kept outside: on the disk first, then at other nodes. */
   #fetches(answer: RunningAnswer): boolean {
-    if (answer.fetching !== undefined) return answer.fetching === "coming";
+    if (answer.fetching === "coming") return true;
+    const isFirst = answer.fetching === undefined;
+    const { cellsAt: keepers = [] } = answer.request;
+    if (!isFirst && (keepers.length === 0 || answer.isSought === true)) return false;
     const { windowTokens } = answer;
-    answer.matchedTokens = this.#matchedTokens(windowTokens);
+    if (isFirst) answer.matchedTokens = this.#matchedTokens(windowTokens);
     const inSlots = chooseSlot(this.#caches(), windowTokens)?.sharedTokens ?? 0;
-    const ready = Math.max(inSlots, this.#keptTokens(windowTokens));
-    const isComing = this.#kept.fetch(windowTokens, ready + COPY_SAVES_TOKENS_MIN, (hasCome) => {
+    const readyTokens = Math.max(inSlots, this.#keptTokens(windowTokens));
+    const onCome = (isSound: boolean) => {
       answer.fetching = "over";
-      answer.isUnreadable = !hasCome;
+      answer.isUnreadable ||= !isSound;
       this.#stir();
-    });
+    };
+    let isComing = isFirst &&
+      this.#kept.fetch(windowTokens, readyTokens + COPY_SAVES_TOKENS_MIN, onCome);
+    if (!isComing) {
+      answer.isSought = true;
+      isComing = keepers.length > 0 &&
+        windowTokens.length - 1 - readyTokens >= COPY_SAVES_TOKENS_MIN &&
+        this.#kept.seek(
+          windowTokens,
+          { keepers, readyTokens, msPerToken: this.#prefillTokenMs },
+          onCome,
+        );
+    }
     answer.fetching = isComing ? "coming" : "over";
     return isComing;
   }
@@ -439,7 +462,7 @@ export class Decoder {
 
   #cellsOf({ index, computed, savedPositions, window }: Slot): CellsOfSlot {
     const tokens = window.slice(0, computed);
-    const computeMs = computed * this.#prefillTokenMs;
+    const computeMs = computed * (this.#prefillTokenMs ?? IN_PLACE_MS_MAX);
     return { slot: index, tokens, savedPositions, computeMs };
   }
 

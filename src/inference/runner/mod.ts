@@ -170,6 +170,8 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
       case "cells":
       case "cells_known":
       case "cells_keep":
+      case "cells_asked":
+      case "cells_moved":
         return decoder?.obey(command);
       case "ping":
         return send({ kind: "pong" });
@@ -205,7 +207,8 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
     }
   } catch (error) {
     const { kind } = command;
-    if (!("id" in command) || kind === "cells" || kind === "cancel" || kind === "taken") {
+    const isOfCells = kind === "cells" || kind === "cells_moved";
+    if (!("id" in command) || isOfCells || kind === "cancel" || kind === "taken") {
       throw error;
     }
     refuse(command.id, error);

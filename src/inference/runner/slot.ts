@@ -27,6 +27,8 @@ export interface RunningAnswer {
   isUnreadable: boolean;
   /** Leading tokens that cells held when it was first looked at. */
   matchedTokens: number;
+  /** Whether other nodes were asked, too. */
+  isSought?: boolean;
   /** Milliseconds of `performance.now()`; 0 = not yet. */
   startedMs: number;
   firstTokenMs: number;

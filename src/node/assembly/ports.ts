@@ -1,4 +1,4 @@
-import type { Machine } from "../../slots/mod.ts";
+import type { CellMoves, Machine } from "../../slots/mod.ts";
 import type { Digest } from "../../base/mod.ts";
 import type { TemplateWorkers } from "../../models/mod.ts";
 import type {
@@ -33,6 +33,8 @@ export interface NodePorts {
   readonly engine: Engine;
   /** Bytes of weights that one token reads of a model; undefined = its file doesn't say. Absent = nobody can tell. */
   readonly tokenBytesOf?: (settings: LoadSettings) => Promise<number | undefined>;
+  /** Where the engine's models get what others have computed; absent = they compute all themselves. */
+  readonly cellMoves?: CellMoves;
   readonly quantizer: Quantizer;
   readonly templates: TemplateWorkers;
   readonly registryKey: RegistryKey;

@@ -4,7 +4,15 @@
  *
  * @module
  */
-export { CELLS_BYTES_MAX, CELLS_PART_BYTES, type CellsHeader } from "./cells.ts";
+export {
+  CELLS_BLOCKS_BYTES_MAX,
+  CELLS_BYTES_MAX,
+  CELLS_KEEPERS_MAX,
+  CELLS_PART_BYTES,
+  type CellsHeader,
+  cellsTokens,
+  type CellsWish,
+} from "./cells.ts";
 export {
   type Exactness,
   type ExactPolicy,

@@ -1,12 +1,13 @@
-import type { CellsHeader } from "./cells.ts";
+import type { CellsHeader, CellsWish } from "./cells.ts";
 import type { Exactness, ExactProof, ExactWish } from "./exactness.ts";
 import type { SequenceEvent, SequenceRequest } from "./sequence.ts";
 import type { WireError } from "../wire_error.ts";
+import type { NodeId } from "../../base/mod.ts";
 
 /**
  * Version of the frames between a node and its runner. Both come from one build, so any difference is refused.
  */
-export const RUNNER_PROTOCOL_VERSION = 3;
+export const RUNNER_PROTOCOL_VERSION = 4;
 /** Bytes of one frame at most, either way: a 4-byte big-endian length, then that many bytes of CBOR. */
 export const RUNNER_FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -126,7 +127,15 @@ export type CellsCommand =
     readonly isLast: boolean;
   }
   /** Hand over all that is worth it; answered with `cells_kept`. */
-  | { readonly kind: "cells_keep" };
+  | { readonly kind: "cells_keep" }
+  /** Another node seeks these: answered with `cells` of the number, or `cells_lacking`. */
+  | { readonly kind: "cells_asked"; readonly ask: number; readonly wish: CellsWish }
+  /** What it sought comes from another node, as `cells` by the name; without a header it doesn't. */
+  | {
+    readonly kind: "cells_moved";
+    readonly id: string;
+    readonly header?: CellsHeader;
+  };
 
 /** What a loaded model is asked, by whomever. `id` is chosen by who asks and unique within one channel. */
 export type ModelCommand =
@@ -181,6 +190,18 @@ export type RunnerReply =
     readonly replaces: readonly string[];
     readonly part: Uint8Array;
     readonly at: number;
+    /** They were asked for, and are not to be kept; absent = they were not. */
+    readonly ask?: number;
+  }
+  | { readonly kind: "cells_lacking"; readonly ask: number }
+  /** For a prompt that begins like one that was computed at these nodes; answered with `cells_moved`. */
+  | {
+    readonly kind: "cells_sought";
+    readonly id: string;
+    readonly wish: CellsWish;
+    readonly keepers: readonly NodeId[];
+    /** What a token of a prompt took here; absent = not measured. Milliseconds. */
+    readonly msPerToken?: number;
   }
   | { readonly kind: "cells_wanted"; readonly id: string }
   /** What came is not what was kept. */

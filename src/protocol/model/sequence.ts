@@ -1,3 +1,5 @@
+import type { NodeId } from "../../base/mod.ts";
+
 /**
  * How the random draws of one answer are made. All fields are concrete: defaults were applied before (contract 1.7).
  * The draw of the token at answer position `i` depends on `seed` and `i` alone, so that another runner can continue.
@@ -59,6 +61,8 @@ export interface SequenceRequest {
   readonly topLogprobs: number;
   /** Texts of control tokens that readers are to see: tags of thinking and calls. Default none. */
   readonly shownTags?: readonly string[];
+  /** Other nodes that may hold what was computed of it, best first; default none. */
+  readonly cellsAt?: readonly NodeId[];
 }
 
 /** One alternative of the distribution before sampling. `logprob` <= 0, natural logarithm. */
