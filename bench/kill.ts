@@ -31,6 +31,9 @@ const ENTRY = "n1";
 const CELL_MS_MAX = 60_000;
 /** A pause that a client feels; without one the answer was made before the fault struck. Milliseconds. */
 const FELT_MS = 30;
+/** What has every node load a model: so many requests at once, of so many tokens. */
+const WARMING_REQUESTS = 16;
+const WARMING_TOKENS = 24;
 /** After which the recipe takes a silent node for lost; milliseconds. */
 const SILENCE_MS = 1_500;
 
@@ -226,10 +229,25 @@ class Matrix {
     this.#undisturbed.set(kind.name, await get(this.#cluster, kind, never));
   }
 
+  /** Until each node that may go on with it has the model in its memory: so many at once are more than one of them takes. */
+  async #warm({ path, body }: Kind): Promise<void> {
+    const client = this.#cluster.client(ENTRY);
+    const brief = { ...body, stream: false, options: { num_predict: WARMING_TOKENS } };
+    const ask = async () => {
+      const { headers } = await client.request("POST", path, { body: brief });
+      return headers.get("x-odist-node");
+    };
+    await this.#cluster.until("all have the model loaded", async () => {
+      const computed = new Set(await Promise.all(Array.from({ length: WARMING_REQUESTS }, ask)));
+      return NODES.every((name) => name === ENTRY || computed.has(name));
+    });
+  }
+
   async cell(who: Who, how: How, kind: Kind, moment: Moment): Promise<Cell> {
     const cluster = this.#cluster;
     const undisturbed = this.#undisturbed.get(kind.name);
     if (undisturbed === undefined) throw new Error("not prepared");
+    await this.#warm(kind);
     const target = await this.#targetOf(who, kind);
     const share = { "first token": 0.02, "10": 0.1, middle: 0.5, last: 0.9 }[moment];
     const atPart = moment === "first token"
@@ -377,7 +395,7 @@ function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown
     "# What a client gets when a node dies",
     "",
     "Made by `deno task bench:kill -- --write`: three nodes on one machine, of which the first is asked and the others compute,",
-    "with the embedded model and `--exact on`; the client reads with [resuming_fetch.js](examples/resuming_fetch.js) and takes a node for lost",
+    "with the embedded model, loaded on both, and `--exact on`; the client reads with [resuming_fetch.js](examples/resuming_fetch.js) and takes a node for lost",
     `that says nothing for ${SILENCE_MS} ms. Faults came at: ${moments}. A cell`,
     "counts when the answer came to its end, a node tells the very same bytes again, and its text is that of an undisturbed",
     "answer. The leader may be the node that computes, too. A link is the one between the node asked and the one that computes.",

@@ -208,7 +208,8 @@ export interface AnswerJournals {
   /**
    * Undefined = there is none, or nobody can go on with it.
    *
-   * @throws RequestError `invalid_request` with status 416 for an offset beyond what is known.
+   * @throws RequestError `invalid_request` with status 416 for an offset beyond what is known, 410 for what was too large to
+   *   be kept; UnavailableError `peer_lost` while a node that may have it says nothing.
    */
   follow(place: AnswerPlace, signal: AbortSignal): Promise<FollowedAnswer | undefined>;
 }

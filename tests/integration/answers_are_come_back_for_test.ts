@@ -478,3 +478,28 @@ Deno.test("the same request under the key of an answer that outgrew its journal 
   assert.equal(isBroken, false, "it lost its name, not its client");
   assert.equal(lines(before + after).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
 });
+
+Deno.test("an answer is not said to be nobody's while a node says nothing that may have it", async () => {
+  const apps = await Apps.start(3);
+  await using world = apps.world;
+  const headers = { ...key("use"), "idempotency-key": "quiet" };
+  const asked = await apps.ask(1, { ...GENERATE, headers });
+  const { text: before } = await apps.read(asked, 5);
+  const path = `/api/answers/quiet?offset=${bytesOf(before)}`;
+  // The second one to have it is the next in the order of ids.
+  const idOf = (number: number) => world.machine(number).nodeId;
+  const ordered = [1, 2, 3].sort((a, b) => idOf(a) < idOf(b) ? -1 : 1);
+  const at = ordered.indexOf(1);
+  const [second = 0, other = 0] = [...ordered.slice(at + 1), ...ordered.slice(0, at)];
+  const holders = [1, second];
+  for (const number of holders) world.suspend(number, "runs");
+  const [status, text] = await errorOf(apps, await apps.ask(other, { path }));
+  assert.equal(status, 503, text);
+  assert.match(text, /no node that answers has this answer, and 2 said nothing/);
+  for (const number of holders) world.resume(number);
+  const rest = await apps.read(await apps.ask(other, { path }));
+  assert.equal(lines(before + rest.text).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+  for (const number of holders) world.crash(number);
+  await world.advance(20_000);
+  assert.equal((await apps.ask(other, { path })).status, 404, "they are known to be gone");
+});

@@ -6,8 +6,10 @@ export const JOURNAL_BYTES_MAX = 8 * 1024 * 1024;
 export const OWNER_PATIENCE_MS = 300;
 /** How long the second node may leave bytes unacknowledged, which nobody sees meanwhile. Milliseconds. */
 export const ACK_WAIT_MS = 1_000;
-/** For how long a node is not chosen again that has let bytes wait. Milliseconds. */
+/** For how long another node is chosen before one that has let bytes wait. Milliseconds. */
 export const BENCH_MS = 10_000;
+/** Where all have let bytes wait, one is tried again so often, while nobody waits for it. Milliseconds. */
+export const TRIAL_GAP_MS = 500;
 /** How often waits are looked at. Milliseconds. */
 export const LINK_LOOK_MS = 100;
 /** How much one node keeps, its own journals and others' together. */

@@ -1,5 +1,5 @@
 import type { NodeId } from "../../base/mod.ts";
-import { ACK_WAIT_MS, BENCH_MS } from "./limits.ts";
+import { ACK_WAIT_MS, BENCH_MS, TRIAL_GAP_MS } from "./limits.ts";
 
 /** Facts for a {@link JournalReplication}; times in milliseconds that never go back. */
 export type ReplicationFact<Word> =
@@ -23,15 +23,26 @@ export type ReplicationOrder<Word> =
   /** Words up to this one may be seen. */
   | { readonly kind: "release"; readonly upTo: number };
 
+/** The way to a second node. */
+interface Link {
+  readonly peer: NodeId;
+  isOpen: boolean;
+  knowsAll: boolean;
+  /** It has let words wait: none waits for it before it has answered. Since when, in milliseconds. */
+  readonly trialSinceMs: number | undefined;
+}
+
 /**
  * One node's words on their way to a second node, before anybody sees them. Where there is no second node, or none that
- * answers in time, words are seen all the same: a client waits for a second at most, once.
+ * answers in time, words are seen all the same: a client waits for a second at most, once. Meanwhile those that were late
+ * are tried again, one after the other, without anybody waiting.
  */
 export class JournalReplication<Word> {
   #candidates: readonly NodeId[] = [];
   /** Until when they are passed over. */
   readonly #benched = new Map<NodeId, number>();
-  #link: { readonly peer: NodeId; isOpen: boolean; knowsAll: boolean } | undefined;
+  #link: Link | undefined;
+  #lastTrialMs = -Infinity;
   /** Not sent yet; empty while everything is to be sent. */
   #queue: Word[] = [];
   #written = 0;
@@ -81,10 +92,11 @@ export class JournalReplication<Word> {
     if (this.#released === this.#written) this.#waitsSinceMs = nowMs;
     this.#written++;
     if (this.#link === undefined) return this.#release(this.#written);
+    const shown = this.#link.trialSinceMs === undefined ? [] : this.#release(this.#written);
     // What is there when the link opens is sent as a whole.
-    if (!this.#link.isOpen) return [];
+    if (!this.#link.isOpen) return shown;
     this.#queue.push(word);
-    return this.#inFlight === undefined ? this.#send() : [];
+    return [...shown, ...this.#inFlight === undefined ? this.#send() : []];
   }
 
   #linked(peer: NodeId): readonly ReplicationOrder<Word>[] {
@@ -108,13 +120,20 @@ export class JournalReplication<Word> {
     const { upTo } = this.#inFlight;
     this.#inFlight = undefined;
     this.#waitsSinceMs = nowMs;
-    if (this.#link !== undefined) this.#link.knowsAll = true;
+    const link = this.#link;
+    if (link !== undefined) {
+      // What a trial has shown by itself meanwhile is on its way.
+      const knowsAll = link.knowsAll || upTo >= this.#released;
+      this.#link = { ...link, knowsAll, trialSinceMs: undefined };
+    }
     return [...this.#release(upTo), ...this.#send()];
   }
 
   #looked(nowMs: number): readonly ReplicationOrder<Word>[] {
-    const isLate = this.#released < this.#written && nowMs - this.#waitsSinceMs >= ACK_WAIT_MS;
     const link = this.#link;
+    const isWaiting = this.#released < this.#written || link?.trialSinceMs !== undefined;
+    const sinceMs = link?.trialSinceMs ?? this.#waitsSinceMs;
+    const isLate = isWaiting && nowMs - sinceMs >= ACK_WAIT_MS;
     if (!isLate) return link === undefined ? this.#next(nowMs, { isBenched: false }) : [];
     const shown = this.#release(this.#written);
     if (link === undefined) return shown;
@@ -136,8 +155,19 @@ export class JournalReplication<Word> {
     this.#inFlight = undefined;
     this.#queue = [];
     const peer = this.#candidates.find((candidate) => !this.#benched.has(candidate));
-    if (peer === undefined) return this.#release(this.#written);
-    this.#link = { peer, isOpen: false, knowsAll: false };
+    if (peer === undefined) return [...this.#release(this.#written), ...this.#try(nowMs)];
+    this.#link = { peer, isOpen: false, knowsAll: false, trialSinceMs: undefined };
+    return [{ kind: "link", peer }];
+  }
+
+  /** Of those that are passed over, the one that was late before all others. */
+  #try(nowMs: number): readonly ReplicationOrder<Word>[] {
+    if (nowMs - this.#lastTrialMs < TRIAL_GAP_MS) return [];
+    const untilMs = (peer: NodeId) => this.#benched.get(peer) ?? 0;
+    const [peer] = this.#candidates.toSorted((a, b) => untilMs(a) - untilMs(b));
+    if (peer === undefined) return [];
+    this.#lastTrialMs = nowMs;
+    this.#link = { peer, isOpen: false, knowsAll: false, trialSinceMs: nowMs };
     return [{ kind: "link", peer }];
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../base/mod.ts";
-import { ACK_WAIT_MS, BENCH_MS } from "./limits.ts";
+import { ACK_WAIT_MS, BENCH_MS, TRIAL_GAP_MS } from "./limits.ts";
 import { JournalReplication, type ReplicationOrder } from "./replication.ts";
 
 const [B, C] = ["b", "c"].map((letter) => letter.repeat(64) as NodeId) as [NodeId, NodeId];
@@ -57,10 +57,51 @@ Deno.test("JournalReplication lets nobody wait for longer than a second, and lea
   replication.step({ kind: "candidates", peers: [B] }, 5);
   replication.step({ kind: "wrote", word: "1" }, 5);
   assert.deepEqual(replication.step({ kind: "looked" }, 4 + ACK_WAIT_MS), []);
+  replication.step({ kind: "candidates", peers: [B, C] }, 5);
   const late = replication.step({ kind: "looked" }, 5 + ACK_WAIT_MS);
-  assert.equal(kinds(late), "unlink release");
-  assert.deepEqual(replication.step({ kind: "looked" }, 5 + BENCH_MS), []);
-  assert.equal(kinds(replication.step({ kind: "looked" }, 5 + ACK_WAIT_MS + BENCH_MS)), "link");
+  assert.deepEqual(late, [{ kind: "unlink", peer: B }, { kind: "link", peer: C }, {
+    kind: "release",
+    upTo: 1,
+  }]);
+  const soonMs = 4 + ACK_WAIT_MS + BENCH_MS;
+  assert.deepEqual(replication.step({ kind: "lost", peer: C }, soonMs), [{
+    kind: "link",
+    peer: B,
+  }]);
+});
+
+Deno.test("JournalReplication tries a late node again where there is no other, while nobody waits for it", () => {
+  const replication = linked();
+  replication.step({ kind: "candidates", peers: [B] }, 0);
+  replication.step({ kind: "wrote", word: "1" }, 0);
+  const late = replication.step({ kind: "looked" }, ACK_WAIT_MS);
+  assert.equal(kinds(late), "unlink link release");
+  const afterMs = ACK_WAIT_MS + 1;
+  assert.equal(kinds(replication.step({ kind: "wrote", word: "2" }, afterMs)), "release");
+  assert.equal(kinds(replication.step({ kind: "linked", peer: B }, afterMs)), "send_all");
+  assert.equal(kinds(replication.step({ kind: "wrote", word: "3" }, afterMs)), "release");
+  assert.equal(replication.partner, undefined);
+  assert.equal(kinds(replication.step({ kind: "acked", batch: 3 }, afterMs)), "send");
+  assert.equal(replication.partner, undefined, "3 was seen, and is not known there yet");
+  // From here on what is new waits for it.
+  assert.deepEqual(replication.step({ kind: "wrote", word: "4" }, afterMs), []);
+  replication.step({ kind: "acked", batch: 4 }, afterMs);
+  assert.equal(replication.partner, B);
+});
+
+Deno.test("JournalReplication tries nobody without a pause between", () => {
+  const replication = linked();
+  replication.step({ kind: "candidates", peers: [B] }, 0);
+  assert.equal(kinds(replication.step({ kind: "lost", peer: B }, 0)), "link");
+  for (let ms = 1; ms < TRIAL_GAP_MS; ms += 50) {
+    assert.deepEqual(replication.step({ kind: "lost", peer: B }, ms), []);
+    assert.deepEqual(replication.step({ kind: "looked" }, ms), []);
+  }
+  assert.equal(kinds(replication.step({ kind: "looked" }, TRIAL_GAP_MS)), "link");
+  // One that says nothing is left for the next.
+  replication.step({ kind: "candidates", peers: [B, C] }, TRIAL_GAP_MS);
+  const left = replication.step({ kind: "looked" }, TRIAL_GAP_MS + ACK_WAIT_MS);
+  assert.deepEqual(left, [{ kind: "unlink", peer: B }, { kind: "link", peer: C }]);
 });
 
 Deno.test("JournalReplication takes no late word of a node that it left", () => {
@@ -76,6 +117,9 @@ Deno.test("whatever was released is known to the second node, at every step of a
   for (let seed = 0; seed < 1_000; seed++) killed += randomRun(seed);
   assert.ok(killed > 20_000, `${killed} steps were looked at`);
 });
+
+/** Between two steps of a random run: some of what waits is late, and both nodes may be passed over. */
+const STEP_MS = 200;
 
 /** Words, acknowledgements and losses in any order; after each step the node that writes could die. Returns the steps. */
 function randomRun(seed: number): number {
@@ -103,15 +147,16 @@ function randomRun(seed: number): number {
   carryOut(replication.step({ kind: "candidates", peers: [B, C] }, 0));
   for (; steps < 60; steps++) {
     const [sent, ack] = [wire[0], acks[0]];
-    switch (random.below(6)) {
+    const nowMs = steps * STEP_MS;
+    switch (random.below(7)) {
       case 0:
       case 1:
         book.push(book.length + 1);
-        carryOut(replication.step({ kind: "wrote", word: book.length }, steps));
+        carryOut(replication.step({ kind: "wrote", word: book.length }, nowMs));
         break;
       case 2:
         if (linking !== undefined) {
-          carryOut(replication.step({ kind: "linked", peer: linking }, steps));
+          carryOut(replication.step({ kind: "linked", peer: linking }, nowMs));
         }
         break;
       case 3:
@@ -123,19 +168,23 @@ function randomRun(seed: number): number {
       case 4:
         if (ack === undefined) break;
         acks.shift();
-        carryOut(replication.step({ kind: "acked", batch: ack.batch }, steps));
+        carryOut(replication.step({ kind: "acked", batch: ack.batch }, nowMs));
         break;
       case 5:
         if (linking === undefined || random.below(4) > 0) break;
-        carryOut(replication.step({ kind: "lost", peer: linking }, steps));
-        carryOut(replication.step({ kind: "candidates", peers: [B, C] }, steps + BENCH_MS));
+        carryOut(replication.step({ kind: "lost", peer: linking }, nowMs));
+        carryOut(replication.step({ kind: "candidates", peers: [B, C] }, nowMs));
+        break;
+      case 6:
+        carryOut(replication.step({ kind: "looked" }, nowMs));
     }
-    // Both can't be benched within a run: somebody was always asked to know it.
     const holder = [...known.values()].some((words) =>
       Array.from({ length: released }, (_, index) => index + 1).every((word) => words.has(word))
     );
-    const isAlone = linking === undefined || replication.partner === undefined;
-    assert.ok(holder || isAlone, `seed ${seed}, step ${steps}: ${released} words were seen`);
+    assert.ok(
+      holder || replication.partner === undefined,
+      `seed ${seed}, step ${steps}: ${released} words were seen`,
+    );
   }
   return steps;
 }

@@ -39,6 +39,8 @@ import { KeptJournal } from "./kept_journal.ts";
 
 /** Other nodes that are asked for a journal. */
 const PEERS_ASKED_MAX = 64;
+/** Of these, who said nothing is named. */
+const NAMES_TOLD_MAX = 8;
 /** How often journals are looked at while nothing waits. Milliseconds. */
 const LOOK_MS = 1_000;
 
@@ -59,6 +61,12 @@ interface Holder {
   readonly epoch: number;
   readonly byteCount: number;
   readonly fingerprint: string;
+}
+
+/** What came of asking everybody for a journal. */
+interface Search {
+  readonly holder: Holder | undefined;
+  readonly silent: readonly ResponseMember[];
 }
 
 /** Journals of answers on this node and one other. */
@@ -114,7 +122,7 @@ export class SharedJournals implements AnswerJournals {
   async find(key: AnswerKey): Promise<Pick<JournalHead, "fingerprint"> | undefined> {
     const kept = this.#parts.book.find(key);
     if (kept !== undefined) return kept.head;
-    const holder = await this.#holderOf(key);
+    const { holder } = await this.#search(key);
     return holder?.role === "lost" ? undefined : holder;
   }
 
@@ -131,7 +139,8 @@ export class SharedJournals implements AnswerJournals {
     if (kept.role.kind === "copy" && kept.state !== "ended") {
       const maker = this.#memberOf(kept.role.of);
       const mayLive = maker?.standing === "alive" || maker?.standing === "suspect";
-      if (mayLive && asksOthers && (await this.#ask(maker, place))?.role === "own") {
+      const held = mayLive && asksOthers ? await this.#ask(maker, place) : undefined;
+      if (maker !== undefined && isHolder(held) && held.role === "own") {
         return await this.#followAt(maker, place, signal);
       }
       this.#takeOver(place);
@@ -150,18 +159,22 @@ export class SharedJournals implements AnswerJournals {
     this.#link.close();
   }
 
-  /** @throws RequestError `invalid_request` with status 410 for what is kept no longer. */
+  /**
+   * @throws RequestError `invalid_request` with status 410 for what is kept no longer; UnavailableError `peer_lost` while
+   *   somebody who may have it says nothing.
+   */
   async #followThere(
     place: AnswerPlace,
     signal: AbortSignal,
   ): Promise<FollowedAnswer | undefined> {
     const { book, clock } = this.#parts;
-    const holder = await this.#holderOf(place);
+    const { holder, silent } = await this.#search(place);
     if (holder !== undefined && holder.role !== "lost") {
       return await this.#followAt(holder.member, place, signal);
     }
-    if (holder === undefined && !book.isLost(place, clock.monotonicMs())) return undefined;
-    throw outgrown();
+    if (holder !== undefined || book.isLost(place, clock.monotonicMs())) throw outgrown();
+    if (silent.length > 0) throw unknown(silent);
+    return undefined;
   }
 
   async #followHere(
@@ -204,24 +217,30 @@ export class SharedJournals implements AnswerJournals {
     return journal;
   }
 
-  /** Whoever works on it, else the one who knows most of it. */
-  async #holderOf(key: AnswerKey): Promise<Holder | undefined> {
-    const asked = this.#alive().slice(0, PEERS_ASKED_MAX).map((member) => this.#ask(member, key));
+  /** Whoever works on it, else the one who knows most of it; and who was asked and has not answered. */
+  async #search(key: AnswerKey): Promise<Search> {
+    const members = this.#members("alive", "suspect").slice(0, PEERS_ASKED_MAX);
+    const asked = members.map((member) => this.#ask(member, key));
     const owning = asked.map(async (one) => {
       const holder = await one;
-      if (holder?.role !== "own") throw new UnavailableError("peer_lost", "Others may have it");
-      return holder;
+      if (isHolder(holder) && holder.role === "own") return holder;
+      throw new UnavailableError("peer_lost", "Others may have it");
     });
     const owner = await Promise.any(owning).catch(() => undefined);
-    if (owner !== undefined) return owner;
-    const told = (await Promise.all(asked)).filter((one) => one !== undefined);
+    if (owner !== undefined) return { holder: owner, silent: [] };
+    const told = await Promise.all(asked);
     const isLost = ({ role }: Holder) => role === "lost" ? 1 : 0;
-    return told.sort((a, b) =>
+    const [holder] = told.filter(isHolder).sort((a, b) =>
       isLost(a) - isLost(b) || b.epoch - a.epoch || b.byteCount - a.byteCount
-    )[0];
+    );
+    return { holder, silent: members.filter((_, index) => told[index] === "silent") };
   }
 
-  async #ask(member: ResponseMember, { id, owner }: AnswerKey): Promise<Holder | undefined> {
+  /** Undefined = it has none. */
+  async #ask(
+    member: ResponseMember,
+    { id, owner }: AnswerKey,
+  ): Promise<Holder | "silent" | undefined> {
     const opening = { purpose: JOURNAL_PURPOSE, act: "find", id, owner, offset: 0 };
     const to = { peer: member.address, opening, waitMs: OWNER_PATIENCE_MS };
     try {
@@ -235,7 +254,7 @@ export class SharedJournals implements AnswerJournals {
       if (!isEdgeError(error)) throw error;
       const shown = { peer: member.address.nodeId, reason: errorMessage(error) };
       this.#parts.log.log("debug", "journal_not_asked_for", shown);
-      return undefined;
+      return "silent";
     }
   }
 
@@ -276,14 +295,14 @@ export class SharedJournals implements AnswerJournals {
 
   /** The next ones in the order of ids, beginning behind this one: so everybody is the second node of one other. */
   #partners(): readonly NodeId[] {
-    const ids = this.#alive().filter(({ drained }) => !drained)
+    const ids = this.#members("alive").filter(({ drained }) => !drained)
       .map(({ address }) => address.nodeId).sort();
     const { self } = this.#parts;
     return [...ids.filter((id) => id > self), ...ids.filter((id) => id < self)];
   }
 
-  #alive(): readonly ResponseMember[] {
-    return this.#parts.members().filter(({ standing }) => standing === "alive");
+  #members(...standings: readonly ResponseMember["standing"][]): readonly ResponseMember[] {
+    return this.#parts.members().filter(({ standing }) => standings.includes(standing));
   }
 
   #memberOf(nodeId: NodeId): ResponseMember | undefined {
@@ -327,6 +346,19 @@ function nameOf({ id, owner }: AnswerKey): string {
 function beyond({ offset }: AnswerPlace, { byteCount }: Journal): RequestError {
   const text = `offset: the answer has ${byteCount} bytes so far, got ${offset}`;
   return new RequestError("invalid_request", text, { status: 416 });
+}
+
+function isHolder(said: Holder | "silent" | undefined): said is Holder {
+  return said !== undefined && said !== "silent";
+}
+
+/** It may be there all the same. */
+function unknown(silent: readonly ResponseMember[]): UnavailableError {
+  const names = silent.slice(0, NAMES_TOLD_MAX).map(({ name, address }) => name || address.nodeId);
+  const text = `no node that answers has this answer, and ${silent.length} said nothing: ${
+    names.join(", ")
+  }`;
+  return new UnavailableError("peer_lost", text, { retryAfterMs: LOOK_MS });
 }
 
 function outgrown(): RequestError {
