@@ -18,8 +18,8 @@ import { readTestSettings, type TestSettings } from "./testing/test_settings.ts"
 /** Older runs' folders are deleted. */
 const KEPT_RUNS_MAX = 20;
 
-/** Tasks that collect coverage, of unit tests only: others start processes that it can't see. */
-const COVERED_TASKS = new Set(["all", "coverage"]);
+/** Collects coverage, of unit tests only: others start processes that it can't see. Costs them half their time again. */
+const COVERED_TASK = "coverage";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -79,7 +79,7 @@ async function runTask(run: TestRun): Promise<number> {
   troubles.push(...outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []));
   if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
   if (run.settings.ci) troubles.push(...await findCiTroubles());
-  if (COVERED_TASKS.has(run.task)) troubles.push(...await checkCoverage(run));
+  if (run.task === COVERED_TASK) troubles.push(...await checkCoverage(run));
   return await conclude(run, { outcomes, troubles });
 }
 
@@ -152,7 +152,7 @@ async function runOne(
     arguments: [...options.run.selection, ...TASKS[task]?.arguments ?? []],
     mayBeEmpty: options.run.selection.length > 0,
     lockPath,
-    coverage: COVERED_TASKS.has(task) && suite.name.startsWith("unit"),
+    coverage: task === COVERED_TASK,
     ...(filter === undefined ? {} : { filter }),
     signal: options.signal,
     onOutput: (bytes) => options.isLive ? print(bytes) : held.push(bytes.slice()),
@@ -205,8 +205,8 @@ async function checkCoverage(run: TestRun): Promise<string[]> {
   const share = covered.linesHit / covered.lines;
   const text = `${(share * 100).toFixed(1)} % of ${covered.lines} lines of src`;
   console.log(`coverage: ${text}`);
-  // Only the task of that name demands it, and of a part of the tests nothing can be demanded.
-  const isDemanded = run.task === "coverage" && run.paths.length === 0 && run.filter === undefined;
+  // Of a part of the tests nothing can be demanded.
+  const isDemanded = run.paths.length === 0 && run.filter === undefined;
   return share >= LINE_COVERAGE_MIN || !isDemanded
     ? []
     : [`unit tests must cover ${LINE_COVERAGE_MIN * 100} % of lines: covered ${text}`];

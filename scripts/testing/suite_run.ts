@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { countResults, parseJunit, type TestCounts, type TestResult } from "./junit.ts";
 import type { Suite } from "./suites.ts";
 
@@ -46,8 +47,10 @@ const REPORT_GRACE_MS = 3_000;
 export async function runSuite(suite: Suite, options: SuiteRunOptions): Promise<SuiteOutcome> {
   const startedAtMs = performance.now();
   const report = join(options.artifactsFolder, `${suite.name}.junit.xml`);
+  await using shared = await gatherFiles(suite, options);
+  const files = shared.files;
   const child = new Deno.Command(Deno.execPath(), {
-    args: suiteArguments(suite, report, options),
+    args: suiteArguments(suite, report, { ...options, files }),
     cwd: options.root,
     env: { ...options.environment },
     stdin: "null",
@@ -99,6 +102,32 @@ export function troubleOf(end: {
   }
   const total = end.counts.passed + end.counts.failed + end.counts.skipped;
   return total === 0 && !end.mayBeEmpty ? "ran no test" : undefined;
+}
+
+/**
+ * The files to give to `deno test`: those of the suite, or where they share isolates, one file for each of these that
+ * imports them. A selection is Deno's to make, of the files themselves.
+ */
+async function gatherFiles(
+  suite: Suite,
+  options: SuiteRunOptions,
+): Promise<{ readonly files: readonly string[] } & AsyncDisposable> {
+  if (!suite.isShared || options.mayBeEmpty) {
+    return { files: options.files, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  // Not among the artifacts: Deno runs no tests from there.
+  const folder = await Deno.makeTempDir({ prefix: `odist-${suite.name}-` });
+  const count = suite.parallel ? navigator.hardwareConcurrency : 1;
+  const groups = Map.groupBy(options.files, (file) => options.files.indexOf(file) % count);
+  const files = await Promise.all([...groups].map(async ([number, members]) => {
+    const imports = members.map((file) =>
+      `import "${pathToFileURL(join(options.root, file)).href}";\n`
+    );
+    const path = join(folder, `group${number}_test.ts`);
+    await Deno.writeTextFile(path, imports.join(""));
+    return path;
+  }));
+  return { files, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
 
 function suiteArguments(suite: Suite, report: string, options: SuiteRunOptions): string[] {

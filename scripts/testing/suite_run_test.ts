@@ -9,22 +9,32 @@ const SUITE: Suite = {
   except: [],
   permissions: "none",
   parallel: false,
+  isShared: false,
   lane: "computing",
 };
 
-/** Runs one test file as a suite; `stopOn` aborts it when its output holds that text. */
-async function runFixture(
-  source: string,
-  options: { readonly stopOn?: string; readonly arguments?: readonly string[] } = {},
-): Promise<SuiteOutcome> {
+interface FixtureOptions {
+  /** Aborts the run when its output holds that text. */
+  readonly stopOn?: string;
+  readonly arguments?: readonly string[];
+  /** By name: more of what is tested, and what that imports. */
+  readonly more?: Readonly<Record<string, string>>;
+  readonly suite?: Partial<Suite>;
+}
+
+/** Runs one test file as a suite, and what `options` say. */
+async function runFixture(source: string, options: FixtureOptions = {}): Promise<SuiteOutcome> {
+  const sources = { "a_test.ts": source, ...options.more };
   const root = await Deno.makeTempDir({ prefix: "odist-suite-" });
   const stopped = new AbortController();
   try {
     await Deno.writeTextFile(join(root, "deno.json"), "{}");
-    await Deno.writeTextFile(join(root, "a_test.ts"), source);
-    return await runSuite(SUITE, {
+    for (const [name, text] of Object.entries(sources)) {
+      await Deno.writeTextFile(join(root, name), text);
+    }
+    return await runSuite({ ...SUITE, ...options.suite }, {
       root,
-      files: ["a_test.ts"],
+      files: Object.keys(sources).filter((name) => name.endsWith("_test.ts")),
       artifactsFolder: root,
       environment: { NO_COLOR: "1" },
       arguments: options.arguments ?? [],
@@ -91,4 +101,20 @@ Deno.test("runSuite() takes a selection that leaves nothing for what it is", asy
   const source = `Deno.test("a", () => {});`;
   const outcome = await runFixture(source, { arguments: ["--related=other.ts"] });
   assert.deepEqual([outcome.passed, outcome.failed, outcome.trouble], [0, 0, undefined]);
+});
+
+Deno.test("runSuite() loads what files import once where these share an isolate", async () => {
+  const counting = "export let count = 0; export const next = () => ++count;";
+  const test = (count: number) => `
+    import { next } from "./count.ts";
+    Deno.test("counts to ${count}", () => { if (next() !== ${count}) throw new Error("no"); });
+  `;
+  const more = { "b_test.ts": test(2), "count.ts": counting };
+  for (const isShared of [true, false]) {
+    const { passed, failed } = await runFixture(test(1), {
+      more,
+      suite: { isShared },
+    });
+    assert.deepEqual([passed, failed], isShared ? [2, 0] : [1, 1]);
+  }
 });

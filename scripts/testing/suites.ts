@@ -17,7 +17,9 @@ export interface Suite {
   readonly permissions: "none" | "all";
   /** Files side by side; only where no file owns a port, a process or the clock. */
   readonly parallel: boolean;
-  /** Lanes run side by side: two of the three wait for processes and networks most of their time. */
+  /** Whether files share an isolate, so that what they import is compiled once and not once a file. */
+  readonly isShared: boolean;
+  /** Lanes run side by side, and each takes about as long as another. */
   readonly lane: "computing" | "nodes" | "clusters";
 }
 
@@ -31,6 +33,7 @@ export const SUITES: readonly Suite[] = [
     except: [],
     permissions: "none",
     parallel: true,
+    isShared: true,
     lane: "computing",
   },
   {
@@ -39,12 +42,14 @@ export const SUITES: readonly Suite[] = [
     except: PURE_ROOTS,
     permissions: "all",
     parallel: false,
+    isShared: true,
     lane: "computing",
   },
   suiteOfTests("sim", "computing"),
   suiteOfTests("conformance", "computing"),
+  suiteOfTests("e2e", "computing"),
   suiteOfTests("integration", "nodes"),
-  suiteOfTests("e2e", "clusters"),
+  suiteOfTests("engine", "clusters"),
   suiteOfTests("ui", "clusters"),
   suiteOfTests("byzantine", "clusters"),
   suiteOfTests("chaos", "clusters"),
@@ -64,7 +69,7 @@ export interface TestTask {
 }
 
 const UNIT = ["unit-pure", "unit"];
-const DAILY = [...UNIT, "sim", "integration", "conformance", "e2e", "byzantine"];
+const DAILY = [...UNIT, "sim", "integration", "engine", "conformance", "e2e", "byzantine"];
 const EVERYTHING = [...DAILY, "ui", "chaos", "gpu"];
 
 /** The tasks by name. `chaos` takes long and runs at night, as does `gpu`, where software compiles what a GPU would run. */
@@ -74,7 +79,7 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
   unit: { suites: UNIT },
   coverage: { suites: UNIT },
   sim: { suites: ["sim"] },
-  integration: { suites: ["integration"] },
+  integration: { suites: ["integration", "engine"] },
   conformance: { suites: ["conformance"] },
   e2e: { suites: ["e2e"] },
   ui: { suites: ["ui"] },
@@ -90,17 +95,17 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
     only: /^src\/(core\/raft|core\/voting|core\/catalogue|group|storage)\/|(raft|groups?|voters?)_/,
   },
   scheduler: {
-    suites: [...UNIT, "integration", "conformance"],
+    suites: [...UNIT, "integration", "engine", "conformance"],
     only: /^src\/(core\/scheduler|slots)\/|(lease|slots|crowd|scheduling)_/,
   },
   models: {
-    suites: [...UNIT, "integration", "conformance"],
+    suites: [...UNIT, "integration", "engine", "conformance"],
     only: /^src\/(models|library)\/|(models?|blobs?|registry|quantize)_/,
   },
   api: { suites: [...UNIT, "conformance"], only: /^src\/http\/|^tests\/conformance\// },
   byzantine: { suites: ["byzantine"] },
   "fault-tolerance": {
-    suites: [...UNIT, "sim", "integration", "chaos"],
+    suites: [...UNIT, "sim", "integration", "engine", "chaos"],
     only:
       /^src\/(answers|core\/answers)\/|^tests\/sim\/answers\/|^tests\/chaos\/|(killed|death|dies|moves|continues|outlives)_/,
   },
@@ -131,6 +136,7 @@ function suiteOfTests(folder: string, lane: Suite["lane"]): Suite {
     except: [],
     permissions: "all",
     parallel: false,
+    isShared: false,
     lane,
   };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const SAMPLED = { ...GREEDY, temperature: 1.2, topK: 0, topP: 1, seed: 99 };
 const STORY = "Tell me a long story about a fox.";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openCellFiles } from "../../src/storage/mod.ts";
-import { askTiny, readAnswer, startEngine, TINY_SETTINGS } from "./engine_harness.ts";
+import { askTiny, readAnswer, startEngine, TINY_SETTINGS } from "../integration/engine_harness.ts";
 
 const PROMPT = {
   kind: "tokens",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const LONG = `Remember: ${"The fox and the bear walk home. ".repeat(80)} Who are you?`;
 // Never ends by itself.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const SUBJECTS = ["fox", "bear", "cat", "dog", "bird", "fish", "horse", "mouse"];
 const THINGS = ["ball", "house", "tree", "boat"];

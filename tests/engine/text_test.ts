@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { askTiny, chatPrompt, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, chatPrompt, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const decode = (bytes: Uint8Array) => new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 

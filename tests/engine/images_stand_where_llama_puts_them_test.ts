@@ -18,7 +18,7 @@ import { readGridModel } from "../harness/grid_model.ts";
 import { MISSING_EYES } from "../harness/seeing_model.ts";
 import { silenceLlama } from "../harness/silent_llama.ts";
 import { readTinyGguf } from "../harness/test_models.ts";
-import { askTiny, chatPrompt, loadTiny, TINY_SETTINGS } from "./engine_harness.ts";
+import { askTiny, chatPrompt, loadTiny, TINY_SETTINGS } from "../integration/engine_harness.ts";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const TOP = 10;

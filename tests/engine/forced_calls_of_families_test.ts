@@ -10,7 +10,7 @@ import { AnswerStream, literalsOf } from "../../src/core/generation/mod.ts";
 import { FAMILIES } from "../../src/models/families/table.ts";
 import type { Family } from "../../src/models/families/mod.ts";
 import { compileTemplate } from "../../src/models/template/mod.ts";
-import { GREEDY, loadTiny } from "./engine_harness.ts";
+import { GREEDY, loadTiny } from "../integration/engine_harness.ts";
 import { spokenModel } from "../harness/spoken_model.ts";
 
 const PROMPT_END = "[asked]";

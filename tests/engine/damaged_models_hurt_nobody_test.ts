@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import { loadDamaged } from "../harness/damaged_models.ts";
-import { loadTiny, startEngine, TINY_SETTINGS } from "./engine_harness.ts";
+import { loadTiny, startEngine, TINY_SETTINGS } from "../integration/engine_harness.ts";
 
 /** Metadata and tensor list of `tiny`, where a fault meets a parser. */
 const HEADER_BYTES = 64_000;

@@ -4,7 +4,7 @@ import { colourEye, colourGrid, picture } from "../harness/colour_eye.ts";
 import { readGridModel } from "../harness/grid_model.ts";
 import { MISSING_EYES } from "../harness/seeing_model.ts";
 import { readTinyGguf } from "../harness/test_models.ts";
-import { askTiny, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const COLOURS = ["red", "green", "blue"] as const;
 type Settings = NonNullable<Parameters<typeof loadTiny>[0]>;

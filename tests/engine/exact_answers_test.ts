@@ -4,7 +4,7 @@ import type { ExactProof } from "../../src/protocol/mod.ts";
 import { IS_LONG } from "../harness/cluster.ts";
 import { comparedPoints, POINT_KINDS } from "../harness/exact_points.ts";
 import { realModel } from "../harness/real_models.ts";
-import { loadTiny } from "./engine_harness.ts";
+import { loadTiny } from "../integration/engine_harness.ts";
 
 /** Random points of each kind of answer at which another runner goes on; `deno task bench:exact` tries many. */
 const POINTS = Number(Deno.env.get("ODIST_TEST_EXACT_POINTS") ?? 3);

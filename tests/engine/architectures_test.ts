@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SequenceRequest } from "../../src/protocol/mod.ts";
-import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 import { randomAdapterOfTiny, randomModel } from "./random_model.ts";
 
 Deno.test("a reranker gives each document a figure of its own, and has no vectors", async () => {

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
-import { askTiny, loadTiny, readAnswer, startEngine, TINY_SETTINGS } from "./engine_harness.ts";
+import {
+  askTiny,
+  loadTiny,
+  readAnswer,
+  startEngine,
+  TINY_SETTINGS,
+} from "../integration/engine_harness.ts";
 
 Deno.test("kill -9 of the runner fails every call with runner_lost, after the tokens that came", async () => {
   const model = await loadTiny({ slots: 2 });

@@ -4,7 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { type Schema, schemaToGrammar } from "../../src/core/grammar/mod.ts";
 import rows from "../harness/generated_schemas.json" with { type: "json" };
-import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const SCHEMAS = rows as unknown as readonly { readonly name: string; readonly schema: Schema }[];
 const TOKENS_MAX = 160;

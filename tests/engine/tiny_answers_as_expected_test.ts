@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { askTiny, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 interface Expected {
   readonly prompt: string;

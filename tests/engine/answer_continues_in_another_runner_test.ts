@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import type { ExactProof, SequenceRequest } from "../../src/protocol/mod.ts";
-import { askTiny, GREEDY, loadTiny, readAnswer } from "./engine_harness.ts";
+import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const SAMPLED = { ...GREEDY, temperature: 1, topK: 40, topP: 0.95, seed: 4711 };
 const LETTERS = `root ::= [a-zA-Z ,.]+\n`;
