@@ -71,6 +71,13 @@ export class Medium {
     });
   }
 
+  /** Of all processes none is left, nor any file of theirs open. */
+  async close(): Promise<void> {
+    this.#process?.end();
+    await this.#process?.rest();
+    await this.#real?.close();
+  }
+
   get hasUnsynced(): boolean {
     return this.#simulated.hasUnsynced;
   }

@@ -24,3 +24,26 @@ for (const kind of STORAGE_FAULTS) {
     if (kind === "flip_log") assert.ok(led > 0, "nobody led whose log had been damaged");
   });
 }
+
+Deno.test({
+  name: "A run on real files leaves none of them open, so that thousands can follow",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = await makeFolder();
+    const open = () =>
+      [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+        try {
+          return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
+        } catch {
+          // That of the look itself.
+          return [];
+        }
+      }).filter((path) => path.startsWith(folder));
+    const { operations } = await simulateStored({
+      ...{ seed: 1, kind: "full_disk", changesGroup: false, folder },
+    });
+    assert.ok(operations > 0);
+    assert.deepEqual(open(), []);
+    await Deno.remove(folder, { recursive: true });
+  },
+});

@@ -94,6 +94,7 @@ export async function simulateStored(run: StoredRun): Promise<StoredReport> {
     strikes?.end();
     return { ...report, tally: strikes?.tally ?? { struck: 0, said: 0, mended: 0, led: 0 } };
   } finally {
+    await Promise.all(logs.map((log) => log.medium.close()));
     if (root !== undefined) await Deno.remove(root, { recursive: true });
   }
 }
