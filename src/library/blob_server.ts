@@ -16,9 +16,17 @@ import {
   type StreamHandler,
 } from "../calls/mod.ts";
 
+/** Files beside the models', whose digests stand in the source. */
+export interface PinnedFiles {
+  /** Undefined = it isn't here. */
+  open(digest: Digest): Promise<BlobReader | undefined>;
+}
+
 /** What {@link BlobServer} works with. */
 export interface BlobServerParts {
   readonly blobs: Pick<BlobStore, "find" | "open">;
+  /** Default: there are none. */
+  readonly pinned?: PinnedFiles;
   /** Whether the copy on this node was found corrupt by another. */
   readonly isQuarantined: (digest: Digest) => boolean;
   readonly clock: Clock;
@@ -72,7 +80,8 @@ export class BlobServer implements StreamHandler {
       return new StorageError("corrupt_file", `The copy of blob ${digest} here is under doubt`);
     }
     if (await blobs.find(digest) === undefined) {
-      return new RequestError("blob_not_found", `blob ${digest} not found`);
+      const pinned = await this.#parts.pinned?.open(digest);
+      return pinned ?? new RequestError("blob_not_found", `blob ${digest} not found`);
     }
     try {
       return await blobs.open(digest);

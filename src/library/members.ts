@@ -88,7 +88,8 @@ export function onlyHere(
     .map(({ name }) => displayModelName(name));
 }
 
-function strangers(members: readonly BlobMember[]): readonly PeerAddress[] {
+/** Those who are there, whatever they hold: not more than may be asked. */
+export function strangers(members: readonly BlobMember[]): readonly PeerAddress[] {
   return alive(members).slice(0, STRANGERS_ASKED_MAX).map(({ address }) => address);
 }
 

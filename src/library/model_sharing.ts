@@ -25,6 +25,7 @@ import { BlobServer } from "./blob_server.ts";
 import { askedForBlob, type BlobMember, holdersOfBlob } from "./members.ts";
 import { HeldElsewhere, showServer } from "./models_elsewhere.ts";
 import { PeerBlobs } from "./peer_blobs.ts";
+import { type NamedPinnedFiles, readPinnedFile } from "./pinned_files.ts";
 import { PlacementDriver } from "./placement_driver.ts";
 import { Quarantine } from "./quarantine.ts";
 
@@ -37,6 +38,8 @@ export interface ModelSharingOptions
   /** The same group as clients' requests use it; default {@link group}. */
   readonly requests?: CatalogueGroup;
   readonly blobs: BlobStore;
+  /** As {@link BlobServer} wants it. */
+  readonly pinned?: NamedPinnedFiles;
   /** The manifests in this node's own folder. */
   readonly folder: ModelCatalog;
   readonly known: Pick<KnownModels, "has" | "note" | "forget" | "isKept" | "keep">;
@@ -74,9 +77,19 @@ export class ModelSharing {
   readonly copies: LocalCopies;
   readonly placement: PlacementDriver;
   readonly quarantine: Quarantine;
+  /** A file of {@link ModelSharingOptions.pinned}, from here or from whichever other member has it; undefined = nobody. */
+  readonly pinnedFile: (
+    packageName: string,
+    name: string,
+  ) => Promise<ReadableStream<Uint8Array> | undefined>;
 
   constructor(options: ModelSharingOptions) {
     const { group, blobs, folder, onHeldChanged } = options;
+    this.pinnedFile = async (packageName, name) => {
+      const digest = options.pinned?.digestOf(packageName, name);
+      return await options.pinned?.file(packageName, name) ??
+        (digest && await readPinnedFile(options, digest));
+    };
     this.quarantine = new Quarantine({
       ...options,
       isElsewhere: (digest) => holdersOfBlob(digest, group.catalogue, options.members()).length > 0,

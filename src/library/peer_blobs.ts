@@ -277,7 +277,7 @@ class PeerSource implements BlobSource {
     let hasEnded = false;
     try {
       signal.throwIfAborted();
-      const found = await readAnswer(stream);
+      const found = await readBlobAnswer(stream);
       if (found !== blobBytes) throw nonsense(`the blob has ${found} bytes, not ${blobBytes}`);
       const pace = new Pace(this.#parts.clock);
       const next = () => pace.time(stream.read());
@@ -332,7 +332,7 @@ class Pace {
 }
 
 /** Size of the blob over there. @throws the peer's refusal; PeerError `malformed_frame`. */
-async function readAnswer(stream: PeerStream): Promise<number> {
+export async function readBlobAnswer(stream: PeerStream): Promise<number> {
   const message = await new MessageStream(stream).read();
   const decoded = readShape(blobAnswerShape, message);
   if (decoded.kind === "malformed") throw nonsense(decoded.reason);

@@ -10,7 +10,6 @@ import {
   listenHttp,
   ownAddresses,
 } from "../http/mod.ts";
-import { openBackendFolder } from "../inference/mod.ts";
 import { CATALOGUE_SCHEMA, type Scope } from "../protocol/mod.ts";
 import { createImageFetcher } from "../models/mod.ts";
 import { lockFolder, pageFilesIn } from "../storage/mod.ts";
@@ -191,12 +190,11 @@ function httpSettings(config: Config, cluster: OpenNode["cluster"]): HttpSetting
 }
 
 function adminOf(
-  { config, version, readLogs }: Wiring,
+  { version, readLogs }: Wiring,
   { machinery, cluster, serving, sharing, credentials, waking, driver }: OpenNode,
   stopping: Stopping,
 ): Admin {
   const { self, clusterId } = cluster.settings;
-  const backends = openBackendFolder(config.storage.dataFolder, { command: [], env: {} });
   return new Admin({
     self: { ...self, clusterId, version },
     group: cluster.requests,
@@ -225,7 +223,7 @@ function adminOf(
     },
     warnings: () => machinery.recovery.warnings(),
     logs: readLogs,
-    backendFile: (packageName, file) => backends.file(packageName, file),
+    backendFile: (packageName, file) => sharing.pinnedFile(packageName, file),
     wake: (nodeId) => waking.wake(nodeId),
     explain: (requestId) => serving.journal.explain(requestId),
     placement: () => placementOf(sharing, cluster.group.catalogue, { self, views: cluster.views }),

@@ -3,6 +3,7 @@ import type { Config } from "../config/mod.ts";
 import { TemplateInspector, UploadQuota } from "../models/mod.ts";
 import type { BlobStore } from "../ports/mod.ts";
 import { manifestPrefixOf, parseAddress, splitAddresses } from "../protocol/mod.ts";
+import { openBackendFolder } from "../inference/mod.ts";
 import { KnownModels, ModelSharing } from "../library/mod.ts";
 import { JournalBook } from "../core/journals/mod.ts";
 import {
@@ -108,6 +109,7 @@ export async function openModels(
     group,
     requests,
     blobs,
+    pinned: openBackendFolder(dataFolder, { command: [], env: {} }),
     folder,
     known,
     transport,

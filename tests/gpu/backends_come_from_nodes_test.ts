@@ -13,7 +13,7 @@ async function odist(args: readonly string[], env: Readonly<Record<string, strin
   }).output();
   const text = new TextDecoder();
   assert.ok(success, text.decode(stderr));
-  return text.decode(stdout);
+  return text.decode(stderr) + text.decode(stdout);
 }
 
 /** The package as a registry has it. */
@@ -30,6 +30,26 @@ async function packed(nativeFolder: string, folder: string): Promise<string> {
 function listOf(folder: string): readonly string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name);
 }
+
+vulkanTest(
+  "Libraries that a member of the cluster has need no address, and no registry",
+  async ({ nativeFolder, env }) => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await using cluster = await TestCluster.start(2);
+      const [giver, taker] = [cluster.client("n1"), cluster.client("n2")];
+      await cluster.healthy(2);
+      const given = ["backend", "add", "vulkan", "--data", `${giver.homeFolder}/.odist`];
+      await odist([...given, "--from", await packed(nativeFolder, folder)], env);
+      const taking = ["backend", "add", "vulkan", "--data", `${taker.homeFolder}/.odist`];
+      const said = await odist(taking, { ...env, ODIST_HOST: taker.origin });
+      assert.match(said, /added 'vulkan'/);
+      assert.doesNotMatch(said, /asking the registry/);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
 
 vulkanTest(
   "Libraries that one node has come to another one, which then drives its device with them",

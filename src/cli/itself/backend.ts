@@ -1,5 +1,5 @@
 import { Argument, type Command } from "commander";
-import { formatTable, printableText } from "../../base/mod.ts";
+import { errorMessage, formatTable, printableText } from "../../base/mod.ts";
 import {
   type AddedBackend,
   type Backend,
@@ -69,7 +69,7 @@ function defineAdd(command: Command, context: CliContext): void {
   command.addArgument(backendArgument());
   command.option(
     "--from <FILE|NODE>",
-    "The package as a file, or a node that has it (http://host:port), instead of the registry",
+    "The package as a file, or a node that has it (http://host:port); default: the cluster of the node here, then the registry",
   );
   command.option("--key <KEY>", "API key of that node (default: ODIST_KEY)");
   addPlaceOptions(command);
@@ -77,13 +77,20 @@ function defineAdd(command: Command, context: CliContext): void {
     const folder = folderOf(command, context, options);
     const packageName = packageOf(backend);
     const fetched = await Deno.makeTempDir({ prefix: "odist-backend-" });
+    const ask = (host?: string) =>
+      filesOfNode(clientFor(context, { ...options, ...host && { host } }), packageName);
+    const { from } = options;
     try {
-      const files = options.from === undefined
-        ? filesOfRegistry(packageName, fetched)
-        : /^(https?|odist):\/\//.test(options.from)
-        ? filesOfNode(clientFor(context, { ...options, host: options.from }), packageName)
-        : filesOfArchive(options.from);
-      report(context, await folder.add(backend, files), options);
+      if (from !== undefined) {
+        const files = /^(https?|odist):\/\//.test(from) ? ask(from) : filesOfArchive(from);
+        return report(context, await folder.add(backend, files), options);
+      }
+      const added = await folder.add(backend, ask()).catch((error) => {
+        const reason = printableText(errorMessage(error));
+        context.terminal.err.write(`not from this cluster (${reason}): asking the registry\n`);
+        return folder.add(backend, filesOfRegistry(packageName, fetched));
+      });
+      report(context, added, options);
     } finally {
       await Deno.remove(fetched, { recursive: true });
     }

@@ -1,4 +1,11 @@
-import { errorMessage, isEdgeError, RequestError, UnavailableError } from "../../base/mod.ts";
+import {
+  type Digest,
+  errorMessage,
+  isEdgeError,
+  RequestError,
+  UnavailableError,
+} from "../../base/mod.ts";
+import type { BlobReader } from "../../ports/mod.ts";
 import { NATIVE_RELEASE, nativePackage, packageDigests } from "../launch/mod.ts";
 import { drain, type PackageFile } from "./package_files.ts";
 import type { ProbedNatives } from "./probe_natives.ts";
@@ -132,6 +139,23 @@ export class BackendFolder {
     }
   }
 
+  /** The digest that a package's file must have; undefined = there is no such file. */
+  digestOf(packageName: string, name: string): Digest | undefined {
+    const wanted = this.#wanted(packageName);
+    return Object.hasOwn(wanted, name) ? `sha256:${wanted[name]}` as Digest : undefined;
+  }
+
+  /** Opens a file of what was added; undefined = it isn't here. */
+  async open(digest: Digest): Promise<BlobReader | undefined> {
+    const path =
+      this.list().flatMap(({ backend, folder }) =>
+        Object.entries(this.#wanted(packageOf(backend)))
+          .filter(([, found]) => `sha256:${found}` === digest)
+          .map(([name]) => `${folder}/${name}`)
+      )[0];
+    return path === undefined ? undefined : await readerOf(path);
+  }
+
   /** Whether there was one. */
   async remove(backend: Backend): Promise<boolean> {
     const place = this.#place(packageOf(backend));
@@ -169,6 +193,20 @@ export function packageOf(backend: Backend): string {
     "invalid_request",
     `There are no ${backend} libraries for ${nativePackage()}`,
   );
+}
+
+async function readerOf(path: string): Promise<BlobReader> {
+  const file = await Deno.open(path);
+  const { size } = await file.stat();
+  return {
+    blobBytes: size,
+    read: async (offset, length) => {
+      await file.seek(offset, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(length);
+      return bytes.subarray(0, await file.read(bytes) ?? 0);
+    },
+    close: () => file.close(),
+  };
 }
 
 /** Writes the wanted files that come. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { packTar } from "modern-tar";
+import type { Digest } from "../../base/mod.ts";
 import { BackendFolder, type BackendFolderParts, packageOf } from "./backend_folder.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { filesOfArchive } from "./package_files.ts";
@@ -72,6 +73,15 @@ test("A package is kept with its own files alone, and tells what it drives", asy
   const kept = [...Deno.readDirSync(added.folder)].map(({ name }) => name).sort();
   assert.deepEqual(kept, ["a.so", "base.so"]);
   assert.deepEqual(folder.list(), [added]);
+  const digest = folder.digestOf(packageOf("vulkan"), "a.so") ?? assert.fail();
+  const reader = await folder.open(digest) ?? assert.fail();
+  assert.deepEqual(await reader.read(1000, 5000), LIBRARY.subarray(1000, 6000));
+  assert.equal(reader.blobBytes, LIBRARY.length);
+  reader.close();
+  for (const strange of ["evil.so", "toString", "../a.so"]) {
+    assert.equal(folder.digestOf(packageOf("vulkan"), strange), undefined);
+  }
+  assert.equal(await folder.open(`sha256:${"0".repeat(64)}` as Digest), undefined);
   assert.equal(await folder.remove("vulkan"), true);
   assert.equal(await folder.remove("vulkan"), false);
   assert.deepEqual([folder.list(), scene.names()], [[], []]);
