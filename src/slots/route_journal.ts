@@ -46,6 +46,8 @@ export type Settle = (
 export class RouteJournal {
   /** In the order they were made. */
   readonly #records = new Map<number, RouteRecord>();
+  /** Of each label and id here, as every answer asks for its own. */
+  readonly #numbers = new Map<string, readonly number[]>();
   #last = 0;
 
   /** Keeps a decision; call what is returned when its outcome is known, and for each change of a wake that it waits for. */
@@ -53,7 +55,10 @@ export class RouteJournal {
     const number = ++this.#last;
     const unknown = { wake: undefined, split: undefined, exact: undefined, reuse: undefined };
     this.#records.set(number, { ...record, ...unknown, outcome: "pending" });
-    this.#records.delete(number - DECISIONS_MAX);
+    for (const name of namesOf(record)) {
+      this.#numbers.set(name, [...this.#numbers.get(name) ?? [], number]);
+    }
+    this.#forget(number - DECISIONS_MAX);
     return (outcome, { wake, split, exact, reuse } = {}) => {
       if (this.#records.has(number)) {
         this.#records.set(number, {
@@ -70,7 +75,8 @@ export class RouteJournal {
 
   /** All decisions about a request, oldest first: by the label its client knows, or its id here. */
   find(label: string): readonly RouteRecord[] {
-    return this.list().filter((row) => row.label === label || row.requestId === label);
+    const numbers = this.#numbers.get(label) ?? [];
+    return numbers.flatMap((number) => this.#records.get(number) ?? []);
   }
 
   /** The same as operators are told. */
@@ -95,4 +101,20 @@ export class RouteJournal {
   list(): readonly RouteRecord[] {
     return [...this.#records.values()];
   }
+
+  #forget(number: number): void {
+    const record = this.#records.get(number);
+    if (record === undefined) return;
+    this.#records.delete(number);
+    for (const name of namesOf(record)) {
+      const left = this.#numbers.get(name)?.filter((other) => other !== number) ?? [];
+      if (left.length > 0) this.#numbers.set(name, left);
+      else this.#numbers.delete(name);
+    }
+  }
+}
+
+/** By which a decision is asked for. */
+function namesOf({ label, requestId }: Pick<RouteRecord, "label" | "requestId">): Set<string> {
+  return new Set(label === undefined ? [requestId] : [label, requestId]);
 }
