@@ -45,6 +45,12 @@ interface MutableJournal extends Journal {
   atMs: number;
 }
 
+interface Owner {
+  /** In the order of their beginning. */
+  readonly journals: Set<MutableJournal>;
+  cost: number;
+}
+
 /** The journals of one node, within their limits. Time comes with each call, in milliseconds that never go back. */
 export class JournalBook {
   readonly #limits: JournalLimits;
@@ -54,7 +60,7 @@ export class JournalBook {
   readonly #drawn = new Map<string, MutableJournal>();
   /** When they were given up, by their names and by what was drawn for them. */
   readonly #lost: BoundedMap<string, number>;
-  readonly #owners = new Map<string, { count: number; cost: number }>();
+  readonly #owners = new Map<string, Owner>();
   #cost = 0;
 
   constructor(limits: JournalLimits = JOURNAL_LIMITS) {
@@ -99,7 +105,7 @@ export class JournalBook {
     const cost = HEAD_BYTES + head.body.length;
     if (cost > JOURNAL_BYTES_MAX) return "too_large";
     if (before !== undefined) this.#remove(before);
-    if (!this.#makeRoom(head.owner, cost, nowMs)) return "too_many";
+    if (!this.#makeRoom(head.owner, cost)) return "too_many";
     const journal: MutableJournal = {
       ...{ head, role, epoch, cost, opening: undefined, byteCount: 0 },
       entries: [],
@@ -109,7 +115,10 @@ export class JournalBook {
     this.#journals.set(nameOf(head), journal);
     this.#lost.delete(nameOf(head));
     this.#drawn.set(drawnNameOf(head), journal);
-    this.#pay(journal, cost, 1);
+    const paid = this.#owners.get(head.owner) ?? { journals: new Set(), cost: 0 };
+    this.#owners.set(head.owner, paid);
+    paid.journals.add(journal);
+    this.#pay(journal, cost);
     return journal;
   }
 
@@ -124,14 +133,15 @@ export class JournalBook {
     if (journal === undefined) return "too_many";
     const cost = ENTRY_BYTES + entry.bytes.length + entry.facts.length;
     const isTooLarge = journal.cost + cost > JOURNAL_BYTES_MAX;
-    if (isTooLarge || !this.#makeRoom(journal.head.owner, cost, nowMs)) {
+    if (isTooLarge || !this.#makeRoom(journal.head.owner, cost, journal)) {
       this.giveUp(key, nowMs);
       return isTooLarge ? "too_large" : "too_many";
     }
     journal.entries.push(entry);
     journal.byteCount += entry.bytes.length;
     journal.atMs = nowMs;
-    this.#pay(journal, cost, 0);
+    journal.cost += cost;
+    this.#pay(journal, cost);
     return undefined;
   }
 
@@ -186,40 +196,55 @@ export class JournalBook {
     return this.#journals.get(nameOf(key)) ?? this.#drawn.get(nameOf(key));
   }
 
-  #makeRoom(owner: string, cost: number, nowMs: number): boolean {
+  /**
+   * What nobody works on goes, the oldest first: of its owner where he has too much, else of anybody. What grows is no room
+   * for itself: a copy is nobody's work here, either.
+   */
+  #makeRoom(owner: string, cost: number, growing?: MutableJournal): boolean {
     const { journalsMax, bytesMax, perOwnerMax, bytesPerOwnerMax } = this.#limits;
     const ownerIsFull = () => {
-      const { count = 0, cost: paid = 0 } = this.#owners.get(owner) ?? {};
-      return count >= perOwnerMax || paid + cost > bytesPerOwnerMax;
+      const { journals, cost: paid = 0 } = this.#owners.get(owner) ?? {};
+      return (journals?.size ?? 0) >= perOwnerMax || paid + cost > bytesPerOwnerMax;
     };
     const isFull = () => this.#journals.size >= journalsMax || this.#cost + cost > bytesMax;
-    if (!ownerIsFull() && !isFull()) return true;
-    this.expire(nowMs);
-    for (const journal of this.#journals.values()) {
-      if (!ownerIsFull() && !isFull()) return true;
-      if (isBusy(journal) || ownerIsFull() && journal.head.owner !== owner) continue;
+    const own = this.#owners.get(owner)?.journals ?? [];
+    const removeIdle = (journals: Iterable<MutableJournal>, isStillFull: () => boolean) =>
+      this.#removeIdle(journals, isStillFull, growing);
+    return removeIdle(own, ownerIsFull) && removeIdle(this.#journals.values(), isFull);
+  }
+
+  #removeIdle(
+    journals: Iterable<MutableJournal>,
+    isFull: () => boolean,
+    growing: MutableJournal | undefined,
+  ): boolean {
+    if (!isFull()) return true;
+    for (const journal of journals) {
+      if (isBusy(journal) || journal === growing) continue;
       this.#remove(journal);
+      if (!isFull()) return true;
     }
-    return !ownerIsFull() && !isFull();
+    return false;
   }
 
   #remove(journal: MutableJournal): void {
     this.#journals.delete(nameOf(journal.head));
     const drawn = drawnNameOf(journal.head);
     if (this.#drawn.get(drawn) === journal) this.#drawn.delete(drawn);
-    this.#pay(journal, -journal.cost, -1);
+    this.#pay(journal, -journal.cost);
+    const { owner } = journal.head;
+    const journals = this.#owners.get(owner)?.journals;
+    journals?.delete(journal);
+    if (journals?.size === 0) this.#owners.delete(owner);
   }
 
-  #pay(journal: MutableJournal, cost: number, count: number): void {
+  #pay(journal: MutableJournal, cost: number): void {
     const { owner } = journal.head;
-    const paid = this.#owners.get(owner) ?? { count: 0, cost: 0 };
-    paid.count += count;
+    const paid = this.#owners.get(owner);
+    assert(paid !== undefined, "Whoever pays is known");
     paid.cost += cost;
-    if (paid.count === 0) this.#owners.delete(owner);
-    else this.#owners.set(owner, paid);
     this.#cost += cost;
-    if (cost > 0 && count === 0) journal.cost += cost;
-    assert(this.#cost >= 0 && paid.count >= 0, "Journals are paid back as they were paid");
+    assert(this.#cost >= 0 && paid.cost >= 0, "Journals are paid back as they were paid");
   }
 }
 

@@ -128,3 +128,28 @@ Deno.test("JournalBook lets no other answer of the same name take the place of o
   assert.deepEqual(book.find(head("a"))?.role, COPY);
   assert.notEqual(typeof book.begin(other, as), "string");
 });
+
+Deno.test("JournalBook makes room for one owner without a look at what others keep", () => {
+  const book = new JournalBook({ ...ROOMY, perOwnerMax: 1 });
+  let looks = 0;
+  for (let number = 0; number < 50; number++) {
+    const other = head(`${number}`);
+    Object.defineProperty(other, "owner", { get: () => (looks++, `key of ${number}`) });
+    book.begin(other, { role: OWN, epoch: 0, nowMs: 0 });
+    book.setState(other, "ended", 0);
+  }
+  begun(book, "a");
+  book.setState(head("a"), "ended", 0);
+  looks = 0;
+  assert.notEqual(begun(book, "b"), "too_many");
+  assert.equal(looks, 0);
+});
+
+Deno.test("JournalBook gives a copy up that has no room left but its own, and pays its bytes back", () => {
+  const book = new JournalBook({ ...ROOMY, bytesPerOwnerMax: 3_000 });
+  for (const id of ["a", "b"]) book.begin(head(id), { role: COPY, epoch: 0, nowMs: 0 });
+  assert.equal(book.append(head("a"), entry(1_500), 0), undefined);
+  assert.equal(book.find(head("b")), undefined);
+  assert.equal(book.append(head("a"), entry(1_500), 0), "too_many");
+  assert.deepEqual([book.size, book.cost], [0, 0]);
+});
