@@ -15,7 +15,10 @@ export class SilenceWatch {
   readonly #onSilent: () => void;
   #heardMs = 0;
   #doubt: { readonly limitMs: number; readonly untilMs: number } | undefined;
+  /** Goes on through a pause: one is made for every message elsewhere, and a timer costs more than all else here. */
   #timer: { cancel(): void } | undefined;
+  #dueMs = 0;
+  #isPaused = false;
   #isStopped = false;
 
   constructor(
@@ -44,26 +47,30 @@ export class SilenceWatch {
   doubt(doubt: { readonly limitMs: number; readonly forMs: number }): void {
     const nowMs = this.#clock.monotonicMs();
     this.#doubt = { limitMs: doubt.limitMs, untilMs: nowMs + doubt.forMs };
-    if (this.#timer === undefined) return;
+    if (this.#isPaused || this.#timer === undefined) return;
     this.#timer.cancel();
     this.#check(Math.max(0, this.#heardMs + this.#patienceMs - nowMs));
   }
 
   /** Whoever does not listen can't blame the other for silence. */
   pause(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#isPaused = true;
   }
 
   resume(): void {
-    if (this.#isStopped || this.#timer !== undefined) return;
+    if (this.#isStopped || !this.#isPaused && this.#timer !== undefined) return;
+    this.#isPaused = false;
     this.#heardMs = this.#clock.monotonicMs();
-    this.#check(this.#patienceMs);
+    const patienceMs = this.#patienceMs;
+    if (this.#timer !== undefined && this.#dueMs <= this.#heardMs + patienceMs) return;
+    this.#timer?.cancel();
+    this.#check(patienceMs);
   }
 
   stop(): void {
     this.#isStopped = true;
-    this.pause();
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   get #patienceMs(): number {
@@ -73,8 +80,10 @@ export class SilenceWatch {
   }
 
   #check(delayMs: number): void {
-    const dueMs = this.#clock.monotonicMs() + delayMs;
+    const dueMs = this.#dueMs = this.#clock.monotonicMs() + delayMs;
     this.#timer = this.#clock.after(delayMs, () => {
+      this.#timer = undefined;
+      if (this.#isPaused) return;
       const nowMs = this.#clock.monotonicMs();
       // What came meanwhile may still wait to be read: one more look before anyone is given up.
       if (nowMs - dueMs > OWN_STALL_MS) return this.#check(this.#patienceMs / 2);
