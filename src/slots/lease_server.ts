@@ -31,6 +31,9 @@ import type { OptionDefaults, ResolvedLoad } from "../models/mod.ts";
 import type { Lease, SchedulerDriver, SlotRequest } from "./scheduler_driver.ts";
 import type { FindDefinition } from "../library/mod.ts";
 
+/** A lease that is granted sooner needs no other word before. Milliseconds. */
+const FIRST_WORD_MS = 20;
+
 /** What serving leases to other nodes takes. */
 export interface LeaseServerParts {
   readonly driver: Pick<SchedulerDriver, "acquire">;
@@ -116,12 +119,12 @@ class LeaseSession {
 
   /** Resolves when the slot is free again. @throws PeerError when the peer sent nonsense. */
   async run(asked: LeaseOpening): Promise<void> {
-    // The first word: whoever asks need not wait long to know that this node is there.
-    this.#tell({ kind: "beat" });
     // Read from the start: a peer that leaves while its request waits must not be waited for.
     const reading = this.#readAll();
+    // Whoever asks need not wait long to know that this node is there.
+    const firstWord = this.#parts.clock.after(FIRST_WORD_MS, () => this.#tell({ kind: "beat" }));
     try {
-      const lease = await this.#acquire(asked);
+      const lease = await this.#acquire(asked).finally(() => firstWord.cancel());
       if (lease !== undefined) {
         this.#lease = lease;
         const { model, loadNs } = lease;

@@ -693,3 +693,16 @@ Deno.test("RemoteLeases sends a peer no more leases than a connection carries", 
   assert.equal(driver.released, 192);
   await assert.rejects(acquire(), { code: "stopping" });
 });
+
+Deno.test("A node that grants a slot at once says nothing else before, and one that can't says soon that it is there", async () => {
+  for (const grants of [true, false]) {
+    const { clock, driver, connect } = stage();
+    driver.grants = grants;
+    const near = await speak(connect());
+    const first = near.read();
+    await clock.advance(20);
+    assert.match(JSON.stringify(await first), grants ? /"granted"/ : /"beat"/);
+    near.reset();
+    await settle();
+  }
+});
