@@ -29,6 +29,8 @@ const FRESH_MS = 60_000;
 /** How long a request for a fresh model waits for gossip, which needs about a second to reach everyone. */
 const HOLDERS_WAIT_MS = 5_000;
 const HOLDERS_LOOK_MS = 50;
+/** For how long a model that others hold is taken not to be here, before its files are looked for again. Milliseconds. */
+const MISSING_MS = 1_000;
 
 /** What describing the models of a cluster takes. */
 export interface ClusterDefinitionsParts extends QuestionParts {
@@ -54,6 +56,9 @@ export class ClusterDefinitions {
   /** By manifest, in order of use. Failed ones leave at once. */
   readonly #described = new BoundedMap<string, Promise<ModelDefinition>>(DESCRIBED_MAX);
 
+  /** By manifest, when it was last found not to be whole here. Milliseconds. */
+  readonly #missing = new BoundedMap<string, number>(DESCRIBED_MAX);
+
   constructor(parts: ClusterDefinitionsParts) {
     this.#parts = parts;
   }
@@ -65,7 +70,10 @@ export class ClusterDefinitions {
    * @throws as {@link ModelStore.getDefinition}.
    */
   async getDefinition(model: string, asker: Asker): Promise<ModelDefinition> {
-    const { models } = this.#parts;
+    const { models, clock } = this.#parts;
+    const known = await this.#knownElsewhere(model, asker);
+    if (known !== undefined) return known;
+    const atMs = clock.monotonicMs();
     try {
       return await this.#findHere(model, asker);
     } catch (error) {
@@ -74,8 +82,23 @@ export class ClusterDefinitions {
       const holders = entry === undefined ? [] : await this.#awaitHolders(entry);
       if (entry === undefined) throw error;
       if (holders.length === 0) throw await this.#whyNotHeld(entry, error);
-      return { ...await this.#describe(entry, holders), name: entry.name };
+      const described = await this.#describe(entry, holders);
+      this.#missing.set(entry.manifestDigest, atMs);
+      return { ...described, name: entry.name };
     }
+  }
+
+  /** What was looked for here a moment ago in vain, and is known from another node that holds it. */
+  async #knownElsewhere(model: string, asker: Asker): Promise<ModelDefinition | undefined> {
+    if (this.#missing.size === 0) return undefined;
+    const { models, clock } = this.#parts;
+    const entry = await models.find(model, asker);
+    if (entry === undefined) return undefined;
+    const missingMs = this.#missing.get(entry.manifestDigest) ?? -Infinity;
+    if (clock.monotonicMs() - missingMs >= MISSING_MS) return undefined;
+    const described = this.#described.get(entry.manifestDigest);
+    if (described === undefined || this.#holdersOf(entry).length === 0) return undefined;
+    return { ...await described, name: entry.name };
   }
 
   /** A name that this node does not know may be known to the others: it is asked for once more when that is sure. */

@@ -63,6 +63,7 @@ function stage(answers: Record<string, Answer>) {
   const clock = new HandClock();
   const telemetry = new RecordingTelemetry();
   const asked: string[] = [];
+  const looks = { count: 0 };
   const state = {
     holders: Object.keys(answers).map((digit) => holder(digit)),
     failure: MISSING as Error | undefined,
@@ -95,8 +96,12 @@ function stage(answers: Record<string, Answer>) {
         };
         return Promise.resolve(entry as CatalogEntry);
       },
-      getDefinition: () =>
-        state.failure === undefined ? Promise.resolve(DEFINITION) : Promise.reject(state.failure),
+      getDefinition: () => {
+        looks.count++;
+        return state.failure === undefined
+          ? Promise.resolve(DEFINITION)
+          : Promise.reject(state.failure);
+      },
     },
     transport: {
       openStream: (peer) => {
@@ -123,7 +128,7 @@ function stage(answers: Record<string, Answer>) {
       },
     },
   });
-  return { definitions, asked, state, clock, lines: telemetry.lines };
+  return { definitions, asked, looks, state, clock, lines: telemetry.lines };
 }
 
 Deno.test("ClusterDefinitions prefers this node's own definition, paths and all", async () => {
@@ -265,4 +270,21 @@ Deno.test("A model whose holders are down is refused with their names, not with 
     message:
       /is not on this node.*: attic and cellar hold it and are down; start one of them again/,
   });
+});
+
+Deno.test("ClusterDefinitions looks here once a second for what others hold, and at once where they are gone", async () => {
+  const { definitions, state, clock, looks } = stage({ 2: "definition" });
+  const get = () => definitions.getDefinition("m", "generate");
+  for (let request = 0; request < 5; request++) assert.deepEqual(await get(), DESCRIBED);
+  assert.equal(looks.count, 1);
+
+  state.holders = [];
+  await assert.rejects(get(), MISSING);
+  assert.equal(looks.count, 2);
+
+  state.holders = [holder("2")];
+  assert.deepEqual(await get(), DESCRIBED);
+  state.failure = undefined;
+  await clock.advance(1_000);
+  assert.equal(await get(), DEFINITION);
 });

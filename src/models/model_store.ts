@@ -51,7 +51,7 @@ import {
   type DefinitionSources,
   FactsCache,
   layersOf,
-  loadModelDefinition,
+  RecentDefinitions,
   type ModelDefinition,
   type TemplateInspector,
   templateSourcesOf,
@@ -154,6 +154,7 @@ export function createModelStore(options: ModelStoreOptions): ModelStore {
 class StoredModels implements ModelStore {
   readonly #options: ModelStoreOptions;
   readonly #sources: DefinitionSources;
+  readonly #definitions: RecentDefinitions;
   /** Looks at blobs that are about to be named, and removals of blobs, take turns. */
   readonly #changes = new Exclusive();
   readonly #holds = new BlobHolds();
@@ -169,6 +170,7 @@ class StoredModels implements ModelStore {
       templates: options.templates,
     };
     const { blobs, clock, peers } = options;
+    this.#definitions = new RecentDefinitions(this.#sources, clock);
     this.#limits = options.transferLimits ?? TRANSFER_LIMITS;
     const { progressMs } = this.#limits;
     this.#downloads = new SharedDownloads({ blobs, clock, progressMs, ...(peers && { peers }) });
@@ -185,7 +187,7 @@ class StoredModels implements ModelStore {
   }
 
   async getDefinition(model: string, asker: Asker): Promise<ModelDefinition> {
-    return await loadModelDefinition(await this.#getEntry(model, asker), this.#sources);
+    return await this.#definitions.get(await this.#getEntry(model, asker));
   }
 
   async readContentLayers(model: string, asker: Asker): Promise<readonly Uint8Array[]> {

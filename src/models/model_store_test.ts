@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { llamaFile } from "../../tests/harness/gguf_file.ts";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { digestOf, MemoryBlobStore, MemoryCatalog } from "../../tests/harness/memory_models.ts";
 import { modelStoreParts, storeModel } from "../../tests/harness/stored_models.ts";
 import { StorageError } from "../base/mod.ts";
@@ -182,4 +183,22 @@ Deno.test("ModelStore.delete() keeps blobs that other models share", async () =>
   });
   await store.delete({ model: "b" });
   assert.deepEqual(await blobs.list(), []);
+});
+
+Deno.test("ModelStore.getDefinition() asks the disk once for requests that follow each other soon", async () => {
+  const clock = new HandClock();
+  const { blobs, catalog } = createParts();
+  const store = createModelStore({ ...modelStoreParts({ blobs, catalog }), clock });
+  await storeModel({ blobs, catalog }, { name: "m", layers: [["model", llamaFile()]] });
+  const first = await store.getDefinition("m", "chat");
+  const find = blobs.find.bind(blobs);
+  let looks = 0;
+  blobs.find = (digest) => (looks++, find(digest));
+  assert.equal(await store.getDefinition("m", "chat"), first);
+  assert.equal(looks, 0);
+
+  // Somebody else has removed it meanwhile.
+  blobs.find = () => Promise.resolve(undefined);
+  await clock.advance(1_000);
+  await assert.rejects(store.getDefinition("m", "chat"), /blob .* is missing/);
 });

@@ -24,7 +24,7 @@ export {
   type DefinedTemplate,
   type DefinitionSources,
   knownCapabilities,
-  loadModelDefinition,
+  RecentDefinitions,
   type ModelDefinition,
   readFacts,
   templateSourcesOf,

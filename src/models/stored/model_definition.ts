@@ -1,6 +1,12 @@
-import { errorMessage, invalidRequest, PeerError, sha256Hex } from "../../base/mod.ts";
-import type { BlobStore, CatalogEntry, ModelDetails, RequestOptions } from "../../ports/mod.ts";
-import type { BlobLayer, ModelName } from "../../protocol/mod.ts";
+import { BoundedMap, errorMessage, invalidRequest, PeerError, sha256Hex } from "../../base/mod.ts";
+import type {
+  BlobStore,
+  CatalogEntry,
+  Clock,
+  ModelDetails,
+  RequestOptions,
+} from "../../ports/mod.ts";
+import { type BlobLayer, displayModelName, type ModelName } from "../../protocol/mod.ts";
 import {
   type ContentReader,
   type FactsCache,
@@ -62,7 +68,7 @@ export interface DefinitionSources {
  *
  * @throws UnavailableError `load_failed` naming what is missing or damaged; RequestError when it can't run here at all.
  */
-export async function loadModelDefinition(
+async function loadModelDefinition(
   entry: CatalogEntry,
   sources: DefinitionSources,
 ): Promise<ModelDefinition> {
@@ -106,6 +112,37 @@ export async function loadModelDefinition(
       template: inspected.traits.capabilities,
     }),
   };
+}
+
+/** For how long files that were found are taken to be there still: others may remove them. Milliseconds. */
+const FOUND_MS = 1_000;
+/** Definitions kept. */
+const DEFINITIONS_MAX = 64;
+
+/** {@link loadModelDefinition}, but that requests which follow each other soon don't all ask the disk the same. */
+export class RecentDefinitions {
+  readonly #sources: DefinitionSources;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #found = new BoundedMap<string, { definition: ModelDefinition; atMs: number }>(
+    DEFINITIONS_MAX,
+  );
+
+  constructor(sources: DefinitionSources, clock: Pick<Clock, "monotonicMs">) {
+    this.#sources = sources;
+    this.#clock = clock;
+  }
+
+  /** @throws as {@link loadModelDefinition}. */
+  async get(entry: CatalogEntry): Promise<ModelDefinition> {
+    const key = `${entry.manifestDigest} ${displayModelName(entry.name)}`;
+    const atMs = this.#clock.monotonicMs();
+    const found = this.#found.use(key);
+    if (found !== undefined && atMs - found.atMs < FOUND_MS) return found.definition;
+    this.#found.delete(key);
+    const definition = await loadModelDefinition(entry, this.#sources);
+    this.#found.set(key, { definition, atMs });
+    return definition;
+  }
 }
 
 /**
