@@ -85,6 +85,9 @@ export interface StartedAnswer extends AsyncIterable<AnswerChunk> {
   promptUsage(): PromptUsage;
 }
 
+/** Made once: a reason of its own with each answer would be an error, and its stack, that nobody reads. */
+const LEFT = new DOMException("The run is left", "AbortError");
+
 /** One attempt of one runner at the answer. */
 interface Attempt {
   readonly lease: Lease;
@@ -363,7 +366,7 @@ class AnswerRun {
     const attempt = this.#attempt;
     this.#attempt = undefined;
     if (attempt === undefined) return;
-    attempt.abort.abort();
+    attempt.abort.abort(LEFT);
     void drain(attempt.events).then((lost) =>
       lost ? attempt.lease.lost() : attempt.lease.release()
     );

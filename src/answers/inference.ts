@@ -1,4 +1,4 @@
-import { isEdgeError, type NodeId, RequestError } from "../base/mod.ts";
+import { BoundedMap, isEdgeError, type NodeId, RequestError } from "../base/mod.ts";
 import { jsonGrammar, schemaToGrammar } from "../core/grammar/mod.ts";
 import { estimatePromptTokens, Resumption } from "../core/answers/mod.ts";
 import {
@@ -68,6 +68,9 @@ export interface InferenceParts extends Omit<AnsweringParts, "driver"> {
   readonly drawRequestId: () => string;
 }
 
+/** Models whose special texts are remembered. */
+const TEXTS_MAX = 256;
+
 /** One request once its model and options are known. */
 interface Prepared {
   readonly model: ModelDefinition;
@@ -85,6 +88,8 @@ interface Prepared {
 export class Inference {
   readonly #parts: InferenceParts;
   readonly #templates: Templates;
+  /** Of vocabularies, by manifest: a slot of its own to ask for them would cost as much as that of the answer. */
+  readonly #specialTexts = new BoundedMap<string, { bosText: string; eosText: string }>(TEXTS_MAX);
 
   constructor(parts: InferenceParts) {
     this.#parts = parts;
@@ -356,9 +361,13 @@ export class Inference {
     const { model, own } = wanted;
     if (own !== undefined) return await this.#templates.ofRequest(own);
     return await this.#templates.ofModel(model.template, async () => {
+      const known = this.#specialTexts.use(model.manifestDigest);
+      if (known !== undefined) return known;
       const lease = await this.#acquire({ ...wanted, keepAliveMs: undefined }, signal);
       lease.release();
-      return lease.model.facts;
+      const { bosText, eosText } = lease.model.facts;
+      this.#specialTexts.set(model.manifestDigest, { bosText, eosText });
+      return { bosText, eosText };
     });
   }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { LOCAL_TEMPLATES } from "../../tests/harness/local_templates.ts";
 import { ScriptedModels } from "../../tests/harness/scripted_models.ts";
 import type { RequestError } from "../base/mod.ts";
+import { Templates } from "./prompts.ts";
 import type { Answer, ChatRequest, GenerateRequest, ToolChoice } from "../ports/mod.ts";
 import {
   IMAGE_TOKENS_ESTIMATED,
@@ -394,4 +396,36 @@ Deno.test("Inference refuses images that can't be seen, each with its reason", a
     );
   }
   assert.deepEqual(seeing.leases, []);
+});
+
+Deno.test("Inference asks a loaded model once for the special texts that its template prints", async () => {
+  const models = new ScriptedModels({
+    template: { jinjaTemplate: "{{ bos_token }}{{ messages[0].content }}" },
+  });
+  models.texts = ["ok", "ok", "ok"];
+  const inference = models.inference();
+  const leasesOf = async () => {
+    const before = models.leases.length;
+    await read(await inference.chat(chat(), never));
+    return models.leases.length - before;
+  };
+  assert.deepEqual([await leasesOf(), await leasesOf(), await leasesOf()], [2, 1, 1]);
+});
+
+Deno.test("Templates finds out once what the template of a definition can do", async () => {
+  const asked: string[] = [];
+  const templates = new Templates({
+    run: (sources, input, origin) => {
+      asked.push(input === null ? "what it can do" : "a prompt");
+      return LOCAL_TEMPLATES.run(sources, input, origin);
+    },
+  });
+  const template = { goTemplate: "{{ .Prompt }}" };
+  const texts = () => Promise.resolve({ bosText: "", eosText: "" });
+  const [one, two] = [
+    await templates.ofModel(template, texts),
+    await templates.ofModel(template, texts),
+  ];
+  assert.deepEqual(one.traits, two.traits);
+  assert.deepEqual(asked, ["what it can do"]);
 });

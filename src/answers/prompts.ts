@@ -241,6 +241,8 @@ export interface UsableTemplate {
 /** Templates as requests use them, each rendering in a worker. */
 export class Templates {
   readonly #workers: Pick<TemplateWorkers, "run">;
+  /** What is not told of a definition is found out once, as it lasts. */
+  readonly #inspected = new WeakMap<DefinedTemplate, TemplateTraits>();
 
   constructor(workers: Pick<TemplateWorkers, "run">) {
     this.#workers = workers;
@@ -259,7 +261,9 @@ export class Templates {
     if (inspected?.failure !== undefined) {
       throw new RequestError("invalid_template", inspected.failure);
     }
-    const traits = inspected?.traits ?? await this.#inspect(sources, "model");
+    const traits = inspected?.traits ?? this.#inspected.get(template) ??
+      await this.#inspect(sources, "model");
+    if (inspected === undefined) this.#inspected.set(template, traits);
     const { jinjaTemplate, ...others } = sources;
     // A chat template that lost to the other one may be one that doesn't end.
     if (traits.kind === "go") return this.#usable(traits, others, "model");
