@@ -83,7 +83,7 @@ export interface OdistOptions {
 
 /** How to start odist on a free port. */
 export function odistCommand(options: OdistOptions): ServerCommand {
-  const port = findFreePort();
+  const port = freePort();
   const source = ["run", "-A", "--unstable-net", "main.ts"];
   return {
     command: options.binary ?? Deno.execPath(),
@@ -111,7 +111,7 @@ export function llamaServerCommand(
     readonly logPath: string;
   },
 ): ServerCommand {
-  const port = findFreePort();
+  const port = freePort();
   const { slots, threads } = options;
   const pairs = {
     "--model": options.modelPath,
@@ -133,9 +133,17 @@ export function llamaServerCommand(
   };
 }
 
-function findFreePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+/** A port of the loopback address that is free now. */
+export function freePort(kind: "tcp" | "udp" = "tcp"): number {
+  const at = { hostname: "127.0.0.1", port: 0 } as const;
+  if (kind === "tcp") {
+    using listener = Deno.listen(at);
+    return listener.addr.port;
+  }
+  const socket = Deno.listenDatagram({ transport: "udp", ...at });
+  const { addr } = socket;
+  socket.close();
+  return addr.transport === "udp" ? addr.port : 0;
 }
 
 async function answers(url: string): Promise<boolean> {
