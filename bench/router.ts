@@ -21,7 +21,7 @@ import {
 } from "./measuring/servers.ts";
 import { createModel } from "./measuring/setup.ts";
 import { fixed, median, percentile } from "./measuring/stats.ts";
-import { startProxy } from "./paced/proxy.ts";
+import { startProxy } from "./pacing/nginx_proxy.ts";
 
 const MODEL = "paced";
 /** Milliseconds between two looks for what takes a moment. */
@@ -173,7 +173,6 @@ async function startNode(
     dataFolder: join(folder, name),
     logPath: join(outFolder, `${name}.log`),
     settings: {
-      PACED_MS: String(paceMs),
       ODIST_SLOTS: "256",
       ODIST_MAX_QUEUE: "1024",
       ODIST_REPLICAS: "1",
@@ -181,10 +180,10 @@ async function startNode(
       ...by.settings,
     },
   });
-  const flags = ["run", "--quiet", "--no-lock", "-A", "--unstable-net"];
+  const node = ["-A", "--no-check", "--unstable-net", "bench/pacing/paced_node.ts"];
   return await startServer({
     ...command,
-    args: [...flags, join(checkout, "bench/paced/node.ts"), "serve"],
+    args: ["run", "--quiet", "--no-lock", ...node, checkout, `at-once,${paceMs}`, "serve"],
   });
 }
 

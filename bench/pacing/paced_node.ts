@@ -1,7 +1,7 @@
 /**
  * A whole node whose runners are paced: the command line of the sources that are named, but for what computes.
  *
- * Usage: `paced_node.ts SOURCES MS_PER_TOKEN serve`.
+ * Usage: `paced_node.ts SOURCES [at-once,]MS_PER_TOKEN serve`.
  *
  * @module
  */

@@ -2,7 +2,8 @@
  * A runner that computes nothing: prompts and tokens take the time that they are said to, so that what a bench measures is
  * the node's own work. Each answer has a length of its own, drawn from its prompt.
  *
- * Usage: `paced_runner.ts MS_PER_TOKEN`, by a node as its runner.
+ * Usage: `paced_runner.ts [at-once,]MS_PER_TOKEN`, by a node as its runner. At once: a prompt takes no time, and its first
+ * token comes with it; answers have the length that they are asked for.
  *
  * @module
  */
@@ -15,7 +16,10 @@ import type {
   SequenceEvent,
 } from "../../src/protocol/mod.ts";
 
-const msPerToken = Number(Deno.args[0]);
+const [pace = "", isAtOnce = false] = Deno.args[0]?.startsWith("at-once,")
+  ? [Deno.args[0].slice("at-once,".length), true]
+  : [Deno.args[0]];
+const msPerToken = Number(pace);
 /** So many tokens of a prompt take the time of one of an answer. */
 const PREFILL_TOKENS = 32;
 const CHARS_PER_TOKEN = 4;
@@ -53,6 +57,11 @@ function obey(command: RunnerCommand): void {
     case "generate": {
       const { id, request } = command;
       const { prompt, predictTokensMax } = request;
+      if (isAtOnce) {
+        const run = { id, prefillLeft: 0, tokensLeft: predictTokensMax };
+        runs.set(id, run);
+        return tell([started(id), ...nextOf(run)]);
+      }
       const text = prompt.kind === "text" ? prompt.text : prompt.tokens.join(" ");
       const promptTokens = encoder.encode(text).length / CHARS_PER_TOKEN;
       const share = LENGTH_MIN + (1 - LENGTH_MIN) * drawn(text);
@@ -107,15 +116,24 @@ function turn(): void {
     const { id } = run;
     if (run.prefillLeft > 0) {
       if (--run.prefillLeft > 0) continue;
-      events.push({ id, event: { kind: "started", promptTokens: [1], cachedTokens: 0 } });
+      events.push(started(id));
       continue;
     }
-    events.push({ id, event: { kind: "tokens", tokens: [TOKEN] } });
-    if (--run.tokensLeft > 0) continue;
-    runs.delete(id);
-    events.push(finished(id, "end"));
+    events.push(...nextOf(run));
   }
   tell(events);
+}
+
+function started(id: number): Addressed {
+  return { id, event: { kind: "started", promptTokens: [1], cachedTokens: 0 } };
+}
+
+function nextOf(run: Run): Addressed[] {
+  const { id } = run;
+  const token: Addressed = { id, event: { kind: "tokens", tokens: [TOKEN] } };
+  if (--run.tokensLeft > 0) return [token];
+  runs.delete(id);
+  return [token, finished(id, "end")];
 }
 
 /** Turns come by the clock, however late the one before was: a busy machine slows no paced engine down. */
