@@ -6,7 +6,7 @@ import { openSleeping, openWaking, type Sleeping, type WakeDriver } from "../mem
 import { drawId } from "../http/mod.ts";
 import type { PeersWork, SharedJournals, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
-import { Credentials, setNodeGauges, tenantWeight } from "../operators/mod.ts";
+import { Credentials, diskGauge, setNodeGauges, tenantWeight } from "../operators/mod.ts";
 import {
   type CatalogueCommand,
   encodeApiKey,
@@ -56,7 +56,7 @@ export interface OpenNode {
   readonly waking: WakeDriver;
   readonly sleeping: Sleeping;
   /** Sets the gauges that are read when somebody asks. */
-  lookAround(): Promise<void>;
+  lookAround(): void;
   /** Ends what runs, says goodbye, and closes all but the ports. */
   close(): Promise<void>;
 }
@@ -116,6 +116,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const figures = ownFigures({ driver, devices, speed, clock, catalogue });
   const cluster = new Cluster(machinery, figures);
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
+  const lookAtDisk = diskGauge(freeBytes, ports.metrics);
   const { log, metrics, power } = ports;
   const waking = openWaking({ cluster, power, clock, log, metrics });
   await lendWorkers(parts, cluster, { blobs, peers: sharing.peers });
@@ -160,11 +161,13 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     responses: kept.responses,
     journals: kept.journals,
     elsewhere: kept.elsewhere,
-    lookAround: () =>
+    lookAround: () => {
+      lookAtDisk();
       setNodeGauges(
-        { cluster, driver, machine, freeBytes, sharing, stored: machinery.stored },
+        { cluster, driver, machine, sharing, stored: machinery.stored },
         ports.metrics,
-      ),
+      );
+    },
     async close() {
       sleeping.close();
       const cut = serving.servedCount();

@@ -41,27 +41,46 @@ export interface NodeGaugesParts {
   readonly sharing: { readonly copies: { held(): Iterable<string> } };
   readonly stored: { readonly expiresAtMs: number | undefined };
   readonly machine: { availableBytes(): number };
-  readonly freeBytes: () => Promise<number | undefined>;
 }
 
 /** Where a model's copies are. */
 type Copies = "awake" | "asleep" | "unwakeable" | "none";
 
 /** The same metrics, with `look` called before each time they are shown. */
-export function lookBeforeRender(metrics: Metrics, look: () => Promise<void>): Metrics {
+export function lookBeforeRender(metrics: Metrics, look: () => void): Metrics {
   return {
     increment: (name, labels, by) => metrics.increment(name, labels, by),
     set: (name, value, labels) => metrics.set(name, value, labels),
     observe: (name, value, labels) => metrics.observe(name, value, labels),
-    async render() {
-      await look();
-      return await metrics.render();
+    render() {
+      look();
+      return metrics.render();
     },
   };
 }
 
-/** Sets what is only worth reading when somebody asks: what the node knows of itself, its disk and its cluster. */
-export async function setNodeGauges(parts: NodeGaugesParts, metrics: Metrics): Promise<void> {
+/**
+ * Looks at the disk now and at each call, and has the gauge tell what was found last: a disk may take long to answer, and
+ * whoever asks for metrics is not to wait for it. One look at a time.
+ */
+export function diskGauge(
+  freeBytes: () => Promise<number | undefined>,
+  metrics: Pick<Metrics, "set">,
+): () => void {
+  let isLooking = false;
+  const look = async () => {
+    if (isLooking) return;
+    isLooking = true;
+    const bytes = await freeBytes();
+    isLooking = false;
+    if (bytes !== undefined) metrics.set("odist_disk_free_bytes", bytes);
+  };
+  void look();
+  return () => void look();
+}
+
+/** Sets what is only worth reading when somebody asks: what the node knows of itself and its cluster. */
+export function setNodeGauges(parts: NodeGaugesParts, metrics: Metrics): void {
   setGroupGauges(parts, metrics);
   setModelGauges(parts, metrics);
   const { driver, machine, stored } = parts;
@@ -76,8 +95,6 @@ export async function setNodeGauges(parts: NodeGaugesParts, metrics: Metrics): P
   if (expiresAtMs !== undefined) {
     metrics.set("odist_certificate_expiry_timestamp_seconds", expiresAtMs / 1000);
   }
-  const freeBytes = await parts.freeBytes();
-  if (freeBytes !== undefined) metrics.set("odist_disk_free_bytes", freeBytes);
 }
 
 function setGroupGauges({ cluster }: NodeGaugesParts, metrics: Metrics): void {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { settle } from "../../tests/harness/hand_clock.ts";
 import type { NodeId } from "../base/mod.ts";
 import type { Metrics } from "../ports/mod.ts";
-import { lookBeforeRender, type NodeGaugesParts, setNodeGauges } from "./node_gauges.ts";
+import { diskGauge, lookBeforeRender, type NodeGaugesParts, setNodeGauges } from "./node_gauges.ts";
 
 const idOf = (digit: string) => digit.repeat(16) as NodeId;
 const SELF = idOf("1");
@@ -70,33 +71,31 @@ function scene(it: Scene): NodeGaugesParts {
     sharing: { copies: { held: () => held.map(({ manifestDigest }) => manifestDigest) } },
     stored: { expiresAtMs: 86_400_000 },
     machine: { availableBytes: () => 7, cores: 1 },
-    freeBytes: () => Promise.resolve(5),
   } as unknown as NodeGaugesParts; // A double: nothing else of it is read.
 }
 
-async function gaugesOf(parts: NodeGaugesParts): Promise<ReadonlyMap<string, number>> {
+function gaugesOf(parts: NodeGaugesParts): ReadonlyMap<string, number> {
   const { gauges, metrics } = gaugeBook();
-  await setNodeGauges(parts, metrics);
+  setNodeGauges(parts, metrics);
   return gauges;
 }
 
-Deno.test("setNodeGauges() tells slots, the queue, the disk, memory and certificates in base units", async () => {
-  const gauges = await gaugesOf(scene({ leader: "2" }));
+Deno.test("setNodeGauges() tells slots, the queue, memory and certificates in base units", () => {
+  const gauges = gaugesOf(scene({ leader: "2" }));
   assert.equal(gauges.get("odist_slots busy"), 1);
   assert.equal(gauges.get("odist_slots free"), 1);
   assert.equal(gauges.get("odist_queue_oldest_seconds"), 1.5);
-  assert.equal(gauges.get("odist_disk_free_bytes"), 5);
   assert.equal(gauges.get("odist_memory_available_bytes"), 7);
   assert.equal(gauges.get("odist_certificate_expiry_timestamp_seconds"), 86_400);
 });
 
 Deno.test("setNodeGauges() counts voters that are up and down, itself among the fenced ones", async () => {
-  const well = await gaugesOf(scene({ leader: "2" }));
+  const well = gaugesOf(scene({ leader: "2" }));
   assert.deepEqual([well.get("odist_raft_voters up"), well.get("odist_raft_voters down")], [3, 0]);
   assert.equal(well.get("odist_raft_leader_known"), 1);
   assert.equal(well.get("odist_raft_takes_changes"), 1);
   assert.equal(well.get("odist_raft_fenced"), 0);
-  const ill = await gaugesOf(scene({ fenced: true, standings: { 2: "down", 3: "suspect" } }));
+  const ill = gaugesOf(scene({ fenced: true, standings: { 2: "down", 3: "suspect" } }));
   assert.deepEqual([ill.get("odist_raft_voters up"), ill.get("odist_raft_voters down")], [0, 3]);
   assert.equal(ill.get("odist_raft_leader_known"), 0);
   assert.equal(ill.get("odist_raft_takes_changes"), 0);
@@ -107,18 +106,39 @@ Deno.test("setNodeGauges() sorts each model by its best copy", async () => {
   const standings = { 2: "down", 3: "left" };
   const copies = async (wakeable: string) => {
     const holders = ["1", "13", "3", "2", "23", ""];
-    const gauges = await gaugesOf(scene({ standings, holders, asleep: "3", wakeable }));
+    const gauges = gaugesOf(scene({ standings, holders, asleep: "3", wakeable }));
     return ["awake", "asleep", "unwakeable", "none"].map((it) => gauges.get(`odist_models ${it}`));
   };
   assert.deepEqual(await copies("3"), [2, 2, 0, 2]);
   assert.deepEqual(await copies(""), [2, 0, 2, 2]);
-  const suspected = await gaugesOf(scene({ standings: { 2: "suspect" }, holders: ["2"] }));
+  const suspected = gaugesOf(scene({ standings: { 2: "suspect" }, holders: ["2"] }));
   assert.equal(suspected.get("odist_models awake"), 1);
   assert.equal(suspected.get("odist_members_asleep"), 0);
 });
 
 Deno.test("lookBeforeRender() looks each time before it shows", async () => {
   const { metrics } = gaugeBook();
-  const looked = lookBeforeRender(metrics, () => Promise.resolve(metrics.set("odist_slots", 1)));
+  const looked = lookBeforeRender(metrics, () => metrics.set("odist_slots", 1));
   assert.equal((await looked.render()).text, "1");
+});
+
+Deno.test("diskGauge() has nobody wait for a disk that doesn't answer, and asks it nothing more meanwhile", async () => {
+  const { gauges, metrics } = gaugeBook();
+  const answers: PromiseWithResolvers<number | undefined>[] = [];
+  const look = diskGauge(() => {
+    const answer = Promise.withResolvers<number | undefined>();
+    answers.push(answer);
+    return answer.promise;
+  }, metrics);
+  const looked = lookBeforeRender(metrics, look);
+  assert.equal((await looked.render()).text, "0");
+  assert.equal(answers.length, 1);
+  answers[0]?.resolve(5);
+  await settle();
+  assert.equal(gauges.get("odist_disk_free_bytes"), 5);
+  await looked.render();
+  assert.equal(answers.length, 2);
+  answers[1]?.resolve(undefined);
+  await settle();
+  assert.equal(gauges.get("odist_disk_free_bytes"), 5);
 });

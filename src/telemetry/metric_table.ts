@@ -144,7 +144,9 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
       "machines that can be woken do), unwakeable (only machines that sleep and can't be), or none.",
     "copies",
   ),
-  odist_disk_free_bytes: gauge("Free room of the disk that the models lie on."),
+  odist_disk_free_bytes: gauge(
+    "Free room of the disk that the models lie on, as of the last time that metrics were asked for.",
+  ),
   odist_memory_available_bytes: gauge("Memory that models may still be loaded into."),
   odist_clock_timestamp_seconds: gauge("This node's clock at the moment it was asked, Unix time."),
   odist_certificate_expiry_timestamp_seconds: gauge(
