@@ -105,7 +105,7 @@ function tell(events: readonly Addressed[]): void {
   if (events.length > 0) send({ kind: "events", events });
 }
 
-function finished(id: number, reason: "end" | "cancelled"): Addressed {
+function finished(id: number, reason: "end" | "length" | "cancelled"): Addressed {
   return { id, event: { kind: "finished", reason, prefillNs: 1, decodeNs: 1 } };
 }
 
@@ -133,7 +133,7 @@ function nextOf(run: Run): Addressed[] {
   const token: Addressed = { id, event: { kind: "tokens", tokens: [TOKEN] } };
   if (--run.tokensLeft > 0) return [token];
   runs.delete(id);
-  return [token, finished(id, "end")];
+  return [token, finished(id, isAtOnce ? "length" : "end")];
 }
 
 /** Turns come by the clock, however late the one before was: a busy machine slows no paced engine down. */

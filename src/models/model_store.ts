@@ -51,8 +51,8 @@ import {
   type DefinitionSources,
   FactsCache,
   layersOf,
-  RecentDefinitions,
   type ModelDefinition,
+  RecentDefinitions,
   type TemplateInspector,
   templateSourcesOf,
 } from "./stored/mod.ts";

@@ -161,13 +161,11 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     responses: kept.responses,
     journals: kept.journals,
     elsewhere: kept.elsewhere,
-    lookAround: () => {
-      lookAtDisk();
+    lookAround: () =>
       setNodeGauges(
-        { cluster, driver, machine, sharing, stored: machinery.stored },
+        { cluster, driver, machine, lookAtDisk, sharing, stored: machinery.stored },
         ports.metrics,
-      );
-    },
+      ),
     async close() {
       sleeping.close();
       const cut = serving.servedCount();

@@ -41,6 +41,8 @@ export interface NodeGaugesParts {
   readonly sharing: { readonly copies: { held(): Iterable<string> } };
   readonly stored: { readonly expiresAtMs: number | undefined };
   readonly machine: { availableBytes(): number };
+  /** As {@link diskGauge} gives it. */
+  readonly lookAtDisk: () => void;
 }
 
 /** Where a model's copies are. */
@@ -83,7 +85,8 @@ export function diskGauge(
 export function setNodeGauges(parts: NodeGaugesParts, metrics: Metrics): void {
   setGroupGauges(parts, metrics);
   setModelGauges(parts, metrics);
-  const { driver, machine, stored } = parts;
+  const { driver, machine, stored, lookAtDisk } = parts;
+  lookAtDisk();
   const ready = driver.view().instances.filter(({ state }) => state === "ready");
   const slots = ready.reduce((sum, instance) => sum + instance.slots, 0);
   const busy = ready.reduce((sum, { running }) => sum + running, 0);

@@ -71,6 +71,7 @@ function scene(it: Scene): NodeGaugesParts {
     sharing: { copies: { held: () => held.map(({ manifestDigest }) => manifestDigest) } },
     stored: { expiresAtMs: 86_400_000 },
     machine: { availableBytes: () => 7, cores: 1 },
+    lookAtDisk: () => {},
   } as unknown as NodeGaugesParts; // A double: nothing else of it is read.
 }
 

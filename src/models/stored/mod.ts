@@ -24,9 +24,9 @@ export {
   type DefinedTemplate,
   type DefinitionSources,
   knownCapabilities,
-  RecentDefinitions,
   type ModelDefinition,
   readFacts,
+  RecentDefinitions,
   templateSourcesOf,
   verifyDefinition,
 } from "./model_definition.ts";
