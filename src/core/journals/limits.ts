@@ -10,6 +10,8 @@ export const ACK_WAIT_MS = 1_000;
 export const BENCH_MS = 10_000;
 /** Where all have let bytes wait, one is tried again so often, while nobody waits for it. Milliseconds. */
 export const TRIAL_GAP_MS = 500;
+/** What is tried again has as long as bytes may wait, twice as long each time that was too short, and this at most. Milliseconds. */
+export const TRIAL_MS_MAX = 16_000;
 /** How often waits are looked at. Milliseconds. */
 export const LINK_LOOK_MS = 100;
 /** How much one node keeps, its own journals and others' together. */

@@ -1,5 +1,5 @@
 import type { NodeId } from "../../base/mod.ts";
-import { ACK_WAIT_MS, BENCH_MS, TRIAL_GAP_MS } from "./limits.ts";
+import { ACK_WAIT_MS, BENCH_MS, TRIAL_GAP_MS, TRIAL_MS_MAX } from "./limits.ts";
 
 /** Facts for a {@link JournalReplication}; times in milliseconds that never go back. */
 export type ReplicationFact<Word> =
@@ -43,6 +43,8 @@ export class JournalReplication<Word> {
   readonly #benched = new Map<NodeId, number>();
   #link: Link | undefined;
   #lastTrialMs = -Infinity;
+  /** How long the next trial may take: all that is kept may be much for a busy machine. */
+  #trialMs = ACK_WAIT_MS;
   /** Not sent yet; empty while everything is to be sent. */
   #queue: Word[] = [];
   #written = 0;
@@ -122,6 +124,7 @@ export class JournalReplication<Word> {
     this.#waitsSinceMs = nowMs;
     const link = this.#link;
     if (link !== undefined) {
+      this.#trialMs = ACK_WAIT_MS;
       // What a trial has shown by itself meanwhile is on its way.
       const knowsAll = link.knowsAll || upTo >= this.#released;
       this.#link = { ...link, knowsAll, trialSinceMs: undefined };
@@ -132,8 +135,10 @@ export class JournalReplication<Word> {
   #looked(nowMs: number): readonly ReplicationOrder<Word>[] {
     const link = this.#link;
     const isWaiting = this.#released < this.#written || link?.trialSinceMs !== undefined;
+    const isTrial = link?.trialSinceMs !== undefined;
     const sinceMs = link?.trialSinceMs ?? this.#waitsSinceMs;
-    const isLate = isWaiting && nowMs - sinceMs >= ACK_WAIT_MS;
+    const isLate = isWaiting && nowMs - sinceMs >= (isTrial ? this.#trialMs : ACK_WAIT_MS);
+    if (isLate && isTrial) this.#trialMs = Math.min(TRIAL_MS_MAX, this.#trialMs * 2);
     if (!isLate) return link === undefined ? this.#next(nowMs, { isBenched: false }) : [];
     const shown = this.#release(this.#written);
     if (link === undefined) return shown;

@@ -104,6 +104,26 @@ Deno.test("JournalReplication tries nobody without a pause between", () => {
   assert.deepEqual(left, [{ kind: "unlink", peer: B }, { kind: "link", peer: C }]);
 });
 
+Deno.test("JournalReplication gives a node that takes long for all that is kept more time with each trial", () => {
+  const replication = linked();
+  replication.step({ kind: "candidates", peers: [B] }, 0);
+  replication.step({ kind: "lost", peer: B }, 0);
+  replication.step({ kind: "linked", peer: B }, 0);
+  let nowMs = 0;
+  for (const patienceMs of [1, 2, 4, 8, 16, 16].map((times) => times * ACK_WAIT_MS)) {
+    assert.deepEqual(replication.step({ kind: "looked" }, nowMs + patienceMs - 1), []);
+    nowMs += patienceMs;
+    assert.equal(kinds(replication.step({ kind: "looked" }, nowMs)), "unlink link");
+    replication.step({ kind: "linked", peer: B }, nowMs);
+  }
+  replication.step({ kind: "acked", batch: 8 }, nowMs);
+  assert.equal(replication.partner, B, "it took its time");
+  replication.step({ kind: "lost", peer: B }, nowMs);
+  replication.step({ kind: "looked" }, nowMs + TRIAL_GAP_MS);
+  const again = replication.step({ kind: "looked" }, nowMs + TRIAL_GAP_MS + ACK_WAIT_MS);
+  assert.equal(kinds(again), "unlink link", "the next one begins anew");
+});
+
 Deno.test("JournalReplication takes no late word of a node that it left", () => {
   const replication = linked();
   replication.step({ kind: "wrote", word: "1" }, 5);

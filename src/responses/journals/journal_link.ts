@@ -164,10 +164,10 @@ export class JournalLink {
   }
 }
 
-/** What is told of a journal as a whole. */
+/** What is told of a journal as a whole, as it is now: it may wait, and what is told meanwhile has words of its own. */
 export function begunWord({ head, epoch, opening, entries, state }: Journal): JournalWord {
   const opened = opening === undefined ? {} : { opening };
-  return { kind: "begun", head, epoch, ...opened, entries, state };
+  return { kind: "begun", head, epoch, ...opened, entries: [...entries], state };
 }
 
 /** Of own journals; what nobody works on any more is still of use to whoever comes back for it. */
