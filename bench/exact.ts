@@ -103,7 +103,7 @@ async function measure(name: string, modelPath: string): Promise<void> {
   await price(name, settings, proof);
 }
 
-/** By turns, until there are enough or the time is over. */
+/** By turns, each kind as often as the others, until there are enough or the time is over. */
 async function compareAll(name: string, first: LoadedModel, second: LoadedModel): Promise<void> {
   const endMs = performance.now() + Number(values.minutes) * 60_000;
   const kinds = Object.entries(POINT_KINDS).map(([kind, changes]) => {
@@ -119,7 +119,6 @@ async function compareAll(name: string, first: LoadedModel, second: LoadedModel)
   while (!isOver()) {
     for (const one of kinds) {
       await compareRound(`${name}, ${one.kind}`, one);
-      if (isOver()) break;
     }
   }
 }
