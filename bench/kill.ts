@@ -244,8 +244,8 @@ class Matrix {
     };
     const computed = new Set<string | null>();
     for (let round = 0; round < WARMING_ROUNDS; round++) {
-      const nodes = await Promise.all(Array.from({ length: WARMING_REQUESTS }, ask));
-      for (const node of nodes) computed.add(node);
+      const answers = Array.from({ length: WARMING_REQUESTS }, ask);
+      for (const node of await Promise.all(answers)) computed.add(node);
       if (nodes.every((name) => computed.has(name))) return true;
     }
     return false;
@@ -445,7 +445,9 @@ function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown
     } with bytes lost or repeated, ${count((it) => it.identical)} with the undisturbed text; gap ${
       gaps(cells)
     } ms (p50 / p99).`,
-    `Of ${warm.length} kills where whoever went on had the model loaded: ${gaps(warm)} ms.`,
+    ...warm.length === 0
+      ? []
+      : [`Of ${warm.length} kills where whoever went on had the model loaded: ${gaps(warm)} ms.`],
     "",
     `| who | how | ${KINDS.map(({ name }) => name).join(" | ")} | pause p50 / p99 ms |`,
     `|---|---|${KINDS.map(() => "---|").join("")}---|`,
