@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { simulateDay } from "./day.ts";
 import { etaErrors, goodMs, jain, quantile } from "./queue_figures.ts";
 import { type Load, QueueWorld } from "./queue_world.ts";
 
@@ -6,6 +7,8 @@ const DURATION_MS = 400_000;
 /** Until every node has measured what requests take. */
 const WARM_MS = 60_000;
 const PATIENCE_MS = 60_000;
+/** A short one: `deno task sim:day` has a whole one. */
+const DAY_MS = 1_200_000;
 
 /** Four keys, two of them with agents, which ask for so much of what all nodes can do, in these parts. */
 function keys(times: number, parts: readonly number[]): readonly Load[] {
@@ -91,20 +94,8 @@ Deno.test("below what nodes can do nobody is refused", () => {
 });
 
 Deno.test("a thousand nodes that lose three in ten at the peak of their day lose none of what they admitted", () => {
-  const dayMs = 120_000;
-  const loads: readonly Load[] = [{
-    tenant: "a",
-    shape: "agent",
-    share: (atMs) => 0.35 - 0.3 * Math.cos(2 * Math.PI * atMs / dayMs),
-    patienceMs: Infinity,
-  }];
-  const world = new QueueWorld({
-    ...{ seed: 3, nodes: 1_000, loads, durationMs: dayMs },
-    loss: { share: 0.3, atMs: dayMs / 2 },
-  });
-  world.run();
-  const moved = world.asked.filter(({ retries }) => retries > 0);
-  assert.ok(moved.length > 200, `${moved.length} lost their node`);
-  const lost = world.asked.filter(({ outcome }) => outcome !== "whole");
-  assert.equal(lost.length, 0);
+  const day = simulateDay({ nodes: 1_000, dayMs: DAY_MS, seed: 3, realMs: () => 0 });
+  assert.ok(day.moved > 200, `${day.moved} lost their node`);
+  assert.ok(day.requests > 20_000, `${day.requests} asked`);
+  assert.deepEqual([day.lost, day.refused], [0, 0]);
 });

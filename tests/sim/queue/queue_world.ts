@@ -16,7 +16,9 @@ const DECODE_TOKENS_PER_MS = 0.05;
 /** Gossip tells of a load so often. */
 const REPORT_MS = 250;
 /** Nodes that hold one model: what a request chooses among. */
-const HOLDERS = 10;
+export const HOLDERS = 10;
+/** Choices of a node whose time is kept. */
+const CHOICES_MAX = 65_536;
 /** As rough as a real asker's guess from the characters of a prompt. */
 const GUESS_SHARE = 0.2;
 
@@ -125,6 +127,8 @@ export interface QueueWorldOptions {
   readonly loss?: { readonly share: number; readonly atMs: number };
   /** How much longer than usual everything takes, as other programs come and go; default 1. */
   readonly slowness?: (atMs: number) => number;
+  /** Milliseconds of the real clock, to tell what choosing a node costs. */
+  readonly realMs?: () => number;
   /** Hears of each request that is over, which is not kept then. */
   readonly onOver?: (asked: Asked) => void;
 }
@@ -132,6 +136,8 @@ export interface QueueWorldOptions {
 export class QueueWorld {
   readonly asked: Asked[] = [];
   arrivals = 0;
+  /** What the first choices of a node took of {@link QueueWorldOptions.realMs}. */
+  readonly choicesMs: number[] = [];
   events = 0;
   readonly #options: QueueWorldOptions;
   readonly #random: Random;
@@ -210,7 +216,10 @@ export class QueueWorld {
   }
 
   #send(asked: Asked, standing: "fresh" | "resumed"): void {
+    const { realMs = () => 0 } = this.#options;
+    const startedMs = realMs();
     const node = this.#choose(asked);
+    if (this.choicesMs.length < CHOICES_MAX) this.choicesMs.push(realMs() - startedMs);
     if (node === undefined) {
       this.#over(asked, "refused");
       return;
