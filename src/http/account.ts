@@ -55,27 +55,40 @@ export interface Admission {
   end(): void;
 }
 
-/** Takes one request of a key's limits. @throws UnavailableError `rate_limited`; `refused` hears what is left before. */
-export function admitKey(
-  { keyId, limits }: NonNullable<Payer["key"]>,
-  by: {
-    readonly meter: KeyMeter;
-    readonly nowMs: number;
-    readonly refused: (standing: KeyStanding) => void;
-  },
-): Admission {
-  const verdict = by.meter.admit(keyId, limits, by.nowMs);
-  const { standing } = verdict;
-  if (verdict.kind === "limited") {
-    by.refused(standing);
-    const text = `key "${keyId}" may have ${verdict.limit} ${LIMIT_TEXTS[verdict.by]}, and did`;
-    throw new UnavailableError("rate_limited", text, { retryAfterMs: verdict.retryMs });
-  }
+/** What is needed to hold a key to its limits; `refused` hears what is left before it is refused. */
+interface Metering {
+  readonly meter: KeyMeter;
+  readonly nowMs: number;
+  readonly refused: (standing: KeyStanding) => void;
+}
+
+type Key = NonNullable<Payer["key"]>;
+
+/** Takes one request of a key's limits. @throws UnavailableError `rate_limited`. */
+export function admitKey({ keyId, limits }: Key, by: Metering): Admission {
+  const { meter } = by;
+  const standing = standingOf(keyId, meter.admit(keyId, limits, by.nowMs), by);
   return {
     standing,
-    addTokens: (count) => by.meter.addTokens(keyId, count),
-    end: () => by.meter.end(keyId),
+    addTokens: (count) => meter.addTokens(keyId, count),
+    end: () => meter.end(keyId),
   };
+}
+
+/** Whether {@link admitKey} would take one, and takes none. @throws UnavailableError `rate_limited`. */
+export function checkKey({ keyId, limits }: Key, by: Metering): void {
+  standingOf(keyId, by.meter.check(keyId, limits, by.nowMs), by);
+}
+
+function standingOf(
+  keyId: string,
+  verdict: ReturnType<KeyMeter["admit"]>,
+  { refused }: Metering,
+): KeyStanding {
+  if (verdict.kind === "admitted") return verdict.standing;
+  refused(verdict.standing);
+  const text = `key "${keyId}" may have ${verdict.limit} ${LIMIT_TEXTS[verdict.by]}, and did`;
+  throw new UnavailableError("rate_limited", text, { retryAfterMs: verdict.retryMs });
 }
 
 const LIMIT_TEXTS: Readonly<Record<Exclude<keyof KeyLimits, "weight">, string>> = {

@@ -61,6 +61,24 @@ Deno.test("headers that say no priority and no deadline are refused with what th
   assert.deepEqual(accounts, []);
 });
 
+Deno.test("a key past its limit is told so before its request is read", async () => {
+  const { app, accounts, send } = scene({ requestsPerMinute: 1 });
+  await send("/api/chat", KEY);
+  let isRead = false;
+  const body = (async function* () {
+    isRead = true;
+    yield new Uint8Array(1_000);
+  })();
+  const request = httpRequest("POST", "/api/chat", {});
+  request.headers.set("authorization", KEY.authorization);
+  const answer = await app.fetch(request, { sender: NEIGHBOUR, body });
+  assert.equal(answer.status, 429);
+  assert.equal(answer.headers.get("x-ratelimit-remaining-requests"), "0");
+  assert.ok(Number(answer.headers.get("retry-after")) > 0);
+  assert.equal(accounts.length, 1);
+  assert.equal(isRead, false);
+});
+
 for (const path of ["/api/chat", "/v1/chat/completions", "/v1/messages"]) {
   Deno.test(`${path} tells a key what it has left, and refuses it with 429 past that, alone`, async () => {
     const { send } = scene({ requestsPerMinute: 2, tokensPerDay: 1_000 });

@@ -29,6 +29,7 @@ import type { KeyMeter, KeyStanding } from "../core/queue/mod.ts";
 import {
   type Admission,
   admitKey,
+  checkKey,
   type Payer,
   QUEUE_HEADER,
   readAccount,
@@ -84,6 +85,8 @@ export interface HttpParts {
   readonly admin?: ClusterAdmin;
   /** Absent = nobody needs a key. */
   readonly access?: KeyAccess;
+  /** Counts what keys use of their limits, here and on other nodes. Absent = here alone. */
+  readonly keyMeter?: KeyMeter;
   /** Reads an image that a request names by address. Absent = none is fetched. */
   readonly fetchImage?: (
     address: string,
@@ -290,6 +293,15 @@ export class Exchange {
     this.#admission = admitKey(payer.key, { meter: this.origin.meter, nowMs, refused });
     this.#standing = this.#admission.standing;
     return account;
+  }
+
+  /** Before its body is read. @throws UnavailableError `rate_limited` where {@link labelled} would. */
+  checkLimits(): void {
+    const { key } = this.#payer ?? {};
+    if (key === undefined) return;
+    const refused = (standing: KeyStanding) => void (this.#standing = standing);
+    const nowMs = this.#parts.clock.nowMs();
+    checkKey(key, { meter: this.origin.meter, nowMs, refused });
   }
 
   /** Whose answer this is, in words that mean the same on every node. */

@@ -75,7 +75,7 @@ export class Router {
   readonly #running: RunningRequests;
   readonly #resuming: Resuming;
   /** What comes in on any of this node's ports counts together. */
-  readonly #meter = new KeyMeter();
+  readonly #meter: KeyMeter;
   readonly #failureAnswer: ApiFamily["failureAnswer"];
   readonly #paths: ReadonlyMap<string, ReadonlyMap<string, Mounted>>;
 
@@ -92,6 +92,7 @@ export class Router {
     },
   ) {
     this.#parts = parts;
+    this.#meter = parts.keyMeter ?? new KeyMeter();
     this.#admitting = options.admitting;
     this.#running = options.running;
     this.#resuming = options.resuming;

@@ -5,6 +5,7 @@ import {
   type Decoded,
   decodeExactCopies,
   decodeInventory,
+  decodeKeyUses,
   decodeLoadedCopies,
   decodeModelSpeeds,
   decodeNodeDevices,
@@ -18,6 +19,7 @@ import {
   type DeviceFacts,
   encodeExactCopies,
   encodeInventory,
+  encodeKeyUses,
   encodeLoadedCopies,
   encodeModelSpeeds,
   encodeNodeDevices,
@@ -31,6 +33,8 @@ import {
   EXACT_COPIES_KEY,
   type ExactCopy,
   type Inventory,
+  KEY_USES_KEY,
+  type KeyUses,
   LOADED_COPIES_KEY,
   type LoadedCopies,
   type LoadedCopy,
@@ -57,6 +61,9 @@ import type { MembershipDriver } from "./membership_driver.ts";
 const LOOK_MS = 5_000;
 /** Nodes whose values are kept decoded; all of them when there are more is only slower. */
 const CACHE_NODES_MAX = 1_024;
+
+/** What keys used is told at most this often: so long each node counts for itself. */
+const KEY_USES_GAP_MS = 250;
 
 /** Room for parts of models, or speed, that differs by less of what was told last is as good as the same. */
 const SPLIT_STEP = 1 / 8;
@@ -111,6 +118,13 @@ export interface GossipParts {
   readonly readDevices: () => readonly DeviceFacts[];
   /** What room this node has for parts of models, and which split ones it leads; cheap. */
   readonly readSplit: () => NodeSplit;
+  /** What keys that have limits used on this node, and who hears what they used on others; absent = nobody counts. */
+  readonly keys?: {
+    read(): KeyUses;
+    /** Undefined = the node is gone. */
+    hear(nodeId: NodeId, uses: KeyUses | undefined): void;
+    onChanged(listener: () => void): void;
+  };
 }
 
 /** Tells the other nodes about this one, as often as is worth it, and remembers what they tell. */
@@ -129,6 +143,9 @@ export class Gossip {
   #toldDevices = encodeNodeDevices([]);
   #toldExact = encodeExactCopies([]);
   #toldSplit: NodeSplit | undefined;
+  /** Where no key has limits, nothing is told. */
+  #toldKeys = "[]";
+  #toldKeysMs = -Infinity;
   #closed = false;
 
   constructor(parts: GossipParts) {
@@ -137,13 +154,17 @@ export class Gossip {
       parts.membership.onValuesChanged(({ nodeId, keys }) => {
         this.#decoded.delete(nodeId);
         if (keys.includes(NODE_LOAD_KEY)) this.#hearLoad(nodeId);
+        if (keys.includes(KEY_USES_KEY)) this.#hearKeys(nodeId);
       }),
       // A new life has said nothing yet, and nobody says so.
       parts.membership.onMemberChanged(({ nodeId, member }) => {
         this.#decoded.delete(nodeId);
         if (member === undefined) this.#loadHeardMs.delete(nodeId);
+        const isThere = member?.standing === "alive" || member?.standing === "suspect";
+        if (!isThere) parts.keys?.hear(nodeId, undefined);
       }),
     ];
+    parts.keys?.onChanged(() => this.loadChanged());
     this.loadChanged();
   }
 
@@ -260,7 +281,29 @@ export class Gossip {
       this.#toldSplit = split;
       membership.publish(NODE_SPLIT_KEY, encodeNodeSplit(split));
     }
-    this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity));
+    const keysMs = this.#tellKeys(nowMs);
+    this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity, keysMs));
+  }
+
+  /** @returns When to look again. */
+  #tellKeys(nowMs: number): number {
+    const uses = this.#parts.keys?.read();
+    // A new day alone is no news.
+    const keys = JSON.stringify(uses?.keys ?? []);
+    if (uses === undefined || keys === this.#toldKeys) return Infinity;
+    const dueMs = this.#toldKeysMs + KEY_USES_GAP_MS;
+    if (nowMs < dueMs) return dueMs;
+    [this.#toldKeys, this.#toldKeysMs] = [keys, nowMs];
+    this.#parts.membership.publish(KEY_USES_KEY, encodeKeyUses(uses));
+    return Infinity;
+  }
+
+  #hearKeys(nodeId: NodeId): void {
+    const { keys, membership, nodeId: self } = this.#parts;
+    if (keys === undefined || nodeId === self) return;
+    const bytes = membership.values(nodeId).get(KEY_USES_KEY);
+    const uses = this.#read({ nodeId, key: KEY_USES_KEY, bytes }, decodeKeyUses);
+    if (uses !== undefined) keys.hear(nodeId, uses);
   }
 
   #hearLoad(nodeId: NodeId): void {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { type KeyLimits, limitsKey, NO_LIMITS, writeKeyLimits } from "../core/queue/mod.ts";
 import {
+  decodeKeyUses,
   type DeviceFacts,
   type ExactCopy,
+  KEY_USES_KEY,
   type LoadedCopy,
   type ManifestPrefix,
   type ModelSpeed,
@@ -250,4 +253,28 @@ Deno.test("What room a node has for parts of models is told when it has changed 
   };
   one.split = split;
   assert.deepEqual(await heard(), split);
+});
+
+Deno.test("What a key used on one node counts on the others within two seconds, and a key without limits is not told of", async () => {
+  await using world = await NodeWorld.start(3);
+  const limits: KeyLimits = { ...NO_LIMITS, requestsPerMinute: 4 };
+  await world.propose({
+    ...{ kind: "put_setting", key: limitsKey("k"), expected: undefined },
+    value: writeKeyLimits(limits),
+  });
+  await world.converged();
+  const [one, two, three] = [1, 2, 3].map((number) =>
+    world.node(number).machinery.access.uses.meter
+  );
+  const nowMs = () => world.network.clock.nowMs();
+  for (let count = 0; count < 3; count++) one?.admit("k", limits, nowMs());
+  one?.admit("free", NO_LIMITS, nowMs());
+  await world.advance(2_000);
+  const told = world.membership(2).values(world.machine(1).nodeId).get(KEY_USES_KEY);
+  const uses = told && decodeKeyUses(told);
+  assert.ok(uses?.kind === "decoded");
+  assert.deepEqual(uses.value.keys, [{ keyId: "k", requests: 3, tokens: 0, running: 3 }]);
+  assert.equal(two?.admit("k", limits, nowMs()).kind, "admitted");
+  await world.advance(2_000);
+  assert.equal(three?.admit("k", limits, nowMs()).kind, "limited");
 });

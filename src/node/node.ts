@@ -124,6 +124,7 @@ async function serve(parts: Wiring, open: OpenNode): Promise<RunningNode> {
     elsewhere: open.elsewhere,
     admin: adminOf(parts, open, stopping),
     access: machinery.access,
+    keyMeter: machinery.access.uses.meter,
     attribute: (by, act) => machinery.attribution.attribute(by, act),
     page: pageFilesIn(parts.pageFolder),
     ...(config.http.fetchImages && {

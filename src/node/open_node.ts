@@ -114,7 +114,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const { clock, machine } = ports;
   const catalogue = () => machinery.group.catalogue;
   const figures = ownFigures({ driver, devices, speed, clock, catalogue });
-  const cluster = new Cluster(machinery, figures);
+  const cluster = new Cluster(machinery, { ...figures, keys: machinery.access.uses });
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
   const lookAtDisk = diskGauge(freeBytes, ports.metrics);
   const { log, metrics, power } = ports;

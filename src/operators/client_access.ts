@@ -1,12 +1,13 @@
 import { equalBytes, UnavailableError } from "../base/mod.ts";
 import { admittedMembers, type ApiKeyRow, type Catalogue } from "../core/catalogue/mod.ts";
-import { limitsKey, NO_LIMITS, readKeyLimits } from "../core/queue/mod.ts";
+import { KeyMeter, limitsKey, NO_LIMITS, readKeyLimits } from "../core/queue/mod.ts";
 import type { Clock, KeyAccess, KeyLimits, KeyVerdict } from "../ports/mod.ts";
 import {
   type ApiKey,
   CLIENT_MEMBERS_MAX,
   type ClientVerdict,
   decodeApiKey,
+  type KeyUses,
   type Scope,
   SCOPES,
 } from "../protocol/mod.ts";
@@ -91,6 +92,32 @@ export function keyLimitsOf(
   return readKeyLimits(catalogue.findSetting(limitsKey(keyId))?.value);
 }
 
+/** What this node tells of the use of keys, and what becomes of what the others tell. */
+class SharedKeyUses {
+  readonly meter: KeyMeter = new KeyMeter();
+  readonly #by: { readonly catalogue: () => Pick<Catalogue, "findSetting">; readonly clock: Clock };
+
+  constructor(
+    by: { readonly catalogue: () => Pick<Catalogue, "findSetting">; readonly clock: Clock },
+  ) {
+    this.#by = by;
+  }
+
+  read(): KeyUses {
+    return this.meter.told(this.#by.clock.nowMs());
+  }
+
+  hear(nodeId: string, uses: KeyUses | undefined): void {
+    const { catalogue, clock } = this.#by;
+    const limitsOf = (keyId: string) => keyLimitsOf(catalogue(), keyId);
+    this.meter.hear(nodeId, uses, { limitsOf, nowMs: clock.nowMs() });
+  }
+
+  onChanged(listener: () => void): void {
+    this.meter.onChanged(listener);
+  }
+}
+
 /** What a tenant of the queue gets in proportion to others: as its key says, 1 without one. */
 export function tenantWeight(catalogue: Pick<Catalogue, "findSetting">, tenant: string): number {
   const keyId = /^key (.+)$/.exec(tenant)?.[1];
@@ -103,8 +130,9 @@ export type OpenTo = "auto" | "all" | "use" | "none";
 /** Judges the callers of the HTTP API. Public addresses get nothing without a key, whatever is open. */
 export function keyAccess(
   parts: ClientAccessParts & { readonly open: OpenTo },
-): KeyAccess {
+): KeyAccess & { readonly uses: SharedKeyUses } {
   return {
+    uses: new SharedKeyUses({ catalogue: () => parts.group().catalogue, clock: parts.clock }),
     openScopes: (network) => network === "public" ? [] : openScopes(parts),
     judge: (key) => judgeKey(key, parts),
   };

@@ -1,4 +1,12 @@
-import { integerShape, objectShape, readShape } from "../../protocol/mod.ts";
+import { BoundedMap } from "../../base/mod.ts";
+import {
+  integerShape,
+  KEY_USES_MAX,
+  type KeyUse,
+  type KeyUses,
+  objectShape,
+  readShape,
+} from "../../protocol/mod.ts";
 
 const LIMIT_MAX = 1_000_000_000;
 /** Heavier keys would leave others nothing that could be told from nothing. */
@@ -79,13 +87,18 @@ export type KeyVerdict =
   };
 
 interface Use {
-  /** Requests that it may make now; they come back by and by. */
+  /** Requests that it may make now, anywhere; they come back by and by. Below 0 where nodes admitted too many at once. */
   requestsLeft: number;
   atMs: number;
-  /** Day since 1970, UTC, of {@link tokens}. */
+  /** Day since 1970, UTC, of the tokens. */
   day: number;
+  /** Of all nodes, as far as was heard. */
   tokens: number;
+  ownTokens: number;
+  ownRequests: number;
+  /** Here. */
   running: number;
+  isLimited: boolean;
 }
 
 const MINUTE_MS = 60_000;
@@ -97,44 +110,153 @@ const ROUNDING = 1e-6;
 /** Keys that used nothing for a day are forgotten beyond these. */
 const KEYS_MAX = 4_096;
 
-/** Counts what keys use of their limits on one node, by wall-clock milliseconds. Days are those of UTC. */
+/** Requests that nodes admitted too many, in minutes of what a key may make: more is nobody's honest count. */
+const DEBT_MINUTES_MAX = 60;
+/** Keys of another node whose last word is kept, and nodes. */
+const HEARD_KEYS_MAX = 256;
+const HEARD_NODES_MAX = 1_024;
+
+/** What one node said last. */
+interface Heard {
+  day: number;
+  readonly keys: BoundedMap<string, KeyUse>;
+  /** By key, as of its last word. */
+  running: ReadonlyMap<string, number>;
+}
+
+/**
+ * Counts what keys use of their limits in the whole cluster, by wall-clock milliseconds: what is asked of this node at once, and
+ * of others as soon as they tell. What was admitted too much until then is taken off what comes next, so that only what is
+ * under way at once, and until all have heard, may be more than a limit. Days are those of UTC.
+ */
 export class KeyMeter {
   readonly #uses = new Map<string, Use>();
+  readonly #heard = new BoundedMap<string, Heard>(HEARD_NODES_MAX);
+  #onChanged: () => void = () => {};
+
+  /** Calls back when there is something to tell the other nodes. */
+  onChanged(listener: () => void): void {
+    this.#onChanged = listener;
+  }
 
   /** Takes one request, unless a limit is reached; an admitted one must be ended with {@link end}. */
   admit(keyId: string, limits: KeyLimits, nowMs: number): KeyVerdict {
+    const verdict = this.check(keyId, limits, nowMs);
+    if (verdict.kind === "limited") return verdict;
     const use = this.#useOf(keyId, limits, nowMs);
-    const by = limitReached(use, limits);
-    if (by !== undefined) {
-      const retryMs = Math.max(1, Math.round(retryMsOf(by, { use, limits, nowMs })));
-      const standing = standingOf(use, limits, nowMs);
-      return { kind: "limited", by, limit: limits[by], retryMs, standing };
-    }
     use.requestsLeft--;
     use.running++;
+    use.ownRequests++;
+    this.#changed(use);
     return { kind: "admitted", standing: standingOf(use, limits, nowMs) };
+  }
+
+  /** What {@link admit} would say, without taking anything. */
+  check(keyId: string, limits: KeyLimits, nowMs: number): KeyVerdict {
+    const use = this.#useOf(keyId, limits, nowMs);
+    const standing = standingOf(use, limits, nowMs);
+    const running = use.running + this.#runningElsewhere(keyId, limits);
+    const by = limitReached({ ...use, running }, limits);
+    if (by === undefined) return { kind: "admitted", standing };
+    const retryMs = Math.max(1, Math.round(retryMsOf(by, { use, limits, nowMs })));
+    return { kind: "limited", by, limit: limits[by], retryMs, standing };
   }
 
   /** Tokens of a request's prompt or answer, known when they are there. */
   addTokens(keyId: string, tokens: number): void {
     const use = this.#uses.get(keyId);
-    if (use !== undefined) use.tokens += tokens;
+    if (use === undefined) return;
+    use.tokens += tokens;
+    use.ownTokens += tokens;
+    this.#changed(use);
   }
 
   end(keyId: string): void {
     const use = this.#uses.get(keyId);
-    if (use !== undefined) use.running--;
+    if (use === undefined) return;
+    use.running--;
+    this.#changed(use);
   }
 
-  #useOf(keyId: string, { requestsPerMinute }: KeyLimits, nowMs: number): Use {
+  /** For the other nodes: of keys that have limits, those that were used last, the newest first. */
+  told(nowMs: number): KeyUses {
     const day = Math.floor(nowMs / DAY_MS);
-    const use = this.#uses.get(keyId) ??
-      { requestsLeft: requestsPerMinute, atMs: nowMs, day, tokens: 0, running: 0 };
+    const limited = [...this.#uses].filter(([, { isLimited, ownRequests }]) =>
+      isLimited && ownRequests > 0
+    );
+    const keys = limited.slice(-KEY_USES_MAX).reverse().map(([keyId, use]): KeyUse => ({
+      ...{ keyId, requests: use.ownRequests, running: use.running },
+      tokens: use.day === day ? use.ownTokens : 0,
+    }));
+    return { day, keys };
+  }
+
+  /** What another node told; undefined = it is gone, and nothing runs there. */
+  hear(
+    nodeId: string,
+    told: KeyUses | undefined,
+    by: { readonly limitsOf: (keyId: string) => KeyLimits; readonly nowMs: number },
+  ): void {
+    const heard = this.#heard.get(nodeId) ??
+      { day: 0, keys: new BoundedMap<string, KeyUse>(HEARD_KEYS_MAX), running: new Map() };
+    this.#heard.set(nodeId, heard);
+    heard.running = new Map(told?.keys.map(({ keyId, running }) => [keyId, running]));
+    if (told === undefined) return;
+    for (const now of told.keys.slice(0, KEY_USES_MAX)) {
+      this.#hearKey(now, { before: heard.keys.get(now.keyId), heard, day: told.day, ...by });
+      heard.keys.set(now.keyId, now);
+    }
+    heard.day = told.day;
+  }
+
+  #hearKey(
+    now: KeyUse,
+    { before, heard, day, limitsOf, nowMs }: {
+      readonly before: KeyUse | undefined;
+      readonly heard: Heard;
+      readonly day: number;
+      readonly limitsOf: (keyId: string) => KeyLimits;
+      readonly nowMs: number;
+    },
+  ): void {
+    const limits = limitsOf(now.keyId);
+    const use = this.#useOf(now.keyId, limits, nowMs);
+    // Fewer than before: it has started anew. Of a node that is heard of first nobody knows how long ago it was asked.
+    const known = before !== undefined && now.requests >= before.requests ? before.requests : 0;
+    const more = before === undefined
+      ? Math.min(now.requests, limits.requestsPerMinute)
+      : now.requests - known;
+    const debtMax = limits.requestsPerMinute * DEBT_MINUTES_MAX;
+    use.requestsLeft = Math.max(-debtMax, use.requestsLeft - more);
+    if (day !== use.day) return;
+    const isSameLife = before !== undefined && heard.day === day && now.tokens >= before.tokens;
+    use.tokens += now.tokens - (isSameLife ? before.tokens : 0);
+  }
+
+  #runningElsewhere(keyId: string, { concurrentRequests }: KeyLimits): number {
+    if (concurrentRequests === 0) return 0;
+    let running = 0;
+    for (const heard of this.#heard.values()) running += heard.running.get(keyId) ?? 0;
+    return running;
+  }
+
+  #changed({ isLimited }: Use): void {
+    if (isLimited) this.#onChanged();
+  }
+
+  #useOf(keyId: string, limits: KeyLimits, nowMs: number): Use {
+    const { requestsPerMinute } = limits;
+    const day = Math.floor(nowMs / DAY_MS);
+    const use = this.#uses.get(keyId) ?? {
+      ...{ requestsLeft: requestsPerMinute, atMs: nowMs, day, tokens: 0, running: 0 },
+      ...{ ownTokens: 0, ownRequests: 0, isLimited: false },
+    };
+    use.isLimited = requestsPerMinute + limits.tokensPerDay + limits.concurrentRequests > 0;
     const passedMs = Math.max(0, nowMs - use.atMs);
     const refilled = use.requestsLeft + passedMs * requestsPerMinute / MINUTE_MS;
     use.requestsLeft = Math.min(requestsPerMinute, refilled);
     use.atMs = nowMs;
-    if (use.day !== day) [use.day, use.tokens] = [day, 0];
+    if (use.day !== day) [use.day, use.tokens, use.ownTokens] = [day, 0, 0];
     this.#uses.delete(keyId);
     this.#uses.set(keyId, use);
     this.#forget(day);
@@ -150,7 +272,7 @@ export class KeyMeter {
 }
 
 function limitReached(
-  use: Use,
+  use: Pick<Use, "running" | "tokens" | "requestsLeft">,
   { requestsPerMinute, tokensPerDay, concurrentRequests }: KeyLimits,
 ): Exclude<keyof KeyLimits, "weight"> | undefined {
   if (concurrentRequests > 0 && use.running >= concurrentRequests) return "concurrentRequests";

@@ -57,9 +57,11 @@ export class Resuming {
 
   async answer(exchange: Exchange, route: ResumableRoute): Promise<Response> {
     const { journals } = this.#parts;
-    if (journals === undefined) return await route.handle(exchange);
     const { headers } = exchange.request;
     const [name, keepMs] = [nameOf(headers), keepMsOf(headers)];
+    // Whoever comes back for an answer takes nothing new.
+    if (name === undefined) exchange.checkLimits();
+    if (journals === undefined) return await route.handle(exchange);
     const body = readRecorded(exchange);
     await exchange.readFields(route.resumable);
     const asked = body();

@@ -16,7 +16,6 @@ import type {
   Clock,
   Disk,
   KeptFile,
-  KeyAccess,
   Log,
   Metrics,
   RaftLogStore,
@@ -105,7 +104,7 @@ const WAY_BACK = "to take part again, run odist leave --force here and let the n
 /** What a node tells of its own load. */
 export type Figures = Pick<
   GossipParts,
-  "readLoad" | "readLoaded" | "readExact" | "readDevices" | "readSpeeds" | "readSplit"
+  "readLoad" | "readLoaded" | "readExact" | "readDevices" | "readSpeeds" | "readSplit" | "keys"
 >;
 
 /** Of {@link NodePorts}, what lies below a node's models. */
@@ -175,7 +174,7 @@ export interface Machinery {
   /** Who belonged when the log could still be read; none where it can. */
   readonly lastKnown: StoredIdentity["firstMembers"];
   /** Of the HTTP API. */
-  readonly access: KeyAccess;
+  readonly access: ReturnType<typeof keyAccess>;
   readonly attribution: Attribution;
   readonly recovery: {
     /** For people; see {@link RecoveryWord.warnings}. */

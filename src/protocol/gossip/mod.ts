@@ -45,6 +45,14 @@ export {
   type LoadedCopies,
   type LoadedCopy,
 } from "./loaded_value.ts";
+export {
+  decodeKeyUses,
+  encodeKeyUses,
+  KEY_USES_KEY,
+  KEY_USES_MAX,
+  type KeyUse,
+  type KeyUses,
+} from "./key_uses_value.ts";
 export { decodeNodeSplit, encodeNodeSplit, NODE_SPLIT_KEY, type NodeSplit } from "./split_value.ts";
 export {
   decodeNodeDevices,

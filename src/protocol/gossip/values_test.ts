@@ -39,6 +39,7 @@ import {
   LOADED_COPIES_KEY,
   type LoadedCopy,
 } from "./loaded_value.ts";
+import { decodeKeyUses, encodeKeyUses, KEY_USES_KEY, type KeyUse } from "./key_uses_value.ts";
 import { decodeExactCopies, encodeExactCopies } from "./exact_value.ts";
 
 /** What a member's values may take together (`core/membership`), each with its key and 16 bytes. */
@@ -222,6 +223,26 @@ Deno.test("Speeds come back as they were, the first 24 of many", () => {
   assert.equal(decodeModelSpeeds(bytes.subarray(0, -1)).kind, "malformed");
 });
 
+/** Keys whose uses take as many bytes as any. */
+function manyKeys(count: number): readonly KeyUse[] {
+  const most = Number.MAX_SAFE_INTEGER;
+  return Array.from({ length: count }, (_, at) => ({
+    ...{ keyId: `${at}`.padStart(32, "k"), requests: most, tokens: most, running: 65_536 },
+  }));
+}
+
+Deno.test("Uses of keys come back as they were, of many the first that fit into a kilobyte", () => {
+  const keys = Array.from({ length: 70 }, (_, at) => ({
+    ...{ keyId: `key000000${at}`, requests: 90_000, tokens: 3, running: 4 },
+  }));
+  const bytes = encodeKeyUses({ day: 20_000, keys });
+  const { day, keys: told } = valueOf(decodeKeyUses(bytes));
+  assert.equal(day, 20_000);
+  assert.ok(told.length >= 50 && told.length <= 64, `${told.length}`);
+  assert.deepEqual(told, keys.slice(0, told.length));
+  assert.equal(decodeKeyUses(bytes.subarray(0, -1)).kind, "malformed");
+});
+
 Deno.test("A small inventory leaves the further keys deleted, and an empty one is told", () => {
   const values = encodeInventory(prefixes(3));
   assert.equal(values.get(INVENTORY_KEYS[1]), undefined);
@@ -291,6 +312,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
       encodeModelSpeeds(prefixes(400).map((manifest) => ({ manifest, ...FASTEST }))),
     ],
     [NODE_DEVICES_KEY, encodeNodeDevices(Array.from({ length: 100 }, () => LONG_DEVICE))],
+    [KEY_USES_KEY, encodeKeyUses({ day: huge, keys: manyKeys(100) })],
     ...withoutDeleted(encodeInventory(prefixes(5_000))),
   ]);
   let bytes = 0;
@@ -298,7 +320,7 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     assert.ok(value.length <= VALUE_BYTES_MAX);
     bytes += value.length + key.length + 16;
   }
-  assert.equal(values.size, 10);
+  assert.equal(values.size, 11);
   assert.ok(bytes <= MEMBER_VALUES_BYTES_MAX, `${bytes}`);
 });
 
