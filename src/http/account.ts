@@ -1,6 +1,6 @@
 import { invalidRequest, UnavailableError } from "../base/mod.ts";
 import type { KeyLimits, KeyMeter, KeyStanding, LimitState } from "../core/queue/mod.ts";
-import type { QueueWait, RequestAccount } from "../ports/mod.ts";
+import type { QueuePlace, QueueWait, RequestAccount } from "../ports/mod.ts";
 
 /** Which of its own requests a key, or a machine without one, has first. */
 const PRIORITY_HEADER = "x-odist-priority";
@@ -8,10 +8,31 @@ const PRIORITY_HEADER = "x-odist-priority";
 const DEADLINE_HEADER = "x-odist-deadline";
 /** Where a request stood when it came, what it was told of its wait, and how long that took in the end; seconds. */
 export const QUEUE_HEADER = "x-odist-queue";
+/** `stream`: where the request stands is told in the stream of its answer while it waits. */
+const STATUS_HEADER = "x-odist-status";
 const PRIORITIES = ["high", "normal", "low"] as const;
 /** A deadline in a year is none. Seconds. */
 const DEADLINE_SECONDS_MAX = 365 * 24 * 3_600;
 const MS_PER_SECOND = 1_000;
+
+/** Whether a stream is to tell where its request stands. @throws RequestError for another value. */
+export function wantsStatus(headers: Headers): boolean {
+  const given = headers.get(STATUS_HEADER);
+  if (given === null || given === "stream") return given !== null;
+  throw invalidRequest(`X-Odist-Status must be stream: current value is "${given}"`);
+}
+
+/** Where a request stands, in a stream of this type: a comment, which no client takes for an event, or a line of its own. */
+export function statusText(
+  { position, etaMs }: QueuePlace,
+  { contentType, beat = "" }: { readonly contentType: string; readonly beat?: string },
+): string {
+  const eta = etaMs === undefined ? undefined : Number((etaMs / MS_PER_SECOND).toFixed(1));
+  if (contentType !== "text/event-stream") {
+    return `${JSON.stringify({ status: "waiting", position, eta })}\n`;
+  }
+  return `: position=${position}${eta === undefined ? "" : `; eta=${eta}`}\n\n${beat}`;
+}
 
 /** Whose a request is, as far as it was found out. */
 export interface Payer {

@@ -8,6 +8,8 @@ export type DoneChunk = Extract<AnswerChunk, { kind: "done" }>;
 /** How one endpoint words a generated answer: streamed piece by piece, or gathered into one object. Serves one answer. */
 export interface AnswerShape {
   readonly contentType: string;
+  /** Says nothing but that the stream lives; where the protocol has such. */
+  readonly beat?: string;
   /** One or more whole lines or events. */
   encode(chunk: AnswerChunk): string;
   /** What ends a stream that failed after its first byte. */

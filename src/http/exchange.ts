@@ -34,7 +34,9 @@ import {
   QUEUE_HEADER,
   readAccount,
   setLimitHeaders,
+  statusText,
   waitText,
+  wantsStatus,
 } from "./account.ts";
 import {
   authorizationOf,
@@ -51,6 +53,7 @@ import {
   type BodyRules,
   bytesAnswer,
   describeFailure,
+  earlyAnswer,
   type Failure,
   Fields,
   type LiveAnswer,
@@ -68,6 +71,8 @@ const EXACT_HEADER = "x-odist-exact";
 /** Header that tells what of a request is not followed, such as keywords of a JSON schema. */
 const WARNING_HEADER = "x-odist-warning";
 const MS_PER_SECOND = 1_000;
+/** A stream that was asked to tells where its request stands so often, and for the first time after so long. */
+const STATUS_GAP_MS = 1_000;
 /** Characters of that header at most. */
 const WARNING_CHARS_MAX = 2_000;
 
@@ -130,6 +135,14 @@ interface Attached {
   chunks: number;
 }
 
+/** How an endpoint words what is no part of an answer. */
+interface Spoken {
+  readonly contentType: string;
+  /** Says nothing but that the stream lives. */
+  readonly beat?: string;
+  encodeFailure(failure: Failure): string;
+}
+
 /** One request on its way through a handler: its body, its cancellation and what is measured about it. */
 export class Exchange {
   readonly request: Request;
@@ -161,6 +174,8 @@ export class Exchange {
   #admission: Admission | undefined;
   #standing: KeyStanding | undefined;
   #wait: QueueWait | undefined;
+  readonly #queued = Promise.withResolvers<void>();
+  #isEarly = false;
 
   constructor(
     parts: HttpParts,
@@ -286,7 +301,10 @@ export class Exchange {
     const nowMs = this.#parts.clock.nowMs();
     const account = {
       ...readAccount(payer.tenant, this.request.headers, this.#startedAtMs),
-      onQueued: (wait: QueueWait) => void (this.#wait ??= wait),
+      onQueued: (wait: QueueWait) => {
+        this.#wait ??= wait;
+        this.#queued.resolve();
+      },
     };
     if (payer.key === undefined || this.#admission !== undefined) return account;
     const refused = (standing: KeyStanding) => void (this.#standing = standing);
@@ -362,13 +380,66 @@ export class Exchange {
 
   /** Streams items to the client; a client that leaves aborts {@link signal}. Rejects with an error before the first item. */
   async stream<T>(items: AsyncIterable<T>, encode: StreamEncoder<T>): Promise<Response> {
-    if (this.#attached !== undefined) return await this.#streamLive(items, encode, this.#attached);
+    return this.#attached === undefined
+      ? await this.#streamOwn(items, encode)
+      : await this.#streamLive(items, encode, this.#attached);
+  }
+
+  /**
+   * Answers with what `act` makes; where that is asked for and it is a stream, its head is sent once it is known to wait for a
+   * slot, and where it stands is told until there is something of it.
+   */
+  async whileWaiting(
+    shape: Spoken,
+    stream: boolean,
+    act: () => Promise<Response>,
+  ): Promise<Response> {
+    const isTold = wantsStatus(this.request.headers) && stream;
+    const made = act();
+    if (!isTold || !await this.#waitsLong(made)) return await made;
+    this.#isEarly = this.#streaming = true;
+    return earlyAnswer({
+      headers: { "content-type": shape.contentType },
+      made,
+      status: () => {
+        const place = this.#wait?.place();
+        return place === undefined ? "" : statusText(place, shape);
+      },
+      pause: () => this.#pause(STATUS_GAP_MS),
+      failed: async (error) => {
+        await this.#attached?.live.end("broken");
+        return shape.encodeFailure(this.describe(error));
+      },
+      left: () => this.#attached === undefined ? this.abandon() : this.#attached.leave(),
+      over: () => this.#end(200),
+    });
+  }
+
+  async #streamOwn<T>(items: AsyncIterable<T>, encode: StreamEncoder<T>): Promise<Response> {
     const response = await streamAnswer(items, encode, {
-      gone: () => this.#abort.abort(new DOMException("The client went away", "AbortError")),
+      gone: () => this.abandon(),
       ended: () => this.#end(200),
     });
     this.#streaming = true;
     return response;
+  }
+
+  /** Whether it is known to wait for a slot before anything of its answer is made. Rejects as `made` does. */
+  async #waitsLong(made: Promise<Response>): Promise<boolean> {
+    const waits = this.#queued.promise.then(() => this.#pause(STATUS_GAP_MS))
+      .then(() => this.#wait?.place() !== undefined);
+    return await Promise.race([made.then(() => false), waits]);
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#parts.clock.after(ms, resolve);
+    return promise;
+  }
+
+  /** Its head is sent before anything of its answer is made. */
+  get isEarly(): boolean {
+    return this.#isEarly;
   }
 
   /** As {@link stream}, for others, too: each may read from any byte on. */

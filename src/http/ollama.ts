@@ -76,10 +76,12 @@ async function generate(parts: HttpParts, exchange: Exchange): Promise<Response>
   const request = parseGenerate(fields);
   // Read before anything is started: what is refused afterwards would hold its slot.
   const stream = fields.boolean("stream") ?? true;
-  const answer = await parts.client.generate(exchange.labelled(request), exchange.signal);
-  exchange.noteServing(answer);
   const lines = new GenerateLines(request.model, parts.clock, { raw: request.raw });
-  return await answerWith({ exchange, answer, lines, stream });
+  return await exchange.whileWaiting(lines, stream, async () => {
+    const answer = await parts.client.generate(exchange.labelled(request), exchange.signal);
+    exchange.noteServing(answer);
+    return await answerWith({ exchange, answer, lines, stream });
+  });
 }
 
 async function chat(parts: HttpParts, exchange: Exchange): Promise<Response> {
@@ -87,10 +89,12 @@ async function chat(parts: HttpParts, exchange: Exchange): Promise<Response> {
   exchange.checkAdmitting();
   const request = parseChat(fields);
   const stream = fields.boolean("stream") ?? true;
-  const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
-  exchange.noteServing(answer);
   const lines = new ChatLines(request.model, parts.clock, { tools: request.tools.length > 0 });
-  return await answerWith({ exchange, answer, lines, stream });
+  return await exchange.whileWaiting(lines, stream, async () => {
+    const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
+    exchange.noteServing(answer);
+    return await answerWith({ exchange, answer, lines, stream });
+  });
 }
 
 function parseGenerate(fields: Fields): GenerateRequest {

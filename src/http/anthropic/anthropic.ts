@@ -84,17 +84,21 @@ async function message(parts: HttpParts, exchange: Exchange): Promise<Response> 
   const fields = await exchange.readFields({ zstd: true });
   exchange.checkAdmitting();
   const { request, stream } = parseMessageRequest(fields);
-  const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
-  exchange.noteServing(answer);
+  let promptUsage = () => ({ promptEvalCount: 0 });
   const shape = new MessageAnswer({
     id: `msg_${exchange.drawId(MESSAGE_ID_LENGTH)}`,
     model: request.model,
     stops: request.options.stop ?? [],
-    promptUsage: promptUsageOf(answer),
+    promptUsage: () => promptUsage(),
   });
-  const response = answer.kind === "stream"
-    ? await answerChunks(answer.chunks, { exchange, shape, stream })
-    : plainJsonAnswer(shape.empty());
+  const response = await exchange.whileWaiting(shape, stream, async () => {
+    const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
+    exchange.noteServing(answer);
+    promptUsage = promptUsageOf(answer);
+    return answer.kind === "stream"
+      ? await answerChunks(answer.chunks, { exchange, shape, stream })
+      : plainJsonAnswer(shape.empty());
+  });
   response.headers.set(REQUEST_ID_HEADER, exchange.origin.requestId);
   return response;
 }

@@ -46,6 +46,7 @@ type Block =
 /** /v1/messages. One object serves one answer. */
 export class MessageAnswer implements AnswerShape {
   readonly contentType = "text/event-stream";
+  readonly beat = event({ type: "ping" });
   readonly #head: MessageHead;
   /** Of a stream: which block is open; of a whole answer: unused. */
   #open: "thinking" | "text" | undefined;
@@ -118,7 +119,7 @@ export class MessageAnswer implements AnswerShape {
     this.#started = true;
     const usage = { ...promptUsageOf(this.#head.promptUsage()), output_tokens: 0 };
     const message = { ...this.#message([]), stop_reason: null, stop_sequence: null, usage };
-    return event({ type: "message_start", message }) + event({ type: "ping" });
+    return event({ type: "message_start", message }) + this.beat;
   }
 
   #pieces({ thinking = "", content, toolCalls = [] }: TextChunk): string {

@@ -80,10 +80,12 @@ async function chatCompletion(parts: HttpParts, exchange: Exchange): Promise<Res
     );
     return await answerChoices({ exchange, asks, shapes, answersPerPrompt: count, stream });
   }
-  const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
-  exchange.noteServing(answer);
   const shape = new ChatCompletion(head, { includeUsage });
-  return await answerWith({ exchange, answer, shape, stream });
+  return await exchange.whileWaiting(shape, stream, async () => {
+    const answer = await parts.client.chat(exchange.labelled(request), exchange.signal);
+    exchange.noteServing(answer);
+    return await answerWith({ exchange, answer, shape, stream });
+  });
 }
 
 async function completion(parts: HttpParts, exchange: Exchange): Promise<Response> {
@@ -103,10 +105,12 @@ async function completion(parts: HttpParts, exchange: Exchange): Promise<Respons
     );
     return await answerChoices({ exchange, asks, shapes, answersPerPrompt: count, stream });
   }
-  const answer = await parts.client.generate(exchange.labelled(request), exchange.signal);
-  exchange.noteServing(answer);
   const shape = new TextCompletion(head, { includeUsage });
-  return await answerWith({ exchange, answer, shape, stream });
+  return await exchange.whileWaiting(shape, stream, async () => {
+    const answer = await parts.client.generate(exchange.labelled(request), exchange.signal);
+    exchange.noteServing(answer);
+    return await answerWith({ exchange, answer, shape, stream });
+  });
 }
 
 /** Each request so many times; a seed that was given is counted up, or all answers would be the same. */

@@ -114,7 +114,7 @@ export class Resuming {
       await live.end("broken");
       throw error;
     }
-    if (live.isFed) return response;
+    if (live.isFed || exchange.isEarly) return response;
     if (response.status >= 400) {
       await live.end("broken");
       return response;

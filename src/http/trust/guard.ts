@@ -28,6 +28,7 @@ const ALLOWED_HEADERS = [
   "X-Odist-Deadline",
   "X-Odist-Keep",
   "X-Odist-Priority",
+  "X-Odist-Status",
   ...[
     "Arch",
     "Async",

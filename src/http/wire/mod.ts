@@ -38,5 +38,11 @@ export { withLinkedImages } from "./linked_images.ts";
 export { type LongAnswer, longJsonAnswer } from "./long_answer.ts";
 export { LiveAnswer, type LiveAnswerParts } from "./live_answer.ts";
 export { joinParts, parseImageUrl } from "./said_parts.ts";
-export { bytesAnswer, streamAnswer, type StreamEncoder, type StreamWatcher } from "./stream.ts";
+export {
+  bytesAnswer,
+  earlyAnswer,
+  streamAnswer,
+  type StreamEncoder,
+  type StreamWatcher,
+} from "./stream.ts";
 export { DURATION_MS_MAX, localTime, utcTime } from "./time.ts";

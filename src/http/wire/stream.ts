@@ -153,3 +153,45 @@ export function bytesAnswer(
   }, { highWaterMark: 0 });
   return new Response(body, init);
 }
+
+/** An answer whose head is sent while it is not known yet what follows. */
+export interface EarlyParts {
+  readonly headers: Readonly<Record<string, string>>;
+  /** What follows once it is known. */
+  readonly made: Promise<Response>;
+  /** Told meanwhile; "" = nothing. */
+  status(): string;
+  /** Until the next look at the status. */
+  pause(): Promise<void>;
+  /** Told in place of what could not be made. */
+  failed(error: unknown): Promise<string>;
+  /** The client went away. */
+  left(): void;
+  /** Nothing follows, or nobody reads it. */
+  over(): void;
+}
+
+/** Begins with what is told of the waiting, and goes on with the answer's own bytes. */
+export function earlyAnswer(parts: EarlyParts): Response {
+  // Its client may leave before anyone looks.
+  parts.made.catch(() => {});
+  return bytesAnswer(earlyBytes(parts), { headers: parts.headers }, () => parts.left());
+}
+
+async function* earlyBytes(parts: EarlyParts): AsyncGenerator<Uint8Array> {
+  const { made } = parts;
+  let isKnown = false;
+  const known = made.then(() => {}, () => {}).finally(() => isKnown = true);
+  try {
+    while (!isKnown) {
+      const text = parts.status();
+      if (text !== "") yield encoder.encode(text);
+      await Promise.race([known, parts.pause()]);
+    }
+    const response = await made.catch((error) => parts.failed(error));
+    if (typeof response === "string") yield encoder.encode(response);
+    else yield* response.body ?? [];
+  } finally {
+    parts.over();
+  }
+}
