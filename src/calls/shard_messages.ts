@@ -48,7 +48,12 @@ export const shardOpeningShape = objectShape({
 
 /** What the worker's node says: once that the worker is there, and then that it still is. */
 export const shardReplyShape = unionShape({
-  granted: objectShape({ holdsBlob: booleanShape, holdsRanges: maybeShape(booleanShape) }),
+  granted: objectShape({
+    holdsBlob: booleanShape,
+    holdsRanges: maybeShape(booleanShape),
+    /** Whether it takes packed frames; absent from nodes that know of none. */
+    unpacks: maybeShape(booleanShape),
+  }),
   /** It is bringing the layers, and has come on since it said so last. */
   fetching: objectShape({}),
   refused: objectShape({ error: wireErrorShape }),

@@ -74,6 +74,7 @@ export class LentWorker {
   #heartbeat: Heartbeat | undefined;
   /** Those that need not be sent; `undefined` = all are. */
   #tensors: WorkerWish["tensors"] | undefined;
+  #packs = false;
   #isEnded = false;
 
   private constructor(peer: PeerAddress, parts: LentWorkerParts) {
@@ -144,7 +145,8 @@ export class LentWorker {
     const leave = () => this.#lose("it was waited for no longer");
     late.addEventListener("abort", leave, { once: true });
     try {
-      const { holdsBlob, holdsRanges } = await this.#granted(messages, patience);
+      const { holdsBlob, holdsRanges, unpacks = false } = await this.#granted(messages, patience);
+      this.#packs = unpacks;
       if (holdsBlob) this.#tensors = wish.tensors;
       else if (holdsRanges === true) this.#tensors = tensorsWithin(wish);
     } catch (error) {
@@ -235,6 +237,7 @@ export class LentWorker {
     const up = carryOut(connection, stream, {
       count: count("up"),
       ...cutter && { cut: (bytes) => cutter.push(bytes) },
+      packs: this.#packs,
     });
     const down = carryIn(stream, connection, { count: count("down") });
     for (const way of [up, down]) way.catch(() => {});

@@ -171,7 +171,7 @@ class WorkerLease {
       onLent({ port, weights: held?.reader, streams, onOtherWeights: () => this.#doubt(blob) });
       const holdsBlob = held?.isWhole === true;
       const holdsRanges = held !== undefined && !holdsBlob;
-      this.#tell({ kind: "granted", holdsBlob, ...holdsRanges && { holdsRanges } });
+      this.#tell({ kind: "granted", holdsBlob, ...holdsRanges && { holdsRanges }, unpacks: true });
       log.log("info", "worker_lent", {
         model: name,
         peer,

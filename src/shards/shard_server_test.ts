@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { deflateRawSync } from "node:zlib";
 import { type Digest, type NodeId, UnavailableError } from "../base/mod.ts";
 import { MessageStream, SHARD_PURPOSE, TUNNEL_PURPOSE } from "../calls/mod.ts";
 import type { BlobRange, BlobSource, LoadedModel, RangeStore } from "../ports/mod.ts";
@@ -153,7 +154,7 @@ const bytesFrame = (...bytes: number[]) => Uint8Array.from([0, ...bytes]);
 Deno.test("A worker is lent, its memory reserved, and connections to it carried, until its lease ends", async () => {
   await using node = new LendingNode();
   const { near, granted, served } = await node.lease();
-  assert.deepEqual(granted, { kind: "granted", holdsBlob: true });
+  assert.deepEqual(granted, { kind: "granted", holdsBlob: true, unpacks: true });
   assert.equal(node.memoryBytes, 77);
   const tunnel = node.tunnel("one");
   await tunnel.near.write(bytesFrame(1, 2, 3));
@@ -223,6 +224,21 @@ Deno.test("A node that is drained asks its leader once to do without it, and len
   await served;
 });
 
+Deno.test("What the leader packed reaches the worker as it was", async () => {
+  await using node = new LendingNode();
+  const { near, served } = await node.lease();
+  const tunnel = node.tunnel("one");
+  await tunnel.near.write(Uint8Array.from([2, ...deflateRawSync(FILE)]));
+  const back: number[] = [];
+  while (back.length < FILE.length) {
+    back.push(...(await tunnel.near.read() ?? new Uint8Array(0)).subarray(1));
+  }
+  assert.deepEqual(Uint8Array.from(back), FILE);
+  near.reset();
+  await served;
+  await tunnel.served.catch(() => {});
+});
+
 Deno.test("Weights that the leader left out are put back from the file here, and other ones end the tunnel", async () => {
   const head = new Uint8Array(9 + 304);
   head[0] = 6;
@@ -253,7 +269,7 @@ Deno.test("Weights that the leader left out are put back from the file here, and
   changed[3_000] = 77;
   await using node = new LendingNode(changed);
   const { messages, granted, served } = await node.lease();
-  assert.deepEqual(granted, { kind: "granted", holdsBlob: true });
+  assert.deepEqual(granted, { kind: "granted", holdsBlob: true, unpacks: true });
   const tunnel = node.tunnel("one");
   await tunnel.near.write(frame);
   await assert.rejects(tunnel.served, { code: "load_failed" });
@@ -263,7 +279,7 @@ Deno.test("Weights that the leader left out are put back from the file here, and
   await served;
   // So that the next try goes well.
   const next = await node.lease("two");
-  assert.deepEqual(next.granted, { kind: "granted", holdsBlob: false });
+  assert.deepEqual(next.granted, { kind: "granted", holdsBlob: false, unpacks: true });
   next.messages.reset();
   await next.served;
 });
@@ -281,7 +297,12 @@ Deno.test("A node without the file fetches the layers of its worker alone, and o
   node.send = (range) => (asked.push(range), send(range));
   for (const shardId of ["one", "two"]) {
     const { messages, granted, served } = await node.lease(shardId, WEIGHTS);
-    assert.deepEqual(granted, { kind: "granted", holdsBlob: false, holdsRanges: true });
+    assert.deepEqual(granted, {
+      kind: "granted",
+      holdsBlob: false,
+      holdsRanges: true,
+      unpacks: true,
+    });
     messages.reset();
     await served;
   }
@@ -308,7 +329,7 @@ Deno.test("A leader hears that layers still come, and sends all where they don't
     const message = await messages.read() as { kind: string };
     kinds.push(message.kind);
     if (message.kind === "granted") {
-      assert.deepEqual(message, { kind: "granted", holdsBlob: false });
+      assert.deepEqual(message, { kind: "granted", holdsBlob: false, unpacks: true });
     }
   }
   assert.ok(kinds.includes("fetching"), kinds.join());
@@ -338,7 +359,9 @@ Deno.test("Fetched layers that are not the leader's are dropped", async () => {
 Deno.test("A tunnel with nonsense in it ends, and the worker stays", async () => {
   await using node = new LendingNode();
   const { near, served } = await node.lease();
-  for (const frame of [Uint8Array.of(9, 1), new Uint8Array(0), Uint8Array.of(1, 2, 3)]) {
+  const bomb = deflateRawSync(new Uint8Array(64 * 1024 * 1024));
+  const frames = [[9, 1], [], [1, 2, 3], [2, 255, 255], [2, ...bomb]];
+  for (const frame of frames.map((bytes) => Uint8Array.from(bytes))) {
     const tunnel = node.tunnel("one");
     await tunnel.near.write(frame);
     await assert.rejects(tunnel.served, { code: "malformed_frame" });

@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { PeerError, UnavailableError } from "../base/mod.ts";
 import type { BlobReader, PeerStream } from "../ports/mod.ts";
 import { TUNNEL_READ_BYTES } from "./limits.ts";
 import { readReference, type TunnelPiece, writeReference } from "./weight_references.ts";
 
-/** First byte of a frame: bytes of the connection follow, or what says where a tensor's bytes lie. */
+/** First byte of a frame: bytes of the connection follow, or what says where a tensor's bytes lie, or packed bytes. */
 const BYTES = 0;
 const REFERENCE = 1;
+const PACKED = 2;
+/** What one frame unpacks to: what was read at once, and what was joined to it. */
+const UNPACKED_BYTES_MAX = 2 * TUNNEL_READ_BYTES;
 /** Bytes of a blob that are read at once. */
 const BLOB_READ_BYTES = 1024 * 1024;
 
@@ -21,6 +25,8 @@ export async function carryOut(
   options: {
     readonly count: (bytes: number) => void;
     readonly cut?: (bytes: Uint8Array<ArrayBuffer>) => readonly TunnelPiece[];
+    /** Whether the other end unpacks what is packed. */
+    readonly packs?: boolean;
   },
 ): Promise<void> {
   const frame = new Uint8Array(1 + TUNNEL_READ_BYTES);
@@ -35,13 +41,28 @@ export async function carryOut(
       continue;
     }
     for (const piece of options.cut(bytes)) {
-      const body = piece.kind === "bytes" ? piece.bytes : writeReference(piece);
+      const { kind, body } = frameOf(piece, options.packs === true);
       const sent = new Uint8Array(1 + body.length);
-      sent[0] = piece.kind === "bytes" ? BYTES : REFERENCE;
+      sent[0] = kind;
       sent.set(body, 1);
       options.count(body.length);
       await to.write(sent);
     }
+  }
+}
+
+function frameOf(piece: TunnelPiece, packs: boolean) {
+  if (piece.kind === "reference") return { kind: REFERENCE, body: writeReference(piece) };
+  if (!piece.packs || !packs) return { kind: BYTES, body: piece.bytes };
+  return { kind: PACKED, body: deflateRawSync(piece.bytes, { level: 1 }) };
+}
+
+/** @throws PeerError `malformed_frame` for what is not packed, or far longer than what one frame carries. */
+function unpacked(body: Uint8Array): Uint8Array {
+  try {
+    return inflateRawSync(body, { maxOutputLength: UNPACKED_BYTES_MAX });
+  } catch (cause) {
+    throw new PeerError("malformed_frame", "A tunnel's frame can't be unpacked", { cause });
   }
 }
 
@@ -62,6 +83,7 @@ export async function carryIn(
     const body = frame.subarray(1);
     options.count(body.length);
     if (frame[0] === BYTES) await writeAll(to, body);
+    else if (frame[0] === PACKED) await writeAll(to, unpacked(body));
     else if (frame[0] === REFERENCE && options.weights !== undefined) {
       await putBack(to, body, options.weights);
     } else throw new PeerError("malformed_frame", "A tunnel's frame is neither bytes nor known");

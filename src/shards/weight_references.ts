@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { PeerError } from "../base/mod.ts";
+import { joinBytes, PeerError } from "../base/mod.ts";
 
 /** A command of llama.cpp's protocol: one byte, then the length of what follows as eight. */
 const COMMAND_BYTES = 9;
@@ -11,7 +11,9 @@ const NAME_BYTES = 64;
 /** Before a tensor's bytes: its description, and the first byte's place in it as eight. */
 const SET_TENSOR_HEAD_BYTES = TENSOR_BYTES + 8;
 /** Shorter weights are sent: a reference is no shorter by much. */
-const SPARED_BYTES_MIN = 4_096;
+const SPARED_BYTES_MIN = 512;
+/** Other commands that are as long are mostly zeros: the description of a graph. */
+const PACKED_BYTES_MIN = 4_096;
 /** After the head: place in the file and length as eight bytes each, and the SHA-256. */
 const DIGEST_BYTES = 32;
 const REFERENCE_BYTES = COMMAND_BYTES + SET_TENSOR_HEAD_BYTES + 16 + DIGEST_BYTES;
@@ -34,7 +36,12 @@ export interface WeightReference {
 
 /** What goes through a tunnel in the place of a connection's bytes. */
 export type TunnelPiece =
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array<ArrayBuffer> }
+  | {
+    readonly kind: "bytes";
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    /** Whether they get much shorter by packing them. */
+    readonly packs: boolean;
+  }
   | { readonly kind: "reference" } & WeightReference;
 
 /**
@@ -49,6 +56,7 @@ export class WeightCutter {
   #headBytes = 0;
   /** Of the command under way. */
   #passing = 0;
+  #packs = false;
   #cutting: { hash: Hash; left: number; reference: Omit<WeightReference, "digest"> } | undefined;
 
   /** `tensors` by their names. */
@@ -62,8 +70,9 @@ export class WeightCutter {
     const joined: TunnelPiece[] = [];
     for (const piece of this.#pieces(bytes)) {
       const last = joined.at(-1);
-      if (piece.kind !== "bytes" || last?.kind !== "bytes") joined.push(piece);
-      else joined[joined.length - 1] = { kind: "bytes", bytes: both(last.bytes, piece.bytes) };
+      const isSame = piece.kind === "bytes" && last?.kind === "bytes" && piece.packs === last.packs;
+      if (!isSame) joined.push(piece);
+      else joined[joined.length - 1] = { ...piece, bytes: joinBytes([last.bytes, piece.bytes]) };
     }
     return joined;
   }
@@ -100,7 +109,7 @@ export class WeightCutter {
   #pass(bytes: Uint8Array<ArrayBuffer>, pieces: TunnelPiece[]): number {
     const taken = Math.min(bytes.length, this.#passing);
     this.#passing -= taken;
-    pieces.push({ kind: "bytes", bytes: bytes.slice(0, taken) });
+    pieces.push({ kind: "bytes", bytes: bytes.slice(0, taken), packs: this.#packs });
     return taken;
   }
 
@@ -123,8 +132,9 @@ export class WeightCutter {
     const left = length - (head.length - COMMAND_BYTES);
     const reference = isLong ? this.#referenceTo(head, left) : undefined;
     if (reference === undefined) {
-      pieces.push({ kind: "bytes", bytes: head });
+      pieces.push({ kind: "bytes", bytes: head, packs: false });
       this.#passing = left;
+      this.#packs = head[0] !== SET_TENSOR && left >= PACKED_BYTES_MIN;
     } else this.#cutting = { hash: createHash("sha256"), left, reference };
     return taken;
   }
@@ -168,16 +178,6 @@ export function readReference(bytes: Uint8Array, blobBytes: number): WeightRefer
   if (offset + length > blobBytes) throw nonsense("points behind the file");
   const digest = bytes.slice(head.length + 16).toHex();
   return { head, offset, length, digest };
-}
-
-function both(
-  left: Uint8Array<ArrayBuffer>,
-  right: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(left.length + right.length);
-  whole.set(left);
-  whole.set(right, left.length);
-  return whole;
 }
 
 function nonsense(why: string): PeerError {

@@ -64,6 +64,10 @@ Deno.test("What a cutter leaves out is put back byte for byte, however the bytes
     }
     assert.deepEqual(restored(pieces), ALL);
     assert.equal(spared, 25_000, "the weights and the part of them, and nothing else");
+    const packed = pieces.flatMap((piece) =>
+      piece.kind === "bytes" && piece.packs ? [...piece.bytes] : []
+    );
+    assert.deepEqual(Uint8Array.from(packed), GRAPH.slice(9), "graphs alone");
   }
 });
 
