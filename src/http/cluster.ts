@@ -393,7 +393,13 @@ function memberShape(member: MemberStatus): object {
 
 function loadShape(load: MemberLoad): object {
   const requests = ["runningRequests", "waitingRequests", "slots"] as const;
-  return wireFields(load, [...requests, "tokensPerSecond", "availableBytes", "loadedModels"]);
+  return {
+    ...wireFields(load, [...requests, "tokensPerSecond", "availableBytes", "loadedModels"]),
+    split_models: load.splitModels.map(({ name, shards }) => ({
+      name,
+      shards: shards.map(shardShape),
+    })),
+  };
 }
 
 function tokenShape(token: TokenRowView): object {

@@ -34,6 +34,10 @@ const MEMBERS_ON_WIRE = [
       tokens_per_second: 12.5,
       available_bytes: 5_000,
       loaded_models: ["tiny:latest"],
+      split_models: [{
+        name: "tiny:latest",
+        shards: [{ node: "b", first_layer: 0, layer_count: 6, memory_bytes: 7 }],
+      }],
     },
   },
   {

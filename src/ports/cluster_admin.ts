@@ -1,7 +1,7 @@
 import type { NodeId } from "../base/mod.ts";
 import type { DeviceFacts, PrefixUse, Scope } from "../protocol/mod.ts";
 import type { SplitView } from "./engine.ts";
-import type { ChangesView } from "./model_api.ts";
+import type { ChangesView, ShardRow } from "./model_api.ts";
 import type { ConnectionView } from "./transport.ts";
 
 /** What a node does in the log's group. */
@@ -50,6 +50,8 @@ export interface MemberLoad {
   readonly tokensPerSecond: number;
   readonly availableBytes: number;
   readonly loadedModels: readonly string[];
+  /** Of those, the ones that several nodes compute, led by this one. */
+  readonly splitModels: readonly { readonly name: string; readonly shards: readonly ShardRow[] }[];
 }
 
 /** The whole cluster as this node sees it. */

@@ -56,6 +56,10 @@ const STATUS: ClusterStatus = {
         tokensPerSecond: 12.5,
         availableBytes: 5_000,
         loadedModels: ["tiny:latest"],
+        splitModels: [{
+          name: "tiny:latest",
+          shards: [{ name: "b", firstLayer: 0, layerCount: 6, memoryBytes: 7 }],
+        }],
       },
     },
     {

@@ -78,6 +78,17 @@ clusterTest(
     const there = await cluster.client("n2").ask("GET", path);
     assert.deepEqual((there as unknown as Told).routes.at(-1)?.split?.shards, split?.shards);
 
+    // The status, which top and the feed show, has it with the node that leads it, on whichever node it is asked.
+    for (const name of cluster.names) {
+      await cluster.until("the status says who computes it", async () => {
+        const { members } = await cluster.client(name).ask("GET", "/api/cluster/status");
+        const loads = members as { load?: { split_models: { name: string; shards: Shard[] }[] } }[];
+        const [model, ...more] = loads.flatMap(({ load }) => load?.split_models ?? []);
+        return more.length === 0 && model?.name === "tiny:latest" &&
+          JSON.stringify(model.shards) === JSON.stringify(split?.shards);
+      });
+    }
+
     const { models } = await cluster.client("n1").ask("GET", "/api/ps");
     const rows = models as { readonly shards: readonly Shard[] }[];
     assert.equal(rows.length, 1, "one row, whatever number of nodes compute it");

@@ -20,3 +20,4 @@ export {
   textOf,
   textsOf,
 } from "./json.ts";
+export { shardsText } from "./shards_text.ts";

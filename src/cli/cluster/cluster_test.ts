@@ -24,6 +24,13 @@ const MEMBERS = [
       tokens_per_second: 12.5,
       available_bytes: 2 ** 30,
       loaded_models: ["tiny:latest", "big:7b"],
+      split_models: [{
+        name: "big:7b",
+        shards: [
+          { node: "barn", first_layer: 0, layer_count: 20, memory_bytes: 7 },
+          { node: "attic", first_layer: 20, layer_count: 12, memory_bytes: 5 },
+        ],
+      }],
     },
   },
   {
@@ -377,7 +384,7 @@ Deno.test("top prints once where there is no terminal", async () => {
       "barn\ufffd[2J    down, drained    voter     -        -          -           -        -",
       "",
       "LOADED MODEL    NODES",
-      "big:7b          attic",
+      "big:7b          barn 0-19, attic 20-31",
       "tiny:latest     attic",
       "",
     ].join("\n"),

@@ -236,7 +236,7 @@ function modelLines(members: readonly MemberView[]): readonly string[] {
   const holders = new Map<string, string[]>();
   for (const { name, load } of members) {
     for (const model of load?.models ?? []) {
-      holders.set(model, [...holders.get(model) ?? [], name]);
+      holders.set(model, [...holders.get(model) ?? [], load?.split.get(model) ?? name]);
     }
   }
   if (holders.size === 0) return [];

@@ -5,6 +5,7 @@ import {
   numberOf,
   objectOf,
   objectsOf,
+  shardsText,
   textOf,
   textsOf,
 } from "../client/mod.ts";
@@ -49,6 +50,8 @@ export interface LoadView {
   readonly tokensPerSecond: number;
   readonly availableBytes: number;
   readonly models: readonly string[];
+  /** Of the models that several nodes compute, by name, who computes which layers: `attic 0-15, cellar 16-29`. */
+  readonly split: ReadonlyMap<string, string>;
 }
 
 /** The members in an answer of `/api/cluster/status` or `/members`. */
@@ -82,6 +85,12 @@ function loadOf(load: JsonObject): LoadView {
     tokensPerSecond: numberOf(load, "tokens_per_second") ?? 0,
     availableBytes: numberOf(load, "available_bytes") ?? 0,
     models: textsOf(load, "loaded_models"),
+    split: new Map(
+      objectsOf(load, "split_models").map((model) => [
+        safeText(model, "name"),
+        shardsText(objectsOf(model, "shards")),
+      ]),
+    ),
   };
 }
 

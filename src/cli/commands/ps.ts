@@ -5,6 +5,7 @@ import {
   modelsNamed,
   numberOf,
   objectsOf,
+  shardsText,
   shortId,
   textOf,
 } from "../client/mod.ts";
@@ -64,12 +65,7 @@ function formatExact(model: JsonObject): string {
 function formatNodes(model: JsonObject): string {
   const shards = objectsOf(model, "shards");
   if (shards.length === 0) return textOf(model, "node") ?? "";
-  return shards.map((shard) => {
-    const first = numberOf(shard, "first_layer") ?? 0;
-    const count = numberOf(shard, "layer_count") ?? 0;
-    const layers = count === 0 ? "output" : `${first}-${first + count - 1}`;
-    return `${textOf(shard, "node") ?? ""} ${layers}`;
-  }).join(", ");
+  return shardsText(shards);
 }
 
 /** When the model goes if nobody asks it anything. */

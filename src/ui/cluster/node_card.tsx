@@ -79,11 +79,23 @@ function Load({ load }: { readonly load: NonNullable<Member["load"]> }) {
         {load.loaded_models.map((model) => (
           <li key={model}>
             <ModelName name={model} />
+            <Shards of={load.split_models.find(({ name }) => name === model)} />
           </li>
         ))}
       </ul>
     </>
   );
+}
+
+/** Who computes which layers of a model that this node leads; nothing for one that is whole here. */
+function Shards(
+  { of: model }: { readonly of: NonNullable<Member["load"]>["split_models"][number] | undefined },
+) {
+  if (model === undefined) return null;
+  const parts = model.shards.map(({ node, first_layer: first, layer_count: count }) =>
+    count === 0 ? `${node} output` : `${node} ${first}–${first + count - 1}`
+  );
+  return <span>{` · layers: ${parts.join(", ")}`}</span>;
 }
 
 function NodeActions({ member }: { readonly member: Member }) {

@@ -37,6 +37,14 @@ export interface Member {
     readonly tokens_per_second: number;
     readonly available_bytes: number;
     readonly loaded_models: readonly string[];
+    readonly split_models: readonly {
+      readonly name: string;
+      readonly shards: readonly {
+        readonly node: string;
+        readonly first_layer: number;
+        readonly layer_count: number;
+      }[];
+    }[];
   };
 }
 
