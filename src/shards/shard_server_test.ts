@@ -183,6 +183,26 @@ Deno.test("A tunnel without a lease, or by another peer's, reaches no worker", a
   await late.served;
 });
 
+Deno.test("Two leaders have two workers, and one can't have two under one id", async () => {
+  await using node = new LendingNode();
+  const first = await node.lease();
+  const { near, far } = streamPair(STRANGER, SELF);
+  const said = { shardId: "one", name: "m", blob: BLOB, memoryBytes: 5 };
+  const served = node.shards.serve(far, { purpose: SHARD_PURPOSE, ...said });
+  assert.equal((await new MessageStream(near).read() as { kind: string }).kind, "granted");
+  const [mine, theirs] = [node.shards.find(LEADER, "one"), node.shards.find(STRANGER, "one")];
+  assert.ok(mine !== undefined && theirs !== undefined && mine.port !== theirs.port);
+  const again = streamPair(LEADER, SELF);
+  await assert.rejects(node.shards.serve(again.far, { purpose: SHARD_PURPOSE, ...said }), {
+    code: "malformed_frame",
+  });
+  assert.equal(node.shards.find(LEADER, "one"), mine, "the first one is as it was");
+  near.reset();
+  first.near.reset();
+  await Promise.all([served, first.served]);
+  assert.equal(node.released, 2);
+});
+
 Deno.test("A leader that says nothing gives its worker back, one that beats keeps it", async () => {
   await using node = new LendingNode();
   const { messages, served } = await node.lease();

@@ -130,33 +130,40 @@ clusterTest(
   },
 );
 
-clusterTest(
-  "A split model leaves a machine that is drained, once the answer that it computes has ended",
-  {
-    nodes: 3,
-    environment: { ODIST_MEMORY_LIMIT: LIMIT, ODIST_THREADS: "1" },
-    ignore: lacking !== undefined,
-  },
-  async (cluster) => {
-    const nodesOf = async () => {
-      for (const name of cluster.names) {
-        const { models } = await cluster.client(name).ask("GET", "/api/ps");
-        const [row] = models as { node: string; shards?: readonly Shard[] }[];
-        if (row?.node === name && row.shards) return row.shards.map(({ node }) => node);
-      }
-      return [];
-    };
-    const { body: before } = await ask(cluster, "n1");
-    const [worker = ""] = await nodesOf();
-    await cluster.client("n1").ask("POST", `/api/cluster/members/${worker}/drain`);
-    await cluster.until("the split model is gone", async () => (await nodesOf()).length === 0);
-    const { status, body } = await ask(cluster, "n1");
-    assert.equal(status, 200, JSON.stringify(body));
-    assert.equal(body.response, before.response);
-    const after = await nodesOf();
-    assert.ok(after.length > 0 && !after.includes(worker), `${worker}: ${after}`);
-  },
-);
+for (const way of ["is drained", "leaves the cluster"] as const) {
+  clusterTest(
+    `A split model leaves a machine that ${way}, once the answer that it computes has ended`,
+    {
+      nodes: 3,
+      environment: { ODIST_MEMORY_LIMIT: LIMIT, ODIST_THREADS: "1" },
+      ignore: lacking !== undefined,
+    },
+    async (cluster) => {
+      let names = cluster.names;
+      const nodesOf = async () => {
+        for (const name of names) {
+          const { models } = await cluster.client(name).ask("GET", "/api/ps");
+          const [row] = models as { node: string; shards?: readonly Shard[] }[];
+          if (row?.node === name && row.shards) return row.shards.map(({ node }) => node);
+        }
+        return [];
+      };
+      const { body: before } = await ask(cluster, "n1");
+      const [worker = ""] = await nodesOf();
+      const path = way === "is drained"
+        ? `/api/cluster/members/${worker}/drain`
+        : "/api/cluster/leave";
+      await cluster.client(worker).ask("POST", path);
+      if (way !== "is drained") names = names.filter((name) => name !== worker);
+      await cluster.until("the split model is gone", async () => (await nodesOf()).length === 0);
+      const { status, body } = await ask(cluster, names[0] ?? "");
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.equal(body.response, before.response);
+      const after = await nodesOf();
+      assert.ok(after.length > 0 && !after.includes(worker), `${worker}: ${after}`);
+    },
+  );
+}
 
 clusterTest(
   "A node that lacks a model's file fetches the layers that it computes, once, and its leader sends no weights",

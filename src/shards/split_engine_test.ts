@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { type NodeId, RequestError } from "../base/mod.ts";
+import { MessageStream, refuse } from "../calls/mod.ts";
+import type { LoadedModel, PeerAddress, PeerStream } from "../ports/mod.ts";
+import type { LoadSettings } from "../protocol/mod.ts";
+import { decodeValue } from "../transport/mod.ts";
+import { HandClock } from "../../tests/harness/hand_clock.ts";
+import { streamPair } from "../../tests/harness/peer_streams.ts";
+import { readTinyGguf } from "../../tests/harness/test_models.ts";
+import { SplitEngine } from "./split_engine.ts";
+
+const [SELF, LIAR, HONEST] = ["aa", "bb", "cc"] as unknown as [NodeId, NodeId, NodeId];
+const MIB = 2 ** 20;
+
+/** How a node answers who asks it for a worker. */
+type Lending = (stream: PeerStream) => Promise<void>;
+
+const grants: Lending = (stream) =>
+  new MessageStream(stream).write({ kind: "granted", holdsBlob: true });
+
+/** A node that leads, and those that it may ask for workers; all of them say to have much room. */
+class Scene implements AsyncDisposable {
+  readonly asked: NodeId[] = [];
+  /** Ports of workers that models were loaded on. */
+  readonly loads: number[] = [];
+  readonly engine: SplitEngine;
+  readonly #folder: string;
+  readonly #settings: LoadSettings;
+  readonly #unload = Promise.withResolvers<{ expected: boolean; reason: string }>();
+
+  private constructor(folder: string, modelPath: string, lending: ReadonlyMap<NodeId, Lending>) {
+    this.#folder = folder;
+    this.#settings = {
+      ...{ modelPath, contextTokens: 256, slots: 1, batchTokens: 64, kvCacheType: "f16" },
+      ...{ mode: "generate", exact: "off" },
+    } as unknown as LoadSettings; // Nothing else of it is looked at.
+    const never = () => {};
+    type Parts = ConstructorParameters<typeof SplitEngine>[0];
+    this.engine = new SplitEngine({
+      clock: new HandClock(),
+      log: { log: never },
+      metrics: { increment: never } as unknown as Parts["metrics"],
+      speed: { bytesPerMs: 0 },
+      engine: {
+        load: ({ shards }) => {
+          this.loads.push(...shards?.ports ?? []);
+          const exited = this.#unload.promise;
+          const unload = () => Promise.resolve();
+          return Promise.resolve({ exited, unload } as unknown as LoadedModel);
+        },
+      },
+    });
+    const openStream = ({ nodeId }: PeerAddress) => {
+      const { near, far } = streamPair(SELF, nodeId);
+      void this.#serve(nodeId, { far, lending }).catch(() => far.reset());
+      return Promise.resolve(near);
+    };
+    this.engine.join({
+      transport: { openStream },
+      self: { nodeId: SELF, name: "self" },
+      others: () =>
+        [...lending.keys()].map((nodeId, index) => ({
+          address: { nodeId, address: "" },
+          name: nodeId,
+          // The first one tells of most.
+          roomBytes: (9_000 - index) * MIB,
+          bytesPerMs: 1_000 - index,
+          isDoubted: false,
+        })),
+    });
+  }
+
+  static async open(...lending: readonly (readonly [NodeId, Lending])[]): Promise<Scene> {
+    const folder = await Deno.makeTempDir();
+    const bytes = await readTinyGguf();
+    const hex = createHash("sha256").update(bytes).digest("hex");
+    const path = join(folder, `sha256-${hex}`);
+    await Deno.writeFile(path, bytes);
+    return new Scene(folder, path, new Map(lending));
+  }
+
+  load(): Promise<LoadedModel> {
+    const signal = new AbortController().signal;
+    return this.engine.load(this.#settings, { signal, split: { ownBytes: 93 * MIB } });
+  }
+
+  async #serve(
+    nodeId: NodeId,
+    { far, lending }: { readonly far: PeerStream; readonly lending: ReadonlyMap<NodeId, Lending> },
+  ): Promise<void> {
+    const { purpose } = decodeValue(await far.read() ?? new Uint8Array()) as { purpose: string };
+    if (purpose === "echo") return await new MessageStream(far).write({ kind: "echo" });
+    this.asked.push(nodeId);
+    await lending.get(nodeId)?.(far);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unload.resolve({ expected: true, reason: "done" });
+    await this.#unload.promise;
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+const refuses: Lending = (stream) =>
+  refuse(stream, new RequestError("model_too_large", "requires more than there is"));
+const garbage: Lending = async (stream) => {
+  await stream.write(Uint8Array.of(7, 7, 7));
+};
+const otherWords: Lending = (stream) => new MessageStream(stream).write({ kind: "granted" });
+const endsAtOnce: Lending = async (stream) => await stream.end();
+
+for (
+  const [what, lies] of [
+    ["has less memory than it said", refuses],
+    ["sends garbage", garbage],
+    ["answers with half of a word", otherWords],
+    ["ends its answer", endsAtOnce],
+  ] as const
+) {
+  Deno.test(`a model is loaded without a node that ${what}`, async () => {
+    await using scene = await Scene.open([LIAR, lies], [HONEST, grants]);
+    const { split } = await scene.load();
+    assert.deepEqual(scene.asked, [LIAR, HONEST]);
+    assert.deepEqual(split?.shards.map(({ name }) => name), [HONEST, "self"]);
+    assert.equal(scene.loads.length, 1);
+  });
+}
+
+Deno.test("where no other node can compute, the load fails with what the last one said", async () => {
+  await using scene = await Scene.open([LIAR, refuses]);
+  await assert.rejects(scene.load(), {
+    code: "model_too_large",
+    message: "requires more than there is",
+  });
+  assert.deepEqual([scene.asked, scene.loads], [[LIAR], []]);
+});
