@@ -9,12 +9,7 @@ import {
 import { readSleep, type Sleep, sleepKey } from "../core/sleeping/mod.ts";
 import { type AwayHolders, type BlobMember, type Holder, loadFromGossip } from "../library/mod.ts";
 import type { Clock, PeerAddress } from "../ports/mod.ts";
-import {
-  type LoadedCopies,
-  type LoadedCopy,
-  manifestPrefixOf,
-  type NodeSplit,
-} from "../protocol/mod.ts";
+import { type LoadedCopy, manifestPrefixOf, type NodeSplit } from "../protocol/mod.ts";
 import type { Gossip } from "./gossip.ts";
 import type { MembershipDriver } from "./membership_driver.ts";
 
@@ -190,6 +185,15 @@ export class MemberViews {
     });
   }
 
+  /** Of a node's loaded models those that several nodes compute, led by it, by their names. */
+  splitModels(nodeId: NodeId) {
+    const { loaded, split } = this.#parts.gossip.find(nodeId);
+    return (split?.models ?? []).flatMap(({ manifest, shards }) => {
+      const copy = loaded?.copies.find((one) => one.manifest === manifest);
+      return copy === undefined ? [] : [{ name: copy.name, shards }];
+    });
+  }
+
   /** No new requests go there. */
   isDrained(nodeId: NodeId = this.#parts.nodeId): boolean {
     const { catalogue } = this.#parts.group;
@@ -205,12 +209,4 @@ export class MemberViews {
 
 function nameOf({ label, nodeId }: MemberRow): string {
   return label || nodeId;
-}
-
-/** Of a node's loaded models those that several nodes compute, by their names. */
-export function splitModels(split: NodeSplit | undefined, loaded: LoadedCopies | undefined) {
-  return (split?.models ?? []).flatMap(({ manifest, shards }) => {
-    const copy = loaded?.copies.find((one) => one.manifest === manifest);
-    return copy === undefined ? [] : [{ name: copy.name, shards }];
-  });
 }

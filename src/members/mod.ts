@@ -12,4 +12,4 @@ export { VoteHandover } from "./vote_handover.ts";
 export { VotersDriver } from "./voters_driver.ts";
 export { openSleeping, openWaking, type Sleeping, type WakeDriver } from "./sleeping/mod.ts";
 export { SchemaRaiser } from "./schema_raiser.ts";
-export { type LoadedElsewhere, MemberViews, splitModels } from "./member_views.ts";
+export { type LoadedElsewhere, MemberViews } from "./member_views.ts";

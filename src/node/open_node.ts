@@ -229,10 +229,9 @@ function servingOf(
 /** Lets models be computed by several nodes: led here, and by workers here. */
 async function lendWorkers(
   { ports, driver, splitting }: Assembly,
-  cluster: Cluster,
+  { transport, router, settings, views }: Cluster,
   weights: { readonly blobs: BlobStore; readonly peers: BlobPeers },
 ): Promise<void> {
-  const { transport, router, settings, views } = cluster;
   const ranges = await ports.openRanges?.();
   lendTo(router, { ...ports, ...weights, ranges, driver, isDrained: () => views.isDrained() });
   splitting.join({ transport, self: settings.self, others: () => views.computing() });

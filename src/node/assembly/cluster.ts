@@ -24,7 +24,6 @@ import {
   MemberViews,
   type PeerBook,
   SchemaRaiser,
-  splitModels,
   VoteHandover,
   VotersDriver,
 } from "../../members/mod.ts";
@@ -203,7 +202,7 @@ export class Cluster {
     const isSelf = nodeId === this.settings.self.nodeId;
     const member = isSelf ? this.membership.view().self : this.membership.find(nodeId);
     if (member === undefined && !this.views.isAsleep(nodeId)) return undefined;
-    const { facts, load, loaded, split, devices, fence, http, disk } = this.gossip.find(nodeId);
+    const { facts, load, loaded, devices, fence, http, disk } = this.gossip.find(nodeId);
     const address = member?.address ?? "";
     return {
       isAsleep: !isSelf && this.views.isAsleep(nodeId),
@@ -223,7 +222,7 @@ export class Cluster {
         tokensPerSecond: load.decodeTokensPerMinute / SECONDS_PER_MINUTE,
         availableBytes: load.availableBytes,
         loadedModels: loaded?.copies.map(({ name }) => name) ?? [],
-        splitModels: splitModels(split, loaded),
+        splitModels: this.views.splitModels(nodeId),
       },
     };
   }
