@@ -4,7 +4,9 @@
  *
  * Usage: `deno task bench:engine [--streams 1,8,32] [--rounds 5] [--tokens 128] [--threads 1] [--odist FILE]
  * [--llama-server FILE] [--model FILE.gguf] [--only odist|llama-server] [--shared WORDS] [--out FOLDER] [--smoke]`.
- * With `--shared`, the prompts of a round begin with so many words in common.
+ * With `--shared`, the prompts of a round begin with so many words in common. With `--gpu` (`deno task bench:gpu`) both compute on
+ * this machine's GPUs, as many layers as fit; without one nothing is measured. llama-server must be one that was built for them:
+ * without `--llama-server` odist is measured alone.
  *
  * @module
  */
@@ -26,6 +28,7 @@ import {
   LLAMA_SERVER_API,
   ODIST_API,
 } from "./measuring/load.ts";
+import { findGpus, type FoundGpus } from "./measuring/gpus.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { barChart } from "./measuring/plot.ts";
 import { promptOf } from "./measuring/prompts.ts";
@@ -44,6 +47,8 @@ const CONTEXT_TOKENS = 512;
 /** A word and its space, at most. */
 const TOKENS_PER_WORD = 2;
 const PROMPT_WORDS = 60;
+/** More layers than any model has. */
+const ALL_LAYERS = 999;
 /** Requests of a round with one stream; with more streams each sends one. */
 const ROUND_REQUESTS_MIN = 4;
 
@@ -59,6 +64,7 @@ interface BenchOptions {
   /** Words that all prompts of a round begin with. */
   readonly sharedWords: number;
   readonly smoke: boolean;
+  readonly usesGpu: boolean;
   readonly outFolder: string;
 }
 
@@ -79,13 +85,15 @@ function parseOptions(args: readonly string[]): BenchOptions {
       shared: { type: "string", default: "0" },
       out: { type: "string", default: join(ROOT, "test-artifacts", "bench-engine") },
       smoke: { type: "boolean", default: false },
+      gpu: { type: "boolean", default: false },
     },
   });
   const { only, smoke } = values;
   if (only !== undefined && only !== "odist" && only !== "llama-server") {
     throw new TypeError(`--only must be odist or llama-server: current value is "${only}"`);
   }
-  const compared: readonly ServerName[] = smoke ? ["odist"] : ["odist", "llama-server"];
+  const isAlone = smoke || (values.gpu && values["llama-server"] === undefined);
+  const compared: readonly ServerName[] = isAlone ? ["odist"] : ["odist", "llama-server"];
   return {
     streams: (values.streams ?? (smoke ? "1,2" : "1,8,32")).split(",").map(Number),
     rounds: Number(values.rounds ?? (smoke ? 1 : 5)),
@@ -97,6 +105,7 @@ function parseOptions(args: readonly string[]): BenchOptions {
     modelPath: values.model,
     sharedWords: Number(values.shared),
     smoke,
+    usesGpu: values.gpu,
     outFolder: values.out,
   };
 }
@@ -112,10 +121,11 @@ interface Contender {
 }
 
 async function contenders(
-  options: BenchOptions,
+  options: BenchOptions & { readonly gpus: FoundGpus | undefined },
   model: BenchModel,
   dataFolder: string,
 ): Promise<Contender[]> {
+  const { gpus } = options;
   const contextTokens = contextOf(options);
   const logPath = (name: string) => join(options.outFolder, `${name}.log`);
   const all: Contender[] = [];
@@ -129,6 +139,7 @@ async function contenders(
           ODIST_SLOTS: String(streams),
           ODIST_CONTEXT: String(contextTokens),
           ODIST_THREADS: String(options.threads),
+          ...gpus?.nativeFolder && { ODIST_NATIVE_DIR: gpus.nativeFolder },
         },
       }));
       await createModel(server.origin, model);
@@ -146,6 +157,7 @@ async function contenders(
         contextTokens,
         threads: options.threads,
         logPath: logPath("llama-server"),
+        ...gpus && { gpuLayers: ALL_LAYERS },
       }));
     all.push({ api: LLAMA_SERVER_API, start });
   }
@@ -199,7 +211,11 @@ function requestsOf(
   }));
 }
 
-async function writeReports(options: BenchOptions, model: BenchModel, levels: readonly Level[]) {
+async function writeReports(
+  options: BenchOptions & { readonly gpus: FoundGpus | undefined },
+  model: BenchModel,
+  levels: readonly Level[],
+) {
   const figures = levels.flatMap((level) => options.servers.map((name) => figuresOf(level, name)));
   const ratios = options.servers.length < 2
     ? []
@@ -209,6 +225,7 @@ async function writeReports(options: BenchOptions, model: BenchModel, levels: re
     ...await describeMachine(),
     model: `${basename(model.path)}, SHA-256 ${digest}`,
     threads: options.threads,
+    ...options.gpus && { devices: options.gpus.devices.map(describeDevice).join("; ") },
     "context window": `${contextOf(options)} tokens per slot, one slot per stream`,
     prompts: options.sharedWords === 0
       ? `about ${PROMPT_WORDS} words each, no shared prefix`
@@ -246,8 +263,17 @@ async function writeReports(options: BenchOptions, model: BenchModel, levels: re
   console.log(`Reports: ${options.outFolder}`);
 }
 
+function describeDevice({ name, description, driver }: FoundGpus["devices"][number]): string {
+  return [name, description, driver].filter((word) => word !== "").join(", ");
+}
+
 async function main(): Promise<void> {
-  const options = parseOptions(Deno.args);
+  const parsed = parseOptions(Deno.args);
+  const gpus = parsed.usesGpu ? await findGpus() : undefined;
+  if (gpus?.devices.length === 0) {
+    return console.log("There is no GPU that odist can use here: nothing was measured");
+  }
+  const options = { ...parsed, gpus };
   await Deno.mkdir(options.outFolder, { recursive: true });
   const model = options.modelPath !== undefined
     ? { name: "bench", path: options.modelPath }

@@ -108,6 +108,8 @@ export function llamaServerCommand(
     readonly slots: number;
     readonly contextTokens: number;
     readonly threads: number;
+    /** Layers on GPUs; default as it likes. */
+    readonly gpuLayers?: number;
     readonly logPath: string;
   },
 ): ServerCommand {
@@ -122,6 +124,7 @@ export function llamaServerCommand(
     "--threads": threads,
     "--threads-batch": threads,
     "--cache-ram": 0,
+    ...options.gpuLayers !== undefined && { "--n-gpu-layers": options.gpuLayers },
   };
   return {
     command: options.binary,
