@@ -25,7 +25,7 @@ export const RUNNER_COMMAND: readonly string[] = [
 
 export function startEngine(
   env: Readonly<Record<string, string>> = {},
-  caches: Pick<EngineOptions, "cacheMemoryBytes" | "cells"> = {},
+  caches: Pick<EngineOptions, "cacheMemoryBytes" | "cells" | "cellPeers"> = {},
 ): Engine {
   return createEngine({ command: RUNNER_COMMAND, env, log: { log() {} }, clock, ...caches });
 }
