@@ -12,7 +12,7 @@ import {
 const HAND_OVER_MS_MAX = 5_000;
 
 /** How long a runner may take to find what another node asks for: a batch may be under way. Milliseconds. */
-const GIVE_MS_MAX = 1_500;
+const GIVE_MS_MAX = 3_000;
 
 /** Words about cells that a runner says. */
 export type CellsReply = Extract<

@@ -6,4 +6,4 @@
  */
 export { type KeptPrefix, PrefixShelf, sharedTokens } from "./prefix_shelf.ts";
 export { computeMsOf, paysToMove } from "./cell_move.ts";
-export { sharedBlockTokens, TOKEN_BLOCK, tokenBlocks } from "./token_blocks.ts";
+export { namedTokens, sharedBlockTokens, TOKEN_BLOCK, tokenBlocks } from "./token_blocks.ts";

@@ -27,13 +27,18 @@ export function tokenBlocks(tokens: ArrayLike<number>): Uint8Array<ArrayBuffer> 
   return new Uint8Array(names.buffer);
 }
 
+/** Of how many tokens these are the names. */
+export function namedTokens(names: Uint8Array): number {
+  return Math.floor(names.length / BLOCK_NAME_BYTES) * TOKEN_BLOCK;
+}
+
 /** How many leading tokens have these names; less than the two prefixes share by a block at most. */
 export function sharedBlockTokens(tokens: ArrayLike<number>, names: Uint8Array): number {
   const own = tokenBlocks(tokens);
   const limit = Math.min(own.length, names.length);
   let at = 0;
   while (at < limit && own[at] === names[at]) at++;
-  return Math.floor(at / BLOCK_NAME_BYTES) * TOKEN_BLOCK;
+  return namedTokens(names.subarray(0, at));
 }
 
 /** Each bit of a token reaches all bits of the name within two of these. */

@@ -14,7 +14,12 @@ import {
   required,
   type StreamRouter,
 } from "../../calls/mod.ts";
-import { computeMsOf, paysToMove, sharedBlockTokens } from "../../core/kv_cache/mod.ts";
+import {
+  computeMsOf,
+  namedTokens,
+  paysToMove,
+  sharedBlockTokens,
+} from "../../core/kv_cache/mod.ts";
 import type {
   CellPeers,
   Log,
@@ -44,8 +49,8 @@ export interface CellCluster {
 
 /** How long a node may take to say that it looks, its connection included. Milliseconds; what it would save waits. */
 const FIRST_WORD_MS = 500;
-/** How long it may take to find cells, and to send the first of them. */
-const FIND_MS = 2_000;
+/** How long it may take to find cells and to send the first of them, where computing all that is sought takes longer. */
+const FIND_MS = 4_000;
 /** By what comes first it is measured how fast the rest would come. */
 const PROBE_BYTES = 1024 * 1024;
 /** What is shorter can't be told from nothing. Milliseconds. */
@@ -105,7 +110,7 @@ export class CellMoves implements CellPeers {
   async #fetchFrom(peer: PeerAddress, sought: SoughtCells): Promise<MovedCells | undefined> {
     const incoming = await this.#open(peer, sought);
     try {
-      const header = await incoming.header();
+      const header = await incoming.header(findMsOf(sought));
       if (header === undefined) return undefined;
       const figures = figuresOf(header, sought);
       const { frames: first, bytesPerMs } = await incoming.probe(header);
@@ -183,6 +188,12 @@ function figuresOf(header: CellsHeader, { wish, msPerToken }: SoughtCells) {
   };
 }
 
+/** How long whoever seeks these waits for a find. Milliseconds. */
+function findMsOf({ wish, msPerToken }: SoughtCells): number {
+  const savedTokens = namedTokens(wish.blocks) - wish.readyTokens;
+  return Math.min(FIND_MS, computeMsOf({ savedTokens, msPerToken }) ?? FIND_MS);
+}
+
 function lost(peer: PeerAddress): UnavailableError {
   return new UnavailableError("peer_lost", `Node ${peer.nodeId} does not say whether it has cells`);
 }
@@ -210,9 +221,9 @@ class IncomingCells {
   }
 
   /** What will come; undefined = nothing. */
-  async header(): Promise<CellsHeader | undefined> {
+  async header(findMs: number): Promise<CellsHeader | undefined> {
     readAnswer(cellsAnswerShape, "looking", await this.#messages.read());
-    this.limit(FIND_MS);
+    this.limit(findMs);
     const message = await this.#messages.read();
     this.grantedMs = this.#clock.monotonicMs();
     if (required(cellsAnswerShape, message).kind === "lacking") return undefined;

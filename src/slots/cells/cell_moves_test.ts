@@ -123,6 +123,14 @@ Deno.test("a keeper that is silent, or stops in the middle, is waited for no lon
   assert.equal(silent.telemetry.of("cells_move").length, 0);
   await silent.clock.advance(1);
   assert.equal(await fetching, undefined);
+  const slow = makeTwo();
+  slow.keeper.offer(KEY, () => new Promise(() => {}));
+  const finding = slow.asking.fetch(SOUGHT);
+  // All that is sought, 256 tokens at 10 ms each.
+  await slow.clock.advance(2_559);
+  assert.equal(slow.telemetry.of("cells_move").length, 0);
+  await slow.clock.advance(1);
+  assert.equal(await finding, undefined);
   const cells = cellsOf(4 * MIB);
   const stopping = makeTwo(async (stream) => {
     await stream.read();
