@@ -21,6 +21,8 @@ export interface Holder {
   readonly load: CandidateLoad | undefined;
   /** In which numeric class its loaded copy is exact; undefined = in none. */
   readonly numericClass?: string | undefined;
+  /** See `KnownHolder`. */
+  readonly prefixMarks?: ReadonlySet<number> | undefined;
 }
 
 /** How busy a node is for one model, from what it last told. */

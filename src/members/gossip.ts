@@ -2,6 +2,9 @@ import { BoundedMap, equalBytes, LineLimiter, type NodeId } from "../base/mod.ts
 import { CopiesReports, LoadReports, SpeedsReports } from "../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import {
+  COMPUTED_PREFIXES_KEY,
+  type ComputedPrefixes,
+  decodeComputedPrefixes,
   type Decoded,
   decodeExactCopies,
   decodeInventory,
@@ -17,6 +20,7 @@ import {
   decodeNodeSplit,
   decodeNodeYield,
   type DeviceFacts,
+  encodeComputedPrefixes,
   encodeExactCopies,
   encodeInventory,
   encodeKeyUses,
@@ -64,6 +68,8 @@ const CACHE_NODES_MAX = 1_024;
 
 /** What keys used is told at most this often: so long each node counts for itself. */
 const KEY_USES_GAP_MS = 250;
+/** What was computed is told no more often. Milliseconds. */
+const PREFIXES_GAP_MS = 10_000;
 
 /** Room for parts of models, or speed, that differs by less of what was told last is as good as the same. */
 const SPLIT_STEP = 1 / 8;
@@ -89,6 +95,8 @@ export interface NodeGossip {
   readonly devices: readonly DeviceFacts[];
   /** How fast it is with single models. */
   readonly speeds: readonly ModelSpeed[];
+  /** Marks of what it has computed, by model. */
+  readonly prefixes: ReadonlyMap<ManifestPrefix, ReadonlySet<number>>;
   /** Why it takes no part in the log's group, in one word; undefined = it does, or has not said. */
   readonly fence: string | undefined;
   /** It takes nothing new, because other programs use its machine. */
@@ -114,6 +122,8 @@ export interface GossipParts {
   readonly readExact: () => readonly ExactCopy[];
   /** How fast single models are on this node; cheap. */
   readonly readSpeeds: () => readonly ModelSpeed[];
+  /** What this node has computed of texts, at most `PREFIX_MARKS_MAX` marks a model; the model used last first. */
+  readonly readPrefixes: () => readonly ComputedPrefixes[];
   /** What this node computes with beside its cores, and what is free of it now; cheap. */
   readonly readDevices: () => readonly DeviceFacts[];
   /** What room this node has for parts of models, and which split ones it leads; cheap. */
@@ -142,6 +152,8 @@ export class Gossip {
   /** Of a node without devices, nothing is told. */
   #toldDevices = encodeNodeDevices([]);
   #toldExact = encodeExactCopies([]);
+  #toldPrefixes = encodeComputedPrefixes([]);
+  #toldPrefixesMs = -Infinity;
   #toldSplit: NodeSplit | undefined;
   /** Where no key has limits, nothing is told. */
   #toldKeys = "[]";
@@ -228,6 +240,7 @@ export class Gossip {
       disk: read(NODE_DISK_KEY, decodeNodeDisk),
       devices: read(NODE_DEVICES_KEY, decodeNodeDevices)?.devices ?? [],
       speeds: read(MODEL_SPEEDS_KEY, decodeModelSpeeds)?.models ?? [],
+      prefixes: marksOf(read(COMPUTED_PREFIXES_KEY, decodeComputedPrefixes)?.models ?? []),
       fence: read(NODE_FENCE_KEY, decodeNodeFence)?.kind || undefined,
       yields: (read(NODE_YIELD_KEY, decodeNodeYield)?.to ?? "") !== "",
       http: read(NODE_HTTP_KEY, decodeNodeHttp),
@@ -281,6 +294,7 @@ export class Gossip {
       this.#toldSplit = split;
       membership.publish(NODE_SPLIT_KEY, encodeNodeSplit(split));
     }
+    this.#lookAtPrefixes(nowMs);
     const keysMs = this.#tellKeys(nowMs);
     this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity, keysMs));
   }
@@ -304,6 +318,16 @@ export class Gossip {
     const bytes = membership.values(nodeId).get(KEY_USES_KEY);
     const uses = this.#read({ nodeId, key: KEY_USES_KEY, bytes }, decodeKeyUses);
     if (uses !== undefined) keys.hear(nodeId, uses);
+  }
+
+  /** Each answer changes them, and nobody needs to know at once: who sent a request knows where it went. */
+  #lookAtPrefixes(nowMs: number): void {
+    if (nowMs < this.#toldPrefixesMs + PREFIXES_GAP_MS) return;
+    const prefixes = encodeComputedPrefixes(this.#parts.readPrefixes());
+    if (equalBytes(prefixes, this.#toldPrefixes)) return;
+    this.#toldPrefixes = prefixes;
+    this.#toldPrefixesMs = nowMs;
+    this.#parts.membership.publish(COMPUTED_PREFIXES_KEY, prefixes);
   }
 
   #hearLoad(nodeId: NodeId): void {
@@ -334,6 +358,12 @@ export class Gossip {
     log.log("warn", "gossip_value_malformed", { peer, key, reason, count: 1 + unsaid });
     return undefined;
   }
+}
+
+function marksOf(
+  models: readonly ComputedPrefixes[],
+): ReadonlyMap<ManifestPrefix, ReadonlySet<number>> {
+  return new Map(models.map(({ manifest, marks }) => [manifest, new Set(marks)]));
 }
 
 function isNews(split: NodeSplit, told: NodeSplit | undefined): boolean {

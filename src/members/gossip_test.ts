@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type KeyLimits, limitsKey, NO_LIMITS, writeKeyLimits } from "../core/queue/mod.ts";
 import {
+  type ComputedPrefixes,
   decodeKeyUses,
   type DeviceFacts,
   type ExactCopy,
@@ -62,6 +63,7 @@ interface Teller {
   devices: readonly DeviceFacts[];
   split: NodeSplit;
   speeds: readonly ModelSpeed[];
+  prefixes: readonly ComputedPrefixes[];
 }
 
 /** Two nodes, each with a gossip that tells what the test says instead of its own. */
@@ -90,6 +92,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
     devices: [],
     split: { roomBytes: 1_000, bytesPerMs: 800, models: [] },
     speeds: [],
+    prefixes: [],
     gossip: new Gossip({
       nodeId,
       membership: world.membership(number),
@@ -102,6 +105,7 @@ function openTeller(world: NodeWorld, number: number): Teller {
       readDevices: () => teller.devices,
       readSplit: () => teller.split,
       readSpeeds: () => teller.speeds,
+      readPrefixes: () => teller.prefixes,
     }),
   };
   return teller;
@@ -123,6 +127,23 @@ Deno.test("What one node tells, the other finds", async () => {
   assert.deepEqual([...heard.inventory.prefixes], [COPY.manifest]);
   assert.ok(heard.loadHeardMs > 0 && heard.loadHeardMs <= world.network.clock.monotonicMs());
   assert.deepEqual(one.gossip.find(nodeId).facts, FACTS);
+});
+
+Deno.test("What a node has computed of texts is told once in ten seconds, as long as it changes", async () => {
+  await using scene = await pair();
+  const { world, tellers: [one, two] } = scene;
+  const { nodeId } = world.machine(1);
+  const heard = () => [...two.gossip.find(nodeId).prefixes.get(COPY.manifest) ?? []];
+  one.prefixes = [{ manifest: COPY.manifest, marks: [1, 2] }];
+  one.gossip.loadChanged();
+  await world.advance(1_000);
+  assert.deepEqual(heard(), [1, 2]);
+  one.prefixes = [{ manifest: COPY.manifest, marks: [3] }];
+  one.gossip.loadChanged();
+  await world.advance(6_000);
+  assert.deepEqual(heard(), [1, 2]);
+  await world.advance(10_000);
+  assert.deepEqual(heard(), [3]);
 });
 
 Deno.test("A request that comes is heard within 400 ms, and an idle node tells nothing for minutes", async () => {

@@ -107,9 +107,8 @@ export class MemberViews {
       }
       const member = this.#parts.membership.find(nodeId);
       if (member === undefined || member.standing === "left") return [];
-      const { inventory, load, loaded: copies, speeds, devices, loadHeardMs, exact } = this.#parts
-        .gossip
-        .find(nodeId);
+      const gossip = this.#parts.gossip.find(nodeId);
+      const { inventory, load, loaded: copies, speeds, devices, loadHeardMs, exact } = gossip;
       // One that has just woken may not have told yet what it holds.
       const isHeld = inventory.prefixes.has(prefix) ||
         this.sleepOf(nodeId)?.holds.includes(prefix) === true;
@@ -123,6 +122,7 @@ export class MemberViews {
         drained: this.isDrained(nodeId),
         load: told && loadFromGossip(told, manifestDigest),
         numericClass: exact.find(({ manifest }) => manifest === prefix)?.numericClass,
+        prefixMarks: gossip.prefixes.get(prefix),
       }];
     });
   }

@@ -59,9 +59,13 @@ export async function openDriver(
   const { speed, splitting, devices, weightOf } = by;
   const reserveBytes = scheduler.memoryReserveBytes;
   const prover = new IdleProver({ engine: splitting, book: proofs, clock, log, reserveBytes });
+  const keepsOnDisk = config.storage.cacheDiskBytes > 0;
   return new SchedulerDriver({
     ...{ splitting, prover, clock, machine, devices, log, metrics, weightOf },
-    engine: meteredEngine(provenEngine(splitting, proofs, prover), speed, ports),
+    engine: meteredEngine(provenEngine(splitting, proofs, prover), speed, {
+      ...ports,
+      keepsOnDisk,
+    }),
     memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
     kvOffload: config.engine.kvOffload,
     loadTimeoutMs: scheduler.loadTimeoutMs,

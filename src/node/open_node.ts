@@ -218,6 +218,7 @@ function servingOf(
       decodeTokensPerMinute: speed.decodeTokensPerMinute,
       prefillTokensPerMinute: speed.prefillTokensPerMinute,
       speedOf: (modelKey) => speed.of(modelKey),
+      computedChars: (modelKey, trace) => speed.computed(modelKey).computedChars(trace),
     }),
     defaults: config.engine,
     clock: ports.clock,

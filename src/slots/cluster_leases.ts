@@ -12,8 +12,10 @@ import {
 } from "../base/mod.ts";
 import {
   PeerBeliefs,
+  type PromptTrace,
   type SearchFact,
   type SearchOrder,
+  sketchedChars,
   SlotSearch,
   type TracedPrompt,
   traceOf,
@@ -83,6 +85,8 @@ interface AwaitedWake {
   tookMs: number | undefined;
   error: unknown;
 }
+
+const NO_MARKS: ReadonlySet<number> = new Set();
 
 /** One node's broken words make one line in this time; the metric counts each. */
 const BROKEN_LINE_MS = 1_000;
@@ -274,11 +278,18 @@ export class ClusterLeases implements LeaseSource {
     holders: readonly Holder[],
     prompt: TracedPrompt,
   ): readonly RouteCandidate[] {
-    const nowMs = this.#parts.clock.monotonicMs();
-    return [
-      ...this.#ownCandidate(request),
-      ...holders.map((holder) => this.#beliefs.candidate(holder, nowMs)),
-    ].map((candidate) => this.#beliefs.withResident(candidate, prompt));
+    const { clock, ownFigures } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const { trace } = prompt;
+    const own = this.#ownCandidate(request).map((candidate) => {
+      const chars = ownFigures().computedChars(request.need.modelKey, trace);
+      return this.#beliefs.withResident(candidate, prompt, chars);
+    });
+    const others = holders.map((holder) => {
+      const chars = sketchedChars(trace, holder.prefixMarks ?? NO_MARKS);
+      return this.#beliefs.withResident(this.#beliefs.candidate(holder, nowMs), prompt, chars);
+    });
+    return [...own, ...others];
   }
 
   /** This node, where the model's blobs are here. */
@@ -422,13 +433,15 @@ export interface OwnFigures {
   readonly prefillTokensPerMinute: number;
   /** Of one model, by its key. */
   readonly speedOf: (modelKey: string) => Omit<ModelSpeed, "manifest">;
+  /** Characters at the front of a prompt that were computed here, by the model's key. */
+  readonly computedChars: (modelKey: string, trace: PromptTrace) => number;
 }
 
 /** How busy this node is for one model, now. */
 export function loadFromView(
   view: SchedulerView,
   modelKey: string,
-  own: OwnFigures,
+  own: Omit<OwnFigures, "computedChars">,
 ): CandidateLoad {
   const instance = view.instances.find((row) => row.modelKey === modelKey);
   const state = instance?.state ?? "unloading";

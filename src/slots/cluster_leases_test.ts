@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type NodeId, PeerError, RequestError, UnavailableError } from "../base/mod.ts";
+import { PrefixBook, traceOf } from "../core/answers/mod.ts";
 import type { CandidateLoad, InstanceView } from "../core/scheduler/mod.ts";
 import type { LoadedModel } from "../ports/mod.ts";
 import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
@@ -73,6 +74,7 @@ class Stage {
   }];
   readonly facts = new Map<string, Partial<LoadedModel["facts"]>>();
   running = 0;
+  readonly computed = new PrefixBook();
   drained = false;
   readonly leases: ClusterLeases;
 
@@ -95,6 +97,7 @@ class Stage {
         decodeTokensPerMinute: 0,
         prefillTokensPerMinute: 0,
         speedOf: () => ({ decodeTokensPerMinute: 0, prefillTokensPerMinute: 0, loadMs: 0 }),
+        computedChars: (_, trace) => this.computed.computedChars(trace),
       }),
       holders: () => this.holders,
       unloadAt: (peer, model) => void this.unloads.push(`${peer.name} ${model.mode}`),
@@ -367,6 +370,36 @@ Deno.test("ClusterLeases goes on with a conversation where its beginning is comp
   assert.equal(await ask(`${text} And then?`), "n3");
   stage.holders = [holder("2"), holder("3", { load: COLD })];
   assert.equal(await ask(`${text} And then?`), "n2");
+});
+
+Deno.test("ClusterLeases goes where a prompt's beginning was computed for whomever, as nodes tell", async () => {
+  const stage = new Stage();
+  const text = "Once upon a time. ".repeat(100);
+  const asked = { promptText: `${text} And then?`, promptTokens: 455 };
+  const told = new PrefixBook();
+  told.note(traceOf(text));
+  const prefixMarks = new Set(told.marks(100));
+  stage.holders = [holder("2"), holder("3", { prefixMarks })];
+  assert.equal(await stage.acquire(asked), "n3");
+  assert.equal(await stage.acquire({ ...asked, promptText: "x".repeat(1_800) }), "me");
+  stage.holders = [holder("2"), holder("3", { prefixMarks, load: COLD })];
+  stage.instances = [];
+  // Its disk has it, but loading takes longer than computing.
+  assert.equal(await stage.acquire({ ...asked, requestId: "r2", promptText: text }), "n2");
+  const [route] = stage.journal.explain("r2");
+  const cold = route?.runnersUp.find(({ name }) => name === "n3");
+  assert.ok((cold?.prefillMs ?? Infinity) < 500, `${cold?.prefillMs}`);
+});
+
+Deno.test("ClusterLeases stays where a prompt's beginning was computed for another node", async () => {
+  const stage = new Stage();
+  stage.running = 0;
+  const text = "Once upon a time. ".repeat(100);
+  stage.computed.note(traceOf(text));
+  stage.holders = [holder("2")];
+  assert.equal(await stage.acquire({ promptText: text, promptTokens: 450 }), "me");
+  const [route] = stage.journal.explain("r1");
+  assert.ok((route?.chosen?.prefillMs ?? Infinity) < 100, `${route?.chosen?.prefillMs}`);
 });
 
 Deno.test("ClusterLeases asks a node that does not hold what it says once a minute, and names it", async () => {

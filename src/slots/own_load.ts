@@ -1,7 +1,9 @@
 import { BoundedMap, sha256Hex } from "../base/mod.ts";
+import { PrefixBook, traceOf } from "../core/answers/mod.ts";
 import { type Catalogue, SpeedAverage } from "../core/catalogue/mod.ts";
 import type { Clock, Engine, LoadedModel } from "../ports/mod.ts";
 import {
+  type ComputedPrefixes,
   type DeviceFacts,
   type ExactCopy,
   type LoadedCopy,
@@ -14,7 +16,9 @@ import {
   type NodeSplit,
   NUMERIC_CLASS_CHARS,
   parseModelName,
+  PREFIX_MARKS_MAX,
   type SequenceEvent,
+  type SequenceRequest,
 } from "../protocol/mod.ts";
 import { modelKeyOf } from "./lease.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
@@ -29,7 +33,7 @@ export interface OwnLoadParts {
   readonly devices: Pick<DeviceRooms, "told">;
   readonly speed: Pick<
     SpeedMeter,
-    "decodeTokensPerMinute" | "prefillTokensPerMinute" | "of" | "bytesPerMs"
+    "decodeTokensPerMinute" | "prefillTokensPerMinute" | "of" | "bytesPerMs" | "computed"
   >;
   readonly catalogue: () => Catalogue;
   readonly clock: Clock;
@@ -43,10 +47,18 @@ export function ownFigures(parts: OwnLoadParts): {
   readonly readDevices: () => readonly DeviceFacts[];
   readonly readSplit: () => NodeSplit;
   readonly readSpeeds: () => readonly ModelSpeed[];
+  readonly readPrefixes: () => readonly ComputedPrefixes[];
 } {
   // Told on when they are unloaded: that is when others ask which node would be the fastest.
   const seen = new BoundedMap<ManifestPrefix, ModelSpeed>(MODEL_SPEEDS_MAX);
+  const keys = new BoundedMap<ManifestPrefix, string>(MODEL_SPEEDS_MAX);
   return {
+    readPrefixes() {
+      for (const { manifest, modelKey } of readyModels(parts)) keys.set(manifest, modelKey);
+      return [...keys].toReversed().map(([manifest, modelKey]) => {
+        return { manifest, marks: parts.speed.computed(modelKey).marks(PREFIX_MARKS_MAX) };
+      });
+    },
     readSpeeds() {
       for (const { manifest, modelKey } of readyModels(parts)) {
         seen.set(manifest, { manifest, ...parts.speed.of(modelKey) });
@@ -139,7 +151,7 @@ const MS_PER_MINUTE = 60_000;
 /** Models whose speed is kept; those that were not used for longest go. */
 const METERED_MODELS_MAX = 256;
 
-/** How fast this node's answers come: of all models, and of each. */
+/** How fast this node's answers come: of all models, and of each. And what of texts it has computed with each. */
 export class SpeedMeter {
   readonly #all = new ModelMeter();
   readonly #models = new BoundedMap<string, ModelMeter>(METERED_MODELS_MAX);
@@ -169,6 +181,16 @@ export class SpeedMeter {
       prefillTokensPerMinute: prefill?.tokensPerMinute ?? 0,
       loadMs,
     };
+  }
+
+  /** What texts were computed with one model, by its key, and may be reused. */
+  computed(modelKey: string): PrefixBook {
+    return this.#meter(modelKey).computed;
+  }
+
+  /** What one model computed is gone. */
+  forgetComputed(modelKey: string): void {
+    this.#meter(modelKey).computed = new PrefixBook();
   }
 
   noteLoad(modelKey: string, loadMs: number): void {
@@ -207,6 +229,7 @@ class ModelMeter {
   loadMs = 0;
   /** 0 = not known, or not of the cores. */
   tokenBytes = 0;
+  computed = new PrefixBook();
 }
 
 /** The engine, with every load's and answer's speed told to the meter. */
@@ -215,6 +238,8 @@ export function meteredEngine(
   meter: SpeedMeter,
   by: {
     readonly clock: Pick<Clock, "monotonicMs">;
+    /** Whether what a runner computed outlives it. */
+    readonly keepsOnDisk?: boolean;
     readonly tokenBytesOf?: ((settings: LoadSettings) => Promise<number | undefined>) | undefined;
   },
 ): Engine {
@@ -226,6 +251,10 @@ export function meteredEngine(
       const model = await engine.load(settings, options);
       const modelKey = modelKeyOf(settings, settings.mode);
       meter.noteLoad(modelKey, clock.monotonicMs() - startedMs);
+      // A runner that is unloaded hands over what it computed; one that dies takes it along.
+      void model.exited.then(({ expected }) => {
+        if (!expected || by.keepsOnDisk !== true) meter.forgetComputed(modelKey);
+      });
       const isOwn = model.split === undefined && model.facts.deviceMemoryBytes === 0;
       meter.noteTokenBytes(modelKey, isOwn ? await reading ?? 0 : 0);
       return meteredModel(model, { meter, modelKey });
@@ -246,7 +275,7 @@ function meteredModel(model: LoadedModel, by: Metering): LoadedModel {
     ...model.split && { split: model.split },
     ...model.isToMove && { isToMove: model.isToMove },
     exited: model.exited,
-    generate: (request, signal) => metered(model.generate(request, signal), by),
+    generate: (request, signal) => metered(model.generate(request, signal), { ...by, request }),
     embed: (inputs, options) => model.embed(inputs, options),
     tokenize: (text, options) => model.tokenize(text, options),
     detokenize: (tokens) => model.detokenize(tokens),
@@ -257,14 +286,16 @@ function meteredModel(model: LoadedModel, by: Metering): LoadedModel {
 /** Not a generator: each one between the runner and the reader would cost every token a turn. */
 function metered(
   events: AsyncIterable<SequenceEvent>,
-  { meter, modelKey }: Metering,
+  { meter, modelKey, request }: Metering & { readonly request: SequenceRequest },
 ): AsyncIterable<SequenceEvent> {
   return {
     [Symbol.asyncIterator]() {
       const inner = events[Symbol.asyncIterator]();
       let promptTokens = 0;
       let answerTokens = 0;
+      const text = new ComputedText(request, () => meter.computed(modelKey));
       const note = (event: SequenceEvent) => {
+        text.note(event);
         if (event.kind === "started") promptTokens = event.promptTokens.length - event.cachedTokens;
         if (event.kind === "tokens") answerTokens += event.tokens.length;
         if (event.kind !== "finished") return;
@@ -281,4 +312,37 @@ function metered(
       };
     },
   };
+}
+
+/** The text of one prompt and its answer, as the next turn of the conversation will begin. */
+class ComputedText {
+  readonly #book: () => PrefixBook;
+  readonly #decoder = new TextDecoder();
+  /** Undefined where it isn't known: tokens without their text, or images. */
+  #text: string | undefined;
+
+  constructor(request: SequenceRequest, book: () => PrefixBook) {
+    const { prompt, images = [] } = request;
+    this.#book = book;
+    const isText = prompt.kind === "text" && prompt.tokensBefore === undefined;
+    this.#text = isText && images.length === 0 ? prompt.text : undefined;
+  }
+
+  note(event: SequenceEvent): void {
+    if (this.#text === undefined) return;
+    if (event.kind === "started") return this.#begin(this.#text, event);
+    if (event.kind === "finished") return this.#book().note(traceOf(this.#text));
+    for (const { bytes } of event.tokens) {
+      this.#text += this.#decoder.decode(bytes, { stream: true });
+    }
+  }
+
+  /** The runner says how much of the prompt it had: characters of tokens, about. */
+  #begin(text: string, started: Extract<SequenceEvent, { kind: "started" }>): void {
+    const { promptTokens, cachedTokens, prefix } = started;
+    const trace = traceOf(text);
+    const chars = (cachedTokens + 1) * text.length / Math.max(1, promptTokens.length);
+    if (prefix !== undefined) this.#book().correct(trace, chars);
+    this.#book().note(trace);
+  }
 }

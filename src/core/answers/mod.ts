@@ -20,7 +20,9 @@ export {
   estimatePromptTokens,
   type KnownHolder,
   PeerBeliefs,
+  type PromptTrace,
   type TracedPrompt,
   traceOf,
 } from "./peer_beliefs.ts";
+export { PrefixBook, sketchedChars } from "./prefix_sketch.ts";
 export { type SearchFact, type SearchOrder, SlotSearch } from "./slot_search.ts";

@@ -16,6 +16,8 @@ export interface KnownHolder {
   readonly load: CandidateLoad | undefined;
   /** See `RouteCandidate`. */
   readonly numericClass?: string | undefined;
+  /** Of beginnings of texts that it says it has computed, as `PrefixBook` makes them; absent = it doesn't say. */
+  readonly prefixMarks?: ReadonlySet<number> | undefined;
 }
 
 /** A prompt and the model that is to compute it. */
@@ -123,11 +125,21 @@ export class PeerBeliefs {
     };
   }
 
-  /** With the part of the prompt that the candidate is believed to have computed. */
-  withResident(candidate: RouteCandidate, { model, trace }: TracedPrompt): RouteCandidate {
+  /**
+   * With the part of the prompt that the candidate is believed to have computed.
+   *
+   * @param toldChars What it says itself that it can reuse, on its disk included.
+   */
+  withResident(
+    candidate: RouteCandidate,
+    { model, trace }: TracedPrompt,
+    toldChars = 0,
+  ): RouteCandidate {
     // A runner that was started since has computed nothing.
-    if (candidate.load?.state !== "loaded") return candidate;
-    const chars = this.#prefixes.residentChars({ model, nodeId: candidate.nodeId }, trace);
+    const sentChars = candidate.load?.state === "loaded"
+      ? this.#prefixes.residentChars({ model, nodeId: candidate.nodeId }, trace)
+      : 0;
+    const chars = Math.max(sentChars, toldChars);
     return { ...candidate, residentTokens: Math.floor(chars / CHARS_PER_TOKEN) };
   }
 }
@@ -142,9 +154,9 @@ export function estimatePromptTokens(prompt: Prompt): number {
 }
 
 /** Characters that are compared as one. */
-const BLOCK_CHARS = 256;
+export const BLOCK_CHARS = 256;
 /** Blocks of one prompt that are remembered; what is behind them counts as not computed. */
-const BLOCKS_MAX = 512;
+export const BLOCKS_MAX = 512;
 /** Prompts believed to be in a node's slots; older ones have been overwritten. */
 const PROMPTS_PER_NODE_MAX = 8;
 /** Pairs of node and model; the one unused for longest goes. */
@@ -205,7 +217,7 @@ export class PrefixMemory {
 }
 
 /** Each hash stands for all that is before it: where two agree, so do all earlier ones. */
-function commonBlocks(one: PromptTrace, other: PromptTrace): number {
+export function commonBlocks(one: PromptTrace, other: PromptTrace): number {
   let low = 0;
   let high = Math.min(one.length, other.length);
   while (low < high) {

@@ -52,7 +52,7 @@ export const SYNC_ROWS_MAX = 256;
 /** Keys of one member, deleted ones included until collected. */
 export const VALUE_KEYS_MAX = 64;
 /** Bytes of all values of one member. */
-export const VALUES_BYTES_MAX = 32 * 1024;
+export const VALUES_BYTES_MAX = 48 * 1024;
 /** Seeds remembered from joins. */
 export const SEEDS_MAX = 16;
 /** Members told at once by a node that leaves. */

@@ -102,10 +102,7 @@ import type { NodePorts } from "./ports.ts";
 const WAY_BACK = "to take part again, run odist leave --force here and let the node join anew";
 
 /** What a node tells of its own load. */
-export type Figures = Pick<
-  GossipParts,
-  "readLoad" | "readLoaded" | "readExact" | "readDevices" | "readSpeeds" | "readSplit" | "keys"
->;
+export type Figures = Pick<GossipParts, Extract<keyof GossipParts, `read${string}` | "keys">>;
 
 /** Of {@link NodePorts}, what lies below a node's models. */
 export type MachineryPorts = Pick<

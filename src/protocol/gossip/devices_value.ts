@@ -4,7 +4,7 @@ import { countField, decodeVersioned, encodeVersioned, shownField } from "./vers
 
 /** Key of {@link NodeDevices} among a member's gossip values. */
 export const NODE_DEVICES_KEY = "devices";
-/** Bytes of the value: with it the inventory and the small values still fit a member's 32 KiB. */
+/** Bytes of the value: with it the inventory and the small values still fit a member's 48 KiB. */
 const DEVICES_VALUE_BYTES_MAX = 768;
 /** Devices in one value. */
 const TOLD_DEVICES_MAX = 16;

@@ -5,7 +5,7 @@ import { countField, decodeVersioned, encodeVersioned, shownField } from "./vers
 
 /** Key of {@link LoadedCopies} among a member's gossip values. */
 export const LOADED_COPIES_KEY = "loaded";
-/** Bytes of the value: with it the inventory and the small values still fit a member's 32 KiB. */
+/** Bytes of the value: with it the inventory and the small values still fit a member's 48 KiB. */
 const LOADED_VALUE_BYTES_MAX = 6 * 1024;
 /** Copies in one value. */
 const COPIES_MAX = 256;

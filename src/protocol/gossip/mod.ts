@@ -32,6 +32,13 @@ export {
   NUMERIC_CLASS_CHARS,
 } from "./exact_value.ts";
 export {
+  COMPUTED_PREFIXES_KEY,
+  type ComputedPrefixes,
+  decodeComputedPrefixes,
+  encodeComputedPrefixes,
+  PREFIX_MARKS_MAX,
+} from "./prefixes_value.ts";
+export {
   decodeInventory,
   encodeInventory,
   type Inventory,

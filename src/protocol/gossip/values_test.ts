@@ -24,7 +24,9 @@ import {
   encodeNodeDevices,
   NODE_DEVICES_KEY,
 } from "./devices_value.ts";
-import { decodeNodeSplit, encodeNodeSplit } from "./split_value.ts";
+import { encodeNodeHttp, NODE_HTTP_KEY } from "./http_value.ts";
+import { encodeNodeYield, NODE_YIELD_KEY } from "./yield_value.ts";
+import { decodeNodeSplit, encodeNodeSplit, NODE_SPLIT_KEY } from "./split_value.ts";
 import { decodeModelSpeeds, encodeModelSpeeds, MODEL_SPEEDS_KEY } from "./speeds_value.ts";
 import {
   decodeInventory,
@@ -40,10 +42,15 @@ import {
   type LoadedCopy,
 } from "./loaded_value.ts";
 import { decodeKeyUses, encodeKeyUses, KEY_USES_KEY, type KeyUse } from "./key_uses_value.ts";
-import { decodeExactCopies, encodeExactCopies } from "./exact_value.ts";
+import {
+  COMPUTED_PREFIXES_KEY,
+  decodeComputedPrefixes,
+  encodeComputedPrefixes,
+} from "./prefixes_value.ts";
+import { decodeExactCopies, encodeExactCopies, EXACT_COPIES_KEY } from "./exact_value.ts";
 
 /** What a member's values may take together (`core/membership`), each with its key and 16 bytes. */
-const MEMBER_VALUES_BYTES_MAX = 32 * 1024;
+const MEMBER_VALUES_BYTES_MAX = 48 * 1024;
 
 const FACTS: NodeFacts = {
   name: "büro-1",
@@ -93,6 +100,14 @@ const LONG_DEVICE: DeviceFacts = {
   description: "y".repeat(100),
   driver: "z".repeat(100),
 };
+
+const LONG_SHARDS = Array.from({ length: 100 }, () => ({
+  name: "x".repeat(1_000),
+  firstLayer: 65_536,
+  layerCount: 65_536,
+  memoryBytes: Number.MAX_SAFE_INTEGER,
+}));
+const MARKS = Array.from({ length: 1_000 }, (_, at) => 0xffff_ffff - at);
 
 function valueOf<T>(decoded: Decoded<T>): T {
   if (decoded.kind === "malformed") throw new Error(decoded.reason);
@@ -314,13 +329,31 @@ Deno.test("All values of a member fit what a member may publish, at their larges
     [NODE_DEVICES_KEY, encodeNodeDevices(Array.from({ length: 100 }, () => LONG_DEVICE))],
     [KEY_USES_KEY, encodeKeyUses({ day: huge, keys: manyKeys(100) })],
     ...withoutDeleted(encodeInventory(prefixes(5_000))),
+    [
+      COMPUTED_PREFIXES_KEY,
+      encodeComputedPrefixes(prefixes(400).map((manifest) => ({ manifest, marks: MARKS }))),
+    ],
+    [
+      EXACT_COPIES_KEY,
+      encodeExactCopies(prefixes(400).map((manifest) => ({ manifest, numericClass: long }))),
+    ],
+    [
+      NODE_SPLIT_KEY,
+      encodeNodeSplit({
+        roomBytes: huge,
+        bytesPerMs: huge,
+        models: prefixes(400).map((manifest) => ({ manifest, shards: LONG_SHARDS })),
+      }),
+    ],
+    [NODE_HTTP_KEY, encodeNodeHttp({ hostname: long, port: 65_535 })],
+    [NODE_YIELD_KEY, encodeNodeYield({ to: long })],
   ]);
   let bytes = 0;
   for (const [key, value] of values) {
     assert.ok(value.length <= VALUE_BYTES_MAX);
     bytes += value.length + key.length + 16;
   }
-  assert.equal(values.size, 11);
+  assert.equal(values.size, 16);
   assert.ok(bytes <= MEMBER_VALUES_BYTES_MAX, `${bytes}`);
 });
 
@@ -371,4 +404,21 @@ Deno.test("A node that doesn't say how fast it is lends workers all the same", (
     ...split,
     bytesPerMs: 9,
   });
+});
+
+Deno.test("Marks of prefixes come back, 500 of all models together, and never throw", () => {
+  const [one, two] = prefixes(2) as [ManifestPrefix, ManifestPrefix];
+  const told = (models: Parameters<typeof encodeComputedPrefixes>[0]) =>
+    valueOf(decodeComputedPrefixes(encodeComputedPrefixes(models))).models;
+  assert.deepEqual(
+    told([{ manifest: one, marks: [0, 0xffff_ffff] }, { manifest: two, marks: [] }]),
+    [
+      { manifest: one, marks: [0, 0xffff_ffff] },
+    ],
+  );
+  assert.deepEqual(told([{ manifest: one, marks: MARKS }])[0]?.marks, MARKS.slice(0, 500));
+  const both = told([one, two].map((manifest) => ({ manifest, marks: MARKS })));
+  assert.deepEqual(both.map(({ marks }) => marks.length), [250, 250]);
+  const value = encodeComputedPrefixes([{ manifest: one, marks: MARKS }]);
+  for (let length = 0; length < 40; length++) decodeComputedPrefixes(value.slice(0, length));
 });
