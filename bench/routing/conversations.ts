@@ -1,0 +1,71 @@
+/**
+ * How many prompt tokens are computed again when conversations with a shared scaffold come to a cluster: where odist sends each
+ * turn, against other policies and an oracle that knows what each node holds. One node is drained for a while, one is killed in
+ * the middle, and two models take turns on every node. Simulated: the shipped choice, sketches, beliefs and shelf, over nodes that
+ * take the time which a small model takes on one slow core; no states move between nodes.
+ *
+ * Usage: `deno task bench:conversations [--seeds 10] [--nodes 4] [--conversations 24] [--turns 8]`.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import {
+  POLICIES,
+  simulateConversations,
+} from "../../tests/sim/conversations/conversation_world.ts";
+import { fixed, median, percentile, sum } from "../measuring/stats.ts";
+
+const COUNTS = {
+  seeds: { type: "string", default: "10" },
+  nodes: { type: "string", default: "4" },
+  conversations: { type: "string", default: "24" },
+  turns: { type: "string", default: "8" },
+} as const;
+
+const { values } = parseArgs({ options: COUNTS });
+const [seeds = 0, nodes = 0, conversations = 0, turns = 0] = [
+  values.seeds,
+  values.nodes,
+  values.conversations,
+  values.turns,
+].map((value) => {
+  const count = Number(value);
+  if (Number.isSafeInteger(count) && count >= 1 && count <= 1_000) return count;
+  throw new RangeError(`A count must be 1 to 1,000: current value is ${value}`);
+});
+const wish = { nodes, conversations, turns };
+const runs = POLICIES.map((policy) => ({
+  policy,
+  figures: Array.from({ length: seeds }, (_, seed) => {
+    return simulateConversations({ ...wish, policy, seed: seed + 1 });
+  }),
+}));
+const computedOf = (policy: string) =>
+  sum(
+    runs.find((run) => run.policy === policy)?.figures
+      .map(({ recomputedTokens }) => recomputedTokens) ?? [],
+  );
+const oracle = computedOf("oracle");
+const least = sum(runs[0]?.figures.map(({ newTokens }) => newTokens) ?? []);
+console.log(
+  `${conversations} conversations of ${turns} turns on ${nodes} nodes, ${seeds} seeds, simulated`,
+);
+console.log(`${least} tokens were new: as many as one endless node computes that never fails`);
+console.log(
+  "policy         computed tokens  of all prompts  to oracle  TTFT first p50, later p50, p90",
+);
+for (const { policy, figures } of runs) {
+  const computed = computedOf(policy);
+  const all = sum(figures.map(({ promptTokens }) => promptTokens));
+  const firstMs = figures.flatMap((one) => one.firstMs);
+  const laterMs = figures.flatMap((one) => one.laterMs);
+  console.log([
+    policy.padEnd(14),
+    String(computed).padStart(15),
+    `${fixed(100 * computed / all, 1)} %`.padStart(15),
+    `${fixed(computed / oracle, 3)}`.padStart(10),
+    `  ${fixed(median(firstMs), 0)}, ${fixed(median(laterMs), 0)}, ${
+      fixed(percentile(laterMs, 0.9), 0)
+    } ms`,
+  ].join(" "));
+}
