@@ -215,10 +215,7 @@ function servingOf(
     ownFigures: () => ({
       availableBytes: devices.told(driver.view().instances)
         .reduce((sum, { freeBytes }) => sum + freeBytes, driver.availableBytes()),
-      decodeTokensPerMinute: speed.decodeTokensPerMinute,
-      prefillTokensPerMinute: speed.prefillTokensPerMinute,
-      speedOf: (modelKey) => speed.of(modelKey),
-      computedChars: (modelKey, trace) => speed.computed(modelKey).computedChars(trace),
+      ...speed.figures(),
     }),
     defaults: config.engine,
     clock: ports.clock,

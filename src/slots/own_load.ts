@@ -1,5 +1,5 @@
 import { BoundedMap, sha256Hex } from "../base/mod.ts";
-import { PrefixBook, traceOf } from "../core/answers/mod.ts";
+import { PrefixBook, type PromptTrace, traceOf } from "../core/answers/mod.ts";
 import { type Catalogue, SpeedAverage } from "../core/catalogue/mod.ts";
 import type { Clock, Engine, LoadedModel } from "../ports/mod.ts";
 import {
@@ -180,6 +180,17 @@ export class SpeedMeter {
       decodeTokensPerMinute: decode?.tokensPerMinute ?? 0,
       prefillTokensPerMinute: prefill?.tokensPerMinute ?? 0,
       loadMs,
+    };
+  }
+
+  /** All that was measured, for choosing a node. */
+  figures() {
+    const { decodeTokensPerMinute, prefillTokensPerMinute } = this;
+    return {
+      ...{ decodeTokensPerMinute, prefillTokensPerMinute },
+      speedOf: (modelKey: string) => this.of(modelKey),
+      computedChars: (modelKey: string, trace: PromptTrace) =>
+        this.computed(modelKey).computedChars(trace),
     };
   }
 
