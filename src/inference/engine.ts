@@ -58,7 +58,9 @@ async function load(
   how.signal.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<LoadEnd>();
   let model: RunnerModel | undefined;
+  let onHeard = () => {};
   const onReply = (reply: RunnerReply) => {
+    onHeard();
     if (model !== undefined) return model.receive(reply);
     if (reply.kind === "load_progress") how.onProgress?.(reply.fraction);
     else if (reply.kind === "load_failed") resolve({ kind: "refused", message: reply.message });
@@ -78,7 +80,10 @@ async function load(
     version: RUNNER_PROTOCOL_VERSION,
     settings: { ...settings, cacheMemoryBytes: options.cacheMemoryBytes?.() ?? 0 },
   });
+  const watched = watchStart(options.clock, settings, process);
+  onHeard = watched.heard;
   const end = await promise;
+  watched.end();
   how.signal.removeEventListener("abort", onAbort);
   if (end.kind === "loaded" && model !== undefined) {
     watch(options.log, { ...settings, confinement: end.confinement }, model);
@@ -90,6 +95,32 @@ async function load(
   throw failure(end, process.failureText());
 }
 
+/** Longest silence of a process that computes with others while it starts and loads: they all wait for it. Milliseconds. */
+const START_SILENCE_MS_MAX = 10_000;
+const START_PULSE_MS = 1_000;
+
+/** A process that is stopped as it starts closes no pipe. Others than those of split models have their load's time. */
+function watchStart(
+  clock: EngineOptions["clock"],
+  settings: LoadSettings,
+  process: Pick<RunnerProcess, "send" | "fail">,
+): { heard(): void; end(): void } {
+  if (!isShared(settings)) return { heard() {}, end() {} };
+  const silence = new SilenceWatch(clock, {
+    limitMs: START_SILENCE_MS_MAX,
+    onSilent: () => process.fail(`it said nothing for ${START_SILENCE_MS_MAX / 1000} s`),
+  });
+  const heartbeat = new Heartbeat(clock, {
+    everyMs: START_PULSE_MS,
+    send: () => void process.send({ kind: "ping" }),
+  });
+  const end = () => {
+    silence.stop();
+    heartbeat.stop();
+  };
+  return { heard: () => silence.heard(), end };
+}
+
 /** The runner may read these files and no others of their kind, and use these ports. */
 function wordsOf(settings: LoadSettings): readonly string[] {
   const { modelPath, adapterPaths, projectorPath, worker, shards } = settings;
@@ -99,12 +130,18 @@ function wordsOf(settings: LoadSettings): readonly string[] {
   return [...connect, modelPath, ...adapterPaths, ...projector];
 }
 
-function pulseOf({ worker, shards }: LoadSettings): Pulse {
-  return worker === undefined && shards === undefined ? USUAL_PULSE : SHARD_PULSE;
+function pulseOf(settings: LoadSettings): Pulse {
+  return isShared(settings) ? SHARD_PULSE : USUAL_PULSE;
+}
+
+/** Whether other processes compute the same model. */
+function isShared({ worker, shards }: LoadSettings): boolean {
+  return worker !== undefined || shards !== undefined;
 }
 
 function failure(end: LoadEnd, stderr: string): UnavailableError {
-  const message = end.kind === "refused" || end.kind === "gone" ? end.message : end.kind;
+  if (end.kind === "gone") return new UnavailableError("runner_lost", end.message);
+  const message = end.kind === "refused" ? end.message : end.kind;
   const said = end.kind === "refused" && stderr !== "" ? `: ${stderr}` : "";
   return new UnavailableError("load_failed", `${message}${said}`);
 }

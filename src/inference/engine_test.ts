@@ -85,9 +85,49 @@ Deno.test("createEngine() shows what the runner and llama.cpp said of a failed l
 Deno.test("createEngine() names exit code and reason of a runner that dies while loading", async () => {
   const { engine } = engineOf(`err("GGML_ASSERT failed\\n"); Deno.exit(3);`);
   await assert.rejects(engine.load(SETTINGS, { signal }), {
-    code: "load_failed",
+    code: "runner_lost",
     message: "the runner ended with exit code 3: GGML_ASSERT failed",
   });
+});
+
+Deno.test("createEngine() ends a process of a split model that says nothing while it starts", async () => {
+  const shards = { ports: [1], workerLayers: [1], ownLayers: 1, ownBytes: 1 };
+  for (const part of [{ worker: { port: 1, memoryBytes: 1 } }, { shards }]) {
+    const clock = new HandClock();
+    const command = [Deno.execPath(), "eval", "--no-lock", "setInterval(() => {}, 1000);"];
+    const engine = createEngine({ command, env: {}, clock, log: { log() {} } });
+    const loading = engine.load({ ...SETTINGS, ...part }, { signal });
+    let isOver = false;
+    loading.catch(() => isOver = true);
+    await clock.advance(9_900);
+    assert.equal(isOver, false);
+    await clock.advance(200);
+    await assert.rejects(loading, { code: "runner_lost", message: /SIGKILL.*nothing for 10 s/ });
+  }
+});
+
+Deno.test("createEngine() lets a process of a split model take its time that answers meanwhile", async () => {
+  const clock = new HandClock();
+  const script = `
+    let asked = 0;
+    const say = (bytes) => Deno.stdout.writeSync(new Uint8Array(bytes));
+    for await (const chunk of Deno.stdin.readable) {
+      if (++asked <= 15) ${say({ kind: "load_progress", fraction: 0 })}
+      else ${say({ kind: "loaded", facts: FACTS, confinement: "none" })}
+    }`;
+  const command = [Deno.execPath(), "eval", "--no-lock", script];
+  const engine = createEngine({ command, env: {}, clock, log: { log() {} } });
+  let heard = Promise.withResolvers<void>();
+  const loading = engine.load({ ...SETTINGS, worker: { port: 1, memoryBytes: 1 } }, {
+    signal,
+    onProgress: () => heard.resolve(),
+  });
+  for (let answer = 1; answer <= 15; answer++) {
+    await Promise.race([heard.promise, loading]);
+    heard = Promise.withResolvers();
+    await clock.advance(1_000);
+  }
+  await (await loading).unload();
 });
 
 Deno.test("createEngine() limits no load by itself: whoever asks for it does", async () => {

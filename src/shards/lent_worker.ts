@@ -25,7 +25,13 @@ import type {
 } from "../ports/mod.ts";
 import { fromWireError, readShape } from "../protocol/mod.ts";
 import type { Digest } from "../base/mod.ts";
-import { SHARD_BEAT_MS, SHARD_CONNECT_MS, SHARD_GRANT_MS, SHARD_SILENCE_MS } from "./limits.ts";
+import {
+  SHARD_ANSWER_MS,
+  SHARD_BEAT_MS,
+  SHARD_CONNECT_MS,
+  SHARD_GRANT_MS,
+  SHARD_SILENCE_MS,
+} from "./limits.ts";
 import { carryIn, carryOut, isConnectionLoss } from "./tunnel.ts";
 import { type TensorPlace, WeightCutter } from "./weight_references.ts";
 
@@ -75,6 +81,7 @@ export class LentWorker {
   /** Those that need not be sent; `undefined` = all are. */
   #tensors: WorkerWish["tensors"] | undefined;
   #packs = false;
+  #hasBegun = false;
   #isEnded = false;
 
   private constructor(peer: PeerAddress, parts: LentWorkerParts) {
@@ -110,6 +117,11 @@ export class LentWorker {
   /** Gives it back. */
   close(): void {
     this.#finish({ isLost: false, isNodeThere: true, reason: "it was given back" });
+  }
+
+  /** Its leader loads now: from here on it may say much before it is answered. */
+  noteBegun(): void {
+    this.#hasBegun = true;
   }
 
   async #open(wish: WorkerWish, signal: AbortSignal): Promise<void> {
@@ -234,14 +246,37 @@ export class LentWorker {
     const count = (direction: string) => (bytes: number) =>
       this.#parts.metrics.increment("odist_shard_bytes_total", { direction }, bytes);
     const cutter = this.#tensors && new WeightCutter(this.#tensors, count("spared"));
+    const [asked, answered] = [count("up"), count("down")];
+    let question: { cancel(): void } | undefined;
     const up = carryOut(connection, stream, {
-      count: count("up"),
+      count: (bytes) => {
+        asked(bytes);
+        question ??= this.#hasBegun ? undefined : this.#awaitAnswer();
+      },
       ...cutter && { cut: (bytes) => cutter.push(bytes) },
       packs: this.#packs,
     });
-    const down = carryIn(stream, connection, { count: count("down") });
+    const down = carryIn(stream, connection, {
+      count: (bytes) => {
+        answered(bytes);
+        question?.cancel();
+        question = undefined;
+      },
+    });
     for (const way of [up, down]) way.catch(() => {});
-    await Promise.race([up, down]);
+    try {
+      await Promise.race([up, down]);
+    } finally {
+      question?.cancel();
+    }
+  }
+
+  /** llama.cpp would wait for ever. */
+  #awaitAnswer(): { cancel(): void } {
+    const reason = `it answered nothing for ${SHARD_ANSWER_MS / 1000} s`;
+    return this.#parts.clock.after(SHARD_ANSWER_MS, () => {
+      if (!this.#hasBegun) this.#finish({ isLost: true, isNodeThere: true, reason });
+    });
   }
 
   #lose(reason: string): void {

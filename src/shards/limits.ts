@@ -12,5 +12,7 @@ export const SHARD_CONNECT_MS = 2_000;
 export const SHARD_GRANT_MS = 20_000;
 /** How long a worker may take until it can be connected to. Milliseconds. */
 export const WORKER_START_MS = 10_000;
+/** How long a worker may take to answer what a leader asks before it loads: what it has, and how much of it. Milliseconds. */
+export const SHARD_ANSWER_MS = 10_000;
 /** Bytes that are read of a connection at once. */
 export const TUNNEL_READ_BYTES = 256 * 1024;

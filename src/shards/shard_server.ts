@@ -160,13 +160,11 @@ class WorkerLease {
     const port = freePort();
     const lease = await driver.acquire(workerRequest(this.#asked, peer, port), this.#over.signal);
     const worker = lease.model;
+    this.#hasComeOn = true;
     const streams = new Set<PeerStream>();
     let held: HeldWeights | undefined;
     try {
-      held = await this.#parts.weights.find(this.#asked, {
-        signal: this.#over.signal,
-        onProgress: () => this.#hasComeOn = true,
-      });
+      held = await this.#weights();
       await listening(port, worker, this.#parts.clock);
       onLent({ port, weights: held?.reader, streams, onOtherWeights: () => this.#doubt(blob) });
       const holdsBlob = held?.isWhole === true;
@@ -188,6 +186,22 @@ class WorkerLease {
       // With it the worker's only slot is free, and nobody keeps it.
       lease.release();
       held?.reader.close();
+    }
+  }
+
+  /** @throws the end's reason, however long its disk says nothing. */
+  async #weights(): Promise<HeldWeights | undefined> {
+    const { signal } = this.#over;
+    const finding = this.#parts.weights.find(this.#asked, {
+      signal,
+      onProgress: () => this.#hasComeOn = true,
+    });
+    const ended = this.#ended().then(() => signal.throwIfAborted() as undefined);
+    try {
+      return await Promise.race([finding, ended]);
+    } catch (error) {
+      finding.then((held) => held?.reader.close(), () => {});
+      throw error;
     }
   }
 

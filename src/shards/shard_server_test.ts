@@ -27,6 +27,8 @@ class LendingNode implements AsyncDisposable {
   isDrained = false;
   /** Of the model's file here: all of it, or what was fetched. */
   holds: "file" | "nothing" = "file";
+  /** What its disk waits for. */
+  disk: Promise<void> = Promise.resolve();
   readonly fetched = new Map<string, Uint8Array>();
   dropped = 0;
   /** What others send when a part of the file is asked for. */
@@ -47,8 +49,10 @@ class LendingNode implements AsyncDisposable {
       isDrained: () => this.isDrained,
       driver: { acquire: (request) => Promise.resolve(this.#lend(request)) },
       blobs: {
-        find: () =>
-          Promise.resolve(this.holds === "file" ? { blobBytes: fileBytes.length } : undefined),
+        find: async () => {
+          await this.disk;
+          return this.holds === "file" ? { blobBytes: fileBytes.length } : undefined;
+        },
         open: () => Promise.resolve({ blobBytes: fileBytes.length, read, close: never }),
       },
       ranges: this.#ranges(),
@@ -214,6 +218,20 @@ Deno.test("A leader that says nothing gives its worker back, one that beats keep
   await node.clock.advance(SHARD_SILENCE_MS);
   await served;
   assert.equal(node.released, 1);
+});
+
+Deno.test("A worker whose node waits for its disk is given back with its lease", async () => {
+  await using node = new LendingNode();
+  const disk = Promise.withResolvers<void>();
+  node.disk = disk.promise;
+  const { near, far } = streamPair(LEADER, SELF);
+  const said = { shardId: "one", name: "m", blob: BLOB, memoryBytes: 5 };
+  const served = node.shards.serve(far, { purpose: SHARD_PURPOSE, ...said });
+  await settle();
+  near.reset();
+  await served;
+  assert.equal(node.released, 1);
+  disk.resolve();
 });
 
 Deno.test("A leader is told when its worker is gone", async () => {

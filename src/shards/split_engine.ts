@@ -79,19 +79,21 @@ export class SplitEngine implements Engine {
       throw new UnavailableError("load_failed", "Several nodes together can't compute exactly");
     }
     const file = await readShardedFile(settings);
-    const refused = new Set<NodeId>();
+    const tried = { refused: new Set<NodeId>(), shunned: new Set<NodeId>() };
     let refusal: WorkerRefusal | undefined;
     for (let left = PLANS_MAX;; left--) {
       try {
-        const plan = await this.#plan(file, { freeBytes: split.ownBytes, refused });
+        const plan = await this.#plan(file, { freeBytes: split.ownBytes, ...tried });
         return await this.#loadBy(plan, file, { settings, options });
       } catch (error) {
         options.signal.throwIfAborted();
+        // The leader's own process is gone, and its workers with it.
+        if (left > 1 && isEdgeError(error) && error.code === "runner_lost") continue;
         // That nothing is left to plan with says less than why.
         if (!(error instanceof WorkerRefusal)) throw refusal?.cause ?? error;
         refusal = error;
         if (left <= 1) throw refusal.cause;
-        if (!refusal.isWorkerAlone) refused.add(refusal.nodeId);
+        (refusal.isWorkerAlone ? tried.shunned : tried.refused).add(refusal.nodeId);
       }
     }
   }
@@ -103,25 +105,33 @@ export class SplitEngine implements Engine {
    */
   async ownBytes(settings: LoadSettings, freeBytes: number): Promise<number> {
     const file = await readShardedFile(settings);
-    const { shards, leader } = await this.#plan(file, { freeBytes, refused: new Set() });
+    const nobody = new Set<NodeId>();
+    const { shards, leader } = await this.#plan(file, {
+      ...{ freeBytes, refused: nobody, shunned: nobody },
+    });
     return shards.filter(({ node }) => node === leader)
       .reduce((sum, shard) => sum + shard.totalBytes, 0);
   }
 
   /**
-   * Nodes that fell silent a moment ago are planned with only where nothing goes without them.
+   * Nodes that fell silent a moment ago, or whose worker did, are planned with only where nothing goes without them.
    *
    * @throws RequestError `model_too_large`.
    */
   async #plan(
     { model }: ShardedFile,
-    by: { readonly freeBytes: number; readonly refused: ReadonlySet<NodeId> },
+    by: {
+      readonly freeBytes: number;
+      readonly refused: ReadonlySet<NodeId>;
+      readonly shunned: ReadonlySet<NodeId>;
+    },
   ): Promise<ShardedPlan> {
     const { self, others, transport } = this.#joined();
     const nowMs = this.#parts.clock.monotonicMs();
     const asked = others.filter(({ address }) => !by.refused.has(address.nodeId));
     const sound = asked.filter(({ address, isDoubted }) =>
-      !isDoubted && nowMs >= (this.#doubted.get(address.nodeId) ?? 0)
+      !isDoubted && !by.shunned.has(address.nodeId) &&
+      nowMs >= (this.#doubted.get(address.nodeId) ?? 0)
     );
     const roomiest = sound.toSorted((a, b) => b.roomBytes - a.roomBytes);
     const trips = await this.#roundTrips.measure(transport, roomiest.map(({ address }) => address));
@@ -164,9 +174,13 @@ export class SplitEngine implements Engine {
       });
     }
     try {
+      const onProgress = (fraction: number) => {
+        for (const worker of workers) worker.noteBegun();
+        options.onProgress?.(fraction);
+      };
       const model = await this.#parts.engine.load(
         { ...settings, exact: "off", shards: shardSettings(plan, workers) },
-        { ...options, signal: AbortSignal.any([options.signal, lost.signal]) },
+        { ...options, onProgress, signal: AbortSignal.any([options.signal, lost.signal]) },
       );
       return new SplitModel(model, { workers, view: this.#view(plan, file.model) });
     } catch (error) {
@@ -196,7 +210,10 @@ export class SplitEngine implements Engine {
       try {
         return await LentWorker.ask(node.address, wish, { parts, signal });
       } catch (error) {
-        throw isEdgeError(error) ? new WorkerRefusal(node.address.nodeId, error) : error;
+        if (!isEdgeError(error)) throw error;
+        // Its process did not start, which it may the next time; whatever else it refuses with stays.
+        const isWorkerAlone = error.code === "load_failed";
+        throw new WorkerRefusal(node.address.nodeId, error, { isWorkerAlone });
       }
     });
     const settled = await Promise.allSettled(asked);

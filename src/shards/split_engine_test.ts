@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type NodeId, RequestError } from "../base/mod.ts";
+import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import { MessageStream, refuse } from "../calls/mod.ts";
 import type { LoadedModel, PeerAddress, PeerStream } from "../ports/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
@@ -9,6 +9,7 @@ import { decodeValue } from "../transport/mod.ts";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { streamPair } from "../../tests/harness/peer_streams.ts";
 import { readTinyGguf } from "../../tests/harness/test_models.ts";
+import { SHARD_SILENCE_MS } from "./limits.ts";
 import { SplitEngine } from "./split_engine.ts";
 
 const [SELF, LIAR, HONEST] = ["aa", "bb", "cc"] as unknown as [NodeId, NodeId, NodeId];
@@ -25,6 +26,8 @@ class Scene implements AsyncDisposable {
   readonly asked: NodeId[] = [];
   /** Ports of workers that models were loaded on. */
   readonly loads: number[] = [];
+  /** Of the leader's own process. */
+  deathsAtLoad = 0;
   readonly engine: SplitEngine;
   readonly #folder: string;
   readonly #settings: LoadSettings;
@@ -37,15 +40,20 @@ class Scene implements AsyncDisposable {
       ...{ mode: "generate", exact: "off" },
     } as unknown as LoadSettings; // Nothing else of it is looked at.
     const never = () => {};
+    const clock = new HandClock();
     type Parts = ConstructorParameters<typeof SplitEngine>[0];
     this.engine = new SplitEngine({
-      clock: new HandClock(),
+      clock,
       log: { log: never },
       metrics: { increment: never } as unknown as Parts["metrics"],
       speed: { bytesPerMs: 0 },
       engine: {
         load: ({ shards }) => {
           this.loads.push(...shards?.ports ?? []);
+          if (this.deathsAtLoad-- > 0) {
+            void clock.advance(SHARD_SILENCE_MS);
+            return Promise.reject(new UnavailableError("runner_lost", "SIGKILL"));
+          }
           const exited = this.#unload.promise;
           const unload = () => Promise.resolve();
           return Promise.resolve({ exited, unload } as unknown as LoadedModel);
@@ -135,4 +143,37 @@ Deno.test("where no other node can compute, the load fails with what the last on
     message: "requires more than there is",
   });
   assert.deepEqual([scene.asked, scene.loads], [[LIAR], []]);
+});
+
+/** Says that the worker's process didn't start, until it was asked `times` times. */
+function fails(times: number): Lending {
+  let left = times;
+  return async (stream) => {
+    if (left-- <= 0) return await grants(stream);
+    await refuse(stream, new UnavailableError("load_failed", "it said nothing for 10 s"));
+  };
+}
+
+Deno.test("a node whose worker didn't start is asked again where others can't do without it", async () => {
+  await using scene = await Scene.open([LIAR, fails(1)]);
+  await scene.load();
+  assert.deepEqual(scene.asked, [LIAR, LIAR]);
+  await using spared = await Scene.open([LIAR, fails(9)], [HONEST, grants]);
+  await spared.load();
+  assert.deepEqual(spared.asked, [LIAR, HONEST]);
+  await using broken = await Scene.open([LIAR, fails(9)]);
+  await assert.rejects(broken.load(), {
+    code: "load_failed",
+    message: "it said nothing for 10 s",
+  });
+  assert.deepEqual(broken.asked, [LIAR, LIAR, LIAR]);
+});
+
+Deno.test("a model is loaded again when its leader's own process dies while it loads", async () => {
+  await using scene = await Scene.open([HONEST, grants]);
+  scene.deathsAtLoad = 2;
+  await scene.load();
+  assert.deepEqual([scene.asked.length, scene.loads.length], [3, 3]);
+  scene.deathsAtLoad = 3;
+  await assert.rejects(scene.load(), { code: "runner_lost" });
 });

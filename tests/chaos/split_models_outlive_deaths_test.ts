@@ -153,6 +153,38 @@ for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
   );
 }
 
+/** A runner's process, from its first moment on. */
+async function startedRunner(cluster: TestCluster, node: string): Promise<number> {
+  return await cluster.until("a runner is started", async () => {
+    return (await runnersOf(cluster.client(node).pid))[0];
+  });
+}
+
+for (const [who, node] of [["worker", "n2"], ["leader", "n1"]] as const) {
+  for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+    clusterTest(
+      `A split model is loaded all the same when its ${who}'s process gets a ${signal} as it starts`,
+      { nodes: 2, environment: ENVIRONMENT, ignore: lacking !== undefined },
+      async (cluster) => {
+        const pauses: number[] = [];
+        for (let turn = 0; turn < LOAD_TIMES; turn++) {
+          const { length } = cluster.client(node).printed;
+          const askedMs = performance.now();
+          const asked = read(cluster);
+          Deno.kill(await startedRunner(cluster, node), signal);
+          const spoken = cluster.client(node).printed.slice(length);
+          assert.doesNotMatch(spoken, /worker_lent|runner_loaded/, "it had started already");
+          await whole(cluster, await asked);
+          pauses.push(Math.round(performance.now() - askedMs));
+          await unloaded(cluster);
+        }
+        console.log(`${who} ${signal} at start: answers after ${pauses.join(", ")} ms`);
+        assert.doesNotMatch(cluster.client("n1").printed, /model_load_failed/);
+      },
+    );
+  }
+}
+
 /** So that the next one that asks has it loaded. */
 async function unloaded(cluster: TestCluster): Promise<void> {
   for (const name of cluster.running) {

@@ -95,6 +95,8 @@ async function serve(place: RunnerPlace): Promise<void> {
           loaded = result;
           return loaded?.decoder?.run();
         }).catch(die);
+      } else if (command.kind === "ping") {
+        send({ kind: "pong" });
       } else if (loaded === undefined) {
         throw new PeerError(
           "malformed_frame",
@@ -112,7 +114,8 @@ async function loading(
   settings: LoadSettings,
   place: RunnerPlace,
 ): Promise<Loaded | undefined> {
-  let told = 0;
+  // That it begins is told, too: what was asked before that is answered.
+  let told = -PROGRESS_STEP;
   try {
     const llama = openLlama(place.nativeFolder);
     const { confinement, ownNativeFolder } = place;
@@ -157,7 +160,7 @@ function cellsKeyOf({ settings, facts, memory }: RunnerModel): string | undefine
   return createHash("sha256").update(JSON.stringify(holdsFor)).digest("hex").slice(0, 32);
 }
 
-function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>): void {
+function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" | "ping" }>): void {
   const { decoder, embedder } = loaded;
   try {
     switch (command.kind) {
@@ -173,8 +176,6 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" }>)
       case "cells_asked":
       case "cells_moved":
         return decoder?.obey(command);
-      case "ping":
-        return send({ kind: "pong" });
       case "cancel":
         decoder?.cancel(command.id);
         embedder?.cancel(command.id);
