@@ -143,7 +143,7 @@ export class LentWorker {
     opened.then((stream) => this.#isEnded && stream.reset(), () => {});
     const stream = await Promise.race([opened, gone]);
     const messages = new MessageStream(stream, () => {
-      this.#silence?.relax(SHARD_SILENCE_MS);
+      this.#silence?.bear(SHARD_SILENCE_MS);
       this.#silence?.heard();
     });
     this.#messages = messages;

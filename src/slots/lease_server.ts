@@ -14,6 +14,7 @@ import {
   LEASE_BEAT_MS,
   LEASE_COMMANDS_MAX,
   LEASES_PER_PEER_MAX,
+  SPLIT_LEASE,
 } from "../core/answers/mod.ts";
 import type { Clock, Log, PeerStream, RequestAccount } from "../ports/mod.ts";
 import { toWireError, vectorToBytes } from "../protocol/mod.ts";
@@ -87,7 +88,7 @@ class LeaseSession {
   readonly #requestId: string;
   readonly #messages: MessageStream;
   readonly #silence: SilenceWatch;
-  readonly #heartbeat: Heartbeat;
+  #heartbeat: Heartbeat;
   /** Aborted when the stream is over, for whatever reason. */
   readonly #over = new AbortController();
   readonly #commands = new Map<number, AbortController>();
@@ -104,13 +105,15 @@ class LeaseSession {
       limitMs: ASKER_SILENCE_MS,
       onSilent: () => this.abandon("it said nothing"),
     });
-    this.#heartbeat = new Heartbeat(parts.clock, {
-      everyMs: LEASE_BEAT_MS,
-      send: () => {
-        // A peer that does not read is told by what waits already.
-        if (this.#messages.writesWaiting === 0) this.#tell({ kind: "beat" });
-      },
-    });
+    this.#heartbeat = this.#beat(LEASE_BEAT_MS);
+  }
+
+  #beat(everyMs: number): Heartbeat {
+    const send = () => {
+      // A peer that does not read is told by what waits already.
+      if (this.#messages.writesWaiting === 0) this.#tell({ kind: "beat" });
+    };
+    return new Heartbeat(this.#parts.clock, { everyMs, send });
   }
 
   get isBusy(): boolean {
@@ -130,6 +133,10 @@ class LeaseSession {
         const { model, loadNs } = lease;
         const { facts, processId } = model;
         const { split } = model;
+        if (split !== undefined && !this.#over.signal.aborted) {
+          this.#heartbeat.stop();
+          this.#heartbeat = this.#beat(SPLIT_LEASE.beatMs);
+        }
         this.#tell({ kind: "granted", facts, processId, loadNs, ...split && { split } });
       }
       await reading;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { InvariantError, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
-import type { LoadedModel } from "../ports/mod.ts";
+import { SPLIT_LEASE } from "../core/answers/limits.ts";
+import type { LoadedModel, SplitView } from "../ports/mod.ts";
 import type { LoadedFacts, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
 import { type StreamPair, streamPair } from "../../tests/harness/peer_streams.ts";
@@ -102,6 +103,7 @@ class ScriptedDriver {
   /** Tokens before an answer waits for its end; Infinity = it does not. */
   stallsAfter = Infinity;
   dies = false;
+  split: SplitView | undefined;
 
   acquire(request: SlotRequest, signal: AbortSignal): Promise<Lease> {
     if (signal.aborted) return Promise.reject(signal.reason);
@@ -131,6 +133,7 @@ class ScriptedDriver {
     const model: Partial<LoadedModel> = {
       facts: FACTS,
       processId: 77,
+      ...this.split && { split: this.split },
       generate: (request, signal) => this.#generate(request, signal),
       embed: (inputs, { signal }) =>
         new Promise((resolve, reject) => {
@@ -396,6 +399,29 @@ Deno.test("A serving node that goes silent loses the lease within 2 s, and never
   assert.match(ended ?? "", /said nothing/);
   await assert.rejects(model.tokenize("a", { addSpecial: true }), { code: "runner_lost" });
   assert.equal(clock.pendingCount, 0);
+});
+
+const SPLIT: SplitView = { shards: [], msPerToken: 1, linkBytesPerToken: 1 };
+
+Deno.test("A silent leader of a split model loses the lease within a second, where another could go on", async () => {
+  for (const [isReplaceable, silenceMs] of [[true, 750], [false, 10_000]] as const) {
+    const { clock, driver, leases, pairs } = stage();
+    driver.split = SPLIT;
+    const { model } = await leases.acquire({ ...PEER, isReplaceable }, REQUEST, never);
+    let ended: string | undefined;
+    void model.exited.then(({ reason }) => ended = reason);
+    // It beats so often that it isn't silent.
+    await clock.advance(60_000);
+    assert.equal(ended, undefined);
+    const [pair] = pairs;
+    assert.ok(pair !== undefined);
+    pair.far.write = () => Promise.resolve();
+    await clock.advance(silenceMs - SPLIT_LEASE.beatMs - 1);
+    assert.equal(ended, undefined);
+    await clock.advance(SPLIT_LEASE.beatMs + 1);
+    assert.match(ended ?? "", /said nothing/);
+    leases.close();
+  }
 });
 
 Deno.test("A node that never answers an opening is lost to the request, which says so", async () => {

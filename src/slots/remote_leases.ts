@@ -112,7 +112,7 @@ export class RemoteLeases {
       const opening = { purpose: LEASE_PURPOSE, ...openingOf(request, clock.nowMs()) };
       const either = AbortSignal.any([signal, late.signal]);
       const stream = await openPurpose(transport, { peer, opening }, either);
-      return new RemoteModel(stream, { clock, patience });
+      return new RemoteModel(stream, { clock, patience, isIrreplaceable: !peer.isReplaceable });
     } finally {
       timer.cancel();
     }

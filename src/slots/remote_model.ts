@@ -8,7 +8,7 @@ import {
   UnavailableError,
 } from "../base/mod.ts";
 import { type LeaseCommand, type LeaseReply, MessageStream, readReply } from "../calls/mod.ts";
-import { LEASE_BEAT_MS, type Patience, PEER_DOUBT } from "../core/answers/mod.ts";
+import { LEASE_BEAT_MS, type Patience, PEER_DOUBT, SPLIT_LEASE } from "../core/answers/mod.ts";
 import { ChannelledModel } from "../inference/mod.ts";
 import type { Clock, LoadedModel, PeerStream, SplitView } from "../ports/mod.ts";
 import { fromWireError, type LoadedFacts, type ModelCommand } from "../protocol/mod.ts";
@@ -28,17 +28,29 @@ export class RemoteModel extends ChannelledModel implements LoadedModel {
   readonly #heartbeat: Heartbeat;
   readonly #grant = Promise.withResolvers<Granted>();
   readonly #exit = Promise.withResolvers<{ readonly expected: boolean; readonly reason: string }>();
+  readonly #splitSilenceMs: number;
+  #silenceMs: number;
   #held: Granted | undefined;
   #lost: UnavailableError | undefined;
 
-  constructor(stream: PeerStream, parts: { readonly clock: Clock; readonly patience: Patience }) {
+  constructor(
+    stream: PeerStream,
+    parts: {
+      readonly clock: Clock;
+      readonly patience: Patience;
+      /** Whether no other node could go on. */
+      readonly isIrreplaceable?: boolean;
+    },
+  ) {
     super({
       send: (command) => this.#ask(command),
       onNonsense: (reason) => this.#end(lost(`its node is of no use: ${reason}`)),
     });
-    const { clock, patience } = parts;
+    const { clock, patience, isIrreplaceable = false } = parts;
+    this.#silenceMs = patience.silenceMs;
+    this.#splitSilenceMs = isIrreplaceable ? patience.silenceMs : SPLIT_LEASE.silenceMs;
     this.#messages = new MessageStream(stream, () => {
-      this.#silence.relax(patience.silenceMs);
+      this.#silence.bear(this.#silenceMs);
       this.#silence.heard();
     });
     this.granted = this.#grant.promise;
@@ -138,6 +150,7 @@ export class RemoteModel extends ChannelledModel implements LoadedModel {
     switch (reply.kind) {
       case "granted":
         this.#held ??= reply;
+        if (reply.split !== undefined) this.#silence.bear(this.#silenceMs = this.#splitSilenceMs);
         this.#grant.resolve(reply);
         return undefined;
       case "refused":

@@ -31,8 +31,8 @@ export class SilenceWatch {
     this.resume();
   }
 
-  /** From now on so much silence is borne; milliseconds, at least as much as before. */
-  relax(limitMs: number): void {
+  /** From now on so much silence is borne, less from the next {@link resume} on; milliseconds. */
+  bear(limitMs: number): void {
     this.#limitMs = limitMs;
   }
 

@@ -31,6 +31,11 @@ export function patienceWith(peer: { readonly isReplaceable: boolean }): Patienc
 export const PEER_DOUBT = { limitMs: 800, forMs: 3_000 } as const;
 /** A lease with nothing to say says so after so long, either way. Milliseconds. */
 export const LEASE_BEAT_MS = 500;
+/**
+ * The same of a lease on a model that several nodes compute, and what silence is borne there where another could go on: its
+ * workers leave a leader that says nothing for about as long, so that nothing is lost by going elsewhere. Milliseconds.
+ */
+export const SPLIT_LEASE = { beatMs: 150, silenceMs: 750 } as const;
 /** An asking node that says nothing for longer is gone and its slot free. Milliseconds; long, as a false alarm costs it its answer. */
 export const ASKER_SILENCE_MS = 6_000;
 /** Leases of one peer at once, waiting ones included; below what a connection carries in streams. */

@@ -15,6 +15,7 @@ export {
   type Patience,
   patienceWith,
   PEER_DOUBT,
+  SPLIT_LEASE,
 } from "./limits.ts";
 export {
   estimatePromptTokens,

@@ -41,7 +41,7 @@ export class LeaseClient {
       send: () => end.send({ kind: "beat" }),
     });
     end.onMessage = (message) => {
-      this.#silence.relax(patience.silenceMs);
+      this.#silence.bear(patience.silenceMs);
       this.#silence.heard();
       this.#take(message);
     };
