@@ -2,9 +2,9 @@
  * How many prompt tokens are computed again when conversations with a shared scaffold come to a cluster: where odist sends each
  * turn, against other policies and an oracle that knows what each node holds. One node is drained for a while, one is killed in
  * the middle, and two models take turns on every node. Simulated: the shipped choice, sketches, beliefs and shelf, over nodes that
- * take the time which a small model takes on one slow core; no states move between nodes.
+ * take the time which a small model takes on one slow core. States move between nodes where `--gigabit` is given, and stay else.
  *
- * Usage: `deno task bench:conversations [--seeds 10] [--nodes 4] [--conversations 24] [--turns 8]`.
+ * Usage: `deno task bench:conversations [--seeds 10] [--nodes 4] [--conversations 24] [--turns 8] [--gigabit]`.
  *
  * @module
  */
@@ -22,7 +22,11 @@ const COUNTS = {
   turns: { type: "string", default: "8" },
 } as const;
 
-const { values } = parseArgs({ options: COUNTS });
+const { values } = parseArgs({
+  options: { ...COUNTS, gigabit: { type: "boolean", default: false } },
+});
+/** What QUIC carries of a gigabit. */
+const GIGABIT_BYTES_PER_MS = 110_000;
 const [seeds = 0, nodes = 0, conversations = 0, turns = 0] = [
   values.seeds,
   values.nodes,
@@ -33,7 +37,10 @@ const [seeds = 0, nodes = 0, conversations = 0, turns = 0] = [
   if (Number.isSafeInteger(count) && count >= 1 && count <= 1_000) return count;
   throw new RangeError(`A count must be 1 to 1,000: current value is ${value}`);
 });
-const wish = { nodes, conversations, turns };
+const wish = {
+  ...{ nodes, conversations, turns },
+  ...values.gigabit && { bytesPerMs: GIGABIT_BYTES_PER_MS },
+};
 const runs = POLICIES.map((policy) => ({
   policy,
   figures: Array.from({ length: seeds }, (_, seed) => {

@@ -262,6 +262,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "Who waits for a slot, and who is next.",
     },
     {
+      from: "src/core/answers",
+      to: "src/core/kv_cache",
+      because: "What a move of cells is worth to a choice of nodes is decided there.",
+    },
+    {
       from: "src/storage",
       to: "src/core/kv_cache",
       because: "Which files of computed prefixes have to go is decided there.",

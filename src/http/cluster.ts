@@ -199,7 +199,15 @@ function splitShape(split: SplitExplanation): object {
 }
 
 function scoreShape(score: RouteScore): object {
-  const parts = ["wakeMs", "hopMs", "queueMs", "loadMs", "prefillMs", "answerMs"] as const;
+  const parts = [
+    "wakeMs",
+    "hopMs",
+    "queueMs",
+    "loadMs",
+    "moveMs",
+    "prefillMs",
+    "answerMs",
+  ] as const;
   const spans = ["expectedMs", ...parts] as const;
   return wireFields(score, ["nodeId", "name", "rank", ...spans]);
 }

@@ -210,6 +210,7 @@ function servingOf(
     catchUp: () => cluster.catchUp(),
     away: (manifestDigest) => cluster.views.awayHolders(manifestDigest),
     waking,
+    moves: ports.cellMoves,
     self: cluster.settings.self,
     isDrained: () => cluster.views.isDrained(),
     ownFigures: () => ({
@@ -218,9 +219,7 @@ function servingOf(
       ...speed.figures(),
     }),
     defaults: config.engine,
-    clock: ports.clock,
-    log: ports.log,
-    metrics: ports.metrics,
+    ...{ clock: ports.clock, log: ports.log, metrics: ports.metrics },
   });
 }
 

@@ -186,6 +186,8 @@ export interface RouteScore {
   readonly hopMs: number;
   readonly queueMs: number;
   readonly loadMs: number;
+  /** Above 0: the beginning of the prompt is fetched from another node. */
+  readonly moveMs: number;
   readonly prefillMs: number;
   /** A usual answer from its first token on. */
   readonly answerMs: number;

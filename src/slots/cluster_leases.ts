@@ -19,12 +19,14 @@ import {
   SlotSearch,
   type TracedPrompt,
   traceOf,
+  withMoves,
 } from "../core/answers/mod.ts";
-import type {
-  CandidateLoad,
-  RouteCandidate,
-  RouteDecision,
-  SchedulerView,
+import {
+  type CandidateLoad,
+  kvTokenBytes,
+  type RouteCandidate,
+  type RouteDecision,
+  type SchedulerView,
 } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
 import type { ModelSpeed } from "../protocol/mod.ts";
@@ -55,6 +57,8 @@ export interface ClusterLeasesParts {
   readonly unloadAt: (holder: Holder, model: UnloadTarget) => void;
   /** Wakes machines that sleep; absent = nobody does. */
   readonly waking?: Waking;
+  /** How fast cells come from one node to another, as this one measured it; absent = they don't. */
+  readonly moves?: { readonly bytesPerMs: number | undefined } | undefined;
   readonly journal: RouteJournal;
   readonly clock: Clock;
   readonly log: Log;
@@ -289,7 +293,10 @@ export class ClusterLeases implements LeaseSource {
       const chars = sketchedChars(trace, holder.prefixMarks ?? NO_MARKS);
       return this.#beliefs.withResident(this.#beliefs.candidate(holder, nowMs), prompt, chars);
     });
-    return [...own, ...others];
+    const shape = request.need.placing?.shape;
+    const bytesPerMs = this.#parts.moves?.bytesPerMs;
+    if (shape === undefined || bytesPerMs === undefined) return [...own, ...others];
+    return withMoves([...own, ...others], { tokenBytes: kvTokenBytes(shape), bytesPerMs });
   }
 
   /** This node, where the model's blobs are here. */

@@ -74,6 +74,8 @@ class Stage {
   }];
   readonly facts = new Map<string, Partial<LoadedModel["facts"]>>();
   running = 0;
+  /** As moves to this node were measured. */
+  readonly moves: { bytesPerMs: number | undefined } = { bytesPerMs: undefined };
   readonly computed = new PrefixBook();
   drained = false;
   readonly leases: ClusterLeases;
@@ -92,6 +94,7 @@ class Stage {
       remote: { acquire: (peer, asked) => this.#grant(peer.name, asked, peer) },
       self: SELF,
       isDrained: () => this.drained,
+      moves: this.moves,
       ownFigures: () => ({
         availableBytes: 1e9,
         decodeTokensPerMinute: 0,
@@ -389,6 +392,32 @@ Deno.test("ClusterLeases goes where a prompt's beginning was computed for whomev
   const [route] = stage.journal.explain("r2");
   const cold = route?.runnersUp.find(({ name }) => name === "n3");
   assert.ok((cold?.prefillMs ?? Infinity) < 500, `${cold?.prefillMs}`);
+});
+
+Deno.test("ClusterLeases counts a move of cells only, where another node has the prompt's beginning and is busy", async () => {
+  const stage = new Stage();
+  stage.running = 1;
+  const text = "Once upon a time. ".repeat(1_000);
+  const told = new PrefixBook();
+  told.note(traceOf(text));
+  const load = { ...IDLE, prefillTokensPerMinute: 6_000 };
+  const busy = { ...load, freeSlots: 0, waitingRequests: 1 };
+  stage.holders = [
+    holder("2", { load }),
+    holder("3", { load: busy, prefixMarks: new Set(told.marks(100)) }),
+  ];
+  // 2 x 2 x 64 elements of two bytes: 512 a token.
+  const shape = { blockCount: 2, kvHeads: 2, keyValueLength: 64, kvCacheType: "f16" };
+  const { need } = request();
+  const asked = {
+    ...{ promptText: text, promptTokens: 4_500 },
+    need: { ...need, placing: { shape, gpuLayers: 0 } } as LeaseRequest["need"],
+  };
+  assert.equal(await stage.acquire(asked), "n3");
+  stage.moves.bytesPerMs = 1_000;
+  assert.equal(await stage.acquire({ ...asked, requestId: "r2" }), "n2");
+  const [route] = stage.journal.explain("r2");
+  assert.equal(route?.chosen?.moveMs, Math.ceil(4_480 * 512 / 1_000));
 });
 
 Deno.test("ClusterLeases stays where a prompt's beginning was computed for another node", async () => {

@@ -34,6 +34,8 @@ export interface ServingParts {
   readonly away?: (manifestDigest: string) => AwayHolders;
   /** Wakes machines that sleep; absent = nobody does. */
   readonly waking?: Waking;
+  /** As in `ClusterLeasesParts`. */
+  readonly moves?: { readonly bytesPerMs: number | undefined } | undefined;
   readonly self: ServingNode;
   readonly isDrained: () => boolean;
   readonly ownFigures: () => OwnFigures;

@@ -121,6 +121,7 @@ export const ROUTE: RouteExplanation = {
     hopMs: 3,
     queueMs: 0,
     loadMs: 0,
+    moveMs: 0,
     prefillMs: 60,
     answerMs: 9_000,
   },

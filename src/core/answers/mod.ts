@@ -24,6 +24,7 @@ export {
   type PromptTrace,
   type TracedPrompt,
   traceOf,
+  withMoves,
 } from "./peer_beliefs.ts";
 export { PrefixBook, sketchedChars } from "./prefix_sketch.ts";
 export { type SearchFact, type SearchOrder, SlotSearch } from "./slot_search.ts";

@@ -1,7 +1,8 @@
 import { BoundedMap, type NodeId } from "../../base/mod.ts";
 import type { CandidateLoad, RouteCandidate } from "../scheduler/mod.ts";
 import { BROKEN_WORD_MS, DOUBT_MS } from "./limits.ts";
-import { CELLS_KEEPERS_MAX, type Prompt } from "../../protocol/mod.ts";
+import { paysToMove } from "../kv_cache/mod.ts";
+import { CELLS_BYTES_MAX, CELLS_KEEPERS_MAX, type Prompt } from "../../protocol/mod.ts";
 
 /** Another node that holds a model, as gossip tells. */
 export interface KnownHolder {
@@ -97,7 +98,12 @@ export class PeerBeliefs {
     },
   ): readonly NodeId[] {
     const { prompt: { model, trace }, avoid, candidates } = of;
-    const charsAt = (nodeId: NodeId) => this.#kept.residentChars({ model, nodeId }, trace);
+    const told = new Map(candidates.map(({ nodeId, residentTokens }) => [nodeId, residentTokens]));
+    const charsAt = (nodeId: NodeId) =>
+      Math.max(
+        this.#kept.residentChars({ model, nodeId }, trace),
+        (told.get(nodeId) ?? 0) * CHARS_PER_TOKEN,
+      );
     const there = candidates.filter(({ nodeId, health }) => nodeId !== chosen && health === "alive")
       .map(({ nodeId }) => ({ nodeId, ran: avoid.indexOf(nodeId), chars: charsAt(nodeId) }))
       .filter(({ ran, chars }) => ran >= 0 || chars > charsAt(chosen));
@@ -143,6 +149,45 @@ export class PeerBeliefs {
     return { ...candidate, residentTokens: Math.floor(chars / CHARS_PER_TOKEN) };
   }
 }
+
+/** What moves of cells cost, as far as it is known. */
+export interface MoveFigures {
+  /** Of one token's cells. */
+  readonly tokenBytes: number;
+  /** As moves to this node were measured; undefined = none was. Milliseconds. */
+  readonly bytesPerMs: number | undefined;
+}
+
+/**
+ * Each candidate with what it could fetch of the prompt from the one that is there and has most, where that is sooner than to
+ * compute it: the same rule as the runner's, which asks the keeper itself. A keeper gives all of a beginning, what is there
+ * already included. Not where the model would be loaded first: conversations would spread, and drive each other's models out.
+ */
+export function withMoves(
+  candidates: readonly RouteCandidate[],
+  { tokenBytes, bytesPerMs }: MoveFigures,
+): readonly RouteCandidate[] {
+  if (bytesPerMs === undefined) return candidates;
+  const there = candidates.filter(({ health }) => health === "alive");
+  const heldTokens = Math.max(0, ...there.map(({ residentTokens }) => residentTokens));
+  return candidates.map((candidate) => {
+    const { residentTokens, load } = candidate;
+    const perMinute = load?.prefillTokensPerMinute ?? 0;
+    const cells = {
+      bytes: heldTokens * tokenBytes,
+      bytesPerMs,
+      savedTokens: heldTokens - residentTokens,
+      msPerToken: perMinute > 0 ? MS_PER_MINUTE / perMinute : undefined,
+    };
+    const isNothing = load?.state !== "loaded" || cells.savedTokens <= 0 ||
+      cells.bytes > CELLS_BYTES_MAX;
+    if (isNothing || !paysToMove(cells)) return candidate;
+    const move = { savedTokens: cells.savedTokens, ms: cells.bytes / bytesPerMs };
+    return { ...candidate, move };
+  });
+}
+
+const MS_PER_MINUTE = 60_000;
 
 /** Characters of a prompt that make one token, about: English prose has four, and others come out as more work. */
 const CHARS_PER_TOKEN = 4;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../base/mod.ts";
 import type { CandidateLoad } from "../scheduler/mod.ts";
-import { type KnownHolder, PeerBeliefs, PrefixMemory, traceOf } from "./peer_beliefs.ts";
+import { type KnownHolder, PeerBeliefs, PrefixMemory, traceOf, withMoves } from "./peer_beliefs.ts";
 
 const A = "a".repeat(16) as NodeId;
 const B = "b".repeat(16) as NodeId;
@@ -76,6 +76,52 @@ Deno.test("PeerBeliefs names who may have kept more of a prompt than the node th
     [A, B, c].map((nodeId) => beliefs.candidate(holder({ nodeId }), nowMs));
   assert.deepEqual(keepers(A, [], told(1)), [B], "nobody waits for one that is gone");
   assert.deepEqual(keepers(A, [], told(9_000)), [c, B]);
+});
+
+Deno.test("PeerBeliefs names as keeper who tells that it has more, though nothing was sent there", () => {
+  const beliefs = new PeerBeliefs();
+  const prompt = { model: "m", trace: traceOf("x".repeat(1_024)) };
+  const told = [A, B].map((nodeId) =>
+    beliefs.withResident(beliefs.candidate(holder({ nodeId }), 0), prompt, nodeId === B ? 512 : 0)
+  );
+  const keepers = (chosen: NodeId) =>
+    beliefs.keepers(chosen, { prompt, avoid: [], candidates: told });
+  assert.deepEqual([keepers(A), keepers(B)], [[B], []]);
+});
+
+Deno.test("withMoves() says of each node what it could fetch sooner than compute, and from nobody who is gone", () => {
+  const beliefs = new PeerBeliefs();
+  const load = { ...LOAD, prefillTokensPerMinute: 6_000 };
+  const of = (nodeId: NodeId, residentTokens: number, changes: Partial<KnownHolder> = {}) => ({
+    ...beliefs.candidate(holder({ nodeId, load, ...changes }), 0),
+    residentTokens,
+  });
+  const moves = (
+    candidates: readonly ReturnType<typeof of>[],
+    bytesPerMs: number | undefined = 1_000,
+  ) => withMoves(candidates, { tokenBytes: 1_000, bytesPerMs }).map(({ move }) => move);
+  const two = [of(A, 200), of(B, 1_000)];
+  assert.deepEqual(moves(two), [{ savedTokens: 800, ms: 1_000 }, undefined]);
+  // 800 tokens are computed in 8 s.
+  assert.deepEqual(moves(two, 125), [undefined, undefined], "as long as to compute them");
+  assert.deepEqual(moves(two, 126)[0]?.savedTokens, 800);
+  assert.deepEqual(
+    withMoves(two, { tokenBytes: 1_000, bytesPerMs: undefined }),
+    two,
+    "no move was measured",
+  );
+  assert.deepEqual(moves([of(A, 200), of(B, 1_000, { health: "suspect" })]), [
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual(
+    moves([of(A, 200, { load: LOAD }), of(B, 1_000)]),
+    [undefined, undefined],
+    "nobody knows what to compute takes",
+  );
+  const cold = { ...load, state: "cold" as const };
+  assert.deepEqual(moves([of(A, 200, { load: cold }), of(B, 1_000)]), [undefined, undefined]);
+  assert.deepEqual(moves([of(A, 0), of(B, 600_000)], 1e6), [undefined, undefined], "too large");
 });
 
 Deno.test("PeerBeliefs expects a prompt's beginning where it was computed, while the runner lives", () => {

@@ -41,11 +41,17 @@ export interface MemoryParts {
   readonly projectorBytes: number;
 }
 
+/** Bytes of one token's cells, of all blocks. */
+export function kvTokenBytes(
+  shape: Pick<MemoryShape, "blockCount" | "kvHeads" | "keyValueLength" | "kvCacheType">,
+): number {
+  const elements = shape.blockCount * shape.kvHeads * shape.keyValueLength;
+  return elements * KV_ELEMENT_BYTES[shape.kvCacheType];
+}
+
 /** The parts of {@link estimateMemoryBytes}. */
 export function memoryParts(shape: MemoryShape): MemoryParts {
-  const tokens = shape.contextTokens * shape.slots;
-  const kvBytes = tokens * shape.blockCount * shape.kvHeads * shape.keyValueLength *
-    KV_ELEMENT_BYTES[shape.kvCacheType];
+  const kvBytes = shape.contextTokens * shape.slots * kvTokenBytes(shape);
   const stepTokens = Math.min(shape.batchTokens, 512);
   const logitsBytes = 4 * shape.vocabularyTokens * stepTokens;
   const computedTokens = shape.isBatchWhole ? shape.batchTokens : stepTokens;

@@ -19,7 +19,7 @@ export type {
 } from "./events.ts";
 export type { TenantView } from "../queue/mod.ts";
 export type { DevicePlan, DeviceRoom, DeviceWish } from "./device_plan.ts";
-export { estimateMemoryBytes, type MemoryShape } from "./memory.ts";
+export { estimateMemoryBytes, kvTokenBytes, type MemoryShape } from "./memory.ts";
 export {
   type CandidateLoad,
   chooseRoute,

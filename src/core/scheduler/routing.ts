@@ -33,6 +33,16 @@ export interface RouteCandidate {
   readonly numericClass?: string | undefined;
   /** Leading tokens of the prompt that the node is believed to have computed already. */
   readonly residentTokens: number;
+  /** What another node has beyond them, where it comes sooner than it is computed; absent = nothing. */
+  readonly move?: RouteMove | undefined;
+}
+
+/** Cells that the chosen node would fetch from another one. */
+export interface RouteMove {
+  /** Leading tokens that need not be computed then, beyond those that are there. */
+  readonly savedTokens: number;
+  /** What fetching them takes. Milliseconds. */
+  readonly ms: number;
 }
 
 /** What a node last said of itself. Counts are of the model where it is loaded, else of the whole node. */
@@ -72,6 +82,9 @@ export interface ScoredRoute {
   readonly hopMs: number;
   readonly queueMs: number;
   readonly loadMs: number;
+  /** Above 0: the beginning of the prompt is fetched from another node. */
+  readonly moveMs: number;
+  /** What is neither there nor fetched. */
   readonly prefillMs: number;
   /** A usual answer from its first token on, by a speed that is rounded down to a power of two: equals stay equals. */
   readonly answerMs: number;
@@ -219,13 +232,13 @@ function scoreRoute(
     ? options.unknownLoadMs
     : queueOf(candidate, load, options);
   const loadMs = loadOf(request, load, options);
-  const prefillMs = prefillOf(request, candidate, { load, options });
-  const expectedMs = bounded(wakeMs + hopMs + queueMs + loadMs + prefillMs);
+  const { moveMs, prefillMs } = readingOf(request, candidate, { load, options });
+  const expectedMs = bounded(wakeMs + hopMs + queueMs + loadMs + moveMs + prefillMs);
   const rank = rankOf(request, candidate);
   const answerMs = answerOf(load, options);
   return {
     ...{ nodeId, name, isSelf, rank, expectedMs },
-    ...{ wakeMs, hopMs, queueMs, loadMs, prefillMs, answerMs },
+    ...{ wakeMs, hopMs, queueMs, loadMs, moveMs, prefillMs, answerMs },
   };
 }
 
@@ -261,14 +274,29 @@ function loadOf(
   return bounded(wholeMs + (isTight ? options.evictionMs : 0));
 }
 
-/** The prompt's computation, slowed by what else runs on the node's cores. */
-function prefillOf(
+/** The prompt's computation, with what is fetched of it where that is sooner. */
+function readingOf(
   request: RouteRequest,
+  candidate: RouteCandidate,
+  known: { readonly load: CandidateLoad | undefined; readonly options: RouteOptions },
+): Pick<ScoredRoute, "moveMs" | "prefillMs"> {
+  const tokens = Math.max(0, whole(request.promptTokens) - whole(candidate.residentTokens));
+  const alone = { moveMs: 0, prefillMs: prefillOf(tokens, candidate, known) };
+  const { move } = candidate;
+  if (move === undefined) return alone;
+  const left = Math.max(0, tokens - whole(move.savedTokens));
+  const moveMs = bounded(Number.isFinite(move.ms) ? Math.max(1, Math.ceil(move.ms)) : Infinity);
+  const prefillMs = prefillOf(left, candidate, known);
+  return moveMs + prefillMs < alone.prefillMs ? { moveMs, prefillMs } : alone;
+}
+
+/** Slowed by what else runs on the node's cores. */
+function prefillOf(
+  tokens: number,
   candidate: RouteCandidate,
   known: { readonly load: CandidateLoad | undefined; readonly options: RouteOptions },
 ): number {
   const { load, options } = known;
-  const tokens = Math.max(0, whole(request.promptTokens) - whole(candidate.residentTokens));
   const speed = whole(load?.prefillTokensPerMinute ?? 0) || options.prefillTokensPerMinute;
   const sharing = 1 + whole(load?.runningRequests ?? 0) + whole(candidate.sentSinceReport);
   return bounded(Math.ceil((tokens * 60_000 * sharing) / speed));

@@ -215,10 +215,34 @@ Deno.test("chooseRoute() shows what a score is made of", () => {
     hopMs: 3,
     queueMs: 0,
     loadMs: 2400,
+    moveMs: 0,
     prefillMs: 2000,
     answerMs: 11_719,
     expectedMs: 4403,
   });
+});
+
+Deno.test("a node that can fetch a prompt's beginning counts the move instead of computing it, where that is less", () => {
+  const speed = { prefillTokensPerMinute: 6_000 };
+  const busy = { ...IDLE, ...speed, freeSlots: 0, waitingRequests: 1, runningRequests: 4 };
+  const has = node("has", { load: busy, residentTokens: 900 });
+  const idle = (move?: RouteCandidate["move"]) =>
+    node("idle", { load: { ...IDLE, ...speed }, move });
+  const request = asks({ promptTokens: 1_000 });
+  const parts = (move?: RouteCandidate["move"]) => {
+    const { route } = chooseRoute(request, [idle(move)]);
+    return [route?.moveMs, route?.prefillMs, route?.expectedMs];
+  };
+  assert.deepEqual(parts(), [0, 10_000, 10_003]);
+  assert.deepEqual(parts({ savedTokens: 900, ms: 210 }), [210, 1_000, 1_213]);
+  assert.deepEqual(parts({ savedTokens: 900, ms: 9_000 }), [0, 10_000, 10_003], "as long");
+  assert.deepEqual(parts({ savedTokens: 900, ms: NaN }), [0, 10_000, 10_003], "senseless");
+  assert.deepEqual(parts({ savedTokens: 2_000, ms: 0 }), [1, 0, 4], "no more than the prompt");
+  assert.equal(chooseRoute(request, [has, idle()]).route?.name, "has");
+  assert.equal(
+    chooseRoute(request, [has, idle({ savedTokens: 900, ms: 210 })]).route?.name,
+    "idle",
+  );
 });
 
 function randomCandidate(random: Random, index: number): RouteCandidate {

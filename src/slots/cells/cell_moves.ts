@@ -55,6 +55,8 @@ const FIND_MS = 4_000;
 const PROBE_BYTES = 1024 * 1024;
 /** What is shorter can't be told from nothing. Milliseconds. */
 const PROBE_MS_MIN = 1;
+/** Weight of a new move's speed against all before it: a quarter, as links change and moves are few. */
+const SPEED_WEIGHT = 1 / 4;
 /** How long a node that stops stays for those who go on with its answers. Milliseconds. */
 const LINGER_MS = 2_000;
 
@@ -63,6 +65,7 @@ export class CellMoves implements CellPeers {
   readonly #parts: CellMovesParts;
   readonly #server: CellServer;
   #cluster: CellCluster | undefined;
+  #bytesPerMs: number | undefined;
 
   constructor(parts: CellMovesParts) {
     this.#parts = parts;
@@ -73,6 +76,11 @@ export class CellMoves implements CellPeers {
   join(cluster: CellCluster): void {
     this.#cluster = cluster;
     cluster.router.register(CELLS_PURPOSE, this.#server);
+  }
+
+  /** How fast cells came here lately, whoever had them; undefined = none did. */
+  get bytesPerMs(): number | undefined {
+    return this.#bytesPerMs;
   }
 
   offer(...offered: Parameters<CellPeers["offer"]>): () => void {
@@ -114,6 +122,7 @@ export class CellMoves implements CellPeers {
       if (header === undefined) return undefined;
       const figures = figuresOf(header, sought);
       const { frames: first, bytesPerMs } = await incoming.probe(header);
+      this.#bytesPerMs = averaged(this.#bytesPerMs, bytesPerMs);
       if (!paysToMove({ ...figures, bytesPerMs })) return undefined;
       const parts = this.#receive(incoming, { peer, header, first });
       // What is not here by then could have been computed.
@@ -174,6 +183,10 @@ export class CellMoves implements CellPeers {
     metrics.increment("odist_cells_moves_total", { outcome: about.outcome });
     log.log("debug", "cells_move", { node: nodeId, ...about });
   }
+}
+
+function averaged(before: number | undefined, measured: number): number {
+  return before === undefined ? measured : before + (measured - before) * SPEED_WEIGHT;
 }
 
 /** What a move of these would save, and take. */

@@ -106,6 +106,7 @@ Deno.test("cells are declined that would come later than they are computed", asy
     );
     const moved = await two.asking.fetch(SOUGHT);
     assert.equal(moved !== undefined, isMoved, `${ms} ms for a MiB`);
+    assert.equal(two.asking.bytesPerMs, MIB / ms, "what was declined was measured, too");
   }
 });
 

@@ -7,6 +7,7 @@ const PARTS = [
   ["hop_ms", "hop"],
   ["queue_ms", "queue"],
   ["load_ms", "loading"],
+  ["move_ms", "fetching what another node has read"],
   ["prefill_ms", "reading the prompt"],
 ] as const;
 

@@ -130,6 +130,7 @@ export interface Score {
   readonly hop_ms: number;
   readonly queue_ms: number;
   readonly load_ms: number;
+  readonly move_ms: number;
   readonly prefill_ms: number;
 }
 

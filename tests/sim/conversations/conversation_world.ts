@@ -5,8 +5,14 @@
  * @module
  */
 import { type NodeId, Random } from "../../../src/base/mod.ts";
-import { PeerBeliefs, PrefixBook, sketchedChars, traceOf } from "../../../src/core/answers/mod.ts";
-import { PrefixShelf } from "../../../src/core/kv_cache/mod.ts";
+import {
+  PeerBeliefs,
+  PrefixBook,
+  sketchedChars,
+  traceOf,
+  withMoves,
+} from "../../../src/core/answers/mod.ts";
+import { paysToMove, PrefixShelf } from "../../../src/core/kv_cache/mod.ts";
 import { type CandidateLoad, chooseRoute } from "../../../src/core/scheduler/mod.ts";
 
 /** Who chooses: `oracle` knows what each node holds at that moment, and takes the one that computes least. */
@@ -20,12 +26,18 @@ export interface ConversationWish {
   readonly nodes: number;
   readonly conversations: number;
   readonly turns: number;
+  /** Between nodes, where cells move; absent = they stay. */
+  readonly bytesPerMs?: number;
+  /** Whether the choice of a node counts moves; default it does. */
+  readonly countsMoves?: boolean;
 }
 
 /** What came of it. */
 export interface ConversationFigures {
   readonly promptTokens: number;
   readonly recomputedTokens: number;
+  /** That came from another node instead. */
+  readonly movedTokens: number;
   /** That no node had ever computed: with one node, endless memory and no faults it would be these. */
   readonly newTokens: number;
   readonly turns: number;
@@ -126,6 +138,12 @@ interface Conversation {
   turn: number;
 }
 
+/** Where a turn goes, and who may have more of it. */
+interface Choice {
+  readonly machine: Machine;
+  readonly keeper: Machine | undefined;
+}
+
 /** One run. */
 class ConversationWorld {
   readonly #wish: ConversationWish;
@@ -134,7 +152,7 @@ class ConversationWorld {
   readonly #agenda: { readonly atMs: number; readonly order: number; readonly run: () => void }[] =
     [];
   readonly #figures = {
-    ...{ promptTokens: 0, recomputedTokens: 0, newTokens: 0, turns: 0 },
+    ...{ promptTokens: 0, recomputedTokens: 0, movedTokens: 0, newTokens: 0, turns: 0 },
     ...{ firstMs: [] as number[], laterMs: [] as number[] },
   };
   #nowMs = 0;
@@ -207,19 +225,20 @@ class ConversationWorld {
     this.#figures.newTokens += asked.length;
     const { model, tokens } = conversation;
     const text = textOf(tokens);
-    const machine = this.#choose(model, tokens, text);
+    const { machine, keeper } = this.#choose(model, tokens, text);
     const serve = () => {
       machine.running++;
       // Other requests for the model that was loaded are done by then.
       const loadMs = machine.loaded === model ? 0 : LOAD_MS;
       machine.loaded = model;
-      const held = machine.heldTokens(model, tokens);
+      const own = machine.heldTokens(model, tokens);
+      const { held, moveMs } = this.#fetch({ model, tokens, own, keeper });
       const computed = tokens.length - held;
       const book = machine.books[model];
       const trace = traceOf(text);
       book.correct(trace, (held + 1) * CHARS_PER_TOKEN);
       book.note(trace);
-      this.#after(loadMs + computed / PREFILL_TOKENS_PER_MS, () => {
+      this.#after(loadMs + moveMs + computed / PREFILL_TOKENS_PER_MS, () => {
         const firstMs = this.#nowMs - askedMs;
         (conversation.turn === 0 ? this.#figures.firstMs : this.#figures.laterMs).push(firstMs);
         this.#figures.promptTokens += tokens.length;
@@ -247,8 +266,35 @@ class ConversationWorld {
     });
   }
 
-  #choose(model: Model, tokens: readonly number[], text: string): Machine {
+  /** As a runner does: whatever the choice counted on, what pays is fetched. */
+  #fetch({ model, tokens, own, keeper }: {
+    readonly model: Model;
+    readonly tokens: readonly number[];
+    readonly own: number;
+    readonly keeper: Machine | undefined;
+  }): { readonly held: number; readonly moveMs: number } {
+    const { bytesPerMs } = this.#wish;
+    const there = keeper?.heldTokens(model, tokens) ?? 0;
+    const bytes = there * BYTES_PER_TOKEN;
+    const msPerToken = 1 / PREFILL_TOKENS_PER_MS;
+    const cells = { bytes, bytesPerMs, msPerToken, savedTokens: there - own };
+    if (bytesPerMs === undefined || !paysToMove(cells)) return { held: own, moveMs: 0 };
+    this.#figures.movedTokens += cells.savedTokens;
+    return { held: there, moveMs: bytes / bytesPerMs };
+  }
+
+  #choose(model: Model, tokens: readonly number[], text: string): Choice {
     const { policy } = this.#wish;
+    return policy === "odist"
+      ? this.#route(model, text)
+      : { machine: this.#chooseBy(policy, model, tokens), keeper: undefined };
+  }
+
+  #chooseBy(
+    policy: Exclude<Policy, "odist">,
+    model: Model,
+    tokens: readonly number[],
+  ): Machine {
     const open = this.#machines.filter(({ isDrained }) => !isDrained);
     const least = (costOf: (machine: Machine) => number) =>
       open.reduce((best, one) => costOf(one) < costOf(best) ? one : best);
@@ -261,24 +307,22 @@ class ConversationWorld {
         return least(({ running, waiting }) => running + waiting.length);
       case "oracle":
         return least((machine) => -machine.heldTokens(model, tokens));
-      case "odist":
-        return this.#route(model, text);
     }
   }
 
   /** As the node chooses that the client happens to ask. */
-  #route(model: Model, text: string): Machine {
+  #route(model: Model, text: string): Choice {
     const entry = pick(this.#machines, this.#random.below(this.#machines.length));
     const trace = traceOf(text);
     const prompt = { model, trace };
-    const candidates = this.#machines.map((machine) => {
+    const known = this.#machines.map((machine) => {
       const isSelf = machine === entry;
       const { told, nodeId } = machine;
       const ageMs = isSelf ? 0 : this.#nowMs - told.atMs;
       const load = { ...(isSelf ? machine.loads() : told.load)[model], ageMs };
-      const known = { nodeId, name: nodeId, health: "alive" as const };
+      const alive = { nodeId, name: nodeId, health: "alive" as const };
       const candidate = entry.beliefs.candidate(
-        { ...known, drained: machine.isDrained, load },
+        { ...alive, drained: machine.isDrained, load },
         this.#nowMs,
       );
       const chars = isSelf
@@ -286,6 +330,10 @@ class ConversationWorld {
         : sketchedChars(trace, told.marks[model]);
       return entry.beliefs.withResident({ ...candidate, isSelf }, prompt, chars);
     });
+    const { bytesPerMs, countsMoves = true } = this.#wish;
+    const candidates = countsMoves
+      ? withMoves(known, { tokenBytes: BYTES_PER_TOKEN, bytesPerMs })
+      : known;
     const { route } = chooseRoute({
       ...{ promptTokens: text.length / CHARS_PER_TOKEN, memoryBytes: 1e8 },
       ...{ avoid: [], refused: [] },
@@ -296,8 +344,9 @@ class ConversationWorld {
       const forget = entry.beliefs.noteSent(machine.nodeId, this.#nowMs);
       this.#after(10_000, forget);
     }
+    const [first] = entry.beliefs.keepers(machine.nodeId, { prompt, avoid: [], candidates });
     entry.beliefs.noteComputed(machine.nodeId, prompt);
-    return machine;
+    return { machine, keeper: this.#machines.find(({ nodeId }) => nodeId === first) };
   }
 
   #draw(count: number): number[] {
