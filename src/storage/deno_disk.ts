@@ -119,9 +119,15 @@ class DenoDisk implements Disk {
   async #file(name: string): Promise<Deno.FsFile> {
     const open = this.#open.use(name);
     if (open !== undefined) return open;
+    const file = await Deno.open(this.#path(name), { read: true, write: true });
+    // Another call may have opened it meanwhile: one of the two would never be closed.
+    const earlier = this.#open.use(name);
+    if (earlier !== undefined) {
+      file.close();
+      return earlier;
+    }
     const [oldest] = this.#open.keys();
     if (oldest !== undefined && this.#open.size === OPEN_FILES_MAX) this.#closeFile(oldest);
-    const file = await Deno.open(this.#path(name), { read: true, write: true });
     this.#open.set(name, file);
     return file;
   }

@@ -35,6 +35,24 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "openDisk keeps one file open of those that overlapping calls open",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await withDisk(async ({ disk, folder }) => {
+      const names = ["a", "b"];
+      for (const name of names) await disk.create(name, new Uint8Array(8));
+      await Promise.all(
+        [...names, ...names].map((name, at) => disk.write(name, { at, bytes: Uint8Array.of(1) })),
+      );
+      assert.ok(openFilesIn(folder) <= 2);
+      assert.deepEqual(await disk.read("a"), Uint8Array.of(1, 0, 1, 0, 0, 0, 0, 0));
+      await disk.close();
+      assert.equal(openFilesIn(folder), 0);
+    });
+  },
+});
+
 Deno.test("openDisk writes to what a name means now, not to what it meant when the file was opened", async () => {
   await withDisk(async ({ disk }) => {
     const write = (name: string, byte: number) =>
