@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { CatalogueWorkload } from "../tests/harness/catalogue_workload.ts";
 import { TestCluster } from "../tests/harness/cluster.ts";
 import { describeMachine } from "./measuring/machine.ts";
-import { ROOT } from "./measuring/servers.ts";
+import { artifactsFolder } from "./measuring/servers.ts";
 import { fixed, median, percentile } from "./measuring/stats.ts";
 
 /** Milliseconds of each kind, in the order measured. */
@@ -109,7 +109,7 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "5" },
       kills: { type: "string", default: "50" },
       nodes: { type: "string", default: "10" },
-      out: { type: "string", default: join(ROOT, "test-artifacts", "bench-cluster") },
+      out: { type: "string", default: artifactsFolder("bench-cluster") },
     },
   });
   // The harness of the tests starts the file that this variable names.

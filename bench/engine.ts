@@ -33,6 +33,7 @@ import { describeMachine } from "./measuring/machine.ts";
 import { barChart } from "./measuring/plot.ts";
 import { promptOf } from "./measuring/prompts.ts";
 import {
+  artifactsFolder,
   inDataFolder,
   llamaServerCommand,
   odistCommand,
@@ -83,7 +84,7 @@ function parseOptions(args: readonly string[]): BenchOptions {
       model: { type: "string" },
       only: { type: "string" },
       shared: { type: "string", default: "0" },
-      out: { type: "string", default: join(ROOT, "test-artifacts", "bench-engine") },
+      out: { type: "string", default: artifactsFolder("bench-engine") },
       smoke: { type: "boolean", default: false },
       gpu: { type: "boolean", default: false },
     },

@@ -14,6 +14,7 @@ import { Random } from "../src/base/random.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { promptOf } from "./measuring/prompts.ts";
 import {
+  artifactsFolder,
   inDataFolder,
   odistCommand,
   ROOT,
@@ -302,7 +303,7 @@ async function main(): Promise<void> {
       seconds: { type: "string", default: "40" },
       tokens: { type: "string", default: "24" },
       deadline: { type: "string", default: "12" },
-      out: { type: "string", default: join(ROOT, "test-artifacts", "bench-overload") },
+      out: { type: "string", default: artifactsFolder("bench-overload") },
     },
   });
   const { paced, against } = values;

@@ -17,9 +17,9 @@ import {
 import { describeMachine, readProcessCost } from "./measuring/machine.ts";
 import { promptOf } from "./measuring/prompts.ts";
 import {
+  artifactsFolder,
   inDataFolder,
   odistCommand,
-  ROOT,
   type RunningServer,
   startServer,
 } from "./measuring/servers.ts";
@@ -134,7 +134,7 @@ async function main(): Promise<void> {
       total: { type: "string", default: "2000" },
       tokens: { type: "string", default: "32" },
       slots: { type: "string", default: "8" },
-      out: { type: "string", default: join(ROOT, "test-artifacts", "bench-requests") },
+      out: { type: "string", default: artifactsFolder("bench-requests") },
     },
   });
   const options = {

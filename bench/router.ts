@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeMachine, readProcessCost } from "./measuring/machine.ts";
 import {
+  artifactsFolder,
   freePort,
   inDataFolder,
   odistCommand,
@@ -242,7 +243,7 @@ if (import.meta.main) {
       askers: { type: "string", default: "32" },
       "odist-from": { type: "string", default: ROOT },
       nginx: { type: "string", default: "nginx" },
-      out: { type: "string", default: join(ROOT, "test-artifacts", "bench-router") },
+      out: { type: "string", default: artifactsFolder("bench-router") },
     },
   });
   const options = {

@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeMachine, readProcessCost } from "./measuring/machine.ts";
-import { odistCommand, ROOT, startServer } from "./measuring/servers.ts";
+import { artifactsFolder, odistCommand, startServer } from "./measuring/servers.ts";
 import { fixed, median, percentile, sum } from "./measuring/stats.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -63,7 +63,7 @@ async function main(): Promise<void> {
       odist: { type: "string" },
       starts: { type: "string", default: "10" },
       "idle-seconds": { type: "string", default: "20" },
-      out: { type: "string", default: join(ROOT, "test-artifacts", "bench-start") },
+      out: { type: "string", default: artifactsFolder("bench-start") },
     },
   });
   const options = {

@@ -10,6 +10,7 @@
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { addRun, compareRuns, comparisonText } from "./testing/history.ts";
 import { LINE_COVERAGE_MIN, reportCoverage } from "./testing/coverage.ts";
 import { runSuite, type SuiteOutcome } from "./testing/suite_run.ts";
 import { findTestFiles, type Suite, SUITES, TASKS } from "./testing/suites.ts";
@@ -18,8 +19,10 @@ import { readTestSettings, type TestSettings } from "./testing/test_settings.ts"
 /** Older runs' folders are deleted. */
 const KEPT_RUNS_MAX = 20;
 
-/** Collects coverage, of unit tests only: others start processes that it can't see. Costs them half their time again. */
-const COVERED_TASK = "coverage";
+/** Collect coverage, of unit tests only: others start processes that it can't see. Costs them half their time again. */
+const COVERED_TASKS = ["coverage", "full"];
+/** Of what a run says beside earlier ones, so much is printed; `test:profile` has all. */
+const COMPARED_LINES_MAX = 8;
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -79,12 +82,22 @@ async function runTask(run: TestRun): Promise<number> {
   troubles.push(...outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []));
   if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
   if (run.settings.ci) troubles.push(...await findCiTroubles());
-  if (run.task === COVERED_TASK) troubles.push(...await checkCoverage(run));
+  if (COVERED_TASKS.includes(run.task)) troubles.push(...await checkCoverage(run));
   return await conclude(run, { outcomes, troubles });
 }
 
-/** Runs the suites of each lane one after the other. Only one lane is shown live: what two print at once nobody can read. */
+/** Runs the lanes side by side, and what wants the machine to itself after them. */
 async function runLanes(
+  planned: readonly PlannedSuite[],
+  options: { readonly run: TestRun; readonly signal: AbortSignal },
+): Promise<SuiteOutcome[]> {
+  const isAlone = ({ suite }: PlannedSuite) => suite.lane === "alone";
+  const together = await runTogether(planned.filter((its) => !isAlone(its)), options);
+  return [...together, ...await runTogether(planned.filter(isAlone), options)];
+}
+
+/** Runs the suites of each lane one after the other. Only one lane is shown live: what two print at once nobody can read. */
+async function runTogether(
   planned: readonly PlannedSuite[],
   options: { readonly run: TestRun; readonly signal: AbortSignal },
 ): Promise<SuiteOutcome[]> {
@@ -152,7 +165,7 @@ async function runOne(
     arguments: [...options.run.selection, ...TASKS[task]?.arguments ?? []],
     mayBeEmpty: options.run.selection.length > 0,
     lockPath,
-    coverage: task === COVERED_TASK,
+    coverage: COVERED_TASKS.includes(task) && suite.name.startsWith("unit"),
     ...(filter === undefined ? {} : { filter }),
     signal: options.signal,
     onOutput: (bytes) => options.isLive ? print(bytes) : held.push(bytes.slice()),
@@ -183,9 +196,38 @@ async function conclude(
       `note: cases of others in "${run.settings.vectorsFolder}" were skipped: there is no such folder`,
     );
   }
+  for (const line of (await compare(run, end.outcomes)).slice(0, COMPARED_LINES_MAX)) {
+    console.log(line);
+  }
   console.log(`Artifacts: ${relative(Deno.cwd(), run.artifactsFolder)}`);
   console.log(summary(counts));
   return counts.failed === 0 && troubles.length === 0 ? 0 : 1;
+}
+
+/** Keeps what the tests took and returns what that says beside earlier runs. */
+async function compare(run: TestRun, outcomes: readonly SuiteOutcome[]): Promise<string[]> {
+  const runs = await addRun(run.settings.artifactsFolder, {
+    at: new Date().toISOString(),
+    task: run.task,
+    commit: await findCommit(),
+    results: outcomes.flatMap(({ results }) => results),
+  });
+  return comparisonText(compareRuns(runs));
+}
+
+/** Empty where the sources are not those of a commit: a test may fail there for what was changed. */
+async function findCommit(): Promise<string> {
+  const git = async (...args: readonly string[]) => {
+    const { stdout } = await new Deno.Command("git", { args: [...args], cwd: ROOT, stderr: "null" })
+      .output();
+    return new TextDecoder().decode(stdout).trim();
+  };
+  try {
+    return await git("status", "--porcelain") === "" ? await git("rev-parse", "HEAD") : "";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return ""; // No git here.
+    throw error;
+  }
 }
 
 function summary(counts: { passed: number; failed: number; skipped: number }): string {

@@ -3,9 +3,15 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/[/\\]$/, "");
+
+/** Where a bench leaves what it measured: in the folder of the test run that it is part of, if it is part of one. */
+export function artifactsFolder(bench: string): string {
+  return join(Deno.env.get("ODIST_TEST_ARTIFACTS_DIR") || join(ROOT, "test-artifacts"), bench);
+}
 
 /** Milliseconds until a server must answer its readiness path. */
 const READY_TIMEOUT_MS = 120_000;

@@ -6,13 +6,14 @@
  */
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { compareRuns, comparisonText, readRuns } from "./history.ts";
 import { readTestSettings } from "./test_settings.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Tests that `slowest` lists. */
 const SLOWEST_COUNT = 30;
 
-interface Results {
+export interface Results {
   readonly task: string;
   readonly passed: number;
   readonly failed: number;
@@ -25,14 +26,15 @@ interface Results {
     readonly seconds: number;
     readonly results: readonly {
       readonly name: string;
-      readonly outcome: string;
-      readonly seconds?: number;
+      readonly file: string;
+      readonly outcome: "passed" | "failed" | "skipped";
+      readonly seconds: number;
     }[];
   }[];
 }
 
 /** Ends the process with a line that says what to do when no test was ever run. */
-async function findLastRun(): Promise<string> {
+export async function findLastRun(): Promise<string> {
   const parent = readTestSettings(Deno.env.toObject(), ROOT).artifactsFolder;
   const last = (await namesIn(parent)).filter((name) => /^\d{8}T\d{6}/.test(name)).sort().at(-1);
   if (last !== undefined) return join(parent, last);
@@ -50,7 +52,8 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-async function readResults(folder: string): Promise<Results> {
+/** What the run of this folder counted. */
+export async function readResults(folder: string): Promise<Results> {
   return JSON.parse(await Deno.readTextFile(join(folder, "results.json")));
 }
 
@@ -96,11 +99,13 @@ const ACTIONS: Readonly<Record<string, (folder: string, word?: string) => Promis
   async slowest(folder) {
     const { suites } = await readResults(folder);
     const tests = suites.flatMap(({ name: suite, results }) =>
-      results.map(({ name, seconds = 0 }) => ({ suite, name, seconds }))
+      results.map(({ name, seconds }) => ({ suite, name, seconds }))
     );
     for (const test of tests.toSorted((a, b) => b.seconds - a.seconds).slice(0, SLOWEST_COUNT)) {
       console.log(`${test.seconds.toFixed(2).padStart(8)} s  ${test.suite}: ${test.name}`);
     }
+    const compared = comparisonText(compareRuns(await readRuns(dirname(folder))));
+    for (const line of compared) console.log(line);
   },
 };
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { dirname, join, relative } from "node:path";
+import { SCENARIO_FILES } from "../acceptance/scenarios.ts";
 
 /** One `deno test` process. */
 export interface Suite {
@@ -19,8 +20,8 @@ export interface Suite {
   readonly parallel: boolean;
   /** Whether files share an isolate, so that what they import is compiled once and not once a file. */
   readonly isShared: boolean;
-  /** Lanes run side by side, and each takes about as long as another. */
-  readonly lane: "computing" | "nodes" | "clusters";
+  /** Lanes run side by side, and each takes about as long as another; `alone` runs after them, as what it measures is a machine's. */
+  readonly lane: "computing" | "nodes" | "clusters" | "alone";
 }
 
 const PURE_ROOTS = ["src/base", "src/protocol", "src/core"];
@@ -54,6 +55,7 @@ export const SUITES: readonly Suite[] = [
   suiteOfTests("byzantine", "clusters"),
   suiteOfTests("chaos", "clusters"),
   suiteOfTests("gpu", "nodes"),
+  suiteOfTests("acceptance", "alone"),
 ];
 
 /** What one task runs. */
@@ -86,6 +88,10 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
   gpu: { suites: ["gpu"] },
   chaos: { suites: ["chaos", "byzantine"] },
   full: { suites: EVERYTHING },
+  acceptance: {
+    suites: [...DAILY, "chaos", "acceptance"],
+    only: new RegExp(`^(?:${SCENARIO_FILES.map((file) => RegExp.escape(file)).join("|")})$`),
+  },
   p2p: {
     suites: [...UNIT, "sim", "integration"],
     only: /^src\/(transport|calls|members|core\/membership)\/|(quic|membership|joins|port)_\w*test/,

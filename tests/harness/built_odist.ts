@@ -33,6 +33,10 @@ function ignoreNotFound(error: unknown): void {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
+function ignoreExisting(error: unknown): void {
+  if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+}
+
 async function isCurrent(): Promise<boolean> {
   try {
     const builtAt = (await Deno.stat(BUILT)).mtime?.getTime() ?? 0;
@@ -114,8 +118,12 @@ export class Machine {
     return join(this.home, ".cache");
   }
 
-  #command(args: readonly string[], environment: Readonly<Record<string, string>>) {
-    return new Deno.Command(this.#file, {
+  #command(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    program = this.#file,
+  ) {
+    return new Deno.Command(program, {
       args: [...args],
       cwd: this.home,
       clearEnv: true,
@@ -136,6 +144,19 @@ export class Machine {
     const { code, stdout, stderr } = await this.#command(args, environment).output();
     const decoder = new TextDecoder();
     return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) } as Said;
+  }
+
+  /** Starts a command whose output is the caller's to read. */
+  start(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    return this.#command(args, environment).spawn();
+  }
+
+  /** Has the shell run a line as a person pastes it, with the file as `odist` on the PATH; the process is the file's own. */
+  async paste(line: string, environment: Readonly<Record<string, string>> = {}) {
+    await Deno.symlink(this.#file, join(this.folder, "bin", "odist")).catch(ignoreExisting);
+    const [assignments = "", command = ""] = line.split(/ (?=odist )/);
+    const args = ["-c", `${assignments} exec ${command}`];
+    return this.#command(args, environment, await findTool("sh")).spawn();
   }
 
   /** Starts `odist serve` on a free port and waits until it is ready. */

@@ -25,6 +25,8 @@ export interface ClusterOptions {
   readonly captureBytesMax?: number;
   /** Of the sources that nodes are run from; by default these. */
   readonly sources?: string;
+  /** Nodes hear each other without the test's network between, at the machine's own speed; faults can't be made then. */
+  readonly isDirect?: boolean;
   /** Done to the first node before it is started. */
   readonly prepareFounder?: (founder: ClusterNode) => Promise<void>;
 }
@@ -271,9 +273,16 @@ export class TestCluster implements AsyncDisposable {
     for (const node of this.#nodes.values()) {
       await Deno.writeTextFile(join(folder, `${node.name}.log`), node.printed);
     }
+    await Promise.allSettled(this.running.map((name) => this.#collectMetrics(name, folder)));
     const seen = { statuses: await this.#statuses(), links: this.network.counts() };
     await Deno.writeTextFile(join(folder, "cluster.json"), JSON.stringify(seen, undefined, 2));
     return folder;
+  }
+
+  async #collectMetrics(name: string, folder: string): Promise<void> {
+    const signal = AbortSignal.timeout(STATUS_TIMEOUT_MS);
+    const text = await (await this.client(name).fetch("/metrics", { signal })).text();
+    await Deno.writeTextFile(join(folder, `${name}.metrics.txt`), text);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -296,7 +305,9 @@ export class TestCluster implements AsyncDisposable {
     const listenPort = findListenPort(this.#ports);
     // Down until it listens.
     this.#down.add(name);
-    const publicAddress = this.network.plug(name, listenPort);
+    const publicAddress = this.#options.isDirect
+      ? `127.0.0.1:${listenPort}`
+      : this.network.plug(name, listenPort);
     const environment = this.#options.environment ?? {};
     const { sources } = this.#options;
     const node = ClusterNode.make({
@@ -314,7 +325,7 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-/** A test with a cluster of its own, whose logs are kept when it fails. */
+/** A test with a cluster of its own, whose logs and metrics are kept when it fails, and by the test runner in any case. */
 export function clusterTest(
   name: string,
   setting: ClusterOptions & { readonly nodes: number; readonly ignore?: boolean },
@@ -330,6 +341,7 @@ export function clusterTest(
       const folder = await cluster.collect(name);
       throw new Error(`The logs are in ${folder}: ${String(error)}`, { cause: error });
     }
+    if (Deno.env.get("ODIST_TEST_ARTIFACTS_DIR")) await cluster.collect(name);
   });
 }
 

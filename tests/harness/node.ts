@@ -91,6 +91,7 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
   const end = async () => {
     const { code } = await status;
     await Promise.all([logged, read]);
+    await keepPrinted(child.pid, printed.text);
     await Deno.remove(homeFolder, { recursive: true });
     return code;
   };
@@ -104,6 +105,14 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Where a run gathers artifacts, what its nodes printed is among them. */
+async function keepPrinted(pid: number, text: string): Promise<void> {
+  const artifacts = Deno.env.get("ODIST_TEST_ARTIFACTS_DIR");
+  if (!artifacts) return;
+  await Deno.mkdir(join(artifacts, "nodes"), { recursive: true });
+  await Deno.writeTextFile(join(artifacts, "nodes", `${pid}.log`), text);
 }
 
 /** With the rights that a node starts itself again with otherwise, which would lose other flags and takes its time. */
