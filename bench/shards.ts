@@ -1,10 +1,10 @@
 /**
  * What does it cost to compute a model on several nodes instead of one? Real nodes on this machine, a thread each, connected
- * directly; the same answers are asked of a node that holds the model whole, and of runners that are connected without tunnels,
- * in turns.
+ * directly; the same answers are asked of a node that holds the model whole, of runners that are connected without tunnels, and
+ * of llama-server over its own RPC servers, in turns.
  *
- * Usage: `deno task bench:shards [--model FILE] [--layers 30] [--nodes 2] [--rounds 5] [--tokens 64]
- * [--memory 250MiB] [--worker-memory 250MiB]`.
+ * Usage: `deno task bench:shards [--quick] [--model FILE] [--layers 30] [--nodes 2] [--rounds 5] [--tokens 64]
+ * [--memory 250MiB] [--worker-memory 250MiB] [--no-llama]`. With `--quick` shorter answers.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { chatPrompt, startEngine, TINY_SETTINGS } from "../tests/integration/engine_harness.ts";
 import { startNode, type TestNode } from "../tests/harness/node.ts";
 import { ensureBenchModel } from "./comparing/assets.ts";
+import { type LlamaOverRpc, startLlamaOverRpc } from "./comparing/llama_rpc.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { fixed, median } from "./measuring/stats.ts";
 
@@ -37,6 +38,8 @@ interface Options {
   /** `--memory-limit` of the leader, and of the others. */
   readonly memory: string;
   readonly workerMemory: string;
+  /** Whether llama-server is asked, too. */
+  readonly comparesLlama: boolean;
 }
 
 /** A UDP port that is free now. */
@@ -187,12 +190,107 @@ async function askDirect(
   return decodeMs / Math.max(1, count - 1);
 }
 
+/** What is measured in one run; a figure a round. */
+interface Rows {
+  readonly whole: Spans[];
+  readonly split: Spans[];
+  /** Milliseconds a token. */
+  readonly direct: number[];
+  readonly llama: number[];
+  readonly prefill: {
+    readonly whole: number[];
+    readonly split: number[];
+    readonly llama: number[];
+  };
+}
+
+/** Who is asked. */
+interface Asked {
+  readonly whole: TestNode;
+  readonly split: TestNode;
+  readonly direct: Awaited<ReturnType<typeof startDirect>>["leader"];
+  readonly llama: LlamaOverRpc | undefined;
+}
+
+async function askAll(asked: Asked, { rounds, tokens }: Options): Promise<Rows> {
+  const prefill = { whole: [] as number[], split: [] as number[], llama: [] as number[] };
+  const rows: Rows = { whole: [], split: [], direct: [], llama: [], prefill };
+  const { whole, split, direct, llama } = asked;
+  for (let round = 0; round < rounds; round++) {
+    const prompt = `${round}. Explain how tides work, in detail.`;
+    const words = `${round} ${"tide moon water ".repeat(LONG_WORDS / 3)}`;
+    const limit = { num_predict: tokens };
+    const long = async (node: TestNode) => {
+      const { prefillMs, promptTokens } = await ask(node, words, { num_predict: 1 });
+      return prefillMs / promptTokens;
+    };
+    const turns = [
+      async () => rows.whole.push(await ask(whole, prompt, limit)),
+      async () => rows.split.push(await ask(split, prompt, limit)),
+      async () => rows.direct.push(await askDirect(direct, chatPrompt(prompt), tokens)),
+      async () => {
+        const spans = await llama?.ask(chatPrompt(prompt), tokens);
+        if (spans !== undefined) rows.llama.push(spans.decodeMs);
+      },
+      async () => prefill.whole.push(await long(whole)),
+      async () => prefill.split.push(await long(split)),
+      async () => {
+        const spans = await llama?.ask(chatPrompt(words), 1);
+        if (spans !== undefined) prefill.llama.push(spans.prefillMs);
+      },
+    ];
+    // So that nobody is always the one after the same other one.
+    for (const turn of [...turns.slice(round % 4), ...turns.slice(0, round % 4)]) await turn();
+  }
+  return rows;
+}
+
+/** Of answers to one prompt, so that what the prompt costs is in both. */
+async function bytesPerToken(leader: TestNode, { tokens, nodes }: Options): Promise<number> {
+  const moved: number[] = [];
+  for (const times of [1, 1, 2]) {
+    const before = await linkBytes(leader);
+    await ask(leader, "How do tides work?", { num_predict: tokens * times });
+    const after = await linkBytes(leader);
+    moved.push(after.up + after.down - before.up - before.down);
+  }
+  const [, once = 0, twice = 0] = moved;
+  return (twice - once) / tokens / (nodes - 1);
+}
+
+function tell(rows: Rows, loaded: Readonly<Record<string, unknown>>): void {
+  const [wholeMs, splitMs] = [rows.whole, rows.split].map((spans) =>
+    median(spans.map(({ decodeMs }) => decodeMs))
+  );
+  const directMs = median(rows.direct);
+  const same = rows.whole.filter(({ text }, index) => text === rows.split[index]?.text).length;
+  const ratio = (one: number, other = 0) => `${fixed(one / other, 2)} x`;
+  const { prefill } = rows;
+  const splitPrefill = median(prefill.split);
+  console.table({
+    "decode, whole (ms/token)": fixed(wholeMs ?? 0, 2),
+    "decode, split (ms/token)": fixed(splitMs ?? 0, 2),
+    "decode, split without tunnels (ms/token)": fixed(directMs, 2),
+    "decode speed, split to whole": ratio(wholeMs ?? 0, splitMs),
+    "decode speed, split to split without tunnels": ratio(directMs, splitMs),
+    ...rows.llama.length > 0 && {
+      "decode, llama-server --rpc (ms/token)": fixed(median(rows.llama), 2),
+      "decode speed, split to llama-server --rpc": ratio(median(rows.llama), splitMs),
+      "prefill speed, split to llama-server --rpc": ratio(median(prefill.llama), splitPrefill),
+    },
+    "prefill of a thousand tokens, split to whole": ratio(median(prefill.whole), splitPrefill),
+    ...loaded,
+    "same greedy text": `${same} of ${rows.whole.length}`,
+  });
+}
+
 async function measure(options: Options): Promise<void> {
   const bytes = await Deno.readFile(options.path);
   const nodes = await startCluster(options);
   // Several nodes together don't compute exactly.
   const whole = await startNode({ environment: { ODIST_EXACT: "off" } });
   const direct = await startDirect(options);
+  let llama: LlamaOverRpc | undefined;
   const [leader] = nodes;
   try {
     if (leader === undefined) return;
@@ -203,52 +301,24 @@ async function measure(options: Options): Promise<void> {
     await ask(leader, "Hello", { num_predict: 1 });
     const loadMs = performance.now() - loadedMs;
     const load = await linkBytes(leader);
-    const rows = { whole: [] as Spans[], split: [] as Spans[], direct: [] as number[] };
-    const long: { whole: number[]; split: number[] } = { whole: [], split: [] };
-    for (let round = 0; round < options.rounds; round++) {
-      const prompt = `${round}. Explain how tides work, in detail.`;
-      const limit = { num_predict: options.tokens };
-      rows.whole.push(await ask(whole, prompt, limit));
-      rows.split.push(await ask(leader, prompt, limit));
-      rows.direct.push(await askDirect(direct.leader, chatPrompt(prompt), options.tokens));
-      const words = `${round} ${"tide moon water ".repeat(LONG_WORDS / 3)}`;
-      for (const [name, node] of [["whole", whole], ["split", leader]] as const) {
-        const spans = await ask(node, words, { num_predict: 1 });
-        long[name].push(spans.prefillMs / spans.promptTokens);
-      }
+    const layers = await shardsOf(leader);
+    if (options.comparesLlama) {
+      llama = await startLlamaOverRpc({
+        ...{ modelPath: options.path, contextTokens: WINDOW, workers: options.nodes - 1 },
+        workerLayers: layers.slice(0, -1).reduce((sum, count) => sum + count, 0),
+      });
     }
-    // Of answers to one prompt, so that what the prompt costs is in both.
-    const moved: number[] = [];
-    for (const times of [1, 1, 2]) {
-      const before = await linkBytes(leader);
-      await ask(leader, "How do tides work?", { num_predict: options.tokens * times });
-      const after = await linkBytes(leader);
-      moved.push(after.up + after.down - before.up - before.down);
-    }
-    const [, once = 0, twice = 0] = moved;
-    const perToken = (twice - once) / options.tokens / (options.nodes - 1);
-    const [wholeMs, splitMs] = [rows.whole, rows.split].map((spans) =>
-      median(spans.map(({ decodeMs }) => decodeMs))
-    );
-    const same = rows.whole.filter(({ text }, index) => text === rows.split[index]?.text).length;
-    const ratio = (one: number, other: number) => `${fixed(one / other, 2)} x`;
-    console.table({
-      "decode, whole (ms/token)": fixed(wholeMs ?? 0, 2),
-      "decode, split (ms/token)": fixed(splitMs ?? 0, 2),
-      "decode, split without tunnels (ms/token)": fixed(median(rows.direct), 2),
-      "decode speed, split to whole": ratio(wholeMs ?? 0, splitMs ?? 0),
-      "decode speed, split to split without tunnels": ratio(median(rows.direct), splitMs ?? 0),
-      "prefill speed, split to whole": ratio(median(long.whole), median(long.split)),
-      "bytes per token and link": fixed(perToken, 0),
+    const rows = await askAll({ whole, split: leader, direct: direct.leader, llama }, options);
+    const sent = load.up + load.down;
+    tell(rows, {
+      "bytes per token and link": fixed(await bytesPerToken(leader, options), 0),
       "load (ms)": fixed(loadMs, 0),
-      "bytes sent at load, of the file": `${load.up + load.down} = ${
-        fixed((load.up + load.down) / bytes.length * 100, 2)
-      } %`,
+      "bytes sent at load, of the file": `${sent} = ${fixed(sent / bytes.length * 100, 2)} %`,
       "bytes spared at load": load.spared,
-      "layers": (await shardsOf(leader)).join(", "),
-      "same greedy text": `${same} of ${rows.whole.length}`,
+      "layers": layers.join(", "),
     });
   } finally {
+    await llama?.[Symbol.asyncDispose]();
     await direct.end();
     for (const node of [...nodes, whole]) await node[Symbol.asyncDispose]();
   }
@@ -262,16 +332,20 @@ if (import.meta.main) {
       memory: { type: "string", default: "250MiB" },
       "worker-memory": { type: "string", default: "250MiB" },
       nodes: { type: "string", default: "2" },
-      rounds: { type: "string", default: "5" },
-      tokens: { type: "string", default: "64" },
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      tokens: { type: "string" },
+      "no-llama": { type: "boolean", default: false },
     },
   });
+  const [rounds, tokens] = values.quick ? [5, 32] : [5, 64];
   console.log(await describeMachine());
   await measure({
     path: values.model ?? (await ensureBenchModel()).path,
     nodes: Number(values.nodes),
-    rounds: Number(values.rounds),
-    tokens: Number(values.tokens),
+    rounds: Number(values.rounds ?? rounds),
+    tokens: Number(values.tokens ?? tokens),
+    comparesLlama: !values["no-llama"],
     layers: Number(values.layers),
     memory: values.memory,
     workerMemory: values["worker-memory"],
