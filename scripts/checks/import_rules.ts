@@ -58,6 +58,7 @@ const PARTS = [
   "answers",
   "responses",
   "operators",
+  "incidents",
 ]
   .map((name) => `src/${name}`);
 
@@ -102,6 +103,11 @@ export const IMPORT_RULES: ImportRules = {
       from: "src/cli",
       to: "src/transport",
       because: "A command may ask a node through its port for other nodes.",
+    },
+    {
+      from: "src/cli",
+      to: "src/incidents",
+      because: "An incident is replayed without a node.",
     },
     {
       from: "src/cli",
@@ -206,7 +212,7 @@ export const IMPORT_RULES: ImportRules = {
     },
     ...arrowsTo(
       "src/calls",
-      ["src/admission", "src/library", "src/responses", "src/slots", "src/shards"],
+      ["src/admission", "src/incidents", "src/library", "src/responses", "src/slots", "src/shards"],
       "Other nodes are asked over it.",
     ),
     ...arrowsTo(
@@ -241,6 +247,16 @@ export const IMPORT_RULES: ImportRules = {
       because: "Which answers are kept, and when they may be shown, is decided there.",
     },
     { from: "src/slots", to: "src/core/scheduler", because: "It drives the scheduler." },
+    ...arrowsTo(
+      "src/core/answers",
+      ["src/incidents"],
+      "What is recorded of an answer is stepped through there again.",
+    ),
+    {
+      from: "src/incidents",
+      to: "src/core/scheduler",
+      because: "What is recorded of it is stepped through there again.",
+    },
     {
       from: "src/inference",
       to: "src/core/kv_cache",
@@ -359,6 +375,8 @@ export const IMPORT_RULES: ImportRules = {
       [".", "client", "Every command gets a client of the node it is about."],
       [".", "plan", "The list of commands is put together at the top."],
       [".", "terminal", "Every command gets the terminal it writes to."],
+      [".", "incidents", "The list of commands is put together at the top."],
+      ["incidents", "terminal", "JSON."],
       ["cluster", "client", "What is printed was asked of a node."],
       ["cluster", "terminal", "Tables, styles, JSON."],
       ["commands", "client", "What is printed was asked of a node."],
@@ -418,7 +436,10 @@ export const IMPORT_RULES: ImportRules = {
       ["models", "cluster", "Where models lie is shown with both."],
     ]),
     ...within("src/members", [[".", "sleeping", "The folder's face shows all pieces."]]),
-    ...within("src/base", [[".", "waiting", "The folder's face shows all pieces."]]),
+    ...within("src/base", [
+      [".", "waiting", "The folder's face shows all pieces."],
+      [".", "state", "The folder's face shows all pieces."],
+    ]),
     ...within("src/inference", [
       [".", "channel", "A runner's model is one over its pipe."],
       [".", "quantize", "The engine's side of rewriting a file."],
@@ -494,6 +515,12 @@ export const IMPORT_RULES: ImportRules = {
   ],
   packages: [
     { name: "hono", folders: ["src/http"], because: "The router is an HTTP matter." },
+    {
+      name: "devalue",
+      folders: ["src/incidents"],
+      because:
+        "Writes plain data with maps, bytes and shared objects as text, and reads it safely.",
+    },
     { name: "commander", folders: ["src/cli"], because: "Argument parsing." },
     {
       name: "cborg",

@@ -10,7 +10,9 @@ import type {
   Log,
   Metrics,
   PromptUsage,
+  Recorder,
   RequestAccount,
+  StepRecorder,
 } from "../ports/mod.ts";
 import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
@@ -52,6 +54,7 @@ export interface AnsweringParts {
   readonly metrics: Metrics;
   /** Letters and digits for tool-call ids. */
   readonly drawId: () => string;
+  readonly recorder?: Recorder | undefined;
 }
 
 /**
@@ -100,12 +103,16 @@ type OrderOf<Kind extends AnswerOrder["kind"]> = Extract<AnswerOrder, { kind: Ki
 /** Orders whose outcome is the next fact. */
 type Waiting = OrderOf<"acquire_slot" | "start_run" | "read_on" | "shorten_prompt">;
 
+/** What a token takes in memory, about. */
+const TOKEN_BYTES = 256;
+
 /** Carries out what the answer's machine orders, and tells it what came of it. */
 class AnswerRun {
   readonly #plan: AnswerPlan;
   readonly #parts: AnsweringParts;
   readonly #signal: AbortSignal;
   readonly #machine: AnswerMachine;
+  readonly #steps: StepRecorder | undefined;
   readonly #chunks: AnswerChunks;
   #startedMs: number;
   /** What was told since the last chunk. */
@@ -129,12 +136,20 @@ class AnswerRun {
     this.#parts = parts;
     this.#signal = signal;
     const { sequence, stream, grammarAtContent, shortenPrompt } = plan;
-    this.#machine = new AnswerMachine({
+    const options = {
       sequence,
       stream,
       isShortenable: shortenPrompt !== undefined,
       ...(grammarAtContent === undefined ? {} : { grammarAtContent }),
-    });
+    };
+    this.#machine = new AnswerMachine(options);
+    const course = {
+      part: "answer" as const,
+      id: plan.requestId,
+      options,
+      bytes: bytesAsked(sequence),
+    };
+    this.#steps = parts.recorder?.begin(course);
     this.#chunks = new AnswerChunks({
       drawId: parts.drawId,
       wantsLogprobs: sequence.topLogprobs >= 0,
@@ -192,7 +207,9 @@ class AnswerRun {
     this.#waiting = undefined;
     const chunks: AnswerChunk[] = [];
     if (this.#plan.journal !== undefined) this.#told.push(fact);
-    for (const order of this.#machine.step(fact)) {
+    const orders = this.#machine.step(fact);
+    this.#steps?.note(fact, orders, bytesOf(fact));
+    for (const order of orders) {
       switch (order.kind) {
         case "show": {
           const chunk = this.#chunks.text(order.pieces, order.tokens);
@@ -371,6 +388,22 @@ class AnswerRun {
       lost ? attempt.lease.lost() : attempt.lease.release()
     );
   }
+}
+
+/** What a request holds on to, about. */
+function bytesAsked({ prompt, images = [] }: AnswerPlan["sequence"]): number {
+  const chars = prompt.kind === "text" ? prompt.text.length : prompt.tokens.length;
+  return images.reduce((sum, { length }) => sum + length, 8 * chars);
+}
+
+/** What a fact holds on to, about: a token's bytes, its alternatives, its text. */
+function bytesOf(fact: AnswerFact): number {
+  if (fact.kind === "run_started") return 8 * fact.promptTokens.length;
+  if (fact.kind !== "tokens_came") return 0;
+  return fact.tokens.reduce(
+    (sum, { topLogprobs = [] }) => sum + TOKEN_BYTES * (1 + topLogprobs.length),
+    0,
+  );
 }
 
 /** Reads to the end; true when the runner died meanwhile. */

@@ -43,4 +43,5 @@ export { sha256, sha256Hex } from "./sha256.ts";
 export { printable, printableJson, printableText } from "./printable.ts";
 export { BoundedMap } from "./bounded_map.ts";
 export { Heartbeat, pause, SilenceWatch } from "./waiting/mod.ts";
+export { keepMap, type StateKeeper } from "./state/mod.ts";
 export { StrictUtf8 } from "./strict_utf8.ts";

@@ -6,12 +6,14 @@ import { MODEL_COMMANDS } from "./commands/mod.ts";
 import type { CliContext } from "./context.ts";
 import { addNegations, withPlainFlags } from "./boolean_flags.ts";
 import { ExitRequest } from "./exit_request.ts";
+import { INCIDENT_COMMANDS } from "./incidents/mod.ts";
 import { loadOverview, PROGRAM_COMMANDS } from "./itself/mod.ts";
 import { PLANNING_COMMANDS } from "./plan/mod.ts";
 
 const COMMANDS: readonly CommandRow[] = [
   ...MODEL_COMMANDS,
   ...CLUSTER_COMMANDS,
+  ...INCIDENT_COMMANDS,
   ...PLANNING_COMMANDS,
   ...PROGRAM_COMMANDS,
 ];

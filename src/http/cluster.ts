@@ -38,6 +38,10 @@ const LOG_LINES_DEFAULT = 100;
 /** More than a node keeps. */
 const LOG_LINES_MAX = 100_000;
 
+const INCIDENT_SECONDS_DEFAULT = 600;
+/** More than a node keeps. */
+const INCIDENT_SECONDS_MAX = 86_400;
+
 /** What operators ask of the cluster (docs/CLUSTER.md). Worded as the native API words things. */
 export function clusterFamily(admin: ClusterAdmin): ApiFamily {
   return {
@@ -83,7 +87,8 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
       },
     }),
     ...routesFor("admin", {
-      "GET /api/cluster/snapshot": async () => snapshotAnswer(await admin.saveSnapshot()),
+      "GET /api/cluster/snapshot": async () => fileAnswer(await admin.saveSnapshot()),
+      "GET /api/cluster/incident": (exchange) => incident(admin, exchange),
       "GET /api/cluster/logs": (exchange) => logs(admin, exchange),
       "GET /api/cluster/audit": async (exchange) => {
         const rows = { name: "limit", default: AUDIT_ROWS_DEFAULT, max: AUDIT_ROWS_MAX };
@@ -333,7 +338,18 @@ async function* shapesOf(statuses: AsyncIterable<ClusterStatus>): AsyncGenerator
   for await (const status of statuses) yield statusShape(status);
 }
 
-function snapshotAnswer(bytes: Uint8Array): Response {
+/** What was recorded in the last seconds, of all nodes. */
+async function incident(admin: ClusterAdmin, exchange: Exchange): Promise<Response> {
+  const seconds = countOf(exchange, {
+    name: "seconds",
+    default: INCIDENT_SECONDS_DEFAULT,
+    max: INCIDENT_SECONDS_MAX,
+  });
+  const withTexts = exchange.query("texts") === "true";
+  return fileAnswer(await admin.saveIncident({ lastMs: seconds * 1_000, withTexts }));
+}
+
+function fileAnswer(bytes: Uint8Array): Response {
   return new Response(new Uint8Array(bytes), {
     headers: {
       "content-type": "application/octet-stream",

@@ -296,6 +296,15 @@ Deno.test("GET /api/cluster/snapshot sends the bytes of the file", async () => {
   assert.deepEqual(await answer.bytes(), Uint8Array.of(1, 2, 3));
 });
 
+Deno.test("GET /api/cluster/incident sends what nodes recorded in so many seconds", async () => {
+  const { send } = scripted();
+  const answer = await send("GET", "/api/cluster/incident");
+  assert.deepEqual([...await answer.bytes()], [600 % 256, 0]);
+  const asked = await send("GET", "/api/cluster/incident?seconds=9&texts=true");
+  assert.deepEqual([...await asked.bytes()], [9, 1]);
+  assert.equal((await send("GET", "/api/cluster/incident?seconds=-1")).status, 400);
+});
+
 Deno.test("GET /api/cluster/logs streams lines and refuses absurd counts", async () => {
   const { send } = scripted();
   const lines = async (query: string) =>

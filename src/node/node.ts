@@ -192,7 +192,7 @@ function httpSettings(config: Config, cluster: OpenNode["cluster"]): HttpSetting
 
 function adminOf(
   { version, readLogs }: Wiring,
-  { machinery, cluster, serving, sharing, credentials, waking, driver }: OpenNode,
+  { machinery, cluster, serving, sharing, credentials, waking, driver, saveIncident }: OpenNode,
   stopping: Stopping,
 ): Admin {
   const { self, clusterId } = cluster.settings;
@@ -224,6 +224,7 @@ function adminOf(
     },
     warnings: () => machinery.recovery.warnings(),
     logs: readLogs,
+    saveIncident,
     backendFile: (packageName, file) => sharing.pinnedFile(packageName, file),
     wake: (nodeId) => waking.wake(nodeId),
     explain: (requestId) => serving.journal.explain(requestId),

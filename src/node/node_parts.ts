@@ -55,13 +55,13 @@ export async function openDriver(
   const proofs = await ProofBook.open(
     ports.openFile(join(config.storage.dataFolder, "proofs.json")),
   );
-  const { machine, clock, log, metrics } = ports;
+  const { machine, clock, log, metrics, recorder } = ports;
   const { speed, splitting, devices, weightOf } = by;
   const reserveBytes = scheduler.memoryReserveBytes;
   const prover = new IdleProver({ engine: splitting, book: proofs, clock, log, reserveBytes });
   const keepsOnDisk = config.storage.cacheDiskBytes > 0;
   return new SchedulerDriver({
-    ...{ splitting, prover, clock, machine, devices, log, metrics, weightOf },
+    ...{ splitting, prover, clock, machine, devices, log, metrics, weightOf, recorder },
     engine: meteredEngine(provenEngine(splitting, proofs, prover), speed, {
       ...ports,
       keepsOnDisk,

@@ -1,6 +1,7 @@
 import { Inference, Vocabularies } from "../answers/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { CatalogueGroup } from "../group/mod.ts";
+import { openIncidents } from "../incidents/mod.ts";
 import { type BlobMember, type ModelSharing, onlyHere } from "../library/mod.ts";
 import { openSleeping, openWaking, type Sleeping, type WakeDriver } from "../members/mod.ts";
 import { drawId } from "../http/mod.ts";
@@ -55,6 +56,7 @@ export interface OpenNode {
   readonly credentials: Credentials;
   readonly waking: WakeDriver;
   readonly sleeping: Sleeping;
+  readonly saveIncident: ReturnType<typeof openIncidents>;
   /** Sets the gauges that are read when somebody asks. */
   lookAround(): void;
   /** Ends what runs, says goodbye, and closes all but the ports. */
@@ -158,6 +160,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     credentials: credentialsOf(machinery, cluster.requests),
     waking,
     sleeping,
+    saveIncident: openIncidents({ ...ports, version: parts.version, cluster }),
     responses: kept.responses,
     journals: kept.journals,
     elsewhere: kept.elsewhere,
@@ -180,12 +183,10 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
 }
 
 function inferenceOf({ config, ports }: Assembly, serving: Serving): Inference {
-  const { clock, log, metrics, templates, drawSeed } = ports;
+  const { clock, log, metrics, templates, drawSeed, recorder } = ports;
   return new Inference({
     driver: serving.leases,
-    clock,
-    log,
-    metrics,
+    ...{ clock, log, metrics, recorder },
     models: serving.definitions,
     templates,
     defaults: { ...config.engine },

@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/mod.ts";
+import { IncidentRecorder } from "../incidents/mod.ts";
 import {
   cacheMemory,
   chooseBackend,
@@ -24,6 +25,7 @@ import {
   openRegistryKey,
   openSecretFolder,
   pruneModels,
+  removeDisk,
 } from "../storage/mod.ts";
 import { openTransport, seedDialer } from "../transport/mod.ts";
 import type { NodePorts, StoredModels } from "./assembly/mod.ts";
@@ -64,6 +66,7 @@ export function systemPorts(options: SystemPortsOptions): NodePorts {
     clock,
     log,
     metrics,
+    recorder: new IncidentRecorder({ clock, log }),
     drawSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
     machine,
     devices: openDevices({
@@ -124,14 +127,6 @@ async function freeBytes(folder: string): Promise<number | undefined> {
     return bavail * bsize;
   } catch {
     return undefined; // The system doesn't say.
-  }
-}
-
-async function removeDisk(folder: string): Promise<void> {
-  try {
-    await Deno.remove(folder, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -27,6 +27,7 @@ import type {
   ClusterStatus,
   ConnectionView,
   GroupRole,
+  IncidentWish,
   KeyLimits,
   KeyRowView,
   KeyWish,
@@ -126,6 +127,7 @@ export interface AdminParts {
   readonly modelsHereAlone: () => readonly string[];
   readonly webTransport: () => WebTransportContact;
   readonly logs: ClusterAdmin["logs"];
+  readonly saveIncident: ClusterAdmin["saveIncident"];
   /** Wakes a member's machine; resolves with the milliseconds that took. @throws as `WakeDriver.wake`. */
   readonly wake: (nodeId: NodeId) => Promise<number>;
   /** Absent = nothing is routed here. */
@@ -390,6 +392,10 @@ export class Admin implements ClusterAdmin {
 
   async saveSnapshot(): Promise<Uint8Array> {
     return await this.#read((catalogue) => catalogue.snapshot());
+  }
+
+  saveIncident(wish: IncidentWish): Promise<Uint8Array> {
+    return this.#parts.saveIncident(wish);
   }
 
   connections(): Promise<readonly ConnectionView[]> {

@@ -133,6 +133,7 @@ class Scene {
       connections: () => this.connections,
       wake: (nodeId) => this.wake(nodeId),
       logs: async function* () {},
+      saveIncident: () => Promise.resolve(new Uint8Array()),
     });
   }
 

@@ -2,6 +2,7 @@ import type { NodeId } from "../base/mod.ts";
 import type { DeviceFacts, PrefixUse, Scope } from "../protocol/mod.ts";
 import type { SplitView } from "./engine.ts";
 import type { ChangesView, ShardRow } from "./model_api.ts";
+import type { IncidentWish } from "./telemetry.ts";
 import type { ConnectionView } from "./transport.ts";
 
 /** What a node does in the log's group. */
@@ -314,6 +315,8 @@ export interface ClusterAdmin {
   deleteSetting(key: string): Promise<void>;
   /** The replicated state as a file for `odist snapshot restore`, read linearizably. */
   saveSnapshot(): Promise<Uint8Array>;
+  /** What the nodes were told and decided lately, for `odist incident replay`. */
+  saveIncident(wish: IncidentWish): Promise<Uint8Array>;
   /** A file of the libraries that were added to this node; undefined = it has no such file. */
   backendFile(packageName: string, file: string): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Connections this node has to other members. */

@@ -109,7 +109,17 @@ export type {
   WorkElsewhere,
 } from "./kept_files.ts";
 export type { LogOrder, RaftLogReader, RaftLogStore } from "./raft_log.ts";
-export type { Log, LogLevel, MetricLabels, Metrics } from "./telemetry.ts";
+export type {
+  CourseStart,
+  IncidentWish,
+  Log,
+  LogLevel,
+  MetricLabels,
+  Metrics,
+  RecordedPart,
+  Recorder,
+  StepRecorder,
+} from "./telemetry.ts";
 export type {
   ConnectionView,
   PeerAddress,

@@ -1,3 +1,5 @@
+import type { StateKeeper } from "../base/mod.ts";
+
 /** Severity, least first. */
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 
@@ -17,4 +19,39 @@ export interface Metrics {
   observe(name: string, value: number, labels?: MetricLabels): void;
   /** Prometheus text format and its content type. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/** A part of the core whose decisions are recorded. */
+export type RecordedPart = "scheduler" | "answer" | "membership" | "raft" | "voters";
+
+/** Where a course of steps begins. */
+export interface CourseStart {
+  readonly part: RecordedPart;
+  /** Which one, where there are many; default "". */
+  readonly id?: string;
+  /** What the part is made with: plain data. */
+  readonly options: unknown;
+  /** Goes over its state, so that the course can begin later; absent = it is recorded from its beginning, or not at all. */
+  readonly keep?: (keeper: StateKeeper) => void;
+  /** What the options hold on to, about; default 0. */
+  readonly bytes?: number;
+}
+
+/** Takes down the steps of one part. */
+export interface StepRecorder {
+  /** After each step, before anything is done for it. Neither is changed by anybody later. `bytes`: what both hold on to, about. */
+  note(input: unknown, orders: unknown, bytes?: number): void;
+}
+
+/** Takes down what parts of the core are told and what they order, so that it can be replayed. Never throws. */
+export interface Recorder {
+  begin(course: CourseStart): StepRecorder;
+}
+
+/** What of the recordings is wanted. */
+export interface IncidentWish {
+  /** Steps of so many milliseconds before now. */
+  readonly lastMs: number;
+  /** Prompts and answers, too. */
+  readonly withTexts: boolean;
 }

@@ -6,6 +6,7 @@ import {
   type NodeId,
   PeerError,
   RequestError,
+  type StateKeeper,
   UnavailableError,
 } from "../base/mod.ts";
 import {
@@ -27,7 +28,9 @@ import type {
   Log,
   Metrics,
   PrefixReuse,
+  Recorder,
   RequestAccount,
+  StepRecorder,
 } from "../ports/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
@@ -55,6 +58,7 @@ export interface SchedulerDriverParts {
   readonly prover?: Pick<IdleProver, "look" | "close">;
   /** Whether keys and values lie on the device where their layer does. */
   readonly kvOffload: boolean;
+  readonly recorder?: Recorder | undefined;
 }
 
 /** What loading over several nodes is planned with. */
@@ -128,6 +132,7 @@ interface Running {
 export class SchedulerDriver {
   readonly #parts: SchedulerDriverParts;
   #scheduler: Scheduler;
+  #steps: StepRecorder | undefined;
   readonly #pending = new Map<string, Pending>();
   readonly #instances = new Map<InstanceId, Running>();
   readonly #settings = new WeakMap<ModelNeed, LoadSettings>();
@@ -140,7 +145,15 @@ export class SchedulerDriver {
 
   constructor(parts: SchedulerDriverParts) {
     this.#parts = parts;
-    this.#scheduler = new Scheduler(parts.options);
+    this.#scheduler = this.#newScheduler();
+  }
+
+  #newScheduler(): Scheduler {
+    const { options, recorder } = this.#parts;
+    const scheduler = new Scheduler(options);
+    const keep = (keeper: StateKeeper) => scheduler.keep(keeper);
+    this.#steps = recorder?.begin({ part: "scheduler", options, keep });
+    return scheduler;
   }
 
   /**
@@ -292,7 +305,9 @@ export class SchedulerDriver {
     let effects: readonly SchedulerEffect[] = [];
     try {
       effects = this.#scheduler.step(event, observed);
+      this.#steps?.note({ event, observed }, effects);
     } catch (error) {
+      this.#steps?.note({ event, observed }, { threw: errorMessage(error) });
       this.#startOver(error);
     }
     for (const effect of effects) this.#obey(effect);
@@ -309,10 +324,10 @@ export class SchedulerDriver {
 
   /** A bug: who holds what is not known any more. Every runner ends, which frees all of it; answers resume in new ones. */
   #startOver(error: unknown): void {
-    const { log, options } = this.#parts;
+    const { log } = this.#parts;
     log.log("error", "part_broken", { part: "scheduler", ...bugReport(error) });
     this.#wake?.cancel();
-    this.#scheduler = new Scheduler(options);
+    this.#scheduler = this.#newScheduler();
     const ended = [...this.#instances.values()];
     this.#instances.clear();
     const waiting = [...this.#pending.values()];

@@ -25,6 +25,15 @@ export async function openDisk(folder: string): Promise<Disk> {
   return new DenoDisk(folder);
 }
 
+/** What {@link openDisk} opened, once that is closed. Absent is fine. */
+export async function removeDisk(folder: string): Promise<void> {
+  try {
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 class DenoDisk implements Disk {
   readonly #folder: string;
   // Written to over and over; opening a file each time would cost more than the write.

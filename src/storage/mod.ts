@@ -9,7 +9,7 @@
 export { type BlobStoreOptions, openBlobStore } from "./blob_store.ts";
 export { openRangeStore } from "./ranges/mod.ts";
 export { writeFileDurably } from "./durable_file.ts";
-export { openDisk } from "./deno_disk.ts";
+export { openDisk, removeDisk } from "./deno_disk.ts";
 export { fileAt, pageFilesIn } from "./kept_file.ts";
 export { openCellFiles } from "./cells/mod.ts";
 export { type FolderLock, lockFolder } from "./folder_lock.ts";

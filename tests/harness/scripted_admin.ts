@@ -4,6 +4,7 @@ import type {
   ClusterAdmin,
   ClusterStatus,
   ConnectionView,
+  IncidentWish,
   KeyRowView,
   RecoveryView,
   RouteExplanation,
@@ -146,6 +147,10 @@ function scriptedLimits(
   };
 }
 
+async function saveIncident({ lastMs, withTexts }: IncidentWish): Promise<Uint8Array> {
+  return Uint8Array.of(lastMs / 1_000, withTexts ? 1 : 0);
+}
+
 /** An admin that grants every wish, and everything that it was asked, as `verb what`. */
 export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
   readonly admin: ClusterAdmin;
@@ -200,12 +205,12 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     },
     recovery: () => RECOVERY,
     recover: () => note("recover")().then(() => RECOVERY),
-    removeMember: note("remove"),
-    revokeMember: note("revoke"),
+    ...{ removeMember: note("remove"), revokeMember: note("revoke") },
     listSettings: async () => [{ key: "k", value: "v" }],
     putSetting: note("put"),
     deleteSetting: note("delete"),
     saveSnapshot: async () => Uint8Array.of(1, 2, 3),
+    saveIncident,
     backendFile,
     connections: async () => [CONNECTION],
     placement: () => [{ name: "tiny:latest", digest: "ab".repeat(32), nodes: ["ada", "bob"] }],

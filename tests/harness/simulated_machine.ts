@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { IncidentRecorder } from "../../src/incidents/recorder.ts";
 import {
   type NodeId,
   PeerError,
@@ -161,6 +162,8 @@ export class SimulatedMachine {
   /** Where it listens, or did. */
   address: string;
   readonly telemetry = new RecordingTelemetry();
+  /** Of its last life. */
+  recorder: IncidentRecorder | undefined;
   /** Of no network card, unless a test gives it some. */
   power: Power = {
     cards: () => [],
@@ -225,6 +228,7 @@ export class SimulatedMachine {
       clock: life.clock,
       log: this.telemetry,
       metrics: this.telemetry,
+      recorder: this.recorder = new IncidentRecorder({ clock: life.clock, log: this.telemetry }),
       drawSeed: () => by.random.below(2 ** 32),
       machine: { availableBytes: () => 1e12, cores: 2 },
       devices: { list: () => [], look: () => Promise.resolve() },

@@ -1,4 +1,4 @@
-import { assert } from "../../base/mod.ts";
+import { assert, keepMap, type StateKeeper } from "../../base/mod.ts";
 
 /** Which of one's own requests comes first; between those of different keys it says nothing. */
 const PRIORITIES = ["high", "normal", "low"] as const;
@@ -90,6 +90,14 @@ class Lane<T extends Waiter> {
 
   *values(): Generator<T> {
     for (const waiters of this.#classes) yield* waiters.values();
+  }
+
+  keep(keeper: StateKeeper): void {
+    for (const waiters of this.#classes) keepMap(keeper, waiters);
+    // Sums of what came and went, which adding up anew would round otherwise.
+    keeper.keep(this.#costs).forEach((cost, at) => this.#costs[at] = cost);
+    this.#newest = keeper.keep(this.#newest);
+    this.size = keeper.keep(this.size);
   }
 }
 
@@ -280,6 +288,27 @@ export class FairQueue<T extends Waiter> {
   tenants(): readonly TenantView[] {
     return [...this.#accounts.values()].sort(compare)
       .map(({ tenant, weight, waiting, running }) => ({ tenant, weight, waiting, running }));
+  }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    const lines = keeper.keep(
+      [...this.#lines].map(([line, { resumed, lanes, size }]) => ({
+        ...{ line, resumed, size },
+        tenants: [...lanes.keys()],
+      })),
+    );
+    for (const { line, resumed, size, tenants } of keeper.restores ? lines : []) {
+      const lanes = new Map(tenants.map((tenant) => [tenant, new Lane<T>()]));
+      this.#lines.set(line, { resumed, lanes, size });
+    }
+    for (const { lanes } of this.#lines.values()) {
+      for (const lane of lanes.values()) lane.keep(keeper);
+    }
+    keepMap(keeper, this.#accounts);
+    keepMap(keeper, this.#byId);
+    keepMap(keeper, this.#running);
+    this.#turns = keeper.keep(this.#turns);
   }
 
   #ownAhead(lane: Lane<T> | undefined, waiter: Waiter): Ahead {

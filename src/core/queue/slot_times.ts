@@ -1,4 +1,4 @@
-import { BoundedMap } from "../../base/mod.ts";
+import { BoundedMap, keepMap, type StateKeeper } from "../../base/mod.ts";
 
 /** What tells how long a request will hold its slot. */
 export interface WorkSize {
@@ -109,6 +109,12 @@ export class SlotTimes {
   /** What it counts as among others, measured or not. Milliseconds, > 0. */
   expected(size: WorkSize): number {
     return Math.max(1, this.measured(size) ?? UNMEASURED_MS);
+  }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    keepMap(keeper, this.#kinds);
+    keepMap(keeper, this.#recent);
   }
 
   #find(size: WorkSize): Kind | undefined {

@@ -1,4 +1,4 @@
-import { assert, assertNever } from "../../base/mod.ts";
+import { assert, assertNever, keepMap, type StateKeeper } from "../../base/mod.ts";
 import { remainingMs, type TenantView } from "../queue/mod.ts";
 import type {
   InstanceId,
@@ -133,6 +133,16 @@ export class Scheduler {
   /** Who waits and who runs, least served first. */
   tenants(): readonly TenantView[] {
     return this.#waiting.tenants();
+  }
+
+  /** All of its state but the options. */
+  keep(keeper: StateKeeper): void {
+    keepMap(keeper, this.#instances);
+    keepMap(keeper, this.#granted);
+    this.#waiting.keep(keeper);
+    this.#nextInstanceId = keeper.keep(this.#nextInstanceId);
+    this.#stopping = keeper.keep(this.#stopping);
+    this.#wakeAtMs = keeper.keep(this.#wakeAtMs);
   }
 
   #take(event: SchedulerEvent, observed: Observation, effects: SchedulerEffect[]): void {

@@ -1,4 +1,4 @@
-import { BoundedMap } from "../../base/mod.ts";
+import { BoundedMap, keepMap, type StateKeeper } from "../../base/mod.ts";
 import {
   FairQueue,
   SlotTimes,
@@ -265,6 +265,16 @@ export class WaitingRequests {
   loadMs(modelKey: string): number | undefined {
     return this.#loadTimes.measured(loadOf(modelKey));
   }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    const parts = [this.#queue, this.#slotTimes, this.#loadTimes, this.#staying];
+    for (const part of parts) part.keep(keeper);
+    keepMap(keeper, this.#served);
+    keepMap(keeper, this.#lookAtMs);
+    this.#firstLookMs = keeper.keep(this.#firstLookMs);
+    this.#arrivals = keeper.keep(this.#arrivals);
+  }
 }
 
 /** Weight of what is known against one more that waits no more: about the last 64 count. */
@@ -287,6 +297,10 @@ class StayShares {
   of(line: string): number {
     const { takenMs, allMs } = this.#lines.get(line) ?? { takenMs: 1, allMs: 1 };
     return takenMs / allMs;
+  }
+
+  keep(keeper: StateKeeper): void {
+    keepMap(keeper, this.#lines);
   }
 }
 

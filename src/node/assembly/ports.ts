@@ -1,4 +1,5 @@
 import type { CellMoves, Machine } from "../../slots/mod.ts";
+import type { IncidentRecorder } from "../../incidents/mod.ts";
 import type { Digest } from "../../base/mod.ts";
 import type { TemplateWorkers } from "../../models/mod.ts";
 import type {
@@ -25,6 +26,7 @@ export interface NodePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly recorder: IncidentRecorder;
   /** Unsigned 32-bit. */
   readonly drawSeed: () => number;
   readonly machine: Machine;
