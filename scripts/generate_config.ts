@@ -33,7 +33,9 @@ A value is taken from the first of these that names it: a flag, an \`ODIST_*\` v
 configuration file, the default. \`odist config\` prints every value and where it came from.
 
 The file is \`config.json\` in the data folder, or the one named by \`--config FILE\` or \`ODIST_CONFIG\`: a JSON object whose
-keys are the flags without dashes, such as \`{"keep-alive": "10m", "slots": 4}\`.
+keys are the flags without dashes, such as \`{"keep-alive": "10m", "slots": 4}\`. A key that is spelled otherwise (\`keep_alive\`,
+\`ODIST_KEEP_ALIVE\`) counts, with a warning; \`odist config --migrate\` writes the file in the names of this release, and keeps the old
+one beside it.
 
 Durations are written as \`300ms\`, \`5m\` or \`1h30m\`, or as a number of seconds; sizes as \`64MiB\`, \`1.5GB\` or a number of
 bytes. A value that can't be read or lies outside its range stops the program before anything is started, with all

@@ -371,6 +371,7 @@ export const IMPORT_RULES: ImportRules = {
     ...within("src/cli", [
       [".", "cluster", "The list of commands is put together at the top."],
       [".", "commands", "The list of commands is put together at the top."],
+      [".", "installed", "The list of commands is put together at the top."],
       [".", "itself", "The list of commands is put together at the top."],
       [".", "client", "Every command gets a client of the node it is about."],
       [".", "plan", "The list of commands is put together at the top."],
@@ -383,6 +384,8 @@ export const IMPORT_RULES: ImportRules = {
       ["commands", "create", "`create` uploads what a Modelfile names."],
       ["commands", "repl", "`run` without a prompt is a conversation."],
       ["commands", "terminal", "Tables, styles, progress, JSON."],
+      ["cluster", "installed", "Which of two versions is the older one is known there."],
+      ["installed", "terminal", "Tables, JSON."],
       ["itself", "client", "Libraries may come from another node."],
       ["itself", "doctor", "`doctor` shows what it found."],
       ["itself", "terminal", "Tables, styles, JSON."],

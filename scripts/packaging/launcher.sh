@@ -123,13 +123,15 @@ if [ -z "$folder" ]; then
   folder="$parent/$name"
 fi
 
+# For `odist upgrade` and `odist uninstall`.
+case $0 in /*) ODIST_FILE=$0 ;; *) ODIST_FILE=$PWD/$0 ;; esac
 DENO_DIR="$folder/deno-dir"
 DENO_NO_UPDATE_CHECK=1
 ODIST_NATIVE_DIR=${ODIST_NATIVE_DIR:-"$folder/native"}
 ODIST_OWN_NATIVE_DIR=${ODIST_OWN_NATIVE_DIR:-"$folder/own-native"}
 ODIST_EMBEDDED_MODEL=${ODIST_EMBEDDED_MODEL:-"$folder/models/tiny.gguf"}
 ODIST_EMBEDDED_PAGE=${ODIST_EMBEDDED_PAGE:-"$folder/ui"}
-export DENO_DIR DENO_NO_UPDATE_CHECK ODIST_NATIVE_DIR ODIST_OWN_NATIVE_DIR ODIST_EMBEDDED_MODEL ODIST_EMBEDDED_PAGE
+export ODIST_FILE DENO_DIR DENO_NO_UPDATE_CHECK ODIST_NATIVE_DIR ODIST_OWN_NATIVE_DIR ODIST_EMBEDDED_MODEL ODIST_EMBEDDED_PAGE
 if [ "${1:-}" = serve ]; then start_node "$@"; fi
 exec "$folder/deno" run --quiet -A --unstable-net --unstable-no-legacy-abort --no-config --no-lock --no-prompt --cached-only "$folder/boot.js" "$@"
 exit 1

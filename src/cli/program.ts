@@ -7,6 +7,7 @@ import type { CliContext } from "./context.ts";
 import { addNegations, withPlainFlags } from "./boolean_flags.ts";
 import { ExitRequest } from "./exit_request.ts";
 import { INCIDENT_COMMANDS } from "./incidents/mod.ts";
+import { INSTALLED_COMMANDS } from "./installed/mod.ts";
 import { loadOverview, PROGRAM_COMMANDS } from "./itself/mod.ts";
 import { PLANNING_COMMANDS } from "./plan/mod.ts";
 
@@ -16,6 +17,7 @@ const COMMANDS: readonly CommandRow[] = [
   ...INCIDENT_COMMANDS,
   ...PLANNING_COMMANDS,
   ...PROGRAM_COMMANDS,
+  ...INSTALLED_COMMANDS,
 ];
 
 /** A bad flag, argument, command or option value. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { RequestError } from "../base/mod.ts";
 import { findSecrets } from "./secret_file.ts";
 import { type ConfigSources, loadConfig, type LoadedConfig } from "./load_config.ts";
+import { migrateFile } from "./spellings.ts";
 
 /** The file in the data folder that is read when no other is named. */
 const FILE_NAME = "config.json";
@@ -15,15 +16,48 @@ const FILE_NAME = "config.json";
 export function readConfig(
   given: Pick<ConfigSources, "flags" | "env"> & { readonly path?: string },
 ): LoadedConfig {
-  const named = given.path ?? given.env.ODIST_CONFIG;
-  // Only flags and environment can say where the data folder is when its own file isn't read yet.
-  const path = named || join(loadConfig(dataFolderOf(given)).config.storage.dataFolder, FILE_NAME);
-  const text = readText(path, named ? "required" : "optional");
+  const { path, presence } = configFileOf(given);
+  const text = readText(path, presence);
   const sources = { ...given, ...(text === undefined ? {} : { file: { path, text } }) };
   const loaded = loadConfig(sources);
   const { texts: secrets, warnings } = findSecrets(loaded, given.env);
   const whole = Object.keys(secrets).length === 0 ? loaded : loadConfig({ ...sources, secrets });
   return { ...whole, warnings: [...whole.warnings, ...warnings] };
+}
+
+/**
+ * Writes the configuration file in today's names, where it is in others; the old one stays beside it as `config.json.old`. What it
+ * came to is checked first, as at a start.
+ *
+ * @throws RequestError as {@link readConfig}.
+ */
+export function migrateConfigFile(
+  given: Pick<ConfigSources, "flags" | "env"> & { readonly path?: string },
+): { readonly path: string; readonly changes: readonly string[] } {
+  readConfig(given);
+  const { path, presence } = configFileOf(given);
+  const text = readText(path, presence);
+  if (text === undefined) return { path, changes: [] };
+  const migrated = migrateFile(text);
+  if (migrated.changes.length === 0) return { path, changes: [] };
+  // It may hold a secret: the new one is for the same eyes.
+  const mode = Deno.statSync(path).mode ?? 0o600;
+  const unfinished = `${path}.${crypto.randomUUID()}`;
+  Deno.writeTextFileSync(unfinished, migrated.text, { createNew: true, mode: mode & 0o777 });
+  Deno.copyFileSync(path, `${path}.old`);
+  Deno.renameSync(unfinished, path);
+  return { path, changes: migrated.changes };
+}
+
+/** Where the file is, or would be. */
+function configFileOf(
+  given: Pick<ConfigSources, "flags" | "env"> & { readonly path?: string },
+): { readonly path: string; readonly presence: "required" | "optional" } {
+  const named = given.path ?? given.env.ODIST_CONFIG;
+  if (named) return { path: named, presence: "required" };
+  // Only flags and environment can say where the data folder is when its own file isn't read yet.
+  const { dataFolder } = loadConfig(dataFolderOf(given)).config.storage;
+  return { path: join(dataFolder, FILE_NAME), presence: "optional" };
 }
 
 /** The sources with nothing in them but where the data folder is, so that no other mistake is reported twice. */

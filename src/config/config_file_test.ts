@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { readConfig } from "./config_file.ts";
+import { join, resolve } from "node:path";
+import { migrateConfigFile, readConfig } from "./config_file.ts";
 
 async function withFolder(run: (folder: string) => void | Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -98,4 +98,48 @@ Deno.test({
       assert.deepEqual(readConfig(by).warnings, []);
     });
   },
+});
+
+Deno.test("A key in another spelling counts, with a warning, and is migrated with the old file kept", async () => {
+  await withFolder((folder) => {
+    const path = join(folder, "config.json");
+    const sources = { flags: { dataFolder: folder }, env: {} };
+    const old = `{"keep_alive": "7m", "ODIST_SLOTS": 3, "maxQueue": 9, "OLLAMA_MODELS": "/m"}`;
+    Deno.writeTextFileSync(path, old, { mode: 0o600 });
+    const before = readConfig(sources);
+    assert.equal(before.config.engine.slots, 3);
+    assert.equal(before.config.storage.modelsFolder, resolve("/m"));
+    assert.equal(before.warnings.length, 4);
+    assert.match(before.warnings[0] ?? "", /"keep_alive" in .* is "keep-alive".*config --migrate/);
+    assert.equal(migrateConfigFile(sources).changes.length, 4);
+    assert.deepEqual(JSON.parse(Deno.readTextFileSync(path)), {
+      ...{ "keep-alive": "7m", slots: 3, "max-queue": 9, models: "/m" },
+    });
+    assert.equal(Deno.readTextFileSync(`${path}.old`), old);
+    if (Deno.build.os !== "windows") assert.equal((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
+    assert.deepEqual(readConfig(sources).warnings, []);
+    assert.deepEqual(readConfig(sources).config, before.config);
+    assert.deepEqual(migrateConfigFile(sources), { path, changes: [] });
+  });
+});
+
+Deno.test("An option that is there in two spellings is refused, and such a file is not migrated", async () => {
+  await withFolder((folder) => {
+    const path = join(folder, "config.json");
+    const sources = { flags: { dataFolder: folder }, env: {} };
+    for (const [other, value] of [["keep-alive", "8m"], ["KEEP_ALIVE", "8m"]] as const) {
+      const text = JSON.stringify({ keep_alive: "7m", [other]: value });
+      Deno.writeTextFileSync(path, text);
+      assert.throws(() => readConfig(sources), /is "keep-alive", which is there, too/);
+      assert.throws(() => migrateConfigFile(sources), /which is there, too/);
+      assert.equal(Deno.readTextFileSync(path), text);
+    }
+  });
+});
+
+Deno.test("Ollama's variable is no key of the file where its words mean something else here", async () => {
+  await withFolder((folder) => {
+    Deno.writeTextFileSync(join(folder, "config.json"), `{"OLLAMA_FLASH_ATTENTION": "1"}`);
+    assert.throws(() => readConfig({ flags: { dataFolder: folder }, env: {} }), /has no option/);
+  });
 });

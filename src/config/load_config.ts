@@ -6,6 +6,7 @@ import { flagOf, type OptionSpec, type OptionValue, variableOf } from "./option_
 import { PASSED_OVER_VARIABLES } from "./ollama_variables.ts";
 import { formatByteCount, type Parsed, parseLenient, parseStrict } from "./parse_option.ts";
 import { type Config, type OptionName, OPTIONS, type OptionValues, RELATIONS } from "./schema.ts";
+import { FILE_KEYS, keyMeant } from "./spellings.ts";
 
 /** Where values come from, in the order in which they win. */
 export interface ConfigSources {
@@ -50,7 +51,9 @@ const OPTION_ROWS = Object.entries(OPTIONS) as readonly (readonly [OptionName, O
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const warnings = passedOver(sources.env);
   const problems: string[] = [];
-  const fileTexts = sources.file === undefined ? {} : readFile(sources.file, problems);
+  const fileTexts = sources.file === undefined
+    ? {}
+    : readFile(sources.file, { warnings, problems });
   const values = new Map<OptionName, OptionValue>();
   const origins = new Map<OptionName, Origin>();
   for (const [name, spec] of OPTION_ROWS) {
@@ -163,31 +166,44 @@ function accept(
 /** Texts by flag name; numbers, booleans and lists count as what users would type. */
 function readFile(
   file: { readonly path: string; readonly text: string },
-  problems: string[],
+  notes: { readonly warnings: string[]; readonly problems: string[] },
 ): Readonly<Record<string, string>> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(file.text);
-  } catch (error) {
-    problems.push(`${file.path} must be JSON: ${errorMessage(error)}`);
-    return {};
-  }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-    problems.push(`${file.path} must be a JSON object of options`);
-    return {};
-  }
-  const known = OPTION_ROWS.map(([, spec]) => spec.flag);
+  const parsed = parseFile(file, notes.problems);
   const texts: Record<string, string> = {};
   for (const [key, value] of Object.entries(parsed)) {
     const isPlain = Array.isArray(value) || ["string", "number", "boolean"].includes(typeof value);
-    if (!known.includes(key)) {
-      const nearest = findNearest(key, known);
+    const meant = FILE_KEYS.includes(key) ? key : keyMeant(key);
+    if (meant === undefined) {
+      const nearest = findNearest(key, FILE_KEYS);
       const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
-      problems.push(`${file.path} has no option "${key}"${hint}`);
-    } else if (isPlain) texts[key] = String(value).trim();
-    else problems.push(`"${key}" in ${file.path} must be a text, number, boolean or list`);
+      notes.problems.push(`${file.path} has no option "${key}"${hint}`);
+    } else if (meant !== key && (meant in parsed || meant in texts)) {
+      notes.problems.push(`"${key}" in ${file.path} is "${meant}", which is there, too`);
+    } else if (isPlain) {
+      texts[meant] = String(value).trim();
+      if (meant === key) continue;
+      notes.warnings.push(
+        `"${key}" in ${file.path} is "${meant}": odist config --migrate writes it so`,
+      );
+    } else {
+      notes.problems.push(`"${key}" in ${file.path} must be a text, number, boolean or list`);
+    }
   }
   return texts;
+}
+
+function parseFile(
+  file: { readonly path: string; readonly text: string },
+  problems: string[],
+): Readonly<Record<string, unknown>> {
+  try {
+    const parsed = JSON.parse(file.text);
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed;
+    problems.push(`${file.path} must be a JSON object of options`);
+  } catch (error) {
+    problems.push(`${file.path} must be JSON: ${errorMessage(error)}`);
+  }
+  return {};
 }
 
 function resolveFolders(values: Map<OptionName, OptionValue>, home: string): void {

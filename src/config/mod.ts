@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { readConfig } from "./config_file.ts";
+export { migrateConfigFile, readConfig } from "./config_file.ts";
 export { formatHost, type HostAddress } from "./host_address.ts";
 export {
   type ConfigSources,

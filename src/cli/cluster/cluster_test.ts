@@ -146,6 +146,30 @@ Deno.test("status shows who leads, how far the log is and how everyone does", as
   assert.deepEqual(JSON.parse((await ask(["status", "--json"])).out), STATUS);
 });
 
+Deno.test("status says which members run another version than the newest, and whether this command does", async () => {
+  const [attic] = STATUS.members;
+  const withVersions = (...versions: readonly string[]) => ({
+    ...SCRIPT,
+    "GET /api/cluster/status": {
+      json: {
+        ...STATUS,
+        members: versions.map((version, index) => ({ ...attic, name: `n${index}`, version })),
+      },
+    },
+  });
+  const rows: readonly (readonly [readonly string[], RegExp | undefined])[] = [
+    [["1.2.3", "1.2.3", ""], undefined],
+    [["1.2.3", "1.2.3-rc.1"], /newest is 1\.2\.3: n1 runs 1\.2\.3-rc\.1 \(odist upgrade/],
+    [["1.10.0", "1.9.0"], /newest is 1\.10\.0: n1 runs 1\.9\.0, this command is 1\.2\.3 /],
+    [["1.2.2"], /newest is 1\.2\.3: n0 runs 1\.2\.2 /],
+  ];
+  for (const [versions, wanted] of rows) {
+    const { out } = await ask(["status"], withVersions(...versions));
+    if (wanted === undefined) assert.doesNotMatch(out, /Versions differ/);
+    else assert.match(out, wanted);
+  }
+});
+
 Deno.test("status and top show what members compute with beside their cores", async () => {
   const device = {
     name: "CUDA0",
@@ -202,6 +226,18 @@ Deno.test("what was made is shown though its maker may not look at the cluster",
   assert.equal(token.out, "ODIST_TOKEN=otk1.secret odist serve --join HOST\n");
   const key = await ask(["key", "create"], script);
   assert.match(key.out, /^ODIST_KEY=odist-key-secret odist status --host odist:\/\/HOST\n$/);
+});
+
+Deno.test("token create --out writes the token for its owner alone, over an earlier one, and prints nothing", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/token`;
+  await Deno.writeTextFile(path, "old", { mode: 0o644 });
+  const { code, out, err } = await ask(["token", "create", "--out", path]);
+  assert.deepEqual([code, out, err], [0, "", ""]);
+  assert.equal(await Deno.readTextFile(path), `${TOKEN.token}\n`);
+  if (Deno.build.os !== "windows") assert.equal((await Deno.stat(path)).mode, 0o100600);
+  assert.equal([...Deno.readDirSync(folder)].length, 1);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("token list and revoke go by the id", async () => {

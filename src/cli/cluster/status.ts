@@ -4,7 +4,16 @@ import { type JsonObject, numberOf, objectOf, textsOf } from "../client/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import { deviceRows, healthText, membersOf, safeText, shortNodeId, tableOf } from "./views.ts";
+import { compareVersions } from "../installed/mod.ts";
+import {
+  deviceRows,
+  healthText,
+  membersOf,
+  type MemberView,
+  safeText,
+  shortNodeId,
+  tableOf,
+} from "./views.ts";
 
 export function define(command: Command, context: CliContext): void {
   command.description("Show the cluster as one node sees it");
@@ -17,6 +26,8 @@ export function define(command: Command, context: CliContext): void {
     context.terminal.out.write(`${head}\n\n${memberTable(status)}`);
     const devices = deviceRows(membersOf(status));
     if (devices.length > 0) context.terminal.out.write(`\n${tableOf(devices)}`);
+    const skew = skewText(membersOf(status), context.version);
+    if (skew !== "") context.terminal.out.write(`\n${skew}\n`);
     for (const warning of textsOf(status, "warnings")) {
       context.terminal.out.write(`\nWarning: ${warning}\n`);
     }
@@ -39,6 +50,20 @@ function statusHead(status: JsonObject, now: Date): string {
     ["state", safeText(status, "state_hash").slice(0, 16)],
     ["asked", `${safeText(status, "name")}, ${shortNodeId(safeText(status, "node_id"))}`],
   ]).join("\n");
+}
+
+/** Who runs another version than the newest there is; "" where all run one. `own` is this command's. */
+function skewText(members: readonly MemberView[], own: string): string {
+  const known = members.filter(({ version }) => version !== "");
+  const versions = [own, ...known.map(({ version }) => version)].sort(compareVersions);
+  const newest = versions.at(-1) ?? own;
+  const older = known.filter(({ version }) => compareVersions(version, newest) < 0)
+    .map(({ name, version }) => `${name} runs ${version}`);
+  if (compareVersions(own, newest) < 0) older.push(`this command is ${own}`);
+  if (older.length === 0) return "";
+  return `Versions differ, the newest is ${newest}: ${
+    older.join(", ")
+  } (odist upgrade, one machine after the other)`;
 }
 
 /** What works and what doesn't; an older node does not say. */

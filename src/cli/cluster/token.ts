@@ -12,6 +12,7 @@ const JOIN_ADDRESSES_MAX = 3;
 interface CreateOptions extends ClientOptions {
   readonly ttl: string;
   readonly uses: string;
+  readonly out?: string;
 }
 
 export function define(command: Command, context: CliContext): void {
@@ -20,6 +21,7 @@ export function define(command: Command, context: CliContext): void {
     command,
     "odist token create",
     "odist token create --ttl 24h --uses 10 --json",
+    "odist token create --uses 2 --out ./odist-token",
     "odist token list",
     "odist token revoke 1f00a9c2",
   );
@@ -38,6 +40,7 @@ function defineCreate(command: Command, context: CliContext): void {
   summarize(command, "Make a token and print the command with which a node joins");
   command.option("--ttl <DURATION>", "How long the token is valid, 1s to 8760h", "1h");
   command.option("--uses <N>", "How many nodes may join with it, 1 to 1000", "1");
+  command.option("--out <FILE>", "Write the token there, for --token-file, and print nothing of it");
   addClientOptions(command);
   command.action(async (options: CreateOptions) => {
     const client = clientFor(context, options);
@@ -49,6 +52,7 @@ function defineCreate(command: Command, context: CliContext): void {
       );
     }
     const made = await client.ask("POST", "/api/cluster/tokens", { ttl: options.ttl, uses });
+    if (options.out !== undefined) return writeToken(options.out, safeText(made, "token"));
     if (options.json) return printJson(context, made);
     const addresses = await askAddresses(client);
     const { out, err } = context.terminal;
@@ -60,6 +64,13 @@ function defineCreate(command: Command, context: CliContext): void {
     );
     err.write(`${tokenTerms(made, context.nowMs())}\n`);
   });
+}
+
+/** For its owner alone; readers see the old token or the whole new one. */
+async function writeToken(path: string, token: string): Promise<void> {
+  const unfinished = `${path}.${crypto.randomUUID()}`;
+  await Deno.writeTextFile(unfinished, `${token}\n`, { mode: 0o600, createNew: true });
+  await Deno.rename(unfinished, path);
 }
 
 function defineList(command: Command, context: CliContext): void {

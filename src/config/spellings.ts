@@ -1,0 +1,40 @@
+import { type OptionSpec, variableOf } from "./option_spec.ts";
+import { OPTIONS } from "./schema.ts";
+
+const SPECS: readonly OptionSpec[] = Object.values(OPTIONS);
+
+/** The flags that a configuration file's keys are: today's names. */
+export const FILE_KEYS: readonly string[] = SPECS.map(({ flag }) => flag);
+
+/**
+ * The option that a file's key means without being its flag: with the dashes of the command line, underscores, capitals, or as the
+ * variable of odist or Ollama; undefined where it means none.
+ */
+export function keyMeant(key: string): string | undefined {
+  const plain = key.replace(/^--/, "").replace(/([a-z\d])([A-Z])/g, "$1-$2")
+    .replaceAll("_", "-").toLowerCase();
+  const spec = SPECS.find((one) =>
+    one.flag === plain || variableOf(one) === key.toUpperCase() ||
+    // Where the words of Ollama's variable are others, its value would be another, too.
+    (one.alias?.variable === key.toUpperCase() && one.alias.words === undefined)
+  );
+  return spec?.flag;
+}
+
+/** A configuration file in today's names; what it says is otherwise the same. */
+export interface MigratedFile {
+  readonly text: string;
+  /** `keep_alive is keep-alive now`; none where the file is as it should be. */
+  readonly changes: readonly string[];
+}
+
+/** Renames keys; the text must have been read as a configuration before. */
+export function migrateFile(text: string): MigratedFile {
+  const changes: string[] = [];
+  const entries = Object.entries(JSON.parse(text)).map(([key, value]) => {
+    const meant = FILE_KEYS.includes(key) ? key : keyMeant(key) ?? key;
+    if (meant !== key) changes.push(`${key} is ${meant} now`);
+    return [meant, value] as const;
+  });
+  return { text: `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`, changes };
+}
