@@ -29,6 +29,7 @@ const CHECKS: readonly Check[] = [
   script("figures", "scripts/check_figures.ts"),
   script("docs/CONFIG.md", "scripts/generate_config.ts", "--check"),
   script("docs/CLI.md", "scripts/generate_cli.ts", "--check"),
+  script("deploy", "scripts/packages/generate.ts", "--check"),
   script("tests", "scripts/test.ts", "quick"),
   script("bench", "bench/engine.ts", "--smoke"),
   { name: "micro", args: ["bench", "-A", "--no-check", "bench/micro"] },

@@ -40,7 +40,10 @@ function defineCreate(command: Command, context: CliContext): void {
   summarize(command, "Make a token and print the command with which a node joins");
   command.option("--ttl <DURATION>", "How long the token is valid, 1s to 8760h", "1h");
   command.option("--uses <N>", "How many nodes may join with it, 1 to 1000", "1");
-  command.option("--out <FILE>", "Write the token there, for --token-file, and print nothing of it");
+  command.option(
+    "--out <FILE>",
+    "Write the token there, for --token-file, and print nothing of it",
+  );
   addClientOptions(command);
   command.action(async (options: CreateOptions) => {
     const client = clientFor(context, options);

@@ -2,7 +2,7 @@ import { resolve, sep as SEPARATOR } from "node:path";
 import { errorMessage, printableText } from "../../base/mod.ts";
 
 /** Of the unit, the agent or the task that keeps a node running. */
-const SERVICE_NAME = "odist";
+export const SERVICE_NAME = "odist";
 
 /** Where the installers put the file that makes a node a service, and how it is spoken of there. */
 export interface ServicePlace {
@@ -35,7 +35,7 @@ const launchd = (scope: "user" | "system", path: string): ServicePlace => {
   };
 };
 
-const SERVICE_PLACES: readonly ServicePlace[] = [
+export const SERVICE_PLACES: readonly ServicePlace[] = [
   systemd("user", `~/.config/systemd/user/${SERVICE_NAME}.service`),
   systemd("system", `/etc/systemd/system/${SERVICE_NAME}.service`),
   launchd("user", `~/Library/LaunchAgents/${SERVICE_NAME}.plist`),

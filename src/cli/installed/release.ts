@@ -1,9 +1,15 @@
 import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import { errorMessage, isHashHex, printableText, RequestError, UnavailableError } from "../../base/mod.ts";
+import {
+  errorMessage,
+  isHashHex,
+  printableText,
+  RequestError,
+  UnavailableError,
+} from "../../base/mod.ts";
 
 /** Where releases are published. */
-const RELEASES_URL = "https://github.com/odist/odist/releases";
+export const RELEASES_URL = "https://github.com/odist/odist/releases";
 /** Beside the files of a release, which it describes. */
 const DESCRIPTION = "release.json";
 const DESCRIPTION_BYTES_MAX = 2 ** 20;

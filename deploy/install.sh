@@ -1,0 +1,282 @@
+#!/bin/sh
+# Installs odist: one file, and with --service what keeps a node running. Wants no root; as root it installs for everybody.
+#
+#   curl -fsSL https://github.com/odist/odist/releases/latest/download/install.sh | sh
+#   sh install.sh [--service] [--version VERSION] [--dir FOLDER] [--from FOLDER|ADDRESS]
+#
+# Whatever is fetched is compared with the SHA-256 in the release's SHA256SUMS. `odist uninstall` takes all of it away again.
+# Made by scripts/packages/generate.ts; edit scripts/packages/templates/install.sh.
+set -eu
+
+releases='https://github.com/odist/odist/releases'
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  printf 'install.sh: %s\n' "$*" >&2
+  exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+usage() {
+  say 'Usage: sh install.sh [--service] [--version VERSION] [--dir FOLDER] [--from FOLDER|ADDRESS]'
+  say '  --service   keep a node running: a unit of systemd, an agent of launchd; as root one of the system'
+  say '  --version   a release other than the newest, such as 0.1.0'
+  say '  --dir       where the file goes (default: ~/.local/bin, as root /usr/local/bin)'
+  say '  --from      a folder, or the address of one, with a release in it'
+}
+
+# The name of the file for this machine.
+file_for() {
+  case $(uname -s) in
+    Linux) os=linux ;;
+    Darwin) os=darwin ;;
+    *) fail "there is no file for $(uname -s): wanted Linux or macOS (Windows: install.ps1)" ;;
+  esac
+  case $(uname -m) in
+    x86_64 | amd64) arch=x86_64 ;;
+    aarch64 | arm64) arch=aarch64 ;;
+    *) fail "there is no file for $(uname -m): wanted x86_64 or aarch64" ;;
+  esac
+  # What the file brings is linked against glibc.
+  if [ "$os" = linux ] && ! ls /lib*/ld-linux-* >/dev/null 2>&1; then
+    fail 'this Linux has no glibc: wanted one with /lib/ld-linux-*.so (musl alone, as in Alpine, does not do)'
+  fi
+  say "odist-$os-$arch"
+}
+
+# fetch NAME TO: from the folder or the address in $from.
+fetch() {
+  case $from in
+    http://* | https://*)
+      if has curl; then
+        curl -fsSL --retry 2 -o "$2" "$from/$1" || fail "cannot fetch $from/$1"
+      elif has wget; then
+        wget -q -O "$2" "$from/$1" || fail "cannot fetch $from/$1"
+      else
+        fail 'wanted curl or wget: there is neither'
+      fi
+      ;;
+    *) cp "$from/$1" "$2" || fail "cannot read $from/$1" ;;
+  esac
+}
+
+sha256_of() {
+  if has sha256sum; then
+    sha256sum "$1" | cut -d ' ' -f 1
+  elif has shasum; then
+    shasum -a 256 "$1" | cut -d ' ' -f 1
+  elif has openssl; then
+    openssl dgst -sha256 -r "$1" | cut -d ' ' -f 1
+  else
+    fail 'wanted sha256sum, shasum or openssl to compare what was fetched: there is none'
+  fi
+}
+
+# verify FILE NAME: FILE is what SHA256SUMS says of NAME.
+verify() {
+  wanted=
+  while read -r digest name; do
+    case $name in "$2" | "*$2") wanted=$digest ;; esac
+  done <"$work/SHA256SUMS"
+  [ -n "$wanted" ] || fail "SHA256SUMS of $from has no $2: that release has no file for this machine"
+  present=$(sha256_of "$1")
+  [ "$present" = "$wanted" ] ||
+    fail "$2 is not what was released: wanted SHA-256 $wanted, got $present; nothing was installed"
+}
+
+# What the services of systemd and launchd are told; $file is the program.
+system_unit() {
+  cat <<UNIT
+[Unit]
+Description=Every machine you own becomes one Ollama
+Documentation=https://github.com/odist/odist
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+ExecStart=$file serve
+# ODIST_* settings, such as ODIST_JOIN=192.0.2.10:11435 and ODIST_TOKEN_FILE=/etc/odist/token.
+EnvironmentFile=-/etc/odist/environment
+Environment=ODIST_DATA=/var/lib/odist XDG_CACHE_HOME=/var/cache HOME=/var/lib/odist
+# A user that exists while it runs; its folders go along. GPUs may want SupplementaryGroups=render video.
+DynamicUser=yes
+StateDirectory=odist
+StateDirectoryMode=0700
+CacheDirectory=odist
+ProtectHome=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+LockPersonality=yes
+Restart=on-failure
+RestartSec=2
+# Running answers are finished first (--drain-timeout).
+TimeoutStopSec=60
+KillMode=mixed
+LimitNOFILE=65536
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+}
+
+user_unit() {
+  cat <<UNIT
+[Unit]
+Description=Every machine you own becomes one Ollama
+Documentation=https://github.com/odist/odist
+
+[Service]
+ExecStart=$file serve
+# ODIST_* settings, such as ODIST_JOIN=192.0.2.10:11435.
+EnvironmentFile=-%h/.config/odist/environment
+Restart=on-failure
+RestartSec=2
+# Running answers are finished first (--drain-timeout).
+TimeoutStopSec=60
+KillMode=mixed
+
+[Install]
+WantedBy=default.target
+UNIT
+}
+
+agent() {
+  cat <<AGENT
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Label</key>
+  <string>odist</string>
+  <key>ProgramArguments</key>
+  <array>
+    <string>$file</string>
+    <string>serve</string>
+  </array>
+  <key>RunAtLoad</key>
+  <true/>
+  <key>KeepAlive</key>
+  <dict>
+    <key>SuccessfulExit</key>
+    <false/>
+  </dict>
+  <key>ExitTimeOut</key>
+  <integer>60</integer>
+</dict>
+</plist>
+AGENT
+}
+
+# place PATH: what comes in, as a file that others may read.
+place() {
+  mkdir -p "$(dirname "$1")"
+  cat >"$1.unfinished"
+  chmod 644 "$1.unfinished"
+  mv "$1.unfinished" "$1"
+  say "$1 is there"
+}
+
+# start COMMAND...: a service manager that doesn't answer is told of, and is no failure: the unit is there for when it does.
+start() {
+  if "$@"; then
+    say 'the node runs as a service'
+  else
+    say "no service manager took it: start it with \"$*\""
+  fi
+}
+
+install_service() {
+  home=${HOME:?wanted HOME, the folder of this user}
+  if [ "$(uname -s)" = Darwin ]; then
+    if [ "$(id -u)" = 0 ]; then
+      agent | place '/Library/LaunchDaemons/odist.plist'
+      start launchctl bootstrap system '/Library/LaunchDaemons/odist.plist'
+    else
+      path="$home/Library/LaunchAgents/odist.plist"
+      agent | place "$path"
+      start launchctl bootstrap "gui/$(id -u)" "$path"
+    fi
+  elif [ "$(id -u)" = 0 ]; then
+    system_unit | place '/etc/systemd/system/odist.service'
+    systemctl daemon-reload 2>/dev/null || true
+    start systemctl enable --now odist
+  else
+    user_unit | place "$home/.config/systemd/user/odist.service"
+    systemctl --user daemon-reload 2>/dev/null || true
+    start systemctl --user enable --now odist
+    say "so that it runs while you are not logged in: loginctl enable-linger"
+  fi
+}
+
+main() {
+  from='' version='' dir='' service=no
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --service) service=yes ;;
+      --version | --dir | --from)
+        [ $# -ge 2 ] || fail "$1 wants a value"
+        case $1 in
+          --version) version=${2#v} ;;
+          --dir) dir=$2 ;;
+          --from) from=${2%/} ;;
+        esac
+        shift
+        ;;
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      *)
+        usage >&2
+        fail "there is no $1"
+        ;;
+    esac
+    shift
+  done
+  if [ -z "$from" ]; then
+    from=$releases/latest/download
+    if [ -n "$version" ]; then from=$releases/download/v$version; fi
+  fi
+  if [ -z "$dir" ]; then
+    if [ "$(id -u)" = 0 ]; then dir=/usr/local/bin; else dir=${HOME:?wanted HOME or --dir}/.local/bin; fi
+  fi
+  case $dir in
+    /*) ;;
+    *) dir=$PWD/$dir ;;
+  esac
+  case $dir in
+    *[!A-Za-z0-9_./@+-]*) fail "--dir must be a path of letters, digits and ./_@+-: current value is \"$dir\"" ;;
+  esac
+
+  name=$(file_for)
+  mkdir -p "$dir"
+  # Beside its place, so that the last step is a rename; and such a folder may hold programs, where /tmp may not.
+  work=$(mktemp -d "$dir/.odist-install-XXXXXX") || fail "cannot write to $dir: name another one with --dir"
+  trap 'rm -rf "$work"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  fetch SHA256SUMS "$work/SHA256SUMS"
+  say "fetching $name from $from"
+  fetch "$name" "$work/odist"
+  verify "$work/odist" "$name"
+  chmod 755 "$work/odist"
+  started=$("$work/odist" version) || fail "$name does not start on this machine; nothing was installed"
+  if [ -n "$version" ] && [ "$started" != "odist version $version" ]; then
+    fail "wanted version $version, got \"$started\"; nothing was installed"
+  fi
+  file=$dir/odist
+  mv "$work/odist" "$file"
+  say "$file is $started"
+  case :$PATH: in
+    *":$dir:"*) ;;
+    *) say "$dir is not in PATH: add it, or type $file" ;;
+  esac
+  if [ "$service" = yes ]; then
+    install_service
+  else
+    say 'next: odist serve, and in another terminal: odist run tiny'
+  fi
+}
+
+main "$@"
