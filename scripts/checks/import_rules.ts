@@ -328,6 +328,17 @@ export const IMPORT_RULES: ImportRules = {
     },
     ...arrowsTo("src/core/grammar", ["src/answers"], "A schema becomes a grammar there."),
     { from: "src/answers", to: "src/slots", because: "An answer needs a slot." },
+    {
+      from: "src/telemetry",
+      to: "src/protocol",
+      because: "A run is traced by its events.",
+      typesOnly: true,
+    },
+    ...arrowsTo(
+      "src/telemetry",
+      ["src/answers", "src/slots", "src/http"],
+      "A process has one tracer, which Deno's own spans go to, too.",
+    ),
     ...arrowsTo("src/ports", SHELL, "An adapter implements a port."),
     ...arrowsTo(
       "src/protocol",
@@ -541,6 +552,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "Certificates are made and read where connections are.",
     },
     { name: "prom-client", folders: ["src/telemetry"], because: "Metrics have one owner." },
+    {
+      name: "@opentelemetry/api",
+      folders: ["src/telemetry"],
+      because: "The way to the tracer that Deno has; nothing is read of it where Deno has none.",
+    },
     {
       name: "@jsquash/webp",
       folders: ["src/inference"],

@@ -1,4 +1,4 @@
-import { isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import { isEdgeError, RequestError, requestIdsOf, UnavailableError } from "../base/mod.ts";
 import { type AnswerFact, AnswerMachine, type AnswerOrder } from "../core/answers/mod.ts";
 import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import type { ModelNeed } from "../core/scheduler/mod.ts";
@@ -16,6 +16,7 @@ import type {
 } from "../ports/mod.ts";
 import type { LoadSettings, Prompt, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import type { Lease, LeaseSource, ServingNode, WantedModel } from "../slots/mod.ts";
+import { type Span, startSpan, traceRun } from "../telemetry/mod.ts";
 import { readFacts, writeFacts } from "./journal_facts.ts";
 import { AnswerChunks, doneChunk } from "./reading.ts";
 import { lostTooOften, reportLoss } from "./loss.ts";
@@ -33,6 +34,8 @@ export interface AnswerPlan {
   readonly wanted: WantedModel;
   /** What the client's answer is labelled with. */
   readonly label?: string;
+  /** Where in a client's trace it is. */
+  readonly traceparent?: string | undefined;
   readonly account?: RequestAccount;
   readonly sequence: Omit<SequenceRequest, "emittedTokens">;
   readonly stream: AnswerStreamOptions;
@@ -95,6 +98,8 @@ const LEFT = new DOMException("The run is left", "AbortError");
 interface Attempt {
   readonly lease: Lease;
   readonly abort: AbortController;
+  /** Of what this runner does for the answer. */
+  readonly span: Span;
   /** Undefined until the run is started. */
   events: AsyncIterator<SequenceEvent> | undefined;
 }
@@ -114,6 +119,7 @@ class AnswerRun {
   readonly #machine: AnswerMachine;
   readonly #steps: StepRecorder | undefined;
   readonly #chunks: AnswerChunks;
+  readonly #span: Span;
   #startedMs: number;
   /** What was told since the last chunk. */
   #told: AnswerFact[] = [];
@@ -126,6 +132,8 @@ class AnswerRun {
   #cause: unknown;
   #servedBy: ServingNode | undefined;
   #hasEnded = false;
+  /** Until its span has ended. */
+  #isTraced = true;
   /** Whether the copy is exact that computes the first token. */
   #exact: boolean | undefined;
   /** Of an exact answer: copies of this class go on with it in the same words. Undefined = it has none, or has left it. */
@@ -156,6 +164,9 @@ class AnswerRun {
       toolCallsMax: plan.toolCallsMax ?? Infinity,
     });
     this.#startedMs = parts.clock.monotonicMs();
+    const { label = plan.requestId, traceparent: under, wanted } = plan;
+    const attributes = { "odist.request_id": label, "odist.model": wanted.name };
+    this.#span = startSpan("odist.answer", { under, attributes });
   }
 
   get exact(): boolean | undefined {
@@ -199,7 +210,14 @@ class AnswerRun {
       }
     } finally {
       this.#step({ kind: "abandoned" });
+      // Nothing but its own end has ended it before: it was left.
+      this.#endSpan("left");
     }
+  }
+
+  #endSpan(failure?: string): void {
+    if (this.#isTraced) this.#span.end(failure);
+    this.#isTraced = false;
   }
 
   /** What the reader gets of it. @throws what the answer fails with. */
@@ -225,8 +243,11 @@ class AnswerRun {
         case "end":
           this.#hasEnded = true;
           chunks.push(doneChunk(order.report, this.#elapsedMs()));
+          this.#span.note({ "odist.tokens": this.#machine.tokenCount });
+          this.#endSpan();
           break;
         case "fail":
+          this.#endSpan(isEdgeError(this.#cause) ? this.#cause.code : order.why);
           throw this.#failure(order.why);
         default:
           this.#waiting = order;
@@ -274,16 +295,20 @@ class AnswerRun {
     const { standing, avoid, promptTokens } = order;
     const { prompt, images = [], predictTokensMax } = this.#machine.sequence;
     const promptText = promptTextOf(prompt);
+    const { traceparent } = this.#span;
     const lease = await this.#parts.driver.acquire({
       ...{ requestId, need, settings, wanted, standing, avoid, promptTokens, promptText },
       hasImages: images.length > 0,
+      traceparent,
       ...(label === undefined ? {} : { label }),
       ...(account === undefined ? {} : { account }),
       answerTokensMax: predictTokensMax,
       ...(this.#numericClass === undefined ? {} : { numericClass: this.#numericClass }),
     }, this.#signal);
-    this.#attempt = { lease, abort: new AbortController(), events: undefined };
     const { servedBy, loadNs } = lease;
+    const attributes = { "odist.node": servedBy?.name, "odist.standing": standing };
+    const span = startSpan("odist.run", { under: traceparent, attributes });
+    this.#attempt = { lease, abort: new AbortController(), span, events: undefined };
     if (this.#machine.tokenCount === 0) {
       this.#servedBy = servedBy;
       this.#begin(lease.model.facts);
@@ -305,8 +330,11 @@ class AnswerRun {
     const { exactness, numericClass } = model.facts;
     if (wanted === undefined || (exactness?.isExact === true && numericClass === wanted)) return;
     this.#numericClass = undefined;
-    const { requestId } = this.#plan;
-    const seen = { requestId, node: servedBy?.nodeId, tokens: this.#machine.tokenCount };
+    const seen = {
+      ...requestIdsOf(this.#plan),
+      node: servedBy?.nodeId,
+      tokens: this.#machine.tokenCount,
+    };
     this.#parts.log.log("warn", "answer_left_its_class", { ...seen, wanted, got: numericClass });
     this.#parts.metrics.increment("odist_answers_left_class_total");
   }
@@ -317,7 +345,11 @@ class AnswerRun {
     const signal = AbortSignal.any([this.#signal, attempt.abort.signal]);
     const { model, cellsAt = [] } = attempt.lease;
     const asked = cellsAt.length === 0 ? request : { ...request, cellsAt };
-    attempt.events = model.generate(asked, signal)[Symbol.asyncIterator]();
+    const events = model.generate(asked, signal);
+    const place = { under: attempt.span.traceparent, node: attempt.lease.servedBy?.name };
+    // Whoever computes it elsewhere has spans of its own.
+    const told = attempt.lease.isElsewhere === true ? events : traceRun(events, place);
+    attempt.events = told[Symbol.asyncIterator]();
     const first = await attempt.events.next();
     if (first.done === true || first.value.kind !== "started") {
       throw runEnded("before it started");
@@ -363,8 +395,11 @@ class AnswerRun {
     const attempt = this.#attempt;
     this.#attempt = undefined;
     if (attempt === undefined) return;
-    const { requestId } = this.#plan;
-    reportLoss(this.#parts, { requestId, lease: attempt.lease, decision, tokens });
+    const node = attempt.lease.servedBy?.name;
+    attempt.span.end("runner_lost");
+    this.#span.tell("failover", { "odist.node": node, "odist.tokens": tokens, decision });
+    const ids = requestIdsOf(this.#plan);
+    reportLoss(this.#parts, { ids, lease: attempt.lease, decision, tokens });
   }
 
   #failure(why: OrderOf<"fail">["why"]): unknown {
@@ -383,6 +418,7 @@ class AnswerRun {
     const attempt = this.#attempt;
     this.#attempt = undefined;
     if (attempt === undefined) return;
+    attempt.span.end();
     attempt.abort.abort(LEFT);
     void drain(attempt.events).then((lost) =>
       lost ? attempt.lease.lost() : attempt.lease.release()

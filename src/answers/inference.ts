@@ -1,4 +1,4 @@
-import { BoundedMap, isEdgeError, type NodeId, RequestError } from "../base/mod.ts";
+import { BoundedMap, isEdgeError, type NodeId, RequestError, requestIdsOf } from "../base/mod.ts";
 import { jsonGrammar, schemaToGrammar } from "../core/grammar/mod.ts";
 import { estimatePromptTokens, Resumption } from "../core/answers/mod.ts";
 import {
@@ -178,8 +178,9 @@ export class Inference {
     if (answer.kind !== "rendered") return 0;
     const model = await this.#parts.models.getDefinition(request.model, "chat");
     const resolved = this.#resolve(request.options, model, "generate");
-    const { keepAliveMs, label, account } = request;
-    const lease = await this.#acquire({ model, resolved, keepAliveMs, label, account }, signal);
+    const { keepAliveMs, label, traceparent, account } = request;
+    const wanted = { model, resolved, keepAliveMs, label, traceparent, account };
+    const lease = await this.#acquire(wanted, signal);
     try {
       const tokens = await lease.model.tokenize(answer.text, { addSpecial: true });
       return tokens.length + answer.imageCount * IMAGE_TOKENS_ESTIMATED;
@@ -194,11 +195,11 @@ export class Inference {
     const model = await this.#parts.models.getDefinition(request.model, "embed");
     checkRank(request, model);
     const resolved = this.#resolve(request.options, model, "embed");
-    const { keepAliveMs, label, account } = request;
+    const { keepAliveMs, label, traceparent, account } = request;
     const promptTokens = inputTokens(request.inputs);
     const requestId = this.#parts.drawRequestId();
     const asked = { promptTokens, answerTokensMax: 1, requestId };
-    const wanted = { model, resolved, keepAliveMs, label, account, ...asked };
+    const wanted = { model, resolved, keepAliveMs, label, traceparent, account, ...asked };
     const resumption = new Resumption();
     for (;;) {
       const { standing, avoid } = resumption;
@@ -215,7 +216,8 @@ export class Inference {
       } catch (error) {
         if (!isEdgeError(error) || error.code !== "runner_lost") throw error;
         const decision = resumption.lost(lease.servedBy?.nodeId);
-        reportLoss(this.#parts, { requestId, lease, decision, tokens: 0 });
+        const ids = requestIdsOf({ requestId, label, traceparent });
+        reportLoss(this.#parts, { ids, lease, decision, tokens: 0 });
         if (decision === "give_up") throw lostTooOften(error);
       } finally {
         lease.release();
@@ -246,12 +248,12 @@ export class Inference {
   }
 
   async #loadOnly(
-    request: { readonly keepAliveMs?: number; readonly label?: string },
+    request: Pick<GenerateRequest, "keepAliveMs" | "label" | "traceparent">,
     wanted: { readonly model: ModelDefinition; readonly resolved: ResolvedOptions },
     signal: AbortSignal,
   ): Promise<Answer> {
-    const { keepAliveMs, label } = request;
-    const lease = await this.#acquire({ ...wanted, keepAliveMs, label }, signal);
+    const { keepAliveMs, label, traceparent } = request;
+    const lease = await this.#acquire({ ...wanted, keepAliveMs, label, traceparent }, signal);
     lease.release();
     return { kind: "load", ...servedByField(lease.servedBy) };
   }
@@ -266,13 +268,14 @@ export class Inference {
       readonly standing?: LeaseRequest["standing"];
       readonly avoid?: readonly NodeId[];
       readonly label?: string | undefined;
+      readonly traceparent?: string | undefined;
       readonly account?: LeaseRequest["account"] | undefined;
       /** Default 0: it only looks at the model. */
       readonly answerTokensMax?: number;
     },
     signal: AbortSignal,
   ): Promise<Lease> {
-    const { model, resolved, keepAliveMs, label, account } = wanted;
+    const { model, resolved, keepAliveMs, label, traceparent, account } = wanted;
     const request: LeaseRequest = {
       ...neededModel(model, resolved.load, keepAliveMs),
       requestId: wanted.requestId ?? this.#parts.drawRequestId(),
@@ -281,6 +284,7 @@ export class Inference {
       promptText: "",
       avoid: wanted.avoid ?? [],
       answerTokensMax: wanted.answerTokensMax ?? 0,
+      traceparent,
       ...(label === undefined ? {} : { label }),
       ...(account === undefined ? {} : { account }),
     };
@@ -324,6 +328,7 @@ export class Inference {
     return {
       requestId: this.#parts.drawRequestId(),
       ...(request.label === undefined ? {} : { label: request.label }),
+      traceparent: request.traceparent,
       ...(request.account === undefined ? {} : { account: request.account }),
       ...(warnings.length === 0 ? {} : { warnings }),
       ...(request.journal === undefined ? {} : { journal: request.journal }),

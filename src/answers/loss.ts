@@ -1,10 +1,10 @@
-import { errorMessage, UnavailableError } from "../base/mod.ts";
+import { errorMessage, type RequestIds, UnavailableError } from "../base/mod.ts";
 import type { Log, Metrics } from "../ports/mod.ts";
 import type { Lease } from "../slots/mod.ts";
 
 /** A runner that died under a request, and what was decided. */
 export interface Loss {
-  readonly requestId: string;
+  readonly ids: RequestIds;
   readonly lease: Lease;
   readonly decision: "resume" | "give_up";
   /** Answer tokens so far; 0 for embeddings. */
@@ -16,10 +16,10 @@ export function reportLoss(
   parts: { readonly log: Log; readonly metrics: Metrics },
   loss: Loss,
 ): void {
-  const { requestId, lease, decision, tokens } = loss;
+  const { ids, lease, decision, tokens } = loss;
   lease.lost();
   const node = lease.servedBy?.nodeId;
-  parts.log.log("warn", "answer_lost_its_runner", { requestId, decision, node, tokens });
+  parts.log.log("warn", "answer_lost_its_runner", { ...ids, decision, node, tokens });
   if (decision === "resume") parts.metrics.increment("odist_answers_resumed_total");
 }
 

@@ -59,7 +59,10 @@ export class Vocabularies {
   }
 
   async #ask<Answer>(
-    request: Pick<TokenizeRequest, "model" | "keepAliveMs" | "label" | "account" | "options">,
+    request: Pick<
+      TokenizeRequest,
+      "model" | "keepAliveMs" | "label" | "traceparent" | "account" | "options"
+    >,
     signal: AbortSignal,
     ask: (model: LoadedModel) => Promise<Answer>,
   ): Promise<Answer & VocabularyFigures> {
@@ -76,6 +79,7 @@ export class Vocabularies {
       ...{ standing: "fresh", promptTokens: 0, promptText: "", avoid: [] },
       answerTokensMax: 0,
       ...(request.label === undefined ? {} : { label: request.label }),
+      traceparent: request.traceparent,
       ...(request.account === undefined ? {} : { account: request.account }),
     }, signal);
     try {

@@ -32,8 +32,13 @@ export {
   type Digest,
   type Incarnation,
   isHashHex,
+  isTraceparent,
   type NodeId,
   parseDigest,
+  parseTraceparent,
+  type RequestIds,
+  requestIdsOf,
+  TRACEPARENT_CHARS,
 } from "./ids.ts";
 export { LineLimiter } from "./line_limiter.ts";
 export { findNearest } from "./nearest.ts";

@@ -1,4 +1,4 @@
-import { type NodeId, PeerError } from "../base/mod.ts";
+import { isTraceparent, type NodeId, PeerError, TRACEPARENT_CHARS } from "../base/mod.ts";
 import {
   arrayShape,
   booleanShape,
@@ -41,6 +41,8 @@ const TAGS_MAX = 64;
 const TAG_CHARS_MAX = 256;
 /** As long as an address with the origin of a page. */
 const TENANT_CHARS_MAX = 1_024;
+/** Of the id that an answer carries. */
+const LABEL_CHARS_MAX = 256;
 const TOKENS_MAX = 16 * 1024 * 1024;
 const INPUTS_MAX = 1024 * 1024;
 const TOKEN_BYTES_MAX = 64 * 1024;
@@ -89,6 +91,9 @@ const leaseOpeningShape = objectShape({
   promptTokens: maybeShape(count),
   /** Absent = as many as it likes. */
   answerTokensMax: maybeShape(count),
+  /** What the client's answer is labelled with, and where in its trace the lease is; older nodes pass over both. */
+  label: maybeShape(textShape(LABEL_CHARS_MAX)),
+  traceparent: maybeShape(textOfShape(TRACEPARENT_CHARS, isTraceparent)),
 });
 
 /** As {@link leaseOpeningShape} reads it. */

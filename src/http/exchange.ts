@@ -1,4 +1,13 @@
-import { invalidRequest, isEdgeError, RequestError, UnavailableError } from "../base/mod.ts";
+import {
+  invalidRequest,
+  isEdgeError,
+  isTraceparent,
+  RequestError,
+  type RequestIds,
+  requestIdsOf,
+  UnavailableError,
+} from "../base/mod.ts";
+import { type Span, startSpan } from "../telemetry/mod.ts";
 import type {
   Answer,
   AnswerChunk,
@@ -176,6 +185,8 @@ export class Exchange {
   #wait: QueueWait | undefined;
   readonly #queued = Promise.withResolvers<void>();
   #isEarly = false;
+  /** Of a request for an answer. */
+  #span: Span | undefined;
 
   constructor(
     parts: HttpParts,
@@ -346,6 +357,21 @@ export class Exchange {
     this.#authorized = { scopes: ["use"], who, from };
   }
 
+  /** Where in a client's trace its answer is; where the client has none, one begins. */
+  get traceparent(): string | undefined {
+    this.#span ??= startSpan("odist.request", {
+      ...{ under: givenTraceparent(this.request.headers), isAsked: true, begins: true },
+      agoMs: this.#elapsedSeconds() * MS_PER_SECOND,
+      attributes: { "http.route": this.origin.route, "odist.request_id": this.origin.requestId },
+    });
+    return this.#span.traceparent;
+  }
+
+  /** The same for who goes on with it: this node's own span may die with the node. */
+  get lastingTraceparent(): string | undefined {
+    return givenTraceparent(this.request.headers) ?? this.traceparent;
+  }
+
   /** From now on others may read what this request is answered. */
   attach(live: LiveAnswer, { head, leave }: Pick<Attached, "head" | "leave">): void {
     this.#attached = { live, head, leave, chunks: 0 };
@@ -494,6 +520,7 @@ export class Exchange {
     request: T,
   ): T & {
     readonly label: string;
+    readonly traceparent?: string | undefined;
     readonly account?: RequestAccount;
     readonly journal?: AnswerJournalWish;
   } {
@@ -502,6 +529,7 @@ export class Exchange {
     const labelled = {
       ...request,
       label: this.origin.requestId,
+      traceparent: this.traceparent,
       ...(account === undefined ? {} : { account }),
     };
     const attached = this.#attached;
@@ -555,7 +583,7 @@ export class Exchange {
     const failure = { ...describeFailure(error, this.signal), requestId };
     if (failure.unforeseen) {
       this.#parts.log.log("error", "request_failed", {
-        requestId,
+        ...this.#ids,
         route: this.origin.route,
         error: error instanceof Error ? error.stack ?? error.message : String(error),
       });
@@ -602,18 +630,25 @@ export class Exchange {
     this.#durationMs = this.#elapsedSeconds() * MS_PER_SECOND;
     this.#admission?.end();
     this.#onEnd();
-    const { family, route, requestId } = this.origin;
+    this.#span?.note({ "http.response.status_code": status, "odist.model": this.#model });
+    this.#span?.end(this.row?.state === "failed" ? "failed" : undefined);
+    const { family, route } = this.origin;
     const seconds = this.#elapsedSeconds();
     const { metrics, log } = this.#parts;
     metrics.increment("odist_http_requests_total", { family, route, status: String(status) });
     metrics.observe("odist_http_request_duration_seconds", seconds, { family, route });
     log.log("debug", "request_answered", {
-      requestId,
+      ...this.#ids,
       method: this.request.method,
       route,
       status,
       durationMs: Math.round(seconds * 1000),
     });
+  }
+
+  get #ids(): RequestIds {
+    const traceparent = this.#span?.traceparent ?? givenTraceparent(this.request.headers);
+    return requestIdsOf({ requestId: this.origin.requestId, traceparent });
   }
 
   /** As people are shown it; undefined where no answer was asked for. */
@@ -647,6 +682,11 @@ export class Exchange {
 function queuedField(wait: QueueWait | undefined): Pick<RequestRow, "queued"> {
   const queued = wait?.place();
   return queued === undefined ? {} : { queued };
+}
+
+function givenTraceparent(headers: Headers): string | undefined {
+  const text = headers.get("traceparent")?.trim();
+  return text !== undefined && isTraceparent(text) ? text : undefined;
 }
 
 function factsOf(item: unknown): string {

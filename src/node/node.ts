@@ -227,7 +227,7 @@ function adminOf(
     saveIncident,
     backendFile: (packageName, file) => sharing.pinnedFile(packageName, file),
     wake: (nodeId) => waking.wake(nodeId),
-    explain: (requestId) => serving.journal.explain(requestId),
+    routes: serving.journal,
     placement: () => placementOf(sharing, cluster.group.catalogue, { self, views: cluster.views }),
   });
 }

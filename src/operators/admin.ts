@@ -38,6 +38,7 @@ import type {
   QueueRowView,
   RecoveryView,
   RouteExplanation,
+  ServedLease,
   TokenRowView,
   WebTransportContact,
 } from "../ports/mod.ts";
@@ -131,7 +132,7 @@ export interface AdminParts {
   /** Wakes a member's machine; resolves with the milliseconds that took. @throws as `WakeDriver.wake`. */
   readonly wake: (nodeId: NodeId) => Promise<number>;
   /** Absent = nothing is routed here. */
-  readonly explain?: ClusterAdmin["explain"];
+  readonly routes?: Pick<ClusterAdmin, "explain" | "served">;
   readonly placement: ClusterAdmin["placement"];
   readonly backendFile: ClusterAdmin["backendFile"];
 }
@@ -403,7 +404,11 @@ export class Admin implements ClusterAdmin {
   }
 
   explain(requestId: string): readonly RouteExplanation[] {
-    return this.#parts.explain?.(requestId) ?? [];
+    return this.#parts.routes?.explain(requestId) ?? [];
+  }
+
+  served(requestId: string): readonly ServedLease[] {
+    return this.#parts.routes?.served(requestId) ?? [];
   }
 
   placement(): readonly ModelPlacement[] {

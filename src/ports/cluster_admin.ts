@@ -194,6 +194,23 @@ export interface RouteScore {
   readonly answerMs: number;
 }
 
+/** A slot that a node lent for a request of another one. */
+export interface ServedLease {
+  /** The `X-Request-Id` of the answer. */
+  readonly id: string;
+  /** When it was asked for. Milliseconds since 1970, as the others. */
+  readonly atMs: number;
+  readonly askedBy: NodeId;
+  readonly model: string;
+  readonly standing: "fresh" | "resumed";
+  /** Undefined = it is waited for, or was refused. */
+  readonly grantedAtMs?: number;
+  /** Of a load that it had to wait for; 0 = none. */
+  readonly loadMs?: number;
+  /** Undefined = it is held. */
+  readonly endedAtMs?: number;
+}
+
 /** What a request had to do with a machine that slept. */
 export interface WakeExplanation {
   /** Among those of the asked node that waited for it, from 1 on. */
@@ -323,6 +340,8 @@ export interface ClusterAdmin {
   connections(): Promise<readonly ConnectionView[]>;
   /** The routes of a request that this node took in lately, by its `X-Request-Id`; oldest first, empty when forgotten. */
   explain(requestId: string): readonly RouteExplanation[];
+  /** The slots that this node lent lately for a request that another node took in; oldest first. */
+  served(requestId: string): readonly ServedLease[];
   /** Which nodes hold each model of the cluster whole, as they last told; by name. Local knowledge; never waits. */
   placement(): readonly ModelPlacement[];
   /** The last log lines of this node, oldest first; `follow` goes on until the signal. */

@@ -69,6 +69,7 @@ export type {
   RecoveryView,
   RouteExplanation,
   RouteScore,
+  ServedLease,
   SplitExplanation,
   TokenRowView,
   WakeExplanation,

@@ -127,6 +127,8 @@ interface InferenceRequest {
   readonly account?: RequestAccount;
   /** What the client's answer is labelled with, by which its route can be asked for later; not unique. */
   readonly label?: string;
+  /** Where in a client's trace it is, as W3C Trace Context has it; absent = nobody traces it. */
+  readonly traceparent?: string | undefined;
   readonly options: RequestOptions;
   /** Milliseconds an idle model stays loaded; Infinity = forever, 0 = unload when idle; undefined = keep the current value. */
   readonly keepAliveMs?: number;
@@ -262,6 +264,8 @@ export interface EmbedRequest {
   readonly account?: RequestAccount;
   /** As for the other inference requests. */
   readonly label?: string;
+  /** As for the other inference requests. */
+  readonly traceparent?: string | undefined;
   readonly inputs: readonly string[];
   /** With it, `inputs` are documents, and of each comes one figure: how well it answers this. */
   readonly query?: string;
@@ -285,6 +289,7 @@ export interface TokenizeRequest {
   readonly model: string;
   readonly account?: RequestAccount;
   readonly label?: string;
+  readonly traceparent?: string | undefined;
   readonly text: string;
   /** Whether what the model wants around a text is added. */
   readonly addSpecial: boolean;

@@ -8,6 +8,7 @@ import {
   type NodeId,
   pause,
   RequestError,
+  requestIdsOf,
   UnavailableError,
 } from "../base/mod.ts";
 import {
@@ -39,6 +40,7 @@ import type {
   WakeExplanation,
 } from "../ports/mod.ts";
 import type { LeaseRequest, LeaseSource, UnloadTarget } from "./lease.ts";
+import { startSpan, traceLoad } from "../telemetry/mod.ts";
 import { toldClass } from "./own_load.ts";
 import type { RemoteLeases } from "./remote_leases.ts";
 import type { RouteJournal, Settle } from "./route_journal.ts";
@@ -320,8 +322,37 @@ export class ClusterLeases implements LeaseSource {
     asked: { readonly request: LeaseRequest; readonly holders: readonly Holder[] },
     signal: AbortSignal,
   ): Promise<Lease> {
+    const { self } = this.#parts;
+    const { route } = order;
+    const { traceparent: under, standing, label, requestId } = asked.request;
+    const span = startSpan("odist.lease", {
+      under,
+      attributes: {
+        "odist.entry": self.name,
+        "odist.node": route.name,
+        "odist.standing": standing,
+        "odist.request_id": label ?? requestId,
+        "odist.expected_ms": route.expectedMs,
+      },
+    });
+    const request = { ...asked.request, traceparent: span.traceparent };
+    try {
+      const lease = await this.#leaseAt(order, { ...asked, request }, signal);
+      if (route.isSelf) traceLoad(lease.loadNs, { under: span.traceparent, node: self.name });
+      span.end();
+      return lease;
+    } catch (error) {
+      span.end(isEdgeError(error) ? error.code : "cancelled");
+      throw error;
+    }
+  }
+
+  async #leaseAt(
+    { route, isReplaceable }: AskOrder,
+    asked: { readonly request: LeaseRequest; readonly holders: readonly Holder[] },
+    signal: AbortSignal,
+  ): Promise<Lease> {
     const { driver, remote, self, clock, log, metrics } = this.#parts;
-    const { route, isReplaceable } = order;
     if (route.isSelf) {
       const lease = await driver.acquire(asked.request, signal);
       metrics.increment("odist_slots_granted_total", { where: "here" });
@@ -348,11 +379,12 @@ export class ClusterLeases implements LeaseSource {
       if (isEdgeError(error) && error.code === "peer_lost") {
         this.#beliefs.doubt(nodeId, clock.monotonicMs());
       }
-      const { requestId, wanted } = asked.request;
+      const { wanted } = asked.request;
       if (isEdgeError(error) && BROKEN_WORDS.has(error.code)) {
         this.#noteBrokenWord(nodeId, { model: wanted.name, reason: error.code });
       }
-      log.log("debug", "lease_failed", { requestId, node: nodeId, reason: errorMessage(error) });
+      const seen = { ...requestIdsOf(asked.request), node: nodeId };
+      log.log("debug", "lease_failed", { ...seen, reason: errorMessage(error) });
       throw error;
     }
   }

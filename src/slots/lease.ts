@@ -32,6 +32,8 @@ export interface LeaseRequest extends SlotRequest {
   readonly avoid: readonly NodeId[];
   /** What the client's answer is labelled with; not unique. */
   readonly label?: string;
+  /** Where in a client's trace it is. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A model to be unloaded wherever it is loaded. */

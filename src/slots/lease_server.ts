@@ -6,6 +6,8 @@ import {
   type NodeId,
   PeerError,
   RequestError,
+  type RequestIds,
+  requestIdsOf,
   SilenceWatch,
   UnavailableError,
 } from "../base/mod.ts";
@@ -29,7 +31,9 @@ import {
 } from "../calls/mod.ts";
 import { neededModel } from "./lease.ts";
 import type { OptionDefaults, ResolvedLoad } from "../models/mod.ts";
-import type { Lease, SchedulerDriver, SlotRequest } from "./scheduler_driver.ts";
+import { type Span, startSpan, traceLoad, traceRun } from "../telemetry/mod.ts";
+import type { RouteJournal } from "./route_journal.ts";
+import type { Lease, SchedulerDriver, ServingNode, SlotRequest } from "./scheduler_driver.ts";
 import type { FindDefinition } from "../library/mod.ts";
 
 /** A lease that is granted sooner needs no other word before. Milliseconds. */
@@ -44,6 +48,9 @@ export interface LeaseServerParts {
   readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType" | "exact">;
   readonly clock: Clock;
   readonly log: Log;
+  readonly self: ServingNode;
+  /** Remembers what was lent. */
+  readonly journal: Pick<RouteJournal, "noteServed">;
 }
 
 /** Gives slots of this node to other nodes, a stream each. */
@@ -58,11 +65,10 @@ export class LeaseServer implements StreamHandler {
 
   async serve(stream: PeerStream, opening: unknown): Promise<void> {
     const asked = readOpening(opening);
-    const requestId = `${stream.peer}/${asked.requestId}`;
-    const session = new LeaseSession(stream, this.#parts, requestId);
+    const session = new LeaseSession(stream, this.#parts, asked);
     this.#sessions.add(session);
     try {
-      await session.run(asked);
+      await session.run();
     } finally {
       this.#sessions.delete(session);
     }
@@ -85,7 +91,9 @@ export class LeaseServer implements StreamHandler {
 class LeaseSession {
   readonly peer: NodeId;
   readonly #parts: LeaseServerParts;
-  readonly #requestId: string;
+  readonly #asked: LeaseOpening;
+  readonly #ids: RequestIds;
+  readonly #span: Span;
   readonly #messages: MessageStream;
   readonly #silence: SilenceWatch;
   #heartbeat: Heartbeat;
@@ -96,10 +104,19 @@ class LeaseSession {
   #lease: Lease | undefined;
   #fault: unknown;
 
-  constructor(stream: PeerStream, parts: LeaseServerParts, requestId: string) {
+  constructor(stream: PeerStream, parts: LeaseServerParts, asked: LeaseOpening) {
     this.peer = stream.peer;
     this.#parts = parts;
-    this.#requestId = requestId;
+    this.#asked = asked;
+    this.#ids = requestIdsOf(asked);
+    this.#span = startSpan("odist.serve", {
+      ...{ under: asked.traceparent, isAsked: true },
+      attributes: {
+        "odist.node": parts.self.name,
+        "odist.model": asked.name,
+        "odist.request_id": this.#ids.requestId,
+      },
+    });
     this.#messages = new MessageStream(stream, () => this.#silence.heard());
     this.#silence = new SilenceWatch(parts.clock, {
       limitMs: ASKER_SILENCE_MS,
@@ -121,16 +138,25 @@ class LeaseSession {
   }
 
   /** Resolves when the slot is free again. @throws PeerError when the peer sent nonsense. */
-  async run(asked: LeaseOpening): Promise<void> {
+  async run(): Promise<void> {
+    const { clock, journal, self } = this.#parts;
+    const served = journal.noteServed({
+      ...{ id: this.#ids.requestId, atMs: clock.nowMs(), askedBy: this.peer },
+      ...{ model: this.#asked.name, standing: this.#asked.standing },
+    });
     // Read from the start: a peer that leaves while its request waits must not be waited for.
     const reading = this.#readAll();
     // Whoever asks need not wait long to know that this node is there.
     const firstWord = this.#parts.clock.after(FIRST_WORD_MS, () => this.#tell({ kind: "beat" }));
     try {
-      const lease = await this.#acquire(asked).finally(() => firstWord.cancel());
+      const lease = await this.#acquire(this.#asked).finally(() => firstWord.cancel());
       if (lease !== undefined) {
         this.#lease = lease;
         const { model, loadNs } = lease;
+        served({ grantedAtMs: clock.nowMs(), loadMs: loadNs / 1e6 });
+        // What follows is below a span that has ended, so that it is known even if this node dies under it.
+        traceLoad(loadNs, { under: this.#span.traceparent, node: self.name });
+        this.#span.end();
         const { facts, processId } = model;
         const { split } = model;
         if (split !== undefined && !this.#over.signal.aborted) {
@@ -144,6 +170,7 @@ class LeaseSession {
       this.abandon("it is over");
       await Promise.allSettled([...this.#working, reading]);
       this.#lease?.release();
+      served({ endedAtMs: clock.nowMs() });
     }
     if (this.#fault !== undefined) throw this.#fault;
   }
@@ -164,10 +191,14 @@ class LeaseSession {
     try {
       return await driver.acquire(await this.#slotRequest(asked), this.#over.signal);
     } catch (error) {
+      this.#span.end(isEdgeError(error) ? error.code : "failed");
       if (this.#over.signal.aborted) return undefined;
       const reason = errorMessage(error);
       const level = isEdgeError(error) ? "debug" : "error";
-      log.log(level, "lease_refused", { model: asked.name, peer: this.peer, reason });
+      log.log(level, "lease_refused", {
+        ...this.#ids,
+        ...{ model: asked.name, peer: this.peer, reason },
+      });
       this.#tell({ kind: "refused", error: toWireError(error) });
       return undefined;
     }
@@ -184,7 +215,7 @@ class LeaseSession {
     const split = load.shard ?? asked.split;
     const { account, promptTokens, answerTokensMax } = asked;
     return {
-      ...{ requestId: this.#requestId, need, settings, standing, split },
+      ...{ requestId: `${this.peer}/${asked.requestId}`, need, settings, standing, split },
       ...(account === undefined ? {} : { account: this.#accountOf(account) }),
       ...(promptTokens === undefined ? {} : { promptTokens }),
       ...(answerTokensMax === undefined ? {} : { answerTokensMax }),
@@ -243,7 +274,8 @@ class LeaseSession {
       if (this.#over.signal.aborted) return;
       if (isEdgeError(error) && error.code === "runner_lost") lease.lost();
       if (!isEdgeError(error) && !signal.aborted) {
-        this.#parts.log.log("error", "lease_command_failed", { reason: errorMessage(error) });
+        const seen = { ...this.#ids, reason: errorMessage(error) };
+        this.#parts.log.log("error", "lease_command_failed", seen);
       }
       this.#tell({ kind: "failed", id, error: toWireError(error) });
     }
@@ -257,12 +289,14 @@ class LeaseSession {
     const { id } = command;
     const { model } = lease;
     switch (command.kind) {
-      case "generate":
+      case "generate": {
         // A write waits while the peer does not read, and then the runner comes to wait.
-        for await (const event of model.generate(command.request, signal)) {
+        const place = { under: this.#span.traceparent, node: this.#parts.self.name };
+        for await (const event of traceRun(model.generate(command.request, signal), place)) {
           await this.#send({ kind: "event", id, event });
         }
         return;
+      }
       case "embed": {
         const { inputs, onLongInput, query } = command;
         const ranked = query === undefined ? {} : { query };

@@ -14,6 +14,7 @@ import type { Lease, SlotRequest } from "./scheduler_driver.ts";
 import type { LeaseRequest } from "./lease.ts";
 import { LeaseServer } from "./lease_server.ts";
 import { RemoteLeases } from "./remote_leases.ts";
+import { RouteJournal } from "./route_journal.ts";
 import { GREEDY } from "../../tests/harness/greedy.ts";
 
 const ASKING = "aaaaaaaaaaaaaaaa" as NodeId;
@@ -180,6 +181,7 @@ function stage() {
   const telemetry = new RecordingTelemetry();
   const driver = new ScriptedDriver();
   const known = { has: true };
+  const journal = new RouteJournal();
   const server = new LeaseServer({
     driver,
     findDefinition: ({ manifestDigest }) => {
@@ -189,6 +191,8 @@ function stage() {
     defaults: { slots: 2, flashAttention: "auto", kvCacheType: "f16" },
     clock,
     log: telemetry,
+    self: { nodeId: SERVING, name: "serving" },
+    journal,
   });
   const router = new StreamRouter({ clock, log: telemetry, metrics: telemetry });
   router.register("lease", server);

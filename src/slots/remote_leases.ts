@@ -65,7 +65,7 @@ export class RemoteLeases {
       if (signal.aborted) close();
       const { loadNs } = await model.granted;
       const servedBy = { nodeId: peer.nodeId, name: peer.name };
-      return { model, loadNs, servedBy, release: close, lost: close };
+      return { model, loadNs, servedBy, isElsewhere: true, release: close, lost: close };
     } catch (error) {
       model.close();
       signal.throwIfAborted();
@@ -132,9 +132,12 @@ export class RemoteLeases {
 function openingOf(request: LeaseRequest, nowMs: number): LeaseOpening {
   const { requestId, standing, wanted, split, account, answerTokensMax = Infinity } = request;
   const { name, manifestDigest, load, keepAliveMs } = wanted;
+  const { label, traceparent } = request;
   return {
     version: LEASE_VERSION,
     requestId,
+    ...(label === undefined ? {} : { label }),
+    ...(traceparent === undefined ? {} : { traceparent }),
     name,
     manifestDigest,
     load,

@@ -2,6 +2,7 @@ import type { RouteDecision } from "../core/scheduler/mod.ts";
 import type {
   PrefixReuse,
   RouteExplanation,
+  ServedLease,
   SplitExplanation,
   WakeExplanation,
 } from "../ports/mod.ts";
@@ -9,6 +10,8 @@ import type { LeaseRequest } from "./lease.ts";
 
 /** Decisions kept; the oldest goes. */
 const DECISIONS_MAX = 512;
+/** Slots lent to other nodes that are remembered; the oldest goes. */
+const SERVED_MAX = 512;
 
 /** One decision and what came of it. */
 export interface RouteRecord {
@@ -49,6 +52,7 @@ export class RouteJournal {
   /** Of each label and id here, as every answer asks for its own. */
   readonly #numbers = new Map<string, readonly number[]>();
   #last = 0;
+  #served: ServedLease[] = [];
 
   /** Keeps a decision; call what is returned when its outcome is known, and for each change of a wake that it waits for. */
   record(record: Omit<RouteRecord, "outcome" | "wake" | "split" | "exact" | "reuse">): Settle {
@@ -95,6 +99,23 @@ export class RouteJournal {
       exact: row.exact,
       reuse: row.reuse,
     }));
+  }
+
+  /** Remembers a slot that another node asked for; call what is returned with what becomes of it. */
+  noteServed(lease: ServedLease): (known: Partial<ServedLease>) => void {
+    let row = lease;
+    this.#served.push(row);
+    if (this.#served.length > SERVED_MAX) this.#served.shift();
+    return (known) => {
+      const at = this.#served.indexOf(row);
+      row = { ...row, ...known };
+      if (at >= 0) this.#served[at] = row;
+    };
+  }
+
+  /** The slots lent for a request, by the id that its client knows; oldest first. */
+  served(label: string): readonly ServedLease[] {
+    return this.#served.filter(({ id }) => id === label);
   }
 
   /** Oldest first. */

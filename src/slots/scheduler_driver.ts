@@ -85,6 +85,8 @@ export interface Lease {
   readonly loadNs: number;
   /** The node that computes; undefined = this one, alone. */
   readonly servedBy?: ServingNode;
+  /** It is another node's. Default false. */
+  readonly isElsewhere?: boolean;
   /** Has decisions explained with what of the prompt the runner had computed before; absent = nobody explains them. */
   noteReuse?(reuse: PrefixReuse): void;
   /** Other nodes that may hold what was computed of the prompt, best first; default none. */

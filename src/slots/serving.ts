@@ -70,7 +70,7 @@ export function createServing(parts: ServingParts): Serving {
   const journal = new RouteJournal();
   const remote = new RemoteLeases(parts);
   const findDefinition = findOwnDefinition(models);
-  const server = new LeaseServer({ ...parts, findDefinition });
+  const server = new LeaseServer({ ...parts, findDefinition, journal });
   router.register(LEASE_PURPOSE, server);
   router.register(DESCRIBE_PURPOSE, describeServer(findDefinition, models));
   router.register(UNLOAD_PURPOSE, unloadServer(findDefinition, driver));

@@ -7,4 +7,6 @@
 export { createLog, type LogOptions, LogRing, type LogRingParts } from "./log.ts";
 export type { MetricRow } from "./metric_table.ts";
 export { PromMetrics } from "./prom_metrics.ts";
+export { traceLoad, traceRun } from "./run_spans.ts";
+export { type Span, startSpan } from "./spans.ts";
 export { watchStalls } from "./stall_watch.ts";

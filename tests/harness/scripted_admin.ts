@@ -215,12 +215,15 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     connections: async () => [CONNECTION],
     placement: () => [{ name: "tiny:latest", digest: "ab".repeat(32), nodes: ["ada", "bob"] }],
     explain: (requestId) => requestId === "mine" ? [ROUTE] : [],
-    async *logs({ lines, follow }) {
-      yield { event: "node_started", lines, follow };
-    },
+    served: () => [],
+    logs,
     ...script,
   };
   return { admin, asked };
+}
+
+async function* logs({ lines, follow }: { readonly lines: number; readonly follow: boolean }) {
+  yield { event: "node_started", lines, follow };
 }
 
 async function backendFile(packageName: string, file: string) {

@@ -211,7 +211,7 @@ export class Resuming {
   }
 
   #headOf(
-    { request, askedBy }: Exchange,
+    { request, askedBy, lastingTraceparent: traceparent }: Exchange,
     of: AnswerKey & { readonly fingerprint: string; readonly body: Uint8Array | undefined },
   ): JournalHead {
     const { pathname, search } = new URL(request.url);
@@ -220,6 +220,8 @@ export class Resuming {
       return value === null ? [] : [{ name, value }];
     });
     const { who, from } = askedBy;
+    // Whoever goes on with it does so in the same trace.
+    if (traceparent !== undefined) headers.push({ name: "traceparent", value: traceparent });
     return {
       ...of,
       ...{ method: request.method, path: pathname + search, headers, who, from },
