@@ -32,7 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
     stdin: "null",
   }).spawn().status;
   const folder = await findLastRun();
-  await measureStart(folder);
+  if (args.every((argument) => argument === "--write")) await measureStart(folder);
   const run = await readRun(folder);
   const verdicts = judge(SCENARIOS, run);
   const rows = SCENARIOS.flatMap((scenario) => {

@@ -10,11 +10,32 @@ abstract class CodedError<Code extends ErrorCode> extends Error {
   readonly code: ErrorCode;
   /** HTTP status the edge answers with, 400..599; the code's own unless the contract fixes another for this case. */
   readonly status: number;
-  constructor(code: Code, message: string, options: { cause?: unknown; status?: number } = {}) {
+  /** The command line that mends it or shows what would, where there is one that `message` does not name already. */
+  readonly command: string | undefined;
+  constructor(
+    code: Code,
+    message: string,
+    /** `command` instead of the code's own, where this case has another one; empty for none. */
+    options: { cause?: unknown; status?: number; command?: string } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = options.status ?? ERROR_CODES[code].status;
+    const command = options.command ?? commandOf(code) ?? "";
+    this.command = command === "" || NAMES_COMMAND.test(message) ? undefined : command;
   }
+}
+
+const NAMES_COMMAND = /\bodist [a-z-]/;
+
+function commandOf(code: ErrorCode): string | undefined {
+  const row = ERROR_CODES[code];
+  return "command" in row ? row.command : undefined;
+}
+
+/** Whether a command line is one that this program gives with an error: of others nobody knows what they do. */
+export function isErrorCommand(command: string): boolean {
+  return Object.values(ERROR_CODES).some((row) => "command" in row && row.command === command);
 }
 
 /**

@@ -14,6 +14,7 @@ export {
   invalidRequest,
   InvariantError,
   isEdgeError,
+  isErrorCommand,
   PeerError,
   RequestError,
   StorageError,

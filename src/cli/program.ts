@@ -108,6 +108,7 @@ function reportFailure(error: unknown, context: CliContext): number {
   if (error instanceof DOMException && error.name === "AbortError") return EXIT_INTERRUPTED;
   const { err } = context.terminal;
   err.write(`${err.style.red("Error:")} ${printableText(errorMessage(error))}\n`);
+  if (isEdgeError(error) && error.command !== undefined) err.write(`Try: ${error.command}\n`);
   const isUsage = isEdgeError(error) &&
     (error.code === "bad_usage" || error.code === "invalid_config");
   return isUsage ? EXIT_USAGE : EXIT_FAILED;

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { clusterTest, type TestCluster } from "../harness/cluster.ts";
-import { ask, askToTheEnd, crowd, tally } from "../harness/crowd.ts";
+import { ask, askToTheEnd, crowd, promptOf, tally } from "../harness/crowd.ts";
 import { recordFigure } from "../harness/figures.ts";
 import { lackingOwnNatives } from "../harness/own_natives.ts";
 
@@ -30,7 +30,7 @@ clusterTest(COMPLETE, { nodes: 3 }, async (cluster) => {
     const { models } = await cluster.client(name).ask("GET", "/api/tags");
     assert.deepEqual((models as { name: string }[]).map((row) => row.name), ["tiny:latest"]);
   }
-  const question = { model: "tiny", prompt: "Hello!", options: { temperature: 0 } };
+  const question = { model: "tiny", prompt: promptOf(0), options: { temperature: 0 } };
   const whole = await cluster.client("n1").ask("POST", "/api/generate", {
     ...question,
     stream: false,

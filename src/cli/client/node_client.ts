@@ -1,6 +1,7 @@
 import {
   errorMessage,
   isEdgeError,
+  isErrorCommand,
   printable,
   printableText,
   RequestError,
@@ -141,8 +142,11 @@ export class NodeClient {
     const reason = isJsonObject(parsed) ? linesOf(parsed, "error") : undefined;
     const shown = reason ?? (printableText(text).trim() || `status ${response.status}`);
     const isMissing = response.status === 404 && reason !== undefined;
+    const command = response.headers.get("x-odist-command") ?? "";
     throw new RequestError(isMissing ? "model_not_found" : "request_failed", shown, {
       status: response.status,
+      // A node may be anybody's: only what this program knows is given to a person to type.
+      command: isErrorCommand(command) ? command : "",
     });
   }
 

@@ -229,7 +229,7 @@ Deno.test("stop unloads, and says so when there is nothing to unload", async () 
   assert.deepEqual(node.asked[0]?.body, { model: "tiny", keep_alive: 0, stream: false });
   const missing = await runCommand(["stop", "x", "--host", node.host]);
   assert.equal(missing.code, 1);
-  assert.equal(missing.err, `Error: couldn't find model "x" to stop\n`);
+  assert.equal(missing.err, `Error: couldn't find model "x" to stop\nTry: odist ps\n`);
 });
 
 Deno.test("rm deletes each model, also one that can't be unloaded", async () => {

@@ -134,7 +134,7 @@ Deno.test("run says both that a model is not there and why it can't be pulled", 
   assert.equal(
     err,
     "Error: model 'tinny' is not there: did you mean 'tiny'? " +
-      "It can't be pulled either: pull model manifest: file does not exist\n",
+      "It can't be pulled either: pull model manifest: file does not exist\nTry: odist list\n",
   );
 });
 

@@ -16,6 +16,7 @@ export function define(command: Command, context: CliContext): void {
       if (!isEdgeError(error) || error.code !== "model_not_found") throw error;
       throw new RequestError("model_not_found", `couldn't find model "${model}" to stop`, {
         cause: error,
+        command: "odist ps",
       });
     }
     if (options.json) printJson(context, { stopped: model });

@@ -52,6 +52,8 @@ export interface Failure {
   readonly message: string;
   /** Seconds for the `Retry-After` header, or undefined. */
   readonly retryAfterSeconds: number | undefined;
+  /** The command line that mends it or shows what would, or undefined. */
+  readonly command?: string | undefined;
   /** True for an error no one foresaw: our bug, to be logged with its stack. */
   readonly unforeseen: boolean;
   /** Under which the request is logged; absent where none was begun. */
@@ -67,15 +69,26 @@ export function describeFailure(error: unknown, signal: AbortSignal): Failure {
       ...plain,
       status: error.status,
       message: shortened(errorMessage(error)),
+      command: error.command,
       retryAfterSeconds: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000),
     };
   }
   if (signal.aborted) return { ...plain, status: STATUS_CANCELED, message: "request canceled" };
-  return { ...plain, status: 500, message: "internal error", unforeseen: true };
+  return {
+    ...plain,
+    status: 500,
+    message: "internal error",
+    unforeseen: true,
+    command: "odist logs",
+  };
 }
 
-/** The answer, which says when to try again where the failure knows it. */
-export function withRetry(response: Response, { retryAfterSeconds }: Failure): Response {
+/** Has the command line that mends a failure or shows what would; the bodies are those of other APIs, and have no place for it. */
+const COMMAND_HEADER = "x-odist-command";
+
+/** The answer, which says when to try again and what to do where the failure knows it. */
+export function withRetry(response: Response, { retryAfterSeconds, command }: Failure): Response {
+  if (command !== undefined) response.headers.set(COMMAND_HEADER, command);
   if (retryAfterSeconds !== undefined) {
     response.headers.set("retry-after", String(retryAfterSeconds));
   }
