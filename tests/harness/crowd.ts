@@ -8,8 +8,8 @@ import { resumingFetch } from "../../docs/examples/resuming_fetch.js";
 import type { TestCluster } from "./cluster.ts";
 import { parseLines } from "./json_lines.ts";
 
-/** A node that says nothing for so long is asked no more by a client that comes back for its answer. */
-const SILENCE_MS = 8_000;
+/** Longer than anybody waits in a queue here: who leaves one for another node waits in both. A killed node is missed at once. */
+const SILENCE_MS = 60_000;
 const PROMPTS = [
   "Tell me a story about a fox.",
   "Once upon a time, a bear",
