@@ -5,7 +5,7 @@
  */
 // The recipe as people copy it.
 import { resumingFetch } from "../../docs/examples/resuming_fetch.js";
-import type { TestCluster } from "./cluster.ts";
+import type { ClusterNode } from "./cluster_node.ts";
 import { parseLines } from "./json_lines.ts";
 
 /** Longer than anybody waits in a queue here: who leaves one for another node waits in both. A killed node is missed at once. */
@@ -16,6 +16,12 @@ const PROMPTS = [
   "One day, a bird",
   "Why does it rain?",
 ];
+
+/** Whoever can be asked, a cluster under test as a rule. */
+export interface AskedCluster {
+  readonly running: readonly string[];
+  client(name: string): Pick<ClusterNode, "fetch" | "origin">;
+}
 
 /** One request and what came of it. */
 export interface Outcome {
@@ -51,7 +57,7 @@ export function promptOf(number: number): string {
 
 /** Asks one node, once, and reads to the end. */
 export async function ask(
-  cluster: TestCluster,
+  cluster: AskedCluster,
   name: string,
   asked: Asked = {},
 ): Promise<Outcome> {
@@ -78,7 +84,7 @@ export async function ask(
 }
 
 /** Asks as the documented recipe does: whoever dies, the rest of the answer is read at another node. */
-export async function askToTheEnd(cluster: TestCluster, asked: Asked = {}): Promise<Outcome> {
+export async function askToTheEnd(cluster: AskedCluster, asked: Asked = {}): Promise<Outcome> {
   const origins = cluster.running.map((name) => cluster.client(name).origin);
   const turn = Math.floor(Math.random() * origins.length);
   const nodes = [...origins.slice(turn), ...origins.slice(0, turn)];
