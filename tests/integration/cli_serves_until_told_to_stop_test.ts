@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { odistProgram, startNode } from "../harness/node.ts";
+import { odistProgram, servingArgs, startNode } from "../harness/node.ts";
+
+/** A node that has nothing to finish ends long before. */
+const TOLD_TIMEOUT_MS = 60_000;
 
 /** Runs the program in a process of its own to its end. */
 async function odist(
@@ -34,6 +37,43 @@ Deno.test("odist serve prints an address and a curl line that works, and ends wi
   assert.equal(lines.at(-1).done, true);
   assert(lines.map((line) => line.response).join("").length > 0);
   assert.equal(await node.stop(), 0);
+});
+
+Deno.test({
+  name: "odist serve that is told to stop while it starts ends, whenever it is told",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    // After so many lines of its log: from the first one on it listens to signals, and after the last it serves.
+    for (const lines of [1, 2, 3]) {
+      const home = await Deno.makeTempDir({ prefix: "odist-told-" });
+      const program = await odistProgram();
+      const child = new Deno.Command(program.command, {
+        args: [...servingArgs(program.args, { HOME: home }), "serve"],
+        clearEnv: true,
+        env: {
+          ...program.environment,
+          HOME: home,
+          ODIST_HOST: "127.0.0.1:0",
+          ODIST_LISTEN: "127.0.0.1:0",
+        },
+        cwd: new URL("../..", import.meta.url),
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+      let seen = 0;
+      const timer = setTimeout(() => child.kill("SIGKILL"), TOLD_TIMEOUT_MS);
+      for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+        const before = seen;
+        seen += text.split("\n").length - 1;
+        if (before < lines && seen >= lines) child.kill("SIGTERM");
+      }
+      const { code, signal } = await child.status;
+      clearTimeout(timer);
+      assert.deepEqual([code, signal], [0, null], `told after ${lines} lines of ${seen}`);
+      await Deno.remove(home, { recursive: true });
+    }
+  },
 });
 
 Deno.test("the commands work against a real node", async () => {

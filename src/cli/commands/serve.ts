@@ -57,6 +57,8 @@ async function serve(context: CliContext, config: Config): Promise<void> {
       throw explain(error, config);
     });
     stop = () => node.stop();
+    // Told to stop when it had joined and did not serve yet: nobody looked any more whether the join was given up.
+    if (givenUp.signal.aborted) void node.stop();
     announce(context, node);
     if (await node.finished === "again") {
       context.terminal.err.write(
