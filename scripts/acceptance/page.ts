@@ -13,7 +13,7 @@ export interface Verdict {
   readonly result: "passed" | "failed" | "skipped";
   /** What was measured, or how long the test took. */
   readonly figure: string;
-  /** Day of the run, as 2026-01-31. */
+  /** Day of the run and what the machine did besides, as `2026-01-31, load 1 on 2 cores`. */
   readonly day: string;
 }
 
@@ -75,7 +75,7 @@ export function renderPage(
       const test = `[${escapeCell(scenario.test)}](../${scenario.file})`;
       return [escapeCell(scenario.name), test, result, escapeCell(figure), day];
     });
-    return [`## ${group}`, "", ...table(["Scenario", "Test", "Last", "Figure", "Day"], cells), ""];
+    return [`## ${group}`, "", ...table(["Scenario", "Test", "Last", "Figure", "When"], cells), ""];
   });
   const conditions = given.conditions.length > 0
     ? given.conditions.map((line) => `- ${line}`)
