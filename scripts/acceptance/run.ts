@@ -3,7 +3,8 @@
  * of what came of them. `deno task acceptance -- --write` writes it to `docs/ACCEPTANCE.md`, `-- tests/acceptance` leaves out
  * what the other suites run anyway, `-- --filter TEXT` runs what has the text in its name.
  *
- * Usage: `deno task acceptance [-- --write] [PATH...]`; `deno task acceptance:page` writes the page without running anything.
+ * Usage: `deno task acceptance [-- --write] [PATH...]`; `deno task acceptance -- --from FOLDER` writes what an earlier run of any
+ * task left there; `deno task acceptance:page` writes the page without running anything.
  *
  * @module
  */
@@ -17,12 +18,19 @@ import { SCENARIOS } from "./scenarios.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PAGE = join(ROOT, "docs/ACCEPTANCE.md");
+/** Of a run that ended so recently the machine's load is still told. */
+const JUST_ENDED_MS = 60_000;
 /** Longer than all scenarios take on two cores. */
 const TIMEOUT = "90m";
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.includes("--page")) {
     await writePage(new Map());
+    return 0;
+  }
+  const from = args.indexOf("--from");
+  if (from !== -1) {
+    await writePage(judge(SCENARIOS, await readRun(args[from + 1] ?? "")));
     return 0;
   }
   const { code } = await new Deno.Command(Deno.execPath(), {
@@ -72,11 +80,12 @@ async function writePage(verdicts: ReturnType<typeof judge>): Promise<void> {
 
 async function readRun(folder: string): Promise<Run> {
   const { suites } = await readResults(folder);
+  const file = await Deno.stat(join(folder, "results.json"));
+  const ageMs = Date.now() - (file.mtime?.getTime() ?? NaN);
   // What else the machine does says as much of a figure as the machine.
-  const load = `load ${
-    Math.round(Deno.loadavg()[0] ?? NaN)
-  } on ${navigator.hardwareConcurrency} cores`;
-  const day = `${new Date().toISOString().slice(0, 10)}, ${load}`;
+  const [load = NaN] = Deno.loadavg();
+  const busy = `, load ${Math.round(load)} on ${navigator.hardwareConcurrency} cores`;
+  const day = `${file.mtime?.toISOString().slice(0, 10)}${ageMs < JUST_ENDED_MS ? busy : ""}`;
   return {
     day,
     results: suites.flatMap(({ results }) => results),
