@@ -29,9 +29,11 @@ export const DESCRIPTION = {
   version: denoFile.version,
   license: denoFile.license,
   summary: "Every machine you own becomes one Ollama",
+  /** Lines of at most 79 characters. */
   text: [
-    "odist is a language-model server that speaks Ollama's API. Started on a second machine with a token from the first, both are",
-    "one: any node answers for every model that any node holds, and an answer goes on when the node that computes it dies.",
+    "odist is a language-model server that speaks Ollama's API. Started on a second",
+    "machine with a token from the first, both are one: any node answers for every",
+    "model that any node holds, and an answer goes on when its node dies.",
   ],
   publisher: "The odist authors",
   email: "odist@users.noreply.github.com",
@@ -41,9 +43,9 @@ export const DESCRIPTION = {
   wingetId: "Odist.Odist",
   service: SERVICE_NAME,
   ports: { api: Number(OPTIONS.host.default.split(":").at(-1)), cluster: CLUSTER_PORT },
-  /** What the self-extracting file needs of a Debian system, and an RPM one. */
-  debianDepends: ["libc6", "libgcc-s1", "libgomp1", "libstdc++6", "gzip", "tar", "coreutils"],
-  rpmRequires: ["glibc", "libgcc", "libgomp", "libstdc++", "gzip", "tar", "coreutils"],
+  /** What the self-extracting file needs of a Debian system besides what each has, and of an RPM one. */
+  debianDepends: ["libc6", "libgcc-s1", "libstdc++6"],
+  rpmRequires: ["glibc", "libgcc", "libstdc++", "gzip", "tar", "coreutils"],
 } as const;
 
 const on = (os: Platform["os"], arch: Platform["arch"], words: Partial<Platform>): Platform => ({

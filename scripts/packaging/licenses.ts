@@ -31,8 +31,10 @@ export async function readLicenses(root: string): Promise<TarFile[]> {
   }));
 }
 
-interface NpmPackage {
+/** A package as `deno info` tells of it. */
+export interface NpmPackage {
   readonly name: string;
+  readonly version: string;
   readonly dependencies: readonly string[];
   readonly localPath: string;
 }
@@ -50,7 +52,7 @@ const ENTRIES = ["main.ts", "src/inference/webp/main.ts", PAGE_ENTRY];
 const COMPILED = { package: "@jsquash/webp", from: "libwebp", path: "codec/LICENSE.codec.md" };
 
 /** The packages that the program and its page reach, and theirs. */
-async function findPackages(root: string): Promise<NpmPackage[]> {
+export async function findPackages(root: string): Promise<NpmPackage[]> {
   const found = new Map<string, NpmPackage>();
   for (const entry of ENTRIES) await addPackages(root, entry, found);
   return [...found.values()];
