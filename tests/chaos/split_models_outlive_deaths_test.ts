@@ -16,6 +16,14 @@ const WHEN = ["first", "middle", "last"] as const;
 const TOKENS = 90;
 const PROMPT = "Tell me a story about a fox.";
 
+/** Figures of all turns, in milliseconds. */
+function tell(what: string, values: readonly number[]): void {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  console.log(`${what}: ${values.length} times, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`);
+  console.log(`  ${values.join(", ")}`);
+}
+
 interface Told {
   readonly text: string;
   readonly last: Readonly<Record<string, unknown>>;
@@ -117,8 +125,8 @@ for (const who of ["worker", "leader"] as const) {
           pauses.push(Math.round(told.pauseMs));
           noticed.push(noticedAfterMs(cluster, struckMs) ?? 0);
         }
-        console.log(`${who} ${signal}: noticed after ${noticed.join(", ")} ms`);
-        console.log(`${who} ${signal}: pauses of ${pauses.join(", ")} ms`);
+        tell(`${who} ${signal}: noticed after`, noticed);
+        tell(`${who} ${signal}: pauses of`, pauses);
         // Under other load the figures are told alone.
         if (IS_LONG) assert.ok(Math.max(...noticed) < (signal === "SIGKILL" ? 150 : 1_000));
       },
@@ -146,7 +154,7 @@ for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
         pauses.push(Math.round(performance.now() - askedMs));
         await unloaded(cluster);
       }
-      console.log(`worker ${signal} at load: answers after ${pauses.join(", ")} ms`);
+      tell(`worker ${signal} at load: answers after`, pauses);
       assert.match(cluster.client("n1").printed, /worker_lost/);
       assert.doesNotMatch(cluster.client("n1").printed, /model_load_failed/);
     },
@@ -178,7 +186,7 @@ for (const [who, node] of [["worker", "n2"], ["leader", "n1"]] as const) {
           pauses.push(Math.round(performance.now() - askedMs));
           await unloaded(cluster);
         }
-        console.log(`${who} ${signal} at start: answers after ${pauses.join(", ")} ms`);
+        tell(`${who} ${signal} at start: answers after`, pauses);
         assert.doesNotMatch(cluster.client("n1").printed, /model_load_failed/);
       },
     );
@@ -228,9 +236,49 @@ for (const who of ["worker", "leader"] as const) {
         cluster.heal();
         await cluster.healthy(4);
       }
-      console.log(`${who} cut: noticed after ${noticed.join(", ")} ms`);
-      console.log(`${who} cut: pauses of ${pauses.join(", ")} ms`);
+      tell(`${who} cut: noticed after`, noticed);
+      tell(`${who} cut: pauses of`, pauses);
       if (IS_LONG) assert.ok(Math.max(...noticed) < 1_000);
+    },
+  );
+}
+
+/** Who lends a worker to whom, as soon as somebody does; `seen` is what each had printed before. */
+async function lending(cluster: TestCluster, seen: ReadonlyMap<string, number>) {
+  const { members } = await cluster.status("n1");
+  return await cluster.until("a worker is lent", async () => {
+    for (const worker of cluster.running) {
+      const since = cluster.client(worker).printed.slice(seen.get(worker) ?? 0);
+      const peer = / worker_lent .*peer=(\S+)/.exec(since)?.[1];
+      const leader = members.find(({ node_id }) => node_id === peer)?.name;
+      if (leader !== undefined) return await Promise.resolve({ worker, leader });
+    }
+    return undefined;
+  });
+}
+
+for (const who of ["worker", "leader"] as const) {
+  clusterTest(
+    `A split model is loaded elsewhere when its ${who}'s machine is cut off while it loads`,
+    { nodes: 4, environment: ENVIRONMENT, ignore: lacking !== undefined },
+    async (cluster) => {
+      await cluster.client("n1").ask("POST", "/api/cluster/members/n1/drain");
+      const pauses: number[] = [];
+      for (let turn = 0; turn < CUT_TIMES; turn++) {
+        const seen = new Map(
+          cluster.running.map((name) => [name, cluster.client(name).printed.length] as const),
+        );
+        const askedMs = performance.now();
+        const asked = read(cluster);
+        const { [who]: cut } = await lending(cluster, seen);
+        cluster.isolate(cut);
+        await whole(cluster, await asked);
+        pauses.push(Math.round(performance.now() - askedMs));
+        cluster.heal();
+        await cluster.healthy(4);
+        await unloaded(cluster);
+      }
+      tell(`${who} cut at load: answers after`, pauses);
     },
   );
 }
