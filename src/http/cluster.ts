@@ -19,7 +19,7 @@ import type {
   TokenRowView,
 } from "../ports/mod.ts";
 import { parseScopes, type Scope, SCOPES } from "../protocol/mod.ts";
-import type { Exchange } from "./exchange.ts";
+import { type Exchange, requireModel } from "./exchange.ts";
 import { nativeFailureAnswer } from "./ollama.ts";
 import { streamLines } from "./ollama_lines.ts";
 import { type ApiFamily, type Route, routesFor } from "./routes.ts";
@@ -69,7 +69,9 @@ function viewRoutes(admin: ClusterAdmin): readonly Route[] {
         jsonAnswer({ routes: admin.explain(params["id"] ?? "").map(routeShape) }),
       "GET /api/cluster/placement": () =>
         jsonAnswer({
-          models: admin.placement().map((row) => wireFields(row, ["name", "digest", "nodes"])),
+          models: admin.placement().map((row) =>
+            wireFields(row, ["name", "digest", "nodes", "pins"])
+          ),
         }),
       "GET /api/cluster/backends/:package/:file": async ({ params }) => {
         const { package: name = "", file = "" } = params;
@@ -106,6 +108,7 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
   return routesFor("admin", {
     "POST /api/cluster/members/:node/drain": change((node) => admin.drain(node)),
     "POST /api/cluster/members/:node/undrain": change((node) => admin.undrain(node)),
+    ...pinRoutes(admin),
     "POST /api/cluster/members/:node/sleep": change((node) => admin.sleep(node)),
     "POST /api/cluster/members/:node/wake": async ({ params }) => {
       const { tookMs } = await admin.wake(params["node"] ?? "");
@@ -120,6 +123,20 @@ function memberRoutes(admin: ClusterAdmin): readonly Route[] {
     "GET /api/cluster/recovery": async () => jsonAnswer(recoveryShape(admin.recovery())),
     "POST /api/cluster/recover": async () => jsonAnswer(recoveryShape(await admin.recover())),
   });
+}
+
+/** Which models a member is to hold, whatever the cluster would choose. */
+function pinRoutes(admin: ClusterAdmin): Readonly<Record<`POST ${string}`, Route["handle"]>> {
+  const change = (act: (node: string, model: string) => Promise<void>): Route["handle"] => {
+    return async (exchange) => {
+      const model = requireModel(await exchange.readFields());
+      return await done(act(exchange.params["node"] ?? "", model));
+    };
+  };
+  return {
+    "POST /api/cluster/members/:node/pin": change((node, model) => admin.pin(node, model)),
+    "POST /api/cluster/members/:node/unpin": change((node, model) => admin.unpin(node, model)),
+  };
 }
 
 function tokenRoutes(admin: ClusterAdmin): readonly Route[] {
@@ -452,6 +469,7 @@ function connectionShape(connection: ConnectionView): object {
       "wire",
       "openStreams",
       "queuedFrames",
+      "roundTripMs",
     ]),
   };
 }

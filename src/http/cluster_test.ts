@@ -90,6 +90,7 @@ Deno.test("GET /api/cluster/status tells everything a node knows of its cluster"
     wire: 1,
     open_streams: 1,
     queued_frames: 2,
+    round_trip_ms: 1.5,
   }]);
 });
 
@@ -223,6 +224,8 @@ Deno.test("changes of members, tokens and settings reach the cluster as named", 
   const calls: readonly (readonly [string, string, unknown?])[] = [
     ["POST", "members/b/drain"],
     ["POST", "members/b/undrain"],
+    ["POST", "members/b/pin", { model: "tiny" }],
+    ["POST", "members/b/unpin", { model: "tiny" }],
     ["POST", "members/b%2Ec/revoke"],
     ["DELETE", "members/b"],
     ["POST", "leave"],
@@ -240,6 +243,8 @@ Deno.test("changes of members, tokens and settings reach the cluster as named", 
   assert.deepEqual(asked, [
     'drain "b"',
     'undrain "b"',
+    'pin {"node":"b","model":"tiny"}',
+    'unpin {"node":"b","model":"tiny"}',
     'revoke "b.c"',
     'remove "b"',
     'leave {"force":false}',

@@ -67,10 +67,12 @@ export function placementOf(
   },
 ): readonly ModelPlacement[] {
   const here = new Set(copies.held());
-  return catalogue.models().map(({ name, manifestDigest }) => {
+  const labels = new Map(catalogue.members().map(({ nodeId, label }) => [nodeId, label]));
+  return catalogue.models().map(({ name, manifestDigest, pins: pinned }) => {
     const own = here.has(manifestDigest) ? [by.self.name] : [];
     const nodes = [...own, ...by.views.holders(manifestDigest).map(({ name }) => name)];
-    return { name: displayModelName(name), digest: manifestDigest, nodes: nodes.sort() };
+    const pins = pinned.map((nodeId) => labels.get(nodeId) ?? nodeId).sort();
+    return { name: displayModelName(name), digest: manifestDigest, nodes: nodes.sort(), pins };
   });
 }
 

@@ -17,6 +17,7 @@ import { createLog, LogRing, PromMetrics, watchStalls } from "../telemetry/mod.t
 import type { Machinery, NodePorts } from "./assembly/mod.ts";
 import { type ModelSharing, onlyHere, placementOf } from "../library/mod.ts";
 import { systemClock, type SystemParts, systemPorts } from "./system_ports.ts";
+import { RoundTrips } from "../shards/mod.ts";
 import { ownCpuMs } from "../slots/mod.ts";
 import { Admin, lookBeforeRender } from "../operators/mod.ts";
 import { type OpenNode, openNode, openRequests } from "./open_node.ts";
@@ -195,22 +196,20 @@ function adminOf(
   { machinery, cluster, serving, sharing, credentials, waking, driver, saveIncident }: OpenNode,
   stopping: Stopping,
 ): Admin {
-  const { self, clusterId } = cluster.settings;
+  const { group, views, settings: { self, clusterId } } = cluster;
+  const trips = new RoundTrips(systemClock);
   return new Admin({
     self: { ...self, clusterId, version },
     group: cluster.requests,
     changes: () => cluster.changes(),
     seen: (nodeId: NodeId) => cluster.seen(nodeId),
     connections: () => cluster.transport.connections(),
+    roundTrips: (peers) => trips.measure(cluster.transport, peers),
     clock: systemClock,
     credentials,
     tenants: () => driver.tenants(),
     modelsHereAlone: () =>
-      onlyHere(
-        sharing,
-        cluster.group.catalogue,
-        cluster.views.stayers(({ standing }) => standing === "alive"),
-      ),
+      onlyHere(sharing, group.catalogue, views.stayers(({ standing }) => standing === "alive")),
     webTransport: () => machinery.webTransport(),
     depart: async () => {
       await cluster.forget();
@@ -228,7 +227,7 @@ function adminOf(
     backendFile: (packageName, file) => sharing.pinnedFile(packageName, file),
     wake: (nodeId) => waking.wake(nodeId),
     routes: serving.journal,
-    placement: () => placementOf(sharing, cluster.group.catalogue, { self, views: cluster.views }),
+    placement: () => placementOf(sharing, group.catalogue, { self, views }),
   });
 }
 

@@ -35,6 +35,7 @@ import type {
   MemberLoad,
   MemberStatus,
   ModelPlacement,
+  PeerAddress,
   QueueRowView,
   RecoveryView,
   RouteExplanation,
@@ -42,7 +43,7 @@ import type {
   TokenRowView,
   WebTransportContact,
 } from "../ports/mod.ts";
-import type { CatalogueCommand, DeviceFacts } from "../protocol/mod.ts";
+import { type CatalogueCommand, type DeviceFacts, parseModelName } from "../protocol/mod.ts";
 import {
   type CatalogueGroup,
   CHANGE_TIMEOUT_MS,
@@ -124,6 +125,8 @@ export interface AdminParts {
   /** What is known of recoveries elsewhere, for people. */
   readonly warnings: () => readonly string[];
   readonly connections: () => readonly ConnectionView[];
+  /** Milliseconds there and back, of those that were measured. */
+  readonly roundTrips: (peers: readonly PeerAddress[]) => Promise<ReadonlyMap<NodeId, number>>;
   /** Names of models of which no other member that is alive and stays holds a copy. */
   readonly modelsHereAlone: () => readonly string[];
   readonly webTransport: () => WebTransportContact;
@@ -222,6 +225,31 @@ export class Admin implements ClusterAdmin {
   async undrain(node: string): Promise<void> {
     const { nodeId } = await this.#resolve(node);
     await this.#dropSetting(drainKey(nodeId), `undrain "${node}"`);
+  }
+
+  async pin(node: string, model: string): Promise<void> {
+    await this.#setPin("pin_model", node, model);
+  }
+
+  async unpin(node: string, model: string): Promise<void> {
+    await this.#setPin("unpin_model", node, model);
+  }
+
+  async #setPin(
+    kind: "pin_model" | "unpin_model",
+    node: string,
+    model: string,
+  ): Promise<void> {
+    const name = parseModelName(model);
+    if (name === undefined) throw invalidRequest(`"${model}" is no model's name`);
+    const { nodeId } = await this.#resolve(node);
+    const outcome = await this.#propose({ kind, name, nodeId });
+    if (outcome.kind !== "refused") return;
+    // Nothing is taken off what is not there.
+    if (outcome.reason !== "not_found") throw refusal(outcome.reason, `pin "${model}"`);
+    if (kind === "pin_model") {
+      throw new RequestError("model_not_found", `model '${model}' not found`);
+    }
   }
 
   recovery(): RecoveryView {
@@ -399,8 +427,12 @@ export class Admin implements ClusterAdmin {
     return this.#parts.saveIncident(wish);
   }
 
-  connections(): Promise<readonly ConnectionView[]> {
-    return Promise.resolve(this.#parts.connections());
+  async connections(): Promise<readonly ConnectionView[]> {
+    const { connections, roundTrips, seen } = this.#parts;
+    const rows = connections();
+    const peers = rows.map(({ peer }) => ({ nodeId: peer, address: seen(peer)?.address ?? "" }));
+    const trips = await roundTrips(peers);
+    return rows.map((row) => ({ ...row, roundTripMs: trips.get(row.peer) }));
   }
 
   explain(requestId: string): readonly RouteExplanation[] {

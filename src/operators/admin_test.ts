@@ -1,90 +1,22 @@
 import assert from "node:assert/strict";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
-import { isEdgeError, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
-import { Catalogue, drainKey, leaveKey, type Outcome } from "../core/catalogue/mod.ts";
+import { A, B, PromptGroup } from "../../tests/harness/prompt_group.ts";
+import {
+  type Digest,
+  isEdgeError,
+  type NodeId,
+  RequestError,
+  UnavailableError,
+} from "../base/mod.ts";
+import { drainKey, leaveKey } from "../core/catalogue/mod.ts";
 import { sleepKey, writeSleep } from "../core/sleeping/mod.ts";
 import type { ChangesStanding } from "../core/voting/mod.ts";
-import type { RaftView } from "../core/raft/mod.ts";
 import type { Clock, ConnectionView } from "../ports/mod.ts";
-import { CATALOGUE_SCHEMA, type CatalogueCommand, encodeCommand } from "../protocol/mod.ts";
+import { encodeCommand, encodeManifest, parseModelName } from "../protocol/mod.ts";
 import { Credentials } from "./credentials.ts";
-import { Admin, type AdminGroup, type SeenMember } from "./admin.ts";
+import { Admin, type SeenMember } from "./admin.ts";
 
-const A = "00000000000000aa" as NodeId;
-const B = "00000000000000ab" as NodeId;
 const C = "00000000000000cc" as NodeId;
-
-/** All members know the newest schema. */
-function newestCatalogue(): Catalogue {
-  const catalogue = Catalogue.empty();
-  const command = { kind: "raise_schema", schema: CATALOGUE_SCHEMA } as const;
-  catalogue.apply(1, encodeCommand({ command, request: undefined }));
-  return catalogue;
-}
-
-/** A group of which every member answers at once. */
-class PromptGroup implements AdminGroup {
-  readonly catalogue = newestCatalogue();
-  readonly fenced = undefined;
-  voters: readonly NodeId[] = [A];
-  leader: NodeId | undefined = A;
-  readonly #listeners = new Set<() => void>();
-
-  /** Asked before each command is applied; may throw what the group would. */
-  onPropose: (command: CatalogueCommand) => void = () => {};
-
-  async propose(command: CatalogueCommand): Promise<Outcome> {
-    this.onPropose(command);
-    const bytes = encodeCommand({ command, request: undefined });
-    const applied = this.catalogue.apply(this.catalogue.appliedIndex + 1, bytes);
-    assert.ok(applied.kind === "answered");
-    return applied.outcome;
-  }
-
-  read<T>(look: (catalogue: Catalogue) => T): Promise<T> {
-    return Promise.resolve(look(this.catalogue));
-  }
-
-  quorumLostAtMs: number | undefined;
-
-  readOrStale<T>(look: (catalogue: Catalogue) => T) {
-    return Promise.resolve({ value: look(this.catalogue), consistency: "linearizable" as const });
-  }
-
-  view(): RaftView {
-    return {
-      id: A,
-      role: this.leader === A ? "leader" : "follower",
-      term: 3,
-      vote: undefined,
-      leader: this.leader,
-      committed: this.catalogue.appliedIndex,
-      applied: this.catalogue.appliedIndex,
-      firstIndex: 1,
-      lastIndex: this.catalogue.appliedIndex,
-      configuration: {
-        voters: this.voters,
-        votersOutgoing: [],
-        learners: [B],
-        learnersNext: [],
-        autoLeave: false,
-      },
-      transferTarget: undefined,
-      votes: { granted: [], denied: [] },
-      peers: [],
-    };
-  }
-
-  onChanged(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  changeVoters(voters: readonly NodeId[]): void {
-    this.voters = voters;
-    for (const listener of this.#listeners) listener();
-  }
-}
 
 const STILL_CLOCK: Clock = {
   nowMs: () => 1_000_000,
@@ -131,6 +63,7 @@ class Scene {
       recover: () => Promise.resolve(void this.recovered++),
       warnings: () => ["mind the gap"],
       connections: () => this.connections,
+      roundTrips: (peers) => Promise.resolve(new Map(peers.map(({ nodeId }) => [nodeId, 2]))),
       wake: (nodeId) => this.wake(nodeId),
       logs: async function* () {},
       saveIncident: () => Promise.resolve(new Uint8Array()),
@@ -300,6 +233,35 @@ Deno.test("Admin names members by id, by a unique beginning of it, or by name", 
   await assert.rejects(scene.admin.drain("0000"), hasCode("conflict"));
   await assert.rejects(scene.admin.drain("z"), hasCode("member_not_found"));
   await assert.rejects(scene.admin.drain(""), hasCode("member_not_found"));
+});
+
+Deno.test("Admin.pin() says which members hold a model, by any of its names, and unpin() that the cluster chooses", async () => {
+  const scene = new Scene();
+  await scene.admit(B, "b", "alive");
+  const name = parseModelName("tiny");
+  assert.ok(name !== undefined);
+  const layer = { mediaType: "m", digest: `sha256:${"a".repeat(64)}` as Digest, size: 7 };
+  const file = { schemaVersion: 2, mediaType: "m", config: layer, layers: [layer] };
+  const manifest = encodeManifest(file);
+  await scene.group.propose({ kind: "put_model", name, manifest, atMs: 1, expected: undefined });
+  const pins = () => scene.group.catalogue.models().map((row) => row.pins);
+  await scene.admin.pin("b", "tiny:latest");
+  await scene.admin.pin(B, "tiny");
+  assert.deepEqual(pins(), [[B]]);
+  await scene.admin.unpin("b", "tiny");
+  await scene.admin.unpin("b", "tiny");
+  assert.deepEqual(pins(), [[]]);
+  await assert.rejects(scene.admin.pin("b", "other"), hasCode("model_not_found"));
+  await assert.rejects(scene.admin.pin("z", "tiny"), hasCode("member_not_found"));
+  await assert.rejects(scene.admin.pin("b", "a b"), hasCode("invalid_request"));
+});
+
+Deno.test("Admin.connections() tells how long words take there and back", async () => {
+  const scene = new Scene();
+  const open = { direction: "dialed", wire: 1, openStreams: 0, queuedFrames: 0 } as const;
+  scene.connections = [{ peer: B, remoteAddress: "h:1", ...open }];
+  const [row] = await scene.admin.connections();
+  assert.equal(row?.roundTripMs, 2);
 });
 
 Deno.test("Admin.sleep() waits until the node sleeps, or tells why it does not", async () => {

@@ -261,6 +261,8 @@ export interface ModelPlacement {
   readonly digest: string;
   /** Names of the members that hold it whole. */
   readonly nodes: readonly string[];
+  /** Names of the members that people want it on, whatever the cluster would choose. */
+  readonly pins: readonly string[];
 }
 
 /** Why several nodes compute a model, and what that costs. */
@@ -302,6 +304,10 @@ export interface ClusterAdmin {
   /** No new requests are sent there; running ones go on. */
   drain(node: string): Promise<void>;
   undrain(node: string): Promise<void>;
+  /** The node is to hold the model, whatever the cluster would choose: it gets it as soon as it can. */
+  pin(node: string, model: string): Promise<void>;
+  /** The cluster chooses again; a copy that is there stays until its room is wanted. */
+  unpin(node: string, model: string): Promise<void>;
   /** Puts its machine to sleep; resolves when it does. Refused (`conflict`, with why) where it is needed. */
   sleep(node: string): Promise<void>;
   /** Wakes its machine through a member of its network; resolves when it is a member again. */

@@ -56,6 +56,8 @@ export interface ConnectionView {
   readonly openStreams: number;
   /** Frames waiting to be written, all channels. */
   readonly queuedFrames: number;
+  /** How long words take there and back, both programs' part included; absent where it was not measured. */
+  readonly roundTripMs?: number | undefined;
 }
 
 /**

@@ -5,5 +5,6 @@
  * @module
  */
 export { lendTo } from "./shard_server.ts";
+export { RoundTrips } from "./round_trips.ts";
 export { tokenBytesOf } from "./sharded_file.ts";
 export { SplitEngine } from "./split_engine.ts";

@@ -6,6 +6,7 @@ import { KeyDialog, takeLogin } from "./login.tsx";
 import { ModelsView } from "./models/mod.ts";
 import { OperationsView } from "./operations/mod.ts";
 import { Confirmation, Icon, type IconName, Saying, Tag } from "./parts/mod.ts";
+import { renewForNewNodes } from "./renewal.ts";
 import { RequestsView } from "./requests/mod.ts";
 import { connection, follow, followModels, origin, status } from "./state/mod.ts";
 import { ThemeButton } from "./theme.tsx";
@@ -37,6 +38,7 @@ export function showPage(body: HTMLElement): void {
   followModels();
   void takeLogin().then(follow);
   render(<Page />, body);
+  renewForNewNodes();
 }
 
 function Page() {

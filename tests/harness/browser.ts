@@ -68,6 +68,8 @@ export async function openPage(
     colorScheme: look.theme,
     viewport: SIZES[look.size],
     deviceScaleFactor: 1,
+    locale: "en-GB",
+    timezoneId: "UTC",
     hasTouch: look.size === "phone",
   });
   const page = await context.newPage();

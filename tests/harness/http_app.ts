@@ -40,6 +40,7 @@ export function appUnderTest(
     responses?: HttpParts["responses"];
     elsewhere?: HttpParts["elsewhere"];
     page?: HttpParts["page"];
+    clock?: HttpParts["clock"];
   } = {},
 ): AppUnderTest {
   const client = new ScriptedClient(options);
@@ -55,7 +56,7 @@ export function appUnderTest(
     ...(options.fetchImage === undefined ? {} : { fetchImage: options.fetchImage }),
     metrics: telemetry,
     log: telemetry,
-    clock: STILL_CLOCK,
+    clock: options.clock ?? STILL_CLOCK,
     config: {
       bindAddress: "127.0.0.1",
       ownNames: ["mybox"],

@@ -105,6 +105,7 @@ const CONNECTION: ConnectionView = {
   wire: 1,
   openStreams: 1,
   queuedFrames: 2,
+  roundTripMs: 1.5,
 };
 
 /** Of the request "mine". */
@@ -151,6 +152,24 @@ async function saveIncident({ lastMs, withTexts }: IncidentWish): Promise<Uint8A
   return Uint8Array.of(lastMs / 1_000, withTexts ? 1 : 0);
 }
 
+type Note = (verb: string) => (what?: unknown) => Promise<void>;
+
+function scriptedMembers(
+  note: Note,
+): Pick<ClusterAdmin, "drain" | "undrain" | "pin" | "unpin" | "sleep" | "wake"> {
+  return {
+    drain: note("drain"),
+    undrain: note("undrain"),
+    pin: (node, model) => note("pin")({ node, model }),
+    unpin: (node, model) => note("unpin")({ node, model }),
+    sleep: note("sleep"),
+    wake: async (node) => {
+      await note("wake")(node);
+      return { tookMs: 12_345 };
+    },
+  };
+}
+
 /** An admin that grants every wish, and everything that it was asked, as `verb what`. */
 export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
   readonly admin: ClusterAdmin;
@@ -192,13 +211,7 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
       yield STATUS;
     },
     webTransport: () => ({ port: 11435, path: "/odist/1", certificateHash: "ab" }),
-    drain: note("drain"),
-    undrain: note("undrain"),
-    sleep: note("sleep"),
-    wake: async (node) => {
-      await note("wake")(node);
-      return { tookMs: 12_345 };
-    },
+    ...scriptedMembers(note),
     leave: async (options) => {
       await note("leave")(options);
       return {};
@@ -213,7 +226,12 @@ export function scriptedAdmin(script: Partial<ClusterAdmin> = {}): {
     saveIncident,
     backendFile,
     connections: async () => [CONNECTION],
-    placement: () => [{ name: "tiny:latest", digest: "ab".repeat(32), nodes: ["ada", "bob"] }],
+    placement: () => [{
+      name: "tiny:latest",
+      digest: "ab".repeat(32),
+      nodes: ["ada", "bob"],
+      pins: ["bob"],
+    }],
     explain: (requestId) => requestId === "mine" ? [ROUTE] : [],
     served: () => [],
     logs,

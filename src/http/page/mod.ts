@@ -17,6 +17,8 @@ const CONTENT_TYPES: Readonly<Record<PageFileName, string>> = {
 
 /** Other nodes at most that the page may go on with. */
 const MEMBERS_MAX = 64;
+/** Where the document names the nodes that its policy allows. */
+const NODES_PLACE = `<meta name="odist-nodes" content="">`;
 
 /** The page's files, and no more. */
 export function pageFamily(parts: HttpParts): ApiFamily {
@@ -38,14 +40,23 @@ async function fileAnswer(parts: HttpParts, name: PageFileName): Promise<Respons
     const text = "The page is not built. Where odist runs from its sources: deno task ui\n";
     return new Response(text, { status: 503, headers: { "content-type": "text/plain" } });
   }
-  return new Response(bytes, {
+  const origins = await memberOrigins(parts);
+  return new Response(name === "index.html" ? naming(origins, bytes) : bytes, {
     headers: {
       "content-type": CONTENT_TYPES[name],
-      "content-security-policy": policy(await memberOrigins(parts)),
+      "content-security-policy": policy(origins),
       "referrer-policy": "no-referrer",
       "permissions-policy": "camera=(), geolocation=(), microphone=()",
     },
   });
+}
+
+/** A document's policy is that of when it was served: the page has to know which nodes it allows. */
+function naming(origins: readonly string[], bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).replace(
+    NODES_PLACE,
+    () => NODES_PLACE.replace(`""`, `"${origins.join(" ")}"`),
+  );
 }
 
 /** Scripts and styles of this node alone; no other host is asked but the cluster's own nodes, for when this one dies. */

@@ -39,6 +39,16 @@ Deno.test("the page runs scripts and styles of its own node alone, and asks nobo
   }
 });
 
+Deno.test("the document names the nodes that its policy allows, so that the page knows when there are others", async () => {
+  const document = `<head><meta name="odist-nodes" content=""></head>`;
+  const page = { read: () => Promise.resolve(new TextEncoder().encode(document)) };
+  const response = await ask("/ui", { page });
+  assert.equal(
+    await response.text(),
+    `<head><meta name="odist-nodes" content="http://10.0.0.1:11434"></head>`,
+  );
+});
+
 Deno.test("a page that is not built says how it is", async () => {
   const response = await ask("/ui", { page: { read: () => Promise.resolve(undefined) } });
   assert.equal(response.status, 503);

@@ -106,3 +106,10 @@ export function forget(id: string): void {
   if (shownId.value === id) shownId.value = conversations.value[0]?.id;
   saveSoon();
 }
+
+/** Whether an answer comes in. */
+export function isAnswering(): boolean {
+  return conversations.peek().some(({ messages }) =>
+    messages.some((message) => message.role === "assistant" && message.state === "running")
+  );
+}

@@ -4,4 +4,5 @@
  *
  * @module
  */
+export { isAnswering } from "./conversations.ts";
 export { ChatView } from "./chat_view.tsx";

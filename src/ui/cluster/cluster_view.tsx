@@ -4,12 +4,14 @@ import { events, members, requests, runningHistory, status } from "../state/mod.
 import { NodeCard } from "./node_card.tsx";
 import { Picture } from "./picture.tsx";
 import { PlacementTable } from "./placement.tsx";
+import { useRoundTrips } from "./round_trips.ts";
 
 const EVENTS_SHOWN = 5;
 
 /** The machines as one. */
 export function ClusterView() {
   const [chosen, setChosen] = useState<string>();
+  const trips = useRoundTrips();
   const all = members.value;
   if (status.value === undefined) return <Empty>Looking for the cluster…</Empty>;
   const alive = new Set(all.filter(({ health }) => health === "alive").map(({ name }) => name));
@@ -25,7 +27,13 @@ export function ClusterView() {
     <>
       <Figures />
       <div class="living">
-        <Picture members={all} running={running} chosen={chosen} onChoose={choose} />
+        <Picture
+          members={all}
+          running={running}
+          chosen={chosen}
+          onChoose={choose}
+          trips={trips}
+        />
         <Lately />
       </div>
       {all.length === 1
@@ -39,7 +47,12 @@ export function ClusterView() {
       <Section title="Nodes">
         <div class="cards">
           {all.map((member) => (
-            <NodeCard key={member.node_id} member={member} isChosen={member.node_id === chosen} />
+            <NodeCard
+              key={member.node_id}
+              member={member}
+              isChosen={member.node_id === chosen}
+              tripMs={trips.ms.get(member.node_id)}
+            />
           ))}
         </div>
       </Section>

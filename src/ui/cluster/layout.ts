@@ -13,6 +13,9 @@ export interface Layout {
   readonly places: ReadonlyMap<string, Point>;
 }
 
+/** A lone node and its clients stand side by side. */
+const LONE_HEIGHT = 240;
+const LONE_APART = 105;
 const HEIGHT_MIN = 340;
 const HEIGHT_MAX = 520;
 const RADIUS_MAX = 46;
@@ -27,6 +30,8 @@ const MARGIN = 34;
 
 /** Nodes on an ellipse around the clients; in the order they are given, from the top on. */
 export function layOut(ids: readonly string[], width: number): Layout {
+  const [only] = ids;
+  if (only !== undefined && ids.length === 1) return loneLayout(only, width);
   const height = Math.round(Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, width * 0.5)));
   const hub = { x: width / 2, y: height / 2 };
   const round = Math.PI * (width / 2 + height / 2);
@@ -54,6 +59,18 @@ export function layOut(ids: readonly string[], width: number): Layout {
   return { width, height, radius: fit, hub, places: new Map(places) };
 }
 
+function loneLayout(id: string, width: number): Layout {
+  const y = LONE_HEIGHT / 2;
+  const apart = Math.min(LONE_APART, width / 2 - RADIUS_MAX - 10);
+  return {
+    width,
+    height: LONE_HEIGHT,
+    radius: RADIUS_MAX,
+    hub: { x: width / 2 - apart, y },
+    places: new Map([[id, { x: width / 2 + apart, y }]]),
+  };
+}
+
 /** Pixels between the two neighbours that stand closest; they come in the order of the circle. */
 function nearest(places: readonly Point[]): number {
   return places.reduce((least, place, index) => {
@@ -61,6 +78,16 @@ function nearest(places: readonly Point[]): number {
     const apart = Math.hypot(next.x - place.x, next.y - place.y);
     return next === place ? least : Math.min(least, apart);
   }, Infinity);
+}
+
+/** Where a line's figure stands: in its middle, or beyond the clients where it leads behind them. */
+export function figurePlace({ hub, radius }: Layout, from: Point, to: Point): Point {
+  const middle = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
+  const isBehind = Math.hypot(middle.x - hub.x, middle.y - hub.y) < HUB_RADIUS;
+  if (!isBehind) return middle;
+  const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
+  const part = (length / 2 + HUB_RADIUS + length - radius) / 2 / length;
+  return { x: from.x + (to.x - from.x) * part, y: from.y + (to.y - from.y) * part };
 }
 
 /** A line from the clients to the node that computes, by the one that took the request in. */

@@ -1,11 +1,24 @@
-import { Act, bytesText, confirmed, Meter, ModelName, rateText, Tag, tell } from "../parts/mod.ts";
+import {
+  Act,
+  bytesText,
+  confirmed,
+  Meter,
+  ModelName,
+  rateText,
+  Tag,
+  tell,
+  tripText,
+} from "../parts/mod.ts";
 import { change, type Member, status } from "../state/mod.ts";
+import { Layers } from "./layers.tsx";
 import { stateText } from "./picture.tsx";
 
 /** Everything that is known of a node, and what may be done with it. */
-export function NodeCard({ member, isChosen }: {
+export function NodeCard({ member, isChosen, tripMs }: {
   readonly member: Member;
   readonly isChosen: boolean;
+  /** From the asked node there and back; undefined where it was not measured. */
+  readonly tripMs: number | undefined;
 }) {
   const { name, role, load, version, cores, devices = [], disk_free_bytes: diskFree } = member;
   const facts = [
@@ -13,10 +26,11 @@ export function NodeCard({ member, isChosen }: {
     cores === undefined ? "" : `${cores} cores`,
     version === "" ? "" : `odist ${version}`,
     diskFree === undefined ? "" : `${bytesText(diskFree)} of disk free`,
+    tripMs === undefined || member.health !== "alive" ? "" : `${tripText(tripMs)} away`,
   ].filter((fact) => fact !== "");
   return (
     <article
-      class={`card node-card ${isChosen ? "chosen" : ""}`}
+      class={`card node-card ${member.health} ${isChosen ? "chosen" : ""}`}
       id={`node-${member.node_id}`}
       aria-label={name}
     >
@@ -34,6 +48,15 @@ export function NodeCard({ member, isChosen }: {
           text={`${bytesText(device.free_bytes)} of ${bytesText(device.total_bytes)} free`}
         />
       ))}
+      {member.health === "asleep"
+        ? <p class="muted small">Its machine sleeps. It is woken when it is needed.</p>
+        : member.health === "alive" && member.yields
+        ? (
+          <p class="muted small">
+            Other programs use its machine: it takes nothing new until then.
+          </p>
+        )
+        : null}
       {load === undefined || member.health !== "alive" ? null : <Load load={load} />}
       <NodeActions member={member} />
     </article>
@@ -79,23 +102,12 @@ function Load({ load }: { readonly load: NonNullable<Member["load"]> }) {
         {load.loaded_models.map((model) => (
           <li key={model}>
             <ModelName name={model} />
-            <Shards of={load.split_models.find(({ name }) => name === model)} />
           </li>
         ))}
       </ul>
+      {load.split_models.map((model) => <Layers key={model.name} model={model} />)}
     </>
   );
-}
-
-/** Who computes which layers of a model that this node leads; nothing for one that is whole here. */
-function Shards(
-  { of: model }: { readonly of: NonNullable<Member["load"]>["split_models"][number] | undefined },
-) {
-  if (model === undefined) return null;
-  const parts = model.shards.map(({ node, first_layer: first, layer_count: count }) =>
-    count === 0 ? `${node} output` : `${node} ${first}–${first + count - 1}`
-  );
-  return <span>{` · layers: ${parts.join(", ")}`}</span>;
 }
 
 function NodeActions({ member }: { readonly member: Member }) {

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Member, RequestRow } from "../state/mod.ts";
-import { hueOf } from "../parts/mod.ts";
-import { answerPath, type Layout, layOut, type Point } from "./layout.ts";
+import { hueOf, tripText } from "../parts/mod.ts";
+import { answerPath, figurePlace, type Layout, layOut, type Point } from "./layout.ts";
+import type { RoundTrips } from "./round_trips.ts";
 
 /** Below this radius a circle has no room for more than its name. */
 const ROOMY_RADIUS = 30;
@@ -9,7 +10,10 @@ const NAMED_RADIUS = 14;
 /** Lines at most: more are no picture any more. */
 const LINES_MAX = 200;
 const MODEL_DOTS_MAX = 6;
+/** Of so many nodes each line has room for its figure. */
+const FIGURED_MEMBERS_MAX = 12;
 const START_WIDTH = 900;
+const MOON = "M6 2A6 6 0 0 1-2-6a6 6 0 1 0 8 8z";
 const ARC_START = -Math.PI / 2;
 
 /** What {@link Picture} shows. */
@@ -18,10 +22,11 @@ interface PictureProps {
   readonly running: readonly RequestRow[];
   readonly chosen: string | undefined;
   readonly onChoose: (nodeId: string) => void;
+  readonly trips: RoundTrips;
 }
 
 /** The cluster as it is now: who is there, who computes, and for whom. */
-export function Picture({ members, running, chosen, onChoose }: PictureProps) {
+export function Picture({ members, running, chosen, onChoose, trips }: PictureProps) {
   const frame = useRef<HTMLDivElement>(null);
   const width = useWidth(frame);
   const layout = layOut(members.map(({ node_id }) => node_id), width);
@@ -35,8 +40,9 @@ export function Picture({ members, running, chosen, onChoose }: PictureProps) {
         role="group"
         aria-label={`${members.length} nodes, ${running.length} running answers`}
       >
-        <Links layout={layout} members={members} />
+        <Links layout={layout} members={members} trips={trips} />
         <Answers layout={layout} byName={byName} running={running} />
+        <TripFigures layout={layout} members={members} trips={trips} />
         <Hub layout={layout} count={running.length} />
         {members.map((member) => (
           <NodeMark
@@ -64,15 +70,20 @@ function useWidth(frame: { readonly current: HTMLElement | null }): number {
   return width;
 }
 
-/** Everyone is connected with everyone; of many nodes only the neighbours are drawn. */
-function Links(
-  { layout, members }: { readonly layout: Layout; readonly members: readonly Member[] },
-) {
+interface LinksProps {
+  readonly layout: Layout;
+  readonly members: readonly Member[];
+  readonly trips: RoundTrips;
+}
+
+/** Everyone is connected with everyone; of many nodes only those of the asked node are drawn. */
+function Links({ layout, members, trips }: LinksProps) {
   const alive = members.filter(({ health }) => health === "alive");
-  const pairs = alive.flatMap((one, index) =>
+  const isFew = alive.length * (alive.length - 1) / 2 <= LINES_MAX;
+  const drawn = alive.flatMap((one, index) =>
     alive.slice(index + 1).map((other): [Member, Member] => [one, other])
+      .filter((pair) => isFew || pair.some(({ node_id }) => node_id === trips.from))
   );
-  const drawn = pairs.length <= LINES_MAX ? pairs : [];
   return (
     <g class="links" aria-hidden="true">
       {drawn.map(([one, other]) => {
@@ -80,6 +91,23 @@ function Links(
         const to = layout.places.get(other.node_id) ?? layout.hub;
         const key = `${one.node_id} ${other.node_id}`;
         return <line key={key} x1={from.x} y1={from.y} x2={to.x} y2={to.y} />;
+      })}
+    </g>
+  );
+}
+
+/** How long words take from the asked node to each other one and back. */
+function TripFigures({ layout, members, trips }: LinksProps) {
+  const from = layout.places.get(trips.from ?? "");
+  if (from === undefined || members.length > FIGURED_MEMBERS_MAX) return null;
+  return (
+    <g class="trips" aria-hidden="true">
+      {members.filter(({ health }) => health === "alive").map(({ node_id: id }) => {
+        const to = layout.places.get(id);
+        const ms = trips.ms.get(id);
+        if (to === undefined || ms === undefined || id === trips.from) return null;
+        const { x, y } = figurePlace(layout, from, to);
+        return <text key={id} x={x} y={y + 4}>{tripText(ms)}</text>;
       })}
     </g>
   );
@@ -209,7 +237,10 @@ function SlotArc({ member, radius }: { readonly member: Member; readonly radius:
 
 /** Who leads and votes, what waits, and what is loaded. */
 function Marks({ member, radius }: { readonly member: Member; readonly radius: number }) {
-  const { role, load } = member;
+  const { role, load, health } = member;
+  if (health === "asleep") {
+    return <path class="asleep-mark" d={MOON} transform={`translate(0 ${-radius * 0.52})`} />;
+  }
   const loaded = (load?.loaded_models ?? []).slice(0, MODEL_DOTS_MAX);
   const waiting = load?.waiting_requests ?? 0;
   return (

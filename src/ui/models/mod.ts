@@ -3,4 +3,5 @@
  *
  * @module
  */
+export { isTransferring } from "./transfers.ts";
 export { ModelsView } from "./models_view.tsx";

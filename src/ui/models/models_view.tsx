@@ -37,7 +37,7 @@ export function ModelsView() {
         <Transfers />
         <ModelCards onOpen={setOpen} />
       </Section>
-      <PlacementTable />
+      <PlacementTable canPin />
       {open?.kind === "create" ? <CreateDialog onClose={close} /> : null}
       {open?.kind === "show" ? <ShowDialog name={open.name} onClose={close} /> : null}
       {open?.kind === "copy" ? <CopyDialog name={open.name} onClose={close} /> : null}

@@ -74,3 +74,8 @@ async function read(id: number, lines: AsyncIterable<Line>): Promise<void> {
     });
   }
 }
+
+/** Whether a pull or a model that is made goes on: it ends with the page. */
+export function isTransferring(): boolean {
+  return transfers.peek().some(({ state }) => state === "running");
+}

@@ -24,6 +24,11 @@ export function spanText(ms: number): string {
   return ms < DAY_MS ? `${Math.round(ms / HOUR_MS)} h` : `${Math.round(ms / DAY_MS)} d`;
 }
 
+/** `0.4 ms`, `12 ms`: of the way to another node and back. */
+export function tripText(ms: number): string {
+  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
 /** `14:02:07`, and the day where it is not today's. */
 export function timeText(at: string | number): string {
   const date = new Date(at);

@@ -21,6 +21,7 @@ const PATHS = {
   moon: "M20 14.5A8 8 0 0 1 9.5 4a8 8 0 1 0 10.5 10.5z",
   auto: "M12 3a9 9 0 1 0 .01 0M12 3v18M12 7h5M12 11h8M12 15h7",
   info: "M12 3a9 9 0 1 0 .01 0M12 11v5M12 8v.01",
+  pin: "M9 4h6M10 4v7l-3 4h10l-3-4V4M12 15v6",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   image: "M4 5h16v14H4zM4 16l5-5 4 4 2-2 5 5M15 9v.01",
 } as const;

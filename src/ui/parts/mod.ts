@@ -5,7 +5,7 @@
  */
 export { Curve } from "./curve.tsx";
 export { Confirmation, confirmed, Dialog, say, Saying, tell } from "./dialog.tsx";
-export { agoText, bytesText, hueOf, rateText, spanText, timeText } from "./format.ts";
+export { agoText, bytesText, hueOf, rateText, spanText, timeText, tripText } from "./format.ts";
 export { Icon, type IconName } from "./icon.tsx";
 export {
   Act,

@@ -125,8 +125,7 @@ function Row({ row, onExplain }: {
           ? <span class="muted">&nbsp;→ waits</span>
           : node === entry
           ? ""
-          : ` → ${node}`}
-        {moves > 0 ? <Tag tone="warn">moved {moves}×</Tag> : null}
+          : ` → ${node}`} {moves > 0 ? <Tag tone="warn">moved {moves}×</Tag> : null}
       </td>
       <td class="number">{row.first_token_ms === undefined ? "" : spanText(row.first_token_ms)}</td>
       <td class="number">{row.tokens ?? ""}</td>

@@ -3,6 +3,7 @@ import type { Member, RequestRow, Status } from "./shapes.ts";
 
 /** Events kept; the oldest goes. */
 const EVENTS_MAX = 200;
+const EVENTS_ITEM = "odist-events";
 
 /** What somebody might want to have seen. */
 export interface ClusterEvent {
@@ -13,8 +14,19 @@ export interface ClusterEvent {
 }
 
 /** Newest first: what happened while the page looked. */
-export const events = signal<readonly ClusterEvent[]>([]);
-let lastId = 0;
+export const events = signal<readonly ClusterEvent[]>(takeKept());
+let lastId = events.value[0]?.id ?? 0;
+
+function takeKept(): readonly ClusterEvent[] {
+  const kept = JSON.parse(sessionStorage.getItem(EVENTS_ITEM) ?? "[]");
+  sessionStorage.removeItem(EVENTS_ITEM);
+  return kept;
+}
+
+/** For the same page, loaded anew. */
+export function keepEvents(): void {
+  sessionStorage.setItem(EVENTS_ITEM, JSON.stringify(events.value));
+}
 
 /** Puts one at the top. */
 export function note(tone: ClusterEvent["tone"], text: string): void {

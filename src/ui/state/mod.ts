@@ -13,7 +13,7 @@ export {
   jsonLines,
   UnreachableError,
 } from "./api.ts";
-export { type ClusterEvent, events } from "./events.ts";
+export { type ClusterEvent, events, keepEvents } from "./events.ts";
 export { connection, follow, members, requests, runningHistory, status } from "./feed.ts";
 export { followModels, lookAtModels, models } from "./models.ts";
 export { apiKey, keyWanted, origin, setKey } from "./session.ts";

@@ -89,6 +89,8 @@ export interface Placement {
   readonly digest: string;
   /** Names of the nodes that hold it whole. */
   readonly nodes: readonly string[];
+  /** Names of the nodes that people want it on. */
+  readonly pins: readonly string[];
 }
 
 /** A loaded copy of `/api/ps`. */
