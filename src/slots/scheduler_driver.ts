@@ -234,21 +234,22 @@ export class SchedulerDriver {
 
   /**
    * Memory that a further model could take, and what is kept free: the machine's, or what is left of the node's own bound.
-   * `gone` has just ended.
+   * `event` has just happened, and what it tells of a model is not in the view yet.
    */
-  availableBytes(gone?: InstanceId): number {
+  availableBytes(event?: SchedulerEvent): number {
     const { machine, memoryLimitBytes, options } = this.#parts;
     // What is kept free is kept of the machine, not of the bound.
-    const left = Math.max(0, memoryLimitBytes - this.#heldBytes(gone)) + options.reserveBytes;
+    const left = Math.max(0, memoryLimitBytes - this.#heldBytes(event)) + options.reserveBytes;
     return Math.min(machine.availableBytes(), left);
   }
 
-  /** What all models of this node take of the machine's memory; `gone` has just ended. */
-  #heldBytes(gone?: InstanceId): number {
-    return this.#scheduler.view().instances.reduce(
-      (sum, { instanceId, hostBytes }) => sum + (instanceId === gone ? 0 : hostBytes),
-      0,
-    );
+  /** What all models of this node take of the machine's memory once `event` has happened. */
+  #heldBytes(event?: SchedulerEvent): number {
+    return this.#scheduler.view().instances.reduce((sum, { instanceId, hostBytes }) => {
+      const isMeant = event !== undefined && "instanceId" in event &&
+        event.instanceId === instanceId;
+      return sum + (isMeant ? heldAfter(event, hostBytes) : hostBytes);
+    }, 0);
   }
 
   /** Unloads the model once idle; does nothing when it is not loaded. */
@@ -298,10 +299,9 @@ export class SchedulerDriver {
 
   #step(event: SchedulerEvent): void {
     const { clock, devices, metrics } = this.#parts;
-    const isEnd = event.kind === "runner_exited" || event.kind === "load_failed";
     const observed = {
       nowMs: clock.monotonicMs(),
-      availableBytes: this.availableBytes(isEnd ? event.instanceId : undefined),
+      availableBytes: this.availableBytes(event),
       devices: devices.rooms(),
     };
     let effects: readonly SchedulerEffect[] = [];
@@ -530,6 +530,12 @@ export class SchedulerDriver {
 }
 
 /** For the log. */
+/** What an instance takes after an event of its own: a loaded model tells what its runner takes, which was estimated until then. */
+function heldAfter(event: SchedulerEvent, hostBytes: number): number {
+  if (event.kind === "runner_exited" || event.kind === "load_failed") return 0;
+  return event.kind === "model_loaded" ? event.hostBytes ?? event.memoryBytes : hostBytes;
+}
+
 function exactnessFields({ exactness }: LoadedModel["facts"]) {
   if (exactness === undefined) return {};
   const { isExact: exact, policy, reason, prefillRatio, decodeRatio, proofMs } = exactness;

@@ -182,6 +182,17 @@ Deno.test("SchedulerDriver loads what waited for the memory of a model that ends
   await driver.close();
 });
 
+Deno.test("SchedulerDriver lets wait who would fit alone, also when a runner turns out to take less than was estimated", async () => {
+  const { acquire, driver } = stage(1, NO_DEVICES, 15);
+  // Estimated at 14 each; the runner says 10 of itself.
+  const ask = (model: string) => acquire(model, undefined, undefined, () => 14);
+  const loading = ask("a");
+  const waiting = ask("b");
+  (await loading).release();
+  (await waiting).release();
+  await driver.close();
+});
+
 Deno.test("SchedulerDriver gives a waiting request the slot that a cancelled one never took", async () => {
   const { acquire } = stage();
   const first = await acquire("a");
