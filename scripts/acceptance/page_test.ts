@@ -80,6 +80,8 @@ Deno.test("A run's verdict takes the worst of a scenario's tests, with the figur
   assert.deepEqual([...readVerdicts(page)], [[keyOf(ROW), expected]]);
   const again = renderPage([ROW], { verdicts: new Map(), before: page, conditions: [] });
   assert.equal(again, page, "what no run reached stays");
+  const skipped = new Map([[keyOf(ROW), { ...expected, result: "skipped" } as const]]);
+  assert.equal(renderPage([ROW], { verdicts: skipped, before: page, conditions: [] }), page);
 });
 
 Deno.test("A scenario that no run reached says so", () => {
