@@ -152,6 +152,20 @@ export const IMPORT_RULES: ImportRules = {
     ...arrowsTo("src/protocol", PARTS, "A part drives what nodes send each other."),
     ...arrowsTo("src/base", PARTS, "Errors, ids and formatting."),
     { from: "src/group", to: "src/core/raft", because: "It drives the log." },
+    { from: "src/group", to: "src/core/raft_calls", because: "Its calls are recorded." },
+    { from: "src/core/raft_calls", to: "src/core/raft", because: "It is a node, called." },
+    {
+      from: "src/core/raft_calls",
+      to: "src/ports",
+      because: "What it reads of the log is recorded, too.",
+      typesOnly: true,
+    },
+    {
+      from: "src/incidents",
+      to: "src/core/raft",
+      because: "A recorded node begins with its options.",
+      typesOnly: true,
+    },
     {
       from: "src/members",
       to: "src/core/membership",
@@ -252,11 +266,11 @@ export const IMPORT_RULES: ImportRules = {
       ["src/incidents"],
       "What is recorded of an answer is stepped through there again.",
     ),
-    {
+    ...["scheduler", "membership", "raft_calls", "catalogue"].map((part) => ({
       from: "src/incidents",
-      to: "src/core/scheduler",
+      to: `src/core/${part}`,
       because: "What is recorded of it is stepped through there again.",
-    },
+    })),
     {
       from: "src/inference",
       to: "src/core/kv_cache",

@@ -1,3 +1,5 @@
+import type { StateKeeper } from "./state/mod.ts";
+
 const UINT32 = 0x1_0000_0000;
 
 /**
@@ -67,6 +69,16 @@ export class Random {
       copy[other] = held;
     }
     return copy;
+  }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    [this.#a, this.#b, this.#c, this.#d] = keeper.keep([this.#a, this.#b, this.#c, this.#d]) as [
+      number,
+      number,
+      number,
+      number,
+    ];
   }
 
   /** An independent generator, so that one consumer's draws don't shift another's. */

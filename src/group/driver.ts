@@ -13,12 +13,12 @@ import {
   type ApplyOrder,
   RAFT_DEFAULTS,
   type RaftInput,
-  RaftNode,
   type RaftNote,
   type RaftView,
   type Ready,
   type SoftState,
 } from "../core/raft/mod.ts";
+import { RecordedRaft } from "../core/raft_calls/mod.ts";
 import {
   type CatalogueCommand,
   decodeRaftFrame,
@@ -78,7 +78,7 @@ const LAZY_TICKS_MAX = 20;
  */
 export class GroupDriver implements Group {
   readonly #parts: GroupParts & { readonly timing: GroupTiming };
-  readonly #raft: RaftNode;
+  readonly #raft: RecordedRaft;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
   readonly #reports = new ReportLimits();
@@ -126,7 +126,7 @@ export class GroupDriver implements Group {
     this.#savedIndex = catalogue.appliedIndex;
     const { nodeId: id, store, random, timing, clock } = parts;
     this.#term = store.initial().hardState.term;
-    this.#raft = new RaftNode(
+    this.#raft = new RecordedRaft(
       {
         ...RAFT_DEFAULTS,
         id,
@@ -135,8 +135,8 @@ export class GroupDriver implements Group {
         learnerHeartbeats: timing.learnerHeartbeats,
         applied: catalogue.appliedIndex,
       },
-      store,
-      random,
+      // Of its own: what others draw meanwhile would be missing from what is recorded of it.
+      { stable: store, random: random.fork(), recorder: parts.recorder },
     );
     this.#refused = new RefusedFrames({
       ...parts,

@@ -1,7 +1,7 @@
 import { type NodeId, type Random, UnavailableError } from "../base/mod.ts";
 import type { Catalogue, Outcome } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
-import type { Clock, Log, Metrics, RaftLogStore, Transport } from "../ports/mod.ts";
+import type { Clock, Log, Metrics, RaftLogStore, Recorder, Transport } from "../ports/mod.ts";
 import type {
   CatalogueCommand,
   ChangeOrigin,
@@ -26,6 +26,7 @@ export interface GroupParts {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly recorder?: Recorder | undefined;
   readonly timing?: Partial<GroupTiming>;
   /** Tells when the log waits for room on its disk; closed with the group. */
   readonly room?: Pick<DiskRoom, "reason" | "onChanged" | "close">;

@@ -1,5 +1,13 @@
-import { errorMessage, type StateKeeper } from "../base/mod.ts";
+import { errorMessage, Random, type StateKeeper } from "../base/mod.ts";
 import { type AnswerFact, AnswerMachine, type AnswerWish } from "../core/answers/mod.ts";
+import {
+  Membership,
+  type MembershipEvent,
+  type MembershipOptions,
+} from "../core/membership/mod.ts";
+import type { RaftOptions } from "../core/raft/mod.ts";
+import { type RaftCall, ReplayedRaft } from "../core/raft_calls/mod.ts";
+import { planVoters, type VotersOptions, type VotersState } from "../core/catalogue/mod.ts";
 import {
   type Observation,
   Scheduler,
@@ -24,6 +32,26 @@ const MAKERS: Partial<Record<RecordedPart, (options: unknown) => SteppedPart>> =
       step(input) {
         const { event, observed } = input as { event: SchedulerEvent; observed: Observation };
         return scheduler.step(event, observed);
+      },
+    };
+  },
+  membership(options) {
+    // Whatever it draws with at first: its state has the generators in it.
+    const membership = new Membership(options as MembershipOptions, new Random(0));
+    return {
+      keep: (keeper) => membership.keep(keeper),
+      step: (input) => membership.step(input as MembershipEvent),
+    };
+  },
+  raft(options) {
+    const raft = new ReplayedRaft(options as RaftOptions);
+    return { keep: (keeper) => raft.keep(keeper), step: (input) => raft.call(input as RaftCall) };
+  },
+  voters() {
+    return {
+      step(input) {
+        const { state, options } = input as { state: VotersState; options: VotersOptions };
+        return planVoters(state, options);
       },
     };
   },

@@ -20,7 +20,7 @@ export function decisionsOf(part: RecordedPart, orders: unknown): readonly strin
     : [orders];
   return list.map((order) => {
     const shown = part === "answer" ? withoutText(order as AnswerOrder) : order;
-    return JSON.stringify(shown, plainly) ?? "nothing";
+    return JSON.stringify(shown, part === "raft" ? withLengths : plainly) ?? "nothing";
   });
 }
 
@@ -48,6 +48,11 @@ function withoutText(order: AnswerOrder): object {
   }
 }
 
+/** As a file has the log: commands by their lengths. */
+function withLengths(key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? `${value.length} bytes` : plainly(key, value);
+}
+
 /** JSON of what has none. */
 function plainly(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) {
@@ -59,13 +64,18 @@ function plainly(_key: string, value: unknown): unknown {
 }
 
 /** Kinds of orders that come all the time and tell people nothing. */
-const QUIET_KINDS: ReadonlySet<unknown> = new Set(["wake_at", "read_on", "show"]);
+const QUIET_KINDS: ReadonlySet<unknown> = new Set([
+  ...["wake_at", "read_on", "show", "accepted", "none"],
+  ...["send_datagram", "send_stream", "values_changed", "persist_identity"],
+]);
 
 /** Whether a step ordered anything that people look for in an incident. */
 export function isTelling({ recorded }: { readonly recorded: readonly string[] }): boolean {
-  return recorded.some((order) => {
-    if (!order.startsWith("{")) return true;
-    const { kind }: { readonly kind?: unknown } = JSON.parse(order);
-    return !QUIET_KINDS.has(kind);
+  return recorded.some((text) => {
+    if (!text.startsWith("{")) return true;
+    const order: Readonly<Record<string, unknown>> = JSON.parse(text);
+    // Of the log's orders those that come with another role or leader.
+    if ("readStates" in order) return order["softState"] !== undefined;
+    return !QUIET_KINDS.has(order["kind"]);
   });
 }

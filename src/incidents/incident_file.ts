@@ -1,9 +1,9 @@
-import { parse, stringify } from "devalue";
 import { errorMessage, invalidRequest, type NodeId, pause } from "../base/mod.ts";
 import type { Clock, IncidentWish } from "../ports/mod.ts";
 import { decisionsOf } from "./decisions.ts";
 import { withoutTexts } from "./masking.ts";
 import type { Stretch } from "./recorder.ts";
+import { readPlain, writePlain } from "./state_text.ts";
 
 /** Of the file: gzipped lines of JSON. For each node a head, then for each stretch a head and its steps. */
 const FORMAT = 1;
@@ -88,12 +88,12 @@ async function* linesOf(
     await pause(clock, 0);
     const { part, id, options, state, steps } = withTexts ? recorded : withoutTexts(recorded);
     if (steps.length === 0) continue;
-    yield `${JSON.stringify({ part, id, options: stringify(options), state })}\n`;
+    yield `${JSON.stringify({ part, id, options: writePlain(part, options), state })}\n`;
     for (let from = 0; from < steps.length; from += STEPS_PER_TURN) {
       if (from > 0) await pause(clock, 0);
       const turn = steps.slice(from, from + STEPS_PER_TURN);
       yield turn.map(({ atMs, input, orders }) =>
-        JSON.stringify([atMs, stringify(input), decisionsOf(part, orders)]) + "\n"
+        JSON.stringify([atMs, writePlain(part, input), decisionsOf(part, orders)]) + "\n"
       ).join("");
     }
   }
@@ -128,7 +128,7 @@ export async function readIncident(bytes: Uint8Array): Promise<RecordedIncident>
       const node = nodes.at(-1);
       if (node === undefined) throw invalidRequest("This is no recording of an incident");
       const { part, id, options, state } = value as unknown as StretchHead;
-      stretches.push({ node, part, id, options: parse(options), state, steps: [] });
+      stretches.push({ node, part, id, options: readPlain(part, options), state, steps: [] });
     }
   }
   if (nodes.length === 0) throw invalidRequest("This is no recording of an incident");

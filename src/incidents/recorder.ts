@@ -44,6 +44,8 @@ const ANSWERS_HELD_BYTES_MAX = 8 * 1024 * 1024;
 export interface IncidentRecorderParts {
   readonly clock: Pick<Clock, "nowMs">;
   readonly log: Log;
+  /** Steps after which a part's state is taken down anew; default 4,096. */
+  readonly stretchSteps?: number;
 }
 
 /** The last steps of each part of the core on this node. While nobody asks, a step costs a place in a list. */
@@ -70,14 +72,14 @@ export class IncidentRecorder implements Recorder {
   }
 
   #beginLong({ part, id = "", options, keep = () => {} }: CourseStart): StepRecorder {
-    const { clock } = this.#parts;
+    const { clock, stretchSteps = STRETCH_STEPS_MAX } = this.#parts;
     let stretch: Stretch | undefined = this.#open({ part, id, options }, keep);
     return {
       note: (input, orders, bytes = 0) => {
         if (stretch === undefined) return;
         stretch.steps.push({ atMs: clock.nowMs(), input, orders });
         stretch.bytes += bytes;
-        if (stretch.steps.length < STRETCH_STEPS_MAX && stretch.bytes < STRETCH_BYTES_MAX) return;
+        if (stretch.steps.length < stretchSteps && stretch.bytes < STRETCH_BYTES_MAX) return;
         stretch = this.#open({ part, id, options }, keep);
       },
     };
@@ -89,7 +91,7 @@ export class IncidentRecorder implements Recorder {
   ): Stretch | undefined {
     const { part } = course;
     try {
-      const stretch: Stretch = { ...course, state: writeState(keep), steps: [], bytes: 0 };
+      const stretch: Stretch = { ...course, state: writeState(part, keep), steps: [], bytes: 0 };
       const known = this.#stretches.get(part) ?? [];
       this.#stretches.set(part, [...known, stretch].slice(-STRETCHES_MAX));
       return stretch;

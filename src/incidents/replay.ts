@@ -1,10 +1,9 @@
-import { parse } from "devalue";
 import { errorMessage } from "../base/mod.ts";
 import type { RecordedPart } from "../ports/mod.ts";
 import { makePart, stepPart, type SteppedPart } from "./core_parts.ts";
 import { decisionsOf } from "./decisions.ts";
 import type { RecordedStep, RecordedStretch, RecordingNode } from "./incident_file.ts";
-import { readState } from "./state_text.ts";
+import { readPlain, readState } from "./state_text.ts";
 
 /** A step as it was replayed. */
 export interface ReplayedStep {
@@ -55,7 +54,7 @@ class Course {
   step(): ReplayedStep {
     const { node, part, id, steps } = this.#stretch;
     const { atMs, input: text, decided: recorded } = steps[this.#at++] as RecordedStep;
-    const input: unknown = parse(text);
+    const input: unknown = readPlain(part, text);
     const decided = decisionsOf(part as RecordedPart, this.#orders(input));
     const isSame = decided.length === recorded.length &&
       decided.every((order, at) => order === recorded[at]);
@@ -74,6 +73,6 @@ class Course {
 
 function startOf({ part, options, state }: RecordedStretch): SteppedPart {
   const made = makePart(part, options);
-  if (state !== undefined) readState(state, (keeper) => made.keep?.(keeper));
+  if (state !== undefined) readState(part, state, (keeper) => made.keep?.(keeper));
   return made;
 }

@@ -3,6 +3,7 @@ import {
   assertNever,
   bugReport,
   equalBytes,
+  errorMessage,
   type Incarnation,
   LineLimiter,
   type NodeId,
@@ -17,7 +18,16 @@ import {
   type MembershipView,
   type MemberView,
 } from "../core/membership/mod.ts";
-import type { Clock, Log, LogLevel, Metrics, PeerAddress, Transport } from "../ports/mod.ts";
+import type {
+  Clock,
+  Log,
+  LogLevel,
+  Metrics,
+  PeerAddress,
+  Recorder,
+  StepRecorder,
+  Transport,
+} from "../ports/mod.ts";
 import type { FrameChannel, MemberStanding } from "../protocol/mod.ts";
 
 /** Received messages that wait while the identity is being saved; more are dropped, as a full socket would. */
@@ -70,6 +80,7 @@ export interface MembershipParts {
   readonly metrics: Metrics;
   /** Durable when it resolves. Only called when the stamp changed. */
   readonly saveIdentity: (identity: SavedIdentity) => Promise<void>;
+  readonly recorder?: Recorder | undefined;
   /** Called at most once; nothing is sent or received afterwards. */
   readonly onFailed: (failure: MembershipFailure) => void;
 }
@@ -104,6 +115,7 @@ export function openMembership(parts: MembershipParts): MembershipDriver {
 export class MembershipDriver {
   readonly #parts: MembershipParts;
   readonly #membership: Membership;
+  readonly #steps: StepRecorder | undefined;
   readonly #facts: Fact[] = [];
   readonly #effects: MembershipEffect[] = [];
   readonly #memberListeners = new Set<(change: MemberChange) => void>();
@@ -123,10 +135,12 @@ export class MembershipDriver {
     const { nodeId, address, bootEpoch, incarnation, timing } = parts;
     this.#parts = parts;
     this.#saved = { bootEpoch, incarnation };
-    this.#membership = new Membership(
-      { nodeId, address, bootEpoch, incarnation, timing },
-      parts.random,
-    );
+    const options = { nodeId, address, bootEpoch, incarnation, timing };
+    this.#membership = new Membership(options, parts.random);
+    this.#steps = parts.recorder?.begin({
+      ...{ part: "membership", options },
+      keep: (keeper) => this.#membership.keep(keeper),
+    });
     parts.metrics.set("odist_members", 1, { standing: "alive" });
     this.#tellClock();
     this.#take({ kind: "started" });
@@ -284,7 +298,18 @@ export class MembershipDriver {
     if (effect !== undefined) return this.#carryOut(effect);
     const fact = this.#facts.shift();
     if (fact === undefined) this.#state = "idle";
-    else this.#effects.push(...this.#membership.step(this.#date(fact)));
+    else this.#effects.push(...this.#step(this.#date(fact)));
+  }
+
+  #step(event: MembershipEvent): readonly MembershipEffect[] {
+    try {
+      const effects = this.#membership.step(event);
+      this.#steps?.note(event, effects, bytesOf(event, effects));
+      return effects;
+    } catch (error) {
+      this.#steps?.note(event, { threw: errorMessage(error) });
+      throw error;
+    }
   }
 
   // A function, because what is called in the loop changes the state.
@@ -431,4 +456,13 @@ export class MembershipDriver {
 function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return equalBytes(a, b);
+}
+
+/** Of messages, in and out. */
+function bytesOf(event: MembershipEvent, effects: readonly MembershipEffect[]): number {
+  const received = "bytes" in event ? event.bytes.length : 0;
+  return effects.reduce(
+    (sum, effect) => sum + ("bytes" in effect ? effect.bytes.length : 0),
+    received,
+  );
 }

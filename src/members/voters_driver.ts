@@ -7,13 +7,15 @@ import {
   type VotersPlan,
 } from "../core/catalogue/mod.ts";
 import type { RaftView } from "../core/raft/mod.ts";
-import type { Clock, Log, Metrics } from "../ports/mod.ts";
+import type { Clock, Log, Metrics, Recorder, StepRecorder } from "../ports/mod.ts";
 import type { GroupChange } from "../protocol/mod.ts";
 
 /** How often a leader looks although nothing changed: a refused change or transfer is tried again then. */
 const LOOK_MS = 1_000;
 /** How often while a learner that could vote is still catching up, which nobody announces. */
 const CATCH_UP_LOOK_MS = 100;
+/** What a member takes in a look that is recorded, about. */
+const MEMBER_BYTES = 128;
 /** How long one change may take before the leader looks afresh. */
 const CHANGE_TIMEOUT_MS = 5_000;
 
@@ -41,6 +43,7 @@ export interface VotersDriverParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly options: VotersOptions;
+  readonly recorder?: Recorder | undefined;
 }
 
 /**
@@ -53,6 +56,7 @@ export interface VotersDriverParts {
 export class VotersDriver {
   readonly #parts: VotersDriverParts;
   readonly #stopListening: () => void;
+  readonly #steps: StepRecorder | undefined;
   /** Since when each member has its standing; kept by nodes that don't lead too, so that a new leader need not wait. */
   #standings = new Map<NodeId, Pick<VoterCandidate, "standing" | "sinceMs">>();
   #timer: { readonly dueMs: number; cancel(): void } | undefined;
@@ -62,6 +66,7 @@ export class VotersDriver {
 
   constructor(parts: VotersDriverParts) {
     this.#parts = parts;
+    this.#steps = parts.recorder?.begin({ part: "voters", options: {}, keep: () => {} });
     this.#stopListening = parts.group.onChanged(() => this.look());
     this.look();
   }
@@ -109,7 +114,9 @@ export class VotersDriver {
     const periodMs = catchingUp ? CATCH_UP_LOOK_MS : LOOK_MS;
     this.#lookAt(Math.min(nowMs + periodMs, nextLookMs(state, options) ?? Infinity));
     if (this.#state === "ready" && transferTarget === undefined && nowMs >= this.#restUntilMs) {
-      this.#carryOut(planVoters(state, options));
+      const plan = planVoters(state, options);
+      this.#steps?.note({ state, options }, plan, MEMBER_BYTES * members.length);
+      this.#carryOut(plan);
     }
   }
 

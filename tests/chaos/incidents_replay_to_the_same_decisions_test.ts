@@ -82,6 +82,8 @@ clusterTest(
       assert.match(out, /\d+ steps, each decided as recorded\n$/);
       assert.match(out, /answer \S+ failed -> \{"kind":"report_loss".*"decision":"resume"/);
       assert.match(out, /scheduler model_loaded -> .*grant_slot/);
+      assert.match(out, /raft .*"role":"leader"/);
+      assert.match(out, /membership .*"standing":"(suspect|down)"/);
       assert.doesNotMatch(out, /fox/);
     } finally {
       await Deno.remove(folder, { recursive: true });

@@ -228,7 +228,11 @@ export class SimulatedMachine {
       clock: life.clock,
       log: this.telemetry,
       metrics: this.telemetry,
-      recorder: this.recorder = new IncidentRecorder({ clock: life.clock, log: this.telemetry }),
+      recorder: this.recorder = new IncidentRecorder({
+        ...{ clock: life.clock, log: this.telemetry },
+        // So that most of what tests replay begins in the middle of a life.
+        stretchSteps: 100,
+      }),
       drawSeed: () => by.random.below(2 ** 32),
       machine: { availableBytes: () => 1e12, cores: 2 },
       devices: { list: () => [], look: () => Promise.resolve() },

@@ -108,8 +108,13 @@ function timelineRow({ node, part, id, atMs, input, recorded }: ReplayedStep): s
 function inputText(input: unknown): string {
   const kind = (value: unknown) =>
     typeof value === "object" && value !== null && "kind" in value ? String(value.kind) : "";
-  const { event } = input as { readonly event?: unknown };
-  return kind(input) || kind(event);
+  const { event, method, args = [] } = input as {
+    readonly event?: unknown;
+    readonly method?: string;
+    readonly args?: readonly unknown[];
+  };
+  if (method !== undefined) return `${method} ${kind(args[0])}`.trim();
+  return kind(input) || kind(event) || "look";
 }
 
 function differenceText(

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { keepMap, type NodeId, type StateKeeper } from "../../base/mod.ts";
 import type {
   LifeStamp,
   SyncRow,
@@ -141,6 +141,11 @@ export class Firsthand {
     if (held === undefined) return undefined;
     const delta = deltaOf(held, want);
     return held.nodeId === self.nodeId || delta.toVersion > want.fromVersion ? delta : undefined;
+  }
+
+  keep(keeper: StateKeeper): void {
+    for (const nodeId of keeper.keep([...this.#due])) this.#due.add(nodeId);
+    keepMap(keeper, this.#wants);
   }
 
   #tell(member: Member): void {

@@ -1,4 +1,10 @@
-import { assert, type Incarnation, type NodeId } from "../../base/mod.ts";
+import {
+  assert,
+  type Incarnation,
+  keepMap,
+  type NodeId,
+  type StateKeeper,
+} from "../../base/mod.ts";
 import type { Accusation, LifeStamp, MemberClaim } from "../../protocol/mod.ts";
 import type { Prober } from "./prober.ts";
 import { compareClaims, compareStamps, isLive, type Member, viewMember } from "./roster.ts";
@@ -189,6 +195,12 @@ export class Judge {
     this.#armSuspicion(member, suspicion);
   }
 
+  keep(keeper: StateKeeper): void {
+    this.#hearsay.keep(keeper);
+    this.#epochRaises = keeper.keep(this.#epochRaises);
+    this.#epochRaisedMs = keeper.keep(this.#epochRaisedMs);
+  }
+
   #meet(claim: MemberClaim, origin: ClaimOrigin): void {
     const { roster, timing, coreMs } = this.#shared;
     const goneMs = (origin.goneSeconds ?? 0) * 1000;
@@ -351,5 +363,9 @@ class Hearsay {
 
   forget(nodeId: NodeId): void {
     this.#heard.delete(nodeId);
+  }
+
+  keep(keeper: StateKeeper): void {
+    keepMap(keeper, this.#heard);
   }
 }

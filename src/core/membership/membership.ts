@@ -3,8 +3,10 @@ import {
   assertNever,
   BoundedMap,
   type Incarnation,
+  keepMap,
   type NodeId,
   type Random,
+  type StateKeeper,
 } from "../../base/mod.ts";
 import {
   decodeDatagram,
@@ -158,6 +160,37 @@ export class Membership {
     const { self, roster } = this.#shared;
     const held = nodeId === self.nodeId ? self : roster.find(nodeId);
     return held?.values.present() ?? new Map<string, Uint8Array>();
+  }
+
+  /** All of its state but the timing. */
+  keep(keeper: StateKeeper): void {
+    const shared = this.#shared;
+    const { values, ...self } = shared.self;
+    Object.assign(shared.self, keeper.keep(self));
+    values.keep(keeper);
+    shared.random.keep(keeper);
+    shared.timers.keep(keeper);
+    shared.coreMs = keeper.keep(shared.coreMs);
+    shared.epochMax = keeper.keep(shared.epochMax);
+    const { roster } = shared;
+    const parts = [roster, this.#voice, this.#heartbeats, this.#prober, this.#judge];
+    for (const part of [...parts, this.#firsthand, this.#sync]) part.keep(keeper);
+    this.#keepOwn(keeper);
+  }
+
+  #keepOwn(keeper: StateKeeper): void {
+    this.#seeds = keeper.keep(this.#seeds);
+    keepMap(keeper, this.#expelled);
+    this.#nowMs = keeper.keep(this.#nowMs);
+    this.#wallOffsetMs = keeper.keep(this.#wallOffsetMs);
+    this.#stalledMs = keeper.keep(this.#stalledMs);
+    this.#stallForgiven = keeper.keep(this.#stallForgiven);
+    this.#gossipArmed = keeper.keep(this.#gossipArmed);
+    this.#valuesArmed = keeper.keep(this.#valuesArmed);
+    this.#joinArmed = keeper.keep(this.#joinArmed);
+    this.#lastHealMs = keeper.keep(this.#lastHealMs);
+    this.#wakeToken = keeper.keep(this.#wakeToken);
+    this.#wakeAtMs = keeper.keep(this.#wakeAtMs);
   }
 
   /**

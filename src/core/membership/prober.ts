@@ -1,4 +1,4 @@
-import { assert, type NodeId } from "../../base/mod.ts";
+import { assert, keepMap, type NodeId, type StateKeeper } from "../../base/mod.ts";
 import type { Contact, HeartbeatWatch } from "./events.ts";
 import { isLive, type Member } from "./roster.ts";
 import type { Shared } from "./shared.ts";
@@ -65,6 +65,12 @@ export class Heartbeats {
   /** Whether a member needs no probe of this node. */
   standInFor(member: Member): boolean {
     return this.#standInUntilMs(member) > this.#shared.coreMs;
+  }
+
+  keep(keeper: StateKeeper): void {
+    keepMap(keeper, this.#currentUntilMs);
+    this.#leader = keeper.keep(this.#leader);
+    this.#watched = keeper.keep(this.#watched);
   }
 
   /** Until when, in core time, nobody needs a probe of this node unless something happens; -Infinity = somebody does. */
@@ -251,7 +257,9 @@ export class Prober {
     }
     const own = ++this.#sequence;
     const over = timers.at(coreMs + timing.probeTimeoutMs, { kind: "relay_over", sequence: own });
-    this.#relays.set(own, { requester, requesterSequence: sequence, targetId, over });
+    const { nodeId, address } = requester;
+    const relay = { requester: { nodeId, address }, requesterSequence: sequence, targetId, over };
+    this.#relays.set(own, relay);
     this.#voice.send(target, { kind: "ping", sequence: own });
   }
 
@@ -269,6 +277,15 @@ export class Prober {
       this.#shared.timers.cancel(probe.silent);
       this.onSilent(sequence);
     }
+  }
+
+  keep(keeper: StateKeeper): void {
+    keepMap(keeper, this.#probes);
+    keepMap(keeper, this.#relays);
+    this.#sequence = keeper.keep(this.#sequence);
+    this.#turnMs = keeper.keep(this.#turnMs);
+    this.#turn = keeper.keep(this.#turn);
+    this.#health = keeper.keep(this.#health);
   }
 
   get #stretch(): number {

@@ -1,7 +1,7 @@
-import { assert, type NodeId, type Random } from "../../base/mod.ts";
+import { assert, type NodeId, type Random, type StateKeeper } from "../../base/mod.ts";
 import type { LifeStamp, MemberClaim, MemberStanding } from "../../protocol/mod.ts";
 import type { MemberView } from "./events.ts";
-import type { Suspicion } from "./suspicion.ts";
+import { Suspicion } from "./suspicion.ts";
 import type { Timer, TimerFact } from "./timers.ts";
 import { MEMBERS_MAX } from "./timing.ts";
 import { MemberValues } from "./values.ts";
@@ -180,6 +180,29 @@ export class Roster {
     return this.#random.pick(
       this.sorted().filter((member) => member.standing === "down" && member.address !== ""),
     );
+  }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    this.#random.keep(keeper);
+    const members = keeper.keep(
+      [...this.#members.values()].map(({ values: _values, suspicion: _suspicion, ...plain }) =>
+        plain
+      ),
+    );
+    for (const plain of keeper.restores ? members : []) {
+      const member = { ...plain, values: new MemberValues(), suspicion: undefined };
+      this.#members.set(plain.nodeId, member);
+    }
+    for (const member of this.#members.values()) {
+      member.values.keep(keeper);
+      member.suspicion = Suspicion.keep(keeper, member.suspicion);
+    }
+    this.#liveOutdated = keeper.keep(this.#liveOutdated);
+    const live = keeper.keep(this.#liveOutdated ? [] : this.#live.map(({ nodeId }) => nodeId));
+    if (keeper.restores) this.#live = live.flatMap((nodeId) => this.find(nodeId) ?? []);
+    this.#round = [...keeper.keep(this.#round)];
+    this.#liveCount = keeper.keep(this.#liveCount);
   }
 
   #check(): void {

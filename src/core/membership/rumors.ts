@@ -1,4 +1,5 @@
-import { assert } from "../../base/mod.ts";
+import { assert, keepMap, type StateKeeper } from "../../base/mod.ts";
+
 /** Encoded rumours waiting to ride on other messages; the least often sent goes first (SWIM section 4.1). */
 export class Rumors {
   readonly #rumorsMax: number;
@@ -56,6 +57,13 @@ export class Rumors {
       if (sent < transmissionsMax) this.#put(subject, bytes, sent);
     }
     return taken;
+  }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    const bySent = keeper.keep(this.#bySent);
+    if (keeper.restores) this.#bySent.splice(0, this.#bySent.length, ...bySent);
+    keepMap(keeper, this.#sentByKey);
   }
 
   #put(subject: string, bytes: Uint8Array, sent: number): void {

@@ -1,4 +1,4 @@
-import { assert, type NodeId } from "../../base/mod.ts";
+import { assert, type NodeId, type StateKeeper } from "../../base/mod.ts";
 import { CONFIRMATIONS_MAX } from "./timing.ts";
 
 // Lifeguard, dynamic suspicion timeout: what is left of the stretch after n of k confirmations, in thousandths:
@@ -39,6 +39,23 @@ export class Suspicion {
       Math.min(CONFIRMATIONS_MAX, options.accusersPossible - 1),
     );
     this.#accusers = new Set([accuser]);
+  }
+
+  /** Keeps one that may be there. */
+  static keep(keeper: StateKeeper, present: Suspicion | undefined): Suspicion | undefined {
+    const kept = keeper.keep(present === undefined ? undefined : present.#plain());
+    if (!keeper.restores || kept === undefined) return present;
+    const { accuser, startedMs, msMin, msMax, wanted, accusers, lastCalls, lastCallMs } = kept;
+    const options = { startedMs, msMin, msMax, accusersPossible: wanted + 1 };
+    const restored = new Suspicion(accuser, options);
+    for (const one of accusers) restored.#accusers.add(one);
+    return Object.assign(restored, { lastCalls, lastCallMs });
+  }
+
+  #plain() {
+    const { accuser, startedMs, lastCalls, lastCallMs } = this;
+    const bounds = { msMin: this.#msMin, msMax: this.#msMax, wanted: this.#confirmationsWanted };
+    return { accuser, startedMs, lastCalls, lastCallMs, ...bounds, accusers: this.#accusers };
   }
 
   /** Counts an accuser; true when it is one more than before and still shortens the wait. */

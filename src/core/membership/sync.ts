@@ -1,4 +1,4 @@
-import type { NodeId, Random } from "../../base/mod.ts";
+import type { NodeId, Random, StateKeeper } from "../../base/mod.ts";
 import {
   type MembershipSync,
   SYNC_BUCKETS,
@@ -48,6 +48,10 @@ export class Sync {
     this.#judge = parts.judge;
     this.#firsthand = parts.firsthand;
     this.#random = shared.random.fork();
+  }
+
+  keep(keeper: StateKeeper): void {
+    this.#random.keep(keeper);
   }
 
   /** Opens a push-pull. A joining node takes the whole list at once. */

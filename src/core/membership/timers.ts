@@ -1,4 +1,4 @@
-import { assert, type NodeId } from "../../base/mod.ts";
+import { assert, type NodeId, type StateKeeper } from "../../base/mod.ts";
 
 /** What a deadline of membership is about. */
 export type TimerFact =
@@ -61,6 +61,14 @@ export class Timers<Fact> {
     assert(first.dueMs <= nextMs, "Timers come due in order", { dueMs: first.dueMs, nextMs });
     first.cancelled = true;
     return first.fact;
+  }
+
+  /** All of its state; who holds one of these timers keeps it with the same keeper. */
+  keep(keeper: StateKeeper): void {
+    const heap = keeper.keep(this.#heap);
+    if (keeper.restores) this.#heap.push(...heap);
+    this.#order = keeper.keep(this.#order);
+    this.#cancelledCount = keeper.keep(this.#cancelledCount);
   }
 
   #dropCancelled(): void {

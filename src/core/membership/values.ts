@@ -1,4 +1,4 @@
-import { assert, equalBytes } from "../../base/mod.ts";
+import { assert, equalBytes, keepMap, type StateKeeper } from "../../base/mod.ts";
 import {
   VALUE_BYTES_MAX,
   VALUE_KEY_BYTES_MAX,
@@ -116,6 +116,14 @@ export class MemberValues {
   }
 
   /** What a whole delta does not name was deleted; only later changes stay. Returns the keys dropped. */
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    this.#version = keeper.keep(this.#version);
+    this.#collectedVersion = keeper.keep(this.#collectedVersion);
+    this.#bytes = keeper.keep(this.#bytes);
+    keepMap(keeper, this.#entries);
+  }
+
   #dropUnnamed(collectedVersion: number, named: ReadonlySet<string>): string[] {
     const dropped = [...this.#entries.values()].filter((entry) =>
       entry.version <= collectedVersion && !named.has(entry.key)

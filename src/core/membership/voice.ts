@@ -1,4 +1,4 @@
-import { assert, type NodeId } from "../../base/mod.ts";
+import { assert, type NodeId, type StateKeeper } from "../../base/mod.ts";
 import {
   type Accusation,
   DATAGRAM_BYTES_MAX,
@@ -75,6 +75,10 @@ export class Voice {
     const { nodeId, address } = to;
     const bytes = encodeSync({ source: this.#shared.self, body });
     this.#shared.effects.push({ kind: "send_stream", nodeId, address, bytes });
+  }
+
+  keep(keeper: StateKeeper): void {
+    this.#claims.keep(keeper);
   }
 
   /** How far this node's values are, as a part of a datagram. */

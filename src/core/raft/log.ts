@@ -1,4 +1,4 @@
-import { assert } from "../../base/mod.ts";
+import { assert, type StateKeeper } from "../../base/mod.ts";
 import type { RaftLogReader } from "../../ports/mod.ts";
 import type { Entry, EntryId, GroupChange, Proposal, Snapshot } from "../../protocol/mod.ts";
 import { Unstable } from "./unstable.ts";
@@ -256,6 +256,16 @@ export class RaftLog {
     this.#applying = Math.max(this.#applying, index);
     this.#applyingBytes = Math.max(0, this.#applyingBytes - bytes);
     this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax;
+  }
+
+  /** All of its state that is not on disk. */
+  keep(keeper: StateKeeper): void {
+    this.#unstable.keep(keeper);
+    this.#committed = keeper.keep(this.#committed);
+    this.#applying = keeper.keep(this.#applying);
+    this.#applied = keeper.keep(this.#applied);
+    this.#applyingBytes = keeper.keep(this.#applyingBytes);
+    this.#applyingPaused = keeper.keep(this.#applyingPaused);
   }
 
   get #appliableTo(): number {

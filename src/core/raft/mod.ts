@@ -10,7 +10,7 @@
  * @module
  */
 export type { ChangeRefusal, ChangeResult, Configuration } from "./configuration.ts";
-export { limitEntries } from "./log.ts";
+export { entriesBytes, limitEntries } from "./log.ts";
 export type { ProgressMode } from "./peers.ts";
 export type { JointVoters, VoteResult } from "../voting/mod.ts";
 export type { AppendDone, ApplyDone, RaftInput, SnapshotDelivery } from "./raft.ts";

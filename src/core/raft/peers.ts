@@ -1,4 +1,4 @@
-import { assert, type NodeId } from "../../base/mod.ts";
+import { assert, type NodeId, type StateKeeper } from "../../base/mod.ts";
 import { allMembers, allVoters, type Configuration, EMPTY_CONFIGURATION } from "./configuration.ts";
 import { jointIndex, jointVote, type VoteResult } from "../voting/mod.ts";
 
@@ -53,6 +53,11 @@ export class Inflights {
     this.#sent = [];
     // The byte count must go with the queue: one that outlives it stalls the follower for good.
     this.#bytes = 0;
+  }
+
+  keep(keeper: StateKeeper): void {
+    this.#sent = keeper.keep(this.#sent);
+    this.#bytes = keeper.keep(this.#bytes);
   }
 }
 
@@ -193,6 +198,15 @@ export class Progress {
     return true;
   }
 
+  keep(keeper: StateKeeper): void {
+    const { mode, match, next, pendingSnapshot, recentlyActive, heardAtBeat, isLearner } = this;
+    const fields = { mode, match, next, pendingSnapshot, recentlyActive, heardAtBeat, isLearner };
+    Object.assign(this, keeper.keep(fields));
+    this.inflights.keep(keeper);
+    this.#held = keeper.keep(this.#held);
+    this.#commitSent = keeper.keep(this.#commitSent);
+  }
+
   #check(): void {
     const { mode, match, next } = this;
     assert(match < next, "What a follower holds is not sent again", { mode, match, next });
@@ -321,6 +335,19 @@ export class Peers {
   /** Who refused it, sorted. */
   get denied(): readonly NodeId[] {
     return this.#ids.filter((id) => this.#votes.get(id) === false);
+  }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    this.#configuration = keeper.keep(this.#configuration);
+    this.#ids = keeper.keep(this.#ids);
+    this.#votes = keeper.keep(this.#votes);
+    const ids = keeper.keep([...this.#progress.keys()]);
+    if (keeper.restores) {
+      const made = () => new Progress(1, this.#limits, { isLearner: false });
+      this.#progress = new Map(ids.map((id) => [id, made()]));
+    }
+    for (const progress of this.#progress.values()) progress.keep(keeper);
   }
 
   /** Counts a vote; only a node's first one in an election counts. */

@@ -1,4 +1,4 @@
-import { assert, type NodeId, type Random } from "../../base/mod.ts";
+import { assert, type NodeId, type Random, type StateKeeper } from "../../base/mod.ts";
 import type { RaftLogReader } from "../../ports/mod.ts";
 import type {
   Entry,
@@ -199,6 +199,13 @@ export class RaftNode extends Raft {
       mustSync,
       answers,
     };
+  }
+
+  /** All of its state but the options, and what is on disk. */
+  keep(keeper: StateKeeper): void {
+    this.state.keep(keeper);
+    this.#previousSoftState = keeper.keep(this.#previousSoftState);
+    this.#previousHardState = keeper.keep(this.#previousHardState);
   }
 
   /** A copy of the state. */

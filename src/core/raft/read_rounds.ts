@@ -1,4 +1,4 @@
-import { assert, type NodeId } from "../../base/mod.ts";
+import { assert, keepMap, type NodeId, type StateKeeper } from "../../base/mod.ts";
 
 /** A read waiting for a quorum to confirm that its leader still leads. */
 export interface PendingRead {
@@ -57,6 +57,13 @@ export class ReadRounds {
   acknowledge(id: NodeId, round: number): void {
     if (round > this.#lastRound) return;
     this.#acknowledged.set(id, Math.max(round, this.#acknowledged.get(id) ?? 0));
+  }
+
+  keep(keeper: StateKeeper): void {
+    this.#lastRound = keeper.keep(this.#lastRound);
+    this.#waiting = keeper.keep(this.#waiting);
+    keepMap(keeper, this.#acknowledged);
+    this.#early = keeper.keep(this.#early);
   }
 
   /** A quorum confirmed all rounds up to `round`: takes the reads out. */

@@ -1,4 +1,4 @@
-import { assert, type NodeId, type Random } from "../../base/mod.ts";
+import { assert, type NodeId, type Random, type StateKeeper } from "../../base/mod.ts";
 import type { RaftLogReader } from "../../ports/mod.ts";
 import type { HardState, RaftMessage } from "../../protocol/mod.ts";
 import { type ChangeRefusal, type Configuration, fromGroup } from "./configuration.ts";
@@ -325,6 +325,26 @@ export class RaftState {
       this.note({ kind: "transfer_aborted", target: this.transferTarget });
     }
     this.transferTarget = undefined;
+  }
+
+  /** All of it but the options. */
+  keep(keeper: StateKeeper): void {
+    this.#random.keep(keeper);
+    this.log.keep(keeper);
+    this.peers.keep(keeper);
+    this.electorate.keep(keeper);
+    this.reads.keep(keeper);
+    const { term, vote, role, leader, ticks, beats, transferTarget, uncommittedBytes } = this;
+    const { electionElapsedTicks, heartbeatElapsedTicks, electionTimeoutTicks } = this;
+    const { pendingChangeIndex, pendingVoters } = this;
+    const { messages, messagesAfterAppend, readStates, notes } = this;
+    const fields = {
+      ...{ term, vote, role, leader, ticks, beats, transferTarget, uncommittedBytes },
+      ...{ electionElapsedTicks, heartbeatElapsedTicks, electionTimeoutTicks },
+      ...{ pendingChangeIndex, pendingVoters },
+      ...{ messages, messagesAfterAppend, readStates, notes },
+    };
+    Object.assign(this, keeper.keep(fields));
   }
 
   #become(role: RaftRole): void {

@@ -1,4 +1,4 @@
-import { assert } from "../../base/mod.ts";
+import { assert, type StateKeeper } from "../../base/mod.ts";
 import type { Entry, EntryId, Snapshot } from "../../protocol/mod.ts";
 
 /**
@@ -123,6 +123,14 @@ export class Unstable {
       this.#offsetInProgress = Math.min(this.#offsetInProgress, first);
     }
     this.#check();
+  }
+
+  keep(keeper: StateKeeper): void {
+    this.#snapshot = keeper.keep(this.#snapshot);
+    this.#entries = keeper.keep(this.#entries);
+    this.#offset = keeper.keep(this.#offset);
+    this.#snapshotInProgress = keeper.keep(this.#snapshotInProgress);
+    this.#offsetInProgress = keeper.keep(this.#offsetInProgress);
   }
 
   #check(): void {

@@ -1,4 +1,4 @@
-import type { NodeId } from "../../base/mod.ts";
+import { keepMap, type NodeId, type StateKeeper } from "../../base/mod.ts";
 import type { Entry } from "../../protocol/mod.ts";
 import type { JointVoters } from "./quorum.ts";
 
@@ -85,6 +85,16 @@ export class Electorate {
       const voices = [...this.#voices.values()].filter((named) => named.has(name)).length;
       if (voices >= VOICES_NEEDED) this.vouch([name]);
     }
+  }
+
+  /** All of its state. */
+  keep(keeper: StateKeeper): void {
+    this.#configuration = keeper.keep(this.#configuration);
+    this.#ofTerm = keeper.keep(this.#ofTerm);
+    this.#vouched = keeper.keep(this.#vouched);
+    keepMap(keeper, this.#voices);
+    this.#heardTicks = keeper.keep(this.#heardTicks);
+    this.#askedTicks = keeper.keep(this.#askedTicks);
   }
 
   #add({ incoming, outgoing }: JointVoters): void {

@@ -101,9 +101,7 @@ export class Cluster {
       group,
       members: () => admittedMembers(group.catalogue).map((row) => this.#candidate(row)),
       standingOf: (member) => membership.find(member)?.standing,
-      clock,
-      log,
-      metrics,
+      ...{ clock, log, metrics, recorder: machinery.recorder },
       options: { ...VOTERS_DEFAULTS, replaceAfterMs: settings.replaceVotersAfterMs },
     });
     this.#handover = new VoteHandover({

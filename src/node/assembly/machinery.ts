@@ -110,6 +110,7 @@ export type MachineryPorts = Pick<
   | "clock"
   | "log"
   | "metrics"
+  | "recorder"
   | "drawSeed"
   | "openFile"
   | "openSecrets"
@@ -158,6 +159,7 @@ export interface Machinery {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly recorder: NodePorts["recorder"];
   readonly addressOf: (nodeId: NodeId) => string;
   /** This node was taken out of its cluster; `reason` is for people. */
   readonly onExpelled: (reason: string) => void;
@@ -349,7 +351,7 @@ async function assemble(opened: Opened): Promise<Machinery> {
     return {
       settings: settingsOf(opened, advertised),
       ...{ stored, group, transport, membership, lastKnown: opened.lastKnown },
-      ...{ router, book, clock, log, metrics, addressOf },
+      ...{ router, book, clock, log, metrics, addressOf, recorder: opened.recorder },
       access: keyAccess({ ...accessParts(opened, late), open: opened.open }),
       attribution: opened.attribution,
       serveClients: (answer) => void (late.answer = answer),
@@ -516,7 +518,7 @@ async function openLogGroup(
   opened: Opened,
   by: Pick<GroupParts, "addressOf" | "isDown"> & { readonly transport: QuicTransport },
 ): Promise<Group> {
-  const { config, stored, member, store, damage, room, clock, log, metrics } = opened;
+  const { config, stored, member, store, damage, room, clock, log, metrics, recorder } = opened;
   const founding = member.origin === "founded" ? await foundingOf(opened) : undefined;
   const group = await openGroup({
     nodeId: stored.nodeId,
@@ -526,8 +528,7 @@ async function openLogGroup(
     ...by,
     clock,
     random: new Random(opened.drawSeed()),
-    log,
-    metrics,
+    ...{ log, metrics, recorder },
     timing: { tickMs: Math.round(config.heartbeatMs / GROUP_TIMING.heartbeatTicks) },
     originOf: (command) => opened.attribution.originOf(command),
     ...(founding && { founding }),
@@ -544,7 +545,7 @@ function openGossip(
   opened: Opened,
   by: { readonly transport: QuicTransport; readonly advertised: string },
 ): MembershipDriver {
-  const { config, stored, clock, log, metrics } = opened;
+  const { config, stored, clock, log, metrics, recorder } = opened;
   return openMembership({
     nodeId: stored.nodeId,
     address: by.advertised,
@@ -554,8 +555,7 @@ function openGossip(
     transport: by.transport,
     clock,
     random: new Random(opened.drawSeed()),
-    log,
-    metrics,
+    ...{ log, metrics, recorder },
     saveIdentity: (life) => stored.saveLife(life),
     onFailed: (failure) => opened.onFatal(membershipFault(failure)),
   });
