@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
 import { PLATFORMS } from "./description.ts";
 import { fill } from "./fill.ts";
-import { DEPLOY_FOLDER, findStale, renderDeploy } from "./generate.ts";
+import { DEPLOY_FOLDER, findStale, renderDeploy, renderService } from "./generate.ts";
 import { hasTool, runTool } from "./tools.ts";
 
 /** A test that wants programs; without them its name says which. */
@@ -57,6 +57,25 @@ Deno.test("install.sh and install.ps1 ask for files that a release has", () => {
 
 testWith(["shellcheck"], "shellcheck finds nothing in install.sh", async () => {
   await runTool(["shellcheck", join(DEPLOY_FOLDER, "install.sh")]);
+});
+
+testWith(["systemd-analyze"], "systemd finds nothing in the units", async () => {
+  const folder = await Deno.makeTempDir();
+  for (const scope of ["system", "user"] as const) {
+    const path = join(folder, `odist-${scope}.service`);
+    // A program that is there: that the unit's own isn't, yet, would be said, too.
+    await Deno.writeTextFile(path, renderService(`${scope}.service`, Deno.execPath()));
+    const { stderr } = await new Deno.Command("systemd-analyze", {
+      args: [`--${scope}`, "verify", path],
+      env: { XDG_RUNTIME_DIR: folder },
+    }).output();
+    // Other units of this machine may have faults of their own.
+    const own = new TextDecoder().decode(stderr).split("\n").filter((line) =>
+      line.includes("odist-")
+    );
+    assert.deepEqual(own, []);
+  }
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("The compose file runs three nodes that nobody gets into and that write to /data alone", () => {
