@@ -152,3 +152,32 @@ Deno.test({
     for (const folder of Object.values(releases)) await Deno.remove(folder, { recursive: true });
   },
 });
+
+Deno.test({
+  name:
+    `install.sh as root installs for everybody with a unit of the system, and uninstall takes both away${NO_BARE_ROOT}`,
+  ignore: NO_BARE_ROOT !== "",
+  async fn() {
+    await using root = await BareRoot.make({ user: 0 });
+    const release = await publish(await builtFile(), version);
+    await Deno.rename(release, root.outside("release"));
+    await Deno.copyFile(join(DEPLOY_FOLDER, "install.sh"), root.outside("install.sh"));
+    const installed = await root.run(["sh", "/install.sh", "--service", "--from", "/release"]);
+    assert.equal(installed.code, 0, installed.err);
+    assert.match(installed.out, /\/usr\/local\/bin\/odist is odist version/);
+    const unit = root.outside("etc/systemd/system/odist.service");
+    assert.match(await Deno.readTextFile(unit), /^ExecStart=\/usr\/local\/bin\/odist serve$/m);
+    await Deno.mkdir(root.outside("var/lib/odist/models"), { recursive: true });
+    const gone = await root.run(["/usr/local/bin/odist", "uninstall"]);
+    assert.equal(gone.code, 0, gone.err);
+    assert.match(
+      gone.out,
+      /^removed +service of the system +\/etc\/systemd\/system\/odist\.service$/m,
+    );
+    assert.match(gone.out, /^stays +data of the system's service +\/var\/lib\/odist$/m);
+    for (const folder of ["usr/local/bin", "etc/systemd/system"]) {
+      assert.deepEqual([...Deno.readDirSync(root.outside(folder))], [], folder);
+    }
+    await Deno.stat(root.outside("var/lib/odist/models"));
+  },
+});
