@@ -9,6 +9,8 @@ const ROOMY_RADIUS = 30;
 const NAMED_RADIUS = 14;
 /** Lines at most: more are no picture any more. */
 const LINES_MAX = 200;
+/** More lines that flow cost the browser whole frames. */
+const FLOWING_MAX = 40;
 const MODEL_DOTS_MAX = 6;
 /** Of so many nodes each line has room for its figure. */
 const FIGURED_MEMBERS_MAX = 12;
@@ -120,7 +122,7 @@ function Answers({ layout, byName, running }: {
 }) {
   const lanes = new Map<string, number>();
   return (
-    <g class="answers" aria-hidden="true">
+    <g class={`answers ${running.length > FLOWING_MAX ? "calm" : ""}`} aria-hidden="true">
       {running.slice(0, LINES_MAX).map((row) => {
         const node = byName.get(row.node ?? row.entry);
         if (node === undefined) return null;
