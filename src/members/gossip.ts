@@ -1,5 +1,11 @@
 import { BoundedMap, equalBytes, LineLimiter, type NodeId } from "../base/mod.ts";
-import { CopiesReports, LoadReports, SpeedsReports } from "../core/catalogue/mod.ts";
+import {
+  CopiesReports,
+  LoadReports,
+  type Moment,
+  SpeedsReports,
+  tellingStretch,
+} from "../core/catalogue/mod.ts";
 import type { Clock, Log, Metrics } from "../ports/mod.ts";
 import {
   COMPUTED_PREFIXES_KEY,
@@ -109,7 +115,7 @@ export interface GossipParts {
   readonly nodeId: NodeId;
   readonly membership: Pick<
     MembershipDriver,
-    "publish" | "values" | "onValuesChanged" | "onMemberChanged"
+    "publish" | "values" | "clusterSize" | "onValuesChanged" | "onMemberChanged"
   >;
   readonly clock: Pick<Clock, "monotonicMs" | "after">;
   readonly log: Log;
@@ -271,13 +277,14 @@ export class Gossip {
   #look(): void {
     const { clock, membership, readLoad, readLoaded } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const { load, nextLookMs = Infinity } = this.#loadReports.look(readLoad(), nowMs);
+    const moment = { nowMs, members: membership.clusterSize };
+    const { load, nextLookMs = Infinity } = this.#loadReports.look(readLoad(), moment);
     if (load !== undefined) membership.publish(NODE_LOAD_KEY, encodeNodeLoad(load));
-    const told = this.#copiesReports.look(readLoaded(), nowMs);
+    const told = this.#copiesReports.look(readLoaded(), moment);
     if (told.copies !== undefined) {
       membership.publish(LOADED_COPIES_KEY, encodeLoadedCopies(told.copies));
     }
-    const speeds = this.#speedsReports.look(this.#parts.readSpeeds(), nowMs);
+    const speeds = this.#speedsReports.look(this.#parts.readSpeeds(), moment);
     if (speeds !== undefined) membership.publish(MODEL_SPEEDS_KEY, encodeModelSpeeds(speeds));
     const devices = encodeNodeDevices(this.#parts.readDevices());
     if (!equalBytes(devices, this.#toldDevices)) {
@@ -294,18 +301,18 @@ export class Gossip {
       this.#toldSplit = split;
       membership.publish(NODE_SPLIT_KEY, encodeNodeSplit(split));
     }
-    this.#lookAtPrefixes(nowMs);
-    const keysMs = this.#tellKeys(nowMs);
+    this.#lookAtPrefixes(moment);
+    const keysMs = this.#tellKeys(moment);
     this.#lookAt(Math.min(nowMs + LOOK_MS, nextLookMs, told.nextLookMs ?? Infinity, keysMs));
   }
 
   /** @returns When to look again. */
-  #tellKeys(nowMs: number): number {
+  #tellKeys({ nowMs, members }: Moment): number {
     const uses = this.#parts.keys?.read();
     // A new day alone is no news.
     const keys = JSON.stringify(uses?.keys ?? []);
     if (uses === undefined || keys === this.#toldKeys) return Infinity;
-    const dueMs = this.#toldKeysMs + KEY_USES_GAP_MS;
+    const dueMs = this.#toldKeysMs + KEY_USES_GAP_MS * tellingStretch(members, "major");
     if (nowMs < dueMs) return dueMs;
     [this.#toldKeys, this.#toldKeysMs] = [keys, nowMs];
     this.#parts.membership.publish(KEY_USES_KEY, encodeKeyUses(uses));
@@ -321,8 +328,9 @@ export class Gossip {
   }
 
   /** Each answer changes them, and nobody needs to know at once: who sent a request knows where it went. */
-  #lookAtPrefixes(nowMs: number): void {
-    if (nowMs < this.#toldPrefixesMs + PREFIXES_GAP_MS) return;
+  #lookAtPrefixes({ nowMs, members }: Moment): void {
+    const gapMs = PREFIXES_GAP_MS * tellingStretch(members, "major");
+    if (nowMs < this.#toldPrefixesMs + gapMs) return;
     const prefixes = encodeComputedPrefixes(this.#parts.readPrefixes());
     if (equalBytes(prefixes, this.#toldPrefixes)) return;
     this.#toldPrefixes = prefixes;

@@ -230,6 +230,11 @@ export class MembershipDriver {
     return this.#membership.find(nodeId);
   }
 
+  /** Live members, this one included. */
+  get clusterSize(): number {
+    return this.#membership.clusterSize;
+  }
+
   /** Gossip values of a member, this one included; empty when it is unknown. */
   values(nodeId: NodeId): ReadonlyMap<string, Uint8Array> {
     return this.#membership.values(nodeId);

@@ -134,7 +134,7 @@ export class ClusterLeases implements LeaseSource {
     const { promptTokens, need, avoid } = request;
     const { numericClass } = request;
     const search = new SlotSearch({
-      ...{ promptTokens, memoryBytes: need.memoryBytes, avoid },
+      ...{ promptTokens, memoryBytes: need.memoryBytes, avoid, draw: drawOf(request) },
       ...(numericClass === undefined ? {} : { numericClass: toldClass(numericClass) }),
     });
     const refusals: EdgeError[] = [];
@@ -417,6 +417,15 @@ function requireEyes(lease: Lease): void {
     "unsupported_capability",
     `the model can't be shown images: ${imageFault}`,
   );
+}
+
+/** The same for all that is tried for one request, so that its search goes on among the same nodes. */
+function drawOf({ requestId }: LeaseRequest): number {
+  let draw = 0;
+  for (let at = 0; at < requestId.length; at++) {
+    draw = Math.imul(draw, 31) + requestId.charCodeAt(at) | 0;
+  }
+  return draw;
 }
 
 function refusalFact(error: unknown, signal: AbortSignal): SearchFact {

@@ -74,6 +74,8 @@ export {
   CopiesReports,
   type LoadReport,
   LoadReports,
+  type Moment,
   SpeedAverage,
   SpeedsReports,
+  tellingStretch,
 } from "./load_reports.ts";

@@ -155,6 +155,11 @@ export class Membership {
     return member === undefined ? undefined : viewMember(member);
   }
 
+  /** Live members, this one included. */
+  get clusterSize(): number {
+    return this.#shared.roster.clusterSize;
+  }
+
   /** The application values of a member (this one included), in key order; empty when it is unknown. */
   values(nodeId: NodeId): ReadonlyMap<string, Uint8Array> {
     const { self, roster } = this.#shared;

@@ -1,4 +1,5 @@
 import type { NodeId } from "../../base/mod.ts";
+import { sampleCandidates } from "./sampling.ts";
 
 /** What decides where one request goes. */
 export interface RouteRequest {
@@ -12,6 +13,11 @@ export interface RouteRequest {
   readonly avoid: readonly NodeId[];
   /** Nodes that refused this very attempt, with what they said: not asked again. */
   readonly refused: readonly { readonly nodeId: NodeId; readonly reason: string }[];
+  /**
+   * Puts equals in an order of its own, any integer: else all who heard the same of them would send to the same one until it
+   * tells otherwise. Absent = by node id.
+   */
+  readonly draw?: number;
 }
 
 /** A node that holds the model's blobs. */
@@ -150,10 +156,10 @@ const RANKS: readonly RouteRank[] = [
 ];
 
 /**
- * Chooses the node that is expected to have written a usual answer soonest; ties go to the lower node id. A node that is
+ * Chooses the node that is expected to have written a usual answer soonest; ties go by the request's draw. A node that is
  * suspected, drained or lost the request before comes behind every sound one, but is taken where no sound one holds the
  * model: an answer that may fail is better than one that surely does. A node that is down is never chosen. Being here
- * counts only through the hop that it saves.
+ * counts only through the hop that it saves. Of very many candidates a sample is looked at.
  */
 export function chooseRoute(
   request: RouteRequest,
@@ -163,14 +169,14 @@ export function chooseRoute(
   const routes: ScoredRoute[] = [];
   const excluded: ExcludedRoute[] = [];
   const asleepLoad = loadAsleep(request, candidates, options);
-  for (const candidate of candidates) {
+  for (const candidate of sampleCandidates(request, candidates)) {
     const reason = exclusionOf(request, candidate);
     const { nodeId, name, health } = candidate;
     const load = health === "asleep" ? asleepLoad : candidate.load;
     if (reason === undefined) routes.push(scoreRoute(request, { ...candidate, load }, options));
     else excluded.push({ nodeId, name, reason });
   }
-  const [route, ...runnersUp] = routes.sort(compareRoutes);
+  const [route, ...runnersUp] = routes.sort((a, b) => compareRoutes(a, b, request.draw));
   return { route, runnersUp, excluded: excluded.sort(compareIds) };
 }
 
@@ -302,10 +308,24 @@ function prefillOf(
   return bounded(Math.ceil((tokens * 60_000 * sharing) / speed));
 }
 
-function compareRoutes(a: ScoredRoute, b: ScoredRoute): number {
+function compareRoutes(a: ScoredRoute, b: ScoredRoute, draw: number | undefined): number {
   return RANKS.indexOf(a.rank) - RANKS.indexOf(b.rank) ||
     (a.expectedMs + a.answerMs) - (b.expectedMs + b.answerMs) ||
+    (draw === undefined ? 0 : drawOf(draw, a.nodeId) - drawOf(draw, b.nodeId)) ||
     compareIds(a, b);
+}
+
+/** A number that is as good as drawn for this node. */
+function drawOf(draw: number, nodeId: NodeId): number {
+  let hash = draw | 0;
+  for (let at = 0; at < nodeId.length; at++) {
+    hash = Math.imul(hash ^ nodeId.charCodeAt(at), 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  // Each bit of the last character counts for all of the number.
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }
 
 function compareIds(a: { readonly nodeId: NodeId }, b: { readonly nodeId: NodeId }): number {

@@ -5,6 +5,7 @@
  * @module
  */
 import { Random } from "../../../src/base/random.ts";
+import { LoadReports } from "../../../src/core/catalogue/mod.ts";
 import { type RouteCandidate, Scheduler } from "../../../src/core/scheduler/mod.ts";
 import type { Asking, ModelNeed, SchedulerEffect } from "../../../src/core/scheduler/mod.ts";
 import { chooseRoute } from "../../../src/core/scheduler/routing.ts";
@@ -13,8 +14,8 @@ import { chooseRoute } from "../../../src/core/scheduler/routing.ts";
 export const SLOTS = 4;
 const PREFILL_TOKENS_PER_MS = 2;
 const DECODE_TOKENS_PER_MS = 0.05;
-/** Gossip tells of a load so often. */
-const REPORT_MS = 250;
+/** How long a word of gossip is on its way. */
+const GOSSIP_MS = 400;
 /** Nodes that hold one model: what a request chooses among. */
 export const HOLDERS = 10;
 /** Choices of a node whose time is kept. */
@@ -66,8 +67,12 @@ interface Node {
   readonly scheduler: Scheduler;
   readonly holding: Map<string, Asked>;
   isAlive: boolean;
+  readonly reports: LoadReports;
+  /** When it looks at itself again; Infinity = when something happens. */
+  nextLookMs: number;
   told: { waiting: number; running: number; atMs: number };
-  sent: number;
+  /** By the nodes that sent it something since. */
+  readonly sent: Map<number, number>;
 }
 
 /** Events in the order of their time. */
@@ -129,6 +134,8 @@ export interface QueueWorldOptions {
   readonly slowness?: (atMs: number) => number;
   /** Milliseconds of the real clock, to tell what choosing a node costs. */
   readonly realMs?: () => number;
+  /** How many members nodes take their cluster to have, which says how often they tell of themselves; default all. */
+  readonly members?: number;
   /** Hears of each request that is over, which is not kept then. */
   readonly onOver?: (asked: Asked) => void;
 }
@@ -136,6 +143,8 @@ export interface QueueWorldOptions {
 export class QueueWorld {
   readonly asked: Asked[] = [];
   arrivals = 0;
+  /** Words of loads that nodes told. */
+  reports = 0;
   /** What the first choices of a node took of {@link QueueWorldOptions.realMs}. */
   readonly choicesMs: number[] = [];
   events = 0;
@@ -218,13 +227,14 @@ export class QueueWorld {
   #send(asked: Asked, standing: "fresh" | "resumed"): void {
     const { realMs = () => 0 } = this.#options;
     const startedMs = realMs();
-    const node = this.#choose(asked);
+    const entry = this.#random.below(this.#nodes.length);
+    const node = this.#choose(asked, entry);
     if (this.choicesMs.length < CHOICES_MAX) this.choicesMs.push(realMs() - startedMs);
     if (node === undefined) {
       this.#over(asked, "refused");
       return;
     }
-    node.sent++;
+    node.sent.set(entry, (node.sent.get(entry) ?? 0) + 1);
     node.holding.set(asked.id, asked);
     asked.outcome = "waiting";
     const { asking } = asked;
@@ -237,23 +247,43 @@ export class QueueWorld {
     }
   }
 
-  #choose(asked: Asked): Node | undefined {
+  /** As a node does that any client happens to ask. */
+  #choose(asked: Asked, entry: number): Node | undefined {
     const first = asked.model * HOLDERS;
     const holders = this.#nodes.slice(first, first + HOLDERS);
-    const candidates = holders.map((node) => this.#candidate(node));
+    const candidates = holders.map((node) => this.#candidate(node, entry));
     const { promptTokens } = asked.asking;
-    const request = { promptTokens, memoryBytes: 1, avoid: [], refused: [] };
+    const draw = this.#random.uint32();
+    const request = { promptTokens, memoryBytes: 1, avoid: [], refused: [], draw };
     const { route } = chooseRoute(request, candidates);
     return holders.find(({ id }) => id === route?.nodeId);
   }
 
-  #candidate(node: Node): RouteCandidate {
-    const { told, scheduler } = node;
-    if (this.#nowMs - told.atMs >= REPORT_MS) {
-      const { waiting, running } = scheduler.view();
-      node.told = { waiting, running, atMs: this.#nowMs };
-      node.sent = 0;
+  /** Tells the others of itself when the shipped rule says so. */
+  #look(node: Node): void {
+    const { waiting, running } = node.scheduler.view();
+    const speeds = { decodeTokensPerMinute: 1, prefillTokensPerMinute: 1, availableBytes: 1e9 };
+    const { load, nextLookMs = Infinity } = node.reports.look({
+      ...{ ...speeds, waitingRequests: waiting, runningRequests: running },
+      ...{ slots: SLOTS, freeSlots: SLOTS - running },
+    }, { nowMs: this.#nowMs, members: this.#options.members ?? this.#nodes.length });
+    if (load !== undefined) {
+      const atMs = this.#nowMs;
+      this.reports++;
+      this.#agenda.add(atMs + GOSSIP_MS, () => {
+        node.told = { waiting, running, atMs };
+        node.sent.clear();
+      });
     }
+    if (nextLookMs >= node.nextLookMs && node.nextLookMs > this.#nowMs) return;
+    node.nextLookMs = nextLookMs;
+    if (nextLookMs === Infinity) return;
+    this.#agenda.add(nextLookMs, () => {
+      if (node.isAlive && node.nextLookMs === nextLookMs) this.#look(node);
+    });
+  }
+
+  #candidate(node: Node, entry: number): RouteCandidate {
     const { waiting, running, atMs } = node.told;
     return {
       nodeId: node.id as RouteCandidate["nodeId"],
@@ -272,7 +302,7 @@ export class QueueWorld {
         prefillTokensPerMinute: PREFILL_TOKENS_PER_MS * 60_000,
         availableBytes: 1e9,
       },
-      sentSinceReport: node.sent,
+      sentSinceReport: node.sent.get(entry) ?? 0,
       residentTokens: 0,
     };
   }
@@ -305,6 +335,7 @@ export class QueueWorld {
   #step(node: Node, event: Parameters<Scheduler["step"]>[0]): void {
     const observed = { nowMs: this.#nowMs, availableBytes: 1e9 };
     for (const effect of node.scheduler.step(event, observed)) this.#obey(node, effect);
+    this.#look(node);
   }
 
   #obey(node: Node, effect: SchedulerEffect): void {
@@ -376,7 +407,9 @@ function newNode(at: number): Node {
   });
   const told = { waiting: 0, running: 0, atMs: 0 };
   const id = at.toString(16).padStart(16, "0");
-  return { id, scheduler, holding: new Map(), isAlive: true, told, sent: 0 };
+  const reports = new LoadReports();
+  const rest = { isAlive: true, told, sent: new Map<number, number>(), nextLookMs: Infinity };
+  return { id, scheduler, reports, holding: new Map(), ...rest };
 }
 
 /** The mean of a log-normal is above its median. */
