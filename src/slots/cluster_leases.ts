@@ -30,7 +30,7 @@ import {
   type SchedulerView,
 } from "../core/scheduler/mod.ts";
 import type { Holder } from "../library/mod.ts";
-import type { ModelSpeed } from "../protocol/mod.ts";
+import type { LoadedFacts, ModelSpeed } from "../protocol/mod.ts";
 import type {
   Clock,
   LoadedModel,
@@ -366,7 +366,10 @@ export class ClusterLeases implements LeaseSource {
     const { nodeId } = peer;
     const forget = this.#beliefs.noteSent(nodeId, clock.monotonicMs());
     try {
-      const lease = await remote.acquire({ ...peer, isReplaceable }, asked.request, signal);
+      const couldGoOnElsewhere = (facts: LoadedFacts | undefined) =>
+        this.#couldGoOn(asked.request, { facts, besides: nodeId });
+      const patient = { ...peer, isReplaceable, couldGoOnElsewhere };
+      const lease = await remote.acquire(patient, asked.request, signal);
       metrics.increment("odist_slots_granted_total", { where: "elsewhere" });
       this.#beliefs.trust(nodeId);
       void lease.model.exited.then(({ expected }) => {
@@ -387,6 +390,21 @@ export class ClusterLeases implements LeaseSource {
       log.log("debug", "lease_failed", { ...seen, reason: errorMessage(error) });
       throw error;
     }
+  }
+
+  /** Whether anybody who lives could go on with a request, in the same words where they are exact. */
+  #couldGoOn(
+    request: LeaseRequest,
+    of: { readonly facts: LoadedFacts | undefined; readonly besides: NodeId },
+  ): boolean {
+    const { facts, besides } = of;
+    const wanted = facts?.exactness?.isExact === true ? toldClass(facts.numericClass) : undefined;
+    const { manifestDigest } = request.wanted;
+    const holders = this.#parts.holders(manifestDigest);
+    return this.#candidates(request, holders, { model: manifestDigest, trace: [] }).some((it) =>
+      it.nodeId !== besides && it.health === "alive" &&
+      (wanted === undefined || it.numericClass === wanted)
+    );
   }
 
   #noteBrokenWord(

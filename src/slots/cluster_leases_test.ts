@@ -78,6 +78,8 @@ class Stage {
   readonly moves: { bytesPerMs: number | undefined } = { bytesPerMs: undefined };
   readonly computed = new PrefixBook();
   drained = false;
+  /** Of the last lease elsewhere. */
+  couldGoOn: (facts: LoadedModel["facts"] | undefined) => boolean = () => false;
   readonly leases: ClusterLeases;
 
   constructor() {
@@ -91,7 +93,12 @@ class Stage {
           running: this.running,
         }),
       },
-      remote: { acquire: (peer, asked) => this.#grant(peer.name, asked, peer) },
+      remote: {
+        acquire: (peer, asked) => {
+          this.couldGoOn = peer.couldGoOnElsewhere;
+          return this.#grant(peer.name, asked, peer);
+        },
+      },
       self: SELF,
       isDrained: () => this.drained,
       moves: this.moves,
@@ -503,4 +510,21 @@ Deno.test("a lease names the node that has computed a conversation where another
   const moved = await lease({ standing: "resumed", avoid: [ran], promptText: "" });
   assert.notEqual(moved.servedBy?.nodeId, ran);
   assert.deepEqual(moved.cellsAt, [ran]);
+});
+
+Deno.test("ClusterLeases knows whether a lease could go on elsewhere by who is there then, in its class", async () => {
+  const stage = new Stage();
+  const settings = { modelPath: "" } as LeaseRequest["settings"];
+  stage.holders = [holder("2")];
+  await stage.acquire({ settings });
+  assert.equal(stage.couldGoOn(undefined), false);
+  stage.holders = [holder("2"), holder("3", { health: "suspect" })];
+  assert.equal(stage.couldGoOn(undefined), false);
+  stage.holders = [holder("2"), holder("3", { drained: true })];
+  assert.equal(stage.couldGoOn(undefined), true);
+  const exactness = { isExact: true } as LoadedModel["facts"]["exactness"];
+  const exact = { exactness, numericClass: "a" } as LoadedModel["facts"];
+  assert.equal(stage.couldGoOn(exact), false);
+  stage.holders = [holder("2"), holder("3", { numericClass: toldClass("a") })];
+  assert.equal(stage.couldGoOn(exact), true);
 });

@@ -19,7 +19,13 @@ import { GREEDY } from "../../tests/harness/greedy.ts";
 
 const ASKING = "aaaaaaaaaaaaaaaa" as NodeId;
 const SERVING = "bbbbbbbbbbbbbbbb" as NodeId;
-const PEER = { nodeId: SERVING, address: "b:1", name: "bert", isReplaceable: true };
+const PEER = {
+  nodeId: SERVING,
+  address: "b:1",
+  name: "bert",
+  isReplaceable: true,
+  couldGoOnElsewhere: () => true,
+};
 const never = new AbortController().signal;
 const encoder = new TextEncoder();
 
@@ -536,17 +542,23 @@ Deno.test("A doubted peer that says nothing is given up soon where another could
       },
     },
   });
-  const read1 = async (isReplaceable: boolean) => {
-    const lease = await leases.acquire({ ...PEER, isReplaceable }, REQUEST, never);
+  // Whoever could not when it was asked for may be able to by now.
+  const read1 = async (couldGoOn: boolean) => {
+    const patient = {
+      ...PEER,
+      isReplaceable: !couldGoOn,
+      couldGoOnElsewhere: (facts: LoadedFacts | undefined) => couldGoOn && facts !== undefined,
+    };
+    const lease = await leases.acquire(patient, REQUEST, never);
     return read(lease.model.generate(SEQUENCE, never));
   };
   const replaceable = assert.rejects(read1(true), { code: "runner_lost" });
   let isLost = false;
   const only = assert.rejects(read1(false).finally(() => isLost = true), { code: "runner_lost" });
-  await clock.advance(500);
+  await clock.advance(300);
   leases.onPeerDoubted(SERVING);
   // Of its last word, not of the doubt.
-  await clock.advance(300);
+  await clock.advance(100);
   await replaceable;
   await settle();
   assert.equal(isLost, false);

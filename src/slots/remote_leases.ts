@@ -1,6 +1,7 @@
 import { type NodeId, UnavailableError } from "../base/mod.ts";
 import { LEASES_PER_PEER_MAX, patienceWith } from "../core/answers/mod.ts";
 import type { Clock, PeerAddress, RequestAccount, Transport } from "../ports/mod.ts";
+import type { LoadedFacts } from "../protocol/mod.ts";
 import { LEASE_VERSION, type LeaseOpening, openPurpose } from "../calls/mod.ts";
 import type { Lease } from "./scheduler_driver.ts";
 import type { LeaseRequest } from "./lease.ts";
@@ -21,14 +22,14 @@ export interface RemotePeer extends PeerAddress {
   readonly name: string;
   /** Whether another node could be asked instead: then there is less patience with this one. */
   readonly isReplaceable: boolean;
+  /** Whether another node could go on, now, with what runs there: while it runs, nodes come and go. */
+  readonly couldGoOnElsewhere: (facts: LoadedFacts | undefined) => boolean;
 }
 
 /** Slots of other nodes: a stream each, which lives as long as the slot is held. */
 export class RemoteLeases {
   readonly #parts: RemoteLeasesParts;
-  readonly #open = new Map<NodeId, Set<RemoteModel>>();
-  /** On the only node that could serve them. */
-  readonly #irreplaceable = new WeakSet<RemoteModel>();
+  readonly #open = new Map<NodeId, Map<RemoteModel, RemotePeer>>();
   #isClosed = false;
 
   constructor(parts: RemoteLeasesParts) {
@@ -56,8 +57,7 @@ export class RemoteLeases {
     if (this.#isClosed) throw new UnavailableError("stopping", "the node is stopping");
     if (this.openCount(peer.nodeId) >= LEASES_PER_PEER_MAX) throw tooMany(peer);
     const model = await this.#connect(peer, request, signal);
-    const forget = this.#remember(peer.nodeId, model);
-    if (!peer.isReplaceable) this.#irreplaceable.add(model);
+    const forget = this.#remember(peer, model);
     void model.exited.then(forget);
     const close = () => model.close();
     signal.addEventListener("abort", close, { once: true });
@@ -80,20 +80,20 @@ export class RemoteLeases {
    * stays, since many a suspicion comes to nothing, and a peer that is really gone falls silent.
    */
   onPeerDoubted(peer: NodeId): void {
-    for (const model of [...this.#open.get(peer) ?? []]) {
-      if (!this.#irreplaceable.has(model)) model.doubt();
+    for (const [model, { couldGoOnElsewhere }] of [...this.#open.get(peer) ?? []]) {
+      if (couldGoOnElsewhere(model.grantedFacts)) model.doubt();
     }
   }
 
   /** A peer is declared dead or was shut out: what runs there is lost. */
   onPeerGone(peer: NodeId): void {
-    for (const model of [...this.#open.get(peer) ?? []]) model.giveUp();
+    for (const model of [...this.#open.get(peer)?.keys() ?? []]) model.giveUp();
   }
 
   /** Gives all slots back, and takes no more. */
   close(): void {
     this.#isClosed = true;
-    for (const models of this.#open.values()) for (const model of [...models]) model.close();
+    for (const models of this.#open.values()) for (const model of [...models.keys()]) model.close();
   }
 
   async #connect(
@@ -118,13 +118,14 @@ export class RemoteLeases {
     }
   }
 
-  #remember(peer: NodeId, model: RemoteModel): () => void {
-    const models = this.#open.get(peer) ?? new Set<RemoteModel>();
-    models.add(model);
-    this.#open.set(peer, models);
+  #remember(peer: RemotePeer, model: RemoteModel): () => void {
+    const { nodeId } = peer;
+    const models = this.#open.get(nodeId) ?? new Map<RemoteModel, RemotePeer>();
+    models.set(model, peer);
+    this.#open.set(nodeId, models);
     return () => {
       models.delete(model);
-      if (models.size === 0 && this.#open.get(peer) === models) this.#open.delete(peer);
+      if (models.size === 0 && this.#open.get(nodeId) === models) this.#open.delete(nodeId);
     };
   }
 }

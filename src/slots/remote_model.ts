@@ -83,6 +83,11 @@ export class RemoteModel extends ChannelledModel implements LoadedModel {
     return this.#holding().facts;
   }
 
+  /** Undefined before the slot is held. */
+  get grantedFacts(): LoadedFacts | undefined {
+    return this.#held?.facts;
+  }
+
   /** Gives the slot back; the runner belongs to its node and stays. */
   async unload(): Promise<void> {
     this.close();

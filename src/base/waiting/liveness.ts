@@ -7,6 +7,17 @@ export interface WatchClock {
 
 /** A check that comes so much too late tells of this process's own stall, in which nobody could be heard. Milliseconds. */
 const OWN_STALL_MS = 250;
+/** What a peer's longest pause is taken of: this and the span before it. Milliseconds. */
+const PULSE_SPAN_MS = 5_000;
+
+/** What silence of a doubted peer is borne, and for how long it stays doubted. Milliseconds. */
+export interface Doubt {
+  /** In any case. */
+  readonly limitMs: number;
+  /** Where the peer paused for half as long at most of late: one that pauses longer has twice that, up to the limit. */
+  readonly leastMs: number;
+  readonly forMs: number;
+}
 
 /** Calls back once a peer was silent for too long. Counts only while it is told to. */
 export class SilenceWatch {
@@ -14,7 +25,8 @@ export class SilenceWatch {
   #limitMs: number;
   readonly #onSilent: () => void;
   #heardMs = 0;
-  #doubt: { readonly limitMs: number; readonly untilMs: number } | undefined;
+  readonly #pulse = new Pulse();
+  #doubt: (Doubt & { readonly untilMs: number }) | undefined;
   /** Goes on through a pause: one is made for every message elsewhere, and a timer costs more than all else here. */
   #timer: { cancel(): void } | undefined;
   #dueMs = 0;
@@ -37,16 +49,18 @@ export class SilenceWatch {
   }
 
   heard(): void {
-    this.#heardMs = this.#clock.monotonicMs();
+    const nowMs = this.#clock.monotonicMs();
+    if (!this.#isPaused) this.#pulse.paused(nowMs - this.#heardMs, nowMs);
+    this.#heardMs = nowMs;
   }
 
   /**
    * Others doubt the peer: for a while only so much silence is borne, counted from its last word. A word does not end that,
    * since what a dead node said last may still be on its way.
    */
-  doubt(doubt: { readonly limitMs: number; readonly forMs: number }): void {
+  doubt(doubt: Doubt): void {
     const nowMs = this.#clock.monotonicMs();
-    this.#doubt = { limitMs: doubt.limitMs, untilMs: nowMs + doubt.forMs };
+    this.#doubt = { ...doubt, untilMs: nowMs + doubt.forMs };
     if (this.#isPaused || this.#timer === undefined) return;
     this.#timer.cancel();
     this.#check(Math.max(0, this.#heardMs + this.#patienceMs - nowMs));
@@ -76,7 +90,8 @@ export class SilenceWatch {
   get #patienceMs(): number {
     const doubt = this.#doubt;
     if (doubt === undefined || this.#clock.monotonicMs() >= doubt.untilMs) return this.#limitMs;
-    return Math.min(this.#limitMs, doubt.limitMs);
+    const usualMs = Math.max(doubt.leastMs, 2 * this.#pulse.longestMs);
+    return Math.min(this.#limitMs, doubt.limitMs, usualMs);
   }
 
   #check(delayMs: number): void {
@@ -93,6 +108,26 @@ export class SilenceWatch {
       this.stop();
       this.#onSilent();
     });
+  }
+}
+
+/** The longest pause that a peer made between two words of late. */
+class Pulse {
+  #spanEndMs = 0;
+  #beforeMs = 0;
+  #nowMs = 0;
+
+  get longestMs(): number {
+    return Math.max(this.#beforeMs, this.#nowMs);
+  }
+
+  paused(pauseMs: number, atMs: number): void {
+    if (atMs >= this.#spanEndMs) {
+      this.#spanEndMs = atMs + PULSE_SPAN_MS;
+      this.#beforeMs = this.#nowMs;
+      this.#nowMs = 0;
+    }
+    this.#nowMs = Math.max(this.#nowMs, pauseMs);
   }
 }
 
