@@ -85,6 +85,8 @@ export const journalAckShape = objectShape({
   batch: integerShape(1),
   /** Journals that the one who copies goes on with: whoever told of them has lost them. */
   takenOver: arrayShape(objectShape(key), WORDS_MAX),
+  /** Of what came since the last answer, those that it could not keep: there is no copy of them. Absent = it doesn't say. */
+  notKept: maybeShape(arrayShape(objectShape(key), WORDS_MAX)),
 });
 
 /** The answers to `find` and `follow`; of the latter there are many. */

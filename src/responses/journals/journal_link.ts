@@ -20,6 +20,9 @@ import type { Clock, Log, PeerAddress, Transport } from "../../ports/mod.ts";
 /** Bytes of one message about journals, about: what is longer goes in several. */
 const MESSAGE_BYTES = 4 * 1024 * 1024;
 
+/** Of what the second node could not keep, what is gone is looked for once there is so much. */
+const NOT_KEPT_LOOK = 256;
+
 /** What the way to a second node takes. */
 export interface JournalLinkParts {
   readonly transport: Pick<Transport, "openStream">;
@@ -36,6 +39,8 @@ export class JournalLink {
   readonly #parts: JournalLinkParts;
   readonly #replication = new JournalReplication<JournalWord>();
   /** Who waits for a word to be known, in the order of the words. */
+  /** Journals that the second node said it could not keep, by their names. */
+  readonly #notKept = new Set<string>();
   readonly #waiting: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #messages: { readonly peer: NodeId; readonly stream: MessageStream } | undefined;
   #ending: AbortController | undefined;
@@ -48,6 +53,11 @@ export class JournalLink {
   /** The node that has a copy of all that was released. */
   get partner(): NodeId | undefined {
     return this.#replication.partner;
+  }
+
+  /** Whether it has a copy of this one. */
+  isCopied(key: AnswerKey): boolean {
+    return this.partner !== undefined && !this.#notKept.has(nameOf(key));
   }
 
   /** Whether something waits to be released. */
@@ -132,13 +142,25 @@ export class JournalLink {
     for (;;) {
       const message = await stream.read();
       if (message === undefined) return;
-      const { batch, takenOver } = required(journalAckShape, message);
+      const { batch, takenOver, notKept = [] } = required(journalAckShape, message);
       for (const key of takenOver) this.#parts.onTakenOver(key);
+      this.#note(notKept);
       this.#step({ kind: "acked", batch });
     }
   }
 
+  /** As many as are kept here at most: it could keep none that is none any more. */
+  #note(notKept: readonly AnswerKey[]): void {
+    const { book } = this.#parts;
+    for (const key of notKept) if (book.find(key) !== undefined) this.#notKept.add(nameOf(key));
+    if (this.#notKept.size <= 2 * book.size + NOT_KEPT_LOOK) return;
+    const names = new Set([...book.all()].map(({ head }) => nameOf(head)));
+    for (const name of this.#notKept) if (!names.has(name)) this.#notKept.delete(name);
+  }
+
   #unlink(): void {
+    // Another one may have room.
+    this.#notKept.clear();
     const ending = this.#ending;
     this.#ending = undefined;
     this.#messages = undefined;
@@ -175,6 +197,10 @@ function* everything(book: JournalBook): Generator<JournalWord> {
   for (const journal of book.all()) {
     if (journal.role.kind === "own") yield begunWord(journal);
   }
+}
+
+function nameOf({ id, owner }: AnswerKey): string {
+  return `${owner}\n${id}`;
 }
 
 function byteCountOf(word: JournalWord): number {

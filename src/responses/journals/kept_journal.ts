@@ -98,7 +98,7 @@ export class KeptJournal implements OwnJournal {
   async copies(): Promise<number> {
     await this.#said;
     if (this.#refusal !== undefined) return 0;
-    return this.#parts.link.partner === undefined ? 1 : 2;
+    return this.#parts.link.isCopied(this.#parts.head) ? 2 : 1;
   }
 
   /** Another one goes on with it. */
