@@ -511,7 +511,10 @@ export const IMPORT_RULES: ImportRules = {
       ["template", "go_template", "One of the two kinds of templates."],
       ["template", "families", "A template speaks a family's language."],
     ]),
-    ...within("src/slots", [[".", "cells", "The folder's face shows all pieces."]]),
+    ...within("src/slots", [
+      [".", "cells", "The folder's face shows all pieces."],
+      [".", "proving", "The folder's face shows all pieces."],
+    ]),
     ...within("src/responses", [[".", "journals", "The folder's face shows all pieces."]]),
     ...within("src/node", [[".", "assembly", "A node is its parts put together."]]),
     ...within("src/protocol", [

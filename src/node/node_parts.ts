@@ -20,10 +20,9 @@ import type { SplitEngine } from "../shards/mod.ts";
 import { clusterFolderOf } from "./foundation.ts";
 import {
   type DeviceRooms,
-  IdleProver,
   meteredEngine,
-  ProofBook,
-  provenEngine,
+  openProving,
+  type ProofExchange,
   SchedulerDriver,
   type SpeedMeter,
 } from "../slots/mod.ts";
@@ -50,22 +49,18 @@ export async function openDriver(
     readonly devices: DeviceRooms;
     readonly weightOf: (tenant: string) => number;
   },
-): Promise<SchedulerDriver> {
+): Promise<{ readonly driver: SchedulerDriver; readonly proofs: ProofExchange }> {
   const { scheduler } = config;
-  const proofs = await ProofBook.open(
-    ports.openFile(join(config.storage.dataFolder, "proofs.json")),
-  );
   const { machine, clock, log, metrics, recorder } = ports;
   const { speed, splitting, devices, weightOf } = by;
   const reserveBytes = scheduler.memoryReserveBytes;
-  const prover = new IdleProver({ engine: splitting, book: proofs, clock, log, reserveBytes });
+  const file = ports.openFile(join(config.storage.dataFolder, "proofs.json"));
+  const proving = await openProving({ engine: splitting, file, clock, log, reserveBytes });
+  const { prover } = proving;
   const keepsOnDisk = config.storage.cacheDiskBytes > 0;
-  return new SchedulerDriver({
+  const driver = new SchedulerDriver({
     ...{ splitting, prover, clock, machine, devices, log, metrics, weightOf, recorder },
-    engine: meteredEngine(provenEngine(splitting, proofs, prover), speed, {
-      ...ports,
-      keepsOnDisk,
-    }),
+    engine: meteredEngine(proving.engine, speed, { ...ports, keepsOnDisk }),
     memoryLimitBytes: scheduler.memoryLimitBytes || Infinity,
     kvOffload: config.engine.kvOffload,
     loadTimeoutMs: scheduler.loadTimeoutMs,
@@ -79,6 +74,7 @@ export async function openDriver(
       threads: scheduler.threads,
     },
   });
+  return { driver, proofs: proving.exchange };
 }
 
 /** The models of this node in its cluster, and the blobs below them. */

@@ -21,6 +21,7 @@ import {
   createServing,
   DeviceRooms,
   ownFigures,
+  type ProofExchange,
   type SchedulerDriver,
   type Serving,
   SpeedMeter,
@@ -81,7 +82,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const devices = new DeviceRooms(ports.devices, config.scheduler.gpuReserveBytes);
   await devices.look();
   const late: { machinery?: Machinery } = {};
-  const driver = await openDriver(options, {
+  const { driver, proofs } = await openDriver(options, {
     ...{ speed, splitting, devices },
     weightOf: (tenant) =>
       late.machinery === undefined ? 1 : tenantWeight(late.machinery.group.catalogue, tenant),
@@ -96,7 +97,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   });
   late.machinery = machinery;
   try {
-    return await assemble({ ...options, machinery, driver, speed, splitting, devices });
+    return await assemble({ ...options, machinery, driver, proofs, speed, splitting, devices });
   } catch (error) {
     await machinery.close();
     throw error;
@@ -106,6 +107,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
 interface Assembly extends OpenNodeOptions {
   readonly machinery: Machinery;
   readonly driver: SchedulerDriver;
+  readonly proofs: ProofExchange;
   readonly speed: SpeedMeter;
   readonly splitting: SplitEngine;
   readonly devices: DeviceRooms;
@@ -123,6 +125,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const waking = openWaking({ cluster, power, clock, log, metrics });
   await lendWorkers(parts, cluster, { blobs, peers: sharing.peers });
   ports.cellMoves?.join(cluster);
+  parts.proofs.join(cluster);
   const serving = servingOf(parts, cluster, { sharing, waking });
   cluster.start({
     onApplied: ({ kinds }) => noteApplied(sharing, kinds),

@@ -15,7 +15,7 @@ export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_drive
 export { CellMoves } from "./cells/mod.ts";
 export { createServing, type Serving } from "./serving.ts";
 export { openControlGroup } from "./control_group.ts";
-export { IdleProver, ProofBook, provenEngine } from "./proofs.ts";
+export { openProving, type ProofExchange } from "./proving/mod.ts";
 export { meteredEngine, ownFigures, SpeedMeter } from "./own_load.ts";
 export { DeviceRooms } from "./device_rooms.ts";
 export { type Machine, openMachine, ownCpuMs } from "./system.ts";

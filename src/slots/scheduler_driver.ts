@@ -34,7 +34,7 @@ import type {
 } from "../ports/mod.ts";
 import type { LoadSettings } from "../protocol/mod.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
-import type { IdleProver } from "./proofs.ts";
+import type { IdleProver } from "./proving/mod.ts";
 import type { Machine } from "./system.ts";
 
 /** What the driver drives and watches. */

@@ -1,6 +1,6 @@
-import { BoundedMap, errorMessage } from "../base/mod.ts";
-import type { Clock, Engine, KeptFile, Log } from "../ports/mod.ts";
-import type { ExactProof, LoadSettings } from "../protocol/mod.ts";
+import { BoundedMap, errorMessage } from "../../base/mod.ts";
+import type { Clock, Engine, KeptFile, Log } from "../../ports/mod.ts";
+import type { ExactProof, LoadSettings } from "../../protocol/mod.ts";
 import {
   arrayShape,
   booleanShape,
@@ -12,12 +12,12 @@ import {
   type Shape,
   textShape,
   UNPROVEN_REASON,
-} from "../protocol/mod.ts";
+} from "../../protocol/mod.ts";
 
 /** Models whose proofs are kept; those of the one used longest ago go. */
 const MODELS_MAX = 512;
 /** Proofs of one model: one for each build, window and number of threads. */
-const PROOFS_PER_MODEL_MAX = 16;
+export const PROOFS_PER_MODEL_MAX = 16;
 /** Models that wait for a proof; of more, those that were loaded last are proven. */
 const UNPROVEN_MAX = 16;
 /** How long nobody was answered before a proof begins: between two turns of a conversation there is no time for one. */
@@ -28,7 +28,7 @@ const GIVEN_UP = new Error("somebody wants an answer");
 /** Rises when a proof proves something else: older ones then count as absent. */
 const FILE_VERSION = 1;
 
-const proofShape: Shape<ExactProof> = objectShape({
+export const proofShape: Shape<ExactProof> = objectShape({
   of: textShape(1024),
   policy: maybeShape(
     choiceShape(["plain", "short", "unpacked", "paired", "unpacked_paired", "single_thread"]),
@@ -40,10 +40,12 @@ const proofShape: Shape<ExactProof> = objectShape({
   decodeRatio: numberShape(0),
   proofMs: numberShape(0),
 });
+/** See {@link filesOf}. */
+export const filesShape = textShape(8192);
 const fileShape = objectShape({
   version: numberShape(FILE_VERSION, FILE_VERSION),
   models: arrayShape(
-    objectShape({ files: textShape(8192), proofs: arrayShape(proofShape, PROOFS_PER_MODEL_MAX) }),
+    objectShape({ files: filesShape, proofs: arrayShape(proofShape, PROOFS_PER_MODEL_MAX) }),
     MODELS_MAX,
   ),
 });
@@ -53,6 +55,8 @@ export class ProofBook {
   readonly #file: Pick<KeptFile, "read" | "write"> | undefined;
   readonly #proofs = new BoundedMap<string, readonly ExactProof[]>(MODELS_MAX);
   #writing: Promise<void> = Promise.resolve();
+  /** Something was proven on this machine. */
+  onProven: (files: string, proof: ExactProof) => void = () => {};
 
   /** Without a file, proofs are forgotten with the process. */
   constructor(file?: Pick<KeptFile, "read" | "write">) {
@@ -69,14 +73,27 @@ export class ProofBook {
     return book;
   }
 
-  find(settings: LoadSettings): readonly ExactProof[] {
-    return this.#proofs.use(filesOf(settings)) ?? [];
+  find(files: string): readonly ExactProof[] {
+    return this.#proofs.use(files) ?? [];
   }
 
   add(settings: LoadSettings, proof: ExactProof): void {
     const files = filesOf(settings);
     const others = (this.#proofs.get(files) ?? []).filter(({ of }) => of !== proof.of);
-    this.#proofs.set(files, [...others, proof].slice(-PROOFS_PER_MODEL_MAX));
+    this.#keep(files, [...others, proof]);
+    this.onProven(files, proof);
+  }
+
+  /** What another machine has proven: it takes no room from what is known here, and stands in for no proof of this one. */
+  learn(files: string, proof: ExactProof): void {
+    const known = this.#proofs.get(files);
+    if (known === undefined ? this.#proofs.size >= MODELS_MAX : known.length >= PROOFS_PER_MODEL_MAX) return;
+    if (known?.some(({ of }) => of === proof.of)) return;
+    this.#keep(files, [proof, ...known ?? []]);
+  }
+
+  #keep(files: string, proofs: readonly ExactProof[]): void {
+    this.#proofs.set(files, proofs.slice(-PROOFS_PER_MODEL_MAX));
     // A full disk costs another proof after the next start, and nothing else.
     this.#writing = this.#writing.then(() => this.#save()).catch(() => {});
   }
@@ -116,14 +133,30 @@ function parseFile(bytes: Uint8Array) {
   }
 }
 
+/** What an engine's proofs go through. */
+export interface ProvenBy {
+  readonly book: ProofBook;
+  /** Absent = each load waits for its proof. */
+  readonly prover?: IdleProver;
+  /** Absent = there are no others. */
+  readonly exchange?: {
+    /** What others have proven of a model's files. */
+    ask(files: string): Promise<readonly ExactProof[]>;
+  };
+}
+
 /**
- * The engine, which is handed what was proven of a model, and whose new proofs are kept. Whoever needs no exact answer
- * doesn't wait for a proof: the prover makes it when nobody is answered.
+ * The engine, which is handed what was proven of a model here or on other machines, and whose new proofs are kept. Whoever
+ * needs no exact answer doesn't wait for a proof: the prover makes it when nobody is answered.
  */
-export function provenEngine(engine: Engine, book: ProofBook, prover?: IdleProver): Engine {
+export function provenEngine(engine: Engine, { book, prover, exchange }: ProvenBy): Engine {
   return {
     async load(settings, options) {
-      const proofs = book.find(settings);
+      const own = book.find(filesOf(settings));
+      const mayBeExact = (settings.exact ?? "off") !== "off" && settings.mode !== "embed";
+      const proofs = own.length > 0 || !mayBeExact
+        ? own
+        : await exchange?.ask(filesOf(settings)) ?? own;
       // A device's memory may hold no second copy.
       const provesLater = prover !== undefined && (settings.devices ?? []).length === 0;
       const model = await engine.load({ ...settings, proofs, provesLater }, options);

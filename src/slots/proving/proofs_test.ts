@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { HandClock } from "../../tests/harness/hand_clock.ts";
-import type { Engine, LoadedModel } from "../ports/mod.ts";
-import { type ExactProof, type LoadSettings, UNPROVEN_REASON } from "../protocol/mod.ts";
+import { HandClock } from "../../../tests/harness/hand_clock.ts";
+import type { Engine, LoadedModel } from "../../ports/mod.ts";
+import { type ExactProof, type LoadSettings, UNPROVEN_REASON } from "../../protocol/mod.ts";
 import { IdleProver, ProofBook, provenEngine } from "./proofs.ts";
 
 const PROOF: ExactProof = {
@@ -44,12 +44,12 @@ Deno.test("provenEngine() proves a model once, in each folder and after each sta
   const { engine, asked } = provingEngine();
   const file = memoryFile();
   const book = await ProofBook.open(file);
-  await provenEngine(engine, book).load(settings("/a/sha256-1"), options);
-  await provenEngine(engine, book).load(settings("/b/sha256-1"), options);
-  await provenEngine(engine, book).load(settings("/a/sha256-2"), options);
+  await provenEngine(engine, { book }).load(settings("/a/sha256-1"), options);
+  await provenEngine(engine, { book }).load(settings("/b/sha256-1"), options);
+  await provenEngine(engine, { book }).load(settings("/a/sha256-2"), options);
   await book.saved();
   const again = await ProofBook.open(file);
-  await provenEngine(engine, again).load(settings("/c/sha256-1"), options);
+  await provenEngine(engine, { book: again }).load(settings("/c/sha256-1"), options);
   assert.deepEqual(asked.map(({ proofs }) => proofs), [[], [PROOF], [], [PROOF]]);
 });
 
@@ -58,16 +58,16 @@ Deno.test("ProofBook forgets with the process what there was no time to prove", 
   const book = await ProofBook.open(file);
   const { policy: _, ...rest } = PROOF;
   book.add(settings("m"), { ...rest, isFinished: false, reason: "too long" });
-  assert.equal(book.find(settings("m")).length, 1);
+  assert.equal(book.find("m").length, 1);
   await book.saved();
-  assert.deepEqual((await ProofBook.open(file)).find(settings("m")), []);
+  assert.deepEqual((await ProofBook.open(file)).find("m"), []);
 });
 
 Deno.test("ProofBook starts anew over a file that is none", async () => {
   for (const text of ["", "{", "[]", '{"version":0,"models":[]}', '{"version":1,"models":[1]}']) {
     const bytes = new TextEncoder().encode(text);
     const book = await ProofBook.open({ read: async () => bytes, write: async () => {} });
-    assert.deepEqual(book.find(settings("m")), [], text);
+    assert.deepEqual(book.find("m"), [], text);
   }
 });
 
@@ -99,7 +99,7 @@ function provingLater() {
   };
   const log = { log() {} };
   const prover = new IdleProver({ engine, book, clock, log, reserveBytes: GIB });
-  const load = () => provenEngine(engine, book, prover).load(settings("m"), options);
+  const load = () => provenEngine(engine, { book, prover }).load(settings("m"), options);
   return { clock, book, asked, proofs, prover, load, unloaded: () => unloaded };
 }
 const REST_MS = 30_000;
@@ -117,7 +117,7 @@ Deno.test("IdleProver proves what was loaded without a proof once nobody is answ
   proofs[0]?.finish();
   await settled();
   await prover.close();
-  assert.deepEqual(book.find(settings("m")), [PROOF]);
+  assert.deepEqual(book.find("m"), [PROOF]);
   assert.deepEqual(asked.map(({ provesLater, slots }) => [provesLater, slots]), [
     [true, undefined],
     [undefined, 1],
@@ -139,7 +139,7 @@ Deno.test("IdleProver gives a proof up for an answer, and begins anew when that 
   assert.equal(proofs.length, 2);
   proofs[1]?.finish();
   await settled();
-  assert.deepEqual(book.find(settings("m")), [PROOF]);
+  assert.deepEqual(book.find("m"), [PROOF]);
 });
 
 Deno.test("IdleProver leaves alone what there is no room for, and what it was told before it was closed", async () => {
@@ -161,3 +161,18 @@ Deno.test("IdleProver leaves alone what there is no room for, and what it was to
 async function settled(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve));
 }
+
+Deno.test("provenEngine() asks other machines only for what may be exact and isn't known here", async () => {
+  const { engine, asked } = provingEngine();
+  const questions: string[] = [];
+  const exchange = {
+    ask: (files: string) => Promise.resolve([PROOF].slice(0, questions.push(files))),
+  };
+  const book = new ProofBook();
+  const proven = provenEngine(engine, { book, exchange });
+  await proven.load({ ...settings("a/m"), exact: "on", mode: "generate" }, options);
+  assert.deepEqual(asked[0]?.proofs, [PROOF]);
+  await proven.load({ ...settings("m"), exact: "off" }, options);
+  await proven.load({ ...settings("m"), exact: "auto", mode: "generate" }, options);
+  assert.deepEqual(questions, ["m"]);
+});
