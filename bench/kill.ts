@@ -1,11 +1,14 @@
 /**
  * Every fault at every moment of every kind of answer, on real nodes: what a client with the documented recipe gets.
  *
- * `deno task bench:kill [-- --who entry --how cut --moment middle --cells FILE --write]`. Each cell is one answer on a cluster of three nodes, whose first
- * one is asked and computes nothing. `--write` puts the table into docs/KILL_MATRIX.md; `--cells` goes on with an earlier run.
+ * `deno task bench:kill [-- --who entry --how cut --moment middle --minutes 20 --cells FILE --write]`. Each cell is one answer on a
+ * cluster of three nodes, whose first one is asked and computes nothing. `--write` puts the table into docs/KILL_MATRIX.md. What
+ * was measured is kept in a file, by default {@link CELLS}, and not measured again at the same commit; cells that the cluster did not
+ * come back in are. `--minutes` ends a run that takes longer: the next one goes on with it.
  *
  * @module
  */
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 // The recipe as people copy it.
@@ -13,6 +16,7 @@ import { resumingFetch } from "../docs/examples/resuming_fetch.js";
 import { TestCluster } from "../tests/harness/cluster.ts";
 import { editMetadata } from "../tests/harness/gguf.ts";
 import { readTinyGguf, uploadBlob } from "../tests/harness/test_models.ts";
+import { endNodesAtSignal } from "./measuring/ending.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { fixed, percentile } from "./measuring/stats.ts";
 
@@ -27,6 +31,9 @@ const ENVIRONMENT = {
 const NODES = ["n1", "n2", "n3"];
 /** The one that clients ask; it is drained, so others compute. */
 const ENTRY = "n1";
+const CELLS = ".cache/kill_cells.jsonl";
+/** Longest time that a cell may take with all that it needs; a cluster that takes longer is given up. Milliseconds. */
+const CELL_WHOLE_MS_MAX = 240_000;
 /** Longest wait for one answer. Milliseconds. */
 const CELL_MS_MAX = 60_000;
 /** A pause that a client feels; without one the answer was made before the fault struck. Milliseconds. */
@@ -179,6 +186,9 @@ interface Cell {
   readonly why: string;
 }
 
+/** A cell and what it was measured of; JSON knows no NaN. */
+type KeptCell = Omit<Cell, "gapMs"> & { readonly gapMs: number | null; readonly commit: string };
+
 class Matrix {
   readonly #cluster: TestCluster;
   readonly #undisturbed = new Map<string, Got>();
@@ -317,6 +327,19 @@ class Matrix {
   }
 }
 
+/** How such a cell begins: it says nothing of the answer. */
+const NO_CLUSTER = "the cluster did not come back";
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("it took too long")), CELL_WHOLE_MS_MAX);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** A cluster, and the next one when that one doesn't come back from what was done to it. */
 class Scene implements AsyncDisposable {
   #cluster: TestCluster | undefined;
@@ -324,12 +347,12 @@ class Scene implements AsyncDisposable {
 
   async cell(who: Who, how: How, kind: Kind, moment: Moment): Promise<Cell> {
     try {
-      const matrix = this.#matrix ?? await this.#begin();
-      return await matrix.cell(who, how, kind, moment);
+      const matrix = this.#matrix ?? await inTime(this.#begin());
+      return await inTime(matrix.cell(who, how, kind, moment));
     } catch (error) {
       const folder = await this.#cluster?.collect("bench kill");
       await this[Symbol.asyncDispose]();
-      const why = `the cluster did not come back: ${String(error).slice(0, 80)}`;
+      const why = `${NO_CLUSTER}: ${String(error).slice(0, 80)}`;
       console.log(`${why}; its logs are in ${folder}`);
       const was = { complete: false, exact: false, identical: false, isWarm: false, gapMs: NaN };
       return { who, how, kind: kind.name, moment, ...was, why };
@@ -358,18 +381,28 @@ async function main(): Promise<void> {
       how: { type: "string" },
       moment: { type: "string" },
       kind: { type: "string" },
-      cells: { type: "string" },
+      cells: { type: "string", default: CELLS },
+      minutes: { type: "string", default: "Infinity" },
       write: { type: "boolean", default: false },
     },
   });
   const machine = await describeMachine();
+  const endMs = performance.now() + Number(values.minutes) * 60_000;
+  endNodesAtSignal();
   await using scene = new Scene();
-  const cells = values.cells === undefined ? [] : await readCells(values.cells);
-  for (const [who, how, kind, moment] of wanted(values)) {
+  // The table that a run writes makes the tree another one, but not the nodes.
+  const commit = String(machine["commit"]).replace(/-dirty$/, "");
+  const cells = await readCells(values.cells, commit);
+  const known = new Set(cells.map(keyOf));
+  const missing = wanted(values).filter(([who, how, { name: kind }, moment]) =>
+    !known.has(keyOf({ who, how, kind, moment }))
+  );
+  console.log(`${known.size} cells of ${commit} are known, ${missing.length} are missing`);
+  for (const [who, how, kind, moment] of missing) {
+    if (performance.now() > endMs) break;
     const cell = await scene.cell(who, how, kind, moment);
-    const known = cells.findIndex((one) => keyOf(one) === keyOf(cell));
-    cells.splice(known < 0 ? cells.length : known, 1, cell);
-    if (values.cells !== undefined) await writeCells(values.cells, cells);
+    cells.push(cell);
+    await appendCell(values.cells, { ...cell, commit });
     const gap = `${fixed(cell.gapMs, 0)} ms`;
     console.log([who, how, kind.name, moment, cell.complete, gap, cell.why].join(" | "));
     // It takes long, and what was measured stays measured.
@@ -384,18 +417,24 @@ async function writePage(page: string): Promise<void> {
     .output();
 }
 
-function keyOf({ who, how, kind, moment }: Cell): string {
+function keyOf(
+  { who, how, kind, moment }: Pick<Cell, "who" | "how" | "kind" | "moment">,
+): string {
   return [who, how, kind, moment].join();
 }
 
-/** Of an earlier run, whose cells are kept but for those that are measured again. */
-async function readCells(path: string): Promise<Cell[]> {
+/** Of earlier runs of the same nodes. A line that was cut off is none. */
+async function readCells(path: string, commit: string): Promise<Cell[]> {
   const text = await Deno.readTextFile(path).catch(() => "");
-  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  const kept = text.split("\n").filter((line) => line.endsWith("}"))
+    .map((line): KeptCell => JSON.parse(line));
+  return kept.filter((cell) => cell.commit === commit && !cell.why.startsWith(NO_CLUSTER))
+    .map(({ commit: _, ...cell }) => ({ ...cell, gapMs: cell.gapMs ?? NaN }));
 }
 
-async function writeCells(path: string, cells: readonly Cell[]): Promise<void> {
-  await Deno.writeTextFile(path, cells.map((cell) => `${JSON.stringify(cell)}\n`).join(""));
+async function appendCell(path: string, cell: KeptCell): Promise<void> {
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await Deno.writeTextFile(path, `\n${JSON.stringify(cell)}\n`, { append: true });
 }
 
 type Wish = Partial<Record<"who" | "how" | "moment" | "kind", string>>;

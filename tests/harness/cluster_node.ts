@@ -37,6 +37,14 @@ export interface NodeAnswer {
   readonly headers: Headers;
 }
 
+/** Those that are not ended yet. */
+const nodes = new Set<ClusterNode>();
+
+/** Ends all nodes of this process and deletes their folders, whoever was to do that. */
+export async function endAllNodes(): Promise<void> {
+  await Promise.allSettled([...nodes].map((node) => node[Symbol.asyncDispose]()));
+}
+
 /** One node of a cluster under test. */
 export class ClusterNode implements AsyncDisposable {
   readonly name: string;
@@ -60,6 +68,7 @@ export class ClusterNode implements AsyncDisposable {
     this.#within = parts.within ?? [];
     this.#sources = parts.sources ?? ROOT;
     this.#home = home;
+    nodes.add(this);
   }
 
   static make(parts: ClusterNodeParts): ClusterNode {
@@ -231,6 +240,7 @@ export class ClusterNode implements AsyncDisposable {
     // A stopped process takes no signal but this one.
     await this.kill();
     await Deno.remove(this.#home, { recursive: true });
+    nodes.delete(this);
   }
 
   #signal(signal: Deno.Signal): void {
