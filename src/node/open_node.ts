@@ -115,13 +115,12 @@ interface Assembly extends OpenNodeOptions {
 
 async function assemble(parts: Assembly): Promise<OpenNode> {
   const { ports, machinery, driver, speed, devices } = parts;
-  const { clock, machine } = ports;
+  const { clock, log, machine, metrics, power } = ports;
   const catalogue = () => machinery.group.catalogue;
   const figures = ownFigures({ driver, devices, speed, clock, catalogue });
   const cluster = new Cluster(machinery, { ...figures, keys: machinery.access.uses });
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
   const lookAtDisk = diskGauge(freeBytes, ports.metrics);
-  const { log, metrics, power } = ports;
   const waking = openWaking({ cluster, power, clock, log, metrics });
   await lendWorkers(parts, cluster, { blobs, peers: sharing.peers });
   ports.cellMoves?.join(cluster);
