@@ -393,7 +393,15 @@ for (const store of [true, false]) {
     const asked = await apps.ask(1, { method: "POST", path: "/v1/responses", body });
     const { text: before } = await apps.read(asked, 12);
     const seen = events(before).at(-1).sequence_number;
-    const path = `/v1/responses/${events(before)[0].response.id}?stream=true`;
+    const { id } = events(before)[0].response;
+    const path = `/v1/responses/${id}?stream=true`;
+    for (const number of [1, 2, 3]) {
+      const begun = await apps.ask(number, { path: `/v1/responses/${id}` });
+      assert.equal(begun.status, store ? 200 : 404);
+      if (!store) continue;
+      const { text } = await apps.read(begun);
+      assert.deepEqual([JSON.parse(text).id, JSON.parse(text).status], [id, "in_progress"]);
+    }
     const other = await apps.ask(2, { path, headers: key("use+models") });
     assert.equal(other.status, 404, "another one asked for it");
     world.crash(1);

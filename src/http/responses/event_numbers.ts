@@ -54,3 +54,21 @@ function endOfEvent(bytes: Uint8Array, from: number): number {
   }
   return at;
 }
+
+const FIRST_EVENT = /^event: [^\n]*\ndata: (\{[^\n]*\})\n/;
+
+/** The response in the first of a stream's events, in pieces cut anywhere; undefined = it has none. */
+export async function firstResponse(
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<Record<string, unknown> | undefined> {
+  const held: Uint8Array[] = [];
+  for await (const piece of pieces) {
+    held.push(piece);
+    if (!piece.includes(LINE_END)) continue;
+    const [, json] = FIRST_EVENT.exec(new TextDecoder().decode(joinBytes(held))) ?? [];
+    if (json === undefined) continue;
+    const { response } = JSON.parse(json);
+    return typeof response === "object" && response !== null ? response : undefined;
+  }
+  return undefined;
+}

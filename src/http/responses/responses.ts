@@ -1,5 +1,5 @@
 import { invalidRequest, UnavailableError } from "../../base/mod.ts";
-import type { Answer, AnswerChunk, ResponseRecord } from "../../ports/mod.ts";
+import type { Answer, AnswerChunk, FollowedAnswer, ResponseRecord } from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
 import type { Exchange, HttpParts } from "../exchange.ts";
 import { openAiFailureAnswer } from "../openai/mod.ts";
@@ -8,7 +8,7 @@ import { type ApiFamily, resumableRoutes, routesFor } from "../routes.ts";
 import { plainJsonAnswer } from "../wire/mod.ts";
 import { Background, type MakingView } from "./background.ts";
 import type { Item } from "./items.ts";
-import { eventsBehind } from "./event_numbers.ts";
+import { eventsBehind, firstResponse } from "./event_numbers.ts";
 import {
   bareResponse,
   EVENTS_CONTENT_TYPE,
@@ -96,6 +96,8 @@ class ResponseEndpoints {
     const id = idOf(exchange);
     const unfinished = streams ? await this.#streamUnfinished(id, exchange, after) : undefined;
     if (unfinished !== undefined) return unfinished;
+    const begun = streams ? undefined : await this.#begun(id, exchange);
+    if (begun !== undefined) return plainJsonAnswer(begun);
     const found = await this.#stored.find(id);
     if (!streams) return plainJsonAnswer(found.response);
     return await this.#stream(found, exchange, after);
@@ -107,18 +109,41 @@ class ResponseEndpoints {
     exchange: Exchange,
     after: number,
   ): Promise<Response | undefined> {
-    if (!id.startsWith(ID_PREFIX) || await this.#stored.has(id)) return undefined;
-    const name = id.slice(ID_PREFIX.length);
-    const place = { id: name, owner: await exchange.owner(), offset: 0 };
-    const followed = await this.#parts.journals?.follow(place, exchange.signal);
+    const followed = await this.#followed(id, exchange, exchange.signal);
     if (followed === undefined) return undefined;
     const { opening, bytes } = followed;
     if (opening.contentType === EVENTS_CONTENT_TYPE) {
-      return followedAnswer(exchange, { opening, bytes: eventsBehind(bytes, after) }, name);
+      const behind = eventsBehind(bytes, after);
+      return followedAnswer(exchange, { opening, bytes: behind }, nameOf(id));
     }
     // It was asked for as a whole, and is stored once it is one, if it is to be.
     for await (const _ of bytes);
     return undefined;
+  }
+
+  /** What is streamed to somebody, and stored once it is whole: as it was when it began. */
+  async #begun(id: string, exchange: Exchange): Promise<Item | undefined> {
+    const left = new AbortController();
+    const signal = AbortSignal.any([exchange.signal, left.signal]);
+    try {
+      const followed = await this.#followed(id, exchange, signal);
+      if (followed?.opening.contentType !== EVENTS_CONTENT_TYPE) return undefined;
+      const response = await firstResponse(followed.bytes);
+      return response?.["store"] === true ? response : undefined;
+    } finally {
+      left.abort();
+    }
+  }
+
+  /** Undefined = it is stored, or unknown. */
+  async #followed(
+    id: string,
+    exchange: Exchange,
+    signal: AbortSignal,
+  ): Promise<FollowedAnswer | undefined> {
+    if (!id.startsWith(ID_PREFIX) || await this.#stored.has(id)) return undefined;
+    const place = { id: nameOf(id), owner: await exchange.owner(), offset: 0 };
+    return await this.#parts.journals?.follow(place, signal);
   }
 
   async remove(exchange: Exchange): Promise<Response> {
@@ -288,6 +313,11 @@ class ResponseEndpoints {
       yield readPart(json);
     }
   }
+}
+
+/** The name under which the answer of a response is kept while it is made. */
+function nameOf(id: string): string {
+  return id.slice(ID_PREFIX.length);
 }
 
 type Maker = NonNullable<FoundStored["maker"]>;
