@@ -53,7 +53,13 @@ Deno.test("SilenceWatch bears less silence after a pause in which others doubted
 
 Deno.test("SilenceWatch bears twice the longest pause of late from a doubted peer, within the doubt's bounds", async () => {
   const doubt = { limitMs: 800, leastMs: 400, forMs: 3_000 };
-  for (const [pauseMs, laterMs, borneMs] of [[50, 0, 400], [300, 0, 600], [600, 0, 800], [300, 10_100, 400]]) {
+  for (
+    const [pauseMs, laterMs, borneMs] of [[50, 0, 400], [300, 0, 600], [600, 0, 800], [
+      300,
+      10_100,
+      400,
+    ]]
+  ) {
     const { clock, seen, watch } = watched();
     await clock.advance(pauseMs ?? 0);
     watch.heard();

@@ -87,7 +87,9 @@ export class ProofBook {
   /** What another machine has proven: it takes no room from what is known here, and stands in for no proof of this one. */
   learn(files: string, proof: ExactProof): void {
     const known = this.#proofs.get(files);
-    if (known === undefined ? this.#proofs.size >= MODELS_MAX : known.length >= PROOFS_PER_MODEL_MAX) return;
+    if (
+      known === undefined ? this.#proofs.size >= MODELS_MAX : known.length >= PROOFS_PER_MODEL_MAX
+    ) return;
     if (known?.some(({ of }) => of === proof.of)) return;
     this.#keep(files, [proof, ...known ?? []]);
   }
