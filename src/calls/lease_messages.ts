@@ -232,6 +232,7 @@ const splitShape: Shape<SplitView> = objectShape({
       firstLayer: count,
       layerCount: count,
       memoryBytes: count,
+      device: maybeShape(textShape(TAG_CHARS_MAX)),
     }),
     SHARDS_MAX,
   ),

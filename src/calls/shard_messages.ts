@@ -22,6 +22,7 @@ export const ECHO_PURPOSE = "echo";
 const MEMORY_BYTES_MAX = 2 ** 50;
 /** Parts of a file: one for each layer. */
 const RANGES_MAX = 1_024;
+const DEVICE_CHARS_MAX = 64;
 const REASON_CHARS_MAX = 4_096;
 
 /** The first frame of a worker's lease; beats follow, as messages. */
@@ -33,6 +34,11 @@ export const shardOpeningShape = objectShape({
   /** Of its weights: a node that holds them need not be sent them. */
   blob: textOfShape<Digest>(71, (text) => parseDigest(text) === text),
   memoryBytes: integerShape(1, MEMORY_BYTES_MAX),
+  /** That it should compute on; absent = the cores. */
+  device: maybeShape(objectShape({
+    name: textShape(DEVICE_CHARS_MAX),
+    bytes: integerShape(1, MEMORY_BYTES_MAX),
+  })),
   /** Of that file and where its layers lie in it; absent from nodes that send all of them. */
   weights: maybeShape(objectShape({
     blobBytes: integerShape(1, MEMORY_BYTES_MAX),
@@ -53,6 +59,8 @@ export const shardReplyShape = unionShape({
     holdsRanges: maybeShape(booleanShape),
     /** Whether it takes packed frames; absent from nodes that know of none. */
     unpacks: maybeShape(booleanShape),
+    /** That computes; absent = the cores, whatever was asked for: older nodes know of nothing else. */
+    device: maybeShape(textShape(DEVICE_CHARS_MAX)),
   }),
   /** It is bringing the layers, and has come on since it said so last. */
   fetching: objectShape({}),

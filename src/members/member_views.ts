@@ -161,17 +161,21 @@ export class MemberViews {
     readonly name: string;
     readonly roomBytes: number;
     readonly bytesPerMs: number;
+    readonly device?: { readonly name: string; readonly freeBytes: number };
     readonly isDoubted: boolean;
   }[] {
     return this.others().flatMap(({ nodeId, label }) => {
-      const { split } = this.#parts.gossip.find(nodeId);
+      const { split, devices } = this.#parts.gossip.find(nodeId);
       const standing = this.#parts.membership.find(nodeId)?.standing;
       const isThere = standing === "alive" || standing === "suspect";
       if (!isThere || split === undefined || this.isDrained(nodeId)) return [];
       const address = { nodeId, address: this.#parts.addressOf(nodeId) };
       const isDoubted = standing === "suspect";
       const { roomBytes, bytesPerMs } = split;
-      return [{ address, name: label, roomBytes, bytesPerMs, isDoubted }];
+      // The memory of the other ones is the machine's own, which is counted already.
+      const [device] = devices.filter(({ kind }) => kind === "gpu")
+        .toSorted((a, b) => b.freeBytes - a.freeBytes);
+      return [{ address, name: label, roomBytes, bytesPerMs, isDoubted, ...device && { device } }];
     });
   }
 

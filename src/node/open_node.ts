@@ -228,12 +228,13 @@ function servingOf(
 
 /** Lets models be computed by several nodes: led here, and by workers here. */
 async function lendWorkers(
-  { ports, driver, splitting }: Assembly,
+  { ports, driver, devices, splitting }: Assembly,
   { transport, router, settings, views }: Cluster,
   weights: { readonly blobs: BlobStore; readonly peers: BlobPeers },
 ): Promise<void> {
   const ranges = await ports.openRanges?.();
-  lendTo(router, { ...ports, ...weights, ranges, driver, isDrained: () => views.isDrained() });
+  const isDrained = () => views.isDrained();
+  lendTo(router, { ...ports, ...weights, ranges, driver, devices, isDrained });
   splitting.join({ transport, self: settings.self, others: () => views.computing() });
 }
 

@@ -36,6 +36,8 @@ export interface SplitView {
     readonly firstLayer: number;
     readonly layerCount: number;
     readonly memoryBytes: number;
+    /** That computes; absent = the cores, or not known. */
+    readonly device?: string | undefined;
   }[];
   /** As planned; while the window is still empty. */
   readonly msPerToken: number;

@@ -48,6 +48,8 @@ export interface WorkerWish {
   readonly name: string;
   readonly blob: Digest;
   readonly memoryBytes: number;
+  /** That it should compute on; absent = the cores. */
+  readonly device?: { readonly name: string; readonly bytes: number } | undefined;
   /** Where the model's weights lie in its file, by their names. */
   readonly tensors: ReadonlyMap<string, TensorPlace>;
   /** The file, and the parts of it that the worker needs. */
@@ -126,7 +128,7 @@ export class LentWorker {
 
   async #open(wish: WorkerWish, signal: AbortSignal): Promise<void> {
     const { transport, clock } = this.#parts;
-    const { name, blob, memoryBytes, weights } = wish;
+    const { name, blob, memoryBytes, weights, device } = wish;
     const patience = new Patience(clock);
     const late = AbortSignal.any([signal, patience.signal]);
     this.#silence = new SilenceWatch(clock, {
@@ -134,7 +136,7 @@ export class LentWorker {
       onSilent: () => this.#lose(`node ${this.nodeId} said nothing for too long`),
     });
     const said = { shardId: this.#shardId, name, blob, memoryBytes, weights };
-    const opening = { purpose: SHARD_PURPOSE, ...said };
+    const opening = { purpose: SHARD_PURPOSE, ...said, ...device && { device } };
     const gone = this.ended.then(({ reason }) => {
       throw new UnavailableError("peer_lost", reason);
     });
@@ -157,7 +159,11 @@ export class LentWorker {
     const leave = () => this.#lose("it was waited for no longer");
     late.addEventListener("abort", leave, { once: true });
     try {
-      const { holdsBlob, holdsRanges, unpacks = false } = await this.#granted(messages, patience);
+      const granted = await this.#granted(messages, patience);
+      const { holdsBlob, holdsRanges, unpacks = false } = granted;
+      if (granted.device !== device?.name) {
+        throw new UnavailableError("peer_lost", `A node lends no part of ${device?.name}`);
+      }
       this.#packs = unpacks;
       if (holdsBlob) this.#tensors = wish.tensors;
       else if (holdsRanges === true) this.#tensors = tensorsWithin(wish);

@@ -11,6 +11,8 @@ export interface ComputingNode {
   readonly roomBytes: number;
   /** Weights that it reads a millisecond while tokens are computed one by one; 0 = not measured. */
   readonly bytesPerMs: number;
+  /** A GPU there, the one with most memory free; absent = it has none. */
+  readonly device?: { readonly name: string; readonly freeBytes: number } | undefined;
   /** Whether it is suspected to be gone. */
   readonly isDoubted: boolean;
 }
@@ -18,6 +20,10 @@ export interface ComputingNode {
 /** What is taken for every node where none has been measured. */
 const BYTES_PER_MS = 8_000_000;
 const ROUND_TRIP_MS = 1;
+/** Nobody has measured how fast a GPU reads the weights of a part: it is taken for so many times as fast as the cores. */
+const DEVICE_ADVANTAGE = 4;
+/** Of a device's memory, what is asked of nobody: its node keeps some, and the driver takes its own. */
+const DEVICE_MARGIN_BYTES = 768 * 2 ** 20;
 /** Of nodes that are as fast, the leader takes the layers: what it holds dies with no other node. */
 const OWN_ADVANTAGE = 1.001;
 
@@ -39,9 +45,15 @@ export function shardClusterOf(
     host: { freeBytes: own.freeBytes, bytesPerMs: (own.bytesPerMs || slowest) * OWN_ADVANTAGE },
     roundTripMs: 0,
   };
-  const workers = others.map(({ address, roomBytes, bytesPerMs }) => ({
+  const workers = others.map(({ address, roomBytes, bytesPerMs, device }) => ({
     name: address.nodeId,
     host: { freeBytes: roomBytes, bytesPerMs: bytesPerMs || slowest },
+    ...device && device.freeBytes > DEVICE_MARGIN_BYTES && {
+      device: {
+        freeBytes: device.freeBytes - DEVICE_MARGIN_BYTES,
+        bytesPerMs: (bytesPerMs || slowest) * DEVICE_ADVANTAGE,
+      },
+    },
     roundTripMs: roundTripsMs.get(address.nodeId) ?? farthestMs,
   }));
   return { leader: own.nodeId, nodes: [leader, ...workers] };

@@ -38,6 +38,17 @@ Deno.test("layers go to the node that was measured to be faster, though another 
   );
 });
 
+Deno.test("layers go to a GPU where it has room beside what it keeps free", () => {
+  const memoryOf = (freeBytes: number) => {
+    const node = nodeOf("driving", { device: { name: "CUDA0", freeBytes } });
+    const cluster = shardClusterOf(OWN, [node, nodeOf("plain")], new Map());
+    const plan = planShards(MODEL, cluster, { isSplitWanted: true });
+    assert(plan.kind === "split", JSON.stringify(plan));
+    return plan.shards.find(({ layerCount }) => layerCount > 0)?.memory;
+  };
+  assert.deepEqual([8_000 * MIB, 800 * MIB, 0].map(memoryOf), ["device", "host", "host"]);
+});
+
 Deno.test("of nodes that are as fast the nearer one takes layers", () => {
   assert.equal(chosen([nodeOf("a"), nodeOf("b")], { a: 20, b: 2 }), "b");
   assert.equal(chosen([nodeOf("a"), nodeOf("b")], { a: 2, b: 20 }), "a");

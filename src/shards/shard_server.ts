@@ -27,7 +27,7 @@ import {
 } from "../calls/mod.ts";
 import type { BlobReader, Clock, LoadedModel, Log, Metrics, PeerStream } from "../ports/mod.ts";
 import type { ShapeOf } from "../protocol/mod.ts";
-import type { SchedulerDriver } from "../slots/mod.ts";
+import type { DeviceRooms, SchedulerDriver } from "../slots/mod.ts";
 import {
   SHARD_BEAT_MS,
   SHARD_SILENCE_MS,
@@ -41,7 +41,9 @@ import { type HeldWeights, WorkerWeights, type WorkerWeightsParts } from "./work
 /** What lending workers takes. */
 export interface ShardServerParts extends WorkerWeightsParts {
   /** Its memory is reserved there, as a model's. */
-  readonly driver: Pick<SchedulerDriver, "acquire">;
+  readonly driver: Pick<SchedulerDriver, "acquire" | "view">;
+  /** Of which workers may take their part. */
+  readonly devices: Pick<DeviceRooms, "roomOn">;
   /** Whether this node takes no part in anything new. */
   readonly isDrained: () => boolean;
   readonly clock: Clock;
@@ -157,6 +159,7 @@ class WorkerLease {
     if (isDrained()) throw new UnavailableError("stopping", "this node takes nothing new");
     const { blob, name, memoryBytes } = this.#asked;
     const { peer } = this.#stream;
+    this.#refuseFullDevice();
     const port = freePort();
     const lease = await driver.acquire(workerRequest(this.#asked, peer, port), this.#over.signal);
     const worker = lease.model;
@@ -169,11 +172,14 @@ class WorkerLease {
       onLent({ port, weights: held?.reader, streams, onOtherWeights: () => this.#doubt(blob) });
       const holdsBlob = held?.isWhole === true;
       const holdsRanges = held !== undefined && !holdsBlob;
-      this.#tell({ kind: "granted", holdsBlob, ...holdsRanges && { holdsRanges }, unpacks: true });
+      const { device } = this.#asked;
+      const words = { holdsBlob, ...holdsRanges && { holdsRanges }, unpacks: true };
+      this.#tell({ kind: "granted", ...words, ...device && { device: device.name } });
       log.log("info", "worker_lent", {
         model: name,
         peer,
         memoryBytes,
+        ...device && { device: device.name, deviceBytes: device.bytes },
         processId: worker.processId,
       });
       const end = await Promise.race([worker.exited, this.#others.promise, this.#ended()]);
@@ -187,6 +193,17 @@ class WorkerLease {
       lease.release();
       held?.reader.close();
     }
+  }
+
+  /** Nobody's model on a device makes room for a part of one: another node may have some. @throws RequestError `model_too_large`. */
+  #refuseFullDevice(): void {
+    const { driver, devices } = this.#parts;
+    const { device } = this.#asked;
+    if (device === undefined) return;
+    const roomBytes = devices.roomOn(device.name, driver.view().instances);
+    if (device.bytes <= roomBytes) return;
+    const figures = `requires ${device.bytes} bytes on ${device.name}, and there are ${roomBytes}`;
+    throw new RequestError("model_too_large", `a part of a model ${figures}`);
   }
 
   /** @throws the end's reason, however long its disk says nothing. */
@@ -255,7 +272,7 @@ class WorkerLease {
 }
 
 function workerRequest(asked: Opening, peer: NodeId, port: number) {
-  const { shardId, name, memoryBytes } = asked;
+  const { shardId, name, memoryBytes, device } = asked;
   return {
     requestId: `${peer}/${shardId}`,
     standing: "fresh",
@@ -265,6 +282,7 @@ function workerRequest(asked: Opening, peer: NodeId, port: number) {
       // No model has such a name: lists of loaded models show the leader's row alone.
       displayName: `part of ${name}`,
       memoryBytes,
+      ...device && { device },
       slots: 1,
       contextTokens: 0,
       keepAliveMs: 0,
@@ -281,7 +299,7 @@ function workerRequest(asked: Opening, peer: NodeId, port: number) {
       flashAttention: "auto",
       kvCacheType: "f16",
       mode: "generate",
-      worker: { port, memoryBytes },
+      worker: { port, memoryBytes, ...device && { device } },
     },
   } as const;
 }

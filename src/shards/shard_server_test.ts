@@ -4,6 +4,7 @@ import { deflateRawSync } from "node:zlib";
 import { type Digest, type NodeId, UnavailableError } from "../base/mod.ts";
 import { MessageStream, SHARD_PURPOSE, TUNNEL_PURPOSE } from "../calls/mod.ts";
 import type { BlobRange, BlobSource, LoadedModel, RangeStore } from "../ports/mod.ts";
+import type { SchedulerView } from "../core/scheduler/mod.ts";
 import type { SlotRequest } from "../slots/scheduler_driver.ts";
 import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
 import { streamPair } from "../../tests/harness/peer_streams.ts";
@@ -25,6 +26,8 @@ class LendingNode implements AsyncDisposable {
   released = 0;
   memoryBytes = 0;
   isDrained = false;
+  deviceBytes = 0;
+  device: unknown;
   /** Of the model's file here: all of it, or what was fetched. */
   holds: "file" | "nothing" = "file";
   /** What its disk waits for. */
@@ -47,7 +50,11 @@ class LendingNode implements AsyncDisposable {
     this.shards = new ShardServer({
       ...parts as unknown as ConstructorParameters<typeof ShardServer>[0],
       isDrained: () => this.isDrained,
-      driver: { acquire: (request) => Promise.resolve(this.#lend(request)) },
+      driver: {
+        acquire: (request) => Promise.resolve(this.#lend(request)),
+        view: () => ({ instances: [] }) as unknown as SchedulerView,
+      },
+      devices: { roomOn: (name) => name === "Vulkan0" ? this.deviceBytes : 0 },
       blobs: {
         find: async () => {
           await this.disk;
@@ -97,6 +104,7 @@ class LendingNode implements AsyncDisposable {
 
   #lend(request: SlotRequest) {
     this.memoryBytes = request.need.memoryBytes;
+    this.device = request.settings.worker?.device;
     const listener = Deno.listen({
       hostname: "127.0.0.1",
       port: request.settings.worker?.port ?? 0,
@@ -130,10 +138,10 @@ class LendingNode implements AsyncDisposable {
   }
 
   /** A lease as its leader holds it, the worker there. */
-  async lease(shardId = "one", weights?: object) {
+  async lease(shardId = "one", weights?: object, device?: object) {
     const { near, far } = streamPair(LEADER, SELF);
     const said = { shardId, name: "m", blob: BLOB, memoryBytes: 77, ...weights && { weights } };
-    const opening = { purpose: SHARD_PURPOSE, ...said };
+    const opening = { purpose: SHARD_PURPOSE, ...said, ...device && { device } };
     const served = this.shards.serve(far, opening);
     const messages = new MessageStream(near);
     const granted = await messages.read();
@@ -168,6 +176,22 @@ Deno.test("A worker is lent, its memory reserved, and connections to it carried,
   assert.equal(node.released, 1);
   await assert.rejects(tunnel.near.read(), { code: "peer_lost" });
   await tunnel.served.catch(() => {});
+});
+
+Deno.test("A worker computes on a device where there is room, and is refused where there is none", async () => {
+  await using node = new LendingNode();
+  node.deviceBytes = 100;
+  const device = { name: "Vulkan0", bytes: 100 };
+  const { messages, granted, served } = await node.lease("one", undefined, device);
+  assert.equal((granted as { device: string }).device, "Vulkan0");
+  assert.deepEqual([node.memoryBytes, node.device], [77, device]);
+  messages.reset();
+  await served;
+  for (const other of [{ name: "Vulkan0", bytes: 101 }, { name: "CUDA0", bytes: 1 }]) {
+    const refused = await node.lease("two", undefined, other);
+    assert.equal((refused.granted as { kind: string }).kind, "refused");
+    await refused.served;
+  }
 });
 
 Deno.test("A tunnel without a lease, or by another peer's, reaches no worker", async () => {

@@ -206,7 +206,14 @@ export class SplitEngine implements Engine {
       if (node === undefined) throw new UnavailableError("peer_lost", "A node is gone");
       const { name, digest: blob, tensors, fileBytes: blobBytes } = file;
       const weights = { blobBytes, ranges: layerRanges(file, shard) };
-      const wish = { name, blob, tensors, weights, memoryBytes: shard.totalBytes };
+      const isOnDevice = shard.memory === "device";
+      const wish = {
+        ...{ name, blob, tensors, weights },
+        memoryBytes: isOnDevice ? hostBytesBeside(plan, shard) : shard.totalBytes,
+        ...isOnDevice && node.device !== undefined && {
+          device: { name: node.device.name, bytes: shard.totalBytes },
+        },
+      };
       try {
         return await LentWorker.ask(node.address, wish, { parts, signal });
       } catch (error) {
@@ -242,14 +249,16 @@ export class SplitEngine implements Engine {
     return {
       msPerToken,
       linkBytesPerToken: upBytes + downBytes,
-      shards: shards.map((shard) => ({
-        name: shard.node === self.nodeId
-          ? self.name
-          : others.find(({ address }) => address.nodeId === shard.node)?.name || shard.node,
-        firstLayer: shard.firstLayer,
-        layerCount: shard.layerCount,
-        memoryBytes: shard.totalBytes,
-      })),
+      shards: shards.map((shard) => {
+        const node = others.find(({ address }) => address.nodeId === shard.node);
+        return {
+          name: shard.node === self.nodeId ? self.name : node?.name || shard.node,
+          firstLayer: shard.firstLayer,
+          layerCount: shard.layerCount,
+          memoryBytes: shard.totalBytes,
+          ...shard.memory === "device" && { device: node?.device?.name },
+        };
+      }),
     };
   }
 }
@@ -271,6 +280,12 @@ class WorkerRefusal extends Error {
 
 function workerShards({ shards, leader }: ShardedPlan): readonly Shard[] {
   return shards.filter(({ node, layerCount }) => node !== leader && layerCount > 0);
+}
+
+/** Of the process of a worker on a device: in its node's own memory, where another worker may be besides. */
+function hostBytesBeside({ shards }: ShardedPlan, { node }: Shard): number {
+  const host = shards.find((shard) => shard.node === node && shard.memory === "host");
+  return Math.max(1, host?.otherBytes ?? 0);
 }
 
 function shardSettings(plan: ShardedPlan, workers: readonly LentWorker[]): ShardSettings {

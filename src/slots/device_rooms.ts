@@ -29,6 +29,13 @@ export class DeviceRooms {
     }));
   }
 
+  /** What a model may take of a device beside those that are there; 0 = there is no such device. */
+  roomOn(name: string, instances: readonly Pick<InstanceView, "devices">[]): number {
+    const room = this.rooms().find((other) => other.name === name)?.roomBytes ?? 0;
+    const taken = sumOf(instances.flatMap(({ devices }) => devices)).get(name) ?? 0;
+    return Math.max(0, room - taken);
+  }
+
   /** The devices, with what is free now. */
   told(instances: readonly Pick<InstanceView, "devices">[]): readonly DeviceFacts[] {
     const taken = sumOf(instances.flatMap(({ devices }) => devices));

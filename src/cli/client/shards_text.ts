@@ -6,6 +6,7 @@ export function shardsText(shards: readonly JsonObject[]): string {
     const first = numberOf(shard, "first_layer") ?? 0;
     const count = numberOf(shard, "layer_count") ?? 0;
     const layers = count === 0 ? "output" : `${first}-${first + count - 1}`;
-    return `${textOf(shard, "node") ?? ""} ${layers}`;
+    const device = textOf(shard, "device");
+    return `${textOf(shard, "node") ?? ""}${device === undefined ? "" : ` ${device}`} ${layers}`;
   }).join(", ");
 }

@@ -113,13 +113,13 @@ Deno.test("ps tells which models answer exactly, where a node says so", async ()
 Deno.test("ps shows who computes which layers of a model that several nodes compute", async () => {
   const shards = [
     { node: "attic", first_layer: 0, layer_count: 16 },
-    { node: "cellar", first_layer: 16, layer_count: 14 },
+    { node: "cellar", first_layer: 16, layer_count: 14, device: "CUDA0" },
     { node: "shed", first_layer: 30, layer_count: 0 },
   ];
   const models = [{ name: "m:latest", size: 1e9, node: "shed", shards }];
   await using node = new ScriptedNode({ "GET /api/ps": { json: { models } } });
   const { out } = await runCommand(["ps"], { env: { ODIST_HOST: node.host } });
-  assert.match(out, /m:latest .* attic 0-15, cellar 16-29, shed output\n/);
+  assert.match(out, /m:latest .* attic 0-15, cellar CUDA0 16-29, shed output\n/);
 });
 
 Deno.test("ps names the nodes when there is more than one", async () => {

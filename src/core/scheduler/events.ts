@@ -22,6 +22,8 @@ export interface ModelNeed {
     /** `if_too_large`: where it can't be here whole. */
     readonly when: "if_too_large" | "always";
   };
+  /** Beside {@link memoryBytes}, of a part of a model that others lead; absent = nothing. */
+  readonly device?: { readonly name: string; readonly bytes: number };
   /** What lies on devices where there are any; absent = nothing. */
   readonly placing?: DeviceWish;
   /** Sequences decoded together, >= 1. */

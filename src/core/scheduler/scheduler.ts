@@ -420,7 +420,9 @@ export class Scheduler {
   #place({ need, isSplit, observed }: Placing, loaded: Iterable<Instance>): DevicePlan {
     if (isSplit || need.placing === undefined) {
       const hostBytes = isSplit ? need.split?.ownBytes ?? 0 : need.memoryBytes;
-      return { devices: [], layerCount: 0, hostBytes };
+      const { device } = need;
+      const devices = device === undefined ? [] : [{ ...device, budgetBytes: device.bytes }];
+      return { devices, layerCount: 0, hostBytes };
     }
     const taken = new Map<string, number>();
     for (const { devices } of loaded) {

@@ -41,7 +41,7 @@ export function unroutedAnswer(text: string, status: 404 | 405): Response {
 export function shardShape(shard: ShardRow): object {
   return {
     node: shard.name,
-    ...wireFields(shard, ["firstLayer", "layerCount", "memoryBytes"]),
+    ...wireFields(shard, ["firstLayer", "layerCount", "memoryBytes", "device"]),
   };
 }
 

@@ -21,7 +21,7 @@ import { killThisProcess } from "../../confinement/mod.ts";
 import { encodeFrame, FrameReader } from "../frames.ts";
 import { type AddressedEvent, Decoder } from "./decoder.ts";
 import { Embedder } from "./embedder.ts";
-import { openLlama } from "../llama/mod.ts";
+import { type Llama, openLlama } from "../llama/mod.ts";
 import { tokenizeEnds } from "./long_text.ts";
 import { loadModel, type RunnerModel } from "./model.ts";
 import { serveWorker } from "../sharding/mod.ts";
@@ -121,7 +121,7 @@ async function loading(
     const { confinement, ownNativeFolder } = place;
     const { worker, threads } = settings;
     if (worker !== undefined) {
-      send({ kind: "loaded", facts: workerFacts(worker), confinement });
+      send({ kind: "loaded", facts: workerFacts(llama, worker), confinement });
       serveWorker(llama, ownNativeFolder, { ...worker, threads }).catch(die);
       return {};
     }
@@ -217,15 +217,22 @@ function obey(loaded: Loaded, command: Exclude<RunnerCommand, { kind: "load" | "
 }
 
 /** A worker is no model: its one slot is for whoever computes with it. */
-function workerFacts({ memoryBytes }: WorkerSettings): LoadedFacts {
+function workerFacts(
+  { gpus }: Pick<Llama, "gpus">,
+  { memoryBytes: hostMemoryBytes, device }: WorkerSettings,
+): LoadedFacts {
+  const gpu = gpus.find(({ name }) => name === device?.name);
+  const { bytes = 0 } = device ?? {};
   return {
     contextTokens: 0,
     trainingContextTokens: 0,
     vocabularyTokens: 0,
     embeddingLength: 0,
     slots: 1,
-    memoryBytes,
-    deviceMemoryBytes: 0,
+    memoryBytes: hostMemoryBytes + bytes,
+    deviceMemoryBytes: bytes,
+    hostMemoryBytes,
+    ...device && gpu && { devices: [{ ...device, freeBytes: gpu.memory().freeBytes }] },
     bosText: "",
     eosText: "",
     canShift: false,

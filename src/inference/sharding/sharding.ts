@@ -60,7 +60,9 @@ export async function serveWorker(
 ): Promise<never> {
   const rpc = openRpc(llama, ownNativeFolder);
   const endpoint = cText(`${LOOPBACK}:${options.port}`);
-  const devices = list([pointerValue(cpuOf(llama))]);
+  const { device } = options;
+  const computing = device === undefined ? cpuOf(llama) : gpuOf(llama, device.name);
+  const devices = list([pointerValue(computing)]);
   // Without llama.cpp's own cache, which checks nothing of what it reads.
   await rpc.ggml_backend_rpc_start_server(endpoint, null, BigInt(options.threads), 1n, devices);
   throw new UnavailableError("load_failed", `Port ${options.port} can't be listened at`);
@@ -89,6 +91,12 @@ function cpuOf({ devices, base }: Llama): Deno.PointerValue {
   const cpu = devices.find((device) => base.ggml_backend_dev_type(device) === CPU_DEVICE);
   if (cpu === undefined) throw new UnavailableError("load_failed", "llama.cpp finds no processor");
   return cpu;
+}
+
+function gpuOf({ gpus }: Llama, name: string): Deno.PointerValue {
+  const gpu = gpus.find((other) => other.name === name);
+  if (gpu === undefined) throw new UnavailableError("load_failed", `There is no device ${name}`);
+  return gpu.pointer;
 }
 
 function pointerValue(pointer: Deno.PointerValue): bigint {

@@ -69,8 +69,10 @@ export interface ShardSettings {
 export interface WorkerSettings {
   /** Of this machine's loopback address, free. */
   readonly port: number;
-  /** What it may take, as planned. */
+  /** What it may take of the machine's own memory, as planned. */
   readonly memoryBytes: number;
+  /** That computes, and what may lie there; absent = the cores. */
+  readonly device?: { readonly name: string; readonly bytes: number };
 }
 
 /** What a loaded model is. */
