@@ -64,6 +64,7 @@ export {
   showOpeningShape,
 } from "./show_messages.ts";
 export {
+  REPORT_LINES_MAX,
   REQUEST_ROWS_MAX,
   WORK_PURPOSE,
   type WorkAnswer,

@@ -20,6 +20,10 @@ const PIECE_CHARS_MAX = 8 * 1024 * 1024;
 /** Requests of one node that are told of at most. */
 export const REQUEST_ROWS_MAX = 2_048;
 
+/** Lines of one node's report at most, and characters of one. */
+export const REPORT_LINES_MAX = 4_096;
+const LINE_CHARS_MAX = 16 * 1_024;
+
 /** A request as `RequestRow` has it. */
 const requestRowShape = objectShape({
   id: textShape(80),
@@ -39,7 +43,7 @@ const requestRowShape = objectShape({
 
 /** First frame. */
 export const workOpeningShape = objectShape({
-  /** `cancel_request`, `list_requests`, `cancel_response` or `follow_response`. */
+  /** `cancel_request`, `list_requests`, `cancel_response`, `follow_response`, `report_logs` (`id`: how many) or `report_trace`. */
   act: textShape(32),
   id: textShape(80),
   /** Of the first two: who asks, and whether anybody's are his to end and to know. */
@@ -51,6 +55,8 @@ export const workOpeningShape = objectShape({
 export const workAnswerShape = unionShape({
   ended: objectShape({ count: numberShape(0) }),
   requests: objectShape({ rows: arrayShape(requestRowShape, REQUEST_ROWS_MAX) }),
+  /** Lines of a report, as JSON. */
+  lines: objectShape({ jsons: arrayShape(textShape(LINE_CHARS_MAX), REPORT_LINES_MAX) }),
   piece: objectShape({ json: textShape(PIECE_CHARS_MAX) }),
   over: objectShape({}),
   refused: objectShape({ error: wireErrorShape }),

@@ -81,6 +81,8 @@ export interface RequestAsker {
 export interface ClientWork {
   /** Ends those requests of this id that the asker may end; how many that were. */
   cancelRequest(requestId: string, by: RequestAsker): number;
+  /** Lines that a node tells of itself, or of a request; oldest first. Only for who may rule the cluster. */
+  report(report: NodeReport): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Those that the asker may know of. */
   listRequests(by: RequestAsker): readonly RequestRow[];
   /** Ends a response that is made here, and resolves once what there is of it is kept. False when none is. */
@@ -88,6 +90,11 @@ export interface ClientWork {
   /** What was said of a response so far and is still to come, a JSON each; undefined when it is not made here. */
   followResponse(id: string, signal: AbortSignal): AsyncIterable<string> | undefined;
 }
+
+/** What a node is asked to tell: its last lines, or what it knows of a request or a trace. */
+export type NodeReport =
+  | { readonly about: "logs"; readonly lines: number }
+  | { readonly about: "trace"; readonly id: string };
 
 /** A request for an answer, as people are shown it. */
 export interface RequestRow {
@@ -123,6 +130,8 @@ export interface WorkElsewhere {
   attend(work: Partial<ClientWork>): void;
   /** On all nodes that answer; how many requests ended. */
   cancelRequest(requestId: string, by: RequestAsker): Promise<number>;
+  /** A list of each node that answers. */
+  report(report: NodeReport): Promise<readonly (readonly Readonly<Record<string, unknown>>[])[]>;
   /** Of all nodes that answer. */
   listRequests(by: RequestAsker): Promise<readonly RequestRow[]>;
   /** @throws UnavailableError `peer_lost`. */

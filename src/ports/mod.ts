@@ -98,6 +98,7 @@ export type {
   KeptFile,
   KeptResponses,
   MovedCells,
+  NodeReport,
   OwnJournal,
   PageFileName,
   PageFiles,

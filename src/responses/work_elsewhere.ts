@@ -12,6 +12,7 @@ import {
 import type {
   ClientWork,
   Log,
+  NodeReport,
   PeerAddress,
   RequestAsker,
   RequestRow,
@@ -23,6 +24,8 @@ import type { ResponseMember } from "./shared_responses.ts";
 const LIST_WAIT_MS = 700;
 /** Other nodes that are asked to end a request. */
 const PEERS_ASKED_MAX = 64;
+
+type ReportLine = Readonly<Record<string, unknown>>;
 
 /** What asking takes. */
 export interface WorkElsewhereParts extends QuestionParts {
@@ -71,6 +74,18 @@ export class PeersWork implements WorkElsewhere {
       ]));
     timer.cancel();
     return lists.flat();
+  }
+
+  async report(report: NodeReport): Promise<readonly (readonly ReportLine[])[]> {
+    const id = report.about === "logs" ? String(report.lines) : report.id;
+    const act = `report_${report.about}`;
+    const opening = { purpose: WORK_PURPOSE, act, id, asker: "", isAdmin: true };
+    return await this.#askAll("report_not_told_there", (peer) =>
+      askPeer(
+        this.#parts,
+        { peer, opening },
+        (message) => readAnswer(workAnswerShape, "lines", message).jsons.flatMap(readLine),
+      ));
   }
 
   /** What each member that is alive says; those that say nothing are left out, with a line of the log. */
@@ -136,6 +151,16 @@ export class PeersWork implements WorkElsewhere {
     const member = this.#parts.members().find(({ address }) => address.nodeId === nodeId);
     if (member === undefined) throw lost(nodeId);
     return member.address;
+  }
+}
+
+/** Nothing for what is no object. */
+function readLine(json: string): readonly ReportLine[] {
+  try {
+    const line: unknown = JSON.parse(json);
+    return typeof line === "object" && line !== null ? [{ ...line }] : [];
+  } catch {
+    return [];
   }
 }
 

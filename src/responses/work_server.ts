@@ -1,14 +1,15 @@
-import { PeerError } from "../base/mod.ts";
+import { PeerError, printableJson } from "../base/mod.ts";
 import {
   answerPeer,
   MessageStream,
+  REPORT_LINES_MAX,
   REQUEST_ROWS_MAX,
   required,
   type StreamHandler,
   type WorkAnswer,
   workOpeningShape,
 } from "../calls/mod.ts";
-import type { ClientWork, PeerStream } from "../ports/mod.ts";
+import type { ClientWork, NodeReport, PeerStream } from "../ports/mod.ts";
 
 /** Ends and shows work for clients of this node, as other nodes' clients ask for it. */
 export class WorkServer implements StreamHandler {
@@ -31,6 +32,10 @@ export class WorkServer implements StreamHandler {
           const rows = work.listRequests?.({ asker, isAdmin }) ?? [];
           return { kind: "requests", rows: rows.slice(-REQUEST_ROWS_MAX) };
         });
+      case "report_logs":
+        return await this.#report(stream, { about: "logs", lines: Number(id) || 0 }, isAdmin);
+      case "report_trace":
+        return await this.#report(stream, { about: "trace", id }, isAdmin);
       case "cancel_response":
         return await this.#end(
           stream,
@@ -45,6 +50,16 @@ export class WorkServer implements StreamHandler {
 
   async #end(stream: PeerStream, end: () => number | Promise<number>): Promise<void> {
     await answerPeer(stream, async () => ({ kind: "ended", count: await end() }));
+  }
+
+  async #report(stream: PeerStream, report: NodeReport, isAdmin: boolean): Promise<void> {
+    await answerPeer(stream, async () => {
+      const lines = isAdmin ? await this.#work().report?.(report) ?? [] : [];
+      return {
+        kind: "lines",
+        jsons: lines.slice(-REPORT_LINES_MAX).map((it) => printableJson(it)),
+      };
+    });
   }
 
   async #follow(stream: PeerStream, id: string): Promise<void> {

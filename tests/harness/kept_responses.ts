@@ -3,6 +3,7 @@ import type {
   ClientWork,
   FoundResponse,
   KeptResponses,
+  NodeReport,
   RequestAsker,
   RequestRow,
   ResponseRecord,
@@ -69,6 +70,10 @@ export class LinkedWork implements WorkElsewhere {
 
   listRequests(by: RequestAsker): Promise<readonly RequestRow[]> {
     return Promise.resolve(this.peer?.own.listRequests?.(by) ?? []);
+  }
+
+  async report(report: NodeReport) {
+    return [await this.peer?.own.report?.(report) ?? []];
   }
 
   async cancelResponse(id: string): Promise<boolean> {

@@ -60,6 +60,15 @@ Deno.test("the trace of an answer that moved is one tree, with the node that was
   assert.equal(answer && attributeOf(answer, "odist.request_id"), REQUEST_ID);
   assert.deepEqual(answer?.events?.map(({ name }) => name), ["failover"]);
 
+  const timeline = await timelineOf(cluster, other ?? "");
+  const wanted = [
+    "n1 request_came",
+    "n1 answer_lost_its_runner",
+    `${other} slot_lent`,
+    "n1 request_answered",
+  ];
+  assert.deepEqual(timeline.filter((line) => wanted.includes(line)), wanted, timeline.join("\n"));
+
   // The lines of the log have both ids.
   const logs = await cluster.client("n1").fetch("/api/cluster/logs?lines=2000");
   const lost = (await logs.text()).split("\n").filter((line) =>
@@ -68,6 +77,12 @@ Deno.test("the trace of an answer that moved is one tree, with the node that was
   assert.equal(lost.length, 1);
   assert.match(lost[0] ?? "", new RegExp(`"requestId":"${REQUEST_ID}","traceId":"${TRACE}"`));
 });
+
+/** What any node that is left can tell of the request. */
+async function timelineOf(cluster: TestCluster, node: string): Promise<readonly string[]> {
+  const { lines } = await cluster.client(node).ask("GET", `/api/cluster/trace/${REQUEST_ID}`);
+  return (lines as { node: string; event: string }[]).map((it) => `${it.node} ${it.event}`);
+}
 
 /** Kills the node that computes as soon as the collector knows that it has begun. */
 async function readWithKill(cluster: TestCluster, collector: TraceCollector) {

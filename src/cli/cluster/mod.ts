@@ -16,6 +16,11 @@ export const CLUSTER_COMMANDS: readonly CommandRow[] = [
   },
   { name: "top", summary: "Watch the cluster at work", load: () => import("./top.ts") },
   { name: "logs", summary: "Print the log of a node", load: () => import("./logs.ts") },
+  {
+    name: "trace",
+    summary: "Show what happened to one request",
+    load: async () => ({ define: (await import("./logs.ts")).defineTrace }),
+  },
   { name: "token", summary: "Make, list and revoke join tokens", load: () => import("./token.ts") },
   {
     name: "key",

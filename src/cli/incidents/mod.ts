@@ -12,4 +12,9 @@ export const INCIDENT_COMMANDS: readonly CommandRow[] = [
     summary: "Save what the nodes decided, and step through it again",
     load: () => import("./incident.ts"),
   },
+  {
+    name: "support",
+    summary: "Write what a report of a fault needs to a file",
+    load: () => import("./support.ts"),
+  },
 ];

@@ -9,6 +9,7 @@ import type { HttpParts } from "../exchange.ts";
 import { nativeFailureAnswer } from "../ollama.ts";
 import type { RequestAsker, RequestRow } from "../../ports/mod.ts";
 import { type ApiFamily, routesFor } from "../routes.ts";
+import { reportRoutes } from "./reports.ts";
 import type { RunningRequests } from "../running_requests.ts";
 import { jsonAnswer, utcTime, wireFields } from "../wire/mod.ts";
 
@@ -52,13 +53,16 @@ export function requestsFamily(parts: HttpParts, running: RunningRequests): ApiF
   return {
     name: "cluster",
     failureAnswer: nativeFailureAnswer,
-    routes: routesFor("use", {
-      "GET /api/cluster/requests": async (exchange) => {
-        const others = await elsewhere(exchange.askerAnywhere);
-        const rows = [...own(exchange), ...others].sort(runningFirst).slice(0, ROWS_MAX);
-        return jsonAnswer({ requests: rows.map(rowShape) });
-      },
-    }),
+    routes: [
+      ...reportRoutes(parts, running),
+      ...routesFor("use", {
+        "GET /api/cluster/requests": async (exchange) => {
+          const others = await elsewhere(exchange.askerAnywhere);
+          const rows = [...own(exchange), ...others].sort(runningFirst).slice(0, ROWS_MAX);
+          return jsonAnswer({ requests: rows.map(rowShape) });
+        },
+      }),
+    ],
   };
 }
 

@@ -3,7 +3,7 @@ import { appUnderTest, httpRequest, scopedAccess } from "../../../tests/harness/
 import { linkedWork } from "../../../tests/harness/kept_responses.ts";
 import { ROUTE, scriptedAdmin } from "../../../tests/harness/scripted_admin.ts";
 import { SCRIPTED_METRICS } from "../../../tests/harness/scripted_client.ts";
-import type { QueuePlace, RouteExplanation } from "../../ports/mod.ts";
+import type { QueuePlace, RouteExplanation, ServedLease } from "../../ports/mod.ts";
 import type { HttpApp } from "../app.ts";
 
 const CHAT = { model: "tiny", messages: [{ role: "user", content: "hi" }] };
@@ -154,4 +154,43 @@ Deno.test("a request that waits is told with where it stands, until it waits no 
   };
   await (await chat(app, "r1")).text();
   assert.deepEqual(seen, [{ position: 3, eta_ms: 12_300 }, undefined]);
+});
+
+Deno.test("the logs of all nodes are told in order of time, and a request's way by its id alone", async () => {
+  const [here, there] = linkedWork();
+  const linesOf = (...lines: readonly object[]) =>
+    async function* () {
+      yield* lines as Record<string, unknown>[];
+    };
+  const line = (time: number, event: string, more: object = {}) => ({
+    time: new Date(time).toISOString(),
+    event,
+    ...more,
+  });
+  const served = { id: "mine", atMs: 2_500, askedBy: "a", model: "tiny", standing: "fresh" };
+  appUnderTest({
+    elsewhere: there,
+    admin: scriptedAdmin({
+      logs: linesOf(line(2_000, "second", { requestId: "mine" }), line(4_000, "fourth")),
+      explain: () => [],
+      served: (id) => id === "mine" ? [served as ServedLease] : [],
+    }).admin,
+  });
+  const { app } = appUnderTest({
+    elsewhere: here,
+    admin: scriptedAdmin({
+      logs: linesOf(line(1_000, "first"), line(3_000, "third", { traceId: "mine" })),
+      explain: () => [],
+    }).admin,
+  });
+  const events = async (path: string) => {
+    const { lines } = await (await app.fetch(httpRequest("GET", path))).json();
+    return lines.map(({ event }: { readonly event: string }) => event);
+  };
+  assert.deepEqual(await events("/api/cluster/logs/all"), ["first", "second", "third", "fourth"]);
+  assert.deepEqual(await events("/api/cluster/logs/all?lines=2"), ["third", "fourth"]);
+  assert.deepEqual(await events("/api/cluster/trace/mine"), ["second", "slot_asked", "third"]);
+  assert.deepEqual(await events("/api/cluster/trace/other"), []);
+  const refused = await app.fetch(httpRequest("GET", "/api/cluster/logs/all?lines=2001"));
+  assert.equal(refused.status, 400);
 });
