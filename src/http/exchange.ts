@@ -557,7 +557,8 @@ export class Exchange {
     const seconds = this.#elapsedSeconds();
     this.#firstTokenMs = seconds * MS_PER_SECOND;
     const { family } = this.origin;
-    this.#parts.metrics.observe("odist_time_to_first_token_seconds", seconds, { family });
+    const name = "odist_time_to_first_token_seconds";
+    this.#parts.metrics.observe(name, seconds, { family }, this.#ids);
   }
 
   /** Counts the tokens of a complete answer. */
@@ -636,7 +637,8 @@ export class Exchange {
     const seconds = this.#elapsedSeconds();
     const { metrics, log } = this.#parts;
     metrics.increment("odist_http_requests_total", { family, route, status: String(status) });
-    metrics.observe("odist_http_request_duration_seconds", seconds, { family, route });
+    const timed = { family, route };
+    metrics.observe("odist_http_request_duration_seconds", seconds, timed, this.#ids);
     log.log("debug", "request_answered", {
       ...this.#ids,
       method: this.request.method,

@@ -28,9 +28,13 @@ export function operationsFamily(parts: HttpParts, admitting: () => boolean): Ap
 
 function metricsRoutes(parts: HttpParts): readonly Route[] {
   return routesFor("use", {
-    "GET /metrics": async () => {
-      const { contentType, text } = await parts.metrics.render();
-      return new Response(text, { headers: { "content-type": contentType } });
+    "GET /metrics": async ({ request }) => {
+      const accepted = request.headers.get("accept") ?? "";
+      const format = accepted.includes("application/openmetrics-text")
+        ? "openmetrics"
+        : "prometheus";
+      const { contentType, text } = await parts.metrics.render(format);
+      return new Response(text, { headers: { "content-type": contentType, vary: "accept" } });
     },
   });
 }

@@ -53,10 +53,10 @@ export function lookBeforeRender(metrics: Metrics, look: () => void): Metrics {
   return {
     increment: (name, labels, by) => metrics.increment(name, labels, by),
     set: (name, value, labels) => metrics.set(name, value, labels),
-    observe: (name, value, labels) => metrics.observe(name, value, labels),
-    render() {
+    observe: (name, value, labels, example) => metrics.observe(name, value, labels, example),
+    render(format) {
       look();
-      return metrics.render();
+      return metrics.render(format);
     },
   };
 }

@@ -116,6 +116,8 @@ export type {
   IncidentWish,
   Log,
   LogLevel,
+  MetricExample,
+  MetricFormat,
   MetricLabels,
   Metrics,
   RecordedPart,

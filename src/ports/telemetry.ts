@@ -11,14 +11,22 @@ export interface Log {
 /** Labels of one sample. Names and values are few: never a request id. */
 export type MetricLabels = Readonly<Record<string, string>>;
 
+/** Whose observation it is, for who looks for one of them: the last of each bucket is shown. */
+export interface MetricExample {
+  readonly requestId: string;
+  readonly traceId?: string;
+}
+
+export type MetricFormat = "prometheus" | "openmetrics";
+
 /** Counters, gauges and histograms by name, declared in one table in `src/telemetry/`. */
 export interface Metrics {
   increment(name: string, labels?: MetricLabels, by?: number): void;
   set(name: string, value: number, labels?: MetricLabels): void;
   /** Durations in seconds, sizes in bytes, as Prometheus wants. */
-  observe(name: string, value: number, labels?: MetricLabels): void;
-  /** Prometheus text format and its content type. */
-  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  observe(name: string, value: number, labels?: MetricLabels, example?: MetricExample): void;
+  /** Prometheus's text format (the default), or OpenMetrics, which alone shows examples; and its content type. */
+  render(format?: MetricFormat): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 /** A part of the core whose decisions are recorded. */

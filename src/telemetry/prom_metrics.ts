@@ -1,6 +1,6 @@
-import type { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Counter, Gauge, Histogram, Registry, RegistryContentType } from "prom-client";
 import { assert } from "../base/mod.ts";
-import type { Clock, MetricLabels, Metrics } from "../ports/mod.ts";
+import type { Clock, MetricExample, MetricFormat, MetricLabels, Metrics } from "../ports/mod.ts";
 import { METRIC_TABLE, type MetricRow } from "./metric_table.ts";
 
 /** How long after the first sample the library is loaded: it costs 100 ms, which the first requests must not pay. */
@@ -16,8 +16,10 @@ interface Sample {
   readonly name: string;
   readonly labels: MetricLabels;
   readonly value: number;
+  readonly example?: MetricExample | undefined;
 }
 
+type AnyRegistry = Registry<RegistryContentType>;
 type Instrument = Counter | Gauge | Histogram;
 
 /** Metrics over `prom-client`, which is loaded a while after start-up, or when somebody asks for the metrics. */
@@ -27,8 +29,10 @@ export class PromMetrics implements Metrics {
   readonly #startedMs: number;
   readonly #pending: Sample[] = [];
   readonly #instruments = new Map<string, Instrument>();
-  #registry: Registry | undefined;
-  #loading: Promise<Registry> | undefined;
+  #registry: AnyRegistry | undefined;
+  /** The last one: they take turns. */
+  #rendering: Promise<void> = Promise.resolve();
+  #loading: Promise<AnyRegistry> | undefined;
 
   /** `version` of the program, for the `odist_build` gauge. */
   constructor(parts: { readonly clock: Clock; readonly version: string }) {
@@ -45,11 +49,18 @@ export class PromMetrics implements Metrics {
     this.#record({ operation: "set", name, labels, value });
   }
 
-  observe(name: string, value: number, labels: MetricLabels = {}): void {
-    this.#record({ operation: "observe", name, labels, value });
+  observe(
+    name: string,
+    value: number,
+    labels: MetricLabels = {},
+    example?: MetricExample,
+  ): void {
+    this.#record({ operation: "observe", name, labels, value, example });
   }
 
-  async render(): Promise<{ readonly contentType: string; readonly text: string }> {
+  async render(
+    format: MetricFormat = "prometheus",
+  ): Promise<{ readonly contentType: string; readonly text: string }> {
     const registry = await this.#load();
     const { rss, heapUsed } = Deno.memoryUsage();
     this.set("odist_build", 1, { version: this.#version });
@@ -58,7 +69,26 @@ export class PromMetrics implements Metrics {
     this.set("odist_process_heap_bytes", heapUsed);
     const uptimeMs = this.#clock.monotonicMs() - this.#startedMs;
     this.set("odist_process_uptime_seconds", uptimeMs / 1000);
-    return { contentType: registry.contentType, text: await registry.metrics() };
+    // The library has one format at a time, and OpenMetrics takes the ends off its counters' names.
+    const rendered = this.#rendering.then(() => this.#renderAs(format, registry));
+    this.#rendering = rendered.then(() => {}, () => {});
+    return await rendered;
+  }
+
+  async #renderAs(
+    format: MetricFormat,
+    registry: AnyRegistry,
+  ): Promise<{ readonly contentType: string; readonly text: string }> {
+    const { OPENMETRICS_CONTENT_TYPE, PROMETHEUS_CONTENT_TYPE } = await import("./prom_client.ts");
+    const contentType = format === "openmetrics"
+      ? OPENMETRICS_CONTENT_TYPE
+      : PROMETHEUS_CONTENT_TYPE;
+    registry.setContentType(contentType);
+    try {
+      return { contentType, text: await registry.metrics() };
+    } finally {
+      for (const [name, instrument] of this.#instruments) Object.assign(instrument, { name });
+    }
   }
 
   #record(sample: Sample): void {
@@ -72,9 +102,11 @@ export class PromMetrics implements Metrics {
     if (this.#pending.length < PENDING_SAMPLES_MAX) this.#pending.push(sample);
   }
 
-  #load(): Promise<Registry> {
+  #load(): Promise<AnyRegistry> {
     this.#loading ??= import("./prom_client.ts").then((library) => {
-      const registry = new library.Registry();
+      // Examples may only be kept for this format; which one is rendered is chosen each time.
+      const registry = new library.Registry<RegistryContentType>();
+      registry.setContentType(library.OPENMETRICS_CONTENT_TYPE);
       for (const [name, row] of Object.entries(METRIC_TABLE)) {
         this.#instruments.set(name, createInstrument(library, { name, row, registry }));
       }
@@ -88,15 +120,25 @@ export class PromMetrics implements Metrics {
   #apply(sample: Sample): void {
     const instrument = this.#instruments.get(sample.name);
     if (instrument === undefined) return;
-    if ("observe" in instrument) instrument.observe(sample.labels, sample.value);
+    if ("observe" in instrument) observe(instrument, sample);
     else if ("set" in instrument) instrument.set(sample.labels, sample.value);
     else instrument.inc(sample.labels, sample.value);
   }
 }
 
+function observe(instrument: Histogram, { labels, value, example }: Sample): void {
+  if (example === undefined) return instrument.observe({ labels, value });
+  const { requestId, traceId } = example;
+  const exemplarLabels = {
+    request_id: requestId,
+    ...(traceId === undefined ? {} : { trace_id: traceId }),
+  };
+  instrument.observe({ labels, value, exemplarLabels });
+}
+
 function createInstrument(
   library: typeof import("./prom_client.ts"),
-  parts: { readonly name: string; readonly row: MetricRow; readonly registry: Registry },
+  parts: { readonly name: string; readonly row: MetricRow; readonly registry: AnyRegistry },
 ): Instrument {
   const { name, row, registry } = parts;
   const shared = { name, help: row.help, labelNames: [...row.labels], registers: [registry] };
@@ -106,6 +148,10 @@ function createInstrument(
     case "gauge":
       return new library.Gauge(shared);
     case "histogram":
-      return new library.Histogram({ ...shared, buckets: [...row.buckets ?? []] });
+      return new library.Histogram({
+        ...shared,
+        buckets: [...row.buckets ?? []],
+        enableExemplars: true,
+      });
   }
 }

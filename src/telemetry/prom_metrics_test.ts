@@ -46,6 +46,30 @@ Deno.test("PromMetrics renders every declared metric with its help", async () =>
   assert.match(text, /^odist_build\{version="1.2.3"\} 1$/m);
 });
 
+Deno.test("PromMetrics shows whose observation the last of a bucket was as OpenMetrics alone, and keeps the counters' names", async () => {
+  const metrics = new PromMetrics({ clock: new HandClock(), version: "1.2.3" });
+  metrics.increment("odist_joins_total", { outcome: "let_in" });
+  const example = { requestId: "mine", traceId: "ab".repeat(16) };
+  metrics.observe("odist_time_to_first_token_seconds", 0.02, { family: "ollama" }, example);
+  metrics.observe("odist_model_load_seconds", 0.02);
+  const [plain, open, again] = await Promise.all([
+    metrics.render(),
+    metrics.render("openmetrics"),
+    metrics.render(),
+  ]);
+  const bucket = 'odist_time_to_first_token_seconds_bucket{le="0.025",family="ollama"} 1';
+  const shown = ` # {request_id="mine",trace_id="${"ab".repeat(16)}"} 0.02 `;
+  assert.ok(open.text.includes(bucket + shown));
+  assert.match(open.text, /^# TYPE odist_joins counter\nodist_joins_total\{/m);
+  assert.match(open.text, /\n# EOF\n$/);
+  assert.match(open.contentType, /^application\/openmetrics-text; version=1/);
+  for (const { text, contentType } of [plain, again]) {
+    assert.match(text, /^# TYPE odist_joins_total counter\nodist_joins_total\{/m);
+    assert.doesNotMatch(text, /request_id|EOF/);
+    assert.match(contentType, /^text\/plain/);
+  }
+});
+
 Deno.test("PromMetrics refuses a name or an operation that is not declared", () => {
   const metrics = new PromMetrics({ clock: new HandClock(), version: "1.2.3" });
   assert.throws(() => metrics.increment("odist_unheard_of"), InvariantError);
