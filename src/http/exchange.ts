@@ -526,10 +526,11 @@ export class Exchange {
   } {
     this.#model = request.model;
     const account = this.#admit();
+    const { traceparent } = this;
     const labelled = {
       ...request,
       label: this.origin.requestId,
-      traceparent: this.traceparent,
+      ...(traceparent === undefined ? {} : { traceparent }),
       ...(account === undefined ? {} : { account }),
     };
     const attached = this.#attached;
