@@ -115,6 +115,7 @@ if (import.meta.main) {
     clock: systemClock,
     elsewhere: {
       attend: () => {},
+      report: () => Promise.resolve([]),
       cancelRequest: () => Promise.resolve(0),
       listRequests: () => Promise.resolve(requestRows()),
       cancelResponse: () => Promise.resolve(false),

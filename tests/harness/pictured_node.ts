@@ -122,6 +122,7 @@ async function* feedOf(status: ClusterStatus, signal: AbortSignal): AsyncGenerat
 function elsewhereOf(requests: readonly RequestRow[]): WorkElsewhere {
   return {
     attend: () => {},
+    report: () => Promise.resolve([]),
     cancelRequest: () => Promise.resolve(0),
     listRequests: () => Promise.resolve(requests),
     cancelResponse: () => Promise.resolve(false),
