@@ -403,7 +403,7 @@ export const IMPORT_RULES: ImportRules = {
       [".", "terminal", "Every command gets the terminal it writes to."],
       [".", "incidents", "The list of commands is put together at the top."],
       ["incidents", "client", "What is kept for others was asked of a node."],
-      ["incidents", "terminal", "JSON."],
+      ["incidents", "terminal", "Timelines, JSON."],
       ["cluster", "client", "What is printed was asked of a node."],
       ["cluster", "terminal", "Tables, styles, JSON."],
       ["commands", "client", "What is printed was asked of a node."],

@@ -312,6 +312,10 @@ export const ANSWERS_MUTANTS = [
   mutant(
     "cold-runner-taken-for-warm",
     { origin: "prefixes", kind: "L", does: "expects a prompt in a runner that was started since" },
-    inAnswers("peer_beliefs.ts", 'if (candidate.load?.state !== "loaded") return candidate;', ""),
+    inAnswers(
+      "peer_beliefs.ts",
+      'const sentChars = candidate.load?.state === "loaded"',
+      "const sentChars = true",
+    ),
   ),
 ] as const;

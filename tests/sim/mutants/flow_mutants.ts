@@ -32,8 +32,8 @@ export const FLOW_MUTANTS = [
     { origin: "row 7", kind: "L", does: "stays paused after a page of committed entries" },
     inCore(
       "log.ts",
-      "this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax;\n  }\n\n  get #appliableTo",
-      "}\n\n  get #appliableTo",
+      "this.#applyingPaused = this.#applyingBytes >= this.#applyingBytesMax;\n  }",
+      "}",
     ),
   ),
   mutant(

@@ -7,6 +7,7 @@ const DURATION_MS = 400_000;
 /** Until every node has measured what requests take. */
 const WARM_MS = 60_000;
 const PATIENCE_MS = 60_000;
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 /** A short one: `deno task sim:day` has a whole one. */
 const DAY_MS = 1_200_000;
 
@@ -88,9 +89,15 @@ Deno.test("what a request is told of its wait is mostly a tenth off where client
 });
 
 Deno.test("below what nodes can do nobody is refused", () => {
-  const world = played(10, keys(0.5, [0.25, 0.25, 0.25, 0.25]));
-  const refused = world.asked.filter(({ outcome }) => outcome === "refused");
-  assert.ok(refused.length <= world.asked.length / 1_000, `${refused.length} refused`);
+  // Of one world's 3,500 requests a few are refused by chance: who asks knows of other askers only what nodes told lately.
+  const asked = SEEDS.flatMap((seed) => {
+    const loads = keys(0.5, [0.25, 0.25, 0.25, 0.25]);
+    const world = new QueueWorld({ seed, nodes: 10, loads, durationMs: DURATION_MS });
+    world.run();
+    return world.asked;
+  });
+  const refused = asked.filter(({ outcome }) => outcome === "refused");
+  assert.ok(refused.length <= asked.length / 1_000, `${refused.length} of ${asked.length} refused`);
 });
 
 Deno.test("a thousand nodes that lose three in ten at the peak of their day lose none of what they admitted", () => {
