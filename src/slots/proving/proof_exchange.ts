@@ -15,8 +15,11 @@ import { filesShape, type ProofBook, PROOFS_PER_MODEL_MAX, proofShape } from "./
 const PROOFS_PURPOSE = "proofs";
 /** Members that are asked or told at once. */
 const PEERS_MAX = 64;
-/** How long a load waits for what others have proven. Milliseconds; a proof takes seconds, or minutes. */
-const ASK_MS = 1_000;
+/**
+ * How long a load waits for what others have proven. Milliseconds; a proof takes seconds, or minutes. Few, since one that is down
+ * and not yet missed says nothing, and whoever goes on with its answer waits for all of them.
+ */
+const ASK_MS = 250;
 
 const askedShape = objectShape({
   files: filesShape,
@@ -69,7 +72,7 @@ export class ProofExchange {
     cluster.router.register(PROOFS_PURPOSE, server);
   }
 
-  /** What any other node has proven of a model; none after a second at most. Never rejects. */
+  /** What any other node has proven of a model; none after {@link ASK_MS}. Never rejects. */
   async ask(files: string): Promise<readonly ExactProof[]> {
     const asked = this.#others().map(async (peer) => {
       const proofs = await this.#say(peer, { files });

@@ -58,14 +58,14 @@ Deno.test("What one node has proven is known to all, also to one that comes when
   assert.deepEqual(three.book.find("sha256-1"), [PROOF]);
 });
 
-Deno.test("A load waits for a second at most for what silent nodes may have proven, and not for nodes that know nothing", async () => {
+Deno.test("A load waits for a quarter of a second at most for what silent nodes may have proven, and not for nodes that know nothing", async () => {
   const nodes = new Nodes();
   const [one, two] = [nodes.add("1"), nodes.add("2")];
   assert.deepEqual(await one.exchange.ask("sha256-1"), []);
   nodes.silent.add(two.self);
   let known: readonly ExactProof[] | undefined;
   void one.exchange.ask("sha256-1").then((proofs) => known = proofs);
-  await nodes.clock.advance(999);
+  await nodes.clock.advance(249);
   assert.equal(known, undefined);
   await nodes.clock.advance(1);
   assert.deepEqual(known, []);
