@@ -6,6 +6,7 @@ import type {
   AnswerChunk,
   AnswerJournalWish,
   Clock,
+  LineChanges,
   LoadedModel,
   Log,
   Metrics,
@@ -26,6 +27,8 @@ import type { ShorterPrompt } from "./prompts.ts";
 export interface AnswerPlan {
   /** What of the request is not followed. */
   readonly warnings?: readonly string[];
+  /** What was done with lines of the system text. */
+  readonly volatileLines?: LineChanges;
   /** Tool calls that the answer may make; Infinity by default. */
   readonly toolCallsMax?: number | undefined;
   readonly requestId: string;
@@ -179,7 +182,12 @@ class AnswerRun {
 
   get promptUsage(): PromptUsage {
     const { promptTokens, cachedTokens } = this.#machine.promptUsage;
-    return { promptEvalCount: promptTokens, promptCachedCount: cachedTokens };
+    const { volatileLines } = this.#plan;
+    return {
+      promptEvalCount: promptTokens,
+      promptCachedCount: cachedTokens,
+      ...volatileLines && { volatileLines },
+    };
   }
 
   /** Runs until a runner has accepted the prompt. */
@@ -223,6 +231,7 @@ class AnswerRun {
   /** What the reader gets of it. @throws what the answer fails with. */
   #step(fact: AnswerFact, { carriesOut = true } = {}): readonly AnswerChunk[] {
     this.#waiting = undefined;
+    const { volatileLines } = this.#plan;
     const chunks: AnswerChunk[] = [];
     if (this.#plan.journal !== undefined) this.#told.push(fact);
     const orders = this.#machine.step(fact);
@@ -242,7 +251,7 @@ class AnswerRun {
           break;
         case "end":
           this.#hasEnded = true;
-          chunks.push(doneChunk(order.report, this.#elapsedMs()));
+          chunks.push(doneChunk(order.report, { totalMs: this.#elapsedMs(), volatileLines }));
           this.#span.note({ "odist.tokens": this.#machine.tokenCount });
           this.#endSpan();
           break;

@@ -52,6 +52,7 @@ import {
   withModelMessages,
 } from "./prompts.ts";
 import { type ForcedCall, forcedCall, offeredTools } from "./forced_call.ts";
+import { settledBy } from "./settle_lines.ts";
 
 /** Texts that a runner embeds at once: its answer is one message, which has a bound. */
 const EMBED_INPUTS_AT_ONCE = 512;
@@ -109,9 +110,10 @@ export class Inference {
       return await this.#loadOnly(request, { model, resolved }, signal);
     }
     const template = await this.#template({ model, resolved, own: request.template }, signal);
+    const { lineRules } = resolved;
     const isRendered = promptTokens.length === 0;
     const prompt = isRendered
-      ? await renderGenerate(request, model, { template, think, date: this.#date() })
+      ? await renderGenerate(request, model, { template, think, date: this.#date(), lineRules })
       : { text: "", startsInsideThinking: false };
     if (request.debugRenderOnly) {
       return { kind: "rendered", text: prompt.text, imageCount: request.images.length };
@@ -140,12 +142,15 @@ export class Inference {
     const think = decideThinking(request, model);
     const resolved = this.#resolve(request.options, model, "generate", request.journal?.seed);
     if (empty) return await this.#loadOnly(request, { model, resolved }, signal);
-    const messages = withModelMessages(request.messages, model);
+    const { messages, ...settled } = settledBy(
+      resolved.lineRules,
+      withModelMessages(request.messages, model),
+    );
     const date = this.#date();
     const template = await this.#template({ model, resolved, own: undefined }, signal);
     const render = (shown: ChatRequest["messages"]) =>
       renderChat({ messages: shown, tools }, { template, think, date });
-    const prompt = await render(messages);
+    const prompt = { ...await render(messages), ...settled };
     const images = imagesOf(messages);
     if (request.debugRenderOnly) {
       return { kind: "rendered", text: prompt.text, imageCount: images.length };
@@ -331,6 +336,7 @@ export class Inference {
       traceparent: request.traceparent,
       ...(request.account === undefined ? {} : { account: request.account }),
       ...(warnings.length === 0 ? {} : { warnings }),
+      ...(prompt.lineChanges === undefined ? {} : { volatileLines: prompt.lineChanges }),
       ...(request.journal === undefined ? {} : { journal: request.journal }),
       ...("toolCallsMax" in request ? { toolCallsMax: request.toolCallsMax } : {}),
       ...neededModel(model, resolved.load, request.keepAliveMs),

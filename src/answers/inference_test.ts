@@ -56,6 +56,42 @@ Deno.test("Inference renders a prompt with the model's system text and messages"
   assert.equal(promptOf(models.asked[0]), "<system>be kind<user>a<assistant>b<user>hi");
 });
 
+Deno.test("Inference has lines of the system text where the model wants them, or the request in its stead, and tells of it", async () => {
+  const models = new ScriptedModels({
+    system: "time: noon\nbe kind",
+    parameters: { volatileLines: ["last:time:"] },
+  });
+  models.texts = ["ok", "ok", "ok"];
+  const asks = async (request: GenerateRequest) => {
+    const answer = await models.inference().generate(request, never);
+    assert.equal(answer.kind, "stream");
+    const told = answer.promptUsage?.().volatileLines;
+    let last: unknown;
+    for await (const chunk of answer.chunks) {
+      if (chunk.kind === "done") last = chunk.metrics.volatileLines;
+    }
+    assert.deepEqual(last, told);
+    return { prompt: promptOf(models.asked.at(-1)), told };
+  };
+  assert.deepEqual(await asks(generate()), {
+    prompt: "<system>be kind<user>hi\n\ntime: noon",
+    told: { dropped: 0, moved: 1 },
+  });
+  assert.deepEqual(await asks(generate({ options: { volatileLines: ["drop:time:"] } })), {
+    prompt: "<system>be kind<user>hi",
+    told: { dropped: 1, moved: 0 },
+  });
+  assert.deepEqual(await asks(generate({ options: { volatileLines: [] } })), {
+    prompt: "<system>time: noon\nbe kind<user>hi",
+    told: undefined,
+  });
+  const bad = models.inference().generate(
+    generate({ options: { volatileLines: ["drop:"] } }),
+    never,
+  );
+  await assert.rejects(bad, (error: RequestError) => error.code === "invalid_option");
+});
+
 Deno.test("Inference leaves a raw prompt as it is", async () => {
   const models = new ScriptedModels({ system: "be kind" });
   await read(await models.inference().generate(generate({ raw: true }), never));

@@ -1,6 +1,7 @@
 import { invalidRequest, RequestError } from "../base/mod.ts";
 import type {
   DefinedTemplate,
+  LineRule,
   ModelDefinition,
   PromptInput,
   RenderedPrompt,
@@ -10,7 +11,7 @@ import type {
   TemplateTraits,
   TemplateWorkers,
 } from "../models/mod.ts";
-import type { ChatRequest, GenerateRequest, LoadedModel } from "../ports/mod.ts";
+import type { ChatRequest, GenerateRequest, LineChanges, LoadedModel } from "../ports/mod.ts";
 import {
   type ChatMessage,
   formatModelName,
@@ -24,11 +25,14 @@ import {
   splitAtImages,
   type ThinkLevel,
 } from "../protocol/mod.ts";
+import { settledBy } from "./settle_lines.ts";
 
 /** A prompt as the template made it. */
 export interface RenderedText {
   readonly text: string;
   readonly startsInsideThinking: boolean;
+  /** Absent = there was no rule for lines of the system text. */
+  readonly lineChanges?: LineChanges;
 }
 
 /** What rendering needs besides what is said. */
@@ -36,6 +40,11 @@ export interface RenderOptions {
   readonly template: Pick<UsableTemplate, "render">;
   readonly think: ThinkLevel | undefined;
   readonly date: Date;
+}
+
+/** For the conversation that a prompt to generate is. */
+export interface GenerateRenderOptions extends RenderOptions {
+  readonly lineRules: readonly LineRule[];
 }
 
 /** Refuses what the model can't do, in the words of contract 1.3. */
@@ -88,9 +97,9 @@ export function withModelMessages(
 export async function renderGenerate(
   request: GenerateRequest,
   model: ModelDefinition,
-  options: RenderOptions,
+  options: GenerateRenderOptions,
 ): Promise<RenderedText> {
-  const { template, date } = options;
+  const { template, date, lineRules } = options;
   if (request.raw) return { text: markedPrompt(request), startsInsideThinking: false };
   if (request.suffix !== "") {
     return await template.render({
@@ -106,7 +115,9 @@ export async function renderGenerate(
   if (request.context === undefined) messages.push(...model.messages);
   const { images } = request;
   messages.push({ role: "user", content: request.prompt, ...(images.length > 0 && { images }) });
-  return await template.render({ messages, ...thinkField(options.think), date });
+  const { lineChanges, ...settled } = settledBy(lineRules, messages);
+  const prompt = await template.render({ ...settled, ...thinkField(options.think), date });
+  return { ...prompt, ...lineChanges && { lineChanges } };
 }
 
 /** Chat's prompt. */

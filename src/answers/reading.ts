@@ -11,7 +11,7 @@ import type { AnswerToken, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts
 import { type CallWriting, type ForcedCall, JSON_CALLS } from "./forced_call.ts";
 import type { RenderedText } from "./prompts.ts";
 import type { AnswerReport } from "../core/answers/mod.ts";
-import type { AnswerChunk, TokenLogprobRow } from "../ports/mod.ts";
+import type { AnswerChunk, LineChanges, TokenLogprobRow } from "../ports/mod.ts";
 
 /** What decides how an answer is read. */
 export interface ReadingParts {
@@ -161,7 +161,13 @@ export class AnswerChunks {
 }
 
 /** The last chunk. `totalMs` is what the whole request took. */
-export function doneChunk(report: AnswerReport, totalMs: number): AnswerChunk {
+export function doneChunk(
+  report: AnswerReport,
+  { totalMs, volatileLines }: {
+    readonly totalMs: number;
+    readonly volatileLines?: LineChanges | undefined;
+  },
+): AnswerChunk {
   const { end } = report;
   return {
     kind: "done",
@@ -174,6 +180,7 @@ export function doneChunk(report: AnswerReport, totalMs: number): AnswerChunk {
       promptEvalCount: report.promptTokens,
       promptCachedCount: report.cachedTokens,
       ...(report.prefix === undefined ? {} : { prefix: report.prefix }),
+      ...(volatileLines === undefined ? {} : { volatileLines }),
       promptEvalNs: report.promptNs,
       evalCount: report.answerTokens,
       evalNs: report.answerNs,

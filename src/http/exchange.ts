@@ -30,6 +30,7 @@ import type {
   ReadOptions,
   RequestAccount,
   RequestAsker,
+  RequestOptions,
   RequestRow,
   VocabularyFigures,
   WorkElsewhere,
@@ -65,8 +66,10 @@ import {
   earlyAnswer,
   type Failure,
   Fields,
+  LINES_HEADER,
   type LiveAnswer,
   readJsonBody,
+  readLinesWish,
   streamAnswer,
   type StreamEncoder,
   withLinkedImages,
@@ -172,6 +175,7 @@ export class Exchange {
   #streaming = false;
   #servedBy: () => string | undefined = () => undefined;
   #exact: () => boolean | undefined = () => undefined;
+  #promptUsage: (() => PromptUsage) | undefined;
   #warnings: readonly string[] = [];
   #model: string | undefined;
   #firstTokenMs: number | undefined;
@@ -516,7 +520,7 @@ export class Exchange {
   }
 
   /** The request as it is asked on, under the id that its answer carries. */
-  labelled<T extends { readonly model: string }>(
+  labelled<T extends { readonly model: string; readonly options?: RequestOptions }>(
     request: T,
   ): T & {
     readonly label: string;
@@ -527,8 +531,10 @@ export class Exchange {
     this.#model = request.model;
     const account = this.#admit();
     const { traceparent } = this;
+    const volatileLines = readLinesWish(this.request.headers);
     const labelled = {
       ...request,
+      ...(volatileLines && { options: { volatileLines, ...request.options } }),
       label: this.origin.requestId,
       ...(traceparent === undefined ? {} : { traceparent }),
       ...(account === undefined ? {} : { account }),
@@ -548,6 +554,7 @@ export class Exchange {
   noteServing(answer: Answer | EmbedAnswer | VocabularyFigures): void {
     if ("warnings" in answer && answer.warnings !== undefined) this.warn(answer.warnings);
     if ("exact" in answer && answer.exact !== undefined) this.#exact = answer.exact;
+    if ("promptUsage" in answer) this.#promptUsage = answer.promptUsage;
     if (!("servedBy" in answer)) return;
     const { servedBy } = answer;
     this.#servedBy = typeof servedBy === "function" ? servedBy : () => servedBy;
@@ -613,6 +620,10 @@ export class Exchange {
     if (servedBy !== undefined) response.headers.set(NODE_HEADER, headerText(servedBy));
     const exact = this.#exact();
     if (exact !== undefined) response.headers.set(EXACT_HEADER, exact ? "yes" : "no");
+    const lines = this.#promptUsage?.().volatileLines;
+    if (lines !== undefined) {
+      response.headers.set(LINES_HEADER, `dropped=${lines.dropped}; moved=${lines.moved}`);
+    }
     if (this.#warnings.length > 0) {
       response.headers.set(WARNING_HEADER, warningText(this.#warnings));
     }

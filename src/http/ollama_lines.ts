@@ -238,15 +238,16 @@ function metricFields(metrics: AnswerMetrics): object {
 
 /** Not of the contract: what of the prompt was computed before, from where it came, and why it was no more. */
 function cacheFields(
-  { promptEvalCount, promptCachedCount = 0, prefix }: PromptUsage,
+  { promptEvalCount, promptCachedCount = 0, prefix, volatileLines }: PromptUsage,
 ): object | undefined {
-  if (prefix === undefined) return undefined;
+  if (prefix === undefined) return volatileLines && { volatile_lines: volatileLines };
   return {
     matched: prefix.matchedTokens,
     reused: promptCachedCount,
     recomputed: promptEvalCount - promptCachedCount,
     source: prefix.source,
     end: prefix.end,
+    volatile_lines: volatileLines,
   };
 }
 

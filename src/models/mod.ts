@@ -45,6 +45,7 @@ export {
   resolveOptions,
 } from "./options.ts";
 export { familyById, unknownNames } from "./families/mod.ts";
+export type { LineRule } from "./modelfile/mod.ts";
 export { readModelLayers } from "./gguf/mod.ts";
 export { UploadQuota } from "./upload_quota.ts";
 export { StalledError } from "./waiting.ts";

@@ -1,5 +1,6 @@
 import { invalidRequest, RequestError } from "../base/mod.ts";
 import type { RequestOptions } from "../ports/mod.ts";
+import { type LineRule, readLineRules } from "./modelfile/mod.ts";
 import type { ExactWish, LoadSettings, SamplerSettings } from "../protocol/mod.ts";
 
 /** Context window below which nothing works (contract 1.7). */
@@ -26,6 +27,7 @@ export interface ResolvedOptions {
   readonly predictTokensMax: number;
   readonly keepTokens: number;
   readonly stop: readonly string[];
+  readonly lineRules: readonly LineRule[];
   readonly load: ResolvedLoad;
 }
 
@@ -118,6 +120,7 @@ export function resolveOptions(
     predictTokensMax: resolvePredict(options.numPredict, contextTokens),
     keepTokens: checkRange("num_keep", options.numKeep ?? 4, { low: -1, high: CONTEXT_TOKENS_MAX }),
     stop: checkStops(options.stop ?? []).filter((text) => text !== ""),
+    lineRules: readLineRules(options.volatileLines ?? []),
     load,
   };
 }

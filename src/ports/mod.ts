@@ -26,6 +26,7 @@ export type {
   EmbedAnswer,
   EmbedRequest,
   GenerateRequest,
+  LineChanges,
   ListedModel,
   LoadedModelRow,
   ModelApi,

@@ -88,6 +88,8 @@ export interface RequestOptions {
   readonly stop?: readonly string[];
   /** Whether the answer must be exact; absent = as the node is told. */
   readonly exact?: boolean;
+  /** What becomes of lines of the system text that change with each request: `drop:BEGINNING`, `end:BEGINNING`, `last:BEGINNING`. */
+  readonly volatileLines?: readonly string[];
 }
 
 /** On whose account a request goes, and how urgent it is. */
@@ -239,6 +241,12 @@ export interface TokenLogprobRow {
   }[];
 }
 
+/** Lines of the system text that were not left where they stood, as the request or its model wanted. */
+export interface LineChanges {
+  readonly dropped: number;
+  readonly moved: number;
+}
+
 /** Tokens of a prompt. */
 export interface PromptUsage {
   readonly promptEvalCount: number;
@@ -246,6 +254,8 @@ export interface PromptUsage {
   readonly promptCachedCount?: number;
   /** How that came; absent = unknown. */
   readonly prefix?: PrefixUse;
+  /** Absent = there was no rule for lines. */
+  readonly volatileLines?: LineChanges;
 }
 
 /** Durations in nanoseconds. */

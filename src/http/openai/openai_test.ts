@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RequestError, UnavailableError } from "../../base/mod.ts";
 import type { AnswerChunk, ChatRequest, GenerateRequest } from "../../ports/mod.ts";
-import { appUnderTest } from "../../../tests/harness/http_app.ts";
+import { appUnderTest, httpRequest } from "../../../tests/harness/http_app.ts";
 import { SCRIPTED_METRICS, streamOf, textChunks } from "../../../tests/harness/scripted_client.ts";
 
 const CHAT = { model: "M", messages: [{ role: "user", content: "hi" }] };
@@ -63,6 +63,31 @@ Deno.test("usage tells how many prompt tokens were computed before, and the nati
     source: "memory",
   });
   assert.deepEqual(labels("odist_prompt_prefixes_total"), { end: "uncuttable" });
+});
+
+Deno.test("X-Odist-Volatile-Lines wishes for lines where a body has no options, and tells what became of them", async () => {
+  const volatileLines = { dropped: 1, moved: 2 };
+  const promptUsage = () => ({ promptEvalCount: 7, volatileLines });
+  const { app, client } = appUnderTest({
+    script: { chat: () => Promise.resolve({ ...streamOf([]), promptUsage }) },
+  });
+  const asks = async (path: string, body: object, header: string) => {
+    const request = httpRequest("POST", path, body);
+    request.headers.set("x-odist-volatile-lines", header);
+    return await app.fetch(request);
+  };
+  const wished = () => (client.lastRequest as ChatRequest).options.volatileLines;
+  const answer = await asks("/v1/chat/completions", CHAT, '["drop:x-request-id:"]');
+  assert.equal(answer.headers.get("x-odist-volatile-lines"), "dropped=1; moved=2");
+  assert.deepEqual(wished(), ["drop:x-request-id:"]);
+  const options = { volatile_lines: ["end:Time:"] };
+  await asks("/api/chat", { ...CHAT, options, stream: false }, '["drop:x-request-id:"]');
+  assert.deepEqual(wished(), ["end:Time:"]);
+  for (const bad of ["drop:x-request-id:", '{"drop":1}', "[1]"]) {
+    const refused = await asks("/v1/chat/completions", CHAT, bad);
+    assert.equal(refused.status, 400);
+    assert.match((await refused.json()).error.message, /must be a JSON list of texts.*value is/);
+  }
 });
 
 Deno.test("POST /v1/chat/completions streams role first, a finish chunk and [DONE] (#120)", async () => {

@@ -46,6 +46,7 @@ const CHUNKS: readonly AnswerChunk[] = [
       promptEvalCount: 1,
       promptCachedCount: 1,
       prefix: { matchedTokens: 1, source: "slot", end: "whole" },
+      volatileLines: { dropped: 0, moved: 0 },
       promptEvalNs: 1,
       evalCount: 1,
       evalNs: 1,

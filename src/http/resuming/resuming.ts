@@ -19,6 +19,7 @@ const KEPT_HEADERS = [
   "anthropic-beta",
   "openai-beta",
   "x-odist-keep",
+  "x-odist-volatile-lines",
 ];
 const DRAWN_LENGTH = 48;
 

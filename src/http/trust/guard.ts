@@ -29,6 +29,7 @@ const ALLOWED_HEADERS = [
   "X-Odist-Keep",
   "X-Odist-Priority",
   "X-Odist-Status",
+  "X-Odist-Volatile-Lines",
   ...[
     "Arch",
     "Async",
@@ -47,7 +48,7 @@ const ALLOWED_HEADERS = [
 /** What pages may read besides what all may: who answered, under which id, what was not followed, and how to come back. */
 const EXPOSED_HEADERS =
   "X-Request-Id, X-Odist-Node, X-Odist-Queue, X-Odist-Wake, X-Odist-Warning, " +
-  "X-Odist-Answer, X-Odist-Resume, Retry-After, " +
+  "X-Odist-Volatile-Lines, X-Odist-Answer, X-Odist-Resume, Retry-After, " +
   ["Limit", "Remaining", "Reset"].flatMap((
     what,
   ) => [`X-RateLimit-${what}-Requests`, `X-RateLimit-${what}-Tokens`]).join(", ");

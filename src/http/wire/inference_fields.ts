@@ -16,6 +16,13 @@ import {
 } from "../../models/modelfile/mod.ts";
 import type { RequestOptions } from "../../ports/mod.ts";
 
+/**
+ * The option `volatile_lines` of requests whose body has no place for options, as a JSON list of texts; in answers, how many lines
+ * were dropped and moved.
+ */
+export const LINES_HEADER = "x-odist-volatile-lines";
+/** Characters of it that are shown where it is refused. */
+const SHOWN_CHARS_MAX = 200;
 /** Alternatives per token that may be asked for at most. */
 const TOP_LOGPROBS_MAX = 20;
 /** Messages of one conversation at most. */
@@ -65,6 +72,30 @@ export function parseThink(value: unknown): ThinkLevel | undefined {
   throw invalidRequest(
     `invalid think value: "${shown}" (must be "high", "medium", "low", "max", true, or false)`,
   );
+}
+
+/** Undefined without the header. @throws RequestError `invalid_request` for anything but a list of texts. */
+export function readLinesWish(headers: Headers): readonly string[] | undefined {
+  const given = headers.get(LINES_HEADER);
+  if (given === null) return undefined;
+  const wish = parsedOr(given, undefined);
+  if (isTexts(wish)) return wish;
+  throw invalidRequest(
+    'X-Odist-Volatile-Lines must be a JSON list of texts, such as ["drop:x-request-id:"]: ' +
+      `current value is ${given.slice(0, SHOWN_CHARS_MAX)}`,
+  );
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function parsedOr(text: string, otherwise: unknown): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return otherwise; // The caller says what is wanted.
+  }
 }
 
 /** `format`: `"json"`, a JSON Schema object, or nothing. @throws RequestError `invalid_format` on anything else. */

@@ -19,6 +19,7 @@ export {
 export { type BodyRules, parseFirstJson, readJsonBody } from "./body.ts";
 export { type Defined, defined, Fields, isObject } from "./fields.ts";
 export {
+  LINES_HEADER,
   MESSAGES_MAX,
   parseBase64,
   parseEmbedTexts,
@@ -30,6 +31,7 @@ export {
   parseThink,
   parseTools,
   parseTopLogprobs,
+  readLinesWish,
   TOOL_CALLS_MAX,
 } from "./inference_fields.ts";
 export { InlineMedia } from "./inline_media.ts";

@@ -255,6 +255,7 @@ Deno.test("createModel() refuses bad requests and changes nothing", async () => 
     [{ files, adapters: { "a": good, "b": good } }, "only one adapter is currently supported"],
     [{ files, template: "{{ if }}" }, /./],
     [{ files, parameters: { top_k: "many" } }, 'option "top_k" must be of type integer'],
+    [{ files, parameters: { volatile_lines: ["drop:"] } }, /takes beginnings of one line with 4/],
     [
       { files, quantize: "q3_k" },
       "unsupported quantization type Q3_K - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0",

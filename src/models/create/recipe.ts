@@ -1,5 +1,11 @@
 import { RequestError } from "../../base/mod.ts";
-import { isOfType, MODEL_OPTIONS, type StoredParameters } from "../modelfile/mod.ts";
+import {
+  isOfType,
+  MODEL_OPTIONS,
+  optionsOf,
+  readLineRules,
+  type StoredParameters,
+} from "../modelfile/mod.ts";
 import type { CatalogEntry, CreateRequest, QuantizationTarget } from "../../ports/mod.ts";
 import { type BlobLayer, displayModelName } from "../../protocol/mod.ts";
 import {
@@ -122,7 +128,8 @@ async function checkTexts(request: CreateRequest, { templates }: RecipeSources):
       throw new RequestError("invalid_template", `template error: ${failure}`);
     }
   }
-  for (const [key, value] of Object.entries(normalized(request.parameters))) {
+  const parameters = normalized(request.parameters);
+  for (const [key, value] of Object.entries(parameters)) {
     const type = Object.hasOwn(MODEL_OPTIONS, key) ? MODEL_OPTIONS[key] : undefined;
     if (type !== undefined && !isOfType(value, type)) {
       throw new RequestError("invalid_option", `option "${key}" must be of type ${type}`, {
@@ -130,6 +137,7 @@ async function checkTexts(request: CreateRequest, { templates }: RecipeSources):
       });
     }
   }
+  readLineRules(optionsOf(parameters).volatileLines ?? []);
 }
 
 /** A Go template in the stead of one that says the same; a template that can't be used is left to whoever uses it. */

@@ -13,4 +13,5 @@ export {
   parseParameters,
   type StoredParameters,
 } from "./model_options.ts";
+export { type LineRule, readLineRules } from "./line_rules.ts";
 export { formatModelfile, type Modelfile, parseModelfile, settingsOf } from "./modelfile.ts";

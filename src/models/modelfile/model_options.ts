@@ -30,6 +30,7 @@ export const MODEL_OPTIONS: Readonly<Record<string, ModelOptionType>> = {
   stop: "array",
   // odist's own.
   exact: "boolean",
+  volatile_lines: "array",
 };
 
 /** The option's field in code: `num_ctx` is `numCtx`. */
