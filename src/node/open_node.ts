@@ -234,8 +234,9 @@ async function lendWorkers(
 ): Promise<void> {
   const ranges = await ports.openRanges?.();
   const isDrained = () => views.isDrained();
-  lendTo(router, { ...ports, ...weights, ranges, driver, devices, isDrained });
-  splitting.join({ transport, self: settings.self, others: () => views.computing() });
+  const { self } = settings;
+  lendTo(router, { ...ports, ...weights, ranges, driver, devices, isDrained, self });
+  splitting.join({ transport, self, others: () => views.computing() });
 }
 
 /** Requests that run or wait here, or run for this node elsewhere. */

@@ -42,6 +42,7 @@ import { type HeldWeights, WorkerWeights, type WorkerWeightsParts } from "./work
 export interface ShardServerParts extends WorkerWeightsParts {
   /** Its memory is reserved there, as a model's. */
   readonly driver: Pick<SchedulerDriver, "acquire" | "view">;
+  readonly self: { readonly nodeId: NodeId };
   /** Of which workers may take their part. */
   readonly devices: Pick<DeviceRooms, "roomOn">;
   /** Whether this node takes no part in anything new. */
@@ -155,13 +156,14 @@ class WorkerLease {
   }
 
   async #lend(onLent: (lent: Lent | undefined) => void): Promise<void> {
-    const { driver, log, isDrained } = this.#parts;
+    const { driver, log, isDrained, self } = this.#parts;
     if (isDrained()) throw new UnavailableError("stopping", "this node takes nothing new");
     const { blob, name, memoryBytes } = this.#asked;
     const { peer } = this.#stream;
     this.#refuseFullDevice();
     const port = freePort();
-    const lease = await driver.acquire(workerRequest(this.#asked, peer, port), this.#over.signal);
+    const wanted = workerRequest(this.#asked, { peer, self: self.nodeId, port });
+    const lease = await driver.acquire(wanted, this.#over.signal);
     const worker = lease.model;
     this.#hasComeOn = true;
     const streams = new Set<PeerStream>();
@@ -252,9 +254,17 @@ class WorkerLease {
       this.#hasComeOn = false;
       return this.#tell({ kind: "fetching" });
     }
-    if (!this.#parts.isDrained() || this.#isToldToLeave) return this.#tell({ kind: "beat" });
+    if (this.#isToldToLeave || !this.#isToLeave()) return this.#tell({ kind: "beat" });
     this.#isToldToLeave = true;
     this.#tell({ kind: "leaving" });
+  }
+
+  /** Nobody knows here whether its leader answers anybody: one that is idle gives its place up, as a model of this node would. */
+  #isToLeave(): boolean {
+    const { driver, isDrained } = this.#parts;
+    const key = workerKey(this.#asked, this.#stream.peer);
+    return isDrained() ||
+      driver.view().instances.some((instance) => instance.modelKey === key && instance.isInTheWay);
   }
 
   #tell(reply: ShardReply): void {
@@ -271,18 +281,26 @@ class WorkerLease {
   }
 }
 
-function workerRequest(asked: Opening, peer: NodeId, port: number) {
-  const { shardId, name, memoryBytes, device } = asked;
+function workerKey({ shardId }: Opening, peer: NodeId): string {
+  return `worker:${peer}/${shardId}`;
+}
+
+function workerRequest(
+  asked: Opening,
+  { peer, self, port }: { readonly peer: NodeId; readonly self: NodeId; readonly port: number },
+) {
+  const { shardId, name, memoryBytes, device, blob } = asked;
   return {
     requestId: `${peer}/${shardId}`,
     standing: "fresh",
     need: {
-      modelKey: `worker:${peer}/${shardId}`,
+      modelKey: workerKey(asked, peer),
       settingsKey: "worker",
       // No model has such a name: lists of loaded models show the leader's row alone.
       displayName: `part of ${name}`,
       memoryBytes,
       ...device && { device },
+      part: { leader: peer, weights: blob, comesFirst: peer < self },
       slots: 1,
       contextTokens: 0,
       keepAliveMs: 0,

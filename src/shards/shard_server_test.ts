@@ -26,6 +26,10 @@ class LendingNode implements AsyncDisposable {
   released = 0;
   memoryBytes = 0;
   isDrained = false;
+  /** Whether somebody waits for the place of what was lent. */
+  isInTheWay = false;
+  #lentKey = "";
+  part: unknown;
   deviceBytes = 0;
   device: unknown;
   /** Of the model's file here: all of it, or what was fetched. */
@@ -50,9 +54,14 @@ class LendingNode implements AsyncDisposable {
     this.shards = new ShardServer({
       ...parts as unknown as ConstructorParameters<typeof ShardServer>[0],
       isDrained: () => this.isDrained,
+      self: { nodeId: SELF },
       driver: {
         acquire: (request) => Promise.resolve(this.#lend(request)),
-        view: () => ({ instances: [] }) as unknown as SchedulerView,
+        view: () => {
+          const { isInTheWay } = this;
+          const lent = { modelKey: this.#lentKey, devices: [], isInTheWay };
+          return { instances: [lent] } as unknown as SchedulerView;
+        },
       },
       devices: { roomOn: (name) => name === "Vulkan0" ? this.deviceBytes : 0 },
       blobs: {
@@ -104,6 +113,8 @@ class LendingNode implements AsyncDisposable {
 
   #lend(request: SlotRequest) {
     this.memoryBytes = request.need.memoryBytes;
+    this.#lentKey = request.need.modelKey;
+    this.part = request.need.part;
     this.device = request.settings.worker?.device;
     const listener = Deno.listen({
       hostname: "127.0.0.1",
@@ -283,6 +294,26 @@ Deno.test("A node that is drained asks its leader once to do without it, and len
   assert.equal((second.granted as { kind: string }).kind, "refused");
   await second.served;
   messages.reset();
+  await served;
+});
+
+Deno.test("A leader is asked once to do without a worker whose place somebody waits for", async () => {
+  await using node = new LendingNode();
+  const { messages, near, served } = await node.lease();
+  assert.deepEqual(node.part, { leader: LEADER, weights: BLOB, comesFirst: true });
+  const kindsFor = async (ms: number) => {
+    const kinds: string[] = [];
+    for (let passedMs = 0; passedMs < ms; passedMs += 150) {
+      await messages.write({ kind: "beat" });
+      await node.clock.advance(150);
+      kinds.push((await messages.read() as { kind: string }).kind);
+    }
+    return kinds;
+  };
+  assert.deepEqual(await kindsFor(300), ["fetching", "beat"]);
+  node.isInTheWay = true;
+  assert.deepEqual(await kindsFor(450), ["leaving", "beat", "beat"]);
+  near.reset();
   await served;
 });
 

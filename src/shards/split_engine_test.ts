@@ -169,6 +169,17 @@ Deno.test("a node whose worker didn't start is asked again where others can't do
   assert.deepEqual(broken.asked, [LIAR, LIAR, LIAR]);
 });
 
+Deno.test("a load that no other node can do without one that leads a load itself is put off", async () => {
+  const leads: Lending = (stream) =>
+    refuse(stream, new UnavailableError("queue_full", "this node loads a model itself"));
+  await using scene = await Scene.open([LIAR, leads]);
+  await assert.rejects(scene.load(), { code: "queue_full" });
+  assert.deepEqual(scene.asked, [LIAR]);
+  await using spared = await Scene.open([LIAR, leads], [HONEST, grants]);
+  await spared.load();
+  assert.deepEqual(spared.asked, [LIAR, HONEST]);
+});
+
 Deno.test("a model is loaded again when its leader's own process dies while it loads", async () => {
   await using scene = await Scene.open([HONEST, grants]);
   scene.deathsAtLoad = 2;

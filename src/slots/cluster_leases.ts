@@ -135,6 +135,7 @@ export class ClusterLeases implements LeaseSource {
     const { numericClass } = request;
     const search = new SlotSearch({
       ...{ promptTokens, memoryBytes: need.memoryBytes, avoid, draw: drawOf(request) },
+      mayBeSplit: request.split === undefined,
       ...(numericClass === undefined ? {} : { numericClass: toldClass(numericClass) }),
     });
     const refusals: EdgeError[] = [];
@@ -382,8 +383,11 @@ export class ClusterLeases implements LeaseSource {
       if (isEdgeError(error) && error.code === "peer_lost") {
         this.#beliefs.doubt(nodeId, clock.monotonicMs());
       }
-      const { wanted } = asked.request;
-      if (isEdgeError(error) && BROKEN_WORDS.has(error.code)) {
+      const { wanted, split } = asked.request;
+      // Over several nodes it may be another one's fault.
+      const isWordOf = isEdgeError(error) && BROKEN_WORDS.has(error.code) &&
+        (split === undefined || error.code !== "load_failed");
+      if (isWordOf) {
         this.#noteBrokenWord(nodeId, { model: wanted.name, reason: error.code });
       }
       const seen = { ...requestIdsOf(asked.request), node: nodeId };

@@ -1,9 +1,12 @@
+import { basename } from "node:path";
 import {
   assert,
   assertNever,
   bugReport,
   errorMessage,
+  isEdgeError,
   type NodeId,
+  parseDigest,
   PeerError,
   RequestError,
   type StateKeeper,
@@ -224,7 +227,8 @@ export class SchedulerDriver {
     const { splitting } = this.#parts;
     if (splitting === undefined || split === undefined) return need;
     const ownBytes = await splitting.ownBytes(settings, this.reclaimableBytes());
-    return { ...need, split: { ownBytes, when: split } };
+    const weights = parseDigest(basename(settings.modelPath));
+    return { ...need, split: { ownBytes, when: split, ...weights && { weights } } };
   }
 
   /** Memory that a model could take here if all others were unloaded. */
@@ -432,12 +436,14 @@ export class SchedulerDriver {
       if (this.#instances.get(instanceId) !== instance) return;
       this.#instances.delete(instanceId);
       if (haveOthersCome) return this.#step({ kind: "runner_exited", instanceId });
+      const message = errorMessage(error);
+      if (isEdgeError(error) && error.code === "queue_full") {
+        log.log("info", "model_load_put_off", { model: need.displayName, reason: message });
+        return this.#step({ kind: "load_put_off", instanceId, message });
+      }
       metrics.increment("odist_model_load_failures_total");
-      log.log("warn", "model_load_failed", {
-        model: need.displayName,
-        reason: errorMessage(error),
-      });
-      this.#step({ kind: "load_failed", instanceId, message: errorMessage(error) });
+      log.log("warn", "model_load_failed", { model: need.displayName, reason: message });
+      this.#step({ kind: "load_failed", instanceId, message });
       return;
     } finally {
       stall.end();
@@ -529,13 +535,19 @@ export class SchedulerDriver {
   }
 }
 
-/** For the log. */
+const GONE: ReadonlySet<SchedulerEvent["kind"]> = new Set<SchedulerEvent["kind"]>([
+  "runner_exited",
+  "load_failed",
+  "load_put_off",
+]);
+
 /** What an instance takes after an event of its own: a loaded model tells what its runner takes, which was estimated until then. */
 function heldAfter(event: SchedulerEvent, hostBytes: number): number {
-  if (event.kind === "runner_exited" || event.kind === "load_failed") return 0;
+  if (GONE.has(event.kind)) return 0;
   return event.kind === "model_loaded" ? event.hostBytes ?? event.memoryBytes : hostBytes;
 }
 
+/** For the log. */
 function exactnessFields({ exactness }: LoadedModel["facts"]) {
   if (exactness === undefined) return {};
   const { isExact: exact, policy, reason, prefillRatio, decodeRatio, proofMs } = exactness;
@@ -582,6 +594,18 @@ function refusalError(refusal: Refusal, need: ModelNeed): Error {
       return stopping();
     case "load_failed":
       return new UnavailableError("load_failed", refusal.message);
+    case "leads_itself":
+      return new UnavailableError(
+        "queue_full",
+        "this node loads a model over several nodes itself",
+        { retryAfterMs: RETRY_MS_MIN },
+      );
+    case "led_elsewhere":
+      return new UnavailableError(
+        "queue_full",
+        `model "${need.displayName}" is computed by node ${refusal.leader}, with a part that is here`,
+        { retryAfterMs: RETRY_MS_MIN },
+      );
     case "does_not_fit":
       return new RequestError(
         "model_too_large",

@@ -244,6 +244,27 @@ Deno.test("SchedulerDriver tells who waits why the load failed", async () => {
   await assert.rejects(acquire("a"), { code: "load_failed", message: "bad magic" });
 });
 
+Deno.test("SchedulerDriver begins a load again that was put off, and tells at last that it failed", async () => {
+  const { acquire, engine, clock } = stage();
+  engine.failsWith = new UnavailableError("queue_full", "others load with parts of each other");
+  const first = acquire("a");
+  await settle();
+  clock.advance(249);
+  await settle();
+  assert.equal(engine.loads.length, 1);
+  engine.failsWith = undefined;
+  clock.advance(1);
+  (await first).release();
+  assert.equal(engine.loads.length, 2);
+  engine.failsWith = new UnavailableError("queue_full", "others load with parts of each other");
+  const failed = assert.rejects(acquire("b"), { code: "load_failed", message: /others load/ });
+  for (let seconds = 0; seconds < 60; seconds++) {
+    await settle();
+    clock.advance(1_000);
+  }
+  await failed;
+});
+
 Deno.test("SchedulerDriver measures how long requests wait, who waits longest now, and how many loads fail", async () => {
   const { acquire, engine, clock, driver, samples } = stage();
   const valuesOf = (wanted: string) =>

@@ -74,13 +74,19 @@ export type SearchOrder =
     readonly decision: RouteDecision;
   };
 
+/** What a search is for. */
+export interface SlotWish extends Omit<RouteRequest, "refused"> {
+  /** Whether several nodes together could hold it where none does alone; default false. */
+  readonly mayBeSplit?: boolean;
+}
+
 /** One search for a slot over all nodes that hold a model: the best is asked, on a refusal the next, each once. */
 export class SlotSearch {
-  readonly #request: Omit<RouteRequest, "refused">;
+  readonly #request: SlotWish;
   readonly #refused: RefusedRoute[] = [];
   #asked: NodeId | undefined;
 
-  constructor(request: Omit<RouteRequest, "refused">) {
+  constructor(request: SlotWish) {
     this.#request = request;
   }
 
@@ -111,7 +117,8 @@ export class SlotSearch {
     assert(this.#asked === undefined, "One node is asked at a time", { asked: this.#asked });
     const decision = chooseRoute({ ...this.#request, refused: this.#refused }, candidates);
     const { route, runnersUp } = decision;
-    if (route === undefined || this.#refused.length >= SEARCH_ATTEMPTS_MAX) {
+    const isHopeless = route?.rank === "suspect" && this.#isToBeSplit();
+    if (route === undefined || isHopeless || this.#refused.length >= SEARCH_ATTEMPTS_MAX) {
       return { kind: "give_up", ...this.#worthTelling(), decision };
     }
     const { nodeId } = route;
@@ -127,6 +134,13 @@ export class SlotSearch {
     assert(asked !== undefined, "Only a node that was asked answers");
     this.#asked = undefined;
     return asked;
+  }
+
+  /** Those who are there hold it together sooner than it shows whether one that fell silent would hold it alone. */
+  #isToBeSplit(): boolean {
+    const { told } = this.#worthTelling();
+    return this.#request.mayBeSplit === true && told !== undefined &&
+      this.#refused[told]?.reason === "model_too_large";
   }
 
   /** Of what all nodes said, what helps the caller most: to come back later, then what is wrong with the model. */

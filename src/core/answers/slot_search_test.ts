@@ -126,3 +126,21 @@ Deno.test("SlotSearch asks one node at a time, and hears only whom it asked", ()
     { name: "InvariantError" },
   );
 });
+
+Deno.test("SlotSearch waits for no silent node where those who are there could hold the model together", () => {
+  const candidates = [candidate(1), candidate(2), candidate(3, { health: "suspect" })];
+  const endOf = (mayBeSplit: boolean, answers: readonly ErrorCode[]) => {
+    const search = new SlotSearch({ promptTokens: 1, memoryBytes: 1, avoid: [], mayBeSplit });
+    for (const code of answers) {
+      const order = search.step({ kind: "candidates_known", candidates });
+      assert.equal(order.kind, "ask");
+      search.step({ kind: "refused", code });
+    }
+    const order = search.step({ kind: "candidates_known", candidates });
+    return order.kind === "give_up" ? { told: order.told } : order.kind;
+  };
+  assert.deepEqual(endOf(true, ["peer_lost", "model_too_large"]), { told: 1 });
+  assert.equal(endOf(false, ["peer_lost", "model_too_large"]), "ask");
+  assert.equal(endOf(true, ["peer_lost", "runner_lost"]), "ask");
+  assert.equal(endOf(true, ["queue_full", "model_too_large"]), "ask");
+});

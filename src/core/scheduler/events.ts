@@ -21,7 +21,11 @@ export interface ModelNeed {
     readonly ownBytes: number;
     /** `if_too_large`: where it can't be here whole. */
     readonly when: "if_too_large" | "always";
+    /** Which file it is, on every node; absent = nobody knows. */
+    readonly weights?: string;
   };
+  /** Of a part of a model that another node leads; absent = this node computes for itself. */
+  readonly part?: PartOf;
   /** Beside {@link memoryBytes}, of a part of a model that others lead; absent = nothing. */
   readonly device?: { readonly name: string; readonly bytes: number };
   /** What lies on devices where there are any; absent = nothing. */
@@ -32,6 +36,15 @@ export interface ModelNeed {
   readonly contextTokens: number;
   /** Milliseconds, Infinity = forever; undefined = keep the instance's value, or the node's default on first load. */
   readonly keepAliveMs: number | undefined;
+}
+
+/** Whose part is computed here. */
+export interface PartOf {
+  readonly leader: string;
+  /** As `ModelNeed.split` has it. */
+  readonly weights: string;
+  /** Of two nodes that load models with parts of each other, the one that does not come first gives way. */
+  readonly comesFirst: boolean;
 }
 
 /** On whose account a request goes, how much it asks for, and until when it is of use. */
@@ -75,6 +88,8 @@ export type SchedulerEvent =
     readonly exactness?: LoadedExactness;
   }
   | { readonly kind: "load_failed"; readonly instanceId: InstanceId; readonly message: string }
+  /** Other nodes can't lend their part now, but later: who waits for it goes on waiting. */
+  | { readonly kind: "load_put_off"; readonly instanceId: InstanceId; readonly message: string }
   /** The process is gone, whether asked to or not. */
   | { readonly kind: "runner_exited"; readonly instanceId: InstanceId }
   /** It should lie elsewhere: what runs goes on to its end, and nothing more is begun there. */
@@ -148,6 +163,10 @@ export type Refusal =
     readonly reserveBytes: number;
   }
   | { readonly kind: "load_failed"; readonly message: string }
+  /** A part is asked for that would wait for a load of this node, which may wait for the asker. */
+  | { readonly kind: "leads_itself" }
+  /** Another node leads the very model, with a part that is here. */
+  | { readonly kind: "led_elsewhere"; readonly leader: string }
   | {
     readonly kind: "no_such_device";
     readonly wanted: number;
@@ -171,6 +190,8 @@ export interface InstanceView {
   /** Monotonic milliseconds; Infinity = never; undefined while requests run or it loads. */
   readonly expiresAtMs: number | undefined;
   readonly keepAliveMs: number;
+  /** Whether somebody waits for its place. */
+  readonly isInTheWay: boolean;
 }
 
 /** Where a request stands in the queue. */

@@ -13,6 +13,7 @@ import type {
   UnloadReason,
 } from "./events.ts";
 import { type DevicePlan, type DeviceRoom, planDevices } from "./device_plan.ts";
+import { PutOffLoads } from "./put_off_loads.ts";
 import { planThreads } from "./threads.ts";
 import { type Waiting, WaitingRequests } from "./waiting.ts";
 
@@ -80,6 +81,7 @@ export class Scheduler {
   /** Where each granted request runs. */
   readonly #granted = new Map<string, InstanceId>();
   readonly #waiting = new WaitingRequests();
+  readonly #putOff = new PutOffLoads();
   #nextInstanceId = 1;
   #stopping = false;
   #wakeAtMs = Infinity;
@@ -117,6 +119,7 @@ export class Scheduler {
       running: instance.running.size,
       expiresAtMs: instance.expiresAtMs,
       keepAliveMs: instance.keepAliveMs,
+      isInTheWay: instance.retiring,
     }));
     return { instances, waiting: this.#waiting.size, running: this.#granted.size };
   }
@@ -140,6 +143,7 @@ export class Scheduler {
     keepMap(keeper, this.#instances);
     keepMap(keeper, this.#granted);
     this.#waiting.keep(keeper);
+    this.#putOff.keep(keeper);
     this.#nextInstanceId = keeper.keep(this.#nextInstanceId);
     this.#stopping = keeper.keep(this.#stopping);
     this.#wakeAtMs = keeper.keep(this.#wakeAtMs);
@@ -155,6 +159,8 @@ export class Scheduler {
         return this.#loaded(event, observed);
       case "load_failed":
         return this.#loadFailed(event.instanceId, event.message, effects);
+      case "load_put_off":
+        return this.#loadPutOff(event, { observed, effects });
       case "runner_exited":
         return this.#exited(event.instanceId, observed.nowMs);
       case "move_requested":
@@ -258,6 +264,7 @@ export class Scheduler {
     instance.devices = event.devices ?? [];
     instance.slots = event.slots;
     instance.exactness = event.exactness;
+    this.#putOff.forget(instance.need.modelKey);
     restartExpiry(instance, observed.nowMs);
   }
 
@@ -273,6 +280,19 @@ export class Scheduler {
         refusal: { kind: "load_failed", message },
       });
     }
+  }
+
+  #loadPutOff(
+    { instanceId, message }: Extract<SchedulerEvent, { kind: "load_put_off" }>,
+    { observed, effects }: { readonly observed: Observation; readonly effects: SchedulerEffect[] },
+  ): void {
+    const instance = this.#instances.get(instanceId);
+    if (instance === undefined) return;
+    const { modelKey } = instance.need;
+    if (!this.#putOff.note(modelKey, observed.nowMs)) {
+      return this.#loadFailed(instanceId, message, effects);
+    }
+    this.#instances.delete(instanceId);
   }
 
   #exited(instanceId: InstanceId, nowMs: number): void {
@@ -315,11 +335,13 @@ export class Scheduler {
   /** Serves the queue in its order; each request gets a slot, starts a load, makes room, or stays. */
   #serveWaiting(observed: Observation, effects: SchedulerEffect[]): void {
     for (const instance of this.#instances.values()) instance.retiring = false;
+    this.#refuseParts(effects);
+    this.#putOff.keepOnly((modelKey) => this.#waiting.count((it) => it.modelKey === modelKey) > 0);
     // Only the first request that needs a load acts on it: later ones would undo its choice.
     let loadClaimed = this.#isBusyLoading();
     const lines = new Set(this.#waiting.lines());
     for (const line of lines) {
-      if (this.#canOnlyStay(line, loadClaimed)) lines.delete(line);
+      if (this.#canOnlyStay(line, { loadClaimed, observed })) lines.delete(line);
     }
     for (;;) {
       const waiting = this.#waiting.first(lines);
@@ -344,11 +366,32 @@ export class Scheduler {
   }
 
   /** Mostly all slots are taken, and then who is next in each line need not be looked at. */
-  #canOnlyStay(line: string, loadClaimed: boolean): boolean {
+  #canOnlyStay(
+    line: string,
+    { loadClaimed, observed }: { readonly loadClaimed: boolean; readonly observed: Observation },
+  ): boolean {
     const need = this.#waiting.needOf(line);
     const same = need && this.#findInstance(need.modelKey);
-    if (need === undefined || same === undefined) return loadClaimed;
+    if (need === undefined || same === undefined) {
+      return loadClaimed || this.#putOff.has(need?.modelKey ?? "", observed.nowMs);
+    }
     return fits(same, need) && (same.state !== "ready" || same.running.size >= same.slots);
+  }
+
+  /**
+   * Two nodes that load models with parts of each other would wait for ever. Who waits for a part of a node that leads a load
+   * itself comes before that node by an order of all, so that nobody ever waits in a circle of such loads; the others plan
+   * without it, or begin again.
+   */
+  #refuseParts(effects: SchedulerEffect[]): void {
+    if (![...this.#instances.values()].some((it) => it.isSplit && it.state === "loading")) return;
+    for (const line of [...this.#waiting.lines()]) {
+      const need = this.#waiting.needOf(line);
+      if (need?.part === undefined || need.part.comesFirst) continue;
+      for (const requestId of this.#waiting.dropAllFor(need)) {
+        effects.push({ kind: "refuse_request", requestId, refusal: { kind: "leads_itself" } });
+      }
+    }
   }
 
   /** False = there is no slot for it. */
@@ -388,7 +431,7 @@ export class Scheduler {
     const isSplit = this.#isToBeSplit(need, observed);
     const placing = { need, isSplit, observed };
     const refusal = this.#namesNoDevice(need, observed) ?? neverExact(same, need) ??
-      this.#cannotEverFit(placing);
+      this.#cannotEverFit(placing) ?? this.#isLedElsewhere(placing, waiting);
     if (refusal !== undefined) {
       effects.push({ kind: "refuse_request", requestId, refusal });
       return "refused";
@@ -463,6 +506,20 @@ export class Scheduler {
     };
   }
 
+  /**
+   * Whoever asks goes to the node that leads. What was resumed waits: that node may be the one that it has lost, which then
+   * gives its part back in a moment.
+   */
+  #isLedElsewhere({ need, isSplit }: Placing, { isResumed }: Waiting): Refusal | undefined {
+    const weights = need.split?.weights;
+    if (!isSplit || isResumed || weights === undefined) return undefined;
+    const lent = [...this.#instances.values()].find((it) =>
+      it.running.size > 0 && it.need.part?.weights === weights
+    );
+    const leader = lent?.need.part?.leader;
+    return leader === undefined ? undefined : { kind: "led_elsewhere", leader };
+  }
+
   #load({ need, isSplit, observed }: Placing, plan: DevicePlan, effects: SchedulerEffect[]): void {
     const instance: Instance = {
       id: this.#nextInstanceId++,
@@ -517,9 +574,9 @@ export class Scheduler {
     effects.push({ kind: "unload_model", instanceId: instance.id, why });
   }
 
-  /** The driver needs one timer: for the earliest expiry, or the first of those that wait to be too late. */
+  /** The driver needs one timer: for the earliest expiry, the first that waits to be too late, or the first load to begin again. */
   #orderWake(effects: SchedulerEffect[]): void {
-    let earliest = this.#waiting.firstLookMs;
+    let earliest = Math.min(this.#waiting.firstLookMs, this.#putOff.firstMs);
     for (const { expiresAtMs } of this.#instances.values()) {
       if (expiresAtMs !== undefined && expiresAtMs < earliest) earliest = expiresAtMs;
     }
