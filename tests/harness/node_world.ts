@@ -61,6 +61,7 @@ export class NodeWorld implements AsyncDisposable {
   readonly #random: Random;
   readonly #letCryptoGo: () => void;
   readonly #timingBefore = { ...GROUP_TIMING };
+  #isOver = false;
 
   /** Without nodes yet. */
   constructor(options: NodeWorldOptions = {}) {
@@ -68,7 +69,7 @@ export class NodeWorld implements AsyncDisposable {
     this.#options = options;
     Object.assign(GROUP_TIMING, options.timing);
     this.#random = new Random(seed);
-    this.#letCryptoGo = mode === "stepped" ? holdCrypto() : () => {};
+    this.#letCryptoGo = mode === "stepped" ? holdCrypto(new Random(seed)) : () => {};
     this.network = new SimulatedNetwork({ seed, mode, step: stepCrypto });
   }
 
@@ -230,6 +231,8 @@ export class NodeWorld implements AsyncDisposable {
     for (;;) {
       const passedMs = clock.monotonicMs() - startedMs;
       if (holds()) return passedMs;
+      // Whoever still waits would go on moving what others of this process wait for.
+      assert.ok(!this.#isOver, `${what}: not before the world's end`);
       assert.ok(passedMs < limitMs, `${what}: not within ${limitMs} ms`);
       if (this.#options.mode === "prompt") await new Promise((resolve) => setTimeout(resolve, 1));
       else await this.advance(STEP_MS);
@@ -348,6 +351,7 @@ export class NodeWorld implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
     for (const number of this.running) this.#end(number);
     this.network.close();
     this.#letCryptoGo();
