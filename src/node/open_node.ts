@@ -7,7 +7,7 @@ import { openSleeping, openWaking, type Sleeping, type WakeDriver } from "../mem
 import { drawId } from "../http/mod.ts";
 import type { PeersWork, SharedJournals, SharedResponses } from "../responses/mod.ts";
 import { UnavailableError } from "../base/mod.ts";
-import { Credentials, diskGauge, setNodeGauges, tenantWeight } from "../operators/mod.ts";
+import { Credentials, roomGauges, setNodeGauges, tenantWeight } from "../operators/mod.ts";
 import {
   type CatalogueCommand,
   encodeApiKey,
@@ -120,7 +120,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
   const figures = ownFigures({ driver, devices, speed, clock, catalogue });
   const cluster = new Cluster(machinery, { ...figures, keys: machinery.access.uses });
   const { sharing, blobs, uploads, freeBytes } = await openModels(parts, cluster);
-  const lookAtDisk = diskGauge(freeBytes, ports.metrics);
+  const lookAtRoom = roomGauges({ freeBytes, devices, driver }, ports.metrics);
   const waking = openWaking({ cluster, power, clock, log, metrics });
   await lendWorkers(parts, cluster, { blobs, peers: sharing.peers });
   ports.cellMoves?.join(cluster);
@@ -168,7 +168,7 @@ async function assemble(parts: Assembly): Promise<OpenNode> {
     elsewhere: kept.elsewhere,
     lookAround: () =>
       setNodeGauges(
-        { cluster, driver, machine, lookAtDisk, sharing, stored: machinery.stored },
+        { cluster, driver, machine, lookAtRoom, sharing, stored: machinery.stored },
         ports.metrics,
       ),
     async close() {

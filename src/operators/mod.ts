@@ -18,4 +18,4 @@ export {
 export { Credentials } from "./credentials.ts";
 export { KeyUses } from "./key_uses.ts";
 export { listLoaded, type LoadedRowsParts } from "./loaded_rows.ts";
-export { diskGauge, lookBeforeRender, setNodeGauges } from "./node_gauges.ts";
+export { lookBeforeRender, roomGauges, setNodeGauges } from "./node_gauges.ts";

@@ -41,8 +41,8 @@ export interface NodeGaugesParts {
   readonly sharing: { readonly copies: { held(): Iterable<string> } };
   readonly stored: { readonly expiresAtMs: number | undefined };
   readonly machine: { availableBytes(): number };
-  /** As {@link diskGauge} gives it. */
-  readonly lookAtDisk: () => void;
+  /** As {@link roomGauges} gives it. */
+  readonly lookAtRoom: () => void;
 }
 
 /** Where a model's copies are. */
@@ -61,32 +61,63 @@ export function lookBeforeRender(metrics: Metrics, look: () => void): Metrics {
   };
 }
 
+/** What there is room on. */
+export interface RoomParts<Instance> {
+  /** Of the disk that the models lie on; undefined = it can't be told. */
+  readonly freeBytes: () => Promise<number | undefined>;
+  /** What models are computed on beside the cores. */
+  readonly devices: {
+    told(instances: readonly Instance[]): readonly {
+      readonly name: string;
+      readonly totalBytes: number;
+      readonly freeBytes: number;
+    }[];
+  };
+  readonly driver: { view(): { readonly instances: readonly Instance[] } };
+}
+
 /**
- * Looks at the disk now and at each call, and has the gauge tell what was found last: a disk may take long to answer, and
- * whoever asks for metrics is not to wait for it. One look at a time.
+ * Looks at disk and devices now and at each call. Of the disk the gauge tells what was found last: a disk may take long to
+ * answer, and whoever asks for metrics is not to wait for it. One look at a time.
  */
-export function diskGauge(
-  freeBytes: () => Promise<number | undefined>,
+export function roomGauges<Instance>(
+  { freeBytes, devices, driver }: RoomParts<Instance>,
   metrics: Pick<Metrics, "set">,
 ): () => void {
   let isLooking = false;
-  const look = async () => {
+  const lookAtDisk = async () => {
     if (isLooking) return;
     isLooking = true;
     const bytes = await freeBytes();
     isLooking = false;
     if (bytes !== undefined) metrics.set("odist_disk_free_bytes", bytes);
   };
-  void look();
-  return () => void look();
+  const known = new Set<string>();
+  const lookAtDevices = () => {
+    const told = devices.told(driver.view().instances);
+    const there = new Map(told.map((device) => [device.name, device]));
+    for (const name of there.keys()) known.add(name);
+    // A gauge keeps what it was set to last: one that is gone would seem to be there.
+    for (const device of known) {
+      const { totalBytes, freeBytes: free } = there.get(device) ?? { totalBytes: 0, freeBytes: 0 };
+      metrics.set("odist_device_memory_bytes", totalBytes - free, { device, state: "used" });
+      metrics.set("odist_device_memory_bytes", free, { device, state: "free" });
+    }
+  };
+  const look = () => {
+    void lookAtDisk();
+    lookAtDevices();
+  };
+  look();
+  return look;
 }
 
 /** Sets what is only worth reading when somebody asks: what the node knows of itself and its cluster. */
 export function setNodeGauges(parts: NodeGaugesParts, metrics: Metrics): void {
   setGroupGauges(parts, metrics);
   setModelGauges(parts, metrics);
-  const { driver, machine, stored, lookAtDisk } = parts;
-  lookAtDisk();
+  const { driver, machine, stored, lookAtRoom } = parts;
+  lookAtRoom();
   const ready = driver.view().instances.filter(({ state }) => state === "ready");
   const slots = ready.reduce((sum, instance) => sum + instance.slots, 0);
   const busy = ready.reduce((sum, { running }) => sum + running, 0);

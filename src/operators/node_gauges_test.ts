@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { settle } from "../../tests/harness/hand_clock.ts";
 import type { NodeId } from "../base/mod.ts";
 import type { Metrics } from "../ports/mod.ts";
-import { diskGauge, lookBeforeRender, type NodeGaugesParts, setNodeGauges } from "./node_gauges.ts";
+import {
+  lookBeforeRender,
+  type NodeGaugesParts,
+  roomGauges,
+  setNodeGauges,
+} from "./node_gauges.ts";
 
 const idOf = (digit: string) => digit.repeat(16) as NodeId;
 const SELF = idOf("1");
@@ -71,8 +76,25 @@ function scene(it: Scene): NodeGaugesParts {
     sharing: { copies: { held: () => held.map(({ manifestDigest }) => manifestDigest) } },
     stored: { expiresAtMs: 86_400_000 },
     machine: { availableBytes: () => 7, cores: 1 },
-    lookAtDisk: () => {},
+    lookAtRoom: () => {},
   } as unknown as NodeGaugesParts; // A double: nothing else of it is read.
+}
+
+interface TestDevice {
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+}
+
+function roomOf(
+  devices: () => readonly TestDevice[],
+  freeBytes: () => Promise<number | undefined> = async () => undefined,
+) {
+  return {
+    freeBytes,
+    devices: { told: devices },
+    driver: { view: () => ({ instances: [] }) },
+  };
 }
 
 function gaugesOf(parts: NodeGaugesParts): ReadonlyMap<string, number> {
@@ -123,14 +145,15 @@ Deno.test("lookBeforeRender() looks each time before it shows", async () => {
   assert.equal((await looked.render()).text, "1");
 });
 
-Deno.test("diskGauge() has nobody wait for a disk that doesn't answer, and asks it nothing more meanwhile", async () => {
+Deno.test("roomGauges() has nobody wait for a disk that doesn't answer, and asks it nothing more meanwhile", async () => {
   const { gauges, metrics } = gaugeBook();
   const answers: PromiseWithResolvers<number | undefined>[] = [];
-  const look = diskGauge(() => {
+  const freeBytes = () => {
     const answer = Promise.withResolvers<number | undefined>();
     answers.push(answer);
     return answer.promise;
-  }, metrics);
+  };
+  const look = roomGauges(roomOf(() => [], freeBytes), metrics);
   const looked = lookBeforeRender(metrics, look);
   assert.equal((await looked.render()).text, "0");
   assert.equal(answers.length, 1);
@@ -142,4 +165,20 @@ Deno.test("diskGauge() has nobody wait for a disk that doesn't answer, and asks 
   answers[1]?.resolve(undefined);
   await settle();
   assert.equal(gauges.get("odist_disk_free_bytes"), 5);
+});
+
+Deno.test("roomGauges() tells the memory of each device, and nothing of one that is gone", () => {
+  const { gauges, metrics } = gaugeBook();
+  let devices = [
+    { name: "CUDA0", totalBytes: 100, freeBytes: 70 },
+    { name: "CUDA1", totalBytes: 50, freeBytes: 50 },
+  ];
+  const look = roomGauges(roomOf(() => devices), metrics);
+  const memory = () =>
+    [...gauges].filter(([name]) => name.startsWith("odist_device_memory_bytes "))
+      .map(([name, bytes]) => `${name.slice(26)} ${bytes}`);
+  assert.deepEqual(memory(), ["CUDA0 used 30", "CUDA0 free 70", "CUDA1 used 0", "CUDA1 free 50"]);
+  devices = devices.slice(1);
+  look();
+  assert.deepEqual(memory(), ["CUDA0 used 0", "CUDA0 free 0", "CUDA1 used 0", "CUDA1 free 50"]);
 });

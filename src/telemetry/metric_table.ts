@@ -9,6 +9,8 @@ export interface MetricRow {
 
 /** From a cached one-token answer to a long answer of a slow machine, in seconds. */
 const ANSWER_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+/** From a nap to a weekend, in seconds. */
+const SLEEP_SECONDS = [60, 600, 1_800, 3_600, 14_400, 28_800, 43_200, 86_400, 259_200];
 /** Stalls of the event loop, in seconds; the first bound is what is counted as a stall. */
 const STALL_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
@@ -148,6 +150,12 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "Free room of the disk that the models lie on, as of the last time that metrics were asked for.",
   ),
   odist_memory_available_bytes: gauge("Memory that models may still be loaded into."),
+  odist_device_memory_bytes: gauge(
+    "Memory of each device that models are computed on beside the cores, by state: used (by models and other programs) or free. " +
+      "Both are 0 of a device that was there and is gone.",
+    "device",
+    "state",
+  ),
   odist_clock_timestamp_seconds: gauge("This node's clock at the moment it was asked, Unix time."),
   odist_certificate_expiry_timestamp_seconds: gauge(
     "When the first of the node's certificates expires, Unix time.",
@@ -164,6 +172,14 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "standing",
   ),
   odist_members_asleep: gauge("Members that said they would sleep, and were not heard since."),
+  odist_sleeping: gauge("1 from when this node said that it sleeps until it is a member again."),
+  odist_sleep_seconds: histogram(
+    SLEEP_SECONDS,
+    "Seconds that this machine slept, by its own clock, each time that its node had put it to sleep.",
+  ),
+  odist_sleeps_failed_total: counter(
+    "Times that this machine was put to sleep by its node and did not sleep.",
+  ),
   odist_wake_seconds: histogram(
     ANSWER_SECONDS,
     "Seconds until a machine that this node had woken was a member again.",

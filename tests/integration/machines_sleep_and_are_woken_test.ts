@@ -142,6 +142,33 @@ Deno.test("a request whose only holder that is left sleeps wakes it, and is told
   assert.equal(world.node(3).cluster.seen(nodeId)?.standing, "alive");
 });
 
+Deno.test("a machine tells of its own sleep: that it sleeps, how long it slept, and that it did not", async () => {
+  await using scene = await slumber(4, { holders: [1, 2] });
+  const { world, asleep } = scene;
+  const { telemetry, power } = world.machine(2);
+  const told = (name: string) =>
+    telemetry.samples.filter((sample) => sample.name === name).map(({ value }) => value);
+  await fallAsleep(scene, 2);
+  assert.deepEqual(told("odist_sleeping"), [1]);
+  assert.deepEqual(told("odist_sleep_seconds"), []);
+  await world.advance(600_000);
+  asleep.delete(2);
+  world.resume(2);
+  await world.until("it is awake", () => told("odist_sleeping").length === 2);
+  assert.deepEqual(told("odist_sleeping"), [1, 0]);
+  const [seconds = 0, ...others] = told("odist_sleep_seconds");
+  assert.deepEqual(others, []);
+  assert.ok(seconds >= 600 && seconds < 602, `${seconds}`);
+  assert.deepEqual(told("odist_sleeps_failed_total"), []);
+  // As a machine that is told to sleep and stays awake.
+  power.suspend = async () => {};
+  await tellToSleep(scene, 2);
+  await world.until("that is given up", () => told("odist_sleeping").length === 4, 120_000);
+  assert.deepEqual(told("odist_sleeping"), [1, 0, 1, 0]);
+  assert.deepEqual(told("odist_sleeps_failed_total"), [1]);
+  assert.equal(told("odist_sleep_seconds").length, 1);
+});
+
 Deno.test("those who wait for one machine see their place, and a holder that is sooner is used meanwhile", async () => {
   await using scene = await slumber(4, { holders: [1, 2] });
   const { world } = scene;

@@ -39,10 +39,11 @@ interface SleepingParts {
   readonly power: Power;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** What wakes the machines of others, itself or through a neighbour. */
-export function openWaking(parts: SleepingParts & { readonly metrics: Metrics }): WakeDriver {
+export function openWaking(parts: SleepingParts): WakeDriver {
   const { cluster, power, clock, log, metrics } = parts;
   const { group, membership, transport, router } = cluster;
   const waking = new WakeDriver({
@@ -109,6 +110,7 @@ export function openSleeping(
     rejoin: () => cluster.rejoin(),
     clock,
     log,
+    metrics: parts.metrics,
   });
   const busyPercent = config.yieldWhenBusyPercent;
   const yielding = busyPercent === 0 ? undefined : new YieldWatch({

@@ -16,7 +16,7 @@ import {
   writeHardware,
   writeSleep,
 } from "../../core/sleeping/mod.ts";
-import type { Clock, Log, Power } from "../../ports/mod.ts";
+import type { Clock, Log, Metrics, Power } from "../../ports/mod.ts";
 import type { CatalogueCommand } from "../../protocol/mod.ts";
 
 /** How often a node asks itself whether it may sleep; while it is about to, the second. Milliseconds. */
@@ -63,6 +63,7 @@ export interface SleepDriverParts {
   readonly rejoin: () => void;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** Lets a node sleep and come back: looks at what it knows, and carries out the one step that the core orders. */
@@ -74,7 +75,8 @@ export class SleepDriver {
   #isClosed = false;
   #idleSinceMs: number;
   #row: { readonly revision: number; readonly sinceMs: number } | undefined;
-  #slept = Promise.withResolvers<void>();
+  /** Milliseconds; undefined = it did not sleep, as far as is known. */
+  #slept = Promise.withResolvers<number | undefined>();
 
   constructor(parts: SleepDriverParts) {
     this.#parts = parts;
@@ -89,7 +91,7 @@ export class SleepDriver {
     this.#isClosed = true;
     this.#stopListening();
     this.#timer?.cancel();
-    this.#slept.resolve();
+    this.#slept.resolve(undefined);
   }
 
   /** Something is asked of this node: it is not idle. */
@@ -193,8 +195,9 @@ export class SleepDriver {
 
   /** From here on the others do without it; what it is asked all the same keeps it awake. */
   async #sleep(): Promise<void> {
-    const { facts, power, farewell, rejoin, log } = this.#parts;
+    const { facts, power, farewell, rejoin, log, metrics } = this.#parts;
     await this.#say("asleep");
+    metrics.set("odist_sleeping", 1);
     await farewell();
     try {
       const { requests } = facts();
@@ -205,13 +208,15 @@ export class SleepDriver {
       const slept = this.#watchClock();
       try {
         await power.suspend();
-        await slept;
+        this.#count(await slept);
       } catch (error) {
         if (!isEdgeError(error)) throw error;
+        this.#count(undefined);
         log.log("error", "sleep_failed", { reason: errorMessage(error) });
       }
     } finally {
-      this.#slept.resolve();
+      this.#slept.resolve(undefined);
+      metrics.set("odist_sleeping", 0);
       if (!this.#isClosed) {
         rejoin();
         this.noteUse();
@@ -220,18 +225,25 @@ export class SleepDriver {
     }
   }
 
-  /** Resolves once this machine has slept, or did not fall asleep in time. */
-  #watchClock(): Promise<void> {
+  #count(sleptMs: number | undefined): void {
+    const { metrics } = this.#parts;
+    if (sleptMs !== undefined) metrics.observe("odist_sleep_seconds", sleptMs / 1_000);
+    else if (!this.#isClosed) metrics.increment("odist_sleeps_failed_total");
+  }
+
+  /** Resolves once this machine has slept, with for how long, or did not fall asleep in time. */
+  #watchClock(): Promise<number | undefined> {
     const { clock, log } = this.#parts;
-    const slept = this.#slept = Promise.withResolvers<void>();
+    const slept = this.#slept = Promise.withResolvers<number | undefined>();
     const beganMs = clock.nowMs();
     const watch = (beforeMs: number) =>
       void clock.after(WATCH_MS, () => {
         const nowMs = clock.nowMs();
-        if (nowMs - beforeMs >= SLEPT_MS_MIN) return slept.resolve();
+        const awayMs = nowMs - beforeMs;
+        if (awayMs >= SLEPT_MS_MIN) return slept.resolve(awayMs - WATCH_MS);
         if (nowMs - beganMs < FALL_MS_MAX && !this.#isClosed) return watch(nowMs);
         log.log("warn", "machine_did_not_sleep", { waitedMs: nowMs - beganMs });
-        slept.resolve();
+        slept.resolve(undefined);
       });
     watch(beganMs);
     return slept.promise;
