@@ -143,3 +143,48 @@ Deno.test("Ollama's variable is no key of the file where its words mean somethin
     assert.throws(() => readConfig({ flags: { dataFolder: folder }, env: {} }), /has no option/);
   });
 });
+
+/** Every option that there was in commit 87b79cc, with its default of then, or with one of the values it took. */
+const EARLIER = {
+  ...{ host: "127.0.0.1:11434", origins: "https://a.example", "max-body": "64MiB" },
+  ...{ "drain-timeout": "30s", "keep-alive": "5m", "load-timeout": "5m", "max-loaded-models": 0 },
+  ...{ "max-queue": 512, "memory-reserve": "256MiB", threads: 0, slots: 1, context: 0, batch: 0 },
+  ...{ "flash-attention": "auto", "kv-cache-type": "f16", models: "/m", prune: true },
+  ...{ listen: "0.0.0.0:11435", advertise: "10.0.0.1:11435", join: "10.0.0.2:11435", token: "t" },
+  ...{ name: "attic", discover: false, network: "lan", replicas: 0, "replicate-after": "30s" },
+  ...{ "repair-after": "60s", "replace-voters-after": "60s", heartbeat: "150ms" },
+  ...{ "log-level": "info", "log-format": "text", metrics: true, key: "k", history: true },
+};
+
+Deno.test("A file in the names and defaults of commit 87b79cc is read, and migrated to one that needs no warning", async () => {
+  await withFolder((folder) => {
+    const path = join(folder, "config.json");
+    const sources = { flags: { dataFolder: folder }, env: {} };
+    Deno.writeTextFileSync(path, JSON.stringify(EARLIER), { mode: 0o600 });
+    const before = readConfig(sources);
+    assert.equal(before.config.http.bodyBytesMax, 32 * 2 ** 20);
+    assert.deepEqual(before.warnings, [
+      `"max-body" in ${path}: 64MiB counts as 32MiB, the most it may be now: images and audio have --max-media`,
+    ]);
+    assert.deepEqual(migrateConfigFile(sources).changes, [
+      "max-body is 32MiB now, and was 64MiB",
+    ]);
+    const migrated = readConfig(sources);
+    assert.deepEqual(migrated.warnings, []);
+    assert.deepEqual(migrated.config, before.config);
+    assert.deepEqual(JSON.parse(Deno.readTextFileSync(path)), {
+      ...EARLIER,
+      "max-body": "32MiB",
+    });
+  });
+});
+
+Deno.test("A variable may say what was taken earlier, and nothing beyond that", async () => {
+  await withFolder((folder) => {
+    const sources = { flags: { dataFolder: folder } };
+    const loaded = readConfig({ ...sources, env: { ODIST_MAX_BODY: "4GiB" } });
+    assert.equal(loaded.config.http.bodyBytesMax, 32 * 2 ** 20);
+    assert.match(loaded.warnings.join(), /^ODIST_MAX_BODY: 4GiB counts as 32MiB/);
+    assert.throws(() => readConfig({ ...sources, env: { ODIST_MAX_BODY: "5GiB" } }), /to 32MiB/);
+  });
+});

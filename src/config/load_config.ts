@@ -150,10 +150,10 @@ function accept(
     const parsed: Partial<Parsed> & { readonly warning?: string } = reading === "strict"
       ? parseStrict(spec, text)
       : parseLenient(spec, text);
-    if (parsed.warning !== undefined) notes.warnings.push(`${name}: ${parsed.warning}`);
+    const place = origin.kind === "file" ? `"${spec.flag}" in ${name}` : name;
+    if (parsed.warning !== undefined) notes.warnings.push(`${place}: ${parsed.warning}`);
     if ("value" in parsed && parsed.value !== undefined) return { value: parsed.value, origin };
     if ("problem" in parsed) {
-      const place = origin.kind === "file" ? `"${spec.flag}" in ${name}` : name;
       const shown = spec.secret ? "a secret" : `"${text}"`;
       notes.problems.push(`${place} ${parsed.problem}: current value is ${shown}`);
       break;

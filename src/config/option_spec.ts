@@ -55,7 +55,12 @@ export type OptionSpec =
       readonly endless?: "negative" | "zero_or_negative";
     })
     | (SpecRange & { readonly kind: "count"; readonly unit: string; readonly default: string })
-    | (SpecRange & { readonly kind: "bytes"; readonly default: string })
+    | (SpecRange & {
+      readonly kind: "bytes";
+      readonly default: string;
+      /** What earlier releases took beyond `high`: it counts as `high`, with a warning. `instead` says what to do. */
+      readonly formerly?: { readonly high: number; readonly instead: string };
+    })
     /** Where it is on by default, `off` says what its flag, which turns it off, then does. */
     | { readonly kind: "boolean"; readonly default: "true"; readonly off: string }
     | { readonly kind: "boolean"; readonly default: "false" }

@@ -44,7 +44,7 @@ export function parseStrict(spec: OptionSpec, text: string): Parsed {
     case "count":
       return checkRange(spec, /^[-+]?\d+$/.test(text) ? Number(text) : NaN);
     case "bytes":
-      return checkRange(spec, parseBytes(text));
+      return parseByteCount(spec, parseBytes(text));
     case "boolean":
       return parseBoolean(text);
     case "choice":
@@ -180,6 +180,15 @@ export function parseBytes(text: string): number {
   const unitBytes = BYTE_UNITS[unit.toLowerCase()];
   if (amount === undefined || unitBytes === undefined) return NaN;
   return Math.round(Number(amount) * unitBytes);
+}
+
+function parseByteCount(spec: Extract<OptionSpec, { kind: "bytes" }>, bytes: number): Parsed {
+  const { high, formerly } = spec;
+  if (formerly === undefined || !(bytes > high && bytes <= formerly.high)) {
+    return checkRange(spec, bytes);
+  }
+  const least = `${formatByteCount(bytes)} counts as ${formatByteCount(high)}, the most it may be`;
+  return { value: high, warning: `${least} now: ${formerly.instead}` };
 }
 
 function parseBoolean(text: string): Parsed {

@@ -68,9 +68,12 @@ export const OPTIONS = {
     low: 1024,
     // What is parsed at once may not hold the event loop for a quarter of a second.
     high: 32 * MIB,
+    formerly: { high: 4096 * MIB, instead: "images and audio have --max-media" },
     flag: "max-body",
     default: "8MiB",
     summary: "Largest JSON request body; uploaded model files are not bound by it.",
+    details:
+      "Images and audio counted, too, before they had --max-media: up to 4GiB is read, and counts as 32MiB, with a warning.",
   },
   mediaBytesMax: {
     slice: "http",

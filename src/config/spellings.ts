@@ -1,4 +1,5 @@
 import { type OptionSpec, variableOf } from "./option_spec.ts";
+import { formatByteCount, parseStrict } from "./parse_option.ts";
 import { OPTIONS } from "./schema.ts";
 
 const SPECS: readonly OptionSpec[] = Object.values(OPTIONS);
@@ -21,20 +22,31 @@ export function keyMeant(key: string): string | undefined {
   return spec?.flag;
 }
 
-/** A configuration file in today's names; what it says is otherwise the same. */
+/** A configuration file in today's names and values; what it says is otherwise the same. */
 export interface MigratedFile {
   readonly text: string;
-  /** `keep_alive is keep-alive now`; none where the file is as it should be. */
+  /** Such as `keep_alive is keep-alive now`; none where the file is as it should be. */
   readonly changes: readonly string[];
 }
 
-/** Renames keys; the text must have been read as a configuration before. */
+/** Renames keys and writes what values count as; the text must have been read as a configuration before. */
 export function migrateFile(text: string): MigratedFile {
   const changes: string[] = [];
   const entries = Object.entries(JSON.parse(text)).map(([key, value]) => {
     const meant = FILE_KEYS.includes(key) ? key : keyMeant(key) ?? key;
     if (meant !== key) changes.push(`${key} is ${meant} now`);
-    return [meant, value] as const;
+    const counted = valueMeant(meant, value);
+    if (counted !== value) changes.push(`${meant} is ${String(counted)} now, and was ${value}`);
+    return [meant, counted] as const;
   });
   return { text: `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`, changes };
+}
+
+/** Of what earlier releases took and this one does not; anything else as it is. */
+function valueMeant(flag: string, value: unknown): unknown {
+  const spec = SPECS.find((one) => one.flag === flag);
+  if (spec?.kind !== "bytes" || spec.formerly === undefined) return value;
+  const parsed = parseStrict(spec, String(value).trim());
+  const isOther = "value" in parsed && parsed.warning !== undefined;
+  return isOther ? formatByteCount(Number(parsed.value)) : value;
 }
