@@ -10,7 +10,6 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CatalogueWorkload } from "../tests/harness/catalogue_workload.ts";
 import { TestCluster } from "../tests/harness/cluster.ts";
-import { endNodesAtSignal } from "./measuring/ending.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { artifactsFolder } from "./measuring/servers.ts";
 import { fixed, median, percentile } from "./measuring/stats.ts";
@@ -103,7 +102,6 @@ function row(name: keyof Figures, values: readonly number[]): string {
 }
 
 async function main(): Promise<void> {
-  endNodesAtSignal();
   const { values } = parseArgs({
     args: Deno.args.filter((argument) => argument !== "--"),
     options: {

@@ -16,7 +16,6 @@ import { resumingFetch } from "../docs/examples/resuming_fetch.js";
 import { TestCluster } from "../tests/harness/cluster.ts";
 import { editMetadata } from "../tests/harness/gguf.ts";
 import { readTinyGguf, uploadBlob } from "../tests/harness/test_models.ts";
-import { endNodesAtSignal } from "./measuring/ending.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { fixed, percentile } from "./measuring/stats.ts";
 
@@ -388,7 +387,6 @@ async function main(): Promise<void> {
   });
   const machine = await describeMachine();
   const endMs = performance.now() + Number(values.minutes) * 60_000;
-  endNodesAtSignal();
   await using scene = new Scene();
   // The table that a run writes makes the tree another one, but not the nodes.
   const commit = String(machine["commit"]).replace(/-dirty$/, "");

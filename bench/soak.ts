@@ -6,7 +6,6 @@
  */
 import { parseArgs } from "node:util";
 import { TestCluster } from "../tests/harness/cluster.ts";
-import { endNodesAtSignal } from "./measuring/ending.ts";
 
 const STAYING = 3;
 
@@ -27,7 +26,6 @@ const { values } = parseArgs({
 const endMs = performance.now() + Number(values.minutes) * 60_000;
 const everyMs = Number(values.every) * 1_000;
 
-endNodesAtSignal();
 await using cluster = await TestCluster.start(STAYING);
 const staying = cluster.names;
 const samples: Holding[][] = [];

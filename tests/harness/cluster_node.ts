@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { Ollama } from "ollama";
 import { parseLines } from "./json_lines.ts";
 import { killQuietly, odistProgram, PrintedEnd, readAddress, servingArgs } from "./node.ts";
+import { endWithRun } from "./run_end.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A node that isn't listening by then never will. */
@@ -37,14 +38,6 @@ export interface NodeAnswer {
   readonly headers: Headers;
 }
 
-/** Those that are not ended yet. */
-const nodes = new Set<ClusterNode>();
-
-/** Ends all nodes of this process and deletes their folders, whoever was to do that. */
-export async function endAllNodes(): Promise<void> {
-  await Promise.allSettled([...nodes].map((node) => node[Symbol.asyncDispose]()));
-}
-
 /** One node of a cluster under test. */
 export class ClusterNode implements AsyncDisposable {
   readonly name: string;
@@ -59,6 +52,7 @@ export class ClusterNode implements AsyncDisposable {
   #isAlive = false;
   #child: Deno.ChildProcess | undefined;
   #ended: Promise<number> = Promise.resolve(0);
+  readonly #letGo: () => void;
 
   private constructor(parts: ClusterNodeParts, home: string) {
     this.name = parts.name;
@@ -68,7 +62,7 @@ export class ClusterNode implements AsyncDisposable {
     this.#within = parts.within ?? [];
     this.#sources = parts.sources ?? ROOT;
     this.#home = home;
-    nodes.add(this);
+    this.#letGo = endWithRun(() => this[Symbol.asyncDispose]());
   }
 
   static make(parts: ClusterNodeParts): ClusterNode {
@@ -240,7 +234,7 @@ export class ClusterNode implements AsyncDisposable {
     // A stopped process takes no signal but this one.
     await this.kill();
     await Deno.remove(this.#home, { recursive: true });
-    nodes.delete(this);
+    this.#letGo();
   }
 
   #signal(signal: Deno.Signal): void {

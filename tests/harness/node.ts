@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseLines } from "./json_lines.ts";
+import { endWithRun } from "./run_end.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A node that isn't listening by then never will. */
@@ -88,11 +89,16 @@ export async function startNode(options: TestNodeOptions = {}): Promise<TestNode
   const status = child.status;
   void status.then(({ code }) => listening.reject(new Error(`exit code ${code}`)));
   const timer = setTimeout(() => listening.reject(new Error("no address")), START_TIMEOUT_MS);
+  const letGo = endWithRun(async () => {
+    killQuietly(child, "SIGKILL");
+    await end();
+  });
   const end = async () => {
     const { code } = await status;
     await Promise.all([logged, read]);
     await keepPrinted(child.pid, printed.text);
     await Deno.remove(homeFolder, { recursive: true });
+    letGo();
     return code;
   };
   try {
