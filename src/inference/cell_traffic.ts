@@ -3,9 +3,9 @@ import { isEdgeError } from "../base/mod.ts";
 import {
   CELLS_PART_BYTES,
   type CellsHeader,
+  type CellsReply,
   type CellsWish,
   type RunnerCommand,
-  type RunnerReply,
 } from "../protocol/mod.ts";
 
 /** How long a runner that is to end may take to hand over what it computed. Milliseconds. */
@@ -13,20 +13,6 @@ const HAND_OVER_MS_MAX = 5_000;
 
 /** How long a runner may take to find what another node asks for: a batch may be under way. Milliseconds. */
 const GIVE_MS_MAX = 3_000;
-
-/** Words about cells that a runner says. */
-export type CellsReply = Extract<
-  RunnerReply,
-  {
-    kind:
-      | "cells"
-      | "cells_wanted"
-      | "cells_damaged"
-      | "cells_kept"
-      | "cells_sought"
-      | "cells_lacking";
-  }
->;
 
 /** What one runner's cells travel with. */
 export interface CellTrafficOptions {

@@ -5,8 +5,8 @@ import {
   CELLS_BYTES_MAX,
   CELLS_PART_BYTES,
   type CellsHeader,
+  type CellsReply,
   cellsTokens,
-  type RunnerReply,
 } from "../../protocol/mod.ts";
 
 /** Cells that belong to no slot, and the tokens that they are of. */
@@ -21,20 +21,7 @@ export interface PrefixCells {
 export interface CellsVoice {
   /** What they hold for. */
   readonly key: string;
-  readonly send: (
-    reply: Extract<
-      RunnerReply,
-      {
-        kind:
-          | "cells"
-          | "cells_wanted"
-          | "cells_damaged"
-          | "cells_kept"
-          | "cells_sought"
-          | "cells_lacking";
-      }
-    >,
-  ) => void;
+  readonly send: (reply: CellsReply) => void;
 }
 
 /** How cells leave a runner and come back. */

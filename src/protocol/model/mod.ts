@@ -34,6 +34,7 @@ export {
 export type { AnswerEntry, AnswerKey, AnswerOpening, JournalHead } from "./answer_journal.ts";
 export {
   type CellsCommand,
+  type CellsReply,
   type LoadedFacts,
   type LoadSettings,
   type ModelCommand,

@@ -185,6 +185,15 @@ export type RunnerReply =
   }
   | { readonly kind: "load_failed"; readonly message: string }
   | { readonly kind: "pong" }
+  | CellsReply
+  | {
+    readonly kind: "events";
+    readonly events: readonly { readonly id: number; readonly event: SequenceEvent }[];
+  }
+  | Exclude<ModelReply, { kind: "event" }>;
+
+/** What a runner says of cells that are kept outside. */
+export type CellsReply =
   /** A part of cells that are to be kept, in order, instead of those that they begin with. */
   | {
     readonly kind: "cells";
@@ -208,12 +217,7 @@ export type RunnerReply =
   | { readonly kind: "cells_wanted"; readonly id: string }
   /** What came is not what was kept. */
   | { readonly kind: "cells_damaged"; readonly id: string }
-  | { readonly kind: "cells_kept" }
-  | {
-    readonly kind: "events";
-    readonly events: readonly { readonly id: number; readonly event: SequenceEvent }[];
-  }
-  | Exclude<ModelReply, { kind: "event" }>;
+  | { readonly kind: "cells_kept" };
 
 /** What a loaded model answers, whoever asked. */
 export type ModelReply =
