@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -191,7 +192,7 @@ async function conclude(
     JSON.stringify(results, null, 2) + "\n",
   );
   for (const trouble of troubles) console.log(`error: ${trouble}`);
-  if (!await exists(run.settings.vectorsFolder)) {
+  if (!existsSync(run.settings.vectorsFolder)) {
     console.log(
       `note: cases of others in "${run.settings.vectorsFolder}" were skipped: there is no such folder`,
     );
@@ -264,16 +265,6 @@ async function findCiTroubles(): Promise<string[]> {
   }).output();
   if (!locked.success) troubles.push("deno.lock must name every dependency of main.ts");
   return troubles;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 async function makeArtifactsFolder(parent: string, task: string): Promise<string> {

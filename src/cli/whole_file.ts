@@ -1,4 +1,5 @@
 import { errorMessage, printableText, RequestError } from "../base/mod.ts";
+import { isThere } from "./installed/mod.ts";
 
 /** Such files name keys, token hashes and clients of the cluster. */
 const FILE_MODE = 0o600;
@@ -16,7 +17,7 @@ export async function readWhole(path: string): Promise<Uint8Array> {
 /** Nothing is left behind under the name unless all of it is on disk. @returns Its bytes. */
 export async function writeWhole(path: string, bytes: ReadableStream<Uint8Array>): Promise<number> {
   const partial = `${path}.partial`;
-  if (await exists(path)) {
+  if (isThere(path)) {
     await bytes.cancel();
     throw new RequestError("bad_usage", `Cannot write ${path}: there is such a file already`);
   }
@@ -37,16 +38,6 @@ export async function writeWhole(path: string, bytes: ReadableStream<Uint8Array>
     return size;
   } catch (error) {
     await Deno.remove(partial).catch(() => {}); // It may not even have been made.
-    throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

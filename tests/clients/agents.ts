@@ -2,8 +2,8 @@
 // Started by `run.ts`, where nothing outside this machine can be reached: agents.ts claude-code|codex FOLDER
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { systemClock } from "../../src/node/system_ports.ts";
-import { CONNECTION_TIMES, type HttpListener, listenHttp } from "../../src/http/mod.ts";
+import type { HttpListener } from "../../src/http/mod.ts";
+import { listenTo, originOf } from "../harness/served_app.ts";
 import type { Answer, ChatRequest } from "../../src/ports/mod.ts";
 import type { Tool } from "../../src/protocol/mod.ts";
 import { appUnderTest } from "../harness/http_app.ts";
@@ -73,21 +73,11 @@ function answerOf({ messages, tools }: ChatRequest): Answer {
   return streamOf([{ kind: "text", content: "", toolCalls: [call] }]);
 }
 
-async function serve(): Promise<HttpListener> {
-  const { app, telemetry } = appUnderTest({
+function serve(): Promise<HttpListener> {
+  return listenTo(appUnderTest({
     config: { bodyBytesMax: BODY_BYTES_MAX },
     script: { chat: (request) => Promise.resolve(answerOf(request)) },
-  });
-  return await listenHttp({
-    hostname: "127.0.0.1",
-    port: 0,
-    clock: systemClock,
-    log: telemetry,
-    metrics: telemetry,
-    limits: { ...CONNECTION_TIMES, connectionsMax: 64, connectionsPerAddressMax: 64 },
-    isOwn: () => true,
-    answer: (request, { address: _, ...connection }) => app.fetch(request, connection),
-  });
+  }));
 }
 
 /** A turn in a home folder of its own, with none of this process's environment. */
@@ -95,7 +85,7 @@ async function turn(agent: Agent, folder: string): Promise<void> {
   const listener = await serve();
   const home = await Deno.makeTempDir({ prefix: "odist-agent-" });
   try {
-    const origin = `http://127.0.0.1:${listener.address.port}`;
+    const origin = originOf(listener);
     const env = await agent.prepare(origin, home);
     const { stdout, stderr } = await new Deno.Command("node", {
       args: [join(folder, agent.entry), ...agent.args],

@@ -6,20 +6,8 @@
 import assert from "node:assert/strict";
 import { digestOf, uploadBlob } from "../harness/test_models.ts";
 import { startNode, type TestNode } from "../harness/node.ts";
-import { type SpokenModel, spokenModel } from "../harness/spoken_model.ts";
+import { type SpokenModel, spokenModel, TOOLS } from "../harness/spoken_model.ts";
 
-const TOOLS = [{
-  type: "function",
-  function: {
-    name: "get_weather",
-    description: "Tells the weather",
-    parameters: {
-      type: "object",
-      properties: { city: { type: "string" }, days: { type: "integer" } },
-      required: ["city"],
-    },
-  },
-}];
 const CALL = { name: "get_weather", arguments: { city: "Paris", days: 2 } };
 const CALLED = ["get_weather", "[ARGS]", '{"city": "', "Paris", '", "days": ', "2", "}"];
 const JINJA = "{% for m in messages %}{% if m.role == 'user' %}[INST]{{ m.content }}[/INST]" +

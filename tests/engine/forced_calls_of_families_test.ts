@@ -11,21 +11,9 @@ import { FAMILIES } from "../../src/models/families/table.ts";
 import type { Family } from "../../src/models/families/mod.ts";
 import { compileTemplate } from "../../src/models/template/mod.ts";
 import { GREEDY, loadTiny } from "../integration/engine_harness.ts";
-import { spokenModel } from "../harness/spoken_model.ts";
+import { spokenModel, TOOLS } from "../harness/spoken_model.ts";
 
 const PROMPT_END = "[asked]";
-const TOOLS = [{
-  type: "function",
-  function: {
-    name: "get_weather",
-    description: "Tells the weather",
-    parameters: {
-      type: "object",
-      properties: { city: { type: "string" }, days: { type: "integer" } },
-      required: ["city"],
-    },
-  },
-}];
 const ARGUMENTS = { city: "Paris", days: 2 };
 
 /** The family's own text of a call, from where the answer begins. */

@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { PAGE_FOLDER } from "../../scripts/packaging/page.ts";
 import type { NodeId } from "../../src/base/mod.ts";
-import { CONNECTION_TIMES, listenHttp } from "../../src/http/mod.ts";
+import { listenTo, originOf } from "./served_app.ts";
 import { systemClock } from "../../src/node/system_ports.ts";
 import { Admin, type SeenMember } from "../../src/operators/admin.ts";
 import { Credentials } from "../../src/operators/credentials.ts";
@@ -122,15 +122,5 @@ if (import.meta.main) {
       async *followResponse() {},
     },
   });
-  const { address } = await listenHttp({
-    hostname: "127.0.0.1",
-    port: 0,
-    clock: systemClock,
-    log: tested.telemetry,
-    metrics: tested.telemetry,
-    limits: { ...CONNECTION_TIMES, connectionsMax: 64, connectionsPerAddressMax: 64 },
-    isOwn: () => true,
-    answer: (request, { address: _, ...connection }) => tested.app.fetch(request, connection),
-  });
-  console.log(`http://127.0.0.1:${address.port}`);
+  console.log(originOf(await listenTo(tested)));
 }

@@ -6,8 +6,7 @@
 import { fileURLToPath } from "node:url";
 import type { NodeId } from "../../src/base/mod.ts";
 import { NO_LIMITS } from "../../src/core/queue/mod.ts";
-import { CONNECTION_TIMES, listenHttp } from "../../src/http/mod.ts";
-import { systemClock } from "../../src/node/system_ports.ts";
+import { listenTo, originOf } from "./served_app.ts";
 import type {
   ClusterStatus,
   ListedModel,
@@ -49,18 +48,9 @@ export async function pictureNode(cluster: PicturedCluster): Promise<PicturedNod
     page: pageFilesIn(`${root}${PAGE_FOLDER}`),
     elsewhere: elsewhereOf(cluster.requests),
   });
-  const listener = await listenHttp({
-    hostname: "127.0.0.1",
-    port: 0,
-    clock: systemClock,
-    log: tested.telemetry,
-    metrics: tested.telemetry,
-    limits: { ...CONNECTION_TIMES, connectionsMax: 64, connectionsPerAddressMax: 64 },
-    isOwn: () => true,
-    answer: (request, { address: _, ...connection }) => tested.app.fetch(request, connection),
-  });
+  const listener = await listenTo(tested);
   return {
-    origin: `http://127.0.0.1:${listener.address.port}`,
+    origin: originOf(listener),
     [Symbol.asyncDispose]: () => listener.shutdown(),
   };
 }

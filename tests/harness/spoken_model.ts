@@ -19,6 +19,20 @@ export interface SpokenModel {
   readonly control: readonly string[];
 }
 
+/** What models are asked to call. */
+export const TOOLS = [{
+  type: "function",
+  function: {
+    name: "get_weather",
+    description: "Tells the weather",
+    parameters: {
+      type: "object",
+      properties: { city: { type: "string" }, days: { type: "integer" } },
+      required: ["city"],
+    },
+  },
+}];
+
 /** `llama_token_type`. */
 const TYPES = { normal: 1, unknown: 2, control: 3, written: 4, byte: 6 } as const;
 const END = "</s>";

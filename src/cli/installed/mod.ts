@@ -20,4 +20,5 @@ export const INSTALLED_COMMANDS: readonly CommandRow[] = [
   },
 ];
 
+export { isThere } from "./places.ts";
 export { compareVersions } from "./release.ts";
