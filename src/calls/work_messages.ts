@@ -43,7 +43,7 @@ const requestRowShape = objectShape({
 
 /** First frame. */
 export const workOpeningShape = objectShape({
-  /** `cancel_request`, `list_requests`, `cancel_response`, `follow_response`, `report_logs` (`id`: how many) or `report_trace`. */
+  /** `cancel_request`, `list_requests`, `cancel_response`, `follow_response`, `report_logs` (`id`: how many), `report_trace` or `report_transfers`. */
   act: textShape(32),
   id: textShape(80),
   /** Of the first two: who asks, and whether anybody's are his to end and to know. */

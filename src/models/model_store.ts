@@ -1,5 +1,6 @@
 import { isEdgeError, RequestError } from "../base/mod.ts";
 import {
+  type ArrivingModel,
   BEFORE_CHANGE,
   type BlobPeers,
   type BlobStore,
@@ -56,7 +57,7 @@ import {
   type TemplateInspector,
   templateSourcesOf,
 } from "./stored/mod.ts";
-import { SharedDownloads, TRANSFER_LIMITS } from "./transfer/mod.ts";
+import { Arrivals, SharedDownloads, TRANSFER_LIMITS } from "./transfer/mod.ts";
 import { type BlobUsers, removeUnused, type StoredHook } from "./unused_blobs.ts";
 
 /** The line before the last of what was made while nobody could be told. */
@@ -141,6 +142,8 @@ export interface ModelStore {
     use: () => Promise<void>,
     signal: AbortSignal,
   ): AsyncIterable<TransferProgress>;
+  /** Those that are pulled or fetched now, and how much of each is here. */
+  arriving(): readonly ArrivingModel[];
   /** Finds out what the templates of all models here can do, where that isn't known yet; later lists and shows tell it. */
   inspectTemplates(): Promise<void>;
   /** Deletes the blobs of manifests that are no longer in the catalog, except those that are named otherwise. */
@@ -159,6 +162,7 @@ class StoredModels implements ModelStore {
   readonly #changes = new Exclusive();
   readonly #holds = new BlobHolds();
   readonly #downloads: SharedDownloads;
+  readonly #arrivals = new Arrivals();
   readonly #limits: TransferLimits;
 
   constructor(options: ModelStoreOptions) {
@@ -230,6 +234,7 @@ class StoredModels implements ModelStore {
       access: this.#access(),
       limits: this.#limits,
       downloads: this.#downloads,
+      arrivals: this.#arrivals,
       changes: this.#changes,
       removesUnused: this.#options.noPrune !== true,
     };
@@ -281,9 +286,16 @@ class StoredModels implements ModelStore {
     const { blobs } = this.#options;
     const layers = blobsOf(entry.manifest);
     using _held = this.#holds.hold(layers);
+    using arrival = this.#arrivals.begin(displayModelName(entry.name), layers);
     for (const layer of layers) {
-      if (await isHere(layer, blobs)) continue;
-      yield* this.#downloads.follow(layer, undefined, signal);
+      if (await isHere(layer, blobs)) {
+        arrival.note(layer, layer.size);
+        continue;
+      }
+      for await (const line of this.#downloads.follow(layer, undefined, signal)) {
+        arrival.note(layer, line.completed ?? 0);
+        yield line;
+      }
     }
     // In turn with removals: one that began before the blobs were held must not end after this look.
     await this.#changes.run(async () => {
@@ -292,6 +304,10 @@ class StoredModels implements ModelStore {
     });
     await use();
     await this.#inspect(entry);
+  }
+
+  arriving(): readonly ArrivingModel[] {
+    return this.#arrivals.rows();
   }
 
   async inspectTemplates(): Promise<void> {

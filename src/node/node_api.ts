@@ -42,6 +42,7 @@ export function createNodeApi(parts: NodeApiParts): NodeApi {
     deleteModel: (request) => models.delete(request),
     pullModel: (...asked) => models.pull(...asked),
     pushModel: (...asked) => models.push(...asked),
+    arrivingModels: () => models.arriving(),
     findBlob: (digest) => blobs.find(digest),
     writeBlob: (digest, bytes) => uploads.write(digest, bytes),
     readiness() {

@@ -91,10 +91,11 @@ export interface ClientWork {
   followResponse(id: string, signal: AbortSignal): AsyncIterable<string> | undefined;
 }
 
-/** What a node is asked to tell: its last lines, or what it knows of a request or a trace. */
+/** What a node is asked to tell: its last lines, what it knows of a request or a trace, or which models are on their way to it. */
 export type NodeReport =
   | { readonly about: "logs"; readonly lines: number }
-  | { readonly about: "trace"; readonly id: string };
+  | { readonly about: "trace"; readonly id: string }
+  | { readonly about: "transfers" };
 
 /** A request for an answer, as people are shown it. */
 export interface RequestRow {

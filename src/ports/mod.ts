@@ -18,6 +18,7 @@ export type {
   AnswerChunk,
   AnswerJournalWish,
   AnswerMetrics,
+  ArrivingModel,
   ChangesView,
   ChatRequest,
   CreateRequest,

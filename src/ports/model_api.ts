@@ -37,6 +37,8 @@ export interface ModelApi {
   deleteModel(request: { readonly model: string }): Promise<void>;
   pullModel(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
   pushModel(request: TransferRequest, signal: AbortSignal): AsyncIterable<TransferProgress>;
+  /** Those on their way to this node alone. */
+  arrivingModels(): readonly ArrivingModel[];
   findBlob(digest: Digest): Promise<{ readonly blobBytes: number } | undefined>;
   writeBlob(digest: Digest, bytes: ReadableStream<Uint8Array>): Promise<"created" | "exists">;
   /** Ready = would admit a request now. */
@@ -443,6 +445,13 @@ export interface TransferRequest {
 
 /** Begins the status of a line that says what of the request is not followed. */
 export const WARNING_STATUS = "warning: ";
+
+/** A model on its way to a node: pulled, or copied from another one. Bytes of all its layers together. */
+export interface ArrivingModel {
+  readonly model: string;
+  readonly total: number;
+  readonly completed: number;
+}
 
 /** A progress line. */
 export interface TransferProgress {

@@ -61,31 +61,42 @@ export class PeersWork implements WorkElsewhere {
 
   async listRequests(by: RequestAsker): Promise<readonly RequestRow[]> {
     const opening = { purpose: WORK_PURPOSE, act: "list_requests", id: "", ...by };
-    const late = Promise.withResolvers<readonly RequestRow[]>();
-    const timer = this.#parts.clock.after(LIST_WAIT_MS, () => late.resolve([]));
-    const lists = await this.#askAll("requests_not_told_there", (peer) =>
-      Promise.race([
-        late.promise,
-        askPeer(
-          this.#parts,
-          { peer, opening },
-          (message) => readAnswer(workAnswerShape, "requests", message).rows,
-        ),
-      ]));
-    timer.cancel();
+    const lists = await this.#askSoon("requests_not_told_there", (peer) =>
+      askPeer(
+        this.#parts,
+        { peer, opening },
+        (message) => readAnswer(workAnswerShape, "requests", message).rows,
+      ));
     return lists.flat();
   }
 
   async report(report: NodeReport): Promise<readonly (readonly ReportLine[])[]> {
-    const id = report.about === "logs" ? String(report.lines) : report.id;
+    const id = idOf(report);
     const act = `report_${report.about}`;
     const opening = { purpose: WORK_PURPOSE, act, id, asker: "", isAdmin: true };
-    return await this.#askAll("report_not_told_there", (peer) =>
+    const ask = (peer: PeerAddress) =>
       askPeer(
         this.#parts,
         { peer, opening },
         (message) => readAnswer(workAnswerShape, "lines", message).jsons.flatMap(readLine),
-      ));
+      );
+    return report.about === "transfers"
+      ? await this.#askSoon("report_not_told_there", ask)
+      : await this.#askAll("report_not_told_there", ask);
+  }
+
+  /** As {@link #askAll}, for what is looked at again and again: who has not answered by then has nothing to tell. */
+  async #askSoon<T>(
+    failure: string,
+    ask: (address: PeerAddress) => Promise<readonly T[]>,
+  ): Promise<readonly (readonly T[])[]> {
+    const late = Promise.withResolvers<readonly T[]>();
+    const timer = this.#parts.clock.after(LIST_WAIT_MS, () => late.resolve([]));
+    try {
+      return await this.#askAll(failure, (peer) => Promise.race([late.promise, ask(peer)]));
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** What each member that is alive says; those that say nothing are left out, with a line of the log. */
@@ -151,6 +162,17 @@ export class PeersWork implements WorkElsewhere {
     const member = this.#parts.members().find(({ address }) => address.nodeId === nodeId);
     if (member === undefined) throw lost(nodeId);
     return member.address;
+  }
+}
+
+function idOf(report: NodeReport): string {
+  switch (report.about) {
+    case "logs":
+      return String(report.lines);
+    case "trace":
+      return report.id;
+    case "transfers":
+      return "";
   }
 }
 

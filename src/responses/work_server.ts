@@ -36,6 +36,8 @@ export class WorkServer implements StreamHandler {
         return await this.#report(stream, { about: "logs", lines: Number(id) || 0 }, isAdmin);
       case "report_trace":
         return await this.#report(stream, { about: "trace", id }, isAdmin);
+      case "report_transfers":
+        return await this.#report(stream, { about: "transfers" }, isAdmin);
       case "cancel_response":
         return await this.#end(
           stream,

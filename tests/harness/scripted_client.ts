@@ -96,6 +96,8 @@ export class ScriptedClient implements ModelApi {
   listLoaded: ModelApi["listLoaded"] = async (options) =>
     await this.#script.listLoaded?.(options) ?? [];
 
+  arrivingModels: ModelApi["arrivingModels"] = () => this.#script.arrivingModels?.() ?? [];
+
   showModel: ModelApi["showModel"] = async (request, options) => {
     this.calls.push({ method: "showModel", request });
     if (this.#script.showModel === undefined) throw notFound(request.model);

@@ -122,6 +122,11 @@ Deno.test("a fetch that was cut off goes on with the missing ranges only", async
   const cut = fetch(world, 2, leaving.signal);
   cut.catch(() => {});
   await world.settle(gated.reached.promise);
+  await world.until("what is here is told", () => {
+    const [row] = world.node(2).api.arrivingModels();
+    return row?.model === "m:latest" && row.total > WEIGHTS.length &&
+      row.completed >= 2 * PART_BYTES && row.completed < WEIGHTS.length;
+  });
   const here = async () => {
     const partial = await world.machine(2).blobs.findPartial(DIGEST);
     return (partial?.parts ?? []).reduce((sum, part) => sum + part.completedBytes, 0);

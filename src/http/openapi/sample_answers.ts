@@ -72,6 +72,7 @@ export const SAMPLE_CLIENT: ModelApi = {
   detokenize: () => Promise.resolve({ text: "x", totalNs: 1, loadNs: 1 }),
   listModels: () =>
     Promise.resolve([{ ...LISTED, capabilities: ["completion"], namespace: "library" }]),
+  arrivingModels: () => [{ model: "x", total: 1, completed: 1 }],
   listLoaded: () =>
     Promise.resolve([{
       ...LISTED,

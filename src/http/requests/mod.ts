@@ -11,6 +11,7 @@ import type { RequestAsker, RequestRow } from "../../ports/mod.ts";
 import { type ApiFamily, routesFor } from "../routes.ts";
 import { reportRoutes } from "./reports.ts";
 import type { RunningRequests } from "../running_requests.ts";
+import { transferRoutes } from "./transfers.ts";
 import { jsonAnswer, utcTime, wireFields } from "../wire/mod.ts";
 
 /** Requests that are told at most: those that run first, then the newest. */
@@ -55,6 +56,7 @@ export function requestsFamily(parts: HttpParts, running: RunningRequests): ApiF
     failureAnswer: nativeFailureAnswer,
     routes: [
       ...reportRoutes(parts, running),
+      ...transferRoutes(parts),
       ...routesFor("use", {
         "GET /api/cluster/requests": async (exchange) => {
           const others = await elsewhere(exchange.askerAnywhere);

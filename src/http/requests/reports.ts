@@ -3,6 +3,7 @@ import type { ClusterAdmin, NodeReport, RequestRow } from "../../ports/mod.ts";
 import type { HttpParts } from "../exchange.ts";
 import { type Route, routesFor } from "../routes.ts";
 import type { RunningRequests } from "../running_requests.ts";
+import { ownTransfers } from "./transfers.ts";
 import { jsonAnswer, utcTime } from "../wire/mod.ts";
 
 /** Lines of one node: as many as it keeps. */
@@ -18,6 +19,7 @@ export function reportRoutes(parts: HttpParts, running: RunningRequests): readon
   const { admin, elsewhere } = parts;
   if (admin === undefined) return [];
   const own = async (report: NodeReport): Promise<readonly Line[]> => {
+    if (report.about === "transfers") return ownTransfers(parts).map((row) => ({ ...row }));
     const lines = await lastLines(admin, report.about === "logs" ? report.lines : LINES_MAX);
     const told = report.about === "logs" ? lines : [
       ...running.rows(ANYONE).filter(({ id }) => id === report.id).flatMap(requestEvents),
@@ -27,7 +29,7 @@ export function reportRoutes(parts: HttpParts, running: RunningRequests): readon
     return told.map((line) => ({ ...line, node: parts.config.nodeName }));
   };
   elsewhere?.attend({ report: own });
-  const everywhere = async (report: NodeReport) => {
+  const everywhere = async (report: Exclude<NodeReport, { readonly about: "transfers" }>) => {
     const others = await elsewhere?.report(report) ?? [];
     const lines = [...await own(report), ...others.flat()].sort(byTime);
     return jsonAnswer({ lines: report.about === "logs" ? lines.slice(-report.lines) : lines });

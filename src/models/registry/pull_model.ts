@@ -1,10 +1,15 @@
 import { isEdgeError, PeerError, StorageError } from "../../base/mod.ts";
 import type { TransferLimits, TransferProgress, TransferRequest } from "../../ports/mod.ts";
-import { type BlobLayer, type Manifest, parseManifest } from "../../protocol/mod.ts";
+import {
+  type BlobLayer,
+  displayModelName,
+  type Manifest,
+  parseManifest,
+} from "../../protocol/mod.ts";
 import { blobsOf, isHere } from "../blob_holds.ts";
 import type { Exclusive } from "../exclusive.ts";
 import { parseTarget } from "../model_reference.ts";
-import { progressOf, type SharedDownloads } from "../transfer/mod.ts";
+import { type Arrivals, progressOf, type SharedDownloads } from "../transfer/mod.ts";
 import { type BlobUsers, removeUnused, type StoredHook } from "../unused_blobs.ts";
 import { RegistryBlob } from "./registry_blob.ts";
 import { type RegistryAccess, RegistryClient } from "./registry_client.ts";
@@ -14,6 +19,7 @@ export interface PullContext extends BlobUsers, StoredHook {
   readonly access: RegistryAccess;
   readonly limits: TransferLimits;
   readonly downloads: SharedDownloads;
+  readonly arrivals: Arrivals;
   /** Held while blobs are checked and held, or removed. */
   readonly changes: Exclusive;
   /** False keeps blobs that only the replaced manifest named (`OLLAMA_NOPRUNE`). */
@@ -38,15 +44,20 @@ export async function* pullModel(
   const { manifest, bytes } = await getManifest(client, signal);
   const layers = blobsOf(manifest);
   using _held = context.holds.hold(layers);
+  using arrival = context.arrivals.begin(displayModelName(name), layers);
   for (const layer of layers) {
     if (await isHere(layer, context.blobs)) {
+      arrival.note(layer, layer.size);
       yield { ...progressOf(layer), completed: layer.size };
       continue;
     }
     const { limits } = context;
     const fromRegistry = (ending: AbortSignal) =>
       new RegistryBlob(layer, client, { limits, signal: ending });
-    yield* context.downloads.follow(layer, fromRegistry, signal);
+    for await (const line of context.downloads.follow(layer, fromRegistry, signal)) {
+      arrival.note(layer, line.completed ?? 0);
+      yield line;
+    }
   }
   // Downloads are verified as they end; the line is what clients wait for.
   yield { status: "verifying sha256 digest" };

@@ -6,7 +6,7 @@ import { nameOf } from "../../../tests/harness/model_storage_contract.ts";
 import { FaultyRegistry, type RegistrySettings } from "../../../tests/harness/faulty_registry.ts";
 import { modelStoreParts, REAL_CLOCK, storeModel } from "../../../tests/harness/stored_models.ts";
 import { Random } from "../../base/mod.ts";
-import type { Clock, TransferProgress } from "../../ports/mod.ts";
+import type { ArrivingModel, Clock, TransferProgress } from "../../ports/mod.ts";
 import { MANIFEST_MEDIA_TYPE } from "../../protocol/mod.ts";
 import { openBlobStore, openModelCatalog, openRegistryKey } from "../../storage/mod.ts";
 import { SYSTEM_NETWORK } from "./mod.ts";
@@ -169,14 +169,23 @@ Deno.test("pullModel() goes on after a crash with the missing ranges only", () =
     };
     const first = await start();
     const others = 10_500 - 700;
+    let told: readonly ArrivingModel[] = [];
     await assert.rejects(
       async () => {
         for await (const line of first.store.pull({ model, insecure: true }, leaving.signal)) {
-          if (line.completed === others) leaving.abort(new Error("left"));
+          if (line.completed !== others) continue;
+          told = first.store.arriving();
+          leaving.abort(new Error("left"));
         }
       },
       { message: "left" },
     );
+    assert.deepEqual(told, [{
+      model: `${model}:latest`,
+      total: 10_500 + CONFIG.length,
+      completed: others,
+    }]);
+    assert.deepEqual(first.store.arriving(), []);
 
     // When another process pulls again.
     registry.rangeFault = () => undefined;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { Arrivals } from "./arrivals.ts";
 export { RangesRefusedError } from "./blob_download.ts";
 export { progressOf, SharedDownloads } from "./shared_downloads.ts";
 export { partBytesOf, TRANSFER_LIMITS } from "./transfer_limits.ts";

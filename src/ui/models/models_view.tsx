@@ -12,6 +12,7 @@ import {
   tell,
 } from "../parts/mod.ts";
 import { change, lookAtModels, type Model, models } from "../state/mod.ts";
+import { Arrivals } from "./arrivals.tsx";
 import { CreateDialog, PullForm, Transfers } from "./get_models.tsx";
 import { CopyDialog, ShowDialog } from "./model_dialogs.tsx";
 
@@ -37,6 +38,7 @@ export function ModelsView() {
         <Transfers />
         <ModelCards onOpen={setOpen} />
       </Section>
+      <Arrivals />
       <PlacementTable canPin />
       {open?.kind === "create" ? <CreateDialog onClose={close} /> : null}
       {open?.kind === "show" ? <ShowDialog name={open.name} onClose={close} /> : null}

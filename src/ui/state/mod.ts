@@ -26,4 +26,5 @@ export type {
   Route,
   Score,
   Status,
+  Transfer,
 } from "./shapes.ts";

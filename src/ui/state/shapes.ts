@@ -93,6 +93,14 @@ export interface Placement {
   readonly pins: readonly string[];
 }
 
+/** A row of `/api/cluster/transfers`. Bytes. */
+export interface Transfer {
+  readonly node: string;
+  readonly model: string;
+  readonly total: number;
+  readonly completed: number;
+}
+
 /** A loaded copy of `/api/ps`. */
 export interface LoadedCopy {
   readonly name: string;
