@@ -54,7 +54,8 @@ export async function* resumingFetch(nodes, path, body, options = {}) {
       }
     } catch (error) {
       if (error instanceof Refused || ++failed >= attempts) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100 * failed));
+      // The next node is asked at once, and after it had nothing, with a pause that grows.
+      await new Promise((resolve) => setTimeout(resolve, 100 * (failed - 1)));
     } finally {
       clearTimeout(timer);
       abort.abort();

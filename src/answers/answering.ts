@@ -300,7 +300,7 @@ class AnswerRun {
   }
 
   async #acquire(order: OrderOf<"acquire_slot">): Promise<AnswerFact> {
-    const { need, settings, wanted, requestId, label, account } = this.#plan;
+    const { need, settings, wanted, requestId, label, account, journal } = this.#plan;
     const { standing, avoid, promptTokens } = order;
     const { prompt, images = [], predictTokensMax } = this.#machine.sequence;
     const promptText = promptTextOf(prompt);
@@ -311,6 +311,7 @@ class AnswerRun {
       traceparent,
       ...(label === undefined ? {} : { label }),
       ...(account === undefined ? {} : { account }),
+      ...(journal === undefined ? {} : { answer: journal.answer }),
       answerTokensMax: predictTokensMax,
       ...(this.#numericClass === undefined ? {} : { numericClass: this.#numericClass }),
     }, this.#signal);

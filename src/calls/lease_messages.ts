@@ -43,6 +43,8 @@ const TAG_CHARS_MAX = 256;
 const TENANT_CHARS_MAX = 1_024;
 /** Of the id that an answer carries. */
 const LABEL_CHARS_MAX = 256;
+/** What is drawn for an answer has fewer. */
+const ANSWER_CHARS_MAX = 64;
 const TOKENS_MAX = 16 * 1024 * 1024;
 const INPUTS_MAX = 1024 * 1024;
 const TOKEN_BYTES_MAX = 64 * 1024;
@@ -93,6 +95,8 @@ const leaseOpeningShape = objectShape({
   answerTokensMax: maybeShape(count),
   /** What the client's answer is labelled with, and where in its trace the lease is; older nodes pass over both. */
   label: maybeShape(textShape(LABEL_CHARS_MAX)),
+  /** See `AnswerJournalWish`; older nodes pass over it, and the slot of a dead asker is free once gossip says so. */
+  answer: maybeShape(textShape(ANSWER_CHARS_MAX)),
   traceparent: maybeShape(textOfShape(TRACEPARENT_CHARS, isTraceparent)),
 });
 

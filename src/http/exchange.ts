@@ -542,7 +542,8 @@ export class Exchange {
     const attached = this.#attached;
     if (attached === undefined) return labelled;
     const facts = attached.live.toldBefore.map((entry) => entry.facts).filter((one) => one !== "");
-    return { ...labelled, journal: { seed: attached.head.seed, facts } };
+    const { drawn: answer, seed } = attached.head;
+    return { ...labelled, journal: { answer, seed, facts } };
   }
 
   /** Has the answer's headers tell what of the request is not followed; before the answer is handed over. */

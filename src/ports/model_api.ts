@@ -152,6 +152,8 @@ interface InferenceRequest {
 
 /** What another node needs to go on with an answer. */
 export interface AnswerJournalWish {
+  /** Which answer it is, whoever makes it; drawn, so that nobody can guess it. */
+  readonly answer: string;
   /** Unsigned 32-bit; taken where the request has none of its own. */
   readonly seed: number;
   /** Of the chunks that were made already, in order: these are made once more, and what follows after them. */

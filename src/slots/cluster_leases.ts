@@ -57,6 +57,8 @@ export interface ClusterLeasesParts {
   readonly holders: (manifestDigest: string) => readonly Holder[];
   /** Tells another node to unload; never throws. */
   readonly unloadAt: (holder: Holder, model: UnloadTarget) => void;
+  /** This node computes an answer from now on: what others asked for it here is over. */
+  readonly supersede: (answer: string) => void;
   /** Wakes machines that sleep; absent = nobody does. */
   readonly waking?: Waking;
   /** How fast cells come from one node to another, as this one measured it; absent = they don't. */
@@ -355,6 +357,8 @@ export class ClusterLeases implements LeaseSource {
   ): Promise<Lease> {
     const { driver, remote, self, clock, log, metrics } = this.#parts;
     if (route.isSelf) {
+      const { answer } = asked.request;
+      if (answer !== undefined) this.#parts.supersede(answer);
       const lease = await driver.acquire(asked.request, signal);
       metrics.increment("odist_slots_granted_total", { where: "here" });
       const { exactness, numericClass } = lease.model.facts;

@@ -110,6 +110,7 @@ class Stage {
         computedChars: (_, trace) => this.computed.computedChars(trace),
       }),
       holders: () => this.holders,
+      supersede: () => {},
       unloadAt: (peer, model) => void this.unloads.push(`${peer.name} ${model.mode}`),
       journal: this.journal,
       clock: this.clock,

@@ -30,6 +30,8 @@ export interface LeaseRequest extends SlotRequest {
   readonly numericClass?: string;
   /** Nodes under which this request was lost before, oldest first. */
   readonly avoid: readonly NodeId[];
+  /** As in `AnswerJournalWish`: who goes on with an answer takes the slot of whoever made it before. */
+  readonly answer?: string;
   /** What the client's answer is labelled with; not unique. */
   readonly label?: string;
   /** Where in a client's trace it is. */

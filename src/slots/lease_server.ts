@@ -65,6 +65,7 @@ export class LeaseServer implements StreamHandler {
 
   async serve(stream: PeerStream, opening: unknown): Promise<void> {
     const asked = readOpening(opening);
+    if (asked.answer !== undefined) this.supersede(asked.answer, stream.peer);
     const session = new LeaseSession(stream, this.#parts, asked);
     this.#sessions.add(session);
     try {
@@ -77,6 +78,15 @@ export class LeaseServer implements StreamHandler {
   /** Leases on which something runs. */
   get busyCount(): number {
     return [...this.#sessions].filter(({ isBusy }) => isBusy).length;
+  }
+
+  /** A node goes on with an answer: what others asked for it here is over, and its slot free. */
+  supersede(answer: string, by: NodeId): void {
+    for (const session of this.#sessions) {
+      if (session.answer === answer && session.peer !== by) {
+        session.abandon("another node goes on with its answer");
+      }
+    }
   }
 
   /** A peer that is known to be gone gives its slots back at once. */
@@ -135,6 +145,11 @@ class LeaseSession {
 
   get isBusy(): boolean {
     return this.#commands.size > 0;
+  }
+
+  /** Undefined = it is none that another node could go on with. */
+  get answer(): string | undefined {
+    return this.#asked.answer;
   }
 
   /** Resolves when the slot is free again. @throws PeerError when the peer sent nonsense. */

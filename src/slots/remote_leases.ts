@@ -133,12 +133,13 @@ export class RemoteLeases {
 function openingOf(request: LeaseRequest, nowMs: number): LeaseOpening {
   const { requestId, standing, wanted, split, account, answerTokensMax = Infinity } = request;
   const { name, manifestDigest, load, keepAliveMs } = wanted;
-  const { label, traceparent } = request;
+  const { label, traceparent, answer } = request;
   return {
     version: LEASE_VERSION,
     requestId,
     ...(label === undefined ? {} : { label }),
     ...(traceparent === undefined ? {} : { traceparent }),
+    ...(answer === undefined ? {} : { answer }),
     name,
     manifestDigest,
     load,

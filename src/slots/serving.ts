@@ -78,6 +78,7 @@ export function createServing(parts: ServingParts): Serving {
     ...parts,
     remote,
     journal,
+    supersede: (answer) => server.supersede(answer, parts.self.nodeId),
     unloadAt: (holder, model) => {
       unloadModelAt({ transport: parts.transport, clock }, holder, model).catch((error) =>
         log.log("debug", "unload_failed", { node: holder.nodeId, reason: errorMessage(error) })

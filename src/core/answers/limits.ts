@@ -13,7 +13,7 @@ export const BROKEN_WORD_MS = 60_000;
 export interface Patience {
   /** For its very first word, which comes at once, whatever the request waits for. */
   readonly firstWordMs: number;
-  /** From then on; it beats every fifth of a second. */
+  /** From then on; it beats every tenth of a second. */
   readonly silenceMs: number;
 }
 
@@ -28,15 +28,15 @@ export function patienceWith(peer: { readonly isReplaceable: boolean }): Patienc
 }
 
 /**
- * What silence of a doubted node is borne, and how long after a doubt. Milliseconds; a beat is due every 200. One that beat in
+ * What silence of a doubted node is borne, and how long after a doubt. Milliseconds; a beat is due every 100. One that beat in
  * time so far is left after two of them, one on a busy machine after twice its longest pause.
  */
-export const PEER_DOUBT = { limitMs: 800, leastMs: 400, forMs: 3_000 } as const;
+export const PEER_DOUBT = { limitMs: 800, leastMs: 250, forMs: 3_000 } as const;
 /**
- * A lease with nothing to say says so after so long, either way. Milliseconds: some 500 bytes a second on the wire where no
+ * A lease with nothing to say says so after so long, either way. Milliseconds: some 1,000 bytes a second on the wire where no
  * token comes as often.
  */
-export const LEASE_BEAT_MS = 200;
+export const LEASE_BEAT_MS = 100;
 /**
  * The same of a lease on a model that several nodes compute, and what silence is borne there where another could go on: its
  * workers leave a leader that says nothing for about as long, so that nothing is lost by going elsewhere. Milliseconds.

@@ -4,8 +4,12 @@ export const JOURNAL_LIFE_MS = 300_000;
 export const JOURNAL_BYTES_MAX = 8 * 1024 * 1024;
 /** How long a node may take to say that it works on an answer. Milliseconds; one that is wrongly given up shows nothing more. */
 export const OWNER_PATIENCE_MS = 300;
+/** The same of a node that gossip doubts. Milliseconds. */
+export const DOUBTED_OWNER_PATIENCE_MS = 100;
 /** How long the second node may leave bytes unacknowledged, which nobody sees meanwhile. Milliseconds. */
 export const ACK_WAIT_MS = 1_000;
+/** The same where gossip doubts the second node, and there is no other. Milliseconds. */
+export const DOUBTED_ACK_WAIT_MS = 400;
 /** For how long another node is chosen before one that has let bytes wait. Milliseconds. */
 export const BENCH_MS = 10_000;
 /** Where all have let bytes wait, one is tried again so often, while nobody waits for it. Milliseconds. */

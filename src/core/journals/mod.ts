@@ -12,4 +12,9 @@ export {
   type JournalRole,
 } from "./journal_book.ts";
 export { JournalReplication, type ReplicationFact, type ReplicationOrder } from "./replication.ts";
-export { JOURNAL_BYTES_MAX, LINK_LOOK_MS, OWNER_PATIENCE_MS } from "./limits.ts";
+export {
+  DOUBTED_OWNER_PATIENCE_MS,
+  JOURNAL_BYTES_MAX,
+  LINK_LOOK_MS,
+  OWNER_PATIENCE_MS,
+} from "./limits.ts";

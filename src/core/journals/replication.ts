@@ -1,10 +1,20 @@
 import type { NodeId } from "../../base/mod.ts";
-import { ACK_WAIT_MS, BENCH_MS, TRIAL_GAP_MS, TRIAL_MS_MAX } from "./limits.ts";
+import {
+  ACK_WAIT_MS,
+  BENCH_MS,
+  DOUBTED_ACK_WAIT_MS,
+  TRIAL_GAP_MS,
+  TRIAL_MS_MAX,
+} from "./limits.ts";
 
 /** Facts for a {@link JournalReplication}; times in milliseconds that never go back. */
 export type ReplicationFact<Word> =
-  /** Who may be the second node, the best first. */
-  | { readonly kind: "candidates"; readonly peers: readonly NodeId[] }
+  /** Who may be the second node, the best first; and who is there, perhaps: nobody goes there, but whoever is there may wait. */
+  | {
+    readonly kind: "candidates";
+    readonly peers: readonly NodeId[];
+    readonly doubted: readonly NodeId[];
+  }
   /** Something to be known by two nodes before anybody sees it; words are counted from 1. */
   | { readonly kind: "wrote"; readonly word: Word }
   | { readonly kind: "linked"; readonly peer: NodeId }
@@ -39,6 +49,7 @@ interface Link {
  */
 export class JournalReplication<Word> {
   #candidates: readonly NodeId[] = [];
+  #doubted: readonly NodeId[] = [];
   /** Until when they are passed over. */
   readonly #benched = new Map<NodeId, number>();
   #link: Link | undefined;
@@ -67,7 +78,7 @@ export class JournalReplication<Word> {
   step(fact: ReplicationFact<Word>, nowMs: number): readonly ReplicationOrder<Word>[] {
     switch (fact.kind) {
       case "candidates":
-        return this.#choosable(fact.peers, nowMs);
+        return this.#choosable(fact, nowMs);
       case "wrote":
         return this.#wrote(fact.word, nowMs);
       case "linked":
@@ -81,11 +92,17 @@ export class JournalReplication<Word> {
     }
   }
 
-  #choosable(peers: readonly NodeId[], nowMs: number): readonly ReplicationOrder<Word>[] {
+  #choosable(
+    { peers, doubted }: Extract<ReplicationFact<Word>, { kind: "candidates" }>,
+    nowMs: number,
+  ): readonly ReplicationOrder<Word>[] {
     this.#candidates = peers;
+    this.#doubted = doubted;
     const link = this.#link;
     if (link === undefined) return this.#next(nowMs, { isBenched: false });
     if (peers.includes(link.peer)) return [];
+    // A doubt may come to nothing: where there is no other, bytes without a copy would be the worse choice.
+    if (peers.length === 0 && doubted.includes(link.peer)) return [];
     const { peer } = link;
     return [{ kind: "unlink", peer }, ...this.#next(nowMs, { isBenched: false })];
   }
@@ -137,13 +154,18 @@ export class JournalReplication<Word> {
     const isWaiting = this.#released < this.#written || link?.trialSinceMs !== undefined;
     const isTrial = link?.trialSinceMs !== undefined;
     const sinceMs = link?.trialSinceMs ?? this.#waitsSinceMs;
-    const isLate = isWaiting && nowMs - sinceMs >= (isTrial ? this.#trialMs : ACK_WAIT_MS);
+    const waitMs = isTrial ? this.#trialMs : this.#isDoubted ? DOUBTED_ACK_WAIT_MS : ACK_WAIT_MS;
+    const isLate = isWaiting && nowMs - sinceMs >= waitMs;
     if (isLate && isTrial) this.#trialMs = Math.min(TRIAL_MS_MAX, this.#trialMs * 2);
     if (!isLate) return link === undefined ? this.#next(nowMs, { isBenched: false }) : [];
     const shown = this.#release(this.#written);
     if (link === undefined) return shown;
     const { peer } = link;
     return [{ kind: "unlink", peer }, ...this.#next(nowMs, { isBenched: true }), ...shown];
+  }
+
+  get #isDoubted(): boolean {
+    return this.#link !== undefined && this.#doubted.includes(this.#link.peer);
   }
 
   /** Another second node, or none. */

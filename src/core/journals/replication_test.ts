@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type NodeId, Random } from "../../base/mod.ts";
-import { ACK_WAIT_MS, BENCH_MS, TRIAL_GAP_MS } from "./limits.ts";
+import { ACK_WAIT_MS, BENCH_MS, DOUBTED_ACK_WAIT_MS, TRIAL_GAP_MS } from "./limits.ts";
 import { JournalReplication, type ReplicationOrder } from "./replication.ts";
 
 const [B, C] = ["b", "c"].map((letter) => letter.repeat(64) as NodeId) as [NodeId, NodeId];
@@ -10,7 +10,10 @@ const kinds = (orders: Orders) => orders.map(({ kind }) => kind).join(" ");
 
 function linked(): JournalReplication<string> {
   const replication = new JournalReplication<string>();
-  assert.equal(kinds(replication.step({ kind: "candidates", peers: [B, C] }, 0)), "link");
+  assert.equal(
+    kinds(replication.step({ kind: "candidates", peers: [B, C], doubted: [] }, 0)),
+    "link",
+  );
   assert.equal(kinds(replication.step({ kind: "linked", peer: B }, 0)), "send_all");
   replication.step({ kind: "acked", batch: 1 }, 0);
   return replication;
@@ -54,10 +57,10 @@ Deno.test("JournalReplication goes to the next node when the second one is lost,
 
 Deno.test("JournalReplication lets nobody wait for longer than a second, and leaves a late node alone for a while", () => {
   const replication = linked();
-  replication.step({ kind: "candidates", peers: [B] }, 5);
+  replication.step({ kind: "candidates", peers: [B], doubted: [] }, 5);
   replication.step({ kind: "wrote", word: "1" }, 5);
   assert.deepEqual(replication.step({ kind: "looked" }, 4 + ACK_WAIT_MS), []);
-  replication.step({ kind: "candidates", peers: [B, C] }, 5);
+  replication.step({ kind: "candidates", peers: [B, C], doubted: [] }, 5);
   const late = replication.step({ kind: "looked" }, 5 + ACK_WAIT_MS);
   assert.deepEqual(late, [{ kind: "unlink", peer: B }, { kind: "link", peer: C }, {
     kind: "release",
@@ -70,9 +73,28 @@ Deno.test("JournalReplication lets nobody wait for longer than a second, and lea
   }]);
 });
 
+Deno.test("JournalReplication leaves a second node in doubt at once for another, and where there is none waits for it a little", () => {
+  const other = linked();
+  other.step({ kind: "wrote", word: "1" }, 5);
+  const moved = other.step({ kind: "candidates", peers: [C], doubted: [B] }, 6);
+  assert.deepEqual(moved, [{ kind: "unlink", peer: B }, { kind: "link", peer: C }]);
+  const alone = linked();
+  alone.step({ kind: "wrote", word: "1" }, 5);
+  assert.deepEqual(alone.step({ kind: "candidates", peers: [], doubted: [B] }, 6), []);
+  assert.deepEqual(alone.step({ kind: "looked" }, 4 + DOUBTED_ACK_WAIT_MS), []);
+  assert.equal(kinds(alone.step({ kind: "looked" }, 5 + DOUBTED_ACK_WAIT_MS)), "unlink release");
+  // Nobody doubts any more what is gone.
+  const gone = linked();
+  gone.step({ kind: "wrote", word: "1" }, 5);
+  assert.equal(
+    kinds(gone.step({ kind: "candidates", peers: [], doubted: [] }, 6)),
+    "unlink release",
+  );
+});
+
 Deno.test("JournalReplication tries a late node again where there is no other, while nobody waits for it", () => {
   const replication = linked();
-  replication.step({ kind: "candidates", peers: [B] }, 0);
+  replication.step({ kind: "candidates", peers: [B], doubted: [] }, 0);
   replication.step({ kind: "wrote", word: "1" }, 0);
   const late = replication.step({ kind: "looked" }, ACK_WAIT_MS);
   assert.equal(kinds(late), "unlink link release");
@@ -91,7 +113,7 @@ Deno.test("JournalReplication tries a late node again where there is no other, w
 
 Deno.test("JournalReplication tries nobody without a pause between", () => {
   const replication = linked();
-  replication.step({ kind: "candidates", peers: [B] }, 0);
+  replication.step({ kind: "candidates", peers: [B], doubted: [] }, 0);
   assert.equal(kinds(replication.step({ kind: "lost", peer: B }, 0)), "link");
   for (let ms = 1; ms < TRIAL_GAP_MS; ms += 50) {
     assert.deepEqual(replication.step({ kind: "lost", peer: B }, ms), []);
@@ -99,14 +121,14 @@ Deno.test("JournalReplication tries nobody without a pause between", () => {
   }
   assert.equal(kinds(replication.step({ kind: "looked" }, TRIAL_GAP_MS)), "link");
   // One that says nothing is left for the next.
-  replication.step({ kind: "candidates", peers: [B, C] }, TRIAL_GAP_MS);
+  replication.step({ kind: "candidates", peers: [B, C], doubted: [] }, TRIAL_GAP_MS);
   const left = replication.step({ kind: "looked" }, TRIAL_GAP_MS + ACK_WAIT_MS);
   assert.deepEqual(left, [{ kind: "unlink", peer: B }, { kind: "link", peer: C }]);
 });
 
 Deno.test("JournalReplication gives a node that takes long for all that is kept more time with each trial", () => {
   const replication = linked();
-  replication.step({ kind: "candidates", peers: [B] }, 0);
+  replication.step({ kind: "candidates", peers: [B], doubted: [] }, 0);
   replication.step({ kind: "lost", peer: B }, 0);
   replication.step({ kind: "linked", peer: B }, 0);
   let nowMs = 0;
@@ -127,7 +149,10 @@ Deno.test("JournalReplication gives a node that takes long for all that is kept 
 Deno.test("JournalReplication takes no late word of a node that it left", () => {
   const replication = linked();
   replication.step({ kind: "wrote", word: "1" }, 5);
-  assert.equal(kinds(replication.step({ kind: "candidates", peers: [C] }, 6)), "unlink link");
+  assert.equal(
+    kinds(replication.step({ kind: "candidates", peers: [C], doubted: [] }, 6)),
+    "unlink link",
+  );
   assert.deepEqual(replication.step({ kind: "acked", batch: 2 }, 7), []);
   assert.deepEqual(replication.step({ kind: "lost", peer: B }, 7), []);
 });
@@ -164,7 +189,7 @@ function randomRun(seed: number): number {
       }
     }
   };
-  carryOut(replication.step({ kind: "candidates", peers: [B, C] }, 0));
+  carryOut(replication.step({ kind: "candidates", peers: [B, C], doubted: [] }, 0));
   for (; steps < 60; steps++) {
     const [sent, ack] = [wire[0], acks[0]];
     const nowMs = steps * STEP_MS;
@@ -193,7 +218,7 @@ function randomRun(seed: number): number {
       case 5:
         if (linking === undefined || random.below(4) > 0) break;
         carryOut(replication.step({ kind: "lost", peer: linking }, nowMs));
-        carryOut(replication.step({ kind: "candidates", peers: [B, C] }, nowMs));
+        carryOut(replication.step({ kind: "candidates", peers: [B, C], doubted: [] }, nowMs));
         break;
       case 6:
         carryOut(replication.step({ kind: "looked" }, nowMs));

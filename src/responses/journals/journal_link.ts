@@ -60,11 +60,6 @@ export class JournalLink {
     return this.partner !== undefined && !this.#notKept.has(nameOf(key));
   }
 
-  /** Whether something waits to be released. */
-  get isWaiting(): boolean {
-    return this.#waiting.length > 0;
-  }
-
   /** Resolves once the word may be seen. */
   say(word: JournalWord): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
@@ -75,8 +70,13 @@ export class JournalLink {
     return promise;
   }
 
-  choose(peers: readonly NodeId[]): void {
-    this.#step({ kind: "candidates", peers });
+  choose(of: { readonly peers: readonly NodeId[]; readonly doubted: readonly NodeId[] }): void {
+    this.#step({ kind: "candidates", ...of });
+    this.look();
+  }
+
+  /** Has the second node answered in time? */
+  look(): void {
     this.#step({ kind: "looked" });
   }
 

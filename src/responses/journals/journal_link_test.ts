@@ -44,7 +44,7 @@ async function linked(limits: Partial<typeof JOURNAL_LIMITS>) {
     transport: { openStream: () => Promise.resolve(near) },
     addressOf: (nodeId) => ({ nodeId, address: "" }),
   });
-  link.choose([SECOND]);
+  link.choose({ peers: [SECOND], doubted: [] });
   await settle();
   await far.read();
   void copies.follow(far).catch(() => {});

@@ -17,6 +17,7 @@ import {
 } from "../../calls/mod.ts";
 import {
   type BookRefusal,
+  DOUBTED_OWNER_PATIENCE_MS,
   type Journal,
   JOURNAL_BYTES_MAX,
   type JournalBook,
@@ -63,6 +64,15 @@ interface Holder {
   readonly fingerprint: string;
 }
 
+/** Whether another node has a journal. */
+interface Question {
+  readonly nodeId: NodeId;
+  readonly sinceMs: number;
+  readonly giveUp: () => void;
+  /** Runs once the node is in doubt. */
+  timer: { cancel(): void } | undefined;
+}
+
 /** What came of asking everybody for a journal. */
 interface Search {
   readonly holder: Holder | undefined;
@@ -75,7 +85,10 @@ export class SharedJournals implements AnswerJournals {
   readonly #link: JournalLink;
   /** Own journals that somebody here works with, by their names. */
   readonly #open = new Map<string, KeptJournal>();
+  /** Of others, that are not answered yet. */
+  readonly #questions = new Set<Question>();
   #work: JournalWork | undefined;
+  #lookedMs = -Infinity;
   #timer: { cancel(): void } | undefined;
   #isClosed = false;
 
@@ -96,7 +109,7 @@ export class SharedJournals implements AnswerJournals {
   }
 
   begin(head: JournalHead): OwnJournal {
-    this.watch();
+    this.#watchClosely();
     const { book, clock } = this.#parts;
     const epoch = 0;
     const begun = book.begin(head, { role: { kind: "own" }, epoch, nowMs: clock.monotonicMs() });
@@ -110,7 +123,7 @@ export class SharedJournals implements AnswerJournals {
   }
 
   reopen(key: JournalHead): OwnJournal {
-    this.watch();
+    this.#watchClosely();
     const { book, clock } = this.#parts;
     book.setState(key, "working", clock.monotonicMs());
     const found = book.find(key);
@@ -148,9 +161,25 @@ export class SharedJournals implements AnswerJournals {
     return await this.#followHere(place, signal);
   }
 
+  /**
+   * Who is there, or in doubt, has changed. A second node in doubt is left before it lets bytes wait for long, and one that is
+   * asked for an answer has little time left.
+   */
+  membersChanged(): void {
+    if (this.#timer !== undefined) this.#link.choose(this.#partners());
+    for (const question of this.#questions) this.#hurry(question);
+  }
+
   /** There may be journals from now on: until there are none, they are looked at. */
   watch(): void {
     if (this.#timer === undefined && !this.#isClosed) this.#look();
+  }
+
+  /** Bytes of an answer that is made here may come to wait at any time. */
+  #watchClosely(): void {
+    if (this.#open.size > 0 || this.#isClosed) return this.watch();
+    this.#timer?.cancel();
+    this.#look(LINK_LOOK_MS);
   }
 
   close(): void {
@@ -237,7 +266,34 @@ export class SharedJournals implements AnswerJournals {
   }
 
   /** Undefined = it has none. */
-  async #ask(
+  async #ask(member: ResponseMember, key: AnswerKey): Promise<Holder | "silent" | undefined> {
+    const { promise: silent, resolve } = Promise.withResolvers<"silent">();
+    const question: Question = {
+      nodeId: member.address.nodeId,
+      sinceMs: this.#parts.clock.monotonicMs(),
+      giveUp: () => resolve("silent"),
+      timer: undefined,
+    };
+    this.#questions.add(question);
+    this.#hurry(question);
+    try {
+      return await Promise.race([this.#answerOf(member, key), silent]);
+    } finally {
+      this.#questions.delete(question);
+      question.timer?.cancel();
+    }
+  }
+
+  /** Who is in doubt has less time to answer. */
+  #hurry(question: Question): void {
+    const { nodeId, sinceMs, giveUp } = question;
+    if (question.timer !== undefined || this.#memberOf(nodeId)?.standing === "alive") return;
+    const { clock } = this.#parts;
+    const leftMs = sinceMs + DOUBTED_OWNER_PATIENCE_MS - clock.monotonicMs();
+    question.timer = clock.after(Math.max(0, leftMs), giveUp);
+  }
+
+  async #answerOf(
     member: ResponseMember,
     { id, owner }: AnswerKey,
   ): Promise<Holder | "silent" | undefined> {
@@ -282,11 +338,14 @@ export class SharedJournals implements AnswerJournals {
     return { opening: { status, contentType }, bytes: bytesFrom(stream, messages, signal) };
   }
 
-  #look(): void {
+  #look(afterMs = this.#open.size > 0 ? LINK_LOOK_MS : LOOK_MS): void {
     const { clock, book } = this.#parts;
-    this.#link.choose(this.#partners());
-    book.expire(clock.monotonicMs());
-    const afterMs = this.#link.isWaiting ? LINK_LOOK_MS : LOOK_MS;
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= this.#lookedMs + LOOK_MS) {
+      this.#lookedMs = nowMs;
+      this.#link.choose(this.#partners());
+      book.expire(nowMs);
+    } else this.#link.look();
     this.#timer = clock.after(afterMs, () => {
       this.#timer = undefined;
       if (book.size > 0) this.#look();
@@ -294,11 +353,14 @@ export class SharedJournals implements AnswerJournals {
   }
 
   /** The next ones in the order of ids, beginning behind this one: so everybody is the second node of one other. */
-  #partners(): readonly NodeId[] {
+  #partners(): { readonly peers: readonly NodeId[]; readonly doubted: readonly NodeId[] } {
     const ids = this.#members("alive").filter(({ drained }) => !drained)
       .map(({ address }) => address.nodeId).sort();
     const { self } = this.#parts;
-    return [...ids.filter((id) => id > self), ...ids.filter((id) => id < self)];
+    return {
+      peers: [...ids.filter((id) => id > self), ...ids.filter((id) => id < self)],
+      doubted: this.#members("suspect").map(({ address }) => address.nodeId),
+    };
   }
 
   #members(...standings: readonly ResponseMember["standing"][]): readonly ResponseMember[] {

@@ -86,7 +86,7 @@ async function readAll(
     } catch (error) {
       const isLost = error instanceof UnreachableError;
       if (!isLost || attempt === ATTEMPTS_MAX) throw error;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      if (attempt > 1) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       signal.throwIfAborted();
       await findNode();
       next = async () => {
