@@ -1,10 +1,11 @@
 /**
  * Every fault at every moment of every kind of answer, on real nodes: what a client with the documented recipe gets.
  *
- * `deno task bench:kill [-- --who entry --how cut --moment middle --minutes 20 --cells FILE --write]`. Each cell is one answer on a
- * cluster of three nodes, whose first one is asked and computes nothing. `--write` puts the table into docs/KILL_MATRIX.md. What
- * was measured is kept in a file, by default {@link CELLS}, and not measured again at the same commit; cells that the cluster did not
- * come back in are. `--minutes` ends a run that takes longer: the next one goes on with it.
+ * `deno task bench:kill [-- --who entry --how cut --moment middle --minutes 20 --cells FILE --write --any-commit]`. Each cell is one
+ * answer on a cluster of three nodes, whose first one is asked and computes nothing; only what the fault has struck is started
+ * anew. `--write` puts the table into docs/KILL_MATRIX.md. What was measured is kept in a file, by default {@link CELLS}, and not
+ * measured again at the same commit (`--any-commit`: at whichever); cells that the cluster did not come back in are. `--minutes` ends a
+ * run that takes longer: the next one goes on with it.
  *
  * @module
  */
@@ -26,6 +27,7 @@ const ENVIRONMENT = {
   ODIST_REPLICAS: "3",
   ODIST_REPLICATE_AFTER: "0s",
   ODIST_REPAIR_AFTER: "600s",
+  ODIST_KEEP_ALIVE: "1h",
 };
 const NODES = ["n1", "n2", "n3"];
 /** The one that clients ask; it is drained, so others compute. */
@@ -37,10 +39,10 @@ const CELL_WHOLE_MS_MAX = 240_000;
 const CELL_MS_MAX = 60_000;
 /** A pause that a client feels; without one the answer was made before the fault struck. Milliseconds. */
 const FELT_MS = 30;
-/** What has every node load a model: so many requests at once, of so many tokens. */
-const WARMING_REQUESTS = 16;
-const WARMING_TOKENS = 24;
-const WARMING_ROUNDS = 3;
+/** How often a node is asked to load a model, and who computes an answer is asked for. */
+const ATTEMPTS_MAX = 20;
+/** Between two of these. Milliseconds. */
+const LOOK_MS = 10;
 /** After which the recipe takes a silent node for lost; milliseconds. */
 const SILENCE_MS = 1_500;
 
@@ -139,10 +141,9 @@ interface Got {
 /** Undisturbed where `strike` never does anything. */
 async function get(
   cluster: TestCluster,
-  kind: Kind,
+  { id, kind }: { readonly id: string; readonly kind: Kind },
   strike: { readonly atPart: number; readonly atMs: number; act(): void | Promise<void> },
 ): Promise<Got> {
-  const id = crypto.randomUUID();
   const origins = NODES.map((name) => cluster.client(name).origin);
   const startMs = performance.now();
   let struckMs = Infinity;
@@ -155,7 +156,9 @@ async function get(
   const parts: Uint8Array[] = [];
   let lastMs = startMs;
   let gapMs = 0;
-  const bytes = resumingFetch(origins, kind.path, kind.body, { id, silenceMs: SILENCE_MS });
+  const headers = { "x-request-id": id };
+  const options = { id, headers, silenceMs: SILENCE_MS };
+  const bytes = resumingFetch(origins, kind.path, kind.body, options);
   for await (const part of bytes) {
     const nowMs = performance.now();
     if (nowMs > struckMs) gapMs = Math.max(gapMs, nowMs - Math.max(lastMs, struckMs));
@@ -167,6 +170,19 @@ async function get(
   clearTimeout(timer);
   const text = await new Blob(parts as Uint8Array<ArrayBuffer>[]).text();
   return { id, text, parts: parts.length, tookMs: performance.now() - startMs, gapMs };
+}
+
+/** Few tokens of it. */
+function brief(body: Kind["body"]): Kind["body"] {
+  if ("input" in body) return { ...body, input: "x" };
+  const few = "tool_choice" in body ? { max_tokens: 1 } : { options: { num_predict: 1 } };
+  return { ...body, ...few, stream: false };
+}
+
+/** Of `/api/cluster/explain/ID`. */
+interface ExplainedRoute {
+  readonly outcome: string;
+  readonly chosen: { readonly name: string } | null;
 }
 
 /** What came of one cell. */
@@ -185,8 +201,10 @@ interface Cell {
   readonly why: string;
 }
 
-/** A cell and what it was measured of; JSON knows no NaN. */
-type KeptCell = Omit<Cell, "gapMs"> & { readonly gapMs: number | null; readonly commit: string };
+/** A cell and what it was measured of. */
+type MeasuredCell = Cell & { readonly commit: string };
+/** JSON knows no NaN. */
+type KeptCell = Omit<MeasuredCell, "gapMs"> & { readonly gapMs: number | null };
 
 class Matrix {
   readonly #cluster: TestCluster;
@@ -208,64 +226,65 @@ class Matrix {
     await create("thinker", { "tokenizer.chat_template": undefined }, {
       template: THINKER_TEMPLATE,
     });
-    // Wherever an answer goes on, it was proven before how it is computed exactly.
-    for (const kind of KINDS) await this.#warm(kind, NODES);
-    await node.ask("POST", `/api/cluster/members/${ENTRY}/drain`);
-    await this.#settle();
-    for (const kind of KINDS) await this.#learn(kind);
+    await this.#drain(ENTRY, "drain");
+    for (const kind of KINDS) {
+      await this.#ready(kind);
+      this.#undisturbed.set(kind.name, await this.#learn(kind));
+    }
   }
 
-  /** Until an answer is computed elsewhere and is on two nodes. */
-  async #settle(): Promise<void> {
+  #learn(kind: Kind): Promise<Got> {
+    const never = { atPart: Infinity, atMs: 1e9, act() {} };
+    return get(this.#cluster, { id: crypto.randomUUID(), kind }, never);
+  }
+
+  async #drain(name: string, act: "drain" | "undrain"): Promise<void> {
+    await this.#cluster.client(name).ask("POST", `/api/cluster/members/${name}/${act}`);
+  }
+
+  /** Every node is there, an answer is computed elsewhere and is on two nodes; whether all others have its model loaded. */
+  async #ready({ path, body }: Kind): Promise<boolean> {
     const cluster = this.#cluster;
     await cluster.healthy(NODES.length);
-    for (const model of ["tiny", "thinker", "embedder"]) {
-      await cluster.until(`${model} is computed elsewhere`, async () => {
-        const embeds = model === "embedder";
-        const { status, headers } = await cluster.client(ENTRY).request(
-          "POST",
-          embeds ? "/api/embed" : "/api/generate",
-          {
-            body: embeds
-              ? { model, input: "x" }
-              : { model, prompt: "x", stream: false, options: { num_predict: 1 } },
-          },
-        );
-        return status === 200 && headers.get("x-odist-node") !== ENTRY &&
-          headers.get("x-odist-resume") === "copies=2";
+    const isWarm = await this.#warm(String(body["model"]), { path, body });
+    await cluster.until(`${body["model"]} is computed elsewhere`, async () => {
+      const { status, headers } = await cluster.client(ENTRY).request("POST", path, {
+        body: brief(body),
       });
-    }
+      return status === 200 && headers.get("x-odist-node") !== ENTRY &&
+        headers.get("x-odist-resume") === "copies=2";
+    });
+    return isWarm;
   }
 
-  async #learn(kind: Kind): Promise<void> {
-    const never = { atPart: Infinity, atMs: 1e9, act() {} };
-    await get(this.#cluster, kind, never);
-    this.#undisturbed.set(kind.name, await get(this.#cluster, kind, never));
+  /** Has each of the others load the model, while all else is drained. */
+  async #warm(model: string, { path, body }: Pick<Kind, "path" | "body">): Promise<boolean> {
+    const others = NODES.filter((name) => name !== ENTRY);
+    for (const name of others) {
+      if (await this.#hasLoaded(name, model)) continue;
+      const rest = others.filter((other) => other !== name);
+      for (const other of rest) await this.#drain(other, "drain");
+      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        await this.#cluster.client(name).request("POST", path, { body: brief(body) });
+        if (await this.#hasLoaded(name, model)) break;
+      }
+      for (const other of rest) await this.#drain(other, "undrain");
+    }
+    const loaded = await Promise.all(others.map((name) => this.#hasLoaded(name, model)));
+    return loaded.every((has) => has);
   }
 
-  /** Whether each of some nodes has the model in its memory: so many at once are more than one of them takes. */
-  async #warm({ path, body }: Kind, nodes: readonly string[]): Promise<boolean> {
-    const client = this.#cluster.client(ENTRY);
-    const brief = { ...body, stream: false, options: { num_predict: WARMING_TOKENS } };
-    const ask = async () => {
-      const { headers } = await client.request("POST", path, { body: brief });
-      return headers.get("x-odist-node");
-    };
-    const computed = new Set<string | null>();
-    for (let round = 0; round < WARMING_ROUNDS; round++) {
-      const answers = Array.from({ length: WARMING_REQUESTS }, ask);
-      for (const node of await Promise.all(answers)) computed.add(node);
-      if (nodes.every((name) => computed.has(name))) return true;
-    }
-    return false;
+  async #hasLoaded(name: string, model: string): Promise<boolean> {
+    const { body } = await this.#cluster.client(name).request("GET", "/api/ps");
+    const rows = body["models"] as readonly { readonly name: string; readonly node?: string }[];
+    return rows.some((row) => row.name === `${model}:latest` && (row.node ?? name) === name);
   }
 
   async cell(who: Who, how: How, kind: Kind, moment: Moment): Promise<Cell> {
     const cluster = this.#cluster;
     const undisturbed = this.#undisturbed.get(kind.name);
     if (undisturbed === undefined) throw new Error("not prepared");
-    const isWarm = await this.#warm(kind, NODES.filter((name) => name !== ENTRY));
-    const target = await this.#targetOf(who, kind);
+    const isWarm = await this.#ready(kind);
     const share = { "first token": 0.02, "10": 0.1, middle: 0.5, last: 0.9 }[moment];
     const atPart = moment === "first token"
       ? 1
@@ -274,14 +293,23 @@ class Matrix {
       : moment === "middle"
       ? Math.ceil(undisturbed.parts / 2)
       : undisturbed.parts - 1;
-    const act = () => this.#strike(target, who, how);
+    const id = crypto.randomUUID();
+    let target = who === "leader" ? await cluster.leader() : ENTRY;
+    const act = async () => {
+      if (who === "computing node" || who === "link") target = await this.#computing(id);
+      await this.#strike(target, who, how);
+    };
     const is = { who, how, moment, kind: kind.name, isWarm };
     try {
-      const got = await get(cluster, kind, { atPart, atMs: undisturbed.tookMs * share, act });
+      const strike = { atPart, atMs: undisturbed.tookMs * share, act };
+      const got = await get(cluster, { id, kind }, strike);
+      // What is told as a whole has no last byte before the fault.
+      const lateMs = Math.max(0, got.tookMs - undisturbed.tookMs);
+      const gapMs = kind.streams ? got.gapMs : lateMs;
       const exact = await this.#toldAgain(got);
       const identical = kind.textOf(got.text) === kind.textOf(undisturbed.text);
       const why = exact ? identical ? "" : "other text" : "other bytes when told again";
-      return { ...is, complete: true, exact, identical, gapMs: got.gapMs, why };
+      return { ...is, complete: true, exact, identical, gapMs, why };
     } catch (error) {
       const why = String(error).slice(0, 200);
       return { ...is, complete: false, exact: false, identical: false, gapMs: NaN, why };
@@ -290,12 +318,17 @@ class Matrix {
     }
   }
 
-  async #targetOf(who: Who, kind: Kind): Promise<string> {
-    if (who === "entry") return ENTRY;
-    if (who === "leader") return await this.#cluster.leader();
-    const body = { ...kind.body, stream: false };
-    const { headers } = await this.#cluster.client(ENTRY).request("POST", kind.path, { body });
-    return headers.get("x-odist-node") ?? "n2";
+  /** Who computes an answer now. */
+  async #computing(id: string): Promise<string> {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const path = `/api/cluster/explain/${id}`;
+      const { body } = await this.#cluster.client(ENTRY).request("GET", path);
+      const routes = body["routes"] as readonly ExplainedRoute[];
+      const held = routes.findLast(({ outcome }) => outcome === "granted");
+      if (held?.chosen) return held.chosen.name;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    throw new Error("nobody computes it");
   }
 
   async #strike(target: string, who: Who, how: How): Promise<void> {
@@ -322,7 +355,6 @@ class Matrix {
     if (how === "kill -9" && !cluster.running.includes(target)) await cluster.restart(target);
     if (how === "SIGSTOP" && !cluster.running.includes(target)) cluster.resume(target);
     if (how === "cut") cluster.heal();
-    await this.#settle();
   }
 }
 
@@ -381,6 +413,7 @@ async function main(): Promise<void> {
       moment: { type: "string" },
       kind: { type: "string" },
       cells: { type: "string", default: CELLS },
+      "any-commit": { type: "boolean", default: false },
       minutes: { type: "string", default: "Infinity" },
       write: { type: "boolean", default: false },
     },
@@ -390,19 +423,22 @@ async function main(): Promise<void> {
   await using scene = new Scene();
   // The table that a run writes makes the tree another one, but not the nodes.
   const commit = String(machine["commit"]).replace(/-dirty$/, "");
-  const cells = await readCells(values.cells, commit);
+  const kept = await readCells(values.cells);
+  const cells = values["any-commit"] ? lastOfEach(kept) : kept.filter((it) => it.commit === commit);
   const known = new Set(cells.map(keyOf));
   const missing = wanted(values).filter(([who, how, { name: kind }, moment]) =>
     !known.has(keyOf({ who, how, kind, moment }))
   );
-  console.log(`${known.size} cells of ${commit} are known, ${missing.length} are missing`);
+  console.log(`${known.size} cells are known, ${missing.length} are missing`);
   for (const [who, how, kind, moment] of missing) {
     if (performance.now() > endMs) break;
+    const startMs = performance.now();
     const cell = await scene.cell(who, how, kind, moment);
-    cells.push(cell);
+    cells.push({ ...cell, commit });
     await appendCell(values.cells, { ...cell, commit });
     const gap = `${fixed(cell.gapMs, 0)} ms`;
-    console.log([who, how, kind.name, moment, cell.complete, gap, cell.why].join(" | "));
+    const took = `in ${fixed((performance.now() - startMs) / 1000, 1)} s`;
+    console.log([who, how, kind.name, moment, cell.complete, gap, took, cell.why].join(" | "));
     // It takes long, and what was measured stays measured.
     if (values.write) await writePage(pageOf(cells, machine));
   }
@@ -421,13 +457,18 @@ function keyOf(
   return [who, how, kind, moment].join();
 }
 
-/** Of earlier runs of the same nodes. A line that was cut off is none. */
-async function readCells(path: string, commit: string): Promise<Cell[]> {
+/** Of earlier runs. A line that was cut off is none. */
+async function readCells(path: string): Promise<MeasuredCell[]> {
   const text = await Deno.readTextFile(path).catch(() => "");
   const kept = text.split("\n").filter((line) => line.endsWith("}"))
     .map((line): KeptCell => JSON.parse(line));
-  return kept.filter((cell) => cell.commit === commit && !cell.why.startsWith(NO_CLUSTER))
-    .map(({ commit: _, ...cell }) => ({ ...cell, gapMs: cell.gapMs ?? NaN }));
+  return kept.filter((cell) => !cell.why.startsWith(NO_CLUSTER))
+    .map((cell) => ({ ...cell, gapMs: cell.gapMs ?? NaN }));
+}
+
+/** As it was measured last. */
+function lastOfEach(cells: readonly MeasuredCell[]): MeasuredCell[] {
+  return [...new Map(cells.map((cell) => [keyOf(cell), cell])).values()];
 }
 
 async function appendCell(path: string, cell: KeptCell): Promise<void> {
@@ -452,7 +493,10 @@ function wanted(wish: Wish): readonly (readonly [Who, How, Kind, Moment])[] {
   );
 }
 
-function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown>>): string {
+function pageOf(
+  cells: readonly MeasuredCell[],
+  machine: Readonly<Record<string, unknown>>,
+): string {
   const groups = Map.groupBy(cells, ({ who, how }) => `${who} | ${how}`);
   const rows = [...groups].map(([name, group]) => {
     const perKind = KINDS.map(({ name: kind }) => {
@@ -475,9 +519,9 @@ function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown
     "with the embedded model and `--exact on`; the client reads with [resuming_fetch.js](examples/resuming_fetch.js) and takes a node for lost",
     `that says nothing for ${SILENCE_MS} ms. Faults came at: ${moments}. A cell`,
     "counts when the answer came to its end, a node tells the very same bytes again, and its text is that of an undisturbed",
-    "answer. The leader may be the node that computes, too. A link is the one between the node asked and the one that computes.",
+    "answer. The pause of what is told as a whole is how much later it came than undisturbed. The leader may be the node that computes, too. A link is the one between the node asked and the one that computes.",
     "",
-    `${cells.length} cells: ${count((it) => it.complete)} complete, ${
+    `${cells.length} of ${wanted({}).length} cells: ${count((it) => it.complete)} complete, ${
       count((it) => it.complete && !it.exact)
     } with bytes lost or repeated, ${count((it) => it.identical)} with the undisturbed text; gap ${
       gaps(cells)
@@ -492,10 +536,16 @@ function pageOf(cells: readonly Cell[], machine: Readonly<Record<string, unknown
     ...(failed.length === 0 ? [] : ["", "Cells that don't count:", "", ...failed]),
     "",
     `Measured on: ${
-      Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(", ")
+      Object.entries({ ...machine, commit: commitsOf(cells) }).map(([name, value]) =>
+        `${name} ${value}`
+      ).join(", ")
     }.`,
     "",
   ].join("\n");
+}
+
+function commitsOf(cells: readonly MeasuredCell[]): string {
+  return [...new Set(cells.map(({ commit }) => commit))].join(" and ");
 }
 
 function gaps(cells: readonly Cell[]): string {
