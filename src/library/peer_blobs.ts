@@ -280,12 +280,15 @@ class PeerSource implements BlobSource {
       const found = await readBlobAnswer(stream);
       if (found !== blobBytes) throw nonsense(`the blob has ${found} bytes, not ${blobBytes}`);
       const pace = new Pace(this.#parts.clock);
-      const next = () => pace.time(stream.read());
+      // What the reader is done with is the memory for the next frame.
+      let spare: ArrayBuffer | undefined;
+      const next = () => pace.time(stream.read(spare));
       for (let bytes = await next(); bytes !== undefined; bytes = await next()) {
         left -= bytes.length;
         if (bytes.length === 0 || left < 0) throw nonsense("more bytes than were asked for");
         if (pace.isSlow(bytes.length) && this.#hasOthers(holder.nodeId)) throw new SlowError();
         yield bytes;
+        spare = bytes.buffer instanceof ArrayBuffer ? bytes.buffer : undefined;
       }
       if (left > 0) throw nonsense(`the stream ended ${left} bytes early`);
       await stream.end();

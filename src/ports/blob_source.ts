@@ -35,8 +35,8 @@ export interface BlobSource {
   /** Asked before the first byte is stored. @throws PeerError or UnavailableError when the source can't give the blob. */
   check(signal: AbortSignal): Promise<void>;
   /**
-   * The bytes of a range, in order; several ranges are read at once. Ending early or throwing means that the rest must be
-   * asked for again.
+   * The bytes of a range, in order; several ranges are read at once. Each piece is the reader's until it asks for the next
+   * one. Ending early or throwing means that the rest must be asked for again.
    */
   read(range: BlobRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** A read failed and will be tried again: what was learnt on the way to it may be outdated. */

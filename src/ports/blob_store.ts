@@ -51,8 +51,16 @@ export interface BlobStore {
 /** An open blob. */
 export interface BlobReader {
   readonly blobBytes: number;
-  /** Bytes from `offset` on; fewer than `length` only at the end. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Bytes from `offset` on; fewer than `length` only at the end.
+   *
+   * @param options `into`: memory that they may take where it is long enough; what was read into it before is gone then.
+   */
+  read(
+    offset: number,
+    length: number,
+    options?: { readonly into?: ArrayBuffer },
+  ): Promise<Uint8Array>;
   close(): void;
 }
 

@@ -38,8 +38,14 @@ export interface PeerStream {
    *   frame is longer than STREAM_FRAME_BYTES_MAX.
    */
   write(frame: Uint8Array): Promise<void>;
-  /** The next frame, or undefined after the other side ended. @throws UnavailableError `peer_lost`. */
-  read(): Promise<Uint8Array | undefined>;
+  /**
+   * The next frame, or undefined after the other side ended.
+   *
+   * @param into memory that the frame may take where it is long enough, such as that of one that is done with; the stream's
+   *   from then on.
+   * @throws UnavailableError `peer_lost`.
+   */
+  read(into?: ArrayBuffer): Promise<Uint8Array | undefined>;
   /** No more frames from here; what was written still arrives. */
   end(): Promise<void>;
   /** Ends both directions at once; what is on the way may be lost. Safe to repeat. */

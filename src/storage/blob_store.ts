@@ -250,9 +250,15 @@ class FileBlobReader implements BlobReader {
     this.blobBytes = blobBytes;
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(
+    offset: number,
+    length: number,
+    { into }: { readonly into?: ArrayBuffer } = {},
+  ): Promise<Uint8Array> {
     const wanted = Math.max(0, Math.min(length, this.blobBytes - offset));
-    const bytes = new Uint8Array(wanted);
+    const bytes = into !== undefined && into.byteLength >= wanted
+      ? new Uint8Array(into, 0, wanted)
+      : new Uint8Array(wanted);
     await this.#file.seek(offset, Deno.SeekMode.Start);
     let filled = 0;
     while (filled < wanted) {

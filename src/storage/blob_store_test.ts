@@ -27,6 +27,19 @@ async function fileNames(folder: string): Promise<string[]> {
   return names.sort();
 }
 
+Deno.test("BlobStore reads into the memory it is given, where it is long enough", () =>
+  withFolder(async (folder) => {
+    const blobs = await open(folder);
+    const { digest } = await blobs.put(HELLO);
+    const reader = await blobs.open(digest);
+    const into = new ArrayBuffer(4);
+    const read = await reader.read(6, 4, { into });
+    assert.deepEqual(read, HELLO.slice(6));
+    assert.equal(read.buffer, into);
+    assert.deepEqual(await reader.read(0, 5, { into }), HELLO.slice(0, 5));
+    reader.close();
+  }));
+
 Deno.test("BlobStore names files as Ollama does and leaves no temporary ones", () =>
   withFolder(async (folder) => {
     const blobs = await open(folder);
@@ -52,6 +65,27 @@ Deno.test("BlobStore takes up a partial download that Ollama left", () =>
     assert.deepEqual(await fileNames(join(folder, "blobs")), [
       digestOf(HELLO).replace(":", "-"),
     ]);
+  }));
+
+Deno.test("BlobStore claims of a download what had come when its disk was asked, and no more", () =>
+  withFolder(async (folder) => {
+    const blobs = await open(folder);
+    const digest = digestOf(HELLO);
+    const claimed = async () =>
+      JSON.parse(await Deno.readTextFile(`${blobs.path(digest)}-partial-0`)).Completed;
+    const partial = await blobs.createPartial(digest, { blobBytes: HELLO.length, partBytes: 10 });
+    await partial.append(0, HELLO.slice(0, 2));
+    const syncing = partial.sync();
+    // Nobody waits for the disk to go on.
+    const meanwhile = Promise.all(
+      [2, 3, 4, 5].map((at) => partial.append(0, HELLO.slice(at, at + 1))),
+    );
+    await syncing;
+    assert.equal(await claimed(), 2);
+    await meanwhile;
+    await partial.sync();
+    assert.equal(await claimed(), 6);
+    partial.close();
   }));
 
 Deno.test("BlobStore begins anew when the state of a partial download is damaged", () =>

@@ -40,6 +40,8 @@ export class FilePartialBlob implements PartialBlob {
   readonly #unsynced = new Set<number>();
   /** Seek and write are two calls: parts take turns, or one would write at another's place. */
   #turn: Promise<void> = Promise.resolve();
+  /** The last sync: of two at once the first could write its older progress after the second. */
+  #syncing: Promise<void> = Promise.resolve();
   #isOpen = true;
 
   private constructor(
@@ -111,15 +113,17 @@ export class FilePartialBlob implements PartialBlob {
   }
 
   async sync(): Promise<void> {
-    await this.#inTurn(async () => {
-      // Data before progress: the other order could claim bytes that a crash then loses.
-      await this.#file.syncData();
-      for (const index of this.#unsynced) {
-        const part = this.#parts[index];
-        if (part) await Deno.writeTextFile(statePath(this.#place, index), encodePart(part));
-      }
+    const run = this.#syncing.then(async () => {
+      // What is appended from here on waits for the next time: the disk takes long, and nobody waits for it to go on.
+      const progress = [...this.#unsynced].flatMap((index) => this.#parts[index] ?? [])
+        .map((part) => ({ path: statePath(this.#place, part.index), text: encodePart(part) }));
       this.#unsynced.clear();
+      // Data before progress: the other order could claim bytes that a crash then loses.
+      await this.#syncData();
+      for (const { path, text } of progress) await Deno.writeTextFile(path, text);
     });
+    this.#syncing = run.catch(() => {}); // As below. What could not be synced is never claimed to be.
+    await this.#worded(run);
   }
 
   async commit(): Promise<void> {
@@ -147,6 +151,16 @@ export class FilePartialBlob implements PartialBlob {
     this.#place.onClosed();
   }
 
+  /** By a handle of its own, or appends would wait for it in the runtime. */
+  async #syncData(): Promise<void> {
+    const file = await Deno.open(dataPath(this.#place), { write: true });
+    try {
+      await file.syncData();
+    } finally {
+      file.close();
+    }
+  }
+
   async #hashWhole(): Promise<string> {
     const hash = createHash("sha256");
     const chunk = new Uint8Array(HASH_CHUNK_BYTES);
@@ -163,9 +177,13 @@ export class FilePartialBlob implements PartialBlob {
 
   async #inTurn(work: () => Promise<void>): Promise<void> {
     const run = this.#turn.then(work);
-    this.#turn = run.catch(() => {}); // The caller below gets the failure; the next one gets its turn.
+    this.#turn = run.catch(() => {}); // The caller gets the failure; the next one gets its turn.
+    await this.#worded(run);
+  }
+
+  async #worded(work: Promise<void>): Promise<void> {
     try {
-      await run;
+      await work;
     } catch (error) {
       throw await storageErrorFrom(error, {
         action: "write a download",

@@ -236,7 +236,10 @@ export class Connection {
   }
 
   async #readChannel(stream: Deno.QuicReceiveStream): Promise<void> {
-    const reader = this.#readerOf(sourceOf(stream.getReader()), CHANNEL_FRAME_BYTES_MAX);
+    const reader = this.#readerOf(
+      sourceOf(stream.getReader({ mode: "byob" })),
+      CHANNEL_FRAME_BYTES_MAX,
+    );
     this.#readers.add(reader);
     const kind = await reader.header();
     if (kind === undefined) return this.close("done");

@@ -19,12 +19,13 @@ Deno.test({ name: FIRST, ignore }, async () => {
   const ready = performance.now() - startMs;
   // As typed in a second window: the second start finds the file unpacked.
   const run = machine.start(["run", "tiny", "Tell me a story."], { ODIST_HOST: node.host });
+  const said = new Response(run.stderr).text();
   const reader = run.stdout.getReader();
   const first = await reader.read();
   const ms = performance.now() - startMs;
   await reader.cancel();
   await run.status;
-  assert.ok((first.value?.length ?? 0) > 0, "a token came");
+  assert.ok((first.value?.length ?? 0) > 0, `no token came, but: ${await said}`);
   const spread = `${Math.round(ready)} ms until it served`;
   recordFigure(FIRST, `first token after ${Math.round(ms)} ms, of those ${spread}`);
   assert.ok(ms < FIRST_TOKEN_MS_MAX, `${ms} ms`);

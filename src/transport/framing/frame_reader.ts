@@ -9,10 +9,19 @@ import {
 
 /** Where bytes come from: the reader of a stream. */
 export interface ByteSource {
-  read(): Promise<
+  /**
+   * Fills at least one byte of `into`, from its start, and gives back a view of what it filled. The memory of `into` is
+   * that of the view from then on: `into` and every other view of it are gone.
+   */
+  read(into: Uint8Array<ArrayBuffer>): Promise<
     { readonly done: true } | { readonly done: false; readonly value: Uint8Array<ArrayBuffer> }
   >;
 }
+
+/** What is read at once while no frame is known to need more. */
+const SCRATCH_BYTES = 16 * 1024;
+/** What a length alone makes this node keep; beyond, a frame gets memory as its bytes come. */
+const UNSEEN_BYTES_MAX = 64 * 1024;
 
 /** The sender's own end of a stream; bytes that just stop are none. */
 export const STREAM_ENDED: unique symbol = Symbol("stream ended");
@@ -20,16 +29,27 @@ export const STREAM_ENDED: unique symbol = Symbol("stream ended");
 /** What {@link FrameReader.next} finds. `undefined`: the bytes stopped, be it within a frame. */
 export type NextFrame = Uint8Array<ArrayBuffer> | typeof STREAM_ENDED | undefined;
 
+/** A frame whose length has come, and what came of it. */
+interface BegunFrame {
+  readonly length: number;
+  /** Of all or of the first part of the frame; its own, so that nothing else is written there. */
+  memory: Uint8Array<ArrayBuffer>;
+  filled: number;
+}
+
 /**
- * Cuts a stream of bytes into frames: four bytes of length, lowest first, and the frame. Buffers what arrived of one frame
- * and never allocates on the word of a length, so that a peer pays for every byte it makes this node keep.
+ * Cuts a stream of bytes into frames: four bytes of length, lowest first, and the frame. What arrives of a frame is read into
+ * that frame's own memory, which grows with it and never comes on the word of a length, so that a peer pays for every byte
+ * it makes this node keep.
  */
 export class FrameReader {
   readonly #source: ByteSource;
   readonly #frameBytesMax: number;
-  #bytes = new Uint8Array(0);
+  /** What was read before it was known what it belongs to. Invariant: no frame that was given away is a view of it. */
+  #scratch = new Uint8Array(0);
   #start = 0;
   #end = 0;
+  #begun: BegunFrame | undefined;
   #stalledSinceMs: number | undefined;
   readonly #nowMs: () => number;
 
@@ -51,9 +71,11 @@ export class FrameReader {
   /** The header that opens the stream; undefined when the bytes stop before. @throws PeerError when it is wrong. */
   async header(): Promise<StreamKind | undefined> {
     while (this.#end - this.#start < STREAM_HEADER_BYTES) {
-      if (!await this.#pull(STREAM_HEADER_BYTES, "stalls from the start")) return undefined;
+      if (!await this.#pull("stalls from the start")) return undefined;
     }
-    const header = decodeStreamHeader(this.#take(STREAM_HEADER_BYTES));
+    const header = decodeStreamHeader(
+      this.#scratch.subarray(this.#start, this.#start += STREAM_HEADER_BYTES),
+    );
     if ("kind" in header) return header.kind;
     throw header.fault === "unknown_version"
       ? new PeerError("unknown_version", "The peer's stream begins with an unknown version")
@@ -61,90 +83,95 @@ export class FrameReader {
   }
 
   /**
-   * The next frame, a view that is never written to again. Waits for more bytes as needed; call it again only after it
+   * The next frame, in memory that is never written to again. Waits for more bytes as needed; call it again only after it
    * settled.
    *
+   * @param into memory for the frame where it is long enough; the caller's no more, as the frame may be in it.
    * @throws PeerError `malformed_frame` for a length beyond the limit; whatever the source rejects with.
    */
-  async next(): Promise<NextFrame> {
+  async next(into?: ArrayBuffer): Promise<NextFrame> {
     for (;;) {
-      const frame = this.ready();
+      const frame = this.ready(into);
       if (frame !== undefined) return frame;
-      if (!await this.#pull(this.#wantedBytes())) return undefined;
+      if (!await this.#pull()) return undefined;
     }
   }
 
   /** As {@link next}, but only what has arrived already: undefined stands for nothing whole. */
-  ready(): NextFrame {
-    const length = this.#length();
-    if (length === undefined) return undefined;
-    if (length === STREAM_END_LENGTH) {
-      this.#take(FRAME_LENGTH_BYTES);
-      return STREAM_ENDED;
+  ready(into?: ArrayBuffer): NextFrame {
+    if (this.#begun === undefined) {
+      const length = this.#takeLength();
+      if (length === undefined) return undefined;
+      if (length === STREAM_END_LENGTH) return STREAM_ENDED;
+      this.#begin(length, into);
     }
+    const { length = 0, filled = 0, memory } = this.#begun ?? {};
+    if (memory === undefined || filled < length) return undefined;
+    this.#begun = undefined;
+    return memory.length === length ? memory : memory.subarray(0, length);
+  }
+
+  #takeLength(): number | undefined {
+    if (this.#end - this.#start < FRAME_LENGTH_BYTES) return undefined;
+    const [a = 0, b = 0, c = 0, d = 0] = this.#scratch.subarray(this.#start, this.#start + 4);
+    this.#start += FRAME_LENGTH_BYTES;
+    return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+  }
+
+  #begin(length: number, into?: ArrayBuffer): void {
     if (length > this.#frameBytesMax) {
       throw new PeerError(
         "malformed_frame",
         `The peer announced a frame of ${length} bytes; at most ${this.#frameBytesMax} are allowed`,
       );
     }
-    if (this.#end - this.#start < FRAME_LENGTH_BYTES + length) return undefined;
-    return this.#take(FRAME_LENGTH_BYTES + length).subarray(FRAME_LENGTH_BYTES);
+    const filled = Math.min(length, this.#end - this.#start);
+    const memory = into !== undefined && into.byteLength >= length
+      ? new Uint8Array(into)
+      : new Uint8Array(Math.min(length, Math.max(UNSEEN_BYTES_MAX, 2 * filled)));
+    memory.set(this.#scratch.subarray(this.#start, this.#start += filled));
+    this.#begun = { length, memory, filled };
   }
 
-  #length(): number | undefined {
-    if (this.#end - this.#start < FRAME_LENGTH_BYTES) return undefined;
-    const [a = 0, b = 0, c = 0, d = 0] = this.#bytes.subarray(this.#start, this.#start + 4);
-    return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
-  }
-
-  #take(count: number): Uint8Array<ArrayBuffer> {
-    const taken = this.#bytes.subarray(this.#start, this.#start + count);
-    this.#start += count;
-    return taken;
-  }
-
-  /** Bytes up to the end of what has begun. */
-  #wantedBytes(): number {
-    return FRAME_LENGTH_BYTES + (this.#length() ?? 0);
-  }
-
-  /** Waits for more bytes; false when they stopped. `wantedBytes`: how many the caller needs from the start. */
-  async #pull(wantedBytes: number, from?: "stalls from the start"): Promise<boolean> {
-    const kept = this.#end - this.#start;
-    if (kept > 0 || from !== undefined) this.#stalledSinceMs = this.#nowMs();
-    let read: Awaited<ReturnType<ByteSource["read"]>>;
+  /** Waits for more bytes; false when they stopped. */
+  async #pull(from?: "stalls from the start"): Promise<boolean> {
+    const hasBegun = this.#begun !== undefined || this.#end > this.#start;
+    if (hasBegun || from !== undefined) this.#stalledSinceMs = this.#nowMs();
     try {
-      read = await this.#source.read();
+      return this.#begun === undefined
+        ? await this.#readScratch()
+        : await this.#readFrame(this.#begun);
     } finally {
       this.#stalledSinceMs = undefined;
     }
+  }
+
+  async #readScratch(): Promise<boolean> {
+    const kept = this.#scratch.slice(this.#start, this.#end);
+    if (this.#scratch.length < SCRATCH_BYTES) this.#scratch = new Uint8Array(SCRATCH_BYTES);
+    this.#scratch.set(kept);
+    const read = await this.#source.read(this.#scratch.subarray(kept.length));
     if (read.done) return false;
-    this.#append(read.value, wantedBytes);
+    this.#scratch = new Uint8Array(read.value.buffer);
+    this.#start = 0;
+    this.#end = kept.length + read.value.length;
     return true;
   }
 
-  #append(chunk: Uint8Array<ArrayBuffer>, wantedBytes: number): void {
-    const kept = this.#end - this.#start;
-    if (kept === 0) {
-      // The usual case: nothing is copied, and frames are views into the chunk.
-      this.#bytes = chunk;
-      this.#start = 0;
-      this.#end = chunk.length;
-      return;
+  async #readFrame(frame: BegunFrame): Promise<boolean> {
+    const { length, filled } = frame;
+    if (filled === frame.memory.length) {
+      // Doubling keeps the copying linear.
+      const grown = new Uint8Array(Math.min(length, 2 * filled));
+      grown.set(frame.memory);
+      frame.memory = grown;
     }
-    if (this.#bytes.length - this.#end < chunk.length) {
-      const needed = kept + chunk.length;
-      // Doubling keeps the copying linear; what is wanted bounds it, because a length alone must not cost memory.
-      const capacity = Math.max(needed, Math.min(wantedBytes, needed * 2));
-      const grown = new Uint8Array(capacity);
-      grown.set(this.#bytes.subarray(this.#start, this.#end));
-      this.#bytes = grown;
-      this.#start = 0;
-      this.#end = kept;
-    }
-    this.#bytes.set(chunk, this.#end);
-    this.#end += chunk.length;
+    const end = Math.min(length, frame.memory.length);
+    const read = await this.#source.read(frame.memory.subarray(filled, end));
+    if (read.done) return false;
+    frame.memory = new Uint8Array(read.value.buffer);
+    frame.filled += read.value.length;
+    return true;
   }
 }
 

@@ -9,16 +9,24 @@ import {
   writeLength,
 } from "./frame_reader.ts";
 
-/** Gives `bytes` in pieces of `pieceBytes`, then stops. */
-function sourceOf(bytes: Uint8Array, pieceBytes: number): ByteSource {
+/** Gives `bytes` in pieces of `pieceBytes`, then stops. `wanted`: how long the memory was that each read was given. */
+function sourceOf(bytes: Uint8Array, pieceBytes: number, wanted: number[] = []): ByteSource {
   let at = 0;
   return {
-    read: () => {
+    read: (into) => {
+      wanted.push(into.length);
       if (at >= bytes.length) return Promise.resolve({ done: true });
-      const value = new Uint8Array(bytes.subarray(at, at += pieceBytes));
-      return Promise.resolve({ done: false, value });
+      const piece = bytes.subarray(at, at += Math.min(pieceBytes, into.length));
+      return Promise.resolve({ done: false, value: fill(into, piece) });
     },
   };
+}
+
+/** As a stream does: other views of the memory are gone. */
+function fill(into: Uint8Array<ArrayBuffer>, piece: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { byteOffset } = into;
+  into.set(piece);
+  return new Uint8Array(into.buffer.transfer(), byteOffset, piece.length);
 }
 
 function concat(...parts: Uint8Array[]): Uint8Array {
@@ -62,6 +70,35 @@ Deno.test("FrameReader never writes to a frame it gave away", async () => {
   assert.deepEqual(found, frames);
 });
 
+Deno.test("FrameReader takes memory as a frame's bytes come, and not for its length", async () => {
+  const wanted: number[] = [];
+  const frame = new Uint8Array(90_000).fill(7);
+  const source = sourceOf(withLength(frame), 1_000, wanted);
+  const reader = new FrameReader(source, { frameBytesMax: 100_000, nowMs: () => 0 });
+  assert.deepEqual(await reader.next(), frame);
+  const inTheFrame = wanted.slice(1);
+  assert.ok(inTheFrame.length > 80, "the pieces were small");
+  for (const [index, length] of inTheFrame.entries()) assert.ok(length <= 65_536 + 1_000 * index);
+});
+
+Deno.test("FrameReader puts a frame into the memory it is given, where it is long enough", async () => {
+  const frames = [[5_000, 1], [3_000, 2], [6_000, 3]].map(([size, value]) =>
+    new Uint8Array(size ?? 0).fill(value ?? 0)
+  );
+  // Whole in what was read at once, and in pieces.
+  for (const pieceBytes of [100, 1_000_000]) {
+    const reader = readerOf(concat(...frames.map(withLength)), pieceBytes);
+    let spare = new ArrayBuffer(5_000);
+    for (const [index, frame] of frames.entries()) {
+      const found = await reader.next(spare);
+      assert.ok(found instanceof Uint8Array);
+      assert.deepEqual(found, frame);
+      assert.equal(found.buffer.byteLength, [5_000, 5_000, 6_000][index]);
+      spare = found.buffer;
+    }
+  }
+});
+
 Deno.test("FrameReader refuses a length beyond the limit before its bytes arrive", async () => {
   const bytes = new Uint8Array(4);
   writeLength(bytes, { at: 0, length: 100_001 });
@@ -81,9 +118,12 @@ Deno.test("FrameReader refuses unknown versions and kinds of a stream", async ()
 
 Deno.test("FrameReader knows since when the rest of a frame is missing", async () => {
   let nowMs = 5;
-  let give: (value: Uint8Array<ArrayBuffer>) => void = () => {};
+  let give: (piece: Uint8Array) => void = () => {};
   const source: ByteSource = {
-    read: () => new Promise((resolve) => give = (value) => resolve({ done: false, value })),
+    read: (into) =>
+      new Promise((resolve) => {
+        give = (piece) => resolve({ done: false, value: fill(into, piece) });
+      }),
   };
   const reader = new FrameReader(source, { frameBytesMax: 10, nowMs: () => nowMs });
   const next = reader.next();

@@ -74,8 +74,8 @@ export class QuicPeerStream implements PeerStream {
     }
   }
 
-  read(): Promise<Uint8Array | undefined> {
-    const turn = this.#reading.then(() => this.#readNext());
+  read(into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const turn = this.#reading.then(() => this.#readNext(into));
     this.#reading = turn.catch(ignoreLoss);
     return turn;
   }
@@ -107,15 +107,15 @@ export class QuicPeerStream implements PeerStream {
     this.#finish();
   }
 
-  async #readNext(): Promise<Uint8Array | undefined> {
+  async #readNext(into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (this.#isBroken()) throw lostConnection(undefined, this.peer);
     if (this.#peerEnded) return undefined;
-    const found = await this.#next();
+    const found = await this.#next(into);
     if (this.#isBroken()) throw lostConnection(undefined, this.peer);
     if (found === STREAM_ENDED) {
       this.#peerEnded = true;
       // Only a direction that was read to its end gives its credit back.
-      this.#parts.source.read().catch(ignoreLoss);
+      this.#parts.source.read(new Uint8Array(1)).catch(ignoreLoss);
       this.#checkDone();
       return undefined;
     }
@@ -124,9 +124,9 @@ export class QuicPeerStream implements PeerStream {
     throw lostConnection(undefined, this.peer);
   }
 
-  async #next(): Promise<NextFrame> {
+  async #next(into?: ArrayBuffer): Promise<NextFrame> {
     try {
-      return await this.#reader.next();
+      return await this.#reader.next(into);
     } catch (error) {
       if (error instanceof PeerError) this.#owner.onFault(error);
       else if (!isRuntimeLoss(error)) throw error;

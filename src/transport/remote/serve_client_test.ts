@@ -44,9 +44,21 @@ class MemorySession implements ClientSession {
   }
 }
 
-class Pipe extends TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+/** Bytes from one side to the other, read as a stream of QUIC is. */
+class Pipe {
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly writable: WritableStream<Uint8Array>;
+
   constructor() {
-    super({}, { highWaterMark: 100 }, { highWaterMark: 100 });
+    let inside: ReadableByteStreamController | undefined;
+    this.readable = new ReadableStream({
+      type: "bytes",
+      start: (controller) => void (inside = controller),
+    });
+    this.writable = new WritableStream({
+      write: (bytes) => bytes.length > 0 ? inside?.enqueue(bytes.slice()) : undefined,
+      close: () => inside?.close(),
+    });
   }
 }
 
