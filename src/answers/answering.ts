@@ -1,4 +1,4 @@
-import { isEdgeError, RequestError, requestIdsOf, UnavailableError } from "../base/mod.ts";
+import { isEdgeError, pause, RequestError, requestIdsOf, UnavailableError } from "../base/mod.ts";
 import { type AnswerFact, AnswerMachine, type AnswerOrder } from "../core/answers/mod.ts";
 import type { AnswerStreamOptions } from "../core/generation/mod.ts";
 import type { ModelNeed } from "../core/scheduler/mod.ts";
@@ -301,7 +301,8 @@ class AnswerRun {
 
   async #acquire(order: OrderOf<"acquire_slot">): Promise<AnswerFact> {
     const { need, settings, wanted, requestId, label, account, journal } = this.#plan;
-    const { standing, avoid, promptTokens } = order;
+    const { standing, avoid, promptTokens, afterMs } = order;
+    if (afterMs !== undefined) await pause(this.#parts.clock, afterMs, this.#signal);
     const { prompt, images = [], predictTokensMax } = this.#machine.sequence;
     const promptText = promptTextOf(prompt);
     const { traceparent } = this.#span;

@@ -8,7 +8,18 @@ import {
 import { type AnswerPiece, AnswerStream, type AnswerStreamOptions } from "../generation/mod.ts";
 import type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./events.ts";
 import { estimatePromptTokens } from "./peer_beliefs.ts";
-import { AVOIDED_NODES_MAX, FRUITLESS_ATTEMPTS_MAX } from "./limits.ts";
+import { AVOIDED_NODES_MAX, FRUITLESS_ATTEMPTS_MAX, SEARCHES_AGAIN } from "./limits.ts";
+
+/** Why no slot was found that may be found in a moment: somebody computed the answer before. */
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "peer_lost",
+  "node_unreachable",
+  "runner_lost",
+  "load_failed",
+  "load_timeout",
+  "model_too_large",
+  "queue_full",
+]);
 
 /** What an answer is to become. */
 export interface AnswerWish {
@@ -88,7 +99,7 @@ export class AnswerMachine {
     }
   }
 
-  #acquire(): AnswerOrder {
+  #acquire(afterMs?: number): AnswerOrder {
     this.#phase = "acquiring";
     const { promptTokens, emittedTokens } = this.#stream.journal();
     const { standing, avoid } = this.#resumption;
@@ -100,6 +111,7 @@ export class AnswerMachine {
       promptTokens: promptTokens.length > 0
         ? promptTokens.length + emittedTokens.length
         : estimatePromptTokens(prompt) + images.length * IMAGE_TOKENS_ESTIMATED,
+      ...afterMs !== undefined && { afterMs },
     };
   }
 
@@ -181,6 +193,10 @@ export class AnswerMachine {
   #failed(code: ErrorCode | undefined): readonly AnswerOrder[] {
     const isHolding = this.#isHolding;
     if (code === "runner_lost" && isHolding) return this.#lost();
+    if (this.#phase === "acquiring" && code !== undefined && PASSING.has(code)) {
+      const afterMs = this.#resumption.foundNobody();
+      if (afterMs !== undefined) return [this.#acquire(afterMs)];
+    }
     if (code !== "prompt_too_long" || !isHolding || this.#phase === "shortening") {
       return this.#fail("cause");
     }
@@ -295,6 +311,7 @@ export class Resumption {
   #standing: "fresh" | "resumed" = "fresh";
   #avoid: readonly NodeId[] = [];
   #fruitlessAttempts = 0;
+  #fruitlessSearches = 0;
 
   /** `resumed` requests were admitted once: they go to the front and are never refused for a full queue. */
   get standing(): "fresh" | "resumed" {
@@ -308,7 +325,16 @@ export class Resumption {
 
   /** Something new came of the attempt: those before it count no more. */
   progressed(): void {
+    this.#fruitlessSearches = 0;
     this.#fruitlessAttempts = 0;
+  }
+
+  /** No slot was to be had. @returns After how many milliseconds to look again; undefined = not again. */
+  foundNobody(): number | undefined {
+    if (this.#standing === "fresh" || this.#fruitlessSearches >= SEARCHES_AGAIN.timesMax) {
+      return undefined;
+    }
+    return ++this.#fruitlessSearches * SEARCHES_AGAIN.gapMs;
   }
 
   /** The request gave its slot back and wants another one, at the front. */

@@ -106,6 +106,37 @@ Deno.test("AnswerMachine gives up after three losses without a new token, and co
   assert.deepEqual(orders.at(-1), { kind: "fail", why: "lost_too_often" });
 });
 
+Deno.test("AnswerMachine that has lost its runner looks for another one again, five times, and counts anew after a token", () => {
+  const stage = new Stage();
+  const waits = (code: ErrorCode) => {
+    const [order] = stage.failed(code);
+    return order?.kind === "acquire_slot" ? order.afterMs : order?.kind;
+  };
+  stage.held();
+  stage.started();
+  stage.tokens("a");
+  stage.failed("runner_lost");
+  assert.deepEqual([waits("load_failed"), waits("peer_lost")], [500, 1_000]);
+  stage.held();
+  stage.started();
+  stage.tokens("b");
+  stage.failed("runner_lost");
+  const codes: readonly ErrorCode[] = [
+    ...["model_too_large", "load_failed", "queue_full", "node_unreachable", "peer_lost"] as const,
+    "peer_lost",
+  ];
+  assert.deepEqual(codes.map(waits), [500, 1_000, 1_500, 2_000, 2_500, "fail"]);
+});
+
+Deno.test("AnswerMachine fails at once where nobody ever computed, or nothing will change", () => {
+  const fresh = new Stage();
+  assert.deepEqual(fresh.failed("load_failed"), [{ kind: "fail", why: "cause" }]);
+  const lost = new Stage();
+  lost.held();
+  lost.failed("runner_lost");
+  assert.deepEqual(lost.failed("invalid_option"), [{ kind: "fail", why: "cause" }]);
+});
+
 Deno.test("AnswerMachine takes an event without tokens for no progress", () => {
   const stage = new Stage();
   const ends = [];

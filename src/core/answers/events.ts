@@ -56,6 +56,8 @@ export type AnswerOrder =
     readonly avoid: readonly NodeId[];
     /** Estimated where no runner has counted them. */
     readonly promptTokens: number;
+    /** To be waited before; absent = at once. Milliseconds. */
+    readonly afterMs?: number;
   }
   /** Waits for `run_started` or `failed`. */
   | { readonly kind: "start_run"; readonly request: SequenceRequest }

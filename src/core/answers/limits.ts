@@ -1,5 +1,10 @@
 /** Deaths of runners in a row, without a new token between them, that one request survives. */
 export const FRUITLESS_ATTEMPTS_MAX = 3;
+/**
+ * An answer that has lost its runner and finds no other looks again so often without a new token between, each time after so much
+ * longer: nodes that were busy or about to be left are there again, or are known to be gone. 7.5 s in all. Milliseconds.
+ */
+export const SEARCHES_AGAIN = { timesMax: 5, gapMs: 500 } as const;
 /** Nodes that a request remembers to have lost; the oldest goes. */
 export const AVOIDED_NODES_MAX = 8;
 /** Nodes that one search for a slot asks. */

@@ -162,12 +162,21 @@ export class AnswerRequest implements SimulatedRequest {
 
   #begin(order: AnswerOrder): void {
     switch (order.kind) {
-      case "acquire_slot":
+      case "acquire_slot": {
+        const { afterMs = 0 } = order;
+        if (afterMs > 0) {
+          this.node.process.after(afterMs, () => {
+            const { afterMs: _, ...now } = order;
+            if (this.#waiting === order) this.#begin(now);
+          });
+          return;
+        }
         this.#hunt = new SlotHunt(this.node, { ...order, name: this.name, lost: this.#lost }, {
           watch: this.#parts.watch,
           done: (caught) => this.#caught(caught),
         });
         return;
+      }
       case "start_run":
         this.#attempt?.start(order, () => this.#pumpSoon());
         return;
