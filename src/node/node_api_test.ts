@@ -70,7 +70,8 @@ Deno.test("NodeApi.listLoaded() lists every loaded copy with its node, latest ex
 
 Deno.test("NodeApi.listLoaded() shows a model that several nodes compute as one row, with all it takes", async () => {
   const shard = { firstLayer: 0, layerCount: 2, memoryBytes: 300 };
-  const shards = [{ ...shard, name: "attic" }, { ...shard, name: "cellar", firstLayer: 2 }];
+  const attic = { ...shard, name: "attic", device: "CUDA0" };
+  const shards = [attic, { ...shard, name: "cellar", firstLayer: 2 }];
   const split = [{ manifest: COPY.manifest, shards }];
   const client = await clientWith(nodes([{ node: "cellar", copies: [COPY], split }]), false);
   const rows = await client.listLoaded();

@@ -28,14 +28,19 @@ vulkanTest(
       return String((await plain.ask("POST", "/api/generate", body))["response"]);
     };
     const split = await ask(true);
-    const { models } = await plain.ask("GET", "/api/ps");
-    const rows = models as { node?: string; shards?: Record<string, unknown>[] }[];
-    const shards = rows.find((row) => row.shards !== undefined)?.shards ?? [];
-    assert.deepEqual(
-      shards.filter(({ layer_count }) => Number(layer_count) > 0)
-        .map(({ node, device, layer_count }) => ({ node, device, layer_count })),
-      [{ node: name, device: "Vulkan0", layer_count: LAYERS }],
-    );
+    // The one that leads, and the one that has to be told.
+    for (const node of [plain, driving]) {
+      const shards = await cluster.until("the split is told", async () => {
+        const { models } = await node.ask("GET", "/api/ps");
+        const rows = models as { shards?: Record<string, unknown>[] }[];
+        return rows.find((row) => row.shards !== undefined)?.shards;
+      });
+      assert.deepEqual(
+        shards.filter(({ layer_count }) => Number(layer_count) > 0)
+          .map(({ node, device, layer_count }) => ({ node, device, layer_count })),
+        [{ node: name, device: "Vulkan0", layer_count: LAYERS }],
+      );
+    }
     assert.match(driving.printed, / worker_lent .*device=Vulkan0/);
     await plain.ask("POST", "/api/generate", { model: "tiny", keep_alive: 0, stream: false });
     assert.equal(split, await ask(false));

@@ -106,6 +106,7 @@ const LONG_SHARDS = Array.from({ length: 100 }, () => ({
   firstLayer: 65_536,
   layerCount: 65_536,
   memoryBytes: Number.MAX_SAFE_INTEGER,
+  device: "x".repeat(1_000),
 }));
 const MARKS = Array.from({ length: 1_000 }, (_, at) => 0xffff_ffff - at);
 
@@ -393,17 +394,28 @@ Deno.test("Which copies are exact is read back, as many as there is room for, an
   }
 });
 
-Deno.test("A node that doesn't say how fast it is lends workers all the same", () => {
-  const split = { roomBytes: 5_000, bytesPerMs: 0, models: [] };
+Deno.test("Nodes that don't say how fast they are, or what computes a part, are read all the same", () => {
+  const shard = { name: "attic", firstLayer: 0, layerCount: 3, memoryBytes: 9 };
+  const [manifest] = prefixes(1) as [ManifestPrefix];
+  const model = { manifest, shards: [{ ...shard, device: "Vulkan0" }, { ...shard, name: "den" }] };
+  const split = { roomBytes: 5_000, bytesPerMs: 0, models: [model] };
   const bytes = encodeNodeSplit(split);
-  // As nodes wrote it that had no last field, a zero of one byte.
-  const older = bytes.slice(0, -1);
-  older[0] = 1;
-  assert.deepEqual(valueOf(decodeNodeSplit(older)), split);
-  assert.deepEqual(valueOf(decodeNodeSplit(encodeNodeSplit({ ...split, bytesPerMs: 9 }))), {
-    ...split,
-    bytesPerMs: 9,
-  });
+  assert.deepEqual(valueOf(decodeNodeSplit(bytes)), split);
+  for (let length = 0; length < bytes.length; length++) {
+    assert.equal(decodeNodeSplit(bytes.subarray(0, length)).kind, "malformed", `${length} bytes`);
+  }
+  // As they wrote it before: the devices of one model's two parts, and before that no speed, a zero of one byte.
+  const second = bytes.slice(0, -(1 + 1 + 1 + "Vulkan0".length + 1));
+  second[0] = 2;
+  const blind = { ...split, models: [{ manifest, shards: [shard, { ...shard, name: "den" }] }] };
+  assert.deepEqual(valueOf(decodeNodeSplit(second)), blind);
+  const first = second.slice(0, -1);
+  first[0] = 1;
+  assert.deepEqual(valueOf(decodeNodeSplit(first)), blind);
+  assert.equal(
+    valueOf(decodeNodeSplit(encodeNodeSplit({ ...split, bytesPerMs: 9 }))).bytesPerMs,
+    9,
+  );
 });
 
 Deno.test("Marks of prefixes come back, 500 of all models together, and never throw", () => {
