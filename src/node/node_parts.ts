@@ -182,7 +182,8 @@ export async function openResponses(
   const ownAddress = () => parseAddress(address)?.hostname ?? "";
   const journals = new SharedJournals({ self: self.nodeId, book, ownAddress, ...peers });
   cluster.router.register(JOURNAL_PURPOSE, new JournalServer({ book, journals, clock }));
-  const stop = cluster.membership.onMemberChanged(() => journals.membersChanged());
+  const both = [journals, responses];
+  const stop = cluster.membership.onMemberChanged(() => both.forEach((it) => it.membersChanged()));
   const close = async () => {
     stop();
     journals.close();

@@ -66,6 +66,8 @@ export interface KeptResponses {
    */
   keep(id: string, record: ResponseRecord, options: { readonly isFinal: boolean }): Promise<number>;
   find(id: string): Promise<FoundResponse | undefined>;
+  /** Tells from now on the ids of responses that lie here, are not final, and whose maker is gone; perhaps more than once. */
+  attend(onOrphan: (id: string) => void): void;
   /** Whether there was one. A node that is away keeps its copy until the copy's time is over. */
   remove(id: string): Promise<boolean>;
 }

@@ -62,6 +62,11 @@ export class ResponseFolder {
     return this.#entries.size;
   }
 
+  /** What somebody works on, or did before he was gone. */
+  get pendingIds(): readonly string[] {
+    return [...this.#entries].flatMap(([id, { isFinal }]) => isFinal ? [] : [id]);
+  }
+
   /** A file that can't be read is none. */
   async find(id: string): Promise<KeptResponse | undefined> {
     return await this.#inTurn(async () => {

@@ -25,6 +25,8 @@ const PEERS_TRIED_MAX = 3;
 const PEERS_ASKED_MAX = 64;
 /** Responses that are not final, whose second node is remembered. */
 const PLACES_MAX = 1_024;
+/** What this node itself had begun before it was started anew: by then it knows who may have gone on with it. Milliseconds. */
+const FIRST_LOOK_MS = 5_000;
 /** For what the envelope of a record takes. */
 const ENVELOPE_BYTES = 1_024;
 
@@ -62,6 +64,8 @@ export class SharedResponses implements KeptResponses {
   /** Who has the copy of what is not final yet: its last word belongs there. */
   readonly #places = new BoundedMap<string, NodeId>(PLACES_MAX);
 
+  #onOrphan: (id: string) => void = () => {};
+
   constructor(parts: SharedResponsesParts) {
     this.#parts = parts;
   }
@@ -92,12 +96,43 @@ export class SharedResponses implements KeptResponses {
     const here = await folder.find(id);
     if (here?.isFinal === true) return { record: recordOf(here) };
     const own = here && { holder: self.nodeId, holderRun: run, response: here };
-    if (own?.response.maker === self.nodeId) return this.#pending(own, [own]);
+    const isMadeHere = here?.maker === self.nodeId && here.makerRun === run;
+    if (own !== undefined && isMadeHere) return this.#pending(own, [own]);
     const copies = [...await this.#copiesElsewhere(id), ...own === undefined ? [] : [own]];
     const final = copies.find(({ response }) => response.isFinal);
     if (final !== undefined) return { record: recordOf(final.response) };
-    const [copy] = copies;
-    return copy && this.#pending(copy, copies);
+    // Somebody may have gone on with it, and what the one before him said of it lies here still.
+    const pending = copies.map((copy) => this.#pending(copy, copies));
+    return pending.find(({ maker }) => maker?.isGone === false) ?? pending[0];
+  }
+
+  attend(onOrphan: (id: string) => void): void {
+    this.#onOrphan = onOrphan;
+    this.#parts.clock.after(FIRST_LOOK_MS, () => this.membersChanged());
+  }
+
+  /** Who is there has changed: looks for what those have begun that are gone. */
+  membersChanged(): void {
+    for (const id of this.#parts.folder.pendingIds) void this.#look(id);
+  }
+
+  async #look(id: string): Promise<void> {
+    const { folder, log } = this.#parts;
+    try {
+      const response = await folder.find(id);
+      if (response?.isFinal === false && this.#isOrphan(response)) this.#onOrphan(id);
+    } catch (error) {
+      if (!isEdgeError(error)) throw error;
+      log.log("warn", "response_not_looked_at", { response: id, reason: errorMessage(error) });
+    }
+  }
+
+  /** Of another node's, only what is known to be gone: at a start nobody is known yet. */
+  #isOrphan({ maker, makerRun }: KeptResponse): boolean {
+    const { self, run, members } = this.#parts;
+    if (maker === self.nodeId) return makerRun !== run;
+    const member = members().find(({ address }) => address.nodeId === maker);
+    return member?.standing === "down" || member?.standing === "left";
   }
 
   async remove(id: string): Promise<boolean> {
@@ -125,8 +160,9 @@ export class SharedResponses implements KeptResponses {
     const { maker, makerRun } = response;
     const member = this.#parts.members().find(({ address }) => address.nodeId === maker);
     const own = copies.find(({ holder }) => holder === maker);
-    const isThere = maker === self.nodeId || member?.standing === "alive" ||
-      member?.standing === "suspect";
+    const isThere = maker === self.nodeId
+      ? makerRun === this.#parts.run
+      : member !== undefined && member.standing !== "down" && member.standing !== "left";
     const isGone = !isThere || (own !== undefined && own.holderRun !== makerRun);
     const isSelf = maker === self.nodeId;
     const node = isSelf ? self.name : member?.name || maker;

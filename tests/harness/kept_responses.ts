@@ -38,6 +38,8 @@ export class MemoryResponses implements KeptResponses {
     return Promise.resolve(this.kept.delete(id));
   }
 
+  attend(): void {}
+
   /** The same responses, on a node that makes none of them. */
   elsewhere(): KeptResponses {
     const find = async (id: string): Promise<FoundResponse | undefined> => {
@@ -50,6 +52,7 @@ export class MemoryResponses implements KeptResponses {
       recordBytesMax: this.recordBytesMax,
       keep: (id, record, options) => this.keep(id, record, options),
       remove: (id) => this.remove(id),
+      attend() {},
       find,
     };
   }

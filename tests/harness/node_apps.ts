@@ -51,6 +51,7 @@ export class Apps {
       createHttpApp({
         ...{ ...parts, client: api, responses, journals, elsewhere },
         clock: machinery.clock,
+        log: this.world.machine(number).telemetry,
       }),
     );
   }

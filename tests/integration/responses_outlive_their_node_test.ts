@@ -5,7 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { clusterTest } from "../harness/cluster.ts";
+import { Apps } from "../harness/node_apps.ts";
 import { NodeWorld } from "../harness/node_world.ts";
+import { SCRIPTED_ANSWER } from "../harness/scripted_engine.ts";
 
 const ID = "resp_1";
 
@@ -156,6 +158,73 @@ Deno.test("A response is followed on another node while it is made, and its node
   last.catch(() => {});
   world.crash(2);
   await assert.rejects(world.settle(last), { code: "peer_lost" });
+});
+
+/** A response that is made in the background by node 2, of which something is computed. */
+async function inBackground(apps: Apps): Promise<string> {
+  const body = { model: "m", input: "hi", background: true };
+  const begun = await apps.ask(2, { method: "POST", path: "/v1/responses", body });
+  const { id, status } = JSON.parse((await apps.read(begun)).text);
+  assert.equal(status, "queued");
+  await apps.world.advance(200);
+  return id;
+}
+
+async function responseAt(apps: Apps, number: number, id: string) {
+  return JSON.parse(
+    (await apps.read(await apps.ask(number, { path: `/v1/responses/${id}` }))).text,
+  );
+}
+
+function takenOver({ world }: Apps, numbers: readonly number[]): number {
+  return numbers.flatMap((number) => world.machine(number).telemetry.lines)
+    .filter(({ event }) => event === "response_taken_over").length;
+}
+
+Deno.test("A response in the background whose node dies is made anew by the one that has the copy, though nobody asks for it", async () => {
+  const apps = await Apps.start(3);
+  await using world = apps.world;
+  const id = await inBackground(apps);
+  world.crash(2);
+  await world.until("another node takes it over", () => takenOver(apps, [1, 3]) > 0);
+  await world.advance(5_000);
+  for (const number of [1, 3]) {
+    const { status, output } = await responseAt(apps, number, id);
+    assert.equal(status, "completed");
+    assert.equal(output[0].content[0].text, SCRIPTED_ANSWER);
+  }
+  await world.boot(2);
+  apps.boot(2);
+  await world.advance(20_000);
+  assert.equal((await responseAt(apps, 2, id)).status, "completed");
+  assert.equal(takenOver(apps, [1, 2, 3]), 1, "it was made once");
+});
+
+Deno.test("A response in the background is made anew by its own node when that was started again before others missed it", async () => {
+  const apps = await Apps.start(1);
+  await using world = apps.world;
+  const body = { model: "m", input: "hi", background: true };
+  const begun = await apps.ask(1, { method: "POST", path: "/v1/responses", body });
+  const { id } = JSON.parse((await apps.read(begun)).text);
+  await world.advance(200);
+  world.crash(1);
+  await world.boot(1);
+  apps.boot(1);
+  await world.advance(10_000);
+  assert.equal((await responseAt(apps, 1, id)).status, "completed");
+  assert.equal(takenOver(apps, [1]), 1);
+});
+
+Deno.test("A response in the background whose node is dead can be cancelled, and nobody goes on with it", async () => {
+  const apps = await Apps.start(3);
+  await using world = apps.world;
+  const id = await inBackground(apps);
+  world.crash(2);
+  await world.until("it is down", () => world.standing(1, 2) === "down");
+  const cancelled = await apps.ask(1, { method: "POST", path: `/v1/responses/${id}/cancel` });
+  assert.equal(JSON.parse((await apps.read(cancelled)).text).status, "cancelled");
+  await world.advance(10_000);
+  assert.equal((await responseAt(apps, 3, id)).status, "cancelled");
 });
 
 clusterTest(

@@ -119,6 +119,7 @@ export function sampleResponses(): KeptResponses {
     },
     find: () => Promise.resolve({ record: last }),
     remove: () => Promise.resolve(true),
+    attend() {},
   };
 }
 

@@ -71,6 +71,11 @@ export class Background {
     });
   }
 
+  /** Whether it is made here. */
+  has(id: string): boolean {
+    return this.#running.has(id);
+  }
+
   /** Ends it, and resolves once what there is of it is kept; false when it is not made here. */
   async cancel(id: string): Promise<boolean> {
     const making = this.#running.get(id);

@@ -1,11 +1,17 @@
-import { invalidRequest, UnavailableError } from "../../base/mod.ts";
-import type { Answer, AnswerChunk, FollowedAnswer, ResponseRecord } from "../../ports/mod.ts";
+import { errorMessage, invalidRequest, isEdgeError, UnavailableError } from "../../base/mod.ts";
+import type {
+  Answer,
+  AnswerChunk,
+  ChatRequest,
+  FollowedAnswer,
+  ResponseRecord,
+} from "../../ports/mod.ts";
 import { answerChunks } from "../answer_shape.ts";
 import type { Exchange, HttpParts } from "../exchange.ts";
 import { openAiFailureAnswer } from "../openai/mod.ts";
 import { followedAnswer } from "../resuming/mod.ts";
 import { type ApiFamily, resumableRoutes, routesFor } from "../routes.ts";
-import { plainJsonAnswer } from "../wire/mod.ts";
+import { describeFailure, type Failure, Fields, plainJsonAnswer } from "../wire/mod.ts";
 import { Background, type MakingView } from "./background.ts";
 import type { Item } from "./items.ts";
 import { eventsBehind, firstResponse } from "./event_numbers.ts";
@@ -17,7 +23,13 @@ import {
   type ResponseHead,
 } from "./response_answers.ts";
 import { chatRequestOf, parseResponseRequest, type ResponseRequest } from "./response_requests.ts";
-import { type FoundStored, recordOf, Stored } from "./stored.ts";
+import {
+  type FoundStored,
+  orphanedWork,
+  recordOf,
+  type ResponseWork,
+  Stored,
+} from "./stored.ts";
 import { partsOf, partsOfKept, readPart, type ToldPart } from "./told_parts.ts";
 
 const ID_LENGTH = 48;
@@ -53,6 +65,14 @@ interface Asked {
   readonly head: ResponseHead;
 }
 
+/** How a response is made without anybody waiting. */
+interface Making {
+  readonly chat: ChatRequest;
+  /** With which another node can make it anew. */
+  readonly work: ResponseWork;
+  readonly describe: (error: unknown) => Failure;
+}
+
 class ResponseEndpoints {
   readonly #parts: HttpParts;
   readonly #stored: Stored;
@@ -61,6 +81,7 @@ class ResponseEndpoints {
   constructor(parts: HttpParts) {
     this.#parts = parts;
     this.#stored = new Stored(parts.responses, parts.log);
+    parts.responses.attend((id) => void this.#goOn(id));
     parts.elsewhere?.attend({
       cancelResponse: (id) => this.#background.cancel(id),
       followResponse: (id, signal) => {
@@ -98,9 +119,51 @@ class ResponseEndpoints {
     if (unfinished !== undefined) return unfinished;
     const begun = streams ? undefined : await this.#begun(id, exchange);
     if (begun !== undefined) return plainJsonAnswer(begun);
-    const found = await this.#stored.find(id);
+    const found = await this.#found(id);
     if (!streams) return plainJsonAnswer(found.response);
     return await this.#stream(found, exchange, after);
+  }
+
+  /** Whoever asks for what nobody works on any more has this node go on with it. */
+  async #found(id: string): Promise<FoundStored> {
+    const found = await this.#stored.find(id);
+    if (orphanedWork(found) === undefined || !await this.#goOn(id)) return found;
+    return await this.#stored.find(id);
+  }
+
+  /** Makes a response in the background anew whose node is gone; false = it can't be, or need not be. */
+  async #goOn(id: string): Promise<boolean> {
+    try {
+      const found = await this.#stored.find(id);
+      const work = orphanedWork(found);
+      if (work === undefined || this.#background.has(id)) return work !== undefined;
+      const request = {
+        ...parseResponseRequest(new Fields({ ...work.fields, input: "-" })),
+        input: found.input,
+      };
+      const asked = { request, history: found.history, head: headOf(found.response) };
+      this.#parts.log.log("info", "response_taken_over", { response: id, from: found.maker?.node });
+      const { account } = work;
+      const chat = {
+        ...chatRequestOf(request, found.history),
+        ...(account && { account: { ...account, deadlineAtMs: Infinity } }),
+        journal: { answer: nameOf(id), seed: work.seed, facts: [] },
+      };
+      await this.#begin(asked, {
+        chat,
+        work: { ...work, lives: work.lives + 1 },
+        describe: (error) => ({
+          ...describeFailure(error, new AbortController().signal),
+          requestId: id,
+        }),
+      });
+      return true;
+    } catch (error) {
+      if (!isEdgeError(error)) throw error;
+      const seen = { response: id, reason: errorMessage(error) };
+      this.#parts.log.log("warn", "response_not_taken_over", seen);
+      return false;
+    }
   }
 
   /** Of what is not stored yet, or never will be: as whoever asked for it came back, on any node. */
@@ -151,19 +214,24 @@ class ResponseEndpoints {
     // Whoever still works on it would keep it once more.
     await this.#background.cancel(id);
     const { maker } = await this.#stored.find(id);
-    if (maker?.isSelf === false) await this.#cancelThere(id, maker);
+    if (maker?.isSelf === false && !maker.isGone) await this.#cancelThere(id, maker);
     await this.#stored.remove(id);
     return plainJsonAnswer({ id, object: "response", deleted: true });
   }
 
   async cancel(exchange: Exchange): Promise<Response> {
     const id = idOf(exchange);
-    const { response, maker } = await this.#stored.find(id);
+    const found = await this.#stored.find(id);
+    const { response, maker } = found;
     if (response["background"] !== true) {
       throw invalidRequest("only background responses can be cancelled");
     }
     if (!isPending(response)) return plainJsonAnswer(response);
-    if (maker?.isSelf === false) await this.#cancelThere(id, maker);
+    if (maker?.isGone === true) {
+      const { input, history, cuts } = found;
+      const ended = { ...response, status: "cancelled" };
+      await this.#stored.keep({ response: ended, input, history, cuts }, true);
+    } else if (maker?.isSelf === false) await this.#cancelThere(id, maker);
     else await this.#background.cancel(id);
     return plainJsonAnswer((await this.#stored.find(id)).response);
   }
@@ -237,26 +305,42 @@ class ResponseEndpoints {
   async #runInBackground(asked: Asked, exchange: Exchange): Promise<Response> {
     const { head, request, history } = asked;
     const chat = exchange.labelled(chatRequestOf(request, history));
-    const begun = recordOf(asked, bareResponse(head, "in_progress"));
+    const { account, journal } = chat;
+    const { input: _, ...fields } = (await exchange.readFields({ zstd: true })).all();
+    const { tenant, priority } = account ?? {};
+    const begun = await this.#begin(asked, {
+      chat,
+      work: {
+        ...{ fields, lives: 1, seed: journal?.seed ?? 0 },
+        ...(tenant !== undefined && priority !== undefined && { account: { tenant, priority } }),
+      },
+      describe: (error) => exchange.describe(error),
+    });
+    if (request.stream) return await this.#stream(await this.#stored.find(head.id), exchange, -1);
+    return plainJsonAnswer({ ...begun, status: "queued" });
+  }
+
+  /** Resolves with what there is of it once that is kept; from then on it is made. */
+  async #begin(asked: Asked, by: Making): Promise<Item> {
+    const { head } = asked;
+    const begun = bareResponse(head, "in_progress");
     const kept = Promise.withResolvers<void>();
     this.#background.start(head.id, async (view) => {
       if (!await kept.promise.then(() => true, () => false)) return;
       const shape = new ResponseAnswer(head);
-      const response = await this.#finish(chat, shape, view).catch((error): Item =>
-        view.signal.aborted
-          ? shape.ended("cancelled")
-          : shape.ended("failed", exchange.describe(error))
+      const response = await this.#finish(by.chat, shape, view).catch((error): Item =>
+        view.signal.aborted ? shape.ended("cancelled") : shape.ended("failed", by.describe(error))
       );
       await this.#stored.keepOrLog(recordOf(asked, response, shape.cuts), true);
     });
-    this.#stored.keep(begun, false).then(kept.resolve, kept.reject);
+    this.#stored.keep({ ...recordOf(asked, begun), work: by.work }, false)
+      .then(kept.resolve, kept.reject);
     await kept.promise;
-    if (request.stream) return await this.#stream(await this.#stored.find(head.id), exchange, -1);
-    return plainJsonAnswer({ ...begun.response, status: "queued" });
+    return begun;
   }
 
   async #finish(
-    chat: Parameters<HttpParts["client"]["chat"]>[0],
+    chat: ChatRequest,
     shape: ResponseAnswer,
     { signal, say }: MakingView,
   ): Promise<Item> {

@@ -413,15 +413,37 @@ Deno.test("a response in the background is cancelled once, and one in the foregr
   assert.match((await refused.json()).error.message, /only background responses/);
 });
 
-Deno.test("what a lost node was making has failed, and can't be cancelled", async () => {
+Deno.test("what a lost node was making is made anew where it is asked for, and given up with the third node", async () => {
   const { send, responses, held } = heldApp();
-  const made = await (await send("POST", "/v1/responses", { ...HELLO, background: true })).json();
+  const body = { ...HELLO, background: true, tools: [TOOL], metadata: { a: "b" } };
+  const made = await (await send("POST", "/v1/responses", body)).json();
+  const path = `/v1/responses/${made.id}`;
+  const begun = JSON.parse(responses.kept.get(made.id)?.json ?? "");
   const other = appUnderTest({ responses: responses.elsewhere() });
-  assert.equal((await other.send("POST", `/v1/responses/${made.id}/cancel`)).status, 503);
+  assert.equal((await other.send("POST", `${path}/cancel`)).status, 503);
   responses.isMakerGone = true;
-  const found = await (await other.send("GET", `/v1/responses/${made.id}`)).json();
-  assert.equal(found.status, "failed");
-  assert.match(found.error.message, /ada$/);
+  const ended = Promise.withResolvers<void>();
+  responses.onKept = (_, isFinal) => isFinal && ended.resolve();
+  const found = await (await other.send("GET", path)).json();
+  assert.equal(found.status, "in_progress");
+  await ended.promise;
+  const whole = await (await other.send("GET", path)).json();
+  assert.equal(whole.status, "completed");
+  assert.deepEqual([whole.id, whole.metadata, whole.tools], [made.id, { a: "b" }, made.tools]);
+  assert.equal(whole.output[0].content[0].text, "Hello");
+  const asked = other.client.lastRequest as ChatRequest;
+  assert.deepEqual(asked.messages, [{ role: "user", content: "hi" }]);
+  assert.equal(asked.tools?.length, 1);
+  assert.deepEqual(asked.journal, {
+    answer: made.id.slice("resp_".length),
+    seed: begun.work.seed,
+    facts: [],
+  });
+  const given = { ...begun, work: { ...begun.work, lives: 3 } };
+  responses.kept.set(made.id, { json: JSON.stringify(given), isFinal: false });
+  const failed = await (await other.send("GET", path)).json();
+  assert.equal(failed.status, "failed");
+  assert.match(failed.error.message, /ada$/);
   held.resolve();
 });
 

@@ -1,10 +1,27 @@
 import { errorMessage, invalidRequest, RequestError } from "../../base/mod.ts";
-import type { FoundResponse, KeptResponses, Log, ResponseRecord } from "../../ports/mod.ts";
+import type {
+  FoundResponse,
+  KeptResponses,
+  Log,
+  RequestAccount,
+  ResponseRecord,
+} from "../../ports/mod.ts";
 import { isObject } from "../wire/mod.ts";
 import type { Item } from "./items.ts";
 import type { ResponseHead } from "./response_answers.ts";
 import type { ResponseRequest } from "./response_requests.ts";
 import type { Cuts } from "./told_parts.ts";
+
+/** What it takes to make a response anew on another node. */
+export interface ResponseWork {
+  /** The request without its input. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Of its draws, so that the same is made again. */
+  readonly seed: number;
+  readonly account?: Pick<RequestAccount, "tenant" | "priority">;
+  /** Nodes that were at it. */
+  readonly lives: number;
+}
 
 /** A response with what it answers. */
 export interface StoredResponse {
@@ -14,7 +31,12 @@ export interface StoredResponse {
   /** What was said before. */
   readonly history: readonly Item[];
   readonly cuts: Cuts;
+  /** While it is made without anybody waiting for it. */
+  readonly work?: ResponseWork;
 }
+
+/** Nodes that one response in the background may lose: a request that kills its nodes must end at some time. */
+const LIVES_MAX = 3;
 
 /** A response that was found. */
 export interface FoundStored extends StoredResponse {
@@ -33,6 +55,11 @@ export function recordOf(
   cuts: Cuts = [],
 ): StoredResponse {
   return { response, input: asked.request.input, history: asked.history, cuts };
+}
+
+/** What it takes to go on with it where nobody works on it any more, and somebody should. */
+export function orphanedWork({ work, maker }: FoundStored): ResponseWork | undefined {
+  return maker?.isGone === true && work !== undefined && work.lives < LIVES_MAX ? work : undefined;
 }
 
 /** Responses by their ids, as this API has them. */
@@ -76,7 +103,8 @@ export class Stored {
     if (found === undefined) throw notFound(id);
     const stored = read(found.record);
     const { maker } = found;
-    if (maker?.isGone !== true) return { ...stored, ...(maker && { maker }) };
+    const shown = { ...stored, ...(maker && { maker }) };
+    if (maker?.isGone !== true || orphanedWork(shown) !== undefined) return shown;
     const message = `the node that made it is gone: ${maker.node}`;
     const error = { code: "server_error", message };
     return { ...stored, response: { ...stored.response, status: "failed", error } };
@@ -102,13 +130,30 @@ export class Stored {
 }
 
 function read(record: ResponseRecord): StoredResponse {
-  const { response } = record;
+  const { response, work } = record;
   return {
+    ...isObject(work) && { work: readWork(work) },
     response: isObject(response) ? response : {},
     input: items(record["input"]),
     history: items(record["history"]),
     cuts: readCuts(record["cuts"]),
   };
+}
+
+/** As this program wrote it; an older one wrote none. */
+function readWork(work: Readonly<Record<string, unknown>>): ResponseWork {
+  const { fields, seed, lives, account } = work;
+  const { tenant, priority } = isObject(account) ? account : {};
+  return {
+    fields: isObject(fields) ? fields : {},
+    seed: Number(seed) >>> 0,
+    lives: Number(lives) || LIVES_MAX,
+    ...typeof tenant === "string" && isPriority(priority) && { account: { tenant, priority } },
+  };
+}
+
+function isPriority(value: unknown): value is RequestAccount["priority"] {
+  return value === "high" || value === "normal" || value === "low";
 }
 
 function readCuts(value: unknown): Cuts {

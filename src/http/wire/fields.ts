@@ -32,6 +32,11 @@ export class Fields {
     }
   }
 
+  /** All of them as sent, by names in lower case. */
+  all(): Readonly<Record<string, unknown>> {
+    return Object.fromEntries(this.#values);
+  }
+
   /** The value as sent, or undefined. `name` is given in lower case, as in all readers. */
   raw(name: string): unknown {
     return this.#values.get(name);
