@@ -434,8 +434,8 @@ async function main(): Promise<void> {
     if (performance.now() > endMs) break;
     const startMs = performance.now();
     const cell = await scene.cell(who, how, kind, moment);
-    cells.push({ ...cell, commit });
     await appendCell(values.cells, { ...cell, commit });
+    if (!cell.why.startsWith(NO_CLUSTER)) cells.push({ ...cell, commit });
     const gap = `${fixed(cell.gapMs, 0)} ms`;
     const took = `in ${fixed((performance.now() - startMs) / 1000, 1)} s`;
     console.log([who, how, kind.name, moment, cell.complete, gap, took, cell.why].join(" | "));
