@@ -23,13 +23,7 @@ import {
   type ResponseHead,
 } from "./response_answers.ts";
 import { chatRequestOf, parseResponseRequest, type ResponseRequest } from "./response_requests.ts";
-import {
-  type FoundStored,
-  orphanedWork,
-  recordOf,
-  type ResponseWork,
-  Stored,
-} from "./stored.ts";
+import { type FoundStored, orphanedWork, recordOf, type ResponseWork, Stored } from "./stored.ts";
 import { partsOf, partsOfKept, readPart, type ToldPart } from "./told_parts.ts";
 
 const ID_LENGTH = 48;
