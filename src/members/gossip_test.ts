@@ -146,6 +146,20 @@ Deno.test("What a node has computed of texts is told once in ten seconds, as lon
   assert.deepEqual(heard(), [3]);
 });
 
+Deno.test("What a node computes after it had nothing new to tell is told at once", async () => {
+  await using scene = await pair();
+  const { world, tellers: [one, two] } = scene;
+  const { nodeId } = world.machine(1);
+  one.prefixes = [{ manifest: COPY.manifest, marks: [1] }];
+  one.gossip.loadChanged();
+  // Looks at itself meanwhile, of which the last is some seconds ago.
+  await world.advance(63_000);
+  one.prefixes = [{ manifest: COPY.manifest, marks: [1, 2] }];
+  one.gossip.loadChanged();
+  await world.advance(1_000);
+  assert.deepEqual([...two.gossip.find(nodeId).prefixes.get(COPY.manifest) ?? []], [1, 2]);
+});
+
 Deno.test("A request that comes is heard within 400 ms, and an idle node tells nothing for minutes", async () => {
   await using scene = await pair();
   const { world, tellers: [one, two] } = scene;

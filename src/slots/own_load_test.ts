@@ -105,7 +105,7 @@ Deno.test("a node knows what of texts it has computed, until the runner says oth
   const clock = { monotonicMs: () => 0 };
   const key = modelKeyOf(SETTINGS, "generate");
   const asked = (prompt: string) => ({ prompt: { kind: "text", text: prompt } }) as SequenceRequest;
-  const known = (prompt: string) => meter.computed(key).computedChars(traceOf(prompt));
+  const known = (prompt: string) => meter.figures().computedChars(key, traceOf(prompt));
   const load = async (keepsOnDisk: boolean) =>
     await meteredEngine(engine, meter, { clock, keepsOnDisk }).load(SETTINGS, { signal });
   const answer = async (model: LoadedModel, prompt: string) => {

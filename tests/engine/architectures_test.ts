@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
-import type { SequenceRequest } from "../../src/protocol/mod.ts";
-import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
+import type { PrefixUse, SequenceRequest } from "../../src/protocol/mod.ts";
+import {
+  askTiny,
+  GREEDY,
+  loadTiny,
+  readAnswer,
+  startEngine,
+  TINY_SETTINGS,
+} from "../integration/engine_harness.ts";
 import { randomAdapterOfTiny, randomModel } from "./random_model.ts";
 
 Deno.test("a reranker gives each document a figure of its own, and has no vectors", async () => {
@@ -59,12 +66,24 @@ for (const architecture of ["gemma3", "mamba"] as const) {
     const first = ask(`${long} one`);
     const second = ask(`${long.slice(0, 300)} two`);
     const other = ask("zebra");
+    const prefixes: (PrefixUse | undefined)[] = [];
     for (const request of [first, second, other, first, second]) {
       const wanted = await readAnswer(fresh, ask("an other text altogether")).then(() =>
         readAnswer(fresh, request)
       );
-      assert.equal((await readAnswer(model, request)).text, wanted.text);
+      const answer = await readAnswer(model, request);
+      assert.equal(answer.text, wanted.text);
+      prefixes.push(answer.prefix);
     }
+    const [, shorter] = prefixes;
+    assert.equal(shorter?.end, "uncuttable", JSON.stringify(prefixes));
+    assert.ok(shorter.matchedTokens > 60, `${shorter.matchedTokens} tokens were there`);
+    const keeping = await startEngine({}, { cacheMemoryBytes: () => 64 * 1024 ** 2 })
+      .load({ ...TINY_SETTINGS, ...settings }, { signal: new AbortController().signal });
+    for (const request of [first, other]) await readAnswer(keeping, request);
+    const { prefix: kept } = await readAnswer(keeping, second);
+    await keeping.unload();
+    assert.equal(kept?.end, "uncuttable", JSON.stringify(kept));
     const endless = await readAnswer(model, { ...first, predictTokensMax: 400, grammar: ENDLESS });
     assert.deepEqual([endless.tokens.length, endless.reason], [400, "length"]);
   });

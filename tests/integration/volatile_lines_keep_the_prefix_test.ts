@@ -78,3 +78,27 @@ Deno.test("a turn re-uses what was computed of the one before though its system 
   assert.ok(ruled.reused > SOME_TOKENS, `${ruled.reused} reused with the header`);
   assert.equal(ruled.told, "dropped=1; moved=0");
 });
+
+Deno.test("what an answer says of its prompt's beginning is what explains its route, and what is counted", async () => {
+  await using node = await startNode();
+  const [first = [], second = []] = turns("Eve");
+  const body = { model: "tiny", stream: false, options: { num_predict: 4 } };
+  await node.ask("/api/chat", { ...body, messages: first });
+  const headers = { "x-request-id": "second" };
+  const answer = await node.post("/api/chat", { ...body, messages: second }, { headers });
+  const { prompt_cache: told, prompt_eval_count: count } = await answer.json();
+  assert.equal(told.reused + told.recomputed, count);
+  const { routes } = await (await node.get("/api/cluster/explain/second")).json();
+  assert.deepEqual(routes.at(-1).prompt_cache, {
+    prompt_tokens: count,
+    matched_tokens: told.matched,
+    reused_tokens: told.reused,
+    source: told.source,
+    end: told.end,
+  });
+  assert.ok(told.reused > 0);
+  const metrics = await (await node.get("/metrics")).text();
+  const [, cached] =
+    /^odist_prompt_tokens_cached_total\{.*source="slot".*\} (\d+)$/m.exec(metrics) ?? [];
+  assert.equal(Number(cached), told.reused);
+});

@@ -57,6 +57,7 @@ Deno.test("usage tells how many prompt tokens were computed before, and the nati
     source: "memory",
     end: "uncuttable",
   });
+  assert.equal(telemetry.total("odist_prompt_tokens_cached_total", { source: "memory" }), 10);
   const labels = (name: string) => telemetry.samples.find((row) => row.name === name)?.labels;
   assert.deepEqual(labels("odist_prompt_tokens_cached_total"), {
     family: "openai",
