@@ -116,6 +116,8 @@ export function llamaServerCommand(
     readonly threads: number;
     /** Layers on GPUs; default as it likes. */
     readonly gpuLayers?: number;
+    /** Prompts kept in memory; default none. */
+    readonly cacheRamMiB?: number;
     readonly logPath: string;
   },
 ): ServerCommand {
@@ -129,7 +131,7 @@ export function llamaServerCommand(
     "--ctx-size": slots * options.contextTokens,
     "--threads": threads,
     "--threads-batch": threads,
-    "--cache-ram": 0,
+    "--cache-ram": options.cacheRamMiB ?? 0,
     ...options.gpuLayers !== undefined && { "--n-gpu-layers": options.gpuLayers },
   };
   return {

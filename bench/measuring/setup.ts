@@ -16,16 +16,22 @@ export async function createModel(origin: string, model: BenchModel): Promise<vo
   const shown = await post(`${origin}/api/show`, { model: model.name });
   await shown.body?.cancel();
   if (shown.ok) return;
-  const bytes = await Deno.readFile(model.path);
-  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-  const uploaded = await fetch(`${origin}/api/blobs/${digest}`, { method: "POST", body: bytes });
-  await expectOk(uploaded);
+  const digest = await uploadModel(origin, model.path);
   const created = await post(`${origin}/api/create`, {
     model: model.name,
     files: { "model.gguf": digest },
     stream: false,
   });
   await expectOk(created);
+}
+
+/** Gives a node the file alone, and returns its digest. */
+export async function uploadModel(origin: string, path: string): Promise<string> {
+  const bytes = await Deno.readFile(path);
+  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  const uploaded = await fetch(`${origin}/api/blobs/${digest}`, { method: "POST", body: bytes });
+  await expectOk(uploaded);
+  return digest;
 }
 
 function post(url: string, body: unknown): Promise<Response> {

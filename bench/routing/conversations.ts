@@ -4,8 +4,8 @@
  * the middle, and two models take turns on every node. Simulated: the shipped choice, sketches, beliefs and shelf, over nodes that
  * take the time which a small model takes on one slow core. States move between nodes where `--gigabit` is given, and stay else.
  *
- * Usage: `deno task bench:conversations [--seeds 10] [--nodes 4] [--conversations 24] [--turns 8] [--gigabit]`, or `-- --real
- * [--quick]` for a few conversations on nodes that are processes, and on llama-server (`conversations_real.ts`).
+ * Usage: `deno task bench:conversations [--seeds 10] [--nodes 4] [--conversations 24] [--turns 8] [--gigabit]`, or with `--real
+ * [--quick] [--policies odist,oracle,…] [--out FOLDER]` on nodes that are processes, and on llama-server (`conversations_real.ts`).
  *
  * @module
  */
@@ -15,7 +15,8 @@ import {
   simulateConversations,
 } from "../../tests/sim/conversations/conversation_world.ts";
 import { fixed, median, percentile, sum } from "../measuring/stats.ts";
-import { measureReal } from "./conversations_real.ts";
+import { artifactsFolder } from "../measuring/servers.ts";
+import { measureReal, REAL_POLICIES } from "./conversations_real.ts";
 
 const COUNTS = {
   seeds: { type: "string", default: "10" },
@@ -31,22 +32,26 @@ const { values } = parseArgs({
     gigabit: { type: "boolean", default: false },
     real: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
+    model: { type: "string", default: "smollm2" },
+    policies: { type: "string", default: REAL_POLICIES.join(",") },
+    out: { type: "string", default: artifactsFolder("bench-conversations") },
   },
 });
 /** What QUIC carries of a gigabit. */
 const GIGABIT_BYTES_PER_MS = 110_000;
 
+const [seeds = 0, nodes = 0, conversations = 0, turns = 0] = [
+  values.seeds,
+  values.nodes,
+  values.conversations,
+  values.turns,
+].map((value) => {
+  const count = Number(value);
+  if (Number.isSafeInteger(count) && count >= 1 && count <= 1_000) return count;
+  throw new RangeError(`A count must be 1 to 1,000: current value is ${value}`);
+});
+
 function simulate(): void {
-  const [seeds = 0, nodes = 0, conversations = 0, turns = 0] = [
-    values.seeds,
-    values.nodes,
-    values.conversations,
-    values.turns,
-  ].map((value) => {
-    const count = Number(value);
-    if (Number.isSafeInteger(count) && count >= 1 && count <= 1_000) return count;
-    throw new RangeError(`A count must be 1 to 1,000: current value is ${value}`);
-  });
   const wish = {
     ...{ nodes, conversations, turns },
     ...values.gigabit && { bytesPerMs: GIGABIT_BYTES_PER_MS },
@@ -88,5 +93,17 @@ function simulate(): void {
   }
 }
 
-if (values.real) await measureReal(values.quick);
-else simulate();
+if (!values.real) simulate();
+else {
+  await measureReal({
+    ...{
+      nodes,
+      conversations,
+      turns,
+      isQuick: values.quick,
+      outFolder: values.out,
+      model: values.model,
+    },
+    policies: values.policies.split(","),
+  });
+}
