@@ -2,8 +2,8 @@
  * What a node does under more than it can do: an open loop of 0.5 to 4 times its capacity from four keys, each request with a
  * deadline. How much of the capacity are answers in time, how fair is that, and how true was what they were told of their wait?
  *
- * Usage: `deno task bench:overload [--odist FILE] --model FILE.gguf [--slots 2] [--seconds 40] [--tokens 24] [--deadline 12] [--out FOLDER]`.
- * With `--paced MS` nothing is computed: each token takes so long, and answers differ in length. `--against FOLDER` measures
+ * Usage: `deno task bench:overload [--odist FILE] [--model FILE.gguf] [--slots 2] [--seconds 40] [--tokens 24] [--deadline SECONDS] [--quick]
+ * [--out FOLDER]`. Without a deadline it is sixteen times what an answer takes then; without a model SmolLM2. With `--paced MS` nothing is computed: each token takes so long, and answers differ in length. `--against FOLDER` measures
  * a paced node of other sources in turn with this one's.
  *
  * @module
@@ -11,6 +11,7 @@
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
+import { ensureBenchModel } from "./comparing/assets.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { promptOf } from "./measuring/prompts.ts";
 import {
@@ -29,12 +30,16 @@ const KEYS = 4;
 /** Of a paced node, which computes nothing. */
 const EMBEDDED_MODEL = join(ROOT, "src/models/embedded/tiny.gguf");
 const PROMPT_WORDS = 24;
-/** Requests that tell the capacity, and those that warm up before. */
-const CAPACITY_REQUESTS = 40;
+/** Requests that warm up before others tell the capacity. */
 const WARM_REQUESTS = 4;
 const CLIENTS_PER_SLOT = 3;
-/** Requests of the one key that floods the node. */
-const FLOOD_REQUESTS = 100;
+/** Where none is given, a deadline is so many times what an answer takes on the busy node. */
+const DEADLINE_TURNS = 16;
+/** How much is run: requests that tell the capacity, those of the one key that floods the node, and for how long they come. */
+const EXTENTS = {
+  quick: { capacityRequests: 24, floodRequests: 50, seconds: 20 },
+  whole: { capacityRequests: 40, floodRequests: 100, seconds: 40 },
+};
 /** Shorter waits say more about rounding than about expectations. Seconds. */
 const TOLD_WAIT_MIN = 1;
 
@@ -50,7 +55,10 @@ interface Options {
   readonly slots: number;
   readonly seconds: number;
   readonly tokens: number;
-  readonly deadline: number;
+  /** Seconds; undefined = by the capacity. */
+  readonly deadline: number | undefined;
+  readonly capacityRequests: number;
+  readonly floodRequests: number;
   readonly outFolder: string;
 }
 
@@ -112,9 +120,10 @@ class Asker {
   async capacity(): Promise<Capacity> {
     await this.#closedLoop(WARM_REQUESTS);
     const startedMs = performance.now();
-    const tokens = await this.#closedLoop(CAPACITY_REQUESTS);
+    const { capacityRequests } = this.#options;
+    const tokens = await this.#closedLoop(capacityRequests);
     const seconds = (performance.now() - startedMs) / 1_000;
-    return { requestsPerSecond: CAPACITY_REQUESTS / seconds, tokensPerSecond: tokens / seconds };
+    return { requestsPerSecond: capacityRequests / seconds, tokensPerSecond: tokens / seconds };
   }
 
   /** @returns Tokens of all answers. */
@@ -130,8 +139,11 @@ class Asker {
   }
 
   /** Requests that come whatever becomes of those before. */
-  async openLoop(perSecond: number, random: Random): Promise<readonly Asked[]> {
-    const { seconds, deadline } = this.#options;
+  async openLoop(
+    perSecond: number,
+    { random, deadline }: { readonly random: Random; readonly deadline: number },
+  ): Promise<readonly Asked[]> {
+    const { seconds } = this.#options;
     const asked: Promise<Asked>[] = [];
     const endMs = performance.now() + seconds * 1_000;
     for (let atMs = performance.now(); atMs < endMs;) {
@@ -144,13 +156,20 @@ class Asker {
 
   /** How long the first request of one key waits for a slot while another's flood waits. Seconds. */
   async behindFlood(): Promise<{ readonly waited: number; readonly turn: number }> {
-    const flood = Array.from({ length: FLOOD_REQUESTS }, () => this.ask(0));
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    const { waited } = await this.ask(1);
-    const all = await Promise.all(flood);
-    const turns = all.map(({ startedMs, endedMs, waited }) =>
-      (endedMs - startedMs) / 1_000 - waited
+    const { floodRequests } = this.#options;
+    const ended: Asked[] = [];
+    const first = Promise.withResolvers<void>();
+    const flood = Array.from({ length: floodRequests }, async () => {
+      ended.push(await this.ask(0));
+      first.resolve();
+    });
+    await first.promise;
+    const { waited, endedMs } = await this.ask(1);
+    // Those beside which it waited and ran: the machine may be quicker or slower later.
+    const turns = ended.filter((one) => one.endedMs <= endedMs).map((one) =>
+      (one.endedMs - one.startedMs) / 1_000 - one.waited
     );
+    await Promise.all(flood);
     return { waited, turn: Math.max(...turns) };
   }
 }
@@ -159,7 +178,7 @@ class Asker {
 function lineOf(
   times: number,
   all: readonly Asked[],
-  by: Options & { tokensPerSecond: number },
+  by: Options & { readonly tokensPerSecond: number; readonly deadline: number },
 ): string {
   const endMs = (all[0]?.startedMs ?? 0) + by.seconds * 1_000;
   const inTime = all.filter(({ status, startedMs, endedMs }) =>
@@ -174,18 +193,25 @@ function lineOf(
     (_, key) => inTime.filter((one) => one.key === key).length,
   );
   const jain = sum(shares) ** 2 / (KEYS * sum(shares.map((share) => share * share)));
-  const errors = all.flatMap(({ eta, waited, status }) =>
-    status !== 200 || eta === undefined || waited < TOLD_WAIT_MIN
-      ? []
-      : [Math.abs(eta - waited) / waited]
-  );
-  const error = (share: number) =>
-    errors.length === 0 ? "-" : `${fixed(100 * percentile(errors, share), 0)} %`;
+  const errors = etaErrors(all);
   const good = sum(inTime.map(({ tokens }) => tokens)) / (by.tokensPerSecond * by.seconds);
   const refused = all.filter(({ status }) => status === 503).length;
   return `| ${times} | ${all.length} | ${inTime.length} | ${late} | ${refused} | ` +
     `${fixed(100 * good, 0)} % | ${fixed(jain, 3)} | ${errors.length} | ` +
-    `${error(0.5)} | ${error(0.9)} |`;
+    `${errorAt(errors, 0.5)} | ${errorAt(errors, 0.9)} |`;
+}
+
+/** How far what was told of waits was off, as a part of the wait. */
+function etaErrors(all: readonly Asked[]): readonly number[] {
+  return all.flatMap(({ eta, waited, status }) =>
+    status !== 200 || eta === undefined || waited < TOLD_WAIT_MIN
+      ? []
+      : [Math.abs(eta - waited) / waited]
+  );
+}
+
+function errorAt(errors: readonly number[], share: number): string {
+  return errors.length === 0 ? "-" : `${fixed(100 * percentile(errors, share), 0)} %`;
 }
 
 async function makeKeys(origin: string): Promise<readonly string[]> {
@@ -206,6 +232,8 @@ class Subject implements AsyncDisposable {
   readonly #options: Options;
   readonly #server: RunningServer;
   #before: Capacity | undefined;
+  /** Requests of all rows. */
+  readonly asked: { readonly times: number; readonly all: readonly Asked[] }[] = [];
 
   private constructor(
     options: Options,
@@ -238,13 +266,18 @@ class Subject implements AsyncDisposable {
   /** One row of the table. */
   async row(times: number): Promise<string> {
     const before = this.#before ?? await this.asker.capacity();
-    const all = await this.asker.openLoop(times * before.requestsPerSecond, new Random(times * 8));
+    const turnSeconds = this.#options.slots / before.requestsPerSecond;
+    const deadline = this.#options.deadline ??
+      Math.round(1_000 * DEADLINE_TURNS * turnSeconds) / 1_000;
+    const random = new Random(times * 8);
+    const all = await this.asker.openLoop(times * before.requestsPerSecond, { random, deadline });
+    this.asked.push({ times, all });
     // Other programs of the machine come and go.
     const after = this.#before = await this.asker.capacity();
     const tokensPerSecond = (before.tokensPerSecond + after.tokensPerSecond) / 2;
-    const row = lineOf(times, all, { ...this.#options, tokensPerSecond });
+    const row = lineOf(times, all, { ...this.#options, tokensPerSecond, deadline });
     const told = [before, after].map((one) => fixed(one.tokensPerSecond, 1)).join(", ");
-    return `| ${this.name} | ${told} ${row}`;
+    return `| ${this.name} | ${told} | ${fixed(deadline, 1)} s ${row}`;
   }
 
   /** How long another key waits behind one's flood. */
@@ -252,7 +285,17 @@ class Subject implements AsyncDisposable {
     const { waited, turn } = await this.asker.behindFlood();
     return `- ${this.name}: another key's first request waited ${
       fixed(waited, 2)
-    } s behind ${FLOOD_REQUESTS} of one; the longest turn was ${fixed(turn, 2)} s`;
+    } s behind ${this.#options.floodRequests} of one; the longest turn until then was ${
+      fixed(turn, 2)
+    } s`;
+  }
+
+  /** Of all rows together. */
+  told(): string {
+    const errors = etaErrors(this.asked.flatMap(({ all }) => all));
+    return `- ${this.name}: what ${errors.length} requests of all rows were told of their wait was off by ${
+      errorAt(errors, 0.5)
+    } (p50), ${errorAt(errors, 0.9)} (p90)`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -262,15 +305,15 @@ class Subject implements AsyncDisposable {
 
 async function measure(options: Options, dataFolder: string): Promise<void> {
   const conditions = await describeMachine();
-  const { tokens, slots, paced, sources, seconds, deadline } = options;
+  const { tokens, slots, paced, sources, seconds } = options;
   const engine = paced === undefined ? "computed" : `paced, ${paced} ms a token`;
   const lines = [
     "# More than a node can do",
     "",
-    `- answers of at most ${tokens} tokens, ${engine}; ${slots} slots, ${seconds} s each, deadline ${deadline} s; capacity in tokens/s, before and after`,
+    `- answers of at most ${tokens} tokens, ${engine}; ${slots} slots, ${seconds} s each; capacity in tokens/s, before and after`,
     "",
-    "| sources | capacity | times | asked | in time | late | refused | goodput | Jain | told | ETA error p50 | p90 |",
-    "| ------- | -------- | ----- | ----- | ------- | ---- | ------- | ------- | ---- | ---- | ------------- | --- |",
+    "| sources | capacity | deadline | times | asked | in time | late | refused | goodput | Jain | told | ETA error p50 | p90 |",
+    "| ------- | -------- | -------- | ----- | ----- | ------- | ---- | ------- | ------- | ---- | ---- | ------------- | --- |",
   ];
   await using stack = new AsyncDisposableStack();
   const subjects: Subject[] = [];
@@ -284,9 +327,11 @@ async function measure(options: Options, dataFolder: string): Promise<void> {
     }
   }
   lines.push("");
-  for (const subject of subjects) lines.push(await subject.flood());
+  for (const subject of subjects) lines.push(subject.told(), await subject.flood());
   lines.push(...Object.entries(conditions).map(([name, value]) => `- ${name}: ${value}`), "");
   await Deno.writeTextFile(join(options.outFolder, "overload.md"), lines.join("\n"));
+  const rows = subjects.map(({ name, asked }) => ({ name, asked }));
+  await Deno.writeTextFile(join(options.outFolder, "overload.json"), JSON.stringify(rows));
   console.log(lines.join("\n"));
 }
 
@@ -300,26 +345,29 @@ async function main(): Promise<void> {
       against: { type: "string" },
       times: { type: "string", default: TIMES.join(",") },
       slots: { type: "string", default: "2" },
-      seconds: { type: "string", default: "40" },
+      seconds: { type: "string" },
       tokens: { type: "string", default: "24" },
-      deadline: { type: "string", default: "12" },
+      deadline: { type: "string" },
+      quick: { type: "boolean", default: false },
       out: { type: "string", default: artifactsFolder("bench-overload") },
     },
   });
-  const { paced, against } = values;
-  const model = values.model ?? (paced === undefined ? undefined : EMBEDDED_MODEL);
-  if (model === undefined) throw new Error("--model FILE.gguf or --paced MS is required");
+  const { paced, against, deadline } = values;
+  const model = values.model ??
+    (paced === undefined ? (await ensureBenchModel()).path : EMBEDDED_MODEL);
+  const extent = values.quick ? EXTENTS.quick : EXTENTS.whole;
   if (against !== undefined && paced === undefined) throw new Error("--against needs --paced MS");
-  const options = {
+  const options: Options = {
+    ...extent,
     odist: values.odist,
     model,
     paced,
     sources: [ROOT, ...(against === undefined ? [] : [resolve(against)])],
     times: values.times.split(",").map(Number),
     slots: Number(values.slots),
-    seconds: Number(values.seconds),
+    seconds: Number(values.seconds ?? extent.seconds),
     tokens: Number(values.tokens),
-    deadline: Number(values.deadline),
+    deadline: deadline === undefined ? undefined : Number(deadline),
     outFolder: values.out,
   };
   await Deno.mkdir(options.outFolder, { recursive: true });
