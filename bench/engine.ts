@@ -3,8 +3,9 @@
  * sampling; rounds of the two servers alternate, so that a machine that slows down slows down both.
  *
  * Usage: `deno task bench:engine [--streams 1,8,32] [--rounds 5] [--tokens 128] [--threads 1] [--odist FILE]
- * [--llama-server FILE] [--model FILE.gguf] [--only odist|llama-server] [--shared WORDS] [--out FOLDER] [--smoke]`.
- * With `--shared`, the prompts of a round begin with so many words in common. With `--gpu` (`deno task bench:gpu`) both compute on
+ * [--llama-server FILE] [--model FILE.gguf] [--only odist|llama-server] [--shared WORDS] [--out FOLDER] [--quick] [--smoke]`.
+ * Besides prompts of their own, 8 streams ask with about 1,000 tokens in common; with `--shared` all prompts of a round begin with
+ * so many words in common. `--quick` is fewer and shorter rounds. With `--gpu` (`deno task bench:gpu`) both compute on
  * this machine's GPUs, as many layers as fit; without one nothing is measured. llama-server must be one that was built for them:
  * without `--llama-server` odist is measured alone.
  *
@@ -17,7 +18,9 @@ import { ensureBenchModel, ensureLlamaServer } from "./comparing/assets.ts";
 import {
   figuresOf,
   type Level,
+  type LevelShape,
   markdownReport,
+  nameOf,
   ratiosOf,
   type Round,
 } from "./comparing/comparison.ts";
@@ -53,8 +56,11 @@ const ALL_LAYERS = 999;
 /** Requests of a round with one stream; with more streams each sends one. */
 const ROUND_REQUESTS_MIN = 4;
 
+/** About 1,000 tokens of SmolLM2. */
+const SHARED: LevelShape = { streams: 8, sharedWords: 830 };
+
 interface BenchOptions {
-  readonly streams: readonly number[];
+  readonly levels: readonly LevelShape[];
   readonly rounds: number;
   readonly answerTokens: number;
   readonly threads: number;
@@ -62,8 +68,6 @@ interface BenchOptions {
   readonly servers: readonly ServerName[];
   readonly llamaServer: string | undefined;
   readonly modelPath: string | undefined;
-  /** Words that all prompts of a round begin with. */
-  readonly sharedWords: number;
   readonly smoke: boolean;
   readonly usesGpu: boolean;
   readonly outFolder: string;
@@ -83,42 +87,46 @@ function parseOptions(args: readonly string[]): BenchOptions {
       "llama-server": { type: "string" },
       model: { type: "string" },
       only: { type: "string" },
-      shared: { type: "string", default: "0" },
+      shared: { type: "string" },
       out: { type: "string", default: artifactsFolder("bench-engine") },
       smoke: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
       gpu: { type: "boolean", default: false },
     },
   });
-  const { only, smoke } = values;
+  const { only, smoke, quick } = values;
   if (only !== undefined && only !== "odist" && only !== "llama-server") {
     throw new TypeError(`--only must be odist or llama-server: current value is "${only}"`);
   }
   const isAlone = smoke || (values.gpu && values["llama-server"] === undefined);
   const compared: readonly ServerName[] = isAlone ? ["odist"] : ["odist", "llama-server"];
+  const streams = (values.streams ?? (smoke ? "1,2" : "1,8,32")).split(",").map(Number);
+  const sharedWords = Number(values.shared ?? 0);
+  const isUsual = values.streams === undefined && values.shared === undefined && !smoke;
+  const levels = streams.map((count) => ({ streams: count, sharedWords }));
   return {
-    streams: (values.streams ?? (smoke ? "1,2" : "1,8,32")).split(",").map(Number),
-    rounds: Number(values.rounds ?? (smoke ? 1 : 5)),
-    answerTokens: Number(values.tokens ?? (smoke ? 8 : 128)),
+    levels: isUsual ? [...levels, SHARED] : levels,
+    rounds: Number(values.rounds ?? (smoke ? 1 : quick ? 2 : 5)),
+    answerTokens: Number(values.tokens ?? (smoke ? 8 : quick ? 48 : 128)),
     threads: Number(values.threads),
     odist: values.odist,
     servers: only === undefined ? compared : [only],
     llamaServer: values["llama-server"],
     modelPath: values.model,
-    sharedWords: Number(values.shared),
     smoke,
     usesGpu: values.gpu,
     outFolder: values.out,
   };
 }
 
-function contextOf({ sharedWords }: BenchOptions): number {
+function contextOf({ sharedWords }: LevelShape): number {
   return CONTEXT_TOKENS + sharedWords * TOKENS_PER_WORD;
 }
 
 /** One server with everything needed to load it. */
 interface Contender {
   readonly api: CompletionApi;
-  readonly start: (streams: number) => Promise<RunningServer>;
+  readonly start: (shape: LevelShape) => Promise<RunningServer>;
 }
 
 async function contenders(
@@ -127,18 +135,17 @@ async function contenders(
   dataFolder: string,
 ): Promise<Contender[]> {
   const { gpus } = options;
-  const contextTokens = contextOf(options);
   const logPath = (name: string) => join(options.outFolder, `${name}.log`);
   const all: Contender[] = [];
   if (options.servers.includes("odist")) {
-    const start = async (streams: number) => {
+    const start = async (shape: LevelShape) => {
       const server = await startServer(odistCommand({
         binary: options.odist,
         dataFolder,
         logPath: logPath("odist"),
         settings: {
-          ODIST_SLOTS: String(streams),
-          ODIST_CONTEXT: String(contextTokens),
+          ODIST_SLOTS: String(shape.streams),
+          ODIST_CONTEXT: String(contextOf(shape)),
           ODIST_THREADS: String(options.threads),
           ...gpus?.nativeFolder && { ODIST_NATIVE_DIR: gpus.nativeFolder },
         },
@@ -150,12 +157,12 @@ async function contenders(
   }
   if (options.servers.includes("llama-server")) {
     const binary = options.llamaServer ?? await ensureLlamaServer();
-    const start = (slots: number) =>
+    const start = (shape: LevelShape) =>
       startServer(llamaServerCommand({
         binary,
         modelPath: model.path,
-        slots,
-        contextTokens,
+        slots: shape.streams,
+        contextTokens: contextOf(shape),
         threads: options.threads,
         logPath: logPath("llama-server"),
         ...gpus && { gpuLayers: ALL_LAYERS },
@@ -166,19 +173,20 @@ async function contenders(
 }
 
 async function measureLevel(
-  streams: number,
+  shape: LevelShape,
   contending: readonly Contender[],
   options: BenchOptions & { readonly model: BenchModel },
 ): Promise<Level> {
+  const { streams } = shape;
   await using stack = new AsyncDisposableStack();
   const running: { api: CompletionApi; origin: string }[] = [];
   for (const { api, start } of contending) {
-    running.push({ api, origin: stack.use(await start(streams)).origin });
+    running.push({ api, origin: stack.use(await start(shape)).origin });
   }
   const rounds: Round[] = [];
   // Round 0 loads the model and warms caches; it does not count.
   for (let number = 0; number <= options.rounds; number++) {
-    const requests = requestsOf(number, streams, options);
+    const requests = requestsOf(number, shape, options);
     // Whoever goes first in one round goes last in the next.
     for (const { api, origin } of number % 2 === 0 ? running : running.toReversed()) {
       const startedAtMs = performance.now();
@@ -189,18 +197,17 @@ async function measureLevel(
       }
       if (number > 0) rounds.push({ server: api.name, completions, wallMs });
     }
-    console.log(`${streams} streams: round ${number} of ${options.rounds}`);
+    console.log(`${nameOf(shape)} streams: round ${number} of ${options.rounds}`);
   }
-  return { streams, rounds };
+  return { ...shape, rounds };
 }
 
 function requestsOf(
   round: number,
-  streams: number,
+  { streams, sharedWords }: LevelShape,
   options: BenchOptions & { readonly model: BenchModel },
 ): CompletionRequest[] {
   const count = Math.max(streams, ROUND_REQUESTS_MIN);
-  const { sharedWords } = options;
   const shared = sharedWords === 0 ? "" : `${promptOf(1_000 * round, sharedWords)}\n\n`;
   return Array.from({ length: count }, (_, index) => ({
     model: options.model.name,
@@ -227,10 +234,10 @@ async function writeReports(
     model: `${basename(model.path)}, SHA-256 ${digest}`,
     threads: options.threads,
     ...options.gpus && { devices: options.gpus.devices.map(describeDevice).join("; ") },
-    "context window": `${contextOf(options)} tokens per slot, one slot per stream`,
-    prompts: options.sharedWords === 0
-      ? `about ${PROMPT_WORDS} words each, no shared prefix`
-      : `about ${options.sharedWords} words that all of a round share, and ${PROMPT_WORDS} of each one's own`,
+    "context window": `${
+      options.levels.map(contextOf).join(", ")
+    } tokens per slot, one slot per stream`,
+    prompts: `about ${PROMPT_WORDS} words of each one's own, behind what a round shares`,
     "tokens per answer": `${options.answerTokens} at most, greedy`,
     rounds: `${options.rounds} per server and level, alternating, after one uncounted`,
   };
@@ -240,7 +247,7 @@ async function writeReports(
       title,
       axis,
       bars: figures.map((row) => ({
-        group: `${row.streams} streams`,
+        group: `${nameOf(row)} streams`,
         series: row.server,
         value: value(row),
       })),
@@ -284,8 +291,8 @@ async function main(): Promise<void> {
   await inDataFolder(async (dataFolder) => {
     const contending = await contenders(options, model, dataFolder);
     const levels: Level[] = [];
-    for (const streams of options.streams) {
-      levels.push(await measureLevel(streams, contending, { ...options, model }));
+    for (const shape of options.levels) {
+      levels.push(await measureLevel(shape, contending, { ...options, model }));
     }
     await writeReports(options, model, levels);
   });

@@ -14,32 +14,36 @@ export interface Round {
   readonly wallMs: number;
 }
 
-/** All rounds with one number of streams. */
-export interface Level {
+/** How many ask at a time, and what their prompts have in common. */
+export interface LevelShape {
   readonly streams: number;
+  /** Words that all prompts of a round begin with. */
+  readonly sharedWords: number;
+}
+
+/** All rounds of one shape. */
+export interface Level extends LevelShape {
   readonly rounds: readonly Round[];
 }
 
 /** One server at one level. */
-export interface LevelFigures {
+export interface LevelFigures extends LevelShape {
   readonly server: string;
-  readonly streams: number;
   readonly tokensPerSecond: number;
   readonly ttftMsP50: number;
-  readonly ttftMsP95: number;
+  readonly ttftMsP90: number;
   readonly answers: number;
   readonly answerTokens: number;
 }
 
 /** odist over the other server, at one level; above 1 means more tokens or a longer wait. */
-export interface LevelRatios {
-  readonly streams: number;
+export interface LevelRatios extends LevelShape {
   readonly tokensPerSecond: number;
   /** Ratio of each pair of neighbouring rounds, smallest and largest: how much the machine wavered. */
   readonly tokensPerSecondMin: number;
   readonly tokensPerSecondMax: number;
   readonly ttftP50: number;
-  readonly ttftP95: number;
+  readonly ttftP90: number;
   /** Answers with the same text, of those both gave. */
   readonly equalAnswers: number;
   readonly comparedAnswers: number;
@@ -54,9 +58,10 @@ export function figuresOf(level: Level, server: string): LevelFigures {
   return {
     server,
     streams: level.streams,
+    sharedWords: level.sharedWords,
     tokensPerSecond: answerTokens / sum(rounds.map((round) => round.wallMs)) * 1_000,
     ttftMsP50: median(ttfts),
-    ttftMsP95: percentile(ttfts, 0.95),
+    ttftMsP90: percentile(ttfts, 0.9),
     answers: completions.length,
     answerTokens,
   };
@@ -80,11 +85,12 @@ export function ratiosOf(
   );
   return {
     streams: level.streams,
+    sharedWords: level.sharedWords,
     tokensPerSecond: own.tokensPerSecond / other.tokensPerSecond,
     tokensPerSecondMin: Math.min(...ratios),
     tokensPerSecondMax: Math.max(...ratios),
     ttftP50: own.ttftMsP50 / other.ttftMsP50,
-    ttftP95: own.ttftMsP95 / other.ttftMsP95,
+    ttftP90: own.ttftMsP90 / other.ttftMsP90,
     equalAnswers: texts.filter(Boolean).length,
     comparedAnswers: texts.length,
   };
@@ -94,6 +100,11 @@ function speedOf(round: Round): number {
   return sum(round.completions.map((completion) => completion.answerTokens)) / round.wallMs;
 }
 
+/** A level in a few words. */
+export function nameOf({ streams, sharedWords }: LevelShape): string {
+  return sharedWords === 0 ? `${streams}` : `${streams}, ${sharedWords} words shared`;
+}
+
 /** A table per server and one of ratios, as Markdown. */
 export function markdownReport(
   figures: readonly LevelFigures[],
@@ -101,28 +112,28 @@ export function markdownReport(
   conditions: Readonly<Record<string, string | number>>,
 ): string {
   const lines = ["# Engine: odist and llama-server", ""];
-  lines.push("| Server | Streams | Tokens/s | TTFT p50 | TTFT p95 | Answers | Tokens |");
+  lines.push("| Server | Streams | Tokens/s | TTFT p50 | TTFT p90 | Answers | Tokens |");
   lines.push("|---|---|---|---|---|---|---|");
   for (const row of figures) {
     lines.push(
-      `| ${row.server} | ${row.streams} | ${fixed(row.tokensPerSecond, 1)} | ` +
+      `| ${row.server} | ${nameOf(row)} | ${fixed(row.tokensPerSecond, 1)} | ` +
         `${fixed(row.ttftMsP50, 0)} ms | ${
-          fixed(row.ttftMsP95, 0)
+          fixed(row.ttftMsP90, 0)
         } ms | ${row.answers} | ${row.answerTokens} |`,
     );
   }
   if (ratios.length > 0) {
     lines.push("", "odist ÷ llama-server:", "");
-    lines.push("| Streams | Tokens/s | per round | TTFT p50 | TTFT p95 | Equal answers |");
+    lines.push("| Streams | Tokens/s | per round | TTFT p50 | TTFT p90 | Equal answers |");
     lines.push("|---|---|---|---|---|---|");
   }
   for (const row of ratios) {
     lines.push(
-      `| ${row.streams} | ${fixed(row.tokensPerSecond, 2)} | ` +
+      `| ${nameOf(row)} | ${fixed(row.tokensPerSecond, 2)} | ` +
         `${fixed(row.tokensPerSecondMin, 2)}–${fixed(row.tokensPerSecondMax, 2)} | ${
           fixed(row.ttftP50, 2)
         } | ` +
-        `${fixed(row.ttftP95, 2)} | ${row.equalAnswers} of ${row.comparedAnswers} |`,
+        `${fixed(row.ttftP90, 2)} | ${row.equalAnswers} of ${row.comparedAnswers} |`,
     );
   }
   lines.push("", "Conditions:", "");
