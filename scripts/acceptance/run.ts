@@ -3,6 +3,10 @@
  * of what came of them. `deno task acceptance -- --write` writes it to `docs/ACCEPTANCE.md`, `-- tests/acceptance` leaves out
  * what the other suites run anyway, `-- --filter TEXT` runs what has the text in its name.
  *
+ * With `--resume` it goes on with a run that is made in pieces, test by test, and with `--within 10m` begins no test after that
+ * time: `deno task acceptance -- --resume --within 10m --write` again and again, until it says that every row was reached, and how
+ * many such runs in a row were green. What it has reached stands in `test-artifacts/acceptance.json`.
+ *
  * Usage: `deno task acceptance [-- --write] [PATH...]`; `deno task acceptance -- --from FOLDER` writes what an earlier run of any
  * task left there; `deno task acceptance:page` writes the page without running anything.
  *
@@ -13,7 +17,9 @@ import { fileURLToPath } from "node:url";
 import { describeMachine } from "../../bench/measuring/machine.ts";
 import type { Figure } from "../../tests/harness/figures.ts";
 import { findLastRun, readResults } from "../testing/last_run.ts";
-import { judge, keyOf, renderPage, type Run, table } from "./page.ts";
+import { parseDurationMs, readTestSettings } from "../testing/test_settings.ts";
+import { judge, keyOf, renderPage, type Run, table, type Verdict } from "./page.ts";
+import { filterOf, nextRun, noteRows, piecesLeft, type Progress, takeUp } from "./progress.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -33,16 +39,34 @@ async function main(args: readonly string[]): Promise<number> {
     await writePage(judge(SCENARIOS, await readRun(args[from + 1] ?? "")));
     return 0;
   }
+  if (args.includes("--resume")) return await resume(args);
+  const code = await runTests(args.filter((it) => it !== "--write"));
+  const folder = await findLastRun();
+  if (args.every((argument) => argument === "--write")) await measureStart(folder);
+  const run = await readRun(folder);
+  const verdicts = judge(SCENARIOS, args.includes("--filter") ? chosen(run) : run);
+  printTable(verdicts);
+  if (args.includes("--write")) await writePage(verdicts);
+  return code;
+}
+
+async function runTests(args: readonly string[]): Promise<number> {
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "scripts/test.ts", "acceptance", ...args.filter((it) => it !== "--write")],
+    args: ["run", "-A", "scripts/test.ts", "acceptance", ...args],
     env: { ODIST_TEST_TIMEOUT: Deno.env.get("ODIST_TEST_TIMEOUT") ?? TIMEOUT },
     cwd: ROOT,
     stdin: "null",
   }).spawn().status;
-  const folder = await findLastRun();
-  if (args.every((argument) => argument === "--write")) await measureStart(folder);
-  const run = await readRun(folder);
-  const verdicts = judge(SCENARIOS, run);
+  return code;
+}
+
+/** What ran: others of its files were left out by a filter, and are reported as if they had been skipped for want of something. */
+function chosen(run: Run): Run {
+  const results = run.results.filter(({ outcome }) => outcome !== "skipped");
+  return results.length > 0 ? { ...run, results } : run;
+}
+
+function printTable(verdicts: ReadonlyMap<string, Verdict>): void {
   const rows = SCENARIOS.flatMap((scenario) => {
     const verdict = verdicts.get(keyOf(scenario));
     return verdict ? [[keyOf(scenario), verdict.result, verdict.figure]] : [];
@@ -52,8 +76,66 @@ async function main(args: readonly string[]): Promise<number> {
   console.log(
     `${count("passed")} of ${SCENARIOS.length} scenarios passed, ${count("failed")} failed`,
   );
+}
+
+/** 0 while no row of the run has failed. */
+async function resume(args: readonly string[]): Promise<number> {
+  const within = args.indexOf("--within");
+  const limitMs = within === -1 ? Infinity : parseDurationMs("--within", args[within + 1] ?? "");
+  const startMs = performance.now();
+  let progress = takeUp(await readProgress(), await describeSources());
+  for (const piece of piecesLeft(SCENARIOS, progress)) {
+    if (performance.now() - startMs > limitMs) break;
+    const pieceMs = performance.now();
+    await runTests([piece.file, "--filter", filterOf(piece)]);
+    const run = chosen(await readRun(await findLastRun()));
+    const seconds = (performance.now() - pieceMs) / 1_000;
+    const verdicts = judge(SCENARIOS, run);
+    progress = noteRows(progress, { scenarios: SCENARIOS, piece, verdicts, day: run.day, seconds });
+    await writeProgress(progress);
+  }
+  const verdicts = new Map(Object.entries(progress.verdicts));
+  printTable(verdicts);
   if (args.includes("--write")) await writePage(verdicts);
-  return code;
+  const left = piecesLeft(SCENARIOS, progress).length;
+  const took = `${Math.round(progress.seconds)} s so far`;
+  if (left > 0) console.log(`${left} tests left, ${took}: the same command goes on`);
+  else {
+    const next = nextRun(progress);
+    await writeProgress(next);
+    console.log(`every row was reached, ${took}; runs in a row that were green: ${next.greenRuns}`);
+  }
+  return [...verdicts.values()].some(({ result }) => result === "failed") ? 1 : 0;
+}
+
+function progressPath(): string {
+  return join(readTestSettings(Deno.env.toObject(), ROOT).artifactsFolder, "acceptance.json");
+}
+
+async function readProgress(): Promise<Progress | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(progressPath()));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function writeProgress(progress: Progress): Promise<void> {
+  await Deno.writeTextFile(progressPath(), JSON.stringify(progress, undefined, 1) + "\n");
+}
+
+/** The commit and what was changed since, but for the page that a run writes. */
+async function describeSources(): Promise<string> {
+  const git = async (...args: readonly string[]) => {
+    const { stdout } = await new Deno.Command("git", { args: [...args], cwd: ROOT }).output();
+    return stdout;
+  };
+  const commit = new TextDecoder().decode(await git("rev-parse", "HEAD")).trim();
+  const changes = await git("diff", "HEAD", "--", ".", ":(exclude)docs/ACCEPTANCE.md");
+  if (changes.length === 0) return commit;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", changes));
+  return `${commit} and ${digest.toHex().slice(0, 16)}`;
 }
 
 /** What a node costs, beside what its tests left. */
