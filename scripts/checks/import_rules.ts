@@ -130,6 +130,12 @@ export const IMPORT_RULES: ImportRules = {
       "What a Modelfile may say, and which options there are, is known without a model.",
     ),
     {
+      from: "src/ui",
+      to: "src/incidents/replaying",
+      because:
+        "The page steps through an incident itself: a file may be anybody's, and keeps no node busy.",
+    },
+    {
       from: "src/cli",
       to: "src/models",
       because: "Which window a model gets is resolved there, as for a request.",
@@ -463,6 +469,10 @@ export const IMPORT_RULES: ImportRules = {
       ]),
       ["chat", "requests", "An answer shows why it came from where it did."],
       ["models", "cluster", "Where models lie is shown with both."],
+      ["operations", "replayer", "What the second script says is what is shown."],
+    ]),
+    ...within("src/incidents", [
+      [".", "replaying", "What is written is read and stepped through there."],
     ]),
     ...within("src/members", [[".", "sleeping", "The folder's face shows all pieces."]]),
     ...within("src/base", [
@@ -644,7 +654,7 @@ export const IMPORT_RULES: ImportRules = {
   unreached: [
     {
       path: "src/ui",
-      because: "Browsers start there: `scripts/packaging/page.ts` makes one script of it.",
+      because: "Browsers start there: `scripts/packaging/page.ts` makes its scripts.",
     },
     ...["inference/launch", "inference/confined", "models/template_worker"].map((name) => ({
       path: `src/${name}/main.ts`,

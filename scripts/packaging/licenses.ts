@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { PAGE_ENTRY } from "./page.ts";
+import { PAGE_SCRIPTS } from "./page.ts";
 import { runDeno } from "./run_deno.ts";
 import type { TarFile } from "./tar.ts";
 
@@ -47,7 +47,7 @@ interface ProgramGraph {
 }
 
 /** What is packed is made of these. */
-const ENTRIES = ["main.ts", "src/inference/webp/main.ts", PAGE_ENTRY];
+const ENTRIES = ["main.ts", "src/inference/webp/main.ts", ...Object.values(PAGE_SCRIPTS)];
 /** What a package was compiled from has a licence of its own. */
 const COMPILED = { package: "@jsquash/webp", from: "libwebp", path: "codec/LICENSE.codec.md" };
 

@@ -1,5 +1,5 @@
 /**
- * Makes the page's files of `src/ui`: one script and one style sheet, by Deno's own bundler. `deno task ui` does so unless
+ * Makes the page's files of `src/ui`: its scripts and one style sheet, by Deno's own bundler. `deno task ui` does so unless
  * they are there and current.
  *
  * @module
@@ -13,9 +13,21 @@ import { runDeno } from "./run_deno.ts";
 /** Where they come to lie, from the root. */
 export const PAGE_FOLDER = "dist/ui";
 const SOURCE_FOLDER = "src/ui";
-export const PAGE_ENTRY = "src/ui/mod.ts";
+/** Its scripts, by where each begins. */
+export const PAGE_SCRIPTS: Readonly<Record<string, string>> = {
+  "page.js": "src/ui/mod.ts",
+  "replayer.js": "src/ui/replayer/main.ts",
+};
 /** Below these lies everything that it is made of, but for packages. */
-export const READ_FOLDERS: readonly string[] = [SOURCE_FOLDER, "src/models/modelfile", "src/base"];
+export const READ_FOLDERS: readonly string[] = [
+  SOURCE_FOLDER,
+  "src/models/modelfile",
+  "src/incidents/replaying",
+  "src/core",
+  "src/ports",
+  "src/protocol",
+  "src/base",
+];
 /** Plain files that go along as they are. */
 const PLAIN_FILES = ["index.html", "page.css"];
 /** What besides the sources says what comes out. */
@@ -58,22 +70,17 @@ export async function buildPage(root: string): Promise<BuiltPage> {
 
 async function bundle(root: string, folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
-  await runDeno(root, [
-    "bundle",
-    "--quiet",
-    "--platform=browser",
-    "--minify",
-    "--output",
-    join(folder, "page.js"),
-    PAGE_ENTRY,
-  ]);
+  for (const [name, entry] of Object.entries(PAGE_SCRIPTS)) {
+    const output = ["--minify", "--output", join(folder, name)];
+    await runDeno(root, ["bundle", "--quiet", "--platform=browser", ...output, entry]);
+  }
   for (const name of PLAIN_FILES) {
     await Deno.copyFile(join(root, SOURCE_FOLDER, name), join(folder, name));
   }
 }
 
 async function gzippedBytes(folder: string): Promise<number> {
-  const sizes = [...PLAIN_FILES, "page.js"].map(async (name) =>
+  const sizes = [...PLAIN_FILES, ...Object.keys(PAGE_SCRIPTS)].map(async (name) =>
     gzipSync(await Deno.readFile(join(folder, name))).length
   );
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);

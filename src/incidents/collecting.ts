@@ -16,8 +16,9 @@ import {
   unionShape,
   wireErrorShape,
 } from "../protocol/mod.ts";
-import { joinIncidents, type RecordingNode, writeIncident, writeSilence } from "./incident_file.ts";
+import { joinIncidents, writeIncident, writeSilence } from "./incident_file.ts";
 import type { IncidentRecorder } from "./recorder.ts";
+import type { RecordingNode } from "./replaying/mod.ts";
 
 /** What the first frame of a stream for a node's recording says it is for. */
 const INCIDENT_PURPOSE = "incident";

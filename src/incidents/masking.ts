@@ -1,8 +1,7 @@
 import type { AnswerFact, AnswerWish } from "../core/answers/mod.ts";
 import { type AnswerToken, isImageToken, type Prompt } from "../protocol/mod.ts";
-import { makePart, stepPart } from "./core_parts.ts";
-import { decisionsOf } from "./decisions.ts";
 import type { Step, Stretch } from "./recorder.ts";
+import { decisionsOf, makePart, stepPart } from "./replaying/mod.ts";
 
 const encoder = new TextEncoder();
 

@@ -7,7 +7,7 @@ import type {
   Recorder,
   StepRecorder,
 } from "../ports/mod.ts";
-import { writeState } from "./state_text.ts";
+import { writeState } from "./replaying/mod.ts";
 
 /** One step: what a part was told, and what it ordered. */
 export interface Step {

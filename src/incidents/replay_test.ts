@@ -3,10 +3,9 @@ import { type NodeId, Random } from "../base/mod.ts";
 import { AnswerMachine, type AnswerWish } from "../core/answers/mod.ts";
 import { type ModelNeed, Scheduler, type SchedulerEvent } from "../core/scheduler/mod.ts";
 import type { Clock, Recorder } from "../ports/mod.ts";
-import { readIncident, writeIncident } from "./incident_file.ts";
-import { joinIncidents } from "./incident_file.ts";
+import { joinIncidents, writeIncident } from "./incident_file.ts";
 import { IncidentRecorder } from "./recorder.ts";
-import { type ReplayedStep, replayIncident } from "./replay.ts";
+import { readIncident, type ReplayedStep, replayIncident } from "./mod.ts";
 
 const NODE = { nodeId: "ada" as NodeId, name: "ada", version: "1.0.0" };
 const OPTIONS = {

@@ -235,7 +235,7 @@ export interface RegistryKey {
 }
 
 /** The files that the page in the browser is made of. */
-export type PageFileName = "index.html" | "page.js" | "page.css";
+export type PageFileName = "index.html" | "page.js" | "page.css" | "replayer.js";
 
 /** Where they lie. */
 export interface PageFiles {

@@ -13,6 +13,7 @@ const VIEWS = [
   "operations/tokens",
   "operations/keys",
   "operations/changes",
+  "operations/incidents",
   "operations/logs",
 ];
 

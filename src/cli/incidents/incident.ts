@@ -3,12 +3,10 @@ import { parseGoDuration, printable, RequestError } from "../../base/mod.ts";
 import { type CliContext, clientFor, type ClientOptions } from "../context.ts";
 import { addClientOptions, addExamples, addJsonOption } from "../options.ts";
 import { printJson } from "../terminal/mod.ts";
-import type { ReplayedStep, SilentNode } from "../../incidents/mod.ts";
+import type { ReplayedStep, SilentNode, timelineText } from "../../incidents/mod.ts";
 import { ExitRequest } from "../exit_request.ts";
 import { readWhole, writeWhole } from "../whole_file.ts";
 
-/** Characters of an order in the timeline. */
-const SHOWN_CHARS_MAX = 160;
 /** Replaying ended at a decision that differs. */
 const EXIT_DIFFERS = 1;
 
@@ -72,7 +70,9 @@ function defineReplay(command: Command, context: CliContext): void {
   addJsonOption(command);
   command.action(async (path: string, options: ReplayOptions) => {
     // Only here: saving needs none of the core.
-    const { isTelling, readIncident, replayIncident } = await import("../../incidents/mod.ts");
+    const { differenceLines, isTelling, readIncident, replayIncident, timelineText } = await import(
+      "../../incidents/mod.ts"
+    );
     const { stretches, silent } = await readIncident(await readWhole(path));
     const { out } = context.terminal;
     if (!options.json) tellSilent(context, silent);
@@ -82,12 +82,12 @@ function defineReplay(command: Command, context: CliContext): void {
       steps++;
       if (step.replayed !== undefined) differing = step;
       if (!options.json && (options.all || differing || isTelling(step))) {
-        out.write(timelineRow(step));
+        out.write(timelineRow(step, timelineText(step)));
       }
     }
     if (options.json) printJson(context, { steps, differing: differing ?? null });
     else if (differing === undefined) out.write(`${steps} steps, each decided as recorded\n`);
-    else out.write(differenceText(differing, steps));
+    else out.write(differenceText(differenceLines(differing, steps)));
     if (differing !== undefined) throw new ExitRequest(EXIT_DIFFERS);
   });
 }
@@ -99,33 +99,12 @@ function tellSilent({ terminal }: CliContext, silent: readonly SilentNode[]): vo
 }
 
 /** Time, node, part, what came, and what was decided. */
-function timelineRow({ node, part, id, atMs, input, recorded }: ReplayedStep): string {
-  const head = [new Date(atMs).toISOString(), node.name, id === "" ? part : `${part} ${id}`];
-  const decided = recorded.map((order) => order.slice(0, SHOWN_CHARS_MAX)).join(" ");
-  return `${printable([...head, inputText(input), "->", decided].join(" "))}\n`;
+function timelineRow(step: ReplayedStep, text: ReturnType<typeof timelineText>): string {
+  const head = [new Date(step.atMs).toISOString(), step.node.name, text.part];
+  return `${printable([...head, text.came, "->", text.decided].join(" "))}\n`;
 }
 
-function inputText(input: unknown): string {
-  const kind = (value: unknown) =>
-    typeof value === "object" && value !== null && "kind" in value ? String(value.kind) : "";
-  const { event, method, args = [] } = input as {
-    readonly event?: unknown;
-    readonly method?: string;
-    readonly args?: readonly unknown[];
-  };
-  if (method !== undefined) return `${method} ${kind(args[0])}`.trim();
-  return kind(input) || kind(event) || "look";
-}
-
-function differenceText(
-  { node, part, recorded, replayed = [] }: ReplayedStep,
-  steps: number,
-): string {
-  const at = recorded.findIndex((order, index) => order !== replayed[index]);
-  const first = at === -1 ? recorded.length : at;
-  return [
-    `step ${steps}: the ${part} of ${node.name} decides otherwise`,
-    `  recorded by ${node.version}: ${recorded[first] ?? "nothing more"}`,
-    `  decided now: ${replayed[first] ?? "nothing more"}`,
-  ].map((line) => `${printable(line)}\n`).join("");
+function differenceText([head, ...details]: readonly string[]): string {
+  return [head, ...details.map((line) => `  ${line}`)]
+    .map((line) => `${printable(line ?? "")}\n`).join("");
 }

@@ -1,46 +1,15 @@
 import assert from "node:assert/strict";
 import { runCommand } from "../../../tests/harness/cli.ts";
-import type { NodeId } from "../../base/mod.ts";
-import { Scheduler } from "../../core/scheduler/mod.ts";
-import { joinIncidents, writeIncident, writeSilence } from "../../incidents/incident_file.ts";
-import { IncidentRecorder } from "../../incidents/recorder.ts";
+import { scriptedIncident } from "../../../tests/harness/saved_incidents.ts";
 
-const OPTIONS = {
-  ...{ loadedModelsMax: 2, queueRequestsMax: 1, keepAliveMs: 5_000, reserveBytes: 0 },
-  ...{ cores: 4, threads: 0 },
-};
-const NEED = {
-  ...{ modelKey: "m", settingsKey: "s", displayName: "m", memoryBytes: 1_000, slots: 1 },
-  ...{ contextTokens: 2_048, keepAliveMs: undefined },
-};
-
-/** Three requests at a scheduler whose queue is as long as that; the file says it is as long as `OPTIONS` has it. */
-async function fileOf({ queueRequestsMax }: { readonly queueRequestsMax: number }) {
-  const log = { log: () => {} };
-  const recorder = new IncidentRecorder({ clock: { nowMs: () => 1_000 }, log });
-  const scheduler = new Scheduler({ ...OPTIONS, queueRequestsMax });
-  const steps = recorder.begin({
-    ...{ part: "scheduler", options: OPTIONS },
-    keep: (keeper) => scheduler.keep(keeper),
-  });
-  for (const requestId of ["a", "b", "c"]) {
-    const need = requestId === "a" ? NEED : { ...NEED, modelKey: "n\x1b[2J" };
-    const event = { kind: "request_arrived", requestId, need, standing: "fresh" } as const;
-    const observed = { nowMs: 1_000, availableBytes: 1_000 };
-    steps.note({ event, observed }, scheduler.step(event, observed));
-  }
-  const node = { nodeId: "ada" as NodeId, name: "ada", version: "1.0.0" };
-  const clock = { after: (_delayMs: number, act: () => void) => (queueMicrotask(act), NO_TIMER) };
-  const own = await writeIncident({ node, clock }, recorder.stretches(0), { withTexts: false });
+async function fileOf(how: Parameters<typeof scriptedIncident>[0]): Promise<string> {
   const path = await Deno.makeTempFile();
-  await Deno.writeFile(path, joinIncidents([own, await writeSilence("bob" as NodeId, "gone")]));
+  await Deno.writeFile(path, await scriptedIncident(how));
   return path;
 }
 
-const NO_TIMER = { cancel() {} };
-
 Deno.test("incident replay prints what was decided and who is missing, and that all of it is decided again", async () => {
-  const path = await fileOf(OPTIONS);
+  const path = await fileOf({ queueRequestsMax: 1 });
   const { code, out } = await runCommand(["incident", "replay", path]);
   assert.equal(code, 0, out);
   assert.match(out, /^bob told nothing: gone\n1970-01-01T00:00:01.000Z ada scheduler request_arr/);

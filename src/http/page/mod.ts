@@ -13,6 +13,7 @@ const CONTENT_TYPES: Readonly<Record<PageFileName, string>> = {
   "index.html": "text/html; charset=utf-8",
   "page.js": "text/javascript; charset=utf-8",
   "page.css": "text/css; charset=utf-8",
+  "replayer.js": "text/javascript; charset=utf-8",
 };
 
 /** Other nodes at most that the page may go on with. */
@@ -30,6 +31,7 @@ export function pageFamily(parts: HttpParts): ApiFamily {
       "GET /ui": file("index.html"),
       "GET /ui/page.js": file("page.js"),
       "GET /ui/page.css": file("page.css"),
+      "GET /ui/replayer.js": file("replayer.js"),
     }),
   };
 }
@@ -65,6 +67,7 @@ function policy(origins: readonly string[]): string {
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
+    "worker-src 'self'",
     "img-src 'self' data: blob:",
     `connect-src ${["'self'", ...origins].join(" ")}`,
     "base-uri 'none'",

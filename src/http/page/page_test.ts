@@ -29,11 +29,19 @@ Deno.test("the root keeps Ollama's words, and sends on a browser that asks for s
 });
 
 Deno.test("the page runs scripts and styles of its own node alone, and asks nobody but the cluster's nodes", async () => {
-  for (const [path, file] of [["/ui", "index.html"], ["/ui/page.js", "page.js"]] as const) {
+  const files = [
+    ["/ui", "index.html"],
+    ["/ui/page.js", "page.js"],
+    ["/ui/replayer.js", "replayer.js"],
+  ] as const;
+  for (const [path, file] of files) {
     const response = await ask(path, { page: PAGE });
     assert.equal(await response.text(), file);
     const policy = response.headers.get("content-security-policy") ?? "";
-    assert.match(policy, /default-src 'none'; script-src 'self'; style-src 'self';/);
+    assert.match(
+      policy,
+      /default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self';/,
+    );
     assert.match(policy, /connect-src 'self' http:\/\/10\.0\.0\.1:11434;/);
     assert.doesNotMatch(policy, /unsafe|\*/);
   }

@@ -1,6 +1,7 @@
 import { Act, Empty, Section, tell, timeText } from "../parts/mod.ts";
 import { ask, events, status } from "../state/mod.ts";
 import { ListedSection } from "./listed_section.tsx";
+import { saveFile } from "./save_file.ts";
 import { useList } from "./use_list.ts";
 
 interface ChangeRow {
@@ -49,11 +50,7 @@ export function Changes() {
 
 async function saveSnapshot(): Promise<void> {
   const blob = await (await ask("/api/cluster/snapshot")).blob();
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `${status.value?.cluster_id ?? "cluster"}.snapshot`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  saveFile(`${status.value?.cluster_id ?? "cluster"}.snapshot`, blob);
 }
 
 /** What the page saw happen. */

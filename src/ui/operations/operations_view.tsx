@@ -1,6 +1,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Changes, Events } from "./changes.tsx";
+import { Incidents } from "./incidents.tsx";
 import { Keys } from "./keys.tsx";
 import { Logs } from "./logs.tsx";
 import { Members } from "./members.tsx";
@@ -20,6 +21,7 @@ const TABS: readonly [Tab, ...Tab[]] = [
   { name: "settings", title: "Settings", show: Settings },
   { name: "changes", title: "Changes", show: Changes },
   { name: "events", title: "Events", show: Events },
+  { name: "incidents", title: "Incidents", show: Incidents },
   { name: "logs", title: "Log", show: Logs },
 ];
 

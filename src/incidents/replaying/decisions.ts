@@ -1,6 +1,6 @@
-import { sha256Hex } from "../base/mod.ts";
-import type { AnswerOrder } from "../core/answers/mod.ts";
-import type { RecordedPart } from "../ports/mod.ts";
+import { sha256Hex } from "../../base/mod.ts";
+import type { AnswerOrder } from "../../core/answers/mod.ts";
+import type { RecordedPart } from "../../ports/mod.ts";
 
 /** Hex digits that stand for bytes. */
 const HASH_CHARS = 12;

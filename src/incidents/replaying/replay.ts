@@ -1,8 +1,8 @@
-import { errorMessage } from "../base/mod.ts";
-import type { RecordedPart } from "../ports/mod.ts";
+import { errorMessage } from "../../base/mod.ts";
+import type { RecordedPart } from "../../ports/mod.ts";
 import { makePart, stepPart, type SteppedPart } from "./core_parts.ts";
 import { decisionsOf } from "./decisions.ts";
-import type { RecordedStep, RecordedStretch, RecordingNode } from "./incident_file.ts";
+import type { RecordedStep, RecordedStretch, RecordingNode } from "./read_incident.ts";
 import { readPlain, readState } from "./state_text.ts";
 
 /** A step as it was replayed. */

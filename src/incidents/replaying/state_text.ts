@@ -1,5 +1,5 @@
 import { parse, stringify } from "devalue";
-import type { StateKeeper } from "../base/mod.ts";
+import type { StateKeeper } from "../../base/mod.ts";
 
 /**
  * Of the log, how long commands are: its decisions depend on no more, and what they say may be a secret. Other parts read bytes.

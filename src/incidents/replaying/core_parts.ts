@@ -1,20 +1,20 @@
-import { errorMessage, Random, type StateKeeper } from "../base/mod.ts";
-import { type AnswerFact, AnswerMachine, type AnswerWish } from "../core/answers/mod.ts";
+import { errorMessage, Random, type StateKeeper } from "../../base/mod.ts";
+import { type AnswerFact, AnswerMachine, type AnswerWish } from "../../core/answers/mod.ts";
 import {
   Membership,
   type MembershipEvent,
   type MembershipOptions,
-} from "../core/membership/mod.ts";
-import type { RaftOptions } from "../core/raft/mod.ts";
-import { type RaftCall, ReplayedRaft } from "../core/raft_calls/mod.ts";
-import { planVoters, type VotersOptions, type VotersState } from "../core/catalogue/mod.ts";
+} from "../../core/membership/mod.ts";
+import type { RaftOptions } from "../../core/raft/mod.ts";
+import { type RaftCall, ReplayedRaft } from "../../core/raft_calls/mod.ts";
+import { planVoters, type VotersOptions, type VotersState } from "../../core/catalogue/mod.ts";
 import {
   type Observation,
   Scheduler,
   type SchedulerEvent,
   type SchedulerOptions,
-} from "../core/scheduler/mod.ts";
-import type { RecordedPart } from "../ports/mod.ts";
+} from "../../core/scheduler/mod.ts";
+import type { RecordedPart } from "../../ports/mod.ts";
 
 /** A part of the core that steps again through what it was told. */
 export interface SteppedPart {
