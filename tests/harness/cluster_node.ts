@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { Ollama } from "ollama";
 import { parseLines } from "./json_lines.ts";
 import { killQuietly, odistProgram, PrintedEnd, readAddress, servingArgs } from "./node.ts";
-import { endWithRun } from "./run_end.ts";
+import { endWithRun, folderPrefix } from "./run_end.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A node that isn't listening by then never will. */
@@ -66,7 +66,7 @@ export class ClusterNode implements AsyncDisposable {
   }
 
   static make(parts: ClusterNodeParts): ClusterNode {
-    return new ClusterNode(parts, Deno.makeTempDirSync({ prefix: `odist-${parts.name}-` }));
+    return new ClusterNode(parts, Deno.makeTempDirSync({ prefix: folderPrefix(parts.name) }));
   }
 
   /** `http://127.0.0.1:<port>`; another one after each start. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseLines } from "./json_lines.ts";
-import { endWithRun } from "./run_end.ts";
+import { endWithRun, folderPrefix } from "./run_end.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A node that isn't listening by then never will. */
@@ -54,7 +54,7 @@ export interface TestNodeOptions {
  * @throws Error with what the node printed when it ends or says nothing.
  */
 export async function startNode(options: TestNodeOptions = {}): Promise<TestNode> {
-  const homeFolder = await Deno.makeTempDir({ prefix: "odist-test-" });
+  const homeFolder = await Deno.makeTempDir({ prefix: folderPrefix("test") });
   const { command, args, environment } = await odistProgram();
   const rights = options.hasAllRights
     ? args
