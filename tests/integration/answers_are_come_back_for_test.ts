@@ -434,3 +434,78 @@ Deno.test("an answer is not said to be nobody's while a node says nothing that m
   await world.advance(20_000);
   assert.equal((await apps.ask(other, { path })).status, 404, "they are known to be gone");
 });
+
+/** Of these nodes: how many wait for a slot, and how many have one. */
+function standing({ world }: Apps, nodes = world.running): readonly [number, number] {
+  const views = nodes.map((number) => world.node(number).driver.view());
+  const sum = (counts: readonly number[]) => counts.reduce((all, one) => all + one, 0);
+  return [sum(views.map((view) => view.waiting)), sum(views.map((view) => view.running))];
+}
+
+/** Answers on all slots of all nodes, which nobody reads: so they stay there. */
+async function takeAllSlots(apps: Apps): Promise<readonly Response[]> {
+  const taken: Response[] = [];
+  for (const number of apps.world.running) {
+    const others = apps.world.running.filter((other) => other !== number);
+    for (const other of others) await apps.world.drain(other);
+    taken.push(await apps.ask(number, GENERATE));
+    for (const other of others) await apps.world.drain(other, false);
+  }
+  return taken;
+}
+
+Deno.test("a request that waits while its client goes from node to node waits once, and not at all once the client has left", async () => {
+  const apps = await Apps.start(3);
+  await using world = apps.world;
+  await takeAllSlots(apps);
+  const [, slots] = standing(apps);
+  const clients = Array.from({ length: 3 }, () => new AbortController());
+  const headers = { ...key("use"), "idempotency-key": "silent" };
+  const path = "/api/answers/silent";
+  for (const [index, gone] of clients.entries()) {
+    const asking = index === 0 ? { ...GENERATE, headers } : { path };
+    apps.ask(index + 1, asking, gone.signal).catch(() => {});
+    await world.advance(1_500);
+    assert.deepEqual(standing(apps), [1, slots], `asked at node ${index + 1}`);
+    // It leaves what says nothing for the next one, which has it by then.
+    if (index > 0) clients[index - 1]?.abort();
+    await world.advance(200);
+    assert.deepEqual(standing(apps), [1, slots], `left node ${index}`);
+  }
+  clients.at(-1)?.abort();
+  await world.advance(200);
+  assert.deepEqual(standing(apps), [0, slots]);
+});
+
+Deno.test("fifty clients that read on elsewhere read all of their answers, each byte once, when the node that they all asked dies", async () => {
+  const apps = await Apps.start(3);
+  await using world = apps.world;
+  await world.drain(1);
+  const asked = Array.from({ length: 50 }, async (_, index) => {
+    const headers = { ...key("use"), "idempotency-key": `client ${index}`.replace(" ", "-") };
+    return await apps.ask(1, { ...GENERATE, headers });
+  });
+  // Some have read something then, and most wait for a slot.
+  const first = await Promise.any(asked);
+  const before = (await apps.read(first, 5)).text;
+  const reading = first.headers.get("x-odist-answer");
+  world.crash(1);
+  await Promise.all(asked.map((one) => one.catch(() => {})));
+  const rests = asked.map(async (_, index) => {
+    const id = `client-${index}`;
+    const offset = id === reading ? bytesOf(before) : 0;
+    const path = `/api/answers/${id}?offset=${offset}`;
+    for (let number = 2;; number = 5 - number) {
+      const rest = await apps.ask(number, { path });
+      const { text, isBroken } = await apps.read(rest);
+      if (rest.status === 503) continue;
+      assert.deepEqual([rest.status, isBroken], [200, false], text);
+      const all = offset === 0 ? text : before + text;
+      assert.equal(lines(all).map(({ response }) => response).join(""), SCRIPTED_ANSWER);
+      const again = await apps.read(await apps.ask(5 - number, { path: `/api/answers/${id}` }));
+      assert.equal(again.text, all);
+      return;
+    }
+  });
+  assert.equal((await Promise.all(rests)).length, 50);
+});

@@ -180,6 +180,7 @@ export class Resuming {
     if (live === undefined) return undefined;
     const leave = live.enter();
     signal.addEventListener("abort", leave);
+    if (signal.aborted) leave();
     try {
       const opening = await live.opening;
       return { opening, bytes: live.read(offset, leave) };

@@ -326,16 +326,24 @@ export class SharedJournals implements AnswerJournals {
       { peer: address, opening },
       signal,
     );
-    const messages = new MessageStream(stream);
-    const first = await messages.read();
-    if (first === undefined) throw brokenOff();
-    const told = anyAnswer(first);
-    if (told.kind === "over") {
-      stream.reset();
-      return undefined;
+    // Who waits for the first word may leave as well: else he would wait there for ever.
+    const end = () => stream.reset();
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+    try {
+      const messages = new MessageStream(stream);
+      const first = await messages.read();
+      if (first === undefined) throw brokenOff();
+      if (anyAnswer(first).kind === "over") {
+        end();
+        return undefined;
+      }
+      const { status, contentType } = readAnswer(journalAnswerShape, "opening", first);
+      return { opening: { status, contentType }, bytes: bytesFrom(stream, messages) };
+    } catch (error) {
+      end();
+      throw error;
     }
-    const { status, contentType } = readAnswer(journalAnswerShape, "opening", first);
-    return { opening: { status, contentType }, bytes: bytesFrom(stream, messages, signal) };
   }
 
   #look(afterMs = this.#open.size > 0 ? LINK_LOOK_MS : LOOK_MS): void {
@@ -375,10 +383,7 @@ export class SharedJournals implements AnswerJournals {
 async function* bytesFrom(
   stream: PeerStream,
   messages: MessageStream,
-  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const end = () => stream.reset();
-  signal.addEventListener("abort", end);
   try {
     for (;;) {
       const message = await messages.read();
@@ -391,7 +396,6 @@ async function* bytesFrom(
       yield readAnswer(journalAnswerShape, "bytes", message).bytes;
     }
   } finally {
-    signal.removeEventListener("abort", end);
     stream.reset();
   }
 }
