@@ -6,8 +6,11 @@ export const JOURNAL_BYTES_MAX = 8 * 1024 * 1024;
 export const OWNER_PATIENCE_MS = 300;
 /** The same of a node that gossip doubts. Milliseconds. */
 export const DOUBTED_OWNER_PATIENCE_MS = 100;
-/** How long the second node may leave bytes unacknowledged, which nobody sees meanwhile. Milliseconds. */
-export const ACK_WAIT_MS = 1_000;
+/**
+ * How long the second node may leave bytes unacknowledged, which nobody sees meanwhile, as long as gossip does not doubt it.
+ * Milliseconds; long, as it is slow then and not dead: bytes that are seen without a copy are lost with this node.
+ */
+export const ACK_WAIT_MS = 2_000;
 /** The same where gossip doubts the second node, and there is no other. Milliseconds. */
 export const DOUBTED_ACK_WAIT_MS = 400;
 /** For how long another node is chosen before one that has let bytes wait. Milliseconds. */

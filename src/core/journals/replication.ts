@@ -44,7 +44,7 @@ interface Link {
 
 /**
  * One node's words on their way to a second node, before anybody sees them. Where there is no second node, or none that
- * answers in time, words are seen all the same: a client waits for a second at most, once. Meanwhile those that were late
+ * answers in time, words are seen all the same: a client waits for 2 s at most, once. Meanwhile those that were late
  * are tried again, one after the other, without anybody waiting.
  */
 export class JournalReplication<Word> {
