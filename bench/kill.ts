@@ -5,7 +5,7 @@
  * answer on a cluster of three nodes, whose first one is asked and computes nothing; only what the fault has struck is started
  * anew. `--write` puts the table into docs/KILL_MATRIX.md. What was measured is kept in a file, by default {@link CELLS}, and not
  * measured again at the same commit (`--any-commit`: at whichever); cells that the cluster did not come back in are. `--minutes` ends a
- * run that takes longer: the next one goes on with it.
+ * run that takes longer: the next one goes on with it; `--minutes 0 --write --any-commit` writes what is known.
  *
  * @module
  */
@@ -439,9 +439,8 @@ async function main(): Promise<void> {
     const gap = `${fixed(cell.gapMs, 0)} ms`;
     const took = `in ${fixed((performance.now() - startMs) / 1000, 1)} s`;
     console.log([who, how, kind.name, moment, cell.complete, gap, took, cell.why].join(" | "));
-    // It takes long, and what was measured stays measured.
-    if (values.write) await writePage(pageOf(cells, machine));
   }
+  if (values.write) await writePage(pageOf(cells, machine));
   console.log(pageOf(cells, machine));
 }
 
