@@ -53,5 +53,5 @@ if (command === RUNNER.subcommand) await launch(words);
 else if (command === CONFINED_RUNNER.subcommand) await becomeConfined(words);
 else if (command === TEMPLATE_WORKER.subcommand) {
   const { serveTemplates } = await import("./src/models/template_worker/mod.ts");
-  await serveTemplates();
+  serveTemplates();
 } else Deno.exit(await run());

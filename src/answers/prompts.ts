@@ -252,8 +252,8 @@ export interface UsableTemplate {
 /** Templates as requests use them, each rendering in a worker. */
 export class Templates {
   readonly #workers: Pick<TemplateWorkers, "run">;
-  /** What is not told of a definition is found out once, as it lasts. */
-  readonly #inspected = new WeakMap<DefinedTemplate, TemplateTraits>();
+  /** What is found out about a model's template lasts, as do its special texts; and the same sources need no new name. */
+  readonly #ofModels = new WeakMap<DefinedTemplate, UsableTemplate>();
 
   constructor(workers: Pick<TemplateWorkers, "run">) {
     this.#workers = workers;
@@ -268,13 +268,20 @@ export class Templates {
     template: DefinedTemplate,
     loadFacts: () => Promise<Pick<LoadedFacts, "bosText" | "eosText">>,
   ): Promise<UsableTemplate> {
+    const known = this.#ofModels.get(template) ?? await this.#findUsable(template, loadFacts);
+    this.#ofModels.set(template, known);
+    return known;
+  }
+
+  async #findUsable(
+    template: DefinedTemplate,
+    loadFacts: () => Promise<Pick<LoadedFacts, "bosText" | "eosText">>,
+  ): Promise<UsableTemplate> {
     const { inspected, ...sources } = template;
     if (inspected?.failure !== undefined) {
       throw new RequestError("invalid_template", inspected.failure);
     }
-    const traits = inspected?.traits ?? this.#inspected.get(template) ??
-      await this.#inspect(sources, "model");
-    if (inspected === undefined) this.#inspected.set(template, traits);
+    const traits = inspected?.traits ?? await this.#inspect(sources, "model");
     const { jinjaTemplate, ...others } = sources;
     // A chat template that lost to the other one may be one that doesn't end.
     if (traits.kind === "go") return this.#usable(traits, others, "model");

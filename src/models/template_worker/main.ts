@@ -5,4 +5,4 @@
  */
 import { serveTemplates } from "./serve_templates.ts";
 
-await serveTemplates();
+serveTemplates();

@@ -6,11 +6,14 @@ import type {
 } from "../template/mod.ts";
 
 /**
- * What a template worker is asked, one JSON text per line. The template comes along each time: workers are ended at any
- * moment and remember nothing that matters.
+ * What a template worker is asked, one JSON text per line. Workers are ended at any moment and remember nothing that matters:
+ * one that knows the template no more says so, and is asked again.
  */
 export interface WorkerQuestion {
-  readonly sources: TemplateSources;
+  /** Names the sources. */
+  readonly key: string;
+  /** Absent = it was told them before. */
+  readonly sources?: TemplateSources;
   /** Null = only what the template can do is wanted. */
   readonly input: WireInput | null;
 }
@@ -24,7 +27,9 @@ export type WorkerReply =
     readonly prompt: RenderedPrompt | null;
   }
   /** The template is wrong, or fails on this input. */
-  | { readonly kind: "refused"; readonly message: string };
+  | { readonly kind: "refused"; readonly message: string }
+  /** It has to be told the sources again. */
+  | { readonly kind: "forgotten" };
 
 /** {@link PromptInput} as JSON can carry it. */
 export interface WireInput extends Omit<PromptInput, "date"> {

@@ -1,10 +1,8 @@
 import { isEdgeError } from "../../base/mod.ts";
 import { compileTemplate, type PromptRenderer, type TemplateSources } from "../template/mod.ts";
 import { fromWire, LineReader, type WorkerQuestion, type WorkerReply } from "./messages.ts";
-import { QUESTION_CHARS_MAX } from "./worker_limits.ts";
+import { COMPILED_MAX, QUESTION_CHARS_MAX } from "./worker_limits.ts";
 
-/** Compiled templates kept. */
-const COMPILED_MAX = 8;
 /** Read at once. */
 const CHUNK_BYTES = 64 * 1024;
 /** Characters of all templates kept: a syntax tree takes some ten times its text, and the memory is small. */
@@ -14,25 +12,30 @@ const COMPILED_CHARS_MAX = 256 * 1024;
  * The main function of a template worker: answers questions on standard input, one after another, until it ends. Whoever
  * started this process bounds its time and memory by ending it; a template can reach nothing here but this process.
  */
-export async function serveTemplates(): Promise<void> {
+export function serveTemplates(): void {
   dropPermissions();
   const compiled = new CompiledTemplates();
   const lines = new LineReader(QUESTION_CHARS_MAX);
-  say({ kind: "ready" });
+  say([{ kind: "ready" }]);
   const chunk = new Uint8Array(CHUNK_BYTES);
   for (;;) {
-    const count = await Deno.stdin.read(chunk);
+    // Nothing else runs here, and a read that others wait for would cost as much as a short rendering.
+    const count = Deno.stdin.readSync(chunk);
     if (count === null) return;
-    for (const line of lines.push(chunk.subarray(0, count))) {
-      // Both ends come from one build, so that the cast holds.
-      say(answer(JSON.parse(line) as WorkerQuestion, compiled));
-    }
+    // Both ends come from one build, so that the cast holds.
+    const asked = lines.push(chunk.subarray(0, count)).map((line) =>
+      JSON.parse(line) as WorkerQuestion
+    );
+    say(asked.map((question) => answer(question, compiled)));
   }
 }
 
-function answer({ sources, input }: WorkerQuestion, compiled: CompiledTemplates): WorkerReply {
+function answer(question: WorkerQuestion, compiled: CompiledTemplates): WorkerReply {
+  const { input } = question;
   try {
-    const { render, ...traits } = compiled.get(sources);
+    const renderer = compiled.find(question);
+    if (renderer === undefined) return { kind: "forgotten" };
+    const { render, ...traits } = renderer;
     return { kind: "answer", traits, prompt: input === null ? null : render(fromWire(input)) };
   } catch (error) {
     if (isEdgeError(error)) return { kind: "refused", message: error.message };
@@ -44,26 +47,33 @@ function answer({ sources, input }: WorkerQuestion, compiled: CompiledTemplates)
 
 /** Renderers of the templates used last. */
 class CompiledTemplates {
-  /** By their sources, in order of use. */
-  readonly #renderers = new Map<string, PromptRenderer>();
+  /** By the keys of their sources, in order of use. */
+  readonly #renderers = new Map<string, { renderer: PromptRenderer; chars: number }>();
   #chars = 0;
 
-  get(sources: TemplateSources): PromptRenderer {
-    const key = JSON.stringify(sources);
-    const renderer = this.#renderers.get(key) ?? compileTemplate(sources);
+  /** Undefined = its sources are needed. */
+  find({ key, sources }: WorkerQuestion): PromptRenderer | undefined {
+    const known = this.#renderers.get(key) ??
+      (sources && { renderer: compileTemplate(sources), chars: charsOf(sources) });
+    if (known === undefined) return undefined;
     this.#drop(key);
-    this.#renderers.set(key, renderer);
-    this.#chars += key.length;
+    this.#renderers.set(key, known);
+    this.#chars += known.chars;
     for (const oldest of this.#renderers.keys()) {
       if (this.#renderers.size <= COMPILED_MAX && this.#chars <= COMPILED_CHARS_MAX) break;
       this.#drop(oldest);
     }
-    return renderer;
+    return known.renderer;
   }
 
   #drop(key: string): void {
-    if (this.#renderers.delete(key)) this.#chars -= key.length;
+    this.#chars -= this.#renderers.get(key)?.chars ?? 0;
+    this.#renderers.delete(key);
   }
+}
+
+function charsOf(sources: TemplateSources): number {
+  return JSON.stringify(sources).length;
 }
 
 /** A built program has all permissions from its start. */
@@ -73,8 +83,10 @@ function dropPermissions(): void {
   }
 }
 
-function say(reply: WorkerReply): void {
-  const bytes = new TextEncoder().encode(`${JSON.stringify(reply)}\n`);
+/** In one go, so that whoever reads is woken once. */
+function say(replies: readonly WorkerReply[]): void {
+  const lines = replies.map((reply) => `${JSON.stringify(reply)}\n`);
+  const bytes = new TextEncoder().encode(lines.join(""));
   for (let written = 0; written < bytes.length;) {
     written += Deno.stdout.writeSync(bytes.subarray(written));
   }

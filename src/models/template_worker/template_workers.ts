@@ -9,6 +9,8 @@ import type {
 } from "../template/mod.ts";
 import { toWire, type WorkerReply } from "./messages.ts";
 import {
+  BATCH_CHARS_MAX,
+  BATCH_MAX,
   LOSSES_MAX,
   QUESTION_CHARS_MAX,
   RENDER_MS_MAX,
@@ -80,12 +82,28 @@ export function createTemplateWorkers(options: TemplateWorkersOptions): Template
 }
 
 interface Job {
-  readonly key: string;
-  readonly question: string;
+  readonly template: NamedSources;
+  /** As JSON. */
+  readonly inputText: string;
   readonly origin: TemplateOrigin;
   readonly done: PromiseWithResolvers<TemplateOutcome>;
   /** Workers that others ended under it. */
   losses: number;
+  /** Some rendering beside it was not answered: it may have been this one. */
+  isAlone: boolean;
+}
+
+/** Sources as JSON, and a name for them. */
+interface NamedSources {
+  readonly key: string;
+  readonly text: string;
+}
+
+/** Of what a worker says by a template; undefined where it was ended before it said all. */
+interface Heard {
+  readonly replies: readonly WorkerReply[] | undefined;
+  /** Why it was ended. */
+  readonly ended: "used_up" | "held_up" | undefined;
 }
 
 /**
@@ -99,6 +117,8 @@ class Pool implements TemplateWorkers {
   readonly #idle = new Map<WorkerProcess, { cancel(): void }>();
   /** In order of use. */
   readonly #proven = new BoundedMap<string, true>(PROVEN_MAX);
+  /** Those of a model are the same with each request. */
+  readonly #named = new WeakMap<TemplateSources, NamedSources>();
   readonly #waiting: Job[] = [];
   #unprovenRunning = 0;
   #startingCount = 0;
@@ -113,20 +133,21 @@ class Pool implements TemplateWorkers {
     input: PromptInput | null,
     origin: TemplateOrigin,
   ): Promise<TemplateOutcome> {
-    const sourcesText = JSON.stringify(sources);
+    const template = this.#named.get(sources) ?? named(sources);
+    this.#named.set(sources, template);
     const inputText = input === null ? "null" : JSON.stringify(toWire(input));
-    const question = `{"sources":${sourcesText},"input":${inputText}}`;
-    if (question.length > QUESTION_CHARS_MAX) {
-      const message = `template and conversation have ${question.length} characters, ` +
+    const chars = questionOf({ template, inputText }, { isTold: false }).length;
+    if (chars > QUESTION_CHARS_MAX) {
+      const message = `template and conversation have ${chars} characters, ` +
         `at most ${QUESTION_CHARS_MAX} can be rendered`;
       return Promise.resolve({ kind: "refused", message });
     }
-    if (this.#isClosed) throw new UnavailableError("stopping", "this node is stopping");
+    if (this.#isClosed) throw stopping();
     if (this.#waiting.length >= WAITING_MAX) {
       throw new UnavailableError("queue_full", `${WAITING_MAX} prompts wait to be rendered`);
     }
     const done = Promise.withResolvers<TemplateOutcome>();
-    this.#waiting.push({ key: keyOf(sourcesText), question, origin, done, losses: 0 });
+    this.#waiting.push({ template, inputText, origin, done, losses: 0, isAlone: false });
     this.#pump();
     return done.promise;
   }
@@ -137,9 +158,7 @@ class Pool implements TemplateWorkers {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const job of this.#waiting.splice(0)) {
-      job.done.reject(new UnavailableError("stopping", "this node is stopping"));
-    }
+    for (const job of this.#waiting.splice(0)) job.done.reject(stopping());
     const workers = [...this.#workers];
     for (const worker of workers) this.#end(worker);
     await Promise.all(workers.map((worker) => worker.exited));
@@ -152,37 +171,95 @@ class Pool implements TemplateWorkers {
         if (this.#startingCount === 0 && this.#workers.size < WORKERS_MAX) this.#start();
         return;
       }
-      this.#waiting.splice(this.#waiting.indexOf(job), 1);
-      void this.#give(worker, job);
+      void this.#give(worker, this.#takeWith(job));
     }
   }
 
   /** What may run now: proven templates first, then those of models, each in the order they came. */
   #nextJob(): Job | undefined {
-    const proven = this.#waiting.find(({ key }) => this.#proven.has(key));
+    const proven = this.#waiting.find((job) => this.#isProven(job));
     if (proven !== undefined || this.#unprovenRunning > 0) return proven;
     return this.#waiting.find(({ origin }) => origin === "model") ?? this.#waiting[0];
   }
 
-  async #give(worker: WorkerProcess, job: Job): Promise<void> {
-    const { key, done } = job;
-    const isUnproven = this.#proven.use(key) === undefined;
-    if (isUnproven) this.#unprovenRunning++;
+  #isProven({ template }: Job): boolean {
+    return this.#proven.has(template.key);
+  }
+
+  /** Takes a job, and what else may go with it, from those that wait. */
+  #takeWith(first: Job): readonly Job[] {
+    const waiting = this.#waiting;
+    waiting.splice(waiting.indexOf(first), 1);
+    const taken = [first];
+    if (first.isAlone || !this.#isProven(first)) return taken;
+    let chars = first.inputText.length;
+    for (let index = 0; index < waiting.length && taken.length < BATCH_MAX;) {
+      const job = waiting[index];
+      if (job === undefined) break;
+      chars += job.inputText.length;
+      if (chars > BATCH_CHARS_MAX) break;
+      if (job.isAlone || !this.#isProven(job)) index++;
+      else taken.push(...waiting.splice(index, 1));
+    }
+    return taken;
+  }
+
+  async #give(worker: WorkerProcess, jobs: readonly Job[]): Promise<void> {
+    const unproven = jobs.filter(({ template }) => this.#proven.use(template.key) === undefined);
+    this.#unprovenRunning += unproven.length;
     this.#idle.get(worker)?.cancel();
     this.#idle.delete(worker);
-    const { reply, ended } = await this.#ask(worker, job.question);
-    if (isUnproven) this.#unprovenRunning--;
-    if (reply?.kind === "answer" && reply.prompt !== null) this.#proven.set(key, true);
-    if (reply === undefined) {
-      this.#proven.delete(key);
-      this.#end(worker);
-      // What comes next needn't wait for its start.
-      if (this.#workers.size === 0 && !this.#isClosed) this.#start();
-      if (ended === undefined && await this.#isToBeRepeated(worker, job)) return this.#repeat(job);
-    } else this.#rest(worker);
-    if (reply === undefined && ended === "held_up") done.reject(heldUp());
-    else done.resolve(outcomeOf(reply, ended === "used_up"));
+    const heard = await this.#ask(worker, jobs);
+    this.#unprovenRunning -= unproven.length;
+    if (heard.replies === undefined) {
+      if (!await this.#loseWorker(worker, jobs, heard.ended)) return;
+    } else {
+      this.#rest(worker);
+      for (const [index, job] of jobs.entries()) this.#settle(worker, job, heard.replies[index]);
+    }
     this.#pump();
+  }
+
+  #settle(worker: WorkerProcess, job: Job, reply: WorkerReply | undefined): void {
+    const { key } = job.template;
+    if (reply?.kind === "forgotten") {
+      worker.told.delete(key);
+      this.#waiting.unshift(job);
+      return;
+    }
+    if (reply?.kind === "answer") worker.told.set(key, true);
+    if (reply?.kind === "answer" && reply.prompt !== null) this.#proven.set(key, true);
+    job.done.resolve(outcomeOf(reply, false));
+  }
+
+  /** False = what was asked is asked again, and all else was seen to. */
+  async #loseWorker(
+    worker: WorkerProcess,
+    jobs: readonly Job[],
+    ended: Heard["ended"],
+  ): Promise<boolean> {
+    this.#end(worker);
+    // What comes next needn't wait for its start.
+    if (this.#workers.size === 0 && !this.#isClosed) this.#start();
+    const [job] = jobs;
+    if (job === undefined) return true;
+    if (this.#isClosed) {
+      for (const { done } of jobs) done.reject(stopping());
+      return true;
+    }
+    if (jobs.length > 1) {
+      for (const one of jobs) one.isAlone = true;
+      this.#repeat(jobs);
+      return false;
+    }
+    this.#proven.delete(job.template.key);
+    if (ended === undefined && await this.#isToBeRepeated(worker, job)) {
+      this.#repeat(jobs);
+      return false;
+    }
+    if (ended === "held_up") job.done.reject(heldUp());
+    else job.done.resolve(outcomeOf(undefined, ended === "used_up"));
+    return true;
   }
 
   /** What somebody else did to a worker says nothing about the template. */
@@ -191,19 +268,12 @@ class Pool implements TemplateWorkers {
     return ++job.losses <= LOSSES_MAX;
   }
 
-  #repeat(job: Job): void {
-    this.#waiting.unshift(job);
+  #repeat(jobs: readonly Job[]): void {
+    this.#waiting.unshift(...jobs);
     this.#pump();
   }
 
-  async #ask(
-    worker: WorkerProcess,
-    question: string,
-  ): Promise<{
-    readonly reply: WorkerReply | undefined;
-    /** Why it was ended before it replied. */
-    readonly ended: "used_up" | "held_up" | undefined;
-  }> {
+  async #ask(worker: WorkerProcess, jobs: readonly Job[]): Promise<Heard> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     let ended: "used_up" | "held_up" | undefined;
@@ -225,10 +295,13 @@ class Pool implements TemplateWorkers {
       const beforeMs = await worker.processorMs();
       if (!isOver) timer = clock.after(OVERTIME_MS, () => void look(beforeMs, OVERTIME_MS));
     });
-    const reply = await worker.ask(question);
+    const questions = jobs.map((job) => {
+      return questionOf(job, { isTold: worker.told.use(job.template.key) !== undefined });
+    });
+    const replies = await worker.ask(questions);
     isOver = true;
     timer.cancel();
-    return { reply, ended };
+    return { replies, ended };
   }
 
   #start(): void {
@@ -279,11 +352,23 @@ function outcomeOf(reply: WorkerReply | undefined, late: boolean): TemplateOutco
   return { kind: "exceeded", message: `the template takes more than ${limit}` };
 }
 
+function stopping(): UnavailableError {
+  return new UnavailableError("stopping", "this node is stopping");
+}
+
 function heldUp(): UnavailableError {
   const text = `the process that renders templates got no processor for ${RENDER_WALL_MS_MAX} ms`;
   return new UnavailableError("runner_lost", text);
 }
 
-function keyOf(sourcesText: string): string {
-  return createHash("sha256").update(sourcesText).digest("base64");
+function named(sources: TemplateSources): NamedSources {
+  const text = JSON.stringify(sources);
+  return { text, key: createHash("sha256").update(text).digest("base64") };
+}
+
+function questionOf(
+  { template: { key, text }, inputText }: Pick<Job, "template" | "inputText">,
+  { isTold }: { readonly isTold: boolean },
+): string {
+  return `{"key":"${key}",${isTold ? "" : `"sources":${text},`}"input":${inputText}}`;
 }

@@ -72,6 +72,71 @@ Deno.test("A template that fills the memory ends alone", () =>
     assert.equal((await workers.run(PLAIN, input, "model")).kind, "answer");
   }));
 
+Deno.test("Renderings that go together are told apart, and one that takes too long costs the others nothing", () =>
+  withWorkers(async (workers) => {
+    // Proven by a short conversation, endless by a long one.
+    const LONG = {
+      jinjaTemplate: `{% if messages[0].content == "long" %}${ENDLESS.jinjaTemplate}{% endif %}` +
+        "{{ messages[0].content }}!",
+    };
+    const saying = (content: string) => ({ ...input, messages: [{ role: "user", content }] });
+    await Promise.all([workers.run(PLAIN, input, "model"), workers.run(LONG, input, "model")]);
+    const outcomes = await Promise.all(
+      ["a", "long", "b", "c"].map((content, index) =>
+        workers.run(index % 2 === 1 ? LONG : PLAIN, saying(content), "model")
+      ),
+    );
+    const shown = outcomes.map((one) => one.kind === "answer" ? one.prompt?.text : one.message);
+    assert.deepEqual(shown, ["a!", "the template takes more than 250 ms", "b!", "c!"]);
+  }));
+
+/** What a worker is asked in one go, as it says itself. */
+async function questionsOf(
+  contents: readonly string[],
+  answer: string,
+): Promise<readonly (readonly { readonly key: string; readonly sources?: unknown }[])[]> {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  const log = `${file}.log`;
+  await Deno.writeTextFile(
+    file,
+    `console.log('{"kind":"ready"}');
+    for await (const chunk of Deno.stdin.readable) {
+      const lines = new TextDecoder().decode(chunk).trim().split("\\n");
+      Deno.writeTextFileSync(${JSON.stringify(log)}, "[" + lines.join() + "]\\n", { append: true });
+      const said = lines.map((line) => JSON.parse(line)).map((asked) => JSON.stringify(${answer}));
+      await Deno.stdout.write(new TextEncoder().encode(said.join("\\n") + "\\n"));
+    }`,
+  );
+  const command = [Deno.execPath(), "run", "--quiet", "--no-config", "-A", file];
+  const workers = createTemplateWorkers({ command, clock: REAL_CLOCK });
+  try {
+    await workers.run(PLAIN, input, "model");
+    await Promise.all(contents.map((content) => {
+      return workers.run(PLAIN, { ...input, messages: [{ role: "user", content }] }, "model");
+    }));
+  } finally {
+    await workers.close();
+    await Deno.remove(file);
+  }
+  const text = await Deno.readTextFile(log);
+  await Deno.remove(log);
+  return text.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+const ANSWERED = '{ kind: "answer", traits: {}, prompt: { text: "" } }';
+
+Deno.test("A worker is told a template once, and asked for what waits in one go", async () => {
+  const asked = await questionsOf(["a", "b", "c", "d"], ANSWERED);
+  const told = asked.map((questions) => questions.map(({ sources }) => sources !== undefined));
+  assert.deepEqual(told, [[true], [false], [false, false, false]]);
+});
+
+Deno.test("A worker that has forgotten a template is told it again", async () => {
+  const forgets = `asked.sources === undefined ? { kind: "forgotten" } : ${ANSWERED}`;
+  const asked = await questionsOf(["a"], forgets);
+  assert.deepEqual(asked.map(([question]) => question?.sources !== undefined), [true, false, true]);
+});
+
 Deno.test("Templates that rendered before do not wait for ones that never did", () =>
   withWorkers(async (workers) => {
     await workers.run(PLAIN, input, "model");

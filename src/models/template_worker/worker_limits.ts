@@ -15,3 +15,9 @@ export const REPLY_CHARS_MAX = 32 * 1024 * 1024;
 export const LOSSES_MAX = 3;
 /** Renderings that wait for a worker. */
 export const WAITING_MAX = 256;
+/** Templates that a worker keeps compiled, and so need not be told again. */
+export const COMPILED_MAX = 8;
+/** Renderings handed over at once: a busy node wakes a worker once for several. */
+export const BATCH_MAX = 8;
+/** UTF-16 units of their conversations together, so that the first need not wait long for the last. */
+export const BATCH_CHARS_MAX = 64 * 1024;

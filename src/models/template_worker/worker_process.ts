@@ -1,12 +1,24 @@
+import { BoundedMap } from "../../base/mod.ts";
 import { childEnvironment } from "../../confinement/mod.ts";
 import { LineReader, type WorkerReply } from "./messages.ts";
-import { REPLY_CHARS_MAX, WORKER_HEAP_MIB } from "./worker_limits.ts";
+import { COMPILED_MAX, REPLY_CHARS_MAX, WORKER_HEAP_MIB } from "./worker_limits.ts";
 
 /** Linux counts in hundredths of a second, whatever its kernel does. */
 const TICK_MS = 10;
 
-/** A child process that compiles and runs templates, one question at a time. Knows no limits but its memory's. */
+const encoder = new TextEncoder();
+
+/** Questions that a worker has not answered yet. */
+interface Asked {
+  readonly count: number;
+  readonly replies: WorkerReply[];
+  readonly done: PromiseWithResolvers<readonly WorkerReply[] | undefined>;
+}
+
+/** A child process that compiles and runs templates. Knows no limits but its memory's. */
 export class WorkerProcess {
+  /** Names of the templates that it has answered for, and so most likely still has. */
+  readonly told = new BoundedMap<string, true>(COMPILED_MAX);
   /** Resolves with true once it takes questions, with false when it ended before. */
   readonly ready: Promise<boolean>;
   /** Resolves once the process is gone. */
@@ -14,7 +26,7 @@ export class WorkerProcess {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #started = Promise.withResolvers<boolean>();
-  #waiting: PromiseWithResolvers<WorkerReply | undefined> | undefined;
+  #waiting: Asked | undefined;
   #isGone = false;
   #isEndedByUs = false;
 
@@ -38,16 +50,19 @@ export class WorkerProcess {
     this.exited = Promise.all([this.#read(), this.#child.status]);
   }
 
-  /** Resolves with the reply, or with undefined when the process ended before it came. */
-  ask(question: string): Promise<WorkerReply | undefined> {
-    const waiting = Promise.withResolvers<WorkerReply | undefined>();
-    if (this.#isGone) waiting.resolve(undefined);
+  /**
+   * Resolves with the replies, in the order of the questions, or with undefined when the process ended before all came.
+   * Nothing else may be asked meanwhile.
+   */
+  ask(questions: readonly string[]): Promise<readonly WorkerReply[] | undefined> {
+    const done = Promise.withResolvers<readonly WorkerReply[] | undefined>();
+    if (this.#isGone) done.resolve(undefined);
     else {
-      this.#waiting = waiting;
+      this.#waiting = { count: questions.length, replies: [], done };
       // A process that is gone loses it silently: the end of its output tells.
-      this.#input.write(new TextEncoder().encode(`${question}\n`)).catch(() => {});
+      this.#input.write(encoder.encode(`${questions.join("\n")}\n`)).catch(() => {});
     }
-    return waiting.promise;
+    return done.promise;
   }
 
   /**
@@ -101,11 +116,14 @@ export class WorkerProcess {
     }
     this.#isGone = true;
     this.#started.resolve(false);
-    this.#waiting?.resolve(undefined);
+    this.#waiting?.done.resolve(undefined);
   }
 
   #take(reply: WorkerReply): void {
-    if (reply.kind === "ready") this.#started.resolve(true);
-    else this.#waiting?.resolve(reply);
+    if (reply.kind === "ready") return this.#started.resolve(true);
+    const asked = this.#waiting;
+    if (asked === undefined || asked.replies.push(reply) < asked.count) return;
+    this.#waiting = undefined;
+    asked.done.resolve(asked.replies);
   }
 }
