@@ -96,7 +96,7 @@ export class RemoteModel extends ChannelledModel implements LoadedModel {
 
   /** Gives the slot back: what still runs for it is cut. */
   close(): void {
-    this.#end(lost("its slot was given back"), { expected: true });
+    this.#end(GIVEN_BACK, { expected: true });
   }
 
   /**
@@ -175,8 +175,10 @@ export class RemoteModel extends ChannelledModel implements LoadedModel {
     this.#silence.stop();
     this.#heartbeat.stop();
     this.#messages.reset();
-    // Before the slot was held, the reason decides where to ask next.
-    this.#grant.reject(isLoss(error) ? new UnavailableError("peer_lost", reason) : error);
+    if (this.#held === undefined) {
+      // Before the slot was held, the reason decides where to ask next.
+      this.#grant.reject(isLoss(error) ? new UnavailableError("peer_lost", reason) : error);
+    }
     this.channel.lose(this.#lost);
     this.#exit.resolve({ expected: options.expected, reason });
   }
@@ -190,6 +192,9 @@ export class RemoteModel extends ChannelledModel implements LoadedModel {
 function isLoss(error: unknown): error is UnavailableError {
   return isEdgeError(error) && error.code === "runner_lost" && error instanceof UnavailableError;
 }
+
+/** Made once: each answer ends so, and an error of its own has a stack that nobody reads. */
+const GIVEN_BACK = lost("its slot was given back");
 
 function lost(reason: string): UnavailableError {
   return new UnavailableError("runner_lost", `The runner is gone: ${reason}`);

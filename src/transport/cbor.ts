@@ -1,9 +1,12 @@
 import { decode, encode } from "cborg";
 import { errorMessage, PeerError } from "../base/mod.ts";
+import { CborWriter } from "./cbor_writer.ts";
+
+const writer = new CborWriter(encode);
 
 /** One value as CBOR: plain objects, arrays, texts, numbers, booleans, null and byte strings; `undefined` fields stay. */
 export function encodeValue(value: unknown): Uint8Array {
-  return encode(value);
+  return writer.encode(value);
 }
 
 /**

@@ -163,13 +163,12 @@ export class Connection {
     let parts: StreamParts;
     try {
       parts = takeStream(await conn.createBidirectionalStream());
-      await parts.sink.write(encodeStreamHeader("stream"));
     } catch (cause) {
       // The runtime says so when the peer has not yet given back the credit of streams that ended.
       throw cause instanceof RangeError ? tooManyStreams(peer) : lostConnection(cause, peer);
     }
     if (this.#closed) throw lostConnection(undefined, peer);
-    const stream = this.#makeStream(parts, this.#opened);
+    const stream = this.#makeStream(parts, this.#opened, encodeStreamHeader("stream"));
     this.#opened.add(stream);
     return stream;
   }
@@ -212,13 +211,18 @@ export class Connection {
     if (!this.#closed) this.#deliver(() => this.#parts.events.onStream(stream));
   }
 
-  #makeStream(parts: StreamParts, among: Set<QuicPeerStream>): QuicPeerStream {
+  #makeStream(
+    parts: StreamParts,
+    among: Set<QuicPeerStream>,
+    lead?: Uint8Array,
+  ): QuicPeerStream {
     const owner = {
       peer: this.peer,
       onFault: (error: PeerError) => this.#fault(error),
       onDone: (stream: QuicPeerStream) => void among.delete(stream),
     };
-    return new QuicPeerStream(owner, parts, this.#readerOf(parts.source, STREAM_FRAME_BYTES_MAX));
+    const reader = this.#readerOf(parts.source, STREAM_FRAME_BYTES_MAX);
+    return new QuicPeerStream(owner, parts, { reader, ...lead && { lead } });
   }
 
   #readerOf(source: StreamParts["source"], frameBytesMax: number): FrameReader {

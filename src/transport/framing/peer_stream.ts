@@ -1,12 +1,14 @@
-import { type NodeId, PeerError } from "../../base/mod.ts";
+import { joinBytes, type NodeId, PeerError } from "../../base/mod.ts";
 import type { PeerStream } from "../../ports/mod.ts";
 import { FRAME_LENGTH_BYTES, STREAM_FRAME_BYTES_MAX, type StreamKind } from "../../protocol/mod.ts";
 import { type FrameReader, type NextFrame, STREAM_ENDED, writeLength } from "./frame_reader.ts";
 import {
   END_MARK,
+  givenUp,
   ignoreLoss,
   isRuntimeLoss,
   lostConnection,
+  RESET,
   type StreamParts,
 } from "./stream_pipe.ts";
 
@@ -15,6 +17,8 @@ import {
  * the peer reads slowly.
  */
 const WRITE_BYTES_MAX = 64 * 1024;
+
+const NO_LEAD = new Uint8Array();
 
 /** What a stream tells its connection. */
 export interface PeerStreamOwner {
@@ -33,13 +37,20 @@ export class QuicPeerStream implements PeerStream {
   #state: "open" | "ended" | "broken" = "open";
   #peerEnded = false;
   #done = false;
+  #lead: Uint8Array;
   /** The last read: reads take turns, so that frames are given out in order. */
   #reading: Promise<unknown> = Promise.resolve();
 
-  constructor(owner: PeerStreamOwner, parts: StreamParts, reader: FrameReader) {
+  /** `lead`: goes before the first frame, in one piece with it. */
+  constructor(
+    owner: PeerStreamOwner,
+    parts: StreamParts,
+    at: { readonly reader: FrameReader; readonly lead?: Uint8Array },
+  ) {
     this.#owner = owner;
     this.#parts = parts;
-    this.#reader = reader;
+    this.#reader = at.reader;
+    this.#lead = at.lead ?? NO_LEAD;
   }
 
   get peer(): NodeId {
@@ -64,10 +75,13 @@ export class QuicPeerStream implements PeerStream {
         `Cannot write frame of ${frame.length} bytes: at most ${STREAM_FRAME_BYTES_MAX} are allowed`,
       );
     }
-    if (this.#state !== "open") throw lostConnection(undefined, this.peer);
+    if (this.#state !== "open") throw givenUp(this.peer);
     try {
       // All pieces are queued at once: pieces of two writes must not mix.
-      await Promise.all(piecesOf(frame).map((piece) => this.#parts.sink.write(piece)));
+      const [first, ...others] = piecesOf(frame, this.#takeLead());
+      const written = this.#parts.sink.write(first);
+      if (others.length === 0) await written;
+      else await Promise.all([written, ...others.map((piece) => this.#parts.sink.write(piece))]);
     } catch (cause) {
       this.breakOff();
       throw lostConnection(cause, this.peer);
@@ -84,7 +98,7 @@ export class QuicPeerStream implements PeerStream {
     if (this.#state !== "open") return;
     this.#state = "ended";
     try {
-      await this.#parts.sink.write(END_MARK);
+      await this.#parts.sink.write(joinBytes([this.#takeLead(), END_MARK]));
       this.#checkDone();
       await this.#parts.sink.close();
     } catch {
@@ -102,16 +116,22 @@ export class QuicPeerStream implements PeerStream {
     if (this.#isBroken()) return;
     this.#state = "broken";
     // The runtime ends a dropped direction like a finished one; without the end mark the peer knows better.
-    this.#parts.sink.abort().catch(ignoreLoss);
+    this.#parts.sink.abort(RESET).catch(ignoreLoss);
     this.#parts.source.cancel().catch(ignoreLoss);
     this.#finish();
   }
 
+  #takeLead(): Uint8Array {
+    const lead = this.#lead;
+    this.#lead = NO_LEAD;
+    return lead;
+  }
+
   async #readNext(into?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    if (this.#isBroken()) throw lostConnection(undefined, this.peer);
+    if (this.#isBroken()) throw givenUp(this.peer);
     if (this.#peerEnded) return undefined;
     const found = await this.#next(into);
-    if (this.#isBroken()) throw lostConnection(undefined, this.peer);
+    if (this.#isBroken()) throw givenUp(this.peer);
     if (found === STREAM_ENDED) {
       this.#peerEnded = true;
       // Only a direction that was read to its end gives its credit back.
@@ -121,7 +141,7 @@ export class QuicPeerStream implements PeerStream {
     }
     if (found !== undefined) return found;
     this.breakOff();
-    throw lostConnection(undefined, this.peer);
+    throw givenUp(this.peer);
   }
 
   async #next(into?: ArrayBuffer): Promise<NextFrame> {
@@ -151,12 +171,14 @@ export class QuicPeerStream implements PeerStream {
   }
 }
 
-function piecesOf(frame: Uint8Array): Uint8Array[] {
-  const firstBytes = Math.min(frame.length, WRITE_BYTES_MAX - FRAME_LENGTH_BYTES);
-  const first = new Uint8Array(FRAME_LENGTH_BYTES + firstBytes);
-  writeLength(first, { at: 0, length: frame.length });
-  first.set(frame.subarray(0, firstBytes), FRAME_LENGTH_BYTES);
-  const pieces: Uint8Array[] = [first];
+function piecesOf(frame: Uint8Array, lead: Uint8Array): [Uint8Array, ...Uint8Array[]] {
+  const headBytes = lead.length + FRAME_LENGTH_BYTES;
+  const firstBytes = Math.min(frame.length, WRITE_BYTES_MAX - headBytes);
+  const first = new Uint8Array(headBytes + firstBytes);
+  first.set(lead);
+  writeLength(first, { at: lead.length, length: frame.length });
+  first.set(frame.subarray(0, firstBytes), headBytes);
+  const pieces: [Uint8Array, ...Uint8Array[]] = [first];
   for (let at = firstBytes; at < frame.length; at += WRITE_BYTES_MAX) {
     pieces.push(frame.subarray(at, at + WRITE_BYTES_MAX));
   }

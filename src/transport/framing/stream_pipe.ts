@@ -1,4 +1,10 @@
-import { InvariantError, isEdgeError, type NodeId, UnavailableError } from "../../base/mod.ts";
+import {
+  BoundedMap,
+  InvariantError,
+  isEdgeError,
+  type NodeId,
+  UnavailableError,
+} from "../../base/mod.ts";
 import { FRAME_LENGTH_BYTES } from "../../protocol/mod.ts";
 import type { FramePipe } from "../frame_pipe.ts";
 import { type ByteSource, type FrameReader, STREAM_ENDED, withLength } from "./frame_reader.ts";
@@ -78,6 +84,20 @@ async function readFrame(reader: FrameReader): ReturnType<FrameReader["next"]> {
 export function isRuntimeLoss(error: unknown): boolean {
   return !isEdgeError(error) && !(error instanceof InvariantError);
 }
+
+/** Peers whose loss has an error for all who see it. */
+const LOST_PEERS_MAX = 256;
+const lostPeers = new BoundedMap<NodeId, UnavailableError>(LOST_PEERS_MAX);
+
+/** As {@link lostConnection}, for a stream that this side has given up: most end so, and nobody reads the stack of each. */
+export function givenUp(peer: NodeId): UnavailableError {
+  const known = lostPeers.use(peer) ?? lostConnection(undefined, peer);
+  lostPeers.set(peer, known);
+  return known;
+}
+
+/** Made once: the runtime would make an error for each stream that gets none. */
+export const RESET: DOMException = new DOMException("The stream is given up", "AbortError");
 
 /** What callers of a stream see when it is gone. */
 export function lostConnection(cause?: unknown, peer?: NodeId): UnavailableError {
