@@ -452,6 +452,7 @@ export const IMPORT_RULES: ImportRules = {
       ["anthropic", "wire", "Every family reads and answers in the same way."],
       ["openai", "wire", "Every family reads and answers in the same way."],
       ["connections", "trust", "An address has one spelling."],
+      ["connections", "wire", "Answers are sent in the parts that they are made of."],
       [".", "trust", "Who may ask is known before a request is read."],
       [".", "wire", "Every family reads and answers in the same way."],
     ]),

@@ -100,11 +100,23 @@ const LEFT = new DOMException("The run is left", "AbortError");
 /** One attempt of one runner at the answer. */
 interface Attempt {
   readonly lease: Lease;
+  /** Aborted with the request. */
   readonly abort: AbortController;
+  /** No longer with the request. */
+  readonly unfollow: () => void;
   /** Of what this runner does for the answer. */
   readonly span: Span;
   /** Undefined until the run is started. */
   events: AsyncIterator<SequenceEvent> | undefined;
+}
+
+/** A controller that aborts with `signal`: `AbortSignal.any` takes ten times as long, for each answer. */
+function following(signal: AbortSignal): Pick<Attempt, "abort" | "unfollow"> {
+  const abort = new AbortController();
+  const follow = () => abort.abort(signal.reason);
+  if (signal.aborted) follow();
+  else signal.addEventListener("abort", follow);
+  return { abort, unfollow: () => signal.removeEventListener("abort", follow) };
 }
 
 type OrderOf<Kind extends AnswerOrder["kind"]> = Extract<AnswerOrder, { kind: Kind }>;
@@ -319,7 +331,7 @@ class AnswerRun {
     const { servedBy, loadNs } = lease;
     const attributes = { "odist.node": servedBy?.name, "odist.standing": standing };
     const span = startSpan("odist.run", { under: traceparent, attributes });
-    this.#attempt = { lease, abort: new AbortController(), span, events: undefined };
+    this.#attempt = { lease, ...following(this.#signal), span, events: undefined };
     if (this.#machine.tokenCount === 0) {
       this.#servedBy = servedBy;
       this.#begin(lease.model.facts);
@@ -353,10 +365,9 @@ class AnswerRun {
   async #startRun(request: SequenceRequest): Promise<AnswerFact> {
     const attempt = this.#attempt;
     if (attempt === undefined) throw runEnded("before it had a slot");
-    const signal = AbortSignal.any([this.#signal, attempt.abort.signal]);
     const { model, cellsAt = [] } = attempt.lease;
     const asked = cellsAt.length === 0 ? request : { ...request, cellsAt };
-    const events = model.generate(asked, signal);
+    const events = model.generate(asked, attempt.abort.signal);
     const place = { under: attempt.span.traceparent, node: attempt.lease.servedBy?.name };
     // Whoever computes it elsewhere has spans of its own.
     const told = attempt.lease.isElsewhere === true ? events : traceRun(events, place);
@@ -430,6 +441,7 @@ class AnswerRun {
     this.#attempt = undefined;
     if (attempt === undefined) return;
     attempt.span.end();
+    attempt.unfollow();
     attempt.abort.abort(LEFT);
     void drain(attempt.events).then((lost) =>
       lost ? attempt.lease.lost() : attempt.lease.release()

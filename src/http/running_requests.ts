@@ -13,7 +13,7 @@ interface Recent {
 /** The requests that this node is answering, by the id that their answers carry, and those that it answered lately. */
 export class RunningRequests {
   readonly #byId = new Map<string, Set<Exchange>>();
-  #recent: Recent[] = [];
+  readonly #recent: Recent[] = [];
 
   /** Returns what forgets it again. */
   add(exchange: Exchange): () => void {
@@ -24,7 +24,9 @@ export class RunningRequests {
       same.delete(exchange);
       if (same.size === 0 && this.#byId.get(requestId) === same) this.#byId.delete(requestId);
       const { asker, row } = exchange;
-      if (row !== undefined) this.#recent = [...this.#recent, { asker, row }].slice(-RECENT_MAX);
+      if (row === undefined) return;
+      this.#recent.push({ asker, row });
+      if (this.#recent.length > RECENT_MAX) this.#recent.shift();
     };
   }
 

@@ -52,7 +52,7 @@ export interface IncidentRecorderParts {
 export class IncidentRecorder implements Recorder {
   readonly #parts: IncidentRecorderParts;
   readonly #stretches = new Map<RecordedPart, Stretch[]>();
-  #answers: Stretch[] = [];
+  readonly #answers: Stretch[] = [];
   #answerSteps = 0;
   #answerBytes = 0;
 
@@ -127,9 +127,8 @@ export class IncidentRecorder implements Recorder {
       this.#answers.length > ANSWERS_MAX || this.#answerSteps > ANSWERS_STEPS_MAX ||
       this.#answerBytes > ANSWERS_HELD_BYTES_MAX
     ) {
-      const [oldest, ...others] = this.#answers;
+      const oldest = this.#answers.shift();
       if (oldest === undefined) return;
-      this.#answers = others;
       this.#answerSteps -= oldest.steps.length;
       this.#answerBytes -= oldest.bytes;
       oldest.steps.length = 0;

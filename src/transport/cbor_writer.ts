@@ -59,11 +59,12 @@ export class CborWriter {
       this.#head(BYTES, value.length);
       this.#raw(value);
     } else if (isPlain(value)) {
-      const fields = Object.entries(value);
-      this.#head(MAP, fields.length);
-      for (const [name, field] of fields) {
+      const fields = value as Readonly<Record<string, unknown>>;
+      const names = Object.keys(fields);
+      this.#head(MAP, names.length);
+      for (const name of names) {
         this.#text(name);
-        this.#write(field);
+        this.#write(fields[name]);
       }
     } else this.#raw(this.#encodeOther(value));
   }
@@ -95,16 +96,19 @@ export class CborWriter {
   /** Most texts are short and of ASCII, and not worth a call of the runtime; false for others, and nothing was written. */
   #ascii(text: string): boolean {
     const before = this.#length;
-    this.#head(TEXT, text.length);
-    this.#reserve(text.length);
-    for (let index = 0; index < text.length; index++) {
+    const { length } = text;
+    this.#head(TEXT, length);
+    this.#reserve(length);
+    const [bytes, at] = [this.#bytes, this.#length];
+    for (let index = 0; index < length; index++) {
       const unit = text.charCodeAt(index);
       if (unit > 0x7f) {
         this.#length = before;
         return false;
       }
-      this.#bytes[this.#length++] = unit;
+      bytes[at + index] = unit;
     }
+    this.#length = at + length;
     return true;
   }
 

@@ -136,21 +136,31 @@ export class Connection {
     incoming.resume();
   }
 
+  /** Most bodies are here before anyone asks for them. Who stops reading still answers on this connection. */
   async *#parts(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
-    // Who stops reading still answers on this connection.
-    const parts = incoming.iterator({ destroyOnReturn: false });
-    try {
-      for (;;) {
-        this.#reading.add(incoming);
-        const next = await parts.next();
-        this.#reading.delete(incoming);
-        if (next.done === true) return;
-        yield next.value;
-      }
-    } finally {
-      this.#reading.delete(incoming);
-      await parts.return?.();
+    for (;;) {
+      const part = incoming.read();
+      if (part !== null) yield part;
+      else if (incoming.complete && incoming.readableLength === 0) return;
+      else await this.#awaitPart(incoming);
     }
+  }
+
+  /** Resolves once there may be more of a body, or no more follows. Rejects when it broke off. */
+  #awaitPart(incoming: IncomingMessage): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const onClose = () => {
+      if (incoming.complete) resolve();
+      else reject(incoming.errored ?? new Error("The body broke off"));
+    };
+    this.#reading.add(incoming);
+    incoming.on("readable", resolve).on("end", resolve).on("error", reject).on("close", onClose);
+    if (incoming.destroyed) onClose();
+    return promise.finally(() => {
+      this.#reading.delete(incoming);
+      incoming.off("readable", resolve).off("end", resolve).off("error", reject);
+      incoming.off("close", onClose);
+    });
   }
 }
 

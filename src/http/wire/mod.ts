@@ -41,10 +41,12 @@ export { type LongAnswer, longJsonAnswer } from "./long_answer.ts";
 export { LiveAnswer, type LiveAnswerParts } from "./live_answer.ts";
 export { joinParts, parseImageUrl } from "./said_parts.ts";
 export {
+  type AnswerParts,
   bytesAnswer,
   earlyAnswer,
   streamAnswer,
   type StreamEncoder,
   type StreamWatcher,
+  takeParts,
 } from "./stream.ts";
 export { DURATION_MS_MAX, localTime, utcTime } from "./time.ts";

@@ -133,25 +133,58 @@ async function pump<T>(parts: {
   sink.close();
 }
 
+/** The parts of an answer's body, for its one reader. */
+export interface AnswerParts {
+  next(): Promise<IteratorResult<Uint8Array, unknown>>;
+  /** Nobody reads on: whoever makes them stops. */
+  cancel(): Promise<void>;
+}
+
+/** Of answers whose bodies nobody has begun to read as streams. */
+const partsOf = new WeakMap<Response, AnswerParts>();
+
+/**
+ * Takes the body of an answer, which must not be read otherwise then. A stream of the platform between who makes the parts and
+ * who sends them costs more than the sending.
+ */
+export function takeParts(answer: Response, body: ReadableStream<Uint8Array>): AnswerParts {
+  const parts = partsOf.get(answer);
+  if (parts !== undefined && !body.locked) return parts;
+  const reader = body.getReader();
+  return {
+    next: async () => {
+      const { done, value } = await reader.read();
+      return done ? { done, value: undefined } : { done, value };
+    },
+    cancel: () => reader.cancel(new DOMException("The client went away", "AbortError")),
+  };
+}
+
 /** An answer of bytes as they come; what they break off with breaks it off. `left` hears of a client that went away. */
 export function bytesAnswer(
   bytes: AsyncIterator<Uint8Array>,
   init: { readonly status?: number; readonly headers: Readonly<Record<string, string>> },
   left: () => void,
 ): Response {
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const next = await bytes.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(next.value);
-    },
+  const parts: AnswerParts = {
+    next: () => bytes.next(),
     async cancel() {
       // First: it may wait for bytes, and whoever makes those should stop.
       left();
       await bytes.return?.();
     },
+  };
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await parts.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
+    },
+    cancel: () => parts.cancel(),
   }, { highWaterMark: 0 });
-  return new Response(body, init);
+  const answer = new Response(body, init);
+  partsOf.set(answer, parts);
+  return answer;
 }
 
 /** An answer whose head is sent while it is not known yet what follows. */
