@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { InvariantError, type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import type { ModelDefinition } from "../models/mod.ts";
-import { SPLIT_LEASE } from "../core/answers/limits.ts";
+import { LEASES_PER_PEER_MAX, SPLIT_LEASE } from "../core/answers/limits.ts";
 import type { LoadedModel, SplitView } from "../ports/mod.ts";
 import type { LoadedFacts, SequenceEvent, SequenceRequest } from "../protocol/mod.ts";
 import { HandClock, settle } from "../../tests/harness/hand_clock.ts";
 import { type StreamPair, streamPair } from "../../tests/harness/peer_streams.ts";
 import { RecordingTelemetry } from "../../tests/harness/scripted_client.ts";
-import { encodeValue } from "../transport/mod.ts";
+import { encodeValue, TRANSPORT_LIMITS } from "../transport/mod.ts";
 import { MessageStream } from "../calls/message_stream.ts";
 import { StreamRouter } from "../calls/stream_router.ts";
 import type { Lease, SlotRequest } from "./scheduler_driver.ts";
@@ -263,6 +263,10 @@ Deno.test("A remote lease answers as the model on its node does, and gives its s
   lease.lost();
   await settle();
   assert.deepEqual([driver.released, driver.lost, leases.openCount(SERVING)], [1, 0, 0]);
+});
+
+Deno.test("A connection carries as many leases as a peer may have, and other streams beside them", () => {
+  assert.ok(LEASES_PER_PEER_MAX + 64 <= TRANSPORT_LIMITS.streamsPerPeerMax);
 });
 
 Deno.test("A remote lease loads with the serving node's own paths and parallelism", async () => {
@@ -726,13 +730,14 @@ for (
   });
 }
 
-Deno.test("RemoteLeases sends a peer no more leases than a connection carries", async () => {
+Deno.test("RemoteLeases sends a peer as many leases as its limit says, and no more", async () => {
+  assert.ok(LEASES_PER_PEER_MAX >= 200, "200 clients of one node that stream from another one fit");
   const { acquire, leases, driver } = stage();
-  for (let count = 0; count < 192; count++) await acquire();
+  for (let count = 0; count < LEASES_PER_PEER_MAX; count++) await acquire();
   await assert.rejects(acquire(), { code: "queue_full" });
   leases.close();
   await settle();
-  assert.equal(driver.released, 192);
+  assert.equal(driver.released, LEASES_PER_PEER_MAX);
   await assert.rejects(acquire(), { code: "stopping" });
 });
 

@@ -6,7 +6,7 @@ export interface TransportLimits {
   readonly channelQueueBytesMax: number;
   /** Datagrams waiting per peer. */
   readonly datagramQueueMax: number;
-  /** Streams a peer may have open here at once, channels included. */
+  /** Streams a peer may have open here at once, channels included: its leases (`LEASES_PER_PEER_MAX`), and 64 for all else. */
   readonly streamsPerPeerMax: number;
   /** From a connection's first packet to a verified hello. */
   readonly helloTimeoutMs: number;
@@ -40,7 +40,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   channelQueueFramesMax: 4096,
   channelQueueBytesMax: 32 * 1024 * 1024,
   datagramQueueMax: 256,
-  streamsPerPeerMax: 256,
+  streamsPerPeerMax: 576,
   helloTimeoutMs: 5_000,
   frameStallMs: 15_000,
   joinTimeoutMs: 30_000,

@@ -49,7 +49,12 @@ export const LEASE_BEAT_MS = 100;
 export const SPLIT_LEASE = { beatMs: 150, silenceMs: 750 } as const;
 /** An asking node that says nothing for longer is gone and its slot free. Milliseconds; long, as a false alarm costs it its answer. */
 export const ASKER_SILENCE_MS = 6_000;
-/** Leases of one peer at once, waiting ones included; below what a connection carries in streams. */
-export const LEASES_PER_PEER_MAX = 192;
+/**
+ * Leases of one peer at once, waiting ones included: what a node may hold and have held here of streams, timers and places in
+ * the queue, however many clients ask it. As many as a node lets wait by default (`--max-queue`), since one that holds a model
+ * alone would otherwise be left with slots free while others refuse what they would ask it for. Less than a connection carries
+ * in streams, which are for more than leases.
+ */
+export const LEASES_PER_PEER_MAX = 512;
 /** Commands of one lease under way; no one needs more than two. */
 export const LEASE_COMMANDS_MAX = 32;
