@@ -12,6 +12,8 @@ import {
 } from "../raft/mod.ts";
 import type { RaftCall, RaftMethod } from "./replayed_raft.ts";
 
+const NOTHING: readonly unknown[] = [];
+
 /** A {@link RaftNode} whose calls are recorded. */
 export class RecordedRaft extends RaftNode {
   readonly #reads: NotedReads;
@@ -37,7 +39,12 @@ export class RecordedRaft extends RaftNode {
   }
 
   override step(input: RaftInput): StepOutcome {
-    return this.#noted("step", [input], () => super.step(input));
+    if (!this.#begins()) return super.step(input);
+    try {
+      return this.#ended("step", [input], super.step(input));
+    } catch (error) {
+      throw this.#failed("step", [input], error);
+    }
   }
 
   override proposeAll(batch: readonly Uint8Array[]): StepOutcome {
@@ -53,7 +60,12 @@ export class RecordedRaft extends RaftNode {
   }
 
   override tick(): void {
-    return this.#noted("tick", [], () => super.tick());
+    if (!this.#begins()) return super.tick();
+    try {
+      return this.#ended("tick", NOTHING, super.tick());
+    } catch (error) {
+      throw this.#failed("tick", NOTHING, error);
+    }
   }
 
   override campaign(): void {
@@ -84,28 +96,43 @@ export class RecordedRaft extends RaftNode {
   }
 
   override ready(): Ready {
-    return this.#noted("ready", [], () => super.ready());
+    if (!this.#begins()) return super.ready();
+    try {
+      return this.#ended("ready", NOTHING, super.ready());
+    } catch (error) {
+      throw this.#failed("ready", NOTHING, error);
+    }
   }
 
+  /** For calls that are rare; what comes with each message is spelled out above, as a call takes less than what this makes. */
   #noted<Result>(method: RaftMethod, args: readonly unknown[], act: () => Result): Result {
-    if (this.#isInside || this.#steps === undefined) return act();
-    this.#isInside = true;
-    this.#reads.noted = [];
-    let orders: unknown;
+    if (!this.#begins()) return act();
     try {
-      const result = act();
-      orders = result;
-      return result;
+      return this.#ended(method, args, act());
     } catch (error) {
-      orders = { threw: error instanceof Error ? error.message : String(error) };
-      throw error;
-    } finally {
-      this.#isInside = false;
-      const call: RaftCall = { method, args, reads: this.#reads.noted };
-      this.#reads.noted = undefined;
-      const held = method === "step" ? args[0] : method === "ready" ? appendOf(orders) : undefined;
-      this.#steps.note(call, orders, bytesOf(held));
+      throw this.#failed(method, args, error);
     }
+  }
+
+  /** False = the call is not recorded. */
+  #begins(): boolean {
+    if (this.#isInside || this.#steps === undefined) return false;
+    this.#isInside = true;
+    this.#reads.begin();
+    return true;
+  }
+
+  #ended<Result>(method: RaftMethod, args: readonly unknown[], orders: Result): Result {
+    this.#isInside = false;
+    const call: RaftCall = { method, args, reads: this.#reads.end() };
+    const held = method === "step" ? args[0] : method === "ready" ? appendOf(orders) : undefined;
+    this.#steps?.note(call, orders, held === undefined ? 0 : bytesOf(held));
+    return orders;
+  }
+
+  #failed(method: RaftMethod, args: readonly unknown[], error: unknown): unknown {
+    this.#ended(method, args, { threw: error instanceof Error ? error.message : String(error) });
+    return error;
   }
 }
 
@@ -124,10 +151,24 @@ function bytesOf(held: unknown): number {
 /** A log, and what was read of it for the call that is running. */
 class NotedReads implements RaftLogReader {
   readonly #stable: RaftLogReader;
-  noted: unknown[] | undefined;
+  #isNoting = false;
+  /** Undefined = nothing was read yet: most calls read nothing. */
+  #noted: unknown[] | undefined;
 
   constructor(stable: RaftLogReader) {
     this.#stable = stable;
+  }
+
+  begin(): void {
+    this.#isNoting = true;
+  }
+
+  /** What was read since it began, in order. */
+  end(): readonly unknown[] {
+    const noted = this.#noted ?? NOTHING;
+    this.#noted = undefined;
+    this.#isNoting = false;
+    return noted;
   }
 
   initial(): ReturnType<RaftLogReader["initial"]> {
@@ -155,7 +196,7 @@ class NotedReads implements RaftLogReader {
   }
 
   #note<Value>(value: Value): Value {
-    this.noted?.push(value);
+    if (this.#isNoting) (this.#noted ??= []).push(value);
     return value;
   }
 }
