@@ -43,6 +43,7 @@ import {
   EXACT_COPIES_KEY,
   type ExactCopy,
   type Inventory,
+  INVENTORY_KEYS,
   KEY_USES_KEY,
   type KeyUses,
   LOADED_COPIES_KEY,
@@ -154,6 +155,7 @@ export class Gossip {
   readonly #stopListening: readonly (() => void)[];
   #timer: { readonly dueMs: number; cancel(): void } | undefined;
   readonly #refusedLines = new LineLimiter(REFUSED_LINE_MS);
+  #inventoryRevision = 0;
   #toldFence: string | undefined;
   /** Of a node without devices, nothing is told. */
   #toldDevices = encodeNodeDevices([]);
@@ -171,12 +173,14 @@ export class Gossip {
     this.#stopListening = [
       parts.membership.onValuesChanged(({ nodeId, keys }) => {
         this.#decoded.delete(nodeId);
+        if (INVENTORY_KEYS.some((key) => keys.includes(key))) this.#inventoryRevision++;
         if (keys.includes(NODE_LOAD_KEY)) this.#hearLoad(nodeId);
         if (keys.includes(KEY_USES_KEY)) this.#hearKeys(nodeId);
       }),
       // A new life has said nothing yet, and nobody says so.
       parts.membership.onMemberChanged(({ nodeId, member }) => {
         this.#decoded.delete(nodeId);
+        this.#inventoryRevision++;
         if (member === undefined) this.#loadHeardMs.delete(nodeId);
         const isThere = member?.standing === "alive" || member?.standing === "suspect";
         if (!isThere) parts.keys?.hear(nodeId, undefined);
@@ -226,6 +230,11 @@ export class Gossip {
   /** Requests, slots or loaded models changed. Cheap; told in a later turn, once for many calls. */
   loadChanged(): void {
     this.#lookAt(this.#parts.clock.monotonicMs());
+  }
+
+  /** Another number whenever a node may hold other models than before. */
+  get inventoryRevision(): number {
+    return this.#inventoryRevision;
   }
 
   /** What a node said, this one included. */

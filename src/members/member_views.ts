@@ -1,4 +1,4 @@
-import type { NodeId } from "../base/mod.ts";
+import { BoundedMap, type NodeId } from "../base/mod.ts";
 import {
   admittedMembers,
   type Catalogue,
@@ -9,7 +9,12 @@ import {
 import { readSleep, type Sleep, sleepKey } from "../core/sleeping/mod.ts";
 import { type AwayHolders, type BlobMember, type Holder, loadFromGossip } from "../library/mod.ts";
 import type { Clock, PeerAddress } from "../ports/mod.ts";
-import { type LoadedCopy, manifestPrefixOf, type NodeSplit } from "../protocol/mod.ts";
+import {
+  type LoadedCopy,
+  type ManifestPrefix,
+  manifestPrefixOf,
+  type NodeSplit,
+} from "../protocol/mod.ts";
 import type { Gossip } from "./gossip.ts";
 import type { MembershipDriver } from "./membership_driver.ts";
 
@@ -19,10 +24,22 @@ export interface MemberViewsParts {
   readonly nodeId: NodeId;
   readonly group: { readonly catalogue: Catalogue };
   readonly membership: Pick<MembershipDriver, "find">;
-  readonly gossip: Pick<Gossip, "find">;
+  readonly gossip: Pick<Gossip, "find" | "inventoryRevision">;
   /** Where a member listens; "" when unknown. */
   readonly addressOf: (nodeId: NodeId) => string;
   readonly clock: Clock;
+}
+
+/** Manifests of which it is kept who holds them; the one unused for longest goes. */
+const MANIFESTS_KNOWN_MAX = 256;
+
+/** What holds as long as the rows and the inventories do that it was made from. */
+interface Known {
+  readonly catalogue: Catalogue;
+  readonly appliedIndex: number;
+  readonly inventoryRevision: number;
+  readonly others: readonly MemberRow[];
+  readonly holding: BoundedMap<ManifestPrefix, readonly MemberRow[]>;
 }
 
 /** What another node of the cluster has loaded, as it last told. */
@@ -39,6 +56,8 @@ export class MemberViews {
   /** How long a member that is asleep takes to wake; undefined = nobody can wake it. */
   wakeMsOf: (nodeId: NodeId) => number | undefined = () => undefined;
   readonly #parts: MemberViewsParts;
+  /** What was put together of all members, and from what. */
+  #known: Known | undefined;
 
   constructor(parts: MemberViewsParts) {
     this.#parts = parts;
@@ -46,7 +65,38 @@ export class MemberViews {
 
   /** Rows of all admitted members but this node. */
   others(): readonly MemberRow[] {
-    return admittedMembers(this.#parts.group.catalogue, this.#parts.nodeId);
+    return this.#current().others;
+  }
+
+  /** Each request asks, and all members are looked at again only once one of them may be another, or hold other models. */
+  #current(): Known {
+    const { nodeId, group: { catalogue }, gossip } = this.#parts;
+    const { appliedIndex } = catalogue;
+    const { inventoryRevision } = gossip;
+    const known = this.#known;
+    const isCurrent = known?.catalogue === catalogue && known.appliedIndex === appliedIndex &&
+      known.inventoryRevision === inventoryRevision;
+    if (isCurrent) return known;
+    return this.#known = {
+      ...{ catalogue, appliedIndex, inventoryRevision },
+      others: admittedMembers(catalogue, nodeId),
+      holding: new BoundedMap(MANIFESTS_KNOWN_MAX),
+    };
+  }
+
+  /**
+   * Of the others those that said they hold a manifest's blobs, or had said so when they went to sleep: one that has just woken
+   * may not have told yet what it holds.
+   */
+  #holding(prefix: ManifestPrefix): readonly MemberRow[] {
+    const { others, holding } = this.#current();
+    const known = holding.use(prefix) ??
+      others.filter(({ nodeId }) =>
+        this.#parts.gossip.find(nodeId).inventory.prefixes.has(prefix) ||
+        this.sleepOf(nodeId)?.holds.includes(prefix) === true
+      );
+    holding.set(prefix, known);
+    return known;
   }
 
   /** Names of the members that can't be reached now, among them first those that said they hold a manifest's blobs. */
@@ -99,7 +149,7 @@ export class MemberViews {
   holders(manifestDigest: string): readonly Holder[] {
     const prefix = manifestPrefixOf(manifestDigest);
     const nowMs = this.#parts.clock.monotonicMs();
-    return this.others().flatMap(({ nodeId, label }): Holder[] => {
+    return this.#holding(prefix).flatMap(({ nodeId, label }): Holder[] => {
       if (this.isAsleep(nodeId)) {
         return this.sleepOf(nodeId)?.holds.includes(prefix) === true
           ? [this.#sleepingHolder(nodeId, label)]
@@ -108,11 +158,7 @@ export class MemberViews {
       const member = this.#parts.membership.find(nodeId);
       if (member === undefined || member.standing === "left") return [];
       const gossip = this.#parts.gossip.find(nodeId);
-      const { inventory, load, loaded: copies, speeds, devices, loadHeardMs, exact } = gossip;
-      // One that has just woken may not have told yet what it holds.
-      const isHeld = inventory.prefixes.has(prefix) ||
-        this.sleepOf(nodeId)?.holds.includes(prefix) === true;
-      if (!isHeld) return [];
+      const { load, loaded: copies, speeds, devices, loadHeardMs, exact } = gossip;
       const told = load && { load, copies, speeds, devices, ageMs: nowMs - loadHeardMs };
       return [{
         nodeId,

@@ -42,6 +42,7 @@ export {
   decodeInventory,
   encodeInventory,
   type Inventory,
+  INVENTORY_KEYS,
   type ManifestPrefix,
   manifestPrefixOf,
 } from "./inventory_value.ts";
