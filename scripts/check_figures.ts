@@ -184,14 +184,22 @@ function unheldText({ text }: Figure): string {
 /** Files named in code spans and links: by their path, a folder of it, or their bare name. */
 function findMissingFiles({ line, text }: Block, files: readonly string[]): Finding[] {
   const spans = spansOf(text).filter((span) => NAMED_FILE.test(span));
-  return spans.filter((span) => {
-    const pattern = new RegExp(`(^|/)${span.split("*").map(RegExp.escape).join("[^/]*")}`);
-    const isWhole = /\.\w+$/.test(span);
-    return !files.some((file) => {
-      const found = pattern.exec(file);
-      return found !== null && (!isWhole || found.index + found[0].length === file.length);
-    });
-  }).map((span) => ({ line, text: `there is no ${span}` }));
+  return spans.filter((span) => !files.some(namedBy(span)))
+    .map((span) => ({ line, text: `there is no ${span}` }));
+}
+
+/** Whether `span` names a file. Thousands are looked through for each span: a pattern only where there is need of one. */
+function namedBy(span: string): (file: string) => boolean {
+  const isWhole = /\.\w+$/.test(span);
+  const end = `/${span}`;
+  if (!span.includes("*")) {
+    return isWhole
+      ? (file) => file === span || file.endsWith(end)
+      : (file) => file.startsWith(span) || file.includes(end);
+  }
+  const path = span.split("*").map(RegExp.escape).join("[^/]*");
+  const pattern = new RegExp(`(^|/)${path}${isWhole ? "$" : ""}`);
+  return (file) => pattern.test(file);
 }
 
 function cellsOf(row: string): string[] {
