@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { runDeno } from "./run_deno.ts";
@@ -55,8 +55,15 @@ export interface BuiltPage {
 export async function buildPage(root: string): Promise<BuiltPage> {
   const folder = join(root, PAGE_FOLDER);
   const digest = await digestOfSources(root);
-  const isCurrent = await readOrEmpty(join(folder, STAMP_FILE)) === digest;
-  if (!isCurrent) await bundle(root, folder);
+  if (await isMadeOf(folder, digest)) {
+    return { folder, isNew: false, bytes: await gzippedBytes(folder) };
+  }
+  await Deno.mkdir(dirname(folder), { recursive: true });
+  // Who wants it meanwhile waits, and then finds it there.
+  using lock = await Deno.open(`${folder}.lock`, { write: true, create: true });
+  await lock.lock(true);
+  const isNew = !await isMadeOf(folder, digest);
+  if (isNew) await bundle(root, folder);
   const bytes = await gzippedBytes(folder);
   if (bytes > PAGE_BYTES_MAX) {
     throw new RangeError(
@@ -64,8 +71,12 @@ export async function buildPage(root: string): Promise<BuiltPage> {
     );
   }
   // Last, so that what was broken off is made again.
-  if (!isCurrent) await Deno.writeTextFile(join(folder, STAMP_FILE), digest);
-  return { folder, isNew: !isCurrent, bytes };
+  if (isNew) await Deno.writeTextFile(join(folder, STAMP_FILE), digest);
+  return { folder, isNew, bytes };
+}
+
+async function isMadeOf(folder: string, digest: string): Promise<boolean> {
+  return await readOrEmpty(join(folder, STAMP_FILE)) === digest;
 }
 
 async function bundle(root: string, folder: string): Promise<void> {

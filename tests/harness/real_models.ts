@@ -43,7 +43,10 @@ export async function realModel(name: keyof typeof SOURCES): Promise<RealModel> 
   const folder = path.replace(/[^/]*$/, "");
   try {
     await Deno.mkdir(folder, { recursive: true });
-    await fetchModel(source, { folder, path });
+    // Suites run side by side and want the same one: who comes second finds it.
+    using lock = await Deno.open(`${folder}.lock`, { write: true, create: true });
+    await lock.lock(true);
+    if (!existsSync(path)) await fetchModel(source, { folder, path });
     return { name, path, missing: "" };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
