@@ -4,12 +4,13 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { type Schema, schemaToGrammar } from "../../src/core/grammar/mod.ts";
 import rows from "../harness/generated_schemas.json" with { type: "json" };
+import { IS_LONG } from "../harness/cluster.ts";
 import { askTiny, GREEDY, loadTiny, readAnswer } from "../integration/engine_harness.ts";
 
 const SCHEMAS = rows as unknown as readonly { readonly name: string; readonly schema: Schema }[];
 const TOKENS_MAX = 160;
 /** Of all schemas; the others are of the same kinds. */
-const EVERY = 3;
+const EVERY = IS_LONG ? 1 : 4;
 
 Deno.test("llama.cpp follows the grammars of generators' schemas, and what a model ends is valid", async () => {
   await using model = await loadTiny();

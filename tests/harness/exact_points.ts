@@ -6,8 +6,7 @@ import type { LoadedModel } from "../../src/ports/mod.ts";
 import type { AnswerToken, SequenceRequest } from "../../src/protocol/mod.ts";
 import { askTiny, GREEDY, type ReadAnswer, readAnswer } from "../integration/engine_harness.ts";
 
-/** Tokens of a whole answer. */
-const ANSWER_TOKENS = 80;
+const ANSWER_TOKENS_DEFAULT = 80;
 
 const SUBJECTS = ["a lighthouse", "a broken clock", "two rivers", "the last train", "a stray cat"];
 /** Long enough for a batch that would be computed in tiles, and of another length each time. */
@@ -49,6 +48,8 @@ export interface PointWish {
   readonly slots: number;
   /** Points of one answer. */
   readonly pointsPerAnswer: number;
+  /** Of a whole answer. @default 80 */
+  readonly answerTokens?: number;
   /** Of what goes on at a point. */
   readonly goesOnTokens: number;
   readonly changes: Partial<SequenceRequest>;
@@ -74,11 +75,11 @@ interface Point {
  * others, in any order, so that its batches and what its slot held before are other ones each time.
  */
 export async function* comparedPoints(wish: PointWish): AsyncGenerator<ComparedPoint, never> {
-  const { first, slots, random } = wish;
+  const { first, slots, random, answerTokens = ANSWER_TOKENS_DEFAULT } = wish;
   for (;;) {
     const requests = Array.from({ length: slots }, () =>
       askTiny(messageOf(random), {
-        ...{ topLogprobs: 3, predictTokensMax: ANSWER_TOKENS },
+        ...{ topLogprobs: 3, predictTokensMax: answerTokens },
         ...wish.changes,
       }));
     const points = await Promise.all(requests.map(async (request) => {
@@ -97,14 +98,14 @@ export async function* comparedPoints(wish: PointWish): AsyncGenerator<ComparedP
 
 async function compared(
   { request, whole, at }: Point,
-  { second, goesOnTokens }: PointWish,
+  { second, goesOnTokens, answerTokens = ANSWER_TOKENS_DEFAULT }: PointWish,
   beside: number,
 ): Promise<ComparedPoint> {
   const rest = await readAnswer(second, {
     ...request,
     prompt: { kind: "tokens", tokens: whole.promptTokens },
     emittedTokens: whole.tokens.slice(0, at).map(({ token }) => token),
-    predictTokensMax: Math.min(at + goesOnTokens, ANSWER_TOKENS),
+    predictTokensMax: Math.min(at + goesOnTokens, answerTokens),
   });
   const wanted = factsOf(whole.tokens.slice(at, at + goesOnTokens));
   return { at, beside, wanted, got: factsOf(rest.tokens) };

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { Random } from "../../src/base/mod.ts";
 import { MEMBERSHIP_PRESETS } from "../../src/core/membership/mod.ts";
+import { IS_LONG } from "../harness/cluster.ts";
 import { MembershipWorld } from "./membership_world.ts";
 
 const timing = MEMBERSHIP_PRESETS.lan;
-const SEEDS = 40;
+const SEEDS = IS_LONG ? 400 : 20;
 
 Deno.test("Membership converges after any sequence of faults", () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
