@@ -22,6 +22,8 @@ const KEPT_RUNS_MAX = 20;
 
 /** Collect coverage, of unit tests only: others start processes that it can't see. Costs them half their time again. */
 const COVERED_TASKS = ["coverage", "full"];
+/** Of two cores a third is idle while nodes wait for each other and tests for nodes, be there three lanes. */
+const LANES = 4;
 /** Of what a run says beside earlier ones, so much is printed; `test:profile` has all. */
 const COMPARED_LINES_MAX = 8;
 
@@ -39,7 +41,7 @@ interface TestRun {
   readonly artifactsFolder: string;
 }
 
-/** A suite and those of its files that are wanted. */
+/** A suite, or a part of it, and those of its files that are wanted. */
 interface PlannedSuite {
   readonly suite: Suite;
   readonly files: readonly string[];
@@ -78,8 +80,10 @@ async function runTask(run: TestRun): Promise<number> {
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", () => stopped.abort());
   const signal = AbortSignal.any([timeout, stopped.signal]);
   const planned = await planSuites(run);
-  const troubles = await checkTypes(planned.flatMap(({ files }) => files));
-  const outcomes = await runLanes(planned, { run, signal });
+  const [troubles, outcomes] = await Promise.all([
+    checkTypes(planned.flatMap(({ files }) => files)),
+    runAll(planned, { run, signal }),
+  ]);
   troubles.push(...outcomes.flatMap(({ name, trouble }) => trouble ? [`${name}: ${trouble}`] : []));
   if (timeout.aborted) troubles.push(`the run took longer than ${run.settings.timeoutMs} ms`);
   if (run.settings.ci) troubles.push(...await findCiTroubles());
@@ -87,28 +91,30 @@ async function runTask(run: TestRun): Promise<number> {
   return await conclude(run, { outcomes, troubles });
 }
 
-/** Runs the lanes side by side, and what wants the machine to itself after them. */
-async function runLanes(
+/** Runs what can side by side, and then what wants the machine to itself. */
+async function runAll(
   planned: readonly PlannedSuite[],
   options: { readonly run: TestRun; readonly signal: AbortSignal },
 ): Promise<SuiteOutcome[]> {
-  const isAlone = ({ suite }: PlannedSuite) => suite.lane === "alone";
-  const together = await runTogether(planned.filter((its) => !isAlone(its)), options);
-  return [...together, ...await runTogether(planned.filter(isAlone), options)];
+  const { together = [], alone = [] } = Object.groupBy(
+    planned,
+    ({ suite }) => suite.isAlone ? "alone" : "together",
+  );
+  return [...await runInLanes(LANES, together, options), ...await runInLanes(1, alone, options)];
 }
 
-/** Runs the suites of each lane one after the other. Only one lane is shown live: what two print at once nobody can read. */
-async function runTogether(
+/** Each lane takes what is next. Only one is shown live: what two print at once nobody can read. */
+async function runInLanes(
+  lanes: number,
   planned: readonly PlannedSuite[],
   options: { readonly run: TestRun; readonly signal: AbortSignal },
 ): Promise<SuiteOutcome[]> {
   const outcomes: SuiteOutcome[] = [];
-  const lanes = Map.groupBy(planned, ({ suite }) => suite.lane);
-  const [live] = lanes.keys();
-  await Promise.all([...lanes].map(async ([lane, suites]) => {
-    for (const { suite, files } of suites) {
+  const waiting = planned.values();
+  await Promise.all(Array.from({ length: lanes }, async (_, lane) => {
+    for (const { suite, files } of waiting) {
       if (options.signal.aborted) return;
-      outcomes.push(await runOne(suite, files, { ...options, isLive: lane === live }));
+      outcomes.push(await runOne(suite, files, { ...options, isLive: lane === 0 }));
     }
   }));
   return outcomes;
@@ -126,20 +132,31 @@ async function planSuites(run: TestRun): Promise<PlannedSuite[]> {
   for (const suite of SUITES.filter(({ name }) => task?.suites.includes(name))) {
     const files = (await findTestFiles(suite, ROOT))
       .filter((file) => isWanted(file, run.paths) && task?.only?.test(file) !== false);
-    if (files.length > 0) planned.push({ suite, files });
+    planned.push(...partsOf(suite, files));
   }
   return planned;
 }
 
-/** Checks the types of all tests and what they import; tests run even when that fails, to show what else does. */
+/** What each of its processes runs; none without files. */
+function partsOf(suite: Suite, files: readonly string[]): PlannedSuite[] {
+  const parts = [...Map.groupBy(files, (file) => files.indexOf(file) % suite.parts).values()];
+  if (parts.length === 1) return [{ suite, files }];
+  return parts.map((some, index) => ({
+    suite: { ...suite, name: `${suite.name}-${index + 1}` },
+    files: some,
+  }));
+}
+
+/** Checks the types of all tests and what they import, beside the tests: these run even when that fails, to show what else does. */
 async function checkTypes(files: readonly string[]): Promise<string[]> {
   if (files.length === 0) return [];
-  const { success } = await new Deno.Command(Deno.execPath(), {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["check", "--quiet", "--no-lock", ...files],
     cwd: ROOT,
     stdin: "null",
-  }).spawn().status;
-  return success ? [] : ["types don't check"];
+    stdout: "null",
+  }).output();
+  return success ? [] : [`types don't check:\n${new TextDecoder().decode(stderr).trim()}`];
 }
 
 async function runOne(

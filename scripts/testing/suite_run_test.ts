@@ -10,7 +10,8 @@ const SUITE: Suite = {
   permissions: "none",
   parallel: false,
   isShared: false,
-  lane: "computing",
+  parts: 1,
+  isAlone: false,
 };
 
 interface FixtureOptions {

@@ -7,7 +7,7 @@
 import { dirname, join, relative } from "node:path";
 import { SCENARIO_FILES } from "../acceptance/scenarios.ts";
 
-/** One `deno test` process. */
+/** Tests of one kind. */
 export interface Suite {
   readonly name: string;
   /** Folders from the repository root, each searched at every depth. */
@@ -20,42 +20,38 @@ export interface Suite {
   readonly parallel: boolean;
   /** Whether files share an isolate, so that what they import is compiled once and not once a file. */
   readonly isShared: boolean;
-  /** Lanes run side by side, and each takes about as long as another; `alone` runs after them, as what it measures is a machine's. */
-  readonly lane: "computing" | "nodes" | "clusters" | "alone";
+  /** Processes of `deno test` that share its files, side by side where lanes are free: what waits for nodes leaves cores idle. */
+  readonly parts: number;
+  /** Runs when all others have ended, as what it measures is a machine's. */
+  readonly isAlone: boolean;
 }
 
 const PURE_ROOTS = ["src/base", "src/protocol", "src/core"];
 
-/** In the order they run: the cheapest news first. */
+const TESTS = {
+  except: [],
+  permissions: "all",
+  parallel: false,
+  isShared: true,
+  parts: 1,
+  isAlone: false,
+} as const;
+
+/** In the order they begin: the cheapest news first, then what takes longest, so that lanes end together. */
 export const SUITES: readonly Suite[] = [
-  {
-    name: "unit-pure",
-    roots: PURE_ROOTS,
-    except: [],
-    permissions: "none",
-    parallel: true,
-    isShared: true,
-    lane: "computing",
-  },
-  {
-    name: "unit",
-    roots: ["src", "scripts", "bench"],
-    except: PURE_ROOTS,
-    permissions: "all",
-    parallel: false,
-    isShared: true,
-    lane: "computing",
-  },
-  suiteOfTests("sim", "computing"),
-  suiteOfTests("conformance", "computing"),
-  suiteOfTests("e2e", "computing"),
-  suiteOfTests("integration", "nodes"),
-  suiteOfTests("engine", "clusters"),
-  suiteOfTests("ui", "clusters"),
-  suiteOfTests("byzantine", "clusters"),
-  suiteOfTests("chaos", "clusters"),
-  suiteOfTests("gpu", "nodes"),
-  suiteOfTests("acceptance", "alone"),
+  { ...TESTS, name: "unit-pure", roots: PURE_ROOTS, permissions: "none", parallel: true },
+  { ...TESTS, name: "unit", roots: ["src", "scripts", "bench"], except: PURE_ROOTS },
+  { ...TESTS, name: "integration", roots: ["tests/integration"], parts: 3 },
+  { ...TESTS, name: "byzantine", roots: ["tests/byzantine"] },
+  { ...TESTS, name: "engine", roots: ["tests/engine"] },
+  { ...TESTS, name: "sim", roots: ["tests/sim"] },
+  { ...TESTS, name: "e2e", roots: ["tests/e2e"] },
+  { ...TESTS, name: "conformance", roots: ["tests/conformance"] },
+  // Of those that run at night, few share what they import, and each may leave its machine in any state.
+  { ...TESTS, name: "ui", roots: ["tests/ui"], isShared: false },
+  { ...TESTS, name: "chaos", roots: ["tests/chaos"], isShared: false },
+  { ...TESTS, name: "gpu", roots: ["tests/gpu"], isShared: false },
+  { ...TESTS, name: "acceptance", roots: ["tests/acceptance"], isShared: false, isAlone: true },
 ];
 
 /** What one task runs. */
@@ -134,18 +130,6 @@ export const TASKS: Readonly<Record<string, TestTask>> = {
     arguments: ["--fail-fast"],
   },
 };
-
-function suiteOfTests(folder: string, lane: Suite["lane"]): Suite {
-  return {
-    name: folder,
-    roots: [`tests/${folder}`],
-    except: [],
-    permissions: "all",
-    parallel: false,
-    isShared: false,
-    lane,
-  };
-}
 
 /** The suite's test files relative to `root`, sorted, so that a run can be compared with another. */
 export async function findTestFiles(suite: Suite, root: string): Promise<string[]> {
