@@ -77,7 +77,7 @@ const PLANTS: readonly Plant[] = [
   },
   {
     name: "a doubted node is borne as long as any",
-    edits: [inLimits("limitMs: 800, leastMs: 400,", "limitMs: 2_000, leastMs: 2_000,")],
+    edits: [inLimits("limitMs: 800, leastMs: 250,", "limitMs: 2_000, leastMs: 2_000,")],
     fails: [SUSPECTED],
   },
   {

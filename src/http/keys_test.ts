@@ -99,7 +99,7 @@ Deno.test("each endpoint has one row, and each row answers", async () => {
 Deno.test("whoever may only look at the cluster changes and opens nothing in it", () => {
   const looks = ["status", "members", "connections", "explain/:id", "feed", "webtransport"]
     // What anybody can have from where the package comes from.
-    .concat("requests", "placement", "backends/:package/:file");
+    .concat("requests", "transfers", "placement", "backends/:package/:file");
   for (const [line, scope] of ENDPOINTS) {
     const [, path] = line.split(" /api/cluster/");
     if (path === undefined) continue;
