@@ -81,7 +81,6 @@ export class MemberListener {
    */
   listen(identity: NodeIdentity): void {
     const { endpoint, limits, onJoin, others } = this.#parts;
-    this.#listener?.stop();
     const listener = endpoint.listen({
       ...quicSettings(limits),
       cert: identity.certificatePem,
@@ -92,13 +91,18 @@ export class MemberListener {
         ...(others?.protocols ?? []),
       ],
     });
+    // It accepts for the endpoint, under whatever certificate this has by then.
+    if (this.#listener !== undefined) return;
     this.#listener = listener;
     void this.#acceptAll(listener);
   }
 
+  /**
+   * Whoever owns the endpoint closes it, which ends the listening. The listener is never stopped: of an incoming connection that
+   * was not accepted by then the next datagram would end the whole process (Deno 2.9).
+   */
   close(): void {
     this.#closed = true;
-    this.#listener?.stop();
     this.#parts.others?.close();
   }
 
