@@ -23,7 +23,11 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
   readonly onProgress?: (fraction: number) => void;
   /** The model is to be loaded over several nodes, this one taking so much of it at most; absent = whole, here. */
-  readonly split?: { readonly ownBytes: number };
+  readonly split?: {
+    readonly ownBytes: number;
+    /** Beside them, of a device of this node. */
+    readonly device?: { readonly name: string; readonly bytes: number };
+  };
 }
 
 /** How a model lies on several nodes. */

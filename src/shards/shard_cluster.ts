@@ -32,7 +32,13 @@ const OWN_ADVANTAGE = 1.001;
  * preferred. Round trips in milliseconds, by node.
  */
 export function shardClusterOf(
-  own: { readonly nodeId: NodeId; readonly freeBytes: number; readonly bytesPerMs: number },
+  own: {
+    readonly nodeId: NodeId;
+    readonly freeBytes: number;
+    readonly bytesPerMs: number;
+    /** A GPU here, and what a part may take of it. */
+    readonly device?: { readonly freeBytes: number } | undefined;
+  },
   others: readonly ComputingNode[],
   roundTripsMs: ReadonlyMap<NodeId, number>,
 ): ShardCluster {
@@ -40,9 +46,16 @@ export function shardClusterOf(
   const slowest = speeds.length === 0 ? BYTES_PER_MS : Math.min(...speeds);
   const trips = others.flatMap(({ address }) => roundTripsMs.get(address.nodeId) ?? []);
   const farthestMs = trips.length === 0 ? ROUND_TRIP_MS : Math.max(...trips);
+  const ownBytesPerMs = (own.bytesPerMs || slowest) * OWN_ADVANTAGE;
   const leader = {
     name: own.nodeId,
-    host: { freeBytes: own.freeBytes, bytesPerMs: (own.bytesPerMs || slowest) * OWN_ADVANTAGE },
+    host: { freeBytes: own.freeBytes, bytesPerMs: ownBytesPerMs },
+    ...own.device && {
+      device: {
+        freeBytes: own.device.freeBytes,
+        bytesPerMs: ownBytesPerMs * DEVICE_ADVANTAGE,
+      },
+    },
     roundTripMs: 0,
   };
   const workers = others.map(({ address, roomBytes, bytesPerMs, device }) => ({

@@ -24,6 +24,7 @@ import type {
   Transport,
 } from "../ports/mod.ts";
 import type { LoadSettings, ShardSettings } from "../protocol/mod.ts";
+import type { OwnRoom, OwnShare } from "../slots/mod.ts";
 import { LentWorker } from "./lent_worker.ts";
 import { SHARD_SILENCE_MS } from "./limits.ts";
 import { RoundTrips } from "./round_trips.ts";
@@ -83,7 +84,7 @@ export class SplitEngine implements Engine {
     let refusal: WorkerRefusal | undefined;
     for (let left = PLANS_MAX;; left--) {
       try {
-        const plan = await this.#plan(file, { freeBytes: split.ownBytes, ...tried });
+        const plan = await this.#plan(file, { own: roomOf(split), ...tried });
         return await this.#loadBy(plan, file, { settings, options });
       } catch (error) {
         options.signal.throwIfAborted();
@@ -99,18 +100,19 @@ export class SplitEngine implements Engine {
   }
 
   /**
-   * What this node's part would take of `freeBytes`, if the model were split now.
+   * What this node's part would take of its room, if the model were split now.
    *
    * @throws RequestError `model_too_large` when it can't be.
    */
-  async ownBytes(settings: LoadSettings, freeBytes: number): Promise<number> {
+  async ownShare(settings: LoadSettings, own: OwnRoom): Promise<OwnShare> {
     const file = await readShardedFile(settings);
     const nobody = new Set<NodeId>();
-    const { shards, leader } = await this.#plan(file, {
-      ...{ freeBytes, refused: nobody, shunned: nobody },
-    });
-    return shards.filter(({ node }) => node === leader)
-      .reduce((sum, shard) => sum + shard.totalBytes, 0);
+    const plan = await this.#plan(file, { own, refused: nobody, shunned: nobody });
+    const device = ownShard(plan, "device");
+    return {
+      ownBytes: ownShard(plan, "host")?.totalBytes ?? 0,
+      ...device && own.device && { device: { name: own.device.name, bytes: device.totalBytes } },
+    };
   }
 
   /**
@@ -121,7 +123,7 @@ export class SplitEngine implements Engine {
   async #plan(
     { model }: ShardedFile,
     by: {
-      readonly freeBytes: number;
+      readonly own: OwnRoom;
       readonly refused: ReadonlySet<NodeId>;
       readonly shunned: ReadonlySet<NodeId>;
     },
@@ -136,7 +138,7 @@ export class SplitEngine implements Engine {
     const roomiest = sound.toSorted((a, b) => b.roomBytes - a.roomBytes);
     const trips = await this.#roundTrips.measure(transport, roomiest.map(({ address }) => address));
     const { bytesPerMs } = this.#parts.speed;
-    const own = { nodeId: self.nodeId, freeBytes: by.freeBytes, bytesPerMs };
+    const own = { nodeId: self.nodeId, bytesPerMs, ...by.own };
     const planFor = (nodes: readonly ComputingNode[]) =>
       planShards(model, shardClusterOf(own, nodes, trips), { isSplitWanted: true });
     const first = planFor(sound);
@@ -170,7 +172,8 @@ export class SplitEngine implements Engine {
         if (!isLost) return;
         this.#noteLost(worker.nodeId, { isNodeThere, reason });
         const cause = new UnavailableError("load_failed", `A worker is gone: ${reason}`);
-        lost.abort(new WorkerRefusal(worker.nodeId, cause, { isWorkerAlone: isNodeThere }));
+        // A node that fell silent may only have stalled: it is asked again where nothing goes without it.
+        lost.abort(new WorkerRefusal(worker.nodeId, cause, { isWorkerAlone: true }));
       });
     }
     try {
@@ -179,10 +182,11 @@ export class SplitEngine implements Engine {
         options.onProgress?.(fraction);
       };
       const model = await this.#parts.engine.load(
-        { ...settings, exact: "off", shards: shardSettings(plan, workers) },
+        { ...settings, exact: "off", shards: shardSettings(plan, workers, options.split) },
         { ...options, onProgress, signal: AbortSignal.any([options.signal, lost.signal]) },
       );
-      return new SplitModel(model, { workers, view: this.#view(plan, file.model) });
+      const ownDevice = options.split?.device?.name;
+      return new SplitModel(model, { workers, view: this.#view(plan, file.model, ownDevice) });
     } catch (error) {
       // llama.cpp aborts as soon as a connection ends, which may be sooner than its node tells why.
       if (!lost.signal.aborted) {
@@ -240,7 +244,11 @@ export class SplitEngine implements Engine {
     log.log("warn", "worker_lost", { node: nodeId, reason });
   }
 
-  #view({ shards, msPerToken }: ShardedPlan, { shape }: ShardModel): SplitView {
+  #view(
+    { shards, msPerToken }: ShardedPlan,
+    { shape }: ShardModel,
+    ownDevice: string | undefined,
+  ): SplitView {
     const { self, others } = this.#joined();
     const { upBytes, downBytes } = linkBytesPerToken({
       embeddingLength: shape.embeddingLength,
@@ -256,7 +264,9 @@ export class SplitEngine implements Engine {
           firstLayer: shard.firstLayer,
           layerCount: shard.layerCount,
           memoryBytes: shard.totalBytes,
-          ...shard.memory === "device" && { device: node?.device?.name },
+          ...shard.memory === "device" && {
+            device: shard.node === self.nodeId ? ownDevice : node?.device?.name,
+          },
         };
       }),
     };
@@ -288,13 +298,36 @@ function hostBytesBeside({ shards }: ShardedPlan, { node }: Shard): number {
   return Math.max(1, host?.otherBytes ?? 0);
 }
 
-function shardSettings(plan: ShardedPlan, workers: readonly LentWorker[]): ShardSettings {
-  const own = plan.shards.filter(({ node }) => node === plan.leader);
+function shardSettings(
+  plan: ShardedPlan,
+  workers: readonly LentWorker[],
+  split: LoadOptions["split"],
+): ShardSettings {
+  const [host, device] = [ownShard(plan, "host"), ownShard(plan, "device")];
   return {
     ports: workers.map(({ port }) => port),
     workerLayers: workerShards(plan).map(({ layerCount }) => layerCount),
-    ownLayers: own.reduce((sum, { layerCount }) => sum + layerCount, 0),
-    ownBytes: own.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
+    ownLayers: (host?.layerCount ?? 0) + (device?.layerCount ?? 0),
+    ownBytes: host?.totalBytes ?? 0,
+    ...device && split?.device && {
+      ownDevice: {
+        name: split.device.name,
+        layers: device.layerCount,
+        bytes: device.totalBytes,
+      },
+    },
+  };
+}
+
+/** Of the leader, in one of its memories. */
+function ownShard({ shards, leader }: ShardedPlan, memory: Shard["memory"]): Shard | undefined {
+  return shards.find((shard) => shard.node === leader && shard.memory === memory);
+}
+
+function roomOf({ ownBytes, device }: NonNullable<LoadOptions["split"]>): OwnRoom {
+  return {
+    freeBytes: ownBytes,
+    device: device && { name: device.name, freeBytes: device.bytes },
   };
 }
 

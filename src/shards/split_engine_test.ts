@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type NodeId, RequestError, UnavailableError } from "../base/mod.ts";
 import { MessageStream, refuse } from "../calls/mod.ts";
-import type { LoadedModel, PeerAddress, PeerStream } from "../ports/mod.ts";
-import type { LoadSettings } from "../protocol/mod.ts";
+import type { LoadedModel, LoadOptions, PeerAddress, PeerStream } from "../ports/mod.ts";
+import type { LoadSettings, ShardSettings } from "../protocol/mod.ts";
 import { decodeValue } from "../transport/mod.ts";
 import { HandClock } from "../../tests/harness/hand_clock.ts";
 import { streamPair } from "../../tests/harness/peer_streams.ts";
@@ -24,6 +24,8 @@ const grants: Lending = (stream) =>
 /** A node that leads, and those that it may ask for workers; all of them say to have much room. */
 class Scene implements AsyncDisposable {
   readonly asked: NodeId[] = [];
+  /** What models were loaded with. */
+  readonly shards: ShardSettings[] = [];
   /** Ports of workers that models were loaded on. */
   readonly loads: number[] = [];
   /** Of the leader's own process. */
@@ -50,6 +52,7 @@ class Scene implements AsyncDisposable {
       engine: {
         load: ({ shards }) => {
           this.loads.push(...shards?.ports ?? []);
+          if (shards !== undefined) this.shards.push(shards);
           if (this.deathsAtLoad-- > 0) {
             void clock.advance(SHARD_SILENCE_MS);
             return Promise.reject(new UnavailableError("runner_lost", "SIGKILL"));
@@ -89,9 +92,15 @@ class Scene implements AsyncDisposable {
     return new Scene(folder, path, new Map(lending));
   }
 
-  load(): Promise<LoadedModel> {
+  load(split: LoadOptions["split"] = { ownBytes: 93 * MIB }): Promise<LoadedModel> {
     const signal = new AbortController().signal;
-    return this.engine.load(this.#settings, { signal, split: { ownBytes: 93 * MIB } });
+    return this.engine.load(this.#settings, { signal, ...split && { split } });
+  }
+
+  /** What this node would take. */
+  async share(deviceBytes: number) {
+    const device = { name: "CUDA0", freeBytes: deviceBytes };
+    return await this.engine.ownShare(this.#settings, { freeBytes: 200 * MIB, device });
   }
 
   async #serve(
@@ -167,6 +176,27 @@ Deno.test("a node whose worker didn't start is asked again where others can't do
     message: "it said nothing for 10 s",
   });
   assert.deepEqual(broken.asked, [LIAR, LIAR, LIAR]);
+});
+
+Deno.test("the leader's own GPU computes the last layers and the output layer, as far as it has room", async () => {
+  await using scene = await Scene.open([HONEST, grants]);
+  const { ownBytes, device } = await scene.share(64 * MIB);
+  assert.equal(device?.name, "CUDA0");
+  assert.ok(device.bytes > 0 && device.bytes <= 64 * MIB, `${device.bytes}`);
+  const { split } = await scene.load({ ownBytes, device });
+  const [shards] = scene.shards;
+  assert.deepEqual(shards?.ownDevice, { ...device, layers: shards?.ownLayers });
+  assert.ok(shards.ownLayers > 0);
+  const rows = split?.shards.map(({ name, device, layerCount }) => ({ name, device, layerCount }));
+  assert.deepEqual(rows?.at(-1), {
+    name: "self",
+    device: "CUDA0",
+    layerCount: shards.ownLayers,
+  });
+  // Too small for the output layer.
+  const without = await scene.share(MIB);
+  assert.equal(without.device, undefined);
+  assert.ok(without.ownBytes > ownBytes);
 });
 
 Deno.test("a load that no other node can do without one that leads a load itself is put off", async () => {

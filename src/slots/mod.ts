@@ -11,7 +11,13 @@ export {
   neededModel,
   type WantedModel,
 } from "./lease.ts";
-export { type Lease, SchedulerDriver, type ServingNode } from "./scheduler_driver.ts";
+export {
+  type Lease,
+  type OwnRoom,
+  type OwnShare,
+  SchedulerDriver,
+  type ServingNode,
+} from "./scheduler_driver.ts";
 export { CellMoves } from "./cells/mod.ts";
 export { createServing, type Serving } from "./serving.ts";
 export { openControlGroup } from "./control_group.ts";

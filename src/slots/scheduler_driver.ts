@@ -67,12 +67,21 @@ export interface SchedulerDriverParts {
 /** What loading over several nodes is planned with. */
 export interface Splitting {
   /**
-   * What this node's part would take of so many bytes.
+   * What this node's part would take of so many bytes, and of a device.
    *
    * @throws RequestError `model_too_large` when the model can't be split.
    */
-  ownBytes(settings: LoadSettings, freeBytes: number): Promise<number>;
+  ownShare(settings: LoadSettings, room: OwnRoom): Promise<OwnShare>;
 }
+
+/** What a model over several nodes may take of this one. */
+export interface OwnRoom {
+  readonly freeBytes: number;
+  readonly device?: { readonly name: string; readonly freeBytes: number } | undefined;
+}
+
+/** What it would take. */
+export type OwnShare = Pick<NonNullable<ModelNeed["split"]>, "ownBytes" | "device">;
 
 /** Where a slot is. */
 export interface ServingNode {
@@ -226,9 +235,23 @@ export class SchedulerDriver {
   async #splitNeed({ need, settings, split }: SlotRequest): Promise<ModelNeed> {
     const { splitting } = this.#parts;
     if (splitting === undefined || split === undefined) return need;
-    const ownBytes = await splitting.ownBytes(settings, this.reclaimableBytes());
+    const device = this.#deviceFor(settings);
+    const room = { freeBytes: this.reclaimableBytes(), device };
+    const share = await splitting.ownShare(settings, room);
     const weights = parseDigest(basename(settings.modelPath));
-    return { ...need, split: { ownBytes, when: split, ...weights && { weights } } };
+    return { ...need, split: { ...share, when: split, ...weights && { weights } } };
+  }
+
+  /** A device of this node that a part could take if all others made room: the one that is wished for, or that has most. */
+  #deviceFor({ gpuLayers, mainGpu }: LoadSettings): OwnRoom["device"] {
+    // The memory of others is the machine's own, which is counted already.
+    const rooms = this.#parts.devices.rooms();
+    const apart = rooms.filter(({ isShared }) => !isShared)
+      .toSorted((a, b) => b.roomBytes - a.roomBytes);
+    const main = mainGpu === undefined ? undefined : rooms[mainGpu];
+    const room = main !== undefined && !main.isShared ? main : apart[0];
+    if (room === undefined || gpuLayers === 0) return undefined;
+    return { name: room.name, freeBytes: Math.max(0, room.roomBytes) };
   }
 
   /** Memory that a model could take here if all others were unloaded. */

@@ -19,6 +19,8 @@ export interface ModelNeed {
   /** What it would take here over several nodes; absent = it may not be split. */
   readonly split?: {
     readonly ownBytes: number;
+    /** Beside {@link ownBytes}, of a device of this node; absent = none computes a part. */
+    readonly device?: DeviceShare;
     /** `if_too_large`: where it can't be here whole. */
     readonly when: "if_too_large" | "always";
     /** Which file it is, on every node; absent = nobody knows. */
@@ -27,7 +29,7 @@ export interface ModelNeed {
   /** Of a part of a model that another node leads; absent = this node computes for itself. */
   readonly part?: PartOf;
   /** Beside {@link memoryBytes}, of a part of a model that others lead; absent = nothing. */
-  readonly device?: { readonly name: string; readonly bytes: number };
+  readonly device?: DeviceShare;
   /** What lies on devices where there are any; absent = nothing. */
   readonly placing?: DeviceWish;
   /** Sequences decoded together, >= 1. */
@@ -36,6 +38,12 @@ export interface ModelNeed {
   readonly contextTokens: number;
   /** Milliseconds, Infinity = forever; undefined = keep the instance's value, or the node's default on first load. */
   readonly keepAliveMs: number | undefined;
+}
+
+/** What is taken of a device, by its name. */
+export interface DeviceShare {
+  readonly name: string;
+  readonly bytes: number;
 }
 
 /** Whose part is computed here. */

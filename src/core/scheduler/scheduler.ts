@@ -444,10 +444,12 @@ export class Scheduler {
     const plan = this.#place(placing, this.#instances.values());
     const memoryOk = plan.hostBytes + this.#options.reserveBytes <= observed.availableBytes;
     const squatter = this.#findSquatter(placing, plan);
-    if (countOk && memoryOk && squatter === undefined) {
+    const full = this.#findFullDevice(placing);
+    if (countOk && memoryOk && squatter === undefined && full === undefined) {
       this.#load(placing, plan, effects);
     } else {
-      const victim = squatter ?? this.#chooseVictim();
+      const liesThere = ({ devices }: Instance) => devices.some(({ name }) => name === full);
+      const victim = squatter ?? this.#chooseVictim(full === undefined ? undefined : liesThere);
       if (victim !== undefined) this.#retire(victim, "evicted", effects);
     }
     return "stays";
@@ -459,11 +461,11 @@ export class Scheduler {
       this.#cannotEverFit({ need, isSplit: false, observed }) !== undefined;
   }
 
-  /** Where it would lie beside those that are loaded. A model over several nodes lies in the machine's own memory. */
+  /** Where it would lie beside those that are loaded. Of a model over several nodes it was planned before. */
   #place({ need, isSplit, observed }: Placing, loaded: Iterable<Instance>): DevicePlan {
     if (isSplit || need.placing === undefined) {
       const hostBytes = isSplit ? need.split?.ownBytes ?? 0 : need.memoryBytes;
-      const { device } = need;
+      const device = isSplit ? need.split?.device : need.device;
       const devices = device === undefined ? [] : [{ ...device, budgetBytes: device.bytes }];
       return { devices, layerCount: 0, hostBytes };
     }
@@ -476,6 +478,18 @@ export class Scheduler {
       roomBytes: room.roomBytes - (taken.get(room.name) ?? 0),
     }));
     return planDevices(need.placing, rooms);
+  }
+
+  /** A device that a part of a model over several nodes is planned for, and that others take too much of. */
+  #findFullDevice({ need, isSplit, observed }: Placing): string | undefined {
+    const device = isSplit ? need.split?.device : undefined;
+    if (device === undefined) return undefined;
+    const lie = [...this.#instances.values()].flatMap(({ devices }) => devices)
+      .filter(({ name }) => name === device.name);
+    const roomBytes = observed.devices?.find(({ name }) => name === device.name)?.roomBytes ?? 0;
+    const takenBytes = lie.reduce((sum, { bytes }) => sum + bytes, 0);
+    // Where nothing of this node lies there, nothing makes room.
+    return lie.length > 0 && takenBytes + device.bytes > roomBytes ? device.name : undefined;
   }
 
   /** An idle model on a device that takes the place of layers: without it more of them would lie there. Busy ones are let be. */

@@ -348,6 +348,30 @@ Deno.test("Scheduler gives a model that is split to requests that would not spli
   assert.deepEqual(granted(stage.arrive("b", need("m", { memoryBytes: 40 * GIB }))), ["b"]);
 });
 
+Deno.test("Scheduler takes what the part of a split model lies on of its device, and has idle models make room there", () => {
+  const stage = new Stage();
+  stage.devices = [{ name: "CUDA0", roomBytes: 10 * GIB, isShared: false }];
+  const split = (bytes: number) => ({
+    split: { ownBytes: GIB, when: "always" as const, device: { name: "CUDA0", bytes } },
+  });
+  const [first] = stage.arrive("a", need("m", split(6 * GIB)));
+  assert.ok(first?.kind === "load_model");
+  assert.deepEqual(first.devices.map(({ name, bytes }) => [name, bytes]), [["CUDA0", 6 * GIB]]);
+  stage.step({
+    ...{ kind: "model_loaded", instanceId: 1, memoryBytes: 7 * GIB, hostBytes: GIB, slots: 1 },
+    devices: [{ name: "CUDA0", bytes: 6 * GIB }],
+  });
+  assert.deepEqual(kinds(stage.arrive("b", need("n", split(5 * GIB)))), []);
+  assert.deepEqual(unloads(stage.end("a")).map(([id]) => id), [1]);
+  assert.deepEqual(loads(stage.exited(1)), ["n"]);
+  stage.step({
+    ...{ kind: "model_loaded", instanceId: 2, memoryBytes: 6 * GIB, hostBytes: GIB, slots: 1 },
+    devices: [{ name: "CUDA0", bytes: 5 * GIB }],
+  });
+  // Beside it there is room.
+  assert.deepEqual(loads(stage.arrive("c", need("o", split(5 * GIB)))), ["o"]);
+});
+
 /** A model of `gib` on a device. */
 function large(model: string, gib: number, changes: Partial<ModelNeed> = {}): ModelNeed {
   const shape = {

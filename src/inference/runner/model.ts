@@ -6,7 +6,7 @@ import { type Llama, measurePlacement, type Placement, placeModel } from "../lla
 import { Batch } from "./batch.ts";
 import { contextParams, type ContextShape, openContext, Weights } from "./context.ts";
 import { settleExactness } from "./proof_stand.ts";
-import { connectWorkers } from "../sharding/mod.ts";
+import { connectWorkers, withOwnDevice } from "../sharding/mod.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 /** Sequences computed together when embedding; their tokens share one batch. */
@@ -108,7 +108,7 @@ export async function loadModel(
       vocabularyTokens: vocabulary.tokenCount,
       embeddingLength: call.llama_model_n_embd_out(pointer),
       slots: settings.slots,
-      ...placed,
+      ...shards === undefined ? placed : withOwnDevice(placed, llama, shards),
       bosText: vocabulary.bosText(),
       eosText: vocabulary.eosText(),
       canShift: memory !== null && call.llama_memory_can_shift(memory),

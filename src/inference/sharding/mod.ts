@@ -3,4 +3,10 @@
  *
  * @module
  */
-export { connectWorkers, serveWorker, setShards, type ShardDevices } from "./sharding.ts";
+export {
+  connectWorkers,
+  serveWorker,
+  setShards,
+  type ShardDevices,
+  withOwnDevice,
+} from "./sharding.ts";

@@ -1,12 +1,17 @@
 import { UnavailableError } from "../../base/mod.ts";
 import { addressOf, cText, type Llama, MODEL_PARAMS, openRpc } from "../llama/mod.ts";
-import type { ShardSettings, WorkerSettings } from "../../protocol/mod.ts";
+import type { LoadedFacts, ShardSettings, WorkerSettings } from "../../protocol/mod.ts";
 
 /** llama.cpp reads a figure for each device that there could be, however few there are: `llama_max_devices()`. */
 const SPLIT_FLOATS = 16;
 /** `enum ggml_backend_dev_type`. */
 const CPU_DEVICE = 0;
 const LOOPBACK = "127.0.0.1";
+
+type OwnPlaced = Pick<
+  LoadedFacts,
+  "memoryBytes" | "hostMemoryBytes" | "deviceMemoryBytes" | "devices"
+>;
 
 /** What model parameters point at while a model is loaded; the caller keeps it referenced so long. */
 export interface ShardDevices {
@@ -37,9 +42,29 @@ export async function connectWorkers(
     llama.ggml.ggml_backend_register(registry);
     devices.push(pointerValue(llama.base.ggml_backend_reg_dev_get(registry, 0n)));
   }
-  // The last device computes the output layer: its figures stay here.
   devices.push(pointerValue(cpuOf(llama)));
+  // The last device computes the output layer: its figures stay here.
+  if (shards.ownDevice !== undefined) {
+    devices.push(pointerValue(gpuOf(llama, shards.ownDevice.name)));
+  }
   return { devices: list([...devices, 0n]), split: splitOf(shards) };
+}
+
+/** What of a model lies on a device of the leader's own, as it was planned. */
+export function withOwnDevice(
+  placed: OwnPlaced,
+  { gpus }: Pick<Llama, "gpus">,
+  { ownDevice }: Pick<ShardSettings, "ownDevice">,
+): OwnPlaced {
+  const gpu = gpus.find(({ name }) => name === ownDevice?.name);
+  if (ownDevice === undefined || gpu === undefined) return placed;
+  const { name, bytes } = ownDevice;
+  return {
+    memoryBytes: placed.memoryBytes + bytes,
+    hostMemoryBytes: placed.memoryBytes,
+    deviceMemoryBytes: bytes,
+    devices: [{ name, bytes, freeBytes: gpu.memory().freeBytes }],
+  };
 }
 
 /** Tells llama.cpp which layers lie where. */
@@ -70,12 +95,18 @@ export async function serveWorker(
 
 /** llama.cpp gives a layer to the first device whose part of the whole ends behind it; halves keep roundings away. */
 export function splitOf(
-  { workerLayers, ownLayers }: Pick<ShardSettings, "workerLayers" | "ownLayers">,
+  { workerLayers, ownLayers, ownDevice }: Pick<
+    ShardSettings,
+    "workerLayers" | "ownLayers" | "ownDevice"
+  >,
 ): Float32Array<ArrayBuffer> {
   const split = new Float32Array(new ArrayBuffer(SPLIT_FLOATS * Float32Array.BYTES_PER_ELEMENT));
-  split.set([...workerLayers, ownLayers + 1]);
+  const onCores = ownLayers - (ownDevice?.layers ?? 0);
+  const own = ownDevice === undefined ? [onCores + 1] : [onCores, ownDevice.layers + 1];
+  const shares = [...workerLayers, ...own];
+  split.set(shares);
   split[0] = (split[0] ?? 0) - 0.5;
-  split[workerLayers.length] = ownLayers + 1.5;
+  split[shares.length - 1] = (split[shares.length - 1] ?? 0) + 0.5;
   return split;
 }
 

@@ -61,8 +61,15 @@ export interface ShardSettings {
   readonly workerLayers: readonly number[];
   /** Layers of the runner's own, >= 0; the output layer is its own in any case. */
   readonly ownLayers: number;
-  /** What it takes of the model itself, as planned. */
+  /** What it takes of the machine's own memory for the model itself, as planned. */
   readonly ownBytes: number;
+  /** Of this machine, that computes the last of its own layers and the output layer; absent = the cores do. */
+  readonly ownDevice?: {
+    readonly name: string;
+    /** Of `ownLayers`. */
+    readonly layers: number;
+    readonly bytes: number;
+  };
 }
 
 /** How a worker computes. */
