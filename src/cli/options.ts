@@ -9,6 +9,7 @@ const PLACEHOLDERS: Readonly<Record<Exclude<OptionSpec["kind"], "boolean" | "tex
   duration: "DURATION",
   count: "N",
   bytes: "SIZE",
+  per_device: "LIST",
   list: "LIST",
   choice: "WORD",
 };

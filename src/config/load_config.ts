@@ -4,7 +4,13 @@ import { errorMessage, findNearest, formatGoDuration, RequestError } from "../ba
 import { formatHost, type HostAddress } from "./host_address.ts";
 import { flagOf, type OptionSpec, type OptionValue, variableOf } from "./option_spec.ts";
 import { PASSED_OVER_VARIABLES } from "./ollama_variables.ts";
-import { formatByteCount, type Parsed, parseLenient, parseStrict } from "./parse_option.ts";
+import {
+  formatByteCount,
+  formatPerDevice,
+  type Parsed,
+  parseLenient,
+  parseStrict,
+} from "./parse_option.ts";
 import { type Config, type OptionName, OPTIONS, type OptionValues, RELATIONS } from "./schema.ts";
 import { FILE_KEYS, keyMeant } from "./spellings.ts";
 
@@ -103,6 +109,7 @@ export function describeConfig(
 function formatValue(spec: OptionSpec, value: OptionValue): string {
   if (spec.secret && value !== "") return "(secret)";
   if (typeof value === "string") return value;
+  if (spec.kind === "per_device" && Array.isArray(value)) return formatPerDevice(spec, value);
   if (typeof value === "object") {
     return "hostname" in value ? formatAddress(value) : value.map(formatAddress).join(",");
   }
@@ -112,8 +119,8 @@ function formatValue(spec: OptionSpec, value: OptionValue): string {
 }
 
 /** Nothing where both halves are the node's own choice. */
-function formatAddress(value: HostAddress | string): string {
-  if (typeof value === "string") return value;
+function formatAddress(value: HostAddress | string | number): string {
+  if (typeof value !== "object") return String(value);
   return value.hostname === "" && value.port === 0 ? "" : formatHost(value);
 }
 

@@ -115,6 +115,30 @@ Deno.test("loadConfig puts the models below the data folder unless told otherwis
   assert.equal(named.modelsFolder, "/srv/ollama/models");
 });
 
+Deno.test("loadConfig takes one figure for all devices, or one for each", () => {
+  const { config } = load({});
+  assert.deepEqual(config.scheduler.gpuReserveBytes, [512 * 2 ** 20]);
+  assert.deepEqual(config.scheduler.tensorSplit, [0]);
+  const env = { OLLAMA_GPU_OVERHEAD: "1073741824", LLAMA_ARG_TENSOR_SPLIT: "3, 1.5" };
+  const asElsewhere = load({ env }).config.scheduler;
+  assert.deepEqual(asElsewhere.gpuReserveBytes, [2 ** 30]);
+  assert.deepEqual(asElsewhere.tensorSplit, [3, 1.5]);
+  const each = load({ flags: { gpuReserveBytes: "2GiB,512MiB" } });
+  assert.deepEqual(each.config.scheduler.gpuReserveBytes, [2 ** 31, 2 ** 29]);
+  const shown = describeConfig(each).find(({ name }) => name === "gpu-reserve");
+  assert.equal(shown?.value, "2GiB,512MiB");
+  for (const wrong of ["1GiB,", "much", "-1", `${"1,".repeat(16)}1`]) {
+    assert.match(
+      refusal({ flags: { gpuReserveBytes: wrong } }),
+      /--gpu-reserve must be 1 to 16 sizes, comma-separated, from 0 to 1TiB: current value is/,
+    );
+  }
+  assert.match(
+    refusal({ flags: { tensorSplit: "3;1" } }),
+    /--tensor-split must be 1 to 16 numbers/,
+  );
+});
+
 Deno.test("loadConfig refuses absurd values with the wanted range and the present value", () => {
   assert.match(
     refusal({ flags: { queueRequestsMax: "-5" } }),

@@ -27,6 +27,9 @@ interface SpecRange {
   readonly automatic?: string;
 }
 
+/** llama.cpp computes on so many devices of a machine. */
+export const LISTED_DEVICES_MAX = 16;
+
 /** One option. `default` is a text in the same form as users write it. */
 export type OptionSpec =
   & SpecShared
@@ -66,6 +69,12 @@ export type OptionSpec =
     | { readonly kind: "boolean"; readonly default: "false" }
     | { readonly kind: "choice"; readonly choices: readonly string[]; readonly default: string }
     | { readonly kind: "list"; readonly unit: string; readonly default: "" }
+    /** Numbers, or sizes, for devices in their order; at most {@link LISTED_DEVICES_MAX}. */
+    | (SpecRange & {
+      readonly kind: "per_device";
+      readonly of: "bytes" | "numbers";
+      readonly default: string;
+    })
   );
 
 /** The type a spec's values have in the Config. */
@@ -74,6 +83,7 @@ export type ValueOf<Spec extends OptionSpec> = Spec extends
   : Spec extends { readonly kind: "endpoints" } ? readonly HostAddress[]
   : Spec extends { readonly kind: "folder" | "text" } ? string
   : Spec extends { readonly kind: "duration" | "count" | "bytes" } ? number
+  : Spec extends { readonly kind: "per_device" } ? readonly number[]
   : Spec extends { readonly kind: "boolean" } ? boolean
   : Spec extends { readonly kind: "choice"; readonly choices: readonly (infer Choice)[] } ? Choice
   : readonly string[];
@@ -85,6 +95,7 @@ export type OptionValue =
   | number
   | boolean
   | readonly string[]
+  | readonly number[]
   | readonly HostAddress[];
 
 /** `ODIST_KEEP_ALIVE` for the flag `keep-alive`. */

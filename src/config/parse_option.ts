@@ -1,6 +1,6 @@
 import { assertNever, formatGoDuration, parseGoDuration } from "../base/mod.ts";
 import { type HostAddress, type HostFallback, readHost } from "./host_address.ts";
-import type { OptionSpec, OptionValue } from "./option_spec.ts";
+import { LISTED_DEVICES_MAX, type OptionSpec, type OptionValue } from "./option_spec.ts";
 
 /** A value, or what it must be; `warning` tells what a lenient reading passed over. */
 export type Parsed =
@@ -53,6 +53,8 @@ export function parseStrict(spec: OptionSpec, text: string): Parsed {
         : { problem: `must be one of ${spec.choices.join(", ")}` };
     case "list":
       return { value: Object.freeze(splitList(text)) };
+    case "per_device":
+      return parsePerDevice(spec, text);
     default:
       return assertNever(spec);
   }
@@ -111,6 +113,15 @@ export function formatRange(spec: OptionSpec): string {
       return "a folder";
     case "list":
       return `any number of ${spec.unit}`;
+    case "per_device":
+      return withAutomatic(
+        spec,
+        `1 to ${LISTED_DEVICES_MAX} ${
+          spec.of === "bytes" ? "sizes" : "numbers"
+        }, comma-separated, from ${formatPerDevice(spec, [spec.low])} to ${
+          formatPerDevice(spec, [spec.high])
+        }`,
+      );
     default:
       return assertNever(spec);
   }
@@ -123,6 +134,14 @@ export function formatByteCount(bytes: number): string {
     if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
   }
   return String(bytes);
+}
+
+/** As users write it. */
+export function formatPerDevice(
+  { of }: Pick<Extract<OptionSpec, { kind: "per_device" }>, "of">,
+  values: readonly number[],
+): string {
+  return values.map((value) => of === "bytes" ? formatByteCount(value) : String(value)).join(",");
 }
 
 const ENDLESS_WORDS = { negative: "a negative value", zero_or_negative: "0" } as const;
@@ -189,6 +208,21 @@ function parseByteCount(spec: Extract<OptionSpec, { kind: "bytes" }>, bytes: num
   }
   const least = `${formatByteCount(bytes)} counts as ${formatByteCount(high)}, the most it may be`;
   return { value: high, warning: `${least} now: ${formerly.instead}` };
+}
+
+function parsePerDevice(
+  spec: Extract<OptionSpec, { kind: "per_device" }>,
+  text: string,
+): Parsed {
+  const read = spec.of === "bytes" ? parseBytes : parseNumber;
+  const values = text.split(",").map((part) => read(part.trim()));
+  const isInside = values.every((value) => value >= spec.low && value <= spec.high);
+  if (isInside && values.length <= LISTED_DEVICES_MAX) return { value: Object.freeze(values) };
+  return { problem: `must be ${formatRange(spec)}` };
+}
+
+function parseNumber(text: string): number {
+  return /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : NaN;
 }
 
 function parseBoolean(text: string): Parsed {

@@ -202,14 +202,33 @@ export const OPTIONS = {
   },
   gpuReserveBytes: {
     slice: "scheduler",
-    kind: "bytes",
+    kind: "per_device",
+    of: "bytes",
     low: 0,
     high: TIB,
     flag: "gpu-reserve",
     alias: { variable: "OLLAMA_GPU_OVERHEAD" },
     default: "512MiB",
     summary: "Memory that must stay free on each GPU after a model is loaded.",
-    details: "Layers that would leave less are computed on the cores.",
+    details:
+      "Layers that would leave less are computed on the cores. Sizes for several GPUs, such as `2GiB,512MiB`, hold in the order in " +
+      "which `odist doctor` names them, the last one for all that follow.",
+  },
+  tensorSplit: {
+    slice: "scheduler",
+    kind: "per_device",
+    of: "numbers",
+    low: 0,
+    high: 1_000_000,
+    automatic: "a model lies on one GPU that it fits, otherwise as much on each as fits",
+    flag: "tensor-split",
+    alias: { variable: "LLAMA_ARG_TENSOR_SPLIT" },
+    default: "0",
+    summary: "How the layers of a model are shared out among this node's GPUs.",
+    details:
+      "`3,1` puts three layers on the first GPU for each one on the second, in the order in which `odist doctor` names them; those " +
+      "that get `0`, or no number, compute nothing. Of layers that don't all fit so, the first are computed on the cores. A model " +
+      "with `main_gpu` is not shared out.",
   },
   threads: {
     slice: "scheduler",

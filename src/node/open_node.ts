@@ -79,7 +79,8 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { config, ports } = options;
   const speed = new SpeedMeter();
   const splitting = new SplitEngine({ ...ports, speed });
-  const devices = new DeviceRooms(ports.devices, config.scheduler.gpuReserveBytes);
+  const { gpuReserveBytes: reserveBytes, tensorSplit: shares } = config.scheduler;
+  const devices = new DeviceRooms(ports.devices, { reserveBytes, shares });
   await devices.look();
   const late: { machinery?: Machinery } = {};
   const { driver, proofs } = await openDriver(options, {

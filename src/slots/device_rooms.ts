@@ -5,33 +5,46 @@ import type { DeviceFacts } from "../protocol/mod.ts";
 /** What lies on a device, by its name. */
 type DeviceBytes = readonly { readonly name: string; readonly bytes: number }[];
 
+/** What a node's user wants of its devices, in their order. */
+export interface DeviceWishes {
+  /** To stay free; the last one holds for all that follow. */
+  readonly reserveBytes: readonly number[];
+  /** Of a model's layers, in proportion; 0 and what is missing = none. All 0 = as they fit. */
+  readonly shares: readonly number[];
+}
+
 /**
  * What models may take of this machine's devices. Drivers are asked when a model was loaded or something went wrong; between
  * that, what this node loads and unloads is known by its plan, and what others take is believed to stay.
  */
 export class DeviceRooms {
   readonly #devices: Devices;
-  readonly #reserveBytes: number;
+  readonly #wishes: DeviceWishes;
   /** What others took when it was last looked at. */
   readonly #othersBytes = new Map<string, number>();
 
-  /** @param reserveBytes Stay free on each device. */
-  constructor(devices: Devices, reserveBytes: number) {
+  constructor(devices: Devices, wishes: DeviceWishes) {
     this.#devices = devices;
-    this.#reserveBytes = reserveBytes;
+    this.#wishes = wishes;
   }
 
   rooms(): readonly DeviceRoom[] {
-    return this.#devices.list().map(({ name, totalBytes, kind }) => ({
+    const { reserveBytes, shares } = this.#wishes;
+    const devices = this.#devices.list();
+    const isSharedOut = devices.some((_, index) => (shares[index] ?? 0) > 0);
+    return devices.map(({ name, totalBytes, kind }, index) => ({
       name,
-      roomBytes: totalBytes - this.#others(name) - this.#reserveBytes,
+      roomBytes: totalBytes - this.#others(name) -
+        (reserveBytes[index] ?? reserveBytes.at(-1) ?? 0),
       isShared: kind === "igpu",
+      ...isSharedOut && { share: shares[index] ?? 0 },
     }));
   }
 
   /** What a model may take of a device beside those that are there; 0 = there is no such device. */
   roomOn(name: string, instances: readonly Pick<InstanceView, "devices">[]): number {
-    const room = this.rooms().find((other) => other.name === name)?.roomBytes ?? 0;
+    const { roomBytes: room = 0, share } = this.rooms().find((other) => other.name === name) ?? {};
+    if (share === 0) return 0;
     const taken = sumOf(instances.flatMap(({ devices }) => devices)).get(name) ?? 0;
     return Math.max(0, room - taken);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DeviceFacts } from "../protocol/mod.ts";
-import { DeviceRooms } from "./device_rooms.ts";
+import { DeviceRooms, type DeviceWishes } from "./device_rooms.ts";
 
 const CARD: DeviceFacts = {
   ...{ name: "CUDA0", description: "d", kind: "gpu", driver: "" },
@@ -8,7 +8,7 @@ const CARD: DeviceFacts = {
 };
 
 /** Devices as a test says they are seen next. */
-function scene(first: readonly DeviceFacts[]) {
+function scene(first: readonly DeviceFacts[], wishes: Partial<DeviceWishes> = {}) {
   const seen = { now: [] as readonly DeviceFacts[], next: first };
   const rooms = new DeviceRooms({
     list: () => seen.now,
@@ -16,7 +16,7 @@ function scene(first: readonly DeviceFacts[]) {
       seen.now = seen.next;
       return Promise.resolve();
     },
-  }, 10);
+  }, { reserveBytes: [10], shares: [0], ...wishes });
   return { rooms, seen };
 }
 
@@ -49,4 +49,24 @@ Deno.test("DeviceRooms tells when a device vanished", async () => {
   seen.next = [];
   assert.equal(await rooms.look(), true);
   assert.deepEqual([rooms.rooms(), rooms.told([])], [[], []]);
+});
+
+Deno.test("DeviceRooms keeps a reserve of its own on each device, the last one on all that follow", async () => {
+  const cards = ["CUDA0", "CUDA1", "CUDA2"].map((name) => ({ ...CARD, name }));
+  const { rooms } = scene(cards, { reserveBytes: [10, 25] });
+  await rooms.look();
+  assert.deepEqual(rooms.rooms().map(({ roomBytes }) => roomBytes), [60, 45, 45]);
+});
+
+Deno.test("DeviceRooms shares devices out as it is told to, and lends nothing of one that gets nothing", async () => {
+  const cards = ["CUDA0", "CUDA1", "CUDA2"].map((name) => ({ ...CARD, name }));
+  const { rooms } = scene(cards, { shares: [0, 3] });
+  await rooms.look();
+  assert.deepEqual(rooms.rooms().map(({ share }) => share), [0, 3, 0]);
+  assert.deepEqual(["CUDA0", "CUDA1"].map((name) => rooms.roomOn(name, [])), [0, 60]);
+  // What is told of a device that is not there shares nothing out.
+  const { rooms: one } = scene([CARD], { shares: [0, 3] });
+  await one.look();
+  assert.deepEqual(one.rooms().map(({ share }) => share), [undefined]);
+  assert.equal(one.roomOn("CUDA0", []), 60);
 });

@@ -246,7 +246,7 @@ export class SchedulerDriver {
   #deviceFor({ gpuLayers, mainGpu }: LoadSettings): OwnRoom["device"] {
     // The memory of others is the machine's own, which is counted already.
     const rooms = this.#parts.devices.rooms();
-    const apart = rooms.filter(({ isShared }) => !isShared)
+    const apart = rooms.filter(({ isShared, share }) => !isShared && share !== 0)
       .toSorted((a, b) => b.roomBytes - a.roomBytes);
     const main = mainGpu === undefined ? undefined : rooms[mainGpu];
     const room = main !== undefined && !main.isShared ? main : apart[0];
@@ -443,7 +443,11 @@ export class SchedulerDriver {
         {
           ...settings,
           threads: settings.threads > 0 ? settings.threads : threads,
-          devices: devices.map(({ name, budgetBytes }) => ({ name, budgetBytes })),
+          devices: devices.map(({ name, budgetBytes, layers }) => ({
+            name,
+            budgetBytes,
+            ...layers !== undefined && { layers },
+          })),
           kvOffload,
         },
         {

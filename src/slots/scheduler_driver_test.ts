@@ -106,7 +106,7 @@ function stage(slots = 1, devices = NO_DEVICES, memoryLimitBytes = Infinity) {
     engine,
     clock,
     machine: { availableBytes: () => 1e9, cores: 2 },
-    devices: new DeviceRooms(devices, 0),
+    devices: new DeviceRooms(devices, { reserveBytes: [0], shares: [0] }),
     kvOffload: true,
     weightOf: (tenant) => tenant === "heavy" ? 3 : 1,
     log: quiet,

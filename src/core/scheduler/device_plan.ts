@@ -8,6 +8,8 @@ export interface DeviceRoom {
   readonly roomBytes: number;
   /** Whether it is the machine's own memory. */
   readonly isShared: boolean;
+  /** What it gets of the layers in proportion to the others, >= 0; absent of all = as they fit. */
+  readonly share?: number;
 }
 
 /** What is to be placed. */
@@ -21,11 +23,15 @@ export interface DeviceWish {
 
 /** Where a model would lie. */
 export interface DevicePlan {
-  /** In the order of the layers; [] = the cores alone. `budgetBytes` is what the model may take, `bytes` what it will. */
+  /**
+   * In the order of the layers; [] = the cores alone. `budgetBytes` is what the model may take, `bytes` what it will, `layers`
+   * how many lie there, the output layer counted as one; absent = as many as fit.
+   */
   readonly devices: readonly {
     readonly name: string;
     readonly budgetBytes: number;
     readonly bytes: number;
+    readonly layers?: number;
   }[];
   /** Layers that lie there, the output layer counted as one. */
   readonly layerCount: number;
@@ -54,7 +60,7 @@ const OUTER_ELEMENT_BYTES = 34 / 32;
 
 /**
  * Where the layers of a model go: all of them to one device, the main one before the one with the most room, if they fit;
- * otherwise as many as fit to all devices. Sizes are estimates from the shape of the model; what is really loaded, llama.cpp
+ * otherwise as many as fit to all devices. Where somebody shared the devices out, each gets its part, unless the model has a main one. Sizes are estimates from the shape of the model; what is really loaded, llama.cpp
  * plans within the budgets, which are all that is free.
  *
  * @param rooms What is free of each device; bytes may be negative.
@@ -65,6 +71,10 @@ export function planDevices(wish: DeviceWish, rooms: readonly DeviceRoom[]): Dev
   const wanted = wish.gpuLayers < 0 ? blockCount + 1 : Math.min(wish.gpuLayers, blockCount + 1);
   if (wanted === 0 || rooms.length === 0) return none;
   const sizes = sizesOf(wish.shape);
+  if (wish.mainGpu === undefined && rooms.some(({ share = 0 }) => share > 0)) {
+    const isFixed = wish.gpuLayers >= 0;
+    return shareOut(sizes, { wanted, blockCount, rooms, isFixed }) ?? none;
+  }
   const alone = inOrderOfChoice(rooms, wish.mainGpu)
     .map((room) => spread(sizes, { wanted, blockCount, rooms: [room] }))
     .find(({ layerCount }) => layerCount === wanted);
@@ -87,6 +97,71 @@ function sizesOf(shape: MemoryShape): Sizes {
     projectorBytes: others.projectorBytes,
     logitsBytes,
   };
+}
+
+/** As many layers as fit where each device gets its part of them; undefined = none. */
+function shareOut(
+  sizes: Sizes,
+  by: {
+    readonly wanted: number;
+    readonly blockCount: number;
+    readonly rooms: readonly DeviceRoom[];
+    /** So many, whether they fit or not. */
+    readonly isFixed: boolean;
+  },
+): DevicePlan | undefined {
+  const rooms = by.rooms.filter(({ share = 0 }) => share > 0);
+  for (let layerCount = by.wanted; layerCount > 0; layerCount--) {
+    const counts = countsOf(rooms, layerCount);
+    const plan = layOut(sizes, { rooms, counts, blockCount: by.blockCount });
+    const fits = plan.devices.every(({ bytes, budgetBytes }) => bytes <= budgetBytes);
+    if (fits || by.isFixed) return plan;
+  }
+  return undefined;
+}
+
+/** Whole layers: each device ends where its part of all of them does. */
+function countsOf(rooms: readonly DeviceRoom[], layerCount: number): readonly number[] {
+  const sum = rooms.reduce((total, { share = 0 }) => total + share, 0);
+  let [given, share] = [0, 0];
+  return rooms.map((room) => {
+    share += room.share ?? 0;
+    const end = Math.round((share / sum) * layerCount);
+    const count = end - given;
+    given = end;
+    return count;
+  });
+}
+
+function layOut(
+  sizes: Sizes,
+  by: {
+    readonly rooms: readonly DeviceRoom[];
+    readonly counts: readonly number[];
+    readonly blockCount: number;
+  },
+): DevicePlan {
+  const layerCount = by.counts.reduce((sum, count) => sum + count, 0);
+  const last = by.counts.findLastIndex((count) => count > 0);
+  const used = by.rooms.filter((_, index) => (by.counts[index] ?? 0) > 0);
+  const seat = used.toSorted((a, b) => b.roomBytes - a.roomBytes)[0];
+  const isSeated = sizes.projectorBytes <= (seat?.roomBytes ?? 0) * PROJECTOR_FRACTION_MAX;
+  let sharedBytes = 0;
+  const devices = by.rooms.flatMap((room, index) => {
+    const layers = by.counts[index] ?? 0;
+    if (layers === 0) return [];
+    const blocks = index === last ? layers - 1 : layers;
+    const bytes = sizes.computeBytes + blocks * sizes.layerBytes +
+      (index === last ? sizes.outputBytes : 0) +
+      (isSeated && room === seat ? sizes.projectorBytes : 0);
+    if (room.isShared) sharedBytes += bytes;
+    const budgetBytes = Math.max(0, Math.floor(room.roomBytes));
+    return [{ name: room.name, budgetBytes, bytes: Math.ceil(bytes), layers }];
+  });
+  const blocksHere = by.blockCount - (layerCount - 1);
+  const hostBytes = sizes.hostBytes + blocksHere * sizes.layerBytes + sharedBytes +
+    (isSeated ? 0 : sizes.projectorBytes);
+  return { devices, layerCount, hostBytes: Math.ceil(hostBytes) };
 }
 
 /** The main one first, then those with the most room. */

@@ -94,3 +94,46 @@ Deno.test("planDevices() never plans more than there is room for, and more room 
     assert.ok(planDevices({ ...WISH, gpuLayers }, wider).layerCount >= plan.layerCount);
   }));
 });
+
+function shared(name: string, gib: number, share: number): DeviceRoom {
+  return { ...room(name, gib * GIB), share };
+}
+
+Deno.test("planDevices() shares layers out as it is told to, also what would fit one device", () => {
+  const rooms = [shared("CUDA0", 24, 3), shared("CUDA1", 24, 0), shared("CUDA2", 24, 1)];
+  const plan = planDevices(WISH, rooms);
+  assert.deepEqual(plan.devices.map(({ name, layers }) => [name, layers]), [
+    ["CUDA0", 25],
+    ["CUDA2", 8],
+  ]);
+  assert.equal(plan.layerCount, 33);
+  const counted = planDevices({ ...WISH, gpuLayers: 8 }, rooms);
+  assert.deepEqual(counted.devices.map(({ layers }) => layers), [6, 2]);
+  const main = planDevices({ ...WISH, mainGpu: 1 }, rooms);
+  assert.deepEqual(main.devices.map(({ name, layers }) => [name, layers]), [["CUDA1", undefined]]);
+  const cores = { devices: [], layerCount: 0, hostBytes: estimateMemoryBytes(EIGHT_B) };
+  assert.deepEqual(planDevices(WISH, [shared("CUDA0", 0.1, 1), shared("CUDA1", 24, 1)]), cores);
+});
+
+Deno.test("planDevices() shares out as many layers as fit, and not one more", () => {
+  const one = fc.record({
+    gib: fc.double({ min: 0, max: 12, noNaN: true }),
+    share: fc.integer({ min: 0, max: 9 }),
+  });
+  fc.assert(fc.property(fc.array(one, { minLength: 1, maxLength: 4 }), (list) => {
+    fc.pre(list.some(({ share }) => share > 0));
+    const rooms = list.map(({ gib, share }, index) => shared(`D${index}`, gib, share));
+    const sum = list.reduce((total, { share }) => total + share, 0);
+    const { devices, layerCount } = planDevices(WISH, rooms);
+    assert.equal(devices.reduce((total, { layers = 0 }) => total + layers, 0), layerCount);
+    for (const { name, layers = 0, bytes, budgetBytes } of devices) {
+      assert.ok(bytes <= budgetBytes, `${bytes} of ${budgetBytes}`);
+      const share = rooms.find((room) => room.name === name)?.share ?? 0;
+      assert.ok(Math.abs(layers - (share / sum) * layerCount) <= 1);
+    }
+    for (let more = layerCount + 1; more <= 33; more++) {
+      const wider = planDevices({ ...WISH, gpuLayers: more }, rooms);
+      assert.ok(wider.devices.some(({ bytes, budgetBytes }) => bytes > budgetBytes), `${more}`);
+    }
+  }));
+});

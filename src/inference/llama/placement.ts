@@ -74,6 +74,12 @@ export async function placeModel(
   const kept = [pointers];
   if (wished.length === 0) return { modelParams, gpus, kept, plan: undefined, ...projector };
   const plan = MemoryPlan.open(llama.folder);
+  const counts = wished.flatMap(({ layers }) => layers ?? []);
+  if (counts.length === wished.length) {
+    plan.split(modelParams, sharesOf(counts));
+    MODEL_PARAMS.set(modelParams, "gpuLayers", counts.reduce((sum, count) => sum + count, 0));
+    return { modelParams, gpus, kept, plan, ...projector };
+  }
   if (settings.gpuLayers > 0 && wished.length > 1) {
     plan.split(modelParams, wished.map(({ budgetBytes }) => budgetBytes));
   }
@@ -154,15 +160,24 @@ export async function measurePlacement(
 interface Wish {
   readonly gpu: Gpu;
   readonly budgetBytes: number;
+  readonly layers?: number | undefined;
+}
+
+/** llama.cpp gives a layer to the first device whose part of the whole ends behind it; halves keep roundings away. */
+function sharesOf(counts: readonly number[]): readonly number[] {
+  const shares = [...counts];
+  shares[0] = (shares[0] ?? 0) - 0.5;
+  shares[counts.length - 1] = (shares[counts.length - 1] ?? 0) + 0.5;
+  return shares;
 }
 
 function wishedDevices(llama: Llama, { devices }: LoadSettings): readonly Wish[] {
   if (devices === undefined) {
     return llama.gpus.map((gpu) => ({ gpu, budgetBytes: gpu.memory().freeBytes }));
   }
-  return devices.map(({ name, budgetBytes }) => {
+  return devices.map(({ name, budgetBytes, layers }) => {
     const gpu = llama.gpus.find((one) => one.name === name);
-    if (gpu !== undefined) return { gpu, budgetBytes };
+    if (gpu !== undefined) return { gpu, budgetBytes, layers };
     const present = llama.gpus.map((one) => one.name).join(", ") || "none";
     throw new UnavailableError(
       "load_failed",

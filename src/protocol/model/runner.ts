@@ -30,8 +30,15 @@ export interface LoadSettings {
   readonly gpuLayers: number;
   /** Index of the device that the model would rather have alone; absent = any. Whoever chooses `devices` heeds it. */
   readonly mainGpu?: number;
-  /** Devices they may lie on, in order, and what the model may take there in bytes; absent = all there are, without a bound. */
-  readonly devices?: readonly { readonly name: string; readonly budgetBytes: number }[];
+  /**
+   * Devices they may lie on, in order, what the model may take there in bytes, and how many lie there whatever `gpuLayers` says (of all
+   * devices or of none; the output layer counts as one); absent = all there are, without a bound.
+   */
+  readonly devices?: readonly {
+    readonly name: string;
+    readonly budgetBytes: number;
+    readonly layers?: number;
+  }[];
   /** Whether keys and values lie where their layer does; absent = they do, otherwise all in the machine's memory. */
   readonly kvOffload?: boolean;
   readonly mmap: boolean;
