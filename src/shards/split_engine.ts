@@ -222,8 +222,8 @@ export class SplitEngine implements Engine {
         return await LentWorker.ask(node.address, wish, { parts, signal });
       } catch (error) {
         if (!isEdgeError(error)) throw error;
-        // Its process did not start, which it may the next time; whatever else it refuses with stays.
-        const isWorkerAlone = error.code === "load_failed";
+        // Its process did not start, or its node stalled, which may be over the next time; whatever else it refuses with stays.
+        const isWorkerAlone = error.code === "load_failed" || error.code === "peer_lost";
         throw new WorkerRefusal(node.address.nodeId, error, { isWorkerAlone });
       }
     });
@@ -275,7 +275,7 @@ export class SplitEngine implements Engine {
 
 /** Why there is no worker on a node. */
 class WorkerRefusal extends Error {
-  /** Whether its node is there, and would lend another one. */
+  /** Whether its node may be there, and lend another one. */
   readonly isWorkerAlone: boolean;
 
   constructor(

@@ -30,6 +30,8 @@ class Scene implements AsyncDisposable {
   readonly loads: number[] = [];
   /** Of the leader's own process. */
   deathsAtLoad = 0;
+  /** Loads that only end when they are given up. */
+  hangs = 0;
   readonly engine: SplitEngine;
   readonly #folder: string;
   readonly #settings: LoadSettings;
@@ -50,9 +52,14 @@ class Scene implements AsyncDisposable {
       metrics: { increment: never } as unknown as Parts["metrics"],
       speed: { bytesPerMs: 0 },
       engine: {
-        load: ({ shards }) => {
+        load: ({ shards }, { signal }) => {
           this.loads.push(...shards?.ports ?? []);
           if (shards !== undefined) this.shards.push(shards);
+          if (this.hangs-- > 0) {
+            return new Promise((_, reject) => {
+              signal.addEventListener("abort", () => reject(signal.reason));
+            });
+          }
           if (this.deathsAtLoad-- > 0) {
             void clock.advance(SHARD_SILENCE_MS);
             return Promise.reject(new UnavailableError("runner_lost", "SIGKILL"));
@@ -197,6 +204,26 @@ Deno.test("the leader's own GPU computes the last layers and the output layer, a
   const without = await scene.share(MIB);
   assert.equal(without.device, undefined);
   assert.ok(without.ownBytes > ownBytes);
+});
+
+Deno.test("a node that was out of reach for a moment is asked again where others can't do without it", async () => {
+  let left = 1;
+  const stalls: Lending = async (stream) => left-- > 0 ? stream.reset() : await grants(stream);
+  await using scene = await Scene.open([LIAR, stalls]);
+  await scene.load();
+  assert.deepEqual(scene.asked, [LIAR, LIAR]);
+});
+
+Deno.test("a node that fell silent while a model was loaded on it is asked again where others can't do without it", async () => {
+  let left = 1;
+  const falls: Lending = async (stream) => {
+    await grants(stream);
+    if (left-- > 0) stream.reset();
+  };
+  await using scene = await Scene.open([LIAR, falls]);
+  scene.hangs = 1;
+  await scene.load();
+  assert.deepEqual([scene.asked, scene.loads.length], [[LIAR, LIAR], 2]);
 });
 
 Deno.test("a load that no other node can do without one that leads a load itself is put off", async () => {
