@@ -55,8 +55,9 @@ interface Cell {
   readonly why: string;
 }
 
-/** Says nothing of the answer. */
+/** How cells begin that say nothing of a death, and are measured again. */
 const NO_CLUSTER = "the cluster did not come back";
+const NOT_STRUCK = "the fault did not strike";
 
 /** A cluster, and the next one where that one doesn't come back from what was done to it. */
 class Scene implements AsyncDisposable {
@@ -78,7 +79,9 @@ class Scene implements AsyncDisposable {
       const folder = await this.#cluster?.collect(`bench deaths ${who} ${how} ${moment}`);
       await this[Symbol.asyncDispose]();
       console.log(`${error}; the logs are in ${folder}`);
-      const why = `${isReady ? "" : `${NO_CLUSTER}: `}${String(error).slice(0, 200)}`;
+      const isStruck = !(error instanceof NotStruck);
+      const note = isReady ? isStruck ? "" : `${NOT_STRUCK}: ` : `${NO_CLUSTER}: `;
+      const why = `${note}${String(error).slice(0, 200)}`;
       return { ...is, ...failed, why };
     }
   }
@@ -106,6 +109,13 @@ class Scene implements AsyncDisposable {
     this.#cluster = undefined;
     await cluster?.[Symbol.asyncDispose]();
   }
+}
+
+/** Lines came together, or sooner. */
+class NotStruck extends Error {}
+
+function saysOfDeath({ why }: Cell): boolean {
+  return !why.startsWith(NO_CLUSTER) && !why.startsWith(NOT_STRUCK);
 }
 
 async function inTime<T>(work: Promise<T>): Promise<T> {
@@ -141,7 +151,7 @@ async function strike(cluster: TestCluster, death: Death): Promise<Told> {
     else await signalRunner(cluster, node, how === "kill -9" ? "SIGKILL" : "SIGSTOP");
     struckMs = Date.now();
   });
-  if (struckMs === Infinity) throw new Error("the fault did not strike");
+  if (struckMs === Infinity) throw new NotStruck("its line never came: tokens came together");
   const noticedMs = noticedAfterMs(cluster, struckMs);
   const pauseMs = Math.round(story.pauseMs);
   return { story, pauseMs, ...noticedMs !== undefined && { noticedMs } };
@@ -162,7 +172,7 @@ async function strikeLoad(cluster: TestCluster, { who, how }: Death): Promise<To
     Deno.kill(pid, how === "kill -9" ? "SIGKILL" : "SIGSTOP");
   }
   const struckMs = Date.now();
-  if (firstMs > 0) throw new Error("the model was loaded before the fault struck");
+  if (firstMs > 0) throw new NotStruck("the model was loaded before");
   return { story: await asked, pauseMs: firstMs - struckMs };
 }
 
@@ -187,7 +197,7 @@ async function main(): Promise<void> {
   const machine = await describeMachine();
   const endMs = performance.now() + Number(values.minutes) * 60_000;
   const kept = new KeptRows<Cell>(values.cells, String(machine["commit"]));
-  const cells = (await kept.read()).filter(({ why }) => !why.startsWith(NO_CLUSTER));
+  const cells = (await kept.read()).filter(saysOfDeath);
   const missing = wanted(values, cells);
   console.log(
     `${cells.length} deaths of ${machine["commit"]} are known, ${missing.length} are missing`,
@@ -196,7 +206,7 @@ async function main(): Promise<void> {
   for (const { who, how, moment } of missing) {
     if (performance.now() > endMs) break;
     const cell = await scene.cell(who, how, moment);
-    cells.push(cell);
+    if (saysOfDeath(cell)) cells.push(cell);
     await kept.append(cell);
     const { noticedMs = NaN, pauseMs, why } = cell;
     console.log([who, how, moment, cell.isWhole, fixed(noticedMs, 0), pauseMs, why].join(" | "));
