@@ -3,14 +3,14 @@
  * each policy costs, and what the proof does.
  *
  * `deno task bench:exact [-- --models smollm2,gemma3,f16,q8_0,q4_k_m --kinds greedy --points 1000 --minutes 15 --slots 8
- * --rounds 3 --records FILE --quick --write]`. The last three models are SmolLM2, quantised as `odist create --quantize` does it,
+ * --rounds 3 --drafts 5 --records FILE --quick --write]`. The last three models are SmolLM2, quantised as `odist create --quantize` does it,
  * and kept. A kind is known by a part of its name. What was found is kept in a file, by default {@link RECORDS}, and the next run
- * goes on from there: the model with the fewest points first, until `--minutes` are over. `--rounds 0` asks for no prices, `--points 0`
- * for no points; `--quick` is for a quiet machine and less than five minutes. `--write` puts the tables into docs/EXACT_ANSWERS.md.
+ * goes on from there: the model with the fewest points first, until `--minutes` are over. `--rounds 0` asks for no prices, `--drafts 0`
+ * not for what drafts bring, `--points 0` for no points; `--quick` is for a quiet machine and less than five minutes. `--write` puts the tables into docs/EXACT_ANSWERS.md.
  *
  * A point is one cut: a runner told 80 tokens of an answer, beside 7 others; another process, which never met that answer and is
  * killed after each round, gets the prompt and the tokens up to a random one, computes them again, alone or beside up to 7 others,
- * and goes on. Tokens, log probabilities and those of three alternatives each are compared bit by bit.
+ * and goes on by two tokens. Tokens, log probabilities and those of three alternatives each are compared bit by bit.
  *
  * @module
  */
@@ -28,13 +28,13 @@ import {
   readAnswer,
   RUNNER_COMMAND,
 } from "../tests/integration/engine_harness.ts";
+import { draftsOf } from "./exactness/drafts.ts";
 import { pageOf } from "./exactness/page.ts";
 import {
   appendRecord,
   type ExactRecord,
-  type PointsRecord,
+  type Finding,
   type PriceRecord,
-  type ProofRecord,
   readRecords,
   tally,
 } from "./exactness/records.ts";
@@ -54,8 +54,6 @@ const REAL = ["smollm2", "gemma3"] as const;
 const MODELS = [...REAL, "f16", "q8_0", "q4_k_m"];
 /** Tokens of a timed answer. */
 const TIMED_TOKENS = 64;
-/** Few, so that each kind has its turn before the time is over. */
-const POINTS_PER_ANSWER = 12;
 /** A cell of other bits shows in the first logits behind it. */
 const GOES_ON_TOKENS = 2;
 const FAULT_CHARS_MAX = 2_000;
@@ -70,6 +68,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     kinds: { type: "string", default: "" },
     rounds: { type: "string" },
+    drafts: { type: "string" },
     records: { type: "string" },
     quick: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
@@ -79,6 +78,9 @@ const QUICK = values.quick;
 const SLOTS = Number(values.slots ?? (QUICK ? 4 : 8));
 const POINTS = Number(values.points ?? (QUICK ? 12 : 1000));
 const ROUNDS = Number(values.rounds ?? (QUICK ? 2 : 3));
+const DRAFT_ROUNDS = Number(values.drafts ?? (QUICK ? 1 : 5));
+/** Of each answer: to tell one takes longer than to go on with it. */
+const POINTS_PER_ANSWER = QUICK ? 6 : 24;
 /** Words of a timed prompt, of about four tokens each. */
 const PROMPT_WORDS = QUICK ? 60 : 300;
 /** What is found in a hurry has no place among what was found in hours. */
@@ -174,11 +176,17 @@ class Bench {
       await Deno.writeTextFile(proofPath(name), JSON.stringify(made));
     }
     await this.#compareAll(name, { first, path, proof: made }, endMs);
-    const isPriced = this.records.some((one) => one.is === "price" && one.model === name);
-    if (isPriced || ROUNDS === 0) return;
-    for (const price of await pricesOf(name, settingsOf(path), made)) {
-      await this.#add(numericClass, price);
+    const isKnown = (is: Finding["is"]) =>
+      this.records.some((one) => one.is === is && one.model === name);
+    const found: Finding[] = [];
+    if (DRAFT_ROUNDS > 0 && !isKnown("drafts")) {
+      const how = { proof: made, rounds: DRAFT_ROUNDS };
+      found.push(...await draftsOf(name, settingsOf(path), how));
     }
+    if (ROUNDS > 0 && !isKnown("price")) {
+      found.push(...await pricesOf(name, settingsOf(path), made));
+    }
+    for (const one of found) await this.#add(numericClass, one);
   }
 
   /** What an earlier run proved; a runner that computes otherwise takes no notice of it. */
@@ -193,7 +201,7 @@ class Bench {
 
   async #add(
     numericClass: string,
-    record: PointsRecord | ProofRecord | PriceRecord,
+    record: Finding,
   ): Promise<void> {
     const date = new Date().toISOString();
     const whole = { ...record, numericClass, commit: this.#commit, date };

@@ -38,8 +38,27 @@ export interface PriceRecord {
   readonly decodeRatio: number;
 }
 
+/** What it brought to compute several tokens at once. */
+export interface DraftsRecord {
+  readonly is: "drafts";
+  readonly model: string;
+  /** What was answered. */
+  readonly text: string;
+  readonly rounds: number;
+  /** Time without ÷ time with them, of the runner's processor and on the wall. */
+  readonly cpuRatio: number;
+  readonly wallRatio: number;
+  readonly drafted: number;
+  readonly accepted: number;
+  /** See `ExactProof`. */
+  readonly costs: readonly number[];
+}
+
+/** What is found. */
+export type Finding = PointsRecord | ProofRecord | PriceRecord | DraftsRecord;
+
 /** A line of the file. */
-export type ExactRecord = (PointsRecord | ProofRecord | PriceRecord) & {
+export type ExactRecord = Finding & {
   /** Of the copies that were compared: what was found of others says nothing about them. */
   readonly numericClass: string;
   readonly commit: string;

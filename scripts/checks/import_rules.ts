@@ -283,6 +283,11 @@ export const IMPORT_RULES: ImportRules = {
       because: "What of computed prefixes is kept beside the slots is decided there.",
     },
     {
+      from: "src/inference",
+      to: "src/core/speculation",
+      because: "What is computed ahead of an answer is decided there.",
+    },
+    {
       from: "src/slots",
       to: "src/core/kv_cache",
       because: "Whether computed prefixes are fetched from another node is decided there.",

@@ -400,8 +400,9 @@ class AnswerRun {
         };
       case "finished": {
         this.#signal.throwIfAborted();
-        const { reason, prefillNs, decodeNs } = event;
-        return { kind: "run_finished", reason, prefillNs, decodeNs };
+        const { reason, prefillNs, decodeNs, drafts } = event;
+        if (drafts !== undefined) this.#attempt?.lease.noteDrafts?.(drafts);
+        return { kind: "run_finished", reason, prefillNs, decodeNs, drafts };
       }
     }
   }

@@ -351,6 +351,7 @@ export class Inference {
         grammar: afterThinking ? null : grammar,
         topLogprobs: request.topLogprobs,
         ...(shownTags.length === 0 ? {} : { shownTags }),
+        ...(resolved.speculates ? {} : { speculates: false }),
       },
       stream: afterThinking ? { ...stream, atContent: "pause" } : stream,
       ...(afterThinking ? { grammarAtContent: grammar } : {}),

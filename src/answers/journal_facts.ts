@@ -56,7 +56,8 @@ const FIELDS: Readonly<Record<AnswerFact["kind"], (fact: Fields) => boolean>> = 
   tokens_came: (fact) => areTokens(fact["tokens"]) && areNumbers(fact, ["nowMs"]),
   run_finished: (fact) =>
     ["end", "length", "cancelled"].includes(String(fact["reason"])) &&
-    areNumbers(fact, ["prefillNs", "decodeNs"]),
+    areNumbers(fact, ["prefillNs", "decodeNs"]) &&
+    (fact["drafts"] === undefined || isDraftUse(fact["drafts"])),
   prompt_shortened: (fact) => fact["shorter"] === undefined || isShorter(fact["shorter"]),
   failed: (fact) => fact["code"] === undefined || typeof fact["code"] === "string",
   handed_over: () => true,
@@ -81,6 +82,10 @@ function areTokens(value: unknown): value is readonly AnswerToken[] {
 
 function areTop(value: unknown): boolean {
   return value === undefined || areTokens(value);
+}
+
+function isDraftUse(value: unknown): boolean {
+  return isRecord(value) && areNumbers(value, ["drafted", "accepted"]);
 }
 
 function isPrefixUse(value: unknown): boolean {

@@ -39,6 +39,10 @@ const FACTS: readonly AnswerFact[] = [
   { kind: "failed", code: "runner_lost" },
   { kind: "handed_over" },
   { kind: "run_finished", reason: "end", prefillNs: 1, decodeNs: 2 },
+  {
+    ...{ kind: "run_finished", reason: "end", prefillNs: 1, decodeNs: 2 },
+    drafts: { drafted: 3, accepted: 2 },
+  },
 ];
 
 Deno.test("readFacts() reads what writeFacts() wrote, bytes included", () => {

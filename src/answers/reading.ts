@@ -184,6 +184,7 @@ export function doneChunk(
       promptEvalNs: report.promptNs,
       evalCount: report.answerTokens,
       evalNs: report.answerNs,
+      ...(report.drafts === undefined ? {} : { drafts: report.drafts }),
     },
     context: report.context,
   };

@@ -68,6 +68,7 @@ const loadShape: Shape<ResolvedLoad> = objectShape({
   threads: integerShape(0, 1024),
   shard: maybeShape(choiceShape(["always"])),
   exact: maybeShape(choiceShape(["auto", "on", "off"])),
+  speculates: maybeShape(booleanShape),
 });
 
 /** The first frame of a lease. */
@@ -136,6 +137,8 @@ const sequenceRequest: Shape<SequenceRequest> = objectShape({
   grammar: nullableShape(textShape(GRAMMAR_CHARS_MAX)),
   topLogprobs: integerShape(-1, 20),
   shownTags: maybeShape(arrayShape(textShape(TAG_CHARS_MAX), TAGS_MAX)),
+  /** Older nodes pass over it, and speculate never. */
+  speculates: maybeShape(booleanShape),
   /** Older nodes pass over it, and compute. */
   cellsAt: maybeShape(arrayShape(nodeId, CELLS_KEEPERS_MAX)),
 });
@@ -196,6 +199,7 @@ const factsShape: Shape<LoadedFacts> = objectShape({
   imageFault: maybeShape(textShape(1024)),
   numericClass: textShape(1024),
   exactness: maybeShape(exactnessShape),
+  speculates: maybeShape(booleanShape),
 });
 
 const logprob = numberShape(-Infinity, 1e6);
@@ -224,6 +228,8 @@ const event: Shape<SequenceEvent> = unionShape({
     reason: choiceShape(["end", "length", "cancelled"]),
     prefillNs: numberShape(0),
     decodeNs: numberShape(0),
+    /** Older nodes don't say. */
+    drafts: maybeShape(objectShape({ drafted: count, accepted: count })),
   }),
 });
 

@@ -316,6 +316,19 @@ export const OPTIONS = {
       "How a model must be computed for it is proven at its first load, which takes as long as a prompt of some 2500 tokens. " +
       "A request has its own way with the option `exact`; `X-Odist-Exact` tells which it was.",
   },
+  speculate: {
+    slice: "engine",
+    kind: "choice",
+    choices: ["auto", "off"],
+    flag: "speculate",
+    default: "auto",
+    summary:
+      "Whether an answer that says again what was said is computed several tokens at once, where that is faster.",
+    details:
+      "What may follow is looked up in the prompt and the answer, and kept where it is what would have been drawn: the text is the same. " +
+      "Only copies that are exact do it, for an answer that is computed alone, and only while what such batches cost on this machine and " +
+      "how often it guesses right make it worth it. A request does without it by the option `speculate`.",
+  },
   gpu: {
     slice: "engine",
     kind: "text",

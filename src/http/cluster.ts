@@ -210,6 +210,7 @@ function routeShape(route: RouteExplanation): object {
         ...wireFields(route.reuse, ["source", "end"]),
       },
     },
+    ...route.drafts !== undefined && { drafts: { ...route.drafts } },
   };
 }
 

@@ -366,6 +366,7 @@ Deno.test("GET /api/cluster/explain/ID tells why a request went where it went", 
       source: "disk",
       end: "differs",
     },
+    drafts: { drafted: 14, accepted: 11 },
   }]);
   assert.deepEqual(await explained("other"), { routes: [] });
 });

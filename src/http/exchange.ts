@@ -572,7 +572,7 @@ export class Exchange {
 
   /** Counts the tokens of a complete answer. */
   countTokens(
-    metrics: PromptUsage & Pick<AnswerMetrics, "evalCount">,
+    metrics: PromptUsage & Pick<AnswerMetrics, "evalCount" | "drafts">,
   ): void {
     this.#tokens = { promptTokens: metrics.promptEvalCount, tokens: metrics.evalCount };
     this.#admission?.addTokens(metrics.promptEvalCount + metrics.evalCount);
@@ -585,6 +585,9 @@ export class Exchange {
       this.#parts.metrics.increment("odist_prompt_prefixes_total", { end });
     }
     this.#parts.metrics.increment("odist_generated_tokens_total", labels, metrics.evalCount);
+    const { drafted, accepted } = metrics.drafts ?? { drafted: 0, accepted: 0 };
+    this.#parts.metrics.increment("odist_drafted_tokens_total", labels, drafted);
+    this.#parts.metrics.increment("odist_drafted_tokens_accepted_total", labels, accepted);
   }
 
   /** Sorts an error and logs one that no one foresaw. */

@@ -233,6 +233,7 @@ function metricFields(metrics: AnswerMetrics): object {
     prompt_eval_duration: spanNs(metrics.promptEvalNs),
     eval_count: metrics.evalCount || undefined,
     eval_duration: spanNs(metrics.evalNs),
+    drafts: metrics.drafts,
   };
 }
 

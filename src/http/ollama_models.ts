@@ -94,6 +94,7 @@ function loadedRow(model: LoadedModelRow, nowMs: number): object {
     exact: model.exactness?.isExact,
     exact_policy: model.exactness?.policy,
     exact_reason: model.exactness?.reason || undefined,
+    speculates: model.speculates,
     node: model.node,
     shards: model.shards?.map(shardShape),
   };

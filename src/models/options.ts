@@ -28,6 +28,8 @@ export interface ResolvedOptions {
   readonly keepTokens: number;
   readonly stop: readonly string[];
   readonly lineRules: readonly LineRule[];
+  /** Whether tokens may be computed ahead, where the node does so. */
+  readonly speculates: boolean;
   readonly load: ResolvedLoad;
 }
 
@@ -45,6 +47,7 @@ export type ResolvedLoad =
     | "kvCacheType"
     | "mode"
     | "exact"
+    | "speculates"
   >
   & {
     /** 0 = the scheduler decides. */
@@ -64,6 +67,8 @@ export interface OptionDefaults {
   readonly kvCacheType: LoadSettings["kvCacheType"];
   /** Default `off`. */
   readonly exact?: ExactWish;
+  /** Default `off`. */
+  readonly speculate?: "auto" | "off";
 }
 
 /** Context window when nobody says one: the contract's for machines with little device memory. */
@@ -114,6 +119,7 @@ export function resolveOptions(
     ...exactOf(options.exact, defaults, bounds),
     threads: checkRange("num_thread", options.numThread ?? 0, { low: 0, high: 1024 }),
     ...options.shard && { shard: "always" },
+    ...speculationOf(bounds.mode, defaults),
   };
   return {
     sampler: resolveSampler(options, drawSeed),
@@ -121,8 +127,17 @@ export function resolveOptions(
     keepTokens: checkRange("num_keep", options.numKeep ?? 4, { low: -1, high: CONTEXT_TOKENS_MAX }),
     stop: checkStops(options.stop ?? []).filter((text) => text !== ""),
     lineRules: readLineRules(options.volatileLines ?? []),
+    speculates: options.speculate ?? true,
     load,
   };
+}
+
+/** How a node loads a model so that several tokens of an answer may be computed at once. */
+function speculationOf(
+  mode: LoadSettings["mode"],
+  { speculate = "off" }: Pick<OptionDefaults, "speculate">,
+): Pick<ResolvedLoad, "speculates"> {
+  return mode === "generate" && speculate === "auto" ? { speculates: true } : {};
 }
 
 /** Who doesn't need an exact answer gets one all the same where it is cheap. Vectors are none. */

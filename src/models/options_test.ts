@@ -90,6 +90,30 @@ Deno.test("resolveOptions() gives embedding models a batch as long as their inpu
   assert.equal(resolve({ numBatch: 64 }, {}, 8192, "embed").load.batchTokens, 64);
 });
 
+Deno.test("resolveOptions() lets answers be computed ahead where the node does and the request doesn't mind", () => {
+  const wish = (
+    speculate: boolean | undefined,
+    configured: "auto" | "off",
+    mode: "generate" | "embed",
+  ) => {
+    const { speculates, load } = resolveOptions({
+      request: speculate === undefined ? {} : { speculate },
+      model: {},
+      defaults: {
+        ...{ contextTokens: 0, slots: 1, batchTokens: 0, speculate: configured },
+        ...{ flashAttention: "auto", kvCacheType: "f16" },
+      },
+      bounds: { trainingContextTokens: 0, mode },
+    }, () => 0);
+    return [speculates, load.speculates];
+  };
+  assert.deepEqual(wish(undefined, "auto", "generate"), [true, true]);
+  // What a request wants must not have the model loaded again.
+  assert.deepEqual(wish(false, "auto", "generate"), [false, true]);
+  assert.deepEqual(wish(true, "off", "generate"), [true, undefined]);
+  assert.deepEqual(wish(undefined, "auto", "embed"), [true, undefined]);
+});
+
 Deno.test("resolveOptions() wants an answer exact as the request says, else as the node is told", () => {
   const wish = (exact: boolean | undefined, configured: "auto" | "on" | "off") =>
     resolveOptions({

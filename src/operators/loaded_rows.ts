@@ -57,6 +57,7 @@ function loadedHere(
       contextLength: instance.contextTokens,
       ...loaded?.split && { shards: loaded.split.shards },
       ...(loaded?.facts.exactness === undefined ? {} : { exactness: loaded.facts.exactness }),
+      ...(loaded?.facts.speculates === undefined ? {} : { speculates: loaded.facts.speculates }),
     }];
   });
 }

@@ -1,5 +1,5 @@
 import type { NodeId } from "../base/mod.ts";
-import type { DeviceFacts, PrefixUse, Scope } from "../protocol/mod.ts";
+import type { DeviceFacts, DraftUse, PrefixUse, Scope } from "../protocol/mod.ts";
 import type { SplitView } from "./engine.ts";
 import type { ChangesView, ShardRow } from "./model_api.ts";
 import type { IncidentWish } from "./telemetry.ts";
@@ -244,6 +244,8 @@ export interface RouteExplanation {
   readonly exact: boolean | undefined;
   /** What of the prompt was computed before; undefined = it has not begun there, or its node doesn't say. */
   readonly reuse: PrefixReuse | undefined;
+  /** What of the answer was computed ahead; undefined = nothing, or it has not ended, or its node doesn't say. */
+  readonly drafts: DraftUse | undefined;
   /** `granted`, `pending`, `cancelled`, `given_up`, or the code of what it failed with. */
   readonly outcome: string;
 }

@@ -1,5 +1,12 @@
 import type { Digest } from "../base/mod.ts";
-import type { ChatMessage, PrefixUse, ThinkLevel, Tool, ToolCall } from "../protocol/mod.ts";
+import type {
+  ChatMessage,
+  DraftUse,
+  PrefixUse,
+  ThinkLevel,
+  Tool,
+  ToolCall,
+} from "../protocol/mod.ts";
 import type { SplitView } from "./engine.ts";
 import type { ReadOptions } from "./model_catalog.ts";
 
@@ -92,6 +99,8 @@ export interface RequestOptions {
   readonly exact?: boolean;
   /** What becomes of lines of the system text that change with each request: `drop:BEGINNING`, `end:BEGINNING`, `last:BEGINNING`. */
   readonly volatileLines?: readonly string[];
+  /** False = nothing is computed ahead of the answer; default true, where the node does so. */
+  readonly speculate?: boolean;
 }
 
 /** On whose account a request goes, and how urgent it is. */
@@ -269,6 +278,8 @@ export interface AnswerMetrics extends PromptUsage {
   readonly promptEvalNs: number;
   readonly evalCount: number;
   readonly evalNs: number;
+  /** Tokens computed ahead of the answer; absent = none were, or nobody said. */
+  readonly drafts?: DraftUse;
 }
 
 /** POST /api/embed (contract 1.9); empty `inputs` only loads. */
@@ -377,6 +388,8 @@ export interface LoadedModelRow {
   readonly contextLength: number;
   /** How it is computed, where it is loaded; absent where that is not known. */
   readonly exactness?: LoadedExactness;
+  /** Whether its answers may be computed several tokens at once, where that pays; absent where that is not known. */
+  readonly speculates?: boolean;
   /** Name of the node it is loaded on; absent where there is only one. Of a split one, that of its leader. */
   readonly node?: string;
   /** Who computes which layers of a split one; as far as the asked node knows. */

@@ -177,18 +177,20 @@ export class ClusterLeases implements LeaseSource {
       try {
         const lease = await this.#acquireAt(order, { request, holders }, signal);
         if (request.hasImages === true) requireEyes(lease);
-        const known = {
+        let known: NonNullable<Parameters<typeof settle>[1]> = {
           wake: this.#wakeOf(order.route.nodeId, awaited),
           exact: lease.model.facts.exactness?.isExact,
           split: splitOf(request, lease.model),
         };
         settle("granted", known);
         search.step({ kind: "granted" });
-        const noteReuse: Lease["noteReuse"] = (reuse) => settle("granted", { ...known, reuse });
+        const note = (more: typeof known) => settle("granted", known = { ...known, ...more });
+        const noteReuse: Lease["noteReuse"] = (reuse) => note({ reuse });
+        const noteDrafts: Lease["noteDrafts"] = (drafts) => note({ drafts });
         const { nodeId } = order.route;
         const cellsAt = this.#beliefs.keepers(nodeId, { prompt, avoid, candidates });
         this.#beliefs.noteComputed(nodeId, prompt);
-        return { ...lease, noteReuse, ...cellsAt.length > 0 && { cellsAt } };
+        return { ...lease, noteReuse, noteDrafts, ...cellsAt.length > 0 && { cellsAt } };
       } catch (error) {
         settle(isEdgeError(error) ? error.code : "cancelled");
         if (search.step(refusalFact(error, signal)).kind === "pass_on") throw error;

@@ -45,7 +45,10 @@ export interface LeaseServerParts {
   /** This node's own definition of a model, with its own paths; undefined when it is not whole here. */
   readonly findDefinition: FindDefinition;
   /** What loads have here whoever asks: otherwise nodes with different settings would make each other reload. */
-  readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType" | "exact">;
+  readonly defaults: Pick<
+    OptionDefaults,
+    "slots" | "flashAttention" | "kvCacheType" | "exact" | "speculate"
+  >;
   readonly clock: Clock;
   readonly log: Log;
   readonly self: ServingNode;
@@ -350,15 +353,16 @@ class LeaseSession {
 
 function ownLoad(asked: ResolvedLoad, own: LeaseServerParts["defaults"]): ResolvedLoad {
   return {
-    ...withoutExact(asked),
+    ...withoutOwn(asked),
     slots: asked.mode === "embed" ? 1 : own.slots,
     flashAttention: own.flashAttention,
     kvCacheType: own.kvCacheType,
     ...ownExact(asked, own),
+    ...asked.mode === "generate" && own.speculate === "auto" && { speculates: true },
   };
 }
 
-function withoutExact({ exact: _, ...rest }: ResolvedLoad): ResolvedLoad {
+function withoutOwn({ exact: _, speculates: _also, ...rest }: ResolvedLoad): ResolvedLoad {
   return rest;
 }
 

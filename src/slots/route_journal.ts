@@ -6,6 +6,7 @@ import type {
   SplitExplanation,
   WakeExplanation,
 } from "../ports/mod.ts";
+import type { DraftUse } from "../protocol/mod.ts";
 import type { LeaseRequest } from "./lease.ts";
 
 /** Decisions kept; the oldest goes. */
@@ -32,6 +33,7 @@ export interface RouteRecord {
   readonly exact: boolean | undefined;
   /** Undefined = the runner has not begun, or doesn't say. */
   readonly reuse: PrefixReuse | undefined;
+  readonly drafts: DraftUse | undefined;
 }
 
 /** Tells what came of a decision, as far as it is known. */
@@ -42,8 +44,17 @@ export type Settle = (
     readonly split?: SplitExplanation | undefined;
     readonly exact?: boolean | undefined;
     readonly reuse?: PrefixReuse | undefined;
+    readonly drafts?: DraftUse | undefined;
   },
 ) => void;
+
+const UNKNOWN = {
+  wake: undefined,
+  split: undefined,
+  exact: undefined,
+  reuse: undefined,
+  drafts: undefined,
+};
 
 /** The last routing decisions, so that each can be explained for a while. */
 export class RouteJournal {
@@ -55,15 +66,14 @@ export class RouteJournal {
   #served: ServedLease[] = [];
 
   /** Keeps a decision; call what is returned when its outcome is known, and for each change of a wake that it waits for. */
-  record(record: Omit<RouteRecord, "outcome" | "wake" | "split" | "exact" | "reuse">): Settle {
+  record(record: Omit<RouteRecord, "outcome" | keyof typeof UNKNOWN>): Settle {
     const number = ++this.#last;
-    const unknown = { wake: undefined, split: undefined, exact: undefined, reuse: undefined };
-    this.#records.set(number, { ...record, ...unknown, outcome: "pending" });
+    this.#records.set(number, { ...record, ...UNKNOWN, outcome: "pending" });
     for (const name of namesOf(record)) {
       this.#numbers.set(name, [...this.#numbers.get(name) ?? [], number]);
     }
     this.#forget(number - DECISIONS_MAX);
-    return (outcome, { wake, split, exact, reuse } = {}) => {
+    return (outcome, { wake, split, exact, reuse, drafts } = {}) => {
       if (this.#records.has(number)) {
         this.#records.set(number, {
           ...record,
@@ -71,6 +81,7 @@ export class RouteJournal {
           split,
           exact,
           reuse,
+          drafts,
           wake: wake && { position: wake.position, tookMs: wake.tookMs },
         });
       }
@@ -98,6 +109,7 @@ export class RouteJournal {
       split: row.split,
       exact: row.exact,
       reuse: row.reuse,
+      drafts: row.drafts,
     }));
   }
 

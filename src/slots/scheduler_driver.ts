@@ -35,7 +35,7 @@ import type {
   RequestAccount,
   StepRecorder,
 } from "../ports/mod.ts";
-import type { LoadSettings } from "../protocol/mod.ts";
+import type { DraftUse, LoadSettings } from "../protocol/mod.ts";
 import type { DeviceRooms } from "./device_rooms.ts";
 import type { IdleProver } from "./proving/mod.ts";
 import type { Machine } from "./system.ts";
@@ -101,6 +101,8 @@ export interface Lease {
   readonly isElsewhere?: boolean;
   /** Has decisions explained with what of the prompt the runner had computed before; absent = nobody explains them. */
   noteReuse?(reuse: PrefixReuse): void;
+  /** The same with what of the answer was computed ahead. */
+  noteDrafts?(drafts: DraftUse): void;
   /** Other nodes that may hold what was computed of the prompt, best first; default none. */
   readonly cellsAt?: readonly NodeId[];
   release(): void;

@@ -39,7 +39,10 @@ export interface ServingParts {
   readonly self: ServingNode;
   readonly isDrained: () => boolean;
   readonly ownFigures: () => OwnFigures;
-  readonly defaults: Pick<OptionDefaults, "slots" | "flashAttention" | "kvCacheType" | "exact">;
+  readonly defaults: Pick<
+    OptionDefaults,
+    "slots" | "flashAttention" | "kvCacheType" | "exact" | "speculate"
+  >;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;

@@ -63,6 +63,14 @@ export const METRIC_TABLE: Readonly<Record<string, MetricRow>> = {
     "end",
   ),
   odist_generated_tokens_total: counter("Tokens generated in complete answers.", "family"),
+  odist_drafted_tokens_total: counter(
+    "Tokens computed ahead of complete answers because they were said before.",
+    "family",
+  ),
+  odist_drafted_tokens_accepted_total: counter(
+    "Of the tokens computed ahead, those that were then drawn.",
+    "family",
+  ),
   odist_queue_requests: gauge("Requests waiting for a model to load or for a slot."),
   odist_queue_oldest_seconds: gauge(
     "How long the request has waited that has waited longest for a load or a slot; 0 when none waits.",

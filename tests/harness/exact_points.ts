@@ -88,12 +88,28 @@ export async function* comparedPoints(wish: PointWish): AsyncGenerator<ComparedP
         return { request, whole, at: random.below(whole.tokens.length) };
       });
     }));
-    const left = shuffled(points.flat(), random);
+    let left = shuffled(points.flat(), random);
     while (left.length > 0) {
-      const group = left.splice(0, random.below(3) === 0 ? 1 : random.between(1, slots));
+      const count = random.below(3) === 0 ? 1 : random.between(1, slots);
+      const group = groupOf(left, count, { isMixed: random.below(8) === 0 });
+      left = left.filter((point) => !group.includes(point));
       yield* await Promise.all(group.map((point) => compared(point, wish, group.length - 1)));
     }
   }
+}
+
+/**
+ * The next ones. Mostly each of another answer: two of one would take the slot of a third, all of which is computed again then,
+ * and that takes most of the time. `isMixed`: any, so that this happens, too.
+ */
+function groupOf(
+  left: readonly Point[],
+  count: number,
+  { isMixed }: { readonly isMixed: boolean },
+): readonly Point[] {
+  if (isMixed) return left.slice(0, count);
+  const firsts = new Map(left.toReversed().map((point) => [point.whole, point]));
+  return left.filter((point) => firsts.get(point.whole) === point).slice(0, count);
 }
 
 async function compared(

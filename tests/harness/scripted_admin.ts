@@ -133,6 +133,7 @@ export const ROUTE: RouteExplanation = {
   wake: { position: 2, tookMs: 12_345 },
   exact: true,
   reuse: { promptTokens: 12, matchedTokens: 9, reusedTokens: 8, source: "disk", end: "differs" },
+  drafts: { drafted: 14, accepted: 11 },
   outcome: "granted",
 };
 

@@ -97,6 +97,15 @@ Deno.test("ps prints where each model is and when it goes", async () => {
   );
 });
 
+Deno.test("ps tells which models may compute several tokens at once, where any does", async () => {
+  const model = { ...TINY, size: 1, size_vram: 0, context_length: 1, expires_at: "", exact: true };
+  const models = [{ ...model, speculates: true }, { ...model, speculates: false }, model];
+  await using node = new ScriptedNode({ "GET /api/ps": { json: { models } } });
+  const { out } = await runCommand(["ps"], { env: { ODIST_HOST: node.host } });
+  const last = out.trimEnd().split("\n").map((row) => row.split(/ +/).at(-1));
+  assert.deepEqual(last, ["SPECULATES", "yes", "no", "no"]);
+});
+
 Deno.test("ps tells which models answer exactly, where a node says so", async () => {
   const model = { ...TINY, size: 1, size_vram: 0, context_length: 1, expires_at: "" };
   const models = [

@@ -27,6 +27,7 @@ export function define(command: Command, context: CliContext): void {
     // One node alone needs no column for its name.
     const hasNodes = models.some((model) => textOf(model, "node") !== undefined);
     const tellsExact = models.some((model) => typeof model.exact === "boolean");
+    const anySpeculates = models.some((model) => model.speculates === true);
     const rows = models.map((model) => [
       textOf(model, "name") ?? "",
       shortId(model),
@@ -35,10 +36,12 @@ export function define(command: Command, context: CliContext): void {
       String(numberOf(model, "context_length") ?? ""),
       formatUntil(textOf(model, "expires_at"), context.nowMs()),
       ...(tellsExact ? [formatExact(model)] : []),
+      ...(anySpeculates ? [model.speculates === true ? "yes" : "no"] : []),
       ...(hasNodes ? [formatNodes(model)] : []),
     ]);
     const head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"];
     if (tellsExact) head.push("EXACT");
+    if (anySpeculates) head.push("SPECULATES");
     if (hasNodes) head.push("NODE");
     context.terminal.out.write(`${formatTable([head, ...rows]).join("\n")}\n`);
   });

@@ -1,6 +1,7 @@
 import { assert, assertNever, type ErrorCode, type NodeId } from "../../base/mod.ts";
 import {
   type AnswerToken,
+  type DraftUse,
   IMAGE_TOKENS_ESTIMATED,
   isImageToken,
   type PrefixUse,
@@ -151,7 +152,7 @@ export class AnswerMachine {
 
   #finished(fact: Extract<AnswerFact, { kind: "run_finished" }>): readonly AnswerOrder[] {
     this.#expect("reading");
-    this.#figures.finished(fact.prefillNs, fact.decodeNs);
+    this.#figures.finished(fact);
     return this.#show(this.#stream.finish(fact.reason), []);
   }
 
@@ -256,6 +257,7 @@ class Figures {
   #loadNs = 0;
   #prefillNs = 0;
   #decodeNs = 0;
+  #drafts: DraftUse | undefined;
   #grantedMs = 0;
   #firstTokenMs: number | undefined;
   #lastTokenMs = 0;
@@ -270,9 +272,15 @@ class Figures {
     this.#lastTokenMs = nowMs;
   }
 
-  finished(prefillNs: number, decodeNs: number): void {
-    this.#prefillNs += prefillNs;
-    this.#decodeNs += decodeNs;
+  finished(run: Extract<AnswerFact, { kind: "run_finished" }>): void {
+    this.#prefillNs += run.prefillNs;
+    this.#decodeNs += run.decodeNs;
+    if (run.drafts === undefined) return;
+    const { drafted, accepted } = this.#drafts ?? { drafted: 0, accepted: 0 };
+    this.#drafts = {
+      drafted: drafted + run.drafts.drafted,
+      accepted: accepted + run.drafts.accepted,
+    };
   }
 
   report(stream: AnswerStream, end: AnswerReport["end"]): AnswerReport {
@@ -292,6 +300,7 @@ class Figures {
       answerTokens: stream.tokenCount + (end === "end" ? 1 : 0),
       answerNs: this.#decodeNs ||
         nanoseconds(this.#lastTokenMs - (firstTokenMs ?? this.#lastTokenMs)),
+      drafts: this.#drafts,
       // Without its file an image says nothing to whoever brings the context back.
       context: [...promptTokens, ...emittedTokens].filter((token) => !isImageToken(token)),
     };

@@ -189,8 +189,20 @@ Deno.test("AnswerMachine ends with figures over all runs", () => {
     promptNs: 10,
     answerTokens: 4,
     answerNs: 20,
+    drafts: undefined,
     context: [7, 8, 97, 98, 99],
   });
+});
+
+Deno.test("AnswerMachine adds up what its runs have computed ahead", () => {
+  const stage = new Stage();
+  stage.held();
+  stage.started();
+  stage.tokens("a");
+  const figures = { prefillNs: 1, decodeNs: 1 };
+  const finished = { kind: "run_finished", reason: "end", ...figures } as const;
+  const end = stage.machine.step({ ...finished, drafts: { drafted: 14, accepted: 9 } }).at(-1);
+  assert.deepEqual(end?.kind === "end" && end.report.drafts, { drafted: 14, accepted: 9 });
 });
 
 Deno.test("AnswerMachine cuts a run at a stop string and does not wait for its figures", () => {

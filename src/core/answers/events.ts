@@ -1,5 +1,11 @@
 import type { ErrorCode, NodeId } from "../../base/mod.ts";
-import type { AnswerToken, FinishReason, PrefixUse, SequenceRequest } from "../../protocol/mod.ts";
+import type {
+  AnswerToken,
+  DraftUse,
+  FinishReason,
+  PrefixUse,
+  SequenceRequest,
+} from "../../protocol/mod.ts";
 import type { AnswerEnd, AnswerPiece } from "../generation/mod.ts";
 
 /** A sequence as every runner of one answer is asked for it, but for what was answered already. */
@@ -34,6 +40,8 @@ export type AnswerFact =
     readonly reason: FinishReason;
     readonly prefillNs: number;
     readonly decodeNs: number;
+    /** Undefined = none were computed ahead, or the runner does not say. */
+    readonly drafts?: DraftUse | undefined;
   }
   | {
     readonly kind: "prompt_shortened";
@@ -100,6 +108,8 @@ export interface AnswerReport {
   readonly promptNs: number;
   readonly answerTokens: number;
   readonly answerNs: number;
+  /** Of all runs that said it; undefined = none did. */
+  readonly drafts: DraftUse | undefined;
   /** The last run's prompt and answer. */
   readonly context: readonly number[];
 }

@@ -80,6 +80,7 @@ export const SAMPLE_CLIENT: ModelApi = {
       expiresAtMs: TIME_MS,
       contextLength: 1,
       exactness: { isExact: false, policy: "plain", reason: "x" },
+      speculates: false,
       node: NODE,
     }]),
   showModel: () =>

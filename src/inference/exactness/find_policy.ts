@@ -60,7 +60,10 @@ async function tryAll(search: PolicySearch, startedMs: number): Promise<Outcome>
   return { ...none(tried), isFinished: true };
 }
 
-type Attempt = Price & Pick<Found, "isFinished" | "anyThreads"> & { readonly end: ProofEnd };
+type Attempt =
+  & Price
+  & Pick<Found, "isFinished" | "anyThreads" | "draftCosts">
+  & { readonly end: ProofEnd };
 
 /** Proves as much as is worth it. */
 function attempt(
@@ -88,7 +91,8 @@ function attempt(
   if (end !== "exact") return { ...failed, end };
   const isAlone = threads === 1 || traits.isSingleThread;
   const anyThreads = isAlone || proof.holdsWithOneThread();
-  return { ...price, end, isFinished: true, anyThreads };
+  const draftCosts = proof.draftCosts(by.search.spentMs);
+  return { ...price, end, isFinished: true, anyThreads, ...draftCosts && { draftCosts } };
 }
 
 function none(tried: readonly string[]) {

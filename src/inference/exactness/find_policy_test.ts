@@ -14,6 +14,8 @@ interface SeenRows {
   readonly cells: number;
   readonly threads: number;
   readonly traits: PolicyTraits;
+  /** Rows of the sequence that have an output, where it is more than its last. */
+  readonly outputs?: number;
 }
 
 /** Whether a kernel sums these rows in another order than it sums all others. */
@@ -59,7 +61,19 @@ async function search(script: Scripted) {
           for (let position = from; position < to; position++) cells.push(script.odd(seen));
         }
         const first = isOdd[parts[0]?.sequence ?? 0] ?? [];
-        return `${first.length}:${first.filter(Boolean).length}`;
+        return digestOf(first, first.length);
+      },
+      computeEach({ sequence, from, to }) {
+        const count = to - from;
+        computed += count;
+        clockMs += script.costMs?.(count, traits) ?? count;
+        const cells = isOdd[sequence] ?? [];
+        assert.equal(cells.length, from, "no cell is computed twice or left out");
+        const seen = { rows: count, all: count, cells: to, threads: used, traits };
+        for (let position = from; position < to; position++) {
+          cells.push(script.odd({ ...seen, outputs: count }));
+        }
+        return Array.from({ length: count }, (_, index) => digestOf(cells, from + index + 1));
       },
       useThreads: (count) => void (used = count),
       close() {},
@@ -70,12 +84,42 @@ async function search(script: Scripted) {
   return { found, computed };
 }
 
+function digestOf(cells: readonly boolean[], to: number): string {
+  return `${to}:${cells.slice(0, to).filter(Boolean).length}`;
+}
+
 const isTile: Odd = ({ rows }) => rows >= 64;
 const isLone: Odd = ({ all }) => all === 1;
 
 Deno.test("findPolicy() leaves a model alone whose logits depend on nothing", async () => {
   const { found } = await search({ odd: () => false });
   assert.deepEqual([found.policy, found.prefillRatio, found.anyThreads], ["plain", 1, true]);
+});
+
+Deno.test("findPolicy() measures what rows of drafts cost, beside one row", async () => {
+  const costMs = (rows: number) => rows < 64 ? 2 + rows : rows;
+  for (const cells of [PROOF_CELLS, 200]) {
+    const { found } = await search({ odd: isTile, costMs, cells });
+    assert.deepEqual(found.draftCosts?.map((cost) => cost.toFixed(2)), [
+      "1.33",
+      "2.00",
+      "3.33",
+      "6.00",
+    ]);
+  }
+});
+
+Deno.test("findPolicy() has no drafts where logits depend on how many of them are asked for", async () => {
+  const { found } = await search({ odd: ({ outputs = 1 }) => outputs > 7 });
+  assert.deepEqual([found.policy, found.draftCosts], ["plain", undefined]);
+});
+
+Deno.test("findPolicy() finds the cost of drafts in pairs, and none in a window that is too short for them", async () => {
+  const paired = await search({ odd: isLone, costMs: (rows) => rows });
+  assert.equal(paired.found.policy, "paired");
+  assert.deepEqual(paired.found.draftCosts, [1, 2, 4, 8]);
+  const short = await search({ odd: () => false, cells: 12 });
+  assert.deepEqual([short.found.policy, short.found.draftCosts], ["plain", undefined]);
 });
 
 const CASES: Readonly<Record<string, readonly [odd: Odd, policy: string | undefined]>> = {

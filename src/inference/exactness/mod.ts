@@ -9,5 +9,5 @@ export { findPolicy } from "./find_policy.ts";
 export { type PolicyTraits, traitsOf } from "./policies.ts";
 export { PROOF_CELLS } from "./proof.ts";
 export { takeRows } from "./rows.ts";
-export { type ProofRows, type ProofStand, STAND_BATCH_TOKENS } from "./stand.ts";
+export { DRAFTED_ROWS_MAX, type ProofRows, type ProofStand, STAND_BATCH_TOKENS } from "./stand.ts";
 export { exactnessOf, inexact, isWorthAuto } from "./verdict.ts";

@@ -1,5 +1,6 @@
 import type { PolicyTraits } from "./policies.ts";
-import { type ProofRows, type ProofStand, Walk } from "./stand.ts";
+import { DRAFTED_ROWS } from "../../core/speculation/mod.ts";
+import { DRAFTED_ROWS_MAX, type ProofRows, type ProofStand, Walk } from "./stand.ts";
 
 /** More tokens than a tile of flash attention has rows. */
 const FIRST_TOKENS = 72;
@@ -13,6 +14,10 @@ const BESIDE_TOKENS = 24;
 /** The last tokens of a stretch, one by one: more at the front, where a token costs least. */
 const FIRST_SINGLES = 12;
 const STRETCH_SINGLES = 8;
+/** How often rows of drafts are computed: processor time is told in steps. */
+const DRAFT_ROUNDS = 2;
+/** Below it processor time can't be told from none. */
+const SPENT_MS_MIN = 0.01;
 
 /** How an attempt ended. `impossible`: the model's memory can't do what the policy wants. */
 export type ProofEnd = "exact" | "differs" | "impossible" | "too_long";
@@ -84,6 +89,52 @@ export class Proof {
     return this.#fault === undefined;
   }
 
+  /**
+   * What drafts cost: as many rows of one sequence as {@link DRAFTED_ROWS} says, all with an output, beside single ones. Asked
+   * after a run that ended well; undefined where their logits differ, or the window is too short.
+   *
+   * @param spentMs Milliseconds that computing has taken so far.
+   */
+  draftCosts(spentMs: () => number): readonly number[] | undefined {
+    // In a short window nothing lies behind the first stretch.
+    const to = Math.max(this.#first.computed, Math.min(FIRST_TOKENS, this.#stand.cells));
+    const from = to - DRAFTED_ROWS_MAX;
+    if (from < 1) return undefined;
+    this.#advance(to, Infinity);
+    const singleMs = this.#leastMs({ from, to, rows: 1 }, spentMs);
+    const costs = DRAFTED_ROWS.map((rows) =>
+      this.#leastMs({ from, to, rows }, spentMs) / Math.max(singleMs, SPENT_MS_MIN)
+    );
+    return this.#fault === undefined ? costs : undefined;
+  }
+
+  /** The least that a batch of so many rows took, of all up to `to`, each gone twice. */
+  #leastMs(
+    { from, to, rows }: { readonly from: number; readonly to: number; readonly rows: number },
+    spentMs: () => number,
+  ): number {
+    let least = Infinity;
+    for (let round = 0; round < DRAFT_ROUNDS; round++) {
+      if (!this.#first.rewind(from)) this.#fault = "impossible";
+      while (this.#first.computed < to && this.#fault === undefined) {
+        const own = this.#first.next(
+          Math.min(to, this.#first.computed + rows),
+          rows,
+          this.#terms.traits,
+        );
+        if (own === undefined) {
+          this.#fault = "impossible";
+          return least;
+        }
+        const beganMs = spentMs();
+        const digests = this.#stand.computeEach(own);
+        least = Math.min(least, spentMs() - beganMs);
+        digests.forEach((digest, index) => this.#note(own.from + index + 1, digest));
+      }
+    }
+    return least;
+  }
+
   /** Whole, in chunks, one by one, and beside another sequence. */
   #stretch({ from, to, singles, chunks }: Stretch): ProofEnd {
     const lead = Math.max(from, to - singles);
@@ -115,11 +166,15 @@ export class Proof {
       if (own === undefined || parts.length <= others.length) {
         return void (this.#fault = "impossible");
       }
-      const digest = this.#stand.compute(parts);
-      const before = this.#digests.get(own.to);
-      if (before === undefined) this.#digests.set(own.to, digest);
-      else if (before !== digest) this.#fault = "differs";
+      this.#note(own.to, this.#stand.compute(parts));
     }
+  }
+
+  /** A shape gave these logits behind the token before `position`. */
+  #note(position: number, digest: string): void {
+    const before = this.#digests.get(position);
+    if (before === undefined) this.#digests.set(position, digest);
+    else if (before !== digest) this.#fault = "differs";
   }
 
   /** What the second sequence has of a crowded batch: a prompt, and then a token each time. */

@@ -1,3 +1,4 @@
+import { DRAFT_TOKENS_MAX } from "../../core/speculation/mod.ts";
 import type { PolicyTraits } from "./policies.ts";
 import { takeRows } from "./rows.ts";
 
@@ -13,6 +14,8 @@ export interface ProofStand {
    * @throws UnavailableError `load_failed` when the library fails.
    */
   compute(parts: readonly ProofRows[]): string;
+  /** The same of one sequence's rows, at most {@link DRAFTED_ROWS_MAX}: digests the logits behind each. */
+  computeEach(rows: ProofRows): readonly string[];
   /** From here on so many threads compute. */
   useThreads(threads: number): void;
   close(): void;
@@ -25,6 +28,8 @@ export interface ProofRows {
   readonly to: number;
 }
 
+/** Rows of one batch that all have an output, at most. */
+export const DRAFTED_ROWS_MAX = DRAFT_TOKENS_MAX + 1;
 /** Tokens of one batch at most, over both sequences. */
 export const STAND_BATCH_TOKENS = 512;
 /** What one sequence has of it. */

@@ -98,6 +98,8 @@ export interface ContextShape {
   readonly microBatchTokens: number;
   readonly sequences: number;
   readonly traits: PolicyTraits;
+  /** Rows of one sequence that all have an output, at most, where it is computed alone. */
+  readonly draftedRows: number;
 }
 
 /** A context over loaded weights, with the settings' adapters. @throws UnavailableError `load_failed`. */
@@ -138,9 +140,10 @@ export function contextParams(
   set("batchTokens", shape.batchTokens + pairs);
   set("microBatchTokens", pairs > 0 ? shape.batchTokens + pairs : shape.microBatchTokens);
   set("sequences", shape.sequences);
-  // One output per slot is all that sampling needs; llama.cpp would otherwise reserve one per batch token.
-  set("outputsMax", isEmbedding ? 0 : shape.sequences + pairs);
-  set("outputsMaxPerSequence", pairs > 0 ? 2 : 1);
+  // One output per slot is all that sampling needs but for drafts; llama.cpp would otherwise reserve one per batch token.
+  const outputs = Math.max(shape.sequences + pairs, shape.draftedRows);
+  set("outputsMax", isEmbedding ? 0 : outputs);
+  set("outputsMaxPerSequence", Math.max(pairs > 0 ? 2 : 1, shape.draftedRows));
   set("threads", threads);
   set("threadsBatch", threads);
   set("flashAttention", FLASH_ATTENTION[settings.flashAttention]);

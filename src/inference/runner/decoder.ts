@@ -10,6 +10,7 @@ import {
   splitAtImages,
 } from "../../protocol/mod.ts";
 import { type CellsOfSlot, type CellsVoice, KeptCells, tokensLost } from "../cells/mod.ts";
+import { DRAFT_TOKENS_MAX, Drafter } from "../../core/speculation/mod.ts";
 import { AnswerImages, ImageNumbers } from "../images/mod.ts";
 import { takeRows } from "../exactness/mod.ts";
 import { Batch } from "./batch.ts";
@@ -56,6 +57,19 @@ const NO_TOKEN = -1;
 /** How long pipes may wait while batches are decoded in place, so that requests and cancels are seen between them. */
 const UNSEEN_MS_MAX = 6;
 
+/** A slot whose answer goes on. */
+interface Output {
+  readonly slot: Slot;
+  /** Of the row behind which its next token is drawn; those of the draft follow. */
+  readonly batchIndex: number;
+  readonly draft: readonly number[];
+}
+
+/** Whether an answer is being written whose last token alone is not computed yet. */
+function isAtLastToken({ answer, pendingTokens }: Slot): boolean {
+  return answer !== undefined && answer.firstTokenMs > 0 && pendingTokens === 1;
+}
+
 /** An event and the request it belongs to. */
 export interface AddressedEvent {
   readonly id: number;
@@ -81,6 +95,8 @@ export class Decoder {
   readonly #preparing = new Map<number, boolean>();
   #waiting: RunningAnswer[] = [];
   #events: AddressedEvent[] = [];
+  /** Tokens of the batch where it is one answer's next token and what may follow it; else 0. */
+  #aloneRows = 0;
   /** Counts uses of slots: a clock without time. */
   #order = 0;
   #wake: (() => void) | undefined;
@@ -115,7 +131,7 @@ export class Decoder {
     });
     this.#slots = Array.from({ length: model.settings.slots }, (_, index) => new Slot(index));
     // In pairs, a token may take the one before it along.
-    this.#batch = new Batch(model.batchTokens + model.sequences);
+    this.#batch = new Batch(Math.max(model.batchTokens + model.sequences, DRAFT_TOKENS_MAX + 1));
     this.#candidates = new Candidates(model.llama.call, model.vocabulary.tokenCount);
     const { context, llama, vocabulary } = model;
     this.#outputs = {
@@ -236,7 +252,7 @@ export class Decoder {
         continue;
       }
       await this.#decode();
-      for (const { slot, batchIndex } of outputs) this.#step(slot, batchIndex);
+      for (const output of outputs) this.#stepAll(output);
       this.#flush();
     }
   }
@@ -288,6 +304,8 @@ export class Decoder {
       isCancelled: false,
       isUnreadable: false,
       matchedTokens: 0,
+      draftedTokens: 0,
+      acceptedTokens: 0,
       startedMs: 0,
       firstTokenMs: 0,
     };
@@ -545,7 +563,7 @@ export class Decoder {
   }
 
   /** Fills the batch; returns which slots will have an output, and where. */
-  #assemble(): { slot: Slot; batchIndex: number }[] {
+  #assemble(): Output[] {
     this.#batch.clear();
     const busy = this.#slotsOfNext();
     const { batchTokens, llama, traits } = this.#model;
@@ -562,12 +580,15 @@ export class Decoder {
         sequenceTokens: traits.rowsMax,
       },
     );
-    const outputs: { slot: Slot; batchIndex: number }[] = [];
+    const outputs: Output[] = [];
+    this.#aloneRows = busy.length === 1 && busy.every(isAtLastToken) ? 1 : 0;
     // In the order of slots: llama.cpp computes runs of consecutive sequences together.
     for (const slot of busy) {
       const count = plan.get(slot.index) ?? 0;
-      const batchIndex = count === 0 ? -1 : this.#addRows(slot, count);
-      if (batchIndex >= 0 && slot.pendingTokens === 0) outputs.push({ slot, batchIndex });
+      const draft = this.#aloneRows === 1 ? this.#draftOf(slot) : [];
+      this.#aloneRows += draft.length;
+      const batchIndex = count === 0 ? -1 : this.#addRows(slot, count, draft);
+      if (batchIndex >= 0 && slot.pendingTokens === 0) outputs.push({ slot, batchIndex, draft });
     }
     return outputs;
   }
@@ -580,28 +601,55 @@ export class Decoder {
     return lone === undefined ? busy : [lone];
   }
 
-  /** At most `count` tokens of a slot that were not computed yet; returns the last one's index in the batch. */
-  #addRows(slot: Slot, count: number): number {
+  /**
+   * What is to be computed ahead of an answer. Beside others there is none: their rows share the weights already, and one's
+   * draft would hold them up.
+   */
+  #draftOf(slot: Slot): readonly number[] {
+    const { draftCosts, facts } = this.#model;
+    const { answer } = slot;
+    const isWanted = this.#waiting.length === 0 && this.#canCut;
+    if (draftCosts === undefined || answer === undefined || !isWanted) return [];
+    if (answer.request.speculates === false) return [];
+    answer.drafter ??= new Drafter(slot.window);
+    const room = Math.min(
+      answer.unreadTokensLeft,
+      answer.request.predictTokensMax - answer.emittedCount,
+      facts.contextTokens - slot.window.length,
+    );
+    const draft = answer.drafter.draft(draftCosts, room - 1);
+    const end = draft.findIndex(isImageToken);
+    return end < 0 ? draft : [];
+  }
+
+  /**
+   * At most `count` tokens of a slot that were not computed yet, and what may follow them; returns the index in the batch of the
+   * last one that is the answer's.
+   */
+  #addRows(slot: Slot, count: number, draft: readonly number[]): number {
     const { memory, llama, traits } = this.#model;
-    const { computed, pendingText: pending, savedPositions, window } = slot;
-    const rows = takeRows({ computed, pending, count }, traits);
+    const { computed, savedPositions, window } = slot;
+    const ahead = draft.length;
+    const pending = slot.pendingText + ahead;
+    const rows = takeRows({ computed, pending, count: count + ahead }, traits);
     const { to } = rows;
     // What is of an image can't go along: it is no row of tokens.
     const from = isImageToken(window[rows.from] ?? 0) ? computed : rows.from;
     if (from < computed) {
       llama.call.llama_memory_seq_rm(memory, slot.index, from - savedPositions, -1);
     }
-    const firstOutput = to === window.length ? to - (traits.pairsRows ? 2 : 1) : Infinity;
+    const outputs = ahead > 0 ? ahead + 1 : traits.pairsRows ? 2 : 1;
+    const firstOutput = to === window.length + ahead ? to - outputs : Infinity;
     let batchIndex = -1;
     for (let at = from; at < to; at++) {
-      batchIndex = this.#batch.add(window[at] ?? 0, {
+      batchIndex = this.#batch.add(window[at] ?? draft[at - window.length] ?? 0, {
         position: at - savedPositions,
         sequence: slot.index,
         wantsOutput: at >= firstOutput,
       });
     }
-    slot.computed = to;
-    return batchIndex;
+    slot.computed = to - ahead;
+    return batchIndex - ahead;
   }
 
   async #decode(): Promise<void> {
@@ -620,13 +668,34 @@ export class Decoder {
     const endedMs = performance.now();
     if (!isInPlace) this.#servedMs = endedMs;
     this.#tokenMs = (endedMs - startedMs) / count;
+    this.#model.draftCosts?.took(this.#aloneRows, endedMs - startedMs);
     if (count >= PREFILL_TOKENS_MIN) this.#prefillTokenMs = this.#tokenMs;
   }
 
-  /** Draws a slot's next token and decides whether its answer goes on. */
-  #step(slot: Slot, batchIndex: number): void {
+  /** Draws a slot's next token, and those behind it as long as the draft has them; what was computed of others goes. */
+  #stepAll({ slot, batchIndex, draft }: Output): void {
+    const { answer } = slot;
+    if (answer === undefined) return;
+    answer.draftedTokens += draft.length;
+    let accepted = 0;
+    for (;;) {
+      const drawn = this.#step(slot, batchIndex + accepted);
+      if (drawn === undefined || drawn !== draft[accepted]) break;
+      accepted++;
+      answer.acceptedTokens++;
+      slot.computed++;
+    }
+    if (accepted === draft.length) return;
+    const { memory, llama } = this.#model;
+    const from = slot.computed - slot.savedPositions;
+    const isGone = llama.call.llama_memory_seq_rm(memory, slot.index, from, -1);
+    assert(isGone, "Memory of an exact model can be cut", { from });
+  }
+
+  /** Draws a slot's next token and decides whether its answer goes on: undefined = it doesn't, else the token. */
+  #step(slot: Slot, batchIndex: number): number | undefined {
     const answer = slot.answer;
-    if (answer === undefined || answer.isCancelled) return;
+    if (answer === undefined || answer.isCancelled) return undefined;
     const token = answer.sampler.sample(this.#outputs, batchIndex);
     if (answer.firstTokenMs === 0) answer.firstTokenMs = performance.now();
     if (token === undefined || this.#model.vocabulary.isEnd(token)) {
@@ -641,7 +710,9 @@ export class Decoder {
       (isFull && answer.request.onFullContext === "stop");
     if (isLast) return this.#finish(slot, answer, "length");
     slot.window.push(token);
+    answer.drafter?.take(token);
     if (isFull) this.#shift(slot, answer);
+    return token;
   }
 
   #describe(token: number, answer: RunningAnswer, batchIndex: number): AnswerToken {
@@ -684,7 +755,7 @@ export class Decoder {
     }
   }
 
-  #finish(slot: Slot, answer: RunningAnswer, reason: FinishReason): void {
+  #finish(slot: Slot, answer: RunningAnswer, reason: FinishReason): undefined {
     slot.end(++this.#order);
     this.#conclude(answer, reason);
   }
@@ -696,7 +767,9 @@ export class Decoder {
     const firstMs = answer.firstTokenMs || now;
     const prefillNs = Math.round((firstMs - (answer.startedMs || now)) * 1e6);
     const decodeNs = Math.round((now - firstMs) * 1e6);
-    const event = { kind: "finished", reason, prefillNs, decodeNs } as const;
+    const { draftedTokens: drafted, acceptedTokens: accepted } = answer;
+    const drafts = drafted === 0 ? {} : { drafts: { drafted, accepted } };
+    const event = { kind: "finished", reason, prefillNs, decodeNs, ...drafts } as const;
     this.#events.push({ id: answer.id, event });
   }
 

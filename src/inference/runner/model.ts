@@ -1,4 +1,5 @@
 import { errorMessage, UnavailableError } from "../../base/mod.ts";
+import { DRAFT_TOKENS_MAX, DraftCosts } from "../../core/speculation/mod.ts";
 import type { ExactProof, LoadedFacts, LoadSettings } from "../../protocol/mod.ts";
 import { type PolicyTraits, traitsOf } from "../exactness/mod.ts";
 import { measureProjector, Projector, type ProjectorSettings } from "../images/mod.ts";
@@ -31,6 +32,8 @@ export interface RunnerModel {
   readonly proof?: ExactProof;
   /** How its answers are computed. */
   readonly traits: PolicyTraits;
+  /** Present where an answer may be computed several tokens at once. */
+  readonly draftCosts?: DraftCosts;
   /** Tokens of one batch at most. */
   readonly batchTokens: number;
   /** Tokens that are computed at once at most. */
@@ -67,9 +70,13 @@ export async function loadModel(
   const weights = new Weights(llama, settings, { onProgress, devices, placement });
   const contextTokens = windowOf(llama, await weights.laidOut({ repacks: true }), settings);
   const parts = { llama, settings, weights, contextTokens };
-  const { exactness, proof, numericClass } = await settleExactness(parts, () => onProgress(1));
+  const settled = await settleExactness(parts, () => onProgress(1));
+  const { exactness, proof, numericClass } = settled;
   const traits = traitsOf(exactness.policy);
-  const shape = contextShape(settings, { contextTokens, traits });
+  const draftCosts = new DraftCosts(settled.draftCosts);
+  const speculates = settings.speculates === true && draftCosts.mayPay;
+  const draftedRows = speculates ? DRAFT_TOKENS_MAX + 1 : 1;
+  const shape = contextShape(settings, { contextTokens, traits, draftedRows });
   const pointer = await weights.laidOut(traits);
   const context = await openContext(llama, pointer, { settings, shape });
   const vocabulary = new Vocabulary(call, pointer);
@@ -97,6 +104,7 @@ export async function loadModel(
     projector,
     embeddingWidth,
     traits,
+    ...(speculates ? { draftCosts } : {}),
     ...(proof === undefined ? {} : { proof }),
     batchTokens: shape.batchTokens,
     microBatchTokens: shape.microBatchTokens,
@@ -115,6 +123,7 @@ export async function loadModel(
       ...(fault === undefined ? {} : { imageFault: fault }),
       numericClass,
       exactness,
+      speculates,
     },
   };
 }
@@ -166,15 +175,16 @@ function windowOf(llama: Llama, weights: Deno.PointerValue, settings: LoadSettin
 
 /** As it is planned with before the header was read, and for answers that are computed in the plain way. */
 function wishedContext(llama: Llama, settings: LoadSettings): Uint8Array<ArrayBuffer> {
-  const by = { contextTokens: settings.contextTokens, traits: traitsOf("plain") };
+  const { contextTokens } = settings;
+  const by = { contextTokens, traits: traitsOf("plain"), draftedRows: 1 };
   return contextParams(llama, settings, contextShape(settings, by));
 }
 
 function contextShape(
   settings: LoadSettings,
-  by: { readonly contextTokens: number; readonly traits: PolicyTraits },
+  by: Pick<ContextShape, "traits" | "draftedRows"> & { readonly contextTokens: number },
 ): ContextShape {
-  const { contextTokens, traits } = by;
+  const { contextTokens, traits, draftedRows } = by;
   const batchTokens = Math.max(settings.batchTokens, settings.slots);
   if (settings.mode === "embed") {
     // Attention without a direction needs a whole input in one physical batch.
@@ -185,6 +195,7 @@ function contextShape(
       microBatchTokens: wholeTokens,
       sequences: EMBED_SEQUENCES_MAX,
       traits,
+      draftedRows,
     };
   }
   const microBatchTokens = Math.min(batchTokens, MICRO_BATCH_TOKENS_MAX);
@@ -195,6 +206,7 @@ function contextShape(
     microBatchTokens,
     sequences: settings.slots,
     traits,
+    draftedRows,
   };
 }
 

@@ -8,6 +8,7 @@ import {
   UNPROVEN_REASON,
 } from "../../protocol/mod.ts";
 import {
+  DRAFTED_ROWS_MAX,
   exactnessOf,
   findPolicy,
   inexact,
@@ -42,6 +43,8 @@ export interface Settled {
   /** Present where it was made for this load. */
   readonly proof?: ExactProof;
   readonly numericClass: string;
+  /** What batches of several rows of one answer take; nothing where it isn't exact, or they would not be. */
+  readonly draftCosts: readonly number[];
 }
 
 /**
@@ -61,7 +64,7 @@ export async function settleExactness(
   }
   if (exact === "off" || reason !== "") {
     const exactness = inexact(reason || "the model is loaded with it off");
-    return { exactness, numericClass: classOf(parts, "plain", threads) };
+    return { exactness, numericClass: classOf(parts, "plain", threads), draftCosts: [] };
   }
   const of = proofKeyOf(parts);
   const known = settings.proofs?.find((proof) =>
@@ -71,6 +74,7 @@ export async function settleExactness(
     return {
       exactness: inexact(UNPROVEN_REASON),
       numericClass: classOf(parts, "plain", threads),
+      draftCosts: [],
     };
   }
   const proof = known ?? {
@@ -93,6 +97,7 @@ export async function settleExactness(
     exactness,
     ...(known === undefined ? { proof } : {}),
     numericClass: classOf(parts, exactness.policy, isAnyThreads ? undefined : threads),
+    draftCosts: exactness.isExact ? proof.draftCosts ?? [] : [],
   };
 }
 
@@ -155,6 +160,7 @@ async function openStand(
       microBatchTokens: STAND_BATCH_TOKENS,
       sequences: 2,
       traits,
+      draftedRows: DRAFTED_ROWS_MAX,
     },
   });
   const memory = call.llama_get_memory(context);
@@ -162,33 +168,42 @@ async function openStand(
   const texts = proofTexts(vocabularyTokens, cells);
   const batch = new Batch(STAND_BATCH_TOKENS + 2);
   const outputs = traits.pairsRows ? 2 : 1;
-  const add = ({ sequence, from, to }: ProofRows) => {
+  const add = ({ sequence, from, to }: ProofRows, outputsOfRows = outputs) => {
     let index = -1;
     for (let position = from; position < to; position++) {
       const token = texts[sequence]?.[position] ?? 0;
-      index = batch.add(token, { position, sequence, wantsOutput: position >= to - outputs });
+      index = batch.add(token, { position, sequence, wantsOutput: position >= to - outputsOfRows });
     }
     return index;
+  };
+  const decode = () => {
+    onStep();
+    // Nobody is waited on before the model is loaded, and to change threads costs most where the machine is busy.
+    const result = call.llama_decode(context, batch.struct);
+    if (result === 0) return;
+    throw new UnavailableError("load_failed", `llama.cpp cannot run the model (code ${result})`);
+  };
+  const digestOf = (index: number) => {
+    const row = call.llama_get_logits_ith(context, index);
+    assert(row !== null, "A row that wants an output has one", { index });
+    const bytes = Deno.UnsafePointerView.getArrayBuffer(row, vocabularyTokens * 4);
+    return createHash("sha256").update(new Uint8Array(bytes)).digest("base64");
   };
   return {
     cells,
     rewind: (sequence, count) => call.llama_memory_seq_rm(memory, sequence, count, -1),
     compute(rows) {
-      onStep();
       batch.clear();
-      const [first = -1] = rows.map(add);
-      // Nobody is waited on before the model is loaded, and to change threads costs most where the machine is busy.
-      const result = call.llama_decode(context, batch.struct);
-      if (result !== 0) {
-        throw new UnavailableError(
-          "load_failed",
-          `llama.cpp cannot run the model (code ${result})`,
-        );
-      }
-      const row = call.llama_get_logits_ith(context, first);
-      assert(row !== null, "A row that wants an output has one", { first });
-      const bytes = Deno.UnsafePointerView.getArrayBuffer(row, vocabularyTokens * 4);
-      return createHash("sha256").update(new Uint8Array(bytes)).digest("base64");
+      const [first = -1] = rows.map((each) => add(each));
+      decode();
+      return digestOf(first);
+    },
+    computeEach(rows) {
+      batch.clear();
+      const count = rows.to - rows.from;
+      const last = add(rows, count);
+      decode();
+      return Array.from({ length: count }, (_, index) => digestOf(last - count + 1 + index));
     },
     useThreads: (threads) => call.llama_set_n_threads(context, threads, threads),
     close: () => call.llama_free(context),

@@ -339,3 +339,113 @@ test("Embedder computes vectors of length 1, in batches, and cuts or refuses lon
     code: "prompt_too_long",
   });
 });
+
+/** The same model, proven exact, with and without drafts, which are told to cost nothing. */
+let drafting: Promise<{ readonly plain: RunnerModel; readonly drafted: RunnerModel }> | undefined;
+function exactTiny() {
+  return drafting ??= (async () => {
+    const library = await llama();
+    const settings = { ...SETTINGS, exact: "on", speculates: true } as const;
+    const plain = await loadModel(library, { ...settings, speculates: false }, CONTEXT);
+    assert.ok(plain.proof?.draftCosts !== undefined, "they were measured");
+    const proofs = [{ ...plain.proof, draftCosts: [0.01, 0.01, 0.01, 0.01] }];
+    return { plain, drafted: await loadModel(library, { ...settings, proofs }, CONTEXT) };
+  })();
+}
+
+function draftsOf(events: readonly AddressedEvent["event"][]) {
+  const last = events.at(-1);
+  return last?.kind === "finished" ? last.drafts : undefined;
+}
+
+function tokensIn(events: readonly AddressedEvent["event"][]) {
+  return events.flatMap((event) => event.kind === "tokens" ? event.tokens : []);
+}
+
+/** What readers and journals see of an answer. */
+function told(events: readonly AddressedEvent["event"][]) {
+  const last = events.at(-1);
+  return [...tokensIn(events), last?.kind === "finished" && last.reason];
+}
+
+const REPEATS = [...Array(3)].flatMap(() => Array.from({ length: 12 }, (_, at) => 300 + 7 * at));
+const DRAFTED: Readonly<Record<string, Partial<SequenceRequest>>> = {
+  "greedily": {},
+  "by seed": { sampler: { ...REQUEST.sampler, temperature: 0.5, seed: 3 } },
+  "under penalties": {
+    sampler: { ...REQUEST.sampler, temperature: 0.7, repeatPenalty: 1.1, repeatLastTokens: -1 },
+  },
+  "with log probabilities": { topLogprobs: 3 },
+  "inside a grammar": {
+    sampler: { ...REQUEST.sampler, temperature: 0.5 },
+    grammar: "root ::= [a-d ] root\n",
+  },
+  "over a full window": { predictTokensMax: 300 },
+  "up to a full window": { predictTokensMax: 300, onFullContext: "stop" },
+};
+
+for (const [how, changes] of Object.entries(DRAFTED)) {
+  test(`Decoder writes ${how} what it writes token by token, several at once`, async () => {
+    const { plain, drafted } = await exactTiny();
+    const request: Partial<SequenceRequest> = {
+      prompt: { kind: "tokens", tokens: REPEATS },
+      ...{ predictTokensMax: 60, topLogprobs: 0 },
+      ...changes,
+    };
+    const one = await (await startDecoder(Promise.resolve(plain))).ask(1, request);
+    const { ask } = await startDecoder(Promise.resolve(drafted));
+    const several = await ask(1, request);
+    const { drafted: tried = 0, accepted = 0 } = draftsOf(several.events) ?? {};
+    assert.ok(accepted > 0, `${accepted} of ${tried} were drawn`);
+    if (how === "over a full window") assert.ok(accepted < tried, "some were not drawn");
+    assert.deepEqual(told(several.events), told(one.events));
+    assert.equal(draftsOf(one.events), undefined);
+    // What was computed of tokens that were not drawn is gone: the answer goes on in its own cells.
+    const emitted = tokensIn(one.events).map(({ token }) => token);
+    const on = { ...request, emittedTokens: emitted.slice(0, 20), speculates: false };
+    const again = await ask(2, on);
+    assert.equal(draftsOf(again.events), undefined, "it was asked not to");
+    assert.deepEqual(told(again.events), told(one.events).slice(20));
+  });
+}
+
+test("Decoder computes nothing ahead of the end of its window", async () => {
+  const { plain, drafted } = await exactTiny();
+  const one = await startDecoder(Promise.resolve(plain));
+  const several = await startDecoder(Promise.resolve(drafted));
+  let accepted = 0;
+  for (let extra = 0; extra < 6; extra++) {
+    const tokens = [...Array(40)].flatMap(() => [300, 307, 314]).slice(0, 105 + extra);
+    const prompt = { kind: "tokens", tokens } as const;
+    const request = {
+      prompt,
+      predictTokensMax: 30,
+      topLogprobs: 0,
+      onFullContext: "shift",
+    } as const;
+    const { events } = await several.ask(extra + 1, request);
+    assert.deepEqual(told(events), told((await one.ask(extra + 1, request)).events));
+    accepted += draftsOf(events)?.accepted ?? 0;
+  }
+  assert.ok(accepted > 0);
+});
+
+test("Decoder computes no more ahead than its reader has room for, and nothing beside others", async () => {
+  const { drafted } = await exactTiny();
+  const { ask, tokensOf, decoder } = await startDecoder(Promise.resolve(drafted));
+  const request = { prompt: { kind: "tokens", tokens: REPEATS } } as const;
+  const whole = await ask(1, request);
+  for (let unread = 15; unread < 30; unread++) {
+    const paused = ask(unread, request, unread);
+    while (tokensOf(unread) < unread) await new Promise((resolve) => setTimeout(resolve, 1));
+    await ask(2, { ...request, predictTokensMax: 1 });
+    assert.equal(tokensOf(unread), unread);
+    decoder.taken(unread, Infinity);
+    assert.deepEqual(told((await paused).events), told(whole.events));
+  }
+  const together = await Promise.all([ask(4, request), ask(5, request)]);
+  for (const { events } of together) {
+    assert.deepEqual(told(events), told(whole.events));
+    assert.equal(draftsOf(events), undefined);
+  }
+});

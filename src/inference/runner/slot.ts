@@ -1,4 +1,5 @@
 import { isImageToken, type SequenceRequest } from "../../protocol/mod.ts";
+import type { Drafter } from "../../core/speculation/mod.ts";
 import type { AnswerImages, PromptPart } from "../images/mod.ts";
 import type { Sampler } from "./sampler.ts";
 
@@ -29,6 +30,11 @@ export interface RunningAnswer {
   matchedTokens: number;
   /** Whether other nodes were asked, too. */
   isSought?: boolean;
+  /** What it may go on with; absent = it was not computed alone yet, or nothing may be computed ahead of it. */
+  drafter?: Drafter;
+  /** Tokens that were computed ahead of it, and those of them that were drawn. */
+  draftedTokens: number;
+  acceptedTokens: number;
   /** Milliseconds of `performance.now()`; 0 = not yet. */
   startedMs: number;
   firstTokenMs: number;

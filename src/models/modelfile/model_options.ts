@@ -31,6 +31,7 @@ export const MODEL_OPTIONS: Readonly<Record<string, ModelOptionType>> = {
   // odist's own.
   exact: "boolean",
   volatile_lines: "array",
+  speculate: "boolean",
 };
 
 /** The option's field in code: `num_ctx` is `numCtx`. */

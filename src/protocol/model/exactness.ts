@@ -15,6 +15,9 @@ export type ExactPolicy =
   | "unpacked_paired"
   | "single_thread";
 
+/** Numbers of rows that drafts are measured with, at most. */
+export const DRAFT_COSTS_MAX = 16;
+
 /** What was found out about a model on a machine. */
 export interface ExactProof {
   /** Build, instruction set, device, number formats and threads of the proof: it holds for equal ones alone. */
@@ -30,6 +33,11 @@ export interface ExactProof {
   /** Speed under the policy ÷ speed under `plain`, of a prompt and of an answer. */
   readonly prefillRatio: number;
   readonly decodeRatio: number;
+  /**
+   * What a batch of several rows of one answer takes, in batches of one row: one for each number of rows that drafts have. Absent =
+   * their logits may be others, or nobody has measured it.
+   */
+  readonly draftCosts?: readonly number[];
   /** What it took, in milliseconds. */
   readonly proofMs: number;
 }

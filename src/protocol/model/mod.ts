@@ -14,6 +14,7 @@ export {
   type CellsWish,
 } from "./cells.ts";
 export {
+  DRAFT_COSTS_MAX,
   type Exactness,
   type ExactPolicy,
   type ExactProof,
@@ -48,6 +49,7 @@ export {
 } from "./runner.ts";
 export {
   type AnswerToken,
+  type DraftUse,
   type FinishReason,
   PREFIX_ENDS,
   PREFIX_SOURCES,

@@ -50,6 +50,8 @@ export interface LoadSettings {
   readonly cacheMemoryBytes?: number;
   /** Default `off`. */
   readonly exact?: ExactWish;
+  /** Whether answers that are exact may be computed several tokens at once where it pays; default false. */
+  readonly speculates?: boolean;
   /** What was proven of this model at earlier loads; default nothing. */
   readonly proofs?: readonly ExactProof[];
   /** With `auto`, what was not proven yet is loaded as it is, and proven another time; default false. */
@@ -121,6 +123,8 @@ export interface LoadedFacts {
   readonly numericClass: string;
   /** Absent from nodes that can't tell. */
   readonly exactness?: Exactness;
+  /** Whether its answers may be computed several tokens at once, where that pays. Absent from nodes that can't tell. */
+  readonly speculates?: boolean;
 }
 
 /** Node to runner. */

@@ -59,6 +59,8 @@ export interface SequenceRequest {
   readonly grammar: string | null;
   /** Alternatives reported per token: 0..20; -1 = no log probabilities at all. */
   readonly topLogprobs: number;
+  /** Whether tokens may be computed ahead, where the model was loaded for it and it pays; default true. No token is another for it. */
+  readonly speculates?: boolean;
   /** Texts of control tokens that readers are to see: tags of thinking and calls. Default none. */
   readonly shownTags?: readonly string[];
   /** Other nodes that may hold what was computed of it, best first; default none. */
@@ -108,6 +110,12 @@ export interface PrefixUse {
   readonly end: typeof PREFIX_ENDS[number];
 }
 
+/** Tokens that were computed ahead of an answer because they were said before, and how many of them were then drawn. */
+export interface DraftUse {
+  readonly drafted: number;
+  readonly accepted: number;
+}
+
 /** What a slot reports, in order: one `started`, any number of `tokens`, one `finished`. */
 export type SequenceEvent =
   | {
@@ -126,4 +134,6 @@ export type SequenceEvent =
     /** Prefill and decode time in nanoseconds, as the runner measured them. */
     readonly prefillNs: number;
     readonly decodeNs: number;
+    /** Absent = nothing was computed ahead, or the runner does not say. */
+    readonly drafts?: DraftUse;
   };

@@ -5,6 +5,7 @@ import {
   arrayShape,
   booleanShape,
   choiceShape,
+  DRAFT_COSTS_MAX,
   maybeShape,
   numberShape,
   objectShape,
@@ -26,7 +27,7 @@ const REST_MS = 30_000;
 const COPIES_AT_ONCE = 2;
 const GIVEN_UP = new Error("somebody wants an answer");
 /** Rises when a proof proves something else: older ones then count as absent. */
-const FILE_VERSION = 1;
+const FILE_VERSION = 2;
 
 export const proofShape: Shape<ExactProof> = objectShape({
   of: textShape(1024),
@@ -38,6 +39,7 @@ export const proofShape: Shape<ExactProof> = objectShape({
   anyThreads: booleanShape,
   prefillRatio: numberShape(0),
   decodeRatio: numberShape(0),
+  draftCosts: maybeShape(arrayShape(numberShape(0), DRAFT_COSTS_MAX)),
   proofMs: numberShape(0),
 });
 /** See {@link filesOf}. */
