@@ -95,7 +95,9 @@ async function main(): Promise<void> {
     await bench.measure(name, await modelPath(name), endMs);
     if (values.write) await writePage(pageOf(bench.records, machine));
   }
-  console.log(pageOf(bench.records, machine));
+  const page = pageOf(bench.records, machine);
+  if (values.write) await writePage(page);
+  console.log(page);
 }
 
 async function writePage(page: string): Promise<void> {
