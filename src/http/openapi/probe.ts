@@ -65,15 +65,17 @@ class Reached extends Error {
 
 /** Ports on which nothing ever happens: that one is asked is all that is to be known. */
 export function unreachedParts(parts: HttpParts): HttpParts {
-  const port = <Port extends object>() =>
-    new Proxy({} as Port, {
-      get: () => () => {
-        throw new Reached();
-      },
+  const port = <Port extends object>(heard: Partial<Port> = {}) =>
+    new Proxy(heard as Port, {
+      get: (known, name) =>
+        Reflect.get(known, name) ?? (() => {
+          throw new Reached();
+        }),
     });
   return {
     client: port(),
-    responses: port(),
+    // Told before anything is asked: what it would call never happens.
+    responses: port<HttpParts["responses"]>({ attend() {} }),
     ...(parts.admin === undefined ? {} : { admin: port() }),
     metrics: { increment() {}, set() {}, observe() {}, render: () => parts.metrics.render() },
     log: { log() {} },
