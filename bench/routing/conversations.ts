@@ -23,6 +23,7 @@ const COUNTS = {
   nodes: { type: "string", default: "4" },
   conversations: { type: "string", default: "24" },
   turns: { type: "string", default: "8" },
+  pairs: { type: "string", default: "8" },
 } as const;
 
 const { values } = parseArgs({
@@ -40,11 +41,12 @@ const { values } = parseArgs({
 /** What QUIC carries of a gigabit. */
 const GIGABIT_BYTES_PER_MS = 110_000;
 
-const [seeds = 0, nodes = 0, conversations = 0, turns = 0] = [
+const [seeds = 0, nodes = 0, conversations = 0, turns = 0, pairs = 0] = [
   values.seeds,
   values.nodes,
   values.conversations,
   values.turns,
+  values.pairs,
 ].map((value) => {
   const count = Number(value);
   if (Number.isSafeInteger(count) && count >= 1 && count <= 1_000) return count;
@@ -100,6 +102,7 @@ else {
       nodes,
       conversations,
       turns,
+      pairs,
       isQuick: values.quick,
       outFolder: values.out,
       model: values.model,

@@ -4,7 +4,7 @@
  * Beside a cluster that chooses by itself, nodes that know nothing of each other behind a client that chooses, and on one
  * node llama-server with its cache of prompts in memory (`--cache-ram`; nobody kills it).
  *
- * Run by `deno task bench:conversations --real [--quick] [--model tiny] [--conversations 24] [--turns 8] [--policies odist,oracle]`. What was measured of
+ * Run by `deno task bench:conversations --real [--quick] [--model tiny] [--conversations 24] [--turns 8] [--pairs 8] [--policies odist,oracle]`. What was measured of
  * the same extent stands in `--out` and in the table, so that policies may be measured one by one.
  *
  * @module
@@ -36,13 +36,14 @@ export interface RealWish {
   readonly nodes: number;
   readonly conversations: number;
   readonly turns: number;
+  /** See {@link Extent.pairs}. */
+  readonly pairs: number;
   readonly policies: readonly string[];
   readonly outFolder: string;
 }
 
 const IN_FLIGHT = 3;
 const QUICK = { conversations: 4, turns: 3, pairs: 3 };
-const PAIRS = 8;
 /** In which a file names itself: behind the key stand the value's type and length. */
 const HEAD_BYTES = 64 * 1_024;
 const TYPE_AND_LENGTH_BYTES = 4 + 8;
@@ -121,12 +122,12 @@ function fileOf(folder: string, policy: RealPolicy): string {
 
 /** Measures, and prints what was measured. @throws RangeError for a policy or a model that is none. */
 export async function measureReal(wish: RealWish): Promise<void> {
-  const { model, nodes, conversations, turns, isQuick, outFolder } = wish;
+  const { model, nodes, conversations, turns, pairs, isQuick, outFolder } = wish;
   if (model !== "smollm2" && model !== "tiny") {
     throw new RangeError(`--model is smollm2 or tiny: current value is ${model}`);
   }
   const { contextTokens: _, ...sizes } = SIZES[model];
-  const counts = { conversations, turns, pairs: PAIRS, ...isQuick && QUICK };
+  const counts = { conversations, turns, pairs, ...isQuick && QUICK };
   const extent = { model, nodes, ...sizes, ...counts, inFlight: IN_FLIGHT };
   const policies = wish.policies.map((name) => {
     const policy = REAL_POLICIES.find((one) => one === name);
