@@ -265,6 +265,7 @@ export class GroupDriver implements Group {
     if (this.#state !== "running") return;
     if (this.#framesWaiting >= FRAMES_WAITING_MAX) return this.#refuse(from, "too many frames");
     this.#framesWaiting++;
+    this.#quorum.hear(from);
     this.#enqueue(() => {
       this.#framesWaiting--;
       assert(this.#framesWaiting >= 0, "No frame is taken up twice", { from });

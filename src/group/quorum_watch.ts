@@ -1,4 +1,4 @@
-import { type NodeId, UnavailableError } from "../base/mod.ts";
+import { BoundedMap, type NodeId, UnavailableError } from "../base/mod.ts";
 import type { Catalogue } from "../core/catalogue/mod.ts";
 import { couldDecide } from "../core/voting/mod.ts";
 import type { Clock, Consistency } from "../ports/mod.ts";
@@ -12,6 +12,13 @@ const ASK_AGAIN_MS = 250;
 const LOST_AFTER_MS = 3_000;
 /** The same where those that are left could not even elect anybody. Milliseconds: a voter may only have been slow. */
 const HOPELESS_AFTER_MS = 500;
+/**
+ * Whoever was heard of in this time is there, whatever is guessed: far nodes are doubted again and again, and a quorum of them
+ * takes longer than that to answer. Milliseconds; two of the leader's heartbeats.
+ */
+const HEARD_LATELY_MS = 500;
+/** Nodes that are remembered to have been heard; voters are fewer. */
+const VOTERS_HEARD_MAX = 64;
 
 /** What a read came to, and how much it may have missed. */
 export interface Reading<T> {
@@ -29,7 +36,7 @@ export interface QuorumWatchParts {
   /** As far as this node has applied the log. */
   readonly catalogue: () => Catalogue;
   readonly configuration: () => GroupConfiguration;
-  /** Whether a voter may be there. A guess, which an answer refutes. */
+  /** Whether a voter may be there. A guess, which an answer refutes, or any other word of that voter. */
   readonly isThere: (voter: NodeId) => boolean;
   readonly clock: Pick<Clock, "monotonicMs" | "nowMs" | "after">;
 }
@@ -43,6 +50,8 @@ export class QuorumWatch {
   /** When the oldest question was asked that may still be answered; undefined = none is open, or one was answered since. */
   #silent: { readonly sinceMs: number; readonly atMs: number } | undefined;
   #openCount = 0;
+  /** When each node's last word came. */
+  readonly #heardMs = new BoundedMap<NodeId, number>(VOTERS_HEARD_MAX);
   #isAsking = false;
   #state: "watching" | "out" | "closed" = "watching";
   #stopPause: () => void = () => {};
@@ -54,8 +63,13 @@ export class QuorumWatch {
   /** Since when no quorum has answered, in milliseconds since the epoch; undefined = one does, or still may. */
   get lostAtMs(): number | undefined {
     if (this.#silent === undefined) return undefined;
-    const { configuration, isThere } = this.#parts;
-    const limitMs = couldDecide(configuration(), isThere) ? LOST_AFTER_MS : HOPELESS_AFTER_MS;
+    const { configuration, isThere, clock } = this.#parts;
+    const heardAfterMs = clock.monotonicMs() - HEARD_LATELY_MS;
+    const mayDecide = couldDecide(
+      configuration(),
+      (voter) => isThere(voter) || (this.#heardMs.get(voter) ?? -Infinity) > heardAfterMs,
+    );
+    const limitMs = mayDecide ? LOST_AFTER_MS : HOPELESS_AFTER_MS;
     if (this.#silenceMs() < limitMs) return undefined;
     return this.#silent.atMs;
   }
@@ -74,6 +88,11 @@ export class QuorumWatch {
       if (value !== undefined) return { value: value.read, consistency: "linearizable" };
     }
     return { value: look(this.#parts.catalogue()), consistency: "stale" };
+  }
+
+  /** A word of Raft came from this node. Cheap. */
+  hear(from: NodeId): void {
+    this.#heardMs.set(from, this.#parts.clock.monotonicMs());
   }
 
   /** There may be no quorum: it is asked for until one answers. Cheap. */

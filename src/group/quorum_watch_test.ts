@@ -115,6 +115,23 @@ Deno.test("QuorumWatch says that the quorum is lost, and since when, but not dur
   stage.watch.close();
 });
 
+Deno.test("QuorumWatch hopes on while a voter is heard that is taken to be gone", async () => {
+  const stage = new Stage();
+  const [voter] = CONFIGURATION.voters;
+  assert.ok(voter !== undefined);
+  stage.isHopeless = true;
+  stage.become("silent");
+  stage.watch.doubt();
+  for (let heard = 0; heard < 8; heard++) {
+    stage.watch.hear(voter);
+    await stage.clock.advance(250);
+    assert.equal(stage.watch.lostAtMs, undefined, `after ${heard} words`);
+  }
+  await stage.clock.advance(500);
+  assert.notEqual(stage.watch.lostAtMs, undefined, "its last word was long ago");
+  stage.watch.close();
+});
+
 Deno.test("QuorumWatch asks no more once the node is fenced or closed", async () => {
   for (const end of ["fenced", "closed"] as const) {
     const stage = new Stage();

@@ -6,7 +6,10 @@ import type { ReadState } from "../core/raft/mod.ts";
 const READS_MAX = 4_096;
 /** Rounds on the way at once; reads that come meanwhile share the next one. */
 const ROUNDS_MAX = 4;
-/** Ticks without an answer after which a round is asked anew: an answer that a change of leaders lost never comes. */
+/**
+ * Ticks without an answer after which a round is asked for once more: an answer that a change of leaders lost never comes. One
+ * that only takes longer, as between far nodes, still counts.
+ */
 const RESEND_TICKS = 10;
 
 interface Read {
@@ -17,7 +20,8 @@ interface Read {
 
 interface Round {
   reads: readonly Read[];
-  readonly askedAtTick: number;
+  askedAtTick: number;
+  isLate: boolean;
   /** Undefined until the leader has answered. */
   index: number | undefined;
 }
@@ -37,6 +41,7 @@ export interface ReadsParts {
 export class Reads {
   readonly #parts: ReadsParts;
   #waiting: Read[] = [];
+  /** By context; a round that was asked for again has several, and the first answer to any of them serves it. */
   readonly #rounds = new Map<string, Round>();
   #contexts = 0;
   #tick = 0;
@@ -48,7 +53,7 @@ export class Reads {
   /** Takes a read; it is asked for by the next {@link flush}. */
   add<T>(look: (catalogue: Catalogue) => T, deadlineMs: number): Promise<T> {
     let count = this.#waiting.length;
-    for (const { reads } of this.#rounds.values()) count += reads.length;
+    for (const { reads } of this.#open()) count += reads.length;
     if (count >= READS_MAX) {
       const message = `Cannot read the catalogue: ${READS_MAX} reads wait already`;
       return Promise.reject(new UnavailableError("queue_full", message));
@@ -67,36 +72,55 @@ export class Reads {
 
   /** Asks for what waits. */
   flush(): void {
-    if (this.#waiting.length === 0 || this.#rounds.size >= ROUNDS_MAX) return;
+    for (const round of this.#open()) if (round.isLate) this.#ask(round);
+    if (this.#waiting.length === 0 || this.#open().size >= ROUNDS_MAX) return;
+    const reads = this.#waiting;
+    const round = { reads, askedAtTick: this.#tick, isLate: false, index: undefined };
+    if (this.#ask(round)) this.#waiting = [];
+  }
+
+  #ask(round: Round): boolean {
     // A context is never used twice, so that an answer to an earlier question can't pass for one to a later.
     const context = `${this.#parts.contextPrefix}-${++this.#contexts}`;
-    if (!this.#parts.ask(context)) return;
-    const reads = this.#waiting;
-    this.#waiting = [];
-    this.#rounds.set(context, { reads, askedAtTick: this.#tick, index: undefined });
+    if (!this.#parts.ask(context)) return false;
+    round.askedAtTick = this.#tick;
+    round.isLate = false;
+    this.#rounds.set(context, round);
+    return true;
+  }
+
+  /** Each once. */
+  #open(): ReadonlySet<Round> {
+    return new Set(this.#rounds.values());
+  }
+
+  #close(round: Round): void {
+    for (const [context, its] of this.#rounds) if (its === round) this.#rounds.delete(context);
   }
 
   /** The leader answered. */
   onReadState(state: ReadState): void {
     const round = this.#rounds.get(state.context);
-    if (round !== undefined) round.index = state.index;
+    // Of several answers the first has the lowest index; each was asked for after the reads had come.
+    if (round !== undefined) round.index ??= state.index;
   }
 
   /** Serves what may be read now. */
   serve(catalogue: Catalogue): void {
-    for (const [context, { index, reads }] of this.#rounds) {
+    for (const round of this.#open()) {
+      const { index, reads } = round;
       if (index === undefined || index > catalogue.appliedIndex) continue;
-      this.#rounds.delete(context);
+      this.#close(round);
       for (const read of reads) read.serve(catalogue);
     }
   }
 
   /** The leader who was asked may not be one any more. */
   askAgain(): void {
-    for (const [context, { index, reads }] of this.#rounds) {
-      if (index !== undefined) continue;
-      this.#rounds.delete(context);
-      this.#waiting = [...reads, ...this.#waiting];
+    for (const round of this.#open()) {
+      if (round.index !== undefined) continue;
+      this.#close(round);
+      this.#waiting = [...round.reads, ...this.#waiting];
     }
   }
 
@@ -114,18 +138,16 @@ export class Reads {
       return false;
     };
     this.#waiting = this.#waiting.filter(isOpen);
-    for (const [context, round] of this.#rounds) {
+    for (const round of this.#open()) {
       round.reads = round.reads.filter(isOpen);
-      const isLate = round.index === undefined && this.#tick - round.askedAtTick >= RESEND_TICKS;
-      if (round.reads.length > 0 && !isLate) continue;
-      this.#rounds.delete(context);
-      this.#waiting = [...round.reads, ...this.#waiting];
+      round.isLate = round.index === undefined && this.#tick - round.askedAtTick >= RESEND_TICKS;
+      if (round.reads.length === 0) this.#close(round);
     }
   }
 
   /** Ends all that waits. */
   failAll(reason: () => unknown): void {
-    const reads = [...this.#rounds.values()].flatMap((round) => round.reads);
+    const reads = [...this.#open()].flatMap((round) => round.reads);
     for (const read of [...reads, ...this.#waiting]) read.reject(reason());
     this.#rounds.clear();
     this.#waiting = [];

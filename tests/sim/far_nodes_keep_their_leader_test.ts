@@ -27,7 +27,9 @@ for (const network of ["lan", "wan"] as const) {
       for (let number = 0; !isOver; number++) {
         const startMs = clock.monotonicMs();
         const change = putSetting(`far.${number % 20}`, String(number));
-        await world.group(1 + number % NODES).propose(change, { timeoutMs: CHANGE_MS_MAX })
+        await world.node(1 + number % NODES).cluster.requests.propose(change, {
+          timeoutMs: CHANGE_MS_MAX,
+        })
           .then(
             () => tookMs.push(clock.monotonicMs() - startMs),
             (error) => refused.push(String(error)),
