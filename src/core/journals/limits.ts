@@ -11,8 +11,8 @@ export const DOUBTED_OWNER_PATIENCE_MS = 100;
  * Milliseconds; long, as it is slow then and not dead: bytes that are seen without a copy are lost with this node.
  */
 export const ACK_WAIT_MS = 2_000;
-/** The same where gossip doubts the second node, and there is no other. Milliseconds. */
-export const DOUBTED_ACK_WAIT_MS = 400;
+/** The same where gossip doubts the second node. Milliseconds. */
+export const DOUBTED_ACK_WAIT_MS = 150;
 /** For how long another node is chosen before one that has let bytes wait. Milliseconds. */
 export const BENCH_MS = 10_000;
 /** Where all have let bytes wait, one is tried again so often, while nobody waits for it. Milliseconds. */

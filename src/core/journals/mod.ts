@@ -13,6 +13,7 @@ export {
 } from "./journal_book.ts";
 export { JournalReplication, type ReplicationFact, type ReplicationOrder } from "./replication.ts";
 export {
+  DOUBTED_ACK_WAIT_MS,
   DOUBTED_OWNER_PATIENCE_MS,
   JOURNAL_BYTES_MAX,
   LINK_LOOK_MS,

@@ -101,14 +101,16 @@ export class JournalReplication<Word> {
     const link = this.#link;
     if (link === undefined) return this.#next(nowMs, { isBenched: false });
     if (peers.includes(link.peer)) return [];
-    // A doubt may come to nothing: where there is no other, bytes without a copy would be the worse choice.
-    if (peers.length === 0 && doubted.includes(link.peer)) return [];
+    // What it says speaks louder than what is said of it: a doubt only leaves it less time for what waits.
+    if (doubted.includes(link.peer)) return this.#probe(nowMs);
     const { peer } = link;
     return [{ kind: "unlink", peer }, ...this.#next(nowMs, { isBenched: false })];
   }
 
   #wrote(word: Word, nowMs: number): readonly ReplicationOrder<Word>[] {
-    if (this.#released === this.#written) this.#waitsSinceMs = nowMs;
+    if (this.#released === this.#written && this.#inFlight === undefined) {
+      this.#waitsSinceMs = nowMs;
+    }
     this.#written++;
     if (this.#link === undefined) return this.#release(this.#written);
     const shown = this.#link.trialSinceMs === undefined ? [] : this.#release(this.#written);
@@ -116,6 +118,14 @@ export class JournalReplication<Word> {
     if (!this.#link.isOpen) return shown;
     this.#queue.push(word);
     return [...shown, ...this.#inFlight === undefined ? this.#send() : []];
+  }
+
+  /** Nothing, to be acknowledged: so that it is known whether the second node lives before something waits for it. */
+  #probe(nowMs: number): readonly ReplicationOrder<Word>[] {
+    if (this.#link?.isOpen !== true || this.#inFlight !== undefined) return [];
+    this.#waitsSinceMs = nowMs;
+    this.#inFlight = { batch: ++this.#batch, upTo: this.#written };
+    return [{ kind: "send", batch: this.#batch, words: [] }];
   }
 
   #linked(peer: NodeId): readonly ReplicationOrder<Word>[] {
@@ -151,16 +161,23 @@ export class JournalReplication<Word> {
 
   #looked(nowMs: number): readonly ReplicationOrder<Word>[] {
     const link = this.#link;
-    const isWaiting = this.#released < this.#written || link?.trialSinceMs !== undefined;
+    const isProbed = this.#isDoubted && this.#inFlight !== undefined;
+    const isWaiting = this.#released < this.#written || link?.trialSinceMs !== undefined ||
+      isProbed;
     const isTrial = link?.trialSinceMs !== undefined;
     const sinceMs = link?.trialSinceMs ?? this.#waitsSinceMs;
     const waitMs = isTrial ? this.#trialMs : this.#isDoubted ? DOUBTED_ACK_WAIT_MS : ACK_WAIT_MS;
     const isLate = isWaiting && nowMs - sinceMs >= waitMs;
     if (isLate && isTrial) this.#trialMs = Math.min(TRIAL_MS_MAX, this.#trialMs * 2);
     if (!isLate) return link === undefined ? this.#next(nowMs, { isBenched: false }) : [];
-    const shown = this.#release(this.#written);
-    if (link === undefined) return shown;
+    if (link === undefined) return this.#release(this.#written);
     const { peer } = link;
+    // Whoever waits has waited for little yet, and another one may know all sooner than this one answers, if it lives.
+    const isEarly = !isTrial && this.#isDoubted && nowMs - sinceMs < ACK_WAIT_MS;
+    if (isEarly && this.#candidates.some((it) => !this.#benched.has(it))) {
+      return [{ kind: "unlink", peer }, ...this.#next(nowMs, { isBenched: false })];
+    }
+    const shown = this.#release(this.#written);
     return [{ kind: "unlink", peer }, ...this.#next(nowMs, { isBenched: true }), ...shown];
   }
 
@@ -181,7 +198,8 @@ export class JournalReplication<Word> {
     this.#link = undefined;
     this.#inFlight = undefined;
     this.#queue = [];
-    const peer = this.#candidates.find((candidate) => !this.#benched.has(candidate));
+    // Where all are in doubt, one of them most likely lives, and bytes without a copy would be the worse choice.
+    const peer = [...this.#candidates, ...this.#doubted].find((it) => !this.#benched.has(it));
     if (peer === undefined) return [...this.#release(this.#written), ...this.#try(nowMs)];
     this.#link = { peer, isOpen: false, knowsAll: false, trialSinceMs: undefined };
     return [{ kind: "link", peer }];

@@ -73,23 +73,41 @@ Deno.test("JournalReplication lets nobody wait for longer than 2 s, and leaves a
   }]);
 });
 
-Deno.test("JournalReplication leaves a second node in doubt at once for another, and where there is none waits for it a little", () => {
+Deno.test("JournalReplication leaves a second node in doubt for another once bytes have waited for it a little, and shows none for that", () => {
   const other = linked();
   other.step({ kind: "wrote", word: "1" }, 5);
-  const moved = other.step({ kind: "candidates", peers: [C], doubted: [B] }, 6);
+  const doubt = { kind: "candidates", peers: [C], doubted: [B] } as const;
+  assert.deepEqual(other.step(doubt, 6), [], "it may answer yet");
+  assert.deepEqual(other.step({ kind: "looked" }, 4 + DOUBTED_ACK_WAIT_MS), []);
+  const moved = other.step({ kind: "looked" }, 5 + DOUBTED_ACK_WAIT_MS);
   assert.deepEqual(moved, [{ kind: "unlink", peer: B }, { kind: "link", peer: C }]);
+  assert.deepEqual(other.step({ kind: "looked" }, 4 + ACK_WAIT_MS), []);
+  assert.equal(kinds(other.step({ kind: "looked" }, 5 + ACK_WAIT_MS)), "unlink link release");
+  // Where nothing waits for it, it is asked for a sign of life.
+  const calm = linked();
+  assert.deepEqual(calm.step(doubt, 6), [{ kind: "send", batch: 2, words: [] }]);
+  calm.step({ kind: "acked", batch: 2 }, 7);
+  assert.deepEqual(calm.step({ kind: "looked" }, 5_000), [], "it lives");
+  const dead = linked();
+  dead.step(doubt, 6);
+  assert.equal(kinds(dead.step({ kind: "looked" }, 6 + DOUBTED_ACK_WAIT_MS)), "unlink link");
+});
+
+Deno.test("JournalReplication waits a little for a second node in doubt where there is no other, and goes to one where all are in doubt", () => {
   const alone = linked();
   alone.step({ kind: "wrote", word: "1" }, 5);
   assert.deepEqual(alone.step({ kind: "candidates", peers: [], doubted: [B] }, 6), []);
   assert.deepEqual(alone.step({ kind: "looked" }, 4 + DOUBTED_ACK_WAIT_MS), []);
   assert.equal(kinds(alone.step({ kind: "looked" }, 5 + DOUBTED_ACK_WAIT_MS)), "unlink release");
+  const begun = new JournalReplication<string>();
+  const first = begun.step({ kind: "candidates", peers: [], doubted: [B, C] }, 0);
+  assert.deepEqual(first, [{ kind: "link", peer: B }]);
+  assert.deepEqual(begun.step({ kind: "wrote", word: "1" }, 1), [], "it waits for it");
   // Nobody doubts any more what is gone.
   const gone = linked();
   gone.step({ kind: "wrote", word: "1" }, 5);
-  assert.equal(
-    kinds(gone.step({ kind: "candidates", peers: [], doubted: [] }, 6)),
-    "unlink release",
-  );
+  const none = gone.step({ kind: "candidates", peers: [], doubted: [] }, 6);
+  assert.equal(kinds(none), "unlink release");
 });
 
 Deno.test("JournalReplication tries a late node again where there is no other, while nobody waits for it", () => {

@@ -17,6 +17,7 @@ import {
 } from "../../calls/mod.ts";
 import {
   type BookRefusal,
+  DOUBTED_ACK_WAIT_MS,
   DOUBTED_OWNER_PATIENCE_MS,
   type Journal,
   JOURNAL_BYTES_MAX,
@@ -166,7 +167,10 @@ export class SharedJournals implements AnswerJournals {
    * asked for an answer has little time left.
    */
   membersChanged(): void {
-    if (this.#timer !== undefined) this.#link.choose(this.#partners());
+    if (this.#timer !== undefined) {
+      this.#link.choose(this.#partners());
+      this.#parts.clock.after(DOUBTED_ACK_WAIT_MS, () => this.#link.look());
+    }
     for (const question of this.#questions) this.#hurry(question);
   }
 
