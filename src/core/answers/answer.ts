@@ -11,10 +11,12 @@ import type { AnswerFact, AnswerOrder, AnswerReport, AnswerSequence } from "./ev
 import { estimatePromptTokens } from "./peer_beliefs.ts";
 import { AVOIDED_NODES_MAX, FRUITLESS_ATTEMPTS_MAX, SEARCHES_AGAIN } from "./limits.ts";
 
-/** Why no slot was found that may be found in a moment: somebody computed the answer before. */
+/**
+ * Why no slot was found that may be found in a moment: somebody computed the answer before. That no holder can be reached isn't
+ * among them, as it is said only once gossip is sure.
+ */
 const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "peer_lost",
-  "node_unreachable",
   "runner_lost",
   "load_failed",
   "load_timeout",

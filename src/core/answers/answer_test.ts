@@ -122,7 +122,7 @@ Deno.test("AnswerMachine that has lost its runner looks for another one again, f
   stage.tokens("b");
   stage.failed("runner_lost");
   const codes: readonly ErrorCode[] = [
-    ...["model_too_large", "load_failed", "queue_full", "node_unreachable", "peer_lost"] as const,
+    ...["model_too_large", "load_failed", "queue_full", "load_timeout", "peer_lost"] as const,
     "peer_lost",
   ];
   assert.deepEqual(codes.map(waits), [500, 1_000, 1_500, 2_000, 2_500, "fail"]);
@@ -135,6 +135,10 @@ Deno.test("AnswerMachine fails at once where nobody ever computed, or nothing wi
   lost.held();
   lost.failed("runner_lost");
   assert.deepEqual(lost.failed("invalid_option"), [{ kind: "fail", why: "cause" }]);
+  const alone = new Stage();
+  alone.held();
+  alone.failed("runner_lost");
+  assert.deepEqual(alone.failed("node_unreachable"), [{ kind: "fail", why: "cause" }]);
 });
 
 Deno.test("AnswerMachine takes an event without tokens for no progress", () => {
