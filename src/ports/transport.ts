@@ -83,7 +83,8 @@ export interface Transport {
     frame: { readonly channel: FrameChannel; readonly bytes: Uint8Array },
   ): void;
   /**
-   * Opens a stream, connecting first where needed.
+   * Opens a stream, connecting first where needed. The peer may learn of it with its first frame only, or with its end: who opens
+   * speaks first.
    *
    * @throws UnavailableError `peer_lost` when the peer can't be reached, `queue_full` when too many streams to it are
    *   open; the signal's reason.

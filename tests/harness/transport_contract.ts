@@ -121,6 +121,7 @@ type TestWorld = (
 ) => void;
 
 const NEVER = new AbortController().signal;
+const FIRST = new Uint8Array([7]);
 
 export function testTransport(kind: string, provide: ProvideWorld): void {
   const test: TestWorld = (claim, body, limits = {}) =>
@@ -295,13 +296,15 @@ function testConnections(test: TestWorld): void {
   });
 }
 
-/** A stream from `one` to `two`, both ends. */
+/** A stream from `one` to `two`, both ends, on which `one` has spoken. */
 async function openPair(one: RecordingNode, two: RecordingNode): Promise<[PeerStream, PeerStream]> {
   const count = two.streams.length;
   const here = await one.transport.openStream(two.at, NEVER);
+  await here.write(FIRST);
   await two.until(() => two.streams.length > count);
   const there = two.streams.at(-1);
   assert.ok(there);
+  assert.deepEqual(await there.read(), FIRST);
   return [here, there];
 }
 
