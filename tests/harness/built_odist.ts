@@ -12,6 +12,8 @@ const BUILT = join(ROOT, "dist", Deno.build.os === "windows" ? "odist.exe" : "od
 const SHARED_CACHE = join(ROOT, ".cache", "e2e");
 const TOOLS = ["gzip", "id", "ls", "mkdir", "mktemp", "rm", "tail", "tar"];
 const READY_TIMEOUT_MS = 60_000;
+const REMOVALS_MAX = 30;
+const REMOVAL_GAP_MS = 100;
 
 /** `ODIST_BIN`, or `dist/odist`, built first when it is missing or older than a source. */
 async function ensureBuilt(): Promise<string> {
@@ -174,7 +176,15 @@ export class Machine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.folder, { recursive: true });
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await Deno.remove(this.folder, { recursive: true });
+      } catch (error) {
+        // Runners of a node that was killed write for a moment yet.
+        if (attempt === REMOVALS_MAX || !String(error).includes("not empty")) throw error;
+        await new Promise((resolve) => setTimeout(resolve, REMOVAL_GAP_MS));
+      }
+    }
   }
 }
 

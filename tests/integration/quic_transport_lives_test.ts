@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { type NodeId, UnavailableError } from "../../src/base/mod.ts";
 import { openTransport } from "../../src/transport/mod.ts";
 import { directoryOf } from "../harness/identities.ts";
@@ -33,6 +35,23 @@ Deno.test("A renewed certificate is used for new connections while old ones live
     await member.until(() => member.frames.length === 3);
     assert.deepEqual(member.texts(), ["before", "still there", "after"]);
     assert.deepEqual([early.lost, early.failures], [[], []]);
+  }));
+
+Deno.test("A node with a renewed certificate is still reached when garbage was collected", () =>
+  QuicWorld.run({}, async (world) => {
+    const member = new RecordingNode();
+    const { transport, identity } = await world.open(member);
+    for (let renewal = 0; renewal < 3; renewal++) transport.useIdentity(identity);
+    setFlagsFromString("--expose-gc");
+    const collectGarbage: () => void = runInNewContext("gc");
+    collectGarbage();
+    const other = await openNode(world);
+    other.send({ nodeId: identity.nodeId, address: transport.address }, "after");
+    await Promise.race([
+      member.until(() => member.frames.length === 1),
+      other.until(() => other.failures.length === 1),
+    ]);
+    assert.deepEqual([member.texts(), other.failures], [["after"], []]);
   }));
 
 Deno.test("A node that was restarted is known as such at once", () =>

@@ -63,7 +63,11 @@ export class MemberListener {
   readonly #parts: ListenerParts;
   /** Accepted connections of which it is not known yet who they are. */
   readonly #places: { readonly members: Places; readonly others: Places };
-  #listener: Deno.QuicListener | undefined;
+  /**
+   * One for each certificate so far: the runtime ends all listening of the endpoint when it collects one of them that nobody
+   * holds, and the process with it if somebody knocks just then (Deno 2.9).
+   */
+  readonly #listeners: Deno.QuicListener[] = [];
   #closed = false;
 
   constructor(parts: ListenerParts) {
@@ -91,10 +95,8 @@ export class MemberListener {
         ...(others?.protocols ?? []),
       ],
     });
-    // It accepts for the endpoint, under whatever certificate this has by then.
-    if (this.#listener !== undefined) return;
-    this.#listener = listener;
-    void this.#acceptAll(listener);
+    // The first one accepts for the endpoint, under whatever certificate this has by then.
+    if (this.#listeners.push(listener) === 1) void this.#acceptAll(listener);
   }
 
   /**
