@@ -4,6 +4,7 @@
  *
  * @module
  */
+import packageFile from "../../deno.json" with { type: "json" };
 import { Random } from "../../src/base/mod.ts";
 import { runProgram } from "../../src/cli/program.ts";
 import { ClusterNode } from "../../tests/harness/cluster_node.ts";
@@ -39,7 +40,11 @@ async function command(node: ClusterNode, args: readonly string[]): Promise<stri
   const host = new URL(node.origin).host;
   console.log(`\n  $ odist ${args.join(" ")} --host ${host}`);
   const terminal = new ScriptedTerminal();
-  const context = { ...cliContext({ terminal }), nowMs: () => Date.now() };
+  const context = {
+    ...cliContext({ terminal }),
+    version: packageFile.version,
+    nowMs: () => Date.now(),
+  };
   const code = await runProgram([...args, "--host", host], context);
   const said = terminal.outText + terminal.errText;
   for (const line of said.trimEnd().split("\n")) console.log(`  ${line}`);
