@@ -17,6 +17,7 @@ import { resumingFetch } from "../docs/examples/resuming_fetch.js";
 import { TestCluster } from "../tests/harness/cluster.ts";
 import { editMetadata } from "../tests/harness/gguf.ts";
 import { readTinyGguf, uploadBlob } from "../tests/harness/test_models.ts";
+import { inTime } from "./measuring/in_time.ts";
 import { describeMachine } from "./measuring/machine.ts";
 import { fixed, percentile } from "./measuring/stats.ts";
 
@@ -361,16 +362,6 @@ class Matrix {
 /** How such a cell begins: it says nothing of the answer. */
 const NO_CLUSTER = "the cluster did not come back";
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("it took too long")), CELL_WHOLE_MS_MAX);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** A cluster, and the next one when that one doesn't come back from what was done to it. */
 class Scene implements AsyncDisposable {
   #cluster: TestCluster | undefined;
@@ -378,8 +369,8 @@ class Scene implements AsyncDisposable {
 
   async cell(who: Who, how: How, kind: Kind, moment: Moment): Promise<Cell> {
     try {
-      const matrix = this.#matrix ?? await inTime(this.#begin());
-      return await inTime(matrix.cell(who, how, kind, moment));
+      const matrix = this.#matrix ?? await inTime(this.#begin(), CELL_WHOLE_MS_MAX);
+      return await inTime(matrix.cell(who, how, kind, moment), CELL_WHOLE_MS_MAX);
     } catch (error) {
       const folder = await this.#cluster?.collect("bench kill");
       await this[Symbol.asyncDispose]();

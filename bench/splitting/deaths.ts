@@ -23,6 +23,7 @@ import {
   tellStory,
   unloadStory,
 } from "../../tests/harness/split_story.ts";
+import { inTime } from "../measuring/in_time.ts";
 import { KeptRows } from "../measuring/kept_rows.ts";
 import { describeMachine } from "../measuring/machine.ts";
 import { fixed, percentile } from "../measuring/stats.ts";
@@ -69,10 +70,10 @@ class Scene implements AsyncDisposable {
     const failed = { isWhole: false, isSame: false, pauseMs: 0 };
     let isReady = false;
     try {
-      const cluster = await inTime(this.#ready(moment));
+      const cluster = await inTime(this.#ready(moment), CELL_MS_MAX);
       isReady = true;
-      const told = await inTime(strike(cluster, { who, how, moment }));
-      await inTime(isWhole(cluster, told.story));
+      const told = await inTime(strike(cluster, { who, how, moment }), CELL_MS_MAX);
+      await inTime(isWhole(cluster, told.story), CELL_MS_MAX);
       const { story: { text }, ...figures } = told;
       return { ...is, ...figures, isWhole: true, isSame: text === this.#undisturbed, why: "" };
     } catch (error) {
@@ -116,16 +117,6 @@ class NotStruck extends Error {}
 
 function saysOfDeath({ why }: Cell): boolean {
   return !why.startsWith(NO_CLUSTER) && !why.startsWith(NOT_STRUCK);
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("it took too long")), CELL_MS_MAX);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 interface Death {
